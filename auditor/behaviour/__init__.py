@@ -1,0 +1,1 @@
+"""Tests on outputs, one file a test."""

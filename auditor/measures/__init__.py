@@ -1,0 +1,1 @@
+"""Audit statistics: pure functions over arrays, no knowledge of plans, models or reports."""

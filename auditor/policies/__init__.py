@@ -1,0 +1,1 @@
+"""Policy packs as dated, sourced data, and their loader."""

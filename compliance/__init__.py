@@ -1,0 +1,1 @@
+"""The Django site and its commands: rows, actions, workers."""

@@ -1,0 +1,1 @@
+"""What an audit says: report content, wording, charts, PDF and offline verification, from an evidence bundle alone."""
