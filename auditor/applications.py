@@ -1,0 +1,263 @@
+"""Applications: real decision records with named, typed, documented fields, read through a mapping.
+
+A mapping (TOML) says for every field where its value stands in the table, in what words and units the prompt says it,
+what counts as missing, and which role it plays. Nothing is guessed at run time: what the mapping leaves out is excluded
+by name, with the reason.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from auditor.canonical import sha256_json
+from auditor.exceptions import DataError
+
+ROLES = ("predictor", "protected", "protected_proxy", "proxy", "outcome", "id")
+TYPES = ("number", "category", "flag", "text")
+NOT_STATED = "not stated"
+FLAG_WORDS = {"1": "yes", "0": "no"}
+
+Value = float | str | None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Field:
+    """One field of an application: where it comes from, what it means, how a prompt says it.
+
+    Exactly one of ``column`` (as it stands), ``ratio`` (numerator and denominator columns, times ``scale``) and
+    ``one_of`` (indicator column to group) names its origin. ``missing`` lists codes and ``missing_from`` the smallest
+    number that mean "not stated". ``words`` turns a code into the words of the prompt; for a category the words are
+    also the value everything else works with.
+    """
+
+    name: str
+    label: str
+    role: str
+    type: str
+    unit: str = ""
+    column: str | None = None
+    ratio: tuple[str, str] | None = None
+    scale: float = 1.0
+    one_of: Mapping[str, str] = field(default_factory=dict)
+    missing: tuple[float | str, ...] = ()
+    missing_from: float | None = None
+    missing_words: str = NOT_STATED
+    words: Mapping[str, str] = field(default_factory=dict)
+    prefix: str = ""
+    suffix: str = ""
+    decimals: int = 0
+    favourable: str | None = None
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The table columns the field is made from."""
+        if self.ratio is not None:
+            return self.ratio
+        if self.one_of:
+            return tuple(self.one_of)
+        return (self.column,) if self.column else ()
+
+    def value(self, row: Mapping[str, Any]) -> Value:
+        """The typed value in one table row: a number, the words of a category, or ``None`` where it is missing."""
+        if self.one_of:
+            groups = [group for column, group in self.one_of.items() if _number(row[column]) == 1]
+            return groups[0] if len(groups) == 1 else None
+        if self.ratio is not None:
+            top, bottom = (_number(row[column]) for column in self.ratio)
+            return None if top is None or not bottom else top / bottom * self.scale
+        raw = row[self.column or ""]
+        if raw is None or (isinstance(raw, str) and not raw.strip()):
+            return None
+        number = _number(raw)
+        if number is not None and self.missing_from is not None and number >= self.missing_from:
+            return None
+        if any(code in (raw, number) for code in self.missing):
+            return None
+        if self.type == "number":
+            return None if number is None else number * self.scale
+        words = self.words or (FLAG_WORDS if self.type == "flag" else {})
+        return words.get(_code(raw), str(raw).strip())
+
+    def say(self, value: Value) -> str:
+        """The words a prompt uses for ``value``: rounded to ``decimals``, with prefix and suffix."""
+        if value is None:
+            return self.missing_words
+        if isinstance(value, str):
+            return value
+        if _code(value) in self.words:
+            return self.words[_code(value)]
+        sign = "-" if round(value, self.decimals) < 0 else ""
+        return f"{sign}{self.prefix}{abs(value):.{self.decimals}f}{self.suffix}"
+
+
+@dataclass(frozen=True)
+class DataMapping:
+    """What a table's columns mean, and which are left out and why."""
+
+    name: str
+    title: str
+    citation: str
+    population: str
+    fields: tuple[Field, ...]
+    excluded: Mapping[str, str]
+
+    def design(self) -> dict[str, Any]:
+        """Plain data, for hashing and for the report."""
+        return asdict(self)
+
+    @property
+    def sha256(self) -> str:
+        """Hash of the mapping's canonical JSON."""
+        return sha256_json(self.design())
+
+
+@dataclass(frozen=True)
+class Application:
+    """One record: typed values by field name, its row id, and the recorded outcome if there is one."""
+
+    id: str
+    values: Mapping[str, Value]
+    favourable: bool | None
+
+
+@dataclass(frozen=True)
+class Applications:
+    """All records of one data version, in file order, with the mapping that gave them meaning.
+
+    ``fingerprint`` is the SHA-256 of the table file and the mapping; two versions are the same only if both are.
+    """
+
+    mapping: DataMapping
+    records: tuple[Application, ...]
+    source: str
+    file_sha256: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the file's hash and the mapping's hash."""
+        return sha256_json({"file": self.file_sha256, "mapping": self.mapping.sha256})
+
+    def field(self, name: str) -> Field:
+        """The field called ``name``; KeyError if there is none."""
+        for candidate in self.mapping.fields:
+            if candidate.name == name:
+                return candidate
+        raise KeyError(name)
+
+    def subset(self, ids: Sequence[str]) -> tuple[Application, ...]:
+        """The records with these ids, in the order of ``ids``; KeyError for an unknown one."""
+        by_id = {record.id: record for record in self.records}
+        return tuple(by_id[record_id] for record_id in ids)
+
+
+def read_mapping(path: Path) -> DataMapping:
+    """Read a mapping from TOML.
+
+    Raises
+    ------
+    DataError
+        With the file and key, if it cannot be read, names an unknown role or type, or a field has no single origin.
+    """
+    try:
+        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+    except OSError as error:
+        raise DataError(str(path), error.strerror or "cannot be read", "a readable mapping file (TOML)") from error
+    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise DataError(str(path), f"is no TOML: {error}", "a mapping file as docs/data.md describes") from error
+    return mapping_from(raw, where=str(path))
+
+
+def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
+    """Build a mapping from plain data; errors as in :func:`read_mapping`."""
+    fields = tuple(_field(item, f"{where}: fields[{index}]") for index, item in enumerate(raw.get("fields", ())))
+    if not fields:
+        raise DataError(where, "has no [[fields]]", "at least one field")
+    names = [item.name for item in fields]
+    for name in names:
+        if names.count(name) > 1:
+            raise DataError(where, f"field {name!r} is defined twice", "one definition a field")
+    return DataMapping(
+        name=str(raw.get("name", Path(where).stem)),
+        title=str(raw.get("title", raw.get("name", Path(where).stem))),
+        citation=str(raw.get("citation", "")),
+        population=str(raw.get("population", "")),
+        fields=fields,
+        excluded={str(key): str(value) for key, value in dict(raw.get("excluded", {})).items()},
+    )
+
+
+def apply_mapping(table: pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str) -> Applications:
+    """Turn a table into applications, in file order; row ids are ``0001``-style positions unless an id field is mapped.
+
+    Raises
+    ------
+    DataError
+        If a mapped column is not in the table, an indicator group is not exactly one of its columns anywhere, an id
+        repeats, or a field has no value in any row.
+    """
+    for item in mapping.fields:
+        for column in item.columns:
+            if column not in table.columns:
+                near = ", ".join(table.columns[:8])
+                raise DataError(source, f"column {column!r} (field {item.name!r}) is not there", f"one of: {near}, …")
+    id_field = next((item for item in mapping.fields if item.role == "id"), None)
+    outcome = next((item for item in mapping.fields if item.role == "outcome"), None)
+    width = max(4, len(str(table.height)))
+    records = []
+    for index, row in enumerate(table.iter_rows(named=True)):
+        values = {item.name: item.value(row) for item in mapping.fields if item is not id_field}
+        record_id = f"{index + 1:0{width}d}" if id_field is None else str(row[id_field.column or ""])
+        favourable = None
+        if outcome is not None and values[outcome.name] is not None:
+            favourable = values[outcome.name] == (outcome.favourable or "yes")
+        records.append(Application(id=record_id, values=values, favourable=favourable))
+    if len({record.id for record in records}) != len(records):
+        raise DataError(source, f"the id column {id_field.column if id_field else ''!r} repeats", "one id a row")
+    for item in mapping.fields:
+        if item is not id_field and all(record.values[item.name] is None for record in records):
+            raise DataError(source, f"field {item.name!r} has no value in any row", "a mapping that fits the file")
+    return Applications(mapping=mapping, records=tuple(records), source=source, file_sha256=file_sha256)
+
+
+def _field(raw: Mapping[str, Any], where: str) -> Field:
+    known = set(Field.__dataclass_fields__)
+    unknown = sorted(set(raw) - known)
+    if unknown:
+        raise DataError(where, f"unknown key {unknown[0]!r}", f"one of: {', '.join(sorted(known))}")
+    for key in ("name", "role", "type"):
+        if not isinstance(raw.get(key), str):
+            raise DataError(where, f"{key!r} is missing", "name, role and type of the field")
+    if raw["role"] not in ROLES:
+        raise DataError(where, f"role {raw['role']!r} is unknown", f"one of: {', '.join(ROLES)}")
+    if raw["type"] not in TYPES:
+        raise DataError(where, f"type {raw['type']!r} is unknown", f"one of: {', '.join(TYPES)}")
+    if sum(key in raw for key in ("column", "ratio", "one_of")) != 1:
+        raise DataError(where, f"field {raw['name']!r} has no single origin", "one of column, ratio, one_of")
+    values = dict(raw)
+    values.setdefault("label", raw["name"])
+    if "ratio" in values:
+        values["ratio"] = tuple(values["ratio"])
+    if "missing" in values:
+        values["missing"] = tuple(values["missing"])
+    return Field(**values)
+
+
+def _number(raw: Any) -> float | None:
+    try:
+        number = float(raw)
+    except (TypeError, ValueError):
+        return None
+    return None if number != number else number
+
+
+def _code(raw: Any) -> str:
+    number = _number(raw)
+    if number is not None and number == int(number):
+        return str(int(number))
+    return str(raw).strip()

