@@ -1,0 +1,253 @@
+"""Packed scoring: log-probabilities of given tokens after given prefixes, each distinct prefix computed once.
+
+The tree of all prompts (:mod:`auditor.language_models.trie`) is cut into packs. A pack is one forward pass over a single
+row of tokens with explicit positions and a tree mask: a token sees its ancestors in the pack and the kept context above
+it. Read-out happens only at the positions asked for. Whether a model can be scored this way is measured when it is
+taken up (:func:`probe_packing`), against one prompt at a time; where it cannot, prompts go one by one, and the reason is
+part of the evidence.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from torch import Tensor
+from transformers import DynamicCache
+
+from auditor.exceptions import Interrupted, ScoringError
+from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
+
+TOLERANCE = 1e-4
+"""Largest difference in nats between packed and one-by-one log-probabilities (fp32) that still counts as exact."""
+
+Read = tuple[int, int]
+"""A position in a prompt, and the token whose log-probability right after it is wanted."""
+
+
+@dataclass(frozen=True)
+class PackingProbe:
+    """What the check at load found: whether packing is exact for this model, and the largest difference seen (nats)."""
+
+    packable: bool
+    largest_difference: float | None
+    reason: str
+
+
+class PackedScorer:
+    """Scores prompts on one model, packed where the model allows it.
+
+    Parameters
+    ----------
+    model
+        A decoder-only transformers model in eval mode.
+    pack_tokens
+        Most tokens in one forward pass.
+    probe
+        What :func:`probe_packing` said; with ``packable`` false every prompt is computed alone.
+    should_stop
+        Asked before every forward pass; true raises :class:`Interrupted`.
+    """
+
+    def __init__(
+        self,
+        model: Any,
+        *,
+        pack_tokens: int,
+        probe: PackingProbe,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.model = model
+        self.pack_tokens = pack_tokens
+        self.probe = probe
+        self.should_stop = should_stop
+        self._mixed_layers = len(set(getattr(model.config, "layer_types", None) or ())) > 1
+
+    def log_probabilities(
+        self, sequences: Sequence[Tokens], reads: Sequence[Sequence[Read]], *, share: bool = True
+    ) -> list[list[float]]:
+        """Log-probabilities, in nats, of the tokens in ``reads``.
+
+        Parameters
+        ----------
+        sequences
+            Token ids of whole prompts, with any answer tokens that later reads stand on.
+        reads
+            For every sequence, (position, token) pairs.
+        share
+            Off: every sequence is computed in packs of its own, sharing nothing (for the noise floor).
+
+        Returns
+        -------
+        list of list of float
+            In the order of ``reads``.
+
+        Raises
+        ------
+        ScoringError
+            If the model returned a logit that is not a finite number; names the prompt by its index.
+        Interrupted
+            If a stop was asked for.
+        """
+        if not self.probe.packable:
+            return [self._alone(sequence, wanted) for sequence, wanted in zip(sequences, reads, strict=True)]
+        layout = lay_out(sequences, pack_tokens=self.pack_tokens, share=share)
+        wanted_by_pack, slots = _group_reads(layout, reads)
+        values = np.full(len(slots), np.nan)
+        kept: list[list[tuple[Tensor, Tensor]]] = []
+        for number, pack in enumerate(layout.packs):
+            if self.should_stop():
+                raise Interrupted("stopped between two packs; what was scored before is kept")
+            del kept[pack.level :]
+            rows = wanted_by_pack.get(number, [])
+            positions = sorted({index for index, _, _ in rows})
+            logits, fresh = self._forward(pack, kept, positions)
+            if pack.keep:
+                kept.append(fresh)
+            if rows:
+                values[[slot for _, _, slot in rows]] = _pick(logits, positions, rows)
+        result = []
+        cursor = 0
+        for index, wanted in enumerate(reads):
+            mine = values[cursor : cursor + len(wanted)]
+            cursor += len(wanted)
+            if not np.isfinite(mine).all():
+                raise ScoringError(f"prompt {index}: the model returned a logit that is not a finite number")
+            result.append([float(value) for value in mine])
+        return result
+
+    def _forward(
+        self, pack: Pack, kept: Sequence[list[tuple[Tensor, Tensor]]], positions: Sequence[int]
+    ) -> tuple[Float[Tensor, "reads vocabulary"], list[tuple[Tensor, Tensor]]]:
+        cache = DynamicCache() if kept or pack.keep else None
+        if cache is not None and kept:
+            for layer in range(len(kept[0])):
+                keys = torch.cat([stretch[layer][0] for stretch in kept], dim=2)
+                values = torch.cat([stretch[layer][1] for stretch in kept], dim=2)
+                cache.update(keys, values, layer)
+        mask = tree_mask(pack, dtype=self.model.dtype).to(self.model.device)
+        with torch.inference_mode():
+            output = self.model(
+                input_ids=torch.tensor([pack.tokens], device=self.model.device),
+                position_ids=torch.tensor([pack.positions], device=self.model.device),
+                attention_mask={"full_attention": mask, "sliding_attention": mask} if self._mixed_layers else mask,
+                past_key_values=cache,
+                use_cache=cache is not None,
+                logits_to_keep=torch.tensor(list(positions) or [0], device=self.model.device),
+            )
+        fresh: list[tuple[Tensor, Tensor]] = []
+        if cache is not None and pack.keep:
+            expected = pack.context + len(pack.tokens)
+            for layer in cache.layers:
+                if layer.keys.shape[2] != expected:
+                    raise ScoringError(f"the cache holds {layer.keys.shape[2]} positions where {expected} were computed")
+                span = slice(pack.context, pack.context + pack.keep)
+                fresh.append((layer.keys[:, :, span].clone(), layer.values[:, :, span].clone()))
+        return output.logits[0], fresh
+
+    def _alone(self, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
+        if self.should_stop():
+            raise Interrupted("stopped between two prompts; what was scored before is kept")
+        values = plain_log_probabilities(self.model, sequence, wanted)
+        if not np.isfinite(values).all():
+            raise ScoringError("the model returned a logit that is not a finite number")
+        return values
+
+
+def tree_mask(pack: Pack, *, dtype: torch.dtype) -> Float[Tensor, "1 1 tokens context_and_tokens"]:
+    """Additive attention mask of a pack: 0 where a token may look, the lowest number of ``dtype`` elsewhere."""
+    size = len(pack.tokens)
+    visible = np.zeros((size, size), dtype=bool)
+    for index, parent in enumerate(pack.parents):
+        if parent >= 0:
+            visible[index] = visible[parent]
+        visible[index, index] = True
+    mask = torch.zeros((1, 1, size, pack.context + size), dtype=dtype)
+    mask[0, 0, :, pack.context :].masked_fill_(torch.from_numpy(~visible), torch.finfo(dtype).min)
+    return mask
+
+
+def plain_log_probabilities(model: Any, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
+    """The reference: one prompt, one ordinary forward pass, no cache, no mask; log-probabilities in nats."""
+    with torch.inference_mode():
+        logits = model(input_ids=torch.tensor([list(sequence)], device=model.device), use_cache=False).logits[0]
+    rows = [(position, token, slot) for slot, (position, token) in enumerate(wanted)]
+    positions = sorted({position for position, _ in wanted})
+    values: Float[np.ndarray, " reads"] = _pick(logits[positions], positions, rows)
+    return [float(value) for value in values]
+
+
+def probe_packing(model: Any, *, vocabulary: int, pack_tokens: int, longest: int) -> PackingProbe:
+    """Measure whether packing is exact for this model: a small tree of prompts, packed, against one prompt at a time.
+
+    The tree has branches at several depths, a kept context and packs that end in the middle, so every part of the path
+    is exercised.
+
+    Parameters
+    ----------
+    model
+        The model.
+    vocabulary
+        Number of token ids to draw from.
+    pack_tokens
+        The pack width that will be used (the probe uses a small one of its own as well).
+    longest
+        Longest prompt that will be scored; a sliding window shorter than this rules packing out.
+    """
+    window = getattr(model.config, "sliding_window", None)
+    if window and getattr(model.config, "use_sliding_window", True) and longest > window:
+        return PackingProbe(False, None, f"prompts of up to {longest} tokens are longer than the sliding window ({window})")
+    if "logits_to_keep" not in inspect.signature(model.forward).parameters:
+        return PackingProbe(False, None, f"{type(model).__name__} cannot return logits at chosen positions")
+    generator = np.random.default_rng(0)
+
+    def draw(count: int) -> list[int]:
+        return [int(token) for token in generator.integers(0, vocabulary, count)]
+
+    root, left, right = draw(12), draw(9), draw(5)
+    sequences = [root + left + draw(3), root + left + draw(6), root + right, root + right + draw(4), draw(7)]
+    reads = [[(len(sequence) - 1, sequence[0]), (len(sequence) // 2, sequence[-1])] for sequence in sequences]
+    trial = PackedScorer(model, pack_tokens=18, probe=PackingProbe(True, None, ""))
+    try:
+        packed = trial.log_probabilities(sequences, reads)
+        alone = [plain_log_probabilities(model, *pair) for pair in zip(sequences, reads, strict=True)]
+    except ScoringError as error:
+        return PackingProbe(False, None, str(error))
+    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError) as error:
+        # Any architecture may be handed in; what it raises on an unusual call is its answer to the probe.
+        return PackingProbe(False, None, f"{type(model).__name__} refused a packed call: {error}"[:300])
+    difference = float(np.max(np.abs(np.array(packed) - np.array(alone))))
+    if not difference <= TOLERANCE:
+        return PackingProbe(False, difference, f"packed and one-by-one scores differ by {difference:.2g} nats")
+    return PackingProbe(True, difference, "")
+
+
+def _group_reads(
+    layout: Layout, reads: Sequence[Sequence[Read]]
+) -> tuple[dict[int, list[tuple[int, int, int]]], list[int]]:
+    by_pack: dict[int, list[tuple[int, int, int]]] = {}
+    slots: list[int] = []
+    for placement, wanted in zip(layout.placements, reads, strict=True):
+        for position, token in wanted:
+            slot = len(slots)
+            slots.append(slot)
+            by_pack.setdefault(placement.packs[position], []).append((placement.indices[position], token, slot))
+    return by_pack, slots
+
+
+def _pick(
+    logits: Float[Tensor, "positions vocabulary"], positions: Sequence[int], rows: Sequence[tuple[int, int, int]]
+) -> Float[np.ndarray, " rows"]:
+    """Log-softmax in double precision, taken at the wanted tokens."""
+    where = {position: row for row, position in enumerate(positions)}
+    index = torch.tensor([where[position] for position, _, _ in rows])
+    tokens = torch.tensor([token for _, token, _ in rows])
+    wide = logits.double().cpu()
+    normaliser = torch.logsumexp(wide, dim=-1)
+    values: Float[np.ndarray, " rows"] = (wide[index, tokens] - normaliser[index]).numpy()
+    return values
