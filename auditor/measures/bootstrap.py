@@ -1,4 +1,4 @@
-"""The clustered bootstrap: base profiles are resampled with all their pairs and replicates (statistics.md section 3)."""
+"""The clustered bootstrap: base profiles are resampled with all their pairs and replicates."""
 
 from __future__ import annotations
 
@@ -133,7 +133,7 @@ class EffectiveSize:
 
 
 def effective_size(*, values: npt.ArrayLike, clusters: npt.ArrayLike) -> EffectiveSize:
-    """Intra-cluster correlation and effective n (statistics.md section 3; Kish).
+    """Intra-cluster correlation and effective n (docs/statistics.md; Kish).
 
     Parameters
     ----------
@@ -146,8 +146,8 @@ def effective_size(*, values: npt.ArrayLike, clusters: npt.ArrayLike) -> Effecti
     -----
     Unequal clusters: m = Σm²/n, which is the common size when they are equal. A negative correlation counts as 0, so
     clustering never adds information. Where the correlation cannot be estimated (no cluster has two rows, a single
-    cluster, or values all alike) it is ``None`` with a reason; the design effect is then 1 without repeated rows, and m,
-    the worst case, otherwise.
+    cluster, or values all alike) it is ``None`` with a reason; the design effect is then 1 without repeated rows and
+    otherwise m, the worst case.
     """
     y = floats(values, name="values")
     n = len(y)

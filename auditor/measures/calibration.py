@@ -1,4 +1,4 @@
-"""Calibration gap between two groups, with a permutation null (statistics.md section 2)."""
+"""Calibration gap between two groups, with a permutation null (docs/statistics.md)."""
 
 from __future__ import annotations
 
@@ -78,7 +78,8 @@ def calibration_gap(
     Notes
     -----
     A maximum is biased upward, also under no difference, so the p-value comes from permuting the group within bins:
-    the protected favourable count in a bin is then hypergeometric and is drawn as such. p = (1 + #{≥ observed})/(R + 1).
+    the protected favourable count in a bin is then hypergeometric and is drawn as such.
+    p = (1 + #{≥ observed})/(R + 1).
     """
     y = floats(scores, name="scores")
     truth, in_p = booleans(labels, name="labels"), booleans(protected, name="protected")

@@ -1,4 +1,4 @@
-"""Equivalence by two one-sided tests (TOST; statistics.md section 3)."""
+"""Equivalence by two one-sided tests (TOST; docs/statistics.md)."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MIN_DISCORDANT = 10
 
 @dataclass(frozen=True, slots=True)
 class Equivalence:
-    """Whether a difference lies within ``margin``, and the interval that says so. ``None``: not estimable, see reason."""
+    """Whether a difference lies within ``margin``, and the interval that says so; ``None`` with a reason if unknown."""
 
     established: bool | None
     margin: float

@@ -49,8 +49,8 @@ def impact_ratios(
     tallies
         Cases and favourable cases by group.
     reference
-        Name of the reference group, or ``HIGHEST_RATE`` for the most selected group (LL144, UGESP). There is no default.
-        Groups that tie for the highest rate: the larger, then the first by name.
+        Name of the reference group, or ``HIGHEST_RATE`` for the most selected group (LL144, UGESP).
+        There is no default. Groups that tie for the highest rate: the larger, then the first by name.
     min_share
         Groups below this share of all cases get no ratio and cannot be the reference (LL144 allows 0.02).
 

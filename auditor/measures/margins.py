@@ -74,7 +74,14 @@ def margin_shift(
     totals = cluster_totals(columns, codes=codes, clusters=k)
     test = sign_flip_test(totals[:, 0], flips=flips, seed=seed)
     shift = float(np.mean(y - x))
-    estimate = _bootstrapped("mean margin shift", shift, _sample(totals, 1, resamples, seed), n, level, test)
+    estimate = _bootstrapped(
+        method="mean margin shift",
+        value=shift,
+        sample=_sample(totals, standardise=False, resamples=resamples, seed=seed),
+        n=n,
+        level=level,
+        test=test,
+    )
     sd = float(np.std(x, ddof=1)) if n > 1 else 0.0
     method = "mean margin shift in SDs of the reference arm"
     floor = 1e-12 * max(1.0, float(np.abs(x).max()))
@@ -82,22 +89,29 @@ def margin_shift(
         reason = "the reference arm's margins do not vary, so there is no SD to divide by"
         standardised = missing(method=method, reason=reason, n=n)
     else:
-        standardised = _bootstrapped(method, shift / sd, _sample(totals, 2, resamples, seed), n, level, test)
+        standardised = _bootstrapped(
+            method=method,
+            value=shift / sd,
+            sample=_sample(totals, standardise=True, resamples=resamples, seed=seed),
+            n=n,
+            level=level,
+            test=test,
+        )
     means = totals[:, 0] / totals[:, 1]
     return MarginShift(estimate, standardised, _wilcoxon(means), sd if sd > floor else None)
 
 
-def _sample(totals: FloatArray, kind: int, resamples: int, seed: int) -> BootstrapSample:
+def _sample(totals: FloatArray, *, standardise: bool, resamples: int, seed: int) -> BootstrapSample:
     def statistic(sums: FloatArray) -> FloatArray:
         difference, n, s, q = sums.T
         mean: FloatArray = difference / n
-        return mean if kind == 1 else mean / np.sqrt((q - s**2 / n) / (n - 1))
+        return mean / np.sqrt((q - s**2 / n) / (n - 1)) if standardise else mean
 
     return bootstrap_totals(totals=totals, statistic=statistic, resamples=resamples, seed=seed)
 
 
 def _bootstrapped(
-    method: str, value: float, sample: BootstrapSample, n: int, level: float, test: Significance
+    *, method: str, value: float, sample: BootstrapSample, n: int, level: float, test: Significance
 ) -> Estimate:
     interval = sample.interval(level)
     return Estimate(
@@ -124,7 +138,7 @@ def _wilcoxon(differences: FloatArray) -> Significance:
 
 @dataclass(frozen=True, slots=True)
 class OperatingPoint:
-    """A threshold for all arms: favourable where margin ≥ ``threshold``. ``achieved_rate`` is the reference arm's there."""
+    """A threshold for all arms, favourable where margin ≥ ``threshold``, and the reference arm's rate there."""
 
     threshold: float
     target_rate: float
@@ -228,7 +242,17 @@ def net_effect_at_matched_point(
     counts = count_pairs(control=control_yes, protected=protected_yes)
     per_profile = np.bincount(codes, weights=protected_yes.astype(float) - control_yes, minlength=k)
     one_pair = len(np.unique(codes)) == n
-    sample = _rethresholded(x, y, codes, arm, arm_codes, k, target_rate, resamples, seed)
+    sample = _rethresholded(
+        x=x,
+        y=y,
+        codes=codes,
+        arm=arm,
+        arm_codes=arm_codes,
+        clusters=k,
+        target=target_rate,
+        resamples=resamples,
+        seed=seed,
+    )
     interval = sample.interval(level)
     estimate = Estimate(
         value=(counts.c - counts.b) / n,
@@ -244,6 +268,7 @@ def net_effect_at_matched_point(
 
 
 def _rethresholded(
+    *,
     x: FloatArray,
     y: FloatArray,
     codes: npt.NDArray[np.int64],

@@ -1,4 +1,4 @@
-"""Holm and Benjamini–Hochberg adjusted p-values, in the order given (statistics.md section 4).
+"""Holm and Benjamini–Hochberg adjusted p-values, in the order given (docs/statistics.md).
 
 A missing p-value (``None`` or NaN) stays missing and does not count towards the family, unless the family's declared
 size is passed: a family fixed before the run keeps its size when one of its tests could not be run, which is stricter.

@@ -1,4 +1,4 @@
-"""Matched pairs: the same base profile in its control and its protected version (statistics.md section 3).
+"""Matched pairs: the same base profile in its control and its protected version (docs/statistics.md).
 
 Outcomes are 1 for favourable. ``b`` counts pairs where only the control version is favoured, ``c`` where only the
 protected version is; differences are protected minus control, so a negative net effect is adverse.
@@ -113,7 +113,7 @@ def mcnemar_exact(counts: PairCounts) -> Significance:
 
 
 def zero_event_bound(n: int, *, confidence: float = 0.95) -> float:
-    """One-sided upper bound on discordance when none of n pairs flipped, 1 − (1 − confidence)^(1/n) ≈ 3/n; bounds |Δ| too."""
+    """Upper bound on discordance, and so on |Δ|, when none of n pairs flipped: 1 − (1 − confidence)^(1/n) ≈ 3/n."""
     if n < 1:
         raise ValueError("at least one pair is needed")
     return -math.expm1(math.log1p(-check_level(confidence)) / n)
@@ -295,8 +295,8 @@ def excess_flip(
     method = "excess flip rate"
     n = len(x)
     if not n or not len(y):
-        reason = NO_PAIRS if not n else "there are no re-asked or placebo pairs to set a noise floor"
-        return ExcessFlip(rate, floor, missing(method=method, reason=reason, n=n))
+        why = NO_PAIRS if not n else "there are no re-asked or placebo pairs to set a noise floor"
+        return ExcessFlip(rate, floor, missing(method=method, reason=why, n=n))
     joint = np.concatenate([np.asarray(clusters), np.asarray(floor_clusters)])
     codes, k = cluster_codes(joint, n=n + len(y))
     columns = np.zeros((n + len(y), 4))

@@ -1,4 +1,4 @@
-"""What a design can see: pairs and cases needed, and the smallest detectable effect (statistics.md section 5).
+"""What a design can see: pairs and cases needed, and the smallest detectable effect (docs/statistics.md).
 
 ``n`` counts effective pairs: multiply a planned number by the design effect of clustering.
 """
@@ -43,9 +43,7 @@ def pairs_needed(*, effect: float, discordance: float, alpha: float = 0.05, powe
     return math.ceil(root**2 / delta**2)
 
 
-def detectable_net_effect(
-    *, n: float, discordance: float, alpha: float = 0.05, power: float = 0.8
-) -> DetectableEffect:
+def detectable_net_effect(*, n: float, discordance: float, alpha: float = 0.05, power: float = 0.8) -> DetectableEffect:
     """Smallest |Δ| that n effective pairs detect: the inverse of Connor's formula.
 
     No |Δ| exceeds the discordance: where the formula asks for more, nothing at that discordance is detectable. Without
@@ -95,11 +93,7 @@ def detectable_rate_difference(
 
     if surplus(reference_rate) <= 0:
         return DetectableEffect(None, "not even a rate of 0 in the protected group would be detected")
-    if reference_rate == 1:
-        # At a reference rate of 1 the variance starts at 0 too, so the smallest drop is sought from one case on.
-        low = 1e-9
-    else:
-        low = 0.0
+    low = min(1e-9, reference_rate / 2)  # at a reference rate of 1 the surplus is 0 for no drop at all
     return DetectableEffect(float(optimize.brentq(surplus, low, reference_rate, xtol=1e-12)))
 
 

@@ -1,4 +1,4 @@
-"""Rates of favourable outcomes and what separates two groups' rates (statistics.md section 2).
+"""Rates of favourable outcomes and what separates two groups' rates (docs/statistics.md).
 
 Every denominator is all cases sent, refusals and unreadable answers included. Protected minus reference throughout.
 """
@@ -104,7 +104,7 @@ def selection_rate(tally: Tally, *, level: float = 0.95, exact: bool = False) ->
 
 
 def pooled_z(*, protected: Tally, reference: Tally) -> float | None:
-    """Two-proportion z with pooled variance, protected minus reference; ``None`` when nobody or everybody is favourable."""
+    """Two-proportion z with pooled variance, protected minus reference; ``None`` when all outcomes are alike."""
     n_p, n_0 = protected.n, reference.n
     if not n_p or not n_0:
         return None
@@ -127,8 +127,7 @@ def two_rate_test(*, protected: Tally, reference: Tally, rule: TestRule = "by si
     Returns
     -------
     Significance or None
-        p, the statistic of the test chosen (odds ratio of favourable outcomes for Fisher is not given), and z as SD
-        units either way. ``None`` for an empty group, or where ``"pooled z"`` is demanded and has no variance.
+        p, and z as SD units whichever test was chosen. ``None`` for an empty group, or where ``"pooled z"`` is demanded and has no variance.
     """
     n_p, n_0 = protected.n, reference.n
     if not n_p or not n_0:

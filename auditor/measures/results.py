@@ -1,4 +1,4 @@
-"""What a measure returns: an estimate, its interval, its test. A number that cannot be had is ``None`` with a reason."""
+"""What a measure returns: estimate, interval, test. A number that cannot be had is ``None`` with a reason."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ BoolArray = npt.NDArray[np.bool_]
 IntArray = npt.NDArray[np.int64]
 
 SMALL_CELL = 11
-"""Counts below this are not printed (statistics.md section 6, platform default)."""
+"""Counts below this are not printed (docs/statistics.md, platform default)."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""Scores and labelled decisions by group: SMD, equal opportunity, equalised odds (statistics.md section 2).
+"""Scores and labelled decisions by group: SMD, equal opportunity, equalised odds (docs/statistics.md).
 
 Label 1 is the favourable truth (repaid), decision 1 the favourable decision. An empty denominator gives a missing value
 with its reason, never 0.
@@ -95,7 +95,13 @@ def smd(
         totals=cluster_totals(columns, codes=codes, clusters=k), statistic=statistic, resamples=resamples, seed=seed
     )
     return _with_sample(
-        value=value, n=n_p + n_0, method=method, sample=sample, level=level, test=_welch(y[in_p], y[in_0]), counts=counts
+        value=value,
+        n=n_p + n_0,
+        method=method,
+        sample=sample,
+        level=level,
+        test=_welch(y[in_p], y[in_0]),
+        counts=counts,
     )
 
 

@@ -1,4 +1,4 @@
-"""Impact over strata: summary ratio, Mantel–Haenszel ratio, CMH test and Breslow–Day homogeneity (statistics.md section 2)."""
+"""Impact over strata: summary ratio, Mantel–Haenszel ratio, CMH test and Breslow–Day homogeneity."""
 
 from __future__ import annotations
 
