@@ -160,14 +160,21 @@ def _score_variance(*, n: int, b: int, c: int, delta: float) -> float:
 
 
 def newcombe_paired_interval(counts: PairCounts, *, level: float = 0.95) -> Interval:
-    """Newcombe's square-and-add interval for paired proportions (1998, method 10). ValueError without pairs."""
+    """Newcombe's square-and-add interval for paired proportions (1998, method 10). ValueError without pairs.
+
+    The correlation of the two versions is corrected for continuity as in the paper: a positive ad − bc is lowered by
+    n/2, at most to 0.
+    """
     n, a, b, c, d = counts.n, counts.a, counts.b, counts.c, counts.d
     if n == 0:
         raise ValueError(NO_PAIRS)
     protected, control = Tally(a + c, n), Tally(a + b, n)
     p, r = wilson(protected, level=level), wilson(control, level=level)
     product = (a + b) * (c + d) * (a + c) * (b + d)
-    phi = (a * d - b * c) / math.sqrt(product) if product else 0.0
+    association = a * d - b * c
+    if association > 0:
+        association = max(0.0, association - n / 2)
+    phi = association / math.sqrt(product) if product else 0.0
     delta = (c - b) / n
 
     def reach(first: float, second: float) -> float:

@@ -127,7 +127,8 @@ def two_rate_test(*, protected: Tally, reference: Tally, rule: TestRule = "by si
     Returns
     -------
     Significance or None
-        p, and z as SD units whichever test was chosen. ``None`` for an empty group, or where ``"pooled z"`` is demanded and has no variance.
+        p, and z as SD units whichever test was chosen. ``None`` for an empty group, or where ``"pooled z"`` is fixed
+        and has no variance.
     """
     n_p, n_0 = protected.n, reference.n
     if not n_p or not n_0:
