@@ -171,7 +171,7 @@ def newcombe_paired_interval(counts: PairCounts, *, level: float = 0.95) -> Inte
     protected, control = Tally(a + c, n), Tally(a + b, n)
     p, r = wilson(protected, level=level), wilson(control, level=level)
     product = (a + b) * (c + d) * (a + c) * (b + d)
-    association = a * d - b * c
+    association = float(a * d - b * c)
     if association > 0:
         association = max(0.0, association - n / 2)
     phi = association / math.sqrt(product) if product else 0.0

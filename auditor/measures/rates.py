@@ -252,7 +252,7 @@ def denial_odds_ratio(*, protected: Tally, reference: Tally, level: float = 0.95
         what = "nobody in the protected group was favoured" if denied_0 else "nobody in the reference group was denied"
         reason = f"{what}, so the odds ratio is undefined"
         return Estimate(value=None, n=n, method=method, test=test, reason=reason, counts=counts)
-    ratio = (denied_p / protected.favourable) / (denied_0 / reference.favourable)
+    ratio = (denied_p * reference.favourable) / (protected.favourable * denied_0)
     if ratio == 0:
         reason = "no interval on the log scale: a cell of the table is empty"
         return Estimate(value=0.0, n=n, method=method, test=test, reason=reason, counts=counts)
