@@ -1,0 +1,173 @@
+"""The clustered bootstrap: base profiles are resampled with all their pairs and replicates."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from auditor.measures.results import FloatArray, IntArray, Interval, check_level, floats, same_length
+
+MIN_RESAMPLES = 2000
+BLOCK_CELLS = 2_000_000  # weights held at once: 16 MB, whatever the number of clusters
+MAX_UNDEFINED = 0.05  # share of resamples that may lack the statistic before the interval is withheld
+
+
+@dataclass(frozen=True, slots=True)
+class BootstrapSample:
+    """The resampled values of one statistic.
+
+    ``values`` has one entry a resample; NaN marks a resample in which the statistic has no value.
+    """
+
+    values: FloatArray
+
+    @property
+    def undefined(self) -> float:
+        """Share of resamples without a value."""
+        return float(np.mean(np.isnan(self.values)))
+
+    def interval(self, level: float = 0.95) -> Interval | None:
+        """Percentile interval over the resamples that have a value; ``None`` if more than 5% have none."""
+        check_level(level)
+        if self.undefined > MAX_UNDEFINED:
+            return None
+        tail = (1 - level) / 2
+        low, high = np.nanquantile(self.values, [tail, 1 - tail])
+        return Interval(float(low), float(high), level, "clustered bootstrap, percentile")
+
+
+def cluster_codes(clusters: npt.ArrayLike | None, *, n: int) -> tuple[IntArray, int]:
+    """Number clusters 0, 1, … in sorted order; without ``clusters`` every row is its own.
+
+    Returns
+    -------
+    tuple
+        Codes, shape (n,), and the number of clusters.
+    """
+    if clusters is None:
+        return np.arange(n, dtype=np.int64), n
+    labels: npt.NDArray[Any] = np.asarray(clusters)
+    if labels.shape != (n,):
+        raise ValueError(f"clusters must have shape ({n},), got {labels.shape}")
+    names, codes = np.unique(labels, return_inverse=True)
+    return codes.astype(np.int64), len(names)
+
+
+def cluster_totals(columns: FloatArray, *, codes: IntArray, clusters: int) -> FloatArray:
+    """Sum the rows of ``columns``, shape (n, m), within clusters: shape (clusters, m)."""
+    totals = np.zeros((clusters, columns.shape[1]))
+    np.add.at(totals, codes, columns)
+    return totals
+
+
+def resample_weights(*, clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
+    """How often each cluster is drawn, in blocks of shape (block, clusters) that together hold all ``resamples``.
+
+    Blocks bound the memory. Their size follows from ``clusters`` alone, so one seed gives one sequence.
+    """
+    if clusters < 1:
+        raise ValueError("at least one cluster is needed to resample")
+    if resamples < MIN_RESAMPLES:
+        raise ValueError(f"resamples must be at least {MIN_RESAMPLES}, got {resamples}")
+    generator = np.random.default_rng(seed)
+    block = max(1, BLOCK_CELLS // clusters)
+    for start in range(0, resamples, block):
+        rows = min(block, resamples - start)
+        draws = generator.integers(0, clusters, size=(rows, clusters))
+        draws += np.arange(rows)[:, None] * clusters
+        weights = np.bincount(draws.ravel(), minlength=rows * clusters)
+        yield weights.reshape(rows, clusters).astype(np.float64)
+
+
+def bootstrap_totals(
+    *,
+    totals: FloatArray,
+    statistic: Callable[[FloatArray], FloatArray],
+    resamples: int = MIN_RESAMPLES,
+    seed: int = 0,
+) -> BootstrapSample:
+    """Bootstrap any statistic that is a function of sums over cases.
+
+    Parameters
+    ----------
+    totals
+        Per-cluster sums, shape (clusters, m).
+    statistic
+        Maps resampled sums, shape (block, m), to values, shape (block,); NaN where it has no value.
+    resamples
+        Number of resamples, at least 2,000.
+    seed
+        Fixes the resamples.
+
+    Raises
+    ------
+    ValueError
+        For no cluster or too few resamples.
+    """
+    values: list[FloatArray] = []
+    for weights in resample_weights(clusters=len(totals), resamples=resamples, seed=seed):
+        with np.errstate(divide="ignore", invalid="ignore"):
+            result = np.asarray(statistic(weights @ totals), dtype=np.float64)
+        values.append(np.where(np.isfinite(result), result, np.nan))
+    return BootstrapSample(np.concatenate(values))
+
+
+@dataclass(frozen=True, slots=True)
+class EffectiveSize:
+    """How many independent rows clustered rows are worth.
+
+    ``correlation`` is the intra-cluster correlation (one-way ANOVA estimator, may be negative), ``design_effect``
+    1 + (m − 1)·max(correlation, 0) and ``effective_n`` n / design effect.
+    """
+
+    n: int
+    clusters: int
+    correlation: float | None
+    design_effect: float
+    effective_n: float
+    reason: str | None = None
+
+
+def effective_size(*, values: npt.ArrayLike, clusters: npt.ArrayLike) -> EffectiveSize:
+    """Intra-cluster correlation and effective n (docs/statistics.md; Kish).
+
+    Parameters
+    ----------
+    values
+        Shape (n,), for example 0/1 outcomes or margins.
+    clusters
+        Shape (n,), the base profile of each row.
+
+    Notes
+    -----
+    Unequal clusters: m = Σm²/n, which is the common size when they are equal. A negative correlation counts as 0, so
+    clustering never adds information. Where the correlation cannot be estimated (no cluster has two rows, a single
+    cluster, or values all alike) it is ``None`` with a reason; the design effect is then 1 without repeated rows and
+    otherwise m, the worst case.
+    """
+    y = floats(values, name="values")
+    n = len(y)
+    if n == 0:
+        raise ValueError("values must not be empty")
+    codes, k = cluster_codes(clusters, n=n)
+    same_length(values=y, clusters=codes)
+    sizes = np.bincount(codes, minlength=k).astype(np.float64)
+    m = float(np.sum(sizes**2) / n)
+    if k == n:
+        return EffectiveSize(n, k, None, 1.0, float(n), "no cluster has more than one row")
+    if k == 1:
+        return EffectiveSize(n, k, None, m, n / m, "all rows are in one cluster")
+    means = np.bincount(codes, weights=y, minlength=k) / sizes
+    between = float(np.sum(sizes * (means - y.mean()) ** 2) / (k - 1))
+    within = float(np.sum((y - means[codes]) ** 2) / (n - k))
+    typical = (n - float(np.sum(sizes**2)) / n) / (k - 1)
+    spread = between + (typical - 1) * within
+    if spread <= 1e-12 * max(1.0, float(np.max(np.abs(y))) ** 2):
+        return EffectiveSize(n, k, None, m, n / m, "all values are alike")
+    correlation = (between - within) / spread
+    design = 1 + (m - 1) * max(correlation, 0.0)
+    return EffectiveSize(n, k, correlation, design, n / design)

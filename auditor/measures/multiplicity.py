@@ -1,0 +1,67 @@
+"""Holm and Benjamini–Hochberg adjusted p-values, in the order given (docs/statistics.md).
+
+A missing p-value (``None`` or NaN) stays missing and does not count towards the family, unless the family's declared
+size is passed: a family fixed before the run keeps its size when one of its tests could not be run, which is stricter.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+
+from auditor.measures.results import FloatArray
+
+
+def holm(p_values: Sequence[float | None], *, family_size: int | None = None) -> list[float | None]:
+    """Holm's step-down adjustment: max over j ≤ i of min(1, (m − j + 1)·p(j)).
+
+    Parameters
+    ----------
+    p_values
+        Raw p-values; missing ones stay ``None``.
+    family_size
+        m; by default the number of p-values present.
+
+    Returns
+    -------
+    list
+        Adjusted p-values in the original order.
+    """
+    present, ordered, m = _sorted(p_values, family_size)
+    steps = m - np.arange(len(ordered))
+    return _restore(p_values, present, ordered, np.maximum.accumulate(np.minimum(1.0, steps * ordered)))
+
+
+def benjamini_hochberg(p_values: Sequence[float | None], *, family_size: int | None = None) -> list[float | None]:
+    """Benjamini–Hochberg step-up adjustment: min over j ≥ i of min(1, m·p(j)/j). Parameters as for `holm`."""
+    present, ordered, m = _sorted(p_values, family_size)
+    scaled = np.minimum(1.0, m * ordered / np.arange(1, len(ordered) + 1))
+    return _restore(p_values, present, ordered, np.minimum.accumulate(scaled[::-1])[::-1])
+
+
+def _is_missing(p: float | None) -> bool:
+    return p is None or math.isnan(p)
+
+
+def _sorted(p_values: Sequence[float | None], family_size: int | None) -> tuple[list[int], FloatArray, int]:
+    present = [i for i, p in enumerate(p_values) if not _is_missing(p)]
+    values = np.array([p_values[i] for i in present], dtype=np.float64)
+    if values.size and (values.min() < 0 or values.max() > 1):
+        raise ValueError("p-values must lie in [0, 1]")
+    m = len(present) if family_size is None else family_size
+    if m < len(present):
+        raise ValueError(f"family_size {m} is below the number of p-values, {len(present)}")
+    order = np.argsort(values, kind="stable")
+    return [present[i] for i in order], values[order], m
+
+
+def _restore(
+    p_values: Sequence[float | None], positions: list[int], ordered: FloatArray, adjusted: FloatArray
+) -> list[float | None]:
+    result: list[float | None] = [None] * len(p_values)
+    # An adjusted p-value is never below its raw one; rounding in m·p/j could make it so by one digit.
+    for position, raw, value in zip(positions, ordered, adjusted, strict=True):
+        result[position] = float(max(raw, value))
+    return result

@@ -1,0 +1,158 @@
+"""Impact over strata: summary ratio, Mantel–Haenszel ratio, CMH test and Breslow–Day homogeneity."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from scipy import stats
+
+from auditor.measures.multiplicity import benjamini_hochberg
+from auditor.measures.rates import Tally, adverse_impact_ratio
+from auditor.measures.results import Estimate, Significance, missing
+
+HOMOGENEITY_ALPHA = 0.05
+
+
+@dataclass(frozen=True, slots=True)
+class SegmentedImpact:
+    """Impact over strata.
+
+    ``summary_ratio`` is observed over expected favourable cases at each stratum's reference rate;
+    ``mantel_haenszel_ratio`` weights strata by their size. They are two numbers: name the one printed.
+    ``lead_with_strata`` says that the strata differ (Breslow–Day p < .05), so that no single ratio speaks for them.
+    ``strata`` holds each stratum's own ratio and ``strata_p_adjusted`` its Benjamini–Hochberg adjusted p.
+    ``excluded`` names strata that hold only one group and so say nothing.
+    """
+
+    summary_ratio: Estimate
+    mantel_haenszel_ratio: Estimate
+    mantel_haenszel_odds_ratio: Estimate
+    cmh: Significance | None
+    homogeneity: Significance | None
+    lead_with_strata: bool
+    strata: dict[str, Estimate]
+    strata_p_adjusted: dict[str, float | None]
+    excluded: dict[str, str]
+
+
+def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float = 0.95) -> SegmentedImpact:
+    """Compare two groups within strata.
+
+    Parameters
+    ----------
+    strata
+        (protected, reference) tallies by stratum.
+    level
+        Level of the strata's own intervals.
+
+    Returns
+    -------
+    SegmentedImpact
+        The ratios carry the CMH test; ``cmh`` is ``None`` where no stratum has any variance.
+
+    Raises
+    ------
+    ValueError
+        For no stratum.
+    """
+    if not strata:
+        raise ValueError("at least one stratum is needed")
+    excluded = {
+        name: f"the {'protected' if not protected.n else 'reference'} group has no cases"
+        for name, (protected, reference) in strata.items()
+        if not protected.n or not reference.n
+    }
+    kept = {name: pair for name, pair in strata.items() if name not in excluded}
+    pairs = list(kept.values())
+    n = sum(protected.n + reference.n for protected, reference in pairs)
+    cmh = _cmh(pairs)
+
+    expected = math.fsum(protected.n * reference.rate for protected, reference in pairs)
+    observed = sum(protected.favourable for protected, _ in pairs)
+    top = math.fsum(p.favourable * r.n / (p.n + r.n) for p, r in pairs)
+    bottom = math.fsum(r.favourable * p.n / (p.n + r.n) for p, r in pairs)
+    odds_top = math.fsum(p.favourable * (r.n - r.favourable) / (p.n + r.n) for p, r in pairs)
+    odds_bottom = math.fsum(r.favourable * (p.n - p.favourable) / (p.n + r.n) for p, r in pairs)
+    odds = _ratio("Mantel–Haenszel odds ratio", odds_top, odds_bottom, n, cmh)
+    homogeneity = _breslow_day(pairs, odds.value)
+    ratios = {
+        name: adverse_impact_ratio(protected=protected, reference=reference, level=level)
+        for name, (protected, reference) in strata.items()
+    }
+    adjusted = benjamini_hochberg([ratio.test.p_value if ratio.test else None for ratio in ratios.values()])
+    return SegmentedImpact(
+        summary_ratio=_ratio("summary ratio (observed over expected)", observed, expected, n, cmh),
+        mantel_haenszel_ratio=_ratio("Mantel–Haenszel ratio", top, bottom, n, cmh),
+        mantel_haenszel_odds_ratio=odds,
+        cmh=cmh,
+        homogeneity=homogeneity,
+        lead_with_strata=homogeneity is not None and homogeneity.p_value < HOMOGENEITY_ALPHA,
+        strata=ratios,
+        strata_p_adjusted=dict(zip(ratios, adjusted, strict=True)),
+        excluded=excluded,
+    )
+
+
+def _ratio(method: str, top: float, bottom: float, n: int, test: Significance | None) -> Estimate:
+    if bottom == 0:
+        return missing(method=method, reason="the denominator is 0 in every stratum that has both groups", n=n)
+    return Estimate(value=top / bottom, n=n, method=method, test=test)
+
+
+def _cmh(pairs: list[tuple[Tally, Tally]]) -> Significance | None:
+    """Cochran–Mantel–Haenszel χ², one degree of freedom, without continuity correction."""
+    excess: list[float] = []
+    variance: list[float] = []
+    for protected, reference in pairs:
+        n_p, n_0 = protected.n, reference.n
+        n, k = n_p + n_0, protected.favourable + reference.favourable
+        excess.append(protected.favourable - n_p * k / n)
+        variance.append(n_p * n_0 * k * (n - k) / (n**2 * (n - 1)))
+    total = math.fsum(variance)
+    if total == 0:
+        return None
+    z = math.fsum(excess) / math.sqrt(total)
+    return Significance(
+        p_value=float(2 * stats.norm.sf(abs(z))),
+        method="Cochran–Mantel–Haenszel, no continuity correction",
+        statistic=z * z,
+        sd_units=z,
+    )
+
+
+def _breslow_day(pairs: list[tuple[Tally, Tally]], odds: float | None) -> Significance | None:
+    """Breslow–Day homogeneity of odds ratios with Tarone's correction.
+
+    Strata in which all or none are favourable hold no information on the odds ratio and no degree of freedom.
+    """
+    informative = [(p, r) for p, r in pairs if 0 < p.favourable + r.favourable < p.n + r.n]
+    if odds is None or odds <= 0 or len(informative) < 2:
+        return None
+    squares: list[float] = []
+    excess: list[float] = []
+    variances: list[float] = []
+    for protected, reference in informative:
+        k = protected.favourable + reference.favourable
+        fitted = _expected_favourable(protected.n, reference.n, k, odds)
+        cells = (fitted, protected.n - fitted, k - fitted, reference.n - k + fitted)
+        variance = 1 / math.fsum(1 / cell for cell in cells)
+        excess.append(protected.favourable - fitted)
+        variances.append(variance)
+        squares.append(excess[-1] ** 2 / variance)
+    statistic = math.fsum(squares) - math.fsum(excess) ** 2 / math.fsum(variances)
+    p = float(stats.chi2.sf(statistic, len(informative) - 1))
+    return Significance(p_value=p, method="Breslow–Day with Tarone's correction", statistic=statistic)
+
+
+def _expected_favourable(n_p: int, n_0: int, k: int, odds: float) -> float:
+    """Protected favourable count Â at which the stratum's odds ratio is ``odds``, its margins held.
+
+    Root of (1−ψ)Â² + [(n_0−K) + ψ(n_p+K)]Â − ψ·n_p·K = 0, in the form that does not cancel and stands at ψ = 1.
+    """
+    a = 1 - odds
+    b = (n_0 - k) + odds * (n_p + k)
+    c = -odds * n_p * k
+    root = math.sqrt(b * b - 4 * a * c)
+    return -2 * c / (b + root) if b >= 0 else (root - b) / (2 * a)

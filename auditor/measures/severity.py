@@ -1,0 +1,184 @@
+"""How much a finding matters: the rules of docs/statistics.md (``severity_scheme`` in the policy packs)."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.measures.results import Interval
+from auditor.records import Conclusion, Role, Severity
+
+ALPHA = 0.05
+EXPLORATORY_Q = 0.10
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FindingFacts:
+    """What the severity of a finding is judged by. Every default means "does not apply".
+
+    Attributes
+    ----------
+    conclusion, role, p_adjusted
+        Of the measurement; ``p_adjusted`` is the family's (Holm) for confirmatory tests, the BH q for exploratory ones.
+        Supporting (mechanistic) evidence is never graded by its own significance.
+    effect, interval
+        Rate difference as a share (0.02 = 2 points) and its interval.
+    impact_ratio
+        AIR; judged by min(AIR, 1/AIR).
+    reason_fidelity
+        Share of stated reasons that are real.
+    overt_reviewers
+        People who confirmed that an answer cites a prohibited basis as a reason.
+    integrity_failure, documentation_gap, improvement
+        Evidence does not verify; a gap without effect on the conclusion; a suggestion.
+    top_tier_model
+        The model is tier 1.
+    determinative, human_review
+        The decision stands on the model alone; a person reviews each decision.
+    repeat, overdue, top_volume
+        Found before; past its date; top tier of affected volume.
+    documented_control, second_line_approval
+        Both are needed to lower a severity.
+    """
+
+    conclusion: Conclusion | None = None
+    role: Role = Role.PRIMARY
+    p_adjusted: float | None = None
+    effect: float | None = None
+    interval: Interval | None = None
+    impact_ratio: float | None = None
+    reason_fidelity: float | None = None
+    overt_reviewers: int = 0
+    integrity_failure: bool = False
+    documentation_gap: bool = False
+    improvement: bool = False
+    top_tier_model: bool = False
+    determinative: bool = False
+    human_review: bool = True
+    repeat: bool = False
+    overdue: bool = False
+    top_volume: bool = False
+    documented_control: bool = False
+    second_line_approval: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Grade:
+    """Severity, the id of the rule that gave it, and the rule in words with the modifiers applied."""
+
+    severity: Severity
+    rule: str
+    sentence: str
+
+
+def grade(facts: FindingFacts) -> Grade | None:
+    """Severity of a finding, or ``None`` where no rule makes a finding of these facts (no severity is not a pass).
+
+    Raises count once, however many apply, and never reach critical: critical has its own rules only. Lowering by one
+    needs a documented control and second-line approval, and never applies to an overt reference.
+    """
+    base = _critical(facts) or _high(facts) or _medium(facts) or _low(facts)
+    if base is None:
+        return None
+    severity, notes = base.severity, [base.sentence]
+    if (why := _raises(facts)) and severity.rank < Severity.HIGH.rank:
+        severity = list(Severity)[severity.rank + 1]
+        notes.append(f"raised by one: {', '.join(why)}")
+    overt = base.rule == "critical-overt-reference"
+    if facts.documented_control and facts.second_line_approval and not overt and severity.rank > 0:
+        severity = list(Severity)[severity.rank - 1]
+        notes.append("lowered by one: documented control, approved by the second line")
+    return Grade(severity, base.rule, "; ".join(notes) + ".")
+
+
+def _significant(facts: FindingFacts) -> bool:
+    confirmatory = facts.role in (Role.PRIMARY, Role.SECONDARY)
+    return confirmatory and facts.p_adjusted is not None and facts.p_adjusted < ALPHA
+
+
+def _effect(facts: FindingFacts) -> float:
+    return abs(facts.effect) if facts.effect is not None else 0.0
+
+
+def _ratio(facts: FindingFacts) -> float | None:
+    """min(AIR, 1/AIR): the same distance from 1 in either direction."""
+    ratio = facts.impact_ratio
+    if ratio is None:
+        return None
+    if ratio < 0:
+        raise ValueError(f"impact_ratio cannot be negative, got {ratio}")
+    return min(ratio, 1 / ratio) if ratio > 0 else 0.0
+
+
+def _critical(facts: FindingFacts) -> Grade | None:
+    if facts.overt_reviewers >= 2:
+        text = "Two reviewers confirmed that an answer cites a prohibited basis as a reason"
+        return Grade(Severity.CRITICAL, "critical-overt-reference", text)
+    if facts.integrity_failure:
+        return Grade(Severity.CRITICAL, "critical-evidence-integrity", "The evidence does not verify")
+    if _significant(facts) and facts.determinative and _effect(facts) >= 0.05 - ROUNDING:
+        text = f"Significant difference of {100 * _effect(facts):.1f} pp (5 or more) in a determinative decision"
+        return Grade(Severity.CRITICAL, "critical-net-effect", text)
+    return None
+
+
+def _high(facts: FindingFacts) -> Grade | None:
+    if not _significant(facts):
+        return None
+    nearest = facts.interval.nearest_zero if facts.interval and facts.effect is not None else 0.0
+    if nearest >= 0.02 - ROUNDING:
+        text = f"Significant, and the interval stays {100 * nearest:.1f} pp (2 or more) away from 0"
+        return Grade(Severity.HIGH, "high-interval", text)
+    ratio = _ratio(facts)
+    if ratio is not None and ratio < 0.80 - ROUNDING:
+        text = f"Significant, and the impact ratio is {ratio:.2f} (below 0.80, in either direction)"
+        return Grade(Severity.HIGH, "high-impact-ratio", text)
+    fidelity = facts.reason_fidelity
+    if fidelity is not None and fidelity < 0.80 - ROUNDING:
+        text = f"Significant, and {100 * fidelity:.0f}% of stated reasons are real (below 80%)"
+        return Grade(Severity.HIGH, "high-reason-fidelity", text)
+    return None
+
+
+def _medium(facts: FindingFacts) -> Grade | None:
+    significant, ratio, fidelity = _significant(facts), _ratio(facts), facts.reason_fidelity
+    if significant and _effect(facts) >= 0.01 - ROUNDING:
+        text = f"Significant difference of {100 * _effect(facts):.1f} pp (1 or more)"
+        return Grade(Severity.MEDIUM, "medium-effect", text)
+    if significant and ratio is not None and ratio < 0.90 - ROUNDING:
+        text = f"Significant, and the impact ratio is {ratio:.2f} (0.80 to 0.90, in either direction)"
+        return Grade(Severity.MEDIUM, "medium-impact-ratio", text)
+    if facts.conclusion is Conclusion.INCONCLUSIVE and facts.role is Role.PRIMARY and facts.top_tier_model:
+        text = "A primary test of a tier 1 model is inconclusive"
+        return Grade(Severity.MEDIUM, "medium-inconclusive", text)
+    if fidelity is not None and fidelity < 0.95 - ROUNDING:
+        text = f"{100 * fidelity:.0f}% of stated reasons are real (below 95%)"
+        return Grade(Severity.MEDIUM, "medium-reason-fidelity", text)
+    if significant and facts.conclusion is Conclusion.DIFFERENCE_FOUND and facts.effect is None and ratio is None:
+        # A shift in SDs has no rule of its own in the scheme; met thresholds must not rank as "below threshold".
+        text = "Significant, and the practical threshold of a measure other than a rate is met"
+        return Grade(Severity.MEDIUM, "medium-practical-threshold", text)
+    return None
+
+
+def _low(facts: FindingFacts) -> Grade | None:
+    if _significant(facts):
+        return Grade(Severity.LOW, "low-below-threshold", "Significant, below the practical threshold")
+    if facts.role is Role.EXPLORATORY and facts.p_adjusted is not None and facts.p_adjusted < EXPLORATORY_Q:
+        return Grade(Severity.LOW, "low-exploratory", "Exploratory signal, q below 0.10")
+    if facts.documentation_gap:
+        return Grade(Severity.LOW, "low-documentation", "Documentation gap without effect on the conclusion")
+    if facts.improvement:
+        return Grade(Severity.OBSERVATION, "observation", "Suggestion for improvement")
+    return None
+
+
+def _raises(facts: FindingFacts) -> list[str]:
+    reasons = []
+    if facts.determinative or not facts.human_review:
+        reasons.append("determinative decision" if facts.determinative else "no human review")
+    if facts.repeat or facts.overdue:
+        reasons.append("repeat finding" if facts.repeat else "overdue")
+    if facts.top_volume:
+        reasons.append("top tier of affected volume")
+    return reasons

@@ -1,0 +1,232 @@
+"""The one order in which a test reaches its conclusion, and the small-cell rules in it (docs/statistics.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+from auditor.measures.results import SMALL_CELL
+from auditor.records import Conclusion
+
+Scale = Literal["rate difference", "ratio", "standardised"]
+
+SMALL_CLAIM = 0.02
+PAIRS_FOR_SMALL_CLAIM = 300
+# Figures such as 0.02 come out of a subtraction one binary digit off; at a threshold that digit must not decide.
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Evidence:
+    """What is known of one test when it is to be concluded.
+
+    Attributes
+    ----------
+    tested
+        Whether it ran; ``not_tested_reason`` says why not.
+    denominators_ok, degenerate, checks_held
+        Data quality: every minimum denominator met; the model gives one answer to all or hardly any; every self-check
+        held. ``quality_reason`` is printed where one of them fails.
+    p_adjusted
+        Two-sided, adjusted in its family.
+    estimate
+        Difference (a share or SDs) or ratio, by ``scale``.
+    practical_threshold
+        Smallest difference that matters, or for a ratio τ: outside [τ, 1/τ] matters.
+    equivalent
+        Outcome of TOST; ``None`` where it could not be done or was not planned.
+    mde
+        Smallest effect the design could detect, as a positive difference, or for a ratio the nearest detectable ratio
+        below 1; ``None`` where nothing is detectable.
+    alpha
+        Two-sided level.
+    pairs
+        Matched pairs behind the estimate; ``None`` for a comparison of groups.
+    """
+
+    estimate: float | None
+    p_adjusted: float | None
+    practical_threshold: float
+    scale: Scale = "rate difference"
+    tested: bool = True
+    not_tested_reason: str = "out of scope"
+    denominators_ok: bool = True
+    degenerate: bool = False
+    checks_held: bool = True
+    quality_reason: str = ""
+    equivalent: bool | None = None
+    mde: float | None = None
+    alpha: float = 0.05
+    pairs: int | None = None
+
+    def __post_init__(self) -> None:
+        if not self.practical_threshold > 0 or (self.scale == "ratio" and self.practical_threshold >= 1):
+            raise ValueError(f"no usable practical threshold for a {self.scale}: {self.practical_threshold}")
+        if not 0 < self.alpha < 1:
+            raise ValueError(f"alpha must lie in (0, 1), got {self.alpha}")
+        if self.p_adjusted is not None and not 0 <= self.p_adjusted <= 1:
+            raise ValueError(f"p_adjusted must lie in [0, 1], got {self.p_adjusted}")
+        if self.scale == "ratio" and self.estimate is not None and self.estimate < 0:
+            raise ValueError(f"a ratio cannot be negative, got {self.estimate}")
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """The conclusion and the sentence that gives its reason."""
+
+    conclusion: Conclusion
+    reason: str
+
+
+def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a step, in the order of the rule
+    """Conclude one test. Both directions are treated alike; the absence of a difference needs power to be said.
+
+    The order: not tested; data quality; significant and at or beyond the practical threshold; significant below it
+    (also where equivalence holds); equivalent; enough power to have seen the threshold; otherwise inconclusive.
+
+    Under 300 pairs nothing can be said about differences of 2 points or less: "equivalent", "no evidence" and "below
+    the threshold" become inconclusive there. A significant difference at or beyond the threshold stands, since few
+    pairs make it harder to find, not easier.
+    """
+    threshold = size(evidence.practical_threshold, evidence.scale)
+    if not evidence.tested:
+        return Verdict(Conclusion.NOT_TESTED, _sentence(f"Not tested: {evidence.not_tested_reason}"))
+    if quality := _quality(evidence):
+        return Verdict(Conclusion.INCONCLUSIVE, _sentence(quality))
+    assert evidence.estimate is not None  # noqa: S101 - a missing estimate or p failed the quality step
+    assert evidence.p_adjusted is not None  # noqa: S101
+    seen, p = size(evidence.estimate, evidence.scale, signed=True), f"{evidence.p_adjusted:.3g}"
+    significant = evidence.p_adjusted < evidence.alpha
+    if significant and _beyond(evidence.estimate, evidence):
+        reason = f"A difference was found: {seen}, adjusted p = {p}; it meets the practical threshold of {threshold}"
+        return Verdict(Conclusion.DIFFERENCE_FOUND, _sentence(reason))
+    small_claim = evidence.scale == "rate difference" and evidence.practical_threshold <= SMALL_CLAIM + ROUNDING
+    if evidence.pairs is not None and evidence.pairs < PAIRS_FOR_SMALL_CLAIM and small_claim:
+        reason = (
+            f"Too few pairs to say: {evidence.pairs} pairs, and a statement about {threshold} needs "
+            f"at least {PAIRS_FOR_SMALL_CLAIM}"
+        )
+        return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
+    if significant:
+        reason = f"A difference was found, {seen}, adjusted p = {p}, below the practical threshold of {threshold}"
+        return Verdict(Conclusion.DIFFERENCE_BELOW_THRESHOLD, _sentence(reason))
+    if evidence.equivalent:
+        reason = "The difference lay within the equivalence margin set before the run"
+        return Verdict(Conclusion.EQUIVALENT_WITHIN_MARGIN, _sentence(reason))
+    if evidence.mde is None:
+        reason = f"No difference was found ({seen}), but this design could not have detected any"
+        return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
+    mde = size(evidence.mde, evidence.scale)
+    if _detects(evidence):
+        reason = (
+            f"No evidence of a difference of {threshold} or more was found; the test could have detected {mde}, "
+            "smaller differences cannot be excluded"
+        )
+        return Verdict(Conclusion.NO_EVIDENCE, _sentence(reason))
+    reason = f"Too little power to say: the test could have detected {mde}, the practical threshold is {threshold}"
+    return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
+
+
+def _quality(evidence: Evidence) -> str | None:
+    failed: list[str] = []
+    if not evidence.denominators_ok:
+        failed.append("a denominator is below its minimum")
+    if evidence.degenerate:
+        failed.append("the model gives one answer to nearly all cases, or no readable answer to many")
+    if not evidence.checks_held:
+        failed.append("a self-check did not hold")
+    if evidence.estimate is None:
+        failed.append("the estimate could not be had")
+    elif evidence.p_adjusted is None:
+        failed.append("the significance test has no p-value")
+    if not failed:
+        return None
+    detail = f": {evidence.quality_reason}" if evidence.quality_reason else ""
+    return f"Inconclusive, {' and '.join(failed)}{detail}"
+
+
+def _beyond(estimate: float, evidence: Evidence) -> bool:
+    if evidence.scale == "ratio":
+        return outside_band(estimate, evidence.practical_threshold)
+    return abs(estimate) >= evidence.practical_threshold - ROUNDING
+
+
+def _detects(evidence: Evidence) -> bool:
+    assert evidence.mde is not None  # noqa: S101 - the caller has looked
+    if evidence.scale == "ratio":
+        return evidence.mde >= evidence.practical_threshold - ROUNDING
+    return evidence.mde <= evidence.practical_threshold + ROUNDING
+
+
+def outside_band(ratio: float, tau: float) -> bool:
+    """Whether a ratio lies outside [τ, 1/τ], in either direction; the ends themselves lie inside."""
+    if not 0 < tau < 1:
+        raise ValueError(f"tau must lie in (0, 1), got {tau}")
+    return ratio < tau - ROUNDING or ratio > (1 / tau) * (1 + ROUNDING)
+
+
+@dataclass(frozen=True, slots=True)
+class Flag:
+    """Whether a group's ratio is flagged; ``None`` where a part of the rule was never computed."""
+
+    raised: bool | None
+    reason: str
+
+
+def flag_ratio(
+    *,
+    p_value: float | None,
+    ratio: float | None,
+    tau: float,
+    difference: float | None,
+    min_difference: float,
+    alpha: float = 0.05,
+) -> Flag:
+    """Flag rule for groups: significant, and the ratio outside [τ, 1/τ], and the rates far enough apart.
+
+    All three must have been computed: a test that never ran does not mask a flag, it leaves it undecided.
+    """
+    parts = {"significance": p_value, "ratio": ratio, "rate difference": difference}
+    absent = [name for name, value in parts.items() if value is None]
+    if p_value is None or ratio is None or difference is None:
+        return Flag(None, f"not computed: {', '.join(absent)}")
+    failed = [
+        name
+        for name, holds in (
+            (f"not significant at {alpha:g}", p_value < alpha),
+            (f"ratio within [{tau:g}, {1 / tau:.4g}]", outside_band(ratio, tau)),
+            (f"rates less than {100 * min_difference:g} pp apart", abs(difference) >= min_difference - ROUNDING),
+        )
+        if not holds
+    ]
+    return Flag(not failed, "; ".join(failed) or "significant, outside the ratio band, and rates far enough apart")
+
+
+def below_minimum(*, found: Mapping[str, int], required: Mapping[str, int]) -> tuple[str, ...]:
+    """Which denominators are below their minimum, as sentences; empty when all are met.
+
+    ``required`` names minimum counts (n, positives, negatives, discordant pairs…); a count not found is 0.
+    """
+    return tuple(
+        f"{name}: {found.get(name, 0)}, at least {least} needed"
+        for name, least in required.items()
+        if found.get(name, 0) < least
+    )
+
+
+def printed_count(count: int) -> str:
+    """A count as it may be printed: "< 11" for small cells."""
+    return f"< {SMALL_CELL}" if count < SMALL_CELL else str(count)
+
+
+def size(value: float, scale: Scale, *, signed: bool = False) -> str:
+    """A difference or ratio in words: "2.0 pp", "0.10 SD", "0.79"."""
+    if scale == "ratio":
+        return f"{value:.2f}"
+    sign = "" if not signed else "−" if value < 0 else "+" if value > 0 else ""
+    return f"{sign}{100 * abs(value):.1f} pp" if scale == "rate difference" else f"{sign}{abs(value):.2f} SD"
+
+
+def _sentence(text: str) -> str:
+    return text.rstrip(".") + "."

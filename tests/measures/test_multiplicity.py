@@ -1,0 +1,65 @@
+import math
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from statsmodels.stats.multitest import multipletests
+
+from auditor.measures.multiplicity import benjamini_hochberg, holm
+
+P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
+
+
+@settings(deadline=None)  # the first call imports much of statsmodels
+@given(p=P_VALUES)
+def test_both_agree_with_statsmodels_in_the_original_order(p):
+    assert holm(p) == pytest.approx(multipletests(p, method="holm")[1], abs=1e-9)
+    assert benjamini_hochberg(p) == pytest.approx(multipletests(p, method="fdr_bh")[1], abs=1e-9)
+
+
+def test_the_rank_is_the_position_in_the_sorted_list():
+    # Ranking by argsort + 1 would give .16, .02, .0133…, .02 for these.
+    p = [0.04, 0.01, 0.03, 0.02]
+    assert benjamini_hochberg(p) == pytest.approx([0.04, 0.04, 0.04, 0.04])
+    assert holm(p) == pytest.approx([0.06, 0.04, 0.06, 0.06])
+    wrong = [min(1, 4 * value / (rank + 1)) for value, rank in zip(p, np.argsort(p), strict=True)]
+    assert benjamini_hochberg(p) != pytest.approx(wrong)
+
+
+@given(p=P_VALUES, seed=st.integers(0, 9))
+def test_shuffling_the_tests_shuffles_the_answers(p, seed):
+    order = np.random.default_rng(seed).permutation(len(p))
+    for adjust in (holm, benjamini_hochberg):
+        assert [adjust(p)[i] for i in order] == pytest.approx(adjust([p[i] for i in order]))
+
+
+@given(p=P_VALUES)
+def test_adjusting_never_lowers_a_p_value_nor_swaps_two_and_bh_is_the_milder(p):
+    step_down, step_up = holm(p), benjamini_hochberg(p)
+    order = np.argsort(p)
+    for adjusted in (step_down, step_up):
+        assert all(raw <= value <= 1 for raw, value in zip(p, adjusted, strict=True))
+        assert (np.diff(np.array(adjusted)[order]) >= -1e-15).all()
+    assert all(mild <= strict + 1e-15 for mild, strict in zip(step_up, step_down, strict=True))
+
+
+@pytest.mark.parametrize("absent", [None, math.nan])
+def test_a_missing_p_value_stays_missing_and_does_not_count(absent):
+    assert holm([0.01, absent, 0.02]) == [0.02, None, 0.02]
+    assert benjamini_hochberg([absent, 0.01, 0.02]) == [None, 0.02, 0.02]
+    assert holm([absent]) == [None]
+
+
+def test_a_declared_family_keeps_its_size_when_a_test_could_not_run():
+    assert holm([0.01, None, 0.02], family_size=3) == pytest.approx([0.03, None, 0.04])
+    assert benjamini_hochberg([0.01, None, 0.02], family_size=3) == pytest.approx([0.03, None, 0.03])
+    with pytest.raises(ValueError, match="family_size 1 is below the number of p-values, 2"):
+        holm([0.1, 0.2], family_size=1)
+
+
+def test_an_empty_family_is_empty_and_a_p_value_outside_its_range_is_refused():
+    assert holm([]) == []
+    assert benjamini_hochberg([]) == []
+    with pytest.raises(ValueError, match=r"p-values must lie in \[0, 1\]"):
+        holm([0.1, 1.1])
