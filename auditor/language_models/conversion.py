@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,14 @@ from typing import Any
 from auditor.canonical import pretty_json
 from auditor.exceptions import ModelError, StorageError
 from auditor.language_models.safety import CONFIG_FILE, read_json
-from auditor.language_models.weights import SAMPLE_TEXT, one_line, quiet, read_model, read_tokenizer
+from auditor.language_models.weights import (
+    largest_difference,
+    one_line,
+    quiet,
+    read_model,
+    read_tokenizer,
+    sample_logits,
+)
 
 #: The largest difference between a logit of the converted model and of its reloaded copy.
 LOGIT_TOLERANCE = 1e-5
@@ -62,16 +70,18 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
     header = read_gguf(path)
-    options = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
     with quiet(), _no_conversion_bar():
         try:
-            model = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **options).eval()
-            tokenizer = AutoTokenizer.from_pretrained(path.parent, **options)
+            model: Any = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **options)
+            model.eval()
+            tokenizer: Any = AutoTokenizer.from_pretrained(path.parent, **options)
         except Exception as error:  # whatever a library makes of a bad file, users get one line
             raise ModelError(str(path), f"cannot be converted: {one_line(error)}", "a supported GGUF model") from error
     _restore_split(path, tokenizer, header.vocabulary, header.split)
     _save(model, tokenizer, folder)
-    difference = largest_logit_difference(model, read_model(folder, dtype="float32"), read_tokenizer(folder))
+    stored, read_back = read_model(folder, dtype="float32"), read_tokenizer(folder)
+    difference = largest_difference(sample_logits(model, tokenizer), sample_logits(stored, read_back))
     if not difference <= LOGIT_TOLERANCE:
         raise ModelError(
             str(path), f"the stored copy's logits differ by {difference:.3g}", f"at most {LOGIT_TOLERANCE}"
@@ -151,20 +161,10 @@ def _save(model: Any, tokenizer: Any, folder: Path) -> None:
         raise StorageError(f"the model store cannot be written: {one_line(error)}") from error
 
 
-def largest_logit_difference(one: Any, other: Any, tokenizer: Any) -> float:
-    """Largest absolute difference of two models' logits, in nats, over every position of `SAMPLE_TEXT`."""
-    import torch
-
-    tokens = torch.tensor([tokenizer(SAMPLE_TEXT, add_special_tokens=False)["input_ids"]])
-    with torch.inference_mode():
-        return float((one(input_ids=tokens).logits - other(input_ids=tokens).logits).abs().max())
-
-
 @contextmanager
 def _no_conversion_bar() -> Iterator[None]:
     """Silence the one progress bar that transformers draws past its own switch."""
-    from transformers import modeling_gguf_pytorch_utils as module
-
+    module: Any = importlib.import_module("transformers.modeling_gguf_pytorch_utils")
     drawn = module.tqdm
     module.tqdm = partial(drawn, disable=True)
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import re
 from pathlib import Path
 
@@ -18,6 +19,8 @@ PATTERNS = (
     "model.safetensors.index.json",
     *TOKENIZER_FILES,
 )
+#: Errors of the disk the download goes to; every other one is the network's or the hub's.
+DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
 
 
@@ -40,16 +43,14 @@ def resolve_commit(source: ModelSource) -> str:
 def download(source: ModelSource, commit: str, folder: Path) -> None:
     """Fetch a model's config, safetensors weights and tokenizer at one commit into an empty folder."""
     from huggingface_hub import snapshot_download
-    from huggingface_hub.utils import disable_progress_bars
+    from huggingface_hub.utils.tqdm import disable_progress_bars
 
     disable_progress_bars()
     try:
         snapshot_download(source.location, revision=commit, local_dir=folder, allow_patterns=list(PATTERNS))
-    except OSError as error:
-        if error.errno is not None and error.filename is not None:
-            raise  # the disk, not the network
-        raise _unreachable(source, error) from error
     except Exception as error:
+        if isinstance(error, OSError) and error.errno in DISK_ERRORS:
+            raise
         raise _unreachable(source, error) from error
 
 

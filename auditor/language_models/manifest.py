@@ -3,20 +3,47 @@
 from __future__ import annotations
 
 import importlib.metadata
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import ModelError
 from auditor.language_models.files import list_files
-from auditor.language_models.safety import TOKENIZER_FILE, TOKENIZER_FILES, check_model_folder
-from auditor.language_models.weights import SAMPLE_TEXT, read_model, read_tokenizer
+from auditor.language_models.safety import ADAPTER_WEIGHTS, TOKENIZER_FILE, TOKENIZER_FILES, check_model_folder
+from auditor.language_models.weights import (
+    SAMPLE_TEXT,
+    attach_adapter,
+    largest_difference,
+    read_model,
+    read_tokenizer,
+    sample_logits,
+)
 
 FORMAT = "plumbline-model/1"
 LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "gguf", "peft", "huggingface-hub")
 
+#: How far a merged adapter's logits may lie from the unmerged one's, as a share of the largest logit.
+MERGE_TOLERANCE = 1e-4
 
-def describe(folder: Path, quantisation: dict[str, Any] | None = None) -> dict[str, Any]:
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A model as its manifest describes it.
+
+    Attributes
+    ----------
+    identity
+        Plain data that depends on the model alone, not on where or with what it was imported. Its hash is its name.
+    checks
+        Figures measured at import, kept outside the identity.
+    """
+
+    identity: dict[str, Any]
+    checks: dict[str, Any] = field(default_factory=dict)
+
+
+def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **checks: Any) -> Description:
     """Check a copied or converted model by loading it once, and describe it.
 
     Parameters
@@ -25,11 +52,8 @@ def describe(folder: Path, quantisation: dict[str, Any] | None = None) -> dict[s
         A flat folder that holds the model's files and nothing else.
     quantisation
         Where its float weights were dequantised from; ``None`` for weights stored as they came.
-
-    Returns
-    -------
-    dict
-        The identity: plain data that depends on the model alone, not on where or with what it was imported.
+    **checks
+        Figures measured on the way here.
 
     Raises
     ------
@@ -42,7 +66,7 @@ def describe(folder: Path, quantisation: dict[str, Any] | None = None) -> dict[s
     files = list_files(folder)
     weights = {entry["path"]: entry["sha256"] for entry in files if ".safetensors" in entry["path"]}
     tokenizer = {entry["path"]: entry["sha256"] for entry in files if entry["path"] in TOKENIZER_FILES}
-    return {
+    identity = {
         "format": FORMAT,
         "architecture": type(model).__name__,
         "model_type": model.config.model_type,
@@ -56,6 +80,44 @@ def describe(folder: Path, quantisation: dict[str, Any] | None = None) -> dict[s
         "base_sha256": None,
         "adapter_sha256": None,
     }
+    return Description(identity, checks)
+
+
+def describe_adapter(
+    folder: Path, *, base: dict[str, Any], base_sha256: str, model: Any, tokenizer: Any
+) -> Description:
+    """Check a copied adapter by merging it into its base once, and describe the two together.
+
+    Parameters
+    ----------
+    folder
+        A flat folder that holds the adapter's files and nothing else.
+    base, base_sha256
+        Identity of the base model and its hash.
+    model, tokenizer
+        The base model in float32, for this call's own use: it is changed.
+
+    Raises
+    ------
+    ModelError
+        If the adapter does not fit, or answers otherwise once merged.
+    """
+    adapted = attach_adapter(model, folder)
+    before = sample_logits(adapted, tokenizer)
+    difference = largest_difference(before, sample_logits(adapted.merge_and_unload(), tokenizer))
+    bound = MERGE_TOLERANCE * max(1.0, float(before.nan_to_num(0.0).abs().max()))
+    if not difference <= bound:
+        what = f"its logits change by {difference:.3g} when it is merged"
+        raise ModelError(
+            str(folder / ADAPTER_WEIGHTS), what, f"at most {bound:.3g}, as for an adapter on untied weights"
+        )
+    files = list_files(folder)
+    identity = base | {
+        "files": files,
+        "base_sha256": base_sha256,
+        "adapter_sha256": sha256_json({entry["path"]: entry["sha256"] for entry in files}),
+    }
+    return Description(identity, {"merging_largest_logit_difference": difference})
 
 
 def check_tokenizer(folder: Path, *, vocabulary: int) -> None:

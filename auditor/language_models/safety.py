@@ -40,6 +40,40 @@ ITEM_BYTES = {
     **dict.fromkeys(("I8", "U8", "BOOL", "F8_E4M3", "F8_E5M2"), 1),
 }
 
+#: LoRA options that are honoured. Any other option that is set is refused, because leaving it out changes the model.
+ADAPTER_OPTIONS = (
+    "r",
+    "lora_alpha",
+    "target_modules",
+    "exclude_modules",
+    "fan_in_fan_out",
+    "bias",
+    "use_rslora",
+    "use_dora",
+    "lora_bias",
+    "layers_to_transform",
+    "layers_pattern",
+    "rank_pattern",
+    "alpha_pattern",
+)
+#: Options without effect on a merged model: names, training settings, and defaults of switched-off features.
+ADAPTER_IDLE_OPTIONS = frozenset(
+    {
+        "peft_type",
+        "task_type",
+        "peft_version",
+        "base_model_name_or_path",
+        "revision",
+        "inference_mode",
+        "init_lora_weights",
+        "lora_dropout",
+        "megatron_core",
+        "qalora_group_size",
+        "runtime_config",
+        "ensure_weight_tying",
+    }
+)
+
 
 @dataclass(frozen=True, slots=True)
 class TensorHeader:
@@ -138,7 +172,7 @@ def read_json(path: Path) -> dict[str, Any]:
 def check_config(path: Path) -> dict[str, Any]:
     """Check a model's config.json: a causal language model of a known architecture, plain weights, no code.
 
-    The list of architectures is transformers' own; it is read at import time of the model (`check_architecture`).
+    Whether transformers knows the architecture is found out by `auditor.language_models.weights.read_config`.
     """
     config = read_json(path)
     check_no_code(path, config)
@@ -276,41 +310,6 @@ def _tensor(path: Path, name: str, entry: Any) -> tuple[TensorHeader, int, int]:
     if end - start != math.prod(shape) * ITEM_BYTES[dtype]:
         raise ModelError(str(path), f"{name} claims {end - start} bytes for shape {shape} of {dtype}", "its exact size")
     return TensorHeader(dtype, tuple(shape)), start, end
-
-
-#: LoRA options that are honoured. Any other option that is set is refused, because leaving it out changes the model.
-ADAPTER_OPTIONS = (
-    "r",
-    "lora_alpha",
-    "target_modules",
-    "exclude_modules",
-    "fan_in_fan_out",
-    "bias",
-    "use_rslora",
-    "use_dora",
-    "lora_bias",
-    "layers_to_transform",
-    "layers_pattern",
-    "rank_pattern",
-    "alpha_pattern",
-)
-#: Options without effect on a merged model: names, training settings, and defaults of switched-off features.
-ADAPTER_IDLE_OPTIONS = frozenset(
-    {
-        "peft_type",
-        "task_type",
-        "peft_version",
-        "base_model_name_or_path",
-        "revision",
-        "inference_mode",
-        "init_lora_weights",
-        "lora_dropout",
-        "megatron_core",
-        "qalora_group_size",
-        "runtime_config",
-        "ensure_weight_tying",
-    }
-)
 
 
 def check_adapter_folder(folder: Path) -> list[str]:

@@ -21,7 +21,10 @@ from typing import Any
 
 from auditor.canonical import canonical_json, sha256_file, sha256_json
 from auditor.exceptions import ModelError, StorageError
-from auditor.language_models.files import copy_source, hash_source, list_files, publish, replace
+from auditor.language_models import hub
+from auditor.language_models.conversion import convert_gguf
+from auditor.language_models.files import copy_source, hash_source, publish, replace
+from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
 from auditor.language_models.safety import check_adapter_folder, check_model_folder, read_json
 from auditor.language_models.sources import ModelSource, parse_source
 
@@ -109,7 +112,7 @@ class ModelStore:
         identity = manifest.get("identity")
         if not isinstance(identity, dict) or sha256_json(identity) != sha256:
             raise ModelError(str(folder / MANIFEST), "does not match the name of its folder", "an unchanged manifest")
-        base = self.get(identity["base_sha256"]) if identity["base_sha256"] else None
+        base = self.get(identity["base_sha256"]) if identity.get("base_sha256") else None
         return StoredModel(sha256, folder, manifest, base)
 
     def import_model(self, source: ModelSource | str) -> StoredModel:
@@ -154,29 +157,23 @@ class ModelStore:
         names = check_model_folder(folder)
         hashes = {name: hash_source(folder / name) for name in names}
 
-        def build(target: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        def build(target: Path) -> Description:
             for name in names:
                 copy_source(folder / name, target / name, hashes[name])
-            from auditor.language_models.manifest import describe
-
-            return describe(target), {}
+            return describe(target)
 
         return self._find_or_build(source, {"kind": "dir", "files": hashes}, build)
 
     def _import_hub(self, source: ModelSource) -> StoredModel:
-        from auditor.language_models import hub
-
         commit = hub.resolve_commit(source)
         fingerprint = {"kind": "hf", "repository": source.location, "commit": commit}
 
-        def build(target: Path) -> tuple[dict[str, Any], dict[str, Any]]:
+        def build(target: Path) -> Description:
             with self._workspace() as download:
                 hub.download(source, commit, download)
                 for name in check_model_folder(download):
                     (download / name).rename(target / name)
-            from auditor.language_models.manifest import describe
-
-            return describe(target), {"commit": commit}
+            return describe(target, commit=commit)
 
         return self._find_or_build(source, fingerprint, build)
 
@@ -185,10 +182,7 @@ class ModelStore:
             raise ModelError(str(path), "there is no such file", "a GGUF file")
         sha256 = hash_source(path)
 
-        def build(target: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-            from auditor.language_models.conversion import convert_gguf
-            from auditor.language_models.manifest import describe
-
+        def build(target: Path) -> Description:
             with self._workspace() as alone:
                 # Linked into a folder of its own, so that no file lying beside it is read with it.
                 link = alone / path.name
@@ -197,7 +191,7 @@ class ModelStore:
             if hash_source(path) != sha256:
                 raise ModelError(str(path), "changed while it was imported", "a file that nobody writes to")
             origin = {"container": "GGUF", "sha256": sha256, "tensor_types": done.tensor_types, "stored_as": "float32"}
-            return describe(target, quantisation=origin), {"conversion_largest_logit_difference": done.logit_difference}
+            return describe(target, quantisation=origin, conversion_largest_logit_difference=done.logit_difference)
 
         return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build)
 
@@ -205,19 +199,15 @@ class ModelStore:
         names = check_adapter_folder(folder)
         hashes = {name: hash_source(folder / name) for name in names}
 
-        def build(target: Path) -> tuple[dict[str, Any], dict[str, Any]]:
-            from auditor.language_models.local import assemble
+        def build(target: Path) -> Description:
+            from auditor.language_models.local import assemble  # it needs StoredModel from here
 
             for name in names:
                 copy_source(folder / name, target / name, hashes[name])
-            files = list_files(target)
-            identity = base.identity | {
-                "files": files,
-                "base_sha256": base.sha256,
-                "adapter_sha256": sha256_json({entry["path"]: entry["sha256"] for entry in files}),
-            }
-            assemble(StoredModel("", target, {"identity": identity}, base), dtype="float32", device="cpu")
-            return identity, {}
+            loaded = assemble(base, dtype="float32", device="cpu")
+            return describe_adapter(
+                target, base=base.identity, base_sha256=base.sha256, model=loaded.model, tokenizer=loaded.tokenizer
+            )
 
         return self._find_or_build(source, {"kind": "adapter", "base": base.sha256, "files": hashes}, build)
 
@@ -225,24 +215,22 @@ class ModelStore:
         self,
         source: ModelSource,
         fingerprint: dict[str, Any],
-        build: Callable[[Path], tuple[dict[str, Any], dict[str, Any]]],
+        build: Callable[[Path], Description],
     ) -> StoredModel:
         """The model this fingerprint became; else build it out of sight, and publish it in one rename."""
-        from auditor.language_models.manifest import FORMAT, library_versions
-
         entry = self.index / f"{sha256_json({'format': FORMAT, **fingerprint})}.json"
         if entry.is_file() and (self.models / str(read_json(entry).get("model")) / MANIFEST).is_file():
             return self.get(read_json(entry)["model"])
         with self._workspace() as target:
-            identity, checks = build(target)
-            sha256 = sha256_json(identity)
+            built = build(target)
+            sha256 = sha256_json(built.identity)
             about = {
                 "source": str(source),
                 "imported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "libraries": library_versions(),
-                "checks": checks,
+                "checks": built.checks,
             }
-            (target / MANIFEST).write_bytes(canonical_json({"identity": identity, "import": about}))
+            (target / MANIFEST).write_bytes(canonical_json({"identity": built.identity, "import": about}))
             # Two importers may get here at once. The name is the content, so whoever is first is right for both.
             publish(target, self.models / sha256)
             self.index.mkdir(parents=True, exist_ok=True)

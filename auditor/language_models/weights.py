@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import importlib
 import re
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,8 +25,7 @@ SAMPLE_TEXT = (
 @contextmanager
 def quiet() -> Iterator[None]:
     """Keep transformers' progress bars and log lines off the terminal; its settings come back afterwards."""
-    from transformers.utils import logging
-
+    logging: Any = importlib.import_module("transformers.utils.logging")
     verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
     logging.set_verbosity(logging.CRITICAL)
     logging.disable_progress_bar()
@@ -55,10 +56,10 @@ def read_config(folder: Path) -> Any:
             raise ModelError(where, f"transformers cannot use it: {one_line(error)}", "a known architecture") from error
     known = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
     classes = [cls.__name__ for cls in (known if isinstance(known, tuple) else (known,)) if cls is not None]
-    for name in config.architectures or ["no architecture"]:
-        if name not in classes:
-            expected = " or ".join(classes) or "a model type with a causal language model"
-            raise ModelError(where, f"{name} is not a causal language model of type {config.model_type}", expected)
+    name = (config.architectures or ["no architecture"])[0]
+    if name not in classes:
+        expected = " or ".join(classes) or "a model type with a causal language model"
+        raise ModelError(where, f"{name} is not a causal language model of type {config.model_type}", expected)
     return config
 
 
@@ -100,16 +101,15 @@ def read_model(folder: Path, *, dtype: str, device: str = "cpu") -> Any:
         For a missing, unexpected or misshapen tensor.
     """
     import torch
-    from transformers import AutoModelForCausalLM
-    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+    import transformers
 
     config = read_config(folder)
+    model_class: Any = getattr(transformers, config.architectures[0])
     # Soft-capped attention (Gemma 2) has no SDPA form; transformers computes it with its plain implementation.
-    known = MODEL_FOR_CAUSAL_LM_MAPPING[type(config)]
-    attention = "sdpa" if (known[0] if isinstance(known, tuple) else known)._supports_sdpa else "eager"
+    attention = "sdpa" if model_class._supports_sdpa else "eager"
     with quiet():
         try:
-            model, report = AutoModelForCausalLM.from_pretrained(
+            model, report = model_class.from_pretrained(
                 folder,
                 config=config,
                 dtype=dtype if dtype == "auto" else getattr(torch, dtype),
@@ -131,8 +131,8 @@ def read_model(folder: Path, *, dtype: str, device: str = "cpu") -> Any:
     return model.to(device).eval().requires_grad_(False)
 
 
-def merge_adapter(model: Any, folder: Path) -> Any:
-    """Merge a LoRA adapter into a model's weights.
+def attach_adapter(model: Any, folder: Path) -> Any:
+    """Put a LoRA adapter on a model, strictly.
 
     Parameters
     ----------
@@ -143,8 +143,8 @@ def merge_adapter(model: Any, folder: Path) -> Any:
 
     Returns
     -------
-    transformers.PreTrainedModel
-        The base model's own class, without any PEFT module left in it.
+    peft.PeftModel
+        ``merge_and_unload()`` turns it into the base model's own class with other weights.
 
     Raises
     ------
@@ -157,14 +157,16 @@ def merge_adapter(model: Any, folder: Path) -> Any:
     options = check_adapter_config(folder)
     where = str(folder / ADAPTER_WEIGHTS)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
-    config = peft.LoraConfig(**options, inference_mode=True)
-    try:
-        adapted = peft.get_peft_model(model, config)
-    except ValueError as error:
-        raise ModelError(
-            where, f"does not fit the base model: {one_line(error)}", "an adapter of this model"
-        ) from error
-    wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    with warnings.catch_warnings():
+        # PEFT warns where merging might change more than the adapter does (tied embeddings, swapped axes). Import
+        # measures that instead: merged and unmerged logits must agree.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            adapted = peft.get_peft_model(model, peft.LoraConfig(**options, inference_mode=True))
+        except (ValueError, TypeError) as error:
+            what = f"does not fit the base model: {one_line(error)}"
+            raise ModelError(where, what, "an adapter trained on this model") from error
+        wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
     if odd := sorted(wanted.keys() ^ tensors.keys()):
         kind = "missing" if odd[0] in wanted else "unexpected"
         raise ModelError(where, f"{kind} tensor {odd[0]}", "exactly the tensors that adapter_config.json asks for")
@@ -173,7 +175,22 @@ def merge_adapter(model: Any, folder: Path) -> Any:
             expected = f"{tuple(wanted[name].shape)} for this base model"
             raise ModelError(where, f"{name} has the shape {tuple(tensor.shape)}", expected)
     peft.set_peft_model_state_dict(adapted, tensors)
-    return adapted.merge_and_unload().eval().requires_grad_(False)
+    return adapted.eval()
+
+
+def sample_logits(model: Any, tokenizer: Any) -> Any:
+    """A model's logits at every position of `SAMPLE_TEXT`, shape (1, tokens, vocabulary)."""
+    import torch
+
+    tokens = torch.tensor([tokenizer(SAMPLE_TEXT, add_special_tokens=False)["input_ids"]], device=model.device)
+    with torch.inference_mode():
+        return model(input_ids=tokens).logits
+
+
+def largest_difference(one: Any, other: Any) -> float:
+    """Largest absolute difference of two logit tensors, in nats. NaN equals NaN: scoring catches those by itself."""
+    gap = (one - other).abs()
+    return float(gap[~(one.isnan() & other.isnan())].max()) if not (one.isnan() & other.isnan()).all() else 0.0
 
 
 def one_line(error: BaseException) -> str:
