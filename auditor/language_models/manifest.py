@@ -1,0 +1,149 @@
+"""What a model is: the hashed identity in its manifest, and the versions it was imported with."""
+
+from __future__ import annotations
+
+import importlib.metadata
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auditor.canonical import sha256_json
+from auditor.exceptions import ModelError
+from auditor.language_models.files import list_files
+from auditor.language_models.safety import ADAPTER_WEIGHTS, TOKENIZER_FILE, TOKENIZER_FILES, check_model_folder
+from auditor.language_models.weights import (
+    SAMPLE_TEXT,
+    attach_adapter,
+    largest_difference,
+    read_model,
+    read_tokenizer,
+    sample_logits,
+)
+
+FORMAT = "plumbline-model/1"
+LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "gguf", "peft", "huggingface-hub")
+
+#: How far a merged adapter's logits may lie from the unmerged one's, as a share of the largest logit.
+MERGE_TOLERANCE = 1e-4
+
+
+@dataclass(frozen=True, slots=True)
+class Description:
+    """A model as its manifest describes it.
+
+    Attributes
+    ----------
+    identity
+        Plain data that depends on the model alone, not on where or with what it was imported. Its hash is its name.
+    checks
+        Figures measured at import, kept outside the identity.
+    """
+
+    identity: dict[str, Any]
+    checks: dict[str, Any] = field(default_factory=dict)
+
+
+def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **checks: Any) -> Description:
+    """Check a copied or converted model by loading it once, and describe it.
+
+    Parameters
+    ----------
+    folder
+        A flat folder that holds the model's files and nothing else.
+    quantisation
+        Where its float weights were dequantised from; ``None`` for weights stored as they came.
+    **checks
+        Figures measured on the way here.
+
+    Raises
+    ------
+    ModelError
+        If the weights do not fit the config exactly or the tokenizer does not fit the model.
+    """
+    check_model_folder(folder)
+    model = read_model(folder, dtype="auto")
+    check_tokenizer(folder, vocabulary=model.get_input_embeddings().num_embeddings)
+    files = list_files(folder)
+    weights = {entry["path"]: entry["sha256"] for entry in files if ".safetensors" in entry["path"]}
+    tokenizer = {entry["path"]: entry["sha256"] for entry in files if entry["path"] in TOKENIZER_FILES}
+    identity = {
+        "format": FORMAT,
+        "architecture": type(model).__name__,
+        "model_type": model.config.model_type,
+        "parameters": sum(parameter.numel() for parameter in model.parameters()),
+        "context_length": getattr(model.config, "max_position_embeddings", None),
+        "weights_dtype": str(model.dtype).removeprefix("torch."),
+        "quantisation": quantisation,
+        "files": files,
+        "weights_sha256": sha256_json(weights),
+        "tokenizer_sha256": sha256_json(tokenizer),
+        "base_sha256": None,
+        "adapter_sha256": None,
+    }
+    return Description(identity, checks)
+
+
+def describe_adapter(
+    folder: Path, *, base: dict[str, Any], base_sha256: str, model: Any, tokenizer: Any
+) -> Description:
+    """Check a copied adapter by merging it into its base once, and describe the two together.
+
+    Parameters
+    ----------
+    folder
+        A flat folder that holds the adapter's files and nothing else.
+    base, base_sha256
+        Identity of the base model and its hash.
+    model, tokenizer
+        The base model in float32, for this call's own use: it is changed.
+
+    Raises
+    ------
+    ModelError
+        If the adapter does not fit, or answers otherwise once merged.
+    """
+    adapted = attach_adapter(model, folder)
+    before = sample_logits(adapted, tokenizer)
+    difference = largest_difference(before, sample_logits(adapted.merge_and_unload(), tokenizer))
+    bound = MERGE_TOLERANCE * max(1.0, float(before.nan_to_num(0.0).abs().max()))
+    if not difference <= bound:
+        what = f"its logits change by {difference:.3g} when it is merged"
+        raise ModelError(
+            str(folder / ADAPTER_WEIGHTS), what, f"at most {bound:.3g}, as for an adapter on untied weights"
+        )
+    files = list_files(folder)
+    identity = base | {
+        "files": files,
+        "base_sha256": base_sha256,
+        "adapter_sha256": sha256_json({entry["path"]: entry["sha256"] for entry in files}),
+    }
+    return Description(identity, {"merging_largest_logit_difference": difference})
+
+
+def check_tokenizer(folder: Path, *, vocabulary: int) -> None:
+    """Refuse a tokenizer that loads differently from its file or names tokens that the model does not have.
+
+    Parameters
+    ----------
+    folder
+        Where tokenizer.json lies.
+    vocabulary
+        Number of rows of the model's input embedding.
+    """
+    from tokenizers import Tokenizer
+
+    where = str(folder / TOKENIZER_FILE)
+    tokenizer = read_tokenizer(folder)
+    found = tokenizer(SAMPLE_TEXT, add_special_tokens=False)["input_ids"]
+    if found != Tokenizer.from_file(where).encode(SAMPLE_TEXT, add_special_tokens=False).ids:
+        raise ModelError(where, "does not tokenise as written once its settings are applied", "settings that match it")
+    if not found:
+        raise ModelError(where, "makes no tokens of ordinary text", "the model's own tokenizer")
+    special = [number for number in (tokenizer.bos_token_id, tokenizer.eos_token_id) if number is not None]
+    if (largest := max(found + special)) >= vocabulary:
+        raise ModelError(where, f"names token {largest}, the model has {vocabulary}", "the model's own tokenizer")
+
+
+def library_versions() -> dict[str, str]:
+    """Versions of the libraries that read, convert and write models."""
+    return {name: importlib.metadata.version(name) for name in LIBRARIES}

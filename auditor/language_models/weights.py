@@ -1,0 +1,199 @@
+"""Reading checked files with transformers and PEFT: offline, strict, silent, and never with foreign code."""
+
+from __future__ import annotations
+
+import importlib
+import re
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from auditor.exceptions import ModelError
+from auditor.language_models.safety import ADAPTER_WEIGHTS, CONFIG_FILE, TOKENIZER_FILE, check_adapter_config
+
+DTYPES = ("float32", "bfloat16", "float16", "float64")
+
+#: What the tokenizer must give back unchanged, and what two copies of a model must answer alike.
+SAMPLE_TEXT = (
+    "Applicant 0417 asks for $12,500.75 over 36 months.\n\n  Debt ratio:  38.5 %; employed since 1989 "
+    "(naïve check: é, ½).\nIncome:\n\n42000\nDecision: approve or deny?"
+)
+
+
+@contextmanager
+def quiet() -> Iterator[None]:
+    """Keep transformers' progress bars and log lines off the terminal; its settings come back afterwards."""
+    logging: Any = importlib.import_module("transformers.utils.logging")
+    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+    logging.set_verbosity(logging.CRITICAL)
+    logging.disable_progress_bar()
+    try:
+        yield
+    finally:
+        logging.set_verbosity(verbosity)
+        if bars:
+            logging.enable_progress_bar()
+
+
+def read_config(folder: Path) -> Any:
+    """A stored model's transformers config.
+
+    Raises
+    ------
+    ModelError
+        If transformers has no causal language model of this architecture.
+    """
+    from transformers import AutoConfig
+    from transformers.models.auto.modeling_auto import MODEL_FOR_CAUSAL_LM_MAPPING
+
+    where = str(folder / CONFIG_FILE)
+    with quiet():
+        try:
+            config = AutoConfig.from_pretrained(folder, trust_remote_code=False, local_files_only=True)
+        except Exception as error:  # whatever a library makes of a bad file, users get one line
+            raise ModelError(where, f"transformers cannot use it: {one_line(error)}", "a known architecture") from error
+    known = MODEL_FOR_CAUSAL_LM_MAPPING.get(type(config), None)
+    classes = [cls.__name__ for cls in (known if isinstance(known, tuple) else (known,)) if cls is not None]
+    name = (config.architectures or ["no architecture"])[0]
+    if name not in classes:
+        expected = " or ".join(classes) or "a model type with a causal language model"
+        raise ModelError(where, f"{name} is not a causal language model of type {config.model_type}", expected)
+    return config
+
+
+def read_tokenizer(folder: Path) -> Any:
+    """The tokenizer, exactly as tokenizer.json spells it, with its special tokens and chat template."""
+    from transformers import PreTrainedTokenizerFast
+
+    with quiet():
+        try:
+            # The model-specific classes rebuild parts of the tokenizer from rules of their own; this one does not.
+            return PreTrainedTokenizerFast.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+        except Exception as error:
+            where = str(folder / TOKENIZER_FILE)
+            raise ModelError(
+                where, f"cannot be read: {one_line(error)}", "a tokenizer of the tokenizers library"
+            ) from error
+
+
+def read_model(folder: Path, *, dtype: str, device: str = "cpu") -> Any:
+    """Load safetensors weights strictly.
+
+    Parameters
+    ----------
+    folder
+        Checked files: config.json and safetensors weights.
+    dtype
+        One of `DTYPES`, or ``auto`` for the type the weights are stored in.
+    device
+        A torch device.
+
+    Returns
+    -------
+    transformers.PreTrainedModel
+        In evaluation mode, no gradients, SDPA attention wherever the architecture allows it.
+
+    Raises
+    ------
+    ModelError
+        For a missing, unexpected or misshapen tensor.
+    """
+    import torch
+    import transformers
+
+    config = read_config(folder)
+    model_class: Any = getattr(transformers, config.architectures[0])
+    # Soft-capped attention (Gemma 2) has no SDPA form; transformers computes it with its plain implementation.
+    attention = "sdpa" if model_class._supports_sdpa else "eager"
+    with quiet():
+        try:
+            model, report = model_class.from_pretrained(
+                folder,
+                config=config,
+                dtype=dtype if dtype == "auto" else getattr(torch, dtype),
+                attn_implementation=attention,
+                local_files_only=True,
+                trust_remote_code=False,
+                use_safetensors=True,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that the mismatch is reported below, in one line
+            )
+        except Exception as error:
+            expected = "weights that fit config.json"
+            raise ModelError(str(folder), f"transformers cannot load it: {one_line(error)}", expected) from error
+    for kind in ("missing", "unexpected", "mismatched"):
+        names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"])
+        if names:
+            more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+            raise ModelError(str(folder), f"{kind} tensor {names[0]}{more}", "weights that fit config.json exactly")
+    return model.to(device).eval().requires_grad_(False)
+
+
+def attach_adapter(model: Any, folder: Path) -> Any:
+    """Put a LoRA adapter on a model, strictly.
+
+    Parameters
+    ----------
+    model
+        The base model. It is changed in place.
+    folder
+        Checked adapter files.
+
+    Returns
+    -------
+    peft.PeftModel
+        ``merge_and_unload()`` turns it into the base model's own class with other weights.
+
+    Raises
+    ------
+    ModelError
+        If the adapter's tensors are not exactly those that its config asks for on this base.
+    """
+    import peft
+    from safetensors.torch import load_file
+
+    options = check_adapter_config(folder)
+    where = str(folder / ADAPTER_WEIGHTS)
+    tensors = load_file(folder / ADAPTER_WEIGHTS)
+    with warnings.catch_warnings():
+        # PEFT warns where merging might change more than the adapter does (tied embeddings, swapped axes). Import
+        # measures that instead: merged and unmerged logits must agree.
+        warnings.simplefilter("ignore", UserWarning)
+        try:
+            adapted = peft.get_peft_model(model, peft.LoraConfig(**options, inference_mode=True))
+        except (ValueError, TypeError) as error:
+            what = f"does not fit the base model: {one_line(error)}"
+            raise ModelError(where, what, "an adapter trained on this model") from error
+        wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    if odd := sorted(wanted.keys() ^ tensors.keys()):
+        kind = "missing" if odd[0] in wanted else "unexpected"
+        raise ModelError(where, f"{kind} tensor {odd[0]}", "exactly the tensors that adapter_config.json asks for")
+    for name, tensor in tensors.items():
+        if tensor.shape != wanted[name].shape:
+            expected = f"{tuple(wanted[name].shape)} for this base model"
+            raise ModelError(where, f"{name} has the shape {tuple(tensor.shape)}", expected)
+    peft.set_peft_model_state_dict(adapted, tensors)
+    return adapted.eval()
+
+
+def sample_logits(model: Any, tokenizer: Any) -> Any:
+    """A model's logits at every position of `SAMPLE_TEXT`, shape (1, tokens, vocabulary)."""
+    import torch
+
+    tokens = torch.tensor([tokenizer(SAMPLE_TEXT, add_special_tokens=False)["input_ids"]], device=model.device)
+    with torch.inference_mode():
+        return model(input_ids=tokens).logits
+
+
+def largest_difference(one: Any, other: Any) -> float:
+    """Largest absolute difference of two logit tensors, in nats. NaN equals NaN: scoring catches those by itself."""
+    gap = (one - other).abs()
+    return float(gap[~(one.isnan() & other.isnan())].max()) if not (one.isnan() & other.isnan()).all() else 0.0
+
+
+def one_line(error: BaseException) -> str:
+    """The first sentence of a library's message, without line breaks."""
+    text = " ".join(str(error).split()) or type(error).__name__
+    return re.split(r"(?<=[.!?])\s", text)[0][:200].rstrip(".")
