@@ -79,7 +79,7 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
         except Exception as error:  # whatever a library makes of a bad file, users get one line
             raise ModelError(str(path), f"cannot be converted: {one_line(error)}", "a supported GGUF model") from error
     _restore_split(path, tokenizer, header.vocabulary, header.split)
-    _save(model, tokenizer, folder)
+    save_converted(model, tokenizer, folder)
     stored, read_back = read_model(folder, dtype="float32"), read_tokenizer(folder)
     difference = largest_difference(sample_logits(model, tokenizer), sample_logits(stored, read_back))
     if not difference <= LOGIT_TOLERANCE:
@@ -140,7 +140,7 @@ def _restore_split(path: Path, tokenizer: Any, vocabulary: str, split: str) -> N
         raise ModelError(str(path), what, "the same model as safetensors, by dir: or hf:")
 
 
-def _save(model: Any, tokenizer: Any, folder: Path) -> None:
+def save_converted(model: Any, tokenizer: Any, folder: Path) -> None:
     """Save as safetensors; leave out of config.json what is not the model's: paths and versions."""
     from safetensors import SafetensorError
 

@@ -19,6 +19,8 @@ PATTERNS = (
     "model.safetensors.index.json",
     *TOKENIZER_FILES,
 )
+TIMEOUT_SECONDS = 20
+
 #: Errors of the disk the download goes to; every other one is the network's or the hub's.
 DISK_ERRORS = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES)
 _COMMIT = re.compile(r"[0-9a-f]{40}")
@@ -27,24 +29,23 @@ _COMMIT = re.compile(r"[0-9a-f]{40}")
 def resolve_commit(source: ModelSource) -> str:
     """The commit a source names. A tag or branch is looked up each time, because it may move."""
     revision = source.revision or ""
-    if _COMMIT.fullmatch(revision):
-        return revision
-    from huggingface_hub import HfApi
-
-    try:
-        commit = HfApi().model_info(source.location, revision=revision, timeout=20).sha
-    except Exception as error:
-        raise _unreachable(source, error) from error
-    if not commit or not _COMMIT.fullmatch(commit):
-        raise ModelError(str(source), "the hub named no commit for this revision", "a commit, tag or branch")
-    return commit
+    return revision if _COMMIT.fullmatch(revision) else _ask(source, revision)
 
 
 def download(source: ModelSource, commit: str, folder: Path) -> None:
-    """Fetch a model's config, safetensors weights and tokenizer at one commit into an empty folder."""
+    """Fetch a model's config, safetensors weights and tokenizer at one commit into an empty folder.
+
+    Raises
+    ------
+    ModelError
+        If the hub cannot be reached or has no such model and commit.
+    OSError
+        If the folder cannot be written.
+    """
     from huggingface_hub import snapshot_download
     from huggingface_hub.utils.tqdm import disable_progress_bars
 
+    _ask(source, commit)  # fails at once where the download itself would first try for half a minute
     disable_progress_bars()
     try:
         snapshot_download(source.location, revision=commit, local_dir=folder, allow_patterns=list(PATTERNS))
@@ -52,6 +53,19 @@ def download(source: ModelSource, commit: str, folder: Path) -> None:
         if isinstance(error, OSError) and error.errno in DISK_ERRORS:
             raise
         raise _unreachable(source, error) from error
+
+
+def _ask(source: ModelSource, revision: str) -> str:
+    """Ask the hub which commit a revision is."""
+    from huggingface_hub import HfApi
+
+    try:
+        commit = HfApi().model_info(source.location, revision=revision, timeout=TIMEOUT_SECONDS).sha
+    except Exception as error:
+        raise _unreachable(source, error) from error
+    if not commit or not _COMMIT.fullmatch(commit):
+        raise ModelError(str(source), "the hub named no commit for this revision", "a commit, tag or branch")
+    return commit
 
 
 def _unreachable(source: ModelSource, error: Exception) -> ModelError:

@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.exceptions import ModelError
 from auditor.language_models.store import StoredModel
-from auditor.language_models.weights import DTYPES, attach_adapter, read_model, read_tokenizer
+from auditor.language_models.weights import DTYPES, attach_adapter, merge_adapter, read_model, read_tokenizer
 
 #: How many models stay in memory; the one used longest ago goes first.
 KEPT_MODELS = 2
@@ -95,5 +95,5 @@ def assemble(stored: StoredModel, *, dtype: str, device: str) -> LoadedModel:
         model, tokenizer = read_model(stored.folder, dtype=dtype, device=device), read_tokenizer(stored.folder)
     else:
         base = assemble(stored.base, dtype=dtype, device=device)
-        model, tokenizer = attach_adapter(base.model, stored.folder).merge_and_unload(), base.tokenizer
-    return LoadedModel(model.eval().requires_grad_(False), tokenizer, stored.manifest, device)
+        model, tokenizer = merge_adapter(attach_adapter(base.model, stored.folder)), base.tokenizer
+    return LoadedModel(model, tokenizer, stored.manifest, device)

@@ -15,6 +15,7 @@ from auditor.language_models.weights import (
     SAMPLE_TEXT,
     attach_adapter,
     largest_difference,
+    merge_adapter,
     read_model,
     read_tokenizer,
     sample_logits,
@@ -104,7 +105,7 @@ def describe_adapter(
     """
     adapted = attach_adapter(model, folder)
     before = sample_logits(adapted, tokenizer)
-    difference = largest_difference(before, sample_logits(adapted.merge_and_unload(), tokenizer))
+    difference = largest_difference(before, sample_logits(merge_adapter(adapted), tokenizer))
     bound = MERGE_TOLERANCE * max(1.0, float(before.nan_to_num(0.0).abs().max()))
     if not difference <= bound:
         what = f"its logits change by {difference:.3g} when it is merged"

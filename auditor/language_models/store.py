@@ -136,10 +136,12 @@ class ModelStore:
             If the store cannot be written. Nothing of the model is visible then.
         """
         source = parse_source(source) if isinstance(source, str) else source
-        stored = self._import_base(source)
         adapters = [Path(text).expanduser() for text in source.adapters]
         if source.kind == "demo" and source.location == "underwriter":
             adapters.insert(0, _shipped_adapter())
+        for adapter in adapters:
+            check_adapter_folder(adapter)  # before minutes are spent on the base
+        stored = self._import_base(source)
         for adapter in adapters:
             stored = self._import_adapter(source, stored, adapter)
         return stored

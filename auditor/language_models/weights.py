@@ -144,7 +144,7 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     Returns
     -------
     peft.PeftModel
-        ``merge_and_unload()`` turns it into the base model's own class with other weights.
+        `merge_adapter` turns it into the base model's own class with other weights.
 
     Raises
     ------
@@ -157,13 +157,10 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     options = check_adapter_config(folder)
     where = str(folder / ADAPTER_WEIGHTS)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
-    with warnings.catch_warnings():
-        # PEFT warns where merging might change more than the adapter does (tied embeddings, swapped axes). Import
-        # measures that instead: merged and unmerged logits must agree.
-        warnings.simplefilter("ignore", UserWarning)
+    with _peft_warnings():
         try:
             adapted = peft.get_peft_model(model, peft.LoraConfig(**options, inference_mode=True))
-        except (ValueError, TypeError) as error:
+        except (ValueError, TypeError, AttributeError, RuntimeWarning) as error:
             what = f"does not fit the base model: {one_line(error)}"
             raise ModelError(where, what, "an adapter trained on this model") from error
         wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
@@ -176,6 +173,26 @@ def attach_adapter(model: Any, folder: Path) -> Any:
             raise ModelError(where, f"{name} has the shape {tuple(tensor.shape)}", expected)
     peft.set_peft_model_state_dict(adapted, tensors)
     return adapted.eval()
+
+
+def merge_adapter(adapted: Any) -> Any:
+    """Merge an attached adapter into the weights; nothing of PEFT is left in the model that is returned."""
+    with _peft_warnings():
+        return adapted.merge_and_unload().eval().requires_grad_(False)
+
+
+@contextmanager
+def _peft_warnings() -> Iterator[None]:
+    """Decide, warning by warning, what PEFT's say about a model that is only read."""
+    with warnings.catch_warnings():
+        # Where merging might change more than the adapter does (tied embeddings), it only warns. Import measures that
+        # instead: merged and unmerged logits must agree.
+        warnings.simplefilter("ignore", UserWarning)
+        # PEFT 0.21 asks transformers for an attribute by its old name.
+        warnings.filterwarnings("ignore", "`is_gradient_checkpointing` is deprecated", FutureWarning)
+        # Options that match nothing in this model are left out with a warning: that is a refusal here.
+        warnings.simplefilter("error", RuntimeWarning)
+        yield
 
 
 def sample_logits(model: Any, tokenizer: Any) -> Any:
