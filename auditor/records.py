@@ -115,7 +115,7 @@ class Measurement:
     is compared with. ``low`` and ``high`` bound the interval at ``level``. ``unit`` is one of ``rate`` (a share),
     ``rate_difference`` (shown as percentage points), ``ratio``, ``logit``, ``sd``, ``people``, ``count``. ``counts``
     holds the whole numbers and design figures behind the estimate, such as ``b``, ``c`` and ``mde``. ``cases`` is the
-    query that finds the cases: ``arm:race=Black|race=White``. A missing value has a reason.
+    query that finds the cases: ``arm:race=Black|race=White``. A missing value has a reason, and so has a conclusion.
     """
 
     id: str
@@ -136,6 +136,7 @@ class Measurement:
     p_adjusted: float | None = None
     family: str | None = None
     conclusion: Conclusion | None = None
+    conclusion_reason: str | None = None
     checks: tuple[Check, ...] = ()
     cases: str = ""
     missing_reason: str | None = None

@@ -79,7 +79,7 @@ def main() -> None:
     parser.add_argument("--base", type=Path, required=True, help="folder of the imported base model (demo:smollm2)")
     parser.add_argument("--out", type=Path, default=ROOT / "auditor" / "data" / "underwriter")
     parser.add_argument("--epochs", type=int, default=3)
-    parser.add_argument("--batch", type=int, default=8)
+    parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=20261122)
     parser.add_argument("--threads", type=int, default=2)
@@ -93,7 +93,7 @@ def main() -> None:
     rows = examples(applications, applications.subset(ids), tokenizer)
     model = AutoModelForCausalLM.from_pretrained(arguments.base, dtype=torch.float32)
     config = LoraConfig(
-        r=4, lora_alpha=8, lora_dropout=0.05, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"
+        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"
     )
     model = get_peft_model(model, config)
     model.train()
@@ -124,7 +124,7 @@ def main() -> None:
             print(f"step {step}/{steps} loss {float(loss.detach()):.4f} {time.monotonic() - started:.0f}s", flush=True)
         losses.append(total / len(groups))
         print(f"epoch {epoch + 1} mean loss {losses[-1]:.4f}", flush=True)
-        save(model, arguments.out, arguments, applications, ids, losses)
+        save(model, arguments.out / f"epoch-{epoch + 1}" if epoch + 1 < arguments.epochs else arguments.out, arguments, applications, ids, losses)
 
 
 def save(
@@ -161,7 +161,7 @@ def save(
         "seed": arguments.seed,
         "rank": 4,
         "alpha": 8,
-        "dropout": 0.05,
+        "dropout": 0.0,
         "targets": TARGETS,
         "torch": torch.__version__,
         "machine": platform.machine(),

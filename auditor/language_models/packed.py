@@ -182,7 +182,7 @@ def plain_log_probabilities(model: Any, sequence: Tokens, wanted: Sequence[Read]
     return [float(value) for value in values]
 
 
-def probe_packing(model: Any, *, vocabulary: int, pack_tokens: int, longest: int) -> PackingProbe:
+def probe_packing(model: Any, *, vocabulary: int, longest: int) -> PackingProbe:
     """Measure whether packing is exact for this model: a small tree of prompts, packed, against one prompt at a time.
 
     The tree has branches at several depths, a kept context and packs that end in the middle, so every part of the path
@@ -194,8 +194,6 @@ def probe_packing(model: Any, *, vocabulary: int, pack_tokens: int, longest: int
         The model.
     vocabulary
         Number of token ids to draw from.
-    pack_tokens
-        The pack width that will be used (the probe uses a small one of its own as well).
     longest
         Longest prompt that will be scored; a sliding window shorter than this rules packing out.
     """

@@ -1,0 +1,189 @@
+"""What a test on outputs may look at: the plan, the cases and their decisions. Not other tests' numbers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from auditor.counterfactuals import ACTUAL
+from auditor.measures.verdict import Evidence
+from auditor.plan import Attribute, Plan
+from auditor.records import Case, Decision, Measurement, Outcome
+
+FloatArray = npt.NDArray[np.float64]
+BoolArray = npt.NDArray[np.bool_]
+
+PRIMARY_FAMILY = "primary"
+MATCHED_FAMILY = "matched operating point"
+SHIFT_FAMILY = "margin shift"
+EXPLORATORY_FAMILY = "exploratory"
+
+
+@dataclass(frozen=True)
+class Card:
+    """What a test is: shown with its results, so that a reader knows what they can and cannot say."""
+
+    name: str
+    purpose: str
+    method: str
+    worrying: str
+    limitations: str
+    references: tuple[str, ...] = ()
+    needs_internals: bool = False
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A measurement before its family is adjusted, with what its conclusion will be drawn from."""
+
+    measurement: Measurement
+    evidence: Evidence | None = None
+
+
+@dataclass(frozen=True)
+class Arm:
+    """The decisions of one arm in cluster order."""
+
+    clusters: tuple[str, ...]
+    margins: FloatArray
+    favourable: BoolArray
+    invalid: BoolArray
+    mass: FloatArray
+
+
+@dataclass(frozen=True)
+class Pairs:
+    """The same applications in two arms: row i of both is one application."""
+
+    clusters: tuple[str, ...]
+    control: Arm
+    protected: Arm
+
+
+@dataclass(frozen=True)
+class State:
+    """Whether the natural outcome rule says anything: shares that decide it, and why not."""
+
+    degenerate: bool
+    reasons: tuple[str, ...]
+    same_answer_share: float
+    same_answer: str
+    low_mass_share: float
+
+
+@dataclass(frozen=True)
+class Context:
+    """Everything a test on outputs reads.
+
+    ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
+    its typed field values.
+    """
+
+    plan: Plan
+    cases: Sequence[Case]
+    decisions: Mapping[str, Decision]
+    observed: Mapping[str, bool | None]
+    values: Mapping[str, Mapping[str, Any]]
+    _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
+
+    @cached_property
+    def state(self) -> State:
+        """Apply the plan's rule for degenerate and mute models to the reference arms and to all cases."""
+        rule = self.plan.operating_point
+        outcomes: list[str] = []
+        for attribute in self.plan.attributes:
+            reference = self.arm(f"{attribute.field}={attribute.reference}")
+            outcomes += [
+                str(Outcome.INVALID if invalid else Outcome.FAVOURABLE if yes else Outcome.ADVERSE)
+                for yes, invalid in zip(reference.favourable, reference.invalid, strict=True)
+            ]
+        counts = {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
+        same = max(counts, key=lambda name: counts[name]) if counts else "none"
+        share = counts.get(same, 0) / len(outcomes) if outcomes else 0.0
+        masses = [decision.mass for decision in self.decisions.values() if decision.mass is not None]
+        low = sum(mass < self.plan.prompt.answers.mass_floor for mass in masses) / len(masses) if masses else 0.0
+        reasons = []
+        if low > rule.mute_share:
+            reasons.append(
+                f"the answers hold less than {self.plan.prompt.answers.mass_floor:.0%} of the probability "
+                f"in {low:.1%} of cases (mute above {rule.mute_share:.0%})"
+            )
+        if share >= rule.degenerate_share:
+            reasons.append(
+                f"{share:.1%} of the reference arms get one outcome, {same} (degenerate from {rule.degenerate_share:.0%})"
+            )
+        return State(bool(reasons), tuple(reasons), share, same, low)
+
+    @property
+    def actual(self) -> list[Case]:
+        """The applications as filed."""
+        return [case for case in self.cases if case.role == ACTUAL]
+
+    @cached_property
+    def target_rate(self) -> float | None:
+        """The rate the matched operating point aims at; ``None`` where the data records no outcome."""
+        wanted = self.plan.operating_point.matched_rate
+        if isinstance(wanted, float):
+            return wanted
+        known = [outcome for outcome in self.observed.values() if outcome is not None]
+        return sum(known) / len(known) if known else None
+
+    def arm(self, name: str) -> Arm:
+        """The decisions of the arm called ``name``, in the order of the cases."""
+        if name not in self._arms:
+            cases = [case for case in self.cases if name in case.arms]
+            self._arms[name] = self.collect(cases)
+        return self._arms[name]
+
+    def collect(self, cases: Iterable[Case]) -> Arm:
+        """Arrays of the decisions of ``cases``, in their order."""
+        chosen = list(cases)
+        decisions = [self.decisions[case.id] for case in chosen]
+        return Arm(
+            clusters=tuple(case.cluster for case in chosen),
+            margins=np.array([decision.margin for decision in decisions], dtype=np.float64),
+            favourable=np.array([decision.outcome is Outcome.FAVOURABLE for decision in decisions], dtype=bool),
+            invalid=np.array([decision.outcome is Outcome.INVALID for decision in decisions], dtype=bool),
+            mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
+        )
+
+    def pairs(self, control: str, protected: str) -> Pairs:
+        """The applications that stand in both arms, once in each, in cluster order of the control arm."""
+        left, right = self.arm(control), self.arm(protected)
+        where = {cluster: index for index, cluster in enumerate(right.clusters)}
+        rows = [(index, where[cluster]) for index, cluster in enumerate(left.clusters) if cluster in where]
+        return Pairs(
+            clusters=tuple(left.clusters[index] for index, _ in rows),
+            control=_take(left, [index for index, _ in rows]),
+            protected=_take(right, [index for _, index in rows]),
+        )
+
+    def contrasts(self) -> list[tuple[Attribute, str]]:
+        """Every protected group against its reference, in the plan's order."""
+        return [
+            (attribute, group)
+            for attribute in self.plan.attributes
+            for group in attribute.groups
+            if group != attribute.reference
+        ]
+
+
+def case_query(*arms: str) -> str:
+    """The query that finds the cases of some arms."""
+    return "arm:" + "|".join(arms)
+
+
+def _take(arm: Arm, rows: Sequence[int]) -> Arm:
+    index = np.array(rows, dtype=np.intp)
+    return Arm(
+        clusters=tuple(arm.clusters[row] for row in rows),
+        margins=arm.margins[index],
+        favourable=arm.favourable[index],
+        invalid=arm.invalid[index],
+        mass=arm.mass[index],
+    )

@@ -1,0 +1,51 @@
+"""The tests there are, by name: a plain table of ours, and others' through the entry point ``plumbline.tests``.
+
+A test is a module (or any object) with a ``CARD`` and ``run(context) -> Iterable[Draft]``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from importlib.metadata import entry_points
+from typing import Protocol
+
+from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.exceptions import PlanError
+
+ENTRY_POINT = "plumbline.tests"
+
+
+class Test(Protocol):
+    """What every test offers."""
+
+    CARD: Card
+
+    def run(self, context: Context) -> Iterable[Draft]:
+        """Measure."""
+
+
+TESTS: dict[str, Test] = {
+    module.CARD.name: module  # type: ignore[misc]
+    for module in (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
+}
+
+
+def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
+    """The tests called ``names``, in their order.
+
+    Raises
+    ------
+    PlanError
+        For an unknown or repeated name.
+    """
+    known = dict(TESTS)
+    for entry in entry_points(group=ENTRY_POINT):
+        if entry.name in names and entry.name not in known:
+            known[entry.name] = entry.load()
+    for name in names:
+        if name not in known:
+            raise PlanError(f"{where}: tests.run", f"unknown test {name!r}", f"one of: {', '.join(sorted(known))}")
+        if list(names).count(name) > 1:
+            raise PlanError(f"{where}: tests.run", f"test {name!r} is listed twice", "each test once")
+    return [known[name] for name in names]

@@ -1,0 +1,215 @@
+"""Cases from real applications: as filed, with one protected attribute changed, with a placebo changed, asked again.
+
+One application is one cluster. It stands as filed in the arm of each of its own groups, so every contrast compares the
+same application with itself.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from auditor.applications import Application, Applications
+from auditor.exceptions import DataError, PlanError
+from auditor.plan import Plan
+from auditor.prompts import Rendered, Template, parse_template, render
+from auditor.records import Case
+
+ACTUAL = "actual"
+COUNTERFACTUAL = "counterfactual"
+PLACEBO = "placebo"
+REASK = "reask"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """One application with all its cases; ``reask`` is asked once more, unshared."""
+
+    application: Application
+    cases: tuple[Case, ...]
+    reask: Case | None
+
+
+@dataclass(frozen=True)
+class Selection:
+    """The applications that are asked about, and how many were left out for which reason."""
+
+    records: tuple[Application, ...]
+    left_out: dict[str, int]
+
+
+def arm(field: str, group: str) -> str:
+    """Name of an arm."""
+    return f"{field}={group}"
+
+
+def select(plan: Plan, data: Applications, *, seen: frozenset[str], where: str) -> Selection:
+    """Choose the applications: a seeded shuffle of the candidates, the first ``limit``, in file order.
+
+    Parameters
+    ----------
+    seen
+        Ids in the model's training record for this data; never chosen when the plan asks for unseen applications.
+
+    Raises
+    ------
+    DataError
+        If no application is left.
+    """
+    candidates = list(data.records)
+    left_out = {}
+    if plan.cases.select == "unseen":
+        held = seen | data.reserved
+        candidates = [record for record in candidates if record.id not in held]
+        left_out["in the training record or the reserved split"] = len(data.records) - len(candidates)
+    if not candidates:
+        raise DataError(f"{where}: cases", "no application is left", "a selection that keeps at least one")
+    random.Random(plan.cases.seed).shuffle(candidates)
+    chosen = candidates[: plan.cases.limit] if plan.cases.limit else candidates
+    left_out["beyond the plan's limit"] = len(candidates) - len(chosen)
+    return Selection(records=tuple(sorted(chosen, key=lambda record: record.id)), left_out=left_out)
+
+
+def make_clusters(plan: Plan, data: Applications, records: Sequence[Application], *, chat: Any, where: str) -> list[Cluster]:
+    """Render all cases of all chosen applications.
+
+    Parameters
+    ----------
+    chat
+        ``None`` for a record, else a function from the rendered text to the chat text (see :func:`chat_wrapper`).
+
+    Raises
+    ------
+    PlanError
+        If an attribute or the placebo is no field or not in the template, or a group is in no record of the data.
+    """
+    labels = {item.name: item.label for item in data.mapping.fields}
+    if plan.placebo is not None:
+        if plan.placebo.field in labels:
+            raise PlanError(f"{where}: placebo.field", f"{plan.placebo.field!r} is a field of the data", "a name of its own")
+        labels[plan.placebo.field] = plan.placebo.label
+    for name in plan.prompt.fields:
+        if name not in labels:
+            raise PlanError(f"{where}: prompt.fields", f"unknown field {name!r}", f"one of: {', '.join(labels)}")
+    template = parse_template(
+        plan.prompt.template,
+        fields=plan.prompt.fields,
+        labels=labels,
+        style=plan.prompt.style,
+        where=f"{where}: prompt.template",
+    )
+    _check_attributes(plan, data, template, where)
+    asked_again = set()
+    if plan.noise.reask:
+        ids = [record.id for record in records]
+        random.Random(plan.cases.seed + 1).shuffle(ids)
+        asked_again = set(ids[: plan.noise.reask])
+    return [_cluster(plan, data, record, template, chat, again=record.id in asked_again) for record in records]
+
+
+def chat_wrapper(tokenizer: Any, system: str, *, where: str) -> Any:
+    """A function that puts a rendered prompt through the tokenizer's chat template and moves the spans along.
+
+    Raises
+    ------
+    PlanError
+        If the tokenizer has no chat template, or the template does not carry the text through.
+    """
+    if not getattr(tokenizer, "chat_template", None):
+        raise PlanError(f"{where}: prompt.form", "the model's tokenizer has no chat template", 'form = "record"')
+
+    def wrap(rendered: Rendered) -> Rendered:
+        messages = [{"role": "system", "content": system}] if system else []
+        messages.append({"role": "user", "content": rendered.text})
+        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        # Some templates strip the message; the spans then count from the stripped text.
+        stripped = rendered.text.strip()
+        lead = len(rendered.text) - len(rendered.text.lstrip())
+        start = text.rfind(stripped)
+        if start < 0:
+            raise PlanError(f"{where}: prompt.form", "the chat template changes the text it is given", 'form = "record"')
+        shift = start - lead
+        spans = {name: (first + shift, last + shift) for name, (first, last) in rendered.spans.items()}
+        return Rendered(text=text, spans=spans)
+
+    return wrap
+
+
+def _check_attributes(plan: Plan, data: Applications, template: Template, where: str) -> None:
+    for number, attribute in enumerate(plan.attributes):
+        here = f"{where}: attributes[{number}]"
+        try:
+            field = data.field(attribute.field)
+        except KeyError:
+            known = ", ".join(item.name for item in data.mapping.fields if item.role.startswith("protected"))
+            raise PlanError(f"{here}.field", f"unknown field {attribute.field!r}", f"a protected field: {known}") from None
+        if attribute.field not in template.names:
+            raise PlanError(here, f"{attribute.field!r} is not in the prompt's template", f"{{{attribute.field}}} in it")
+        present = sorted({str(value) for record in data.records if (value := record.values[field.name]) is not None})
+        for group in attribute.groups:
+            if group not in present:
+                raise PlanError(f"{here}.groups", f"group {group!r} is in no application", f"one of: {', '.join(present[:12])}")
+    if plan.placebo is not None and plan.placebo.field not in template.names:
+        raise PlanError(
+            f"{where}: placebo.field", f"{plan.placebo.field!r} is not in the template", f"{{{plan.placebo.field}}} in it"
+        )
+
+
+def _cluster(
+    plan: Plan, data: Applications, record: Application, template: Template, chat: Any, *, again: bool
+) -> Cluster:
+    words = {item.name: item.say(record.values[item.name]) for item in data.mapping.fields if item.name in record.values}
+    groups = {
+        attribute.field: str(record.values[attribute.field])
+        for attribute in plan.attributes
+        if record.values[attribute.field] in attribute.groups
+    }
+    placebo = plan.placebo
+    other = ""
+    if placebo is not None:
+        draw = random.Random(f"{plan.cases.seed}/{record.id}")
+        first, second = draw.sample(range(placebo.low, placebo.high + 1), 2)
+        words[placebo.field] = str(first)
+        other = str(second)
+    arms = [arm(field, group) for field, group in groups.items()]
+    if placebo is not None:
+        arms.append(arm(PLACEBO, "filed"))
+    if again:
+        arms.append(arm(REASK, "first"))
+
+    def case(suffix: str, role: str, changed: str | None, now: Mapping[str, str], own: tuple[str, ...]) -> Case:
+        rendered = render(template, {**words, **now})
+        if chat is not None:
+            rendered = chat(rendered)
+        return Case(
+            id=record.id + suffix,
+            cluster=record.id,
+            role=role,
+            changed=changed,
+            groups={**groups, **{name: value for name, value in now.items() if name in groups}},
+            arms=own,
+            prompt=rendered.text,
+            spans=rendered.spans,
+        )
+
+    cases = [case("", ACTUAL, None, {}, tuple(arms))]
+    for attribute in plan.attributes:
+        if attribute.field not in groups:
+            continue
+        cases += [
+            case(
+                f"/{attribute.field}={group}",
+                COUNTERFACTUAL,
+                attribute.field,
+                {attribute.field: group},
+                (arm(attribute.field, group),),
+            )
+            for group in attribute.groups
+            if group != groups[attribute.field]
+        ]
+    if placebo is not None:
+        cases.append(case("/placebo", PLACEBO, placebo.field, {placebo.field: other}, (arm(PLACEBO, "changed"),)))
+    reask = case("/reask", REASK, None, {}, (arm(REASK, "second"),)) if again else None
+    return Cluster(application=record, cases=tuple(cases), reask=reask)

@@ -1,0 +1,96 @@
+"""The evidence of a run as files: what was asked, what was answered, what was measured. Sorted, canonical, no timings.
+
+``cases``, ``decisions``, ``measurements`` and ``findings`` are the files a repeat of the run reproduces byte for byte.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from auditor.audit import Conclusions
+from auditor.canonical import canonical_json
+from auditor.exceptions import StorageError
+from auditor.records import Case
+
+REPEATABLE = ("cases.parquet", "decisions.parquet", "measurements.json", "findings.json")
+
+CASES_SCHEMA = pl.Schema(
+    {
+        "id": pl.String,
+        "cluster": pl.String,
+        "role": pl.String,
+        "changed": pl.String,
+        "groups": pl.List(pl.Struct({"field": pl.String, "group": pl.String})),
+        "arms": pl.List(pl.String),
+        "prompt": pl.String,
+        "spans": pl.List(pl.Struct({"field": pl.String, "start": pl.Int64, "stop": pl.Int64})),
+    }
+)
+DECISIONS_SCHEMA = pl.Schema(
+    {
+        "case_id": pl.String,
+        "margin": pl.Float64,
+        "mass": pl.Float64,
+        "log_favourable": pl.Float64,
+        "log_adverse": pl.Float64,
+        "outcome": pl.String,
+        "observation": pl.String,
+    }
+)
+
+
+def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, environment: dict[str, Any]) -> None:
+    """Write the evidence files into ``folder`` (made if needed). Figures and manifest are added when it is published.
+
+    Parameters
+    ----------
+    folder
+        Where the files go.
+    run
+        The frozen run record.
+    conclusions
+        What the run says.
+    environment
+        Where and how it was computed; how it was scored is added here.
+
+    Raises
+    ------
+    StorageError
+        If a file cannot be written, for example because the disk is full.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        files = {
+            "plan.json": run["design"],
+            "run.json": run,
+            "environment.json": {**environment, "scoring": conclusions.scoring},
+            "measurements.json": [item.row() for item in conclusions.measurements],
+            "findings.json": [item.row() for item in conclusions.findings],
+            "controls.json": conclusions.controls,
+        }
+        for name, content in files.items():
+            (folder / name).write_bytes(canonical_json(content) + b"\n")
+        _table([_case_row(case) for case in conclusions.cases], CASES_SCHEMA).write_parquet(folder / "cases.parquet")
+        _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA).write_parquet(folder / "decisions.parquet")
+    except (OSError, pl.exceptions.ComputeError) as error:
+        reason = getattr(error, "strerror", None) or str(error)
+        raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error
+
+
+def _table(rows: Sequence[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
+    return pl.DataFrame(list(rows), schema=schema, orient="row")
+
+
+def _case_row(case: Case) -> dict[str, Any]:
+    return {
+        **case.row(),
+        "groups": [{"field": name, "group": group} for name, group in sorted(case.groups.items())],
+        "arms": list(case.arms),
+        "spans": [
+            {"field": name, "start": start, "stop": stop} for name, (start, stop) in sorted(case.spans.items())
+        ],
+    }
