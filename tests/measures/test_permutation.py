@@ -12,7 +12,9 @@ from auditor.measures.permutation import sign_flip_test
 @settings(max_examples=40)
 @given(d=st.lists(st.integers(-6, 6), min_size=1, max_size=9))
 def test_a_small_sample_is_enumerated_exactly(d):
-    sums = [abs(sum(s * v for s, v in zip(signs, d, strict=True))) for signs in itertools.product((1, -1), repeat=len(d))]
+    sums = [
+        abs(sum(s * v for s, v in zip(signs, d, strict=True))) for signs in itertools.product((1, -1), repeat=len(d))
+    ]
     assert sign_flip_test(d).p_value == pytest.approx(np.mean(np.array(sums) >= abs(sum(d))), abs=1e-12)
 
 
