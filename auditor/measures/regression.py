@@ -164,6 +164,8 @@ def _fit(y: npt.NDArray[np.bool_], design: FloatArray) -> _Fit | None:
     if not np.isfinite(fit.params).all() or np.abs(fit.params[1:]).max(initial=0.0) > MAX_LOG_ODDS:
         return None
     slope, error = (float(fit.params[1]), float(fit.bse[1])) if design.shape[1] > 1 else (0.0, 1.0)
+    if not error < MAX_LOG_ODDS:
+        return None
     return _Fit(slope, error, float(fit.llf))
 
 

@@ -165,7 +165,7 @@ def test_no_reason_claims_that_anything_passed(estimate, p, tested, degenerate, 
     ],
 )
 def test_impossible_evidence_is_refused(change):
-    with pytest.raises(ValueError, match="threshold|alpha|p_adjusted|negative"):
+    with pytest.raises(ValueError, match=r"threshold|alpha|p_adjusted|negative"):
         replace(FOUND, **change)
 
 
