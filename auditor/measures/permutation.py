@@ -38,19 +38,20 @@ def sign_flip_test(differences: npt.ArrayLike, *, flips: int = FLIPS, seed: int 
     total = float(moved.sum())
     if len(moved) == 0:
         return Significance(p_value=1.0, method="sign-flip permutation, exact", statistic=0.0)
-    scale = float(np.sqrt(moved @ moved))
+    unit = moved / np.abs(moved).max()  # so that squares of tiny differences do not vanish
+    sd_units = float(unit.sum() / np.linalg.norm(unit))
     # Sums of the same numbers in another order may differ in the last digit; they are ties.
     reach = abs(total) - 1e-10 * float(np.abs(moved).sum())
     if len(moved) <= EXACT_UP_TO:
         p = float(np.mean(np.abs(_all_sums(moved)) >= reach))
-        return Significance(p, "sign-flip permutation, exact", total, total / scale)
+        return Significance(p, "sign-flip permutation, exact", total, sd_units)
     generator = np.random.default_rng(seed)
     block = max(1, BLOCK_CELLS // len(moved))
     reached = 0
     for start in range(0, flips, block):
         signs = generator.integers(0, 2, size=(min(block, flips - start), len(moved)), dtype=np.int8)
         reached += int(np.sum(np.abs(2 * (signs @ moved) - total) >= reach))
-    return Significance((1 + reached) / (flips + 1), f"sign-flip permutation, {flips} flips", total, total / scale)
+    return Significance((1 + reached) / (flips + 1), f"sign-flip permutation, {flips} flips", total, sd_units)
 
 
 def _all_sums(values: FloatArray) -> FloatArray:

@@ -164,6 +164,8 @@ def _fit(y: npt.NDArray[np.bool_], design: FloatArray) -> _Fit | None:
     if not np.isfinite(fit.params).all() or np.abs(fit.params[1:]).max(initial=0.0) > MAX_LOG_ODDS:
         return None
     slope, error = (float(fit.params[1]), float(fit.bse[1])) if design.shape[1] > 1 else (0.0, 1.0)
+    if not error < MAX_LOG_ODDS:
+        return None
     return _Fit(slope, error, float(fit.llf))
 
 
@@ -179,8 +181,8 @@ def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float = 0.95) ->
 
     Notes
     -----
-    Missing with fewer than two cases of either label. A perfect ranking has no variance to estimate and gets no
-    interval.
+    Missing with fewer than two cases of either label. A perfect ranking, or scores all alike, have no variance to
+    estimate and get no interval.
     """
     y, truth = floats(scores, name="scores"), booleans(labels, name="labels")
     n = same_length(scores=y, labels=truth)
@@ -196,7 +198,7 @@ def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float = 0.95) ->
     below = 1 - (ranks[~truth] - stats.rankdata(zeros)) / len(ones)
     variance = float(np.var(above, ddof=1) / len(ones) + np.var(below, ddof=1) / len(zeros))
     if variance <= 1e-15:
-        reason = "the ranking is perfect, so its variance cannot be estimated and no interval is given"
+        reason = "no interval: a perfect ranking, or scores all alike, leave no variance to estimate"
         return Estimate(value=area, n=n, method=method, reason=reason, counts=counts)
     reach = float(stats.norm.isf((1 - check_level(level)) / 2)) * math.sqrt(variance)
     interval = Interval(max(0.0, area - reach), min(1.0, area + reach), level, "DeLong")

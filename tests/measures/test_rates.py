@@ -231,7 +231,7 @@ def test_the_ninety_percent_interval_stands_inside_the_ninety_five_percent_one()
 
 @pytest.mark.parametrize(("favourable", "n"), [(-1, 3), (4, 3), (1.0, 3), (1, 3.0), (math.nan, 3)])
 def test_counts_that_are_no_counts_are_refused(favourable, n):
-    with pytest.raises(ValueError, match="counts must be whole|must lie between"):
+    with pytest.raises(ValueError, match=r"counts must be whole|must lie between"):
         Tally(favourable, n)
 
 

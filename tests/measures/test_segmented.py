@@ -105,6 +105,4 @@ def test_any_strata_agree_with_statsmodels_and_swapping_groups_inverts(cells):
     assert one.homogeneity.statistic == pytest.approx(two.homogeneity.statistic, rel=1e-6, abs=1e-8)
     oracle = stratified(strata)
     assume(abs(oracle.oddsratio_pooled - 1) > 1e-3)  # its root cancels there
-    assert one.homogeneity.statistic == pytest.approx(
-        oracle.test_equal_odds(adjust=True).statistic, rel=1e-6, abs=1e-8
-    )
+    assert one.homogeneity.statistic == pytest.approx(oracle.test_equal_odds(adjust=True).statistic, rel=1e-6, abs=1e-8)

@@ -1,0 +1,80 @@
+import numpy as np
+import pytest
+from scipy import stats
+
+from auditor.measures.calibration import calibration_gap, quantile_edges
+
+
+def sample(n=1200, lift=0.0, seed=0):
+    rng = np.random.default_rng(seed)
+    scores = rng.uniform(0, 1, n)
+    protected = rng.random(n) < 0.4
+    labels = rng.random(n) < np.clip(scores + lift * protected * (scores > 0.5), 0, 1)
+    return {"scores": scores, "labels": labels, "protected": protected}
+
+
+def test_the_gap_is_the_largest_over_bins_by_hand():
+    data = sample()
+    edges = quantile_edges(data["scores"], bins=4)
+    assert edges == pytest.approx(np.quantile(data["scores"], [0.25, 0.5, 0.75]))
+    result = calibration_gap(**data, edges=edges)
+    gaps = []
+    for low, high in zip([-np.inf, *edges], [*edges, np.inf], strict=True):
+        here = (data["scores"] >= low) & (data["scores"] < high)
+        p, r = (data["labels"][here & member].mean() for member in (data["protected"], ~data["protected"]))
+        gaps.append(abs(p - r))
+    assert result.gap.value == pytest.approx(max(gaps), abs=1e-12)
+    assert sum(item.protected.n + item.reference.n for item in result.bins) == 1200
+
+
+def test_under_no_difference_the_permutation_p_value_is_uniform_enough():
+    p = [
+        calibration_gap(
+            **sample(n=300, seed=seed), edges=[0.25, 0.5, 0.75], permutations=999, seed=seed
+        ).gap.test.p_value
+        for seed in range(150)
+    ]
+    assert stats.kstest(p, "uniform").pvalue > 0.001
+    assert 0.0 < np.mean(np.array(p) < 0.05) < 0.12
+
+
+def test_a_real_gap_is_found_although_a_maximum_is_biased():
+    found = calibration_gap(**sample(lift=0.3), edges=[0.25, 0.5, 0.75])
+    assert found.gap.test.p_value < 0.001
+    assert found.gap.interval.low > 0.05
+
+
+def test_one_bin_agrees_with_fisher():
+    data = sample(n=160, lift=0.25, seed=4)
+    result = calibration_gap(**data, edges=[], permutations=200_000)
+    p, r = result.bins[0].protected, result.bins[0].reference
+    table = [[t.favourable, t.n - t.favourable] for t in (p, r)]
+    # Two-sided by the size of the difference in both; Fisher orders tables by probability, which is close here.
+    assert result.gap.test.p_value == pytest.approx(stats.fisher_exact(table).pvalue, abs=0.02)
+
+
+def test_small_bins_are_skipped_and_said_to_be():
+    scores = np.r_[np.full(20, 0.1), np.full(20, 0.9), np.full(10, 0.9)]
+    protected = np.r_[np.ones(10), np.zeros(10), np.ones(20), np.zeros(10)].astype(bool)
+    labels = np.tile([1, 0], 25)
+    none = calibration_gap(scores=scores, labels=labels, protected=protected, edges=[0.5])
+    assert none.gap.value is None
+    assert none.gap.reason == "no bin holds at least 11 cases of both groups"
+    assert [item.skipped for item in none.bins] == [True, True]
+    kept = calibration_gap(scores=scores, labels=labels, protected=protected, edges=[0.5], min_cell=10)
+    assert kept.gap.counts == {"bins": 2, "bins_skipped": 0}
+
+
+def test_with_repeated_profiles_the_p_value_is_withheld():
+    data = sample(n=400)
+    result = calibration_gap(**data, edges=[0.5], clusters=np.repeat(np.arange(200), 2))
+    assert result.gap.test is None
+    assert result.gap.interval is not None
+    assert "not exchangeable" in result.gap.reason
+
+
+def test_edges_that_do_not_increase_are_refused():
+    with pytest.raises(ValueError, match="edges must increase"):
+        calibration_gap(**sample(n=50), edges=[0.5, 0.5])
+    with pytest.raises(ValueError, match="bins must be at least 1"):
+        quantile_edges([], bins=3)
