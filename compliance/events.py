@@ -1,7 +1,8 @@
 """Appending to the event log, and checking it.
 
-h(i) = SHA-256 of the canonical JSON of {seq, prev, ts, actor, role, action, object, payload_sha256}, where prev is h(i-1)
-and the payload is salted and kept apart. A chain shows edits only against a head that is known elsewhere: reports print it.
+h(i) = SHA-256 of the canonical JSON of {seq, prev, ts, actor, role, action, object, payload_sha256}, where prev is
+h(i-1) and the payload is salted and kept apart. A chain shows edits only against a head that is known elsewhere:
+reports print it.
 """
 
 from __future__ import annotations

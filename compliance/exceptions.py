@@ -1,8 +1,8 @@
 """What can go wrong on the site, as one tree. Users see the message of these and nothing else.
 
-    ComplianceError
-    ├── StateError        the record is not in a state that allows this (somebody else may have been faster)
-    └── EvidenceError     somebody tried to change or delete what must stay
+ComplianceError
+├── StateError        the record is not in a state that allows this (somebody else may have been faster)
+└── EvidenceError     somebody tried to change or delete what must stay
 """
 
 from __future__ import annotations

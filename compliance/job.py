@@ -11,8 +11,8 @@
         │                           │
         └──────────▶ queued ◀───────┘
 
-A run that lost its process stays *running* until somebody resumes it: only its chunks have leases. A cancelled or failed
-run is incomplete: its chunks are kept, and it may be resumed. Only a done run has measurements.
+A run that lost its process stays *running* until somebody resumes it: only its chunks have leases. A cancelled or
+failed run is incomplete: its chunks are kept, and it may be resumed. Only a done run has measurements.
 """
 
 from __future__ import annotations

@@ -120,10 +120,9 @@ class DatabaseLedger:
             "attempt": F("attempt") + 1,
         }
         expired = self._one(index).filter(state=ChunkState.RUNNING, lease_expires_at__lt=Now())
-        won = (
-            self._one(index).filter(state=ChunkState.QUEUED).update(**taken)
-            or expired.filter(lost__lt=MAX_LOST).update(**taken, lost=F("lost") + 1)
-        )
+        won = self._one(index).filter(state=ChunkState.QUEUED).update(**taken) or expired.filter(
+            lost__lt=MAX_LOST
+        ).update(**taken, lost=F("lost") + 1)
         if won:
             self._held.add(index)
             self._renewed = time.monotonic()
@@ -208,4 +207,6 @@ def _storing(audit: Audit) -> Iterator[None]:
     try:
         yield
     except DatabaseError as error:
-        raise StorageError(f"{audit}: the database refused to store evidence ({' '.join(str(error).split())})") from error
+        raise StorageError(
+            f"{audit}: the database refused to store evidence ({' '.join(str(error).split())})"
+        ) from error

@@ -12,7 +12,16 @@ from django.apps import apps
 from django.db import connections
 
 WRITTEN_ONCE = ("Event", "MeasurementRow", "FindingRow", "LanguageModelVersion", "DataSetVersion", "PlanVersion")
-FROZEN_AUDIT_COLUMNS = ("serial", "run_json", "run_sha256", "plan_id", "model_id", "data_id", "governed", "requested_by")
+FROZEN_AUDIT_COLUMNS = (
+    "serial",
+    "run_json",
+    "run_sha256",
+    "plan_id",
+    "model_id",
+    "data_id",
+    "governed",
+    "requested_by",
+)
 
 POSTGRESQL_FUNCTION = """
 CREATE OR REPLACE FUNCTION compliance_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -40,7 +49,7 @@ def protect_evidence(*, using: str, **_: Any) -> None:
 
 
 def _trigger(vendor: str, table: str, event: str) -> str:
-    name = f"{table}_no_{event.split()[0].lower()}"
+    name = f"{table}_no_{event.split(maxsplit=1)[0].lower()}"
     if vendor == "postgresql":
         return (
             f"CREATE OR REPLACE TRIGGER {name} BEFORE {event} ON {table} "

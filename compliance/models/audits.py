@@ -39,7 +39,9 @@ class Audit(models.Model):
     data = models.ForeignKey(DataSetVersion, on_delete=models.PROTECT, related_name="audits")
     run_json = models.TextField("frozen run")
     run_sha256 = models.CharField("SHA-256 of the run", max_length=64, db_index=True)
-    governed = models.BooleanField(default=False, help_text="Approved design, named people. Others can never be signed.")
+    governed = models.BooleanField(
+        default=False, help_text="Approved design, named people. Others can never be signed."
+    )
     state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
     error = models.TextField(blank=True)
     requested_by = models.CharField(max_length=200)
@@ -122,7 +124,8 @@ class AuditChunk(models.Model):
         constraints = (
             models.UniqueConstraint(fields=["audit", "index"], name="chunk_once"),
             models.CheckConstraint(
-                condition=Q(state=ChunkState.DONE, result__isnull=False) | ~Q(state=ChunkState.DONE) & Q(result__isnull=True),
+                condition=Q(state=ChunkState.DONE, result__isnull=False)
+                | ~Q(state=ChunkState.DONE) & Q(result__isnull=True),
                 name="chunk_done_has_result",
             ),
         )
