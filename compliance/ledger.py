@@ -1,7 +1,7 @@
 """The ledger of a run in database rows: any number of workers on any number of machines, one outcome.
 
-Every step is one conditional UPDATE whose row count decides; nobody reads first and writes later. Leases are measured on
-the database's clock, the only one all workers share.
+Every step is one conditional UPDATE whose row count decides; nobody reads first and writes later. Leases are measured
+on the database's clock, the only one all workers share.
 """
 
 from __future__ import annotations

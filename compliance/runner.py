@@ -123,8 +123,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
         _write_incomplete(audit, out, command=request.command)
         audit.refresh_from_db()
         raise Interrupted(
-            f"{audit}: stopped with {audit.prompts_done:,} of {audit.prompts:,} prompts scored; they are kept, labelled "
-            f"incomplete. To go on: {request.command}"
+            f"{audit}: stopped with {audit.prompts_done:,} of {audit.prompts:,} prompts scored; they are kept, "
+            f"labelled incomplete. To go on: {request.command}"
         ) from error
     except Exception as error:
         # Whatever it was, the register must say so; if the database itself is gone, the first error is the one to tell.

@@ -102,8 +102,8 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "admin:login"
 
-# Browser security. Behind HTTPS (PLUMBLINE_HTTPS) cookies are secure, plain requests are redirected and HSTS is on; without
-# it the site is meant for 127.0.0.1 only.
+# Browser security. Behind HTTPS (PLUMBLINE_HTTPS) cookies are secure, plain requests are redirected and HSTS is on;
+# without it the site is meant for 127.0.0.1 only.
 
 SESSION_COOKIE_AGE = 30 * 60
 SESSION_SAVE_EVERY_REQUEST = True

@@ -12,7 +12,7 @@ from compliance.models import Audit
 def summarise(
     audit: Audit, *, title: str, measurements: Sequence[Measurement], findings: Sequence[Finding], runs: int
 ) -> tuple[str, ...]:
-    """Five lines: what was audited, on what, what was found, the judgement, and whether the audit could have seen it."""
+    """Five lines: which audit, on what, what was found, the judgement, and how the audit checked itself."""
     run = audit.run
     kind = "governed" if audit.governed else "ungoverned"
     selected = len(run["data"]["selected"])

@@ -91,7 +91,7 @@ class Audit(models.Model):
 
 
 class ChunkState(models.TextChoices):
-    """Where a chunk stands; see auditor/ledger.py for the picture. *Failed* is a chunk that lost its worker too often."""
+    """Where a chunk stands, as auditor/ledger.py draws it. *Failed*: it lost its worker too often."""
 
     QUEUED = "queued", "Queued"
     RUNNING = "running", "Running"

@@ -1,4 +1,4 @@
-"""What an audit binds together: versions of a model, a data set and a plan. Each is named by the hash of its content."""
+"""What an audit binds together: a model, a data set and a plan, each named by the hash of its content."""
 
 from __future__ import annotations
 
