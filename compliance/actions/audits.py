@@ -1,0 +1,235 @@
+"""What can be done to an audit's job. compliance/job.py draws which state leads where."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from datetime import datetime
+from typing import Any
+
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from auditor.canonical import canonical_json, sha256_bytes
+from auditor.ledger import Chunk
+from auditor.records import Finding, Measurement
+from compliance.events import Actor, append_event, lock_chain
+from compliance.exceptions import StateError
+from compliance.job import JobState
+from compliance.ledger import DatabaseLedger
+from compliance.models import (
+    Audit,
+    AuditChunk,
+    ChunkState,
+    DataSetVersion,
+    FindingRow,
+    LanguageModelVersion,
+    MeasurementRow,
+    PlanVersion,
+)
+
+ROWS_AT_ONCE = 500
+
+
+@transaction.atomic
+def start_ungoverned_audit(
+    *,
+    run: dict[str, Any],
+    chunks: Iterable[Chunk],
+    prompts: int,
+    tokens: int,
+    model: LanguageModelVersion,
+    data: DataSetVersion,
+    plan: PlanVersion,
+    actor: Actor,
+    command: str,
+) -> Audit:
+    """Start a run that nobody approved, or go on with the newest unfinished one that is frozen to the same bytes.
+
+    Parameters
+    ----------
+    run, chunks, prompts, tokens
+        As ``auditor.audit.prepare`` froze them.
+    command
+        What was typed; the report prints it.
+
+    Returns
+    -------
+    Audit
+        Queued, or still running if its last process ended without a word.
+    """
+    run_json = canonical_json(run)
+    run_sha256 = sha256_bytes(run_json)
+    # The lock makes "look for one, else create" one step: two command lines started at once meet in one audit, and
+    # numbers have no gaps.
+    lock_chain()
+    found = Audit.objects.unfinished().filter(run_sha256=run_sha256, governed=False).order_by("-serial").first()
+    if found is not None:
+        _resume(found, actor=actor)
+        return found
+    audit = Audit.objects.create(
+        serial=(Audit.objects.aggregate(last=Max("serial"))["last"] or 0) + 1,
+        plan=plan,
+        model=model,
+        data=data,
+        run_json=run_json.decode(),
+        run_sha256=run_sha256,
+        governed=False,
+        requested_by=actor.name,
+        requested_by_user=actor.user,
+        command=command,
+        prompts=prompts,
+        tokens=tokens,
+    )
+    DatabaseLedger(audit).freeze(run, chunks)
+    payload = {
+        "run_sha256": run_sha256,
+        "design_sha256": plan.design_sha256,
+        "model_sha256": model.sha256,
+        "data_fingerprint": data.fingerprint,
+        "governed": False,
+        "prompts": prompts,
+        "command": command,
+    }
+    append_event(actor=actor, action="audit.started", object=audit.number, payload=payload)
+    return audit
+
+
+def _resume(audit: Audit, *, actor: Actor) -> None:
+    before = audit.state
+    if before == JobState.CANCELLING:  # its process ended between the request and the stop
+        _move(audit, JobState.CANCELLED)
+    if audit.state in (JobState.CANCELLED, JobState.FAILED):
+        _move(audit, JobState.QUEUED, error="", finished_at=None)
+        AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
+    payload = {"from": before, "prompts_done": audit.prompts_done}
+    append_event(actor=actor, action="audit.resumed", object=audit.number, payload=payload)
+
+
+@transaction.atomic
+def begin_audit(*, audit: Audit, actor: Actor) -> None:
+    """A worker starts on a queued run; harmless if another one has.
+
+    Raises
+    ------
+    StateError
+        If the run was stopped, failed or is done.
+    """
+    # Two workers may begin the same run; the second finds it running.
+    audit.refresh_from_db(fields=["state", "started_at"])
+    if audit.state == JobState.RUNNING:
+        return
+    _move(audit, JobState.RUNNING, started_at=audit.started_at or timezone.now())
+    append_event(actor=actor, action="audit.running", object=audit.number, payload={"run_sha256": audit.run_sha256})
+
+
+@transaction.atomic
+def stop_audit(*, audit: Audit, reason: str, actor: Actor) -> None:
+    """Ask a run to stop. A queued one is stopped at once, a running one at its next batch.
+
+    Raises
+    ------
+    StateError
+        If it is not under way.
+    """
+    audit.refresh_from_db(fields=["state"])
+    if audit.state == JobState.CANCELLING:
+        return
+    _move(audit, JobState.CANCELLED if audit.state == JobState.QUEUED else JobState.CANCELLING)
+    append_event(actor=actor, action="audit.stop_requested", object=audit.number, payload={"reason": reason})
+
+
+@transaction.atomic
+def confirm_stopped(*, audit: Audit, actor: Actor) -> None:
+    """The worker of a run that was asked to stop has stopped. What it scored is kept.
+
+    Raises
+    ------
+    StateError
+        If nobody asked it to.
+    """
+    _move(audit, JobState.CANCELLED)
+    append_event(actor=actor, action="audit.stopped", object=audit.number, payload=_progress(audit))
+
+
+@transaction.atomic
+def fail_audit(*, audit: Audit, error: str, actor: Actor) -> None:
+    """A running audit cannot go on. What it scored is kept.
+
+    Raises
+    ------
+    StateError
+        If it is not running.
+    """
+    _move(audit, JobState.FAILED, error=error)
+    payload = {"error": error.splitlines()[0] if error else "", **_progress(audit)}
+    append_event(actor=actor, action="audit.failed", object=audit.number, payload=payload)
+
+
+@transaction.atomic
+def finish_audit(
+    *,
+    audit: Audit,
+    measurements: Iterable[Measurement],
+    findings: Iterable[Finding],
+    files: Mapping[str, str],
+    finished_at: datetime,
+    actor: Actor,
+) -> None:
+    """Enter what a run says, and the SHA-256 of each published file by its name.
+
+    Raises
+    ------
+    StateError
+        If the run is not under way or has chunks that are not done.
+    """
+    left = AuditChunk.objects.filter(audit=audit).exclude(state=ChunkState.DONE).count()
+    if left:
+        raise StateError(f"{audit}: {left} chunks are not scored yet; expected all of them before it is concluded")
+    # Two workers may conclude the same run; only one finds it under way.
+    _move(audit, JobState.DONE, files=dict(files), finished_at=finished_at, error="")
+    rows = [_measurement(audit, position, item) for position, item in enumerate(measurements)]
+    MeasurementRow.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
+    judged = [_finding(audit, position, item) for position, item in enumerate(findings)]
+    FindingRow.objects.bulk_create(judged, batch_size=ROWS_AT_ONCE)
+    payload = {
+        "run_sha256": audit.run_sha256,
+        "files": dict(files),
+        "measurements": len(rows),
+        "findings": {row.key: row.severity for row in judged},
+    }
+    append_event(actor=actor, action="audit.finished", object=audit.number, payload=payload)
+
+
+def _move(audit: Audit, to: JobState, **fields: Any) -> None:
+    """One conditional UPDATE: whoever comes second finds the state changed and is refused."""
+    if not Audit.objects.filter(pk=audit.pk, state__in=to.sources).update(state=to, **fields):
+        audit.refresh_from_db(fields=["state"])
+        expected = ", ".join(sorted(source.label.lower() for source in to.sources))
+        raise StateError(f"{audit}: is {JobState(audit.state).label.lower()}; expected one of: {expected}")
+    audit.state = to
+    for name, value in fields.items():
+        setattr(audit, name, value)
+
+
+def _progress(audit: Audit) -> dict[str, int]:
+    audit.refresh_from_db(fields=["prompts_done"])
+    return {"prompts_done": audit.prompts_done, "prompts": audit.prompts}
+
+
+def _measurement(audit: Audit, position: int, measurement: Measurement) -> MeasurementRow:
+    row = measurement.row()
+    return MeasurementRow(audit=audit, position=position, key=row.pop("id"), **row)
+
+
+def _finding(audit: Audit, position: int, finding: Finding) -> FindingRow:
+    row = finding.row()
+    return FindingRow(
+        audit=audit,
+        position=position,
+        key=row.pop("id"),
+        measurement_keys=list(row.pop("measurements")),
+        criteria=list(row.pop("criteria")),
+        severity_rank=finding.severity.rank,
+        **row,
+    )

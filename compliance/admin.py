@@ -1,0 +1,117 @@
+"""The admin: everything can be looked at, nothing can be edited. Changes go through actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin
+from django.http import HttpRequest
+
+from compliance.models import (
+    Audit,
+    AuditChunk,
+    DataSetVersion,
+    Event,
+    FindingRow,
+    LanguageModelVersion,
+    MeasurementRow,
+    PlanVersion,
+)
+
+admin.site.site_header = admin.site.site_title = "Plumbline"
+admin.site.index_title = "Register"
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Pages to look at a register that only actions write."""
+
+    actions = None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+
+@admin.register(LanguageModelVersion)
+class LanguageModelAdmin(ReadOnlyAdmin):
+    """Models."""
+
+    list_display = ("source", "sha256", "imported_at")
+    search_fields = ("source", "sha256")
+    list_filter = ("imported_at",)
+
+
+@admin.register(DataSetVersion)
+class DataSetAdmin(ReadOnlyAdmin):
+    """Data sets."""
+
+    list_display = ("name", "source", "rows", "fingerprint", "registered_at")
+    search_fields = ("name", "source", "fingerprint")
+    list_filter = ("registered_at",)
+
+
+@admin.register(PlanVersion)
+class PlanAdmin(ReadOnlyAdmin):
+    """Designs."""
+
+    list_display = ("name", "title", "design_sha256", "registered_at")
+    search_fields = ("name", "title", "design_sha256")
+    list_filter = ("registered_at",)
+
+
+@admin.register(Audit)
+class AuditAdmin(ReadOnlyAdmin):
+    """Audits."""
+
+    list_display = ("number", "plan", "model", "state", "governed", "requested_by", "created_at", "finished_at")
+    list_filter = ("state", "governed", "created_at", "model")
+    list_select_related = ("plan", "model")
+    search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
+
+
+@admin.register(AuditChunk)
+class AuditChunkAdmin(ReadOnlyAdmin):
+    """Chunks, without their contents."""
+
+    list_display = ("audit", "index", "kind", "prompts", "tokens", "state", "attempt", "lost")
+    list_filter = ("state", "kind")
+    list_select_related = ("audit",)
+    search_fields = ("=audit__serial",)
+    exclude = ("payload", "result")
+
+
+@admin.register(MeasurementRow)
+class MeasurementAdmin(ReadOnlyAdmin):
+    """Measurements."""
+
+    list_display = ("audit", "key", "role", "estimate", "low", "high", "unit", "n", "conclusion")
+    list_filter = ("test", "metric", "role", "conclusion")
+    list_select_related = ("audit",)
+    search_fields = ("=audit__serial", "key", "metric")
+
+
+@admin.register(FindingRow)
+class FindingAdmin(ReadOnlyAdmin):
+    """Findings."""
+
+    list_display = ("audit", "key", "title", "severity", "conclusion")
+    list_filter = ("severity", "conclusion")
+    list_select_related = ("audit",)
+    search_fields = ("=audit__serial", "key", "title")
+
+
+@admin.register(Event)
+class EventAdmin(ReadOnlyAdmin):
+    """The event log."""
+
+    list_display = ("seq", "ts", "actor", "role", "action", "object", "hash")
+    list_filter = ("action", "role")
+    search_fields = ("actor", "object", "hash")

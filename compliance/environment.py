@@ -1,0 +1,175 @@
+"""What the surroundings may set: the typed environment variables behind ``compliance.settings``.
+
+Nothing here needs Django's registry, so a bad value is found before anything else runs.
+"""
+
+from __future__ import annotations
+
+import os
+import secrets
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import parse_qsl, unquote, urlsplit
+
+from django.core.exceptions import ImproperlyConfigured
+from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+SECRET_KEY_FILE = "secret-key"  # noqa: S105, the name of a file
+POSTGRESQL_SCHEMES = ("postgresql", "postgres")
+
+
+def _listed(text: object) -> object:
+    return [part.strip() for part in text.split(",") if part.strip()] if isinstance(text, str) else text
+
+
+class Environment(BaseSettings):
+    """The environment variables Plumbline reads; docs/operations.md explains each.
+
+    ``PLUMBLINE_SECRETS`` may name a folder in which files called like the variables hold their values.
+    """
+
+    model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=False)
+
+    data: Path = Field(Path("data"), validation_alias="PLUMBLINE_DATA")
+    debug: bool = Field(False, validation_alias="PLUMBLINE_DEBUG")
+    https: bool = Field(False, validation_alias="PLUMBLINE_HTTPS")
+    hosts: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(
+        ["127.0.0.1", "localhost", "[::1]"], validation_alias="PLUMBLINE_HOSTS"
+    )
+    secret_key: SecretStr | None = Field(None, validation_alias="PLUMBLINE_SECRET_KEY")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PLUMBLINE_LOG_LEVEL")
+    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(60, validation_alias="PLUMBLINE_LEASE_SECONDS")
+    database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
+    redis_url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")
+
+    @field_validator("secret_key")
+    @classmethod
+    def _long_enough(cls, key: SecretStr | None) -> SecretStr | None:
+        if key is not None and len(key.get_secret_value()) < 50:
+            raise ValueError("is shorter than 50 characters")
+        return key
+
+    @field_validator("redis_url")
+    @classmethod
+    def _is_redis(cls, url: SecretStr) -> SecretStr:
+        text = url.get_secret_value()
+        if text and urlsplit(text).scheme not in ("redis", "rediss", "unix"):
+            raise ValueError("is no redis:// address")
+        return url
+
+
+def read_environment() -> Environment:
+    """Read and check the environment.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        One line naming the variable, what is wrong and, unless it is a secret, what was found.
+    """
+    try:
+        return Environment(_secrets_dir=os.environ.get("PLUMBLINE_SECRETS"))
+    except ValidationError as error:
+        first = error.errors()[0]
+        name = str(first["loc"][0]) if first["loc"] else "environment"
+        secret = name in ("PLUMBLINE_SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+        found = "" if secret else f"{str(first['input'])[:80]!r}: "
+        message = str(first["msg"]).removeprefix("Value error, ")
+        raise ImproperlyConfigured(f"{name}: {found}{message[:1].lower()}{message[1:]}") from error
+
+
+def data_folder(path: Path) -> Path:
+    """Make the data folder, readable by its owner only, and return its absolute path.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        If it cannot be made or written.
+    """
+    path = path.expanduser().absolute()
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+    except OSError as error:
+        raise ImproperlyConfigured(f"PLUMBLINE_DATA: {path}: {error.strerror}; expected a folder to write") from error
+    if not os.access(path, os.W_OK | os.X_OK):
+        raise ImproperlyConfigured(f"PLUMBLINE_DATA: {path}: no permission; expected a folder to write")
+    return path
+
+
+def secret_key(folder: Path) -> str:
+    """The key kept in the data folder; made at random, readable by its owner only, when there is none.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        If the file cannot be read or written, or holds less than 50 characters.
+    """
+    path = folder / SECRET_KEY_FILE
+    try:
+        # Two processes may start at once on a new folder. The key is written elsewhere and linked, so the name appears
+        # with the whole key behind it, and whoever comes second reads the first one's.
+        if not path.exists():
+            draft = folder / f".{SECRET_KEY_FILE}-{secrets.token_hex(8)}"
+            descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+            with os.fdopen(descriptor, "w") as stream:
+                stream.write(secrets.token_urlsafe(64))
+            try:
+                os.link(draft, path)
+            except FileExistsError:
+                pass
+            finally:
+                draft.unlink()
+        key = path.read_text().strip()
+    except OSError as error:
+        raise ImproperlyConfigured(f"{path}: {error.strerror}; expected a key file to read or write") from error
+    if len(key) < 50:
+        raise ImproperlyConfigured(f"{path}: holds {len(key)} characters; expected a random key of at least 50")
+    return key
+
+
+def sqlite(path: Path) -> dict[str, Any]:
+    """Django's settings for the SQLite database at ``path``.
+
+    Writers queue for up to 20 s instead of failing: every transaction takes the write lock at its start.
+    """
+    return {
+        "ENGINE": "django.db.backends.sqlite3",
+        "NAME": str(path),
+        "OPTIONS": {
+            "transaction_mode": "IMMEDIATE",
+            "timeout": 20,
+            "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
+        },
+    }
+
+
+def postgresql(url: str) -> dict[str, Any]:
+    """Django's settings for ``postgresql://user:password@host:port/name?option=value``.
+
+    Raises
+    ------
+    ImproperlyConfigured
+        If the address is of another kind or names no database. The address is not repeated: it may hold a password.
+    """
+    expected = "expected postgresql://USER:PASSWORD@HOST:PORT/NAME"
+    try:
+        parts = urlsplit(url)
+        port = parts.port
+    except ValueError as error:
+        raise ImproperlyConfigured(f"DATABASE_URL: {error}; {expected}") from error
+    if parts.scheme not in POSTGRESQL_SCHEMES:
+        raise ImproperlyConfigured(f"DATABASE_URL: is no PostgreSQL address; {expected}")
+    name = unquote(parts.path.lstrip("/"))
+    if not name:
+        raise ImproperlyConfigured(f"DATABASE_URL: names no database; {expected}")
+    return {
+        "ENGINE": "django.db.backends.postgresql",
+        "NAME": name,
+        "USER": unquote(parts.username or ""),
+        "PASSWORD": unquote(parts.password or ""),
+        "HOST": parts.hostname or "",
+        "PORT": str(port or ""),
+        "CONN_MAX_AGE": 60,
+        "CONN_HEALTH_CHECKS": True,
+        "OPTIONS": dict(parse_qsl(parts.query)),
+    }

@@ -1,0 +1,44 @@
+"""``manage.py verify``: whether files and the event log are what they say."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.core.management.base import CommandError, CommandParser
+
+from compliance.database import ensure_tables
+from compliance.events import verify_chain
+from compliance.management.base import BAD_NEWS, PlainCommand
+
+
+class Command(PlainCommand):
+    """Checks reports and bundles, or the event chain."""
+
+    help = "Check reports and evidence bundles, or with --events the event chain. Exit code 1 for the first mismatch."
+
+    def add_arguments(self, parser: CommandParser) -> None:
+        """Files, the chain, or both."""
+        parser.add_argument("files", metavar="FILE", nargs="*", type=Path)
+        parser.add_argument("--events", action="store_true", help="check the event chain of this installation")
+
+    def work(self, **options: Any) -> int:
+        """Check everything that was named, stop at the first mismatch."""
+        if not options["files"] and not options["events"]:
+            raise CommandError("verify: nothing to check; expected a FILE or --events")
+        if options["files"]:
+            from reports.verification import verify
+
+            for path in options["files"]:
+                if (mismatch := verify(path)) is not None:
+                    self.stderr.write(f"{path}: {mismatch}")
+                    return BAD_NEWS
+                self.stdout.write(f"{path}: unchanged")
+        if options["events"]:
+            ensure_tables()
+            report = verify_chain()
+            if report.problem:
+                self.stderr.write(f"event chain: {report.problem}")
+                return BAD_NEWS
+            self.stdout.write(f"event chain: {report.events:,} events, head {report.head}")
+        return 0

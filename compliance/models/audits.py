@@ -1,0 +1,135 @@
+"""An audit and the chunks of its run."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from compliance.exceptions import EvidenceError
+from compliance.job import INCOMPLETE, JobState
+from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
+
+
+class AuditQuerySet(models.QuerySet["Audit"]):
+    """Audits stay in the register, whatever became of them."""
+
+    def delete(self) -> tuple[int, dict[str, int]]:
+        """Refuse."""
+        raise EvidenceError("audits: a run that was started stays in the register")
+
+    def unfinished(self) -> AuditQuerySet:
+        """Runs without measurements: under way, stopped or failed."""
+        return self.filter(state__in=INCOMPLETE)
+
+
+class Audit(models.Model):
+    """One run of one design on one model and one data set.
+
+    ``run_json`` is the canonical JSON of the frozen run record, kept byte for byte: its SHA-256 is ``run_sha256``.
+    Numbers have no gaps, so a run that is missing from the register shows.
+    """
+
+    serial = models.PositiveIntegerField(unique=True, editable=False)
+    plan = models.ForeignKey(PlanVersion, on_delete=models.PROTECT, related_name="audits")
+    model = models.ForeignKey(LanguageModelVersion, on_delete=models.PROTECT, related_name="audits")
+    data = models.ForeignKey(DataSetVersion, on_delete=models.PROTECT, related_name="audits")
+    run_json = models.TextField("frozen run")
+    run_sha256 = models.CharField("SHA-256 of the run", max_length=64, db_index=True)
+    governed = models.BooleanField(
+        default=False, help_text="Approved design, named people. Others can never be signed."
+    )
+    state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
+    error = models.TextField(blank=True)
+    requested_by = models.CharField(max_length=200)
+    requested_by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="audits"
+    )
+    command = models.TextField(blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    started_at = models.DateTimeField(null=True, blank=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+    prompts = models.PositiveIntegerField()
+    tokens = models.PositiveBigIntegerField()
+    prompts_done = models.PositiveIntegerField(default=0)
+    files = models.JSONField(default=dict, blank=True, help_text="SHA-256 of each published file.")
+
+    objects = AuditQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-serial",)
+        indexes = (models.Index(fields=["state", "created_at"], name="audit_state"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(state__in=JobState.values), name="audit_state_known"),
+            models.CheckConstraint(condition=Q(prompts_done__lte=models.F("prompts")), name="audit_progress_bounded"),
+        )
+
+    def __str__(self) -> str:
+        return self.number
+
+    def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
+        """Refuse."""
+        raise EvidenceError(f"{self.number}: a run that was started stays in the register")
+
+    @property
+    def number(self) -> str:
+        """What people call it: A-0001."""
+        return f"A-{self.serial:04d}"
+
+    @property
+    def run(self) -> dict[str, Any]:
+        """The frozen run record as plain data."""
+        return dict(json.loads(self.run_json))
+
+    @property
+    def complete(self) -> bool:
+        """Whether every chunk was scored and concluded."""
+        return JobState(self.state) not in INCOMPLETE
+
+
+class ChunkState(models.TextChoices):
+    """Where a chunk stands, as auditor/ledger.py draws it. *Failed*: it lost its worker too often."""
+
+    QUEUED = "queued", "Queued"
+    RUNNING = "running", "Running"
+    DONE = "done", "Done"
+    FAILED = "failed", "Failed"
+
+
+class AuditChunk(models.Model):
+    """A piece of a run: its cases (``payload``), and once scored its decisions (``result``), both compressed.
+
+    ``attempt`` counts how often it was taken, ``lost`` how often the lease of a taker ran out.
+    """
+
+    audit = models.ForeignKey(Audit, on_delete=models.PROTECT, related_name="chunks")
+    index = models.PositiveIntegerField()
+    kind = models.CharField(max_length=40)
+    prompts = models.PositiveIntegerField()
+    tokens = models.PositiveIntegerField()
+    payload = models.BinaryField()
+    result = models.BinaryField(null=True)
+    state = models.CharField(max_length=8, choices=ChunkState.choices, default=ChunkState.QUEUED)
+    attempt = models.PositiveSmallIntegerField(default=0)
+    lost = models.PositiveSmallIntegerField(default=0)
+    lease_owner = models.CharField(max_length=40, blank=True)
+    lease_expires_at = models.DateTimeField(null=True, blank=True)
+    error = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("audit", "index")
+        constraints = (
+            models.UniqueConstraint(fields=["audit", "index"], name="chunk_once"),
+            models.CheckConstraint(
+                condition=Q(state=ChunkState.DONE, result__isnull=False)
+                | ~Q(state=ChunkState.DONE) & Q(result__isnull=True),
+                name="chunk_done_has_result",
+            ),
+        )
+        indexes = (models.Index(fields=["state", "lease_expires_at"], name="chunk_lease"),)
+
+    def __str__(self) -> str:
+        return f"{self.audit} chunk {self.index}"

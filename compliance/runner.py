@@ -1,0 +1,300 @@
+"""An audit from a plan file to a report, in this process: what ``manage.py audit`` does.
+
+    read plan, model, data ─▶ prepare ─▶ register and freeze ─▶ score chunk by chunk ─▶ conclude ─▶ publish ─▶ finish
+
+The rows hold the state between any two steps, so the same call goes on wherever an earlier one ended.
+"""
+
+from __future__ import annotations
+
+import os
+import platform
+import shutil
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import datetime
+from importlib.metadata import distributions
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError
+from django.utils import timezone
+
+from auditor.canonical import pretty_json, sha256_file
+from auditor.exceptions import InputError, Interrupted, StorageError
+from auditor.plan import Plan, read_plan
+from auditor.records import Finding, Severity
+from compliance import actions
+from compliance.database import ensure_tables
+from compliance.events import Actor, chain_head
+from compliance.exceptions import ComplianceError
+from compliance.job import JobState
+from compliance.ledger import DatabaseLedger
+from compliance.models import Audit
+from compliance.progress import Progress
+from compliance.sources import load_data
+from compliance.summary import summarise
+
+PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
+INCOMPLETE = "incomplete.json"
+WAIT_SECONDS = 1.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What somebody asked for on the command line or from a script. ``out`` defaults to the audit's own folder."""
+
+    plan: Path
+    overrides: Mapping[str, str]
+    model: str | None
+    data: str | None
+    out: Path | None
+    command: str
+    actor: Actor
+
+
+@dataclass(frozen=True, kw_only=True)
+class Published:
+    """A finished audit: its conclusion in a few lines, its files by name, its findings."""
+
+    audit: Audit
+    summary: tuple[str, ...]
+    files: dict[str, Path]
+    findings: tuple[Finding, ...]
+
+    def reaches(self, severity: Severity) -> bool:
+        """Whether a finding is at or above ``severity``."""
+        return any(finding.severity.rank >= severity.rank for finding in self.findings)
+
+
+def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool]) -> Published:
+    """Run an audit to its report, or go on with it.
+
+    Raises
+    ------
+    InputError
+        Plan, model, data or output folder cannot be used.
+    Interrupted
+        ``stop`` said so, or somebody stopped the audit in the database. Nothing that was scored is lost.
+    RunError, ComplianceError
+        The run could not go on.
+    """
+    plan = _bound(read_plan(request.plan, request.overrides), request)
+    if request.out is not None:
+        _writable(request.out)
+    ensure_tables()
+    store = _model_store()
+    progress.say(f"Reading {plan.run.data} and {plan.run.model}")
+    applications = load_data(plan.run.data, plan.run.mapping)
+    stored = store.import_model(plan.run.model)
+    _check(stop, "the run was not frozen yet, nothing is scored")
+
+    from auditor.audit import prepare
+
+    progress.say("Freezing the run")
+    prepared = prepare(plan=plan, model=stored, data=applications, where="this machine")
+    actor = request.actor
+    audit = actions.start_ungoverned_audit(
+        run=prepared.run,
+        chunks=prepared.chunks,
+        prompts=prepared.prompts,
+        tokens=prepared.tokens,
+        model=actions.register_model(
+            source=plan.run.model, sha256=stored.sha256, manifest=stored.manifest, actor=actor
+        ),
+        data=actions.register_data(data=applications, actor=actor),
+        plan=actions.register_plan(plan=plan, actor=actor),
+        actor=actor,
+        command=request.command,
+    )
+    out = request.out or audit_folder(audit)
+    try:
+        actions.begin_audit(audit=audit, actor=actor)
+        started = time.monotonic()
+        _score(audit, store=store, progress=progress, stop=stop)
+        return _finish(
+            audit, title=plan.title, out=out, seconds=time.monotonic() - started, request=request, say=progress.say
+        )
+    except Interrupted as error:
+        _settle_stop(audit, reason=str(error), actor=actor)
+        _write_incomplete(audit, out, command=request.command)
+        audit.refresh_from_db()
+        raise Interrupted(
+            f"{audit}: stopped with {audit.prompts_done:,} of {audit.prompts:,} prompts scored; they are kept, "
+            f"labelled incomplete. To go on: {request.command}"
+        ) from error
+    except Exception as error:
+        # Whatever it was, the register must say so; if the database itself is gone, the first error is the one to tell.
+        with suppress(DatabaseError, ComplianceError):
+            actions.fail_audit(audit=audit, error=f"{type(error).__name__}: {error}"[:2000], actor=actor)
+        raise
+
+
+def audit_folder(audit: Audit) -> Path:
+    """Where an audit's evidence and files are kept."""
+    return Path(settings.DATA_FOLDER) / "audits" / audit.number
+
+
+def _bound(plan: Plan, request: Request) -> Plan:
+    given = {key: value for key, value in (("model", request.model), ("data", request.data)) if value is not None}
+    plan = plan.model_copy(update={"run": plan.run.model_copy(update=given)})
+    for key in ("model", "data"):
+        if not getattr(plan.run, key):
+            raise InputError(f"{request.plan}: run.{key}", "is not given", f"it in the plan, or --{key} SOURCE")
+    return plan
+
+
+def _model_store() -> Any:
+    from auditor.language_models.store import ModelStore
+
+    return ModelStore(Path(settings.DATA_FOLDER) / "store")
+
+
+def _score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bool]) -> None:
+    """Score what is left, chunk by chunk; wait for chunks that another process holds."""
+    from auditor.audit import run_one_chunk
+
+    def stopping() -> bool:
+        progress.tick()
+        return stop()
+
+    ledger = DatabaseLedger(audit, stop=stopping)
+    states = ledger.states()
+    before = sum(state.prompts for state in states if state.done)
+    if before:
+        progress.say(f"{audit} goes on: {before:,} prompts were scored before")
+    progress.begin(name=audit.number, prompts=audit.prompts, done=before)
+    waiting = False
+    try:
+        while left := [state for state in ledger.states() if not state.done]:
+            scored = 0
+            for state in left:
+                if ledger.should_stop():
+                    raise Interrupted("the run was asked to stop")
+                if run_one_chunk(ledger, state.index, store=store):
+                    scored += 1
+                    progress.advance(state.prompts)
+            if not scored:
+                if not waiting:
+                    progress.say("Waiting for chunks that another process holds, or held until it was ended")
+                waiting = True
+                time.sleep(WAIT_SECONDS)
+    finally:
+        progress.end()
+
+
+def _finish(
+    audit: Audit, *, title: str, out: Path, seconds: float, request: Request, say: Callable[[str], None]
+) -> Published:
+    from auditor.audit import conclude
+    from auditor.evidence import write_evidence
+    from reports.publish import publish
+
+    say("Concluding")
+    ledger = DatabaseLedger(audit)
+    begun = time.monotonic()
+    conclusions = conclude(ledger)
+    timings = {"scoring_seconds": seconds, "concluding_seconds": time.monotonic() - begun}
+    # Evidence of an earlier attempt at concluding is not mixed with this one's; all of it follows from the rows.
+    folder = audit_folder(audit) / "evidence"
+    shutil.rmtree(folder, ignore_errors=True)
+    write_evidence(folder, ledger.run(), conclusions, environment(timings))
+    say("Writing the report")
+    finished_at = timezone.now()
+    publish(folder, governance(audit, title=title, command=request.command, finished_at=finished_at), out)
+    files = {name: out / name for name in PUBLISHED}
+    for path in files.values():
+        if not path.is_file():
+            raise StorageError(f"{path}: was not written; expected {', '.join(PUBLISHED)}")
+    actions.finish_audit(
+        audit=audit,
+        measurements=conclusions.measurements,
+        findings=conclusions.findings,
+        files={name: sha256_file(path) for name, path in files.items()},
+        finished_at=finished_at,
+        actor=request.actor,
+    )
+    (out / INCOMPLETE).unlink(missing_ok=True)
+    summary = summarise(
+        audit, title=title, measurements=conclusions.measurements, findings=conclusions.findings, runs=_runs(audit)
+    )
+    return Published(audit=audit, summary=summary, files=files, findings=tuple(conclusions.findings))
+
+
+def governance(audit: Audit, *, title: str, command: str, finished_at: datetime) -> dict[str, Any]:
+    """The governance record that a report prints: who asked for what, when, and under which rules."""
+    return {
+        "audit_id": audit.number,
+        "title": title,
+        "governed": audit.governed,
+        "status": "complete",
+        "started_at": _utc(audit.started_at),
+        "finished_at": _utc(finished_at),
+        "requested_by": audit.requested_by,
+        "command": command,
+        "runs_on_this_model": _runs(audit),
+        "events_head": chain_head(),
+        "signatures": [],
+    }
+
+
+def environment(timings: Mapping[str, float]) -> dict[str, Any]:
+    """Where the numbers were computed: interpreter, libraries, processor and how long it took (seconds)."""
+    packages = {item.metadata["Name"]: item.version for item in distributions()}
+    return {
+        "python": platform.python_version(),
+        "platform": platform.platform(),
+        "machine": platform.machine(),
+        "cpus": os.cpu_count(),
+        "libraries": dict(sorted(packages.items())),
+        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
+    }
+
+
+def _runs(audit: Audit) -> int:
+    return Audit.objects.filter(model_id=audit.model_id).count()
+
+
+def _utc(moment: datetime | None) -> str | None:
+    return moment.isoformat(timespec="seconds").replace("+00:00", "Z") if moment else None
+
+
+def _settle_stop(audit: Audit, *, reason: str, actor: Actor) -> None:
+    audit.refresh_from_db(fields=["state"])
+    # Somebody else may have stopped or failed it in the meantime; then their word stands.
+    with suppress(ComplianceError):
+        if audit.state == JobState.RUNNING:
+            actions.stop_audit(audit=audit, reason=reason, actor=actor)
+        if audit.state == JobState.CANCELLING:
+            actions.confirm_stopped(audit=audit, actor=actor)
+
+
+def _write_incomplete(audit: Audit, out: Path, *, command: str) -> None:
+    """Leave a note where the report would have been, so that nobody takes an older one for this run's."""
+    audit.refresh_from_db()
+    note = {
+        "audit": {"audit_id": audit.number, "status": "incomplete", "governed": audit.governed},
+        "run_sha256": audit.run_sha256,
+        "prompts": audit.prompts,
+        "prompts_scored": audit.prompts_done,
+        "resume": command,
+    }
+    _writable(out)
+    (out / INCOMPLETE).write_text(pretty_json(note), encoding="utf-8")
+
+
+def _writable(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(str(folder), error.strerror or "cannot be made", "a folder to write") from error
+    if not os.access(folder, os.W_OK | os.X_OK):
+        raise InputError(str(folder), "no permission", "a folder to write")
+
+
+def _check(stop: Callable[[], bool], state: str) -> None:
+    if stop():
+        raise Interrupted(f"stopped: {state}")

@@ -1,0 +1,61 @@
+"""The database's own refusal to change evidence, for whoever goes round the models.
+
+Triggers are put in place after every ``migrate`` rather than by one migration: SQLite drops them when it rebuilds a
+table. A database owner can still remove them; the hash chain and the anchored heads are what shows that (THREAT_MODEL.md).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.apps import apps
+from django.db import connections
+
+WRITTEN_ONCE = ("Event", "MeasurementRow", "FindingRow", "LanguageModelVersion", "DataSetVersion", "PlanVersion")
+FROZEN_AUDIT_COLUMNS = (
+    "serial",
+    "run_json",
+    "run_sha256",
+    "plan_id",
+    "model_id",
+    "data_id",
+    "governed",
+    "requested_by",
+)
+
+POSTGRESQL_FUNCTION = """
+CREATE OR REPLACE FUNCTION compliance_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN RAISE EXCEPTION '%: evidence cannot be changed or deleted', TG_TABLE_NAME; END $$
+"""
+
+
+def protect_evidence(*, using: str, **_: Any) -> None:
+    """Put every trigger in place; a second call changes nothing. A receiver of ``post_migrate``."""
+    connection = connections[using]
+    # post_migrate also follows a migration back to before the tables were there.
+    present = set(connection.introspection.table_names())
+    statements = [POSTGRESQL_FUNCTION] if connection.vendor == "postgresql" else []
+    for name in WRITTEN_ONCE:
+        table = apps.get_model("compliance", name)._meta.db_table
+        if table in present:
+            statements += [_trigger(connection.vendor, table, "UPDATE"), _trigger(connection.vendor, table, "DELETE")]
+    audits = apps.get_model("compliance", "Audit")._meta.db_table
+    if audits in present:
+        changed = f"UPDATE OF {', '.join(FROZEN_AUDIT_COLUMNS)}"
+        statements += [_trigger(connection.vendor, audits, changed), _trigger(connection.vendor, audits, "DELETE")]
+    with connection.cursor() as cursor:
+        for statement in statements:
+            cursor.execute(statement)
+
+
+def _trigger(vendor: str, table: str, event: str) -> str:
+    name = f"{table}_no_{event.split(maxsplit=1)[0].lower()}"
+    if vendor == "postgresql":
+        return (
+            f"CREATE OR REPLACE TRIGGER {name} BEFORE {event} ON {table} "
+            "FOR EACH ROW EXECUTE FUNCTION compliance_refuse()"
+        )
+    return (
+        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {event} ON {table} "
+        f"BEGIN SELECT RAISE(ABORT, '{table}: evidence cannot be changed or deleted'); END"
+    )
