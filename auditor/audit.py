@@ -1,8 +1,8 @@
 """The conductor: prepare, score chunk by chunk, conclude. One path for notebooks, the command line and workers.
 
-    prepare(plan, model, data) ─▶ run record and chunks        pure; boundaries follow from the plan's token budget alone
-    run_one_chunk(ledger, i)   ─▶ decisions in the ledger      the only step that touches the model; any worker, any time
-    conclude(ledger)           ─▶ measurements, findings, controls
+prepare(plan, model, data) ─▶ run record and chunks        pure; boundaries follow from the plan's token budget alone
+run_one_chunk(ledger, i)   ─▶ decisions in the ledger      the only step that touches the model; any worker, any time
+conclude(ledger)           ─▶ measurements, findings, controls
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from auditor.findings import find
 from auditor.language_models.answers import Question, ask, decide
 from auditor.language_models.local import LoadedModel, load, read_stored_tokenizer
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
+from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
@@ -115,7 +116,11 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
             "training_rows_known": len(seen),
         },
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
-        "code": {"version": __version__, "sha256": code_sha256(), "libraries": {name: version(name) for name in LIBRARIES}},
+        "code": {
+            "version": __version__,
+            "sha256": code_sha256(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+        },
     }
     chunks = tuple(_chunks(plan, clusters, questions))
     return Prepared(
@@ -233,7 +238,7 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
     rows: set[str] = set()
     stored: StoredModel | None = model
     while stored is not None:
-        record = stored.folder / "training-record.json"
+        record = stored.folder / TRAINING_RECORD
         if record.is_file():
             content = json.loads(record.read_text(encoding="utf-8"))
             if content.get("data_fingerprint") == data.fingerprint:
@@ -246,7 +251,9 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
 def code_sha256() -> str:
     """Hash over the engine's own source and data files, so that a run names the code it was made with."""
     root = Path(__file__).parent
-    files = sorted(path for path in root.rglob("*") if path.suffix in (".py", ".json", ".toml") and "underwriter" not in path.parts)
+    files = sorted(
+        path for path in root.rglob("*") if path.suffix in (".py", ".json", ".toml") and "underwriter" not in path.parts
+    )
     return sha256_json({path.relative_to(root).as_posix(): sha256_bytes(path.read_bytes()) for path in files})
 
 
@@ -389,9 +396,7 @@ def _controls(measurements: Sequence[Measurement], state: State, packing: dict[s
         "planted_bias_missing_reason": "copies of the model with a planted bias are not part of this plan",
         "degenerate": {"holds": state.degenerate, "reasons": list(state.reasons)},
         "packing": packing,
-        "self_checks": [
-            {"measurement": item.id, **check} for item in measurements for check in item.row()["checks"]
-        ],
+        "self_checks": [{"measurement": item.id, **check} for item in measurements for check in item.row()["checks"]],
         "power": [
             {
                 "measurement": item.id,

@@ -72,7 +72,9 @@ def select(plan: Plan, data: Applications, *, seen: frozenset[str], where: str) 
     return Selection(records=tuple(sorted(chosen, key=lambda record: record.id)), left_out=left_out)
 
 
-def make_clusters(plan: Plan, data: Applications, records: Sequence[Application], *, chat: Any, where: str) -> list[Cluster]:
+def make_clusters(
+    plan: Plan, data: Applications, records: Sequence[Application], *, chat: Any, where: str
+) -> list[Cluster]:
     """Render all cases of all chosen applications.
 
     Parameters
@@ -88,7 +90,9 @@ def make_clusters(plan: Plan, data: Applications, records: Sequence[Application]
     labels = {item.name: item.label for item in data.mapping.fields}
     if plan.placebo is not None:
         if plan.placebo.field in labels:
-            raise PlanError(f"{where}: placebo.field", f"{plan.placebo.field!r} is a field of the data", "a name of its own")
+            raise PlanError(
+                f"{where}: placebo.field", f"{plan.placebo.field!r} is a field of the data", "a name of its own"
+            )
         labels[plan.placebo.field] = plan.placebo.label
     for name in plan.prompt.fields:
         if name not in labels:
@@ -129,7 +133,9 @@ def chat_wrapper(tokenizer: Any, system: str, *, where: str) -> Any:
         lead = len(rendered.text) - len(rendered.text.lstrip())
         start = text.rfind(stripped)
         if start < 0:
-            raise PlanError(f"{where}: prompt.form", "the chat template changes the text it is given", 'form = "record"')
+            raise PlanError(
+                f"{where}: prompt.form", "the chat template changes the text it is given", 'form = "record"'
+            )
         shift = start - lead
         spans = {name: (first + shift, last + shift) for name, (first, last) in rendered.spans.items()}
         return Rendered(text=text, spans=spans)
@@ -144,23 +150,33 @@ def _check_attributes(plan: Plan, data: Applications, template: Template, where:
             field = data.field(attribute.field)
         except KeyError:
             known = ", ".join(item.name for item in data.mapping.fields if item.role.startswith("protected"))
-            raise PlanError(f"{here}.field", f"unknown field {attribute.field!r}", f"a protected field: {known}") from None
+            raise PlanError(
+                f"{here}.field", f"unknown field {attribute.field!r}", f"a protected field: {known}"
+            ) from None
         if attribute.field not in template.names:
-            raise PlanError(here, f"{attribute.field!r} is not in the prompt's template", f"{{{attribute.field}}} in it")
+            raise PlanError(
+                here, f"{attribute.field!r} is not in the prompt's template", f"{{{attribute.field}}} in it"
+            )
         present = sorted({str(value) for record in data.records if (value := record.values[field.name]) is not None})
         for group in attribute.groups:
             if group not in present:
-                raise PlanError(f"{here}.groups", f"group {group!r} is in no application", f"one of: {', '.join(present[:12])}")
+                raise PlanError(
+                    f"{here}.groups", f"group {group!r} is in no application", f"one of: {', '.join(present[:12])}"
+                )
     if plan.placebo is not None and plan.placebo.field not in template.names:
         raise PlanError(
-            f"{where}: placebo.field", f"{plan.placebo.field!r} is not in the template", f"{{{plan.placebo.field}}} in it"
+            f"{where}: placebo.field",
+            f"{plan.placebo.field!r} is not in the template",
+            f"{{{plan.placebo.field}}} in it",
         )
 
 
 def _cluster(
     plan: Plan, data: Applications, record: Application, template: Template, chat: Any, *, again: bool
 ) -> Cluster:
-    words = {item.name: item.say(record.values[item.name]) for item in data.mapping.fields if item.name in record.values}
+    words = {
+        item.name: item.say(record.values[item.name]) for item in data.mapping.fields if item.name in record.values
+    }
     groups = {
         attribute.field: str(record.values[attribute.field])
         for attribute in plan.attributes

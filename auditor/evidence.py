@@ -75,7 +75,9 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
         for name, content in files.items():
             (folder / name).write_bytes(canonical_json(content) + b"\n")
         _table([_case_row(case) for case in conclusions.cases], CASES_SCHEMA).write_parquet(folder / "cases.parquet")
-        _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA).write_parquet(folder / "decisions.parquet")
+        _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA).write_parquet(
+            folder / "decisions.parquet"
+        )
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error
@@ -90,7 +92,5 @@ def _case_row(case: Case) -> dict[str, Any]:
         **case.row(),
         "groups": [{"field": name, "group": group} for name, group in sorted(case.groups.items())],
         "arms": list(case.arms),
-        "spans": [
-            {"field": name, "start": start, "stop": stop} for name, (start, stop) in sorted(case.spans.items())
-        ],
+        "spans": [{"field": name, "start": start, "stop": stop} for name, (start, stop) in sorted(case.spans.items())],
     }

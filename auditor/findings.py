@@ -97,9 +97,7 @@ def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Itera
     )
 
 
-def _undecided(
-    measurements: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State
-) -> Finding:
+def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Finding:
     primary = [item for item in measurements if item.metric == "cf_net_effect"]
     facts = FindingFacts(
         conclusion=Conclusion.INCONCLUSIVE,

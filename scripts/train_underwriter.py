@@ -35,7 +35,9 @@ TARGETS = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
 FAVOURABLE, ADVERSE = " Approve", " Deny"
 
 
-def examples(applications: Applications, records: tuple[Application, ...], tokenizer: object) -> list[tuple[list[int], int]]:
+def examples(
+    applications: Applications, records: tuple[Application, ...], tokenizer: object
+) -> list[tuple[list[int], int]]:
     """Token ids of prompt and answer, and the number of answer tokens, for every record."""
     prompt = tomllib.loads(PLAN.read_text(encoding="utf-8"))
     labels = {item.name: item.label for item in applications.mapping.fields} | {"form_number": "Form number"}
@@ -53,7 +55,9 @@ def examples(applications: Applications, records: tuple[Application, ...], token
     return rows
 
 
-def batches(rows: list[tuple[list[int], int]], size: int, generator: random.Random) -> list[list[tuple[list[int], int]]]:
+def batches(
+    rows: list[tuple[list[int], int]], size: int, generator: random.Random
+) -> list[list[tuple[list[int], int]]]:
     """Shuffled batches of nearly equal length, so that little is spent on padding."""
     order = sorted(range(len(rows)), key=lambda index: (len(rows[index][0]) // 8, generator.random()))
     groups = [[rows[index] for index in order[start : start + size]] for start in range(0, len(order), size)]
@@ -92,9 +96,7 @@ def main() -> None:
     tokenizer = AutoTokenizer.from_pretrained(arguments.base)
     rows = examples(applications, applications.subset(ids), tokenizer)
     model = AutoModelForCausalLM.from_pretrained(arguments.base, dtype=torch.float32)
-    config = LoraConfig(
-        r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM"
-    )
+    config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM")
     model = get_peft_model(model, config)
     model.train()
     trained = [parameter for parameter in model.parameters() if parameter.requires_grad]
@@ -103,7 +105,9 @@ def main() -> None:
     warm = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
-        lambda step: (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))),
+        lambda step: (
+            (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+        ),
     )
     generator = random.Random(arguments.seed)
     losses: list[float] = []
@@ -124,7 +128,14 @@ def main() -> None:
             print(f"step {step}/{steps} loss {float(loss.detach()):.4f} {time.monotonic() - started:.0f}s", flush=True)
         losses.append(total / len(groups))
         print(f"epoch {epoch + 1} mean loss {losses[-1]:.4f}", flush=True)
-        save(model, arguments.out / f"epoch-{epoch + 1}" if epoch + 1 < arguments.epochs else arguments.out, arguments, applications, ids, losses)
+        save(
+            model,
+            arguments.out / f"epoch-{epoch + 1}" if epoch + 1 < arguments.epochs else arguments.out,
+            arguments,
+            applications,
+            ids,
+            losses,
+        )
 
 
 def save(

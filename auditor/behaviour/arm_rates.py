@@ -34,7 +34,10 @@ def run(context: Context) -> Iterable[Draft]:
             }
             yield Draft(
                 measurement(
-                    selection_rate(Tally.of(chosen.favourable)), metric="selection_rate", unit="rate", **common  # type: ignore[arg-type]
+                    selection_rate(Tally.of(chosen.favourable)),
+                    metric="selection_rate",
+                    unit="rate",
+                    **common,  # type: ignore[arg-type]
                 )
             )
             yield Draft(

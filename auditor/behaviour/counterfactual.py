@@ -19,7 +19,14 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
 from auditor.measures.equivalence import tost, tost_pairs
 from auditor.measures.margins import MatchedEffect, margin_shift, net_effect_at_matched_point
-from auditor.measures.pairs import PairCounts, clustered_net_effect, count_pairs, flip_rates, net_effect, zero_event_bound
+from auditor.measures.pairs import (
+    PairCounts,
+    clustered_net_effect,
+    count_pairs,
+    flip_rates,
+    net_effect,
+    zero_event_bound,
+)
 from auditor.measures.power import detectable_mean_shift, detectable_net_effect
 from auditor.measures.results import Estimate, Interval
 from auditor.measures.verdict import Evidence
@@ -127,7 +134,12 @@ def _flips(counts: PairCounts, common: dict[str, object]) -> Iterable[Draft]:
     ):
         yield Draft(
             measurement(
-                estimate, metric=metric, role=Role.SECONDARY, unit="rate", higher_is_better=False, **common  # type: ignore[arg-type]
+                estimate,
+                metric=metric,
+                role=Role.SECONDARY,
+                unit="rate",
+                higher_is_better=False,
+                **common,  # type: ignore[arg-type]
             )
         )
 
@@ -141,7 +153,9 @@ def _matched(
         effect = MatchedEffect(
             None,
             PairCounts(0, 0, 0, 0),
-            Estimate(value=None, n=0, method="net effect at the matched operating point", reason="no outcome is recorded"),
+            Estimate(
+                value=None, n=0, method="net effect at the matched operating point", reason="no outcome is recorded"
+            ),
         )
     else:
         effect = net_effect_at_matched_point(

@@ -10,7 +10,14 @@ from auditor.behaviour.context import EXPLORATORY_FAMILY, Card, Context, Draft, 
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.power import detectable_rate_difference
-from auditor.measures.rates import Tally, adverse_impact_ratio, denial_odds_ratio, risk_difference, selection_rate, shortfall
+from auditor.measures.rates import (
+    Tally,
+    adverse_impact_ratio,
+    denial_odds_ratio,
+    risk_difference,
+    selection_rate,
+    shortfall,
+)
 from auditor.measures.scores import smd
 from auditor.measures.verdict import Evidence, below_minimum
 from auditor.records import Role
@@ -86,7 +93,11 @@ def run(context: Context) -> Iterable[Draft]:
                 ).value
             yield Draft(
                 measurement(
-                    difference, metric="risk_difference", unit="rate_difference", counts={"mde": mde}, **common  # type: ignore[arg-type]
+                    difference,
+                    metric="risk_difference",
+                    unit="rate_difference",
+                    counts={"mde": mde},
+                    **common,  # type: ignore[arg-type]
                 ),
                 Evidence(
                     estimate=difference.value,
@@ -105,12 +116,20 @@ def run(context: Context) -> Iterable[Draft]:
             yield Draft(measurement(ratio, metric="impact_ratio", unit="ratio", **{**common, "family": None}))  # type: ignore[arg-type]
             yield Draft(
                 measurement(
-                    odds, metric="denial_odds_ratio", unit="ratio", higher_is_better=False, **{**common, "family": None}  # type: ignore[arg-type]
+                    odds,
+                    metric="denial_odds_ratio",
+                    unit="ratio",
+                    higher_is_better=False,
+                    **{**common, "family": None},  # type: ignore[arg-type]
                 )
             )
             yield Draft(
                 measurement(
-                    people, metric="shortfall", unit="people", higher_is_better=False, **{**common, "family": None}  # type: ignore[arg-type]
+                    people,
+                    metric="shortfall",
+                    unit="people",
+                    higher_is_better=False,
+                    **{**common, "family": None},  # type: ignore[arg-type]
                 )
             )
             gap = smd(

@@ -42,20 +42,30 @@ def run(context: Context) -> Iterable[Draft]:
     )
     yield Draft(
         measurement(
-            selection_rate(Tally.of(filed.invalid)), metric="invalid_rate", unit="rate", higher_is_better=False, **common  # type: ignore[arg-type]
+            selection_rate(Tally.of(filed.invalid)),
+            metric="invalid_rate",
+            unit="rate",
+            higher_is_better=False,
+            **common,  # type: ignore[arg-type]
         )
     )
     mass = plain(float(filed.mass.mean()), "mean probability on all answers")
     yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))  # type: ignore[arg-type]
-    spread = plain(float(filed.margins.std(ddof=1)), "SD of the margins") if n > 1 else missing(
-        method="SD of the margins", reason="one application has no spread", n=n
+    spread = (
+        plain(float(filed.margins.std(ddof=1)), "SD of the margins")
+        if n > 1
+        else missing(method="SD of the margins", reason="one application has no spread", n=n)
     )
     yield Draft(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))  # type: ignore[arg-type]
-    share = plain(state.same_answer_share, f"share of the commonest outcome in the reference arms ({state.same_answer})")
+    share = plain(
+        state.same_answer_share, f"share of the commonest outcome in the reference arms ({state.same_answer})"
+    )
     yield Draft(
         measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **common)  # type: ignore[arg-type]
     )
-    low = plain(state.low_mass_share, "share of all cases whose answers hold too little probability", len(context.cases))
+    low = plain(
+        state.low_mass_share, "share of all cases whose answers hold too little probability", len(context.cases)
+    )
     yield Draft(
         measurement(low, metric="low_mass_share", unit="rate", higher_is_better=False, **common)  # type: ignore[arg-type]
     )

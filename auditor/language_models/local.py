@@ -83,6 +83,11 @@ def load(stored: StoredModel, *, threads: int, dtype: str = "float32", device: s
         return _kept[key]
 
 
+def read_stored_tokenizer(stored: StoredModel) -> Any:
+    """The tokenizer of a stored model, without its weights."""
+    return read_tokenizer(stored.root.folder)
+
+
 def forget_models() -> None:
     """Let go of every model in memory, for example when a worker shuts down."""
     with _lock:

@@ -145,7 +145,9 @@ class PackedScorer:
             expected = pack.context + len(pack.tokens)
             for layer in cache.layers:
                 if layer.keys.shape[2] != expected:
-                    raise ScoringError(f"the cache holds {layer.keys.shape[2]} positions where {expected} were computed")
+                    raise ScoringError(
+                        f"the cache holds {layer.keys.shape[2]} positions where {expected} were computed"
+                    )
                 span = slice(pack.context, pack.context + pack.keep)
                 fresh.append((layer.keys[:, :, span].clone(), layer.values[:, :, span].clone()))
         return output.logits[0], fresh
@@ -199,7 +201,9 @@ def probe_packing(model: Any, *, vocabulary: int, longest: int) -> PackingProbe:
     """
     window = getattr(model.config, "sliding_window", None)
     if window and getattr(model.config, "use_sliding_window", True) and longest > window:
-        return PackingProbe(False, None, f"prompts of up to {longest} tokens are longer than the sliding window ({window})")
+        return PackingProbe(
+            False, None, f"prompts of up to {longest} tokens are longer than the sliding window ({window})"
+        )
     if "logits_to_keep" not in inspect.signature(model.forward).parameters:
         return PackingProbe(False, None, f"{type(model).__name__} cannot return logits at chosen positions")
     generator = np.random.default_rng(0)

@@ -28,6 +28,7 @@ TOKENIZER_FILES = (
 )
 ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
+TRAINING_RECORD = "training-record.json"
 
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
 CODE = frozenset({".py", ".pyc", ".pyo", ".pyd", ".so", ".dll", ".dylib"})
@@ -313,7 +314,11 @@ def _tensor(path: Path, name: str, entry: Any) -> tuple[TensorHeader, int, int]:
 
 
 def check_adapter_folder(folder: Path) -> list[str]:
-    """Check a PEFT adapter's folder; return the names of the two files that make up the adapter."""
+    """Check a PEFT adapter's folder; return the names of the files that make up the adapter.
+
+    A training record beside the adapter is part of it: it lists the rows the model has seen, and no audit may call them
+    unseen.
+    """
     check_folder(folder)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(str(folder), f"there is no {ADAPTER_CONFIG}", "a PEFT adapter's folder")
@@ -321,7 +326,12 @@ def check_adapter_folder(folder: Path) -> list[str]:
     if not (folder / ADAPTER_WEIGHTS).is_file():
         raise ModelError(str(folder), "there are no adapter weights", ADAPTER_WEIGHTS)
     read_safetensors_header(folder / ADAPTER_WEIGHTS)
-    return [ADAPTER_CONFIG, ADAPTER_WEIGHTS]
+    if not (folder / TRAINING_RECORD).is_file():
+        return [ADAPTER_CONFIG, ADAPTER_WEIGHTS]
+    rows = read_json(folder / TRAINING_RECORD).get("rows")
+    if not isinstance(rows, list):
+        raise ModelError(f"{folder / TRAINING_RECORD}, rows", "is no list", "the ids of the rows the adapter has seen")
+    return [ADAPTER_CONFIG, ADAPTER_WEIGHTS, TRAINING_RECORD]
 
 
 def check_adapter_config(folder: Path) -> dict[str, Any]:

@@ -64,6 +64,11 @@ class StoredModel:
         identity: dict[str, Any] = self.manifest["identity"]
         return identity
 
+    @property
+    def root(self) -> StoredModel:
+        """The model below all adapters: it has the weights and the tokenizer."""
+        return self.base.root if self.base else self
+
     def verify(self) -> None:
         """Hash every file, the base model's too, and refuse the first that is not what was imported.
 
