@@ -123,24 +123,43 @@ def check_model_folder(folder: Path) -> list[str]:
 
 def check_folder(folder: Path) -> None:
     """Refuse a folder that is missing, or that holds pickles, code, odd files or links that lead out of it."""
-    if not folder.is_dir():
-        raise ModelError(str(folder), "there is no such folder", "a folder with config.json and safetensors weights")
+    mode = _mode(folder)
+    if mode is None or not stat.S_ISDIR(mode):
+        raise ModelError(str(folder), "there is no such folder", "a folder of model or adapter files")
     for path in _walk(folder):
-        inside = path.resolve().is_relative_to(folder.resolve())
+        try:
+            inside = path.resolve().is_relative_to(folder.resolve())
+        except (OSError, RuntimeError) as error:  # a link to itself
+            raise ModelError(str(path), "this link leads nowhere", "files inside the folder") from error
         if not inside:
             raise ModelError(str(path), "this link leads out of the model's folder", "files inside the folder")
         if path.is_dir():
             continue
-        try:
-            mode = path.stat().st_mode
-        except OSError as error:
-            raise ModelError(str(path), f"cannot be read ({error.strerror})", "a readable file") from error
-        if not stat.S_ISREG(mode):
-            raise ModelError(str(path), "this is no regular file", "plain files only")
+        check_file(path, "plain files only")
         if path.suffix.lower() in PICKLES:
             raise ModelError(str(path), "pickle weights can run code and are never opened", "safetensors weights only")
         if path.suffix.lower() in CODE:
             raise ModelError(str(path), "model code is never run", "weights, config and tokenizer files only")
+
+
+def check_file(path: Path, expected: str) -> None:
+    """Refuse a path that is missing, unreadable or no regular file (reading a pipe would wait for ever)."""
+    mode = _mode(path)
+    if mode is None:
+        raise ModelError(str(path), "there is no such file", expected)
+    if not stat.S_ISREG(mode):
+        raise ModelError(str(path), "this is no regular file", expected)
+
+
+def _mode(path: Path) -> int | None:
+    """File type and permissions; ``None`` if there is nothing at that path."""
+    try:
+        return path.stat().st_mode
+    except (FileNotFoundError, NotADirectoryError):
+        return None
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else error
+        raise ModelError(str(path), f"cannot be read ({reason})", "a readable path") from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:

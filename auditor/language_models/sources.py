@@ -47,7 +47,12 @@ class ModelSource:
     @property
     def path(self) -> Path:
         """The file or folder of a ``dir:`` or ``gguf:`` source, with ``~`` expanded."""
-        return Path(self.location).expanduser()
+        return _expanded(self.location)
+
+    @property
+    def adapter_paths(self) -> tuple[Path, ...]:
+        """The adapters' folders, with ``~`` expanded."""
+        return tuple(_expanded(adapter) for adapter in self.adapters)
 
     def __str__(self) -> str:
         """The source as text; parsing it gives the same source."""
@@ -94,6 +99,14 @@ def parse_source(text: str) -> ModelSource:
         if adapters:
             raise _refused(text, "an endpoint has no weights that an adapter could change")
     return ModelSource(kind, location, revision, tuple(adapters))  # type: ignore[arg-type]  # checked above
+
+
+def _expanded(text: str) -> Path:
+    path = Path(text)
+    try:
+        return path.expanduser()
+    except RuntimeError:  # no such user: the path is taken as written, and import says that it is missing
+        return path
 
 
 def _refused(text: str, what: str) -> ModelError:

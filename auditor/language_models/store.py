@@ -25,7 +25,7 @@ from auditor.language_models import hub
 from auditor.language_models.conversion import convert_gguf
 from auditor.language_models.files import copy_source, hash_source, publish, replace
 from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
-from auditor.language_models.safety import check_adapter_folder, check_model_folder, read_json
+from auditor.language_models.safety import check_adapter_folder, check_file, check_model_folder, read_json
 from auditor.language_models.sources import ModelSource, parse_source
 
 MANIFEST = "manifest.json"
@@ -141,7 +141,7 @@ class ModelStore:
             If the store cannot be written. Nothing of the model is visible then.
         """
         source = parse_source(source) if isinstance(source, str) else source
-        adapters = [Path(text).expanduser() for text in source.adapters]
+        adapters = list(source.adapter_paths)
         if source.kind == "demo" and source.location == "underwriter":
             adapters.insert(0, _shipped_adapter())
         for adapter in adapters:
@@ -185,8 +185,7 @@ class ModelStore:
         return self._find_or_build(source, fingerprint, build)
 
     def _import_gguf(self, source: ModelSource, path: Path) -> StoredModel:
-        if not path.is_file():
-            raise ModelError(str(path), "there is no such file", "a GGUF file")
+        check_file(path, "a GGUF file")
         sha256 = hash_source(path)
 
         def build(target: Path) -> Description:

@@ -152,6 +152,30 @@ def test_a_link_inside_the_folder_is_followed(folder: Path) -> None:
     assert "model.safetensors" in check_model_folder(folder)
 
 
+def test_a_link_to_itself_is_refused(folder: Path) -> None:
+    (folder / "loop").symlink_to("loop")
+    assert "this link leads nowhere" in refusal(folder)
+
+
+def test_a_link_to_nothing_is_refused(folder: Path) -> None:
+    (folder / "added_tokens.json").symlink_to("nothing.json")
+    assert "added_tokens.json: there is no such file" in refusal(folder)
+
+
+@pytest.mark.parametrize("name", ["x" * 300, "model.safetensors/inside"])
+def test_a_path_that_cannot_exist_is_refused(folder: Path, name: str) -> None:
+    refusal(folder / name)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
+def test_an_unreadable_folder_is_refused(folder: Path) -> None:
+    folder.chmod(0)
+    try:
+        assert "cannot be read (Permission denied)" in refusal(folder)
+    finally:
+        folder.chmod(0o755)
+
+
 def test_a_linked_folder_that_leads_out_is_refused(folder: Path) -> None:
     (folder / "more").symlink_to(folder.parent)
     assert "leads out of the model's folder" in refusal(folder)

@@ -74,6 +74,12 @@ def test_a_home_directory_is_expanded_in_the_path_but_kept_in_the_text() -> None
     assert str(source) == "dir:~/models"
 
 
+def test_a_home_directory_that_nobody_has_is_left_as_written() -> None:
+    source = parse_source("dir:~no-such-user/m+adapter:~no-such-user/a")
+    assert source.path == Path("~no-such-user/m")
+    assert source.adapter_paths == (Path("~no-such-user/a"),)
+
+
 @given(st.text(max_size=60))
 def test_parsing_gives_a_source_that_parses_to_itself_or_a_model_error(text: str) -> None:
     try:
