@@ -44,13 +44,24 @@ def test_a_real_gap_is_found_although_a_maximum_is_biased():
     assert found.gap.interval.low > 0.05
 
 
-def test_one_bin_agrees_with_fisher():
-    data = sample(n=160, lift=0.25, seed=4)
-    result = calibration_gap(**data, edges=[], permutations=200_000)
+def test_the_permutation_p_value_counts_ties_and_agrees_with_the_exact_distribution():
+    data = sample(n=60, lift=0.1, seed=4)
+    result = calibration_gap(**data, edges=[], permutations=100_000)
     p, r = result.bins[0].protected, result.bins[0].reference
-    table = [[t.favourable, t.n - t.favourable] for t in (p, r)]
-    # Two-sided by the size of the difference in both; Fisher orders tables by probability, which is close here.
-    assert result.gap.test.p_value == pytest.approx(stats.fisher_exact(table).pvalue, abs=0.02)
+    favourable = p.favourable + r.favourable
+    drawn = np.arange(max(0, favourable - r.n), min(p.n, favourable) + 1)
+    gaps = np.abs(drawn / p.n - (favourable - drawn) / r.n)
+    chances = stats.hypergeom(p.n + r.n, favourable, p.n).pmf(drawn)
+    exact = chances[gaps >= result.gap.value - 1e-9].sum()
+    assert chances[np.abs(gaps - result.gap.value) < 1e-9].sum() > 0.02  # so that losing the ties would show
+    assert result.gap.test.p_value == pytest.approx(exact, abs=0.008)
+
+
+def test_a_score_on_an_edge_falls_in_the_bin_above():
+    result = calibration_gap(scores=[0.5, 0.4], labels=[1, 1], protected=[1, 1], edges=[0.5], min_cell=1)
+    assert [item.protected.n for item in result.bins] == [1, 1]
+    below = calibration_gap(scores=[0.5, 0.6], labels=[1, 1], protected=[1, 1], edges=[0.5], min_cell=1)
+    assert [item.protected.n for item in below.bins] == [0, 2]
 
 
 def test_small_bins_are_skipped_and_said_to_be():
