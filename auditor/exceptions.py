@@ -1,14 +1,14 @@
 """What can go wrong in the engine, as one tree. Users see the message of these and nothing else.
 
-    AuditorError
-    ├── InputError            somebody gave us something we cannot use: where, what, what was expected (exit code 2)
-    │   ├── PlanError         the plan file
-    │   ├── DataError         the applications or their mapping
-    │   └── ModelError        the model source, its files or its answers
-    └── RunError              the run could not go on (exit code 3)
-        ├── Interrupted       somebody asked it to stop; what was scored is kept
-        ├── ScoringError      the model returned something that is no number
-        └── StorageError      evidence could not be written
+AuditorError
+├── InputError            somebody gave us something we cannot use: where, what, what was expected (exit code 2)
+│   ├── PlanError         the plan file
+│   ├── DataError         the applications or their mapping
+│   └── ModelError        the model source, its files or its answers
+└── RunError              the run could not go on (exit code 3)
+    ├── Interrupted       somebody asked it to stop; what was scored is kept
+    ├── ScoringError      the model returned something that is no number
+    └── StorageError      evidence could not be written
 """
 
 from __future__ import annotations

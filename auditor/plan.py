@@ -236,7 +236,9 @@ def _json(raw: Mapping[str, Any], where: str) -> bytes:
     try:
         return json.dumps(raw, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
-        raise PlanError(where, f"holds a value a plan cannot hold ({error})", "text, numbers, lists and tables") from error
+        raise PlanError(
+            where, f"holds a value a plan cannot hold ({error})", "text, numbers, lists and tables"
+        ) from error
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -133,9 +133,7 @@ def token_span(offsets: Sequence[tuple[int, int]], span: tuple[int, int]) -> tup
         First token and one past the last; equal numbers for an empty value.
     """
     start, stop = span
-    touched = [
-        index for index, (first, last) in enumerate(offsets) if first < last and first < stop and last > start
-    ]
+    touched = [index for index, (first, last) in enumerate(offsets) if first < last and first < stop and last > start]
     if not touched:
         return (0, 0)
     return (touched[0], touched[-1] + 1)

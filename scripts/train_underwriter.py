@@ -35,7 +35,9 @@ TARGETS = ["q_proj", "v_proj", "o_proj", "up_proj", "down_proj"]
 FAVOURABLE, ADVERSE = " Approve", " Deny"
 
 
-def examples(applications: Applications, records: tuple[Application, ...], tokenizer: object) -> list[tuple[list[int], int]]:
+def examples(
+    applications: Applications, records: tuple[Application, ...], tokenizer: object
+) -> list[tuple[list[int], int]]:
     """Token ids of prompt and answer, and the number of answer tokens, for every record."""
     prompt = tomllib.loads(PLAN.read_text(encoding="utf-8"))
     labels = {item.name: item.label for item in applications.mapping.fields} | {"form_number": "Form number"}
@@ -53,7 +55,9 @@ def examples(applications: Applications, records: tuple[Application, ...], token
     return rows
 
 
-def batches(rows: list[tuple[list[int], int]], size: int, generator: random.Random) -> list[list[tuple[list[int], int]]]:
+def batches(
+    rows: list[tuple[list[int], int]], size: int, generator: random.Random
+) -> list[list[tuple[list[int], int]]]:
     """Shuffled batches of nearly equal length, so that little is spent on padding."""
     order = sorted(range(len(rows)), key=lambda index: (len(rows[index][0]) // 8, generator.random()))
     groups = [[rows[index] for index in order[start : start + size]] for start in range(0, len(order), size)]
@@ -103,7 +107,9 @@ def main() -> None:
     warm = max(1, steps // 20)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
-        lambda step: (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm))),
+        lambda step: (
+            (step + 1) / warm if step < warm else 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
+        ),
     )
     generator = random.Random(arguments.seed)
     losses: list[float] = []

@@ -8,6 +8,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from django.core.management import load_command_class
 
 ROOT = Path(__file__).parents[2]
 PLAN = "plans/mortgage-hmda.toml"
@@ -43,12 +44,24 @@ def manage(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
 )
-def test_input_that_cannot_be_used_gets_one_line(tmp_path: Path, arguments: list[str], line: str) -> None:
-    done = manage(tmp_path, *arguments, *(["--no-progress"] if arguments[0] == "audit" and arguments[1:] else []))
-    assert done.returncode == 2, done.stderr
-    assert done.stderr.startswith(line)
-    assert done.stderr.count("\n") == 1
-    assert done.stdout == ""
+def test_input_that_cannot_be_used_gets_one_line(
+    db: None, capsys: pytest.CaptureFixture[str], arguments: list[str], line: str
+) -> None:
+    command = load_command_class("compliance", arguments[0])
+    quiet = ["--no-progress"] if arguments[0] == "audit" and arguments[1:] else []
+    with pytest.raises(SystemExit) as end:
+        command.run_from_argv(["manage.py", *arguments, *quiet])
+    said = capsys.readouterr()
+    assert end.value.code == 2, said.err
+    assert said.err.startswith(line)
+    assert said.err.count("\n") == 1
+    assert said.out == ""
+
+
+def test_a_process_ends_with_that_line_and_exit_code(tmp_path: Path) -> None:
+    done = manage(tmp_path, "audit", "nowhere.toml")
+    expected = "nowhere.toml: No such file or directory; expected a readable plan file (TOML)\n"
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
 
 
 def test_the_empty_event_chain_of_a_new_installation_holds(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from compliance.environment import postgresql, secret_key
+from compliance.environment import data_folder, postgresql, read_environment, secret_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -35,12 +35,29 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("REDIS_URL", "http://:secret@host", "REDIS_URL: is no redis:// address"),
     ],
 )
-def test_a_value_that_cannot_be_used_is_named_in_one_line(name: str, value: str, line: str, tmp_path: Path) -> None:
-    done = manage("audit", "plans/mortgage-hmda.toml", **{"PLUMBLINE_DATA": str(tmp_path), name: value})
-    assert done.returncode == 2
-    assert done.stderr.startswith(line)
-    assert done.stderr.count("\n") == 1
-    assert "secret" not in done.stderr
+def test_a_value_that_cannot_be_used_is_named_in_one_line(
+    name: str, value: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load()
+    said = str(refused.value)
+    assert said.startswith(line)
+    assert "\n" not in said
+    assert "secret" not in said
+
+
+def load() -> None:
+    """What settings.py does with the surroundings."""
+    found = read_environment()
+    data_folder(found.data)
+    postgresql(found.database_url.get_secret_value() or "postgresql://me@host/name")
+
+
+def test_a_process_that_cannot_be_configured_ends_with_one_line(tmp_path: Path) -> None:
+    done = manage("audit", "plans/mortgage-hmda.toml", PLUMBLINE_DATA=str(tmp_path), PLUMBLINE_DEBUG="perhaps")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean")
 
 
 def test_production_settings_satisfy_the_deployment_check(tmp_path: Path) -> None:
