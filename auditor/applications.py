@@ -145,6 +145,12 @@ class Applications:
         """Hash of the file's hash and the mapping's hash."""
         return sha256_json({"file": self.file_sha256, "mapping": self.mapping.sha256})
 
+    @property
+    def observed_rate(self) -> float | None:
+        """Share of favourable outcomes among all records that have one; ``None`` where none has."""
+        known = [record.favourable for record in self.records if record.favourable is not None]
+        return sum(known) / len(known) if known else None
+
     def field(self, name: str) -> Field:
         """The field called ``name``; KeyError if there is none."""
         for candidate in self.mapping.fields:

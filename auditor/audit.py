@@ -114,6 +114,7 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
             "selected": [record.id for record in selection.records],
             "left_out": left_out,
             "training_rows_known": len(seen),
+            "observed_rate": data.observed_rate,
         },
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
         "code": {
@@ -219,6 +220,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         decisions=decisions,
         observed={name: item["favourable"] for name, item in applications.items()},
         values={name: item["values"] for name, item in applications.items()},
+        observed_rate=run["data"]["observed_rate"],
     )
     drafts: list[Draft] = [draft for test in find_tests(plan.tests.run, where="run") for draft in test.run(context)]
     measurements = settle(drafts)

@@ -26,8 +26,7 @@ class Test(Protocol):
 
 
 TESTS: dict[str, Test] = {
-    module.CARD.name: module  # type: ignore[misc]
-    for module in (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
+    module.CARD.name: module for module in (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
 }
 
 

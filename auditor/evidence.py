@@ -18,29 +18,25 @@ from auditor.records import Case
 
 REPEATABLE = ("cases.parquet", "decisions.parquet", "measurements.json", "findings.json")
 
-CASES_SCHEMA = pl.Schema(
-    {
-        "id": pl.String,
-        "cluster": pl.String,
-        "role": pl.String,
-        "changed": pl.String,
-        "groups": pl.List(pl.Struct({"field": pl.String, "group": pl.String})),
-        "arms": pl.List(pl.String),
-        "prompt": pl.String,
-        "spans": pl.List(pl.Struct({"field": pl.String, "start": pl.Int64, "stop": pl.Int64})),
-    }
-)
-DECISIONS_SCHEMA = pl.Schema(
-    {
-        "case_id": pl.String,
-        "margin": pl.Float64,
-        "mass": pl.Float64,
-        "log_favourable": pl.Float64,
-        "log_adverse": pl.Float64,
-        "outcome": pl.String,
-        "observation": pl.String,
-    }
-)
+CASES_SCHEMA: dict[str, Any] = {
+    "id": pl.String,
+    "cluster": pl.String,
+    "role": pl.String,
+    "changed": pl.String,
+    "groups": pl.List(pl.Struct({"field": pl.String, "group": pl.String})),
+    "arms": pl.List(pl.String),
+    "prompt": pl.String,
+    "spans": pl.List(pl.Struct({"field": pl.String, "start": pl.Int64, "stop": pl.Int64})),
+}
+DECISIONS_SCHEMA: dict[str, Any] = {
+    "case_id": pl.String,
+    "margin": pl.Float64,
+    "mass": pl.Float64,
+    "log_favourable": pl.Float64,
+    "log_adverse": pl.Float64,
+    "outcome": pl.String,
+    "observation": pl.String,
+}
 
 
 def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, environment: dict[str, Any]) -> None:
@@ -83,7 +79,7 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
         raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error
 
 
-def _table(rows: Sequence[dict[str, Any]], schema: pl.Schema) -> pl.DataFrame:
+def _table(rows: Sequence[dict[str, Any]], schema: dict[str, Any]) -> pl.DataFrame:
     return pl.DataFrame(list(rows), schema=schema, orient="row")
 
 

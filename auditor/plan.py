@@ -128,7 +128,6 @@ class Thresholds(Section):
     practical_margin_sd: Annotated[float, Field(gt=0)] = 0.10
     exploratory_q: Share = 0.10
     bootstrap: Annotated[int, Field(ge=200, le=100_000)] = 2000
-    minimum_pairs: Annotated[int, Field(ge=1)] = 300
     small_cell: Annotated[int, Field(ge=0)] = 11
 
 

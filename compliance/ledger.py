@@ -175,6 +175,11 @@ class DatabaseLedger:
             state=ChunkState.QUEUED, lease_owner="", lease_expires_at=None, error=reason[:2000]
         )
 
+    def give_back(self, reason: str) -> None:
+        """Release whatever this worker still holds, so that nobody has to wait for its lease to run out."""
+        for index in sorted(self._held):
+            self.release(index, reason)
+
     def result(self, index: int) -> bytes:
         """The stored result of a chunk that is done."""
         stored = self._one(index).values_list("result", flat=True).get()

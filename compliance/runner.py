@@ -182,6 +182,10 @@ def _score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], b
                     progress.say("Waiting for chunks that another process holds, or held until it was ended")
                 waiting = True
                 time.sleep(WAIT_SECONDS)
+    except BaseException as error:
+        with suppress(DatabaseError):
+            ledger.give_back(f"{type(error).__name__}: {error}")
+        raise
     finally:
         progress.end()
 

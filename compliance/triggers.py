@@ -1,7 +1,7 @@
 """The database's own refusal to change evidence, for whoever goes round the models.
 
 Triggers are put in place after every ``migrate`` rather than by one migration: SQLite drops them when it rebuilds a
-table. A database owner can still remove them; the hash chain and the anchored heads are what shows that (THREAT_MODEL.md).
+table. A database owner can still remove them; the hash chain and the anchored heads show that (THREAT_MODEL.md).
 """
 
 from __future__ import annotations

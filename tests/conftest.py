@@ -1,13 +1,48 @@
-"""Fixtures that several packages share."""
+"""Fixtures and rules that every test shares."""
 
 from __future__ import annotations
 
 import os
+import shutil
+from collections.abc import Generator
 from pathlib import Path
 
 import pytest
 
 from auditor.language_models.store import ModelStore
+from tests.servers import django_db_modify_db_settings, postgresql_url, redis_url, stop_servers
+from tests.settings import FOLDER
+
+__all__ = ["django_db_modify_db_settings", "postgresql_url", "redis_url"]
+
+NO_SKIPS = os.environ.get("PLUMBLINE_NO_SKIPS") == "1"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestReport, pytest.TestReport]:
+    """Where everything must run, a test that is left out has failed."""
+    report = yield
+    if NO_SKIPS and report.skipped and not hasattr(report, "wasxfail"):
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which PLUMBLINE_NO_SKIPS=1 forbids: {report.longrepr}"
+    return report
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_make_collect_report() -> Generator[None, pytest.CollectReport, pytest.CollectReport]:
+    """The same for a whole file."""
+    report = yield
+    if NO_SKIPS and report.skipped:
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which PLUMBLINE_NO_SKIPS=1 forbids: {report.longrepr}"
+    return report
+
+
+def pytest_unconfigure(config: pytest.Config) -> None:
+    """The process that began the test run ends its servers and takes its folder away."""
+    if not hasattr(config, "workerinput"):
+        stop_servers()
+        shutil.rmtree(Path(os.environ[FOLDER]), ignore_errors=True)
 
 
 @pytest.fixture(scope="session")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from auditor.behaviour.context import Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
@@ -26,7 +27,7 @@ def run(context: Context) -> Iterable[Draft]:
         for group in attribute.groups:
             name = arm(attribute.field, group)
             chosen = context.arm(name)
-            common = {
+            common: dict[str, Any] = {
                 "test": CARD.name,
                 "subject": {"field": attribute.field, "group": group},
                 "role": Role.SECONDARY,
@@ -37,7 +38,7 @@ def run(context: Context) -> Iterable[Draft]:
                     selection_rate(Tally.of(chosen.favourable)),
                     metric="selection_rate",
                     unit="rate",
-                    **common,  # type: ignore[arg-type]
+                    **common,
                 )
             )
             yield Draft(
@@ -46,7 +47,7 @@ def run(context: Context) -> Iterable[Draft]:
                     metric="invalid_rate",
                     unit="rate",
                     higher_is_better=False,
-                    **common,  # type: ignore[arg-type]
+                    **common,
                 )
             )
             count = len(chosen.clusters)
@@ -56,4 +57,4 @@ def run(context: Context) -> Iterable[Draft]:
                 method="mean probability on all answers",
                 reason=None if count else "the arm holds no application",
             )
-            yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))  # type: ignore[arg-type]
+            yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))

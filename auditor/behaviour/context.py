@@ -81,7 +81,7 @@ class Context:
     """Everything a test on outputs reads.
 
     ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
-    its typed field values.
+    its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version.
     """
 
     plan: Plan
@@ -89,6 +89,7 @@ class Context:
     decisions: Mapping[str, Decision]
     observed: Mapping[str, bool | None]
     values: Mapping[str, Mapping[str, Any]]
+    observed_rate: float | None
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -128,10 +129,7 @@ class Context:
     def target_rate(self) -> float | None:
         """The rate the matched operating point aims at; ``None`` where the data records no outcome."""
         wanted = self.plan.operating_point.matched_rate
-        if isinstance(wanted, float):
-            return wanted
-        known = [outcome for outcome in self.observed.values() if outcome is not None]
-        return sum(known) / len(known) if known else None
+        return wanted if isinstance(wanted, float) else self.observed_rate
 
     def arm(self, name: str) -> Arm:
         """The decisions of the arm called ``name``, in the order of the cases."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 from auditor.behaviour.context import (
     EXPLORATORY_FAMILY,
@@ -64,7 +65,7 @@ def _contrast(context: Context, attribute: Attribute, group: str, pairs: Pairs) 
     cases = case_query(arm(attribute.field, attribute.reference), arm(attribute.field, group))
     contrasts = len(context.contrasts())
     options = {"resamples": thresholds.bootstrap, "seed": context.plan.cases.seed}
-    common = {"test": CARD.name, "subject": subject, "reference": attribute.reference, "cases": cases}
+    common: dict[str, Any] = {"test": CARD.name, "subject": subject, "reference": attribute.reference, "cases": cases}
     enough = len(pairs.clusters) >= 1
 
     counts = count_pairs(control=pairs.control.favourable, protected=pairs.protected.favourable)
@@ -125,7 +126,7 @@ def _natural_effect(
     )
 
 
-def _flips(counts: PairCounts, common: dict[str, object]) -> Iterable[Draft]:
+def _flips(counts: PairCounts, common: dict[str, Any]) -> Iterable[Draft]:
     rates = flip_rates(counts)
     for metric, estimate in (
         ("cf_flip_rate", rates.total),
@@ -139,13 +140,13 @@ def _flips(counts: PairCounts, common: dict[str, object]) -> Iterable[Draft]:
                 role=Role.SECONDARY,
                 unit="rate",
                 higher_is_better=False,
-                **common,  # type: ignore[arg-type]
+                **common,
             )
         )
 
 
 def _matched(
-    context: Context, pairs: Pairs, common: dict[str, object], options: dict[str, int], contrasts: int
+    context: Context, pairs: Pairs, common: dict[str, Any], options: dict[str, int], contrasts: int
 ) -> Iterable[Draft]:
     thresholds, state = context.plan.thresholds, context.state
     target = context.target_rate
@@ -182,7 +183,7 @@ def _matched(
             unit="rate_difference",
             family=MATCHED_FAMILY if carries else EXPLORATORY_FAMILY,
             counts={**_counts(effect.counts), "mde": mde},
-            **common,  # type: ignore[arg-type]
+            **common,
         ),
         Evidence(
             estimate=effect.estimate.value,
@@ -197,7 +198,7 @@ def _matched(
 
 
 def _shift(
-    context: Context, pairs: Pairs, common: dict[str, object], options: dict[str, int], contrasts: int
+    context: Context, pairs: Pairs, common: dict[str, Any], options: dict[str, int], contrasts: int
 ) -> Iterable[Draft]:
     thresholds, state = context.plan.thresholds, context.state
     shift = margin_shift(
@@ -210,7 +211,7 @@ def _shift(
             role=Role.SECONDARY,
             unit="logit",
             counts={"reference_sd": shift.reference_sd},
-            **common,  # type: ignore[arg-type]
+            **common,
         )
     )
     carries = state.degenerate
@@ -232,7 +233,7 @@ def _shift(
             unit="sd",
             family=SHIFT_FAMILY if carries else EXPLORATORY_FAMILY,
             counts={"mde": mde},
-            **common,  # type: ignore[arg-type]
+            **common,
         ),
         Evidence(
             estimate=standardised.value,
@@ -247,7 +248,7 @@ def _shift(
     )
 
 
-def _invalid(pairs: Pairs, common: dict[str, object]) -> Iterable[Draft]:
+def _invalid(pairs: Pairs, common: dict[str, Any]) -> Iterable[Draft]:
     """Unusable answers as an outcome of their own: positive means more of them in the protected arm."""
     counts = count_pairs(control=pairs.control.invalid, protected=pairs.protected.invalid)
     effect = net_effect(counts)
@@ -260,7 +261,7 @@ def _invalid(pairs: Pairs, common: dict[str, object]) -> Iterable[Draft]:
             higher_is_better=False,
             family=EXPLORATORY_FAMILY,
             counts=_counts(counts),
-            **common,  # type: ignore[arg-type]
+            **common,
         )
     )
 

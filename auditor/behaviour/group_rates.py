@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -66,7 +67,7 @@ def run(context: Context) -> Iterable[Draft]:
                 continue
             tally = Tally.of(chosen.favourable)
             arms = (f"{attribute.field}={group}", f"{attribute.field}={attribute.reference}")
-            common = {
+            common: dict[str, Any] = {
                 "test": CARD.name,
                 "role": Role.EXPLORATORY,
                 "subject": {"field": attribute.field, "group": group},
@@ -97,7 +98,7 @@ def run(context: Context) -> Iterable[Draft]:
                     metric="risk_difference",
                     unit="rate_difference",
                     counts={"mde": mde},
-                    **common,  # type: ignore[arg-type]
+                    **common,
                 ),
                 Evidence(
                     estimate=difference.value,
@@ -113,14 +114,14 @@ def run(context: Context) -> Iterable[Draft]:
             ratio = adverse_impact_ratio(protected=tally, reference=base)
             odds = denial_odds_ratio(protected=tally, reference=base)
             people = shortfall(protected=tally, reference=base)
-            yield Draft(measurement(ratio, metric="impact_ratio", unit="ratio", **{**common, "family": None}))  # type: ignore[arg-type]
+            yield Draft(measurement(ratio, metric="impact_ratio", unit="ratio", **{**common, "family": None}))
             yield Draft(
                 measurement(
                     odds,
                     metric="denial_odds_ratio",
                     unit="ratio",
                     higher_is_better=False,
-                    **{**common, "family": None},  # type: ignore[arg-type]
+                    **{**common, "family": None},
                 )
             )
             yield Draft(
@@ -129,7 +130,7 @@ def run(context: Context) -> Iterable[Draft]:
                     metric="shortfall",
                     unit="people",
                     higher_is_better=False,
-                    **{**common, "family": None},  # type: ignore[arg-type]
+                    **{**common, "family": None},
                 )
             )
             gap = smd(
@@ -139,4 +140,4 @@ def run(context: Context) -> Iterable[Draft]:
                 resamples=thresholds.bootstrap,
                 seed=context.plan.cases.seed,
             )
-            yield Draft(measurement(gap, metric="smd", unit="sd", **common))  # type: ignore[arg-type]
+            yield Draft(measurement(gap, metric="smd", unit="sd", **common))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -32,49 +33,48 @@ def run(context: Context) -> Iterable[Draft]:
     state = context.state
     n = len(filed.clusters)
     cases = f"role:{ACTUAL}"
-    common = {"test": CARD.name, "role": Role.SECONDARY, "subject": {"group": "all as filed"}, "cases": cases}
+    common: dict[str, Any] = {
+        "test": CARD.name,
+        "role": Role.SECONDARY,
+        "subject": {"group": "all as filed"},
+        "cases": cases,
+    }
 
     def plain(value: float, method: str, count: int = n) -> Estimate:
         return Estimate(value=value, n=count, method=method)
 
-    yield Draft(
-        measurement(selection_rate(Tally.of(filed.favourable)), metric="selection_rate", unit="rate", **common)  # type: ignore[arg-type]
-    )
+    yield Draft(measurement(selection_rate(Tally.of(filed.favourable)), metric="selection_rate", unit="rate", **common))
     yield Draft(
         measurement(
             selection_rate(Tally.of(filed.invalid)),
             metric="invalid_rate",
             unit="rate",
             higher_is_better=False,
-            **common,  # type: ignore[arg-type]
+            **common,
         )
     )
     mass = plain(float(filed.mass.mean()), "mean probability on all answers")
-    yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))  # type: ignore[arg-type]
+    yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))
     spread = (
         plain(float(filed.margins.std(ddof=1)), "SD of the margins")
         if n > 1
         else missing(method="SD of the margins", reason="one application has no spread", n=n)
     )
-    yield Draft(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))  # type: ignore[arg-type]
+    yield Draft(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))
     share = plain(
         state.same_answer_share, f"share of the commonest outcome in the reference arms ({state.same_answer})"
     )
-    yield Draft(
-        measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **common)  # type: ignore[arg-type]
-    )
+    yield Draft(measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **common))
     low = plain(
         state.low_mass_share, "share of all cases whose answers hold too little probability", len(context.cases)
     )
-    yield Draft(
-        measurement(low, metric="low_mass_share", unit="rate", higher_is_better=False, **common)  # type: ignore[arg-type]
-    )
+    yield Draft(measurement(low, metric="low_mass_share", unit="rate", higher_is_better=False, **common))
     known = [index for index, cluster in enumerate(filed.clusters) if context.observed.get(cluster) is not None]
     labels = np.array([bool(context.observed[filed.clusters[index]]) for index in known], dtype=bool)
     if known:
         observed = selection_rate(Tally.of(labels))
-        yield Draft(measurement(observed, metric="observed_rate", unit="rate", **common))  # type: ignore[arg-type]
+        yield Draft(measurement(observed, metric="observed_rate", unit="rate", **common))
         ranking = auc(scores=filed.margins[known], labels=labels)
     else:
         ranking = missing(method="area under the ROC curve", reason="the data records no outcome", n=0)
-    yield Draft(measurement(ranking, metric="auc", unit="share", **common))  # type: ignore[arg-type]
+    yield Draft(measurement(ranking, metric="auc", unit="share", **common))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 
@@ -79,7 +80,12 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
                 note="largest margin difference in nats between a shared and an unshared pass over the same prompt",
             ),
         )
-    common = {"test": CARD.name, "role": Role.SECONDARY, "subject": {"change": kind}, "cases": case_query(*arms)}
+    common: dict[str, Any] = {
+        "test": CARD.name,
+        "role": Role.SECONDARY,
+        "subject": {"change": kind},
+        "cases": case_query(*arms),
+    }
     yield Draft(
         measurement(
             flip_rates(counts).total,
@@ -88,7 +94,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
             higher_is_better=False,
             checks=checks,
             counts={"flips": counts.discordant, "largest_margin_difference": largest},
-            **common,  # type: ignore[arg-type]
+            **common,
         )
     )
     shift = Estimate(
@@ -97,6 +103,4 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         method=f"mean absolute change of the margin, {words}",
         reason=None if len(differences) else "no application stands in both arms",
     )
-    yield Draft(
-        measurement(shift, metric="noise_margin", unit="logit", higher_is_better=False, **common)  # type: ignore[arg-type]
-    )
+    yield Draft(measurement(shift, metric="noise_margin", unit="logit", higher_is_better=False, **common))

@@ -124,7 +124,7 @@ class PackedScorer:
     def _forward(
         self, pack: Pack, kept: Sequence[list[tuple[Tensor, Tensor]]], positions: Sequence[int]
     ) -> tuple[Float[Tensor, "reads vocabulary"], list[tuple[Tensor, Tensor]]]:
-        cache = DynamicCache() if kept or pack.keep else None
+        cache: Any = DynamicCache() if kept or pack.keep else None
         if cache is not None and kept:
             for layer in range(len(kept[0])):
                 keys = torch.cat([stretch[layer][0] for stretch in kept], dim=2)
@@ -143,13 +143,11 @@ class PackedScorer:
         fresh: list[tuple[Tensor, Tensor]] = []
         if cache is not None and pack.keep:
             expected = pack.context + len(pack.tokens)
-            for layer in cache.layers:
-                if layer.keys.shape[2] != expected:
-                    raise ScoringError(
-                        f"the cache holds {layer.keys.shape[2]} positions where {expected} were computed"
-                    )
+            for held in cache.layers:
+                if held.keys.shape[2] != expected:
+                    raise ScoringError(f"the cache holds {held.keys.shape[2]} positions where {expected} were computed")
                 span = slice(pack.context, pack.context + pack.keep)
-                fresh.append((layer.keys[:, :, span].clone(), layer.values[:, :, span].clone()))
+                fresh.append((held.keys[:, :, span].clone(), held.values[:, :, span].clone()))
         return output.logits[0], fresh
 
     def _alone(self, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:

