@@ -65,7 +65,7 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
                     (Literal(str(line.get("file") or line.get("name"))), Literal(line["sha256"]), _octets(line)) for line in files
                 ),
                 align="llr",
-                weights=(0.3, 0.58, 0.12),
+                weights=(0.31, 0.56, 0.13),
             )
         )
     return blocks

@@ -122,7 +122,7 @@ class Story:
             verdict=self.verdict(),
             cover=tuple(self.cover()),
             sections=numbered,
-            run_line=f"Design {short['design']} · Run {short['run']} · Bundle {short['bundle']}{head}",
+            run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
             created=str(self.governance.get("finished_at") or self.governance.get("started_at") or ""),
             subject=f"Audit of {self.model}: {self.governance['title']}",
             hashes=self.hashes,
@@ -223,7 +223,7 @@ class Story:
             Text(
                 f"Each application was put to the model again with one field changed and every other word the same. "
                 f"{len(self.primary)} contrasts form the primary family ({', '.join(sorted(str(name) for name in family))}); "
-                f"p-values are {self.primary[0].method or 'as the plan states'}, adjusted by Holm over the family."
+                f"p-values are adjusted by Holm over the family. Method: {self.primary[0].method or 'as the plan states'}."
             )
         ]
         if "cf_net_effect_matched" in metric:
@@ -269,7 +269,7 @@ class Story:
         checks = self.bundle.controls.get("self_checks") or []
         blocks: list[Block] = [
             Text("Controls ask the same model under the same design whether this audit can see a difference that is there, and stays quiet where there is none."),
-            self.control_table("Controls"),
+            self.control_table(""),
         ]
         if checks:
             blocks.append(
@@ -324,7 +324,7 @@ class Story:
         """Sections of the skeleton this run has nothing for, each with its reason."""
         return [
             Table(
-                title="Not part of this run",
+                title="",
                 head=("Section", "Why"),
                 rows=tuple((title, why) for _, title, why in NOT_IN_RUN),
                 align="ll",
@@ -350,7 +350,7 @@ class Story:
         if not self.governance["governed"]:
             rows.append(("Ungoverned run", "Nobody approved the design beforehand, nobody reviewed the result", "Recorded and counted; repeat the design under the workflow"))
         return [
-            Table(title="Limitations", head=("Limitation", "What it does to the conclusion", "What is done about it"), rows=tuple(rows), align="lll", weights=(0.3, 0.38, 0.32))
+            Table(title="", head=("Limitation", "What it does to the conclusion", "What is done about it"), rows=tuple(rows), align="lll", weights=(0.3, 0.38, 0.32))
         ]
 
     def reproduction(self) -> list[Block]:
@@ -408,7 +408,7 @@ class Story:
                 head=("File", "SHA-256", "Size", "Media type"),
                 rows=tuple((Literal(line.file), Literal(line.sha256), numbers.size(line.size), line.media_type) for line in self.bundle.files),
                 align="llrl",
-                weights=(0.2, 0.52, 0.1, 0.18),
+                weights=(0.19, 0.55, 0.09, 0.17),
             ),
         ]
 

@@ -10,18 +10,30 @@ from reports.blocks import Cell, Code, Literal, Table
 
 
 def contrasts(measurements: Sequence[Measurement], *, title: str) -> Table:
-    """One row a contrast with pair counts, interval, detectable difference, both p-values and the conclusion."""
+    """One row a contrast with pair counts, interval, detectable difference, both p-values and the conclusion.
+
+    A column that no measurement fills is left out.
+    """
     units = {numbers.unit_name(item) for item in measurements}
-    rows = tuple(_contrast_row(item, with_unit=len(units) > 1) for item in measurements)
-    unit = f", {units.pop()}" if len(units) == 1 else ""
+    mixed = len(units) > 1
+    rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
+    effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
+    heads = ("Contrast", "n pairs", "b", "c", effect, "95% interval", "MDE", "SD", "p", "p adj.", "Conclusion")
+    weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
+    shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
+    notes = {
+        "b": "b: reference favourable, group not; c: the reverse.",
+        "MDE": "MDE: smallest detectable difference at the plan's power, in percentage points.",
+        "SD": "SD: distance from no difference in standard deviations.",
+        "p": "p: raw and adjusted within its family.",
+    }
     return Table(
         title=title,
-        head=("Contrast", "n pairs", "b", "c", f"Effect{unit}", "95% interval", "MDE", "SD", "p", "p adj.", "Conclusion"),
-        rows=rows,
-        align="lrrrrrrrrrl",
-        weights=(0.17, 0.065, 0.045, 0.045, 0.085, 0.125, 0.06, 0.06, 0.06, 0.065, 0.22),
-        note="b: reference favourable, group not. c: the reverse. MDE: smallest detectable difference at the plan's power, in "
-        "percentage points. SD: distance from no difference in standard deviations. p: raw and adjusted within its family.",
+        head=tuple(heads[at] for at in shown),
+        rows=tuple(tuple(row[at] for at in shown) for row in rows),
+        align="".join("lrrrrrrrrrl"[at] for at in shown),
+        weights=tuple(weights[at] for at in shown),
+        note=" ".join(notes[heads[at]] for at in shown if heads[at] in notes),
     )
 
 
@@ -55,7 +67,7 @@ def all_measurements(measurements: Sequence[Measurement], design: wording.Design
             for item in measurements
         ),
         align="llrrrrr",
-        weights=(0.4, 0.12, 0.07, 0.14, 0.14, 0.065, 0.065),
+        weights=(0.45, 0.1, 0.055, 0.125, 0.135, 0.07, 0.065),
         note="A number that is missing has its reason in its place. Rates in %, differences of rates in percentage points.",
     )
 

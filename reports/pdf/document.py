@@ -9,14 +9,14 @@ from reportlab import rl_config
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, CondPageBreak, Flowable, Frame, PageBreak, PageTemplate, Paragraph, Spacer
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 
 from reports import numbers
 from reports.blocks import ReportContent, Section
 from reports.pdf import styles
 from reports.pdf.attach import finish_pdf
-from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, flowables
+from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed
 
 PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN = 21 * mm
@@ -89,7 +89,7 @@ class _Document(BaseDocTemplate):
 
 
 def _line(canvas: Canvas, left: str, middle: str, right: str, y: float) -> None:
-    canvas.setFont(styles.BODY, 7.2)
+    canvas.setFont(styles.BODY, 6.8)
     canvas.setFillColor(styles.QUIET)
     canvas.setStrokeColor(styles.RULE)
     canvas.setLineWidth(0.5)
@@ -110,8 +110,8 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
         Spacer(1, 4),
     ]
     for block in content.cover:
-        story += flowables(block, width=COLUMN, pages=pages)
-    story += [PageBreak(), Bookmark("contents", "Contents", 0), Paragraph("Contents", styles.H1), _contents(content, pages), PageBreak()]
+        story += placed(grouped(block, width=COLUMN, pages=pages))
+    story += [PageBreak(), Bookmark("contents", "Contents", 0), Paragraph("Contents", styles.H1), _contents(content, pages)]
     for section in content.sections:
         story += _section(section, pages)
     return story
@@ -119,9 +119,11 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
 
 def _section(section: Section, pages: dict[str, int]) -> list[Flowable]:
     title = f"{section.number} {section.title}"
-    parts: list[Flowable] = [CondPageBreak(120), Bookmark(section.id, title, 0), Paragraph(escape(title), styles.H1)]
-    for block in section.blocks:
-        parts += flowables(block, width=COLUMN, pages=pages)
+    head: list[Flowable] = [Bookmark(section.id, title, 0), Paragraph(escape(title), styles.H1)]
+    first, *rest = [grouped(block, width=COLUMN, pages=pages) for block in section.blocks]
+    parts = placed(first._replace(parts=[*head, *first.parts], room=first.room + 50))
+    for group in rest:
+        parts += placed(group)
     return parts
 
 

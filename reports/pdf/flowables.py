@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Sequence
-from typing import Any
+from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
@@ -19,6 +18,8 @@ from reports.canvas import MARKERS, Chart
 from reports.pdf import styles
 from reports.wording import severity_word
 
+UNBROKEN = 18
+LONG_TABLE = 14
 PLAIN = [("FONTNAME", (0, 0), (-1, -1), styles.BODY), ("VALIGN", (0, 0), (-1, -1), "TOP")]
 TIGHT = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 5), ("TOPPADDING", (0, 0), (-1, -1), 2.4),
          ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4)]  # fmt: skip
@@ -120,36 +121,43 @@ class Bookmark(Flowable):
         self.canv.addOutlineEntry(self.title, self.anchor, self.level, closed=False)
 
 
-def flowables(block: Block, *, width: float, pages: dict[str, int]) -> list[Flowable]:
+class Group(NamedTuple):
+    """Flowables that belong together; ``keep`` says on one page, else the page breaks where ``room`` points are short."""
+
+    parts: list[Flowable]
+    keep: bool = True
+    room: float = 0
+
+
+def grouped(block: Block, *, width: float, pages: dict[str, int]) -> Group:
     """A block as flowables for a column of ``width`` points; ``pages`` holds the page of every anchor."""
     if isinstance(block, Text):
-        return [_text(block, width)]
+        return Group([_text(block, width)])
     if isinstance(block, Pairs):
-        return _pairs(block, width, pages)
+        return Group(_pairs(block, width, pages))
     if isinstance(block, Table):
         return _table(block, width, pages)
     if isinstance(block, Figure):
-        return [figure(block.chart, width=width)]
-    return _finding(block, width, pages)
+        return Group(_figure(block.chart, width=width))
+    return Group(_finding(block, width, pages))
+
+
+def placed(group: Group) -> list[Flowable]:
+    """A group as the page maker wants it."""
+    if group.keep:
+        return [KeepTogether(group.parts)]
+    return [CondPageBreak(group.room), *group.parts]
 
 
 def drawing(chart: Chart, *, width: float) -> Any:
-    """A chart's SVG as a reportlab drawing, scaled to ``width`` points at most."""
+    """A chart's SVG as a reportlab drawing, shrunk to ``width`` points where it is wider."""
     picture = svg2rlg(io.BytesIO(chart.svg.encode()))
     if picture is None:
         raise ValueError(f"{chart.name}: the SVG could not be read")
-    factor = min(width / chart.width, 0.75)
+    factor = min(width / picture.width, 1.0)
     picture.scale(factor, factor)
-    picture.width, picture.height = chart.width * factor, chart.height * factor
+    picture.width, picture.height = picture.width * factor, picture.height * factor
     return picture
-
-
-def figure(chart: Chart, *, width: float) -> KeepTogether:
-    """Title, chart, caption, kept on one page."""
-    parts: list[Flowable] = [Paragraph(escape(chart.title), styles.H2), Spacer(1, 3), drawing(chart, width=width)]
-    if chart.caption:
-        parts.append(Paragraph(escape(chart.caption), styles.SMALL))
-    return KeepTogether(parts)
 
 
 def cell(value: Cell, style: ParagraphStyle, pages: dict[str, int]) -> Flowable:
@@ -163,7 +171,15 @@ def cell(value: Cell, style: ParagraphStyle, pages: dict[str, int]) -> Flowable:
     if isinstance(value, Target):
         number = pages.get(value.anchor, 0)
         return Paragraph(f'<a href="#{escape(value.anchor)}">{number or "–"}</a>', style)
-    return Paragraph(escape(value), style)
+    # A short value is one word to the eye: "< .001" and "−2.9 pp" do not break.
+    return Paragraph(escape(value.replace(" ", "\u00a0") if style is styles.CELL_RIGHT and len(value) <= UNBROKEN else value), style)
+
+
+def _figure(chart: Chart, *, width: float) -> list[Flowable]:
+    parts: list[Flowable] = [Paragraph(escape(chart.title), styles.H2), Spacer(1, 3), drawing(chart, width=width)]
+    if chart.caption:
+        parts.append(Paragraph(escape(chart.caption), styles.SMALL))
+    return parts
 
 
 def _text(block: Text, width: float) -> Flowable:
@@ -182,7 +198,7 @@ def _pairs(block: Pairs, width: float, pages: dict[str, int]) -> list[Flowable]:
     return [*_heading(block.title), grid]
 
 
-def _table(block: Table, width: float, pages: dict[str, int]) -> list[Flowable]:
+def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
     right = [letter == "r" for letter in block.align]
     head = [
         Paragraph(escape(words), styles.CELL_HEAD_RIGHT if flag else styles.CELL_HEAD)
@@ -203,16 +219,14 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> list[Flowable]:
     widths = [width * weight / total for weight in block.weights]
     grid = LongTable([head, *rows], colWidths=widths, style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT")
     note = [Paragraph(escape(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
-    if len(rows) <= 14:
-        return [KeepTogether([*_heading(block.title), grid, *note])]
-    return [CondPageBreak(110), *_heading(block.title), grid, *note]
+    return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE, room=110)
 
 
 def _finding(block: FindingBlock, width: float, pages: dict[str, int]) -> list[Flowable]:
     item = block.finding
     head = [Bookmark(item.id, f"{item.id} {item.title}", 1), Paragraph(escape(f"{item.id} {item.title}"), styles.H2)]
-    return [KeepTogether([*head, *_pairs(Pairs(rows=block.rows), width, pages)])]
+    return [*head, *_pairs(Pairs(rows=block.rows), width, pages)]
 
 
-def _heading(title: str) -> Sequence[Flowable]:
+def _heading(title: str) -> list[Flowable]:
     return [Paragraph(escape(title), styles.H2)] if title else []

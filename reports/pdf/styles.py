@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+from reportlab.graphics.shapes import STATE_DEFAULTS
 from reportlab.lib.colors import HexColor
 from reportlab.lib.enums import TA_LEFT, TA_RIGHT
 from reportlab.lib.styles import ParagraphStyle
@@ -26,6 +27,8 @@ def register_fonts() -> None:
             if name not in pdfmetrics.getRegisteredFontNames():
                 pdfmetrics.registerFont(TTFont(name, str(FONTS / f"{name}.ttf")))
         pdfmetrics.registerFontFamily(BODY, normal=BODY, bold=BOLD, italic=BODY, boldItalic=BOLD)
+        # A drawing opens with the default face even where every text in it names its own: Helvetica, not embedded.
+        STATE_DEFAULTS["fontName"] = BODY
         for weight, name in (("normal", BODY), ("bold", BOLD)):
             register_font("Inter", str(FONTS / f"{name}.ttf"), weight=weight, rlgFontName=name)
 
@@ -39,8 +42,8 @@ BODY_TEXT = _style("body", 9.2, 13.2, spaceAfter=5)
 LEAD = _style("lead", 11.5, 16, spaceAfter=6)
 NOTE = _style("note", 9.2, 13.2, leftIndent=8, spaceAfter=6, borderPadding=(0, 0, 0, 0))
 SMALL = _style("small", 7.8, 10.8, textColor=QUIET, spaceBefore=2, spaceAfter=5)
-TITLE = _style("title", 20, 25, fontName=BOLD)
-KIND = _style("kind", 9, 12, textColor=QUIET, spaceBefore=6)
+TITLE = _style("title", 20, 26, fontName=BOLD)
+KIND = _style("kind", 9, 12, textColor=QUIET, spaceBefore=10, spaceAfter=6)
 H1 = _style("h1", 13.5, 18, fontName=BOLD, spaceBefore=14, spaceAfter=6)
 H2 = _style("h2", 9.8, 13, fontName=BOLD, spaceBefore=9, spaceAfter=3)
 CONTENTS = _style("contents", 9.2, 15)
