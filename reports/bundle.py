@@ -5,13 +5,14 @@ from __future__ import annotations
 import io
 import json
 import zipfile
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from auditor.canonical import sha256_bytes
+from auditor.canonical import pretty_json, sha256_bytes
 from auditor.exceptions import InputError
 from auditor.records import Check, Conclusion, Finding, Measurement, Role, Severity
 
@@ -144,8 +145,11 @@ def read_files(path: Path) -> dict[str, bytes]:
             names = sorted(file for file in path.rglob("*") if file.is_file())
             return {file.relative_to(path).as_posix(): file.read_bytes() for file in names}
         with zipfile.ZipFile(path) as archive:
-            return {name: archive.read(name) for name in archive.namelist() if not name.endswith("/")}
-    except (OSError, zipfile.BadZipFile) as error:
+            inside = [name for name in archive.namelist() if not name.endswith("/")]
+            if len(set(inside)) < len(inside):
+                raise InputError(str(path), "holds a file twice", "every file once")
+            return {name: archive.read(name) for name in inside}
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
         raise InputError(str(path), f"cannot be read ({error})", "an evidence folder or evidence.zip") from error
 
 
@@ -189,3 +193,8 @@ def result_record(bundle: Bundle, governance: Mapping[str, Any]) -> dict[str, An
         "controls": bundle.controls,
         "environment": bundle.environment,
     }
+
+
+def result_bytes(bundle: Bundle, governance: Mapping[str, Any]) -> bytes:
+    """The bytes of ``result.json``: indented, finite, the same for the same bundle and record."""
+    return pretty_json(result_record(bundle, governance)).encode()

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
-from auditor.canonical import pretty_json, sha256_bytes
+from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Measurement, Role, Severity
 from reports import numbers, wording
-from reports.bundle import Bundle, result_record
+from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
-from reports.charts import by_conclusion, render_charts, verdict_chart
+from reports.charts import by_conclusion, verdict_chart
 from reports.blocks import (
     Block,
     Cell,
@@ -50,16 +50,12 @@ class Story:
 
     bundle: Bundle
     governance: Mapping[str, Any]
+    charts: Mapping[str, Chart]
 
     @cached_property
     def design(self) -> wording.Design:
         """The plan's figures."""
         return wording.Design.of(self.bundle.plan)
-
-    @cached_property
-    def charts(self) -> dict[str, Chart]:
-        """Charts by name."""
-        return render_charts(self.bundle)
 
     @cached_property
     def primary(self) -> list[Measurement]:
@@ -75,12 +71,11 @@ class Story:
     @cached_property
     def hashes(self) -> dict[str, str]:
         """The hashes a reader can check: design, run, bundle (its manifest), attached result."""
-        result = pretty_json(result_record(self.bundle, self.governance)).encode()
         return {
             "design": self.bundle.design_sha256,
             "run": self.bundle.run_sha256,
             "bundle": self.bundle.manifest_sha256,
-            "result": sha256_bytes(result),
+            "result": sha256_bytes(result_bytes(self.bundle, self.governance)),
             "events_head": str(self.governance.get("events_head") or ""),
         }
 
@@ -119,7 +114,7 @@ class Story:
             model=self.model,
             governed=governed,
             mark="" if governed else UNGOVERNED,
-            verdict=self.verdict(),
+            verdict=self.verdict,
             cover=tuple(self.cover()),
             sections=numbered,
             run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
@@ -128,6 +123,7 @@ class Story:
             hashes=self.hashes,
         )
 
+    @cached_property
     def verdict(self) -> Verdict:
         """The box on the cover."""
         lead = wording.lead_measurement(self.bundle.measurements)
@@ -190,7 +186,7 @@ class Story:
 
     def conclusion(self) -> list[Block]:
         """The verdict and every primary contrast in a sentence, with the codes explained."""
-        verdict = self.verdict()
+        verdict = self.verdict
         by_level = [f"{sum(f.severity is level for f in self.bundle.findings)} {level.value}" for level in reversed(Severity)]
         seen = {item.conclusion for item in self.primary if item.conclusion}
         return [

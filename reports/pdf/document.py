@@ -110,7 +110,7 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
         Spacer(1, 4),
     ]
     for block in content.cover:
-        story += placed(grouped(block, width=COLUMN, pages=pages))
+        story += placed(grouped(block, width=COLUMN, pages=pages), width=COLUMN)
     story += [PageBreak(), Bookmark("contents", "Contents", 0), Paragraph("Contents", styles.H1), _contents(content, pages)]
     for section in content.sections:
         story += _section(section, pages)
@@ -121,9 +121,9 @@ def _section(section: Section, pages: dict[str, int]) -> list[Flowable]:
     title = f"{section.number} {section.title}"
     head: list[Flowable] = [Bookmark(section.id, title, 0), Paragraph(escape(title), styles.H1)]
     first, *rest = [grouped(block, width=COLUMN, pages=pages) for block in section.blocks]
-    parts = placed(first._replace(parts=[*head, *first.parts], room=first.room + 50))
+    parts = placed(first._replace(parts=[*head, *first.parts], room=first.room + 50), width=COLUMN)
     for group in rest:
-        parts += placed(group)
+        parts += placed(group, width=COLUMN)
     return parts
 
 

@@ -8,7 +8,7 @@ from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.styles import ParagraphStyle
-from reportlab.platypus import CondPageBreak, Flowable, KeepTogether, LongTable, Paragraph, Spacer
+from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 from svglib.svglib import svg2rlg
 
@@ -122,7 +122,7 @@ class Bookmark(Flowable):
 
 
 class Group(NamedTuple):
-    """Flowables that belong together; ``keep`` says on one page, else the page breaks where ``room`` points are short."""
+    """Flowables that belong together: on one page if ``keep``, else only their first ``room`` points."""
 
     parts: list[Flowable]
     keep: bool = True
@@ -142,11 +142,11 @@ def grouped(block: Block, *, width: float, pages: dict[str, int]) -> Group:
     return Group(_finding(block, width, pages))
 
 
-def placed(group: Group) -> list[Flowable]:
-    """A group as the page maker wants it."""
-    if group.keep:
-        return [KeepTogether(group.parts)]
-    return [CondPageBreak(group.room), *group.parts]
+def placed(group: Group, *, width: float) -> list[Flowable]:
+    """A group as the page maker wants it: a page break first where the room is too short."""
+    # KeepTogether would do, but it splits a group whose last part can be split.
+    need = sum(_height(part, width) for part in group.parts) if group.keep else group.room
+    return [CondPageBreak(need), *group.parts]
 
 
 def drawing(chart: Chart, *, width: float) -> Any:
@@ -226,6 +226,10 @@ def _finding(block: FindingBlock, width: float, pages: dict[str, int]) -> list[F
     item = block.finding
     head = [Bookmark(item.id, f"{item.id} {item.title}", 1), Paragraph(escape(f"{item.id} {item.title}"), styles.H2)]
     return [*head, *_pairs(Pairs(rows=block.rows), width, pages)]
+
+
+def _height(part: Flowable, width: float) -> float:
+    return float(part.wrap(width, 1e6)[1] + part.getSpaceBefore() + part.getSpaceAfter())
 
 
 def _heading(title: str) -> list[Flowable]:
