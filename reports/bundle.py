@@ -1,0 +1,200 @@
+"""Reading an evidence bundle: a folder or its zip, every file checked against the manifest before it is believed."""
+
+from __future__ import annotations
+
+import io
+import json
+import zipfile
+import zlib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from auditor.canonical import pretty_json, sha256_bytes
+from auditor.exceptions import InputError
+from auditor.records import Check, Conclusion, Finding, Measurement, Role, Severity
+
+MANIFEST = "manifest.json"
+RECORDS = ("plan.json", "run.json", "environment.json", "measurements.json", "findings.json", "controls.json")
+PACKS = "packs.json"
+TABLES = ("cases.parquet", "decisions.parquet")
+
+
+@dataclass(frozen=True)
+class BundleFile:
+    """One line of the integrity manifest."""
+
+    file: str
+    sha256: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """An evidence bundle in memory: the records, the raw bytes of every file, and the manifest's lines.
+
+    ``margins`` holds, by arm (``race=White``), the sorted decision margins in logits of the cases that stand in it.
+    """
+
+    plan: dict[str, Any]
+    run: dict[str, Any]
+    environment: dict[str, Any]
+    measurements: tuple[Measurement, ...]
+    findings: tuple[Finding, ...]
+    controls: dict[str, Any]
+    packs: tuple[dict[str, Any], ...]
+    files: tuple[BundleFile, ...]
+    manifest_sha256: str
+    contents: Mapping[str, bytes]
+
+    @property
+    def design_sha256(self) -> str:
+        """Hash of the design, as the run record states it (``verification`` recomputes it)."""
+        return str(self.run["design_sha256"])
+
+    @property
+    def run_sha256(self) -> str:
+        """Hash of the frozen run record's bytes, which are canonical JSON."""
+        return sha256_bytes(self.contents["run.json"])
+
+    @cached_property
+    def margins(self) -> dict[str, tuple[float, ...]]:
+        """Sorted margins by arm; empty where the bundle holds no scored decisions."""
+        if not all(name in self.contents for name in TABLES):
+            return {}
+        import polars as pl
+
+        cases, decisions = (pl.read_parquet(io.BytesIO(self.contents[name])) for name in TABLES)
+        rows = (
+            cases.filter(pl.col("role").is_in(("actual", "counterfactual")))
+            .select("id", "arms")
+            .join(decisions.select("case_id", "margin"), left_on="id", right_on="case_id")
+            .explode("arms")
+            .drop_nulls(("arms", "margin"))
+            .sort("arms", "margin")
+        )
+        return {str(arm[0]): tuple(part["margin"].to_list()) for arm, part in rows.group_by("arms", maintain_order=True)}
+
+    def measured(self, *, test: str | None = None, metric: str | None = None) -> tuple[Measurement, ...]:
+        """The measurements of a test or metric, in file order."""
+        return tuple(
+            item for item in self.measurements if test in (None, item.test) and metric in (None, item.metric)
+        )
+
+
+def read_bundle(path: Path) -> Bundle:
+    """Read a bundle and check it against its manifest.
+
+    Parameters
+    ----------
+    path
+        A folder, or ``evidence.zip``.
+
+    Raises
+    ------
+    InputError
+        If the bundle cannot be read, a file is missing, or a file's hash is not the manifest's.
+    """
+    contents = read_files(path)
+    if MANIFEST not in contents:
+        raise InputError(str(path), "holds no manifest.json", "an evidence bundle")
+    manifest = parse(contents[MANIFEST], where=f"{path}: {MANIFEST}")
+    files = tuple(BundleFile(**line) for line in manifest["files"])
+    for line in files:
+        if line.file not in contents:
+            raise InputError(f"{path}: {line.file}", "is missing", "every file of the manifest")
+        if sha256_bytes(contents[line.file]) != line.sha256:
+            raise InputError(f"{path}: {line.file}", "is not the file the manifest lists", f"SHA-256 {line.sha256}")
+    return bundle_from(contents, files=files, where=str(path))
+
+
+def bundle_from(contents: Mapping[str, bytes], *, files: tuple[BundleFile, ...], where: str) -> Bundle:
+    """Build a bundle from the bytes of its files; errors as in :func:`read_bundle`."""
+    for name in RECORDS:
+        if name not in contents:
+            raise InputError(f"{where}: {name}", "is missing", f"an evidence bundle with {', '.join(RECORDS)}")
+    record = {name: parse(contents[name], where=f"{where}: {name}") for name in RECORDS}
+    packs = parse(contents[PACKS], where=f"{where}: {PACKS}") if PACKS in contents else []
+    return Bundle(
+        plan=record["plan.json"],
+        run=record["run.json"],
+        environment=record["environment.json"],
+        measurements=tuple(measurement_from(row) for row in record["measurements.json"]),
+        findings=tuple(finding_from(row) for row in record["findings.json"]),
+        controls=record["controls.json"],
+        packs=tuple(packs),
+        files=files,
+        manifest_sha256=sha256_bytes(contents.get(MANIFEST, b"")),
+        contents=contents,
+    )
+
+
+def read_files(path: Path) -> dict[str, bytes]:
+    """The bytes of every file of a bundle by its name within the bundle.
+
+    Raises
+    ------
+    InputError
+        If the path cannot be read or is neither a folder nor a zip.
+    """
+    try:
+        if path.is_dir():
+            names = sorted(file for file in path.rglob("*") if file.is_file())
+            return {file.relative_to(path).as_posix(): file.read_bytes() for file in names}
+        with zipfile.ZipFile(path) as archive:
+            inside = [name for name in archive.namelist() if not name.endswith("/")]
+            if len(set(inside)) < len(inside):
+                raise InputError(str(path), "holds a file twice", "every file once")
+            return {name: archive.read(name) for name in inside}
+    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        raise InputError(str(path), f"cannot be read ({error})", "an evidence folder or evidence.zip") from error
+
+
+def parse(data: bytes, *, where: str) -> Any:
+    """JSON from bytes; InputError with the place otherwise."""
+    try:
+        return json.loads(data)
+    except ValueError as error:
+        raise InputError(where, f"is no JSON ({error})", "canonical JSON") from error
+
+
+def measurement_from(row: Mapping[str, Any]) -> Measurement:
+    """A measurement from its plain row (``Measurement.row``)."""
+    values = dict(row)
+    values["role"] = Role(values["role"])
+    values["conclusion"] = Conclusion(values["conclusion"]) if values.get("conclusion") else None
+    values["checks"] = tuple(Check(**check) for check in values.get("checks", ()))
+    return Measurement(**values)
+
+
+def finding_from(row: Mapping[str, Any]) -> Finding:
+    """A finding from its plain row (``Finding.row``)."""
+    values = dict(row)
+    values["severity"] = Severity(values["severity"])
+    values["conclusion"] = Conclusion(values["conclusion"]) if values.get("conclusion") else None
+    values["criteria"] = tuple(values["criteria"])
+    values["measurements"] = tuple(values["measurements"])
+    return Finding(**values)
+
+
+def result_record(bundle: Bundle, governance: Mapping[str, Any]) -> dict[str, Any]:
+    """The content of ``result.json``: the governance record, the hashes, and every measurement and finding."""
+    return {
+        "audit": dict(governance),
+        "design_sha256": bundle.design_sha256,
+        "run_sha256": bundle.run_sha256,
+        "model": bundle.run["model"],
+        "data": bundle.run["data"],
+        "measurements": [item.row() for item in bundle.measurements],
+        "findings": [item.row() for item in bundle.findings],
+        "controls": bundle.controls,
+        "environment": bundle.environment,
+    }
+
+
+def result_bytes(bundle: Bundle, governance: Mapping[str, Any]) -> bytes:
+    """The bytes of ``result.json``: indented, finite, the same for the same bundle and record."""
+    return pretty_json(result_record(bundle, governance)).encode()

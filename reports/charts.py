@@ -1,0 +1,328 @@
+"""The charts of a report, each drawn once from measurements and shown unchanged on the page and in the PDF."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+from auditor.records import Conclusion, Measurement
+from reports import numbers
+from reports.bundle import Bundle
+from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
+from reports.wording import CONCLUSION_ORDER, Design, contrast, field_words, sentence_case
+
+WIDTH = 700
+ROW = 27
+TOP = 32
+FOOT = 46
+BINS = 56
+
+
+def render_charts(bundle: Bundle) -> dict[str, Chart]:
+    """Every chart the bundle has data for, by name.
+
+    Parameters
+    ----------
+    bundle
+        A bundle with or without ``decisions.parquet``; charts without data are left out.
+    """
+    design = Design.of(bundle.plan)
+    effects = [item for metric in ("cf_net_effect", "cf_net_effect_matched") for item in bundle.measured(metric=metric)]
+    charts: list[Chart | None] = [
+        effect_chart([item for item in effects if item.metric == "cf_net_effect"], design),
+        effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, matched=True),
+        margin_shift_chart([m for m in bundle.measured(metric="cf_mean_shift") if m.unit == "sd"], design),
+        rate_chart(bundle.measured(metric="selection_rate"), references(bundle.plan), design),
+        power_chart([item for item in effects if item.role == "primary"], design),
+        margins_chart(bundle.margins, bundle.plan, design),
+    ]
+    return {chart.name: chart for chart in charts if chart is not None}
+
+
+def references(plan: Mapping[str, object]) -> dict[str, str]:
+    """Reference group by protected field, from the design."""
+    attributes: Sequence[Mapping[str, str]] = plan["attributes"]  # type: ignore[assignment]
+    return {item["field"]: item["reference"] for item in attributes}
+
+
+def by_conclusion(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """Gravest conclusion first, then the largest effect."""
+    order = {code: rank for rank, code in enumerate(CONCLUSION_ORDER)}
+    return sorted(
+        measurements,
+        key=lambda item: (order[item.conclusion or Conclusion.NOT_TESTED], -abs(item.estimate or 0.0), item.id),
+    )
+
+
+def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
+    """The table behind a chart: column heads, and one row of printed values for each measurement, in chart order."""
+    head = ("Contrast", "Unit", "n", "Estimate", "95% interval", "p", "p adjusted", "Conclusion")
+    rows = [
+        (
+            contrast(item),
+            numbers.unit_name(item),
+            numbers.count(item.n),
+            numbers.estimate(item),
+            numbers.interval(item),
+            numbers.p_value(item.p_value),
+            numbers.p_value(item.p_adjusted),
+            item.conclusion.value if item.conclusion else numbers.DASH,
+        )
+        for item in by_conclusion(measurements)
+    ]
+    return head, rows
+
+
+def effect_chart(measurements: Sequence[Measurement], design: Design, *, matched: bool = False) -> Chart | None:
+    """Net effect on the approval rate by contrast, in percentage points; ``None`` without measurements."""
+    return _forest(
+        measurements,
+        name="effects-matched" if matched else "effects",
+        title="Effect on approval rate, by contrast" + (", at the matched operating point" if matched else ""),
+        threshold=100 * design.practical_rate,
+        unit="pp",
+        words=f"practical threshold ±{numbers.number(100 * design.practical_rate, decimals=1)} pp",
+        directions=("fewer approvals", "more approvals"),
+        scale=100.0,
+        method="Paired difference, one pair an application.",
+    )
+
+
+def margin_shift_chart(measurements: Sequence[Measurement], design: Design) -> Chart | None:
+    """Mean shift of the decision margin in SD of the reference arm; ``None`` without measurements."""
+    return _forest(
+        measurements,
+        name="margin-shift",
+        title="Shift of the decision margin, by contrast",
+        threshold=design.practical_margin_sd,
+        unit="SD",
+        words=f"practical threshold ±{numbers.number(design.practical_margin_sd, decimals=2)} SD",
+        directions=("towards denial", "towards approval"),
+        scale=1.0,
+        method="Mean paired difference of the margin, in standard deviations of the reference arm's margins.",
+    )
+
+
+def verdict_chart(measurement: Measurement, design: Design) -> Chart:
+    """The cover's small chart: one effect, its interval, the threshold band and the plumb line."""
+    in_sd = measurement.unit == "sd"
+    scale = 1.0 if in_sd else 100.0
+    threshold = design.practical_margin_sd if in_sd else 100 * design.practical_rate
+    values = [scale * value for value in (measurement.estimate, measurement.low, measurement.high) if value is not None]
+    ticks = _ticks(values, threshold, most=8)
+    canvas = Canvas(330, 92, domain=(ticks[0], ticks[-1]), span=(12, 318))
+    unit = "SD" if in_sd else "pp"
+    canvas.band(threshold, top=20, bottom=64, words=f"threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)} {unit}")
+    canvas.rule(12, 64, 318, 64)
+    canvas.axis(ticks, y=64, decimals=decimals_of(ticks), signed=True)
+    canvas.plumb_line(0, top=20, bottom=72)
+    marker = MARKERS[measurement.conclusion or Conclusion.NOT_TESTED]
+    if measurement.estimate is not None:
+        if measurement.low is not None and measurement.high is not None:
+            canvas.error_bar(scale * measurement.low, scale * measurement.high, 46, colour=marker.colour, width=3)
+        canvas.marker(canvas.x(scale * measurement.estimate), 46, marker, size=130)
+        centre = min(max(canvas.x(scale * measurement.estimate), 62.0), 268.0)
+        canvas.text(centre, 34, numbers.estimate_and_interval(measurement), align="center", size=NORMAL, bold=True, colour=INK)
+    return canvas.finish(
+        name="verdict",
+        title=f"{contrast(measurement)}, {unit}",
+        description=f"Estimate and 95% interval {numbers.estimate_and_interval(measurement)} {unit}; threshold ±{threshold:g}.",
+        caption="",
+    )
+
+
+def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str], design: Design) -> Chart | None:
+    """Approval rate of every group as filed and of every arm, with Wilson intervals; a square marks the reference."""
+    blocks = [
+        (title, [item for item in measurements if item.test == test and item.estimate is not None])
+        for title, test in (
+            ("As filed: different applicants", "group_rates"),
+            ("Same applications, only one field changed", "arm_rates"),
+        )
+    ]
+    shown = [item for _, items in blocks for item in items]
+    if not shown:
+        return None
+    bounds = [100 * bound for item in shown for bound in (item.low, item.high, item.estimate) if bound is not None]
+    ticks = nice_ticks(max(0.0, min(bounds) - 1), min(100.0, max(bounds) + 1))
+    lines = len(shown) + sum(1 for _, items in blocks if items)
+    canvas = Canvas(WIDTH, TOP + lines * 21 + 34, domain=(ticks[0], ticks[-1]), span=(200, 500))
+    bottom = TOP + lines * 21 + 6
+    canvas.text(620, 20, "% [95% interval]", align="right")
+    canvas.text(WIDTH, 20, "n", align="right")
+    for tick in ticks:
+        canvas.rule(canvas.x(tick), TOP, canvas.x(tick), bottom, colour=GRID)
+    y = float(TOP)
+    for title, items in blocks:
+        if items:
+            canvas.text(0, y + 14, title, size=NORMAL, bold=True, colour=INK)
+            y += 21
+        for item in items:
+            _rate_row(canvas, item, y + 10, reference, small_cell=design.small_cell if item.test == "group_rates" else 0)
+            y += 21
+    canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False, suffix="%")
+    return canvas.finish(
+        name="rates",
+        title="Approval rate as filed, and with only one field changed",
+        description="Wilson 95% intervals of the approval rate by group; the reference group has a square.",
+        caption="Wilson 95% intervals. Square: reference group. The upper part compares different applicants, whose other "
+        "circumstances differ too; the lower part compares the same applications.",
+    )
+
+
+def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | None:
+    """Smallest detectable difference of every primary contrast beside the practical threshold."""
+    rows = [(item, mde) for item in measurements if (mde := item.counts.get("mde")) is not None]
+    if not rows:
+        return None
+    threshold = 100 * design.practical_rate
+    ticks = nice_ticks(0.0, max([threshold, *(100 * mde for _, mde in rows)]) * 1.08, most=8)
+    bottom = TOP + len(rows) * ROW
+    canvas = Canvas(WIDTH, bottom + FOOT - 16, domain=(ticks[0], ticks[-1]), span=(200, 560))
+    canvas.boxes([(200, TOP, canvas.x(threshold), bottom)], fill="#eef1f1")
+    canvas.text(0, 20, "Contrast")
+    canvas.text(640, 20, "MDE, pp", align="right")
+    canvas.text(WIDTH, 20, "n pairs", align="right")
+    for index, (item, mde) in enumerate(rows):
+        y = TOP + index * ROW + ROW / 2
+        canvas.text(0, y + 4, contrast(item), size=NORMAL, colour=INK)
+        canvas.boxes([(200, y - 6, canvas.x(100 * mde), y + 6)], fill=BARS)
+        canvas.text(640, y + 4, numbers.number(100 * mde, decimals=1), align="right", size=NORMAL, colour=INK)
+        canvas.text(WIDTH, y + 4, numbers.count(item.n), align="right", size=NORMAL)
+    canvas.rule(canvas.x(threshold), TOP - 4, canvas.x(threshold), bottom, dashed=True, colour=AXIS)
+    canvas.text(canvas.x(threshold), TOP - 12, f"threshold {numbers.number(threshold, decimals=1)} pp", align="center")
+    canvas.rule(200, bottom, 560, bottom)
+    canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False)
+    power = numbers.number(100 * design.power, decimals=0)
+    return canvas.finish(
+        name="power",
+        title=f"Smallest difference the test could have seen with {power}% power",
+        description="One bar a contrast; a bar beyond the threshold line could have missed a difference of that size.",
+        caption=f"Smallest detectable difference (MDE) at {power}% power, by Connor's formula from the discordance seen. A bar "
+        "that ends inside the grey band could have seen a difference of the practical threshold.",
+    )
+
+
+def margins_chart(margins: Mapping[str, Sequence[float]], plan: Mapping[str, object], design: Design) -> Chart | None:
+    """How the margins of each arm lie about the natural threshold: a mute or one-sided model shows at a glance."""
+    reference = references(plan)
+    arms = [arm for arm in margins if arm.partition("=")[0] in reference and len(margins[arm]) > 0]
+    order = list(reference)
+    arms.sort(key=lambda arm: (order.index(arm.partition("=")[0]), arm.partition("=")[2] != reference[arm.partition("=")[0]], arm))
+    if not arms:
+        return None
+    natural = float(plan["operating_point"]["natural_margin"])  # type: ignore[index]
+    values = np.concatenate([np.asarray(margins[arm]) for arm in arms])
+    ticks = nice_ticks(min(float(values.min()), natural - 0.5), max(float(values.max()), natural + 0.5))
+    edges = np.linspace(ticks[0], ticks[-1], BINS + 1)
+    shares = {arm: np.histogram(np.asarray(margins[arm]), bins=edges)[0] / len(margins[arm]) for arm in arms}
+    tallest = max(float(share.max()) for share in shares.values())
+    row = 36
+    bottom = TOP + len(arms) * row
+    canvas = Canvas(WIDTH, bottom + FOOT, domain=(ticks[0], ticks[-1]), span=(160, 540))
+    canvas.text(0, 20, "Arm")
+    canvas.text(620, 20, "at or above", align="right")
+    canvas.text(WIDTH, 20, "n", align="right")
+    for index, arm in enumerate(arms):
+        base = TOP + (index + 1) * row - 4
+        field, _, group = arm.partition("=")
+        values = np.asarray(margins[arm])
+        mark = "□ " if reference[field] == group else ""
+        canvas.text(0, base - 6, f"{mark}{sentence_case(field_words(field))}: {group}", size=NORMAL, colour=INK)
+        canvas.boxes(
+            [
+                (canvas.x(float(edges[at])), base - 28 * float(share) / tallest, canvas.x(float(edges[at + 1])), float(base))
+                for at, share in enumerate(shares[arm])
+                if share > 0
+            ],
+            fill=BARS,
+        )
+        canvas.rule(160, base, 540, base, colour=GRID)
+        canvas.text(620, base - 6, numbers.rate(float((values >= natural).mean())), align="right", size=NORMAL, colour=INK)
+        canvas.text(WIDTH, base - 6, numbers.count(len(values)), align="right", size=NORMAL)
+    canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=True)
+    canvas.plumb_line(natural, top=TOP - 4, bottom=bottom + 5)
+    canvas.text(160, bottom + 38, "← towards denial")
+    canvas.text(350, bottom + 38, "decision margin, logits", align="center")
+    canvas.text(540, bottom + 38, "towards approval →", align="right")
+    return canvas.finish(
+        name="margins",
+        title="Decision margins by arm",
+        description="Histogram of the decision margin of every arm around the natural threshold.",
+        caption="Each row is a histogram of one arm's margins (log-odds of the favourable against the adverse answers) with common "
+        "bins; heights are shares of the arm. The line hangs at the natural threshold: cases at or above it are favourable. "
+        "A model that answers one way, or hardly at all, has its whole row on one side.",
+    )
+
+
+def _forest(
+    measurements: Sequence[Measurement], *, name: str, title: str, threshold: float, unit: str, words: str,
+    directions: tuple[str, str], scale: float, method: str,
+) -> Chart | None:  # fmt: skip
+    rows = by_conclusion(measurements)
+    if not rows:
+        return None
+    values = [scale * value for item in rows for value in (item.estimate, item.low, item.high) if value is not None]
+    ticks = _ticks(values, threshold)
+    bottom = TOP + len(rows) * ROW
+    canvas = Canvas(WIDTH, bottom + FOOT, domain=(ticks[0], ticks[-1]), span=(170, 470))
+    canvas.band(threshold, top=TOP, bottom=bottom, words=words)
+    canvas.text(0, 24, "Contrast")
+    canvas.text(592, 24, f"{unit} [95% interval]", align="right")
+    canvas.text(642, 24, "n pairs", align="right")
+    canvas.text(WIDTH, 24, "p adjusted", align="right")
+    canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=True)
+    canvas.plumb_line(0, top=TOP, bottom=bottom + 5)
+    zero = canvas.x(0)
+    canvas.text(zero - 10, bottom + 36, f"← {directions[0]}", align="right")
+    canvas.text(zero + 10, bottom + 36, f"{directions[1]} →")
+    for index, item in enumerate(rows):
+        y = TOP + index * ROW + ROW / 2
+        code = item.conclusion or Conclusion.NOT_TESTED
+        lead = code is Conclusion.DIFFERENCE_FOUND
+        canvas.text(0, y + 4, contrast(item), size=NORMAL, bold=lead, colour=INK)
+        if item.estimate is None:
+            canvas.rule(zero - 5, y, zero + 5, y, colour=AXIS, width=2)
+        else:
+            if item.low is not None and item.high is not None:
+                canvas.error_bar(scale * item.low, scale * item.high, y, colour=MARKERS[code].colour)
+            canvas.marker(canvas.x(scale * item.estimate), y, MARKERS[code])
+        canvas.text(592, y + 4, numbers.estimate_and_interval(item), align="right", size=NORMAL, bold=lead, colour=INK)
+        canvas.text(642, y + 4, numbers.count(item.n), align="right", size=NORMAL)
+        canvas.text(WIDTH, y + 4, numbers.p_value(item.p_adjusted), align="right", size=NORMAL)
+        if index + 1 < len(rows):
+            canvas.rule(0, y + ROW / 2, WIDTH, y + ROW / 2, colour=GRID)
+    stated = "; ".join(f"{contrast(item)} {numbers.estimate_and_interval(item)}" for item in rows)
+    return canvas.finish(
+        name=name,
+        title=title,
+        description=f"Estimates and 95% intervals in {unit}: {stated}.",
+        caption=f"Marker: estimate; its shape is the conclusion in the table. Line: 95% interval. Grey band: {words}. {method}",
+    )
+
+
+def _rate_row(canvas: Canvas, item: Measurement, y: float, reference: Mapping[str, str], *, small_cell: int) -> None:
+    group = item.subject.get("group", "")
+    is_reference = reference.get(item.subject.get("field", "")) == group
+    hidden = item.n < small_cell
+    label = f"{sentence_case(field_words(item.subject.get('field', '')))}: {group}"
+    canvas.text(0, y + 4, label, size=NORMAL, colour=INK)
+    if not hidden and item.estimate is not None:
+        if item.low is not None and item.high is not None:
+            canvas.error_bar(100 * item.low, 100 * item.high, y, colour=INK, width=1.5)
+        marker = Marker(INK, "square", False) if is_reference else Marker(INK, "circle", True)
+        canvas.marker(canvas.x(100 * item.estimate), y, marker, size=55)
+    shown = numbers.DASH if hidden else numbers.estimate_and_interval(item)
+    canvas.text(620, y + 4, shown, align="right", size=NORMAL, colour=INK)
+    canvas.text(WIDTH, y + 4, numbers.people(item.n, small_cell=small_cell), align="right", size=NORMAL)
+
+
+def _ticks(values: Sequence[float], threshold: float, *, most: int = 9) -> list[float]:
+    return nice_ticks(min([*values, -1.5 * threshold]), max([*values, 1.5 * threshold]), most=most)
+
+
+__all__ = [
+    "by_conclusion", "chart_table", "effect_chart", "margin_shift_chart", "margins_chart", "power_chart", "rate_chart",
+    "references", "render_charts", "verdict_chart",
+]  # fmt: skip

@@ -1,0 +1,192 @@
+"""Pages: cover, contents, sections, running lines. Built twice, so that page numbers are known when they are printed."""
+
+from __future__ import annotations
+
+import io
+from xml.sax.saxutils import escape
+
+from reportlab import rl_config
+from reportlab.lib.pagesizes import A4
+from reportlab.lib.units import mm
+from reportlab.pdfgen.canvas import Canvas
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Paragraph, Spacer
+from reportlab.platypus import Table as Grid
+
+from reports import numbers
+from reports.blocks import ReportContent, Section
+from reports.pdf import styles
+from reports.pdf.attach import finish_pdf
+from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed
+
+PAGE_WIDTH, PAGE_HEIGHT = A4
+MARGIN = 21 * mm
+COLUMN = PAGE_WIDTH - 2 * MARGIN
+TOP, BOTTOM = 24 * mm, 22 * mm
+
+
+def render_pdf(content: ReportContent, *, result: bytes) -> bytes:
+    """Set a report and attach its result.
+
+    Parameters
+    ----------
+    content
+        What the report says.
+    result
+        The bytes of ``result.json``, attached as the data behind the document.
+
+    Returns
+    -------
+    bytes
+        A PDF with every font embedded; the same bytes for the same content.
+    """
+    rl_config.invariant = 1
+    styles.register_fonts()
+    pages: dict[str, int] = {}
+    total = 0
+    # The first pass finds the page of every anchor, the second prints them; numbers keep their width, so two suffice.
+    for _ in range(2):
+        document = _Document(content, pages=pages, total=total)
+        document.build(_story(content, pages))
+        pages, total = document.found, document.page
+    return finish_pdf(document.stream.getvalue(), content=content, result=result)
+
+
+class _Document(BaseDocTemplate):
+    def __init__(self, content: ReportContent, *, pages: dict[str, int], total: int) -> None:
+        self.stream = io.BytesIO()
+        self.content, self.total = content, total
+        self.found: dict[str, int] = {}
+        super().__init__(
+            self.stream, pagesize=A4, title=f"{content.title}: {content.model}", author="Plumbline", subject=content.subject,
+            creator="Plumbline", lang="en-GB", initialFontName=styles.BODY, initialFontSize=9, invariant=1,
+            leftMargin=MARGIN, rightMargin=MARGIN, topMargin=TOP, bottomMargin=BOTTOM,
+        )  # fmt: skip
+        frame = Frame(MARGIN, BOTTOM, COLUMN, PAGE_HEIGHT - TOP - BOTTOM, 0, 0, 0, 0, id="page")
+        cover = Frame(MARGIN, BOTTOM, COLUMN, PAGE_HEIGHT - 18 * mm - BOTTOM, 0, 0, 0, 0, id="cover")
+        self.addPageTemplates([
+            PageTemplate("cover", [cover], onPage=self._cover, autoNextPageTemplate="page"),
+            PageTemplate("page", [frame], onPage=self._running),
+        ])  # fmt: skip
+
+    def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802
+        """Note the page of every bookmark."""
+        if isinstance(flowable, Bookmark):
+            self.found[flowable.anchor] = self.page
+
+    def _cover(self, canvas: Canvas, _: BaseDocTemplate) -> None:
+        self._foot(canvas)
+
+    def _running(self, canvas: Canvas, _: BaseDocTemplate) -> None:
+        y = PAGE_HEIGHT - 15 * mm
+        _line(canvas, f"Plumbline audit report {self.content.audit_id}", self.content.mark, f"{self.content.model} · {self.content.title}", y)
+        canvas.line(MARGIN, y - 5, PAGE_WIDTH - MARGIN, y - 5)
+        self._foot(canvas)
+
+    def _foot(self, canvas: Canvas) -> None:
+        y = 13 * mm
+        _line(canvas, self.content.mark, self.content.run_line, f"Page {self.page} of {self.total or self.page}", y)
+        canvas.line(MARGIN, y + 10, PAGE_WIDTH - MARGIN, y + 10)
+
+
+def _line(canvas: Canvas, left: str, middle: str, right: str, y: float) -> None:
+    canvas.setFont(styles.BODY, 6.8)
+    canvas.setFillColor(styles.QUIET)
+    canvas.setStrokeColor(styles.RULE)
+    canvas.setLineWidth(0.5)
+    canvas.drawString(MARGIN, y, left)
+    canvas.drawCentredString(PAGE_WIDTH / 2, y, middle)
+    canvas.drawRightString(PAGE_WIDTH - MARGIN, y, right)
+
+
+def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
+    story: list[Flowable] = [
+        Bookmark("cover", "Verdict", 0),
+        _Brand(),
+        Paragraph(escape(f"Model audit report {content.audit_id}" + (f" · {content.mark}: can never be signed" if content.mark else "")), styles.KIND),
+        Paragraph(escape(content.model), styles.TITLE),
+        Paragraph(escape(content.title), styles.TITLE),
+        Spacer(1, 8),
+        _verdict(content),
+        Spacer(1, 4),
+    ]
+    for block in content.cover:
+        story += placed(grouped(block, width=COLUMN, pages=pages), width=COLUMN)
+    story += [PageBreak(), Bookmark("contents", "Contents", 0), Paragraph("Contents", styles.H1), _contents(content, pages)]
+    for section in content.sections:
+        story += _section(section, pages)
+    return story
+
+
+def _section(section: Section, pages: dict[str, int]) -> list[Flowable]:
+    title = f"{section.number} {section.title}"
+    head: list[Flowable] = [Bookmark(section.id, title, 0), Paragraph(escape(title), styles.H1)]
+    first, *rest = [grouped(block, width=COLUMN, pages=pages) for block in section.blocks]
+    parts = placed(first._replace(parts=[*head, *first.parts], room=first.room + 50), width=COLUMN)
+    for group in rest:
+        parts += placed(group, width=COLUMN)
+    return parts
+
+
+def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:
+    rows = [
+        [
+            Paragraph(f'<a href="#{section.id}">{section.number}</a>', styles.CONTENTS),
+            Paragraph(f'<a href="#{section.id}">{escape(section.title)}</a>', styles.CONTENTS),
+            Paragraph(f'<para alignment="right"><a href="#{section.id}">{pages.get(section.id, 0) or numbers.DASH}</a></para>', styles.CONTENTS),
+        ]
+        for section in content.sections
+    ]
+    look = [*PLAIN, ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0), ("LINEBELOW", (0, 0), (-1, -1), 0.4, styles.LINE)]
+    return Grid(rows, colWidths=[24, COLUMN - 64, 40], style=look, hAlign="LEFT")
+
+
+def _verdict(content: ReportContent) -> Flowable:
+    verdict = content.verdict
+    left: list[Flowable] = [CodeMark(verdict.conclusion, size=9), Spacer(1, 5), Paragraph(escape(verdict.sentence), styles.VERDICT)]
+    inner = COLUMN - 26
+    rows: list[list[object]]
+    if verdict.chart is None:
+        rows, widths = [[left]], [inner]
+    else:
+        picture = drawing(verdict.chart, width=0.46 * inner)
+        rows, widths = [[left, picture]], [0.53 * inner, 0.47 * inner]
+    top = Grid(rows, colWidths=widths, style=[*PLAIN, ("VALIGN", (1, 0), (1, 0), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 4)])
+    others = [Paragraph(escape(words), styles.VERDICT_SMALL) for words in verdict.others]
+    look = [
+        *PLAIN,
+        ("BOX", (0, 0), (-1, -1), 0.8, styles.INK),
+        ("LINEBEFORE", (0, 0), (0, -1), 3.5, styles.INK),
+        ("LEFTPADDING", (0, 0), (-1, -1), 14),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 10),
+        ("TOPPADDING", (0, 0), (-1, -1), 9),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
+    ]
+    return Grid([[[top, *others]]], colWidths=[COLUMN], style=look)
+
+
+class _Brand(Flowable):
+    """The plumb bob and the name."""
+
+    height = 22.0
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        """One line."""
+        return width, self.height
+
+    def draw(self) -> None:
+        """A line, a bob, a word."""
+        canvas = self.canv
+        canvas.setStrokeColor(styles.INK)
+        canvas.setFillColor(styles.INK)
+        canvas.setLineWidth(1.2)
+        canvas.line(5, 22, 5, 11)
+        path = canvas.beginPath()
+        path.moveTo(1.5, 12)
+        path.lineTo(8.5, 12)
+        path.lineTo(5, 3.5)
+        path.close()
+        canvas.drawPath(path, stroke=0, fill=1)
+        canvas.setFont(styles.BOLD, 9.5)
+        canvas.drawString(14, 8, "Plumbline")
+
+

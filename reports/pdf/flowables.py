@@ -1,0 +1,236 @@
+"""Blocks of content as reportlab flowables."""
+
+from __future__ import annotations
+
+import io
+from typing import Any, NamedTuple
+from xml.sax.saxutils import escape
+
+from reportlab.lib.colors import HexColor
+from reportlab.lib.styles import ParagraphStyle
+from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, Spacer
+from reportlab.platypus import Table as Grid
+from svglib.svglib import svg2rlg
+
+from auditor.records import Conclusion, Severity
+from reports.blocks import Block, Cell, Code, Figure, FindingBlock, Level, Literal, Pairs, Table, Target, Text
+from reports.canvas import MARKERS, Chart
+from reports.pdf import styles
+from reports.wording import severity_word
+
+UNBROKEN = 18
+LONG_TABLE = 14
+PLAIN = [("FONTNAME", (0, 0), (-1, -1), styles.BODY), ("VALIGN", (0, 0), (-1, -1), "TOP")]
+TIGHT = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 5), ("TOPPADDING", (0, 0), (-1, -1), 2.4),
+         ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4)]  # fmt: skip
+SEVERITY_COLOURS = {
+    Severity.OBSERVATION: "#47505a",
+    Severity.LOW: "#0b5c9e",
+    Severity.MEDIUM: "#8a6100",
+    Severity.HIGH: "#b23a0e",
+    Severity.CRITICAL: "#b23a0e",
+}
+
+
+class CodeMark(Flowable):
+    """A conclusion code with the marker its charts use."""
+
+    def __init__(self, conclusion: Conclusion, size: float = 6.6) -> None:
+        super().__init__()
+        self.conclusion = conclusion
+        self.size = size
+        self.height = size * 1.45
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        """As wide as it is given, one line high; the words shrink to the room."""
+        from reportlab.pdfbase.pdfmetrics import stringWidth
+
+        self.width = width
+        needed = stringWidth(self.conclusion.value, styles.MONO, self.size) + 2 * self.size
+        self.shown = self.size * min(1.0, width / needed)
+        return width, self.height
+
+    def draw(self) -> None:
+        """Marker, then the code."""
+        marker, half = MARKERS[self.conclusion], self.shown * 0.42
+        canvas, middle = self.canv, self.height * 0.42
+        colour = HexColor(marker.colour)
+        canvas.setStrokeColor(colour)
+        canvas.setFillColor(colour if marker.filled else HexColor("#ffffff"))
+        canvas.setLineWidth(0.9)
+        if marker.dashed:
+            canvas.setDash(1.3, 0.9)
+        if marker.shape == "diamond":
+            path = canvas.beginPath()
+            path.moveTo(0, middle)
+            for x, y in ((half, middle + half), (2 * half, middle), (half, middle - half)):
+                path.lineTo(x, y)
+            path.close()
+            canvas.drawPath(path, fill=1)
+        elif marker.shape == "circle":
+            canvas.circle(half, middle, half * 0.9, fill=1)
+        elif marker.shape == "square":
+            canvas.rect(0.2 * half, middle - 0.8 * half, 1.6 * half, 1.6 * half, fill=1)
+        else:
+            canvas.line(0, middle, 2 * half, middle)
+        canvas.setDash()
+        canvas.setFillColor(colour)
+        canvas.setFont(styles.MONO, self.shown)
+        canvas.drawString(self.shown * 1.25, middle - self.shown * 0.36, self.conclusion.value)
+
+
+class SeverityMark(Flowable):
+    """A severity as four bars, filled up to its rank, and its word."""
+
+    def __init__(self, severity: Severity) -> None:
+        super().__init__()
+        self.severity = severity
+        self.height = 10.0
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        """One line high."""
+        self.width = width
+        return width, self.height
+
+    def draw(self) -> None:
+        """Bars, then the word: the word alone is enough to read it."""
+        canvas = self.canv
+        for step in range(4):
+            on = step < self.severity.rank
+            canvas.setFillColor(HexColor(SEVERITY_COLOURS[self.severity] if on else "#e1e5e6"))
+            canvas.rect(2.6 * step, 1.6, 1.9, 2.0 + 1.4 * step, stroke=0, fill=1)
+        canvas.setFillColor(styles.INK)
+        canvas.setFont(styles.BOLD, 7.6)
+        canvas.drawString(13, 2.0, severity_word(self.severity))
+
+
+class Bookmark(Flowable):
+    """An invisible anchor and its line in the outline."""
+
+    def __init__(self, anchor: str, title: str, level: int) -> None:
+        super().__init__()
+        self.anchor, self.title, self.level = anchor, title, level
+
+    def wrap(self, width: float, height: float) -> tuple[float, float]:
+        """Takes no room."""
+        return 0, 0
+
+    def draw(self) -> None:
+        """Places the bookmark at the top of what follows."""
+        self.canv.bookmarkPage(self.anchor, fit="XYZ", left=0, top=self.canv.absolutePosition(0, 0)[1] + 26, zoom=0)
+        self.canv.addOutlineEntry(self.title, self.anchor, self.level, closed=False)
+
+
+class Group(NamedTuple):
+    """Flowables that belong together: on one page if ``keep``, else only their first ``room`` points."""
+
+    parts: list[Flowable]
+    keep: bool = True
+    room: float = 0
+
+
+def grouped(block: Block, *, width: float, pages: dict[str, int]) -> Group:
+    """A block as flowables for a column of ``width`` points; ``pages`` holds the page of every anchor."""
+    if isinstance(block, Text):
+        return Group([_text(block, width)])
+    if isinstance(block, Pairs):
+        return Group(_pairs(block, width, pages))
+    if isinstance(block, Table):
+        return _table(block, width, pages)
+    if isinstance(block, Figure):
+        return Group(_figure(block.chart, width=width))
+    return Group(_finding(block, width, pages))
+
+
+def placed(group: Group, *, width: float) -> list[Flowable]:
+    """A group as the page maker wants it: a page break first where the room is too short."""
+    # KeepTogether would do, but it splits a group whose last part can be split.
+    need = sum(_height(part, width) for part in group.parts) if group.keep else group.room
+    return [CondPageBreak(need), *group.parts]
+
+
+def drawing(chart: Chart, *, width: float) -> Any:
+    """A chart's SVG as a reportlab drawing, shrunk to ``width`` points where it is wider."""
+    picture = svg2rlg(io.BytesIO(chart.svg.encode()))
+    if picture is None:
+        raise ValueError(f"{chart.name}: the SVG could not be read")
+    factor = min(width / picture.width, 1.0)
+    picture.scale(factor, factor)
+    picture.width, picture.height = picture.width * factor, picture.height * factor
+    return picture
+
+
+def cell(value: Cell, style: ParagraphStyle, pages: dict[str, int]) -> Flowable:
+    """A cell's value as a flowable."""
+    if isinstance(value, Code):
+        return CodeMark(value.conclusion)
+    if isinstance(value, Level):
+        return SeverityMark(value.severity)
+    if isinstance(value, Literal):
+        return Paragraph(escape(value.words), styles.LITERAL)
+    if isinstance(value, Target):
+        number = pages.get(value.anchor, 0)
+        return Paragraph(f'<a href="#{escape(value.anchor)}">{number or "–"}</a>', style)
+    # A short value is one word to the eye: "< .001" and "−2.9 pp" do not break.
+    return Paragraph(escape(value.replace(" ", "\u00a0") if style is styles.CELL_RIGHT and len(value) <= UNBROKEN else value), style)
+
+
+def _figure(chart: Chart, *, width: float) -> list[Flowable]:
+    parts: list[Flowable] = [Paragraph(escape(chart.title), styles.H2), Spacer(1, 3), drawing(chart, width=width)]
+    if chart.caption:
+        parts.append(Paragraph(escape(chart.caption), styles.SMALL))
+    return parts
+
+
+def _text(block: Text, width: float) -> Flowable:
+    look = {"lead": styles.LEAD, "small": styles.SMALL, "note": styles.BODY_TEXT}.get(block.tone, styles.BODY_TEXT)
+    paragraph = Paragraph(escape(block.words), look)
+    if block.tone != "note":
+        return paragraph
+    rule = [("LINEBEFORE", (0, 0), (0, -1), 1.5, styles.RULE), ("LEFTPADDING", (0, 0), (-1, -1), 8), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
+    return Grid([[paragraph]], colWidths=[width], style=[*PLAIN, *rule], spaceBefore=4, spaceAfter=6)
+
+
+def _pairs(block: Pairs, width: float, pages: dict[str, int]) -> list[Flowable]:
+    rows = [[Paragraph(escape(label), styles.LABEL), cell(value, styles.CELL, pages)] for label, value in block.rows]
+    lines = [("LINEBELOW", (0, 0), (-1, -1), 0.4, styles.LINE)]
+    grid = Grid(rows, colWidths=[0.19 * width, 0.81 * width], style=[*PLAIN, *TIGHT, *lines], spaceAfter=8, hAlign="LEFT")
+    return [*_heading(block.title), grid]
+
+
+def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
+    right = [letter == "r" for letter in block.align]
+    head = [
+        Paragraph(escape(words), styles.CELL_HEAD_RIGHT if flag else styles.CELL_HEAD)
+        for words, flag in zip(block.head, right, strict=True)
+    ]
+    rows = [
+        [cell(value, styles.CELL_RIGHT if flag else styles.CELL, pages) for value, flag in zip(row, right, strict=True)]
+        for row in block.rows
+    ]
+    total = sum(block.weights)
+    look = [
+        *PLAIN, *TIGHT,
+        ("LINEBELOW", (0, 0), (-1, 0), 0.8, styles.RULE),
+        ("LINEBELOW", (0, 1), (-1, -1), 0.4, styles.LINE),
+        ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
+        ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
+    ]  # fmt: skip
+    widths = [width * weight / total for weight in block.weights]
+    grid = LongTable([head, *rows], colWidths=widths, style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT")
+    note = [Paragraph(escape(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
+    return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE, room=110)
+
+
+def _finding(block: FindingBlock, width: float, pages: dict[str, int]) -> list[Flowable]:
+    item = block.finding
+    head = [Bookmark(item.id, f"{item.id} {item.title}", 1), Paragraph(escape(f"{item.id} {item.title}"), styles.H2)]
+    return [*head, *_pairs(Pairs(rows=block.rows), width, pages)]
+
+
+def _height(part: Flowable, width: float) -> float:
+    return float(part.wrap(width, 1e6)[1] + part.getSpaceBefore() + part.getSpaceAfter())
+
+
+def _heading(title: str) -> list[Flowable]:
+    return [Paragraph(escape(title), styles.H2)] if title else []

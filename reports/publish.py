@@ -1,0 +1,144 @@
+"""Publishing an audit: figures and manifest into the evidence folder, then bundle, result and report, each in one step."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import zipfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from auditor.canonical import canonical_json, sha256_bytes, sha256_file
+from auditor.exceptions import StorageError
+from reports.bundle import MANIFEST, bundle_from, read_bundle, read_files, result_bytes
+from reports.charts import render_charts
+from reports.content import build_content
+from reports.pdf import render_pdf
+
+FIGURES = "figures"
+REPORT, RESULT, EVIDENCE = "report.pdf", "result.json", "evidence.zip"
+MEDIA_TYPES = {
+    ".json": "application/json",
+    ".parquet": "application/vnd.apache.parquet",
+    ".svg": "image/svg+xml",
+    ".toml": "application/toml",
+}
+# Zip knows no earlier moment; a fixed one keeps the archive's bytes free of the clock.
+ZIP_DATE = (1980, 1, 1, 0, 0, 0)
+
+
+@dataclass(frozen=True)
+class Published:
+    """Where the three files are, and their SHA-256 by file name."""
+
+    report: Path
+    result: Path
+    evidence: Path
+    sha256s: dict[str, str]
+
+
+def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published:
+    """Write figures and manifest into an evidence folder, and the three deliverables beside each other.
+
+    Parameters
+    ----------
+    folder
+        The evidence folder as the engine wrote it: records and tables, no manifest needed.
+    governance
+        The audit's record (see :func:`reports.content.build_content`).
+    out
+        Where ``report.pdf``, ``result.json`` and ``evidence.zip`` go; made if it is not there.
+
+    Returns
+    -------
+    Published
+        The same bytes for the same folder and record.
+
+    Raises
+    ------
+    InputError
+        If the folder is no evidence folder.
+    StorageError
+        If something could not be written, for example because the disk is full; no half-written file keeps a final name.
+    """
+    charts = render_charts(bundle_from(read_files(folder), files=(), where=str(folder)))
+    _clear_figures(folder / FIGURES)
+    for chart in charts.values():
+        write_atomically(folder / FIGURES / f"{chart.name}.svg", chart.svg.encode())
+    write_manifest(folder)
+    bundle = read_bundle(folder)
+    result = result_bytes(bundle, governance)
+    report = render_pdf(build_content(bundle, governance, charts=charts), result=result)
+    paths = {EVIDENCE: zip_bytes(folder), RESULT: result, REPORT: report}
+    for name, data in paths.items():
+        write_atomically(out / name, data)
+    return Published(
+        report=out / REPORT,
+        result=out / RESULT,
+        evidence=out / EVIDENCE,
+        sha256s={name: sha256_bytes(data) for name, data in paths.items()},
+    )
+
+
+def write_manifest(folder: Path) -> dict[str, Any]:
+    """Write ``manifest.json``: every other file of the folder with hash, size and media type, and the two run hashes.
+
+    Raises
+    ------
+    InputError
+        If the folder holds no run record.
+    StorageError
+        If the manifest cannot be written.
+    """
+    names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
+    run = bundle_from(read_files(folder), files=(), where=str(folder))
+    manifest = {
+        "files": [
+            {
+                "file": name,
+                "sha256": sha256_file(folder / name),
+                "size": (folder / name).stat().st_size,
+                "media_type": MEDIA_TYPES.get(Path(name).suffix, "application/octet-stream"),
+            }
+            for name in names
+            if name != MANIFEST
+        ],
+        "run_sha256": run.run_sha256,
+        "design_sha256": run.design_sha256,
+    }
+    write_atomically(folder / MANIFEST, canonical_json(manifest))
+    return manifest
+
+
+def zip_bytes(folder: Path) -> bytes:
+    """The folder as a zip: files sorted by name, one fixed date, one fixed mode."""
+    stream = io.BytesIO()
+    with zipfile.ZipFile(stream, "w", zipfile.ZIP_DEFLATED, compresslevel=6) as archive:
+        for name, data in sorted(read_files(folder).items()):
+            entry = zipfile.ZipInfo(name, date_time=ZIP_DATE)
+            entry.compress_type = zipfile.ZIP_DEFLATED
+            entry.create_system = 3
+            entry.external_attr = 0o644 << 16
+            archive.writestr(entry, data)
+    return stream.getvalue()
+
+
+def write_atomically(target: Path, data: bytes) -> None:
+    """Write under a temporary name and rename; StorageError otherwise, and nothing under the final name."""
+    partial = target.with_name(target.name + ".partial")
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        partial.write_bytes(data)
+        partial.replace(target)
+    except OSError as error:
+        with contextlib.suppress(OSError):
+            partial.unlink()
+        raise StorageError(f"{target}: {error.strerror}; expected room and permission to write") from error
+
+
+def _clear_figures(figures: Path) -> None:
+    """Remove figures of an earlier report: the manifest lists what is there."""
+    for stale in figures.glob("*.svg"):
+        stale.unlink()

@@ -1,0 +1,76 @@
+"""Two finished audits, simulated with a fixed seed: a model that works and one that answers nobody."""
+
+from __future__ import annotations
+
+import io
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from reports.bundle import Bundle, read_bundle
+from reports.publish import Published, publish
+from tests.reports.simulate import write_evidence
+
+PACKS = json.loads((Path(__file__).parent / "packs.json").read_text(encoding="utf-8"))
+GOVERNANCE = {
+    "audit_id": "A-0001",
+    "title": "Mortgage approval decisions",
+    "governed": False,
+    "status": "complete",
+    "started_at": "2026-11-22T20:11:00+00:00",
+    "finished_at": "2026-11-22T20:52:00+00:00",
+    "requested_by": "command line",
+    "command": "python manage.py audit plans/mortgage-hmda.toml",
+    "runs_on_this_model": 1,
+    "events_head": None,
+    "signatures": [],
+}
+
+
+@dataclass(frozen=True)
+class Audit:
+    """A published audit and the bundle behind it."""
+
+    folder: Path
+    published: Published
+    bundle: Bundle
+
+    @property
+    def text(self) -> str:
+        """What a reader of the PDF sees, pages joined, white space folded."""
+        from pypdf import PdfReader
+
+        pages = PdfReader(io.BytesIO(self.published.report.read_bytes())).pages
+        return " ".join(" ".join(page.extract_text() for page in pages).split())
+
+
+def _audit(base: Path, *, mute: bool) -> Audit:
+    write_evidence(base / "evidence", packs=PACKS, mute=mute)
+    published = publish(base / "evidence", GOVERNANCE, base / "out")
+    return Audit(base / "evidence", published, read_bundle(base / "evidence"))
+
+
+@pytest.fixture(scope="session")
+def working(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """A model that approves nine in ten and changes some decisions with race."""
+    return _audit(tmp_path_factory.mktemp("working"), mute=False)
+
+
+@pytest.fixture(scope="session")
+def mute(tmp_path_factory: pytest.TempPathFactory) -> Audit:
+    """A model that puts no probability on the answers."""
+    return _audit(tmp_path_factory.mktemp("mute"), mute=True)
+
+
+@pytest.fixture(scope="session")
+def packs() -> list[dict]:
+    """The policy packs of the ready-made plan."""
+    return PACKS
+
+
+@pytest.fixture
+def governance() -> dict:
+    """The audit's record."""
+    return dict(GOVERNANCE)

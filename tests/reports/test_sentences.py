@@ -1,0 +1,86 @@
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+
+from auditor.plan import read_plan
+from auditor.records import Check, Conclusion, Measurement, Role
+from reports.lint import forbidden_phrases
+from reports.wording import Design, conclusion_sentence, effect_sentence, lead_measurement, mute_sentence
+from tests.reports.simulate import PLAN
+
+DESIGN = Design.of(read_plan(PLAN).design())
+
+
+def net(**values) -> Measurement:
+    base = Measurement(
+        "m", "counterfactual", "cf_net_effect", Role.PRIMARY, {"field": "race", "group": "Black"}, "rate_difference",
+        reference="White", estimate=-0.029, low=-0.041, high=-0.017, n=2380, conclusion=Conclusion.DIFFERENCE_FOUND,
+        counts={"b": 142, "c": 73, "mde": 0.017},
+    )  # fmt: skip
+    return replace(base, **values)
+
+
+def test_a_difference_says_what_was_changed_what_was_seen_and_how_sure() -> None:
+    assert conclusion_sentence(net(), DESIGN) == (
+        "When only race changed from White to Black, the model approved 2.9 percentage points fewer of the same applications "
+        "(95% interval 1.7 to 4.1 fewer). The threshold set before the run was 2.0."
+    )
+
+
+def test_both_directions_get_the_same_words() -> None:
+    against = effect_sentence(net(), DESIGN)
+    towards = effect_sentence(net(estimate=0.029, low=0.017, high=0.041), DESIGN)
+    assert towards == against.replace("fewer", "more")
+
+
+def test_an_interval_over_zero_prints_both_signs() -> None:
+    sentence = effect_sentence(net(estimate=-0.004, low=-0.011, high=0.003), DESIGN)
+    assert "0.4 percentage points fewer" in sentence
+    assert "(95% interval −1.1 to +0.3 pp)" in sentence
+
+
+def test_a_null_result_says_what_could_have_been_seen() -> None:
+    sentence = conclusion_sentence(net(estimate=-0.004, low=-0.011, high=0.003, conclusion=Conclusion.NO_EVIDENCE), DESIGN)
+    assert "no evidence of a difference ≥ 2.0 pp was found" in sentence
+    assert "80% power for 1.7 pp (2,380 pairs; −0.4 [−1.1, +0.3] pp)" in sentence
+
+
+def test_equivalence_names_the_margin() -> None:
+    sentence = conclusion_sentence(net(estimate=0.0, low=-0.01, high=0.01, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN), DESIGN)
+    assert sentence == "For Black against White, the difference lay within ±2.0 pp (0.0 [−1.0, +1.0] pp)."
+
+
+def test_too_few_pairs_say_so_with_the_power_they_had() -> None:
+    sentence = conclusion_sentence(net(n=248, counts={"mde": 0.048}, conclusion=Conclusion.INCONCLUSIVE), DESIGN)
+    assert "too few pairs to say" in sentence
+    assert "248 pairs could have seen 4.8 pp" in sentence
+
+
+def test_an_inconclusive_result_names_the_check_that_did_not_hold() -> None:
+    checks = (Check("degenerate", False, note="the model gave one answer to 99.5% of the reference arm"), Check("other", True))
+    sentence = conclusion_sentence(net(checks=checks, conclusion=Conclusion.INCONCLUSIVE), DESIGN)
+    assert sentence.endswith("inconclusive: the model gave one answer to 99.5% of the reference arm.")
+
+
+def test_not_tested_gives_the_reason() -> None:
+    sentence = conclusion_sentence(net(estimate=None, missing_reason="no name list", conclusion=Conclusion.NOT_TESTED), DESIGN)
+    assert sentence == "For Black against White: not tested (no name list)."
+
+
+@pytest.mark.parametrize("share", [0.01, 0.99])
+def test_one_answer_for_almost_everybody_is_said_in_both_directions(share: float) -> None:
+    rate = Measurement("r", "arm_rates", "selection_rate", Role.SECONDARY, {"field": "race", "group": "White"}, "rate", estimate=share, n=600)
+    assert "one answer for almost everybody" in str(mute_sentence([net(), rate], DESIGN))
+    assert mute_sentence([net(), replace(rate, estimate=0.9)], DESIGN) is None
+
+
+def test_the_gravest_primary_result_leads_even_when_another_is_larger() -> None:
+    found, wide = net(id="a"), net(id="b", estimate=-0.4, conclusion=Conclusion.INCONCLUSIVE)
+    assert lead_measurement([wide, found, net(id="c", role=Role.SECONDARY, estimate=-0.9)]) is found
+
+
+@pytest.mark.parametrize("code", list(Conclusion))
+def test_no_sentence_uses_a_forbidden_word(code: Conclusion, packs: list[dict]) -> None:
+    assert forbidden_phrases(conclusion_sentence(net(conclusion=code), DESIGN), packs) == []

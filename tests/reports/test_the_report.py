@@ -1,0 +1,126 @@
+"""The finished PDF: what it says, what it holds, and that it comes out the same."""
+
+from __future__ import annotations
+
+import io
+import json
+
+import pikepdf
+import pytest
+
+from auditor.canonical import sha256_bytes
+from reports.content import build_content
+from reports.lint import forbidden_phrases
+from reports.pdf import render_pdf
+from reports.publish import publish
+from tests.reports.conftest import Audit
+
+
+@pytest.fixture(params=["working", "mute"])
+def audit(request: pytest.FixtureRequest) -> Audit:
+    return request.getfixturevalue(request.param)
+
+
+def test_the_text_uses_no_forbidden_phrase(audit: Audit, packs: list[dict]) -> None:
+    assert [str(hit) for hit in forbidden_phrases(audit.text, packs)] == []
+
+
+def test_every_measurement_is_on_a_page(audit: Audit) -> None:
+    printed = audit.text.replace(" ", "")
+    result = json.loads(audit.published.result.read_bytes())
+    assert len(result["measurements"]) > 40
+    assert [row["id"] for row in result["measurements"] if row["id"].replace(" ", "") not in printed] == []
+
+
+def test_every_finding_is_on_a_page_with_its_recommendation(audit: Audit) -> None:
+    for finding in audit.bundle.findings:
+        assert finding.title in audit.text
+        assert finding.recommendation in audit.text
+
+
+def test_every_font_is_embedded(audit: Audit) -> None:
+    with pikepdf.open(audit.published.report) as pdf:
+        fonts = [item for item in pdf.objects if isinstance(item, pikepdf.Dictionary) and item.get("/Type") == "/Font"]
+        assert fonts
+        assert [str(font.BaseFont) for font in fonts if "/FontFile2" not in font.get("/FontDescriptor", {})] == []
+
+
+def test_every_page_says_ungoverned_and_its_number(audit: Audit) -> None:
+    from pypdf import PdfReader
+
+    pages = PdfReader(io.BytesIO(audit.published.report.read_bytes())).pages
+    for number, page in enumerate(pages, start=1):
+        text = page.extract_text()
+        assert "ungoverned" in text
+        assert f"Page {number} of {len(pages)}" in text
+
+
+def test_the_contents_link_to_the_pages_they_name(working: Audit) -> None:
+    with pikepdf.open(working.published.report) as pdf, pdf.open_outline() as outline:
+        titles = [item.title for item in outline.root]
+        assert titles[:3] == ["Verdict", "Contents", "1 Document control"]
+        assert titles[-1] == "18 Integrity manifest"
+        assert len([item for item in pdf.pages[1].Annots if item.Subtype == "/Link"]) >= 18
+
+
+def test_the_result_is_attached_as_the_data_of_the_document(working: Audit) -> None:
+    with pikepdf.open(working.published.report) as pdf:
+        assert pdf.attachments["result.json"].get_file().read_bytes() == working.published.result.read_bytes()
+        assert pdf.Root.AF[0].AFRelationship == "/Data"
+        assert pdf.Root.Lang == "en-GB"
+
+
+def test_the_hashes_are_printed_in_full(working: Audit) -> None:
+    printed = working.text.replace(" ", "")
+    for digest in (working.bundle.design_sha256, working.bundle.run_sha256, working.bundle.manifest_sha256,
+                   sha256_bytes(working.published.result.read_bytes())):  # fmt: skip
+        assert digest in printed
+    for line in working.bundle.files:
+        assert line.sha256 in printed
+
+
+def test_the_same_bundle_and_record_give_the_same_bytes(working: Audit, governance: dict, tmp_path) -> None:
+    again = publish(working.folder, governance, tmp_path / "again")
+    assert again.sha256s == working.published.sha256s
+
+
+def test_another_record_gives_another_report(working: Audit, governance: dict) -> None:
+    governance["audit_id"] = "A-0002"
+    result = working.published.result.read_bytes()
+    assert render_pdf(build_content(working.bundle, governance), result=result) != working.published.report.read_bytes()
+
+
+def test_an_unanswered_prompt_is_the_first_thing_said_of_a_mute_model(mute: Audit) -> None:
+    content = build_content(mute.bundle, {"audit_id": "A-1", "title": "T", "governed": False, "status": "complete"})
+    assert "left 100.0% of its prompts without a usable answer" in content.verdict.others[0]
+    assert "at the matched operating point" in audit_words(content)
+
+
+def audit_words(content) -> str:
+    return " ".join(content.verdict.others)
+
+
+def test_an_incomplete_run_draws_no_conclusion(working: Audit, governance: dict) -> None:
+    content = build_content(working.bundle, governance | {"status": "incomplete"})
+    assert content.verdict.conclusion == "INCONCLUSIVE"
+    assert "no conclusion is drawn" in content.verdict.sentence
+
+
+def test_an_ungoverned_report_says_it_can_never_be_signed_and_a_governed_one_does_not(working: Audit, governance: dict) -> None:
+    def sign_off(record: dict) -> str:
+        sections = build_content(working.bundle, record).sections
+        return str(next(section.blocks for section in sections if section.id == "review_and_sign_off"))
+
+    assert "can never be signed" in sign_off(governance)
+    governed = sign_off(governance | {"governed": True})
+    assert "never be signed" not in governed
+    assert "Not yet signed" in governed
+
+
+def test_clauses_without_a_measurement_say_what_is_missing(working: Audit) -> None:
+    assert "Not tested: needs reason_fidelity and reason_consistency, which the plan does not run" in working.text
+    assert "Bases of this pack not tested" in working.text
+
+
+def test_small_groups_of_people_are_not_counted_out(working: Audit) -> None:
+    assert "sex not stated < 11" in working.text
