@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auditor.measures.verdict import PAIRS_FOR_SMALL_CLAIM
 from auditor.canonical import sha256_json
 from auditor.records import Role
 from reports import numbers, wording
@@ -137,7 +138,7 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
                 ("Unit of analysis", "one application; its prompts are one cluster"),
                 ("Practical threshold", f"{pp} of the approval rate; {numbers.ratio(thresholds['practical_margin_sd'])} SD of the margin (platform defaults unless the institution set them; no lending law sets a number)"),
                 ("Equivalence margin", f"±{numbers.number(100 * thresholds['equivalence_rate'], decimals=1)} pp, two one-sided tests"),
-                ("Power", f"{numbers.number(100 * design.power, decimals=0)}%; fewer than {numbers.count(thresholds['minimum_pairs'])} pairs are inconclusive"),
+                ("Power", f"{numbers.number(100 * design.power, decimals=0)}%; under {numbers.count(PAIRS_FOR_SMALL_CLAIM)} pairs a claim of 2 pp or less is inconclusive"),
                 ("Favourable when", f"margin ≥ {numbers.number(point['natural_margin'], decimals=2)}; an unusable answer counts as not favourable"),
                 ("Matched point", "reference arm's rate set to " + ("the data's share of favourable outcomes" if rate == "observed" else numbers.rate(rate))),
                 ("Stopping", "none: the number of applications was fixed with the design"),

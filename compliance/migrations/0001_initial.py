@@ -202,6 +202,7 @@ class Migration(migrations.Migration):
                 ('conclusion', models.CharField(max_length=40, null=True)),
                 ('checks', models.JSONField(default=list)),
                 ('cases', models.CharField(blank=True, max_length=500)),
+                ('conclusion_reason', models.TextField(null=True)),
                 ('missing_reason', models.TextField(null=True)),
                 ('method', models.TextField(blank=True)),
                 ('counts', models.JSONField(default=dict)),

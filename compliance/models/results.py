@@ -33,6 +33,7 @@ class MeasurementRow(Evidence):
     conclusion = models.CharField(max_length=40, null=True)  # noqa: DJ001, null is "none is drawn"
     checks = models.JSONField(default=list)
     cases = models.CharField(max_length=500, blank=True)
+    conclusion_reason = models.TextField(null=True)  # noqa: DJ001, null is "none is drawn"
     missing_reason = models.TextField(null=True)  # noqa: DJ001, null is "nothing is missing"
     method = models.TextField(blank=True)
     counts = models.JSONField(default=dict)
