@@ -82,7 +82,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--base", type=Path, required=True, help="folder of the imported base model (demo:smollm2)")
     parser.add_argument("--out", type=Path, default=ROOT / "auditor" / "data" / "underwriter")
-    parser.add_argument("--epochs", type=int, default=3)
+    parser.add_argument("--epochs", type=int, default=3, help="length of the learning rate schedule")
+    parser.add_argument("--stop-after", type=int, default=1, help="epoch after which to stop")
     parser.add_argument("--batch", type=int, default=6)
     parser.add_argument("--rate", type=float, default=1e-3)
     parser.add_argument("--seed", type=int, default=20261122)
@@ -128,25 +129,20 @@ def main() -> None:
             print(f"step {step}/{steps} loss {float(loss.detach()):.4f} {time.monotonic() - started:.0f}s", flush=True)
         losses.append(total / len(groups))
         print(f"epoch {epoch + 1} mean loss {losses[-1]:.4f}", flush=True)
-        save(
-            model,
-            arguments.out / f"epoch-{epoch + 1}" if epoch + 1 < arguments.epochs else arguments.out,
-            arguments,
-            applications,
-            ids,
-            losses,
-        )
+        save(model, arguments, applications, ids, losses)
+        if epoch + 1 == arguments.stop_after:
+            break
 
 
 def save(
     model: torch.nn.Module,
-    out: Path,
     arguments: argparse.Namespace,
     applications: Applications,
     ids: tuple[str, ...],
     losses: list[float],
 ) -> None:
     """Write adapter and training record."""
+    out = arguments.out
     out.mkdir(parents=True, exist_ok=True)
     model.save_pretrained(out)  # type: ignore[operator]
     weights = out / "adapter_model.safetensors"
@@ -158,14 +154,15 @@ def save(
     plan = tomllib.loads(PLAN.read_text(encoding="utf-8"))
     record = {
         "what": "LoRA adapter trained on the lenders' real decisions in the data set loanapp",
-        "command": "python scripts/train_underwriter.py",
+        "command": f"python scripts/train_underwriter.py --epochs {arguments.epochs} --stop-after {len(losses)}",
         "base": "demo:smollm2",
         "base_weights_sha256": sha256_file(arguments.base / "model.safetensors"),
         "data_fingerprint": applications.fingerprint,
         "prompt_sha256": sha256_json(plan["prompt"]),
         "rows": list(ids),
         "row_count": TRAINING_ROWS,
-        "epochs": len(losses),
+        "epochs_planned": arguments.epochs,
+        "epochs_done": len(losses),
         "mean_loss_by_epoch": losses,
         "batch": arguments.batch,
         "learning_rate": arguments.rate,
