@@ -61,7 +61,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     InputError
         If the folder is no evidence folder.
     StorageError
-        If something could not be written, for example because the disk is full; no half-written file keeps a final name.
+        If something could not be written, for example because the disk is full; no half-written file keeps its name.
     """
     charts = render_charts(bundle_from(read_files(folder), files=(), where=str(folder)))
     _clear_figures(folder / FIGURES)

@@ -73,7 +73,7 @@ def verify(paths: Sequence[Path]) -> list[Mismatch]:
     return found
 
 
-def first_difference(found: Any, expected: Any, path: str = "") -> tuple[str, Any, Any] | None:
+def first_difference(found: Any, expected: Any, path: str = "") -> tuple[str, Any, Any] | None:  # noqa: PLR0911  (one answer a difference)
     """The key path, the two values, of the first place where two JSON values differ; ``None`` where they do not."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted({*found, *expected}):
