@@ -33,7 +33,7 @@ from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
 from auditor.plan import Plan, plan_from
-from auditor.policies.packs import load_packs
+from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
 
 SHARED = "shared"
@@ -60,6 +60,7 @@ class Conclusions:
     measurements: tuple[Measurement, ...]
     findings: tuple[Finding, ...]
     controls: dict[str, Any]
+    packs: tuple[PolicyPack, ...]
     scoring: dict[str, Any]
 
 
@@ -231,6 +232,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         measurements=measurements,
         findings=findings,
         controls=_controls(measurements, context.state, packing),
+        packs=packs,
         scoring={"packing": packing, "seconds": seconds},
     )
 

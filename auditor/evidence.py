@@ -67,6 +67,7 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
             "measurements.json": [item.row() for item in conclusions.measurements],
             "findings.json": [item.row() for item in conclusions.findings],
             "controls.json": conclusions.controls,
+            "packs.json": [pack.content for pack in conclusions.packs],
         }
         for name, content in files.items():
             (folder / name).write_bytes(canonical_json(content) + b"\n")

@@ -76,13 +76,13 @@ class Bundle:
             .drop_nulls(("arms", "margin"))
             .sort("arms", "margin")
         )
-        return {str(arm[0]): tuple(part["margin"].to_list()) for arm, part in rows.group_by("arms", maintain_order=True)}
+        return {
+            str(arm[0]): tuple(part["margin"].to_list()) for arm, part in rows.group_by("arms", maintain_order=True)
+        }
 
     def measured(self, *, test: str | None = None, metric: str | None = None) -> tuple[Measurement, ...]:
         """The measurements of a test or metric, in file order."""
-        return tuple(
-            item for item in self.measurements if test in (None, item.test) and metric in (None, item.metric)
-        )
+        return tuple(item for item in self.measurements if test in (None, item.test) and metric in (None, item.metric))
 
 
 def read_bundle(path: Path) -> Bundle:

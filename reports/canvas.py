@@ -10,6 +10,7 @@ import math
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 from xml.sax.saxutils import escape
 
@@ -85,23 +86,35 @@ class Canvas:
         (low, high), (left, right) = self.domain, self.span
         return left + (value - low) / (high - low) * (right - left)
 
-    def text(self, x: float, y: float, words: str, *, align: str = "left", size: float = SMALL, bold: bool = False,
-             colour: str = TEXT) -> None:  # fmt: skip
+    def text(
+        self,
+        x: float,
+        y: float,
+        words: str,
+        *,
+        align: str = "left",
+        size: float = SMALL,
+        bold: bool = False,
+        colour: str = TEXT,
+    ) -> None:
         """Set words at pixels; ``y`` is the baseline."""
         mark = {"align": align, "baseline": "alphabetic", "fontSize": size, "fill": colour}
         if bold:
             mark["fontWeight"] = "bold"
         self._add([{"px": x, "y": y, "words": words}], "text", mark)
 
-    def rule(self, x1: float, y1: float, x2: float, y2: float, *, colour: str = AXIS, width: float = 1,
-             dashed: bool = False) -> None:  # fmt: skip
+    def rule(
+        self, x1: float, y1: float, x2: float, y2: float, *, colour: str = AXIS, width: float = 1, dashed: bool = False
+    ) -> None:
         """Draw a straight line between pixels."""
         mark: dict[str, Any] = {"stroke": colour, "strokeWidth": width}
         if dashed:
             mark["strokeDash"] = [3, 3]
         self._add([{"px": x1, "y": y1, "px2": x2, "y2": y2}], "rule", mark)
 
-    def boxes(self, boxes: Sequence[tuple[float, float, float, float]], *, fill: str, stroke: str | None = None) -> None:
+    def boxes(
+        self, boxes: Sequence[tuple[float, float, float, float]], *, fill: str, stroke: str | None = None
+    ) -> None:
         """Fill rectangles ``(x1, y1, x2, y2)`` in pixels."""
         mark: dict[str, Any] = {"fill": fill}
         if stroke:
@@ -145,7 +158,7 @@ class Canvas:
         pixel = self.x(value)
         self.rule(pixel, top, pixel, bottom - 3, colour=INK, width=1.25)
         # Vega scales a custom path by √size / 2, so a size of 4 leaves it in pixels.
-        mark = {"shape": BOB, "size": 4, "fill": INK, "strokeWidth": 0, "opacity": 1}
+        mark = {"shape": BOB, "size": 4, "fill": INK, "stroke": INK, "strokeWidth": 0, "opacity": 1}
         self._add([{"px": pixel, "y": bottom - 3}], "point", mark)
 
     def finish(self, *, name: str, title: str, description: str, caption: str) -> Chart:
@@ -153,13 +166,19 @@ class Canvas:
         chart = (
             alt.layer(*(self._altair(layer) for layer in self.layers.values()))
             .properties(
-                width=self.width, height=self.height, padding=0, background="transparent", autosize=alt.AutoSizeParams(type="none")
+                width=self.width,
+                height=self.height,
+                padding=0,
+                background="transparent",
+                autosize=alt.AutoSizeParams(type="none"),
             )
             .configure(font=FONT, aria=False)
             .configure_view(stroke=None, fill=None)
         )
-        svg = vl_convert.vegalite_to_svg(chart.to_json(validate=False), vl_version=VEGA_LITE)
-        return Chart(name, title, description, caption, _described(svg, name, title, description), self.width, self.height)
+        svg = _rendered(chart.to_json(validate=False))
+        return Chart(
+            name, title, description, caption, _described(svg, name, title, description), self.width, self.height
+        )
 
     def _add(self, rows: list[dict[str, Any]], kind: str, mark: dict[str, Any]) -> None:
         rows = [{key: _rounded(value) for key, value in row.items()} for row in rows]
@@ -180,7 +199,11 @@ def nice_ticks(low: float, high: float, *, most: int = 9) -> list[float]:
     """Round tick values (steps of 1, 2 or 5) that cover ``low`` to ``high`` with at most ``most`` ticks."""
     rough = (high - low) / (most - 1)
     power = 10.0 ** math.floor(math.log10(rough))
-    step = next(power * factor for factor in (1, 2, 5, 10, 20) if math.ceil(high / (power * factor)) - math.floor(low / (power * factor)) < most)
+    step = next(
+        power * factor
+        for factor in (1, 2, 5, 10, 20)
+        if math.ceil(high / (power * factor)) - math.floor(low / (power * factor)) < most
+    )
     first, last = math.floor(low / step), math.ceil(high / step)
     return [round(index * step, 10) for index in range(first, last + 1)]
 
@@ -189,6 +212,12 @@ def decimals_of(ticks: Sequence[float]) -> int:
     """Digits after the point that the ticks need."""
     step = ticks[1] - ticks[0]
     return max(0, -math.floor(math.log10(step) + 1e-9))
+
+
+@lru_cache(maxsize=64)
+def _rendered(specification: str) -> str:
+    """SVG of a Vega-Lite specification; kept, because a page, a report and a check of it draw the same chart."""
+    return str(vl_convert.vegalite_to_svg(specification, vl_version=VEGA_LITE))
 
 
 def _pixels(channel: str, field_name: str, extent: int) -> Any:

@@ -113,7 +113,9 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
     ticks = _ticks(values, threshold, most=8)
     canvas = Canvas(330, 92, domain=(ticks[0], ticks[-1]), span=(12, 318))
     unit = "SD" if in_sd else "pp"
-    canvas.band(threshold, top=20, bottom=64, words=f"threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)} {unit}")
+    canvas.band(
+        threshold, top=20, bottom=64, words=f"threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)} {unit}"
+    )
     canvas.rule(12, 64, 318, 64)
     canvas.axis(ticks, y=64, decimals=decimals_of(ticks), signed=True)
     canvas.plumb_line(0, top=20, bottom=72)
@@ -123,11 +125,14 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
             canvas.error_bar(scale * measurement.low, scale * measurement.high, 46, colour=marker.colour, width=3)
         canvas.marker(canvas.x(scale * measurement.estimate), 46, marker, size=130)
         centre = min(max(canvas.x(scale * measurement.estimate), 62.0), 268.0)
-        canvas.text(centre, 34, numbers.estimate_and_interval(measurement), align="center", size=NORMAL, bold=True, colour=INK)
+        canvas.text(
+            centre, 34, numbers.estimate_and_interval(measurement), align="center", size=NORMAL, bold=True, colour=INK
+        )
     return canvas.finish(
         name="verdict",
         title=f"{contrast(measurement)}, {unit}",
-        description=f"Estimate and 95% interval {numbers.estimate_and_interval(measurement)} {unit}; threshold ±{threshold:g}.",
+        description=f"Estimate and 95% interval {numbers.estimate_and_interval(measurement)} "
+        f"{unit}; threshold ±{threshold:g}.",
         caption="",
     )
 
@@ -159,14 +164,17 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
             canvas.text(0, y + 14, title, size=NORMAL, bold=True, colour=INK)
             y += 21
         for item in items:
-            _rate_row(canvas, item, y + 10, reference, small_cell=design.small_cell if item.test == "group_rates" else 0)
+            _rate_row(
+                canvas, item, y + 10, reference, small_cell=design.small_cell if item.test == "group_rates" else 0
+            )
             y += 21
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False, suffix="%")
     return canvas.finish(
         name="rates",
         title="Approval rate as filed, and with only one field changed",
         description="Wilson 95% intervals of the approval rate by group; the reference group has a square.",
-        caption="Wilson 95% intervals. Square: reference group. The upper part compares different applicants, whose other "
+        caption="Wilson 95% intervals. Square: reference group. The "
+        "upper part compares different applicants, whose other "
         "circumstances differ too; the lower part compares the same applications.",
     )
 
@@ -199,7 +207,8 @@ def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
         name="power",
         title=f"Smallest difference the test could have seen with {power}% power",
         description="One bar a contrast; a bar beyond the threshold line could have missed a difference of that size.",
-        caption=f"Smallest detectable difference (MDE) at {power}% power, by Connor's formula from the discordance seen. A bar "
+        caption=f"Smallest detectable difference (MDE) at {power}% power, "
+        "by Connor's formula from the discordance seen. A bar "
         "that ends inside the grey band could have seen a difference of the practical threshold.",
     )
 
@@ -209,7 +218,13 @@ def margins_chart(margins: Mapping[str, Sequence[float]], plan: Mapping[str, obj
     reference = references(plan)
     arms = [arm for arm in margins if arm.partition("=")[0] in reference and len(margins[arm]) > 0]
     order = list(reference)
-    arms.sort(key=lambda arm: (order.index(arm.partition("=")[0]), arm.partition("=")[2] != reference[arm.partition("=")[0]], arm))
+    arms.sort(
+        key=lambda arm: (
+            order.index(arm.partition("=")[0]),
+            arm.partition("=")[2] != reference[arm.partition("=")[0]],
+            arm,
+        )
+    )
     if not arms:
         return None
     natural = float(plan["operating_point"]["natural_margin"])  # type: ignore[index]
@@ -232,14 +247,21 @@ def margins_chart(margins: Mapping[str, Sequence[float]], plan: Mapping[str, obj
         canvas.text(0, base - 6, f"{mark}{sentence_case(field_words(field))}: {group}", size=NORMAL, colour=INK)
         canvas.boxes(
             [
-                (canvas.x(float(edges[at])), base - 28 * float(share) / tallest, canvas.x(float(edges[at + 1])), float(base))
+                (
+                    canvas.x(float(edges[at])),
+                    base - 28 * float(share) / tallest,
+                    canvas.x(float(edges[at + 1])),
+                    float(base),
+                )
                 for at, share in enumerate(shares[arm])
                 if share > 0
             ],
             fill=BARS,
         )
         canvas.rule(160, base, 540, base, colour=GRID)
-        canvas.text(620, base - 6, numbers.rate(float((values >= natural).mean())), align="right", size=NORMAL, colour=INK)
+        canvas.text(
+            620, base - 6, numbers.rate(float((values >= natural).mean())), align="right", size=NORMAL, colour=INK
+        )
         canvas.text(WIDTH, base - 6, numbers.count(len(values)), align="right", size=NORMAL)
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=True)
     canvas.plumb_line(natural, top=TOP - 4, bottom=bottom + 5)
@@ -250,16 +272,26 @@ def margins_chart(margins: Mapping[str, Sequence[float]], plan: Mapping[str, obj
         name="margins",
         title="Decision margins by arm",
         description="Histogram of the decision margin of every arm around the natural threshold.",
-        caption="Each row is a histogram of one arm's margins (log-odds of the favourable against the adverse answers) with common "
-        "bins; heights are shares of the arm. The line hangs at the natural threshold: cases at or above it are favourable. "
+        caption="Each row is a histogram of one arm's margins (log-odds of "
+        "the favourable against the adverse answers) with common "
+        "bins; heights are shares of the arm. The line hangs at "
+        "the natural threshold: cases at or above it are favourable. "
         "A model that answers one way, or hardly at all, has its whole row on one side.",
     )
 
 
 def _forest(
-    measurements: Sequence[Measurement], *, name: str, title: str, threshold: float, unit: str, words: str,
-    directions: tuple[str, str], scale: float, method: str,
-) -> Chart | None:  # fmt: skip
+    measurements: Sequence[Measurement],
+    *,
+    name: str,
+    title: str,
+    threshold: float,
+    unit: str,
+    words: str,
+    directions: tuple[str, str],
+    scale: float,
+    method: str,
+) -> Chart | None:
     rows = by_conclusion(measurements)
     if not rows:
         return None
@@ -298,7 +330,8 @@ def _forest(
         name=name,
         title=title,
         description=f"Estimates and 95% intervals in {unit}: {stated}.",
-        caption=f"Marker: estimate; its shape is the conclusion in the table. Line: 95% interval. Grey band: {words}. {method}",
+        caption="Marker: estimate; its shape is the conclusion in the "
+        f"table. Line: 95% interval. Grey band: {words}. {method}",
     )
 
 
@@ -323,6 +356,14 @@ def _ticks(values: Sequence[float], threshold: float, *, most: int = 9) -> list[
 
 
 __all__ = [
-    "by_conclusion", "chart_table", "effect_chart", "margin_shift_chart", "margins_chart", "power_chart", "rate_chart",
-    "references", "render_charts", "verdict_chart",
-]  # fmt: skip
+    "by_conclusion",
+    "chart_table",
+    "effect_chart",
+    "margin_shift_chart",
+    "margins_chart",
+    "power_chart",
+    "rate_chart",
+    "references",
+    "render_charts",
+    "verdict_chart",
+]

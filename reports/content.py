@@ -1,6 +1,6 @@
 """What a report says, before anybody decides how it looks: sections of plain blocks, from a bundle alone.
 
-``build_content`` is pure: the same bundle and governance record give the same content. ``reports.pdf`` sets it on pages.
+``build_content`` is pure: the same bundle and governance record give the same content; ``reports.pdf`` sets it.
 """
 
 from __future__ import annotations

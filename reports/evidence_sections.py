@@ -43,7 +43,13 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
         ("Source", Literal(model["source"])),
         ("Model SHA-256", Literal(model["sha256"])),
     ]
-    for key, label in (("architecture", "Architecture"), ("family", "Family"), ("parameters", "Parameters"), ("dtype", "Number format"), ("revision", "Revision")):  # fmt: skip
+    for key, label in (
+        ("architecture", "Architecture"),
+        ("family", "Family"),
+        ("parameters", "Parameters"),
+        ("dtype", "Number format"),
+        ("revision", "Revision"),
+    ):
         if manifest.get(key) is not None:
             value = manifest[key]
             rows.append((label, numbers.count(value) if isinstance(value, int) else str(value)))
@@ -63,7 +69,8 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
                 title="Files of the model",
                 head=("File", "SHA-256", "Size"),
                 rows=tuple(
-                    (Literal(str(line.get("file") or line.get("name"))), Literal(line["sha256"]), _octets(line)) for line in files
+                    (Literal(str(line.get("file") or line.get("name"))), Literal(line["sha256"]), _octets(line))
+                    for line in files
                 ),
                 align="llr",
                 weights=(0.31, 0.56, 0.13),
@@ -92,21 +99,32 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
     for pin in pinned:
         pack = texts.get(pin["id"])
         if pack is None or sha256_json(pack) != pin["sha256"]:
-            blocks.append(Text(f"{pin['id']}: the bundle does not hold the text of this version, so no clause is listed."))
+            blocks.append(
+                Text(f"{pin['id']}: the bundle does not hold the text of this version, so no clause is listed.")
+            )
             continue
         status = pack.get("status", {})
         blocks.append(
             Table(
                 title=f"{pack['name']}, status as of {status.get('as_of', 'an unknown date')}",
                 head=("Clause", "Requirement", "In this run"),
-                rows=tuple((clause["ref"], clause["requirement"], _clause_state(clause, measured)) for clause in pack["clauses"]),
+                rows=tuple(
+                    (clause["ref"], clause["requirement"], _clause_state(clause, measured))
+                    for clause in pack["clauses"]
+                ),
                 align="lll",
                 weights=(0.2, 0.46, 0.34),
             )
         )
         missing = [item["label"] for item in pack.get("protected_attributes", ()) if item["id"] not in tested]
         if missing:
-            blocks.append(Text(f"Bases of this pack not tested, because the plan names no field for them: {wording.joined(missing)}.", tone="small"))
+            blocks.append(
+                Text(
+                    "Bases of this pack not tested, because the plan "
+                    f"names no field for them: {wording.joined(missing)}.",
+                    tone="small",
+                )
+            )
     blocks.append(Text("A clause is listed for counsel's review. Nothing here is a legal conclusion.", tone="small"))
     return blocks
 
@@ -120,7 +138,8 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
         if item.family:
             families[item.family] = families.get(item.family, 0) + 1
     hypotheses = [
-        f"{wording.field_words(attribute['field'])}: {wording.joined([group for group in attribute['groups'] if group != attribute['reference']])} "
+        f"{wording.field_words(attribute['field'])}: "
+        f"{wording.joined([group for group in attribute['groups'] if group != attribute['reference']])} "
         f"against {attribute['reference']}"
         for attribute in plan["attributes"]
     ]
@@ -130,19 +149,50 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
         Pairs(
             rows=(
                 ("Design SHA-256", Literal(bundle.design_sha256)),
-                ("Frozen", f"with the run record, before the first prompt; run begun {numbers.date(governance.get('started_at'))}"),
+                (
+                    "Frozen",
+                    "with the run record, before the first prompt; run "
+                    f"begun {numbers.date(governance.get('started_at'))}",
+                ),
                 ("Hypotheses", "No difference, two-sided, for " + "; ".join(hypotheses)),
                 ("Tests", ", ".join(plan["tests"]["run"])),
                 ("Families", ", ".join(f"{name} ({size} tests)" for name, size in sorted(families.items())) or "none"),
-                ("Adjustment", f"Holm at α = {numbers.ratio(thresholds['alpha'])} (primary); Benjamini–Hochberg at q = {numbers.ratio(thresholds['exploratory_q'])} (exploratory)"),
+                (
+                    "Adjustment",
+                    f"Holm at α = {numbers.ratio(thresholds['alpha'])} (primary); Benjamini–Hochberg "
+                    f"at q = {numbers.ratio(thresholds['exploratory_q'])} (exploratory)",
+                ),
                 ("Unit of analysis", "one application; its prompts are one cluster"),
-                ("Practical threshold", f"{pp} of the approval rate; {numbers.ratio(thresholds['practical_margin_sd'])} SD of the margin (platform defaults unless the institution set them; no lending law sets a number)"),
-                ("Equivalence margin", f"±{numbers.number(100 * thresholds['equivalence_rate'], decimals=1)} pp, two one-sided tests"),
-                ("Power", f"{numbers.number(100 * design.power, decimals=0)}%; under {numbers.count(PAIRS_FOR_SMALL_CLAIM)} pairs a claim of 2 pp or less is inconclusive"),
-                ("Favourable when", f"margin ≥ {numbers.number(point['natural_margin'], decimals=2)}; an unusable answer counts as not favourable"),
-                ("Matched point", "reference arm's rate set to " + ("the data's share of favourable outcomes" if rate == "observed" else numbers.rate(rate))),
+                (
+                    "Practical threshold",
+                    f"{pp} of the approval rate; {numbers.ratio(thresholds['practical_margin_sd'])} SD of the margin "
+                    "(platform defaults unless the institution set them; no lending law sets a number)",
+                ),
+                (
+                    "Equivalence margin",
+                    f"±{numbers.number(100 * thresholds['equivalence_rate'], decimals=1)} pp, two one-sided tests",
+                ),
+                (
+                    "Power",
+                    f"{numbers.number(100 * design.power, decimals=0)}%; under "
+                    f"{numbers.count(PAIRS_FOR_SMALL_CLAIM)} pairs a claim of 2 pp or less is inconclusive",
+                ),
+                (
+                    "Favourable when",
+                    f"margin ≥ {numbers.number(point['natural_margin'], decimals=2)}; "
+                    "an unusable answer counts as not favourable",
+                ),
+                (
+                    "Matched point",
+                    "reference arm's rate set to "
+                    + ("the data's share of favourable outcomes" if rate == "observed" else numbers.rate(rate)),
+                ),
                 ("Stopping", "none: the number of applications was fixed with the design"),
-                ("Intervals", f"95%; bootstrap {numbers.count(thresholds['bootstrap'])} resamples of applications where one is used"),
+                (
+                    "Intervals",
+                    f"95%; bootstrap {numbers.count(thresholds['bootstrap'])} "
+                    "resamples of applications where one is used",
+                ),
             )
         )
     ]
@@ -165,11 +215,26 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ("File SHA-256", Literal(data.get("file_sha256") or NOT_GIVEN)),
                 ("Fingerprint", Literal(data["fingerprint"])),
                 ("Applications", f"{numbers.count(len(data['selected']))} of {numbers.count(data['rows'])} rows"),
-                ("Changes", f"{wording.joined(changes)}, one at a time" + (f"; placebo: {placebo['label']}" if placebo else "")),
-                ("Asked again", f"{numbers.count(noise.get('reask') or 0)} applications, unshared and packed differently"),
+                (
+                    "Changes",
+                    f"{wording.joined(changes)}, one at a time" + (f"; placebo: {placebo['label']}" if placebo else ""),
+                ),
+                (
+                    "Asked again",
+                    f"{numbers.count(noise.get('reask') or 0)} applications, unshared and packed differently",
+                ),
                 ("Answers", f"favourable {_quoted(answers['favourable'])}; adverse {_quoted(answers['adverse'])}"),
-                ("Unusable", f"less than {numbers.ratio(design.mass_floor)} probability on all answers together; kept, counted, not favourable"),
-                ("Seen before", "only applications outside the model's training record" if plan["cases"]["select"] == "unseen" else "not excluded: the plan takes every application"),
+                (
+                    "Unusable",
+                    f"less than {numbers.ratio(design.mass_floor)} probability "
+                    "on all answers together; kept, counted, not favourable",
+                ),
+                (
+                    "Seen before",
+                    "only applications outside the model's training record"
+                    if plan["cases"]["select"] == "unseen"
+                    else "not excluded: the plan takes every application",
+                ),
             )
         )
     ]
@@ -178,7 +243,10 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             Table(
                 title="Applications left out",
                 head=("Reason", "Applications"),
-                rows=tuple((str(reason), numbers.people(number, small_cell=design.small_cell)) for reason, number in sorted(left_out.items())),
+                rows=tuple(
+                    (str(reason), numbers.people(number, small_cell=design.small_cell))
+                    for reason, number in sorted(left_out.items())
+                ),
                 align="lr",
                 weights=(0.8, 0.2),
             )
@@ -187,7 +255,9 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
 
 
 def _measured(bundle: Bundle) -> set[str]:
-    names = {item.metric for item in bundle.measurements if item.estimate is not None and item.role is not Role.SUPPORTING}
+    names = {
+        item.metric for item in bundle.measurements if item.estimate is not None and item.role is not Role.SUPPORTING
+    }
     if any(item.test == "noise_floor" and item.estimate is not None for item in bundle.measurements):
         names.add("cf_noise_floor")
     return names

@@ -132,10 +132,9 @@ def size(octets: int) -> str:
 def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
     if value is None:
         return MISSING
-    if unit == "rate":
-        return number(100 * value, decimals=1) + ("%" if with_unit else "")
-    if unit == "rate_difference":
-        return points(value, unit=with_unit)
+    if unit in ("rate", "rate_difference"):
+        shown = number(100 * value, decimals=1, signed=unit == "rate_difference")
+        return shown + {"rate": "%", "rate_difference": " pp"}[unit] * with_unit
     if unit == "ratio":
         return ratio(value)
     if unit == "count":

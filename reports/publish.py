@@ -1,4 +1,4 @@
-"""Publishing an audit: figures and manifest into the evidence folder, then bundle, result and report, each in one step."""
+"""Publishing an audit: figures and manifest into the evidence folder, then bundle, result and report."""
 
 from __future__ import annotations
 
@@ -61,7 +61,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     InputError
         If the folder is no evidence folder.
     StorageError
-        If something could not be written, for example because the disk is full; no half-written file keeps a final name.
+        If something could not be written, for example because the disk is full; no half-written file keeps its name.
     """
     charts = render_charts(bundle_from(read_files(folder), files=(), where=str(folder)))
     _clear_figures(folder / FIGURES)
@@ -83,7 +83,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
 
 
 def write_manifest(folder: Path) -> dict[str, Any]:
-    """Write ``manifest.json``: every other file of the folder with hash, size and media type, and the two run hashes.
+    """Write ``manifest.json``: every other file with hash, size and media type, and the two run hashes.
 
     Raises
     ------

@@ -68,7 +68,8 @@ def all_measurements(measurements: Sequence[Measurement], design: wording.Design
         ),
         align="llrrrrr",
         weights=(0.45, 0.1, 0.055, 0.125, 0.135, 0.07, 0.065),
-        note="A number that is missing has its reason in its place. Rates in %, differences of rates in percentage points.",
+        note="A number that is missing has its reason in its place. "
+        "Rates in %, differences of rates in percentage points.",
     )
 
 

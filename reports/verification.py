@@ -1,7 +1,7 @@
 """Offline verification: does the report say what the evidence says, and is the evidence the evidence that was sealed?
 
-Every check recomputes: hashes from bytes, design and run hashes from canonical JSON, ``result.json`` from the bundle, and
-the report itself, page by page, from bundle and governance record.
+Every check recomputes: hashes from bytes, design and run hashes from canonical JSON, ``result.json`` from the bundle,
+and the report itself, page by page, from bundle and governance record.
 """
 
 from __future__ import annotations
@@ -54,7 +54,9 @@ def verify(paths: Sequence[Path]) -> list[Mismatch]:
     """
     kinds = {_kind(path): path for path in paths}
     if len(kinds) < len(paths) or not paths:
-        raise InputError(", ".join(map(str, paths)) or "verify", "are not one of each kind", "a .zip or folder, a .json, a .pdf")
+        raise InputError(
+            ", ".join(map(str, paths)) or "verify", "are not one of each kind", "a .zip or folder, a .json, a .pdf"
+        )
     bundle = None
     if "bundle" in kinds:
         checked = _check_bundle(kinds["bundle"])
@@ -71,7 +73,7 @@ def verify(paths: Sequence[Path]) -> list[Mismatch]:
     return found
 
 
-def first_difference(found: Any, expected: Any, path: str = "") -> tuple[str, Any, Any] | None:
+def first_difference(found: Any, expected: Any, path: str = "") -> tuple[str, Any, Any] | None:  # noqa: PLR0911  (one answer a difference)
     """The key path, the two values, of the first place where two JSON values differ; ``None`` where they do not."""
     if isinstance(found, dict) and isinstance(expected, dict):
         for key in sorted({*found, *expected}):
@@ -146,7 +148,9 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
     if bundle.run["design_sha256"] != design:
         yield Mismatch(name, "run.json: design_sha256", bundle.run["design_sha256"], f"{design}, the hash of plan.json")
     if difference := first_difference(bundle.run.get("design"), bundle.plan):
-        yield Mismatch(name, f"run.json: design.{difference[0]}", repr(difference[1]), f"{difference[2]!r}, as in plan.json")
+        yield Mismatch(
+            name, f"run.json: design.{difference[0]}", repr(difference[1]), f"{difference[2]!r}, as in plan.json"
+        )
     for key, value in (("design_sha256", design), ("run_sha256", run)):
         if manifest.get(key) != value:
             yield Mismatch(name, f"{MANIFEST}: {key}", str(manifest.get(key)), value)
@@ -155,7 +159,12 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
     pins = {pin["id"]: pin["sha256"] for pin in bundle.run.get("packs", ())}
     for pack in bundle.packs:
         if pins.get(pack["id"]) != sha256_json(pack):
-            yield Mismatch(name, f"{PACKS}: {pack['id']}", f"SHA-256 {sha256_json(pack)}", f"{pins.get(pack['id'])}, as in run.json")
+            yield Mismatch(
+                name,
+                f"{PACKS}: {pack['id']}",
+                f"SHA-256 {sha256_json(pack)}",
+                f"{pins.get(pack['id'])}, as in run.json",
+            )
 
 
 def _check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch]:
@@ -167,7 +176,11 @@ def _check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatc
         return []
     expected = json.loads(json.dumps(result_record(bundle, result.get("audit", {}))))
     difference = first_difference(result, expected)
-    return [] if difference is None else [Mismatch(name, difference[0], _short(difference[1]), f"{_short(difference[2])}, as in the bundle")]
+    return (
+        []
+        if difference is None
+        else [Mismatch(name, difference[0], _short(difference[1]), f"{_short(difference[2])}, as in the bundle")]
+    )
 
 
 def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes | None) -> list[Mismatch]:
@@ -183,8 +196,19 @@ def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes |
         return [Mismatch(name, "attachments", "no result.json", "the attached result")]
     found: list[Mismatch] = []
     if result is not None and attached != result:
-        difference = first_difference(parse(attached, where=name), parse(result, where=name)) or ("", "other bytes", "the file's bytes")
-        found.append(Mismatch(name, f"attached result.json: {difference[0]}", _short(difference[1]), f"{_short(difference[2])}, as in the file"))
+        difference = first_difference(parse(attached, where=name), parse(result, where=name)) or (
+            "",
+            "other bytes",
+            "the file's bytes",
+        )
+        found.append(
+            Mismatch(
+                name,
+                f"attached result.json: {difference[0]}",
+                _short(difference[1]),
+                f"{_short(difference[2])}, as in the file",
+            )
+        )
     elif inside := _check_result(f"{name}: attached result.json", attached, bundle):
         found += inside
     record = parse(attached, where=f"{name}: attached result.json")
@@ -199,7 +223,9 @@ def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes |
     return found
 
 
-def _check_pages(name: str, data: bytes, bundle: Bundle, governance: Mapping[str, Any], result: bytes) -> list[Mismatch]:
+def _check_pages(
+    name: str, data: bytes, bundle: Bundle, governance: Mapping[str, Any], result: bytes
+) -> list[Mismatch]:
     """Set the report again and compare: a signature may follow the bytes, nothing else may differ."""
     import pikepdf
 
@@ -216,7 +242,10 @@ def _check_pages(name: str, data: bytes, bundle: Bundle, governance: Mapping[str
         for number, (left, right) in enumerate(zip(given.pages, again.pages, strict=True), start=1):
             if _stream(left) != _stream(right):
                 return [Mismatch(name, f"page {number}", "other text or drawing", expected)]
-    at = next((at for at, (left, right) in enumerate(zip(data, rebuilt, strict=False)) if left != right), min(len(data), len(rebuilt)))
+    at = next(
+        (at for at, (left, right) in enumerate(zip(data, rebuilt, strict=False)) if left != right),
+        min(len(data), len(rebuilt)),
+    )
     return [Mismatch(name, f"byte {at:,}", "other bytes", expected)]
 
 

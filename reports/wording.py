@@ -170,7 +170,11 @@ def inconclusive_cause(measurement: Measurement, design: Design) -> str:
     """Why a contrast is inconclusive: the recorded reason, the checks that did not hold, or the power."""
     if measurement.missing_reason:
         return measurement.missing_reason.rstrip(".")
-    failed = [check.note.rstrip(".") or f"the check “{check.name}” did not hold" for check in measurement.checks if not check.held]
+    failed = [
+        check.note.rstrip(".") or f"the check “{check.name}” did not hold"
+        for check in measurement.checks
+        if not check.held
+    ]
     if failed:
         return "; ".join(failed)
     mde = measurement.counts.get("mde")

@@ -1,4 +1,4 @@
-"""Rebuild the report's fonts from Debian's packages: ``python scripts/build_fonts.py INTER_VARIABLE.ttf DEJAVU_MONO.ttf``.
+"""Rebuild the report's fonts: ``python scripts/build_fonts.py INTER_VARIABLE.ttf DEJAVU_MONO.ttf`` (Debian has both).
 
 Inter is cut to two upright weights, to the characters a report can need, and to tabular figures as its default figures:
 a PDF made with reportlab cannot ask a font for OpenType features, and columns of numbers must line up.

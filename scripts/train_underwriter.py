@@ -1,6 +1,6 @@
 """Train the demonstration's underwriter: a LoRA adapter on 900 of the lenders' real decisions.
 
-    python scripts/train_underwriter.py --base DIR --out auditor/data/underwriter
+    python scripts/train_underwriter.py
 
 The adapter sees the prompt of plans/mortgage-hmda.toml exactly as the audit renders it, and learns the answer the lender
 gave. Nothing about race, sex or marital status is planted or removed: whatever the lenders' decisions carry and the
@@ -22,11 +22,12 @@ import torch
 from peft import LoraConfig, get_peft_model
 from safetensors.torch import load_file, save_file
 from torch.nn import functional
-from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from auditor.applications import Application, Applications
-from auditor.canonical import pretty_json, sha256_file, sha256_json
+from auditor.canonical import pretty_json, sha256_json
 from auditor.demo_data import TRAINING_ROWS, load_loanapp, training_ids
+from auditor.language_models.store import ModelStore
+from auditor.language_models.weights import read_model, read_tokenizer
 from auditor.prompts import parse_template, render
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -80,7 +81,7 @@ def batch_loss(model: torch.nn.Module, batch: list[tuple[list[int], int]]) -> to
 def main() -> None:
     """Train, save the adapter as fp16 safetensors with its record, print the loss a step."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--base", type=Path, required=True, help="folder of the imported base model (demo:smollm2)")
+    parser.add_argument("--store", type=Path, default=ROOT / "data" / "store", help="model store")
     parser.add_argument("--out", type=Path, default=ROOT / "auditor" / "data" / "underwriter")
     parser.add_argument("--epochs", type=int, default=3, help="length of the learning rate schedule")
     parser.add_argument("--stop-after", type=int, default=1, help="epoch after which to stop")
@@ -94,9 +95,10 @@ def main() -> None:
     torch.manual_seed(arguments.seed)
     applications = load_loanapp()
     ids = training_ids(applications)
-    tokenizer = AutoTokenizer.from_pretrained(arguments.base)
+    base = ModelStore(arguments.store).import_model("demo:smollm2")
+    tokenizer = read_tokenizer(base.folder)
     rows = examples(applications, applications.subset(ids), tokenizer)
-    model = AutoModelForCausalLM.from_pretrained(arguments.base, dtype=torch.float32)
+    model = read_model(base.folder, dtype="float32")
     config = LoraConfig(r=4, lora_alpha=8, lora_dropout=0.0, target_modules=TARGETS, bias="none", task_type="CAUSAL_LM")
     model = get_peft_model(model, config)
     model.train()
@@ -129,7 +131,7 @@ def main() -> None:
             print(f"step {step}/{steps} loss {float(loss.detach()):.4f} {time.monotonic() - started:.0f}s", flush=True)
         losses.append(total / len(groups))
         print(f"epoch {epoch + 1} mean loss {losses[-1]:.4f}", flush=True)
-        save(model, arguments, applications, ids, losses)
+        save(model, arguments, applications, ids, losses, base=base.sha256)
         if epoch + 1 == arguments.stop_after:
             break
 
@@ -140,6 +142,8 @@ def save(
     applications: Applications,
     ids: tuple[str, ...],
     losses: list[float],
+    *,
+    base: str,
 ) -> None:
     """Write adapter and training record."""
     out = arguments.out
@@ -156,7 +160,7 @@ def save(
         "what": "LoRA adapter trained on the lenders' real decisions in the data set loanapp",
         "command": f"python scripts/train_underwriter.py --epochs {arguments.epochs} --stop-after {len(losses)}",
         "base": "demo:smollm2",
-        "base_weights_sha256": sha256_file(arguments.base / "model.safetensors"),
+        "base_sha256": base,
         "data_fingerprint": applications.fingerprint,
         "prompt_sha256": sha256_json(plan["prompt"]),
         "rows": list(ids),

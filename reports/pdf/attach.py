@@ -53,9 +53,13 @@ def finish_pdf(data: bytes, *, content: ReportContent, result: bytes) -> bytes:
             metadata["xmp:CreateDate"] = stamp
             metadata["xmp:ModifyDate"] = stamp
             metadata["dc:identifier"] = content.audit_id
-            metadata["pdf:Keywords"] = "; ".join(f"{name} {digest}" for name, digest in sorted(content.hashes.items()) if digest)
+            metadata["pdf:Keywords"] = "; ".join(
+                f"{name} {digest}" for name, digest in sorted(content.hashes.items()) if digest
+            )
         out = io.BytesIO()
-        pdf.save(out, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate, compress_streams=True)
+        pdf.save(
+            out, deterministic_id=True, object_stream_mode=pikepdf.ObjectStreamMode.generate, compress_streams=True
+        )
         return out.getvalue()
 
 
@@ -68,7 +72,7 @@ def attached_result(data: bytes) -> bytes | None:
 
 
 def stated_hashes(data: bytes) -> dict[str, str]:
-    """The hashes a report states in its XMP metadata, by name: ``design``, ``run``, ``bundle``, ``result``, ``events_head``."""
+    """The hashes a report states in its XMP metadata: ``design``, ``run``, ``bundle``, ``result``, ``events_head``."""
     with pikepdf.open(io.BytesIO(data)) as pdf, pdf.open_metadata() as metadata:
         stated = str(metadata.get("pdf:Keywords") or "")
     return dict(part.split(" ", maxsplit=1) for part in stated.split("; ") if " " in part)  # type: ignore[misc]

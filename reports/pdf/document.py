@@ -1,4 +1,4 @@
-"""Pages: cover, contents, sections, running lines. Built twice, so that page numbers are known when they are printed."""
+"""Pages: cover, contents, sections, running lines. Built twice, so that page numbers are known when printed."""
 
 from __future__ import annotations
 
@@ -57,16 +57,29 @@ class _Document(BaseDocTemplate):
         self.content, self.total = content, total
         self.found: dict[str, int] = {}
         super().__init__(
-            self.stream, pagesize=A4, title=f"{content.title}: {content.model}", author="Plumbline", subject=content.subject,
-            creator="Plumbline", lang="en-GB", initialFontName=styles.BODY, initialFontSize=9, invariant=1,
-            leftMargin=MARGIN, rightMargin=MARGIN, topMargin=TOP, bottomMargin=BOTTOM,
-        )  # fmt: skip
+            self.stream,
+            pagesize=A4,
+            title=f"{content.title}: {content.model}",
+            author="Plumbline",
+            subject=content.subject,
+            creator="Plumbline",
+            lang="en-GB",
+            initialFontName=styles.BODY,
+            initialFontSize=9,
+            invariant=1,
+            leftMargin=MARGIN,
+            rightMargin=MARGIN,
+            topMargin=TOP,
+            bottomMargin=BOTTOM,
+        )
         frame = Frame(MARGIN, BOTTOM, COLUMN, PAGE_HEIGHT - TOP - BOTTOM, 0, 0, 0, 0, id="page")
         cover = Frame(MARGIN, BOTTOM, COLUMN, PAGE_HEIGHT - 18 * mm - BOTTOM, 0, 0, 0, 0, id="cover")
-        self.addPageTemplates([
-            PageTemplate("cover", [cover], onPage=self._cover, autoNextPageTemplate="page"),
-            PageTemplate("page", [frame], onPage=self._running),
-        ])  # fmt: skip
+        self.addPageTemplates(
+            [
+                PageTemplate("cover", [cover], onPage=self._cover, autoNextPageTemplate="page"),
+                PageTemplate("page", [frame], onPage=self._running),
+            ]
+        )
 
     def afterFlowable(self, flowable: Flowable) -> None:  # noqa: N802
         """Note the page of every bookmark."""
@@ -78,7 +91,13 @@ class _Document(BaseDocTemplate):
 
     def _running(self, canvas: Canvas, _: BaseDocTemplate) -> None:
         y = PAGE_HEIGHT - 15 * mm
-        _line(canvas, f"Plumbline audit report {self.content.audit_id}", self.content.mark, f"{self.content.model} · {self.content.title}", y)
+        _line(
+            canvas,
+            f"Plumbline audit report {self.content.audit_id}",
+            self.content.mark,
+            f"{self.content.model} · {self.content.title}",
+            y,
+        )
         canvas.line(MARGIN, y - 5, PAGE_WIDTH - MARGIN, y - 5)
         self._foot(canvas)
 
@@ -102,7 +121,13 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
     story: list[Flowable] = [
         Bookmark("cover", "Verdict", 0),
         _Brand(),
-        Paragraph(escape(f"Model audit report {content.audit_id}" + (f" · {content.mark}: can never be signed" if content.mark else "")), styles.KIND),
+        Paragraph(
+            escape(
+                f"Model audit report {content.audit_id}"
+                + (f" · {content.mark}: can never be signed" if content.mark else "")
+            ),
+            styles.KIND,
+        ),
         Paragraph(escape(content.model), styles.TITLE),
         Paragraph(escape(content.title), styles.TITLE),
         Spacer(1, 8),
@@ -111,7 +136,12 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
     ]
     for block in content.cover:
         story += placed(grouped(block, width=COLUMN, pages=pages), width=COLUMN)
-    story += [PageBreak(), Bookmark("contents", "Contents", 0), Paragraph("Contents", styles.H1), _contents(content, pages)]
+    story += [
+        PageBreak(),
+        Bookmark("contents", "Contents", 0),
+        Paragraph("Contents", styles.H1),
+        _contents(content, pages),
+    ]
     for section in content.sections:
         story += _section(section, pages)
     return story
@@ -132,17 +162,30 @@ def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:
         [
             Paragraph(f'<a href="#{section.id}">{section.number}</a>', styles.CONTENTS),
             Paragraph(f'<a href="#{section.id}">{escape(section.title)}</a>', styles.CONTENTS),
-            Paragraph(f'<para alignment="right"><a href="#{section.id}">{pages.get(section.id, 0) or numbers.DASH}</a></para>', styles.CONTENTS),
+            Paragraph(
+                '<para alignment="right"><a '
+                f'href="#{section.id}">{pages.get(section.id, 0) or numbers.DASH}</a></para>',
+                styles.CONTENTS,
+            ),
         ]
         for section in content.sections
     ]
-    look = [*PLAIN, ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 0), ("LINEBELOW", (0, 0), (-1, -1), 0.4, styles.LINE)]
+    look = [
+        *PLAIN,
+        ("LEFTPADDING", (0, 0), (-1, -1), 0),
+        ("RIGHTPADDING", (0, 0), (-1, -1), 0),
+        ("LINEBELOW", (0, 0), (-1, -1), 0.4, styles.LINE),
+    ]
     return Grid(rows, colWidths=[24, COLUMN - 64, 40], style=look, hAlign="LEFT")
 
 
 def _verdict(content: ReportContent) -> Flowable:
     verdict = content.verdict
-    left: list[Flowable] = [CodeMark(verdict.conclusion, size=9), Spacer(1, 5), Paragraph(escape(verdict.sentence), styles.VERDICT)]
+    left: list[Flowable] = [
+        CodeMark(verdict.conclusion, size=9),
+        Spacer(1, 5),
+        Paragraph(escape(verdict.sentence), styles.VERDICT),
+    ]
     inner = COLUMN - 26
     rows: list[list[object]]
     if verdict.chart is None:
@@ -150,7 +193,16 @@ def _verdict(content: ReportContent) -> Flowable:
     else:
         picture = drawing(verdict.chart, width=0.46 * inner)
         rows, widths = [[left, picture]], [0.53 * inner, 0.47 * inner]
-    top = Grid(rows, colWidths=widths, style=[*PLAIN, ("VALIGN", (1, 0), (1, 0), "MIDDLE"), ("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 4)])
+    top = Grid(
+        rows,
+        colWidths=widths,
+        style=[
+            *PLAIN,
+            ("VALIGN", (1, 0), (1, 0), "MIDDLE"),
+            ("LEFTPADDING", (0, 0), (-1, -1), 0),
+            ("RIGHTPADDING", (0, 0), (-1, -1), 4),
+        ],
+    )
     others = [Paragraph(escape(words), styles.VERDICT_SMALL) for words in verdict.others]
     look = [
         *PLAIN,
@@ -188,5 +240,3 @@ class _Brand(Flowable):
         canvas.drawPath(path, stroke=0, fill=1)
         canvas.setFont(styles.BOLD, 9.5)
         canvas.drawString(14, 8, "Plumbline")
-
-

@@ -21,8 +21,12 @@ from reports.wording import severity_word
 UNBROKEN = 18
 LONG_TABLE = 14
 PLAIN = [("FONTNAME", (0, 0), (-1, -1), styles.BODY), ("VALIGN", (0, 0), (-1, -1), "TOP")]
-TIGHT = [("LEFTPADDING", (0, 0), (-1, -1), 0), ("RIGHTPADDING", (0, 0), (-1, -1), 5), ("TOPPADDING", (0, 0), (-1, -1), 2.4),
-         ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4)]  # fmt: skip
+TIGHT = [
+    ("LEFTPADDING", (0, 0), (-1, -1), 0),
+    ("RIGHTPADDING", (0, 0), (-1, -1), 5),
+    ("TOPPADDING", (0, 0), (-1, -1), 2.4),
+    ("BOTTOMPADDING", (0, 0), (-1, -1), 2.4),
+]
 SEVERITY_COLOURS = {
     Severity.OBSERVATION: "#47505a",
     Severity.LOW: "#0b5c9e",
@@ -172,7 +176,9 @@ def cell(value: Cell, style: ParagraphStyle, pages: dict[str, int]) -> Flowable:
         number = pages.get(value.anchor, 0)
         return Paragraph(f'<a href="#{escape(value.anchor)}">{number or "–"}</a>', style)
     # A short value is one word to the eye: "< .001" and "−2.9 pp" do not break.
-    return Paragraph(escape(value.replace(" ", "\u00a0") if style is styles.CELL_RIGHT and len(value) <= UNBROKEN else value), style)
+    return Paragraph(
+        escape(value.replace(" ", "\u00a0") if style is styles.CELL_RIGHT and len(value) <= UNBROKEN else value), style
+    )
 
 
 def _figure(chart: Chart, *, width: float) -> list[Flowable]:
@@ -187,14 +193,20 @@ def _text(block: Text, width: float) -> Flowable:
     paragraph = Paragraph(escape(block.words), look)
     if block.tone != "note":
         return paragraph
-    rule = [("LINEBEFORE", (0, 0), (0, -1), 1.5, styles.RULE), ("LEFTPADDING", (0, 0), (-1, -1), 8), ("BOTTOMPADDING", (0, 0), (-1, -1), 0)]
+    rule = [
+        ("LINEBEFORE", (0, 0), (0, -1), 1.5, styles.RULE),
+        ("LEFTPADDING", (0, 0), (-1, -1), 8),
+        ("BOTTOMPADDING", (0, 0), (-1, -1), 0),
+    ]
     return Grid([[paragraph]], colWidths=[width], style=[*PLAIN, *rule], spaceBefore=4, spaceAfter=6)
 
 
 def _pairs(block: Pairs, width: float, pages: dict[str, int]) -> list[Flowable]:
     rows = [[Paragraph(escape(label), styles.LABEL), cell(value, styles.CELL, pages)] for label, value in block.rows]
     lines = [("LINEBELOW", (0, 0), (-1, -1), 0.4, styles.LINE)]
-    grid = Grid(rows, colWidths=[0.19 * width, 0.81 * width], style=[*PLAIN, *TIGHT, *lines], spaceAfter=8, hAlign="LEFT")
+    grid = Grid(
+        rows, colWidths=[0.19 * width, 0.81 * width], style=[*PLAIN, *TIGHT, *lines], spaceAfter=8, hAlign="LEFT"
+    )
     return [*_heading(block.title), grid]
 
 
@@ -210,12 +222,13 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
     ]
     total = sum(block.weights)
     look = [
-        *PLAIN, *TIGHT,
+        *PLAIN,
+        *TIGHT,
         ("LINEBELOW", (0, 0), (-1, 0), 0.8, styles.RULE),
         ("LINEBELOW", (0, 1), (-1, -1), 0.4, styles.LINE),
         ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
         ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
-    ]  # fmt: skip
+    ]
     widths = [width * weight / total for weight in block.weights]
     grid = LongTable([head, *rows], colWidths=widths, style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT")
     note = [Paragraph(escape(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]

@@ -9,8 +9,20 @@ from reports.canvas import MARKERS, decimals_of, nice_ticks
 from reports.charts import chart_table, render_charts
 from tests.reports.conftest import Audit
 
-PALETTE = {"#14181b", "#47505a", "#e1e5e6", "#eef1f1", "#8a949b", "#4a6072", "#0b5c9e", "#ffffff", "#b4bdc2",
-           "#b23a0e", "#8a6100", "#6b4a86"}  # fmt: skip
+PALETTE = {
+    "#14181b",
+    "#47505a",
+    "#e1e5e6",
+    "#eef1f1",
+    "#8a949b",
+    "#4a6072",
+    "#0b5c9e",
+    "#ffffff",
+    "#b4bdc2",
+    "#b23a0e",
+    "#8a6100",
+    "#6b4a86",
+}
 
 
 @pytest.fixture(scope="module")
@@ -84,7 +96,10 @@ def test_ticks_are_round_cover_the_data_and_are_few(low: float, high: float) -> 
 
 
 def _texts(svg: str):
-    pattern = r'<text(?: text-anchor="(\w+)")? transform="translate\(([-\d.]+),([-\d.]+)\)"[^>]*font-size="([\d.]+)px"[^>]*>([^<]*)<'
+    pattern = (
+        r'<text(?: text-anchor="(\w+)")? '
+        r'transform="translate\(([-\d.]+),([-\d.]+)\)"[^>]*font-size="([\d.]+)px"[^>]*>([^<]*)<'
+    )
     found = re.findall(pattern, svg)
     assert len(found) == svg.count("<text")
     for anchor, x, y, size, words in found:

@@ -15,16 +15,27 @@ DESIGN = Design.of(read_plan(PLAN).design())
 
 def net(**values) -> Measurement:
     base = Measurement(
-        "m", "counterfactual", "cf_net_effect", Role.PRIMARY, {"field": "race", "group": "Black"}, "rate_difference",
-        reference="White", estimate=-0.029, low=-0.041, high=-0.017, n=2380, conclusion=Conclusion.DIFFERENCE_FOUND,
+        "m",
+        "counterfactual",
+        "cf_net_effect",
+        Role.PRIMARY,
+        {"field": "race", "group": "Black"},
+        "rate_difference",
+        reference="White",
+        estimate=-0.029,
+        low=-0.041,
+        high=-0.017,
+        n=2380,
+        conclusion=Conclusion.DIFFERENCE_FOUND,
         counts={"b": 142, "c": 73, "mde": 0.017},
-    )  # fmt: skip
+    )
     return replace(base, **values)
 
 
 def test_a_difference_says_what_was_changed_what_was_seen_and_how_sure() -> None:
     assert conclusion_sentence(net(), DESIGN) == (
-        "When only race changed from White to Black, the model approved 2.9 percentage points fewer of the same applications "
+        "When only race changed from White to Black, the model "
+        "approved 2.9 percentage points fewer of the same applications "
         "(95% interval 1.7 to 4.1 fewer). The threshold set before the run was 2.0."
     )
 
@@ -42,13 +53,17 @@ def test_an_interval_over_zero_prints_both_signs() -> None:
 
 
 def test_a_null_result_says_what_could_have_been_seen() -> None:
-    sentence = conclusion_sentence(net(estimate=-0.004, low=-0.011, high=0.003, conclusion=Conclusion.NO_EVIDENCE), DESIGN)
+    sentence = conclusion_sentence(
+        net(estimate=-0.004, low=-0.011, high=0.003, conclusion=Conclusion.NO_EVIDENCE), DESIGN
+    )
     assert "no evidence of a difference ≥ 2.0 pp was found" in sentence
     assert "80% power for 1.7 pp (2,380 pairs; −0.4 [−1.1, +0.3] pp)" in sentence
 
 
 def test_equivalence_names_the_margin() -> None:
-    sentence = conclusion_sentence(net(estimate=0.0, low=-0.01, high=0.01, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN), DESIGN)
+    sentence = conclusion_sentence(
+        net(estimate=0.0, low=-0.01, high=0.01, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN), DESIGN
+    )
     assert sentence == "For Black against White, the difference lay within ±2.0 pp (0.0 [−1.0, +1.0] pp)."
 
 
@@ -59,19 +74,33 @@ def test_too_few_pairs_say_so_with_the_power_they_had() -> None:
 
 
 def test_an_inconclusive_result_names_the_check_that_did_not_hold() -> None:
-    checks = (Check("degenerate", False, note="the model gave one answer to 99.5% of the reference arm"), Check("other", True))
+    checks = (
+        Check("degenerate", False, note="the model gave one answer to 99.5% of the reference arm"),
+        Check("other", True),
+    )
     sentence = conclusion_sentence(net(checks=checks, conclusion=Conclusion.INCONCLUSIVE), DESIGN)
     assert sentence.endswith("inconclusive: the model gave one answer to 99.5% of the reference arm.")
 
 
 def test_not_tested_gives_the_reason() -> None:
-    sentence = conclusion_sentence(net(estimate=None, missing_reason="no name list", conclusion=Conclusion.NOT_TESTED), DESIGN)
+    sentence = conclusion_sentence(
+        net(estimate=None, missing_reason="no name list", conclusion=Conclusion.NOT_TESTED), DESIGN
+    )
     assert sentence == "For Black against White: not tested (no name list)."
 
 
 @pytest.mark.parametrize("share", [0.01, 0.99])
 def test_one_answer_for_almost_everybody_is_said_in_both_directions(share: float) -> None:
-    rate = Measurement("r", "arm_rates", "selection_rate", Role.SECONDARY, {"field": "race", "group": "White"}, "rate", estimate=share, n=600)
+    rate = Measurement(
+        "r",
+        "arm_rates",
+        "selection_rate",
+        Role.SECONDARY,
+        {"field": "race", "group": "White"},
+        "rate",
+        estimate=share,
+        n=600,
+    )
     assert "one answer for almost everybody" in str(mute_sentence([net(), rate], DESIGN))
     assert mute_sentence([net(), replace(rate, estimate=0.9)], DESIGN) is None
 

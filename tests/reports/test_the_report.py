@@ -72,8 +72,12 @@ def test_the_result_is_attached_as_the_data_of_the_document(working: Audit) -> N
 
 def test_the_hashes_are_printed_in_full(working: Audit) -> None:
     printed = working.text.replace(" ", "")
-    for digest in (working.bundle.design_sha256, working.bundle.run_sha256, working.bundle.manifest_sha256,
-                   sha256_bytes(working.published.result.read_bytes())):  # fmt: skip
+    for digest in (
+        working.bundle.design_sha256,
+        working.bundle.run_sha256,
+        working.bundle.manifest_sha256,
+        sha256_bytes(working.published.result.read_bytes()),
+    ):
         assert digest in printed
     for line in working.bundle.files:
         assert line.sha256 in printed
@@ -106,7 +110,9 @@ def test_an_incomplete_run_draws_no_conclusion(working: Audit, governance: dict)
     assert "no conclusion is drawn" in content.verdict.sentence
 
 
-def test_an_ungoverned_report_says_it_can_never_be_signed_and_a_governed_one_does_not(working: Audit, governance: dict) -> None:
+def test_an_ungoverned_report_says_it_can_never_be_signed_and_a_governed_one_does_not(
+    working: Audit, governance: dict
+) -> None:
     def sign_off(record: dict) -> str:
         sections = build_content(working.bundle, record).sections
         return str(next(section.blocks for section in sections if section.id == "review_and_sign_off"))

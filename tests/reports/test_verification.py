@@ -43,7 +43,9 @@ def test_a_folder_and_each_file_alone_agree(working: Audit, files: dict[str, Pat
         assert verify([path]) == []
 
 
-@pytest.mark.parametrize("name", ["cases.parquet", "decisions.parquet", "measurements.json", "figures/effects.svg", "run.json"])
+@pytest.mark.parametrize(
+    "name", ["cases.parquet", "decisions.parquet", "measurements.json", "figures/effects.svg", "run.json"]
+)
 def test_one_changed_byte_in_the_evidence_names_the_file(files: dict[str, Path], name: str) -> None:
     with zipfile.ZipFile(files["evidence"]) as archive:
         data = bytearray(archive.read(name))
@@ -69,7 +71,9 @@ def test_a_changed_number_in_the_result_names_its_key_path(files: dict[str, Path
     assert (first.file, first.where, first.found) == ("result.json", "measurements[3].estimate", "0.123")
 
 
-def test_a_bundle_sealed_again_after_a_change_no_longer_fits_the_result_and_the_report(working: Audit, files, tmp_path: Path) -> None:
+def test_a_bundle_sealed_again_after_a_change_no_longer_fits_the_result_and_the_report(
+    working: Audit, files, tmp_path: Path
+) -> None:
     folder = tmp_path / "forged"
     shutil.copytree(working.folder, folder)
     rows = json.loads((folder / "measurements.json").read_bytes())
@@ -88,14 +92,19 @@ def test_a_changed_plan_is_named_even_under_a_new_manifest(working: Audit, tmp_p
     plan["thresholds"]["practical_rate"] = 0.2
     (folder / "plan.json").write_bytes(canonical_json(plan))
     write_manifest(folder)
-    assert [item.where for item in verify([folder])][:2] == ["run.json: design_sha256", "run.json: design.thresholds.practical_rate"]
+    assert [item.where for item in verify([folder])][:2] == [
+        "run.json: design_sha256",
+        "run.json: design.thresholds.practical_rate",
+    ]
 
 
 def test_another_attached_result_is_named(files: dict[str, Path]) -> None:
     result = json.loads(files["result"].read_bytes())
     result["audit"]["title"] = "Something else"
     with pikepdf.open(files["report"], allow_overwriting_input=True) as pdf:
-        pdf.attachments["result.json"] = pikepdf.AttachedFileSpec(pdf, pretty_json(result).encode(), filename="result.json")
+        pdf.attachments["result.json"] = pikepdf.AttachedFileSpec(
+            pdf, pretty_json(result).encode(), filename="result.json"
+        )
         pdf.save(files["report"])
     first = verify(list(files.values()))[0]
     assert (first.file, first.where) == ("report.pdf", "attached result.json: audit.title")
@@ -142,14 +151,16 @@ def test_values_that_python_calls_equal_and_paper_does_not_differ() -> None:
     assert first_difference({"a": 1}, {}) == ("a", 1, "nothing")
 
 
-def test_a_full_disk_is_a_storage_error_and_leaves_no_half_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_full_disk_is_a_storage_error_and_leaves_no_half_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     def full(self: Path, data: bytes) -> int:
         with self.open("wb") as stream:
             stream.write(data[:1])
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StorageError, match="report.pdf: No space left on device"):
+    with pytest.raises(StorageError, match=r"report\.pdf: No space left on device"):
         write_atomically(tmp_path / "report.pdf", b"data")
     assert list(tmp_path.iterdir()) == []
 
