@@ -1,4 +1,4 @@
-"""Real PostgreSQL and Redis from wheels: started when the first test asks, shared by all workers, stopped at the end."""
+"""Real PostgreSQL and Redis from wheels: started when a test asks, shared by all workers, stopped at the end."""
 
 from __future__ import annotations
 

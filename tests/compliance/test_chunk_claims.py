@@ -113,6 +113,6 @@ def test_of_four_workers_that_race_for_a_chunk_one_gets_it(expired: bool) -> Non
         return won
 
     with ThreadPoolExecutor(4) as workers:
-        won = sum((future.result() for future in [workers.submit(race) for _ in range(4)]), [])
+        won = [index for future in [workers.submit(race) for _ in range(4)] for index in future.result()]
     assert sorted(won) == list(range(12))
     assert AuditChunk.objects.filter(attempt=1, lost=F("attempt") if expired else 0).count() == 12

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 from django.apps import apps
+from django.conf import LazySettings
 from django.contrib.auth.models import Permission, User
 from django.core.cache import caches
 from django.test import Client
-from pytest_django.fixtures import SettingsWrapper
 
 from compliance.models import Audit
 from tests.compliance.factories import make_audit
@@ -67,7 +67,7 @@ def test_every_page_forbids_foreign_and_inline_code(db: None, client: Client) ->
 
 
 def test_health_is_good_while_database_and_redis_answer(
-    db: None, client: Client, redis_url: str, settings: SettingsWrapper
+    db: None, client: Client, redis_url: str, settings: LazySettings
 ) -> None:
     settings.CACHES = {"default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": redis_url}}
     answer = client.get("/healthz")
@@ -75,7 +75,7 @@ def test_health_is_good_while_database_and_redis_answer(
     caches["default"].close()
 
 
-def test_health_is_bad_when_redis_is_gone(db: None, client: Client, settings: SettingsWrapper) -> None:
+def test_health_is_bad_when_redis_is_gone(db: None, client: Client, settings: LazySettings) -> None:
     settings.CACHES = {
         "default": {"BACKEND": "django.core.cache.backends.redis.RedisCache", "LOCATION": "redis://127.0.0.1:9/0"}
     }

@@ -19,7 +19,9 @@ ROOT = Path(__file__).parents[2]
 def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str]:
     kept = {name: value for name, value in os.environ.items() if not name.startswith(("PLUMBLINE", "DJANGO"))}
     command = [sys.executable, "manage.py", *arguments]
-    return subprocess.run(command, cwd=ROOT, env={**kept, **variables}, text=True, capture_output=True, timeout=120)
+    return subprocess.run(
+        command, check=False, cwd=ROOT, env={**kept, **variables}, text=True, capture_output=True, timeout=120
+    )
 
 
 @pytest.mark.parametrize(
