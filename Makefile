@@ -5,7 +5,7 @@
 #   make bench   side-by-side measurements
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
-# Where torch comes from; a CPU-only index keeps the install small: TORCH_INDEX=https://download.pytorch.org/whl/cpu
+# Another package index for torch, such as one that holds CPU-only builds: make install TORCH_INDEX=URL
 TORCH_INDEX ?=
 
 VENV := .venv

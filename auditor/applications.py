@@ -7,6 +7,7 @@ by name, with the reason.
 
 from __future__ import annotations
 
+import math
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
@@ -72,17 +73,20 @@ class Field:
             top, bottom = (_number(row[column]) for column in self.ratio)
             return None if top is None or not bottom else top / bottom * self.scale
         raw = row[self.column or ""]
-        if raw is None or (isinstance(raw, str) and not raw.strip()):
+        if self._is_missing(raw):
             return None
         number = _number(raw)
-        if number is not None and self.missing_from is not None and number >= self.missing_from:
-            return None
-        if any(code in (raw, number) for code in self.missing):
-            return None
         if self.type == "number":
             return None if number is None else number * self.scale
         words = self.words or (FLAG_WORDS if self.type == "flag" else {})
         return words.get(_code(raw), str(raw).strip())
+
+    def _is_missing(self, raw: Any) -> bool:
+        if raw is None or (isinstance(raw, str) and not raw.strip()):
+            return True
+        number = _number(raw)
+        beyond = number is not None and self.missing_from is not None and number >= self.missing_from
+        return beyond or any(code in (raw, number) for code in self.missing)
 
     def say(self, value: Value) -> str:
         """The words a prompt uses for ``value``: rounded to ``decimals``, with prefix and suffix."""
@@ -261,7 +265,7 @@ def _number(raw: Any) -> float | None:
         number = float(raw)
     except (TypeError, ValueError):
         return None
-    return None if number != number else number
+    return None if math.isnan(number) else number
 
 
 def _code(raw: Any) -> str:

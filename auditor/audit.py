@@ -53,7 +53,7 @@ class Prepared:
 
 @dataclass(frozen=True)
 class Conclusions:
-    """Everything a finished run says. ``scoring`` holds how it was computed (packing probe, seconds), outside the hashes."""
+    """Everything a finished run says. ``scoring`` says how it was computed (packing, seconds), outside the hashes."""
 
     cases: tuple[Case, ...]
     decisions: tuple[Decision, ...]
@@ -149,7 +149,8 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
     Raises
     ------
     RunError
-        If the model returns no numbers, the evidence cannot be stored, or a stop was asked for; the chunk is given back.
+        If the model returns no numbers, the evidence cannot be stored, or a stop was asked for; the chunk is given
+        back.
     """
     if not ledger.claim(index):
         return False

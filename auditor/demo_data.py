@@ -1,4 +1,4 @@
-"""The demonstration data: 1,989 real mortgage applications, and which of them trained the demonstration's underwriter."""
+"""The demonstration data: 1,989 real mortgage applications, and which of them trained the demo underwriter."""
 
 from __future__ import annotations
 

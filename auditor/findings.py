@@ -88,9 +88,14 @@ def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Itera
             + "."
         ),
         criteria=_criteria(packs, [item.metric for item, _ in graded] + ["impact_ratio"], field),
-        cause="Open: the gap may stand for the applications' contents. The counterfactual pairs speak of the attribute itself.",
+        cause=(
+            "Open: the gap may stand for the applications' contents. The counterfactual pairs "
+            "speak of the attribute itself."
+        ),
         effect="Describes the applications asked; it is not a measure of different treatment.",
-        recommendation="Read it beside the counterfactual contrast of the same group, and look for fields that carry it.",
+        recommendation=(
+            "Read it beside the counterfactual contrast of the same group, and look for fields that carry it."
+        ),
         measurements=tuple(item.id for item, _ in graded),
         cases=worst.cases,
         conclusion=worst.conclusion,
@@ -117,10 +122,13 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         criteria=_criteria(packs, ["cf_net_effect"], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
-            "Outcome contrasts at the natural threshold say nothing and are inconclusive. The matched operating point and "
+            "Outcome contrasts at the natural threshold say nothing and are inconclusive. The "
+            "matched operating point and "
             "the shift of the margin carry this audit."
         ),
-        recommendation="Do not rely on this model's answers as decisions; revise prompt, answers or model and repeat the plan.",
+        recommendation=(
+            "Do not rely on this model's answers as decisions; revise prompt, answers or model and repeat the plan."
+        ),
         measurements=tuple(item.id for item in primary),
         cases="role:actual",
         conclusion=Conclusion.INCONCLUSIVE,
@@ -184,7 +192,8 @@ def _advice(item: Measurement, field: str) -> str:
     if item.role is Role.EXPLORATORY:
         return "Exploratory: declare it as a primary contrast and repeat it on applications not asked before."
     return (
-        f"Review whether the prompt needs {_say(field)} at all, hold reliance on this model until the cause is known, and "
+        f"Review whether the prompt needs {_say(field)} at all, hold reliance on this model "
+        f"until the cause is known, and "
         "repeat the same plan on the changed version. Potential issue for counsel review."
     )
 

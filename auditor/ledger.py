@@ -1,6 +1,7 @@
 """The ledger of a run: which chunks there are, who works on them, and what they gave.
 
-A notebook keeps it in a folder (:class:`FolderLedger`), the site in database rows; both behind :class:`Ledger`. A chunk's
+A notebook keeps it in a folder (:class:`FolderLedger`), the site in database rows; both behind :class:`Ledger`. A
+chunk's
 payload (its cases) goes in once when the run is frozen, its result (its decisions) once when it is scored. Nothing else
 is shared between workers, so any worker can take any chunk, any number of times, with the same outcome.
 
@@ -88,8 +89,8 @@ class Ledger(Protocol):
 class FolderLedger:
     """A ledger in a folder, for notebooks and for runs without a database.
 
-    One process works on it at a time: a claim is a file created exclusively that holds the process id, and a claim whose
-    process is gone is free again.
+    One process works on it at a time: a claim is a file created exclusively that holds the process id, and a claim
+    whose process is gone is free again.
 
     Parameters
     ----------

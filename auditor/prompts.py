@@ -2,7 +2,8 @@
 
 Two kinds of placeholder: ``{field}`` for a field's words, and ``{fields}`` for all listed fields in one of four
 serialisation styles. ``{{`` and ``}}`` stand for braces. Character spans are exact by construction: the text is built
-from pieces, so a span is where its piece was put. Token spans follow from the tokenizer's offsets over the whole prompt.
+from pieces, so a span is where its piece was put. Token spans follow from the tokenizer's offsets over the whole
+prompt.
 """
 
 from __future__ import annotations

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.measures.verdict import PAIRS_FOR_SMALL_CLAIM
 from auditor.canonical import sha256_json
+from auditor.measures.verdict import PAIRS_FOR_SMALL_CLAIM
 from auditor.records import Role
 from reports import numbers, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text

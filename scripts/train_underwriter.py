@@ -2,7 +2,8 @@
 
     python scripts/train_underwriter.py
 
-The adapter sees the prompt of plans/mortgage-hmda.toml exactly as the audit renders it, and learns the answer the lender
+The adapter sees the prompt of plans/mortgage-hmda.toml exactly as the audit renders it, and learns the answer the
+lender
 gave. Nothing about race, sex or marital status is planted or removed: whatever the lenders' decisions carry and the
 model picks up is what the audit reports. The training record beside the adapter lists every row used.
 """

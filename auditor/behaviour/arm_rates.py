@@ -1,4 +1,4 @@
-"""Arm rates: how often each version of the same applications is decided favourably, and how readable the answers are."""
+"""Arm rates: how often each version of the same applications is decided favourably, how readable the answers are."""
 
 from __future__ import annotations
 
@@ -15,7 +15,9 @@ from auditor.records import Role
 CARD = Card(
     name="arm_rates",
     purpose="What share of the same applications is decided favourably in each arm, and how many answers are unusable.",
-    method="Shares with Wilson intervals over the applications of the arm. An unusable answer counts as not favourable.",
+    method=(
+        "Shares with Wilson intervals over the applications of the arm. An unusable answer counts as not favourable."
+    ),
     worrying="Arms of one attribute that lie apart, or unusable answers in one arm more than in another.",
     limitations="The arms hold the same applications, so their intervals must not be compared as if independent.",
 )

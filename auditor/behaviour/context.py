@@ -116,7 +116,8 @@ class Context:
             )
         if share >= rule.degenerate_share:
             reasons.append(
-                f"{share:.1%} of the reference arms get one outcome, {same} (degenerate from {rule.degenerate_share:.0%})"
+                f"{share:.1%} of the reference arms get one outcome, {same} (degenerate from "
+                f"{rule.degenerate_share:.0%})"
             )
         return State(bool(reasons), tuple(reasons), share, same, low)
 

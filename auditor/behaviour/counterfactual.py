@@ -38,14 +38,19 @@ CARD = Card(
     name="counterfactual",
     purpose="Whether the same application is decided differently when only a protected attribute is changed.",
     method=(
-        "Every application is put to the model once for each group of the attribute, all other words the same. One pair "
+        "Every application is put to the model once for each group of the attribute, all other "
+        "words the same. One pair "
         "a base application. Net effect with exact McNemar, clustered bootstrap interval (Tango's score interval under "
-        "10 discordant pairs), two one-sided tests for equivalence; the same at the matched operating point; and the mean "
+        "10 discordant pairs), two one-sided tests for equivalence; the same at the matched "
+        "operating point; and the mean "
         "shift of the margin with a sign-flip permutation test."
     ),
-    worrying="A net effect whose interval stays away from zero, or many flips above the noise floor in either direction.",
+    worrying=(
+        "A net effect whose interval stays away from zero, or many flips above the noise floor in either direction."
+    ),
     limitations=(
-        "It shows what an explicitly stated attribute changes, in this prompt and these applications. It does not speak "
+        "It shows what an explicitly stated attribute changes, in this prompt and these "
+        "applications. It does not speak "
         "of proxies, of other wordings, or of what people do with the answer."
     ),
     references=("McNemar (1947)", "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B"),

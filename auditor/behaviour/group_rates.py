@@ -33,7 +33,8 @@ CARD = Card(
     ),
     worrying="A gap that the counterfactual pairs show too.",
     limitations=(
-        "Different applicants differ in income, debt and history. A gap here is no evidence of different treatment, and "
+        "Different applicants differ in income, debt and history. A gap here is no evidence of "
+        "different treatment, and "
         "four fifths is a rule of thumb of employment law, not of lending."
     ),
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),

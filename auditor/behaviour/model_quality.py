@@ -19,7 +19,8 @@ CARD = Card(
     name="model_quality",
     purpose="Whether the model answers at all, whether it tells applications apart, and how it ranks them.",
     method=(
-        "Mean probability on the answers, share of unusable answers, share of the commonest outcome in the reference arms, "
+        "Mean probability on the answers, share of unusable answers, share of the commonest "
+        "outcome in the reference arms, "
         "SD of the margins, and the area under the ROC curve of the margin against the recorded decision."
     ),
     worrying="A model that hardly answers, or gives nearly everyone one answer: outcome contrasts then say nothing.",

@@ -1,7 +1,7 @@
 """Reading a decision: the log-odds of the favourable against the adverse answers, whole answers, several spellings.
 
-margin = ln Σ P(favourable spelling | prompt) − ln Σ P(adverse spelling | prompt), in nats; mass = the sum of all of them.
-A spelling's probability is the product over its tokens, each read from the model at its own position.
+margin = ln Σ P(favourable spelling | prompt) − ln Σ P(adverse spelling | prompt), in nats; mass = the sum of all of
+them. A spelling's probability is the product over its tokens, each read from the model at its own position.
 """
 
 from __future__ import annotations
@@ -87,8 +87,8 @@ def ask(tokenizer: Any, prompts: Sequence[str], answers: Answers, *, chat: bool,
     Raises
     ------
     PlanError
-        If an answer adds no token or merges with the prompt's end, two answers tokenise alike, or one begins with all of
-        another (their probabilities would be counted twice).
+        If an answer adds no token or merges with the prompt's end, two answers tokenise alike, or one begins with all
+        of another (their probabilities would be counted twice).
     """
     spellings = answers.favourable + answers.adverse
     plain = encode(tokenizer, prompts, chat=chat)

@@ -1,10 +1,11 @@
 """Packed scoring: log-probabilities of given tokens after given prefixes, each distinct prefix computed once.
 
-The tree of all prompts (:mod:`auditor.language_models.trie`) is cut into packs. A pack is one forward pass over a single
+The tree of all prompts (:mod:`auditor.language_models.trie`) is cut into packs. A pack is one forward pass over a
+single
 row of tokens with explicit positions and a tree mask: a token sees its ancestors in the pack and the kept context above
 it. Read-out happens only at the positions asked for. Whether a model can be scored this way is measured when it is
-taken up (:func:`probe_packing`), against one prompt at a time; where it cannot, prompts go one by one, and the reason is
-part of the evidence.
+taken up (:func:`probe_packing`), against one prompt at a time; where it cannot, prompts go one by one, and the reason
+is part of the evidence.
 """
 
 from __future__ import annotations

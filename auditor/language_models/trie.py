@@ -1,6 +1,7 @@
 """A radix tree over token ids, and how it is cut into packs: pure bookkeeping, no tensors.
 
-Every prompt is tokenised whole; prompts that begin with the same ids share the nodes of that beginning, so each distinct
+Every prompt is tokenised whole; prompts that begin with the same ids share the nodes of that beginning, so each
+distinct
 prefix is computed once. A pack is a run of tokens in depth-first order that one forward pass computes: a token attends
 to its ancestors in the pack and to the pack's context, the path above it, whose keys and values were kept.
 """
@@ -127,10 +128,7 @@ def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int, share: bool = True
     Layout
         Packs in running order; a pack's context is always kept by earlier packs.
     """
-    if share:
-        groups = [list(range(len(sequences)))]
-    else:
-        groups = [[index] for index in range(len(sequences))]
+    groups = [list(range(len(sequences)))] if share else [[index] for index in range(len(sequences))]
     cutter = _Cutter(pack_tokens)
     placed: list[list[tuple[int, int]]] = [[] for _ in sequences]
     total = 0
@@ -139,7 +137,7 @@ def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int, share: bool = True
         total += sum(root.size for root in roots)
         cutter.cut(roots, context=0, level=0)
         for root in roots:
-            _collect(root, [], cutter.where, {local: index for local, index in enumerate(group)}, placed)
+            _collect(root, [], cutter.where, dict(enumerate(group)), placed)
     return Layout(
         packs=tuple(cutter.packs),
         placements=tuple(
