@@ -86,9 +86,9 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     if request.out is not None:
         _writable(request.out)
     ensure_tables()
-    store = _model_store()
     progress.say(f"Reading {plan.run.data} and {plan.run.model}")
     applications = load_data(plan.run.data, plan.run.mapping)
+    store = _model_store()
     stored = store.import_model(plan.run.model)
     _check(stop, "the run was not frozen yet, nothing is scored")
 
