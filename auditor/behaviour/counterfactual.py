@@ -26,9 +26,8 @@ from auditor.measures.pairs import (
     count_pairs,
     flip_rates,
     net_effect,
-    zero_event_bound,
 )
-from auditor.measures.power import detectable_mean_shift, detectable_net_effect
+from auditor.measures.power import detectable_mean_shift, detectable_net_effect, detectable_one_way_effect
 from auditor.measures.results import Estimate, Interval
 from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute
@@ -272,11 +271,14 @@ def _invalid(pairs: Pairs, common: dict[str, Any]) -> Iterable[Draft]:
 
 
 def _mde(counts: PairCounts, *, alpha: float, power: float) -> float | None:
-    """Smallest |Δ| seen with the plan's power at the discordance observed, or at its zero-event bound if none was."""
+    """Smallest |Δ| seen with the plan's power: at the discordance observed, and never below what one-way flips need."""
     if counts.n == 0:
         return None
-    discordance = counts.discordant / counts.n if counts.discordant else zero_event_bound(counts.n)
-    return detectable_net_effect(n=counts.n, discordance=discordance, alpha=alpha, power=power).value
+    one_way = detectable_one_way_effect(n=counts.n, alpha=alpha, power=power).value
+    if one_way is None or not counts.discordant:
+        return one_way
+    connor = detectable_net_effect(n=counts.n, discordance=counts.discordant / counts.n, alpha=alpha, power=power).value
+    return one_way if connor is None else max(connor, one_way)
 
 
 def _counts(counts: PairCounts) -> dict[str, float | int | None]:

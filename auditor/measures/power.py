@@ -62,6 +62,25 @@ def detectable_net_effect(*, n: float, discordance: float, alpha: float = 0.05, 
     return DetectableEffect(value)
 
 
+def detectable_one_way_effect(*, n: int, alpha: float = 0.05, power: float = 0.8) -> DetectableEffect:
+    """Smallest |Δ| that n pairs detect when every flip goes one way, by exact McNemar.
+
+    The answer where few or no pairs flipped and Connor's formula has nothing to invert: with all flips in one direction
+    the test rejects from k = ⌈log₂(2/α)⌉ flips on, and the effect sought is the δ with P(Bin(n, δ) ≥ k) = power.
+
+    Parameters
+    ----------
+    n
+        Pairs.
+    """
+    if n < 1 or not 0 < alpha < 1 or not 0 < power < 1:
+        raise ValueError(f"n of at least 1, alpha and power in (0, 1) are needed, got {n}, {alpha} and {power}")
+    flips = math.ceil(math.log2(2 / alpha))
+    if flips > n:
+        return DetectableEffect(None, f"exact McNemar cannot reject with {n} pairs at alpha = {alpha:g}")
+    return DetectableEffect(float(stats.beta.ppf(power, flips, n - flips + 1)))
+
+
 def cases_needed(*, protected_rate: float, reference_rate: float, alpha: float = 0.05, power: float = 0.8) -> int:
     """Cases needed in each of two equal groups to tell their rates apart, two-sided."""
     if not (0 <= protected_rate <= 1 and 0 <= reference_rate <= 1) or protected_rate == reference_rate:
