@@ -256,10 +256,11 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
 def code_sha256() -> str:
     """Hash over the engine's own source and data files, so that a run names the code it was made with."""
     root = Path(__file__).parent
-    files = sorted(
-        path for path in root.rglob("*") if path.suffix in (".py", ".json", ".toml") and "underwriter" not in path.parts
+    # Relative names: where the engine is installed must not decide what is hashed.
+    files = sorted(path.relative_to(root) for path in root.rglob("*") if path.suffix in (".py", ".json", ".toml"))
+    return sha256_json(
+        {path.as_posix(): sha256_bytes((root / path).read_bytes()) for path in files if "underwriter" not in path.parts}
     )
-    return sha256_json({path.relative_to(root).as_posix(): sha256_bytes(path.read_bytes()) for path in files})
 
 
 _probes: dict[tuple[str, int, int], PackingProbe] = {}

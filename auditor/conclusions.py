@@ -46,7 +46,8 @@ def _conclude(draft: Draft, p_adjusted: float | None) -> Measurement:
     failed = [check for check in item.checks if not check.held]
     if failed:
         reason = f"the self-check {failed[0].name!r} did not hold: {failed[0].value} against {failed[0].bound}"
-        item = replace(item, estimate=None, low=None, high=None, p_value=None, p_adjusted=None, missing_reason=reason)
+        item = replace(item, estimate=None, low=None, high=None, sd_units=None, missing_reason=reason)
+        item = replace(item, p_value=None, p_adjusted=None)
     if draft.evidence is None:
         return item
     verdict = conclude(

@@ -46,7 +46,7 @@ def arm(field: str, group: str) -> str:
 
 
 def select(plan: Plan, data: Applications, *, seen: frozenset[str], where: str) -> Selection:
-    """Choose the applications: a seeded shuffle of the candidates, the first ``limit``, in file order.
+    """Choose the applications: a seeded shuffle of the candidates, the first ``limit``, in the order of their ids.
 
     Parameters
     ----------
@@ -85,15 +85,19 @@ def make_clusters(
     Raises
     ------
     PlanError
-        If an attribute or the placebo is no field or not in the template, or a group is in no record of the data.
+        If an attribute or the placebo is no field or not in the template, a group is in no record of the data, or the
+        template shows the recorded outcome or the row id.
     """
     labels = {item.name: item.label for item in data.mapping.fields}
+    hidden = {item.name for item in data.mapping.fields if item.role in ("outcome", "id")}
     if plan.placebo is not None:
         if plan.placebo.field in labels:
             raise PlanError(
                 f"{where}: placebo.field", f"{plan.placebo.field!r} is a field of the data", "a name of its own"
             )
         labels[plan.placebo.field] = plan.placebo.label
+    # A prompt that tells the model what was decided asks nothing, and row ids are bookkeeping.
+    labels = {name: label for name, label in labels.items() if name not in hidden}
     for name in plan.prompt.fields:
         if name not in labels:
             raise PlanError(f"{where}: prompt.fields", f"unknown field {name!r}", f"one of: {', '.join(labels)}")

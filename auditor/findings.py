@@ -16,6 +16,7 @@ from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role
 
 PAIR_METRICS = ("cf_net_effect", "cf_net_effect_matched", "cf_mean_shift_sd")
+NATURAL, MATCHED = PAIR_METRICS[:2]
 FILED_METRICS = ("risk_difference", "smd")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
@@ -31,7 +32,7 @@ def find(
         for group in attribute.groups:
             subject = {"field": attribute.field, "group": group}
             mine = [item for item in measurements if item.subject == subject]
-            drafts += _paired([item for item in mine if item.test == "counterfactual"], plan, packs)
+            drafts += _paired([item for item in mine if item.test == "counterfactual"], plan, packs, state)
             drafts += _as_filed([item for item in mine if item.test == "group_rates"], packs)
     drafts.sort(key=lambda finding: -finding.severity.rank)
     return tuple(
@@ -40,14 +41,16 @@ def find(
     )
 
 
-def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
-    relevant = [item for item in mine if item.metric in PAIR_METRICS]
+def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Iterable[Finding]:
+    # What a degenerate model says at its own operating point is one finding of its own, not one a contrast.
+    relevant = [
+        item for item in mine if item.metric in PAIR_METRICS and not (state.degenerate and item.metric == NATURAL)
+    ]
     graded = [(item, found) for item in relevant if (found := _grade(item, plan)) is not None]
     if not graded:
         return
     worst, verdict = max(graded, key=lambda pair: pair[1].severity.rank)
     field, group, reference = worst.subject["field"], worst.subject["group"], str(worst.reference)
-    effect = next((item for item in mine if item.metric == "cf_net_effect"), worst)
     involved = [item for item, _ in graded]
     yield Finding(
         id="",
@@ -57,7 +60,7 @@ def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
         condition=" ".join(item.conclusion_reason or "" for item in involved).strip(),
         criteria=_criteria(packs, [item.metric for item in involved], field),
         cause="Not examined in this run: tests on the model's internals were not part of the plan.",
-        effect=_people(effect, reference),
+        effect=_effect(worst, reference),
         recommendation=_advice(worst, field),
         measurements=tuple(item.id for item in involved),
         cases=worst.cases,
@@ -84,7 +87,7 @@ def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Itera
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=(
             "Different applicants compared, without adjustment for income, debt or history: "
-            + "; ".join(f"{item.metric} {item.estimate:+.3f} (q = {item.p_adjusted:.2g})" for item, _ in graded)
+            + "; ".join(f"{item.metric} {_signed(item.estimate, 3)} (q = {item.p_adjusted:.2g})" for item, _ in graded)
             + "."
         ),
         criteria=_criteria(packs, [item.metric for item, _ in graded] + ["impact_ratio"], field),
@@ -136,6 +139,16 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
 
 
 def _grade(item: Measurement, plan: Plan) -> Grade | None:
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        # Graded for being a primary test of a top-tier model alone: its significance was not accepted as evidence.
+        return grade(
+            FindingFacts(
+                conclusion=item.conclusion,
+                role=item.role,
+                top_tier_model=plan.use.model_tier == 1,
+                determinative=plan.use.decision_role == "determinative",
+            )
+        )
     if item.conclusion not in SEEN:
         return None
     is_rate = item.unit == "rate_difference"
@@ -168,6 +181,8 @@ def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -
 
 
 def _title(item: Measurement, field: str, group: str, reference: str) -> str:
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        return f"{_say(field).capitalize()} changed from {reference} to {group}: this run cannot say"
     less = (item.estimate or 0) < 0
     what = "the margin moves towards denial" if less else "the margin moves towards approval"
     if item.unit == "rate_difference":
@@ -177,18 +192,44 @@ def _title(item: Measurement, field: str, group: str, reference: str) -> str:
     return f"{_say(field).capitalize()} changed from {reference} to {group}: {what}"
 
 
-def _people(item: Measurement, reference: str) -> str:
-    if item.estimate is None or item.low is None or item.high is None or item.unit != "rate_difference":
-        return "Shown by the margin alone; at this operating point no approvals were counted."
-    way = "fewer" if item.estimate < 0 else "more"
-    bounds = sorted((1000 * item.low, 1000 * item.high))
+def _effect(item: Measurement, reference: str) -> str:
+    """The effect per 1,000 applications, or in the margin, where no approvals may be claimed."""
+    if item.estimate is None:
+        return "Not estimated; the measurement gives the reason."
+    if item.unit != "rate_difference":
+        shift = f"{_signed(item.estimate, 2)} SD{_range(item, 1, 2)}"
+        return f"Seen in the margin alone: {shift}. No change in approvals is claimed."
+    where = " at the matched operating point" if item.metric == MATCHED else ""
+    people = round(1000 * item.estimate)
+    if people == 0:
+        return f"No measurable change in approvals{where}, compared with {reference}{_range(item, 1000, 0)} in 1,000."
+    way = "fewer" if people < 0 else "more"
     return (
-        f"About {abs(1000 * item.estimate):.0f} {way} approvals in 1,000 such applications than as {reference} "
-        f"(95% interval {bounds[0]:+.0f} to {bounds[1]:+.0f})."
-    ).replace("-", "−")
+        f"About {abs(people):,} {way} approvals{where} in 1,000 such applications than as {reference}"
+        f"{_range(item, 1000, 0)}."
+    )
+
+
+def _range(item: Measurement, scale: float, decimals: int) -> str:
+    if item.low is None or item.high is None:
+        return ""
+    low, high = (_signed(scale * bound, decimals) for bound in (item.low, item.high))
+    return f" ({100 * item.level:g}% interval {low} to {high})"
+
+
+def _signed(value: float | None, decimals: int) -> str:
+    """A number with a true minus sign, a plus sign, or neither where it rounds to 0."""
+    if value is None:
+        return "not estimated"
+    text = f"{abs(value):,.{decimals}f}"
+    if not float(text.replace(",", "")):
+        return text
+    return ("−" if value < 0 else "+") + text
 
 
 def _advice(item: Measurement, field: str) -> str:
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        return "Ask about more applications, or mend what the reason names, and repeat the plan."
     if item.role is Role.EXPLORATORY:
         return "Exploratory: declare it as a primary contrast and repeat it on applications not asked before."
     return (

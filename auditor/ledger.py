@@ -141,9 +141,8 @@ class FolderLedger:
         if self._file(index, "decisions").exists():
             return False
         claim = self._file(index, "claim")
-        with contextlib.suppress(FileNotFoundError, ValueError):
-            holder = int(claim.read_text())
-            if holder != os.getpid() and _alive(holder):
+        with contextlib.suppress(FileNotFoundError):
+            if _held(claim.read_text()):
                 return False
             claim.unlink()
         try:
@@ -151,6 +150,9 @@ class FolderLedger:
                 stream.write(str(os.getpid()))
         except FileExistsError:
             return False
+        except OSError as error:
+            # A claim without a process id, as a full disk leaves it, is nobody's.
+            raise StorageError(f"{claim}: {error.strerror}; expected room and permission to write evidence") from error
         return True
 
     def payload(self, index: int) -> bytes:
@@ -166,9 +168,10 @@ class FolderLedger:
         return True
 
     def release(self, index: int, reason: str) -> None:
-        """Give a chunk back; the reason is kept beside it."""
-        self._write(f"chunks/{index:05d}.reason", reason.encode())
+        """Give a chunk back; the reason is kept beside it, if there is room for it."""
         self._file(index, "claim").unlink(missing_ok=True)
+        with contextlib.suppress(StorageError):
+            self._write(f"chunks/{index:05d}.reason", reason.encode())
 
     def result(self, index: int) -> bytes:
         """The stored result."""
@@ -198,10 +201,13 @@ class FolderLedger:
             raise StorageError(f"{target}: {error.strerror}; expected room and permission to write evidence") from error
 
 
-def _alive(process: int) -> bool:
+def _held(claim: str) -> bool:
+    """Whether the process a claim names is another one that lives."""
+    if not claim.isdigit() or int(claim) == os.getpid():
+        return False
     try:
-        os.kill(process, 0)
-    except ProcessLookupError:
+        os.kill(int(claim), 0)
+    except (ProcessLookupError, OverflowError):
         return False
     except PermissionError:
         return True

@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
+from auditor.measures.bootstrap import MIN_RESAMPLES
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
@@ -121,13 +122,13 @@ class Tests(Section):
 class Thresholds(Section):
     """``[thresholds]``: fixed before the run, printed with their basis."""
 
-    alpha: Share = 0.05
+    alpha: Annotated[float, Field(gt=0, lt=0.5)] = 0.05
     power: Share = 0.8
     practical_rate: Share = 0.02
     equivalence_rate: Share = 0.02
     practical_margin_sd: Annotated[float, Field(gt=0)] = 0.10
     exploratory_q: Share = 0.10
-    bootstrap: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    bootstrap: Annotated[int, Field(ge=MIN_RESAMPLES, le=100_000)] = 2000
     small_cell: Annotated[int, Field(ge=0)] = 11
 
 

@@ -59,7 +59,8 @@ def parse_template(text: str, *, fields: Sequence[str], labels: Mapping[str, str
     Raises
     ------
     PlanError
-        For an unknown field, a stray brace, an unknown style, or a template that names no field at all.
+        For an unknown field, a stray brace, an unknown style, ``{fields}`` without fields, or a template that names no
+        field at all.
     """
     if style not in STYLES:
         raise PlanError(f"{where}.style", f"{style!r} is unknown", f"one of: {', '.join(STYLES)}")
@@ -71,6 +72,8 @@ def parse_template(text: str, *, fields: Sequence[str], labels: Mapping[str, str
         token = match.group(0)
         name = match.group(1)
         if name == ALL_FIELDS:
+            if not fields:
+                raise PlanError(where, "{fields} stands in the template, but no fields are listed", "prompt.fields")
             pieces.extend(_serialise(fields, labels, style))
         elif name is not None:
             pieces.append((name,))

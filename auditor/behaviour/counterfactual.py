@@ -68,7 +68,7 @@ def _contrast(context: Context, attribute: Attribute, group: str, pairs: Pairs) 
     subject = {"field": attribute.field, "group": group}
     cases = case_query(arm(attribute.field, attribute.reference), arm(attribute.field, group))
     contrasts = len(context.contrasts())
-    options = {"resamples": thresholds.bootstrap, "seed": context.plan.cases.seed}
+    options = {"level": 1 - thresholds.alpha, "resamples": thresholds.bootstrap, "seed": context.plan.cases.seed}
     common: dict[str, Any] = {"test": CARD.name, "subject": subject, "reference": attribute.reference, "cases": cases}
     enough = len(pairs.clusters) >= 1
 
@@ -105,10 +105,10 @@ def _contrast(context: Context, attribute: Attribute, group: str, pairs: Pairs) 
 
 
 def _natural_effect(
-    pairs: Pairs, counts: PairCounts, margin: float, alpha: float, options: dict[str, int]
+    pairs: Pairs, counts: PairCounts, margin: float, alpha: float, options: dict[str, Any]
 ) -> tuple[Estimate, bool | None]:
     """Δ with exact McNemar; the bootstrap interval where it has flips to work on, Tango's where it has not."""
-    exact = net_effect(counts)
+    exact = net_effect(counts, level=1 - alpha)
     if counts.n == 0:
         return exact.estimate, None
     clustered = clustered_net_effect(
@@ -150,7 +150,7 @@ def _flips(counts: PairCounts, common: dict[str, Any]) -> Iterable[Draft]:
 
 
 def _matched(
-    context: Context, pairs: Pairs, common: dict[str, Any], options: dict[str, int], contrasts: int
+    context: Context, pairs: Pairs, common: dict[str, Any], options: dict[str, Any], contrasts: int
 ) -> Iterable[Draft]:
     thresholds, state = context.plan.thresholds, context.state
     target = context.target_rate
@@ -170,6 +170,8 @@ def _matched(
             target_rate=target,
             **options,
         )
+    # Margins that do not vary give one outcome at every threshold; no flips then say nothing about the attribute.
+    one_sided = _one_sided(effect, context.plan.operating_point.degenerate_share)
     carries = state.degenerate
     alpha = thresholds.alpha / contrasts if carries else thresholds.alpha
     mde = _mde(effect.counts, alpha=alpha, power=thresholds.power)
@@ -193,6 +195,8 @@ def _matched(
             estimate=effect.estimate.value,
             p_adjusted=None,
             practical_threshold=thresholds.practical_rate,
+            degenerate=bool(one_sided),
+            quality_reason=one_sided,
             equivalent=equivalence.established,
             mde=mde,
             alpha=thresholds.alpha if carries else thresholds.exploratory_q,
@@ -201,8 +205,18 @@ def _matched(
     )
 
 
+def _one_sided(effect: MatchedEffect, share: float) -> str:
+    """Why the matched operating point says nothing, or nothing if it does."""
+    if effect.point is None:
+        return ""
+    same = max(effect.point.achieved_rate, 1 - effect.point.achieved_rate)
+    if same < share:
+        return ""
+    return f"{same:.1%} of the reference arm get one outcome at the matched operating point too"
+
+
 def _shift(
-    context: Context, pairs: Pairs, common: dict[str, Any], options: dict[str, int], contrasts: int
+    context: Context, pairs: Pairs, common: dict[str, Any], options: dict[str, Any], contrasts: int
 ) -> Iterable[Draft]:
     thresholds, state = context.plan.thresholds, context.state
     shift = margin_shift(

@@ -30,7 +30,7 @@ def manage(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["audit", "nowhere.toml"], "nowhere.toml: No such file or directory; expected a readable plan file"),
         (["audit", "Makefile"], "Makefile: is no TOML"),
         (["audit", PLAN, "--set", "alpha"], "--set alpha: has no key and value; expected key=value"),
-        (["audit", PLAN, "--set", "thresholds.alpha=2"], f"{PLAN}: thresholds.alpha: 2: input should be less than 1"),
+        (["audit", PLAN, "--set", "thresholds.alpha=2"], f"{PLAN}: thresholds.alpha: 2: input should be less than 0.5"),
         (["audit", PLAN, "--set", "tests.ran=1"], f"{PLAN}: tests.ran: 1: unknown key; expected a key of docs/plan.md"),
         (
             ["audit", PLAN, "--model", ""],

@@ -1,0 +1,171 @@
+"""A plan is checked key by key, hashed without its binding, and documented in full."""
+
+from __future__ import annotations
+
+import json
+import tomllib
+import types
+import typing
+from pathlib import Path
+from typing import Any
+
+import pytest
+from pydantic import BaseModel
+
+from auditor.canonical import sha256_json
+from auditor.exceptions import PlanError
+from auditor.plan import Plan, plan_from, read_plan
+from tests.engine.small import raw_plan, small_plan
+
+ROOT = Path(__file__).parents[2]
+PLANS = ROOT / "plans"
+DEMO = PLANS / "mortgage-hmda.toml"
+
+
+def sections_in(annotation: Any) -> list[type[BaseModel]]:
+    if isinstance(annotation, type) and not isinstance(annotation, types.GenericAlias):
+        return [annotation] if issubclass(annotation, BaseModel) else []
+    return [section for part in typing.get_args(annotation) for section in sections_in(part)]
+
+
+def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
+    found = []
+    for name, info in model.model_fields.items():
+        key = prefix + (info.alias or name)
+        inner = sections_in(info.annotation)
+        found += [key for section in inner for key in keys(section, key + ".")] if inner else [key]
+    return found
+
+
+def test_every_key_is_in_the_plan_reference_and_no_other() -> None:
+    rows = [
+        line.split("`")[1]
+        for line in (ROOT / "docs/plan.md").read_text(encoding="utf-8").splitlines()
+        if line[:3] == "| `"
+    ]
+    documented = [row for row in rows if not row.startswith("--")]
+    assert "thresholds.alpha" in keys(Plan)
+    assert sorted(documented) == sorted(keys(Plan))
+
+
+def test_the_plan_reference_gives_the_defaults_of_the_code() -> None:
+    text = (ROOT / "docs/plan.md").read_text(encoding="utf-8")
+    rows = {
+        cells[1].strip(" `"): cells[3].strip(" `")
+        for line in text.splitlines()
+        if line.startswith("| `") and len(cells := line.split("|")) > 4
+    }
+    minimal = {key: value for key, value in raw_plan().items() if key in ("schema", "name", "title", "use")}
+    minimal |= {"prompt": {"template": "{a}", "answers": {"favourable": ["y"], "adverse": ["n"]}}}
+    minimal |= {"attributes": raw_plan()["attributes"], "tests": {"run": ["counterfactual"]}}
+    plan = plan_from(minimal, where="p").model_dump(mode="json", by_alias=True)
+    for key, default in rows.items():
+        if default == "required" or key.startswith("placebo"):
+            continue
+        value: Any = plan
+        for part in key.split("."):
+            value = value[part]
+        assert default == ("none" if value is None else json.dumps(value)), key
+
+
+def test_the_design_is_all_but_the_binding_with_defaults_written_out() -> None:
+    plan = small_plan()
+    design = plan.design()
+    assert "run" not in design
+    assert design["thresholds"]["small_cell"] == 11
+    assert design["schema"] == 1
+    assert plan.design_sha256 == sha256_json(design)
+    assert plan_from({**design, "run": {}}, where="run").design_sha256 == plan.design_sha256
+
+
+def test_what_the_design_is_bound_to_does_not_change_its_hash_and_all_else_does() -> None:
+    base = small_plan()
+    assert small_plan(run={"model": "demo:smollm2", "data": "x.csv"}).design_sha256 == base.design_sha256
+    assert small_plan(thresholds={"alpha": 0.05}).design_sha256 == base.design_sha256
+    changed = [
+        small_plan(thresholds={"alpha": 0.01}),
+        small_plan(cases__seed=6),
+        small_plan(title="Other"),
+        small_plan(budget__pack_tokens=65),
+        small_plan(prompt__template=base.prompt.template + " "),
+    ]
+    hashes = {plan.design_sha256 for plan in changed}
+    assert len(hashes) == len(changed)
+    assert base.design_sha256 not in hashes
+
+
+def test_overrides_are_toml_values_and_text_where_they_are_none() -> None:
+    plan = read_plan(
+        DEMO,
+        {"thresholds.alpha": "0.01", "cases.limit": "7", "run.model": "dir:/x", "use.products": '["a", "b"]'},
+    )
+    assert (plan.thresholds.alpha, plan.cases.limit, plan.run.model) == (0.01, 7, "dir:/x")
+    assert plan.use.products == ("a", "b")
+
+
+@pytest.mark.parametrize("key", ["attributes.reference", "name.x", ""])
+def test_an_override_that_names_no_key_is_refused(key: str) -> None:
+    with pytest.raises(PlanError) as refusal:
+        read_plan(DEMO, {key: "1"})
+    assert str(refusal.value) == (
+        f"--set {key}: names no plan key; expected section.key=value, as in thresholds.alpha=0.01"
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"tests__ran": 1}, "p: tests.ran: 1: unknown key; expected a key of docs/plan.md"),
+        ({"thresholds": {"alpha": 2}}, "p: thresholds.alpha: 2: input should be less than 0.5"),
+        (
+            {"thresholds": {"bootstrap": 500}},
+            "p: thresholds.bootstrap: 500: input should be greater than or equal to 2000",
+        ),
+        ({"cases__seed": "1"}, "p: cases.seed: '1': input should be a valid integer"),
+        ({"cases__seed": 2**53}, "p: cases.seed: 9007199254740992: input should be less than 9007199254740992"),
+        ({"schema": 2}, "p: schema: 2: input should be 1"),
+        ({"prompt__form": "essay"}, "p: prompt.form: 'essay': input should be 'record' or 'chat'"),
+        ({"operating_point": {"matched_rate": 2}}, "p: operating_point.matched_rate: 2: "),
+        ({"thresholds": {"alpha": float("nan")}}, "p: holds a value a plan cannot hold ("),
+        ({"placebo__high": 100}, "p: placebo: "),
+        ({"placebo__field": "race"}, "p: plan: "),
+    ],
+    ids=lambda value: str(value)[:40],
+)
+def test_a_bad_value_is_named_with_its_key(change: dict[str, Any], message: str) -> None:
+    with pytest.raises(PlanError) as refusal:
+        plan_from(raw_plan(**change), where="p")
+    assert str(refusal.value).startswith(message)
+    assert "\n" not in str(refusal.value)
+
+
+def test_a_missing_key_is_named() -> None:
+    raw = raw_plan()
+    del raw["use"]["business_use"]
+    with pytest.raises(PlanError) as refusal:
+        plan_from(raw, where="p.toml")
+    assert str(refusal.value) == "p.toml: use.business_use: field required; expected a value, see docs/plan.md"
+
+
+def flat(value: Any, key: str = "") -> dict[str, Any]:
+    if isinstance(value, dict):
+        return {name: item for part, inner in value.items() for name, item in flat(inner, f"{key}.{part}").items()}
+    return {key[1:]: value}
+
+
+@pytest.mark.parametrize(
+    ("name", "differs"),
+    [
+        ("mortgage-hmda-full.toml", {"name", "title", "cases.limit"}),
+        ("mortgage-hmda-base.toml", {"run.model"}),
+        ("quick.toml", {"name", "title", "cases.limit", "noise.reask"}),
+    ],
+)
+def test_the_other_ready_made_plans_differ_in_the_keys_meant_only(name: str, differs: set[str]) -> None:
+    main, other = (flat(tomllib.loads((PLANS / file).read_text(encoding="utf-8"))) for file in (DEMO.name, name))
+    assert {key for key in main.keys() | other.keys() if main.get(key) != other.get(key)} == differs
+    read_plan(PLANS / name)
+
+
+def test_the_base_model_is_audited_under_the_same_design() -> None:
+    assert read_plan(PLANS / "mortgage-hmda-base.toml").design_sha256 == read_plan(DEMO).design_sha256
