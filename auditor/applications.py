@@ -7,10 +7,12 @@ by name, with the reason.
 
 from __future__ import annotations
 
+import json
 import math
 import tomllib
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import MISSING, asdict, dataclass, field
+from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
@@ -78,8 +80,13 @@ class Field:
         number = _number(raw)
         if self.type == "number":
             return None if number is None else number * self.scale
+        return self._words_for(raw)
+
+    def _words_for(self, raw: Any) -> str:
         words = self.words or (FLAG_WORDS if self.type == "flag" else {})
-        return words.get(_code(raw), str(raw).strip())
+        as_written = raw.strip() if isinstance(raw, str) else _code(raw)
+        # As written first: a postcode 02134 is not the code 2134.
+        return words.get(as_written, words.get(_code(raw), as_written))
 
     def _is_missing(self, raw: Any) -> bool:
         if raw is None or (isinstance(raw, str) and not raw.strip()):
@@ -187,9 +194,15 @@ def read_mapping(path: Path) -> DataMapping:
 
 def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
     """Build a mapping from plain data; errors as in :func:`read_mapping`."""
-    fields = tuple(_field(item, f"{where}: fields[{index}]") for index, item in enumerate(raw.get("fields", ())))
-    if not fields:
+    items = raw.get("fields", ())
+    if not items or not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
         raise DataError(where, "has no [[fields]]", "at least one field")
+    fields = tuple(_field(item, f"{where}: fields[{index}]") for index, item in enumerate(items))
+    if not isinstance(raw.get("excluded", {}), Mapping):
+        raise DataError(f"{where}: excluded", "is no table", 'column = "reason"')
+    for role in ("id", "outcome"):
+        if sum(item.role == role for item in fields) > 1:
+            raise DataError(where, f"has several fields with the role {role!r}", "one at most")
     names = [item.name for item in fields]
     for name in names:
         if names.count(name) > 1:
@@ -211,19 +224,23 @@ def apply_mapping(table: pl.DataFrame, mapping: DataMapping, *, source: str, fil
     ------
     DataError
         If a mapped column is not in the table, an indicator group is not exactly one of its columns anywhere, an id
-        repeats, or a field has no value in any row.
+        repeats or is missing, a number field holds text, a field has no value in any row, or the favourable outcome
+        occurs in none.
     """
     for item in mapping.fields:
         for column in item.columns:
             if column not in table.columns:
                 near = ", ".join(table.columns[:8])
                 raise DataError(source, f"column {column!r} (field {item.name!r}) is not there", f"one of: {near}, …")
+    _check_numbers(table, mapping, source)
     id_field = next((item for item in mapping.fields if item.role == "id"), None)
     outcome = next((item for item in mapping.fields if item.role == "outcome"), None)
     width = max(4, len(str(table.height)))
     records = []
     for index, row in enumerate(table.iter_rows(named=True)):
         values = {item.name: item.value(row) for item in mapping.fields if item is not id_field}
+        if id_field is not None and row[id_field.column or ""] is None:
+            raise DataError(source, f"the id column {id_field.column!r} is empty in row {index + 1}", "one id a row")
         record_id = f"{index + 1:0{width}d}" if id_field is None else str(row[id_field.column or ""])
         favourable = None
         if outcome is not None and values[outcome.name] is not None:
@@ -234,7 +251,93 @@ def apply_mapping(table: pl.DataFrame, mapping: DataMapping, *, source: str, fil
     for item in mapping.fields:
         if item is not id_field and all(record.values[item.name] is None for record in records):
             raise DataError(source, f"field {item.name!r} has no value in any row", "a mapping that fits the file")
+    if outcome is not None and not any(record.favourable for record in records):
+        found = ", ".join(sorted({str(record.values[outcome.name]) for record in records} - {"None"})[:5])
+        raise DataError(
+            source,
+            f"field {outcome.name!r} is {outcome.favourable or 'yes'!r} in no row",
+            f"as favourable one of its values: {found}",
+        )
     return Applications(mapping=mapping, records=tuple(records), source=source, file_sha256=file_sha256)
+
+
+def write_mapping(mapping: DataMapping) -> str:
+    """The mapping as TOML that :func:`read_mapping` reads back to the same mapping; defaults are left out."""
+    lines = [f"{key} = {_toml(getattr(mapping, key))}" for key in ("name", "title", "citation", "population")]
+    for item in mapping.fields:
+        lines += ["", "[[fields]]"]
+        for part in dataclass_fields(Field):
+            value = getattr(item, part.name)
+            default = part.default_factory() if part.default_factory is not MISSING else part.default
+            if value != default:
+                lines.append(f"{part.name} = {_toml(value)}")
+    lines += ["", "[excluded]", *(f"{_toml(key)} = {_toml(reason)}" for key, reason in mapping.excluded.items())]
+    return "\n".join(lines) + "\n"
+
+
+def _toml(value: Any) -> str:
+    if isinstance(value, Mapping):
+        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }"
+    if isinstance(value, tuple):
+        return "[" + ", ".join(map(_toml, value)) + "]"
+    if isinstance(value, str):
+        # TOML's basic strings are JSON's, but for the delete character.
+        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
+    return repr(value)
+
+
+def _check_numbers(table: pl.DataFrame, mapping: DataMapping, source: str) -> None:
+    """Refuse text in a number field: left alone it would become "not stated" without a word."""
+    for item in mapping.fields:
+        if item.type != "number" or item.one_of:
+            continue
+        for column in item.columns:
+            if table[column].dtype != pl.String:
+                continue
+            for row, raw in enumerate(table[column], start=1):
+                if raw is not None and raw.strip() and _number(raw) is None and raw not in item.missing:
+                    what = f"row {row} of column {column!r} (field {item.name!r}) holds {raw[:30]!r}"
+                    raise DataError(source, what, "a number, or a code in the field's missing")
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def _is_words(value: Any) -> bool:
+    return isinstance(value, Mapping) and all(isinstance(word, str) for word in value.values())
+
+
+def _is_text(value: Any) -> bool:
+    return isinstance(value, str)
+
+
+def _is_codes(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and all(isinstance(code, str) or _is_number(code) for code in value)
+
+
+def _is_ratio(value: Any) -> bool:
+    return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(column, str) for column in value)
+
+
+def _is_decimals(value: Any) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10
+
+
+TEXT = (_is_text, "text")
+NUMBER = (_is_number, "a number")
+WORDS = (_is_words, '{ code = "words" }')
+SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
+    **dict.fromkeys(("name", "label", "role", "type", "unit", "column", "missing_words", "prefix", "suffix"), TEXT),
+    "favourable": TEXT,
+    "ratio": (_is_ratio, "[numerator column, denominator column]"),
+    "scale": NUMBER,
+    "missing_from": NUMBER,
+    "missing": (_is_codes, "a list of codes"),
+    "one_of": WORDS,
+    "words": WORDS,
+    "decimals": (_is_decimals, "a whole number from 0 to 10"),
+}
 
 
 def _field(raw: Mapping[str, Any], where: str) -> Field:
@@ -251,6 +354,12 @@ def _field(raw: Mapping[str, Any], where: str) -> Field:
         raise DataError(where, f"type {raw['type']!r} is unknown", f"one of: {', '.join(TYPES)}")
     if sum(key in raw for key in ("column", "ratio", "one_of")) != 1:
         raise DataError(where, f"field {raw['name']!r} has no single origin", "one of column, ratio, one_of")
+    for key, value in raw.items():
+        fits, expected = SHAPES[key]
+        if not fits(value):
+            raise DataError(f"{where}: {key}", f"is {value!r}", expected)
+    if raw["role"] == "id" and "column" not in raw:
+        raise DataError(where, f"field {raw['name']!r} is the id and made from several columns", "column")
     values = dict(raw)
     values.setdefault("label", raw["name"])
     if "ratio" in values:
@@ -261,11 +370,13 @@ def _field(raw: Mapping[str, Any], where: str) -> Field:
 
 
 def _number(raw: Any) -> float | None:
+    if isinstance(raw, str) and "_" in raw:  # Python reads 1_000 as a number, nobody else does
+        return None
     try:
         number = float(raw)
     except (TypeError, ValueError):
         return None
-    return None if math.isnan(number) else number
+    return number if math.isfinite(number) else None
 
 
 def _code(raw: Any) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any
 
 import polars as pl
 
@@ -30,7 +32,7 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ),
     (
         "protected_proxy",
-        r"(.*_)?(dependants?|dependents?|children|kids|language|birth_?place|place_of_birth|maiden_name)",
+        r"(.*_)?(dependants?|dependents?|children|kids|dep|language|birth_?place|place_of_birth|maiden_name)",
     ),
     ("proxy", r"(.*_)?(zip(_?code)?|post_?code|postal(_code)?|census_tract|tract|neighbou?rhood|county|city|district)"),
     ("proxy", r"(.*_)?(street|address|borough|block_group|latitude|longitude|minority_population|tract_.*)"),
@@ -70,6 +72,7 @@ YES = ("yes", "y", "true", "t")
 
 SENTINELS = (99, 666, 777, 888, 998, 999, 9998, 9999, 99999, 999999, 9999999, 99999999, 999999999)
 NEGATIVE_SENTINELS = (-9, -99, -666, -999, -9999, -99999, -999999)
+ENDLESS = (999_999, 1_000_000)  # "unknown" as old statistics files store it, rounded or not
 FAR = 2.0  # how many times the spread of the other values a code lies beyond them
 MOST_CATEGORIES = 50
 MOST_OUTCOMES = 12
@@ -151,6 +154,16 @@ def sentinel_codes(values: Sequence[float]) -> tuple[int, ...]:
     return tuple(found)
 
 
+def sentinel_bound(values: Sequence[float]) -> int | None:
+    """The bound 999,999 if ``values`` end just above it, as rounded codes do, far outside the others."""
+    low, high = ENDLESS
+    codes = [value for value in values if low <= value <= high]
+    others = [value for value in values if value < low]
+    if not codes or len(others) < 2 or max(values) > high:
+        return None
+    return low if low > max(others) + FAR * (max(others) - min(others)) else None
+
+
 def _role(column: pl.Series) -> str:
     name = plain(column.name)
     for role, pattern in PATTERNS:
@@ -221,31 +234,33 @@ def _field(column: pl.Series, role: str) -> Field:
     label = _label(name)
     if role == "id":
         return Field(name=name, label=label, role="id", type="text", column=column.name)
-    kind, words, missing = _meaning(column, role)
-    if kind == "flag" and role == "protected":
-        kind, words = "category", _protected_words(name, words)
-    return Field(
-        name=name, label=label, role=role, type=kind, column=column.name, words=words, missing=missing,
-        decimals=_decimals(column) if kind == "number" else 0,
-    )  # fmt: skip
+    meaning = _meaning(column, role)
+    if meaning["type"] == "flag" and role == "protected":
+        meaning |= {"type": "category", "words": _protected_words(name, meaning.get("words", {}))}
+    return Field(name=name, label=label, role=role, column=column.name, **meaning)
 
 
-def _meaning(column: pl.Series, role: str) -> tuple[str, dict[str, str], tuple[int, ...]]:
-    """Type, words and missing codes."""
+def _meaning(column: pl.Series, role: str) -> dict[str, Any]:
+    """What the values say of a field: its type, words, missing codes and decimals."""
     words = _flag_words(column)
     if words is not None:
-        return "flag", words, ()
-    if column.dtype.is_numeric():
-        missing = sentinel_codes([float(value) for value in column.drop_nulls().unique()])
-        rest = column.filter(~column.is_in(missing)) if missing else column
-        if missing and _is_flag(rest):
-            return "flag", {}, missing
-        coded = column.dtype.is_integer() and rest.n_unique() <= MOST_CATEGORIES
-        if role in ("protected", "proxy") and coded and not re.search(r"age|birth|year", plain(column.name)):
-            return "category", {}, missing
-        return "number", {}, missing
-    few = column.drop_nulls().n_unique() <= min(MOST_CATEGORIES, max(2, len(column) // 2))
-    return ("category" if few else "text"), {}, ()
+        return {"type": "flag", "words": words}
+    if not column.dtype.is_numeric():
+        few = column.drop_nulls().n_unique() <= min(MOST_CATEGORIES, max(2, len(column) // 2))
+        return {"type": "category" if few else "text"}
+    values = [float(value) for value in column.drop_nulls().unique()]
+    codes = sentinel_codes(values)
+    bound = None if codes else sentinel_bound(values)
+    rest = column.filter(~column.is_in(codes)) if codes else column
+    missing = {"missing": codes, "missing_from": bound}
+    if codes and _is_flag(rest):
+        return {"type": "flag", **missing}
+    coded = column.dtype.is_integer() and rest.n_unique() <= MOST_CATEGORIES
+    if role in ("protected", "proxy") and coded and not re.search(r"age|birth|year", plain(column.name)):
+        return {"type": "category", **missing}
+    if bound is not None:
+        rest = column.filter(column < bound)
+    return {"type": "number", "decimals": _decimals(rest), **missing}
 
 
 def _is_flag(column: pl.Series) -> bool:
@@ -291,8 +306,6 @@ def _label(name: str) -> str:
 
 def _distinct(fields: Sequence[Field]) -> tuple[Field, ...]:
     """The same fields with a number after a name that another column gave too."""
-    from dataclasses import replace
-
     taken: set[str] = set()
     result = []
     for item in fields:

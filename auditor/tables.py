@@ -1,4 +1,4 @@
-"""Tables of decision records, from CSV, Parquet and Excel files: every row, typed without guessing wrongly, or one line.
+"""Tables of decision records from CSV, Parquet and Excel files: all rows, typed without guessing wrongly, or an error.
 
 How a cell becomes a value, in all three formats:
 
@@ -34,6 +34,7 @@ MAX_COLUMNS = 1_000
 MAX_CELLS = 20_000_000
 MAX_FIELD_CHARACTERS = 131_072  # the csv module's own limit
 
+KINDS = (".csv", ".parquet", ".xlsx")
 MISSING = ("", "NA")
 WRONG_DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 BLOCK_ROWS = 20_000
@@ -62,7 +63,7 @@ def read_table(path: Path) -> Table:
     """
     where = str(path)
     kind = path.suffix.lower()
-    if kind not in (".csv", ".parquet", ".xlsx"):
+    if kind not in KINDS:
         raise DataError(where, "is of no known kind", "a .csv, .parquet or .xlsx file")
     raw = _read(path, where)
     if kind == ".csv":

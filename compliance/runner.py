@@ -24,6 +24,7 @@ from django.db import DatabaseError
 from django.utils import timezone
 
 from auditor.canonical import pretty_json, sha256_file
+from auditor.data_sources import load_data
 from auditor.exceptions import InputError, Interrupted, StorageError
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
@@ -35,7 +36,6 @@ from compliance.job import JobState
 from compliance.ledger import DatabaseLedger
 from compliance.models import Audit
 from compliance.progress import Progress
-from compliance.sources import load_data
 from compliance.summary import summarise
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")

@@ -1,0 +1,57 @@
+"""From the source a plan or a command names to the applications behind it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from auditor.applications import Applications, apply_mapping, read_mapping
+from auditor.demo_data import load_loanapp
+from auditor.exceptions import DataError
+from auditor.tables import KINDS, read_table
+
+DEMONSTRATION = "demo:loanapp"
+
+
+def load_data(source: str, mapping: str) -> Applications:
+    """Read the applications a source names.
+
+    Parameters
+    ----------
+    source
+        ``demo:loanapp``, or the path of a CSV, Parquet or Excel file.
+    mapping
+        The path of the mapping file (TOML) that says what the columns mean; the demonstration brings its own.
+
+    Raises
+    ------
+    DataError
+        If the source is unknown, cannot be read, or does not fit its mapping.
+    """
+    if source == DEMONSTRATION:
+        return load_loanapp()
+    table = read_table(data_path(source))
+    if not mapping:
+        raise DataError(
+            source,
+            "no mapping says what its columns mean",
+            f"run.mapping in the plan, or --set run.mapping=FILE; "
+            f"`python manage.py describe_data {source} --out MAPPING.toml` proposes one",
+        )
+    meaning = read_mapping(_expanded(mapping))
+    return apply_mapping(table.frame, meaning, source=source, file_sha256=table.sha256)
+
+
+def data_path(source: str) -> Path:
+    """The file a source names; DataError if it names none, or none that is there."""
+    path = _expanded(source)
+    if source.startswith("demo:") or path.suffix.lower() not in KINDS:
+        known = f"{DEMONSTRATION} or the path of a .csv, .parquet or .xlsx file"
+        raise DataError(source or "data", "is no known source", known)
+    return path
+
+
+def _expanded(text: str) -> Path:
+    try:
+        return Path(text).expanduser()
+    except RuntimeError as error:  # ~nobody-of-that-name
+        raise DataError(text, "names the folder of an unknown account", "a file that can be read") from error
