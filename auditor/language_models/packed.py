@@ -22,6 +22,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from auditor.exceptions import Interrupted, ScoringError
+from auditor.language_models.tree_attention import attending, cut
 from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
 
 TOLERANCE = 1e-4
@@ -132,7 +133,7 @@ class PackedScorer:
                 values = torch.cat([stretch[layer][1] for stretch in kept], dim=2)
                 cache.update(keys, values, layer)
         mask = tree_mask(pack, dtype=self.model.dtype).to(self.model.device)
-        with torch.inference_mode():
+        with torch.inference_mode(), attending(self.model, cut(pack, mask)):
             output = self.model(
                 input_ids=torch.tensor([pack.tokens], device=self.model.device),
                 position_ids=torch.tensor([pack.positions], device=self.model.device),
@@ -244,11 +245,11 @@ def _group_reads(
 def _pick(
     logits: Float[Tensor, "positions vocabulary"], positions: Sequence[int], rows: Sequence[tuple[int, int, int]]
 ) -> Float[np.ndarray, " rows"]:
-    """Log-softmax in double precision, taken at the wanted tokens."""
+    """Log-softmax at the wanted tokens, normalised in the logits' own precision, subtracted in double."""
     where = {position: row for row, position in enumerate(positions)}
     index = torch.tensor([where[position] for position, _, _ in rows])
     tokens = torch.tensor([token for _, token, _ in rows])
-    wide = logits.double().cpu()
-    normaliser = torch.logsumexp(wide, dim=-1)
-    values: Float[np.ndarray, " rows"] = (wide[index, tokens] - normaliser[index]).numpy()
+    normaliser = torch.logsumexp(logits, dim=-1).double().cpu()
+    chosen = logits.cpu()[index, tokens].double()
+    values: Float[np.ndarray, " rows"] = (chosen - normaliser[index]).numpy()
     return values
