@@ -163,7 +163,7 @@ def fields(draw: st.DrawFn) -> Field:
     )
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(
     st.lists(fields(), min_size=1, max_size=4, unique_by=lambda item: item.name),
     st.dictionaries(KEYS, WORDS, max_size=3),
