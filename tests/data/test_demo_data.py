@@ -59,8 +59,34 @@ def test_columns_have_the_roles_of_the_document() -> None:
         roles.setdefault(item.role, set()).update(item.columns)
     assert roles == {
         "predictor": set(
-            "atotinc cototinc hexp hrat obrat loanamt price apr other liq netw gdlin cons mortg pubrec lines self unver "
-            "cosign gift sch fixadj term prop unit unem".split()
+            [
+                "atotinc",
+                "cototinc",
+                "hexp",
+                "hrat",
+                "obrat",
+                "loanamt",
+                "price",
+                "apr",
+                "other",
+                "liq",
+                "netw",
+                "gdlin",
+                "cons",
+                "mortg",
+                "pubrec",
+                "lines",
+                "self",
+                "unver",
+                "cosign",
+                "gift",
+                "sch",
+                "fixadj",
+                "term",
+                "prop",
+                "unit",
+                "unem",
+            ]
         ),
         "protected": {"black", "hispan", "white", "male", "married"},
         "protected_proxy": {"dep", "old"},
@@ -68,8 +94,28 @@ def test_columns_have_the_roles_of_the_document() -> None:
         "outcome": {"approve"},
     }
     assert set(data().mapping.excluded) == set(
-        "action reject typur inson inss review rep thick mortno mortperf mortlat1 mortlat2 chist multi loanprc msa "
-        "appinc occ emp yjob".split()
+        [
+            "action",
+            "reject",
+            "typur",
+            "inson",
+            "inss",
+            "review",
+            "rep",
+            "thick",
+            "mortno",
+            "mortperf",
+            "mortlat1",
+            "mortlat2",
+            "chist",
+            "multi",
+            "loanprc",
+            "msa",
+            "appinc",
+            "occ",
+            "emp",
+            "yjob",
+        ]
     )
 
 
