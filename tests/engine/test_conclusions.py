@@ -89,7 +89,7 @@ def test_one_application_alone_is_concluded_without_a_crash(tmp_path: Path) -> N
     assert of(conclusions, "cf_net_effect").conclusion is Conclusion.INCONCLUSIVE
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.sampled_from([-5.0, 0.0, 3.0]),
     st.floats(0, 0.3),

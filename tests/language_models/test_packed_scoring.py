@@ -71,7 +71,7 @@ def test_in_double_precision_they_agree_to_nine_digits(family: str) -> None:
     assert difference(zoo_model(family).double(), tree(3, longest=60), width=25) <= 1e-9
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 @given(
     st.lists(st.lists(st.integers(3, 5), min_size=1, max_size=30), min_size=1, max_size=8),
     st.integers(1, 50),
