@@ -1,4 +1,4 @@
-"""From decisions to conclusions: a known effect is found with its sign, nothing is read out of a model that says nothing."""
+"""From decisions to conclusions: a known effect is found with its sign; silence is never read as equality."""
 
 from __future__ import annotations
 

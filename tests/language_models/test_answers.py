@@ -1,4 +1,4 @@
-"""Margin and mass are those of whole answers; answers that cannot be told apart are refused before anything is scored."""
+"""Margin and mass are those of whole answers; answers that cannot be told apart are refused first."""
 
 from __future__ import annotations
 
@@ -133,8 +133,8 @@ def lowering_tokenizer() -> PreTrainedTokenizerFast:
             merging_tokenizer(),
             (" a",),
             ("b",),
-            "plan.toml: prompt.answers: ' a' merges with the end of the prompt when tokenised; expected a prompt that ends, "
-            "and answers that begin, on a token border (a leading space often helps)",
+            "plan.toml: prompt.answers: ' a' merges with the end of the prompt when tokenised; "
+            "expected a prompt that ends, and answers that begin, on a token border (a leading space often helps)",
         ),
         (
             lowering_tokenizer(),
@@ -153,8 +153,8 @@ def lowering_tokenizer() -> PreTrainedTokenizerFast:
             merging_tokenizer(),
             ("",),
             ("b",),
-            "plan.toml: prompt.answers: '' merges with the end of the prompt when tokenised; expected a prompt that ends, "
-            "and answers that begin, on a token border (a leading space often helps)",
+            "plan.toml: prompt.answers: '' merges with the end of the prompt when tokenised; "
+            "expected a prompt that ends, and answers that begin, on a token border (a leading space often helps)",
         ),
     ],
     ids=["merges", "alike", "contained", "empty"],
