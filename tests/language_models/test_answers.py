@@ -83,13 +83,8 @@ def test_a_case_whose_logits_are_no_numbers_stops_the_run() -> None:
         answered(model, PROMPTS, ANSWERS)
 
 
-@given(
-    st.sets(st.text("ab", min_size=1, max_size=4), min_size=2, max_size=5).filter(
-        lambda words: not any(one != two and two.startswith(one) for one in words for two in words)
-    )
-)
-def test_every_answer_is_read_at_its_own_positions(words: set[str]) -> None:
-    spellings = sorted(words)
+@given(st.lists(st.sampled_from(["a", "ba", "bba", "bbba", "bbbb"]), min_size=2, unique=True))
+def test_every_answer_is_read_at_its_own_positions(spellings: list[str]) -> None:
     question = ask(
         tiny_tokenizer(),
         ["p:"],
