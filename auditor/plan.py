@@ -11,7 +11,15 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    ValidationError,
+    ValidatorFunctionWrapHandler,
+    field_validator,
+    model_validator,
+)
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
@@ -139,6 +147,15 @@ class OperatingPoint(Section):
     matched_rate: Literal["observed"] | Share = "observed"
     degenerate_share: Share = 0.98
     mute_share: Share = 0.05
+
+    @field_validator("matched_rate", mode="wrap")
+    @classmethod
+    def _observed_or_share(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        try:
+            return check(value)
+        except ValidationError:
+            # One line for both alternatives; the library names its own branches instead of the key.
+            raise ValueError('input should be "observed" or a number above 0 and below 1') from None
 
 
 class Budget(Section):

@@ -8,12 +8,17 @@ from collections.abc import Generator
 from pathlib import Path
 
 import pytest
+from hypothesis import HealthCheck, settings
 
 from auditor.language_models.store import ModelStore
 from tests.servers import django_db_modify_db_settings, postgresql_url, redis_url, stop_servers
 from tests.settings import FOLDER
 
 __all__ = ["django_db_modify_db_settings", "postgresql_url", "redis_url"]
+
+# Without a clock: a busy machine must not fail a law. The same examples every time.
+settings.register_profile("laws", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("laws")
 
 NO_SKIPS = os.environ.get("PLUMBLINE_NO_SKIPS") == "1"
 

@@ -7,18 +7,20 @@ import math
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
 
 from auditor.applications import Applications, apply_mapping, mapping_from
-from auditor.audit import Prepared
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.counterfactuals import make_clusters, select
 from auditor.ledger import Chunk, FolderLedger
 from auditor.plan import Plan, plan_from
 from auditor.records import Case, Decision, Outcome
+
+if TYPE_CHECKING:
+    from auditor.audit import Prepared
 
 MAPPING = {
     "name": "small",

@@ -1,4 +1,4 @@
-"""From decisions to conclusions: a known effect is found with its sign, nothing is read out of a model that says nothing."""
+"""From decisions to conclusions: a known effect is found with its sign; silence is never read as equality."""
 
 from __future__ import annotations
 
@@ -82,14 +82,14 @@ def test_another_alpha_is_carried_into_every_interval(tmp_path: Path) -> None:
         assert item.conclusion is not None
 
 
-def test_one_application_alone_is_concluded_without_a_crash(tmp_path: Path) -> None:
+def test_two_applications_alone_are_concluded_without_a_crash(tmp_path: Path) -> None:
     data = small_data(6)
     few = replace(data, records=data.records[:2])
     conclusions = conclude(simulated(tmp_path, small_plan(), few, biased(shift={})))
     assert of(conclusions, "cf_net_effect").conclusion is Conclusion.INCONCLUSIVE
 
 
-@settings(max_examples=12, deadline=None)
+@settings(max_examples=12)
 @given(
     st.sampled_from([-5.0, 0.0, 3.0]),
     st.floats(0, 0.3),
@@ -112,7 +112,6 @@ def test_a_model_that_does_not_decide_is_never_called_equivalent(
     outcome = of(conclusions, "cf_net_effect")
     assert outcome.conclusion is Conclusion.INCONCLUSIVE
     assert of(conclusions, "cf_net_effect_matched").role is Role.PRIMARY
-    assert conclusions.findings[-1].title or conclusions.findings
     assert "At its own operating point the model hardly decides" in [item.title for item in conclusions.findings]
     if kind == "constant":
         for item in conclusions.measurements:

@@ -128,7 +128,8 @@ def test_a_selection_that_leaves_nobody_is_refused() -> None:
         ),
         (
             {"attributes": [{"field": "race", "groups": ["White", "Asian"], "reference": "White"}]},
-            "small.toml: attributes[0].groups: group 'Asian' is in no application; expected one of: Black, Other, White",
+            "small.toml: attributes[0].groups: group 'Asian' is in no application; "
+            "expected one of: Black, Other, White",
         ),
         (
             {"prompt__template": "{income} {form} {sex}"},

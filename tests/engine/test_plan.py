@@ -31,9 +31,9 @@ def sections_in(annotation: Any) -> list[type[BaseModel]]:
 def keys(model: type[BaseModel], prefix: str = "") -> list[str]:
     found = []
     for name, info in model.model_fields.items():
-        key = prefix + (info.alias or name)
+        path = prefix + (info.alias or name)
         inner = sections_in(info.annotation)
-        found += [key for section in inner for key in keys(section, key + ".")] if inner else [key]
+        found += [key for section in inner for key in keys(section, path + ".")] if inner else [path]
     return found
 
 
@@ -55,7 +55,8 @@ def test_the_plan_reference_gives_the_defaults_of_the_code() -> None:
         for line in text.splitlines()
         if line.startswith("| `") and len(cells := line.split("|")) > 4
     }
-    minimal = {key: value for key, value in raw_plan().items() if key in ("schema", "name", "title", "use")}
+    minimal = {key: value for key, value in raw_plan().items() if key in ("schema", "name", "title")}
+    minimal |= {"use": {"business_use": "Loans", "decision_role": "advisory"}}
     minimal |= {"prompt": {"template": "{a}", "answers": {"favourable": ["y"], "adverse": ["n"]}}}
     minimal |= {"attributes": raw_plan()["attributes"], "tests": {"run": ["counterfactual"]}}
     plan = plan_from(minimal, where="p").model_dump(mode="json", by_alias=True)
@@ -125,7 +126,10 @@ def test_an_override_that_names_no_key_is_refused(key: str) -> None:
         ({"cases__seed": 2**53}, "p: cases.seed: 9007199254740992: input should be less than 9007199254740992"),
         ({"schema": 2}, "p: schema: 2: input should be 1"),
         ({"prompt__form": "essay"}, "p: prompt.form: 'essay': input should be 'record' or 'chat'"),
-        ({"operating_point": {"matched_rate": 2}}, "p: operating_point.matched_rate: 2: "),
+        (
+            {"operating_point": {"matched_rate": 2}},
+            'p: operating_point.matched_rate: 2: input should be "observed" or a number above 0 and below 1',
+        ),
         ({"thresholds": {"alpha": float("nan")}}, "p: holds a value a plan cannot hold ("),
         ({"placebo__high": 100}, "p: placebo: "),
         ({"placebo__field": "race"}, "p: plan: "),

@@ -1,4 +1,4 @@
-"""Margin and mass are those of whole answers; answers that cannot be told apart are refused before anything is scored."""
+"""Margin and mass are those of whole answers; answers that cannot be told apart are refused first."""
 
 from __future__ import annotations
 
@@ -83,13 +83,8 @@ def test_a_case_whose_logits_are_no_numbers_stops_the_run() -> None:
         answered(model, PROMPTS, ANSWERS)
 
 
-@given(
-    st.sets(st.text("ab", min_size=1, max_size=4), min_size=2, max_size=5).filter(
-        lambda words: not any(one != two and two.startswith(one) for one in words for two in words)
-    )
-)
-def test_every_answer_is_read_at_its_own_positions(words: set[str]) -> None:
-    spellings = sorted(words)
+@given(st.lists(st.sampled_from(["a", "ba", "bba", "bbba", "bbbb"]), min_size=2, unique=True))
+def test_every_answer_is_read_at_its_own_positions(spellings: list[str]) -> None:
     question = ask(
         tiny_tokenizer(),
         ["p:"],
@@ -133,8 +128,8 @@ def lowering_tokenizer() -> PreTrainedTokenizerFast:
             merging_tokenizer(),
             (" a",),
             ("b",),
-            "plan.toml: prompt.answers: ' a' merges with the end of the prompt when tokenised; expected a prompt that ends, "
-            "and answers that begin, on a token border (a leading space often helps)",
+            "plan.toml: prompt.answers: ' a' merges with the end of the prompt when tokenised; "
+            "expected a prompt that ends, and answers that begin, on a token border (a leading space often helps)",
         ),
         (
             lowering_tokenizer(),
@@ -153,8 +148,8 @@ def lowering_tokenizer() -> PreTrainedTokenizerFast:
             merging_tokenizer(),
             ("",),
             ("b",),
-            "plan.toml: prompt.answers: '' merges with the end of the prompt when tokenised; expected a prompt that ends, "
-            "and answers that begin, on a token border (a leading space often helps)",
+            "plan.toml: prompt.answers: '' merges with the end of the prompt when tokenised; "
+            "expected a prompt that ends, and answers that begin, on a token border (a leading space often helps)",
         ),
     ],
     ids=["merges", "alike", "contained", "empty"],

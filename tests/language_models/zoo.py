@@ -10,7 +10,7 @@ import transformers as hf
 
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, tiny_model
 
-WINDOW = 24
+WINDOW = 32
 OPT = {
     "vocab_size": 260,
     "max_position_embeddings": 512,
