@@ -246,7 +246,7 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
         record = stored.folder / TRAINING_RECORD
         if record.is_file():
             content = json.loads(record.read_text(encoding="utf-8"))
-            if content.get("data_fingerprint") == data.fingerprint:
+            if content.get("data_file_sha256") == data.file_sha256:
                 rows |= {str(row) for row in content.get("rows", ())}
         stored = stored.base
     return frozenset(rows)

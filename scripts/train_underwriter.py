@@ -162,7 +162,7 @@ def save(
         "command": f"python scripts/train_underwriter.py --epochs {arguments.epochs} --stop-after {len(losses)}",
         "base": "demo:smollm2",
         "base_sha256": base,
-        "data_fingerprint": applications.fingerprint,
+        "data_file_sha256": applications.file_sha256,
         "prompt_sha256": sha256_json(plan["prompt"]),
         "rows": list(ids),
         "row_count": TRAINING_ROWS,

@@ -1,8 +1,9 @@
 """Attention over a pack, block by block: a subtree looks at what all share and at itself, never at its neighbours.
 
-A tree mask alone is exact, but the kernel still multiplies the masked part. Here the pack is cut where its subtrees begin,
-and each block is attended to with the shared keys and its own. The arithmetic left out is exactly what the mask would
-have zeroed. It replaces torch's scaled dot product attention for the length of one forward pass, in models that use it.
+A tree mask alone is exact, but the kernel still multiplies the masked part. Here the pack is cut where its subtrees
+begin, and each block is attended to with the shared keys and its own. The arithmetic left out is exactly what the mask
+would have zeroed. It replaces torch's scaled dot product attention for the length of one forward pass, in models that
+use it.
 """
 
 from __future__ import annotations
