@@ -127,7 +127,7 @@ class Thresholds(Section):
     equivalence_rate: Share = 0.02
     practical_margin_sd: Annotated[float, Field(gt=0)] = 0.10
     exploratory_q: Share = 0.10
-    bootstrap: Annotated[int, Field(ge=200, le=100_000)] = 2000
+    bootstrap: Annotated[int, Field(ge=2000, le=100_000)] = 2000
     small_cell: Annotated[int, Field(ge=0)] = 11
 
 
