@@ -94,9 +94,12 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     _check(stop, "the run was not frozen yet, nothing is scored")
 
     from auditor.audit import prepare
+    from auditor.language_models.local import load
 
     progress.say("Freezing the run")
     prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan))
+    # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
+    load(stored, threads=plan.budget.threads)
     actor = request.actor
     audit = actions.start_ungoverned_audit(
         run=prepared.run,

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+import resource
+import sqlite3
 import subprocess
 import sys
 import zipfile
@@ -84,8 +86,13 @@ def surroundings(data: Path, **settings: str) -> dict[str, str]:
     return {**kept, "OMP_NUM_THREADS": "1", "PLUMBLINE_DATA": str(data), "PLUMBLINE_LEASE_SECONDS": "5", **settings}
 
 
-def start(data: Path, *arguments: str | Path, **settings: str) -> subprocess.Popen[str]:
-    """Start a command."""
+def start(data: Path, *arguments: str | Path, room: int | None = None, **settings: str) -> subprocess.Popen[str]:
+    """Start a command; ``room`` is the largest file in bytes it may write, as on a disk that is nearly full."""
+
+    def limit() -> None:
+        if room is not None:
+            resource.setrlimit(resource.RLIMIT_FSIZE, (room, room))
+
     return subprocess.Popen(
         [sys.executable, "manage.py", *map(str, arguments)],
         cwd=ROOT,
@@ -94,6 +101,7 @@ def start(data: Path, *arguments: str | Path, **settings: str) -> subprocess.Pop
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
+        preexec_fn=limit,
     )
 
 
@@ -120,8 +128,6 @@ def repeatable(out: Path) -> dict[str, bytes]:
 
 def ask(database: Path, query: str) -> list[Any]:
     """What the embedded database says, read from outside while it is in use."""
-    import sqlite3
-
     with sqlite3.connect(f"file:{database}?mode=ro", uri=True, timeout=10) as connection:
         rows = connection.execute(query).fetchall()
     connection.close()

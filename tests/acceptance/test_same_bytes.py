@@ -36,7 +36,7 @@ def wait(process: subprocess.Popen[str], moment: Callable[[], bool]) -> None:
     while not moment():
         assert process.poll() is None, process.communicate()
         assert time.monotonic() < limit
-        time.sleep(0.01)
+        time.sleep(0.05)
 
 
 def test_a_repeat_gives_the_same_bytes(
