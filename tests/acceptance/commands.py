@@ -11,6 +11,8 @@ import zipfile
 from pathlib import Path
 from typing import Any
 
+from django.core.management import call_command
+
 from auditor.evidence import REPEATABLE
 
 ROOT = Path(__file__).parents[2]
@@ -132,3 +134,12 @@ def ask(database: Path, query: str) -> list[Any]:
         rows = connection.execute(query).fetchall()
     connection.close()
     return rows
+
+
+def here(*arguments: str | Path) -> int:
+    """Run a command in this process, on the test's database; returns its exit code."""
+    try:
+        call_command(*map(str, arguments))
+    except SystemExit as end:
+        return int(str(end.code))
+    return 0

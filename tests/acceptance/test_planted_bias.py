@@ -10,14 +10,13 @@ from pathlib import Path
 import polars as pl
 import pytest
 from django.conf import LazySettings
-from django.core.management import load_command_class
 
 from auditor.applications import Application
 from auditor.counterfactuals import select
 from auditor.demo_data import load_loanapp
 from auditor.plan import read_plan
 from auditor.records import Severity
-from tests.acceptance.commands import SMALL_PLAN
+from tests.acceptance.commands import SMALL_PLAN, here
 from tests.acceptance.planted import CENTRE, planted_model
 from tests.language_models.tiny import save_tiny
 
@@ -33,12 +32,7 @@ def audit(tmp_path: Path, *arguments: str, against: float) -> int:
     if not plan.exists():
         folder = save_tiny(tmp_path / "model", model=planted_model("B", against))
         plan.write_text(PLAN.replace("{model}", f"dir:{folder}"))
-    given = ["audit", str(plan), "--out", str(tmp_path / "out"), "--no-progress", *arguments]
-    try:
-        load_command_class("compliance", "audit").run_from_argv(["manage.py", *given])
-    except SystemExit as end:
-        return int(str(end.code))
-    return 0
+    return here("audit", plan, "--out", tmp_path / "out", "--no-progress", *arguments)
 
 
 @pytest.fixture(autouse=True)

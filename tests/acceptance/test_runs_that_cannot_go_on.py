@@ -7,11 +7,10 @@ from pathlib import Path
 import pytest
 import torch
 from django.conf import LazySettings
-from django.core.management import load_command_class
 
 from compliance.job import JobState
 from compliance.models import Audit
-from tests.acceptance.commands import FILES, ask, end, manage, repeatable, start, write_plan
+from tests.acceptance.commands import FILES, ask, end, here, manage, repeatable, start, write_plan
 from tests.language_models.tiny import save_tiny, tiny_model
 
 
@@ -24,13 +23,12 @@ def test_a_model_that_returns_no_number_is_named_with_the_case(
     folder = save_tiny(tmp_path / "model", model=model)
     plan = write_plan(tmp_path / "small.toml", model=f"dir:{folder}")
     settings.DATA_FOLDER, settings.MODEL_FOLDER = tmp_path / "data", tmp_path / "store"
-    with pytest.raises(SystemExit) as end:
-        arguments = ["audit", str(plan), "--out", str(tmp_path / "out"), "--no-progress"]
-        load_command_class("compliance", "audit").run_from_argv(["manage.py", *arguments])
+    capsys.readouterr()
+    code = here("audit", plan, "--out", tmp_path / "out", "--no-progress")
     said = capsys.readouterr()
     audit = Audit.objects.get()
     first = min(audit.run["data"]["selected"])
-    assert end.value.code == 3
+    assert code == 3
     assert said.err == f"case {first}: the model returned a logit that is not a finite number\n"
     assert said.out == ""
     assert (audit.state, audit.prompts_done) == (JobState.FAILED, 0)
