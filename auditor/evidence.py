@@ -70,7 +70,8 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
             "packs.json": [pack.content for pack in conclusions.packs],
         }
         for name, content in files.items():
-            (folder / name).write_bytes(canonical_json(content) + b"\n")
+            # Nothing after the JSON: the hash of plan.json and run.json as files is the hash that names them.
+            (folder / name).write_bytes(canonical_json(content))
         _table([_case_row(case) for case in conclusions.cases], CASES_SCHEMA).write_parquet(folder / "cases.parquet")
         _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA).write_parquet(
             folder / "decisions.parquet"

@@ -60,7 +60,11 @@ class Interrupted(RunError):
 
 
 class ScoringError(RunError):
-    """The model returned something that is not a finite number."""
+    """The model returned something that is not a finite number; ``prompt`` is which of those it was given, if known."""
+
+    def __init__(self, message: str, *, prompt: int | None = None) -> None:
+        self.prompt = prompt
+        super().__init__(message)
 
 
 class StorageError(RunError):

@@ -32,6 +32,7 @@ class Environment(BaseSettings):
     model_config = SettingsConfigDict(extra="ignore", env_ignore_empty=True, hide_input_in_errors=False)
 
     data: Path = Field(Path("data"), validation_alias="PLUMBLINE_DATA")
+    models: Path | None = Field(None, validation_alias="PLUMBLINE_MODELS")
     debug: bool = Field(False, validation_alias="PLUMBLINE_DEBUG")
     https: bool = Field(False, validation_alias="PLUMBLINE_HTTPS")
     hosts: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(

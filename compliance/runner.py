@@ -7,12 +7,13 @@ The rows hold the state between any two steps, so the same call goes on wherever
 
 from __future__ import annotations
 
+import fcntl
 import os
 import platform
 import shutil
 import time
-from collections.abc import Callable, Mapping
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from importlib.metadata import distributions
@@ -93,9 +94,12 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     _check(stop, "the run was not frozen yet, nothing is scored")
 
     from auditor.audit import prepare
+    from auditor.language_models.local import load
 
     progress.say("Freezing the run")
-    prepared = prepare(plan=plan, model=stored, data=applications, where="this machine")
+    prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan))
+    # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
+    load(stored, threads=plan.budget.threads)
     actor = request.actor
     audit = actions.start_ungoverned_audit(
         run=prepared.run,
@@ -150,7 +154,7 @@ def _bound(plan: Plan, request: Request) -> Plan:
 def _model_store() -> Any:
     from auditor.language_models.store import ModelStore
 
-    return ModelStore(Path(settings.DATA_FOLDER) / "store")
+    return ModelStore(Path(settings.MODEL_FOLDER))
 
 
 def _score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bool]) -> None:
@@ -199,33 +203,62 @@ def _finish(
 
     say("Concluding")
     ledger = DatabaseLedger(audit)
-    begun = time.monotonic()
-    conclusions = conclude(ledger)
-    timings = {"scoring_seconds": seconds, "concluding_seconds": time.monotonic() - begun}
-    # Evidence of an earlier attempt at concluding is not mixed with this one's; all of it follows from the rows.
-    folder = audit_folder(audit) / "evidence"
-    shutil.rmtree(folder, ignore_errors=True)
-    write_evidence(folder, ledger.run(), conclusions, environment(timings))
-    say("Writing the report")
-    finished_at = timezone.now()
-    publish(folder, governance(audit, title=title, command=request.command, finished_at=finished_at), out)
-    files = {name: out / name for name in PUBLISHED}
-    for path in files.values():
-        if not path.is_file():
-            raise StorageError(f"{path}: was not written; expected {', '.join(PUBLISHED)}")
-    actions.finish_audit(
-        audit=audit,
-        measurements=conclusions.measurements,
-        findings=conclusions.findings,
-        files={name: sha256_file(path) for name, path in files.items()},
-        finished_at=finished_at,
-        actor=request.actor,
-    )
-    (out / INCOMPLETE).unlink(missing_ok=True)
+    kept = audit_folder(audit)
+    with _alone(kept):
+        begun = time.monotonic()
+        conclusions = conclude(ledger)
+        timings = {"scoring_seconds": seconds, "concluding_seconds": time.monotonic() - begun}
+        audit.refresh_from_db()
+        finished_at = audit.finished_at or timezone.now()
+        concluded = audit.state == JobState.DONE  # by another process that shared the run; its report is the report
+        if not concluded:
+            # Evidence of an earlier attempt is not mixed with this one's; all of it follows from the rows.
+            shutil.rmtree(kept / "evidence", ignore_errors=True)
+            write_evidence(kept / "evidence", ledger.run(), conclusions, environment(timings))
+            say("Writing the report")
+            record = governance(audit, title=title, command=request.command, finished_at=finished_at)
+            publish(kept / "evidence", record, kept)
+        files = _hand_over(kept, out)
+        if not concluded:
+            actions.finish_audit(
+                audit=audit,
+                measurements=conclusions.measurements,
+                findings=conclusions.findings,
+                files={name: sha256_file(path) for name, path in files.items()},
+                finished_at=finished_at,
+                actor=request.actor,
+            )
+    for folder in (kept, out):
+        (folder / INCOMPLETE).unlink(missing_ok=True)
     summary = summarise(
         audit, title=title, measurements=conclusions.measurements, findings=conclusions.findings, runs=_runs(audit)
     )
     return Published(audit=audit, summary=summary, files=files, findings=tuple(conclusions.findings))
+
+
+@contextmanager
+def _alone(folder: Path) -> Iterator[None]:
+    """One process of this machine at a time concludes an audit; the next one finds it concluded."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        lock = (folder / "lock").open("w")
+    except OSError as error:
+        raise StorageError(f"{folder}: {error.strerror}; expected room and permission to write") from error
+    with lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
+def _hand_over(kept: Path, out: Path) -> dict[str, Path]:
+    """Copy the published files to where they were asked for; the audit's own folder keeps its own."""
+    from reports.publish import write_atomically
+
+    for name in PUBLISHED:
+        if not (kept / name).is_file():
+            raise StorageError(f"{kept / name}: is not there; expected the files of a run concluded on this machine")
+        if out.resolve() != kept.resolve():
+            write_atomically(out / name, (kept / name).read_bytes())
+    return {name: out / name for name in PUBLISHED}
 
 
 def governance(audit: Audit, *, title: str, command: str, finished_at: datetime) -> dict[str, Any]:

@@ -12,6 +12,7 @@ _environment = read_environment()
 
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_FOLDER = data_folder(_environment.data)
+MODEL_FOLDER = (_environment.models or DATA_FOLDER / "store").expanduser().absolute()
 LEASE_SECONDS = _environment.lease_seconds
 
 DEBUG = _environment.debug

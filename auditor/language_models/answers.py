@@ -148,7 +148,8 @@ def decide(
     if share:
         sequences = [sequence for question in questions for sequence in question.sequences]
         reads = [read for question in questions for read in question.reads]
-        values = scorer.log_probabilities(sequences, reads)
+        owners = [case for case, question in zip(cases, questions, strict=True) for _ in question.sequences]
+        values = _scored(scorer, sequences, reads, owners)
     cursor = 0
     for case, question in zip(cases, questions, strict=True):
         count = len(question.sequences)
@@ -157,9 +158,21 @@ def decide(
             cursor += count
         else:
             # One case alone is one small tree: its answers share its prompt, and nothing else is in the pack.
-            mine = scorer.log_probabilities(question.sequences, question.reads)
+            mine = _scored(scorer, question.sequences, question.reads, [case] * count)
         decisions.append(_decision(case, question, mine, mass_floor=mass_floor, natural_margin=natural_margin))
     return decisions
+
+
+def _scored(
+    scorer: PackedScorer, sequences: Sequence[tuple[int, ...]], reads: Sequence[list[Read]], owners: Sequence[Case]
+) -> list[list[float]]:
+    """Log-probabilities; an error names the case whose prompt it was."""
+    try:
+        return scorer.log_probabilities(sequences, reads)
+    except ScoringError as error:
+        if error.prompt is None:
+            raise
+        raise ScoringError(f"case {owners[error.prompt].id}: {error}") from error
 
 
 def _decision(

@@ -26,6 +26,7 @@ from auditor.language_models.tree_attention import attending, cut
 from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
 
 TOLERANCE = 1e-4
+NOT_FINITE = "the model returned a logit that is not a finite number"
 """Largest difference in nats between packed and one-by-one log-probabilities (fp32) that still counts as exact."""
 
 Read = tuple[int, int]
@@ -92,12 +93,13 @@ class PackedScorer:
         Raises
         ------
         ScoringError
-            If the model returned a logit that is not a finite number; names the prompt by its index.
+            If the model returned a logit that is not a finite number; its ``prompt`` is the index.
         Interrupted
             If a stop was asked for.
         """
         if not self.probe.packable:
-            return [self._alone(sequence, wanted) for sequence, wanted in zip(sequences, reads, strict=True)]
+            pairs = zip(sequences, reads, strict=True)
+            return [self._alone(index, sequence, wanted) for index, (sequence, wanted) in enumerate(pairs)]
         layout = lay_out(sequences, pack_tokens=self.pack_tokens, share=share)
         wanted_by_pack, slots = _group_reads(layout, reads)
         values = np.full(len(slots), np.nan)
@@ -119,7 +121,7 @@ class PackedScorer:
             mine = values[cursor : cursor + len(wanted)]
             cursor += len(wanted)
             if not np.isfinite(mine).all():
-                raise ScoringError(f"prompt {index}: the model returned a logit that is not a finite number")
+                raise ScoringError(NOT_FINITE, prompt=index)
             result.append([float(value) for value in mine])
         return result
 
@@ -152,12 +154,12 @@ class PackedScorer:
                 fresh.append((held.keys[:, :, span].clone(), held.values[:, :, span].clone()))
         return output.logits[0], fresh
 
-    def _alone(self, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
+    def _alone(self, index: int, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
         if self.should_stop():
             raise Interrupted("stopped between two prompts; what was scored before is kept")
         values = plain_log_probabilities(self.model, sequence, wanted)
         if not np.isfinite(values).all():
-            raise ScoringError("the model returned a logit that is not a finite number")
+            raise ScoringError(NOT_FINITE, prompt=index)
         return values
 
 

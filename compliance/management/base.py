@@ -10,6 +10,7 @@ import traceback
 from typing import Any, NoReturn
 
 from django.core.management.base import BaseCommand, CommandError, CommandParser
+from django.db import DatabaseError
 
 from auditor.exceptions import AuditorError, InputError
 from compliance.exceptions import ComplianceError
@@ -45,6 +46,9 @@ class PlainCommand(BaseCommand):
             self.end(BAD_INPUT, str(error), options)
         except (AuditorError, ComplianceError) as error:
             self.end(NOT_DONE, str(error), options)
+        except DatabaseError as error:
+            text = " ".join(str(error).split())
+            self.end(NOT_DONE, f"database: {text}; expected one that answers and has room", options)
         except KeyboardInterrupt:
             self.end(NOT_DONE, "ended at once; what was scored is kept, and the same command goes on from there")
         except Exception as error:  # nobody who reads this can act on more; --traceback shows it

@@ -1,0 +1,74 @@
+"""A run that cannot go on ends with exit code 3 and one line, and loses nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+import torch
+from django.conf import LazySettings
+
+from compliance.job import JobState
+from compliance.models import Audit
+from tests.acceptance.commands import FILES, ask, end, here, manage, repeatable, start, write_plan
+from tests.language_models.tiny import save_tiny, tiny_model
+
+
+def test_a_model_that_returns_no_number_is_named_with_the_case(
+    db: None, tmp_path: Path, settings: LazySettings, capsys: pytest.CaptureFixture[str]
+) -> None:
+    model = tiny_model(seed=9)
+    with torch.no_grad():
+        model.lm_head.weight[100:].fill_(float("nan"))
+    folder = save_tiny(tmp_path / "model", model=model)
+    plan = write_plan(tmp_path / "small.toml", model=f"dir:{folder}")
+    settings.DATA_FOLDER, settings.MODEL_FOLDER = tmp_path / "data", tmp_path / "store"
+    capsys.readouterr()
+    code = here("audit", plan, "--out", tmp_path / "out", "--no-progress")
+    said = capsys.readouterr()
+    audit = Audit.objects.get()
+    first = min(audit.run["data"]["selected"])
+    assert code == 3
+    assert said.err == f"case {first}: the model returned a logit that is not a finite number\n"
+    assert said.out == ""
+    assert (audit.state, audit.prompts_done) == (JobState.FAILED, 0)
+    assert not any((tmp_path / "out" / name).exists() for name in FILES)
+
+
+
+def test_a_disk_that_fills_while_scoring_loses_nothing_that_was_scored(
+    undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    database, out = tmp_path / "plumbline.sqlite3", tmp_path / "out"
+    models = str(undisturbed / "store")
+    assert manage(tmp_path, "verify", "--events").returncode == 0  # makes the tables
+    command = ("audit", small_plan, "--out", out, "--no-progress")
+    full = end(start(tmp_path, *command, room=database.stat().st_size + 40_000, PLUMBLINE_MODELS=models))
+    assert full.returncode == 3, full.stderr
+    assert full.stdout == ""
+    assert full.stderr.count("\n") == 1, full.stderr
+    assert "expected" in full.stderr or "refused to store evidence" in full.stderr
+    scored, prompts = ask(database, "SELECT prompts_done, prompts FROM compliance_audit")[0]
+    assert 0 < scored < prompts
+    done = manage(tmp_path, "audit", small_plan, "--out", out, PLUMBLINE_MODELS=models)
+    assert done.returncode == 0, done.stderr
+    assert f"A-0001 goes on: {scored} prompts were scored before" in done.stderr
+    assert repeatable(out) == expected
+
+
+def test_a_disk_that_fills_under_the_evidence_leaves_no_half_report(
+    undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], database_url: str
+) -> None:
+    out = tmp_path / "out"
+    settings = {"DATABASE_URL": database_url, "PLUMBLINE_MODELS": str(undisturbed / "store")}
+    assert manage(tmp_path, "migrate", "--verbosity", "0", **settings).returncode == 0
+    full = end(start(tmp_path, "audit", small_plan, "--out", out, "--no-progress", room=20_000, **settings))
+    assert full.returncode == 3, full.stderr
+    assert full.stderr.startswith(f"{tmp_path / 'audits' / 'A-0001' / 'evidence'}")
+    assert full.stderr.endswith("File too large; expected room and permission to write evidence\n")
+    assert full.stderr.count("\n") == 1
+    assert not any((out / name).exists() for name in FILES)
+    done = manage(tmp_path, "audit", small_plan, "--out", out, **settings)
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("A-0001 ")
+    assert repeatable(out) == expected
