@@ -190,7 +190,7 @@ class Canvas:
             encoding |= {"x2": "px2", "y2": "y2"}
         if layer.kind == "text":
             encoding["text"] = "words:N"
-        base = alt.Chart(alt.Data(values=layer.rows))
+        base = alt.Chart(alt.Data(values=layer.rows))  # type: ignore[no-untyped-call]  # altair's class has no types
         marked: alt.Chart = getattr(base, f"mark_{layer.kind}")(clip=False, **layer.mark)
         return marked.encode(**encoding)
 

@@ -58,7 +58,7 @@ def by_conclusion(measurements: Sequence[Measurement]) -> list[Measurement]:
 def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The table behind a chart: column heads, and one row of printed values for each measurement, in chart order."""
     head = ("Contrast", "Unit", "n", "Estimate", "95% interval", "p", "p adjusted", "Conclusion")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             contrast(item),
             numbers.unit_name(item),

@@ -114,7 +114,7 @@ def control_table(story: Story, title: str) -> Table:
         )
     floors = (
         ("Negative: placebo field", "One irrelevant field changed", "placebo"),
-        ("Noise floor", "Same prompt asked again, unshared and packed differently", "noise_floor"),
+        ("Noise floor", "Same prompt asked again, packed differently", "noise_floor"),
     )
     for name, how, key in floors:
         floor = controls.get(key)
@@ -135,7 +135,7 @@ def control_table(story: Story, title: str) -> Table:
     contrasts = controls.get("power") or []
     power = [item for item in contrasts if item.get("mde") is not None]
     if contrasts and not power:
-        why = "No outcome changed in any contrast, so its formula gives no figure; the intervals show what is excluded"
+        why = "The run gives none; the intervals show what is excluded"
         rows.append(("Smallest detectable effect", why, "not known", numbers.DASH))
     elif power:
         widest = max(power, key=lambda item: item["mde"])
@@ -153,7 +153,7 @@ def control_table(story: Story, title: str) -> Table:
         head=("Control", "Design", "Result", "95% interval, %"),
         rows=tuple(rows),
         align="llrr",
-        weights=(0.23, 0.47, 0.14, 0.16),
+        weights=(0.2, 0.55, 0.12, 0.13),
     )
 
 
@@ -174,5 +174,5 @@ def finding_table(story: Story, *, most: int) -> Block:
         rows=tuple(rows[:most]),
         note=f"{numbers.count(left)} more in the section Findings." if left > 0 else "",
         align="lllrr",
-        weights=(0.1, 0.13, 0.46, 0.24, 0.07),
+        weights=(0.075, 0.145, 0.52, 0.2, 0.06),
     )

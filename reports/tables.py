@@ -81,7 +81,7 @@ def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
             for item in measurements
         ),
         align="llllrrrrr",
-        weights=(0.235, 0.175, 0.08, 0.1, 0.055, 0.115, 0.13, 0.06, 0.06),
+        weights=(0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063),
         note=" ".join(_missing(measurements)),
     )
 

@@ -246,7 +246,7 @@ def exploratory_sentence(measurements: Sequence[Measurement]) -> str | None:
         )
         if found:
             named = [
-                f"{sentence_case(_against([item]))} {numbers.estimate_and_interval(item).partition(' [')[0]}"
+                f"{_against([item])} {numbers.estimate_and_interval(item).partition(' [')[0]}"
                 for item in found[:NAMED_AT_MOST]
             ]
             more = f", {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
