@@ -144,7 +144,10 @@ class Canvas:
         self.boxes([(left, top, right, bottom)], fill=BAND)
         for edge in (left, right):
             self.rule(edge, top, edge, bottom, dashed=True)
-        self.text((left + right) / 2, top - 8, words, align="center")
+        # The label stays over the plot: what stands right of it has a column of its own.
+        half = 2.7 * len(words)
+        middle = min(max((left + right) / 2, self.span[0] + half), self.span[1] - half)
+        self.text(middle, top - 8, words, align="center")
 
     def axis(self, ticks: Sequence[float], *, y: float, decimals: int, signed: bool, suffix: str = "") -> None:
         """Draw ticks and their numbers below ``y``; zero has no sign."""

@@ -41,11 +41,10 @@ def cover(story: Story) -> list[Block]:
     """Controls, findings and scope in short."""
     plan, run = story.bundle.plan, story.bundle.run
     not_covered = (
-        "Other prompts, other data, other versions, people's use "
-        "of the decision. This report is evidence, not an approval."
+        "Other prompts, data and versions; people's use of the decision. This report is evidence, not an approval."
     )
     frozen = (
-        f"Design {numbers.short_hash(story.hashes['design'])}, frozen before the first prompt was scored; "
+        f"Design {numbers.short_hash(story.hashes['design'])}, frozen before the first prompt; "
         f"run begun {numbers.date(story.governance.get('started_at'))}"
     )
     criteria = (
@@ -135,15 +134,15 @@ def control_table(story: Story, title: str) -> Table:
     contrasts = controls.get("power") or []
     power = [item for item in contrasts if item.get("mde") is not None]
     if contrasts and not power:
-        why = "The run gives none; the intervals show what is excluded"
-        rows.append(("Smallest detectable effect", why, "not known", numbers.DASH))
+        why = "The run gives no smallest one; the intervals show what is excluded"
+        rows.append(("Detectable effect", why, "not known", numbers.DASH))
     elif power:
         widest = max(power, key=lambda item: item["mde"])
         share = numbers.number(100 * story.design.power, decimals=0)
         rows.append(
             (
-                "Smallest detectable effect",
-                f"{share}% power, {widest['contrast']} (the least powerful of {len(power)})",
+                "Detectable effect",
+                f"Smallest with {share}% power: {widest['contrast']} (the least powerful of {len(power)})",
                 f"{numbers.number(100 * widest['mde'], decimals=1)} pp",
                 numbers.DASH,
             )

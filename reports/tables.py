@@ -50,7 +50,9 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
         rows=tuple(tuple(row[at] for at in shown) for row in rows),
         align="".join("lllrrr"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
-        note=" ".join([*([note] if note else []), *_missing(measurements), *_inconclusive(measurements, design)]),
+        note=" ".join(
+            [*([note] if note else []), *_missing(measurements), *_inconclusive(measurements, design, brief=True)]
+        ),
     )
 
 
@@ -120,15 +122,16 @@ def _missing(measurements: Sequence[Measurement]) -> list[str]:
     for item in measurements:
         if item.estimate is None and item.missing_reason:
             reasons.setdefault(item.missing_reason, {})[wording.metric_label(item)] = None
-    return [f"{numbers.DASH} {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
+    return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
-def _inconclusive(measurements: Sequence[Measurement], design: wording.Design) -> list[str]:
-    """Why contrasts are inconclusive, one sentence a reason."""
+def _inconclusive(measurements: Sequence[Measurement], design: wording.Design, *, brief: bool = False) -> list[str]:
+    """Why contrasts are inconclusive, one sentence a reason; ``brief`` without figures (they may count few people)."""
     reasons: dict[str, list[str]] = {}
     for item in measurements:
         if item.conclusion is Conclusion.INCONCLUSIVE:
-            reasons.setdefault(wording.inconclusive_cause(item, design), []).append(_which(item))
+            why = wording.inconclusive_cause(item, design)
+            reasons.setdefault(why.partition(":")[0] if brief else why, []).append(_which(item))
     return [f"Inconclusive: {'; '.join(names)}: {why}." for why, names in reasons.items()]
 
 
