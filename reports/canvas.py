@@ -144,7 +144,10 @@ class Canvas:
         self.boxes([(left, top, right, bottom)], fill=BAND)
         for edge in (left, right):
             self.rule(edge, top, edge, bottom, dashed=True)
-        self.text((left + right) / 2, top - 8, words, align="center")
+        # The label stays over the plot: what stands right of it has a column of its own.
+        half = 2.7 * len(words)
+        middle = min(max((left + right) / 2, self.span[0] + half), self.span[1] - half)
+        self.text(middle, top - 8, words, align="center")
 
     def axis(self, ticks: Sequence[float], *, y: float, decimals: int, signed: bool, suffix: str = "") -> None:
         """Draw ticks and their numbers below ``y``; zero has no sign."""
@@ -190,7 +193,7 @@ class Canvas:
             encoding |= {"x2": "px2", "y2": "y2"}
         if layer.kind == "text":
             encoding["text"] = "words:N"
-        base = alt.Chart(alt.Data(values=layer.rows))
+        base = alt.Chart(alt.Data(values=layer.rows))  # type: ignore[no-untyped-call]  # altair's class has no types
         marked: alt.Chart = getattr(base, f"mark_{layer.kind}")(clip=False, **layer.mark)
         return marked.encode(**encoding)
 

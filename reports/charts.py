@@ -32,7 +32,7 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
     charts: list[Chart | None] = [
         effect_chart([item for item in effects if item.metric == "cf_net_effect"], design),
         effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, matched=True),
-        margin_shift_chart([m for m in bundle.measured(metric="cf_mean_shift") if m.unit == "sd"], design),
+        margin_shift_chart(bundle.measured(metric="cf_mean_shift_sd"), design),
         rate_chart(bundle.measured(metric="selection_rate"), references(bundle.plan), design),
         power_chart([item for item in effects if item.role == "primary"], design),
         margins_chart(bundle.margins, bundle.plan, design),
@@ -58,7 +58,7 @@ def by_conclusion(measurements: Sequence[Measurement]) -> list[Measurement]:
 def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The table behind a chart: column heads, and one row of printed values for each measurement, in chart order."""
     head = ("Contrast", "Unit", "n", "Estimate", "95% interval", "p", "p adjusted", "Conclusion")
-    rows = [
+    rows: list[tuple[str, ...]] = [
         (
             contrast(item),
             numbers.unit_name(item),
@@ -111,22 +111,33 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
     threshold = design.practical_margin_sd if in_sd else 100 * design.practical_rate
     values = [scale * value for value in (measurement.estimate, measurement.low, measurement.high) if value is not None]
     ticks = _ticks(values, threshold, most=8)
-    canvas = Canvas(330, 92, domain=(ticks[0], ticks[-1]), span=(12, 318))
+    # Three storeys, so that nothing can meet: the number, the threshold's label, the plot.
+    number_at, band_at, axis_at, mark_at = 12, 38, 82, 60
+    canvas = Canvas(330, 106, domain=(ticks[0], ticks[-1]), span=(12, 318))
     unit = "SD" if in_sd else "pp"
     canvas.band(
-        threshold, top=20, bottom=64, words=f"threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)} {unit}"
+        threshold,
+        top=band_at,
+        bottom=axis_at,
+        words=f"threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)} {unit}",
     )
-    canvas.rule(12, 64, 318, 64)
-    canvas.axis(ticks, y=64, decimals=decimals_of(ticks), signed=True)
-    canvas.plumb_line(0, top=20, bottom=72)
+    canvas.rule(12, axis_at, 318, axis_at)
+    canvas.axis(ticks, y=axis_at, decimals=decimals_of(ticks), signed=True)
+    canvas.plumb_line(0, top=band_at, bottom=axis_at + 2)
     marker = MARKERS[measurement.conclusion or Conclusion.NOT_TESTED]
     if measurement.estimate is not None:
         if measurement.low is not None and measurement.high is not None:
-            canvas.error_bar(scale * measurement.low, scale * measurement.high, 46, colour=marker.colour, width=3)
-        canvas.marker(canvas.x(scale * measurement.estimate), 46, marker, size=130)
-        centre = min(max(canvas.x(scale * measurement.estimate), 62.0), 268.0)
+            canvas.error_bar(scale * measurement.low, scale * measurement.high, mark_at, colour=marker.colour, width=3)
+        canvas.marker(canvas.x(scale * measurement.estimate), mark_at, marker, size=130)
+        centre = min(max(canvas.x(scale * measurement.estimate), 74.0), 256.0)
         canvas.text(
-            centre, 34, numbers.estimate_and_interval(measurement), align="center", size=NORMAL, bold=True, colour=INK
+            centre,
+            number_at,
+            numbers.estimate_and_interval(measurement),
+            align="center",
+            size=NORMAL,
+            bold=True,
+            colour=INK,
         )
     return canvas.finish(
         name="verdict",
@@ -208,7 +219,7 @@ def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
         title=f"Smallest difference the test could have seen with {power}% power",
         description="One bar a contrast; a bar beyond the threshold line could have missed a difference of that size.",
         caption=f"Smallest detectable difference (MDE) at {power}% power, "
-        "by Connor's formula from the discordance seen. A bar "
+        "as each measurement's method gives it. A bar "
         "that ends inside the grey band could have seen a difference of the practical threshold.",
     )
 

@@ -1,6 +1,6 @@
-"""What a report says, before anybody decides how it looks: sections of plain blocks, from a bundle alone.
+"""What a report says, section by section, as plain frozen blocks without layout.
 
-``build_content`` is pure: the same bundle and governance record give the same content; ``reports.pdf`` sets it.
+``build_content`` is the one door: pages and the PDF are set from the same content; ``reports.pdf`` sets it.
 """
 
 from __future__ import annotations
@@ -8,11 +8,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from reports.blocks import ReportContent
+from reports import numbers
+from reports.blocks import ReportContent, Section
 from reports.bundle import Bundle
 from reports.canvas import Chart
 from reports.charts import render_charts
-from reports.sections import Story
+from reports.cover import conclusion, cover, verdict
+from reports.evidence_sections import data_blocks, design_blocks, pack_blocks, provenance_blocks, scope_blocks
+from reports.record_sections import document_control, integrity, limitations, not_in_run, reproduction, sign_off
+from reports.result_sections import controls, findings, model_quality, results_primary, results_secondary
+from reports.story import Story
+from reports.tables import all_measurements
+
+UNGOVERNED = "ungoverned"
 
 
 def build_content(
@@ -35,4 +43,51 @@ def build_content(
     ReportContent
         Sections in the order of the report skeleton; nothing in it depends on the clock or the machine.
     """
-    return Story(bundle=bundle, governance=governance, charts=charts or render_charts(bundle)).content()
+    story = Story(bundle=bundle, governance=governance, charts=charts or render_charts(bundle))
+    governed = bool(governance["governed"])
+    short = {name: numbers.short_hash(digest) for name, digest in story.hashes.items()}
+    head = f" · Event head {short['events_head']}" if story.hashes["events_head"] else ""
+    return ReportContent(
+        audit_id=str(governance["audit_id"]),
+        title=str(governance["title"]),
+        model=story.model,
+        governed=governed,
+        mark="" if governed else UNGOVERNED,
+        verdict=verdict(story),
+        cover=tuple(cover(story)),
+        sections=_sections(story),
+        run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
+        created=str(governance.get("finished_at") or governance.get("started_at") or ""),
+        subject=f"Audit of {story.model}: {governance['title']}",
+        hashes=story.hashes,
+    )
+
+
+def _sections(story: Story) -> tuple[Section, ...]:
+    """Every section in the order an examiner reads them."""
+    bundle, design = story.bundle, story.design
+    design_and_power = [*design_blocks(bundle, story.governance, design), *story.figures("power")]
+    sections = (
+        ("document_control", "Document control", document_control(story)),
+        ("conclusion", "Conclusion", conclusion(story)),
+        ("scope_and_intended_use", "Scope and intended use", scope_blocks(bundle)),
+        ("system_provenance", "System and provenance", provenance_blocks(bundle)),
+        ("policy_packs_applied", "Policy packs and clauses", pack_blocks(bundle)),
+        ("test_design_and_power", "Test design and power", design_and_power),
+        ("data_and_test_cases", "Data and test cases", data_blocks(bundle, design)),
+        ("results_primary", "Primary results", results_primary(story)),
+        ("results_secondary", "Secondary and exploratory results", results_secondary(story)),
+        ("controls", "Could this audit have seen it?", controls(story)),
+        ("model_quality", "Model quality", model_quality(story)),
+        ("not_in_run", "Sections not part of this run", not_in_run()),
+        ("findings_register", "Findings", findings(story)),
+        ("limitations", "Limitations", limitations(story)),
+        ("measurements", "All measurements", all_measurements(bundle.measurements, design)),
+        ("reproduction", "Check and repeat this report", reproduction(story)),
+        ("review_and_sign_off", "Review and sign-off", sign_off(story)),
+        ("integrity_manifest", "Integrity manifest", integrity(story)),
+    )
+    return tuple(
+        Section(id=name, number=index, title=title, blocks=tuple(blocks))
+        for index, (name, title, blocks) in enumerate(sections, start=1)
+    )

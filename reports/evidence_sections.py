@@ -13,6 +13,7 @@ from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.bundle import Bundle
 
 NOT_GIVEN = "not given"
+TRAINING_RECORD = "training-record.json"
 
 
 def scope_blocks(bundle: Bundle) -> list[Block]:
@@ -45,32 +46,50 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
     ]
     for key, label in (
         ("architecture", "Architecture"),
-        ("family", "Family"),
+        ("model_type", "Family"),
         ("parameters", "Parameters"),
-        ("dtype", "Number format"),
-        ("revision", "Revision"),
+        ("context_length", "Context, tokens"),
+        ("weights_dtype", "Number format"),
     ):
         if manifest.get(key) is not None:
             value = manifest[key]
             rows.append((label, numbers.count(value) if isinstance(value, int) else str(value)))
+    if manifest.get("quantisation"):
+        rows.append(("Quantisation", _quantisation(manifest["quantisation"])))
+    rows += [
+        (label, Literal(manifest[key]))
+        for key, label in (
+            ("base_sha256", "Base model SHA-256"),
+            ("adapter_sha256", "Adapter SHA-256"),
+            ("weights_sha256", "Weights SHA-256"),
+            ("tokenizer_sha256", "Tokeniser SHA-256"),
+        )
+        if manifest.get(key)
+    ]
+    files = manifest.get("files") or ()
+    record = next((line for line in files if line["path"] == TRAINING_RECORD), None)
+    if record is None:
+        rows.append(("Training record", "none came with the model: what it was trained on is not known here"))
+    else:
+        known = numbers.count(bundle.run["data"].get("training_rows_known"))
+        rows.append(("Training record", f"{record['path']}, listed below; names {known} rows of the data set"))
     rows += [
         ("Decoding", "none: log-probabilities of the planned answers are read, nothing is sampled"),
         ("System prompt", "none" if not bundle.plan["prompt"].get("system") else "in the plan, hashed with the design"),
         ("Software", f"Plumbline {code['version']}"),
         ("Code SHA-256", Literal(code["sha256"])),
         ("Libraries", libraries or NOT_GIVEN),
-        ("Machine", f"{environment.get('cpu') or NOT_GIVEN}, {environment.get('threads', NOT_GIVEN)} threads"),
+        ("Machine", _machine(environment, threads=bundle.plan["budget"]["threads"])),
+        ("Scoring", _packing(environment)),
     ]
     blocks: list[Block] = [Pairs(rows=tuple(rows))]
-    files = [line for line in manifest.get("files") or () if isinstance(line, Mapping) and line.get("sha256")]
     if files:
         blocks.append(
             Table(
                 title="Files of the model",
                 head=("File", "SHA-256", "Size"),
                 rows=tuple(
-                    (Literal(str(line.get("file") or line.get("name"))), Literal(line["sha256"]), _octets(line))
-                    for line in files
+                    (Literal(line["path"]), Literal(line["sha256"]), numbers.size(line["bytes"])) for line in files
                 ),
                 align="llr",
                 weights=(0.31, 0.56, 0.13),
@@ -285,6 +304,26 @@ def _quoted(answers: list[str]) -> str:
     return ", ".join(f"“{answer}”" for answer in answers)
 
 
-def _octets(line: Mapping[str, Any]) -> str:
-    value = line.get("size")
-    return numbers.size(value) if isinstance(value, int) else numbers.DASH
+def _quantisation(record: Mapping[str, Any]) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(record.get("tensor_types", {}).items()))
+    return f"{record.get('container', 'quantised')} ({kinds} tensors), computed in {record.get('stored_as', NOT_GIVEN)}"
+
+
+def _machine(environment: Mapping[str, Any], *, threads: int) -> str:
+    parts = [str(environment[key]) for key in ("machine", "platform") if environment.get(key)]
+    if environment.get("cpus"):
+        parts.append(f"{numbers.count(environment['cpus'])} processors")
+    if environment.get("python"):
+        parts.append(f"Python {environment['python']}")
+    return ", ".join([*parts, f"{threads} threads for scoring"])
+
+
+def _packing(environment: Mapping[str, Any]) -> str:
+    packing = (environment.get("scoring") or {}).get("packing")
+    if packing is None:
+        return NOT_GIVEN
+    largest = packing.get("largest_difference")
+    compared = "" if largest is None else f"; largest difference of a margin from one by one: {largest:.1e} logits"
+    how = "packed, prompts share what they have in common" if packing["packable"] else "one by one"
+    why = f" ({packing['reason']})" if packing.get("reason") else ""
+    return f"{how}{why}{compared.replace('e-', f'e{numbers.MINUS}')}"

@@ -10,6 +10,7 @@ from auditor.records import Measurement
 MINUS = "\u2212"
 DASH = "–"
 MISSING = DASH
+UNSIGNED = {"margin_sd", "noise_margin"}  # spreads and sizes: they have no direction
 
 
 def number(value: float | None, *, decimals: int, signed: bool = False) -> str:
@@ -77,16 +78,22 @@ def p_value(value: float | None) -> str:
     return _pointed(value, decimals=3 if value < 0.0995 else 2)
 
 
+def p_words(value: float, *, symbol: str = "p") -> str:
+    """A p-value (or q) in a sentence: ``p = .007``, ``p < .001``."""
+    text = p_value(value)
+    return f"{symbol} {text}" if text.startswith("<") else f"{symbol} = {text}"
+
+
 def estimate(measurement: Measurement) -> str:
     """The estimate in the print of its unit, unit sign included."""
-    return _in_unit(measurement.estimate, measurement.unit, with_unit=True)
+    return _of(measurement, measurement.estimate, with_unit=True)
 
 
 def interval(measurement: Measurement) -> str:
     """``[−4.1, −1.7]`` in the unit of the estimate, without the unit sign; a dash where there is none."""
     if measurement.low is None or measurement.high is None:
         return MISSING
-    low, high = (_in_unit(bound, measurement.unit, with_unit=False) for bound in (measurement.low, measurement.high))
+    low, high = (_of(measurement, bound, with_unit=False) for bound in (measurement.low, measurement.high))
     return f"[{low}, {high}]"
 
 
@@ -94,13 +101,13 @@ def estimate_and_interval(measurement: Measurement) -> str:
     """``−2.9 [−4.1, −1.7]``, without the unit sign."""
     if measurement.estimate is None:
         return MISSING
-    text = _in_unit(measurement.estimate, measurement.unit, with_unit=False)
+    text = _of(measurement, measurement.estimate, with_unit=False)
     return text if measurement.low is None else f"{text} {interval(measurement)}"
 
 
 def unit_name(measurement: Measurement) -> str:
     """The unit as a table's column says it."""
-    names = {"rate": "%", "rate_difference": "pp", "sd": "SD", "ratio": "ratio", "logit": "logits"}
+    names = {"rate": "%", "rate_difference": "pp", "sd": "SD", "ratio": "ratio", "logit": "logits", "share": ""}
     return names.get(measurement.unit, measurement.unit)
 
 
@@ -129,13 +136,30 @@ def size(octets: int) -> str:
     return f"{octets / 1_000_000:.1f} MB"
 
 
+def detectable(value: float | None, unit: str) -> str:
+    """A smallest detectable difference in the unit of its effect, without sign and unit."""
+    if value is None:
+        return MISSING
+    return number(100 * value, decimals=1) if unit in ("rate", "rate_difference") else _size(value)
+
+
+def _of(measurement: Measurement, value: float | None, *, with_unit: bool) -> str:
+    if value is not None and measurement.metric in UNSIGNED:
+        return _size(value) + (f" {unit_name(measurement)}" if with_unit else "")
+    return _in_unit(value, measurement.unit, with_unit=with_unit)
+
+
+def _size(value: float) -> str:
+    return "< 0.01" if 0 < value < 0.005 else number(value, decimals=2)
+
+
 def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
     if value is None:
         return MISSING
     if unit in ("rate", "rate_difference"):
         shown = number(100 * value, decimals=1, signed=unit == "rate_difference")
         return shown + {"rate": "%", "rate_difference": " pp"}[unit] * with_unit
-    if unit == "ratio":
+    if unit in ("ratio", "share"):
         return ratio(value)
     if unit == "count":
         return number(value, decimals=0 if float(value).is_integer() else 1)

@@ -1,15 +1,15 @@
-"""Tables of measurements: the rows behind every figure, and the one that lists everything."""
+"""Tables of measurements: the rows behind every figure, and the ones that list everything."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.records import Measurement
+from auditor.records import Conclusion, Measurement
 from reports import numbers, wording
-from reports.blocks import Cell, Code, Literal, Table
+from reports.blocks import Block, Cell, Code, Table, Text
 
 
-def contrasts(measurements: Sequence[Measurement], *, title: str) -> Table:
+def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, title: str) -> Table:
     """One row a contrast with pair counts, interval, detectable difference, both p-values and the conclusion.
 
     A column that no measurement fills is left out.
@@ -18,64 +18,78 @@ def contrasts(measurements: Sequence[Measurement], *, title: str) -> Table:
     mixed = len(units) > 1
     rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
-    heads = ("Contrast", "n pairs", "b", "c", effect, "95% interval", "MDE", "SD", "p", "p adj.", "Conclusion")
+    heads = ("Contrast", "n pairs", "b", "c", effect, "95% interval", "MDE", "SD from 0", "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     notes = {
         "b": "b: reference favourable, group not; c: the reverse.",
-        "MDE": "MDE: smallest detectable difference at the plan's power, in percentage points.",
-        "SD": "SD: distance from no difference in standard deviations.",
+        "MDE": "MDE: smallest detectable difference at the plan's power, in the unit of the effect.",
+        "SD from 0": "SD from 0: distance from no difference in standard deviations.",
         "p": "p: raw and adjusted within its family.",
     }
+    said = [notes[heads[at]] for at in shown if heads[at] in notes]
     return Table(
         title=title,
         head=tuple(heads[at] for at in shown),
         rows=tuple(tuple(row[at] for at in shown) for row in rows),
         align="".join("lrrrrrrrrrl"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
-        note=" ".join(notes[heads[at]] for at in shown if heads[at] in notes),
+        note=" ".join([*said, *_inconclusive(measurements, design)]),
     )
 
 
 def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, title: str, note: str = "") -> Table:
-    """One row a measurement: what, of whom, estimate, interval, n."""
+    """One row a measurement: what, of whom, estimate, interval, n; reasons for what is missing stand below."""
+    heads = ("Measure", "Of", "Against", "Estimate", "95% interval", "n")
+    weights = (0.31, 0.22, 0.11, 0.14, 0.14, 0.08)
+    rows = [_short_row(item, design) for item in measurements]
+    shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     return Table(
         title=title,
-        head=("Measure", "Of", "Against", "Estimate", "95% interval", "n"),
-        rows=tuple(_short_row(item, design) for item in measurements),
-        align="lllrrr",
-        weights=(0.27, 0.24, 0.13, 0.14, 0.14, 0.08),
-        note=note,
+        head=tuple(heads[at] for at in shown),
+        rows=tuple(tuple(row[at] for at in shown) for row in rows),
+        align="".join("lllrrr"[at] for at in shown),
+        weights=tuple(weights[at] for at in shown),
+        note=" ".join(
+            [*([note] if note else []), *_missing(measurements), *_inconclusive(measurements, design, brief=True)]
+        ),
     )
 
 
-def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> Table:
-    """Every measurement of ``result.json``, one row each, by its id."""
+def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> list[Block]:
+    """Every measurement of ``result.json`` in words, one row each, one table a test."""
+    tests = dict.fromkeys(item.test for item in measurements)
+    intro = (
+        f"Every number of this audit, {numbers.count(len(measurements))} in all; result.json holds the same rows by "
+        "their ids, with methods, checks and the query of their cases. Differences of rates are in percentage points."
+    )
+    return [Text(intro), *(_all_of([item for item in measurements if item.test == test], design) for test in tests)]
+
+
+def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Table:
     return Table(
-        title="Every number of this audit, as in result.json",
-        head=("Measurement", "Role", "n", "Estimate", "95% interval", "p", "p adj."),
+        title=wording.test_label(measurements[0].test),
+        head=("Measure", "Of", "Against", "Role", "n", "Estimate", "95% interval", "p", "p adj."),
         rows=tuple(
             (
-                Literal(item.id),
+                *(words for words in _short_row(item, design)[:3]),
                 item.role.value,
                 _people(item, design),
                 _estimate(item, design),
-                numbers.DASH if _hidden(item, design) else numbers.interval(item),
+                _interval(item, design),
                 numbers.p_value(item.p_value),
                 numbers.p_value(item.p_adjusted),
             )
             for item in measurements
         ),
-        align="llrrrrr",
-        weights=(0.45, 0.1, 0.055, 0.125, 0.135, 0.07, 0.065),
-        note="A number that is missing has its reason in its place. "
-        "Rates in %, differences of rates in percentage points.",
+        align="llllrrrrr",
+        weights=(0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063),
+        note=" ".join(_missing(measurements)),
     )
 
 
 def _contrast_row(item: Measurement, *, with_unit: bool) -> tuple[Cell, ...]:
     effect = numbers.estimate(item) if with_unit else numbers.estimate_and_interval(item).split(" [", maxsplit=1)[0]
-    mde = item.counts.get("mde")
     return (
         wording.contrast(item),
         numbers.count(item.n),
@@ -83,7 +97,7 @@ def _contrast_row(item: Measurement, *, with_unit: bool) -> tuple[Cell, ...]:
         numbers.count(item.counts.get("c")),
         effect,
         numbers.interval(item),
-        numbers.number(None if mde is None else 100 * mde, decimals=1),
+        numbers.detectable(item.counts.get("mde"), item.unit),
         numbers.number(item.sd_units, decimals=1, signed=True),
         numbers.p_value(item.p_value),
         numbers.p_value(item.p_adjusted),
@@ -91,18 +105,39 @@ def _contrast_row(item: Measurement, *, with_unit: bool) -> tuple[Cell, ...]:
     )
 
 
-def _short_row(item: Measurement, design: wording.Design) -> tuple[Cell, ...]:
-    field = wording.field_words(item.subject.get("field", ""))
-    group = item.subject.get("group", "")
-    of = f"{wording.sentence_case(field)}: {group}" if field and group else wording.subject(item)
+def _short_row(item: Measurement, design: wording.Design) -> tuple[str, ...]:
     return (
         wording.metric_label(item),
-        of,
+        wording.of_whom(item),
         item.reference or numbers.DASH,
         _estimate(item, design),
-        numbers.DASH if _hidden(item, design) else numbers.interval(item),
+        _interval(item, design),
         _people(item, design),
     )
+
+
+def _missing(measurements: Sequence[Measurement]) -> list[str]:
+    """Why estimates are missing, one sentence a reason."""
+    reasons: dict[str, dict[str, None]] = {}
+    for item in measurements:
+        if item.estimate is None and item.missing_reason:
+            reasons.setdefault(item.missing_reason, {})[wording.metric_label(item)] = None
+    return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
+
+
+def _inconclusive(measurements: Sequence[Measurement], design: wording.Design, *, brief: bool = False) -> list[str]:
+    """Why contrasts are inconclusive, one sentence a reason; ``brief`` without figures (they may count few people)."""
+    reasons: dict[str, list[str]] = {}
+    for item in measurements:
+        if item.conclusion is Conclusion.INCONCLUSIVE:
+            why = wording.inconclusive_cause(item, design)
+            reasons.setdefault(why.partition(":")[0] if brief else why, []).append(_which(item))
+    return [f"Inconclusive: {'; '.join(names)}: {why}." for why, names in reasons.items()]
+
+
+def _which(item: Measurement) -> str:
+    matched = " (matched)" if item.metric == "cf_net_effect_matched" else ""
+    return f"{wording.contrast(item)}{matched}"
 
 
 def _hidden(item: Measurement, design: wording.Design) -> bool:
@@ -110,9 +145,11 @@ def _hidden(item: Measurement, design: wording.Design) -> bool:
 
 
 def _estimate(item: Measurement, design: wording.Design) -> str:
-    if _hidden(item, design):
-        return "small cell"
-    return numbers.estimate(item) if item.estimate is not None else (item.missing_reason or numbers.DASH)
+    return "small cell" if _hidden(item, design) else numbers.estimate(item)
+
+
+def _interval(item: Measurement, design: wording.Design) -> str:
+    return numbers.DASH if _hidden(item, design) else numbers.interval(item)
 
 
 def _people(item: Measurement, design: wording.Design) -> str:

@@ -6,6 +6,7 @@ would.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -36,18 +37,34 @@ METRIC_LABELS = {
     "cf_flip_rate_against": "Flip rate, against the group",
     "cf_flip_rate_towards": "Flip rate, towards the group",
     "cf_mean_shift": "Margin shift",
+    "cf_mean_shift_sd": "Margin shift, in SD",
+    "cf_invalid_gap": "Difference of unusable answers",
+    "cf_noise_floor": "Flip rate",
+    "cf_excess_flip": "Flips beyond the placebo's",
+    "noise_margin": "Mean change of the margin, either way",
     "selection_rate": "Approval rate",
+    "observed_rate": "Recorded approval rate",
     "invalid_rate": "Unusable answers",
-    "answer_mass": "Answer mass",
+    "answer_mass": "Probability on the planned answers",
+    "low_mass_share": "Cases with too little probability on the answers",
+    "commonest_outcome_share": "Share of the commonest outcome",
+    "margin_sd": "Standard deviation of the margin",
     "impact_ratio": "Impact ratio",
     "risk_difference": "Difference of approval rates",
     "smd": "Standardised mean difference",
     "denial_odds_ratio": "Denial odds ratio",
-    "shortfall": "Shortfall",
+    "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
-    "flip_rate": "Flip rate",
-    "excess_flip_rate": "Excess flips over the floor",
 }
+TEST_LABELS = {
+    "counterfactual": "Same application, one field changed",
+    "arm_rates": "Arms: every application under each group",
+    "group_rates": "As filed: different applicants",
+    "model_quality": "Quality of the answers",
+    "noise_floor": "Noise floor and placebo",
+}
+CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
+NAMED_AT_MOST = 4
 
 
 @dataclass(frozen=True)
@@ -105,6 +122,8 @@ def contrast(measurement: Measurement) -> str:
 def subject(measurement: Measurement) -> str:
     """What was measured, in words."""
     parts = dict(measurement.subject)
+    if parts.get("change") in CHANGES:
+        return CHANGES[parts["change"]]
     field, group = parts.pop("field", None), parts.pop("group", None)
     words = [sentence_case(group) if group else "", field_words(field) if field and not group else ""]
     words += [f"{field_words(key)} {value}" for key, value in parts.items()]
@@ -112,9 +131,28 @@ def subject(measurement: Measurement) -> str:
 
 
 def metric_label(measurement: Measurement) -> str:
-    """The measure's name in words; its unit is said where two units of it exist."""
-    label = METRIC_LABELS.get(measurement.metric, sentence_case(field_words(measurement.metric)))
-    return f"{label}, SD" if measurement.metric == "cf_mean_shift" and measurement.unit == "sd" else label
+    """The measure's name in words."""
+    return METRIC_LABELS.get(measurement.metric, sentence_case(field_words(measurement.metric)))
+
+
+def test_label(test: str) -> str:
+    """The test's name in words."""
+    return TEST_LABELS.get(test, sentence_case(field_words(test)))
+
+
+def of_whom(measurement: Measurement) -> str:
+    """``Race: Black``; what was measured where no field was."""
+    field, group = measurement.subject.get("field"), measurement.subject.get("group")
+    return f"{sentence_case(field_words(field))}: {group}" if field and group else subject(measurement)
+
+
+def with_p_values(text: str) -> str:
+    """The text with every ``p = 0.000136`` in the print of p-values: ``p < .001``."""
+    return re.sub(
+        r"\b([pq]) = (\d+(?:\.\d+)?(?:e[-+]?\d+)?)",
+        lambda match: numbers.p_words(float(match.group(2)), symbol=match.group(1)),
+        text,
+    )
 
 
 def effect_sentence(measurement: Measurement, design: Design) -> str:
@@ -136,40 +174,95 @@ def effect_sentence(measurement: Measurement, design: Design) -> str:
 
 def conclusion_sentence(measurement: Measurement, design: Design) -> str:
     """What one contrast's result lets one say."""
-    name = _pair(measurement)
-    code = measurement.conclusion
     threshold = numbers.number(100 * design.practical_rate, decimals=1)
-    if code in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
-        place = "The" if code is Conclusion.DIFFERENCE_FOUND else "That is below the"
-        close = f"{place} threshold set before the run " + (
-            f"was {threshold}." if code is Conclusion.DIFFERENCE_FOUND else f"of {threshold}."
-        )
-        return f"{effect_sentence(measurement, design)} {close}"
-    if code is Conclusion.NO_EVIDENCE:
-        return f"{name}, no evidence of a difference ≥ {threshold} pp was found. {power_sentence(measurement, design)}"
-    if code is Conclusion.EQUIVALENT_WITHIN_MARGIN:
+    if measurement.conclusion is Conclusion.DIFFERENCE_FOUND:
+        return f"{effect_sentence(measurement, design)} The threshold set before the run was {threshold}."
+    if measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD:
+        return f"{effect_sentence(measurement, design)} That is below the threshold set before the run of {threshold}."
+    return group_sentence([measurement], design)
+
+
+def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str | None = None) -> str:
+    """What contrasts of one conclusion at one operating point let one say, together.
+
+    Parameters
+    ----------
+    group
+        Measurements with the same metric and the same conclusion, at least one.
+    design
+        The plan's figures.
+    cause
+        Why the result is inconclusive, where that was said before; else the recorded reason is printed.
+    """
+    first, name = group[0], f"For {_against(group)}{_at(group[0])}"
+    largest = max(group, key=lambda item: abs(item.estimate or 0.0))
+    seen = f"{'largest ' if len(group) > 1 else ''}{_shown(largest)}"
+    threshold = numbers.number(100 * design.practical_rate, decimals=1)
+    if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+        size = "at or beyond" if first.conclusion is Conclusion.DIFFERENCE_FOUND else "below"
+        each = joined([_shown(item) for item in group])
+        return f"{name}, a difference {size} the threshold of {threshold} pp was found: {each}."
+    if first.conclusion is Conclusion.NO_EVIDENCE:
+        return f"{name}, no evidence of a difference ≥ {threshold} pp was found. {_power(group, seen, design)}"
+    if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
         margin = numbers.number(100 * design.equivalence_rate, decimals=1)
-        return f"{name}, the difference lay within ±{margin} pp ({_shown(measurement)})."
-    if code is Conclusion.INCONCLUSIVE:
-        return f"{name}, the result is inconclusive: {inconclusive_cause(measurement, design)}."
-    return f"{name}: not tested ({measurement.missing_reason or 'not part of the plan'})."
+        close = f"; {seen}" if len(group) > 1 else f" ({seen})"
+        return f"{name}, the difference lay within ±{margin} pp{close}."
+    if first.conclusion is Conclusion.INCONCLUSIVE:
+        return f"{name}, the result is inconclusive: {cause or inconclusive_cause(first, design)} ({seen})."
+    return f"{name}: not tested ({first.missing_reason or 'not part of the plan'})."
 
 
-def power_sentence(measurement: Measurement, design: Design) -> str:
-    """What the contrast could have seen: its smallest detectable difference."""
-    mde = measurement.counts.get("mde")
-    if mde is None:
-        return f"What it could have seen is not known ({numbers.count(measurement.n)} pairs; {_shown(measurement)})."
-    return (
-        f"The test had {numbers.number(100 * design.power, decimals=0)}% power for "
-        f"{numbers.number(100 * mde, decimals=1)} pp ({numbers.count(measurement.n)} pairs; {_shown(measurement)})."
-    )
+def grouped(measurements: Sequence[Measurement], design: Design) -> list[list[Measurement]]:
+    """Contrasts that one sentence can speak of, in the order of their first.
+
+    The same operating point, the same conclusion and, where the result is inconclusive or missing, the same reason.
+    """
+    groups: dict[tuple[object, ...], list[Measurement]] = {}
+    for item in measurements:
+        reason = inconclusive_cause(item, design) if item.conclusion is Conclusion.INCONCLUSIVE else item.missing_reason
+        groups.setdefault((item.metric, item.conclusion, reason), []).append(item)
+    return list(groups.values())
+
+
+def exploratory_sentence(measurements: Sequence[Measurement]) -> str | None:
+    """One sentence that names the differences found outside the primary family; ``None`` where there are none."""
+    parts = []
+    for metric, place in (
+        ("cf_net_effect", "at the natural threshold"),
+        ("cf_net_effect_matched", "at the matched operating point"),
+        ("cf_mean_shift_sd", "in the margin"),
+        ("risk_difference", "as filed, between different applicants"),
+    ):
+        found = sorted(
+            (
+                item
+                for item in measurements
+                if item.metric == metric
+                and item.role is not Role.PRIMARY
+                and item.conclusion is Conclusion.DIFFERENCE_FOUND
+            ),
+            key=lambda item: (-abs(item.estimate or 0.0), item.id),
+        )
+        if found:
+            named = [
+                f"{_against([item])} {numbers.estimate_and_interval(item).partition(' [')[0]}"
+                for item in found[:NAMED_AT_MOST]
+            ]
+            more = f", {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
+            parts.append(f"{place} ({', '.join(named)} {numbers.unit_name(found[0])}{more})")
+    if not parts:
+        return None
+    start = "This is not the whole picture: exploratory tests, outside the primary family, found differences"
+    return f"{start} {joined(parts)}."
 
 
 def inconclusive_cause(measurement: Measurement, design: Design) -> str:
     """Why a contrast is inconclusive: the recorded reason, the checks that did not hold, or the power."""
-    if measurement.missing_reason:
-        return measurement.missing_reason.rstrip(".")
+    for recorded in (measurement.missing_reason, measurement.conclusion_reason):
+        if recorded:
+            words = with_p_values(re.sub(r"^Inconclusive[,:]\s*", "", recorded).rstrip("."))
+            return words[:1].lower() + words[1:]
     failed = [
         check.note.rstrip(".") or f"the check “{check.name}” did not hold"
         for check in measurement.checks
@@ -183,9 +276,9 @@ def inconclusive_cause(measurement: Measurement, design: Design) -> str:
         return (
             f"too few pairs to say. {sentence_case(pairs)} could have seen {numbers.number(100 * mde, decimals=1)} pp "
             f"with {numbers.number(100 * design.power, decimals=0)}% power; the threshold is "
-            f"{numbers.number(100 * design.practical_rate, decimals=1)} pp ({_shown(measurement)})"
+            f"{numbers.number(100 * design.practical_rate, decimals=1)} pp"
         )
-    return f"{pairs}, {_shown(measurement)}"
+    return pairs
 
 
 def mute_sentence(measurements: Sequence[Measurement], design: Design) -> str | None:
@@ -247,10 +340,30 @@ def _reference_rates(measurements: Sequence[Measurement]) -> list[tuple[str, Mea
     ]
 
 
-def _pair(measurement: Measurement) -> str:
-    group, reference = measurement.subject.get("group", "the group"), measurement.reference or "the reference"
-    matched = " at the matched operating point" if measurement.metric == "cf_net_effect_matched" else ""
-    return f"For {group} against {reference}{matched}"
+def _against(group: Sequence[Measurement]) -> str:
+    """``Black and Hispanic against White and female against male``."""
+    by_reference: dict[tuple[str, str], list[str]] = {}
+    for item in group:
+        key = item.subject.get("field", ""), item.reference or "the reference"
+        by_reference.setdefault(key, []).append(item.subject.get("group", "the group"))
+    return joined([f"{joined(sorted(names))} against {base}" for (_, base), names in by_reference.items()])
+
+
+def _at(measurement: Measurement) -> str:
+    return " at the matched operating point" if measurement.metric == "cf_net_effect_matched" else ""
+
+
+def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
+    """What the contrasts could have seen: the largest of their smallest detectable differences."""
+    pairs = f"{numbers.count(min(item.n for item in group))} pairs{' or more' if len(group) > 1 else ''}"
+    known = [item.counts.get("mde") for item in group]
+    mdes = [mde for mde in known if mde is not None]
+    if len(mdes) < len(known):
+        return f"What it could have seen is not known ({pairs}; {seen})."
+    return (
+        f"The test had {numbers.number(100 * design.power, decimals=0)}% power for "
+        f"{numbers.number(100 * max(mdes), decimals=1)} pp ({pairs}; {seen})."
+    )
 
 
 def _shown(measurement: Measurement) -> str:

@@ -37,7 +37,7 @@ def finish_pdf(data: bytes, *, content: ReportContent, result: bytes) -> bytes:
             description="Every measurement and finding of this report",
             creation_date=day,
             mod_date=day,
-            relationship=pikepdf.Name.Data,
+            relationship=pikepdf.Name.Data,  # type: ignore[call-arg]  # missing from the stub, not from pikepdf
         )
         pdf.attachments[RESULT] = attachment
         pdf.Root.AF = pikepdf.Array([attachment.obj])
@@ -75,4 +75,4 @@ def stated_hashes(data: bytes) -> dict[str, str]:
     """The hashes a report states in its XMP metadata: ``design``, ``run``, ``bundle``, ``result``, ``events_head``."""
     with pikepdf.open(io.BytesIO(data)) as pdf, pdf.open_metadata() as metadata:
         stated = str(metadata.get("pdf:Keywords") or "")
-    return dict(part.split(" ", maxsplit=1) for part in stated.split("; ") if " " in part)  # type: ignore[misc]
+    return dict(part.split(" ", maxsplit=1) for part in stated.split("; ") if " " in part)

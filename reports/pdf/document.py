@@ -51,7 +51,7 @@ def render_pdf(content: ReportContent, *, result: bytes) -> bytes:
     return finish_pdf(document.stream.getvalue(), content=content, result=result)
 
 
-class _Document(BaseDocTemplate):
+class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no types
     def __init__(self, content: ReportContent, *, pages: dict[str, int], total: int) -> None:
         self.stream = io.BytesIO()
         self.content, self.total = content, total
@@ -216,7 +216,7 @@ def _verdict(content: ReportContent) -> Flowable:
     return Grid([[[top, *others]]], colWidths=[COLUMN], style=look)
 
 
-class _Brand(Flowable):
+class _Brand(Flowable):  # type: ignore[misc]  # reportlab has no types
     """The plumb bob and the name."""
 
     height = 22.0

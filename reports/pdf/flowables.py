@@ -36,7 +36,7 @@ SEVERITY_COLOURS = {
 }
 
 
-class CodeMark(Flowable):
+class CodeMark(Flowable):  # type: ignore[misc]  # reportlab has no types
     """A conclusion code with the marker its charts use."""
 
     def __init__(self, conclusion: Conclusion, size: float = 6.6) -> None:
@@ -83,7 +83,7 @@ class CodeMark(Flowable):
         canvas.drawString(self.shown * 1.25, middle - self.shown * 0.36, self.conclusion.value)
 
 
-class SeverityMark(Flowable):
+class SeverityMark(Flowable):  # type: ignore[misc]  # reportlab has no types
     """A severity as four bars, filled up to its rank, and its word."""
 
     def __init__(self, severity: Severity) -> None:
@@ -108,7 +108,7 @@ class SeverityMark(Flowable):
         canvas.drawString(13, 2.0, severity_word(self.severity))
 
 
-class Bookmark(Flowable):
+class Bookmark(Flowable):  # type: ignore[misc]  # reportlab has no types
     """An invisible anchor and its line in the outline."""
 
     def __init__(self, anchor: str, title: str, level: int) -> None:

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import io
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
+from auditor.policies.packs import load_packs
 from reports.bundle import Bundle, read_bundle
 from reports.publish import Published, publish
 from tests.reports.simulate import write_evidence
 
-PACKS = json.loads((Path(__file__).parent / "packs.json").read_text(encoding="utf-8"))
+PACKS = [pack.content for pack in load_packs(("us-ecoa-regb", "us-fha"), where="tests")]
 GOVERNANCE = {
     "audit_id": "A-0001",
     "title": "Mortgage approval decisions",

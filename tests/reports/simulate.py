@@ -81,7 +81,7 @@ def write_evidence(folder: Path, *, packs: list[dict], mute: bool, seed: int = 7
                 "name": "underwriter 1.0",
                 "architecture": "LlamaForCausalLM",
                 "parameters": 134515008,
-                "files": [{"file": "model.safetensors", "sha256": sha256_json("weights"), "size": 269060552}],
+                "files": [{"path": "model.safetensors", "sha256": sha256_json("weights"), "bytes": 269060552}],
             },
         },
         "data": {
@@ -108,9 +108,10 @@ def write_evidence(folder: Path, *, packs: list[dict], mute: bool, seed: int = 7
     environment = {
         "python": "3.11.2",
         "libraries": {"torch": "2.13.0"},
-        "cpu": "x86_64, 2 cores",
-        "threads": 2,
-        "seed": 20261122,
+        "machine": "x86_64",
+        "platform": "Linux",
+        "cpus": 2,
+        "scoring": {"packing": {"packable": True, "reason": "", "largest_difference": 1.6e-5}},
     }
     controls = _controls(rows)
     folder.mkdir(parents=True, exist_ok=True)
@@ -182,12 +183,12 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
             )
             difference = np.array([margin[i, field, group] - margin[i, field, base] for i in range(PEOPLE)])
             mean, half = float(difference.mean()), 1.96 * float(difference.std(ddof=1)) / math.sqrt(PEOPLE)
-            for unit, scale in (("logit", 1.0), ("sd", sd)):
+            for metric, unit, scale in (("cf_mean_shift", "logit", 1.0), ("cf_mean_shift_sd", "sd", sd)):
                 rows.append(
                     Measurement(
-                        f"counterfactual.cf_mean_shift.{unit}.{field}.{group}",
+                        f"counterfactual.{metric}.{field}.{group}",
                         "counterfactual",
-                        "cf_mean_shift",
+                        metric,
                         Role.SECONDARY,
                         {"field": field, "group": group},
                         unit,
@@ -233,7 +234,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
         "auc",
         Role.SUPPORTING,
         {},
-        "ratio",
+        "share",
         estimate=0.5 if mute else 0.842,
         low=0.45 if mute else 0.79,
         high=0.55 if mute else 0.89,
@@ -241,8 +242,12 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
         higher_is_better=True,
     )
     floor = [
-        _rate("noise_floor", metric, "", "", k, n, Role.SUPPORTING, "role:" + metric)
-        for metric, k, n in (("flip_rate", 0, 100), ("placebo_flip_rate", 1, PEOPLE))
+        replace(
+            _rate("noise_floor", "cf_noise_floor", "", "", k, n, Role.SUPPORTING, f"arm:{change}=changed"),
+            id=f"noise_floor.{change}",
+            subject={"change": change},
+        )
+        for change, k, n in (("reask", 0, 100), ("placebo", 1, PEOPLE))
     ]
     return _holm([*rows, auc, *floor], shown)
 
@@ -366,10 +371,10 @@ def _controls(rows) -> dict:
 
     primary = [row for row in rows if row.role is Role.PRIMARY]
     return {
-        "noise_floor": floor("flip_rate"),
-        "placebo": floor("placebo_flip_rate"),
+        "noise_floor": floor("reask"),
+        "placebo": floor("placebo"),
         "planted_bias": None,
-        "missing_reason": "no copy of the model with a planted difference was part of this run",
+        "planted_bias_missing_reason": "no copy of the model with a planted difference was part of this run",
         "self_checks": [
             {
                 "name": "packed scores equal unshared scores",

@@ -7,7 +7,17 @@ import pytest
 from auditor.plan import read_plan
 from auditor.records import Check, Conclusion, Measurement, Role
 from reports.lint import forbidden_phrases
-from reports.wording import Design, conclusion_sentence, effect_sentence, lead_measurement, mute_sentence
+from reports.wording import (
+    Design,
+    conclusion_sentence,
+    effect_sentence,
+    exploratory_sentence,
+    group_sentence,
+    grouped,
+    lead_measurement,
+    mute_sentence,
+    with_p_values,
+)
 from tests.reports.simulate import PLAN
 
 DESIGN = Design.of(read_plan(PLAN).design())
@@ -79,7 +89,7 @@ def test_an_inconclusive_result_names_the_check_that_did_not_hold() -> None:
         Check("other", True),
     )
     sentence = conclusion_sentence(net(checks=checks, conclusion=Conclusion.INCONCLUSIVE), DESIGN)
-    assert sentence.endswith("inconclusive: the model gave one answer to 99.5% of the reference arm.")
+    assert "inconclusive: the model gave one answer to 99.5% of the reference arm (" in sentence
 
 
 def test_not_tested_gives_the_reason() -> None:
@@ -113,3 +123,35 @@ def test_the_gravest_primary_result_leads_even_when_another_is_larger() -> None:
 @pytest.mark.parametrize("code", list(Conclusion))
 def test_no_sentence_uses_a_forbidden_word(code: Conclusion, packs: list[dict]) -> None:
     assert forbidden_phrases(conclusion_sentence(net(conclusion=code), DESIGN), packs) == []
+
+
+def test_equal_conclusions_are_said_once_with_the_largest() -> None:
+    black = net(estimate=0.0, low=-0.006, high=0.006, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN)
+    hispanic = replace(black, id="h", subject={"field": "race", "group": "Hispanic"})
+    female = replace(black, id="f", subject={"field": "sex", "group": "female"}, reference="male", estimate=0.004)
+    assert [group_sentence(group, DESIGN) for group in grouped([black, hispanic, female], DESIGN)] == [
+        "For Black and Hispanic against White and female against male, "
+        "the difference lay within ±2.0 pp; largest +0.4 [−0.6, +0.6] pp."
+    ]
+
+
+def test_inconclusive_contrasts_with_different_reasons_are_not_said_together() -> None:
+    few = net(conclusion=Conclusion.INCONCLUSIVE, conclusion_reason="Too few pairs to say: 20 pairs.")
+    mute = net(conclusion=Conclusion.INCONCLUSIVE, conclusion_reason="Inconclusive, the model hardly answers.")
+    said = [group_sentence(group, DESIGN) for group in grouped([few, mute, few], DESIGN)]
+    assert len(said) == 2
+    assert "inconclusive: too few pairs to say: 20 pairs (" in said[0]
+    assert "inconclusive: the model hardly answers (" in said[1]
+
+
+def test_differences_outside_the_primary_family_are_named_and_primary_ones_are_not() -> None:
+    matched = net(metric="cf_net_effect_matched", role=Role.EXPLORATORY)
+    sentence = str(exploratory_sentence([net(), matched]))
+    assert "This is not the whole picture" in sentence
+    assert "at the matched operating point (Black against White −2.9 pp)" in sentence
+    assert exploratory_sentence([net(), replace(matched, conclusion=Conclusion.NO_EVIDENCE)]) is None
+
+
+def test_p_values_in_recorded_text_print_as_p_values() -> None:
+    assert with_p_values("adjusted p = 0.000136; it") == "adjusted p < .001; it"
+    assert with_p_values("(q = 1.2e-12), p = 0.0312.") == "(q < .001), p = .031."

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 
 import pikepdf
 import pytest
 
 from auditor.canonical import sha256_bytes
+from auditor.records import Conclusion, Role
 from reports.content import build_content
 from reports.lint import forbidden_phrases
 from reports.pdf import render_pdf
 from reports.publish import publish
+from reports.tables import all_measurements
+from reports.wording import Design
 from tests.reports.conftest import Audit
 
 
@@ -29,7 +33,42 @@ def test_every_measurement_is_on_a_page(audit: Audit) -> None:
     printed = audit.text.replace(" ", "")
     result = json.loads(audit.published.result.read_bytes())
     assert len(result["measurements"]) > 40
-    assert [row["id"] for row in result["measurements"] if row["id"].replace(" ", "") not in printed] == []
+    design = Design.of(audit.bundle.plan)
+    rows = [row for block in all_measurements(audit.bundle.measurements, design)[1:] for row in block.rows]
+    assert len(rows) == len(result["measurements"])
+    assert len(set(rows)) > 0.9 * len(rows)
+    assert [row for row in rows if "".join(row).replace(" ", "") not in printed] == []
+
+
+def test_the_cover_fits_its_page(audit: Audit) -> None:
+    from pypdf import PdfReader
+
+    pages = PdfReader(io.BytesIO(audit.published.report.read_bytes())).pages
+    assert "Not covered" in pages[0].extract_text()
+    assert "Contents" in pages[1].extract_text()
+
+
+def test_a_clean_primary_result_does_not_hide_what_was_found_beside_it(working: Audit, governance: dict) -> None:
+    quiet = replace(
+        working.bundle,
+        measurements=tuple(
+            replace(row, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN, conclusion_reason=None)
+            if row.role is Role.PRIMARY
+            else replace(row, conclusion=Conclusion.DIFFERENCE_FOUND)
+            if row.metric == "cf_net_effect_matched"
+            else row
+            for row in working.bundle.measurements
+        ),
+    )
+    verdict = build_content(quiet, governance).verdict
+    assert verdict.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
+    assert verdict.others[0].startswith("This is not the whole picture")
+
+
+def test_the_files_of_the_model_and_the_machine_are_named(working: Audit) -> None:
+    assert "model.safetensors" in working.text
+    assert "x86_64, Linux, 2 processors, Python 3.11.2, 2 threads for scoring" in working.text
+    assert "None" not in working.text
 
 
 def test_every_finding_is_on_a_page_with_its_recommendation(audit: Audit) -> None:

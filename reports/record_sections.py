@@ -1,0 +1,215 @@
+"""The sections about the record itself: document control, limitations, repetition, signatures, integrity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from reports import numbers, wording
+from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
+from reports.story import Story
+
+NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
+    ("mechanistic_evidence", "Mechanistic evidence (supporting)", "the plan names no test of the model's internals"),
+    ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
+    ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
+    (
+        "less_discriminatory_alternatives",
+        "Less discriminatory alternatives",
+        "one model version was asked; no alternative was compared",
+    ),
+    ("consumer_notice_and_recourse", "Consumer notice and recourse", "no notice text was given"),
+    ("monitoring_plan", "Monitoring plan", "an audit of one version; set by the institution"),
+    (
+        "remediation_and_risk_acceptance",
+        "Remediation and risk acceptance",
+        "answers to findings are recorded after this report",
+    ),
+)
+
+
+def document_control(story: Story) -> list[Block]:
+    """Who made which document when, by what."""
+    record, code = story.governance, story.bundle.run["code"]
+    standing = (
+        "governed by the site's workflow"
+        if record["governed"]
+        else "ungoverned: started from a command line or notebook, without an approved design; it can never be signed"
+    )
+    return [
+        Pairs(
+            rows=(
+                ("Report", f"{record['audit_id']}: {record['title']}"),
+                ("Standing", standing),
+                ("Status of the run", str(record["status"])),
+                ("Requested by", str(record.get("requested_by") or "not recorded")),
+                ("Run", f"{numbers.date(record.get('started_at'))} to {numbers.date(record.get('finished_at'))}"),
+                (
+                    "Runs on this model",
+                    f"{numbers.count(record.get('runs_on_this_model'))}, failed and withdrawn ones included",
+                ),
+                ("Privilege", "none designated; only counsel may set it"),
+                ("Generator", f"Plumbline {code['version']}, code {numbers.short_hash(code['sha256'])}"),
+                ("Design SHA-256", Literal(story.hashes["design"])),
+                ("Run SHA-256", Literal(story.hashes["run"])),
+                ("Bundle SHA-256", Literal(story.hashes["bundle"])),
+            )
+        )
+    ]
+
+
+def not_in_run() -> list[Block]:
+    """Sections of the skeleton this run has nothing for, each with its reason."""
+    return [
+        Table(
+            title="",
+            head=("Section", "Why"),
+            rows=tuple((title, why) for _, title, why in NOT_IN_RUN),
+            align="ll",
+            weights=(0.4, 0.6),
+        )
+    ]
+
+
+def limitations(story: Story) -> list[Block]:
+    """What the conclusion cannot carry."""
+    low_power = [
+        wording.contrast(item)
+        for item in story.primary
+        if (item.counts.get("mde") or 0.0) > story.design.practical_rate
+    ]
+    rows: list[tuple[Cell, ...]] = [
+        (
+            "One prompt and one data set",
+            "Another wording or population may give another result",
+            "The prompt is in the plan, hashed with the design",
+        ),
+        (
+            "The protected fields are stated in words",
+            "Signals such as names or places were not tested",
+            "Named under policy packs as bases not tested",
+        ),
+        (
+            "Scores of the model alone",
+            "People who use the decision may follow or override it",
+            "Decision role is stated under scope",
+        ),
+    ]
+    if story.bundle.controls.get("planted_bias") is None:
+        rows.append(
+            (
+                "No planted difference",
+                "That this audit finds a known difference is not shown on this model",
+                wording.sentence_case(story.no_planted_bias),
+            )
+        )
+    if low_power:
+        rows.append(
+            (
+                f"Power below the plan's for {wording.joined(low_power)}",
+                "A difference of the practical threshold could have been missed",
+                "The smallest detectable difference is printed for each contrast",
+            )
+        )
+    if not story.governance["governed"]:
+        rows.append(
+            (
+                "Ungoverned run",
+                "Nobody approved the design beforehand, nobody reviewed the result",
+                "Recorded and counted; repeat the design under the workflow",
+            )
+        )
+    return [
+        Table(
+            title="",
+            head=("Limitation", "What it does to the conclusion", "What is done about it"),
+            rows=tuple(rows),
+            align="lll",
+            weights=(0.3, 0.38, 0.32),
+        )
+    ]
+
+
+def reproduction(story: Story) -> list[Block]:
+    """How to check the report offline, and how to run the audit again."""
+    return [
+        Text(
+            "Check it: put the three files in one folder and run the first command. It needs no network, "
+            "recomputes every hash and names the first file, and the place in "
+            "it, that differs. The file result.json is also attached to this PDF."
+        ),
+        Text(
+            "Repeat it: the second command binds the same design to the same model and data. On the same "
+            "machine, thread count and packing the case, decision, measurement and finding files come out "
+            "byte for byte; elsewhere the last digits of a margin may move."
+        ),
+        Pairs(
+            rows=(
+                ("Check", Literal("python manage.py verify report.pdf result.json evidence.zip")),
+                ("Repeat", Literal(str(story.governance.get("command") or "not recorded"))),
+                ("Seed", str(story.bundle.plan.get("cases", {}).get("seed", numbers.DASH))),
+                ("result.json SHA-256", Literal(story.hashes["result"])),
+                ("Bundle SHA-256", Literal(story.hashes["bundle"])),
+            )
+        ),
+    ]
+
+
+def sign_off(story: Story) -> list[Block]:
+    """Signatures, or why there can be none."""
+    if not story.governance["governed"]:
+        return [
+            Text("This run is ungoverned. It can never be signed.", tone="lead"),
+            Text(
+                "It was started outside the site's workflow: no design was approved by a second person before "
+                "the first prompt was scored. To obtain a report that can be "
+                "signed, have the same design approved and run it again on the site."
+            ),
+        ]
+    signatures: Sequence[Mapping[str, Any]] = story.governance.get("signatures") or []
+    if not signatures:
+        return [
+            Text(
+                "Not yet signed. A signature says that a person has read "
+                "the evidence; it does not approve the use of the model."
+            )
+        ]
+    return [
+        Text("Each person signs that they have read the evidence. A signature does not approve the use of the model."),
+        Table(
+            title="Signatures",
+            head=("Name", "Role", "Meaning", "Signed"),
+            rows=tuple(
+                (str(s.get("name")), str(s.get("role")), str(s.get("meaning")), numbers.date(s.get("signed_at")))
+                for s in signatures
+            ),
+            align="llll",
+            weights=(0.3, 0.25, 0.2, 0.25),
+        ),
+    ]
+
+
+def integrity(story: Story) -> list[Block]:
+    """Every file of the bundle with its hash, and the heads that hold them together."""
+    head = story.hashes["events_head"]
+    return [
+        Pairs(
+            rows=(
+                ("Design", Literal(story.hashes["design"])),
+                ("Run", Literal(story.hashes["run"])),
+                ("Bundle (manifest.json)", Literal(story.hashes["bundle"])),
+                ("result.json", Literal(story.hashes["result"])),
+                ("Event chain head", Literal(head) if head else "none: the run was not recorded in an event chain"),
+            )
+        ),
+        Table(
+            title="Files of the evidence bundle",
+            head=("File", "SHA-256", "Size", "Media type"),
+            rows=tuple(
+                (Literal(line.file), Literal(line.sha256), numbers.size(line.size), line.media_type)
+                for line in story.bundle.files
+            ),
+            align="llrl",
+            weights=(0.19, 0.55, 0.09, 0.17),
+        ),
+    ]

@@ -1,0 +1,73 @@
+"""What every section of a report reads: the bundle, the audit's record, the charts, and what follows from them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+from auditor.canonical import sha256_bytes
+from auditor.records import Conclusion, Measurement, Role
+from reports import wording
+from reports.blocks import Block, Figure
+from reports.bundle import Bundle, result_bytes
+from reports.canvas import Chart
+from reports.charts import by_conclusion
+
+
+@dataclass(frozen=True)
+class Story:
+    """One report in the making."""
+
+    bundle: Bundle
+    governance: Mapping[str, Any]
+    charts: Mapping[str, Chart]
+
+    @cached_property
+    def design(self) -> wording.Design:
+        """The plan's figures."""
+        return wording.Design.of(self.bundle.plan)
+
+    @cached_property
+    def primary(self) -> list[Measurement]:
+        """Primary measurements, gravest first."""
+        return by_conclusion([item for item in self.bundle.measurements if item.role is Role.PRIMARY])
+
+    @cached_property
+    def contrasts(self) -> list[Measurement]:
+        """Primary measurements, gravest conclusion first, else in the order of the plan."""
+        order = {code: rank for rank, code in enumerate(wording.CONCLUSION_ORDER)}
+        primary = [item for item in self.bundle.measurements if item.role is Role.PRIMARY]
+        return sorted(primary, key=lambda item: order[item.conclusion or Conclusion.NOT_TESTED])
+
+    @cached_property
+    def no_planted_bias(self) -> str:
+        """Why there is no positive control."""
+        return str(self.bundle.controls.get("planted_bias_missing_reason") or "not part of this run")
+
+    @cached_property
+    def mute(self) -> str | None:
+        """What is said of a model that answers hardly anybody, or everybody alike."""
+        return wording.mute_sentence(self.bundle.measurements, self.design)
+
+    @cached_property
+    def model(self) -> str:
+        """The model's name."""
+        record = self.bundle.run["model"]
+        return str(record.get("manifest", {}).get("name") or record["source"])
+
+    @cached_property
+    def hashes(self) -> dict[str, str]:
+        """The hashes a reader can check: design, run, bundle (its manifest), attached result."""
+        return {
+            "design": self.bundle.design_sha256,
+            "run": self.bundle.run_sha256,
+            "bundle": self.bundle.manifest_sha256,
+            "result": sha256_bytes(result_bytes(self.bundle, self.governance)),
+            "events_head": str(self.governance.get("events_head") or ""),
+        }
+
+    def figures(self, *names: str) -> list[Block]:
+        """The named charts that exist."""
+        return [Figure(self.charts[name]) for name in names if name in self.charts]
