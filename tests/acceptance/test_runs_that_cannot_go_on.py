@@ -35,7 +35,6 @@ def test_a_model_that_returns_no_number_is_named_with_the_case(
     assert not any((tmp_path / "out" / name).exists() for name in FILES)
 
 
-
 def test_a_disk_that_fills_while_scoring_loses_nothing_that_was_scored(
     undisturbed: Path, small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
 ) -> None:
