@@ -14,11 +14,8 @@ from reports.lint import forbidden_phrases
 ROOT = Path(__file__).parents[1]
 DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
 COMMANDS = r"manage\.py\s+([a-z_]+)"
-#: Words of law, method or software that the lint of reports would take for a claim about a model.
-TERMS = (
-    "Fair Lending",
-    "fair lending",
-)
+#: A sentence that lists the words is not one that uses them.
+ABOUT_WORDS = re.compile(r"[^.]*\bnever (?:says|claims)\b[^.]*\.")
 
 
 @pytest.fixture(params=DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
@@ -48,9 +45,7 @@ def test_every_link_between_documents_leads_somewhere() -> None:
 
 
 def test_no_document_claims_what_a_report_may_not(text: str) -> None:
-    for term in TERMS:
-        text = text.replace(term, "·")
-    assert [str(hit) for hit in forbidden_phrases(text)] == []
+    assert [str(hit) for hit in forbidden_phrases(ABOUT_WORDS.sub("", text))] == []
 
 
 def test_every_dependency_has_its_reason() -> None:
