@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import tempfile
-from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -83,9 +82,9 @@ def test_another_alpha_is_carried_into_every_interval(tmp_path: Path) -> None:
 
 
 def test_two_applications_alone_are_concluded_without_a_crash(tmp_path: Path) -> None:
-    data = small_data(6)
-    few = replace(data, records=data.records[:2])
-    conclusions = conclude(simulated(tmp_path, small_plan(), few, biased(shift={})))
+    plan = small_plan(cases={"seed": 5, "limit": 2})
+    conclusions = conclude(simulated(tmp_path, plan, small_data(6), biased(shift={})))
+    assert of(conclusions, "cf_net_effect", "female").n == 2
     assert of(conclusions, "cf_net_effect").conclusion is Conclusion.INCONCLUSIVE
 
 
