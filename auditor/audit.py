@@ -23,7 +23,7 @@ from auditor.canonical import canonical_json, sha256_bytes, sha256_json
 from auditor.catalogue import find_tests
 from auditor.conclusions import settle
 from auditor.counterfactuals import Cluster, chat_wrapper, make_clusters, select
-from auditor.exceptions import PlanError
+from auditor.exceptions import PlanError, RunError
 from auditor.findings import find
 from auditor.language_models.answers import Question, ask, decide
 from auditor.language_models.local import LoadedModel, load, read_stored_tokenizer
@@ -198,7 +198,16 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
 
 
 def conclude(ledger: Ledger) -> Conclusions:
-    """Measure and judge a run all of whose chunks are done."""
+    """Measure and judge a run all of whose chunks are done.
+
+    Raises
+    ------
+    RunError
+        If a chunk is not done.
+    """
+    left = sum(not state.done for state in ledger.states())
+    if left:
+        raise RunError(f"the run has {left} chunks left to score; expected a run all of whose chunks are done")
     run = ledger.run()
     plan = plan_from({**run["design"], "run": {}}, where="run")
     packs = load_packs(plan.use.policy_packs, where="run")

@@ -8,14 +8,15 @@ from dataclasses import replace
 from auditor.behaviour.context import EXPLORATORY_FAMILY, Draft
 from auditor.measures.multiplicity import benjamini_hochberg, holm
 from auditor.measures.verdict import conclude
-from auditor.records import Measurement
+from auditor.records import Check, Measurement
 
 
 def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
     """Adjust and conclude.
 
     Families named ``exploratory`` are adjusted by Benjamini and Hochberg, all others by Holm. A failed self-check takes
-    the number away: the measurement keeps its row and says which check did not hold.
+    the number away: the measurement keeps its row and says which check did not hold. A failed check that covers the run
+    leaves every number of the run in its row but lets none of its tests be concluded.
 
     Raises
     ------
@@ -27,7 +28,8 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
         twice = next(name for name in ids if ids.count(name) > 1)
         raise ValueError(f"two measurements are called {twice!r}")
     adjusted = _adjust([draft.measurement for draft in drafts])
-    return tuple(_conclude(draft, adjusted[draft.measurement.id]) for draft in drafts)
+    broken = [check for draft in drafts for check in draft.measurement.checks if check.covers_run and not check.held]
+    return tuple(_conclude(draft, adjusted[draft.measurement.id], broken) for draft in drafts)
 
 
 def _adjust(measurements: Sequence[Measurement]) -> dict[str, float | None]:
@@ -41,7 +43,7 @@ def _adjust(measurements: Sequence[Measurement]) -> dict[str, float | None]:
     return result
 
 
-def _conclude(draft: Draft, p_adjusted: float | None) -> Measurement:
+def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:
     item = replace(draft.measurement, p_adjusted=p_adjusted)
     failed = [check for check in item.checks if not check.held]
     if failed:
@@ -50,7 +52,8 @@ def _conclude(draft: Draft, p_adjusted: float | None) -> Measurement:
         item = replace(item, p_value=None, p_adjusted=None)
     if draft.evidence is None:
         return item
-    verdict = conclude(
-        replace(draft.evidence, p_adjusted=p_adjusted, checks_held=draft.evidence.checks_held and not failed)
-    )
+    evidence = replace(draft.evidence, p_adjusted=p_adjusted)
+    if failed or broken:
+        evidence = replace(evidence, checks_held=False, quality_reason=(failed or broken)[0].name)
+    verdict = conclude(evidence)
     return replace(item, conclusion=verdict.conclusion, conclusion_reason=verdict.reason)

@@ -98,13 +98,18 @@ class Decision:
 
 @dataclass(frozen=True, slots=True)
 class Check:
-    """One self-check of a measurement: what was compared, the figure, the bound, and whether it held."""
+    """One self-check of a measurement: what was compared, the figure, the bound, and whether it held.
+
+    ``covers_run`` says that the check speaks of how the whole run was scored: if it did not hold, no test of the run is
+    concluded.
+    """
 
     name: str
     held: bool
     value: float | None = None
     bound: float | None = None
     note: str = ""
+    covers_run: bool = False
 
 
 @dataclass(frozen=True, slots=True)

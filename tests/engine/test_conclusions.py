@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from auditor.audit import Conclusions, conclude
 from auditor.behaviour.context import Draft
 from auditor.conclusions import settle
+from auditor.exceptions import RunError
 from auditor.measures.multiplicity import benjamini_hochberg, holm
 from auditor.measures.verdict import Evidence
 from auditor.plan import Plan
@@ -174,3 +175,18 @@ def test_a_failed_self_check_takes_the_number_away_and_says_why() -> None:
 def test_two_measurements_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two measurements are called 'a'"):
         settle([draft("a", 0.1, None), draft("a", 0.2, None)])
+
+
+def test_a_failed_check_of_how_the_run_was_scored_leaves_nothing_concluded() -> None:
+    failed = Check("packed equals unshared", held=False, value=0.5, bound=1e-4, covers_run=True)
+    contrast, _ = settle([draft("contrast", 0.0001, "primary"), draft("floor", None, None, (failed,))])
+    assert contrast.conclusion is Conclusion.INCONCLUSIVE
+    assert contrast.conclusion_reason is not None
+    assert "packed equals unshared" in contrast.conclusion_reason
+
+
+def test_a_run_with_chunks_left_is_not_concluded(tmp_path: Path) -> None:
+    ledger = simulated(tmp_path, small_plan(), small_data(30), biased(shift={}))
+    next((tmp_path / "chunks").glob("*.decisions")).unlink()
+    with pytest.raises(RunError, match="1 chunks left to score"):
+        conclude(ledger)
