@@ -57,8 +57,8 @@ class Bundle:
 
     @property
     def run_sha256(self) -> str:
-        """Hash of the frozen run record's bytes, which are canonical JSON."""
-        return sha256_bytes(self.contents["run.json"])
+        """Hash of the frozen run record: its canonical JSON, without the line end of the file."""
+        return sha256_bytes(self.contents["run.json"].removesuffix(b"\n"))
 
     @cached_property
     def margins(self) -> dict[str, tuple[float, ...]]:

@@ -73,7 +73,7 @@ class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no type
             bottomMargin=BOTTOM,
         )
         frame = Frame(MARGIN, BOTTOM, COLUMN, PAGE_HEIGHT - TOP - BOTTOM, 0, 0, 0, 0, id="page")
-        cover = Frame(MARGIN, BOTTOM, COLUMN, PAGE_HEIGHT - 18 * mm - BOTTOM, 0, 0, 0, 0, id="cover")
+        cover = Frame(MARGIN, 18 * mm, COLUMN, PAGE_HEIGHT - 36 * mm, 0, 0, 0, 0, id="cover")
         self.addPageTemplates(
             [
                 PageTemplate("cover", [cover], onPage=self._cover, autoNextPageTemplate="page"),

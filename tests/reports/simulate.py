@@ -124,7 +124,7 @@ def write_evidence(folder: Path, *, packs: list[dict], mute: bool, seed: int = 7
         "findings.json": [f.row() for f in findings],
         "controls.json": controls,
     }.items():
-        (folder / name).write_bytes(canonical_json(_plain(value)))
+        (folder / name).write_bytes(canonical_json(_plain(value)) + b"\n")
     pl.DataFrame(
         [{**case.row(), "spans": "{}", "groups": canonical_json(case.groups).decode()} for case in cases]
     ).write_parquet(folder / "cases.parquet", compression="uncompressed")
