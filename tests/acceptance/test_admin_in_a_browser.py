@@ -90,8 +90,12 @@ def test_every_register_and_a_row_of_each_opens_without_an_error(page: Page, row
             answer = page.goto(path)
             assert answer is not None
             assert answer.status == 200, path
-            troubles += _serious(page)
-    assert troubles == []
+            page.wait_for_load_state("networkidle")
+            opened = len(troubles)
+            found = _serious(page)
+            del troubles[opened:]  # axe itself copies style sheets in ways that the policy rightly refuses
+            troubles += found
+    assert not troubles, "\n".join(sorted(set(troubles)))
 
 
 def test_the_watch_sees_what_the_policy_refuses(page: Page) -> None:
