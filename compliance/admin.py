@@ -27,6 +27,9 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
     actions = None
 
+    class Media:
+        css = {"all": ("compliance/admin.css",)}  # noqa: RUF012, as Django declares it
+
     def has_add_permission(self, request: HttpRequest) -> bool:
         """Nobody."""
         return False
