@@ -87,13 +87,13 @@ def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Itera
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=(
             "Different applicants compared, without adjustment for income, debt or history: "
-            + "; ".join(f"{item.metric} {_signed(item.estimate, 3)} (q = {item.p_adjusted:.2g})" for item, _ in graded)
+            + "; ".join(f"{_filed(item)} (q = {item.p_adjusted:.2g})" for item, _ in graded)
             + "."
         ),
         criteria=_criteria(packs, [item.metric for item, _ in graded] + ["impact_ratio"], field),
         cause=(
-            "Open: the gap may stand for the applications' contents. The counterfactual pairs "
-            "speak of the attribute itself."
+            "Open: the gap may stand for the applications' contents. The counterfactual pairs speak of the attribute "
+            "itself."
         ),
         effect="Describes the applications asked; it is not a measure of different treatment.",
         recommendation=(
@@ -103,6 +103,15 @@ def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Itera
         cases=worst.cases,
         conclusion=worst.conclusion,
     )
+
+
+def _filed(item: Measurement) -> str:
+    """A gap as filed in words, with its size."""
+    if item.estimate is None:
+        return f"{item.metric} not estimable"
+    if item.unit == "rate_difference":
+        return f"approval rates {_signed(100 * item.estimate, 1)} pp apart"
+    return f"margins {_signed(item.estimate, 2)} SD apart"
 
 
 def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Finding:
@@ -125,9 +134,8 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         criteria=_criteria(packs, ["cf_net_effect"], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
-            "Outcome contrasts at the natural threshold say nothing and are inconclusive. The "
-            "matched operating point and "
-            "the shift of the margin carry this audit."
+            "Outcome contrasts at the natural threshold say nothing and are inconclusive. The matched operating point "
+            "and the shift of the margin carry this audit."
         ),
         recommendation=(
             "Do not rely on this model's answers as decisions; revise prompt, answers or model and repeat the plan."

@@ -19,8 +19,9 @@ from auditor.measures.rates import (
     selection_rate,
     shortfall,
 )
+from auditor.measures.results import missing
 from auditor.measures.scores import smd
-from auditor.measures.verdict import Evidence, below_minimum
+from auditor.measures.verdict import Evidence
 from auditor.records import Role
 
 CARD = Card(
@@ -76,12 +77,11 @@ def run(context: Context) -> Iterable[Draft]:
                 "cases": f"{case_query(*arms)};role:{ACTUAL}",
                 "family": EXPLORATORY_FAMILY,
             }
-            small = below_minimum(
-                found={"cases of the group": tally.n, "cases of the reference group": base.n},
-                required={
-                    "cases of the group": thresholds.small_cell,
-                    "cases of the reference group": thresholds.small_cell,
-                },
+            # The counts themselves stay out of the reason: a small cell is not printed.
+            small = tuple(
+                f"{name} holds fewer than {thresholds.small_cell} applications"
+                for name, count in (("the group", tally.n), ("the reference group", base.n))
+                if count < thresholds.small_cell
             )
             difference = risk_difference(protected=tally, reference=base)
             mde = None
@@ -134,11 +134,15 @@ def run(context: Context) -> Iterable[Draft]:
                     **{**common, "family": None},
                 )
             )
-            gap = smd(
-                scores=np.concatenate([chosen.margins, reference.margins]),
-                protected=np.arange(tally.n + base.n) < tally.n,
-                reference=np.arange(tally.n + base.n) >= tally.n,
-                resamples=thresholds.bootstrap,
-                seed=context.plan.cases.seed,
+            gap = (
+                missing(method="standardised mean difference, pooled SD", reason=small[0], n=tally.n + base.n)
+                if small
+                else smd(
+                    scores=np.concatenate([chosen.margins, reference.margins]),
+                    protected=np.arange(tally.n + base.n) < tally.n,
+                    reference=np.arange(tally.n + base.n) >= tally.n,
+                    resamples=thresholds.bootstrap,
+                    seed=context.plan.cases.seed,
+                )
             )
             yield Draft(measurement(gap, metric="smd", unit="sd", **common))
