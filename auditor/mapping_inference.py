@@ -251,7 +251,9 @@ def _meaning(column: pl.Series, role: str) -> dict[str, Any]:
     values = [float(value) for value in column.drop_nulls().unique()]
     codes = sentinel_codes(values)
     bound = None if codes else sentinel_bound(values)
-    rest = column.filter(~column.is_in(codes)) if codes else column
+    # Compared as decimals: polars compares numbers of one type only.
+    coded_missing = pl.Series([float(code) for code in codes], dtype=pl.Float64)
+    rest = column.filter(~column.cast(pl.Float64).is_in(coded_missing.implode()))
     missing = {"missing": codes, "missing_from": bound}
     if codes and _is_flag(rest):
         return {"type": "flag", **missing}

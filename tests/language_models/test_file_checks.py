@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import math
+import multiprocessing
 import os
 import pickle
 import shutil
+import tempfile
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +20,8 @@ from hypothesis import strategies as st
 from auditor.exceptions import ModelError
 from auditor.language_models.safety import ITEM_BYTES, check_model_folder, read_safetensors_header
 from tests.language_models.tiny import edit_json, raw_safetensors, save_tiny
+
+NOBODY = 65534
 
 
 @pytest.fixture(scope="module")
@@ -167,13 +172,24 @@ def test_a_path_that_cannot_exist_is_refused(folder: Path, name: str) -> None:
     refusal(folder / name)
 
 
-@pytest.mark.skipif(os.geteuid() == 0, reason="root may read everything")
-def test_an_unreadable_folder_is_refused(folder: Path) -> None:
-    folder.chmod(0)
-    try:
-        assert "cannot be read (Permission denied)" in refusal(folder)
-    finally:
+def refusal_to_nobody(folder: Path) -> str:
+    os.setuid(NOBODY)
+    return refusal(folder)
+
+
+def test_an_unreadable_folder_is_refused(original: Path) -> None:
+    # Root may read everything, so there the check is made by an account that owns nothing, in a process of its own.
+    with tempfile.TemporaryDirectory() as place:
+        Path(place).chmod(0o755)
+        folder = Path(shutil.copytree(original, Path(place) / "model"))
+        folder.chmod(0)
+        if os.geteuid() == 0:
+            with ProcessPoolExecutor(1, mp_context=multiprocessing.get_context("spawn")) as pool:
+                said = pool.submit(refusal_to_nobody, folder).result()
+        else:
+            said = refusal(folder)
         folder.chmod(0o755)
+    assert "cannot be read (Permission denied)" in said
 
 
 def test_a_linked_folder_that_leads_out_is_refused(folder: Path) -> None:
