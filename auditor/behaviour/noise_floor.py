@@ -82,7 +82,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
                 held=largest <= TOLERANCE,
                 value=largest,
                 bound=TOLERANCE,
-                note="largest margin difference in nats between a shared and an unshared pass over the same prompt",
+                note="largest margin difference in nats between a shared and an unshared reading of the same prompt",
             ),
         )
     common: dict[str, Any] = {
