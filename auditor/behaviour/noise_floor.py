@@ -83,7 +83,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
                 value=largest,
                 bound=TOLERANCE,
                 covers_run=True,
-                note="largest margin difference in nats between a shared and an unshared pass over the same prompt",
+                note="largest margin difference in nats between a shared and an unshared reading of the same prompt",
             ),
         )
     common: dict[str, Any] = {

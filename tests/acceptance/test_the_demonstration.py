@@ -22,7 +22,7 @@ from tests.acceptance.commands import FILES, ask, manage
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("demonstration")]
 
 PLAN = "plans/mortgage-hmda.toml"
-SMALLER = ("--set", "cases.limit=12", "--set", "noise.reask=3", "--set", "budget.chunk_tokens=2000")
+SMALLER = ("--set", "cases.limit=8", "--set", "noise.reask=2", "--set", "budget.threads=1")
 CONTRACT = {
     "id", "test", "metric", "role", "subject", "reference", "estimate", "low", "high", "unit", "higher_is_better", "n",
     "sd_units", "p_value", "p_adjusted", "family", "conclusion", "checks", "cases", "missing_reason",
