@@ -213,6 +213,7 @@ def _finish(
     for path in files.values():
         if not path.is_file():
             raise StorageError(f"{path}: was not written; expected {', '.join(PUBLISHED)}")
+    _keep(files, audit_folder(audit))
     actions.finish_audit(
         audit=audit,
         measurements=conclusions.measurements,
@@ -288,6 +289,17 @@ def _write_incomplete(audit: Audit, out: Path, *, command: str) -> None:
     }
     _writable(out)
     (out / INCOMPLETE).write_text(pretty_json(note), encoding="utf-8")
+
+
+def _keep(files: Mapping[str, Path], folder: Path) -> None:
+    """Keep the published files where the site hands them out, wherever else they were asked for."""
+    for name, path in files.items():
+        if path.parent.resolve() == folder.resolve():
+            continue
+        try:
+            shutil.copyfile(path, folder / name)
+        except OSError as error:
+            raise StorageError(f"{folder / name}: {error.strerror}; expected room and permission to write") from error
 
 
 def _writable(folder: Path) -> None:

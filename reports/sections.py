@@ -28,7 +28,7 @@ from reports.blocks import (
 )
 from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
-from reports.charts import by_conclusion, verdict_chart
+from reports.charts import by_conclusion
 from reports.evidence_sections import data_blocks, design_blocks, pack_blocks, provenance_blocks, scope_blocks
 from reports.tables import all_measurements, contrasts, short_rows
 
@@ -152,7 +152,7 @@ class Story:
             conclusion=lead.conclusion or Conclusion.NOT_TESTED,
             sentence=sentence,
             others=tuple(([mute] if mute else []) + others),
-            chart=verdict_chart(lead, self.design),
+            chart=self.charts.get("verdict"),
         )
 
     def cover(self) -> list[Block]:
