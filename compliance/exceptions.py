@@ -2,7 +2,7 @@
 
 ComplianceError
 ├── StateError        the record is not in a state that allows this (somebody else may have been faster)
-└── EvidenceError     somebody tried to change or delete what must stay
+└── EvidenceError     somebody tried to change or delete what must stay, or it is not what was recorded
 """
 
 from __future__ import annotations
@@ -17,4 +17,4 @@ class StateError(ComplianceError):
 
 
 class EvidenceError(ComplianceError):
-    """Evidence cannot be changed or deleted."""
+    """Evidence cannot be changed or deleted, and is shown only as it was recorded."""

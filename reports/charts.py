@@ -10,7 +10,7 @@ from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.bundle import Bundle
 from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
-from reports.wording import CONCLUSION_ORDER, Design, contrast, field_words, sentence_case
+from reports.wording import CONCLUSION_ORDER, Design, contrast, field_words, lead_measurement, sentence_case
 
 WIDTH = 700
 ROW = 27
@@ -29,7 +29,9 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
     """
     design = Design.of(bundle.plan)
     effects = [item for metric in ("cf_net_effect", "cf_net_effect_matched") for item in bundle.measured(metric=metric)]
+    lead = lead_measurement(bundle.measurements)
     charts: list[Chart | None] = [
+        verdict_chart(lead, design) if lead is not None else None,
         effect_chart([item for item in effects if item.metric == "cf_net_effect"], design),
         effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, matched=True),
         margin_shift_chart(bundle.measured(metric="cf_mean_shift_sd"), design),

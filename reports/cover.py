@@ -5,7 +5,6 @@ from __future__ import annotations
 from auditor.records import Conclusion, Severity
 from reports import numbers, wording
 from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
-from reports.charts import verdict_chart
 from reports.story import Story
 from reports.wording import sentence_case
 
@@ -34,7 +33,7 @@ def verdict(story: Story) -> Verdict:
         # Of a mute model the natural threshold says nothing, and the sentence before has said why.
         silent = story.mute and group[0].metric == "cf_net_effect" and group[0].conclusion is Conclusion.INCONCLUSIVE
         said.append(wording.group_sentence(group, story.design, cause="see above" if silent else None))
-    return Verdict(lead.conclusion or Conclusion.NOT_TESTED, sentence, tuple(said), verdict_chart(lead, story.design))
+    return Verdict(lead.conclusion or Conclusion.NOT_TESTED, sentence, tuple(said), story.charts.get("verdict"))
 
 
 def cover(story: Story) -> list[Block]:

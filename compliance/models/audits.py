@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
+from django.urls import reverse
 
 from compliance.exceptions import EvidenceError
 from compliance.job import INCOMPLETE, JobState
 from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser
 
 
 class AuditQuerySet(models.QuerySet["Audit"]):
@@ -20,6 +25,13 @@ class AuditQuerySet(models.QuerySet["Audit"]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse."""
         raise EvidenceError("audits: a run that was started stays in the register")
+
+    def for_user(self, user: AbstractBaseUser | AnonymousUser) -> AuditQuerySet:
+        """The audits a person may read: all of them with the permission to view audits, none without.
+
+        Every page takes its rows through here. Teams will narrow it; until then the permission is the only rule.
+        """
+        return self.all() if user.has_perm("compliance.view_audit") else self.none()  # type: ignore[union-attr]
 
     def unfinished(self) -> AuditQuerySet:
         """Runs without measurements: under way, stopped or failed."""
@@ -69,6 +81,10 @@ class Audit(models.Model):
 
     def __str__(self) -> str:
         return self.number
+
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("audit", args=[self.number])
 
     def delete(self, *args: Any, **options: Any) -> tuple[int, dict[str, int]]:
         """Refuse."""

@@ -31,7 +31,7 @@ def charts(working: Audit) -> dict[str, str]:
 
 
 def test_every_chart_the_data_allows_is_drawn(charts: dict[str, str]) -> None:
-    assert set(charts) == {"effects", "effects-matched", "margin-shift", "rates", "power", "margins"}
+    assert set(charts) == {"verdict", "effects", "effects-matched", "margin-shift", "rates", "power", "margins"}
 
 
 def test_no_chart_names_a_foreign_host_or_a_style(charts: dict[str, str]) -> None:

@@ -1,0 +1,175 @@
+"""What the page of an audit shows: the report's blocks, every number with the address of its cases."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from django.urls import reverse
+
+from auditor.records import Measurement, Role
+from compliance.dashboard.cases import filter_of
+from compliance.models import Audit
+from reports import numbers, wording
+from reports.blocks import Cell, Table
+from reports.canvas import Chart
+from reports.charts import by_conclusion
+from reports.story import Story
+from reports.tables import contrasts, short_rows
+
+NUMBER_HEADS = ("Effect", "Estimate")
+READING = {
+    "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
+    "shape is the conclusion. Line: 95% interval. Band: practical threshold. Plumb line: no difference.",
+    "effects-matched": "As above, with one threshold for all arms, set so that the reference arm's approval rate is "
+    "the share of favourable outcomes in the data.",
+    "margin-shift": "Mean paired difference of the decision margin, in standard deviations of the reference arm.",
+    "rates": "Wilson 95% intervals. Square: reference group. The upper half compares different applicants, the lower "
+    "half the same applications with one field changed.",
+    "power": "The smallest difference each contrast could have seen at the plan's power.",
+    "margins": "Each row is the distribution of one arm's margins, the log-odds of the favourable answers.",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """A table's row, its cells with their alignment (``l``, ``r``); ``link`` leads from column ``at`` to the cases."""
+
+    cells: tuple[tuple[Cell, str], ...]
+    link: str
+    at: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class LinkedTable:
+    """A report's table with the cases behind its numbers."""
+
+    table: Table
+    rows: tuple[Row, ...]
+
+    @property
+    def head(self) -> tuple[tuple[str, str], ...]:
+        """The column heads with their alignment."""
+        return tuple(zip(self.table.head, self.table.align, strict=True))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Shown:
+    """A chart, how to read it, and the table behind it."""
+
+    chart: Chart
+    reading: str
+    behind: LinkedTable | None
+
+
+def cases_link(audit: Audit, query: str, **more: str) -> str:
+    """The address of the cases a query names."""
+    asked = filter_of(query)
+    words = "&".join(part for part in (asked.query, *(f"{key}={value}" for key, value in more.items())) if part)
+    return reverse("cases", args=[audit.number]) + (f"?{words}" if words else "")
+
+
+def linked(audit: Audit, table: Table, measurements: Sequence[Measurement]) -> LinkedTable:
+    """A table of measurements, row by row, with the address behind each."""
+    at = next((index for index, head in enumerate(table.head) if head.startswith(NUMBER_HEADS)), 0)
+    rows = zip(table.rows, measurements, strict=True)
+    return LinkedTable(
+        table=table,
+        rows=tuple(
+            Row(cells=_aligned(cells, table), link=cases_link(audit, item.cases), at=at) for cells, item in rows
+        ),
+    )
+
+
+def plain(table: Table) -> LinkedTable:
+    """A table without links."""
+    return LinkedTable(
+        table=table, rows=tuple(Row(cells=_aligned(cells, table), link="", at=-1) for cells in table.rows)
+    )
+
+
+def facts(audit: Audit, story: Story) -> list[dict[str, str]]:
+    """The figures of the leading contrast, short, each with the address of its cases."""
+    lead = wording.lead_measurement(story.bundle.measurements)
+    if lead is None:
+        return []
+    link, counts = cases_link(audit, lead.cases), lead.counts
+    shown = [
+        (f"Effect, {wording.contrast(lead)}", f"{numbers.estimate_and_interval(lead)} {numbers.unit_name(lead)}", link),
+        ("Matched pairs", numbers.count(lead.n), link),
+    ]
+    for key, flipped, label in (("b", "against", "Flips against"), ("c", "towards", "Flips towards")):
+        # At the matched operating point a flip is one at another threshold: outcomes do not show it.
+        at_own = lead.metric == "cf_net_effect"
+        where = cases_link(audit, lead.cases, flipped=flipped) if at_own else link
+        shown.append((label, numbers.count(counts.get(key)), where))
+    family = sum(item.family == lead.family for item in story.bundle.measurements) if lead.family else 1
+    shown.append((f"p, adjusted in a family of {family}", numbers.p_value(lead.p_adjusted), link))
+    floor = story.bundle.measured(test="noise_floor")
+    if floor:
+        text = f"{numbers.estimate(floor[0])} {numbers.interval(floor[0])}"
+        shown.append(("Noise floor", text, cases_link(audit, floor[0].cases)))
+    return [{"label": label, "value": value, "link": link} for label, value, link in shown]
+
+
+def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
+    """The findings, worst first, with the address of their cases and of their measurements' cases."""
+    named = {item.id: item for item in story.bundle.measurements}
+    ranked = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
+    return [
+        {
+            "finding": item,
+            "severity": wording.severity_word(item.severity),
+            "measurements": [
+                {
+                    "label": f"{wording.metric_label(named[key])}, {wording.contrast(named[key])}",
+                    "value": f"{numbers.estimate_and_interval(named[key])} {numbers.unit_name(named[key])}",
+                    "link": cases_link(audit, named[key].cases),
+                }
+                for key in item.measurements
+                if key in named
+            ],
+            "cases": cases_link(audit, item.cases) if item.cases else "",
+        }
+        for item in ranked
+    ]
+
+
+def shown_charts(audit: Audit, story: Story) -> list[Shown]:
+    """The kept charts in the report's order, the verdict's own apart."""
+    all_items = story.bundle.measurements
+    behind = {
+        "effects": [item for item in all_items if item.metric == "cf_net_effect"],
+        "effects-matched": [item for item in all_items if item.metric == "cf_net_effect_matched"],
+        "margin-shift": [item for item in all_items if item.metric == "cf_mean_shift_sd"],
+        "power": [i for i in all_items if i.metric.startswith("cf_net_effect") and i.role is Role.PRIMARY],
+        "rates": [i for i in all_items if i.metric == "selection_rate" and i.test in ("group_rates", "arm_rates")],
+        "margins": [item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd")],
+    }
+    names = [name for name in READING if name in story.charts]
+    return [
+        Shown(
+            chart=story.charts[name],
+            reading=READING[name],
+            behind=_behind(audit, story, name, behind[name]) if behind[name] else None,
+        )
+        for name in names
+    ]
+
+
+def every_number(audit: Audit, story: Story) -> LinkedTable:
+    """All measurements, in the order of result.json."""
+    items = story.bundle.measurements
+    return linked(audit, short_rows(items, story.design, title=""), items)
+
+
+def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> LinkedTable:
+    if name in ("rates", "margins"):
+        return linked(audit, short_rows(items, story.design, title=""), items)
+    ordered = by_conclusion(items)
+    return linked(audit, contrasts(ordered, story.design, title=""), ordered)
+
+
+def _aligned(cells: tuple[Cell, ...], table: Table) -> tuple[tuple[Cell, str], ...]:
+    return tuple(zip(cells, table.align, strict=True))

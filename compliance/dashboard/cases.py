@@ -1,0 +1,177 @@
+"""The case browser: which prompts and answers lie behind a number. Read lazily from the evidence's tables."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+from urllib.parse import urlencode
+
+import polars as pl
+from django.http import QueryDict
+
+from auditor.records import Outcome
+from compliance.dashboard.evidence import EvidenceFolder
+
+PAGE = 25
+ROLES = ("actual", "counterfactual", "placebo", "reask")
+FLIPS = ("any", "against", "towards")
+CONTROLS = (("placebo=filed", "placebo=changed"), ("reask=first", "reask=second"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class CaseFilter:
+    """What somebody asks to see. Two arms and no role: pairs of the same application, the reference first."""
+
+    arms: tuple[str, ...] = ()
+    role: str = ""
+    outcome: str = ""
+    flipped: str = ""
+    page: int = 1
+
+    @property
+    def paired(self) -> bool:
+        """Whether pairs are listed."""
+        return len(self.arms) == 2 and not self.role
+
+    @property
+    def query(self) -> str:
+        """The filter as a query string, without the page."""
+        values = {
+            "arm": "|".join(self.arms),
+            "role": self.role,
+            "outcome": self.outcome,
+            "flipped": self.flipped if self.paired else "",
+        }
+        return urlencode({key: value for key, value in values.items() if value})
+
+
+@dataclass(frozen=True, kw_only=True)
+class CasePage:
+    """One page of rows, and how many there are on all pages."""
+
+    rows: list[dict[str, Any]]
+    total: int
+    page: int
+
+    @property
+    def first(self) -> int:
+        """The number of the first row, from 1."""
+        return (self.page - 1) * PAGE + 1 if self.total else 0
+
+    @property
+    def last(self) -> int:
+        """The number of the last row."""
+        return min(self.page * PAGE, self.total)
+
+    @property
+    def pages(self) -> int:
+        """How many pages there are."""
+        return max(1, -(-self.total // PAGE))
+
+
+def filter_from(asked: QueryDict) -> CaseFilter:
+    """The filter of an address; what it cannot mean is left out."""
+    page = asked.get("page", "1")
+    return CaseFilter(
+        arms=tuple(part for part in asked.get("arm", "").split("|") if part)[:2],
+        role=_one_of(asked.get("role", ""), ROLES),
+        outcome=_one_of(asked.get("outcome", ""), [item.value for item in Outcome]),
+        flipped=_one_of(asked.get("flipped", ""), FLIPS),
+        page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
+    )
+
+
+def filter_of(query: str) -> CaseFilter:
+    """The filter that a measurement's ``cases`` query names: ``arm:race=Black|race=White;role:actual``."""
+    parts = dict(part.split(":", 1) for part in query.split(";") if ":" in part)
+    role = _one_of(parts.get("role", ""), ROLES)
+    return CaseFilter(arms=tuple(part for part in parts.get("arm", "").split("|") if part), role=role)
+
+
+def reference_first(asked: CaseFilter, references: Mapping[str, str]) -> CaseFilter:
+    """The same filter with the reference arm in front, as the design names it."""
+    firsts = {f"{field}={group}" for field, group in references.items()} | {first for first, _ in CONTROLS}
+    return replace(asked, arms=tuple(sorted(asked.arms, key=lambda arm: arm not in firsts)))
+
+
+def find_cases(evidence: EvidenceFolder, asked: CaseFilter) -> CasePage:
+    """One page of the cases or pairs a filter lets through.
+
+    Returns
+    -------
+    CasePage
+        Rows of cases (``id``, ``role``, ``changed``, ``arms``, ``outcome``, ``margin``, ``mass``) in the order they
+        were asked, or of pairs (``cluster``, and the same with ``_reference`` and ``_changed`` behind it, ``flip``,
+        ``shift`` in logits), flips first.
+    """
+    table = _answered(evidence)
+    found = _pairs(table, asked) if asked.paired else _singles(table, asked)
+    total = int(found.select(pl.len()).collect().item())
+    page = min(asked.page, max(1, -(-total // PAGE)))
+    return CasePage(rows=found.slice((page - 1) * PAGE, PAGE).collect().to_dicts(), total=total, page=page)
+
+
+def application(evidence: EvidenceFolder, case_id: str) -> list[dict[str, Any]]:
+    """Every case of the application that a case belongs to, with prompt and spans; empty if there is no such case."""
+    table = _answered(evidence, "prompt", "spans", "groups")
+    cluster = table.filter(pl.col("id") == case_id).select("cluster").collect()
+    if cluster.is_empty():
+        return []
+    return table.filter(pl.col("cluster") == cluster.item(0, 0)).collect().to_dicts()
+
+
+def marked(case: Mapping[str, Any], changed: frozenset[str]) -> list[dict[str, Any]]:
+    """A prompt cut at its spans: pieces of text, those of a field with its name and whether it was changed."""
+    text, at, pieces = case["prompt"], 0, []
+    for span in sorted(case["spans"], key=lambda item: (item["start"], item["stop"])):
+        if span["start"] < at:
+            continue  # a field inside another one's text is shown as part of it
+        pieces.append({"text": text[at : span["start"]], "field": "", "changed": False})
+        value = text[span["start"] : span["stop"]]
+        pieces.append({"text": value, "field": span["field"], "changed": span["field"] in changed})
+        at = span["stop"]
+    return [*pieces, {"text": text[at:], "field": "", "changed": False}]
+
+
+def _answered(evidence: EvidenceFolder, *more: str) -> pl.LazyFrame:
+    cases = pl.scan_parquet(evidence.table("cases.parquet")).select("id", "cluster", "role", "changed", "arms", *more)
+    answers = pl.scan_parquet(evidence.table("decisions.parquet")).select("case_id", "margin", "mass", "outcome")
+    return cases.join(answers, left_on="id", right_on="case_id", how="left", maintain_order="left")
+
+
+def _singles(table: pl.LazyFrame, asked: CaseFilter) -> pl.LazyFrame:
+    if asked.arms:
+        table = table.filter(pl.any_horizontal(pl.col("arms").list.contains(arm) for arm in asked.arms))
+    if asked.role:
+        table = table.filter(pl.col("role") == asked.role)
+    if asked.outcome:
+        table = table.filter(pl.col("outcome") == asked.outcome)
+    return table
+
+
+def _pairs(table: pl.LazyFrame, asked: CaseFilter) -> pl.LazyFrame:
+    sides = [table.filter(pl.col("arms").list.contains(arm)) for arm in asked.arms]
+    pairs = sides[0].join(sides[1], on="cluster", suffix="_changed", how="inner", maintain_order="left")
+    pairs = pairs.rename(
+        {name: f"{name}_reference" for name in ("id", "role", "changed", "arms", "margin", "mass", "outcome")}
+        | {"changed_changed": "field_changed"}
+    )
+    before, after = (pl.col(name) == Outcome.FAVOURABLE.value for name in ("outcome_reference", "outcome_changed"))
+    flip = pl.when(before & ~after).then(pl.lit("against")).when(~before & after).then(pl.lit("towards"))
+    pairs = pairs.with_columns(
+        flip.otherwise(pl.lit("none")).alias("flip"),
+        (pl.col("margin_changed") - pl.col("margin_reference")).alias("shift"),
+    )
+    if asked.flipped:
+        wanted = ("against", "towards") if asked.flipped == "any" else (asked.flipped,)
+        pairs = pairs.filter(pl.col("flip").is_in(wanted))
+    if asked.outcome:
+        sought = (pl.col(f"outcome_{side}") == asked.outcome for side in ("reference", "changed"))
+        pairs = pairs.filter(pl.any_horizontal(sought))
+    rank = pl.col("flip") == "none"
+    return pairs.sort(rank, pl.col("shift").abs(), "cluster", descending=[False, True, False], nulls_last=True)
+
+
+def _one_of(word: str, words: Sequence[str]) -> str:
+    return word if word in words else ""

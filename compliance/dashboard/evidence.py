@@ -1,0 +1,114 @@
+"""Reading an audit's evidence folder: every file is checked against a recorded hash before it is shown."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+from xml.etree import ElementTree as ET
+
+from auditor.canonical import sha256_bytes, sha256_file
+from compliance.exceptions import EvidenceError
+from compliance.models import Audit
+from compliance.runner import PUBLISHED, audit_folder
+from reports.bundle import MANIFEST
+from reports.canvas import Chart
+from reports.publish import FIGURES
+
+# What our own charts are drawn with. Anything else in a kept figure is not ours, and is not put into a page.
+ELEMENTS = frozenset({"svg", "title", "desc", "g", "path", "line", "rect", "circle", "text", "tspan"})
+FORBIDDEN_ATTRIBUTE = re.compile(r"^on|href$|^style$|^src$", re.IGNORECASE)
+SVG = "{http://www.w3.org/2000/svg}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class EvidenceFolder:
+    """The evidence of one audit: ``hashes`` are those of its manifest, ``manifest_sha256`` is the bundle's."""
+
+    folder: Path
+    hashes: dict[str, str]
+    manifest_sha256: str
+
+    def read(self, name: str) -> bytes:
+        """The bytes of a file.
+
+        Raises
+        ------
+        EvidenceError
+            If the file is not there or is not the one the manifest lists.
+        """
+        try:
+            content = (self.folder / name).read_bytes()
+        except OSError as error:
+            raise EvidenceError(f"{name}: {error.strerror}; expected a file of the evidence folder") from error
+        if sha256_bytes(content) != self.hashes.get(name):
+            raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
+        return content
+
+    def table(self, name: str) -> Path:
+        """The path of a table whose hash was checked; errors as in :meth:`read`."""
+        path = self.folder / name
+        if not path.is_file():
+            raise EvidenceError(f"{name}: is not there; expected a file of the evidence folder")
+        if sha256_file(path) != self.hashes.get(name):
+            raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
+        return path
+
+    def controls(self) -> dict[str, Any]:
+        """What the audit found out about itself."""
+        return dict(json.loads(self.read("controls.json")))
+
+    def charts(self) -> dict[str, Chart]:
+        """The figures that were drawn when the run was concluded, by name."""
+        names = sorted(name for name in self.hashes if name.startswith(f"{FIGURES}/") and name.endswith(".svg"))
+        return {Path(name).stem: chart_from(Path(name).stem, self.read(name).decode()) for name in names}
+
+
+def open_evidence(audit: Audit) -> EvidenceFolder:
+    """The evidence folder of a finished audit.
+
+    Raises
+    ------
+    EvidenceError
+        If there is none.
+    """
+    folder = audit_folder(audit) / "evidence"
+    try:
+        manifest = (folder / MANIFEST).read_bytes()
+    except OSError as error:
+        raise EvidenceError(f"{audit}: {MANIFEST}: {error.strerror}; expected the evidence on this server") from error
+    hashes = {line["file"]: line["sha256"] for line in json.loads(manifest)["files"]}
+    return EvidenceFolder(folder=folder, hashes=hashes, manifest_sha256=sha256_bytes(manifest))
+
+
+def chart_from(name: str, svg: str) -> Chart:
+    """A kept figure as a chart.
+
+    Raises
+    ------
+    EvidenceError
+        If it holds anything that our charts are not drawn with: scripts, links, styles, foreign elements.
+    """
+    if "<!" in svg or "<?" in svg:
+        raise EvidenceError(f"{name}: holds a declaration; expected a chart drawn by an audit")
+    try:
+        root = ET.fromstring(svg)  # noqa: S314, declarations, and so entities, are refused above
+    except ET.ParseError as error:
+        raise EvidenceError(f"{name}: is no SVG ({error}); expected a chart drawn by an audit") from error
+    for element in root.iter():
+        known = element.tag.startswith(SVG) and element.tag.removeprefix(SVG) in ELEMENTS
+        if not known or any(FORBIDDEN_ATTRIBUTE.search(key) for key in element.keys()):  # noqa: SIM118, not a dict
+            raise EvidenceError(f"{name}: holds {element.tag}; expected a chart drawn by an audit")
+    title, description = (root.findtext(f"{SVG}{part}", "") for part in ("title", "desc"))
+    width, height = (int(float(root.get(side, "0"))) for side in ("width", "height"))
+    return Chart(name, title, description, "", svg, width, height)
+
+
+def kept_file(audit: Audit, name: str) -> Path | None:
+    """A published file, if it is on this server and is the one that was recorded."""
+    path = audit_folder(audit) / name
+    if name not in PUBLISHED or not path.is_file() or sha256_file(path) != audit.files.get(name):
+        return None
+    return path

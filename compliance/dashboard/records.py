@@ -1,0 +1,55 @@
+"""Rows back to the nouns of the engine, so that a page says what the report says, in the same words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from auditor.records import Finding, Measurement
+from compliance.models import Audit, FindingRow, MeasurementRow
+from reports.bundle import Bundle, finding_from, measurement_from
+from reports.canvas import Chart
+from reports.story import Story
+
+NOT_OF_A_RECORD = ("id", "audit", "key", "position", "severity_rank", "measurement_keys")
+
+
+def measurement(row: MeasurementRow) -> Measurement:
+    """The measurement a row holds."""
+    return measurement_from({"id": row.key, **_fields(row)})
+
+
+def finding(row: FindingRow) -> Finding:
+    """The finding a row holds."""
+    return finding_from({"id": row.key, "measurements": row.measurement_keys, **_fields(row)})
+
+
+def story(
+    audit: Audit,
+    *,
+    measurements: Iterable[MeasurementRow],
+    findings: Iterable[FindingRow],
+    controls: dict[str, Any],
+    charts: Mapping[str, Chart],
+) -> Story:
+    """The report of an audit in the making, from its rows and the charts that were kept: nothing is drawn anew."""
+    bundle = Bundle(
+        plan=audit.plan.design,
+        run=audit.run,
+        environment={},
+        measurements=tuple(measurement(row) for row in measurements),
+        findings=tuple(finding(row) for row in findings),
+        controls=controls,
+        packs=(),
+        files=(),
+        manifest_sha256="",
+        contents={"run.json": audit.run_json.encode()},
+    )
+    status = "complete" if audit.complete else "incomplete"
+    record = {"audit_id": audit.number, "title": audit.plan.title, "governed": audit.governed, "status": status}
+    return Story(bundle=bundle, governance=record, charts=charts)
+
+
+def _fields(row: MeasurementRow | FindingRow) -> dict[str, Any]:
+    names = (field.name for field in row._meta.concrete_fields)
+    return {name: getattr(row, name) for name in names if name not in NOT_OF_A_RECORD}

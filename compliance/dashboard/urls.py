@@ -1,0 +1,44 @@
+"""Addresses of the officers' pages."""
+
+from __future__ import annotations
+
+from django.urls import path, register_converter
+from django.urls.converters import StringConverter
+
+from compliance.dashboard import views
+
+
+class AuditNumber:
+    """``A-0001`` in an address, its serial number in a view."""
+
+    regex = "A-[0-9]{4,9}"
+
+    def to_python(self, value: str) -> int:
+        """The serial number."""
+        number = int(value.removeprefix("A-"))
+        if f"A-{number:04d}" != value:
+            raise ValueError("an audit has one address")
+        return number
+
+    def to_url(self, value: str) -> str:
+        """The number as people write it."""
+        return value
+
+
+class Published(StringConverter):
+    """The name of a published file."""
+
+    regex = r"report\.pdf|result\.json|evidence\.zip"
+
+
+register_converter(AuditNumber, "audit")
+register_converter(Published, "published")
+
+urlpatterns = [
+    path("", views.home, name="home"),
+    path("findings/", views.findings, name="findings"),
+    path("audits/<audit:number>/", views.audit, name="audit"),
+    path("audits/<audit:number>/cases/", views.cases, name="cases"),
+    path("audits/<audit:number>/cases/<path:case_id>/", views.case, name="case"),
+    path("audits/<audit:number>/<published:name>", views.download, name="download"),
+]

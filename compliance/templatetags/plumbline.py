@@ -1,0 +1,103 @@
+"""How codes, severities, hashes, times and table cells are written in HTML."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+from django import template
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from auditor.records import Conclusion, Severity
+from reports import numbers
+from reports.blocks import Cell, Code, Level, Literal, Target
+from reports.canvas import Chart
+
+register = template.Library()
+
+CLASSES = {
+    Conclusion.DIFFERENCE_FOUND: "found",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "below",
+    Conclusion.NO_EVIDENCE: "noev",
+    Conclusion.EQUIVALENT_WITHIN_MARGIN: "equiv",
+    Conclusion.INCONCLUSIVE: "incon",
+    Conclusion.NOT_TESTED: "untested",
+}
+
+
+@register.filter
+def conclusion_class(conclusion: str | None) -> str:
+    """The class that colours a conclusion."""
+    return CLASSES[Conclusion(conclusion or Conclusion.NOT_TESTED)]
+
+
+@register.filter
+def code(conclusion: str | None) -> SafeString:
+    """A conclusion code with its marker."""
+    name = Conclusion(conclusion or Conclusion.NOT_TESTED)
+    return format_html('<span class="code {}">{}</span>', CLASSES[name], name.value)
+
+
+@register.filter
+def sev(severity: str) -> SafeString:
+    """A severity: bars and a word."""
+    level = Severity(severity)
+    return format_html('<span class="sev sev-{}">{}</span>', level.value, level.value.capitalize())
+
+
+@register.filter
+def digest(value: str | None) -> SafeString | str:
+    """A hash: first eight and last six are seen, the middle stays in the text."""
+    if not value:
+        return numbers.DASH
+    if len(value) <= 16:
+        return format_html('<span class="hash">{}</span>', value)
+    return format_html('<span class="hash">{}<i>{}</i>{}</span>', value[:8], value[8:-6], value[-6:])
+
+
+@register.filter
+def utc(moment: datetime | None) -> str:
+    """A time as reports print it."""
+    return numbers.date(moment.isoformat()) if moment else numbers.DASH
+
+
+@register.filter
+def whole(value: float | None) -> str:
+    """A count."""
+    return numbers.count(value)
+
+
+@register.filter
+def logits(value: float | None) -> str:
+    """Log-odds."""
+    return numbers.logit(value)
+
+
+@register.filter
+def share(value: float | None) -> str:
+    """A share in percent."""
+    return numbers.rate(value)
+
+
+@register.filter
+def words(value: str | None) -> str:
+    """``marital_status`` as ``marital status``."""
+    return (value or numbers.DASH).replace("_", " ")
+
+
+@register.filter
+def cell(value: Cell) -> SafeString | str:
+    """A cell of a report's table."""
+    if isinstance(value, Code):
+        return code(value.conclusion)
+    if isinstance(value, Level):
+        return sev(value.severity)
+    if isinstance(value, Literal):
+        return format_html("<code>{}</code>", value.words)
+    return "" if isinstance(value, Target) else value
+
+
+@register.filter
+def picture(chart: Chart) -> SafeString:
+    """A chart inline. Only charts that :func:`compliance.dashboard.evidence.chart_from` let through come here."""
+    return mark_safe(chart.svg)  # noqa: S308, checked element by element when it was read

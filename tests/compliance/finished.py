@@ -1,0 +1,83 @@
+"""A finished audit without a model: rows entered by the actions, evidence simulated and published."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from django.utils import timezone
+
+from auditor.canonical import sha256_file
+from auditor.evidence import CASES_SCHEMA
+from auditor.plan import read_plan
+from compliance import actions
+from compliance.models import Audit
+from compliance.runner import PUBLISHED, audit_folder
+from reports.bundle import read_bundle
+from reports.publish import publish
+from tests.compliance.factories import ACTOR, make_applications
+from tests.reports.conftest import GOVERNANCE, PACKS
+from tests.reports.simulate import PLAN, write_evidence
+
+
+def simulate(base: Path) -> Path:
+    """A published audit: an evidence folder with prompts and spans as the engine writes them, and the three files."""
+    folder = base / "evidence"
+    write_evidence(folder, packs=PACKS, mute=False)
+    rows = pl.read_parquet(folder / "cases.parquet").to_dicts()
+    pl.DataFrame([_with_prompt(row) for row in rows], schema=CASES_SCHEMA, orient="row").write_parquet(
+        folder / "cases.parquet"
+    )
+    publish(folder, GOVERNANCE, base)
+    return base
+
+
+def finish(base: Path) -> Audit:
+    """Enter, run and finish the audit that left this evidence; its files are where the runner puts them."""
+    evidence = base / "evidence"
+    run = json.loads((evidence / "run.json").read_text(encoding="utf-8"))
+    plan = read_plan(PLAN)
+    audit = actions.start_ungoverned_audit(
+        run=run,
+        chunks=(),
+        prompts=pl.read_parquet(evidence / "cases.parquet").height,
+        tokens=1000,
+        model=actions.register_model(
+            source=run["model"]["source"],
+            sha256=run["model"]["sha256"],
+            manifest=run["model"]["manifest"],
+            actor=ACTOR,
+        ),
+        data=actions.register_data(data=make_applications(), actor=ACTOR),
+        plan=actions.register_plan(plan=plan, actor=ACTOR),
+        actor=ACTOR,
+        command="python manage.py audit plans/mortgage-hmda.toml",
+    )
+    actions.begin_audit(audit=audit, actor=ACTOR)
+    audit.refresh_from_db()
+    folder = audit_folder(audit)
+    shutil.copytree(base, folder)
+    bundle = read_bundle(folder / "evidence")
+    actions.finish_audit(
+        audit=audit,
+        measurements=bundle.measurements,
+        findings=bundle.findings,
+        files={name: sha256_file(folder / name) for name in PUBLISHED},
+        finished_at=timezone.now(),
+        actor=ACTOR,
+    )
+    return audit
+
+
+def _with_prompt(row: dict[str, Any]) -> dict[str, Any]:
+    groups = json.loads(row["groups"])
+    prompt, spans = f"Application {row['cluster']} <b>& more</b>\n", []
+    for field, group in groups.items():
+        prompt += f"{field}: "
+        spans.append({"field": field, "start": len(prompt), "stop": len(prompt) + len(group)})
+        prompt += f"{group}\n"
+    listed = [{"field": field, "group": group} for field, group in groups.items()]
+    return {**row, "groups": listed, "spans": spans, "prompt": prompt + "Decision:"}
