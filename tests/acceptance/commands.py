@@ -103,7 +103,7 @@ def start(data: Path, *arguments: str | Path, room: int | None = None, **setting
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,
-        preexec_fn=limit,
+        preexec_fn=limit,  # noqa: PLW1509, there is no other way, and it does nothing but one system call
     )
 
 

@@ -18,8 +18,9 @@ ELSEWHERE = -12.0  # logit of every token that is no answer, before the last nor
 def planted_model(letter: str, against: float) -> Any:
     """A model that approves when a prompt's digits are high, and counts a letter against the applicant.
 
-    margin ∝ Σ over digits (digit − CENTRE) − ``against`` · number of ``letter``s. The first layer's attention takes the
-    mean over all tokens so far; everything else is switched off. Words without digits or ``letter`` cannot change a sign.
+    margin ∝ Σ over digits (digit − CENTRE) − ``against`` · number of ``letter``s. The first layer's attention takes
+    the mean over all tokens so far; everything else is switched off. Words without digits or ``letter`` cannot change
+    a sign.
     """
     model = tiny_model()
     token = tiny_tokenizer().convert_tokens_to_ids

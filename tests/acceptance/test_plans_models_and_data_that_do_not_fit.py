@@ -36,9 +36,7 @@ def plan(folder: Path, tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def audit(
-    db: None, plan: Path, tmp_path: Path, settings: LazySettings, capsys: pytest.CaptureFixture[str]
-) -> Audit:
+def audit(db: None, plan: Path, tmp_path: Path, settings: LazySettings, capsys: pytest.CaptureFixture[str]) -> Audit:
     """The command; whatever it refuses must leave register, evidence and output folder as they were."""
     settings.DATA_FOLDER = tmp_path / "data"
     settings.MODEL_FOLDER = tmp_path / "data" / "store"
@@ -61,9 +59,15 @@ def audit(
 @pytest.mark.parametrize(
     ("override", "line"),
     [
-        (RACE % ("race", "Green", "White"), "attributes[0].groups: group 'Green' is in no application; expected one of"),
+        (
+            RACE % ("race", "Green", "White"),
+            "attributes[0].groups: group 'Green' is in no application; expected one of",
+        ),
         (RACE % ("race", "Black", "Green"), "attributes.0: "),
-        (RACE % ("colour", "Black", "White"), "attributes[0].field: unknown field 'colour'; expected a protected field"),
+        (
+            RACE % ("colour", "Black", "White"),
+            "attributes[0].field: unknown field 'colour'; expected a protected field",
+        ),
         (
             'attributes=[{field="marital_status", groups=["married", "unmarried"], reference="married"}]',
             "attributes[0]: 'marital_status' is not in the prompt's template; expected {marital_status} in it",

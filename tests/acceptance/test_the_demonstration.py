@@ -89,7 +89,7 @@ def test_the_hashes_are_those_of_the_files(data: Path, result: dict[str, Any]) -
 
 def test_the_register_holds_what_the_result_says(data: Path, result: dict[str, Any]) -> None:
     names = [item.name for item in fields(Measurement) if item.name != "id"]
-    query = f'SELECT key, {", ".join(names)} FROM compliance_measurementrow ORDER BY position'
+    query = f"SELECT key, {', '.join(names)} FROM compliance_measurementrow ORDER BY position"
     as_json = {"subject", "checks", "counts"}
     rows = [
         {
@@ -108,7 +108,9 @@ def test_every_page_says_ungoverned_and_none_says_what_it_may_not(
 ) -> None:
     assert result["audit"]["governed"] is False
     assert len(report) > 3
-    missing = [number for number, text in enumerate(report, start=1) if not re.search("ungoverned", text, re.IGNORECASE)]
+    missing = [
+        number for number, text in enumerate(report, start=1) if not re.search("ungoverned", text, re.IGNORECASE)
+    ]
     assert missing == []
     with zipfile.ZipFile(data / "out" / "evidence.zip") as bundle:
         packs = json.loads(bundle.read("packs.json"))
