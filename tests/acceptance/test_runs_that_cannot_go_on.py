@@ -42,7 +42,7 @@ def test_a_disk_that_fills_while_scoring_loses_nothing_that_was_scored(
     models = str(undisturbed / "store")
     assert manage(tmp_path, "verify", "--events").returncode == 0  # makes the tables
     command = ("audit", small_plan, "--out", out, "--no-progress")
-    full = end(start(tmp_path, *command, room=database.stat().st_size + 40_000, PLUMBLINE_MODELS=models))
+    full = end(start(tmp_path, *command, room=database.stat().st_size + 400_000, PLUMBLINE_MODELS=models))
     assert full.returncode == 3, full.stderr
     assert full.stdout == ""
     assert full.stderr.count("\n") == 1, full.stderr
