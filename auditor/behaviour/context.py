@@ -81,7 +81,8 @@ class Context:
     """Everything a test on outputs reads.
 
     ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
-    its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version.
+    its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version. ``results``
+    holds, by test, what the test's own chunks computed, in the order of the chunks (see auditor/mechanisms/contract.py).
     """
 
     plan: Plan
@@ -90,6 +91,7 @@ class Context:
     observed: Mapping[str, bool | None]
     values: Mapping[str, Mapping[str, Any]]
     observed_rate: float | None
+    results: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
     @cached_property

@@ -178,16 +178,7 @@ def _scored(
 def _decision(
     case: Case, question: Question, values: Sequence[Sequence[float]], *, mass_floor: float, natural_margin: float
 ) -> Decision:
-    stems = list(dict.fromkeys(answer[:-1] for answer in question.favourable + question.adverse))
-    cursors = [0] * len(stems)
-    scores = []
-    for answer in question.favourable + question.adverse:
-        row = stems.index(answer[:-1])
-        taken = values[row][cursors[row] : cursors[row] + len(answer)]
-        cursors[row] += len(answer)
-        scores.append(math.fsum(taken))
-    cut = len(question.favourable)
-    favourable, adverse = _log_sum(scores[:cut]), _log_sum(scores[cut:])
+    favourable, adverse = log_odds(question, values)
     margin = favourable - adverse
     mass = math.exp(_log_sum([favourable, adverse]))
     if not math.isfinite(margin):
@@ -204,6 +195,28 @@ def _decision(
         log_adverse=adverse,
         outcome=outcome,
     )
+
+
+def log_odds(question: Question, values: Sequence[Sequence[float]]) -> tuple[float, float]:
+    """Log-probability (nats) of the favourable and of the adverse answers; their difference is the margin.
+
+    Parameters
+    ----------
+    question
+        A tokenised prompt with its answers.
+    values
+        For every one of its sequences, the log-probabilities of its reads.
+    """
+    stems = list(dict.fromkeys(answer[:-1] for answer in question.favourable + question.adverse))
+    cursors = [0] * len(stems)
+    scores = []
+    for answer in question.favourable + question.adverse:
+        row = stems.index(answer[:-1])
+        taken = values[row][cursors[row] : cursors[row] + len(answer)]
+        cursors[row] += len(answer)
+        scores.append(math.fsum(taken))
+    cut = len(question.favourable)
+    return _log_sum(scores[:cut]), _log_sum(scores[cut:])
 
 
 def _log_sum(values: Sequence[float]) -> float:

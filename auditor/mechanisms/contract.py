@@ -1,0 +1,115 @@
+"""What a test on internals offers beside ``CARD`` and ``run(context)``.
+
+work(asked)             ─▶ pieces of work      pure, when a run is prepared; one piece becomes one chunk of the run
+compute(bench, payload) ─▶ result              the only step that touches the model; idempotent, deterministic
+run(context)            ─▶ drafts              when a run is concluded, from ``context.results[CARD.name]``
+
+Payloads and results are plain JSON data: a ledger keeps them as bytes. A result may hold ``"attributions"``, rows of
+:class:`Attribution`, which the evidence keeps in ``attributions.parquet``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from auditor.behaviour.context import Card, Context, Draft, FloatArray
+from auditor.counterfactuals import Cluster
+from auditor.language_models.answers import Question, ask, log_odds
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.packed import PackedScorer
+from auditor.plan import Plan, Section
+from auditor.prompts import Rendered
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What a test may look at to plan its work: the design, its settings, and what the run asks.
+
+    ``words`` holds the words of every field of every application by application id, the placebo's included; ``fields``
+    the fields of the template in their order of use; ``roles`` their roles (``predictor``, ``protected``, …);
+    ``count_tokens`` the tokens of a prompt.
+    """
+
+    plan: Plan
+    settings: Any
+    clusters: Sequence[Cluster]
+    words: Mapping[str, Mapping[str, str]]
+    fields: tuple[str, ...]
+    roles: Mapping[str, str]
+    labels: Mapping[str, str]
+    count_tokens: Callable[[str], int]
+
+
+@dataclass(frozen=True)
+class Work:
+    """One chunk of a test's own: how many prompts it stands for, the tokens it computes (for the estimate), its input."""
+
+    prompts: int
+    tokens: int
+    payload: dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a chunk works with: the design, the test's settings, the loaded model and its packed scorer.
+
+    ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
+    field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``.
+    """
+
+    plan: Plan
+    settings: Any
+    loaded: LoadedModel
+    scorer: PackedScorer
+    render: Callable[[Mapping[str, str]], Rendered]
+    should_stop: Callable[[], bool]
+
+    def questions(self, prompts: Sequence[str]) -> list[Question]:
+        """Tokenise prompts, each whole and with each answer of the plan."""
+        chat = self.plan.prompt.form == "chat"
+        return ask(self.loaded.tokenizer, prompts, self.plan.prompt.answers, chat=chat, where="run")
+
+    def margins(self, prompts: Sequence[str]) -> FloatArray:
+        """The margin of every prompt, in nats: one packed reading, each distinct prefix computed once."""
+        questions = self.questions(prompts)
+        sequences = [sequence for question in questions for sequence in question.sequences]
+        reads = [reads for question in questions for reads in question.reads]
+        values = iter(self.scorer.log_probabilities(sequences, reads))
+        scores = [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
+        return np.array([favourable - adverse for favourable, adverse in scores], dtype=np.float64)
+
+
+@dataclass(frozen=True, slots=True)
+class Attribution:
+    """How much one field moved the decision of one case, in nats, by one method; ``reference`` says against what."""
+
+    case_id: str
+    test: str
+    field: str
+    value: float
+    standard_error: float | None = None
+    reference: str = ""
+
+    def row(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+class ModelTest(Protocol):
+    """A test that looks inside the model: a module with these names."""
+
+    CARD: Card
+    Settings: type[Section]
+
+    def work(self, asked: Asked) -> Iterable[Work]:
+        """Plan the chunks. Pure: the same run gives the same chunks."""
+
+    def compute(self, bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Do one chunk."""
+
+    def run(self, context: Context) -> Iterable[Draft]:
+        """Measure."""
