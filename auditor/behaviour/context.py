@@ -82,7 +82,7 @@ class Context:
 
     ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
     its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version. ``results``
-    holds, by test, what the test's own chunks computed, in the order of the chunks (see auditor/mechanisms/contract.py).
+    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/contract.py).
     """
 
     plan: Plan

@@ -46,7 +46,7 @@ class Asked:
 
 @dataclass(frozen=True)
 class Work:
-    """One chunk of a test's own: how many prompts it stands for, the tokens it computes (for the estimate), its input."""
+    """One chunk of a test's own: the prompts it stands for, the tokens it computes (an estimate), its input."""
 
     prompts: int
     tokens: int
