@@ -1,21 +1,22 @@
 """Packed scoring: log-probabilities of given tokens after given prefixes, each distinct prefix computed once.
 
 The tree of all prompts (:mod:`auditor.language_models.trie`) is cut into packs. A pack is one forward pass over a
-single
-row of tokens with explicit positions and a tree mask: a token sees its ancestors in the pack and the kept context above
-it. Read-out happens only at the positions asked for. Whether a model can be scored this way is measured when it is
-taken up (:func:`probe_packing`), against one prompt at a time; where it cannot, prompts go one by one, and the reason
-is part of the evidence.
+single row of tokens with explicit positions and a tree mask: a token sees its ancestors in the pack and in the context
+carried over from the pack before. Read-out happens only at the positions asked for, for many packs at a time where the
+model's logits are its final states times its output matrix. Whether a model can be scored this way is measured when it
+is taken up (:func:`probe_packing`), against one prompt at a time; where it cannot, prompts go one by one, and the
+reason is part of the evidence.
 """
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -26,8 +27,14 @@ from auditor.language_models.tree_attention import attending, cut
 from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
 
 TOLERANCE = 1e-4
-NOT_FINITE = "the model returned a logit that is not a finite number"
 """Largest difference in nats between packed and one-by-one log-probabilities (fp32) that still counts as exact."""
+
+NOT_FINITE = "the model returned a logit that is not a finite number"
+
+HEAD_ROWS = 128
+"""Rows read out at once: the output matrix is large, and reading it once a pack would cost more than using it."""
+
+FloatArray = npt.NDArray[np.float64]
 
 Read = tuple[int, int]
 """A position in a prompt, and the token whose log-probability right after it is wanted."""
@@ -35,11 +42,16 @@ Read = tuple[int, int]
 
 @dataclass(frozen=True)
 class PackingProbe:
-    """What the check at load found: whether packing is exact for this model, and the largest difference seen (nats)."""
+    """What the check at load found: whether packing is exact for this model, and the largest difference seen (nats).
+
+    ``plain_head`` says that the model's logits are its final states times its output matrix, nothing else, so that the
+    states of many packs can be read out at once.
+    """
 
     packable: bool
     largest_difference: float | None
     reason: str
+    plain_head: bool = False
 
 
 class PackedScorer:
@@ -103,18 +115,20 @@ class PackedScorer:
         layout = lay_out(sequences, pack_tokens=self.pack_tokens, share=share)
         wanted_by_pack, slots = _group_reads(layout, reads)
         values = np.full(len(slots), np.nan)
-        kept: list[list[tuple[Tensor, Tensor]]] = []
+        waiting = _Waiting()
+        keys: list[tuple[Tensor, Tensor]] = []
         for number, pack in enumerate(layout.packs):
             if self.should_stop():
                 raise Interrupted("stopped between two packs; what was scored before is kept")
-            del kept[pack.level :]
-            rows = wanted_by_pack.get(number, [])
-            positions = sorted({index for index, _, _ in rows})
-            logits, fresh = self._forward(pack, kept, positions)
-            if pack.keep:
-                kept.append(fresh)
-            if rows:
-                values[[slot for _, _, slot in rows]] = _pick(logits, positions, rows)
+            wanted = wanted_by_pack.get(number, [])
+            positions = sorted({index for index, _, _ in wanted})
+            last = number + 1 == len(layout.packs) or not layout.packs[number + 1].carry
+            states, keys = self._forward(pack, keys, positions, last=last)
+            if positions:
+                waiting.add(states, positions, wanted)
+            if waiting.rows >= HEAD_ROWS:
+                self._read_out(waiting, values)
+        self._read_out(waiting, values)
         result = []
         cursor = 0
         for index, wanted in enumerate(reads):
@@ -126,33 +140,53 @@ class PackedScorer:
         return result
 
     def _forward(
-        self, pack: Pack, kept: Sequence[list[tuple[Tensor, Tensor]]], positions: Sequence[int]
-    ) -> tuple[Float[Tensor, "reads vocabulary"], list[tuple[Tensor, Tensor]]]:
-        cache: Any = DynamicCache() if kept or pack.keep else None
-        if cache is not None and kept:
-            for layer in range(len(kept[0])):
-                keys = torch.cat([stretch[layer][0] for stretch in kept], dim=2)
-                values = torch.cat([stretch[layer][1] for stretch in kept], dim=2)
-                cache.update(keys, values, layer)
+        self, pack: Pack, keys: Sequence[tuple[Tensor, Tensor]], positions: Sequence[int], *, last: bool
+    ) -> tuple[Float[Tensor, "reads width_or_vocabulary"], list[tuple[Tensor, Tensor]]]:
+        """One pass: final states (or logits, without a plain head) at ``positions``, and all keys and values.
+
+        ``keys`` are those of the pack before, ``last`` says that no pack follows that needs this one's.
+        """
+        cache: Any = DynamicCache() if pack.carry or not last else None
+        if pack.carry:
+            carry = torch.tensor(pack.carry, device=self.model.device)
+            for layer, (key, value) in enumerate(keys):
+                cache.update(key.index_select(2, carry), value.index_select(2, carry), layer)
         mask = tree_mask(pack, dtype=self.model.dtype).to(self.model.device)
+        wanted = torch.tensor(list(positions) or [0], device=self.model.device)
+        asked = {
+            "input_ids": torch.tensor([pack.tokens], device=self.model.device),
+            "position_ids": torch.tensor([pack.positions], device=self.model.device),
+            "attention_mask": {"full_attention": mask, "sliding_attention": mask} if self._mixed_layers else mask,
+            "past_key_values": cache,
+            "use_cache": cache is not None,
+        }
         with torch.inference_mode(), attending(self.model, cut(pack, mask)):
-            output = self.model(
-                input_ids=torch.tensor([pack.tokens], device=self.model.device),
-                position_ids=torch.tensor([pack.positions], device=self.model.device),
-                attention_mask={"full_attention": mask, "sliding_attention": mask} if self._mixed_layers else mask,
-                past_key_values=cache,
-                use_cache=cache is not None,
-                logits_to_keep=torch.tensor(list(positions) or [0], device=self.model.device),
-            )
-        fresh: list[tuple[Tensor, Tensor]] = []
-        if cache is not None and pack.keep:
-            expected = pack.context + len(pack.tokens)
-            for held in cache.layers:
-                if held.keys.shape[2] != expected:
-                    raise ScoringError(f"the cache holds {held.keys.shape[2]} positions where {expected} were computed")
-                span = slice(pack.context, pack.context + pack.keep)
-                fresh.append((held.keys[:, :, span].clone(), held.values[:, :, span].clone()))
-        return output.logits[0], fresh
+            if self.probe.plain_head:
+                read = self.model.base_model(**asked).last_hidden_state[0, wanted]
+            else:
+                read = self.model(**asked, logits_to_keep=wanted).logits[0]
+        if last:
+            return read, []
+        expected = pack.context + len(pack.tokens)
+        for held in cache.layers:
+            if held.keys.shape[2] != expected:
+                raise ScoringError(f"the cache holds {held.keys.shape[2]} positions where {expected} were computed")
+        return read, [(held.keys, held.values) for held in cache.layers]
+
+    def _read_out(self, waiting: _Waiting, values: FloatArray) -> None:
+        """Turn what waits into log-probabilities, ``HEAD_ROWS`` rows of logits at a time, and empty it."""
+        if not waiting.rows:
+            return
+        states = torch.cat(waiting.states)
+        for start in range(0, waiting.rows, HEAD_ROWS):
+            reads = [
+                (row - start, token, slot) for row, token, slot in waiting.reads if start <= row < start + HEAD_ROWS
+            ]
+            rows = states[start : start + HEAD_ROWS]
+            with torch.inference_mode():
+                logits = self.model.get_output_embeddings()(rows) if self.probe.plain_head else rows
+                values[[slot for _, _, slot in reads]] = _pick(logits, reads)
+        waiting.clear()
 
     def _alone(self, index: int, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
         if self.should_stop():
@@ -166,23 +200,25 @@ class PackedScorer:
 def tree_mask(pack: Pack, *, dtype: torch.dtype) -> Float[Tensor, "1 1 tokens context_and_tokens"]:
     """Additive attention mask of a pack: 0 where a token may look, the lowest number of ``dtype`` elsewhere."""
     size = len(pack.tokens)
-    visible = np.zeros((size, size), dtype=bool)
+    visible = np.zeros((size, pack.context + size), dtype=bool)
     for index, parent in enumerate(pack.parents):
         if parent >= 0:
             visible[index] = visible[parent]
-        visible[index, index] = True
-    mask = torch.zeros((1, 1, size, pack.context + size), dtype=dtype)
-    mask[0, 0, :, pack.context :].masked_fill_(torch.from_numpy(~visible), torch.finfo(dtype).min)
-    return mask
+        else:
+            # The context is one path: its n-th token has position n, and this one follows it up to its own.
+            visible[index, : pack.positions[index]] = True
+        visible[index, pack.context + index] = True
+    mask = torch.zeros((1, 1, *visible.shape), dtype=dtype)
+    return mask.masked_fill_(torch.from_numpy(~visible), torch.finfo(dtype).min)
 
 
 def plain_log_probabilities(model: Any, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
     """The reference: one prompt, one ordinary forward pass, no cache, no mask; log-probabilities in nats."""
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([list(sequence)], device=model.device), use_cache=False).logits[0]
-    rows = [(position, token, slot) for slot, (position, token) in enumerate(wanted)]
     positions = sorted({position for position, _ in wanted})
-    values: Float[np.ndarray, " reads"] = _pick(logits[positions], positions, rows)
+    where = {position: row for row, position in enumerate(positions)}
+    values = _pick(logits[positions], [(where[position], token, slot) for slot, (position, token) in enumerate(wanted)])
     return [float(value) for value in values]
 
 
@@ -216,19 +252,25 @@ def probe_packing(model: Any, *, vocabulary: int, longest: int) -> PackingProbe:
     root, left, right = draw(12), draw(9), draw(5)
     sequences = [root + left + draw(3), root + left + draw(6), root + right, root + right + draw(4), draw(7)]
     reads = [[(len(sequence) - 1, sequence[0]), (len(sequence) // 2, sequence[-1])] for sequence in sequences]
-    trial = PackedScorer(model, pack_tokens=18, probe=PackingProbe(True, None, ""))
-    try:
-        packed = trial.log_probabilities(sequences, reads)
-        alone = [plain_log_probabilities(model, *pair) for pair in zip(sequences, reads, strict=True)]
-    except ScoringError as error:
-        return PackingProbe(False, None, str(error))
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError) as error:
-        # Any architecture may be handed in; what it raises on an unusual call is its answer to the probe.
-        return PackingProbe(False, None, f"{type(model).__name__} refused a packed call: {error}"[:300])
-    difference = float(np.max(np.abs(np.array(packed) - np.array(alone))))
-    if not difference <= TOLERANCE:
-        return PackingProbe(False, difference, f"packed and one-by-one scores differ by {difference:.2g} nats")
-    return PackingProbe(True, difference, "")
+    alone = [plain_log_probabilities(model, *pair) for pair in zip(sequences, reads, strict=True)]
+    refused = PackingProbe(False, None, "")
+    # First with the read-out of many packs at once; a model that scales or caps its logits does that in its own head.
+    for plain_head in (True, False):
+        trial = PackedScorer(model, pack_tokens=18, probe=PackingProbe(True, None, "", plain_head))
+        try:
+            packed = trial.log_probabilities(sequences, reads)
+        except ScoringError as error:
+            refused = PackingProbe(False, None, str(error))
+            continue
+        except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError) as error:
+            # Any architecture may be handed in; what it raises on an unusual call is its answer to the probe.
+            refused = PackingProbe(False, None, f"{type(model).__name__} refused a packed call: {error}"[:300])
+            continue
+        difference = float(np.max(np.abs(np.array(packed) - np.array(alone))))
+        if difference <= TOLERANCE:
+            return PackingProbe(True, difference, "", plain_head)
+        refused = PackingProbe(False, difference, f"packed and one-by-one scores differ by {difference:.2g} nats")
+    return refused
 
 
 def _group_reads(
@@ -244,14 +286,29 @@ def _group_reads(
     return by_pack, slots
 
 
-def _pick(
-    logits: Float[Tensor, "positions vocabulary"], positions: Sequence[int], rows: Sequence[tuple[int, int, int]]
-) -> Float[np.ndarray, " rows"]:
+@dataclass(slots=True)
+class _Waiting:
+    """Final states (or logits) that wait to be read out; ``reads`` are (row, token, slot of the value)."""
+
+    states: list[Tensor] = field(default_factory=list)
+    reads: list[tuple[int, int, int]] = field(default_factory=list)
+    rows: int = 0
+
+    def add(self, states: Tensor, positions: Sequence[int], wanted: Sequence[tuple[int, int, int]]) -> None:
+        where = {position: self.rows + row for row, position in enumerate(positions)}
+        self.states.append(states)
+        self.reads += [(where[position], token, slot) for position, token, slot in wanted]
+        self.rows += len(states)
+
+    def clear(self) -> None:
+        self.states, self.reads, self.rows = [], [], 0
+
+
+def _pick(logits: Float[Tensor, "rows vocabulary"], reads: Sequence[tuple[int, int, int]]) -> FloatArray:
     """Log-softmax at the wanted tokens, normalised in the logits' own precision, subtracted in double."""
-    where = {position: row for row, position in enumerate(positions)}
-    index = torch.tensor([where[position] for position, _, _ in rows])
-    tokens = torch.tensor([token for _, token, _ in rows])
+    index = torch.tensor([row for row, _, _ in reads])
+    tokens = torch.tensor([token for _, token, _ in reads])
     normaliser = torch.logsumexp(logits, dim=-1).double().cpu()
     chosen = logits.cpu()[index, tokens].double()
-    values: Float[np.ndarray, " rows"] = (chosen - normaliser[index]).numpy()
+    values: FloatArray = (chosen - normaliser[index]).numpy()
     return values

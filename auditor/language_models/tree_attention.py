@@ -1,9 +1,10 @@
-"""Attention over a pack, block by block: a subtree looks at what all share and at itself, never at its neighbours.
+"""Attention over a pack, block by block: a run of tokens looks at the path it follows and at itself.
 
-A tree mask alone is exact, but the kernel still multiplies the masked part. Here the pack is cut where its subtrees
-begin, and each block is attended to with the shared keys and its own. The arithmetic left out is exactly what the mask
-would have zeroed. It replaces torch's scaled dot product attention for the length of one forward pass, in models that
-use it.
+A tree mask alone is exact, but the kernel still multiplies the masked part, and in a tree most of it is masked. Here
+the pack is cut into blocks of consecutive tokens; all that a block's tokens follow before it lies on one path (see
+:mod:`auditor.language_models.trie`), so each block is attended to with that path's keys and its own. The arithmetic
+left out is exactly what the mask would have zeroed. It replaces torch's scaled dot product attention for the length of
+one forward pass, in models that use it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 from transformers import AttentionInterface, AttentionMaskInterface
 from transformers.integrations.sdpa_attention import sdpa_attention_forward
@@ -27,24 +27,25 @@ from auditor.language_models.trie import Pack
 NAME = "plumbline_tree"
 REPLACES = "sdpa"
 BLOCK_TOKENS = 96
-"""Subtrees are taken together up to this size: a call a block costs more than a few masked tokens."""
+"""A block costs a call, a long block multiplies what is masked: measured on packs of 512 tokens."""
 
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Tokens ``start`` to ``stop`` of a pack, and their mask over the shared tokens followed by their own."""
+    """Tokens ``start`` to ``stop`` of a pack, the places of the path they follow (in the pack's context, then its
+    tokens), and their mask over the path followed by their own tokens."""
 
     start: int
     stop: int
-    mask: Float[Tensor, "1 1 block shared_and_block"]
+    path: Int[Tensor, " path"]
+    mask: Float[Tensor, "1 1 block path_and_block"]
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """How a pack is cut: ``shared`` keys come first for every block, ``context`` of them from before the pack."""
+    """How a pack is cut; ``context`` keys come from before it."""
 
     context: int
-    shared: int
     blocks: tuple[Block, ...]
 
 
@@ -52,7 +53,7 @@ _current: ContextVar[Blocks | None] = ContextVar("blocks", default=None)
 
 
 def cut(pack: Pack, mask: Float[Tensor, "1 1 tokens context_and_tokens"]) -> Blocks:
-    """Cut a pack where its subtrees begin.
+    """Cut a pack into blocks of about equal length.
 
     Parameters
     ----------
@@ -61,20 +62,25 @@ def cut(pack: Pack, mask: Float[Tensor, "1 1 tokens context_and_tokens"]) -> Blo
     mask
         Its additive tree mask.
     """
-    shared = pack.context + pack.keep
-    starts = [index for index, parent in enumerate(pack.parents) if index >= pack.keep and parent == pack.keep - 1]
-    edges = [0] if pack.keep else []
-    for start, stop in pairwise([*starts, len(pack.tokens)]):
-        if not edges or edges[-1] < pack.keep or stop - edges[-1] > BLOCK_TOKENS:
-            edges.append(start)
+    size = len(pack.tokens)
+    width = -(-size // -(-size // BLOCK_TOKENS))
     blocks = []
-    for start, stop in pairwise([*edges, len(pack.tokens)]):
-        if start < pack.keep:
-            blocks.append(Block(start, stop, mask[:, :, start:stop, :shared].contiguous()))
-            continue
-        columns = [mask[:, :, start:stop, :shared], mask[:, :, start:stop, pack.context + start : pack.context + stop]]
-        blocks.append(Block(start, stop, torch.cat(columns, dim=-1)))
-    return Blocks(context=pack.context, shared=shared, blocks=tuple(blocks))
+    for start in range(0, size, width):
+        stop = min(start + width, size)
+        path = torch.tensor(_path(pack, start), dtype=torch.long, device=mask.device)
+        own = torch.arange(pack.context + start, pack.context + stop, device=mask.device)
+        rows = mask[:, :, start:stop].index_select(3, torch.cat([path, own]))
+        blocks.append(Block(start, stop, path, rows))
+    return Blocks(context=pack.context, blocks=tuple(blocks))
+
+
+def _path(pack: Pack, index: int) -> list[int]:
+    """Places, in context and tokens, of all that stand above a token of the pack, from the first on."""
+    above = []
+    while pack.parents[index] >= 0:
+        index = pack.parents[index]
+        above.append(pack.context + index)
+    return [*range(pack.positions[index]), *reversed(above)]
 
 
 @contextmanager
@@ -105,11 +111,9 @@ def tree_attention(
     assert blocks is not None  # noqa: S101 - only set together with the implementation's name
     outputs = []
     for block in blocks.blocks:
-        keys, values = key[:, :, : blocks.shared], value[:, :, : blocks.shared]
-        if block.start >= blocks.shared - blocks.context:
-            own = slice(blocks.context + block.start, blocks.context + block.stop)
-            keys = torch.cat([keys, key[:, :, own]], dim=2)
-            values = torch.cat([values, value[:, :, own]], dim=2)
+        own = slice(blocks.context + block.start, blocks.context + block.stop)
+        keys = torch.cat([key.index_select(2, block.path), key[:, :, own]], dim=2)
+        values = torch.cat([value.index_select(2, block.path), value[:, :, own]], dim=2)
         mine = query[:, :, block.start : block.stop]
         outputs.append(sdpa_attention_forward(module, mine, keys, values, block.mask, **options)[0])
     return torch.cat(outputs, dim=1), None

@@ -1,9 +1,10 @@
 """A radix tree over token ids, and how it is cut into packs: pure bookkeeping, no tensors.
 
 Every prompt is tokenised whole; prompts that begin with the same ids share the nodes of that beginning, so each
-distinct
-prefix is computed once. A pack is a run of tokens in depth-first order that one forward pass computes: a token attends
-to its ancestors in the pack and to the pack's context, the path above it, whose keys and values were kept.
+distinct prefix is computed once. The tree is written down depth first and cut into packs of about equal length, each
+one forward pass. Depth first has a property all rests on: whatever the tokens of a pack (or of any run of tokens)
+follow outside of it lies on one path, that of its first token. So a pack needs the keys and values of one path, its
+context, and they stand in the pack before it: in that pack's own context, or among its tokens.
 """
 
 from __future__ import annotations
@@ -38,17 +39,20 @@ class Pack:
     """One forward pass.
 
     ``tokens``, ``positions`` and ``parents`` run in parallel: token id, position in its prompt, and index of the
-    preceding token within the pack (−1: the end of the context). The first ``keep`` tokens are a path without a branch
-    whose keys and values later packs need; ``context`` counts the kept tokens above this pack, and ``level`` how many
-    stretches of kept tokens they stand in.
+    preceding token within the pack (−1: it follows the context, of which it sees as many tokens as its position).
+    ``carry`` says where the context stands in the keys of the pack before: places in that pack's context followed by
+    its tokens.
     """
 
     tokens: tuple[int, ...]
     positions: tuple[int, ...]
     parents: tuple[int, ...]
-    keep: int
-    context: int
-    level: int
+    carry: tuple[int, ...]
+
+    @property
+    def context(self) -> int:
+        """How many tokens stand above the pack's first token."""
+        return len(self.carry)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,109 +130,82 @@ def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int, share: bool = True
     Returns
     -------
     Layout
-        Packs in running order; a pack's context is always kept by earlier packs.
+        Packs in running order.
     """
     groups = [list(range(len(sequences)))] if share else [[index] for index in range(len(sequences))]
-    cutter = _Cutter(pack_tokens)
-    placed: list[list[tuple[int, int]]] = [[] for _ in sequences]
+    packs: list[Pack] = []
+    placements: list[Placement | None] = [None] * len(sequences)
     total = 0
     for group in groups:
-        roots = build_trie([sequences[index] for index in group])
-        total += sum(root.size for root in roots)
-        cutter.cut(roots, context=0, level=0)
-        for root in roots:
-            _collect(root, [], cutter.where, dict(enumerate(group)), placed)
+        line = _write_down([sequences[index] for index in group])
+        length = len(line.tokens)
+        # Packs of equal length: a short one at the end would cost nearly as much as a full one.
+        width = -(-length // -(-length // pack_tokens)) if length else pack_tokens
+        first = len(packs)
+        packs += _cut(line, width)
+        for index, path in zip(group, line.paths, strict=True):
+            placements[index] = Placement(
+                packs=tuple(first + place // width for place in path), indices=tuple(place % width for place in path)
+            )
+        total += length
     return Layout(
-        packs=tuple(cutter.packs),
-        placements=tuple(
-            Placement(packs=tuple(pack for pack, _ in places), indices=tuple(index for _, index in places))
-            for places in placed
-        ),
+        packs=tuple(packs),
+        placements=tuple(placement for placement in placements if placement is not None),
         distinct_tokens=total,
     )
 
 
-class _Cutter:
-    """Cuts trees into packs, remembering where every node's tokens went."""
+@dataclass(frozen=True, slots=True)
+class _Line:
+    """A tree written down depth first: ``parents`` are places (−1: none), ``paths`` those of each prompt."""
 
-    def __init__(self, pack_tokens: int) -> None:
-        self.pack_tokens = pack_tokens
-        self.packs: list[Pack] = []
-        self.where: dict[int, list[tuple[int, int]]] = {}
+    tokens: list[int]
+    positions: list[int]
+    parents: list[int]
+    paths: list[list[int]]
 
-    def cut(self, nodes: Sequence[Node], *, context: int, level: int) -> None:
-        """Pack the small subtrees together, in order; give the large ones a spine of kept tokens and go below it."""
-        small = [node for node in nodes if node.size <= self.pack_tokens]
-        large = [node for node in nodes if node.size > self.pack_tokens]
-        while small:
-            taken, small = self._take(small, self.pack_tokens)
-            self._emit([], taken, context=context, level=level)
-        for node in large:
-            self._spine(node, context=context, level=level)
 
-    def _spine(self, node: Node, *, context: int, level: int) -> None:
-        width = self.pack_tokens
-        pieces = [node.tokens[start : start + width] for start in range(0, len(node.tokens), width)]
-        self.where[id(node)] = []
-        depth = node.depth
-        rest = sorted(node.children, key=lambda child: child.size > width)  # small ones first, stable
-        for number, piece in enumerate(pieces):
-            taken: list[Node] = []
-            if number == len(pieces) - 1:
-                small = [child for child in rest if child.size <= width]
-                taken, left = self._take(small, width - len(piece))
-                rest = left + [child for child in rest if child.size > width]
-            self._emit([(node, piece, depth)], taken, context=context, level=level)
-            context += len(piece)
-            depth += len(piece)
-            level += 1
-        self.cut(rest, context=context, level=level)
+def _write_down(sequences: Sequence[Tokens]) -> _Line:
+    tokens: list[int] = []
+    positions: list[int] = []
+    parents: list[int] = []
+    paths: list[list[int]] = [[] for _ in sequences]
+    stack: list[tuple[Node, list[int]]] = [(root, []) for root in reversed(build_trie(sequences))]
+    while stack:
+        node, above = stack.pop()
+        start = len(tokens)
+        tokens.extend(node.tokens)
+        positions.extend(range(node.depth, node.depth + len(node.tokens)))
+        parents.append(above[-1] if above else -1)
+        parents.extend(range(start, len(tokens) - 1))
+        path = above + list(range(start, len(tokens)))
+        for end in node.ends:
+            paths[end] = path
+        stack.extend((child, path) for child in reversed(node.children))
+    return _Line(tokens, positions, parents, paths)
 
-    @staticmethod
-    def _take(nodes: list[Node], room: int) -> tuple[list[Node], list[Node]]:
-        used = 0
-        for count, node in enumerate(nodes):
-            used += node.size
-            if used > room:
-                return nodes[:count], nodes[count:]
-        return nodes, []
 
-    def _emit(
-        self, spine: list[tuple[Node, list[int], int]], subtrees: list[Node], *, context: int, level: int
-    ) -> None:
-        tokens: list[int] = []
-        positions: list[int] = []
-        parents: list[int] = []
-        number = len(self.packs)
-
-        def put(ids: list[int], depth: int, parent: int) -> list[tuple[int, int]]:
-            first = len(tokens)
-            tokens.extend(ids)
-            positions.extend(range(depth, depth + len(ids)))
-            parents.extend([parent, *range(first, first + len(ids) - 1)])
-            return [(number, first + offset) for offset in range(len(ids))]
-
-        for node, piece, depth in spine:
-            self.where[id(node)] += put(piece, depth, -1)
-        keep = len(tokens)
-        for subtree in subtrees:
-            ends: dict[int, int] = {}
-            stack = [(subtree, keep - 1)]
-            while stack:
-                node, parent = stack.pop()
-                self.where[id(node)] = put(node.tokens, node.depth, parent)
-                ends[id(node)] = len(tokens) - 1
-                stack.extend((child, ends[id(node)]) for child in reversed(node.children))
-        self.packs.append(
-            Pack(
-                tokens=tuple(tokens),
-                positions=tuple(positions),
-                parents=tuple(parents),
-                keep=keep,
-                context=context,
-                level=level,
-            )
+def _cut(line: _Line, width: int) -> Iterator[Pack]:
+    context = 0
+    for start in range(0, len(line.tokens), width):
+        stop = min(start + width, len(line.tokens))
+        above: list[int] = []
+        place = line.parents[start]
+        while place >= 0:
+            above.append(place)
+            place = line.parents[place]
+        before = start - width
+        # The path's n-th token has position n, also in the context of the pack before, whose path it shares.
+        carry = tuple(
+            position if place < before else context + place - before for position, place in enumerate(reversed(above))
         )
+        yield Pack(
+            tokens=tuple(line.tokens[start:stop]),
+            positions=tuple(line.positions[start:stop]),
+            parents=tuple(max(parent - start, -1) for parent in line.parents[start:stop]),
+            carry=carry,
+        )
+        context = len(carry)
 
 
 def _common(left: Tokens, right: Tokens) -> int:
@@ -250,19 +227,3 @@ def _split(node: Node, at: int) -> None:
 def _measure(root: Node) -> None:
     for node in reversed(list(root.walk())):
         node.size = len(node.tokens) + sum(child.size for child in node.children)
-
-
-def _collect(
-    root: Node,
-    above: list[tuple[int, int]],
-    where: dict[int, list[tuple[int, int]]],
-    names: dict[int, int],
-    placed: list[list[tuple[int, int]]],
-) -> None:
-    stack = [(root, above)]
-    while stack:
-        node, path = stack.pop()
-        here = path + where[id(node)]
-        for end in node.ends:
-            placed[names[end]] = here
-        stack.extend((child, here) for child in node.children)

@@ -29,23 +29,19 @@ def prefixes(prompts: list[list[int]]) -> set[tuple[int, ...]]:
 
 
 def seen_by_every_token(layout: Layout) -> dict[tuple[int, int], list[int]]:
-    """Run the packs as the scorer does, keeping a stack of stretches: what each token and its ancestors spell."""
-    kept: list[list[int]] = []
+    """Run the packs as the scorer does, carrying one path on: what each token and its ancestors spell."""
+    held: list[int] = []
     spelled = {}
     for number, pack in enumerate(layout.packs):
-        del kept[pack.level :]
-        context = [token for stretch in kept for token in stretch]
-        assert len(context) == pack.context, "the kept tokens are not the context the pack counts on"
+        context = [held[place] for place in pack.carry]
         lines: list[list[int]] = []
         for index, (token, position, parent) in enumerate(zip(pack.tokens, pack.positions, pack.parents, strict=True)):
             assert parent < index
-            line = [*(lines[parent] if parent >= 0 else context), token]
+            line = [*(lines[parent] if parent >= 0 else context[:position]), token]
             assert position == len(line) - 1
             lines.append(line)
             spelled[number, index] = line
-        assert list(pack.parents[: pack.keep]) == list(range(-1, pack.keep - 1))
-        if pack.keep:
-            kept.append(list(pack.tokens[: pack.keep]))
+        held = context + list(pack.tokens)
     return spelled
 
 
@@ -89,6 +85,20 @@ def test_unshared_prompts_share_no_pack(prompts: list[list[int]], width: int) ->
     used = [set(placement.packs) for placement in layout.placements]
     assert sum(len(packs) for packs in used) == len(set().union(*used)) == len(layout.packs)
     assert layout.distinct_tokens == sum(len(prompt) for prompt in prompts)
+
+
+@given(PROMPTS, WIDTH)
+def test_packs_are_as_few_as_their_width_allows_and_about_equal(prompts: list[list[int]], width: int) -> None:
+    layout = lay_out(prompts, pack_tokens=width)
+    sizes = [len(pack.tokens) for pack in layout.packs]
+    assert len(sizes) == -(-layout.distinct_tokens // width)
+    assert len(set(sizes[:-1])) <= 1
+
+
+@given(PROMPTS, WIDTH)
+def test_a_context_is_one_path_and_no_longer_than_a_prompt(prompts: list[list[int]], width: int) -> None:
+    for pack in lay_out(prompts, pack_tokens=width).packs:
+        assert pack.context == pack.positions[0] < max(len(prompt) for prompt in prompts)
 
 
 def test_a_prompt_without_tokens_is_refused() -> None:
