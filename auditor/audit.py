@@ -20,7 +20,7 @@ from auditor import __version__
 from auditor.applications import Applications
 from auditor.behaviour.context import Context, Draft, State
 from auditor.canonical import canonical_json, sha256_bytes, sha256_json
-from auditor.catalogue import find_tests
+from auditor.catalogue import find_tests, looks_inside
 from auditor.conclusions import settle
 from auditor.counterfactuals import Cluster, chat_wrapper, make_clusters, select
 from auditor.exceptions import PlanError, RunError
@@ -32,6 +32,8 @@ from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
+from auditor.mechanisms.contract import Attribution, ModelTest
+from auditor.mechanisms.work import bench_for, plan_work, settings_of
 from auditor.plan import Plan, plan_from
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
@@ -61,6 +63,7 @@ class Conclusions:
     findings: tuple[Finding, ...]
     controls: dict[str, Any]
     packs: tuple[PolicyPack, ...]
+    attributions: tuple[Attribution, ...]
     scoring: dict[str, Any]
 
 
@@ -84,7 +87,7 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
         For whatever in plan, model or data does not fit together.
     """
     packs = load_packs(plan.use.policy_packs, where=where)
-    find_tests(plan.tests.run, where=where)
+    inside = [test for test in find_tests(plan.tests.run, where=where) if looks_inside(test)]
     tokenizer = read_stored_tokenizer(model)
     seen = training_rows(model, data)
     selection = select(plan, data, seen=seen, where=where)
@@ -117,6 +120,7 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
             "training_rows_known": len(seen),
             "observed_rate": data.observed_rate,
         },
+        "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
         "code": {
             "version": __version__,
@@ -124,10 +128,13 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
             "libraries": {name: version(name) for name in LIBRARIES},
         },
     }
-    chunks = tuple(_chunks(plan, clusters, questions))
+    chunks = list(_chunks(plan, clusters, questions))
+    chunks += plan_work(
+        inside, plan=plan, data=data, clusters=clusters, tokenizer=tokenizer, first=len(chunks), where=where
+    )
     return Prepared(
         run=run,
-        chunks=chunks,
+        chunks=tuple(chunks),
         prompts=sum(chunk.prompts for chunk in chunks),
         tokens=sum(chunk.tokens for chunk in chunks),
     )
@@ -159,42 +166,50 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
         plan = plan_from({**run["design"], "run": {}}, where="run")
         loaded = load(store.get(run["model"]["sha256"]), threads=plan.budget.threads)
         payload = json.loads(ledger.payload(index))
-        cases = [_case(row) for row in payload["cases"]]
         started = time.perf_counter()
         probe = _probe(loaded, plan)
         scorer = PackedScorer(
             loaded.model, pack_tokens=plan.budget.pack_tokens, probe=probe, should_stop=ledger.should_stop
         )
-        questions = ask(
-            loaded.tokenizer,
-            [case.prompt for case in cases],
-            plan.prompt.answers,
-            chat=plan.prompt.form == "chat",
-            where="run",
-        )
-        decisions = decide(
-            scorer,
-            cases,
-            questions,
-            mass_floor=plan.prompt.answers.mass_floor,
-            natural_margin=plan.operating_point.natural_margin,
-            share=payload["kind"] == SHARED,
-        )
-        result = {
-            "decisions": [decision.row() for decision in decisions],
-            "packing": {
-                "packable": probe.packable,
-                "largest_difference": probe.largest_difference,
-                "reason": probe.reason,
-            },
-            "seconds": time.perf_counter() - started,
-        }
+        if payload["kind"] in (SHARED, UNSHARED):
+            result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
+        else:
+            test = _model_test(payload["kind"])
+            bench = bench_for(test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop)
+            result = {"work": test.compute(bench, payload["work"])}
+        result["seconds"] = time.perf_counter() - started
         ledger.complete(index, canonical_json(result))
     except BaseException as error:
         # Whatever happens, Ctrl-C included, the chunk must not stay taken.
         ledger.release(index, f"{type(error).__name__}: {error}")
         raise
     return True
+
+
+def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: PackedScorer) -> list[dict[str, Any]]:
+    cases = [_case(row) for row in payload["cases"]]
+    prompts = [case.prompt for case in cases]
+    chat = plan.prompt.form == "chat"
+    decisions = decide(
+        scorer,
+        cases,
+        ask(loaded.tokenizer, prompts, plan.prompt.answers, chat=chat, where="run"),
+        mass_floor=plan.prompt.answers.mass_floor,
+        natural_margin=plan.operating_point.natural_margin,
+        share=payload["kind"] == SHARED,
+    )
+    return [decision.row() for decision in decisions]
+
+
+def _packing(probe: PackingProbe) -> dict[str, Any]:
+    return {"packable": probe.packable, "largest_difference": probe.largest_difference, "reason": probe.reason}
+
+
+def _model_test(name: str) -> ModelTest:
+    test = find_tests([name], where="run")[0]
+    if not looks_inside(test):
+        raise RunError(f"the run has chunks of {name!r}, which has none; expected the code the run was frozen with")
+    return test
 
 
 def conclude(ledger: Ledger) -> Conclusions:
@@ -215,15 +230,19 @@ def conclude(ledger: Ledger) -> Conclusions:
     decisions: dict[str, Decision] = {}
     applications: dict[str, dict[str, Any]] = {}
     packing: dict[str, Any] = {}
+    results: dict[str, list[dict[str, Any]]] = {}
     seconds = 0.0
     for state in ledger.states():
         payload = json.loads(ledger.payload(state.index))
         result = json.loads(ledger.result(state.index))
+        seconds += result["seconds"]
+        if state.kind not in (SHARED, UNSHARED):
+            results.setdefault(state.kind, []).append(result["work"])
+            continue
         cases += [_case(row) for row in payload["cases"]]
         applications.update({item["id"]: item for item in payload["applications"]})
         decisions.update({row["case_id"]: _decision(row) for row in result["decisions"]})
         packing = result["packing"]
-        seconds += result["seconds"]
     cases.sort(key=lambda case: case.id)
     context = Context(
         plan=plan,
@@ -232,6 +251,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         observed={name: item["favourable"] for name, item in applications.items()},
         values={name: item["values"] for name, item in applications.items()},
         observed_rate=run["data"]["observed_rate"],
+        results=results,
     )
     drafts: list[Draft] = [draft for test in find_tests(plan.tests.run, where="run") for draft in test.run(context)]
     measurements = settle(drafts)
@@ -243,6 +263,9 @@ def conclude(ledger: Ledger) -> Conclusions:
         findings=findings,
         controls=_controls(measurements, context.state, packing),
         packs=packs,
+        attributions=tuple(
+            Attribution(**row) for own in results.values() for work in own for row in work.get("attributions", ())
+        ),
         scoring={"packing": packing, "seconds": seconds},
     )
 

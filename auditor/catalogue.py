@@ -7,11 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from importlib.metadata import entry_points
-from typing import Protocol
+from typing import Protocol, TypeGuard
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
+from auditor.mechanisms.contract import ModelTest
 
 ENTRY_POINT = "plumbline.tests"
 
@@ -28,6 +29,11 @@ class Test(Protocol):
 TESTS: dict[str, Test] = {
     module.CARD.name: module for module in (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
 }
+
+
+def looks_inside(test: Test) -> TypeGuard[ModelTest]:
+    """Whether a test has chunks of its own that need the model."""
+    return hasattr(test, "work") and hasattr(test, "compute")
 
 
 def find_tests(names: Sequence[str], *, where: str) -> list[Test]:

@@ -88,26 +88,8 @@ def make_clusters(
         If an attribute or the placebo is no field or not in the template, a group is in no record of the data, or the
         template shows the recorded outcome or the row id.
     """
-    labels = {item.name: item.label for item in data.mapping.fields}
-    hidden = {item.name for item in data.mapping.fields if item.role in ("outcome", "id")}
-    if plan.placebo is not None:
-        if plan.placebo.field in labels:
-            raise PlanError(
-                f"{where}: placebo.field", f"{plan.placebo.field!r} is a field of the data", "a name of its own"
-            )
-        labels[plan.placebo.field] = plan.placebo.label
-    # A prompt that tells the model what was decided asks nothing, and row ids are bookkeeping.
-    labels = {name: label for name, label in labels.items() if name not in hidden}
-    for name in plan.prompt.fields:
-        if name not in labels:
-            raise PlanError(f"{where}: prompt.fields", f"unknown field {name!r}", f"one of: {', '.join(labels)}")
-    template = parse_template(
-        plan.prompt.template,
-        fields=plan.prompt.fields,
-        labels=labels,
-        style=plan.prompt.style,
-        where=f"{where}: prompt.template",
-    )
+    fields = [(item.name, item.label, item.role) for item in data.mapping.fields]
+    template = prompt_template(plan, fields, where=where)
     _check_attributes(plan, data, template, where)
     asked_again = set()
     if plan.noise.reask:
@@ -115,6 +97,46 @@ def make_clusters(
         random.Random(plan.cases.seed + 1).shuffle(ids)
         asked_again = set(ids[: plan.noise.reask])
     return [_cluster(plan, data, record, template, chat, again=record.id in asked_again) for record in records]
+
+
+def prompt_template(plan: Plan, fields: Sequence[tuple[str, str, str]], *, where: str) -> Template:
+    """The plan's template, parsed for fields given as (name, label, role).
+
+    Raises
+    ------
+    PlanError
+        If it names a field there is none of, or shows the recorded outcome or the row id.
+    """
+    # A prompt that tells the model what was decided asks nothing, and row ids are bookkeeping.
+    labels = {name: label for name, label, role in fields if role not in ("outcome", "id")}
+    if plan.placebo is not None:
+        if plan.placebo.field in {name for name, _, _ in fields}:
+            raise PlanError(
+                f"{where}: placebo.field", f"{plan.placebo.field!r} is a field of the data", "a name of its own"
+            )
+        labels[plan.placebo.field] = plan.placebo.label
+    for name in plan.prompt.fields:
+        if name not in labels:
+            raise PlanError(f"{where}: prompt.fields", f"unknown field {name!r}", f"one of: {', '.join(labels)}")
+    return parse_template(
+        plan.prompt.template,
+        fields=plan.prompt.fields,
+        labels=labels,
+        style=plan.prompt.style,
+        where=f"{where}: prompt.template",
+    )
+
+
+def words_of(plan: Plan, data: Applications, record: Application) -> tuple[dict[str, str], str]:
+    """The words of every field of one application as filed, the placebo's included, and the placebo's other words."""
+    words = {
+        item.name: item.say(record.values[item.name]) for item in data.mapping.fields if item.name in record.values
+    }
+    if plan.placebo is None:
+        return words, ""
+    draw = random.Random(f"{plan.cases.seed}/{record.id}")
+    first, second = draw.sample(range(plan.placebo.low, plan.placebo.high + 1), 2)
+    return {**words, plan.placebo.field: str(first)}, str(second)
 
 
 def chat_wrapper(tokenizer: Any, system: str, *, where: str) -> Any:
@@ -178,21 +200,13 @@ def _check_attributes(plan: Plan, data: Applications, template: Template, where:
 def _cluster(
     plan: Plan, data: Applications, record: Application, template: Template, chat: Any, *, again: bool
 ) -> Cluster:
-    words = {
-        item.name: item.say(record.values[item.name]) for item in data.mapping.fields if item.name in record.values
-    }
+    words, other = words_of(plan, data, record)
     groups = {
         attribute.field: str(record.values[attribute.field])
         for attribute in plan.attributes
         if record.values[attribute.field] in attribute.groups
     }
     placebo = plan.placebo
-    other = ""
-    if placebo is not None:
-        draw = random.Random(f"{plan.cases.seed}/{record.id}")
-        first, second = draw.sample(range(placebo.low, placebo.high + 1), 2)
-        words[placebo.field] = str(first)
-        other = str(second)
     arms = [arm(field, group) for field, group in groups.items()]
     if placebo is not None:
         arms.append(arm(PLACEBO, "filed"))

@@ -1,6 +1,7 @@
 """The evidence of a run as files: what was asked, what was answered, what was measured. Sorted, canonical, no timings.
 
-``cases``, ``decisions``, ``measurements`` and ``findings`` are the files a repeat of the run reproduces byte for byte.
+``cases``, ``decisions``, ``attributions``, ``measurements`` and ``findings`` are the files a repeat of the run
+reproduces byte for byte.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from auditor.canonical import canonical_json
 from auditor.exceptions import StorageError
 from auditor.records import Case
 
-REPEATABLE = ("cases.parquet", "decisions.parquet", "measurements.json", "findings.json")
+REPEATABLE = ("cases.parquet", "decisions.parquet", "attributions.parquet", "measurements.json", "findings.json")
 
 CASES_SCHEMA: dict[str, Any] = {
     "id": pl.String,
@@ -36,6 +37,14 @@ DECISIONS_SCHEMA: dict[str, Any] = {
     "log_adverse": pl.Float64,
     "outcome": pl.String,
     "observation": pl.String,
+}
+ATTRIBUTIONS_SCHEMA: dict[str, Any] = {
+    "case_id": pl.String,
+    "test": pl.String,
+    "field": pl.String,
+    "value": pl.Float64,
+    "standard_error": pl.Float64,
+    "reference": pl.String,
 }
 
 
@@ -72,10 +81,13 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
         for name, content in files.items():
             # Nothing after the JSON: the hash of plan.json and run.json as files is the hash that names them.
             (folder / name).write_bytes(canonical_json(content))
-        _table([_case_row(case) for case in conclusions.cases], CASES_SCHEMA).write_parquet(folder / "cases.parquet")
-        _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA).write_parquet(
-            folder / "decisions.parquet"
-        )
+        tables = {
+            "cases.parquet": _table([_case_row(case) for case in conclusions.cases], CASES_SCHEMA),
+            "decisions.parquet": _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA),
+            "attributions.parquet": _table([item.row() for item in conclusions.attributions], ATTRIBUTIONS_SCHEMA),
+        }
+        for name, table in tables.items():
+            table.write_parquet(folder / name)
     except (OSError, pl.exceptions.ComputeError) as error:
         reason = getattr(error, "strerror", None) or str(error)
         raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
     BaseModel,
@@ -34,6 +34,9 @@ class Section(BaseModel):
     """Base of every plan section: frozen, strict about types, closed to unknown keys."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+AnySection = TypeVar("AnySection", bound=Section)
 
 
 class Binding(Section):
@@ -181,6 +184,7 @@ class Plan(Section):
     attributes: Annotated[tuple[Attribute, ...], Field(min_length=1)]
     noise: Noise = Noise()
     tests: Tests
+    settings: dict[Name, dict[str, Any]] = {}
     thresholds: Thresholds = Thresholds()
     operating_point: OperatingPoint = OperatingPoint()
     budget: Budget = Budget()
@@ -192,6 +196,9 @@ class Plan(Section):
             raise ValueError("attributes: a field is listed twice")
         if self.placebo is not None and self.placebo.field in names:
             raise ValueError("placebo.field: is a protected attribute")
+        for name in self.settings:
+            if name not in self.tests.run:
+                raise ValueError(f"settings.{name}: is no test of tests.run")
         return self
 
     def design(self) -> dict[str, Any]:
@@ -237,9 +244,14 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> Plan:
 
 def plan_from(raw: Mapping[str, Any], *, where: str) -> Plan:
     """Check plain data as a plan; errors as in :func:`read_plan`, the first one found."""
+    return check_section(Plan, raw, where=where)
+
+
+def check_section(kind: type[AnySection], raw: Mapping[str, Any], *, where: str) -> AnySection:
+    """Check plain data as one section of a plan; errors as in :func:`read_plan`, the first one found."""
     try:
         # JSON mode: TOML gives lists where the plan has tuples, and strict Python mode would refuse them.
-        return Plan.model_validate_json(_json(raw, where))
+        return kind.model_validate_json(_json(raw, where))
     except ValidationError as error:
         first = error.errors()[0]
         key = ".".join(str(part) for part in first["loc"]) or "plan"

@@ -120,12 +120,12 @@ class PackedScorer:
         for number, pack in enumerate(layout.packs):
             if self.should_stop():
                 raise Interrupted("stopped between two packs; what was scored before is kept")
-            wanted = wanted_by_pack.get(number, [])
-            positions = sorted({index for index, _, _ in wanted})
+            rows = wanted_by_pack.get(number, [])
+            positions = sorted({index for index, _, _ in rows})
             last = number + 1 == len(layout.packs) or not layout.packs[number + 1].carry
             states, keys = self._forward(pack, keys, positions, last=last)
             if positions:
-                waiting.add(states, positions, wanted)
+                waiting.add(states, positions, rows)
             if waiting.rows >= HEAD_ROWS:
                 self._read_out(waiting, values)
         self._read_out(waiting, values)

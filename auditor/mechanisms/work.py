@@ -1,0 +1,109 @@
+"""Chunks of the tests that look inside the model: planned with a run, computed and kept like any other chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+from auditor.applications import Applications
+from auditor.canonical import canonical_json
+from auditor.counterfactuals import Cluster, chat_wrapper, prompt_template, words_of
+from auditor.language_models.answers import encode
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.packed import PackedScorer
+from auditor.ledger import Chunk
+from auditor.mechanisms.contract import Asked, Bench, ModelTest, Work
+from auditor.plan import Plan, Section, check_section
+from auditor.prompts import Rendered, render
+
+
+def settings_of(plan: Plan, test: ModelTest, *, where: str) -> Section:
+    """The settings of a test: the plan's, the rest as the test has them.
+
+    Raises
+    ------
+    PlanError
+        Naming the key, if the test does not know it or its value.
+    """
+    name = test.CARD.name
+    return check_section(test.Settings, plan.settings.get(name, {}), where=f"{where}: settings.{name}")
+
+
+def plan_work(
+    tests: Sequence[ModelTest],
+    *,
+    plan: Plan,
+    data: Applications,
+    clusters: Sequence[Cluster],
+    tokenizer: Any,
+    first: int,
+    where: str,
+) -> Iterator[Chunk]:
+    """The chunks of ``tests``, in their order, numbered from ``first``.
+
+    Raises
+    ------
+    PlanError
+        If a test's settings do not fit the plan.
+    """
+    words = {cluster.application.id: words_of(plan, data, cluster.application)[0] for cluster in clusters}
+    roles = {item.name: item.role for item in data.mapping.fields}
+    labels = {item.name: item.label for item in data.mapping.fields}
+    if plan.placebo is not None:
+        roles[plan.placebo.field] = "placebo"
+        labels[plan.placebo.field] = plan.placebo.label
+    template = prompt_template(plan, _triples(data.mapping.design()), where=where)
+    chat = plan.prompt.form == "chat"
+    index = first
+    for test in tests:
+        asked = Asked(
+            plan=plan,
+            settings=settings_of(plan, test, where=where),
+            clusters=clusters,
+            words=words,
+            fields=template.names,
+            roles={name: roles[name] for name in template.names},
+            labels={name: labels[name] for name in template.names},
+            count_tokens=lambda prompt: len(encode(tokenizer, [prompt], chat=chat)[0].ids),
+        )
+        for work in test.work(asked):
+            yield _chunk(index, test.CARD.name, work)
+            index += 1
+
+
+def bench_for(
+    test: ModelTest,
+    *,
+    plan: Plan,
+    run: Mapping[str, Any],
+    loaded: LoadedModel,
+    scorer: PackedScorer,
+    should_stop: Callable[[], bool],
+) -> Bench:
+    """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields."""
+    template = prompt_template(plan, _triples(run["data"]["mapping"]), where="run")
+    chat = plan.prompt.form == "chat"
+    wrap = chat_wrapper(loaded.tokenizer, plan.prompt.system, where="run") if chat else None
+
+    def rendered(words: Mapping[str, str]) -> Rendered:
+        plain = render(template, words)
+        whole: Rendered = wrap(plain) if wrap is not None else plain
+        return whole
+
+    return Bench(
+        plan=plan,
+        settings=settings_of(plan, test, where="run"),
+        loaded=loaded,
+        scorer=scorer,
+        render=rendered,
+        should_stop=should_stop,
+    )
+
+
+def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(item["name"], item["label"], item["role"]) for item in mapping["fields"]]
+
+
+def _chunk(index: int, kind: str, work: Work) -> Chunk:
+    payload = canonical_json({"kind": kind, "work": work.payload})
+    return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)
