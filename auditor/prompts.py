@@ -169,7 +169,11 @@ def _serialise(fields: Sequence[str], labels: Mapping[str, str], style: str) -> 
             pieces += [f"| {label} | ", Slot(name), " |" if last else " |\n"]
         elif style == "json":
             opening = "{" if index == 0 else " "
-            pieces += [f'{opening}{json.dumps(label, ensure_ascii=False)}: "', Slot(name, quoted=True), '"}' if last else '",\n']
+            pieces += [
+                f'{opening}{json.dumps(label, ensure_ascii=False)}: "',
+                Slot(name, quoted=True),
+                '"}' if last else '",\n',
+            ]
         else:
             pieces += ["The " if index == 0 else " The ", f"{label[:1].lower()}{label[1:]} is ", Slot(name), "."]
     return pieces

@@ -38,7 +38,9 @@ class Explained:
     checks: tuple[Check, ...]
     left_out: int
 
-    def measured(self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any) -> Draft:
+    def measured(
+        self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any
+    ) -> Draft:
         """One supporting measurement; of a single field the reference is the value it was compared with."""
         subject = {"method": self.method}
         reference = self.reference
@@ -169,7 +171,9 @@ def _sizes(explained: Explained) -> Iterable[Draft]:
         ]
     )
     share = explained.bootstrapped(
-        totals, lambda sums: sums[:, 0] / sums[:, 1], method="Σ|value| of protected attributes and proxies over Σ|value|"
+        totals,
+        lambda sums: sums[:, 0] / sums[:, 1],
+        method="Σ|value| of protected attributes and proxies over Σ|value|",
     )
     yield explained.measured(share, metric="protected_share", unit="rate", higher_is_better=False)
 
@@ -227,7 +231,9 @@ def _sums(explained: Explained) -> Iterable[Draft]:
     sampled = [game for game in games if game["standard_errors"]]
     if sampled:
         errors = [max(game["standard_errors"].values()) for game in sampled]
-        shares = [error / game["spread"] if game["spread"] else 0.0 for error, game in zip(errors, sampled, strict=True)]
+        shares = [
+            error / game["spread"] if game["spread"] else 0.0 for error, game in zip(errors, sampled, strict=True)
+        ]
         yield explained.measured(
             Estimate(value=max(errors), n=len(sampled), method="largest standard error of a sampled value"),
             metric="attribution_error",

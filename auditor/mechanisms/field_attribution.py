@@ -1,8 +1,8 @@
 """Field attribution: what drove the decision on one application, in fields rather than tokens.
 
-Occlusion sets one field to the reference and takes the difference. Shapley values share the whole difference between the
-application and the reference among the fields, whatever they do together. Every variant of an application is one leaf of
-one tree of prompts, so each costs little more than the text behind the field that changed.
+Occlusion sets one field to the reference and takes the difference. Shapley values share the whole difference between
+the application and the reference among the fields, whatever they do together. Every variant of an application is one
+leaf of one tree of prompts, so each costs little more than the text behind the field that changed.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from auditor.mechanisms.attribution_measures import OCCLUSION, SHAPLEY, measures
 from auditor.mechanisms.contract import Asked, Attribution, Bench, Work
 from auditor.mechanisms.players import Player, changed, choose, find_players, reference_words
 from auditor.mechanisms.reasons import principal, sentence
-from auditor.mechanisms.shapley import FloatArray, Shapley, enumerate_all, sample
+from auditor.mechanisms.shapley import FIRST_PAIRS, MOST_EXACT, FloatArray, Shapley, enumerate_all, sample
 from auditor.plan import Identifier, Section, Share
 
 CARD = Card(
@@ -73,7 +73,8 @@ class Settings(Section):
     players
         Most players of a game whose players are not named.
     exact_up_to
-        Up to so many players every coalition is evaluated; above, permutations are sampled.
+        Up to so many players every coalition is evaluated; above, permutations are sampled. Under six there are so few
+        orders that a sample of them would understate its error.
     standard_error
         Where sampling stops: the largest standard error as a share of the margin's range.
     pairs
@@ -89,10 +90,10 @@ class Settings(Section):
     tokens: Annotated[int, Field(ge=1000)] = 150_000
     fields: tuple[Identifier, ...] = ()
     players: Annotated[int, Field(ge=1, le=100)] = 10
-    exact_up_to: Annotated[int, Field(ge=1, le=12)] = 10
+    exact_up_to: Annotated[int, Field(ge=6, le=MOST_EXACT)] = 10
     standard_error: Share = 0.02
-    pairs: Annotated[int, Field(ge=2, le=10_000)] = 64
-    groups: dict[Identifier, Annotated[tuple[Identifier, ...], Field(min_length=1)]] = {}
+    pairs: Annotated[int, Field(ge=FIRST_PAIRS, le=10_000)] = 64
+    groups: dict[Identifier, Annotated[tuple[Identifier, ...], Field(min_length=1)]] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _once(self) -> Settings:
@@ -173,7 +174,7 @@ def _check_names(settings: Settings, players: Sequence[Player], where: str) -> N
 
 
 def _select(asked: Asked, settings: Settings) -> list[Cluster]:
-    """The applications to explain: a seeded shuffle, adverse and favourable records in turns where that is asked for."""
+    """The applications to explain: a seeded shuffle, for a balanced one adverse and favourable records in turns."""
     clusters = [cluster for cluster in asked.clusters if cluster.application.id != settings.reference]
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
     if settings.select == "balanced":
@@ -209,7 +210,9 @@ def _cost(asked: Asked, cluster: Cluster, players: Sequence[Player], *, deep: bo
             min(2 << step, coalitions) * (stop - start) for step, (start, stop) in enumerate(pairwise(edges))
         )
         prompts += coalitions
-    return prompts, round(rate * characters)
+    answers = asked.plan.prompt.answers
+    beyond_first = sum(max(0, asked.count_tokens(text) - 1) for text in (*answers.favourable, *answers.adverse))
+    return prompts, round(rate * characters) + prompts * beyond_first
 
 
 def _batches(

@@ -19,7 +19,9 @@ Worth = Callable[[Sequence[int]], FloatArray]
 """Worths of coalitions, each asked once: in the order given, shape (coalitions,)."""
 
 MOST_EXACT = 12
-FIRST_PAIRS = 4
+FIRST_PAIRS = 8
+"""Fewer are too few to tell a small error from a lucky draw: three players who matter only together have three kinds of
+pair, and four draws are of one kind once in 27."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +120,7 @@ def sample(worth: Worth, *, players: int, seed: Sequence[int], error: float, mos
 
     A player who joins early in one order joins late in the other, so what two players do together largely cancels
     between the two. One pair's mean is one observation; the standard error is that of the mean of the observations. The
-    number of pairs doubles, from 4 on, until the largest standard error is at most ``error`` times the range of
+    number of pairs doubles, from 8 on, until the largest standard error is at most ``error`` times the range of
     the worths seen, or ``most_pairs`` are drawn.
 
     Parameters
@@ -126,21 +128,23 @@ def sample(worth: Worth, *, players: int, seed: Sequence[int], error: float, mos
     worth
         Asked once a round, for coalitions it was not asked about before.
     players
-        At least 1.
+        At least 1; with under six there are few distinct orders, and a small error may be luck. Enumerate them.
     seed
         Numbers that fix the orders.
     error
         Standard error aimed at, as a share of the range.
     most_pairs
-        At least 2.
+        At least 8.
 
     Returns
     -------
     Shapley
         With ``relative_error`` above ``error`` where ``most_pairs`` were not enough.
     """
-    if players < 1 or most_pairs < 2:
-        raise ValueError(f"at least 1 player and 2 pairs are needed, got {players} and {most_pairs}")
+    if players < 1 or most_pairs < FIRST_PAIRS:
+        raise ValueError(
+            f"at least 1 player and {FIRST_PAIRS} pairs are needed, got {players} players and {most_pairs} pairs"
+        )
     generator = np.random.default_rng(list(seed))
     known: dict[int, float] = {}
     observed: list[FloatArray] = []

@@ -64,9 +64,7 @@ def test_json_reads_back_as_the_words_whatever_they_are(words: dict[str, str]) -
 
 def test_quotes_backslashes_and_line_breaks_are_escaped_in_json_and_span_what_is_written() -> None:
     prompt = rendered("{fields}", "json", {"income": 'a "big"\\one\n\n', "race": "é\u0001", "sex": "x"})
-    assert prompt.text == (
-        '{"Income": "a \\"big\\"\\\\one\\n\\n",\n "Race of applicant": "é\\u0001",\n "Sex": "x"}'
-    )
+    assert prompt.text == ('{"Income": "a \\"big\\"\\\\one\\n\\n",\n "Race of applicant": "é\\u0001",\n "Sex": "x"}')
     first, last = prompt.spans["income"]
     assert prompt.text[first:last] == 'a \\"big\\"\\\\one\\n\\n'
 

@@ -74,7 +74,13 @@ class Watched(Bench):
         return np.array([self.toy(prompt) for prompt in prompts])
 
 
-def bench(settings: Any, *, toy: Callable[[str], float] | None = None, plan: Plan | None = None) -> Watched:
+def bench(
+    settings: Any,
+    *,
+    toy: Callable[[str], float] | None = None,
+    plan: Plan | None = None,
+    data: Applications | None = None,
+) -> Watched:
     """A bench with a tiny random model on it."""
     plan = plan or small_plan()
     model = zoo_model("llama")
@@ -83,7 +89,7 @@ def bench(settings: Any, *, toy: Callable[[str], float] | None = None, plan: Pla
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
         scorer=PackedScorer(model, pack_tokens=plan.budget.pack_tokens, probe=PACKABLE),
-        render=renderer(plan, small_data()),
+        render=renderer(plan, data or small_data()),
         should_stop=lambda: False,
         toy=toy,
     )

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from auditor.behaviour.context import Context
 from auditor.canonical import canonical_json
 from auditor.conclusions import settle
+from auditor.demo_data import load_loanapp
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
 from auditor.language_models.trie import distinct_tokens
@@ -27,6 +28,7 @@ from tests.engine.small import small_plan
 from tests.mechanisms.asking import Watched, asked, bench, through_a_ledger
 
 FIELDS = ("income", "form", "sex", "race")
+EIGHT = "{total_income} {net_worth} {obligations_ratio} {price} {term}\nForm {form}\nSex {sex}\nRace {race}\nDecision:"
 
 
 @pytest.fixture(autouse=True)
@@ -42,10 +44,12 @@ def payloads(given: Asked) -> list[dict[str, Any]]:
     return [through_a_ledger(piece.payload) for piece in work(given)]
 
 
-def explained(**changes: Any) -> tuple[list[dict[str, Any]], Watched]:
+def explained(*, wide: bool = False, **changes: Any) -> tuple[list[dict[str, Any]], Watched]:
+    """Results of a tiny model; with ``wide``, on real applications with eight fields instead of four."""
     chosen = settings(**changes)
-    at = bench(chosen)
-    return [through_a_ledger(compute(at, payload)) for payload in payloads(asked(chosen))], at
+    given = {"plan": small_plan(prompt__template=EIGHT, cases__limit=40), "data": load_loanapp()} if wide else {}
+    at = bench(chosen, **given)
+    return [through_a_ledger(compute(at, payload)) for payload in payloads(asked(chosen, **given))], at
 
 
 def additive(prompt: str) -> float:
@@ -88,7 +92,7 @@ def test_occlusion_is_the_difference_to_the_prompt_with_the_reference_read_alone
         no = np.logaddexp.reduce([float(np.sum(log)) for log in _spelled(question.adverse, question, logs)])
         alone.append(yes - no)
     assert case["margin"] == pytest.approx(alone[0], abs=TOLERANCE)
-    moved = [value for value in case["values"]["occlusion"].values() if value]
+    moved = [value for name in FIELDS if (value := case["values"]["occlusion"][name])]
     assert moved == pytest.approx([alone[0] - other for other in alone[1:]], abs=2 * TOLERANCE)
 
 
@@ -132,20 +136,21 @@ def test_the_order_of_the_fields_does_not_matter() -> None:
 
 
 def test_values_sum_to_the_change_of_the_margin_and_agree_with_sampling() -> None:
-    exact, _ = explained(cases=1)
-    sampled, _ = explained(cases=1, exact_up_to=1, standard_error=0.001, pairs=400)
+    exact, _ = explained(cases=1, wide=True)
+    sampled, _ = explained(cases=1, wide=True, exact_up_to=6, standard_error=1e-9, pairs=32)
     [one], [other] = exact[0]["cases"], sampled[0]["cases"]
     assert sum(one["game"]["values"].values()) == pytest.approx(one["margin"] - one["game"]["empty"], abs=TOLERANCE)
     errors = other["game"]["standard_errors"]
     assert one["game"]["standard_errors"] is None
-    assert other["game"]["pairs"] > 4
+    assert (one["game"]["coalitions"], other["game"]["pairs"]) == (256, 32)
     for name, value in other["game"]["values"].items():
         assert abs(value - one["game"]["values"][name]) <= 5 * errors[name] + 2 * TOLERANCE
 
 
 def test_the_same_chunk_gives_the_same_bytes() -> None:
-    once, _ = explained(exact_up_to=2)
-    again, _ = explained(exact_up_to=2)
+    once, _ = explained(wide=True, exact_up_to=6, pairs=8)
+    again, _ = explained(wide=True, exact_up_to=6, pairs=8)
+    assert once[0]["cases"][0]["game"]["pairs"] == 8
     assert canonical_json(once) == canonical_json(again)
 
 
@@ -207,7 +212,7 @@ def test_cases_beyond_the_token_budget_are_left_out_and_counted() -> None:
     assert sum(piece.tokens for piece in pieces) <= 1000
 
 
-@pytest.mark.parametrize("change", [{}, {"fields": ("race", "income")}, {"exact_up_to": 1, "pairs": 4}])
+@pytest.mark.parametrize("change", [{}, {"fields": ("race", "income")}, {"players": 2}])
 def test_the_estimate_is_near_the_tokens_that_are_computed(change: dict[str, Any]) -> None:
     chosen = settings(cases=4, shapley_cases=4, **change)
     estimate, computed = 0, 0
@@ -317,7 +322,8 @@ def test_measurements_are_means_over_the_explained_applications() -> None:
     values = [case["values"]["occlusion"] for case in cases]
     share = found["field_attribution/protected_share/method=occlusion/vs=typical"]
     assert share.estimate == pytest.approx(
-        sum(abs(row["race"]) + abs(row["sex"]) for row in values) / sum(abs(value) for row in values for value in row.values())
+        sum(abs(row["race"]) + abs(row["sex"]) for row in values)
+        / sum(abs(value) for row in values for value in row.values())
     )
     gap = found["field_attribution/attribution_sum_gap/method=shapley/vs=typical"]
     assert gap.estimate == pytest.approx(0, abs=1e-9)
@@ -367,11 +373,11 @@ def test_values_that_do_not_add_up_are_not_shown() -> None:
 
 
 def test_a_sampled_game_reports_its_largest_standard_error() -> None:
-    results, _ = explained(shapley_cases=3, exact_up_to=1, pairs=4)
+    results, _ = explained(wide=True, shapley_cases=2, cases=2, exact_up_to=6, pairs=8)
     error = measured(results)["field_attribution/attribution_error/method=shapley/vs=typical"]
     largest = max(max(case["game"]["standard_errors"].values()) for result in results for case in result["cases"])
     assert error.estimate == largest
-    assert error.counts["pairs"] == 4
+    assert error.counts["pairs"] == 8
 
 
 def test_nothing_explained_gives_no_measurements() -> None:
@@ -400,7 +406,11 @@ def test_a_reason_is_worded_with_the_label_and_claims_nothing_of_the_creditor() 
 def test_an_adverse_decision_carries_its_sentences_and_the_margin_without_them() -> None:
     results = toy_results(cases=24, shapley_cases=0)
     rows = [case for result in results for case in result["cases"] if case["reasons"]]
-    words = {case["id"]: case["words"] for piece in payloads(asked(settings(cases=24, shapley_cases=0))) for case in piece["cases"]}
+    words = {
+        case["id"]: case["words"]
+        for piece in payloads(asked(settings(cases=24, shapley_cases=0)))
+        for case in piece["cases"]
+    }
     reference = results[0]["reference"]["words"]
     for case in rows:
         reasons = case["reasons"]["occlusion"]

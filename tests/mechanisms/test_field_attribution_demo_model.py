@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-import numpy as np
 import pytest
 import torch
 
@@ -35,7 +34,7 @@ def _nothing_kept() -> Iterator[None]:
 def demo_plan() -> Plan:
     raw = raw_plan(
         prompt__template=TEMPLATE,
-        prompt__answers={"favourable": [" approve", " Approve"], "adverse": [" deny"], "mass_floor": 0.0},
+        prompt__answers={"favourable": [" approve"], "adverse": [" deny"], "mass_floor": 0.0},
         cases={"limit": 30, "seed": 4},
         budget={"threads": 1, "pack_tokens": 512},
     )
@@ -78,9 +77,8 @@ def test_six_fields_of_an_application_share_the_change_of_its_margin(demo_store:
 
     def alone(words: dict[str, str]) -> float:
         [question] = bench.questions([bench.render(words).text])
-        assert len(question.sequences) == 1
-        logs = plain_log_probabilities(loaded.model, question.sequences[0], question.reads[0])
-        return float(np.logaddexp(logs[0], logs[1]) - logs[2])
+        favourable, adverse = plain_log_probabilities(loaded.model, question.sequences[0], question.reads[0])
+        return favourable - adverse
 
     words = case["words"]
     assert game["empty"] == pytest.approx(alone(other), abs=2 * TOLERANCE)

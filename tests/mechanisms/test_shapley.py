@@ -80,7 +80,7 @@ def test_enumeration_is_the_mean_over_all_orders(players: int, seed: int) -> Non
     assert exact(v) == pytest.approx(np.mean(orders, axis=0), abs=1e-12)
 
 
-@given(st.integers(2, 7), st.integers(0, 2**32 - 1))
+@given(st.integers(6, 8), st.integers(0, 2**32 - 1))
 def test_sampling_agrees_with_enumeration_within_its_standard_error(players: int, seed: int) -> None:
     v = game(players, seed)
     sampled = sample(worth_of(v), players=players, seed=[seed, 1], error=1e-12, most_pairs=200)
@@ -97,7 +97,7 @@ def test_what_two_players_do_together_cancels_in_an_antithetic_pair(players: int
     members = (np.arange(1 << players)[:, None] >> np.arange(players)) & 1
     v = members @ alone + np.einsum("si,ij,sj->s", members, together, members)
     sampled = sample(worth_of(v), players=players, seed=[seed], error=1e-9, most_pairs=64)
-    assert sampled.pairs == 4
+    assert sampled.pairs == 8
     assert sampled.values == pytest.approx(alone + (together.sum(0) + together.sum(1)) / 2, abs=1e-9)
 
 
@@ -105,11 +105,11 @@ def test_sampling_goes_on_until_the_error_is_reached_or_the_pairs_are_used_up() 
     v = game(8, 3)
     reached = sample(worth_of(v), players=8, seed=[0], error=0.05, most_pairs=4096)
     assert reached.relative_error <= 0.05
-    assert 4 < reached.pairs < 4096
-    short = sample(worth_of(v), players=8, seed=[0], error=0.001, most_pairs=6)
-    assert short.pairs == 6
+    assert 8 < reached.pairs < 4096
+    short = sample(worth_of(v), players=8, seed=[0], error=0.001, most_pairs=12)
+    assert short.pairs == 12
     assert short.relative_error > 0.001
-    assert sample(worth_of(np.zeros(8)), players=3, seed=[0], error=0.1, most_pairs=64).pairs == 4
+    assert sample(worth_of(np.zeros(8)), players=3, seed=[0], error=0.1, most_pairs=64).pairs == 8
 
 
 def test_no_coalition_is_asked_about_twice_and_each_round_asks_once() -> None:
@@ -122,7 +122,7 @@ def test_no_coalition_is_asked_about_twice_and_each_round_asks_once() -> None:
     result = sample(worth, players=6, seed=[2], error=1e-9, most_pairs=32)
     asked = [coalition for batch in rounds for coalition in batch]
     assert len(set(asked)) == len(asked) == result.coalitions
-    assert len(rounds) <= 4
+    assert len(rounds) == 3
 
 
 def test_the_same_seed_gives_the_same_sample_and_another_seed_another() -> None:
@@ -158,7 +158,7 @@ def test_games_that_cannot_be_played_are_refused() -> None:
         exact([])
     with pytest.raises(ValueError, match="at most 12 players"):
         enumerate_all(worth_of(np.zeros(1)), players=13)
-    with pytest.raises(ValueError, match="at least 1 player and 2 pairs"):
+    with pytest.raises(ValueError, match="at least 1 player and 8 pairs are needed, got 0 players and 8 pairs"):
         sample(worth_of(np.zeros(1)), players=0, seed=[0], error=0.1, most_pairs=8)
 
 
