@@ -6,8 +6,9 @@ same design on another model version. docs/plan.md explains every key.
 
 from __future__ import annotations
 
+import math
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -265,9 +266,27 @@ def _json(raw: Mapping[str, Any], where: str) -> bytes:
     try:
         return json.dumps(raw, allow_nan=False).encode()
     except (TypeError, ValueError) as error:
+        key, value = next(_beyond_json(raw), ("", error))
         raise PlanError(
-            where, f"holds a value a plan cannot hold ({error})", "text, numbers, lists and tables"
+            f"{where}: {key}".removesuffix(": "),
+            f"{value}: a plan cannot hold this",
+            "text, a finite number, true or false, a list or a table",
         ) from error
+
+
+def _beyond_json(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
+    """Every value that JSON has no word for, with its key: dates, times, and numbers that are not finite."""
+    if isinstance(value, Mapping):
+        for name, inner in value.items():
+            yield from _beyond_json(inner, f"{key}.{name}".removeprefix("."))
+    elif isinstance(value, list | tuple):
+        for number, inner in enumerate(value):
+            yield from _beyond_json(inner, f"{key}.{number}")
+    elif isinstance(value, float):
+        if not math.isfinite(value):
+            yield key, value
+    elif not isinstance(value, str | int | None):
+        yield key, value
 
 
 def _sentence(problem: Mapping[str, Any]) -> str:

@@ -20,21 +20,34 @@ ALL_FIELDS = "fields"
 _PIECE = re.compile(r"\{\{|\}\}|\{([A-Za-z_][A-Za-z0-9_]*)\}|[{}]")
 
 
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """Where a field's words go; ``quoted`` ones stand between the quotes of a JSON string and are escaped for it."""
+
+    name: str
+    quoted: bool = False
+
+    def fill(self, words: str) -> str:
+        """The words as they stand in the text."""
+        return json.dumps(words, ensure_ascii=False)[1:-1] if self.quoted else words
+
+
 @dataclass(frozen=True)
 class Template:
-    """A parsed template: literal strings and field names in turn (a name is a one-element tuple)."""
+    """A parsed template: literal strings and slots in turn."""
 
-    pieces: tuple[str | tuple[str], ...]
+    pieces: tuple[str | Slot, ...]
 
     @property
     def names(self) -> tuple[str, ...]:
         """The fields the template names, in order of first use."""
-        return tuple(dict.fromkeys(piece[0] for piece in self.pieces if isinstance(piece, tuple)))
+        return tuple(dict.fromkeys(piece.name for piece in self.pieces if isinstance(piece, Slot)))
 
 
 @dataclass(frozen=True)
 class Rendered:
-    """A prompt and the half-open character span of every field's value in it (the first use, if used twice)."""
+    """A prompt and the half-open character span of every field's value in it, as written there (the first use, if
+    used twice)."""
 
     text: str
     spans: dict[str, tuple[int, int]]
@@ -64,7 +77,7 @@ def parse_template(text: str, *, fields: Sequence[str], labels: Mapping[str, str
     """
     if style not in STYLES:
         raise PlanError(f"{where}.style", f"{style!r} is unknown", f"one of: {', '.join(STYLES)}")
-    pieces: list[str | tuple[str]] = []
+    pieces: list[str | Slot] = []
     position = 0
     for match in _PIECE.finditer(text):
         pieces.append(text[position : match.start()])
@@ -76,7 +89,7 @@ def parse_template(text: str, *, fields: Sequence[str], labels: Mapping[str, str
                 raise PlanError(where, "{fields} stands in the template, but no fields are listed", "prompt.fields")
             pieces.extend(_serialise(fields, labels, style))
         elif name is not None:
-            pieces.append((name,))
+            pieces.append(Slot(name))
         elif token in ("{{", "}}"):
             pieces.append(token[0])
         else:
@@ -110,9 +123,9 @@ def render(template: Template, words: Mapping[str, str]) -> Rendered:
     spans: dict[str, tuple[int, int]] = {}
     length = 0
     for piece in template.pieces:
-        part = piece if isinstance(piece, str) else words[piece[0]]
-        if isinstance(piece, tuple):
-            spans.setdefault(piece[0], (length, length + len(part)))
+        part = piece if isinstance(piece, str) else piece.fill(words[piece.name])
+        if isinstance(piece, Slot):
+            spans.setdefault(piece.name, (length, length + len(part)))
         parts.append(part)
         length += len(part)
     return Rendered(text="".join(parts), spans=spans)
@@ -143,27 +156,31 @@ def token_span(offsets: Sequence[tuple[int, int]], span: tuple[int, int]) -> tup
     return (touched[0], touched[-1] + 1)
 
 
-def _serialise(fields: Sequence[str], labels: Mapping[str, str], style: str) -> list[str | tuple[str]]:
-    pieces: list[str | tuple[str]] = []
+def _serialise(fields: Sequence[str], labels: Mapping[str, str], style: str) -> list[str | Slot]:
+    pieces: list[str | Slot] = []
     if style == "table":
         pieces.append("| Field | Value |\n| --- | --- |\n")
     for index, name in enumerate(fields):
         last = index == len(fields) - 1
         label = labels.get(name, name)
         if style == "lines":
-            pieces += [f"{label}: ", (name,), "" if last else "\n"]
+            pieces += [f"{label}: ", Slot(name), "" if last else "\n"]
         elif style == "table":
-            pieces += [f"| {label} | ", (name,), " |" if last else " |\n"]
+            pieces += [f"| {label} | ", Slot(name), " |" if last else " |\n"]
         elif style == "json":
             opening = "{" if index == 0 else " "
-            pieces += [f'{opening}{json.dumps(label, ensure_ascii=False)}: "', (name,), '"}' if last else '",\n']
+            pieces += [
+                f'{opening}{json.dumps(label, ensure_ascii=False)}: "',
+                Slot(name, quoted=True),
+                '"}' if last else '",\n',
+            ]
         else:
-            pieces += ["The " if index == 0 else " The ", f"{label[:1].lower()}{label[1:]} is ", (name,), "."]
+            pieces += ["The " if index == 0 else " The ", f"{label[:1].lower()}{label[1:]} is ", Slot(name), "."]
     return pieces
 
 
-def _joined(pieces: Sequence[str | tuple[str]]) -> list[str | tuple[str]]:
-    joined: list[str | tuple[str]] = []
+def _joined(pieces: Sequence[str | Slot]) -> list[str | Slot]:
+    joined: list[str | Slot] = []
     for piece in pieces:
         if isinstance(piece, str) and joined and isinstance(joined[-1], str):
             joined[-1] += piece

@@ -6,6 +6,7 @@ import json
 import tomllib
 import types
 import typing
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -104,6 +105,16 @@ def test_overrides_are_toml_values_and_text_where_they_are_none() -> None:
     assert plan.use.products == ("a", "b")
 
 
+@pytest.mark.parametrize("value", ["nan", "-inf"])
+def test_an_override_that_is_no_finite_number_is_named_with_its_key(value: str) -> None:
+    with pytest.raises(PlanError) as refusal:
+        read_plan(DEMO, {"thresholds.alpha": value})
+    assert str(refusal.value) == (
+        f"{DEMO}: thresholds.alpha: {value}: a plan cannot hold this; "
+        "expected text, a finite number, true or false, a list or a table"
+    )
+
+
 @pytest.mark.parametrize("key", ["attributes.reference", "name.x", ""])
 def test_an_override_that_names_no_key_is_refused(key: str) -> None:
     with pytest.raises(PlanError) as refusal:
@@ -130,7 +141,12 @@ def test_an_override_that_names_no_key_is_refused(key: str) -> None:
             {"operating_point": {"matched_rate": 2}},
             'p: operating_point.matched_rate: 2: input should be "observed" or a number above 0 and below 1',
         ),
-        ({"thresholds": {"alpha": float("nan")}}, "p: holds a value a plan cannot hold ("),
+        (
+            {"thresholds": {"alpha": float("nan")}},
+            "p: thresholds.alpha: nan: a plan cannot hold this; expected text, a finite number, true or false, a list",
+        ),
+        ({"use__products": ["home", float("-inf")]}, "p: use.products.1: -inf: a plan cannot hold this"),
+        ({"title": date(2026, 1, 2)}, "p: title: 2026-01-02: a plan cannot hold this"),
         ({"placebo__high": 100}, "p: placebo: "),
         ({"placebo__field": "race"}, "p: plan: "),
     ],

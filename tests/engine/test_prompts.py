@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -48,7 +50,23 @@ def test_all_fields_are_written_in_four_styles(style: str, text: str) -> None:
 )
 def test_the_text_at_a_span_is_the_value_of_its_field(words: dict[str, str], style: str, text: str) -> None:
     prompt = rendered(text, style, words)
-    assert {name: prompt.text[first:last] for name, (first, last) in prompt.spans.items()} == words
+    found = {name: prompt.text[first:last] for name, (first, last) in prompt.spans.items()}
+    if style == "json" and text.startswith("{fields}"):
+        found = {name: json.loads(f'"{value}"') for name, value in found.items()}
+    assert found == words
+
+
+@given(st.fixed_dictionaries({name: st.text(max_size=8) for name in LABELS}))
+def test_json_reads_back_as_the_words_whatever_they_are(words: dict[str, str]) -> None:
+    prompt = rendered("{fields}", "json", words)
+    assert json.loads(prompt.text) == {LABELS[name]: value for name, value in words.items()}
+
+
+def test_quotes_backslashes_and_line_breaks_are_escaped_in_json_and_span_what_is_written() -> None:
+    prompt = rendered("{fields}", "json", {"income": 'a "big"\\one\n\n', "race": "é\u0001", "sex": "x"})
+    assert prompt.text == ('{"Income": "a \\"big\\"\\\\one\\n\\n",\n "Race of applicant": "é\\u0001",\n "Sex": "x"}')
+    first, last = prompt.spans["income"]
+    assert prompt.text[first:last] == 'a \\"big\\"\\\\one\\n\\n'
 
 
 def test_doubled_braces_stand_for_braces() -> None:
