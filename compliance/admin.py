@@ -1,82 +1,33 @@
-"""The admin: everything can be looked at, nothing can be edited. Changes go through actions."""
+"""The administration: everything can be looked at; what can be changed, actions change."""
 
 from __future__ import annotations
 
-from typing import Any
-
 from django.contrib import admin
-from django.http import HttpRequest
 
+from compliance.accounts import admin as people
+from compliance.admin_base import ReadOnlyAdmin
 from compliance.models import (
     Audit,
     AuditChunk,
-    DataSetVersion,
     Event,
     FindingRow,
-    LanguageModelVersion,
     MeasurementRow,
-    PlanVersion,
 )
+from compliance.registry import admin as registry
+
+__all__ = ["people", "registry"]  # importing them registers theirs
 
 admin.site.site_header = admin.site.site_title = "Plumbline"
 admin.site.index_title = "Register"
-
-
-class ReadOnlyAdmin(admin.ModelAdmin):
-    """Pages to look at a register that only actions write."""
-
-    actions = None
-
-    class Media:
-        css = {"all": ("compliance/admin.css",)}  # noqa: RUF012, as Django declares it
-
-    def has_add_permission(self, request: HttpRequest) -> bool:
-        """Nobody."""
-        return False
-
-    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
-        """Nobody."""
-        return False
-
-
-@admin.register(LanguageModelVersion)
-class LanguageModelAdmin(ReadOnlyAdmin):
-    """Models."""
-
-    list_display = ("source", "sha256", "imported_at")
-    search_fields = ("source", "sha256")
-    list_filter = ("imported_at",)
-
-
-@admin.register(DataSetVersion)
-class DataSetAdmin(ReadOnlyAdmin):
-    """Data sets."""
-
-    list_display = ("name", "source", "rows", "fingerprint", "registered_at")
-    search_fields = ("name", "source", "fingerprint")
-    list_filter = ("registered_at",)
-
-
-@admin.register(PlanVersion)
-class PlanAdmin(ReadOnlyAdmin):
-    """Designs."""
-
-    list_display = ("name", "title", "design_sha256", "registered_at")
-    search_fields = ("name", "title", "design_sha256")
-    list_filter = ("registered_at",)
 
 
 @admin.register(Audit)
 class AuditAdmin(ReadOnlyAdmin):
     """Audits."""
 
-    list_display = ("number", "plan", "model", "state", "governed", "requested_by", "created_at", "finished_at")
-    list_filter = ("state", "governed", "created_at", "model")
-    list_select_related = ("plan", "model")
+    list_display = ("number", "team", "plan", "model", "state", "governed", "requested_by", "created_at", "finished_at")
+    list_filter = ("state", "governed", "created_at")
+    list_select_related = ("team", "plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
 
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.apps import AppConfig
+from django.db import connections
 from django.db.models.signals import post_migrate
 
 
@@ -13,7 +16,16 @@ class ComplianceConfig(AppConfig):
     verbose_name = "Compliance"
 
     def ready(self) -> None:
-        """Let every migration end with the evidence protected."""
+        """Let every migration end with the shipped policy packs entered and the evidence protected."""
         from compliance.triggers import protect_evidence
 
         post_migrate.connect(protect_evidence, sender=self, dispatch_uid="protect_evidence")
+        post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")
+
+
+def _enter_packs(*, using: str, **_: Any) -> None:
+    from compliance.actions import load_shipped_packs
+
+    # post_migrate also follows a migration back to before the table was there.
+    if "compliance_policypackversion" in connections[using].introspection.table_names():
+        load_shipped_packs()

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from django.db import transaction
 
 from auditor.canonical import canonical_json
-from compliance.models import ChainHead, Event, EventPayload
+from compliance.models import ChainHead, Event, EventPayload, Team
 from compliance.models.events import GENESIS, salted_hash
 
 if TYPE_CHECKING:
@@ -54,7 +54,7 @@ def lock_chain() -> ChainHead:
     return head
 
 
-def append_event(*, actor: Actor, action: str, object: str, payload: dict[str, Any]) -> Event:
+def append_event(*, actor: Actor, action: str, object: str, payload: dict[str, Any], team: Team | None = None) -> Event:
     """Append an event, in the transaction of what it tells of.
 
     Parameters
@@ -65,6 +65,8 @@ def append_event(*, actor: Actor, action: str, object: str, payload: dict[str, A
         What it was done to, such as ``A-0001``.
     payload
         Plain, finite data.
+    team
+        Whose members may read it; without one only superusers do.
 
     Raises
     ------
@@ -81,6 +83,7 @@ def append_event(*, actor: Actor, action: str, object: str, payload: dict[str, A
         ts=datetime.now(UTC).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         actor=actor.name,
         actor_user=actor.user,
+        team=team,
         role=actor.role,
         action=action,
         object=object,

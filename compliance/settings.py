@@ -14,6 +14,9 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_FOLDER = data_folder(_environment.data)
 MODEL_FOLDER = (_environment.models or DATA_FOLDER / "store").expanduser().absolute()
 LEASE_SECONDS = _environment.lease_seconds
+UPLOAD_BYTES = _environment.upload_megabytes << 20
+# The folder from which the site may import models by path. The command line reads what its account may read.
+IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
 
 DEBUG = _environment.debug
 SECRET_KEY = _environment.secret_key.get_secret_value() if _environment.secret_key else secret_key(DATA_FOLDER)
@@ -28,18 +31,22 @@ INSTALLED_APPS = [
     "django.contrib.messages",
     "django.contrib.staticfiles",
     "csp",
+    "allauth",
+    "allauth.account",
 ]
 
 MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
+    "compliance.registry.uploads.bounded_requests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
 ]
 
 ROOT_URLCONF = "compliance.urls"
@@ -102,10 +109,24 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
-LOGOUT_REDIRECT_URL = "login"
+AUTHENTICATION_BACKENDS = ["compliance.access.TeamBackend"]
+
+# Accounts are made by an administrator: nobody signs up, and nothing depends on mail.
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+ACCOUNT_EMAIL_NOTIFICATIONS = False
+ACCOUNT_LOGOUT_REDIRECT_URL = "login"
+ACCOUNT_SESSION_REMEMBER = False
+ACCOUNT_ADAPTER = "compliance.accounts.adapter.Accounts"
+# Five wrong passwords in five minutes lock a user name for the rest of them; a machine may try ten a minute.
+ACCOUNT_RATE_LIMITS = {"login": "30/m/ip", "login_failed": "10/m/ip,5/5m/key", "change_password": "5/m/user"}
+ALLAUTH_TRUSTED_PROXY_COUNT = _environment.proxies
 
 # Browser security. Behind HTTPS (PLUMBLINE_HTTPS) cookies are secure, plain requests are redirected and HSTS is on;
 # without it the site is meant for 127.0.0.1 only.
+
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.TemporaryFileUploadHandler"]
 
 SESSION_COOKIE_AGE = 30 * 60
 SESSION_SAVE_EVERY_REQUEST = True

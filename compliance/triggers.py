@@ -11,7 +11,16 @@ from typing import Any
 from django.apps import apps
 from django.db import connections
 
-WRITTEN_ONCE = ("Event", "MeasurementRow", "FindingRow", "LanguageModelVersion", "DataSetVersion", "PlanVersion")
+WRITTEN_ONCE = (
+    "Event",
+    "MeasurementRow",
+    "FindingRow",
+    "LanguageModelVersion",
+    "DataSetVersion",
+    "PlanVersion",
+    "PolicyPackVersion",
+    "PolicyPackReview",
+)
 FROZEN_AUDIT_COLUMNS = (
     "serial",
     "run_json",
@@ -21,6 +30,7 @@ FROZEN_AUDIT_COLUMNS = (
     "data_id",
     "governed",
     "requested_by",
+    "team_id",
 )
 
 POSTGRESQL_FUNCTION = """
@@ -41,7 +51,9 @@ def protect_evidence(*, using: str, **_: Any) -> None:
             statements += [_trigger(connection.vendor, table, "UPDATE"), _trigger(connection.vendor, table, "DELETE")]
     audits = apps.get_model("compliance", "Audit")._meta.db_table
     if audits in present:
-        changed = f"UPDATE OF {', '.join(FROZEN_AUDIT_COLUMNS)}"
+        with connection.cursor() as cursor:
+            columns = {column.name for column in connection.introspection.get_table_description(cursor, audits)}
+        changed = f"UPDATE OF {', '.join(name for name in FROZEN_AUDIT_COLUMNS if name in columns)}"
         statements += [_trigger(connection.vendor, audits, changed), _trigger(connection.vendor, audits, "DELETE")]
     with connection.cursor() as cursor:
         for statement in statements:

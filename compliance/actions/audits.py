@@ -63,11 +63,13 @@ def start_ungoverned_audit(
     # The lock makes "look for one, else create" one step: two command lines started at once meet in one audit, and
     # numbers have no gaps.
     lock_chain()
-    found = Audit.objects.unfinished().filter(run_sha256=run_sha256, governed=False).order_by("-serial").first()
+    known = Audit.objects.unfinished().filter(team=plan.team, run_sha256=run_sha256, governed=False)
+    found = known.order_by("-serial").first()
     if found is not None:
         _resume(found, actor=actor)
         return found
     audit = Audit.objects.create(
+        team=plan.team,
         serial=(Audit.objects.aggregate(last=Max("serial"))["last"] or 0) + 1,
         plan=plan,
         model=model,
@@ -91,7 +93,7 @@ def start_ungoverned_audit(
         "prompts": prompts,
         "command": command,
     }
-    append_event(actor=actor, action="audit.started", object=audit.number, payload=payload)
+    append_event(actor=actor, team=audit.team, action="audit.started", object=audit.number, payload=payload)
     return audit
 
 
@@ -103,7 +105,7 @@ def _resume(audit: Audit, *, actor: Actor) -> None:
         _move(audit, JobState.QUEUED, error="", finished_at=None)
         AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
     payload = {"from": before, "prompts_done": audit.prompts_done}
-    append_event(actor=actor, action="audit.resumed", object=audit.number, payload=payload)
+    append_event(actor=actor, team=audit.team, action="audit.resumed", object=audit.number, payload=payload)
 
 
 @transaction.atomic
@@ -120,7 +122,13 @@ def begin_audit(*, audit: Audit, actor: Actor) -> None:
     if audit.state == JobState.RUNNING:
         return
     _move(audit, JobState.RUNNING, started_at=audit.started_at or timezone.now())
-    append_event(actor=actor, action="audit.running", object=audit.number, payload={"run_sha256": audit.run_sha256})
+    append_event(
+        actor=actor,
+        team=audit.team,
+        action="audit.running",
+        object=audit.number,
+        payload={"run_sha256": audit.run_sha256},
+    )
 
 
 @transaction.atomic
@@ -136,7 +144,9 @@ def stop_audit(*, audit: Audit, reason: str, actor: Actor) -> None:
     if audit.state == JobState.CANCELLING:
         return
     _move(audit, JobState.CANCELLED if audit.state == JobState.QUEUED else JobState.CANCELLING)
-    append_event(actor=actor, action="audit.stop_requested", object=audit.number, payload={"reason": reason})
+    append_event(
+        actor=actor, team=audit.team, action="audit.stop_requested", object=audit.number, payload={"reason": reason}
+    )
 
 
 @transaction.atomic
@@ -149,7 +159,7 @@ def confirm_stopped(*, audit: Audit, actor: Actor) -> None:
         If nobody asked it to.
     """
     _move(audit, JobState.CANCELLED)
-    append_event(actor=actor, action="audit.stopped", object=audit.number, payload=_progress(audit))
+    append_event(actor=actor, team=audit.team, action="audit.stopped", object=audit.number, payload=_progress(audit))
 
 
 @transaction.atomic
@@ -163,7 +173,7 @@ def fail_audit(*, audit: Audit, error: str, actor: Actor) -> None:
     """
     _move(audit, JobState.FAILED, error=error)
     payload = {"error": error.splitlines()[0] if error else "", **_progress(audit)}
-    append_event(actor=actor, action="audit.failed", object=audit.number, payload=payload)
+    append_event(actor=actor, team=audit.team, action="audit.failed", object=audit.number, payload=payload)
 
 
 @transaction.atomic
@@ -198,7 +208,7 @@ def finish_audit(
         "measurements": len(rows),
         "findings": {row.key: row.severity for row in judged},
     }
-    append_event(actor=actor, action="audit.finished", object=audit.number, payload=payload)
+    append_event(actor=actor, team=audit.team, action="audit.finished", object=audit.number, payload=payload)
 
 
 def _move(audit: Audit, to: JobState, **fields: Any) -> None:

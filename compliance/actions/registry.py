@@ -1,4 +1,4 @@
-"""Entering a model, a data set or a plan into the register. What is there already is found, not entered again."""
+"""Entering a model, a data set or a plan into a team's register. What is there already is found, not entered again."""
 
 from __future__ import annotations
 
@@ -10,52 +10,168 @@ from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.plan import Plan
 from compliance.events import Actor, append_event, lock_chain
-from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.exceptions import StateError
+from compliance.models import (
+    Approval,
+    DataSetVersion,
+    LanguageModel,
+    LanguageModelVersion,
+    PlanVersion,
+    Team,
+    default_team,
+)
+
+DESCRIPTION = ("name", "owner", "purpose", "decision_role", "risk_tier", "access")
+APPROVALS = {
+    Approval.PROPOSED: (Approval.APPROVED, Approval.RETIRED),
+    Approval.APPROVED: (Approval.RETIRED,),
+    Approval.RETIRED: (Approval.PROPOSED,),
+}
 
 
 @transaction.atomic
-def register_model(*, source: str, sha256: str, manifest: dict[str, Any], actor: Actor) -> LanguageModelVersion:
-    """Enter a stored model; ``sha256`` and ``manifest`` as the model store gave them."""
+def register_model(
+    *,
+    source: str,
+    sha256: str,
+    manifest: dict[str, Any],
+    actor: Actor,
+    team: Team | None = None,
+    language_model: LanguageModel | None = None,
+) -> LanguageModelVersion:
+    """Enter a stored model; ``sha256`` and ``manifest`` as the model store gave them.
+
+    Parameters
+    ----------
+    team
+        Whose register; the default team if none is named.
+    language_model
+        What it is a version of. Without one: what the team knows these files as, else a new one called like the source.
+    """
     lock_chain()
+    if language_model is None:
+        team = team or default_team()
+        known = LanguageModelVersion.objects.filter(language_model__team=team, sha256=sha256).order_by("pk").first()
+        if known is not None:
+            return known
+        language_model = open_language_model(team=team, description={"name": source[:200]}, actor=actor)
     version, new = LanguageModelVersion.objects.get_or_create(
-        sha256=sha256, defaults={"source": source, "manifest": manifest}
+        language_model=language_model, sha256=sha256, defaults={"source": source, "manifest": manifest}
     )
     if new:
-        append_event(actor=actor, action="model.registered", object=f"model {sha256[:12]}", payload=_named(version))
+        payload = {"language_model": language_model.name, **_named(version)}
+        _tell(actor, "model.registered", version, payload, team=language_model.team)
     return version
 
 
 @transaction.atomic
-def register_data(*, data: Applications, actor: Actor) -> DataSetVersion:
-    """Enter a set of applications with its mapping."""
+def open_language_model(*, team: Team, description: dict[str, Any], actor: Actor) -> LanguageModel:
+    """The language model of that name in a team; described and entered if there is none."""
     lock_chain()
+    found = LanguageModel.objects.filter(team=team, name=description["name"]).first()
+    if found is not None:
+        return found
+    created = LanguageModel.objects.create(team=team, **description)
+    _tell(actor, "language_model.described", created, _description(created), team=team)
+    return created
+
+
+@transaction.atomic
+def describe_language_model(*, language_model: LanguageModel, description: dict[str, Any], actor: Actor) -> None:
+    """Say something else about a language model: any of ``DESCRIPTION``. Saying the same again leaves no event."""
+    lock_chain()
+    language_model.refresh_from_db()
+    before = _description(language_model)
+    for name in DESCRIPTION:
+        setattr(language_model, name, description.get(name, before[name]))
+    after = _description(language_model)
+    changed = {name: {"from": before[name], "to": after[name]} for name in DESCRIPTION if before[name] != after[name]}
+    if changed:
+        language_model.save(update_fields=DESCRIPTION)
+        _tell(actor, "language_model.described", language_model, changed, team=language_model.team)
+
+
+@transaction.atomic
+def decide_on_language_model(*, language_model: LanguageModel, approval: Approval, actor: Actor) -> None:
+    """Approve, retire or propose it again.
+
+    Raises
+    ------
+    StateError
+        If it is not where this can follow.
+    """
+    before = language_model.approval
+    sources = [state for state, targets in APPROVALS.items() if approval in targets]
+    # Two people may decide at once; the second finds it decided.
+    rows = LanguageModel.objects.filter(pk=language_model.pk, approval__in=sources)
+    if not rows.update(approval=approval):
+        language_model.refresh_from_db(fields=["approval"])
+        stands = Approval(language_model.approval).label.lower()
+        expected = " or ".join(state.label.lower() for state in sources)
+        raise StateError(f"{language_model}: is {stands}; expected {expected}")
+    language_model.approval = approval
+    payload = {"from": before, "to": str(approval)}
+    _tell(actor, "language_model.decided", language_model, payload, team=language_model.team)
+
+
+@transaction.atomic
+def register_data(
+    *,
+    data: Applications,
+    actor: Actor,
+    team: Team | None = None,
+    file: str = "",
+    preview: list[list[str]] | None = None,
+) -> DataSetVersion:
+    """Enter a set of applications with its mapping.
+
+    Parameters
+    ----------
+    file
+        Where an uploaded table is kept, below the data folder.
+    preview
+        Its first rows, personal data masked; the first line holds the names.
+    """
+    lock_chain()
+    team = team or default_team()
     version, new = DataSetVersion.objects.get_or_create(
+        team=team,
         fingerprint=data.fingerprint,
         defaults={
-            "name": data.mapping.name,
+            "name": data.mapping.name[:200],
             "source": data.source,
             "mapping": data.mapping.design(),
             "rows": len(data.records),
+            "file": file,
+            "preview": preview or [],
         },
     )
     if new:
-        label = f"data {data.fingerprint[:12]}"
-        append_event(actor=actor, action="data.registered", object=label, payload=_named(version))
+        _tell(actor, "data.registered", version, _named(version), team=team)
     return version
 
 
 @transaction.atomic
-def register_plan(*, plan: Plan, actor: Actor) -> PlanVersion:
+def register_plan(*, plan: Plan, actor: Actor, team: Team | None = None) -> PlanVersion:
     """Enter a design; what it is bound to is not part of it."""
     lock_chain()
+    team = team or default_team()
     version, new = PlanVersion.objects.get_or_create(
+        team=team,
         design_sha256=plan.design_sha256,
         defaults={"name": plan.name, "title": plan.title, "design_json": canonical_json(plan.design()).decode()},
     )
     if new:
-        label = f"plan {plan.design_sha256[:12]}"
-        append_event(actor=actor, action="plan.registered", object=label, payload=_named(version))
+        _tell(actor, "plan.registered", version, _named(version), team=team)
     return version
+
+
+def _tell(actor: Actor, action: str, row: Any, payload: dict[str, Any], *, team: Team) -> None:
+    append_event(actor=actor, action=action, object=row.event_object, payload=payload, team=team)
+
+
+def _description(language_model: LanguageModel) -> dict[str, Any]:
+    return {name: getattr(language_model, name) for name in DESCRIPTION}
 
 
 def _named(version: LanguageModelVersion | DataSetVersion | PlanVersion) -> dict[str, Any]:

@@ -1,11 +1,22 @@
-"""The rows: what was audited, how the run stands, what it found, and what happened in which order."""
+"""The rows: what was audited, how the run stands, what it found, who may see it, and what happened in which order."""
 
 from compliance.models.audits import Audit, AuditChunk, ChunkState
 from compliance.models.events import ChainHead, Event, EventPayload
+from compliance.models.packs import PolicyPackReview, PolicyPackVersion
+from compliance.models.registrations import Registration, RegistrationState
 from compliance.models.results import FindingRow, MeasurementRow
-from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.models.teams import DEFAULT_TEAM, FirstRunLink, Membership, Release, Team, default_team
+from compliance.models.versions import (
+    Approval,
+    DataSetVersion,
+    LanguageModel,
+    LanguageModelVersion,
+    PlanVersion,
+)
 
 __all__ = [
+    "DEFAULT_TEAM",
+    "Approval",
     "Audit",
     "AuditChunk",
     "ChainHead",
@@ -14,7 +25,17 @@ __all__ = [
     "Event",
     "EventPayload",
     "FindingRow",
+    "FirstRunLink",
+    "LanguageModel",
     "LanguageModelVersion",
     "MeasurementRow",
+    "Membership",
     "PlanVersion",
+    "PolicyPackReview",
+    "PolicyPackVersion",
+    "Registration",
+    "RegistrationState",
+    "Release",
+    "Team",
+    "default_team",
 ]

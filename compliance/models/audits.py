@@ -3,35 +3,36 @@
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any, Self
 
 from django.conf import settings
 from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from compliance import access
 from compliance.exceptions import EvidenceError
 from compliance.job import INCOMPLETE, JobState
+from compliance.models.rows import AuditParts, TeamRows
+from compliance.models.teams import Release, Team
 from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
 
-if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
-    from django.contrib.auth.models import AnonymousUser
 
-
-class AuditQuerySet(models.QuerySet["Audit"]):
+class AuditQuerySet(TeamRows):
     """Audits stay in the register, whatever became of them."""
 
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse."""
         raise EvidenceError("audits: a run that was started stays in the register")
 
-    def for_user(self, user: AbstractBaseUser | AnonymousUser) -> AuditQuerySet:
-        """The audits a person may read: all of them with the permission to view audits, none without.
-
-        Every page takes its rows through here. Teams will narrow it; until then the permission is the only rule.
-        """
-        return self.all() if user.has_perm("compliance.view_audit") else self.none()  # type: ignore[union-attr]
+    def for_user(self, user: Any, permission: str = "view") -> Self:
+        """The audits of the teams in which somebody may view audits, and those released to them."""
+        found = super().for_user(user, permission)
+        examined = access.examined_teams(user) if permission == "view" else ()
+        if not examined or user.is_superuser:
+            return found
+        released = Release.objects.current().filter(reader=user, audit__team__in=examined)
+        return self.filter(Q(pk__in=found.values("pk")) | Q(pk__in=released.values("audit")))
 
     def unfinished(self) -> AuditQuerySet:
         """Runs without measurements: under way, stopped or failed."""
@@ -45,6 +46,7 @@ class Audit(models.Model):
     Numbers have no gaps, so a run that is missing from the register shows.
     """
 
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="audits")
     serial = models.PositiveIntegerField(unique=True, editable=False)
     plan = models.ForeignKey(PlanVersion, on_delete=models.PROTECT, related_name="audits")
     model = models.ForeignKey(LanguageModelVersion, on_delete=models.PROTECT, related_name="audits")
@@ -96,6 +98,11 @@ class Audit(models.Model):
         return f"A-{self.serial:04d}"
 
     @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return self.number
+
+    @property
     def run(self) -> dict[str, Any]:
         """The frozen run record as plain data."""
         return dict(json.loads(self.run_json))
@@ -134,6 +141,8 @@ class AuditChunk(models.Model):
     lease_owner = models.CharField(max_length=40, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
+
+    objects = AuditParts.as_manager()
 
     class Meta:
         ordering = ("audit", "index")

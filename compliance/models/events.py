@@ -7,6 +7,7 @@ from django.db import models
 
 from auditor.canonical import sha256_json
 from compliance.models.evidence import Evidence
+from compliance.models.teams import Team
 
 GENESIS = "0" * 64
 
@@ -28,12 +29,14 @@ class Event(Evidence):
     """Something that happened. ``hash`` covers every field here and, through ``prev``, every event before it.
 
     People are kept as text beside the foreign key: an event must stay readable when the account is gone.
+    ``team`` says who may read it and is not hashed: it is no part of what happened.
     """
 
     seq = models.PositiveBigIntegerField(unique=True)
     prev = models.CharField(max_length=64)
     ts = models.CharField("time (UTC)", max_length=32)
     actor = models.CharField(max_length=200)
+    team = models.ForeignKey(Team, null=True, blank=True, on_delete=models.PROTECT, related_name="events")
     actor_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.DO_NOTHING, db_constraint=False
     )

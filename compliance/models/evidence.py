@@ -7,9 +7,10 @@ from typing import Any
 from django.db import models
 
 from compliance.exceptions import EvidenceError
+from compliance.models.rows import AuditParts, TeamRows
 
 
-class EvidenceQuerySet(models.QuerySet[Any]):
+class EvidenceQuerySet(TeamRows):
     """Refuses every bulk change; rows may only be added."""
 
     def update(self, **values: Any) -> int:
@@ -19,6 +20,10 @@ class EvidenceQuerySet(models.QuerySet[Any]):
     def delete(self) -> tuple[int, dict[str, int]]:
         """Refuse."""
         raise EvidenceError(f"{self.model._meta.verbose_name_plural}: evidence cannot be deleted")
+
+
+class AuditEvidenceQuerySet(AuditParts, EvidenceQuerySet):
+    """The same for what belongs to an audit."""
 
 
 class Evidence(models.Model):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.db import models
 
 from compliance.models.audits import Audit
-from compliance.models.evidence import Evidence
+from compliance.models.evidence import AuditEvidenceQuerySet, Evidence
 
 
 class MeasurementRow(Evidence):
@@ -37,6 +37,8 @@ class MeasurementRow(Evidence):
     missing_reason = models.TextField(null=True)  # noqa: DJ001, null is "nothing is missing"
     method = models.TextField(blank=True)
     counts = models.JSONField(default=dict)
+
+    objects = AuditEvidenceQuerySet.as_manager()
 
     class Meta:
         ordering = ("audit", "position")
@@ -70,6 +72,8 @@ class FindingRow(Evidence):
     measurement_keys = models.JSONField(default=list)
     cases = models.CharField(max_length=500, blank=True)
     conclusion = models.CharField(max_length=40, null=True)  # noqa: DJ001, null is "none is drawn"
+
+    objects = AuditEvidenceQuerySet.as_manager()
 
     class Meta:
         ordering = ("audit", "position")

@@ -1,61 +1,187 @@
-"""What an audit binds together: a model, a data set and a plan, each named by the hash of its content."""
+"""What an audit binds together: a model, a data set and a plan, each named by the hash of its content.
+
+A language model is a thing people speak of and describe; its versions, and those of data sets and plans, are evidence.
+Versions of one name in one team are numbered in the order in which they came.
+"""
 
 from __future__ import annotations
 
 import json
-from typing import Any
+from typing import Any, Self
 
 from django.db import models
+from django.db.models import Count, OuterRef, Subquery
+from django.db.models.functions import Coalesce
 
-from compliance.models.evidence import Evidence
+from compliance.models.evidence import Evidence, EvidenceQuerySet
+from compliance.models.rows import TeamRows
+from compliance.models.teams import Team
+
+
+class Approval(models.TextChoices):
+    """Where a language model stands with the people who answer for it."""
+
+    PROPOSED = "proposed", "Proposed"
+    APPROVED = "approved", "Approved for its purpose"
+    RETIRED = "retired", "Retired"
+
+
+class Access(models.TextChoices):
+    """How much of a model an audit can look at."""
+
+    INTERNALS = "internals", "Weights: outputs and internals"
+    OUTPUTS = "outputs", "Outputs only"
+
+
+class DecisionRole(models.TextChoices):
+    """What its answers do, in the words of a plan's ``use.decision_role``."""
+
+    ADVISORY = "advisory", "Advisory: a person decides"
+    DETERMINATIVE = "determinative", "Determinative: its answer is the decision"
+
+
+class RiskTier(models.IntegerChoices):
+    """How much hangs on it, as the institution's model risk policy says; 1 is the most."""
+
+    ONE = 1, "Tier 1"
+    TWO = 2, "Tier 2"
+    THREE = 3, "Tier 3"
+    FOUR = 4, "Tier 4"
+
+
+class LanguageModel(models.Model):
+    """A language model as its owner speaks of it. What is said of it may change; events keep every change."""
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="language_models")
+    name = models.CharField(max_length=200)
+    owner = models.CharField(max_length=200, blank=True, help_text="Who answers for it.")
+    purpose = models.TextField(blank=True, help_text="What it is used for, in one sentence.")
+    decision_role = models.CharField(max_length=20, choices=DecisionRole.choices, default=DecisionRole.ADVISORY)
+    risk_tier = models.PositiveSmallIntegerField(choices=RiskTier.choices, default=RiskTier.TWO)
+    access = models.CharField("access level", max_length=20, choices=Access.choices, default=Access.INTERNALS)
+    approval = models.CharField(max_length=20, choices=Approval.choices, default=Approval.PROPOSED, editable=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamRows.as_manager()
+
+    class Meta:
+        ordering = ("name",)
+        verbose_name = "language model"
+        permissions = (("approve_languagemodel", "Can approve or retire a language model"),)
+        constraints = (models.UniqueConstraint(fields=["team", "name"], name="language_model_once"),)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return f"language model {self.pk}"
+
+
+class VersionQuerySet(EvidenceQuerySet):
+    """Versions, which can say how many of their name came before them."""
+
+    same = ("team", "name")
+
+    def numbered(self) -> Self:
+        """Each with its ``number``, counted from 1 in its team and name."""
+        earlier = (
+            self.model.objects.filter(pk__lte=OuterRef("pk"), **{name: OuterRef(name) for name in self.same})
+            .order_by()
+            .values(*self.same)
+            .annotate(count=Count("pk"))
+            .values("count")
+        )
+        return self.annotate(number=Coalesce(Subquery(earlier), 1))
+
+
+class ModelVersionQuerySet(VersionQuerySet):
+    """Versions of language models."""
+
+    same = ("language_model",)
 
 
 class LanguageModelVersion(Evidence):
     """One language model, exactly: ``sha256`` names its files, ``manifest`` lists them."""
 
+    language_model = models.ForeignKey(LanguageModel, on_delete=models.PROTECT, related_name="versions")
     source = models.CharField(max_length=500, help_text="The source it was imported from, such as demo:underwriter.")
-    sha256 = models.CharField("SHA-256", max_length=64, unique=True)
+    sha256 = models.CharField("SHA-256", max_length=64, db_index=True)
     manifest = models.JSONField()
     imported_at = models.DateTimeField(auto_now_add=True)
 
+    objects = ModelVersionQuerySet.as_manager()
+    team_path = "language_model__team"
+
     class Meta:
         ordering = ("-imported_at", "-pk")
-        verbose_name = "language model"
+        verbose_name = "model version"
+        constraints = (models.UniqueConstraint(fields=["language_model", "sha256"], name="model_version_once"),)
 
     def __str__(self) -> str:
         return f"{self.source} ({self.sha256[:12]})"
 
+    @property
+    def team_id(self) -> int:
+        """The team of its language model."""
+        return int(self.language_model.team_id)
+
+    @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return f"model {self.sha256[:12]}"
+
 
 class DataSetVersion(Evidence):
-    """One set of applications with the mapping that gives it meaning; ``fingerprint`` covers both."""
+    """One set of applications with the mapping that gives it meaning; ``fingerprint`` covers both.
 
+    ``file`` is where an uploaded table is kept, below the data folder; ``preview`` shows its first rows with personal
+    data masked before they were stored.
+    """
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="data_sets")
     name = models.CharField(max_length=200)
     source = models.CharField(max_length=500)
-    fingerprint = models.CharField(max_length=64, unique=True)
+    fingerprint = models.CharField(max_length=64, db_index=True)
     mapping = models.JSONField()
     rows = models.PositiveIntegerField()
+    file = models.CharField(max_length=200, blank=True)
+    preview = models.JSONField(default=list, blank=True)
     registered_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VersionQuerySet.as_manager()
 
     class Meta:
         ordering = ("-registered_at", "-pk")
         verbose_name = "data set"
+        constraints = (models.UniqueConstraint(fields=["team", "fingerprint"], name="data_set_once"),)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.fingerprint[:12]})"
+
+    @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return f"data {self.fingerprint[:12]}"
 
 
 class PlanVersion(Evidence):
     """One design. ``design_json`` is the canonical JSON whose SHA-256 people approve, kept byte for byte."""
 
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="plans")
     name = models.CharField(max_length=80)
     title = models.CharField(max_length=300)
     design_json = models.TextField("design")
-    design_sha256 = models.CharField("SHA-256", max_length=64, unique=True)
+    design_sha256 = models.CharField("SHA-256", max_length=64, db_index=True)
     registered_at = models.DateTimeField(auto_now_add=True)
+
+    objects = VersionQuerySet.as_manager()
 
     class Meta:
         ordering = ("-registered_at", "-pk")
         verbose_name = "plan"
+        constraints = (models.UniqueConstraint(fields=["team", "design_sha256"], name="plan_once"),)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.design_sha256[:12]})"
@@ -64,3 +190,8 @@ class PlanVersion(Evidence):
     def design(self) -> dict[str, Any]:
         """The design as plain data."""
         return dict(json.loads(self.design_json))
+
+    @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return f"plan {self.design_sha256[:12]}"

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 from django.conf import LazySettings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 
-from compliance.models import Audit
+from compliance.models import Audit, Membership, default_team
+from compliance.roles import Role
 from tests.compliance.finished import finish, simulate
 
 
@@ -31,9 +32,9 @@ def finished(db: None, simulated: Path, settings: LazySettings, tmp_path: Path) 
 
 @pytest.fixture
 def officer(db: None) -> User:
-    """Somebody who may view audits and nothing else."""
+    """Somebody who may look at everything of the default team."""
     user = User.objects.create_user("officer", password="a long password")
-    user.user_permissions.add(Permission.objects.get(codename="view_audit"))
+    Membership.objects.create(team=default_team(), user=user, role=Role.INTERNAL_AUDIT)
     return user
 
 

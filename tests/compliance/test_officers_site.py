@@ -217,7 +217,7 @@ def test_findings_age_from_column_to_column(days: int, column: int) -> None:
 
 
 def test_people_log_in_and_log_out_by_form(client: Client, officer: User) -> None:
-    answer = client.post("/login/", {"username": "officer", "password": "a long password"})
+    answer = client.post("/login/", {"login": "officer", "password": "a long password"})
     assert answer["Location"] == "/"
     assert client.get("/logout/").status_code == 405
     assert client.post("/logout/")["Location"] == "/login/"

@@ -9,11 +9,15 @@ from django.contrib.auth.models import Permission, User
 from django.core.cache import caches
 from django.test import Client
 
-from compliance.models import Audit
+from compliance.models import Audit, Membership, default_team
+from compliance.roles import Role
 from tests.compliance.factories import make_audit
 
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()
-             if model._meta.model_name not in ("chainhead", "eventpayload")]  # fmt: skip
+             if model._meta.model_name not in ("chainhead", "eventpayload", "firstrunlink")]  # fmt: skip
+
+# What may be changed there, by action; test_access_administration.py tries it.
+CHANGEABLE = {"languagemodel", "membership", "release", "team"}
 
 
 @pytest.fixture
@@ -21,6 +25,7 @@ def reader(db: None) -> User:
     """Somebody who may look at everything, and by mistake was given every other permission too."""
     user = User.objects.create_user("reader", password="a long password", is_staff=True)
     user.user_permissions.set(Permission.objects.filter(content_type__app_label="compliance"))
+    Membership.objects.create(team=default_team(), user=user, role=Role.INTERNAL_AUDIT)
     return user
 
 
@@ -43,6 +48,8 @@ def test_readers_look_and_nobody_edits(client: Client, register: str, reader: Us
     client.force_login(reader)
     page = f"/admin/compliance/{register}/"
     assert client.get(page, {"q": "1"}).status_code == 200
+    if register in CHANGEABLE:
+        return
     assert client.get(page + "add/").status_code == 403
     row = apps.get_model("compliance", register).objects.first()
     if row is not None:

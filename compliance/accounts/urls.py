@@ -1,0 +1,24 @@
+"""Addresses of accounts. Of allauth's pages these are all there are: no signing up, no mail."""
+
+from __future__ import annotations
+
+from allauth.account.views import LoginView, LogoutView, PasswordChangeView
+from django.urls import path
+from django.views.decorators.http import require_POST
+
+from compliance.accounts.views import first_run
+
+login = LoginView.as_view(template_name="accounts/login.html")
+logout = require_POST(LogoutView.as_view())
+change_password = PasswordChangeView.as_view(template_name="accounts/password.html")
+
+urlpatterns = [
+    path("login/", login, name="login"),
+    path("logout/", logout, name="logout"),
+    path("password/", change_password, name="password"),
+    path("first-run/<str:secret>/", first_run, name="first_run"),
+    # The names by which allauth itself looks for these pages.
+    path("login/", login, name="account_login"),
+    path("logout/", logout, name="account_logout"),
+    path("password/", change_password, name="account_change_password"),
+]

@@ -1,0 +1,146 @@
+"""Teams, who is in them, what is released to whom, and the first administrator."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import TYPE_CHECKING
+
+from django.contrib.auth import get_user_model
+from django.db import transaction
+from django.utils import timezone
+
+from compliance.events import Actor, append_event, lock_chain
+from compliance.exceptions import StateError
+from compliance.models import Audit, FirstRunLink, Membership, Release, Team, default_team
+from compliance.roles import Role
+
+if TYPE_CHECKING:
+    from django.contrib.auth.models import User
+
+
+@transaction.atomic
+def name_team(*, name: str, actor: Actor, team: Team | None = None) -> Team:
+    """Make a team, or give one another name.
+
+    Raises
+    ------
+    StateError
+        If another team is called so.
+    """
+    lock_chain()
+    if Team.objects.filter(name=name).exclude(pk=team.pk if team else None).exists():
+        raise StateError(f"team {name!r}: is there already; expected a new name")
+    before = team.name if team else None
+    team = team or Team()
+    team.name = name
+    team.save()
+    payload = {"name": name, "before": before}
+    append_event(actor=actor, action="team.named", object=team.event_object, payload=payload, team=team)
+    return team
+
+
+@transaction.atomic
+def add_member(*, team: Team, user: User, role: Role, actor: Actor) -> Membership:
+    """Give somebody a role in a team. Whoever works in a team may open the administration; an examiner does not.
+
+    Raises
+    ------
+    StateError
+        If they have it, or would be an examiner in a team they work in.
+    """
+    lock_chain()
+    held = set(Membership.objects.filter(team=team, user=user).values_list("role", flat=True))
+    if role in held:
+        raise StateError(f"{user}: is {role.label.lower()} in {team} already; expected a role they do not have")
+    if held and (role == Role.EXAMINER or Role.EXAMINER in held):
+        raise StateError(f"{user}: works in {team}, or examines it; expected one of the two")
+    member = Membership.objects.create(team=team, user=user, role=role)
+    if role != Role.EXAMINER and not user.is_staff:
+        user.is_staff = True
+        user.save(update_fields=["is_staff"])
+    _tell_membership("team.member_added", member, actor)
+    return member
+
+
+@transaction.atomic
+def remove_member(*, membership: Membership, actor: Actor) -> None:
+    """Take a role from somebody. What they did stays under their name."""
+    lock_chain()
+    _tell_membership("team.member_removed", membership, actor)
+    membership.delete()
+
+
+@transaction.atomic
+def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, actor: Actor) -> Release:
+    """Show an audit to an examiner of its team until a moment.
+
+    Raises
+    ------
+    StateError
+        If the audit has no results, the reader is no examiner of the team, or the moment is past.
+    """
+    lock_chain()
+    audit.refresh_from_db(fields=["state"])
+    if not audit.complete:
+        raise StateError(f"{audit}: has no results yet; expected a finished audit")
+    if not Membership.objects.filter(team=audit.team, user=reader, role=Role.EXAMINER).exists():
+        raise StateError(f"{reader}: is no examiner of {audit.team}; expected one")
+    if until <= timezone.now():
+        raise StateError(f"{audit}: {until:%d %b %Y} is past; expected a day to come")
+    release = Release.objects.create(
+        audit=audit, reader=reader, expires_at=until, reason=reason, released_by=actor.name
+    )
+    payload = {"reader": reader.get_username(), "until": until.isoformat(), "reason": reason}
+    append_event(actor=actor, action="audit.released", object=audit.number, payload=payload, team=audit.team)
+    return release
+
+
+@transaction.atomic
+def withdraw_release(*, release: Release, actor: Actor) -> None:
+    """Stop showing it.
+
+    Raises
+    ------
+    StateError
+        If it was withdrawn before.
+    """
+    lock_chain()
+    now = timezone.now()
+    if not Release.objects.filter(pk=release.pk, withdrawn_at=None).update(withdrawn_at=now):
+        raise StateError(f"{release}: was withdrawn before; expected a release that stands")
+    release.withdrawn_at = now
+    payload = {"reader": release.reader.get_username()}
+    audit = release.audit
+    append_event(actor=actor, action="audit.release_withdrawn", object=audit.number, payload=payload, team=audit.team)
+
+
+@transaction.atomic
+def become_first_administrator(*, link: FirstRunLink, username: str, password: str) -> User:
+    """Use a first-run link: make the administrator it is for, and end the link.
+
+    Raises
+    ------
+    StateError
+        If the link was used or is over, or somebody administers this installation already.
+    """
+    lock_chain()  # two people with two links: the second finds an administrator
+    users = get_user_model()
+    if users.objects.filter(is_superuser=True, is_active=True).exists():
+        raise StateError("this link: an administrator is there already; expected an installation without one")
+    now = timezone.now()
+    usable = FirstRunLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now)
+    if not usable.update(used_at=now):
+        raise StateError("this link: was used or is over; expected a new one from `python manage.py first_admin`")
+    if users.objects.filter(username=username).exists():
+        raise StateError(f"user name {username!r}: is taken; expected another one")
+    user = users.objects.create_superuser(username=username, password=password)
+    default_team()
+    actor = Actor(name=user.get_username(), role="administrator", user=user)
+    append_event(actor=actor, action="account.first_administrator", object=f"account {user.pk}", payload={})
+    return user
+
+
+def _tell_membership(action: str, membership: Membership, actor: Actor) -> None:
+    team = membership.team
+    payload = {"account": membership.user.get_username(), "role": membership.role}
+    append_event(actor=actor, action=action, object=team.event_object, payload=payload, team=team)

@@ -1,0 +1,151 @@
+"""A registration from its request to its end. compliance/models/registrations.py draws its states."""
+
+from __future__ import annotations
+
+import uuid
+from typing import Any
+
+from django.db import transaction
+from django.utils import timezone
+
+from compliance.events import Actor, append_event, lock_chain
+from compliance.exceptions import StateError
+from compliance.models import (
+    DataSetVersion,
+    LanguageModel,
+    LanguageModelVersion,
+    Registration,
+    Team,
+)
+from compliance.models import RegistrationState as State
+
+SOURCES = {
+    State.MAPPING: (State.UPLOADING, State.MAPPING, State.FAILED),
+    State.WAITING: (State.MAPPING, State.FAILED),
+    State.REGISTERING: (State.WAITING, State.REGISTERING),
+    State.READY: (State.REGISTERING,),
+    State.FAILED: (State.REGISTERING, State.UPLOADING),
+}
+
+
+@transaction.atomic
+def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -> Registration:
+    """Ask for a model to be imported as a version of a language model."""
+    row = Registration.objects.create(
+        public_id=uuid.uuid4(),
+        team=language_model.team,
+        kind=Registration.MODEL,
+        state=State.WAITING,
+        name=language_model.name,
+        language_model=language_model,
+        source=source,
+        requested_by=actor.name,
+        requested_by_user=actor.user,
+    )
+    _tell(row, "registration.requested", actor, {"source": source})
+    return row
+
+
+@transaction.atomic
+def request_upload(*, team: Team, name: str, file_name: str, size: int, actor: Actor) -> Registration:
+    """Announce a table of ``size`` bytes; its parts follow."""
+    row = Registration.objects.create(
+        public_id=uuid.uuid4(),
+        team=team,
+        kind=Registration.DATA,
+        state=State.UPLOADING,
+        name=name,
+        source=file_name,
+        size=size,
+        requested_by=actor.name,
+        requested_by_user=actor.user,
+    )
+    _tell(row, "registration.requested", actor, {"file": file_name, "bytes": size})
+    return row
+
+
+def note_received(*, registration: Registration, start: int, stop: int) -> None:
+    """Bytes ``start`` to ``stop`` of an upload arrived. No event: they are no evidence yet.
+
+    Raises
+    ------
+    StateError
+        If other bytes were due, such as when a part is sent twice at once.
+    """
+    rows = Registration.objects.filter(pk=registration.pk, state=State.UPLOADING, received=start, size__gte=stop)
+    if not rows.update(received=stop):
+        raise StateError(f"{registration}: other bytes are due; expected the upload to go on where it stands")
+    registration.received = stop
+
+
+@transaction.atomic
+def keep_upload(*, registration: Registration, file: str, actor: Actor) -> None:
+    """The whole table arrived and is kept as ``file``, below the data folder."""
+    _move(registration, State.MAPPING, file=file, error="")
+    _tell(registration, "registration.uploaded", actor, {"file": file, "bytes": registration.size})
+
+
+@transaction.atomic
+def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor: Actor) -> None:
+    """Keep what somebody said the columns mean, right or wrong; ``ready`` asks for the data set to be registered."""
+    _move(registration, State.MAPPING, mapping=mapping, error="")
+    if ready:
+        _move(registration, State.WAITING)
+        _tell(registration, "registration.mapped", actor, {})
+
+
+@transaction.atomic
+def try_again(*, registration: Registration, actor: Actor) -> None:
+    """Let a failed registration wait once more.
+
+    Raises
+    ------
+    StateError
+        If it has not failed.
+    """
+    if registration.kind == Registration.DATA and not registration.mapping:
+        raise StateError(f"{registration}: has no mapping; expected one before it is registered")
+    if registration.state != State.FAILED:
+        label = State(registration.state).label.lower()
+        raise StateError(f"{registration}: is {label}; expected one that failed")
+    _move(registration, State.WAITING, error="")
+    _tell(registration, "registration.tried_again", actor, {})
+
+
+def begin_registration(*, registration: Registration) -> bool:
+    """Start on it; false if it is not waiting. One left by a lost worker is begun again: importing twice is harmless."""
+    rows = Registration.objects.filter(pk=registration.pk, state__in=SOURCES[State.REGISTERING])
+    return bool(rows.update(state=State.REGISTERING))
+
+
+@transaction.atomic
+def finish_registration(
+    *, registration: Registration, version: LanguageModelVersion | DataSetVersion, actor: Actor
+) -> None:
+    """It is in the register, as ``version``."""
+    kind = "model_version" if isinstance(version, LanguageModelVersion) else "data_version"
+    _move(registration, State.READY, finished_at=timezone.now(), error="", **{kind: version})
+    _tell(registration, "registration.finished", actor, {"version": version.event_object})
+
+
+@transaction.atomic
+def fail_registration(*, registration: Registration, error: str, actor: Actor) -> None:
+    """It cannot be entered as it is; ``error`` is the line its page shows. What was uploaded and written is kept."""
+    _move(registration, State.FAILED, finished_at=timezone.now(), error=error)
+    _tell(registration, "registration.failed", actor, {"error": error})
+
+
+def _move(row: Registration, to: State, **fields: Any) -> None:
+    """One conditional UPDATE: whoever comes second finds the state changed and is refused."""
+    if not Registration.objects.filter(pk=row.pk, state__in=SOURCES[to]).update(state=to, **fields):
+        row.refresh_from_db(fields=["state"])
+        expected = ", ".join(sorted(source.label.lower() for source in SOURCES[to]))
+        raise StateError(f"{row}: is {State(row.state).label.lower()}; expected one of: {expected}")
+    row.state = to
+    for name, value in fields.items():
+        setattr(row, name, value)
+
+
+def _tell(row: Registration, action: str, actor: Actor, payload: dict[str, Any]) -> None:
+    lock_chain()
+    append_event(actor=actor, action=action, object=row.event_object, payload=payload, team=row.team)

@@ -1,0 +1,77 @@
+"""What the registers of the administration have in common: rows through ``for_user``, changes through actions."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.contrib import admin, messages
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse
+
+from compliance.events import Actor
+from compliance.exceptions import ComplianceError
+from compliance.models import Event
+
+EVENTS_SHOWN = 200
+
+
+class ReadOnlyAdmin(admin.ModelAdmin):
+    """Pages to look at a register that only actions write. A row of another team is not there."""
+
+    actions = None
+
+    class Media:
+        css = {"all": ("compliance/admin.css",)}  # noqa: RUF012, as Django declares it
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """The rows somebody may see; lists, filters, searches and single pages all begin here."""
+        rows = self.model._default_manager.for_user(request.user)
+        ordering = self.get_ordering(request)
+        return rows.order_by(*ordering) if ordering else rows
+
+    def get_field_queryset(self, db: str | None, db_field: Any, request: HttpRequest) -> QuerySet[Any] | None:
+        """What a form may offer for a related row: only what somebody may see."""
+        related = db_field.remote_field.model._default_manager
+        return related.for_user(request.user) if hasattr(related.all(), "for_user") else None
+
+    def has_add_permission(self, request: HttpRequest) -> bool:
+        """Nobody."""
+        return False
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def has_delete_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """Nobody."""
+        return False
+
+    def history_view(
+        self, request: HttpRequest, object_id: str, extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """Django's own history, and beside it what the event log says of the row."""
+        row = self.get_object(request, object_id)
+        label = getattr(row, "event_object", None)
+        events = Event.objects.for_user(request.user).filter(object=label)[:EVENTS_SHOWN] if label else []
+        return super().history_view(request, object_id, {**(extra_context or {}), "events": events})
+
+    def _get_obj_does_not_exist_redirect(self, request: HttpRequest, opts: Any, object_id: str) -> HttpResponse:
+        """Not found, where Django would send people to the index with a message."""
+        raise Http404("no such row")
+
+
+class ActingAdmin(ReadOnlyAdmin):
+    """A register that may be added to, changed or taken from, each through an action; what it refuses is one line."""
+
+    def allowed(self, request: HttpRequest, permission: str, obj: Any) -> bool:
+        """Whether somebody holds a permission, for a row if there is one."""
+        name = f"compliance.{permission}_{self.model._meta.model_name}"
+        return bool(request.user.has_perm(name, obj) if obj is not None else request.user.has_perm(name))
+
+    def actor(self, request: HttpRequest) -> Actor:
+        """Whoever is logged in."""
+        return Actor(name=request.user.get_username(), role="administration", user=request.user)  # type: ignore[arg-type]
+
+    def refuse(self, request: HttpRequest, error: ComplianceError) -> None:
+        """Say why nothing was done."""
+        self.message_user(request, str(error), messages.ERROR)

@@ -1,0 +1,74 @@
+"""Models and data sets on their way into the register."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+
+from compliance.models.rows import TeamRows
+from compliance.models.teams import Team
+from compliance.models.versions import DataSetVersion, LanguageModel, LanguageModelVersion
+
+
+class RegistrationState(models.TextChoices):
+    """How far a registration is; the class of the row draws which follows which."""
+
+    UPLOADING = "uploading", "Uploading"
+    MAPPING = "mapping", "Columns to be described"
+    WAITING = "waiting", "Waiting"
+    REGISTERING = "registering", "Registering"
+    READY = "ready", "Ready"
+    FAILED = "failed", "Failed"
+
+
+class Registration(models.Model):
+    """A model or data set on its way into the register. Nothing of it is lost when it fails.
+
+        uploading ──▶ mapping ──▶ waiting ──▶ registering ──▶ ready
+                         ▲           ▲             │
+                         └───────────┴── failed ◀──┘
+
+    A model begins as waiting. A failed model is tried again as it is, a failed data set after its mapping was mended.
+    """
+
+    MODEL, DATA = "model", "data"
+
+    public_id = models.UUIDField(unique=True, editable=False)
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="registrations")
+    kind = models.CharField(max_length=8, choices=((MODEL, "Language model"), (DATA, "Data set")))
+    state = models.CharField(max_length=12, choices=RegistrationState.choices)
+    name = models.CharField(max_length=200)
+    source = models.CharField(max_length=500)
+    error = models.TextField(blank=True)
+    language_model = models.ForeignKey(LanguageModel, null=True, blank=True, on_delete=models.PROTECT)
+    size = models.PositiveBigIntegerField(default=0, help_text="Bytes of an upload.")
+    received = models.PositiveBigIntegerField(default=0, help_text="Bytes that arrived.")
+    file = models.CharField(max_length=200, blank=True, help_text="Below the data folder.")
+    mapping = models.TextField(blank=True, help_text="What the columns mean, as TOML.")
+    model_version = models.ForeignKey(LanguageModelVersion, null=True, blank=True, on_delete=models.PROTECT)
+    data_version = models.ForeignKey(DataSetVersion, null=True, blank=True, on_delete=models.PROTECT)
+    requested_by = models.CharField(max_length=200)
+    requested_by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="registrations"
+    )
+    created_at = models.DateTimeField(auto_now_add=True)
+    finished_at = models.DateTimeField(null=True, blank=True)
+
+    objects = TeamRows.as_manager()
+
+    class Meta:
+        ordering = ("-created_at", "-pk")
+        indexes = (models.Index(fields=["state", "created_at"], name="registration_state"),)
+        constraints = (
+            models.CheckConstraint(condition=Q(state__in=RegistrationState.values), name="registration_state_known"),
+            models.CheckConstraint(condition=Q(received__lte=models.F("size")), name="registration_bounded"),
+        )
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return f"registration {self.pk}"

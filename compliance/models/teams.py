@@ -1,0 +1,121 @@
+"""Teams, who is in them, and what was released to whom."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.utils import timezone
+
+from compliance.models.rows import AuditParts, TeamRows
+from compliance.roles import Role
+
+DEFAULT_TEAM = "Default"
+
+
+class Team(models.Model):
+    """Owns models, data sets, plans and audits. What one team has is not there for another."""
+
+    name = models.CharField(max_length=120, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamRows.as_manager()
+    team_path = "pk"
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def event_object(self) -> str:
+        """What events call it."""
+        return f"team {self.pk}"
+
+    @property
+    def team_id(self) -> int:
+        """Its own key: a team belongs to itself."""
+        return int(self.pk)
+
+
+def default_team() -> Team:
+    """The team of whatever names none, such as runs from the command line."""
+    return Team.objects.get_or_create(name=DEFAULT_TEAM)[0]
+
+
+class Membership(models.Model):
+    """A role of somebody in a team. It is added or removed, never changed."""
+
+    team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="memberships")
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="memberships")
+    role = models.CharField(max_length=20, choices=Role.choices)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamRows.as_manager()
+
+    class Meta:
+        ordering = ("team", "user", "role")
+        constraints = (
+            models.UniqueConstraint(fields=["team", "user", "role"], name="membership_once"),
+            models.CheckConstraint(condition=Q(role__in=Role.values), name="membership_role_known"),
+        )
+
+    def __str__(self) -> str:
+        return f"{self.user}, {Role(self.role).label.lower()} in {self.team}"
+
+    @property
+    def event_object(self) -> str:
+        """What events call the team whose member this is."""
+        return self.team.event_object
+
+
+class ReleaseQuerySet(AuditParts):
+    """Releases."""
+
+    def current(self) -> ReleaseQuerySet:
+        """Those that are neither over nor withdrawn."""
+        return self.filter(withdrawn_at=None, expires_at__gt=timezone.now())
+
+
+class Release(models.Model):
+    """One audit, shown to one examiner until a day. Withdrawn, it stays as the record that it was shown."""
+
+    audit = models.ForeignKey("compliance.Audit", on_delete=models.PROTECT, related_name="releases")
+    reader = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT, related_name="releases")
+    reason = models.CharField(max_length=500)
+    released_by = models.CharField(max_length=200)
+    released_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    withdrawn_at = models.DateTimeField(null=True, blank=True)
+
+    objects = ReleaseQuerySet.as_manager()
+
+    class Meta:
+        ordering = ("-released_at",)
+        indexes = (models.Index(fields=["reader", "expires_at"], name="release_reader"),)
+
+    def __str__(self) -> str:
+        return f"{self.audit} to {self.reader} until {self.expires_at:%d %b %Y}"
+
+    @property
+    def event_object(self) -> str:
+        """What events call the audit."""
+        return self.audit.number
+
+    @property
+    def current(self) -> bool:
+        """Whether it is neither over nor withdrawn."""
+        return self.withdrawn_at is None and self.expires_at > timezone.now()
+
+
+class FirstRunLink(models.Model):
+    """The way in for the first administrator. Only the hash of its secret is kept; it works once, for a while."""
+
+    secret_sha256 = models.CharField(max_length=64, unique=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+    expires_at = models.DateTimeField()
+    used_at = models.DateTimeField(null=True, blank=True)
+
+    def __str__(self) -> str:
+        return f"link of {self.created_at:%d %b %Y %H:%M} UTC"

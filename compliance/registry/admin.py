@@ -1,0 +1,305 @@
+"""The registers of models, data sets, plans and policy packs in the administration."""
+
+from __future__ import annotations
+
+import difflib
+import json
+from datetime import timedelta
+from typing import Any
+
+from django import forms
+from django.contrib import admin
+from django.core.exceptions import PermissionDenied
+from django.db.models import QuerySet
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import path, reverse
+from django.utils import timezone
+from django.utils.html import format_html, format_html_join
+from django.utils.safestring import SafeString
+
+from compliance import access, actions
+from compliance.actions.registry import DESCRIPTION
+from compliance.admin_base import ActingAdmin, ReadOnlyAdmin
+from compliance.exceptions import ComplianceError
+from compliance.models import (
+    Approval,
+    Audit,
+    DataSetVersion,
+    LanguageModel,
+    LanguageModelVersion,
+    PlanVersion,
+    PolicyPackReview,
+    PolicyPackVersion,
+    Registration,
+)
+
+REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
+
+
+@admin.register(LanguageModel)
+class LanguageModelAdmin(ActingAdmin):
+    """Language models: what is said of them may be changed, and each change is an event."""
+
+    actions = ("approve", "retire", "propose")
+    list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "approval")
+    list_filter = ("risk_tier", "approval", "decision_role", "access")
+    list_select_related = ("team",)
+    search_fields = ("name", "owner", "purpose")
+    fields = (*DESCRIPTION, "approval", "versions")
+    readonly_fields = ("approval", "versions")
+
+    def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
+        """By permission."""
+        return self.allowed(request, "change", obj)
+
+    def has_approve_permission(self, request: HttpRequest) -> bool:
+        """Whether the actions that decide are offered; for each row it is asked again."""
+        return self.allowed(request, "approve", None)
+
+    def save_model(self, request: HttpRequest, obj: LanguageModel, form: forms.ModelForm, change: bool) -> None:
+        """Let the action say it."""
+        description = {name: form.cleaned_data[name] for name in form.changed_data}
+        stored = LanguageModel.objects.get(pk=obj.pk)
+        actions.describe_language_model(language_model=stored, description=description, actor=self.actor(request))
+
+    @admin.display(description="Versions, newest first")
+    def versions(self, obj: LanguageModel) -> SafeString:
+        """Its versions, each with its page."""
+        rows = [
+            (reverse("admin:compliance_languagemodelversion_change", args=[row.pk]), row.number, row.source, row.sha256)
+            for row in obj.versions.numbered()
+        ]
+        listed = format_html_join("", '<li><a href="{}">Version {}</a>, {}, <code>{}</code></li>', rows)
+        return format_html("<ul>{}</ul>", listed) if rows else SafeString("–")
+
+    @admin.action(description="Approve for its purpose", permissions=["approve"])
+    def approve(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Approve."""
+        self._decide(request, queryset, Approval.APPROVED)
+
+    @admin.action(description="Retire", permissions=["approve"])
+    def retire(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Retire."""
+        self._decide(request, queryset, Approval.RETIRED)
+
+    @admin.action(description="Propose again", permissions=["approve"])
+    def propose(self, request: HttpRequest, queryset: QuerySet[Any]) -> None:
+        """Propose again."""
+        self._decide(request, queryset, Approval.PROPOSED)
+
+    def _decide(self, request: HttpRequest, queryset: QuerySet[Any], approval: Approval) -> None:
+        for row in queryset:
+            access.require(request.user, "approve_languagemodel", row.team_id)
+            try:
+                actions.decide_on_language_model(language_model=row, approval=approval, actor=self.actor(request))
+            except ComplianceError as error:
+                self.refuse(request, error)
+
+
+class VersionAdmin(ReadOnlyAdmin):
+    """Versions, numbered in the order in which they came."""
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With their numbers."""
+        return super().get_queryset(request).numbered()
+
+    @admin.display(description="version")
+    def number(self, obj: Any) -> int:
+        """Its number."""
+        return int(obj.number)
+
+
+@admin.register(LanguageModelVersion)
+class LanguageModelVersionAdmin(VersionAdmin):
+    """Versions of language models."""
+
+    list_display = ("language_model", "number", "source", "sha256", "imported_at")
+    list_select_related = ("language_model",)
+    search_fields = ("language_model__name", "source", "sha256")
+    list_filter = ("imported_at", "language_model__risk_tier")
+    fields = ("language_model", "number", "source", "sha256", "imported_at", "files")
+    readonly_fields = ("number", "files")
+
+    @admin.display(description="manifest")
+    def files(self, obj: LanguageModelVersion) -> SafeString:
+        """What the store keeps of it."""
+        return _code(obj.manifest)
+
+
+@admin.register(DataSetVersion)
+class DataSetAdmin(VersionAdmin):
+    """Data sets, with their fields and their first rows, masked."""
+
+    list_display = ("name", "number", "team", "source", "rows", "fingerprint", "registered_at")
+    list_select_related = ("team",)
+    search_fields = ("name", "source", "fingerprint")
+    list_filter = ("registered_at",)
+    fields = ("name", "number", "team", "source", "rows", "fingerprint", "registered_at", "schema", "first_rows")
+    readonly_fields = ("number", "schema", "first_rows")
+
+    @admin.display(description="fields")
+    def schema(self, obj: DataSetVersion) -> SafeString:
+        """Name, role, type and unit of every field."""
+        rows = [
+            (item["label"], item["role"], item["type"], item.get("unit") or "–")
+            for item in obj.mapping.get("fields", [])
+        ]
+        head = SafeString("<thead><tr><th>Field</th><th>Role</th><th>Type</th><th>Unit</th></tr></thead>")
+        body = format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
+        return format_html("<table>{}<tbody>{}</tbody></table>", head, body)
+
+    @admin.display(description="first rows")
+    def first_rows(self, obj: DataSetVersion) -> str:
+        """As they were masked before they were stored."""
+        return render_to_string("registry/_preview.html", {"preview": obj.preview}) if obj.preview else "–"
+
+
+@admin.register(PlanVersion)
+class PlanAdmin(VersionAdmin):
+    """Designs, and the prompt each asks."""
+
+    list_display = ("name", "number", "team", "title", "design_sha256", "registered_at")
+    list_select_related = ("team",)
+    search_fields = ("name", "title", "design_sha256", "design_json")
+    list_filter = ("registered_at",)
+    fields = ("name", "number", "team", "title", "design_sha256", "registered_at", "prompt", "whole_design")
+    readonly_fields = ("number", "prompt", "whole_design")
+
+    @admin.display(description="prompt")
+    def prompt(self, obj: PlanVersion) -> SafeString:
+        """The template that cases are rendered from."""
+        return format_html("<pre>{}</pre>", obj.design["prompt"]["template"])
+
+    @admin.display(description="design")
+    def whole_design(self, obj: PlanVersion) -> SafeString:
+        """What people approve."""
+        return _code(obj.design)
+
+
+@admin.register(Registration)
+class RegistrationAdmin(ReadOnlyAdmin):
+    """What is on its way into the register."""
+
+    list_display = ("name", "kind", "team", "state", "source", "requested_by", "created_at", "finished_at")
+    list_filter = ("kind", "state", "created_at")
+    list_select_related = ("team",)
+    search_fields = ("name", "source", "requested_by")
+
+
+@admin.register(PolicyPackReview)
+class PolicyPackReviewAdmin(ReadOnlyAdmin):
+    """Who reviewed which pack, until when."""
+
+    list_display = ("pack", "reviewer", "reviewed_at", "due")
+    list_filter = ("due",)
+    list_select_related = ("pack",)
+    search_fields = ("pack__name", "reviewer", "note")
+
+
+class ReviewForm(forms.Form):
+    """That somebody read a pack against its sources."""
+
+    due = forms.DateField(label="Review again by", widget=forms.DateInput(attrs={"type": "date"}))
+    note = forms.CharField(label="What was read, and what was found", widget=forms.Textarea(attrs={"rows": 4}))
+
+
+@admin.register(PolicyPackVersion)
+class PolicyPackAdmin(ActingAdmin):
+    """Policy packs, as they were shipped; reviewed here."""
+
+    change_form_template = "admin/compliance/policypackversion/change_form.html"
+    list_display = ("name", "version", "jurisdiction", "status", "as_of", "review_due", "used")
+    list_filter = ("jurisdiction", "status")
+    search_fields = ("pack_id", "name", "content_json")
+    fields = ("name", "pack_id", "version", "jurisdiction", "status", "as_of", "sha256", "review_due", "clauses")
+    readonly_fields = ("review_due", "clauses")
+
+    def get_urls(self) -> list[Any]:
+        """Review and difference beside the usual pages."""
+        view = self.admin_site.admin_view
+        return [
+            path("<int:pk>/review/", view(self.review), name="compliance_policypackversion_review"),
+            path("<int:pk>/diff/<int:other>/", view(self.difference), name="compliance_policypackversion_diff"),
+            *super().get_urls(),
+        ]
+
+    @admin.display(description="review due")
+    def review_due(self, obj: PolicyPackVersion) -> Any:
+        """The day of the last review's end, else a year after its sources were read."""
+        last = obj.reviews.first()
+        return last.due if last else obj.as_of + REVIEW_AFTER
+
+    @admin.display(description="used in runs", boolean=True)
+    def used(self, obj: PolicyPackVersion) -> bool:
+        """Whether a run names its hash."""
+        return Audit.objects.filter(run_json__contains=obj.sha256).exists()
+
+    @admin.display(description="clauses")
+    def clauses(self, obj: PolicyPackVersion) -> SafeString:
+        """What it asks for, and where that stands."""
+        rows = [(item["ref"], item["requirement"]) for item in obj.content["clauses"]]
+        return format_html("<dl>{}</dl>", format_html_join("", "<dt>{}</dt><dd>{}</dd>", rows))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With a banner where the review is overdue, and the other versions to compare with."""
+        pack = self.get_object(request, object_id)
+        context: dict[str, Any] = {}
+        if pack is not None:
+            due = self.review_due(pack)
+            context = {
+                "due": due,
+                "stale": due < timezone.now().date(),
+                "others": PolicyPackVersion.objects.for_user(request.user)
+                .filter(pack_id=pack.pack_id)
+                .exclude(pk=pack.pk),
+                "may_review": self.allowed(request, "review", None),
+            }
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), **context})
+
+    def review(self, request: HttpRequest, pk: int) -> HttpResponse:
+        """Record a review."""
+        pack = self._pack(request, pk)
+        if not self.allowed(request, "review", None):
+            raise PermissionDenied
+        form = ReviewForm(request.POST or None)
+        if form.is_valid():
+            try:
+                actions.review_pack(pack=pack, actor=self.actor(request), **form.cleaned_data)
+                return HttpResponseRedirect(reverse("admin:compliance_policypackversion_change", args=[pack.pk]))
+            except ComplianceError as error:
+                form.add_error("due", str(error))
+        context = {**self.admin_site.each_context(request), "title": f"Review {pack}", "form": form, "pack": pack}
+        return render(request, "admin/compliance/policypackversion/review.html", context)
+
+    def difference(self, request: HttpRequest, pk: int, other: int) -> HttpResponse:
+        """What changed from one version to another."""
+        first, second = self._pack(request, other), self._pack(request, pk)
+        lines = difflib.unified_diff(
+            _pretty(first.content).splitlines(),
+            _pretty(second.content).splitlines(),
+            str(first),
+            str(second),
+            lineterm="",
+        )
+        context = {**self.admin_site.each_context(request), "title": "Difference", "lines": list(lines), "pack": second}
+        return render(request, "admin/compliance/policypackversion/diff.html", context)
+
+    def _pack(self, request: HttpRequest, pk: int) -> PolicyPackVersion:
+        if not self.has_view_permission(request):
+            raise PermissionDenied
+        pack = self.get_queryset(request).filter(pk=pk).first()
+        if pack is None:
+            raise Http404("no such policy pack")
+        return pack
+
+
+def _pretty(content: Any) -> str:
+    return json.dumps(content, indent=2, sort_keys=True, ensure_ascii=False)
+
+
+def _code(content: Any) -> SafeString:
+    return format_html("<pre>{}</pre>", _pretty(content))

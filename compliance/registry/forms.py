@@ -1,0 +1,90 @@
+"""What officers fill in to register something."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django import forms
+from django.db.models import QuerySet
+
+from auditor.exceptions import InputError
+from compliance import access
+from compliance.models import LanguageModel, Team
+from compliance.registration import check_model_source
+
+KINDS = ".csv,.parquet,.xlsx"
+
+
+def teams_for(user: Any, permission: str) -> QuerySet[Any]:
+    """The teams in which somebody holds a permission."""
+    teams = access.teams_where(user, permission)
+    return Team.objects.all() if teams is None else Team.objects.filter(pk__in=teams)
+
+
+class TeamForm(forms.Form):
+    """A form for one of the teams in which somebody may do this."""
+
+    permission = ""
+    team = forms.ModelChoiceField(queryset=Team.objects.none(), label="Team", empty_label=None)
+
+    def __init__(self, *args: Any, user: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        field = self.fields["team"]
+        field.queryset = teams_for(user, self.permission)
+        field.initial = field.queryset.first()
+
+
+class ModelForm(TeamForm):
+    """A model: where it comes from, and what it is used for."""
+
+    permission = "add_languagemodelversion"
+    source = forms.CharField(
+        max_length=500,
+        help_text="demo:underwriter, dir:PATH, gguf:PATH or hf:ORG/NAME@REVISION; +adapter:PATH adds an adapter.",
+    )
+    name = forms.CharField(max_length=200, help_text="A name the team uses already makes this a new version of it.")
+    owner = forms.CharField(max_length=200, help_text="Who answers for it.")
+    purpose = forms.CharField(widget=forms.Textarea(attrs={"rows": 3}), help_text="What it is used for.")
+    decision_role = LanguageModel._meta.get_field("decision_role").formfield()
+    risk_tier = LanguageModel._meta.get_field("risk_tier").formfield()
+    access = LanguageModel._meta.get_field("access").formfield()
+
+    def clean_source(self) -> str:
+        """A source the site may import."""
+        try:
+            return check_model_source(self.cleaned_data["source"])
+        except InputError as error:
+            raise forms.ValidationError(str(error)) from error
+
+
+class DataForm(TeamForm):
+    """A table of decision records."""
+
+    permission = "add_datasetversion"
+    name = forms.CharField(max_length=200, required=False, help_text="Left empty, it is called like the file.")
+    file = forms.FileField(
+        label="File",
+        allow_empty_file=True,
+        help_text="CSV (comma-separated UTF-8), Parquet or Excel (.xlsx), with one header line.",
+        widget=forms.FileInput(attrs={"accept": KINDS}),
+    )
+
+
+class UploadForm(TeamForm):
+    """The announcement of a table that comes in parts."""
+
+    permission = "add_datasetversion"
+    name = forms.CharField(max_length=200, required=False)
+    file_name = forms.CharField(max_length=500)
+    size = forms.IntegerField()
+
+
+class MappingForm(forms.Form):
+    """What the columns mean."""
+
+    mapping = forms.CharField(
+        label="Mapping",
+        max_length=400_000,
+        strip=False,
+        widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"}),
+    )

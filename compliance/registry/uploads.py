@@ -1,0 +1,113 @@
+"""Taking in a table: in parts with a script, in one piece without. What arrived is kept until it is whole."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path, PurePath
+from typing import IO
+
+from django.conf import settings
+from django.http import HttpRequest, HttpResponse
+from django.template.loader import get_template
+
+from auditor.canonical import sha256_file
+from auditor.exceptions import DataError
+from auditor.tables import KINDS
+from compliance import actions
+from compliance.events import Actor
+from compliance.models import Registration, RegistrationState, Team
+
+PART_BYTES = 1 << 20
+NAME_CHARACTERS = 120
+SLACK = 64 << 10  # what a form adds around its file
+
+
+def bounded_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
+    """Middleware that refuses what is larger than any upload may be, before it is read and fills the disk."""
+
+    def answer(request: HttpRequest) -> HttpResponse:
+        length = request.META.get("CONTENT_LENGTH") or "0"
+        if length.isdecimal() and int(length) > settings.UPLOAD_BYTES + SLACK:
+            context = {"megabytes": settings.UPLOAD_BYTES >> 20}
+            return HttpResponse(get_template("413.html").render(context), status=413)
+        return get_response(request)
+
+    return answer
+
+
+def checked_name(name: str) -> str:
+    """The name of a file as we keep it; DataError unless it is of a kind that can be read."""
+    plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
+    if Path(plain).suffix.lower() not in KINDS:
+        raise DataError(plain or "the file", "is of no known kind", "a .csv, .parquet or .xlsx file")
+    return plain[-NAME_CHARACTERS:]
+
+
+def check_size(name: str, size: int) -> None:
+    """DataError for a file that is empty or too large."""
+    if size <= 0:
+        raise DataError(name, "is empty", "a header and at least one row")
+    if size > settings.UPLOAD_BYTES:
+        raise DataError(name, f"is larger than {settings.UPLOAD_BYTES >> 20} MiB", "a smaller file, or Parquet")
+
+
+def begin_upload(*, team: Team, title: str, file_name: str, size: int, actor: Actor) -> Registration:
+    """Announce a table.
+
+    Raises
+    ------
+    DataError
+        If it is of no known kind, empty or too large.
+    """
+    name = checked_name(file_name)
+    check_size(name, size)
+    title = title.strip()[:200] or Path(name).stem
+    return actions.request_upload(team=team, name=title, file_name=name, size=size, actor=actor)
+
+
+def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -> None:
+    """Add the bytes that begin at ``offset``; the last ones make the upload whole.
+
+    Raises
+    ------
+    DataError
+        If the part is empty, too long, or not the one that is due.
+    """
+    if not content or len(content) > PART_BYTES:
+        raise DataError(row.source, f"a part has {len(content):,} bytes", f"1 to {PART_BYTES:,}")
+    if row.state != RegistrationState.UPLOADING or offset != row.received or offset + len(content) > row.size:
+        raise DataError(row.source, f"byte {offset:,} is not due", f"byte {row.received:,} of {row.size:,}")
+    path = _partial(row)
+    with path.open("r+b" if path.exists() else "w+b") as stream:
+        # A part whose acknowledgement was lost is written again in its place.
+        stream.seek(offset)
+        stream.write(content)
+        stream.truncate()
+        stream.flush()
+        os.fsync(stream.fileno())
+    actions.note_received(registration=row, start=offset, stop=offset + len(content))
+    if row.received == row.size:
+        _keep(row, actor)
+
+
+def take_whole(row: Registration, stream: IO[bytes], *, actor: Actor) -> None:
+    """Take a table in one piece."""
+    while content := stream.read(PART_BYTES):
+        take_part(row, offset=row.received, content=content, actor=actor)
+
+
+def _keep(row: Registration, actor: Actor) -> None:
+    """Name the whole table by its content, beside all others; the same table twice is one file."""
+    partial = _partial(row)
+    kept = Path("data") / f"{sha256_file(partial)}{Path(row.source).suffix.lower()}"
+    target = Path(settings.DATA_FOLDER) / kept
+    target.parent.mkdir(mode=0o700, exist_ok=True)
+    partial.replace(target)
+    actions.keep_upload(registration=row, file=str(kept), actor=actor)
+
+
+def _partial(row: Registration) -> Path:
+    folder = Path(settings.DATA_FOLDER) / "uploads"
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return folder / str(row.public_id)

@@ -1,0 +1,73 @@
+"""The roles people have in a team, and what each may do there (docs/site.md says it in words).
+
+A role holds in one team only. Permissions are Django's codenames of this application, without its label; the pairs that
+must be two persons (author and approver, owner and approver) are guarded by the actions, on persons, not here.
+"""
+
+from __future__ import annotations
+
+from django.db.models import TextChoices
+
+
+class Role(TextChoices):
+    """What somebody is in a team. One person may have several."""
+
+    MODEL_OWNER = "model_owner", "Model owner"
+    DEVELOPER = "developer", "Developer"
+    COMPLIANCE_OFFICER = "compliance_officer", "Compliance officer"
+    VALIDATOR = "validator", "Validator"
+    APPROVER = "approver", "Approver"
+    COUNSEL = "counsel", "Counsel"
+    INTERNAL_AUDIT = "internal_audit", "Internal audit"
+    EXAMINER = "examiner_readonly", "Examiner"
+    ADMINISTRATOR = "admin", "Administrator"
+
+
+REGISTERS = (
+    "audit",
+    "auditchunk",
+    "datasetversion",
+    "event",
+    "findingrow",
+    "languagemodel",
+    "languagemodelversion",
+    "measurementrow",
+    "membership",
+    "planversion",
+    "policypackreview",
+    "policypackversion",
+    "registration",
+    "release",
+    "team",
+)
+LOOK = frozenset(f"view_{register}" for register in REGISTERS)
+
+# An examiner sees audits that were released to them, and what belongs to those; nothing else of the team.
+RELEASED = frozenset({"view_audit", "view_findingrow", "view_measurementrow"})
+
+PERMISSIONS: dict[Role, frozenset[str]] = {
+    Role.MODEL_OWNER: LOOK | {"add_languagemodel", "change_languagemodel", "add_languagemodelversion"},
+    Role.DEVELOPER: LOOK | {"add_languagemodelversion"},
+    Role.COMPLIANCE_OFFICER: LOOK
+    | {
+        "add_languagemodel",
+        "change_languagemodel",
+        "add_languagemodelversion",
+        "add_datasetversion",
+        "add_planversion",
+        "run_audit",
+        "cancel_audit",
+        "export_audit",
+    },
+    Role.VALIDATOR: LOOK | {"approve_languagemodel", "approve_planversion", "review_policypackversion"},
+    Role.APPROVER: LOOK | {"accept_risk", "sign_audit", "add_release", "delete_release"},
+    Role.COUNSEL: LOOK | {"add_release", "delete_release"},
+    Role.INTERNAL_AUDIT: LOOK,
+    Role.EXAMINER: frozenset(),
+    Role.ADMINISTRATOR: LOOK | {"add_membership", "delete_membership"},
+}
+
+
+def roles_with(permission: str) -> frozenset[Role]:
+    """The roles that hold a permission over all rows of their team."""
+    return frozenset(role for role, permissions in PERMISSIONS.items() if permission in permissions)
