@@ -1,9 +1,10 @@
 """The rows: what was audited, how the run stands, what it found, and what happened in which order."""
 
-from compliance.models.audits import Audit, AuditChunk, ChunkState
+from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
 from compliance.models.results import FindingRow, MeasurementRow
 from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.models.workers import Worker
 
 __all__ = [
     "Audit",
@@ -17,4 +18,6 @@ __all__ = [
     "LanguageModelVersion",
     "MeasurementRow",
     "PlanVersion",
+    "Priority",
+    "Worker",
 ]
