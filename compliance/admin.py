@@ -12,6 +12,7 @@ from compliance.models import (
     Event,
     FindingRow,
     MeasurementRow,
+    Worker,
 )
 from compliance.registry import admin as registry
 
@@ -69,3 +70,12 @@ class EventAdmin(ReadOnlyAdmin):
     list_display = ("seq", "ts", "actor", "role", "action", "object", "hash")
     list_filter = ("action", "role")
     search_fields = ("actor", "object", "hash")
+
+
+@admin.register(Worker)
+class WorkerAdmin(ReadOnlyAdmin):
+    """Workers that are or were there."""
+
+    list_display = ("host", "key", "queues", "stopping", "started_at", "seen_at")
+    list_filter = ("host", "stopping")
+    search_fields = ("host", "key")

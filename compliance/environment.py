@@ -147,6 +147,26 @@ def sqlite(path: Path) -> dict[str, Any]:
     }
 
 
+def broker(redis_url: str, folder: Path) -> tuple[str, dict[str, Any]]:
+    """Celery's broker and its options: Redis if it is named, else files below the data folder.
+
+    A call that waits longer in Redis than ``visibility_timeout`` seconds is made again, which is harmless.
+    """
+    if redis_url:
+        return redis_url, {"visibility_timeout": 3600}
+    queue = data_folder(folder / "queue")
+    places = {name: str(data_folder(queue / name)) for name in ("messages", "delivered", "control")}
+    return "filesystem://", {
+        "data_folder_in": places["messages"],
+        "data_folder_out": places["messages"],
+        # Without it delivered messages go through the system's folder for temporary files, maybe on another disk.
+        "store_processed": True,
+        "processed_folder": places["delivered"],
+        "control_folder": places["control"],
+        "polling_interval": 0.1,
+    }
+
+
 def postgresql(url: str) -> dict[str, Any]:
     """Django's settings for ``postgresql://user:password@host:port/name?option=value``.
 

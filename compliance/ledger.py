@@ -160,6 +160,7 @@ class DatabaseLedger:
                     lease_owner="",
                     lease_expires_at=None,
                     error="",
+                    done_at=Now(),
                 )
             )
             if stored:

@@ -99,8 +99,9 @@ class StopRequest:
 
     SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
-    def __init__(self, progress: Progress) -> None:
+    def __init__(self, progress: Progress, what: str = "stopping after the batch in hand") -> None:
         self._progress = progress
+        self._what = what
         self._requested = False
         self._before: dict[int, Any] = {}
 
@@ -124,6 +125,4 @@ class StopRequest:
         if self._requested:
             raise KeyboardInterrupt
         self._requested = True
-        self._progress.say(
-            f"{signal.Signals(number).name}: stopping after the batch in hand; once more ends it at once"
-        )
+        self._progress.say(f"{signal.Signals(number).name}: {self._what}; once more ends it at once")

@@ -39,6 +39,7 @@ REGISTERS = (
     "registration",
     "release",
     "team",
+    "worker",
 )
 LOOK = frozenset(f"view_{register}" for register in REGISTERS)
 

@@ -42,6 +42,7 @@ from compliance.summary import summarise
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
 WAIT_SECONDS = 1.0
+ON_THE_SITE = "Run audit on the site: the same plan, model and data"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,10 +119,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     try:
         actions.begin_audit(audit=audit, actor=actor)
         started = time.monotonic()
-        _score(audit, store=store, progress=progress, stop=stop)
-        return _finish(
-            audit, title=plan.title, out=out, seconds=time.monotonic() - started, request=request, say=progress.say
-        )
+        score(audit, store=store, progress=progress, stop=stop)
+        return finish(audit, out=out, seconds=time.monotonic() - started, actor=actor, say=progress.say)
     except Interrupted as error:
         _settle_stop(audit, reason=str(error), actor=actor)
         _write_incomplete(audit, out, command=request.command)
@@ -157,8 +156,28 @@ def _model_store() -> Any:
     return ModelStore(Path(settings.MODEL_FOLDER))
 
 
-def _score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bool]) -> None:
-    """Score what is left, chunk by chunk; wait for chunks that another process holds."""
+def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bool], wait: bool = True) -> bool:
+    """Score what is left, chunk by chunk.
+
+    Parameters
+    ----------
+    store
+        The model store.
+    wait
+        Whether to wait for chunks that another process holds, or to leave them to it.
+
+    Returns
+    -------
+    bool
+        Whether every chunk is done.
+
+    Raises
+    ------
+    Interrupted
+        ``stop`` said so, or somebody stopped the audit in the database.
+    RunError, InputError
+        The run cannot go on.
+    """
     from auditor.audit import run_one_chunk
 
     def stopping() -> bool:
@@ -182,10 +201,13 @@ def _score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], b
                     scored += 1
                     progress.advance(state.prompts)
             if not scored:
+                if not wait:
+                    return False
                 if not waiting:
                     progress.say("Waiting for chunks that another process holds, or held until it was ended")
                 waiting = True
                 time.sleep(WAIT_SECONDS)
+        return True
     except BaseException as error:
         with suppress(DatabaseError):
             ledger.give_back(f"{type(error).__name__}: {error}")
@@ -194,14 +216,22 @@ def _score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], b
         progress.end()
 
 
-def _finish(
-    audit: Audit, *, title: str, out: Path, seconds: float, request: Request, say: Callable[[str], None]
-) -> Published:
+def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callable[[str], None]) -> Published:
+    """Conclude a run all of whose chunks are done, publish it, and enter what it says; harmless if somebody did.
+
+    Parameters
+    ----------
+    out
+        Where the three files go, beside the audit's own folder.
+    seconds
+        How long scoring took in this process; kept outside the hashed files.
+    """
     from auditor.audit import conclude
     from auditor.evidence import write_evidence
     from reports.publish import publish
 
     say("Concluding")
+    title = audit.plan.title
     ledger = DatabaseLedger(audit)
     kept = audit_folder(audit)
     with _alone(kept):
@@ -216,7 +246,7 @@ def _finish(
             shutil.rmtree(kept / "evidence", ignore_errors=True)
             write_evidence(kept / "evidence", ledger.run(), conclusions, environment(timings))
             say("Writing the report")
-            record = governance(audit, title=title, command=request.command, finished_at=finished_at)
+            record = governance(audit, title=title, command=audit.command or ON_THE_SITE, finished_at=finished_at)
             publish(kept / "evidence", record, kept)
         files = _hand_over(kept, out)
         if not concluded:
@@ -226,7 +256,7 @@ def _finish(
                 findings=conclusions.findings,
                 files={name: sha256_file(path) for name, path in files.items()},
                 finished_at=finished_at,
-                actor=request.actor,
+                actor=actor,
             )
     for folder in (kept, out):
         (folder / INCOMPLETE).unlink(missing_ok=True)

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from compliance.environment import data_folder, postgresql, read_environment, secret_key, sqlite
+from compliance.environment import broker, data_folder, postgresql, read_environment, secret_key, sqlite
 
 _environment = read_environment()
 
@@ -17,6 +17,7 @@ LEASE_SECONDS = _environment.lease_seconds
 UPLOAD_BYTES = _environment.upload_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
+REAP_SECONDS = LEASE_SECONDS / 2
 
 DEBUG = _environment.debug
 SECRET_KEY = _environment.secret_key.get_secret_value() if _environment.secret_key else secret_key(DATA_FOLDER)
@@ -73,6 +74,35 @@ _redis_url = _environment.redis_url.get_secret_value()
 
 DATABASES = {"default": postgresql(_database_url) if _database_url else sqlite(DATA_FOLDER / "plumbline.sqlite3")}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# Workers. Messages carry ids; what they mean is in the rows.
+
+CELERY_BROKER_URL, CELERY_BROKER_TRANSPORT_OPTIONS = broker(_redis_url, DATA_FOLDER)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_TASK_DEFAULT_QUEUE = "audits"
+SWEEP_QUEUE = "sweep"
+CELERY_TASK_ROUTES = {"compliance.reap": {"queue": SWEEP_QUEUE}}
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_SERIALIZER = "json"
+CELERY_ACCEPT_CONTENT = ["json"]
+# A message is let go when its work is done, and one at a time is taken: what a worker cannot start others can.
+CELERY_TASK_ACKS_LATE = True
+CELERY_TASK_REJECT_ON_WORKER_LOST = True
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+# torch must not be forked; a fresh interpreter takes longer than Celery's four seconds to come up.
+CELERY_WORKER_POOL = "prefork"
+CELERY_WORKER_POOL_START_METHOD = "spawn"
+CELERY_WORKER_CONCURRENCY = 1
+CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
+# Stops and signs of life go through the rows, which outlive any broker.
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
+CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+CELERY_BEAT_SCHEDULE = {
+    "reap": {"task": "compliance.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
+}
+CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat")
 
 CACHES = {
     "default": (

@@ -21,10 +21,9 @@ WRITTEN_ONCE = (
     "PolicyPackVersion",
     "PolicyPackReview",
 )
+FROZEN_RUN_COLUMNS = ("run_json", "run_sha256")  # from the moment they are filled
 FROZEN_AUDIT_COLUMNS = (
     "serial",
-    "run_json",
-    "run_sha256",
     "plan_id",
     "model_id",
     "data_id",
@@ -44,7 +43,7 @@ def protect_evidence(*, using: str, **_: Any) -> None:
     connection = connections[using]
     # post_migrate also follows a migration back to before the tables were there.
     present = set(connection.introspection.table_names())
-    statements = [POSTGRESQL_FUNCTION] if connection.vendor == "postgresql" else []
+    statements: list[tuple[str, ...]] = [(POSTGRESQL_FUNCTION,)] if connection.vendor == "postgresql" else []
     for name in WRITTEN_ONCE:
         table = apps.get_model("compliance", name)._meta.db_table
         if table in present:
@@ -53,21 +52,30 @@ def protect_evidence(*, using: str, **_: Any) -> None:
     if audits in present:
         with connection.cursor() as cursor:
             columns = {column.name for column in connection.introspection.get_table_description(cursor, audits)}
-        changed = f"UPDATE OF {', '.join(name for name in FROZEN_AUDIT_COLUMNS if name in columns)}"
+        changed, frozen = (
+            f"UPDATE OF {', '.join(name for name in names if name in columns)}"
+            for names in (FROZEN_AUDIT_COLUMNS, FROZEN_RUN_COLUMNS)
+        )
         statements += [_trigger(connection.vendor, audits, changed), _trigger(connection.vendor, audits, "DELETE")]
+        statements += [_trigger(connection.vendor, audits, frozen, when="OLD.run_sha256 <> ''", name="refreeze")]
     with connection.cursor() as cursor:
         for statement in statements:
-            cursor.execute(statement)
+            for part in statement:
+                cursor.execute(part)
 
 
-def _trigger(vendor: str, table: str, event: str) -> str:
-    name = f"{table}_no_{event.split(maxsplit=1)[0].lower()}"
+def _trigger(vendor: str, table: str, event: str, *, when: str = "", name: str = "") -> tuple[str, ...]:
+    name = f"{table}_no_{name or event.split(maxsplit=1)[0].lower()}"
     if vendor == "postgresql":
+        condition = f"WHEN ({when}) " if when else ""
         return (
             f"CREATE OR REPLACE TRIGGER {name} BEFORE {event} ON {table} "
-            "FOR EACH ROW EXECUTE FUNCTION compliance_refuse()"
+            f"FOR EACH ROW {condition}EXECUTE FUNCTION compliance_refuse()",
         )
+    condition = f"WHEN {when} " if when else ""
+    # Dropped first: an earlier version of the same trigger may be in place.
     return (
-        f"CREATE TRIGGER IF NOT EXISTS {name} BEFORE {event} ON {table} "
-        f"BEGIN SELECT RAISE(ABORT, '{table}: evidence cannot be changed or deleted'); END"
+        f"DROP TRIGGER IF EXISTS {name}",
+        f"CREATE TRIGGER {name} BEFORE {event} ON {table} {condition}"
+        f"BEGIN SELECT RAISE(ABORT, '{table}: evidence cannot be changed or deleted'); END",
     )

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from datetime import datetime
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
@@ -13,9 +14,11 @@ from django.utils import timezone
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
+from compliance import access
+from compliance.dispatch import call_worker
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
-from compliance.job import JobState
+from compliance.job import WAITING, JobState
 from compliance.ledger import DatabaseLedger
 from compliance.models import (
     Audit,
@@ -26,6 +29,8 @@ from compliance.models import (
     LanguageModelVersion,
     MeasurementRow,
     PlanVersion,
+    Priority,
+    Team,
 )
 
 ROWS_AT_ONCE = 500
@@ -63,14 +68,14 @@ def start_ungoverned_audit(
     # The lock makes "look for one, else create" one step: two command lines started at once meet in one audit, and
     # numbers have no gaps.
     lock_chain()
-    known = Audit.objects.unfinished().filter(team=plan.team, run_sha256=run_sha256, governed=False)
+    known = Audit.objects.unfinished().filter(team=plan.team, run_sha256=run_sha256, governed=False, queue="")
     found = known.order_by("-serial").first()
     if found is not None:
         _resume(found, actor=actor)
         return found
     audit = Audit.objects.create(
         team=plan.team,
-        serial=(Audit.objects.aggregate(last=Max("serial"))["last"] or 0) + 1,
+        serial=_next_serial(),
         plan=plan,
         model=model,
         data=data,
@@ -97,12 +102,135 @@ def start_ungoverned_audit(
     return audit
 
 
-def _resume(audit: Audit, *, actor: Actor) -> None:
+@transaction.atomic
+def request_audit(
+    *,
+    plan: PlanVersion,
+    model: LanguageModelVersion,
+    data: DataSetVersion,
+    queue: str,
+    priority: int = Priority.NORMAL,
+    request_key: str,
+    actor: Actor,
+) -> Audit:
+    """Ask for an audit; a worker prepares, freezes and runs it.
+
+    Parameters
+    ----------
+    queue
+        Whose workers are called.
+    request_key
+        Names the request: whoever sends the same one again, in two clicks or ten, gets the audit of the first.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to run audits.
+    """
+    _allow(actor, "run_audit", plan.team)
+    # The lock makes "look for one, else create" one step: two clicks at once meet in one audit, without a gap.
+    lock_chain()
+    found = Audit.objects.filter(request_key=request_key).first()
+    if found is not None:
+        return found
+    audit = Audit.objects.create(
+        team=plan.team,
+        serial=_next_serial(),
+        plan=plan,
+        model=model,
+        data=data,
+        governed=False,  # no design is approved on the site yet
+        state=JobState.REQUESTED,
+        requested_by=actor.name,
+        requested_by_user=actor.user,
+        request_key=request_key,
+        queue=queue,
+        priority=priority,
+    )
+    payload = {
+        "design_sha256": plan.design_sha256,
+        "model_sha256": model.sha256,
+        "data_fingerprint": data.fingerprint,
+        "governed": False,
+        "queue": queue,
+        "priority": int(priority),
+    }
+    append_event(actor=actor, team=audit.team, action="audit.requested", object=audit.number, payload=payload)
+    call_worker(audit)
+    return audit
+
+
+@transaction.atomic
+def freeze_audit(
+    *, audit: Audit, run: dict[str, Any], chunks: Iterable[Chunk], prompts: int, tokens: int, actor: Actor
+) -> None:
+    """Freeze a requested audit to its run; parameters as ``auditor.audit.prepare`` gave them.
+
+    Raises
+    ------
+    StateError
+        If it was stopped in the meantime, or somebody else froze it.
+    """
+    run_json = canonical_json(run)
+    frozen = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json), "prompts": prompts, "tokens": tokens}
+    _move(audit, JobState.QUEUED, **frozen)
+    DatabaseLedger(audit).freeze(run, chunks)
+    payload = {"run_sha256": audit.run_sha256, "prompts": prompts, "chunks": audit.chunks.count()}
+    append_event(actor=actor, team=audit.team, action="audit.started", object=audit.number, payload=payload)
+
+
+@transaction.atomic
+def retry_audit(*, audit: Audit, queue: str, actor: Actor) -> None:
+    """Go on with a stopped or failed audit: the unfinished chunks of the same run.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to run audits.
+    StateError
+        If it is under way or done.
+    """
+    _allow(actor, "run_audit", audit.team)
+    lock_chain()
+    audit.refresh_from_db()
+    if not audit.resumable:
+        raise StateError(f"{audit}: is {audit.get_state_display().lower()}; expected one that was stopped or failed")
+    _resume(audit, actor=actor, queue=queue)
+    call_worker(audit)
+
+
+@transaction.atomic
+def force_stop(*, audit: Audit, actor: Actor) -> None:
+    """Stop a run whose worker does not heed the request: its chunks are freed, the worker's process is ended.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to stop audits.
+    StateError
+        If nobody asked it to stop.
+    """
+    _allow(actor, "cancel_audit", audit.team)
+    audit.refresh_from_db(fields=["state"])
+    if audit.state != JobState.CANCELLING:
+        raise StateError(f"{audit}: is {audit.get_state_display().lower()}; expected one that was asked to stop")
+    _move(audit, JobState.CANCELLED, forced=True)
+    AuditChunk.objects.filter(audit=audit, state=ChunkState.RUNNING).update(
+        state=ChunkState.QUEUED, lease_owner="", lease_expires_at=None, error="stopped by force"
+    )
+    append_event(
+        actor=actor, team=audit.team, action="audit.force_stopped", object=audit.number, payload=_progress(audit)
+    )
+
+
+def _resume(audit: Audit, *, actor: Actor, queue: str = "") -> None:
     before = audit.state
     if before == JobState.CANCELLING:  # its process ended between the request and the stop
         _move(audit, JobState.CANCELLED)
-    if audit.state in (JobState.CANCELLED, JobState.FAILED):
-        _move(audit, JobState.QUEUED, error="", finished_at=None)
+    if audit.resumable:
+        to = JobState.QUEUED if audit.frozen else JobState.REQUESTED
+        fresh = {"error": "", "finished_at": None, "stop_requested_at": None, "forced": False, "keeper": ""}
+        _move(audit, to, **fresh, queue=audit.queue or queue)
         AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
     payload = {"from": before, "prompts_done": audit.prompts_done}
     append_event(actor=actor, team=audit.team, action="audit.resumed", object=audit.number, payload=payload)
@@ -137,13 +265,17 @@ def stop_audit(*, audit: Audit, reason: str, actor: Actor) -> None:
 
     Raises
     ------
+    PermissionDenied
+        Without the permission to stop audits.
     StateError
         If it is not under way.
     """
+    _allow(actor, "cancel_audit", audit.team)
     audit.refresh_from_db(fields=["state"])
     if audit.state == JobState.CANCELLING:
         return
-    _move(audit, JobState.CANCELLED if audit.state == JobState.QUEUED else JobState.CANCELLING)
+    to = JobState.CANCELLED if audit.state in WAITING else JobState.CANCELLING
+    _move(audit, to, stop_requested_at=timezone.now())
     append_event(
         actor=actor, team=audit.team, action="audit.stop_requested", object=audit.number, payload={"reason": reason}
     )
@@ -164,12 +296,12 @@ def confirm_stopped(*, audit: Audit, actor: Actor) -> None:
 
 @transaction.atomic
 def fail_audit(*, audit: Audit, error: str, actor: Actor) -> None:
-    """A running audit cannot go on. What it scored is kept.
+    """A requested or running audit cannot go on. What it scored is kept.
 
     Raises
     ------
     StateError
-        If it is not running.
+        If it is neither.
     """
     _move(audit, JobState.FAILED, error=error)
     payload = {"error": error.splitlines()[0] if error else "", **_progress(audit)}
@@ -220,6 +352,17 @@ def _move(audit: Audit, to: JobState, **fields: Any) -> None:
     audit.state = to
     for name, value in fields.items():
         setattr(audit, name, value)
+
+
+def _allow(actor: Actor, permission: str, team: Team) -> None:
+    """Refuse who may not. Whoever has the command line and the data folder needs no account."""
+    if actor.user is not None and not access.may(actor.user, permission, team.pk):
+        raise PermissionDenied(f"{actor.name}: may not {permission.replace('_', ' ')}s of {team}")
+
+
+def _next_serial() -> int:
+    """The next number, without gaps; the caller holds the chain's lock."""
+    return (Audit.objects.aggregate(last=Max("serial"))["last"] or 0) + 1
 
 
 def _progress(audit: Audit) -> dict[str, int]:

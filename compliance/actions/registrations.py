@@ -113,7 +113,7 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
 
 
 def begin_registration(*, registration: Registration) -> bool:
-    """Start on it; false if it is not waiting. One left by a lost worker is begun again: importing twice is harmless."""
+    """Start on it; false if it is not waiting. A lost worker's is begun again: importing twice is harmless."""
     rows = Registration.objects.filter(pk=registration.pk, state__in=SOURCES[State.REGISTERING])
     return bool(rows.update(state=State.REGISTERING))
 

@@ -32,7 +32,7 @@ def name_what_is_registered(apps, schema_editor):
 class Migration(migrations.Migration):
 
     dependencies = [
-        ('compliance', '0001_initial'),
+        ('compliance', '0002_jobs'),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 

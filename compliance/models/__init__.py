@@ -1,6 +1,6 @@
 """The rows: what was audited, how the run stands, what it found, who may see it, and what happened in which order."""
 
-from compliance.models.audits import Audit, AuditChunk, ChunkState
+from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
 from compliance.models.packs import PolicyPackReview, PolicyPackVersion
 from compliance.models.registrations import Registration, RegistrationState
@@ -13,6 +13,7 @@ from compliance.models.versions import (
     LanguageModelVersion,
     PlanVersion,
 )
+from compliance.models.workers import Worker
 
 __all__ = [
     "DEFAULT_TEAM",
@@ -33,9 +34,11 @@ __all__ = [
     "PlanVersion",
     "PolicyPackReview",
     "PolicyPackVersion",
+    "Priority",
     "Registration",
     "RegistrationState",
     "Release",
     "Team",
+    "Worker",
     "default_team",
 ]

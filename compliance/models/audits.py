@@ -12,7 +12,7 @@ from django.urls import reverse
 
 from compliance import access
 from compliance.exceptions import EvidenceError
-from compliance.job import INCOMPLETE, JobState
+from compliance.job import ACTIVE, INCOMPLETE, RESUMABLE, WAITING, JobState
 from compliance.models.rows import AuditParts, TeamRows
 from compliance.models.teams import Release, Team
 from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
@@ -39,11 +39,24 @@ class AuditQuerySet(TeamRows):
         return self.filter(state__in=INCOMPLETE)
 
 
+class Priority(models.IntegerChoices):
+    """Which waiting audit a worker takes first. A running one is not interrupted."""
+
+    LATER = -1, "After the others"
+    NORMAL = 0, "In turn"
+    FIRST = 1, "Before the others"
+
+
 class Audit(models.Model):
     """One run of one design on one model and one data set.
 
-    ``run_json`` is the canonical JSON of the frozen run record, kept byte for byte: its SHA-256 is ``run_sha256``.
+    ``run_json`` is the canonical JSON of the frozen run record, kept byte for byte: its SHA-256 is ``run_sha256``. Both
+    are empty until a worker has prepared a run that was asked for on the site, and stay as they are from then on.
     Numbers have no gaps, so a run that is missing from the register shows.
+
+    ``queue`` names the workers that are called for it; empty for a run of the command line. ``keeper`` is the random
+    token of the worker that prepares it, ``seen_at`` the last sign of life from a worker, or the last call for one.
+    ``forced``: processes that do not heed the stop are to be ended.
     """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="audits")
@@ -51,8 +64,8 @@ class Audit(models.Model):
     plan = models.ForeignKey(PlanVersion, on_delete=models.PROTECT, related_name="audits")
     model = models.ForeignKey(LanguageModelVersion, on_delete=models.PROTECT, related_name="audits")
     data = models.ForeignKey(DataSetVersion, on_delete=models.PROTECT, related_name="audits")
-    run_json = models.TextField("frozen run")
-    run_sha256 = models.CharField("SHA-256 of the run", max_length=64, db_index=True)
+    run_json = models.TextField("frozen run", blank=True)
+    run_sha256 = models.CharField("SHA-256 of the run", max_length=64, db_index=True, blank=True)
     governed = models.BooleanField(
         default=False, help_text="Approved design, named people. Others can never be signed."
     )
@@ -63,11 +76,18 @@ class Audit(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="audits"
     )
     command = models.TextField(blank=True)
+    request_key = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)
+    queue = models.CharField(max_length=40, blank=True)
+    priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
+    keeper = models.CharField(max_length=40, blank=True, editable=False)
+    seen_at = models.DateTimeField(null=True, blank=True)
+    forced = models.BooleanField(default=False, editable=False)
+    stop_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     started_at = models.DateTimeField(null=True, blank=True)
     finished_at = models.DateTimeField(null=True, blank=True)
-    prompts = models.PositiveIntegerField()
-    tokens = models.PositiveBigIntegerField()
+    prompts = models.PositiveIntegerField(default=0)
+    tokens = models.PositiveBigIntegerField(default=0)
     prompts_done = models.PositiveIntegerField(default=0)
     files = models.JSONField(default=dict, blank=True, help_text="SHA-256 of each published file.")
 
@@ -75,6 +95,7 @@ class Audit(models.Model):
 
     class Meta:
         ordering = ("-serial",)
+        permissions = (("run_audit", "Can run audits"), ("cancel_audit", "Can stop audits"))
         indexes = (models.Index(fields=["state", "created_at"], name="audit_state"),)
         constraints = (
             models.CheckConstraint(condition=Q(state__in=JobState.values), name="audit_state_known"),
@@ -106,6 +127,26 @@ class Audit(models.Model):
     def run(self) -> dict[str, Any]:
         """The frozen run record as plain data."""
         return dict(json.loads(self.run_json))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether its run is bound and its chunks are stored."""
+        return bool(self.run_sha256)
+
+    @property
+    def active(self) -> bool:
+        """Whether it waits or is under way."""
+        return self.state in ACTIVE
+
+    @property
+    def waiting(self) -> bool:
+        """Whether no worker has scored anything of it yet."""
+        return self.state in WAITING
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it was stopped or failed."""
+        return self.state in RESUMABLE
 
     @property
     def complete(self) -> bool:
@@ -141,6 +182,7 @@ class AuditChunk(models.Model):
     lease_owner = models.CharField(max_length=40, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)
+    done_at = models.DateTimeField(null=True, blank=True)
 
     objects = AuditParts.as_manager()
 

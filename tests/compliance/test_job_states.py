@@ -75,6 +75,9 @@ ACTIONS: dict[str, Callable[[Audit], None]] = {
 ALLOWED = {
     ("begin", "queued"): "running",
     ("begin", "running"): "running",
+    ("fail", "requested"): "failed",
+    ("stop", "requested"): "cancelled",
+    ("confirm", "requested"): "cancelled",
     ("stop", "queued"): "cancelled",
     ("stop", "running"): "cancelling",
     ("stop", "cancelling"): "cancelling",

@@ -1,0 +1,80 @@
+"""From rows to what the engine takes: a bound plan, applications, a stored model. Each is what was registered."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import MISSING, fields
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from auditor.applications import Applications, DataMapping, Field, apply_mapping, mapping_from
+from auditor.data_sources import DEMONSTRATION, data_path
+from auditor.demo_data import load_loanapp
+from auditor.exceptions import DataError
+from auditor.plan import Plan, plan_from
+from auditor.tables import read_table
+from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
+
+
+def bound_plan(plan: PlanVersion, *, model: LanguageModelVersion, data: DataSetVersion) -> Plan:
+    """The design, bound to a model and a data version."""
+    run = {"model": model.source, "data": data.source}
+    return plan_from({**plan.design, "run": run}, where=str(plan))
+
+
+def registered_data(version: DataSetVersion) -> Applications:
+    """Read the applications of a data version.
+
+    Raises
+    ------
+    DataError
+        If the file is gone, or is not the one that was registered.
+    """
+    if version.source == DEMONSTRATION:
+        found = load_loanapp()
+    else:
+        table = read_table(data_path(version.source))
+        found = apply_mapping(
+            table.frame, stored_mapping(version.mapping), source=version.source, file_sha256=table.sha256
+        )
+    if found.fingerprint != version.fingerprint:
+        raise DataError(
+            version.source,
+            f"is not what was registered (fingerprint {found.fingerprint[:12]})",
+            f"the file and mapping with fingerprint {version.fingerprint[:12]}",
+        )
+    return found
+
+
+def stored_mapping(design: Mapping[str, Any]) -> DataMapping:
+    """The mapping whose ``design()`` was kept as JSON: what is at its default there was not written down here."""
+    defaults = {
+        item.name: item.default_factory() if item.default_factory is not MISSING else item.default
+        for item in fields(Field)
+    }
+
+    def written(item: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
+        return {name: value for name, value in plain.items() if value != defaults[name]}
+
+    return mapping_from({**design, "fields": [written(item) for item in design["fields"]]}, where=str(design["name"]))
+
+
+def registered_model(version: LanguageModelVersion) -> Any:
+    """The model in the store.
+
+    Raises
+    ------
+    ModelError
+        If it is not in this machine's store.
+    """
+    return model_store().get(version.sha256)
+
+
+def model_store() -> Any:
+    """The store of this installation."""
+    from auditor.language_models.store import ModelStore
+
+    return ModelStore(Path(settings.MODEL_FOLDER))

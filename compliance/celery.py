@@ -1,0 +1,29 @@
+"""Celery: wakes workers, carries ids, keeps nothing. The rows are the truth."""
+
+from __future__ import annotations
+
+import os
+
+from celery import Celery
+from celery.signals import worker_ready, worker_shutting_down
+
+os.environ.setdefault("DJANGO_SETTINGS_MODULE", "compliance.settings")
+
+app = Celery("plumbline")
+app.config_from_object("django.conf:settings", namespace="CELERY")
+app.autodiscover_tasks(["compliance"])
+
+
+@worker_ready.connect
+def _enter(**_: object) -> None:
+    from compliance.presence import presence
+
+    presence.begin()
+
+
+@worker_shutting_down.connect
+def _leave(**_: object) -> None:
+    # Called from within a signal handler: only a flag is set here.
+    from compliance.presence import presence
+
+    presence.leave()

@@ -1,0 +1,84 @@
+"""The sign a worker gives of being there: a row, refreshed by a thread of the worker's main process.
+
+The row is also how the main process tells the process that scores to stop after the batch in hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import socket
+import threading
+
+from django.db import DatabaseError, connection
+from django.utils import timezone
+
+from compliance.models import Worker
+from compliance.models.workers import SIGN_SECONDS
+
+#: The key of the worker that this process belongs to; set by ``manage.py worker`` before any process is started.
+KEY = "PLUMBLINE_WORKER_KEY"
+QUEUES = "PLUMBLINE_WORKER_QUEUES"
+
+logger = logging.getLogger(__name__)
+
+
+def announce(queues: list[str]) -> None:
+    """Choose this worker's key and keep it, with its queues, where child processes find it."""
+    os.environ[KEY] = secrets.token_hex(16)
+    os.environ[QUEUES] = ",".join(queues)
+
+
+def stopping() -> bool:
+    """Whether the worker that this process belongs to is going; never, in a process that belongs to none."""
+    key = os.environ.get(KEY)
+    return bool(key) and not Worker.objects.filter(key=key, stopping=False).exists()
+
+
+class Presence:
+    """The thread behind a worker's row."""
+
+    def __init__(self) -> None:
+        self._going = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def begin(self) -> None:
+        """Enter the worker in the rows, look for audits that wait for one, and go on giving signs of life."""
+        if KEY in os.environ and self._thread is None:
+            self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+            self._thread.start()
+
+    def leave(self) -> None:
+        """Say, at the thread's next breath, that the worker is going."""
+        self._going.set()
+
+    def _run(self) -> None:
+        queues = os.environ[QUEUES].split(",")
+        worker: Worker | None = None
+        called = False
+        while True:
+            going = self._going.is_set()
+            try:
+                if worker is None:
+                    worker, _ = Worker.objects.get_or_create(
+                        key=os.environ[KEY],
+                        defaults={"host": socket.gethostname(), "queues": queues, "seen_at": timezone.now()},
+                    )
+                worker.refresh(stopping=going)
+                if not called and not going:
+                    from compliance.workers import call_for, reap
+
+                    reap()
+                    call_for(queues)
+                    called = True
+            except DatabaseError as error:
+                logger.warning("worker: no sign of life could be given (%s)", type(error).__name__)
+            finally:
+                connection.close()
+            if going:
+                return
+            self._going.wait(SIGN_SECONDS)
+
+
+presence = Presence()

@@ -1,0 +1,144 @@
+"""An installation with registered versions, its workers as processes, and an audit asked for on it."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from tests.acceptance.commands import ROOT, ask, manage, surroundings
+
+SECONDS = 150
+
+REQUEST = """
+from compliance import actions
+from compliance.events import Actor
+from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
+audit = actions.request_audit(
+    plan=PlanVersion.objects.get(), model=LanguageModelVersion.objects.get(), data=DataSetVersion.objects.get(),
+    queue="audits", request_key="one", actor=Actor(name="ada", role="officer"),
+)
+print(audit)
+"""
+REGISTER = """
+import sys
+from pathlib import Path
+from auditor.data_sources import load_data
+from auditor.plan import read_plan
+from compliance import actions
+from compliance.binding import model_store
+from compliance.events import Actor
+actor = Actor(name="ada", role="officer")
+plan = read_plan(Path(PLAN))
+stored = model_store().import_model(plan.run.model)
+actions.register_plan(plan=plan, actor=actor)
+actions.register_model(source=plan.run.model, sha256=stored.sha256, manifest=stored.manifest, actor=actor)
+actions.register_data(data=load_data(plan.run.data, ""), actor=actor)
+"""
+
+
+class Site:
+    """One data folder, or one database and broker, and what runs on it."""
+
+    def __init__(self, data: Path, plan: Path, **settings: str) -> None:
+        self.data, self.settings = data, settings
+        self._plan = plan
+        self._workers: list[subprocess.Popen[bytes]] = []
+
+    def request(self) -> None:
+        """Tables, the three versions, and a request for an audit of them."""
+        self._run("migrate", "--verbosity", "0")
+        self._run("shell", "-v", "0", "-c", f"PLAN = {str(self._plan)!r}\n{REGISTER}")
+        assert self.shell(REQUEST).strip() == "A-0001"
+
+    def shell(self, code: str) -> str:
+        """What a piece of code says."""
+        return self._run("shell", "-v", "0", "-c", code)
+
+    def start(self, command: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a worker, or the scheduler."""
+        with (self.data / f"{command}-{len(self._workers)}.log").open("wb") as log:
+            process = subprocess.Popen(
+                [sys.executable, "manage.py", command, *arguments],
+                cwd=ROOT,
+                env=surroundings(self.data, **self.settings),
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=log,
+                start_new_session=True,
+            )
+        self._workers.append(process)
+        return process
+
+    def kill(self, process: subprocess.Popen[bytes]) -> None:
+        """``kill -9`` of a worker and whatever it started."""
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+
+    def stop(self, process: subprocess.Popen[bytes]) -> None:
+        """The polite way; the worker goes after the batch in hand."""
+        process.terminate()
+        process.wait(60)
+
+    def end(self) -> None:
+        """No process stays."""
+        for process in self._workers:
+            if process.poll() is None:
+                self.kill(process)
+
+    def one(self, query: str) -> tuple[Any, ...]:
+        """The first row of an answer."""
+        if url := self.settings.get("DATABASE_URL"):
+            with psycopg.connect(url) as connection:
+                return tuple(connection.execute(query).fetchone() or ())
+        return tuple(ask(self.data / "plumbline.sqlite3", query)[0])
+
+    def state(self) -> str:
+        """Where the audit stands."""
+        return str(self.one("SELECT state FROM compliance_audit")[0])
+
+    def done(self) -> int:
+        """Prompts scored."""
+        return int(self.one("SELECT prompts_done FROM compliance_audit")[0])
+
+    def wait(self, moment: Callable[[], bool], *, seconds: float = SECONDS) -> None:
+        """Until a moment has come."""
+        limit = time.monotonic() + seconds
+        while not moment():
+            assert time.monotonic() < limit, self.report()
+            assert self.state() != "failed", self.report()
+            time.sleep(0.05)
+
+    def finish(self) -> Path:
+        """Wait for the audit's end; the folder with its files."""
+        self.wait(lambda: self.state() == "done")
+        return self.data / "audits" / "A-0001"
+
+    def report(self) -> str:
+        """What there is to say when something took too long."""
+        logs = "\n".join(f"{path.name}:\n{path.read_text()[-3000:]}" for path in sorted(self.data.glob("*.log")))
+        row = self.one("SELECT state, prompts_done, prompts, error, seen_at FROM compliance_audit")
+        return f"{row}\n{logs}"
+
+    def _run(self, *arguments: str) -> str:
+        done = manage(self.data, *arguments, **self.settings)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
+
+@contextmanager
+def site(data: Path, plan: Path, **settings: str) -> Iterator[Site]:
+    """A site whose processes end with the test."""
+    made = Site(data, plan, **settings)
+    try:
+        yield made
+    finally:
+        made.end()

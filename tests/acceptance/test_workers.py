@@ -1,0 +1,75 @@
+"""Real Celery workers on real brokers: the same bytes as the command line, also after ``kill -9``."""
+
+from __future__ import annotations
+
+import os
+import random
+from pathlib import Path
+
+import pytest
+
+from tests.acceptance.commands import FILES, manage, repeatable
+from tests.acceptance.sites import site
+
+MOMENTS = int(os.environ.get("PLUMBLINE_TEST_KILLS", "3"))
+SEED = 20261123
+
+
+@pytest.fixture(params=["files", "servers"])
+def settings(request: pytest.FixtureRequest) -> dict[str, str]:
+    """SQLite with the broker of files, then PostgreSQL with Redis."""
+    if request.param == "files":
+        return {}
+    redis = request.getfixturevalue("redis_url").rpartition("/")[0]
+    return {"DATABASE_URL": request.getfixturevalue("database_url"), "REDIS_URL": f"{redis}/{random.randrange(1, 16)}"}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [1, 2])
+def test_any_number_of_workers_gives_the_bytes_of_the_command(
+    count: int, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], settings: dict[str, str]
+) -> None:
+    with site(tmp_path, small_plan, **settings) as here:
+        here.request()
+        for number in range(count):
+            here.start("worker", "--name", f"w{number}")
+        out = here.finish()
+        assert repeatable(out) == expected
+        assert here.one("SELECT sum(attempt) - count(*) FROM compliance_auditchunk")[0] == 0
+        checked = manage(tmp_path, "verify", "--events", *(out / name for name in FILES), **settings)
+        assert checked.returncode == 0, checked.stderr
+
+
+@pytest.mark.slow
+def test_a_worker_killed_at_random_moments_ends_with_the_same_bytes(
+    small_plan: Path, tmp_path: Path, expected: dict[str, bytes], settings: dict[str, str]
+) -> None:
+    with site(tmp_path, small_plan, **settings) as here:
+        here.request()
+        here.start("scheduler")
+        worker = here.start()
+        here.wait(lambda: here.state() == "running")
+        prompts = int(here.one("SELECT prompts FROM compliance_audit")[0])
+        for moment in sorted(random.Random(SEED).sample(range(1, prompts - 10), MOMENTS)):
+            here.wait(lambda moment=moment: here.done() >= moment)  # type: ignore[misc]
+            here.kill(worker)
+            worker = here.start()
+        assert repeatable(here.finish()) == expected
+        failed = "SELECT count(*) FROM compliance_event WHERE action = 'audit.failed'"
+        assert here.one(failed) == (0,)  # a lost worker is no failed attempt
+
+
+@pytest.mark.slow
+def test_a_worker_that_is_told_to_go_leaves_the_rest_to_the_next(
+    small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    with site(tmp_path, small_plan) as here:
+        here.request()
+        first = here.start()
+        here.wait(lambda: here.done() > 20)
+        here.stop(first)
+        assert here.state() == "running"
+        assert here.one("SELECT count(*) FROM compliance_auditchunk WHERE state = 'running'") == (0,)
+        here.start()
+        assert repeatable(here.finish()) == expected
+        assert here.one("SELECT sum(lost) FROM compliance_auditchunk") == (0,)
