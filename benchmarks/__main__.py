@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("scoring",)
+NAMES = ("scoring", "pages")
 
 
 def main() -> int:
