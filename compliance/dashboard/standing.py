@@ -7,7 +7,7 @@ from calendar import monthrange
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from django.db.models import QuerySet
 from django.urls import reverse
@@ -54,28 +54,48 @@ def name_of(source: str) -> str:
     return source.partition("@")[0]
 
 
-def standings(audits: AuditQuerySet) -> list[Standing]:
-    """Every model that one of these audits is finished of, the most recently audited first."""
-    finished = audits.filter(state=JobState.DONE, finished_at__isnull=False).order_by("-serial")
-    last: dict[str, tuple[int, int, datetime, int, int]] = {}
-    for pk, serial, moment, plan, model, source in finished.values_list(
-        "pk", "serial", "finished_at", "plan_id", "model_id", "model__source"
-    ):
-        last.setdefault(name_of(source), (pk, serial, moment, plan, model))
-    codes = gravest(pk for pk, *_ in last.values())
-    tiers = _tiers({plan for *_, plan, _ in last.values()})
+class Finished(NamedTuple):
+    """What is read of every finished audit at once; the rows themselves hold frozen runs and are large."""
+
+    pk: int
+    serial: int
+    finished_at: datetime
+    plan_id: int
+    model_id: int
+    source: str
+
+    @property
+    def name(self) -> str:
+        """What the versions of its model share."""
+        return name_of(self.source)
+
+
+def finished(audits: AuditQuerySet) -> list[Finished]:
+    """The finished ones of these audits, newest first."""
+    rows = audits.filter(state=JobState.DONE, finished_at__isnull=False).order_by("-serial")
+    columns = ("pk", "serial", "finished_at", "plan_id", "model_id", "model__source")
+    return [Finished(*row) for row in rows.values_list(*columns)]
+
+
+def standings(rows: Iterable[Finished]) -> list[Standing]:
+    """Every model that one of these audits is of, the most recently audited first."""
+    last: dict[str, Finished] = {}
+    for row in rows:
+        last.setdefault(row.name, row)
+    codes = gravest(row.pk for row in last.values())
+    tiers = _tiers({row.plan_id for row in last.values()})
     return [
         Standing(
             name=name,
-            model_id=model,
-            audit_id=pk,
-            audit=f"A-{serial:04d}",
-            finished_at=moment,
-            tier=tiers[plan],
-            conclusion=codes.get(pk, Conclusion.NOT_TESTED),
-            due=months_after(moment, REVALIDATION_MONTHS[tiers[plan]]),
+            model_id=row.model_id,
+            audit_id=row.pk,
+            audit=f"A-{row.serial:04d}",
+            finished_at=row.finished_at,
+            tier=tiers[row.plan_id],
+            conclusion=codes.get(row.pk, Conclusion.NOT_TESTED),
+            due=months_after(row.finished_at, REVALIDATION_MONTHS[tiers[row.plan_id]]),
         )
-        for name, (pk, serial, moment, plan, model) in last.items()
+        for name, row in last.items()
     ]
 
 

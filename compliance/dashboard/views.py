@@ -28,16 +28,15 @@ SHORT = 6
 def home(request: HttpRequest) -> HttpResponse:
     """What waits, what is open, how the models stand."""
     now, audits = timezone.now(), _audits(request)
-    finished = dict(
-        audits.filter(state=JobState.DONE, finished_at__isnull=False).order_by().values_list("pk", "finished_at")
-    )
+    done = standing.finished(audits)
+    finished = {row.pk: row.finished_at for row in done}
     counted = [item for item in home_page.findings_by_audit(audits) if item[0] in finished]
     allowed = home_page.remediation_days()
     late = {pk for pk, level, _ in counted if level in allowed and (now - finished[pk]).days > allowed[level]}
-    stands = standing.standings(audits)
+    stands = standing.standings(done)
     overdue = sorted((item for item in stands if item.overdue(now) > 0), key=lambda item: item.due)
     tasks = home_page.tasks(audits, request.user, stands=stands, late_of=late, now=now)
-    states = Counter(audits.order_by().values_list("state", flat=True))
+    states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
     running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
     context = {
         "now": now,
@@ -54,10 +53,10 @@ def home(request: HttpRequest) -> HttpResponse:
         "overdue": [{"stand": item, "days": item.overdue(now)} for item in overdue[:SHORT]],
         "overdue_all": len(overdue),
         "months": standing.REVALIDATION_MONTHS,
-        "audits_all": sum(states.values()),
+        "audits_all": len(done) + sum(states.values()),
         "waiting": states[JobState.QUEUED],
         "running": running,
-        "trend": _newest_trend(audits, stands),
+        "trend": _newest_trend(audits, stands, done),
         "chain": ChainHead.objects.filter(pk=1, seq__gt=0).first(),
     }
     return render(request, "compliance/home.html", context)
@@ -87,7 +86,7 @@ def audits(request: HttpRequest) -> HttpResponse:
 @page
 def models(request: HttpRequest) -> HttpResponse:
     """The audited models, by tier and last conclusion."""
-    now, stands = timezone.now(), standing.standings(_audits(request))
+    now, stands = timezone.now(), standing.standings(standing.finished(_audits(request)))
     tier, conclusion = request.GET.get("tier", ""), request.GET.get("conclusion", "")
     if tier in {str(item) for item in standing.TIERS}:
         stands = [item for item in stands if str(item.tier) == tier]
@@ -129,10 +128,8 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
             comparison = model_page.compared(*chosen)
         except EvidenceError as error:
             problem = str(error)
-    stand = next(
-        (item for item in standing.standings(readable.filter(model__source__startswith=name)) if item.name == name),
-        None,
-    )
+    done = standing.finished(readable.filter(model__source__startswith=name))
+    stand = next(iter(standing.standings(row for row in done if row.name == name)), None)
     context = {
         "name": name,
         "stand": stand,
@@ -161,9 +158,18 @@ def findings(request: HttpRequest) -> HttpResponse:
     found = home_page.findings_of(
         _audits(request), severity=severity, age=span.name if span else "", now=timezone.now()
     )
-    listed = Paginator(found, LINES).get_page(request.GET.get("page"))
+    # Their keys are sorted, and only those of one page are read: a sort carries whole rows along.
+    listed = Paginator(found.values_list("pk", flat=True), LINES).get_page(request.GET.get("page"))
+    rows = found.in_bulk(list(listed.object_list))
     asked = "&".join(f"{key}={value}" for key, value in (("severity", severity), ("age", age if span else "")) if value)
-    context = {"listed": listed, "severity": severity, "span": span, "asked": asked, "ages": home_page.AGES}
+    context = {
+        "listed": listed,
+        "rows": [rows[pk] for pk in listed.object_list],
+        "severity": severity,
+        "span": span,
+        "asked": asked,
+        "ages": home_page.AGES,
+    }
     return render(request, "compliance/findings.html", {**context, "severities": list(reversed(Severity))})
 
 
@@ -180,12 +186,13 @@ def _light(rows: AuditQuerySet) -> AuditQuerySet:
     return whole.defer("run_json", "plan__design_json", "model__manifest", "data__mapping")
 
 
-def _newest_trend(audits: AuditQuerySet, stands: list[standing.Standing]) -> dict[str, Any] | None:
+def _newest_trend(
+    audits: AuditQuerySet, stands: list[standing.Standing], done: list[standing.Finished]
+) -> dict[str, Any] | None:
     """The trend of the most recently audited model that has two audits of its newest plan."""
-    finished = audits.filter(state=JobState.DONE).order_by("-serial")
     plans: dict[str, list[int]] = {}
-    for source, plan in finished.values_list("model__source", "plan_id"):
-        plans.setdefault(standing.name_of(source), []).append(plan)
+    for row in done:
+        plans.setdefault(row.name, []).append(row.plan_id)
     stand = next((item for item in stands if plans[item.name].count(plans[item.name][0]) > 1), None)
     if stand is None:
         return None
