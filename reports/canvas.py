@@ -26,6 +26,7 @@ FONT = "Inter, system-ui, sans-serif"
 SMALL, NORMAL = 10.5, 11.5
 VEGA_LITE = "6.1"
 BOB = "M-3.5,0h7l-3.5,8z"
+BOB_ACROSS = "M0,-3.5v7l8,-3.5z"
 
 
 @dataclass(frozen=True)
@@ -163,6 +164,12 @@ class Canvas:
         # Vega scales a custom path by √size / 2, so a size of 4 leaves it in pixels.
         mark = {"shape": BOB, "size": 4, "fill": INK, "stroke": INK, "strokeWidth": 0, "opacity": 1}
         self._add([{"px": pixel, "y": bottom - 3}], "point", mark)
+
+    def plumb_line_across(self, y: float, *, left: float, right: float) -> None:
+        """Lay the ink line with its bob to the right, where the chart measures upwards."""
+        self.rule(left, y, right, y, colour=INK, width=1.25)
+        mark = {"shape": BOB_ACROSS, "size": 4, "fill": INK, "stroke": INK, "strokeWidth": 0, "opacity": 1}
+        self._add([{"px": right, "y": y}], "point", mark)
 
     def finish(self, *, name: str, title: str, description: str, caption: str) -> Chart:
         """Render the stack to SVG with a title and a description for readers who do not see it."""

@@ -10,6 +10,7 @@ from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.bundle import Bundle
 from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
+from reports.maps import draw_maps
 from reports.wording import CONCLUSION_ORDER, Design, contrast, field_words, lead_measurement, sentence_case
 
 WIDTH = 700
@@ -38,6 +39,7 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
         rate_chart(bundle.measured(metric="selection_rate"), references(bundle.plan), design),
         power_chart([item for item in effects if item.role == "primary"], design),
         margins_chart(bundle.margins, bundle.plan, design),
+        *draw_maps(bundle.measurements),
     ]
     return {chart.name: chart for chart in charts if chart is not None}
 

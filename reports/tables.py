@@ -56,6 +56,32 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
     )
 
 
+def changes(measurements: Sequence[Measurement], design: wording.Design) -> Table:
+    """One row a measurement of a comparison of two versions, with p-values and conclusion."""
+    rows = tuple(
+        (
+            wording.metric_label(item),
+            wording.contrast(item) if item.subject.get("group") else "As filed",
+            numbers.count(item.n),
+            numbers.estimate(item),
+            numbers.interval(item),
+            numbers.detectable(item.counts.get("mde"), item.unit),
+            numbers.p_value(item.p_value),
+            numbers.p_value(item.p_adjusted),
+            Code(item.conclusion) if item.conclusion else numbers.DASH,
+        )
+        for item in measurements
+    )
+    return Table(
+        title="",
+        head=("Measure", "Of", "n", "Estimate", "95% interval", "MDE", "p", "p adj.", "Conclusion"),
+        rows=rows,
+        align="llrrrrrrl",
+        weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
+        note=" ".join([*_missing(measurements), *_inconclusive(measurements, design, brief=True)]),
+    )
+
+
 def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> list[Block]:
     """Every measurement of ``result.json`` in words, one row each, one table a test."""
     tests = dict.fromkeys(item.test for item in measurements)

@@ -55,6 +55,10 @@ METRIC_LABELS = {
     "denial_odds_ratio": "Denial odds ratio",
     "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
+    "version_flip_rate": "Outcomes that changed",
+    "version_net_change": "Change of the approval rate",
+    "version_margin_change": "Change of the margin",
+    "version_effect_change": "Change of the net effect",
 }
 TEST_LABELS = {
     "counterfactual": "Same application, one field changed",
@@ -62,6 +66,7 @@ TEST_LABELS = {
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
+    "version_comparison": "The same cases, two versions of the model",
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
 NAMED_AT_MOST = 4

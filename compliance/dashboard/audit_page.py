@@ -10,13 +10,15 @@ from django.urls import reverse
 
 from auditor.records import Measurement, Role
 from compliance.dashboard.cases import filter_of
+from compliance.dashboard.model_page import Comparison
 from compliance.models import Audit
 from reports import numbers, wording
 from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.maps import maps_of
 from reports.story import Story
-from reports.tables import contrasts, short_rows
+from reports.tables import changes, contrasts, short_rows
 
 NUMBER_HEADS = ("Effect", "Estimate")
 READING = {
@@ -158,17 +160,42 @@ def shown_charts(audit: Audit, story: Story) -> list[Shown]:
     ]
 
 
+def shown_maps(audit: Audit, story: Story) -> list[Shown]:
+    """The kept maps of what happens inside the model, each with its measurements as a table."""
+    return [
+        Shown(chart=story.charts[item.name], reading=item.reading, behind=_numbers(audit, story, item.rows))
+        for item in maps_of(story.bundle.measurements)
+        if item.name in story.charts
+    ]
+
+
+def checks_inside(story: Story) -> dict[str, int]:
+    """How many self-checks the measurements of the maps carry, and how many held."""
+    inside = {row.id: row for item in maps_of(story.bundle.measurements) for row in item.rows}
+    checks = [check for row in inside.values() for check in row.checks]
+    return {"checks": len(checks), "held": sum(check.held for check in checks), "numbers": len(inside)}
+
+
+def comparison_table(comparison: Comparison) -> LinkedTable:
+    """What changed from one version to the other; the cases are those of the later audit."""
+    items, design = comparison.measurements, wording.Design.of(comparison.later.plan.design)
+    return linked(comparison.later, changes(items, design), items)
+
+
 def every_number(audit: Audit, story: Story) -> LinkedTable:
     """All measurements, in the order of result.json."""
-    items = story.bundle.measurements
-    return linked(audit, short_rows(items, story.design, title=""), items)
+    return _numbers(audit, story, story.bundle.measurements)
 
 
 def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> LinkedTable:
     if name in ("rates", "margins"):
-        return linked(audit, short_rows(items, story.design, title=""), items)
+        return _numbers(audit, story, items)
     ordered = by_conclusion(items)
     return linked(audit, contrasts(ordered, story.design, title=""), ordered)
+
+
+def _numbers(audit: Audit, story: Story, items: Sequence[Measurement]) -> LinkedTable:
+    return linked(audit, short_rows(items, story.design, title=""), items)
 
 
 def _aligned(cells: tuple[Cell, ...], table: Table) -> tuple[tuple[Cell, str], ...]:

@@ -112,6 +112,16 @@ def find_cases(evidence: EvidenceFolder, asked: CaseFilter) -> CasePage:
     return CasePage(rows=found.slice((page - 1) * PAGE, PAGE).collect().to_dicts(), total=total, page=page)
 
 
+def place(rows: Sequence[dict[str, Any]]) -> None:
+    """Add to every pair where its two margins stand on a line of 110 pixels with the decision at 55 (``plot``)."""
+    sides = ("reference", "changed")
+    known = [abs(row[f"margin_{side}"]) for row in rows for side in sides if row[f"margin_{side}"] is not None]
+    widest = max(known, default=0.0) or 1.0
+    for row in rows:
+        values = [row[f"margin_{side}"] for side in sides]
+        row["plot"] = None if None in values else [round(55 + 48 * value / widest, 1) for value in values]
+
+
 def application(evidence: EvidenceFolder, case_id: str) -> list[dict[str, Any]]:
     """Every case of the application that a case belongs to, with prompt and spans; empty if there is no such case."""
     table = _answered(evidence, "prompt", "spans", "groups")
@@ -119,19 +129,6 @@ def application(evidence: EvidenceFolder, case_id: str) -> list[dict[str, Any]]:
     if cluster.is_empty():
         return []
     return table.filter(pl.col("cluster") == cluster.item(0, 0)).collect().to_dicts()
-
-
-def marked(case: Mapping[str, Any], changed: frozenset[str]) -> list[dict[str, Any]]:
-    """A prompt cut at its spans: pieces of text, those of a field with its name and whether it was changed."""
-    text, at, pieces = case["prompt"], 0, []
-    for span in sorted(case["spans"], key=lambda item: (item["start"], item["stop"])):
-        if span["start"] < at:
-            continue  # a field inside another one's text is shown as part of it
-        pieces.append({"text": text[at : span["start"]], "field": "", "changed": False})
-        value = text[span["start"] : span["stop"]]
-        pieces.append({"text": value, "field": span["field"], "changed": span["field"] in changed})
-        at = span["stop"]
-    return [*pieces, {"text": text[at:], "field": "", "changed": False}]
 
 
 def _answered(evidence: EvidenceFolder, *more: str) -> pl.LazyFrame:

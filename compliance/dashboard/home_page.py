@@ -1,19 +1,34 @@
-"""What the first page shows: audits newest first, and findings by severity and age."""
+"""What the first page shows: tasks, open findings by severity and age, how the models stand, the trend of an effect."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from functools import cache
+from typing import TYPE_CHECKING, Any
 
-from django.db.models import QuerySet
+from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
+from auditor.policies.packs import catalogue
 from auditor.records import Measurement, Role, Severity
 from compliance.dashboard.records import measurement
+from compliance.dashboard.standing import Standing
+from compliance.job import JobState
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports import wording
+
+if TYPE_CHECKING:
+    from django.contrib.auth.base_user import AbstractBaseUser
+
+    from compliance.models.audits import AuditQuerySet
+
+TASKS = 6
+STOPPED = {
+    JobState.FAILED: "See why it failed",
+    JobState.CANCELLED: "Go on with it, or leave it",
+}
 
 
 @dataclass(frozen=True)
@@ -25,6 +40,10 @@ class Age:
     first: int
     last: int | None
 
+    def holds(self, days: int) -> bool:
+        """Whether something so many days old falls into it."""
+        return self.first <= days and (self.last is None or days <= self.last)
+
 
 AGES = (
     Age("30", "≤ 30 d", 0, 30),
@@ -34,9 +53,28 @@ AGES = (
 )
 
 
-def lead_codes(audits: Iterable[Audit]) -> dict[int, Measurement]:
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """Something that waits for somebody: what to do, of what, since or until when."""
+
+    words: str
+    link: str
+    subject: str
+    detail: str
+    due: datetime | None
+    late: bool
+
+
+@cache
+def remediation_days() -> dict[str, int]:
+    """Days in which a finding is to be remedied, by severity, as the severity scheme of the policy packs sets them."""
+    levels = catalogue()["severity_scheme"]
+    return {level["level"]: level["sla_days"]["remediate"] for level in levels if "remediate" in level["sla_days"]}
+
+
+def lead_measurements(audits: Iterable[Audit]) -> dict[int, Measurement]:
     """The measurement that carries the verdict, by audit."""
-    rows = MeasurementRow.objects.filter(audit__in=list(audits), role=Role.PRIMARY)
+    rows = MeasurementRow.objects.filter(audit__in=[audit.pk for audit in audits], role=Role.PRIMARY).order_by()
     by_audit: dict[int, list[Measurement]] = {}
     for row in rows:
         by_audit.setdefault(row.audit_id, []).append(measurement(row))
@@ -47,6 +85,7 @@ def lead_codes(audits: Iterable[Audit]) -> dict[int, Measurement]:
 def findings_of(audits: QuerySet[Audit], *, severity: str = "", age: str = "", now: datetime) -> QuerySet[FindingRow]:
     """Findings of those audits, worst first, narrowed to a severity and a span of age where they are given."""
     found = FindingRow.objects.filter(audit__in=audits).select_related("audit", "audit__plan")
+    found = found.defer("audit__run_json", "audit__plan__design_json")
     if severity:
         found = found.filter(severity=severity)
     span = next((item for item in AGES if item.name == age), None)
@@ -57,21 +96,89 @@ def findings_of(audits: QuerySet[Audit], *, severity: str = "", age: str = "", n
     return found.order_by("-severity_rank", "-audit__serial", "position")
 
 
-def matrix(dated: Sequence[tuple[str, datetime]], *, now: datetime) -> list[dict[str, Any]]:
-    """Severity × age: counts of ``(severity, finished_at)``, worst first; every count has an address."""
+def findings_by_audit(audits: AuditQuerySet) -> list[tuple[int, str, int]]:
+    """How many findings of which severity each audit has. Counted in the index alone."""
+    ranked = FindingRow.objects.filter(audit__in=audits.order_by().values("pk")).order_by()
+    levels = {level.rank: level.value for level in Severity}
+    counted = ranked.values_list("audit_id", "severity_rank").annotate(number=Count("pk"))
+    return [(audit, levels[rank], number) for audit, rank, number in counted]
+
+
+def matrix(counted: Iterable[tuple[str, datetime, int]], *, now: datetime) -> list[dict[str, Any]]:
+    """Severity × age of ``(severity, finished_at, how many)``, worst first.
+
+    Every count has an address; ``late`` says that a finding among them is past its date of remediation.
+    """
+    spans = [(severity, (now - moment).days, number) for severity, moment, number in counted]
     rows = []
     for level in reversed(Severity):
-        ages = [(now - moment).days for severity, moment in dated if severity == level.value]
-        counts = [
-            (span.name, sum(span.first <= age and (span.last is None or age <= span.last) for age in ages))
-            for span in AGES
-        ]
-        cells = [_cell(level, name, count) for name, count in counts]
-        rows.append({"severity": level.value, "cells": [*cells, _cell(level, "", len(ages))]})
+        mine = [(days, number) for severity, days, number in spans if severity == level.value]
+        cells = [_cell(level, span.name, [item for item in mine if span.holds(item[0])]) for span in AGES]
+        rows.append({"severity": level.value, "cells": [*cells, {**_cell(level, "", mine), "late": False}]})
     return rows
 
 
-def _cell(level: Severity, age: str, count: int) -> dict[str, Any]:
+def tasks(
+    audits: AuditQuerySet,
+    user: AbstractBaseUser,
+    *,
+    stands: Sequence[Standing],
+    late_of: set[int],
+    now: datetime,
+) -> list[Task]:
+    """What waits for somebody, the most pressing first.
+
+    Runs that stopped and models due for validation whose audit this person asked for; those that nobody with an account
+    asked for wait for everybody. ``late_of`` holds the audits with findings past their date of remediation.
+    """
+    theirs = audits.filter(Q(requested_by_user=user.pk) | Q(requested_by_user__isnull=True))
+    stopped = theirs.filter(state__in=list(STOPPED)).select_related("plan", "model").order_by("-serial")
+    mine = set(theirs.filter(pk__in=[item.audit_id for item in stands]).order_by().values_list("pk", flat=True))
+    due = [item for item in stands if item.audit_id in mine]
+    answer = [
+        Task(
+            words=f"Answer the findings of {item.audit}",
+            link=f"{reverse('audit', args=[item.audit])}#findings",
+            subject=item.name,
+            detail=f"Tier {item.tier}, its last audit holds findings past their date of remediation",
+            due=None,
+            late=True,
+        )
+        for item in due
+        if item.audit_id in late_of
+    ]
+    repeat = [
+        Task(
+            words="Repeat the validation",
+            link=item.link,
+            subject=item.name,
+            detail=f"Tier {item.tier}, last audit {item.audit}",
+            due=item.due,
+            late=True,
+        )
+        for item in sorted(due, key=lambda item: item.due)
+        if item.due <= now
+    ]
+    resume = [
+        Task(
+            words=STOPPED[JobState(row.state)],
+            link=row.get_absolute_url(),
+            subject=row.model.source,
+            detail=f"Audit {row.number}, {row.plan.title}",
+            due=None,
+            late=False,
+        )
+        for row in stopped.defer("run_json", "plan__design_json", "model__manifest")[:TASKS]
+    ]
+    return [*repeat, *answer, *resume]
+
+
+def _cell(level: Severity, age: str, items: Sequence[tuple[int, int]]) -> dict[str, Any]:
     words = f"severity={level.value}" + (f"&age={age}" if age else "")
-    shade = 0 if not count else 1 if count < 3 else 2 if count < 6 else 3
-    return {"count": count, "shade": shade, "link": f"{reverse('findings')}?{words}"}
+    count, allowed = sum(number for _, number in items), remediation_days().get(level.value)
+    return {
+        "count": count,
+        "shade": 0 if not count else 1 if count < 3 else 2 if count < 6 else 3,
+        "late": allowed is not None and any(days > allowed and number for days, number in items),
+        "link": f"{reverse('findings')}?{words}",
+    }

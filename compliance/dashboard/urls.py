@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from compliance.dashboard import views
+from compliance.dashboard import audit_views, views
 
 
 class AuditNumber:
@@ -37,8 +37,11 @@ register_converter(Published, "published")
 urlpatterns = [
     path("", views.home, name="home"),
     path("findings/", views.findings, name="findings"),
-    path("audits/<audit:number>/", views.audit, name="audit"),
-    path("audits/<audit:number>/cases/", views.cases, name="cases"),
-    path("audits/<audit:number>/cases/<path:case_id>/", views.case, name="case"),
-    path("audits/<audit:number>/<published:name>", views.download, name="download"),
+    path("models/", views.models, name="models"),
+    path("models/<int:number>/", views.model, name="model"),
+    path("audits/", views.audits, name="audits"),
+    path("audits/<audit:number>/", audit_views.audit, name="audit"),
+    path("audits/<audit:number>/cases/", audit_views.cases, name="cases"),
+    path("audits/<audit:number>/cases/<path:case_id>/", audit_views.case, name="case"),
+    path("audits/<audit:number>/<published:name>", audit_views.download, name="download"),
 ]

@@ -96,7 +96,11 @@ class Audit(models.Model):
     class Meta:
         ordering = ("-serial",)
         permissions = (("run_audit", "Can run audits"), ("cancel_audit", "Can stop audits"))
-        indexes = (models.Index(fields=["state", "created_at"], name="audit_state"),)
+        indexes = (
+            models.Index(fields=["state", "created_at"], name="audit_state"),
+            # What lists over all audits read, so that they need not read the rows: a frozen run is large.
+            models.Index(fields=["state", "-serial", "finished_at", "plan", "model"], name="audit_standing"),
+        )
         constraints = (
             models.CheckConstraint(condition=Q(state__in=JobState.values), name="audit_state_known"),
             models.CheckConstraint(condition=Q(prompts_done__lte=models.F("prompts")), name="audit_progress_bounded"),

@@ -46,7 +46,7 @@ class MeasurementRow(Evidence):
         constraints = (models.UniqueConstraint(fields=["audit", "key"], name="measurement_once"),)
         indexes = (
             models.Index(fields=["audit", "test", "metric"], name="measurement_test"),
-            models.Index(fields=["audit", "conclusion"], name="measurement_conclusion"),
+            models.Index(fields=["audit", "role", "conclusion"], name="measurement_role"),
             models.Index(fields=["test", "metric", "audit"], name="measurement_over_audits"),
         )
 

@@ -8,7 +8,9 @@ from django import template
 from django.utils.html import format_html
 from django.utils.safestring import SafeString, mark_safe
 
-from auditor.records import Conclusion, Severity
+from auditor.records import Conclusion, Measurement, Severity
+from compliance.dashboard.audit_page import cases_link
+from compliance.models import Audit
 from reports import numbers
 from reports.blocks import Cell, Code, Level, Literal, Target
 from reports.canvas import Chart
@@ -22,6 +24,16 @@ CLASSES = {
     Conclusion.EQUIVALENT_WITHIN_MARGIN: "equiv",
     Conclusion.INCONCLUSIVE: "incon",
     Conclusion.NOT_TESTED: "untested",
+}
+
+
+SHORT = {
+    Conclusion.DIFFERENCE_FOUND: "Found",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "Below",
+    Conclusion.NO_EVIDENCE: "No evid.",
+    Conclusion.EQUIVALENT_WITHIN_MARGIN: "Equiv.",
+    Conclusion.INCONCLUSIVE: "Incon.",
+    Conclusion.NOT_TESTED: "Not tested",
 }
 
 
@@ -98,6 +110,45 @@ def cell(value: Cell) -> SafeString | str:
 
 
 @register.filter
-def picture(chart: Chart) -> SafeString:
-    """A chart inline. Only charts that :func:`compliance.dashboard.evidence.chart_from` let through come here."""
-    return mark_safe(chart.svg)  # noqa: S308, checked element by element when it was read
+def picture(chart: Chart, number: int | str = "") -> SafeString:
+    """A chart inline: one just drawn, or one that :func:`compliance.dashboard.evidence.chart_from` let through.
+
+    ``number`` tells the names inside it from those of another chart on the page.
+    """
+    svg = chart.svg
+    if number:
+        for part in ("t", "d"):
+            svg = svg.replace(f'{chart.name}-{part}"', f'{chart.name}{number}-{part}"').replace(
+                f"{chart.name}-{part} ", f"{chart.name}{number}-{part} "
+            )
+    return mark_safe(svg)  # noqa: S308, drawn here, or checked element by element when it was read
+
+
+@register.filter
+def day(moment: datetime | None) -> str:
+    """A day as reports print it; nothing for none."""
+    return numbers.date(moment.isoformat()).partition(",")[0] if moment else ""
+
+
+@register.filter
+def conclusion_short(conclusion: str | None) -> str:
+    """A conclusion in a column head."""
+    return SHORT[Conclusion(conclusion or Conclusion.NOT_TESTED)]
+
+
+@register.filter
+def interval_words(item: Measurement) -> str:
+    """Estimate and interval with the unit."""
+    return f"{numbers.estimate_and_interval(item)} {numbers.unit_name(item)}".strip()
+
+
+@register.filter
+def detectable(item: Measurement) -> str:
+    """What the audit could have seen."""
+    return numbers.detectable(item.counts.get("mde"), item.unit)
+
+
+@register.simple_tag
+def cases_of(audit: Audit, item: Measurement) -> str:
+    """The address of the cases behind a number."""
+    return cases_link(audit, item.cases)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -19,23 +20,28 @@ from compliance.runner import PUBLISHED, audit_folder
 from reports.bundle import read_bundle
 from reports.publish import publish
 from tests.compliance.factories import ACTOR, make_applications
+from tests.compliance.inside import add_inside
 from tests.reports.conftest import GOVERNANCE, PACKS
 from tests.reports.simulate import PLAN, write_evidence
 
 
-def simulate(base: Path) -> Path:
-    """A published audit: an evidence folder with prompts and spans as the engine writes them, and the three files."""
+def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9) -> Path:
+    """A published audit: an evidence folder with prompts and spans as the engine writes them, and the three files.
+
+    ``weights`` names the model version, ``bias`` is how much it lowers the margin of one group, in nats.
+    """
     folder = base / "evidence"
-    write_evidence(folder, packs=PACKS, mute=False)
+    write_evidence(folder, packs=PACKS, mute=False, weights=weights, bias=bias)
     rows = pl.read_parquet(folder / "cases.parquet").to_dicts()
     pl.DataFrame([_with_prompt(row) for row in rows], schema=CASES_SCHEMA, orient="row").write_parquet(
         folder / "cases.parquet"
     )
+    add_inside(folder)
     publish(folder, GOVERNANCE, base)
     return base
 
 
-def finish(base: Path) -> Audit:
+def finish(base: Path, *, finished_at: datetime | None = None) -> Audit:
     """Enter, run and finish the audit that left this evidence; its files are where the runner puts them."""
     evidence = base / "evidence"
     run = json.loads((evidence / "run.json").read_text(encoding="utf-8"))
@@ -66,7 +72,7 @@ def finish(base: Path) -> Audit:
         measurements=bundle.measurements,
         findings=bundle.findings,
         files={name: sha256_file(folder / name) for name in PUBLISHED},
-        finished_at=timezone.now(),
+        finished_at=finished_at or timezone.now(),
         actor=ACTOR,
     )
     return audit

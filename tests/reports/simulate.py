@@ -18,7 +18,9 @@ PLAN = Path(__file__).resolve().parents[2] / "plans" / "mortgage-hmda.toml"
 PEOPLE = 600
 
 
-def write_evidence(folder: Path, *, packs: list[dict], mute: bool, seed: int = 7) -> None:
+def write_evidence(
+    folder: Path, *, packs: list[dict], mute: bool, seed: int = 7, weights: str = "weights", bias: float = -0.9
+) -> None:
     """Simulate a model on 600 applications and write every evidence file but figures and manifest."""
     plan = read_plan(PLAN)
     rng = np.random.default_rng(seed)
@@ -31,7 +33,7 @@ def write_evidence(folder: Path, *, packs: list[dict], mute: bool, seed: int = 7
         "marital_status": rng.choice(groups["marital_status"], PEOPLE, p=(0.65, 0.35)),
     }
     worth = rng.normal(-3.1, 0.05, PEOPLE) if mute else rng.normal(3.2, 2.4, PEOPLE)
-    shift = {"Black": -0.9, "Hispanic": -0.05, "female": -0.03, "unmarried": 0.02}
+    shift = {"Black": bias, "Hispanic": -0.05, "female": -0.03, "unmarried": 0.02}
     if mute:
         shift = {"Black": 0.04, "Hispanic": 0.01, "female": 0.0, "unmarried": 0.002}
     spread = 0.004 if mute else 0.12
@@ -76,12 +78,12 @@ def write_evidence(folder: Path, *, packs: list[dict], mute: bool, seed: int = 7
         "design_sha256": plan.design_sha256,
         "model": {
             "source": "demo:underwriter",
-            "sha256": sha256_json("weights"),
+            "sha256": sha256_json(weights),
             "manifest": {
                 "name": "underwriter 1.0",
                 "architecture": "LlamaForCausalLM",
                 "parameters": 134515008,
-                "files": [{"path": "model.safetensors", "sha256": sha256_json("weights"), "bytes": 269060552}],
+                "files": [{"path": "model.safetensors", "sha256": sha256_json(weights), "bytes": 269060552}],
             },
         },
         "data": {

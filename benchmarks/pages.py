@@ -1,0 +1,199 @@
+"""How fast the officers' pages answer over 1,000 audits, 20,000 findings and 1,000,000 measurements on SQLite.
+
+The database is built once, outside the clone, from one simulated audit with evidence; the others are copies of its rows
+under other names, spread over forty models, five plans, four years. Each page is then asked for through Django's own
+client, templates and middleware included; the first request of each is left out.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import statistics
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+from benchmarks.rows import Row
+
+AUDITS, FINDINGS, MEASUREMENTS = 1_000, 20_000, 1_000_000
+MODELS, PLANS, DAYS = 40, 5, 1_400
+REPEATS = 15
+BUILT = "built"
+PAGES = {
+    "home": "/",
+    "models": "/models/",
+    "model": "/models/{model}/",
+    "audits": "/audits/",
+    "audit": "/audits/A-0001/",
+    "findings": "/findings/",
+    "cases": "/audits/A-0001/cases/",
+    "pairs": "/audits/A-0001/cases/?arm=race=White|race=Black",
+}
+
+
+def run() -> Iterator[Row]:
+    """One row a page."""
+    folder = _folder()
+    os.environ["PLUMBLINE_DATA"] = str(folder)
+    os.environ.pop("DATABASE_URL", None)
+    os.environ["DJANGO_SETTINGS_MODULE"] = "compliance.settings"
+    import django
+
+    django.setup()
+    from django.conf import settings
+
+    settings.ALLOWED_HOSTS = ["testserver"]
+    if not (folder / BUILT).exists():
+        _build()
+        (folder / BUILT).touch()
+    yield from _asked()
+
+
+def _asked() -> Iterator[Row]:
+    from django.contrib.auth.models import User
+    from django.test import Client
+
+    from compliance.models import Audit, FindingRow, MeasurementRow
+
+    client = Client()
+    client.force_login(User.objects.get(username="benchmark"))
+    rows = {"audits": Audit.objects.count(), "findings": FindingRow.objects.count()}
+    rows["measurements"] = MeasurementRow.objects.count()
+    model = Audit.objects.get(serial=AUDITS).model_id
+    for name, address in PAGES.items():
+        times = []
+        for _ in range(REPEATS + 1):
+            started = time.perf_counter()
+            answer = client.get(address.format(model=model))
+            times.append(1000 * (time.perf_counter() - started))
+            if answer.status_code != 200:
+                raise RuntimeError(f"{address}: answered {answer.status_code}")
+        median = statistics.median(times[1:])
+        yield Row(
+            name=name,
+            ours=median,
+            peer=None,
+            ratio=None,
+            agreement=None,
+            unit="ms",
+            n=REPEATS,
+            extra={"median_ms": median, "first_ms": times[0], "slowest_ms": max(times[1:]), **rows},
+        )
+
+
+def _folder() -> Path:
+    """Where the database is kept: named by what it is built from, so that a change of the tables builds another."""
+    root = Path(__file__).resolve().parents[1]
+    made_of = sorted([*root.glob("compliance/migrations/*.py"), Path(__file__), root / "tests/compliance/finished.py"])
+    name = hashlib.sha256(b"".join(path.read_bytes() for path in made_of)).hexdigest()[:12]
+    cache = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache"))
+    folder = cache / "plumbline-benchmarks" / f"pages-{name}"
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
+
+
+def _build() -> None:
+    from django.contrib.auth.models import User
+    from django.core.management import call_command
+    from django.db import connection
+
+    from compliance.models import Audit
+    from tests.compliance.finished import finish, simulate
+
+    call_command("migrate", verbosity=0)
+    User.objects.create_superuser("benchmark", password="not used: the client logs in without it")
+    with tempfile.TemporaryDirectory() as scratch:
+        first = finish(simulate(Path(scratch)))
+    versions, plans = _versions(first), _plans(first)
+    with connection.cursor() as cursor:
+        _copy_audits(cursor, first, versions, plans)
+        last = Audit.objects.order_by("-pk").values_list("pk", flat=True)[0]
+        _copy_rows(cursor, first, "compliance_measurementrow", MEASUREMENTS, last)
+        _copy_rows(cursor, first, "compliance_findingrow", FINDINGS, last)
+        cursor.execute("ANALYZE")
+
+
+def _versions(first: object) -> list[int]:
+    """Forty models of five versions each, named by their source and revision."""
+    from compliance.models import LanguageModelVersion
+
+    return [
+        LanguageModelVersion.objects.create(
+            source=f"hf:bank/model-{number % MODELS:02d}@{number // MODELS:08d}",
+            sha256=hashlib.sha256(b"model %d" % number).hexdigest(),
+            manifest=first.model.manifest,  # type: ignore[attr-defined]
+        ).pk
+        for number in range(5 * MODELS)
+    ]
+
+
+def _plans(first: object) -> list[int]:
+    from auditor.canonical import canonical_json, sha256_bytes
+    from compliance.models import PlanVersion
+
+    plans = []
+    for number in range(PLANS):
+        design = {**first.plan.design, "name": f"plan-{number}"}  # type: ignore[attr-defined]
+        design["use"] = {**design["use"], "model_tier": 1 + number % 4}
+        text = canonical_json(design)
+        row = PlanVersion(name=f"plan-{number}", title=f"Plan {number}", design_json=text.decode())
+        row.design_sha256 = sha256_bytes(text)
+        row.save()
+        plans.append(row.pk)
+    return plans
+
+
+def _copy_audits(cursor: object, first: object, versions: list[int], plans: list[int]) -> None:
+    from datetime import timedelta
+
+    from compliance.models import Audit
+
+    rows = []
+    for number in range(1, AUDITS):
+        moment = first.finished_at - timedelta(days=DAYS * (AUDITS - number) / AUDITS)  # type: ignore[attr-defined]
+        rows.append(
+            Audit(
+                serial=number + 1,
+                plan_id=plans[(number % MODELS) % PLANS],
+                model_id=versions[number % len(versions)],
+                data_id=first.data_id,  # type: ignore[attr-defined]
+                run_json=first.run_json,  # type: ignore[attr-defined]
+                run_sha256=hashlib.sha256(b"run %d" % number).hexdigest(),
+                state="done",
+                requested_by="benchmark",
+                started_at=moment,
+                finished_at=moment,
+                prompts=first.prompts,  # type: ignore[attr-defined]
+                tokens=first.tokens,  # type: ignore[attr-defined]
+                prompts_done=first.prompts,  # type: ignore[attr-defined]
+            )
+        )
+    Audit.objects.bulk_create(rows, batch_size=50)
+
+
+def _copy_rows(cursor: object, first: object, table: str, wanted: int, last: int) -> None:
+    """Copy one audit's rows to the others by SQL, again under other keys, until there are as many as wanted."""
+    audit = first.pk  # type: ignore[attr-defined]
+    run = cursor.execute  # type: ignore[attr-defined]
+    fetch = cursor.fetchall  # type: ignore[attr-defined]
+    run(f"PRAGMA table_info({table})")
+    columns = [row[1] for row in fetch() if row[1] != "id"]
+    run(f"SELECT COUNT(*) FROM {table} WHERE audit_id = {audit}")
+    own = fetch()[0][0]
+    each = wanted // AUDITS
+    values = {"audit_id": "a.id", "key": "s.key || '#' || r.value", "position": "s.position + r.value * 10000"}
+    chosen = ", ".join(values.get(name, f's."{name}"') for name in columns)
+    listed = ", ".join(f'"{name}"' for name in columns)
+    # Copies of a primary contrast under another name would not be an audit's: all but the first round are supporting.
+    if "role" in columns:
+        chosen = chosen.replace('s."role"', "CASE WHEN r.value = 0 THEN s.role ELSE 'supporting' END")
+    chosen = chosen.replace(values["key"], "CASE WHEN r.value = 0 THEN s.key ELSE s.key || '#' || r.value END")
+    rounds = -(-each // own)
+    run(
+        f"WITH RECURSIVE r(value) AS (SELECT 0 UNION ALL SELECT value + 1 FROM r WHERE value + 1 < {rounds}) "
+        f"INSERT INTO {table} ({listed}) SELECT {chosen} FROM compliance_audit a, r, {table} s "
+        f"WHERE s.audit_id = {audit} AND a.id <= {last} AND NOT (a.id = {audit} AND r.value = 0) "
+        f"AND s.position + r.value * {own} < {each}"
+    )

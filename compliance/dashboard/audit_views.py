@@ -1,0 +1,172 @@
+"""The pages of one audit: its verdict and numbers, the cases behind them, its files."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.http import FileResponse, Http404, HttpRequest, HttpResponse
+from django.shortcuts import render
+
+from auditor.records import Outcome
+from compliance.dashboard import audit_page, prompts
+from compliance.dashboard import cases as case_pages
+from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
+from compliance.dashboard.pages import page
+from compliance.dashboard.records import story
+from compliance.events import chain_head
+from compliance.exceptions import EvidenceError
+from compliance.models import Audit
+from compliance.runner import PUBLISHED
+from reports import wording
+from reports.charts import references
+from reports.cover import control_table, verdict
+
+
+@page
+def audit(request: HttpRequest, number: int) -> HttpResponse:
+    """One audit: verdict, controls, findings, outputs, internals, provenance."""
+    row = _audit(request, number)
+    if not row.complete:
+        return render(request, "compliance/audit_unfinished.html", {"audit": row})
+    problem, controls, charts, bundle = "", {}, {}, ""
+    try:
+        evidence = open_evidence(row)
+        controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
+    except EvidenceError as error:
+        problem = str(error)
+    told = story(
+        row, measurements=row.measurements.all(), findings=row.findings.all(), controls=controls, charts=charts
+    )
+    context = {
+        "audit": row,
+        "run": row.run,
+        "problem": problem,
+        "verdict": verdict(told),
+        "facts": audit_page.facts(row, told),
+        "controls": audit_page.plain(control_table(told, "")) if controls else None,
+        "findings": audit_page.finding_blocks(row, told),
+        "charts": audit_page.shown_charts(row, told),
+        "maps": audit_page.shown_maps(row, told),
+        "inside": audit_page.checks_inside(told),
+        "every": audit_page.every_number(row, told),
+        "bundle": bundle,
+        "head": chain_head(),
+        "files": [
+            {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None}
+            for name in PUBLISHED
+        ],
+    }
+    return render(request, "compliance/audit.html", context)
+
+
+@page
+def cases(request: HttpRequest, number: int) -> HttpResponse:
+    """The cases behind a number; of pairs, one is open beside the list."""
+    row = _audit(request, number)
+    evidence = _evidence(row)
+    design = row.plan.design
+    asked = case_pages.reference_first(case_pages.filter_from(request.GET), references(design))
+    found = case_pages.find_cases(evidence, asked)
+    context = {
+        "audit": row,
+        "asked": asked,
+        "found": found,
+        "choices": _choices(design, asked.arms),
+        "roles": case_pages.ROLES,
+        "flips": case_pages.FLIPS,
+        "outcomes": [item.value for item in Outcome],
+    }
+    if asked.paired and found.rows:
+        wanted = request.GET.get("pair", "")
+        open_row = next((item for item in found.rows if item["id_changed"] == wanted), found.rows[0])
+        siblings = case_pages.application(evidence, open_row["id_changed"])
+        by_id = {item["id"]: item for item in siblings}
+        pair = [by_id[open_row["id_reference"]], by_id[open_row["id_changed"]]]
+        context |= {"open": open_row, "siblings": siblings, **_sides(request, evidence, pair)}
+        case_pages.place(found.rows)
+    return render(request, "compliance/cases.html", context)
+
+
+@page
+def case(request: HttpRequest, number: int, case_id: str) -> HttpResponse:
+    """One case beside another one of the same application."""
+    row = _audit(request, number)
+    evidence = _evidence(row)
+    siblings = case_pages.application(evidence, case_id)
+    if not siblings:
+        raise Http404("no such case")
+    this = next(item for item in siblings if item["id"] == case_id)
+    others = [item for item in siblings if item["id"] != case_id]
+    beside = next((item for item in others if item["id"] == request.GET.get("beside")), None)
+    # As filed beside what was changed: the pair that most numbers are made of.
+    beside = beside or next((item for item in others if item["role"] == "actual"), others[0] if others else None)
+    pair = [this] if beside is None else [beside, this] if beside["role"] == "actual" else [this, beside]
+    context = {"audit": row, "case": this, "beside": beside, "siblings": siblings, **_sides(request, evidence, pair)}
+    return render(request, "compliance/case.html", context)
+
+
+@page
+def download(request: HttpRequest, number: int, name: str) -> FileResponse:
+    """A published file, byte for byte as it was recorded."""
+    row = _audit(request, number)
+    path = kept_file(row, name)
+    if path is None:
+        raise Http404("not on this server, or not the file that was recorded")
+    return FileResponse(path.open("rb"), as_attachment=True, filename=f"{row.number}-{name}")
+
+
+def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, Any]]) -> dict[str, Any]:
+    """Two cases as they are shown beside each other, with what every field did to the decision where that is known."""
+    ids = [item["id"] for item in pair]
+    others = request.GET.copy()
+    others.pop("by", None)
+    changed = frozenset(item["changed"] for item in pair if item["changed"])
+    try:
+        given = prompts.attributions(evidence, ids, test=request.GET.get("by", ""))
+    except EvidenceError as error:
+        raise Http404(str(error)) from error
+    return {
+        "sides": [{"case": item, "pieces": prompts.marked(item, changed, given)} for item in pair],
+        "given": given,
+        "attributed": prompts.table(given, ids) if given else [],
+        "again": f"{others.urlencode()}&" if others else "",
+    }
+
+
+def _audit(request: HttpRequest, number: int) -> Audit:
+    """An audit somebody may read. One they may not read is not there for them."""
+    rows = Audit.objects.for_user(request.user).select_related("plan", "model", "data")
+    try:
+        return rows.get(serial=number)
+    except Audit.DoesNotExist:
+        raise Http404("no such audit") from None
+
+
+def _evidence(row: Audit) -> EvidenceFolder:
+    try:
+        evidence = open_evidence(row)
+        evidence.table("cases.parquet")
+        evidence.table("decisions.parquet")
+    except EvidenceError as error:
+        raise Http404(str(error)) from error
+    return evidence
+
+
+def _choices(design: dict[str, Any], asked: tuple[str, ...]) -> list[tuple[str, str]]:
+    """Contrasts and arms of a design, as value and label; what was asked is among them."""
+    contrasts, arms = [], []
+    for attribute in design["attributes"]:
+        field, reference = attribute["field"], attribute["reference"]
+        name = wording.sentence_case(wording.field_words(field))
+        for group in attribute["groups"]:
+            arms.append((f"{field}={group}", f"{name}: {group}"))
+            if group != reference:
+                contrasts.append((f"{field}={reference}|{field}={group}", f"{name}: {group} − {reference}"))
+    controls = [
+        ("|".join(case_pages.CONTROLS[0]), "Placebo: changed − as filed"),
+        ("|".join(case_pages.CONTROLS[1]), "Asked again: second − first"),
+    ]
+    choices = [*contrasts, *controls, *arms]
+    wanted = "|".join(asked)
+    known = wanted in {value for value, _ in choices}
+    return choices if known or not wanted else [*choices, (wanted, wanted)]

@@ -1,0 +1,198 @@
+"""The officers' pages in a real Chromium, light and dark, wide and narrow: quiet, accessible, keyboard-usable.
+
+``PLUMBLINE_TEST_PICTURES=docs/pictures`` also writes the pictures of the main pages there.
+"""
+
+from __future__ import annotations
+
+import io
+import os
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from axe_playwright_python.sync_playwright import Axe
+from django.conf import LazySettings
+from django.contrib.auth.models import Permission, User
+from django.test import Client
+from django.utils import timezone
+from playwright.sync_api import Browser, Page, sync_playwright
+from pytest_django.live_server_helper import LiveServer
+
+from compliance.dashboard.cases import filter_of, find_cases
+from compliance.dashboard.evidence import open_evidence
+from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH
+from tests.compliance.factories import make_audit
+from tests.compliance.finished import finish, simulate
+
+PAIRS = "/audits/A-0003/cases/?arm=race=White|race=Black"
+PICTURES = {"home": "/", "audit": "/audits/A-0003/", "cases": PAIRS, "model": "/models/{model}/"}
+WIDTHS = (1280, 390)
+TALLEST = 3400
+
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(not CHROMIUM, reason="no Chromium: apt-get install chromium, or set PLUMBLINE_TEST_CHROMIUM"),
+]
+
+
+@pytest.fixture(scope="session")
+def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
+    """Evidence of one plan on three versions of a model."""
+    made = (("first", -1.4), ("second", -0.9), ("third", -0.35))
+    return [simulate(tmp_path_factory.mktemp(name), weights=name, bias=bias) for name, bias in made]
+
+
+@pytest.fixture
+def pages(transactional_db: None, versions: list[Path], settings: LazySettings, tmp_path: Path) -> dict[str, str]:
+    """The address of every page, with three finished audits of one model and one under way."""
+    settings.DATA_FOLDER = tmp_path / "data"
+    officer = User.objects.create_user("officer", password=SECRET)
+    officer.user_permissions.add(Permission.objects.get(codename="view_audit"))
+    now = timezone.now()
+    for days, base in zip((800, 390, 120), versions, strict=True):
+        audit = finish(base, finished_at=now - timedelta(days=days))
+    make_audit(name="under way")
+    case = find_cases(open_evidence(audit), filter_of("role:counterfactual")).rows[0]["id"]
+    return {
+        **{name: address.format(model=audit.model_id) for name, address in PICTURES.items()},
+        "models": "/models/",
+        "audits": "/audits/",
+        "findings": "/findings/",
+        "unfinished": "/audits/A-0004/",
+        "all cases": "/audits/A-0003/cases/",
+        "no case": "/audits/A-0003/cases/?outcome=invalid",
+        "case": f"/audits/A-0003/cases/{case}/",
+        "missing": "/audits/A-0009/",
+    }
+
+
+@pytest.fixture
+def session(pages: dict[str, str]) -> str:
+    """The officer's session. Opened before the browser starts: Playwright keeps an event loop, where Django refuses."""
+    client = Client()
+    client.force_login(User.objects.get(username="officer"))
+    return client.cookies["sessionid"].value
+
+
+@pytest.fixture
+def browser(session: str) -> Iterator[Browser]:
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=list(QUIET))
+        yield browser
+        browser.close()
+
+
+def open_page(browser: Browser, server: LiveServer, session: str, *, scheme: str = "light", width: int = 1280) -> Page:
+    """A page of the officer, who has signed in."""
+    context = browser.new_context(
+        base_url=server.url, color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
+    )
+    context.set_default_timeout(60_000)
+    context.add_init_script(WATCH)
+    context.add_cookies([{"name": "sessionid", "value": session, "url": server.url}])
+    return context.new_page()
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("width", WIDTHS)
+def test_every_page_is_quiet_and_accessible(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str, scheme: str, width: int
+) -> None:
+    page = open_page(browser, live_server, session, scheme=scheme, width=width)
+    troubles: list[str] = []
+    page.on("console", lambda said: troubles.append(f"{page.url}: {said.text}") if said.type == "error" else None)
+    page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
+    for name, address in pages.items():
+        opened = len(troubles)
+        answer = page.goto(address)
+        assert answer is not None
+        assert answer.status == (404 if name == "missing" else 200), name
+        if name == "missing":
+            del troubles[opened:]  # the browser itself says that nothing was found
+        assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "flex", "no stylesheet"
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
+        folder = os.environ.get("PLUMBLINE_TEST_PICTURES")
+        if folder and name in PICTURES:
+            take_picture(page, Path(folder) / f"{name}-{scheme}-{width}.png")
+        page.evaluate("document.querySelectorAll('details').forEach(item => item.open = true)")
+        assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name}, opened, scrolls sideways"
+        opened = len(troubles)
+        found = serious(page)
+        del troubles[opened:]  # axe itself copies style sheets in ways that the policy rightly refuses
+        troubles += found
+    assert not troubles, "\n".join(sorted(set(troubles)))
+
+
+def test_pages_are_used_from_the_keyboard_in_the_order_they_are_read(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
+) -> None:
+    page = open_page(browser, live_server, session)
+    for name in ("home", "audit", "cases", "model"):
+        page.goto(pages[name])
+        page.keyboard.press("Tab")
+        assert page.evaluate("document.activeElement.textContent") == "Skip to content", name
+        seen = [page.evaluate(PLACE)]
+        for _ in range(400):
+            page.keyboard.press("Tab")
+            place = page.evaluate(PLACE)
+            if place["index"] < 0:
+                break
+            seen.append(place)
+        order = [item["index"] for item in seen]
+        assert order == sorted(order), f"{name}: focus jumps"
+        assert len(seen) > 15, name
+        unseen = [item["name"] for item in seen if not item["outlined"]]
+        assert not unseen, f"{name}: no focus is seen on {unseen[:3]}"
+
+
+def test_a_finding_opens_with_a_key_and_no_page_needs_scripts(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
+) -> None:
+    page = open_page(browser, live_server, session)
+    page.goto(pages["audit"])
+    table = page.locator("#outputs figure details").first
+    table.locator("summary").focus()
+    page.keyboard.press("Enter")
+    assert table.locator("table").is_visible()
+    assert page.locator("script").count() == 0
+
+
+def test_printed_pages_are_light_and_leave_out_what_only_a_screen_needs(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
+) -> None:
+    page = open_page(browser, live_server, session, scheme="dark")
+    page.goto(pages["audit"])
+    page.emulate_media(media="print")
+    assert not page.locator(".bar").is_visible()
+    assert not page.locator(".tabs").is_visible()
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(255, 255, 255)"
+    assert page.locator("#verdict").is_visible()
+
+
+PLACE = """() => {
+    const here = document.activeElement, style = getComputedStyle(here);
+    const index = here === document.body ? -1 : [...document.querySelectorAll('*')].indexOf(here);
+    return {index, name: here.outerHTML.slice(0, 90), outlined: style.outlineStyle !== 'none' && index >= 0};
+}"""
+
+
+def serious(page: Page) -> list[str]:
+    """What axe calls serious or critical."""
+    response = Axe().run(page).response
+    assert response["passes"], "axe looked at nothing"
+    return [
+        f"{page.url}: {item['id']} ({item['impact']}): {item['nodes'][0]['html'][:200]}"
+        for item in response["violations"]
+        if item["impact"] in ("serious", "critical")
+    ]
+
+
+def take_picture(page: Page, path: Path) -> None:
+    """The whole page, at most so tall, in sixty-four colours: small enough to keep beside the documents."""
+    from PIL import Image
+
+    picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
+    picture = picture.crop((0, 0, picture.width, min(picture.height, TALLEST))).convert("RGB")
+    picture.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)

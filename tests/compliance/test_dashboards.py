@@ -1,0 +1,242 @@
+"""Home, model and case pages: tasks, what is due, trends, versions side by side, fields and their attributions."""
+
+from __future__ import annotations
+
+import shutil
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+from django.conf import LazySettings
+from django.contrib.auth.models import User
+from django.test import Client
+from django.utils import timezone
+
+from auditor.canonical import canonical_json
+from auditor.comparison import compare_versions
+from auditor.records import Conclusion, Severity
+from compliance import actions
+from compliance.dashboard.home_page import matrix, remediation_days
+from compliance.dashboard.model_page import choose
+from compliance.dashboard.prompts import marked, strength
+from compliance.dashboard.standing import REVALIDATION_MONTHS, months_after, standings
+from compliance.dashboard.standing import finished as finished_rows
+from compliance.models import Audit
+from compliance.runner import audit_folder
+from tests.compliance.factories import ACTOR, make_audit
+from tests.compliance.finished import finish, simulate
+from tests.compliance.test_officers_site import text_of
+
+CASES = "/audits/A-0001/cases/"
+PAIRS = f"{CASES}?arm=race=White|race=Black"
+
+
+@pytest.fixture(scope="session")
+def second_version(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Evidence of the same plan on another version, which lowers the margin of one group less."""
+    return simulate(tmp_path_factory.mktemp("second"), weights="other weights", bias=-0.1)
+
+
+@pytest.fixture
+def two(finished: Audit, second_version: Path, settings: LazySettings) -> tuple[Audit, Audit]:
+    """Finished audits of two versions of one model."""
+    return finished, finish(second_version)
+
+
+def age(audit: Audit, days: int) -> None:
+    """Make an audit older."""
+    Audit.objects.filter(pk=audit.pk).update(finished_at=timezone.now() - timedelta(days=days))
+
+
+def test_an_empty_installation_says_what_would_be_here(signed_in: Client) -> None:
+    page = text_of(signed_in.get("/").content)
+    assert page.count("Nothing waits for you") == 2
+    assert "It takes two finished audits of one plan" in page
+    assert text_of(signed_in.get("/models/").content).count("No model here.") == 1
+
+
+def test_home_counts_models_by_tier_and_last_conclusion(signed_in: Client, finished: Audit) -> None:
+    rows = signed_in.get("/").context["tiers"]
+    lit = [cell for row in rows for cell in row["cells"] if cell["count"]]
+    assert [cell["count"] for cell in lit] == [1, 1]  # one cell, and the row's total
+    for cell in lit:
+        assert len(signed_in.get(cell["link"]).context["lines"]) == 1
+    assert signed_in.get("/models/", {"tier": "4"}).context["lines"] == []
+    assert len(signed_in.get("/models/", {"tier": "9", "conclusion": "x"}).context["lines"]) == 1
+
+
+def test_the_conclusion_of_a_model_is_that_of_its_last_audit(two: tuple[Audit, Audit]) -> None:
+    (stand,) = standings(finished_rows(Audit.objects.all()))
+    assert stand.audit == "A-0002"
+    leads = two[1].measurements.filter(role="primary").values_list("conclusion", flat=True)
+    assert stand.conclusion.value in set(leads)
+    assert stand.conclusion is not Conclusion.NOT_TESTED
+
+
+@pytest.mark.parametrize(("late", "days"), [(False, 700), (True, 760)])
+def test_a_model_is_due_when_its_tier_says(signed_in: Client, finished: Audit, late: bool, days: int) -> None:
+    assert REVALIDATION_MONTHS[2] == 24
+    age(finished, days)
+    context = signed_in.get("/").context
+    assert [line["stand"].audit for line in context["overdue"]] == (["A-0001"] if late else [])
+    assert ("Repeat the validation" in [task.words for task in context["tasks"]]) is late
+
+
+@pytest.mark.parametrize(
+    ("start", "months", "end"),
+    [((2025, 1, 31), 1, (2025, 2, 28)), ((2024, 2, 29), 12, (2025, 2, 28)), ((2025, 12, 15), 24, (2027, 12, 15))],
+)
+def test_months_end_on_a_day_that_exists(start: tuple[int, int, int], months: int, end: tuple[int, int, int]) -> None:
+    assert months_after(datetime(*start, tzinfo=UTC), months) == datetime(*end, tzinfo=UTC)
+
+
+def test_findings_past_their_date_are_outlined_and_are_a_task(signed_in: Client, finished: Audit) -> None:
+    assert not any("k-late" in line for line in signed_in.get("/").content.decode().split("<td"))
+    age(finished, max(remediation_days().values()) + 1)
+    answer = signed_in.get("/")
+    assert "k-late" in answer.content.decode()
+    assert "Answer the findings of A-0001" in text_of(answer.content)
+
+
+@pytest.mark.parametrize("level", [level for level in Severity if level.value in remediation_days()])
+def test_a_finding_is_late_the_day_after_it_had_to_be_remedied(level: Severity) -> None:
+    now, allowed = timezone.now(), remediation_days()[level.value]
+
+    def outlined(days: int) -> bool:
+        rows = matrix([(level.value, now - timedelta(days=days), 1)], now=now)
+        return any(cell["late"] for row in rows for cell in row["cells"])
+
+    assert (outlined(allowed), outlined(allowed + 1)) == (False, True)
+
+
+def test_a_run_that_stopped_waits_for_whoever_asked_for_it(signed_in: Client, officer: User) -> None:
+    audit = make_audit()
+    actions.fail_audit(audit=audit, error="no space left", actor=ACTOR)
+    assert [task.link for task in signed_in.get("/").context["tasks"]] == ["/audits/A-0001/"]
+    Audit.objects.filter(pk=audit.pk).update(requested_by_user=User.objects.create_user("somebody"))
+    assert signed_in.get("/").context["tasks"] == []
+    Audit.objects.filter(pk=audit.pk).update(requested_by_user=officer)
+    assert len(signed_in.get("/").context["tasks"]) == 1
+
+
+def test_a_running_audit_is_on_the_first_page(signed_in: Client, finished: Audit) -> None:
+    make_audit(name="two")
+    assert "A-0002 0 of 6 prompts" in text_of(signed_in.get("/").content)
+
+
+def test_the_trend_holds_the_measurements_of_both_versions(signed_in: Client, two: tuple[Audit, Audit]) -> None:
+    shown = signed_in.get("/").context["trend"]["trend"]
+    assert [audit.number for audit, _, _ in shown.rows] == ["A-0001", "A-0002"]
+    for audit, point, item in shown.rows:
+        row = audit.measurements.get(key=item.id)
+        assert (point.estimate, point.low, point.high) == (row.estimate, row.low, row.high)
+
+
+def test_the_page_of_a_model_compares_its_versions_case_by_case(signed_in: Client, two: tuple[Audit, Audit]) -> None:
+    context = signed_in.get(f"/models/{two[0].model_id}/").context
+    comparison = context["comparison"]
+    assert (comparison.earlier, comparison.later) == two
+    found = {item.subject.get("group"): item for item in comparison.measurements}
+    black = found["Black"]
+    nets = [a.measurements.get(metric="cf_net_effect", subject__group="Black").estimate for a in two]
+    assert black.estimate == pytest.approx(nets[1] - nets[0])
+    assert black.conclusion is Conclusion.DIFFERENCE_FOUND
+    assert {signed_in.get(row.link).status_code for row in context["compared"].rows} == {200}
+
+
+def test_a_comparison_is_measured_once(
+    signed_in: Client, two: tuple[Audit, Audit], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    measured = []
+    monkeypatch.setattr(
+        "compliance.dashboard.model_page.compare_versions",
+        lambda **asked: measured.append(1) or compare_versions(**asked),
+    )
+    from django.core.cache import cache
+
+    cache.clear()
+    first, again = (signed_in.get(f"/models/{two[1].model_id}/").context["comparison"] for _ in range(2))
+    assert first == again
+    assert measured == [1]
+
+
+def test_what_is_asked_is_compared_earlier_first(two: tuple[Audit, Audit]) -> None:
+    one, other = two
+    assert choose([one, other], earlier="A-0002", later="A-0001") == (one, other)
+    assert choose([one, other], earlier="A-0001", later="A-0001") == (one, other)
+    assert choose([one], earlier="A-0001", later="A-0002") is None
+
+
+def test_changed_evidence_is_not_compared_and_the_page_says_so(signed_in: Client, two: tuple[Audit, Audit]) -> None:
+    shutil.rmtree(audit_folder(two[0]) / "evidence")
+    page = text_of(signed_in.get(f"/models/{two[0].model_id}/").content)
+    assert "The two cannot be compared." in page
+
+
+def test_a_model_is_not_there_for_who_may_not_read_its_audits(client: Client, finished: Audit) -> None:
+    client.force_login(User.objects.create_user("clerk"))
+    assert client.get(f"/models/{finished.model_id}/").status_code == 404
+    assert client.get("/models/999/").status_code == 404
+
+
+def test_maps_of_internals_stand_on_the_page_with_their_numbers(signed_in: Client, finished: Audit) -> None:
+    answer = signed_in.get("/audits/A-0001/")
+    maps = answer.context["maps"]
+    assert len(maps) == 6
+    assert answer.content.decode().count("<svg") >= 6
+    assert all(item.behind.rows for item in maps)
+    assert "did not hold" in text_of(answer.content)
+    inside = answer.context["inside"]
+    assert inside["held"] == inside["checks"] - 1
+
+
+def test_of_pairs_one_is_open_beside_the_list(signed_in: Client, finished: Audit) -> None:
+    first = signed_in.get(PAIRS).context
+    assert first["open"] == first["found"].rows[0]
+    wanted = first["found"].rows[3]
+    context = signed_in.get(f"{PAIRS}&pair={wanted['id_changed']}").context
+    assert context["open"]["id_changed"] == wanted["id_changed"]
+    shown = [side["case"]["id"] for side in context["sides"]]
+    assert shown == [wanted["id_reference"], wanted["id_changed"]]
+
+
+def test_fields_are_marked_by_what_they_did_to_the_decision(signed_in: Client, finished: Audit) -> None:
+    answer = signed_in.get(PAIRS)
+    changed = answer.context["sides"][1]
+    (race,) = [piece for piece in changed["pieces"] if piece["field"] == "race"]
+    assert race["classes"] == "a3 changed"
+    assert race["value"] == "\u22120.57"
+    page = answer.content.decode()
+    assert 'class="a3 changed" title="race"' in page
+    assert signed_in.get(f"{PAIRS}&by=shapley").context["given"].test == "shapley"
+
+
+def test_without_attributions_prompts_are_shown_all_the_same(signed_in: Client, finished: Audit) -> None:
+    manifest = audit_folder(finished) / "evidence" / "manifest.json"
+    import json
+
+    content = json.loads(manifest.read_text())
+    content["files"] = [line for line in content["files"] if line["file"] != "attributions.parquet"]
+    manifest.write_bytes(canonical_json(content))
+    answer = signed_in.get(PAIRS)
+    assert answer.context["given"] is None
+    assert "Underlined: values that the plan filled in." in text_of(answer.content)
+
+
+def test_changed_attributions_are_not_shown(signed_in: Client, finished: Audit) -> None:
+    path = audit_folder(finished) / "evidence" / "attributions.parquet"
+    path.write_bytes(path.read_bytes() + b"x")
+    assert signed_in.get(PAIRS).status_code == 404
+
+
+@pytest.mark.parametrize(
+    ("value", "classes"),
+    [(0.0, ""), (0.004, ""), (-0.004, ""), (0.2, "b1"), (-0.34, "a2"), (0.67, "b3"), (-1.0, "a3"), (1.0, "b3")],
+)
+def test_strength_goes_by_thirds_of_the_largest(value: float, classes: str) -> None:
+    assert strength(value, 1.0) == classes
+
+
+def test_a_prompt_without_fields_is_one_piece_of_text() -> None:
+    pieces = marked({"id": "x", "prompt": "Decision:", "spans": []}, frozenset())
+    assert [piece["text"] for piece in pieces] == ["Decision:"]
