@@ -8,7 +8,7 @@ from django.db import transaction
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
-from compliance.models import Audit
+from compliance.models import Audit, Registration
 
 logger = logging.getLogger(__name__)
 
@@ -31,3 +31,17 @@ def _send(audit: Audit, copies: int) -> None:
             work_on.apply_async((audit.pk,), queue=audit.queue)
     except (OperationalError, OSError) as error:
         logger.warning("%s: no worker could be called (%s); the next sweep calls again", audit, type(error).__name__)
+
+
+def call_registrar(registration: Registration, *, left_behind: bool = False) -> None:
+    """Call a worker for a registration that waits, or (``left_behind``) for one whose worker is gone."""
+    transaction.on_commit(lambda: _send_registration(registration.pk, left_behind))
+
+
+def _send_registration(pk: int, left_behind: bool) -> None:
+    from compliance.tasks import register
+
+    try:
+        register.apply_async((pk, left_behind))
+    except (OperationalError, OSError) as error:
+        logger.warning("registration %s: no worker could be called (%s); the next sweep calls again", pk, error)

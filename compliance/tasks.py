@@ -12,6 +12,12 @@ def work_on(audit: int) -> None:
     workers.work(audit)
 
 
+@app.task(name="compliance.register")
+def register(registration: int, left_behind: bool) -> None:
+    """A worker is called for a registration."""
+    workers.register(registration, left_behind=left_behind)
+
+
 @app.task(name="compliance.reap")
 def reap() -> None:
     """Audits without a living worker are looked for, and workers called."""

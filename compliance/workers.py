@@ -30,13 +30,14 @@ from django.db.models.functions import Now
 from auditor.exceptions import AuditorError, Interrupted
 from compliance import actions
 from compliance.binding import bound_plan, model_store, registered_data, registered_model
-from compliance.dispatch import call_worker
+from compliance.dispatch import call_registrar, call_worker
 from compliance.events import Actor
 from compliance.exceptions import ComplianceError, StateError
 from compliance.job import ACTIVE, WAITING, WORKABLE, JobState
-from compliance.models import Audit, Worker
+from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.presence import stopping
 from compliance.progress import Silence
+from compliance.registration import perform_registration
 from compliance.runner import audit_folder, finish, score
 
 WORKER = Actor(name="worker", role="worker")
@@ -79,7 +80,7 @@ def reap() -> int:
     Returns
     -------
     int
-        How many audits were seen to.
+        How many audits and registrations were seen to.
     """
     silent = timedelta(seconds=settings.LEASE_SECONDS)
     seen_to = 0
@@ -96,13 +97,30 @@ def reap() -> int:
             seen_to += 1
         except Exception:  # one bad row must not end the sweep
             logger.exception("%s: could not be reaped", audit)
+    for registration in Registration.objects.filter(state=RegistrationState.WAITING):
+        call_registrar(registration)
+        seen_to += 1
     Worker.objects.filter(seen_at__lt=Now() - FORGOTTEN).delete()
     _tidy_messages()
     return seen_to
 
 
+def register(pk: int, *, left_behind: bool) -> None:
+    """Do a registration that waits. A call that comes late finds it under way or done, and leaves it alone."""
+    states = [RegistrationState.WAITING, *([RegistrationState.REGISTERING] if left_behind else [])]
+    if Registration.objects.filter(pk=pk, state__in=states).exists():
+        perform_registration(pk)
+
+
 def call_for(queues: list[str]) -> None:
-    """A worker that has just come is called for everything that is under way in its queues."""
+    """A worker that has just come is called for everything that is under way in its queues.
+
+    A registration gives no signs of life; one that is under way when the only worker comes has lost its own.
+    """
+    alone = len(Worker.objects.listening()) <= 1
+    states = [RegistrationState.WAITING, *([RegistrationState.REGISTERING] if alone else [])]
+    for registration in Registration.objects.filter(state__in=states).order_by("pk"):
+        call_registrar(registration, left_behind=registration.state == RegistrationState.REGISTERING)
     for audit in _of_the_site().filter(state__in=WORKABLE, queue__in=queues).order_by("-priority", "serial"):
         call_worker(audit)
 

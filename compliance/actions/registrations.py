@@ -8,6 +8,7 @@ from typing import Any
 from django.db import transaction
 from django.utils import timezone
 
+from compliance.dispatch import call_registrar
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
 from compliance.models import (
@@ -43,6 +44,7 @@ def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -
         requested_by_user=actor.user,
     )
     _tell(row, "registration.requested", actor, {"source": source})
+    call_registrar(row)
     return row
 
 
@@ -92,6 +94,7 @@ def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor
     if ready:
         _move(registration, State.WAITING)
         _tell(registration, "registration.mapped", actor, {})
+        call_registrar(registration)
 
 
 @transaction.atomic
@@ -110,6 +113,7 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
         raise StateError(f"{registration}: is {label}; expected one that failed")
     _move(registration, State.WAITING, error="")
     _tell(registration, "registration.tried_again", actor, {})
+    call_registrar(registration)
 
 
 def begin_registration(*, registration: Registration) -> bool:
