@@ -15,6 +15,7 @@ from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.cover import conclusion, cover, verdict
 from reports.evidence_sections import data_blocks, design_blocks, pack_blocks, provenance_blocks, scope_blocks
+from reports.inside_sections import inside
 from reports.record_sections import document_control, integrity, limitations, not_in_run, reproduction, sign_off
 from reports.result_sections import controls, findings, model_quality, results_primary, results_secondary
 from reports.story import Story
@@ -79,6 +80,7 @@ def _sections(story: Story) -> tuple[Section, ...]:
         ("results_secondary", "Secondary and exploratory results", results_secondary(story)),
         ("controls", "Could this audit have seen it?", controls(story)),
         ("model_quality", "Model quality", model_quality(story)),
+        ("mechanistic_evidence", "Inside the model (supporting evidence)", inside(story)),
         ("not_in_run", "Sections not part of this run", not_in_run()),
         ("findings_register", "Findings", findings(story)),
         ("limitations", "Limitations", limitations(story)),

@@ -172,3 +172,10 @@ def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
 def _pointed(value: float | None, *, decimals: int) -> str:
     text = number(value, decimals=decimals)
     return text.replace("0.", ".", 1) if text.removeprefix(MINUS).startswith("0.") else text
+
+
+def figure(value: float | None) -> str:
+    """A figure of a self-check: small ones in powers of ten."""
+    if value is None:
+        return DASH
+    return f"{value:.1e}".replace("-", MINUS) if 0 < abs(value) < 0.001 else number(value, decimals=3)

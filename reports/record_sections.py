@@ -10,7 +10,6 @@ from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
 
 NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
-    ("mechanistic_evidence", "Mechanistic evidence (supporting)", "the plan names no test of the model's internals"),
     ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
     ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
     (

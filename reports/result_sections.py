@@ -110,8 +110,8 @@ def controls(story: Story) -> list[Block]:
                     (
                         str(item["name"]),
                         "yes" if item["held"] else "no",
-                        _figure(item.get("value")),
-                        _figure(item.get("bound")),
+                        numbers.figure(item.get("value")),
+                        numbers.figure(item.get("bound")),
                         str(item.get("note") or numbers.DASH),
                     )
                     for item in checks
@@ -165,9 +165,3 @@ def findings(story: Story) -> list[Block]:
 
 def _named(measurement: Measurement) -> str:
     return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)}"
-
-
-def _figure(value: float | None) -> str:
-    if value is None:
-        return numbers.DASH
-    return f"{value:.1e}".replace("-", numbers.MINUS) if 0 < abs(value) < 0.001 else numbers.number(value, decimals=3)
