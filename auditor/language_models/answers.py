@@ -77,7 +77,7 @@ def encode(tokenizer: Any, texts: Sequence[str], *, chat: bool) -> list[Encoding
         end = len(ids)
         while end and ids[end - 1] in special and offsets[end - 1][0] == offsets[end - 1][1]:
             end -= 1
-        encodings.append(Encoding(tuple(ids[:end]), tuple((int(a), int(b)) for a, b in offsets[:end])))
+        encodings.append(Encoding(tuple(ids[:end]), tuple(offsets[:end])))
     return encodings
 
 

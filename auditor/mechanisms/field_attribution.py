@@ -112,7 +112,7 @@ def work(asked: Asked) -> Iterable[Work]:
         If the settings name a reference, group or field that the run does not have.
     """
     settings: Settings = asked.settings
-    where = f"plan: {CARD.name}"
+    where = f"plan: settings.{CARD.name}"
     players = find_players(asked, groups=settings.groups, where=where)
     reference = reference_words(asked, reference=settings.reference, where=where)
     _check_names(settings, players, where)

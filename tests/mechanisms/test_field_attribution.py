@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -259,10 +261,22 @@ def test_the_game_is_played_by_what_is_protected_and_the_largest_others() -> Non
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        ({"reference": "9999"}, "plan: field_attribution.reference: no application '9999' in this run; expected"),
-        ({"fields": ("age",)}, "plan: field_attribution.fields: 'age' is not in the prompt; expected one of: form, "),
-        ({"groups": {"race": ("sex",)}}, "plan: field_attribution.groups: group 'race' has the name of a field"),
-        ({"groups": {"x": ("age",)}}, "plan: field_attribution.groups.x: 'age' is not in the prompt; expected one of"),
+        (
+            {"reference": "9999"},
+            "plan: settings.field_attribution.reference: no application '9999' in this run; expected",
+        ),
+        (
+            {"fields": ("age",)},
+            "plan: settings.field_attribution.fields: 'age' is not in the prompt; expected one of: form, ",
+        ),
+        (
+            {"groups": {"race": ("sex",)}},
+            "plan: settings.field_attribution.groups: group 'race' has the name of a field",
+        ),
+        (
+            {"groups": {"x": ("age",)}},
+            "plan: settings.field_attribution.groups.x: 'age' is not in the prompt; expected one of",
+        ),
     ],
 )
 def test_settings_that_do_not_fit_the_prompt_get_one_line(change: dict[str, Any], message: str) -> None:
@@ -424,3 +438,10 @@ def test_an_adverse_decision_carries_its_sentences_and_the_margin_without_them()
 def test_the_module_offers_what_the_contract_asks_for() -> None:
     assert {"CARD", "Settings", "work", "compute", "run"} <= set(vars(field_attribution))
     assert Settings() == Settings.model_validate_json("{}")
+
+
+def test_every_setting_is_documented_with_its_default_and_no_other() -> None:
+    text = (Path(__file__).parents[2] / "docs/methods.md").read_text(encoding="utf-8")
+    table = text.split("`[settings.field_attribution]` in a plan")[1].split("\n    python")[0]
+    rows = [[cell.strip(" `") for cell in line.split("|")] for line in table.splitlines() if line.startswith("| `")]
+    assert {row[1]: json.loads(row[3]) for row in rows} == Settings().model_dump(mode="json")
