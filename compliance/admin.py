@@ -5,7 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from django.contrib import admin
-from django.http import HttpRequest
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
 
 from compliance.models import (
     Audit,
@@ -18,6 +20,7 @@ from compliance.models import (
     PlanVersion,
     Worker,
 )
+from compliance.triggering import Runnable, request_page
 
 admin.site.site_header = admin.site.site_title = "Plumbline"
 admin.site.index_title = "Register"
@@ -45,8 +48,10 @@ class ReadOnlyAdmin(admin.ModelAdmin):
 
 
 @admin.register(LanguageModelVersion)
-class LanguageModelAdmin(ReadOnlyAdmin):
+class LanguageModelAdmin(Runnable, ReadOnlyAdmin):
     """Models."""
+
+    asked_as = "models"
 
     list_display = ("source", "sha256", "imported_at")
     search_fields = ("source", "sha256")
@@ -63,8 +68,10 @@ class DataSetAdmin(ReadOnlyAdmin):
 
 
 @admin.register(PlanVersion)
-class PlanAdmin(ReadOnlyAdmin):
+class PlanAdmin(Runnable, ReadOnlyAdmin):
     """Designs."""
+
+    asked_as = "plans"
 
     list_display = ("name", "title", "design_sha256", "registered_at")
     search_fields = ("name", "title", "design_sha256")
@@ -75,10 +82,42 @@ class PlanAdmin(ReadOnlyAdmin):
 class AuditAdmin(ReadOnlyAdmin):
     """Audits."""
 
-    list_display = ("number", "plan", "model", "state", "governed", "requested_by", "created_at", "finished_at")
-    list_filter = ("state", "governed", "created_at", "model")
+    list_display = (
+        "number",
+        "plan",
+        "model",
+        "state",
+        "progress",
+        "governed",
+        "requested_by",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("state", "queue", "governed", "created_at", "model")
     list_select_related = ("plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
+
+    @admin.display(description="Prompts scored")
+    def progress(self, audit: Audit) -> str:
+        """How far it is, with the way to its page."""
+        return format_html(
+            '<a href="{}">{} of {}</a><progress class="slim" value="{}" max="{}" aria-label="{} scored"></progress>',
+            audit.get_absolute_url(),
+            audit.prompts_done,
+            audit.prompts or "–",
+            audit.prompts_done,
+            audit.prompts or 1,
+            audit,
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the page on which audits are asked for."""
+        asked = path("request/", self.admin_site.admin_view(self.request_view), name="compliance_audit_request")
+        return [asked, *super().get_urls()]
+
+    def request_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for audits."""
+        return request_page(request, self.admin_site)
 
 
 @admin.register(AuditChunk)

@@ -14,9 +14,9 @@ from django.utils import timezone
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
+from compliance.dispatch import call_worker
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
-from compliance.dispatch import call_worker
 from compliance.job import WAITING, JobState
 from compliance.ledger import DatabaseLedger
 from compliance.models import (

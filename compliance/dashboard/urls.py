@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from compliance.dashboard import views
+from compliance.dashboard import live, views
 
 
 class AuditNumber:
@@ -38,6 +38,10 @@ urlpatterns = [
     path("", views.home, name="home"),
     path("findings/", views.findings, name="findings"),
     path("audits/<audit:number>/", views.audit, name="audit"),
+    path("audits/<audit:number>/live/", live.fragment, name="live"),
+    path("audits/<audit:number>/stop/", live.stop, name="stop"),
+    path("audits/<audit:number>/force-stop/", live.force_stop, name="force-stop"),
+    path("audits/<audit:number>/retry/", live.retry, name="retry"),
     path("audits/<audit:number>/cases/", views.cases, name="cases"),
     path("audits/<audit:number>/cases/<path:case_id>/", views.case, name="case"),
     path("audits/<audit:number>/<published:name>", views.download, name="download"),

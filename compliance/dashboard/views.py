@@ -20,6 +20,7 @@ from compliance.dashboard import audit_page
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.home_page import AGES, findings_of, lead_codes, matrix
+from compliance.dashboard.live import live_page
 from compliance.dashboard.records import story
 from compliance.events import chain_head
 from compliance.exceptions import EvidenceError
@@ -93,7 +94,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
     """One audit: verdict, controls, findings, outputs, provenance."""
     row = _audit(request, number)
     if not row.complete:
-        return render(request, "compliance/audit_unfinished.html", {"audit": row})
+        return live_page(request, row)
     problem, controls, charts, bundle = "", {}, {}, ""
     try:
         evidence = open_evidence(row)

@@ -74,7 +74,7 @@ class Audit(models.Model):
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="audits"
     )
     command = models.TextField(blank=True)
-    request_key = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)  # noqa: DJ001
+    request_key = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)
     queue = models.CharField(max_length=40, blank=True)
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
     keeper = models.CharField(max_length=40, blank=True, editable=False)
