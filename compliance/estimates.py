@@ -23,7 +23,7 @@ from compliance.models import AuditChunk, ChunkState, DataSetVersion, LanguageMo
 SAMPLE = 12
 LARGEST_FILE = 20_000_000
 CHUNKS = 8
-#: Where nothing was measured yet: some 450 tokens a second for 135 million parameters on two cores (docs/performance.md)
+#: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
 STATED_PARAMETERS_A_SECOND = 450 * 135e6
 BYTES_A_PARAMETER = 4
 BYTES_BESIDE = 1.3e9
@@ -73,7 +73,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
 
 
 def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
-    """How fast earlier runs of this model were scored, else what is stated for its size; and whether it was measured."""
+    """How fast earlier runs of this model were scored, else what is stated for its size; and if that is measured."""
     rows = AuditChunk.objects.filter(audit__model=model, state=ChunkState.DONE).order_by("-audit__serial", "-index")
     tokens, seconds = 0, 0.0
     for size, result in rows.values_list("tokens", "result")[:CHUNKS]:

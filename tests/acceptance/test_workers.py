@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.commands import FILES, manage, repeatable
-from tests.acceptance.sites import site
+from tests.acceptance.commands import FILES, end, manage, repeatable, start
+from tests.acceptance.sites import REQUEST, site
 
 MOMENTS = int(os.environ.get("PLUMBLINE_TEST_KILLS", "3"))
 SEED = 20261123
@@ -57,6 +57,15 @@ def test_a_worker_killed_at_random_moments_ends_with_the_same_bytes(
         assert repeatable(here.finish()) == expected
         failed = "SELECT count(*) FROM compliance_event WHERE action = 'audit.failed'"
         assert here.one(failed) == (0,)  # a lost worker is no failed attempt
+
+
+@pytest.mark.slow
+def test_requests_at_the_same_moment_on_the_embedded_database_are_one_audit(small_plan: Path, tmp_path: Path) -> None:
+    with site(tmp_path, small_plan) as here:
+        here.register()
+        clicks = [start(tmp_path, "shell", "-v", "0", "-c", REQUEST) for _ in range(3)]
+        assert [end(click).stdout.strip() for click in clicks] == ["A-0001"] * 3
+        assert here.one("SELECT count(*) FROM compliance_audit") == (1,)
 
 
 @pytest.mark.slow
