@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 from django.contrib import admin
+from django.http import HttpRequest, HttpResponse
+from django.urls import URLPattern, path
+from django.utils.html import format_html
 
 from compliance.accounts import admin as people
 from compliance.admin_base import ReadOnlyAdmin
@@ -15,6 +18,7 @@ from compliance.models import (
     Worker,
 )
 from compliance.registry import admin as registry
+from compliance.triggering import request_page
 
 __all__ = ["people", "registry"]  # importing them registers theirs
 
@@ -26,10 +30,43 @@ admin.site.index_title = "Register"
 class AuditAdmin(ReadOnlyAdmin):
     """Audits."""
 
-    list_display = ("number", "team", "plan", "model", "state", "governed", "requested_by", "created_at", "finished_at")
-    list_filter = ("state", "governed", "created_at")
+    list_display = (
+        "number",
+        "team",
+        "plan",
+        "model",
+        "state",
+        "progress",
+        "governed",
+        "requested_by",
+        "created_at",
+        "finished_at",
+    )
+    list_filter = ("state", "queue", "governed", "created_at")
     list_select_related = ("team", "plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
+
+    @admin.display(description="Prompts scored")
+    def progress(self, audit: Audit) -> str:
+        """How far it is, with the way to its page."""
+        return format_html(
+            '<a href="{}">{} of {}</a><progress class="slim" value="{}" max="{}" aria-label="{} scored"></progress>',
+            audit.get_absolute_url(),
+            audit.prompts_done,
+            audit.prompts or "–",
+            audit.prompts_done,
+            audit.prompts or 1,
+            audit,
+        )
+
+    def get_urls(self) -> list[URLPattern]:
+        """With the page on which audits are asked for."""
+        asked = path("request/", self.admin_site.admin_view(self.request_view), name="compliance_audit_request")
+        return [asked, *super().get_urls()]
+
+    def request_view(self, request: HttpRequest) -> HttpResponse:
+        """Ask for audits."""
+        return request_page(request, self.admin_site)
 
 
 @admin.register(AuditChunk)

@@ -11,6 +11,7 @@ from auditor.records import Outcome
 from compliance.dashboard import audit_page, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
+from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
 from compliance.dashboard.records import story
 from compliance.events import chain_head
@@ -27,7 +28,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
     """One audit: verdict, controls, findings, outputs, internals, provenance."""
     row = _audit(request, number)
     if not row.complete:
-        return render(request, "compliance/audit_unfinished.html", {"audit": row})
+        return live_page(request, row)
     problem, controls, charts, bundle = "", {}, {}, ""
     try:
         evidence = open_evidence(row)

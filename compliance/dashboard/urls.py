@@ -5,7 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
-from compliance.dashboard import audit_views, views
+from compliance.dashboard import audit_views, live, views
 
 
 class AuditNumber:
@@ -41,6 +41,10 @@ urlpatterns = [
     path("models/<int:number>/", views.model, name="model"),
     path("audits/", views.audits, name="audits"),
     path("audits/<audit:number>/", audit_views.audit, name="audit"),
+    path("audits/<audit:number>/live/", live.fragment, name="live"),
+    path("audits/<audit:number>/stop/", live.stop, name="stop"),
+    path("audits/<audit:number>/force-stop/", live.force_stop, name="force-stop"),
+    path("audits/<audit:number>/retry/", live.retry, name="retry"),
     path("audits/<audit:number>/cases/", audit_views.cases, name="cases"),
     path("audits/<audit:number>/cases/<path:case_id>/", audit_views.case, name="case"),
     path("audits/<audit:number>/<published:name>", audit_views.download, name="download"),

@@ -34,6 +34,7 @@ from compliance.models import (
     PolicyPackVersion,
     Registration,
 )
+from compliance.triggering import Runnable
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 
@@ -112,8 +113,10 @@ class VersionAdmin(ReadOnlyAdmin):
 
 
 @admin.register(LanguageModelVersion)
-class LanguageModelVersionAdmin(VersionAdmin):
+class LanguageModelVersionAdmin(Runnable, VersionAdmin):
     """Versions of language models."""
+
+    asked_as = "models"
 
     list_display = ("language_model", "number", "source", "sha256", "imported_at")
     list_select_related = ("language_model",)
@@ -157,8 +160,10 @@ class DataSetAdmin(VersionAdmin):
 
 
 @admin.register(PlanVersion)
-class PlanAdmin(VersionAdmin):
+class PlanAdmin(Runnable, VersionAdmin):
     """Designs, and the prompt each asks."""
+
+    asked_as = "plans"
 
     list_display = ("name", "number", "team", "title", "design_sha256", "registered_at")
     list_select_related = ("team",)

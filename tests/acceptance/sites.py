@@ -53,10 +53,14 @@ class Site:
         self._plan = plan
         self._workers: list[subprocess.Popen[bytes]] = []
 
-    def request(self) -> None:
-        """Tables, the three versions, and a request for an audit of them."""
+    def register(self) -> None:
+        """Tables and the three versions."""
         self._run("migrate", "--verbosity", "0")
         self._run("shell", "-v", "0", "-c", f"PLAN = {str(self._plan)!r}\n{REGISTER}")
+
+    def request(self) -> None:
+        """The three versions, and a request for an audit of them."""
+        self.register()
         assert self.shell(REQUEST).strip() == "A-0001"
 
     def shell(self, code: str) -> str:

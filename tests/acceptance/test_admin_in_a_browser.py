@@ -18,6 +18,7 @@ from pytest_django.live_server_helper import LiveServer
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from compliance import actions
 from compliance.ledger import DatabaseLedger
+from compliance.models import Worker
 from tests.compliance.factories import ACTOR, make_audit
 
 CHROMIUM = os.environ.get("PLUMBLINE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -41,6 +42,7 @@ def rows(transactional_db: None) -> dict[str, int]:
     """A row of every register: one finished audit, made by the actions; and somebody who may look at all of them."""
     User.objects.create_superuser("ada", password=SECRET)
     audit = make_audit()
+    Worker.objects.create(key="1" * 32, host="here", queues=["audits"], seen_at=timezone.now())
     ledger = DatabaseLedger(audit)
     for state in ledger.states():
         assert ledger.claim(state.index)

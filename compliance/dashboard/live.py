@@ -1,0 +1,202 @@
+"""The page of an audit that is not complete: where it stands, what happened, and the buttons that act on it.
+
+Whole without scripts; with them a fragment is asked for every two seconds while the audit is under way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from django.conf import settings
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.db.models import Count, Max, Min, Q, Sum
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.utils import timezone
+from django.views.decorators.cache import cache_control
+from django.views.decorators.http import require_POST, require_safe
+
+from compliance import actions
+from compliance.events import Actor
+from compliance.exceptions import ComplianceError
+from compliance.job import JobState
+from compliance.models import Audit, ChunkState, Event, Worker
+
+LOG_LINES = 40
+FORCE_AFTER = timedelta(seconds=60)
+STOP_POLLING = 286
+REASON = "asked for on the site"
+
+SAID = {
+    "audit.requested": "asked for by {actor}",
+    "audit.started": "frozen; its number of prompts is known",
+    "audit.running": "scoring begins",
+    "audit.resumed": "gone on with by {actor}",
+    "audit.stop_requested": "{actor} asked it to stop",
+    "audit.stopped": "stopped; what was scored is kept",
+    "audit.force_stopped": "stopped by force by {actor}; what was scored is kept",
+    "audit.failed": "failed",
+    "audit.finished": "finished",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Phase:
+    """A step on the way: ``stage`` is ``done``, ``on`` or ``todo``."""
+
+    name: str
+    stage: str
+    note: str = ""
+
+    @property
+    def mark(self) -> str:
+        """The sign before it."""
+        return {"done": "✓", "on": "▸"}.get(self.stage, "·")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Line:
+    """A line of the log; ``warning`` for what went wrong, ``at`` ``None`` where the moment was not kept."""
+
+    at: datetime | None
+    text: str
+    warning: bool = False
+
+
+def live_page(request: HttpRequest, audit: Audit) -> HttpResponse:
+    """The whole page."""
+    return render(request, "dashboard/live.html", _context(request, audit))
+
+
+@require_safe
+@cache_control(private=True, no_store=True)
+@login_required
+def fragment(request: HttpRequest, number: int) -> HttpResponse:
+    """What changes; 286 ends the asking, and a finished audit has its page loaded anew."""
+    audit = _audit(request, number)
+    answer = render(request, "dashboard/live_fragment.html", _context(request, audit))
+    if not audit.active:
+        answer.status_code = STOP_POLLING
+        answer["HX-Refresh"] = "true"
+    return answer
+
+
+def _button(act: Callable[[Audit, Actor], None], permission: str) -> Callable[..., HttpResponse]:
+    """One POST is one action; a state that does not allow it any more is told, not an error."""
+
+    @require_POST
+    @login_required
+    def view(request: HttpRequest, number: int) -> HttpResponse:
+        audit = _audit(request, number)
+        actor = Actor(name=request.user.get_username(), role="site", user=request.user)
+        try:
+            act(audit, actor)
+        except ComplianceError as error:
+            messages.warning(request, str(error))
+        return redirect(audit)
+
+    view.__doc__ = f"Needs ``{permission}``, which the action itself asks for."
+    return view
+
+
+stop = _button(lambda audit, actor: actions.stop_audit(audit=audit, reason=REASON, actor=actor), "cancel_audit")
+force_stop = _button(lambda audit, actor: actions.force_stop(audit=audit, actor=actor), "cancel_audit")
+retry = _button(
+    lambda audit, actor: actions.retry_audit(audit=audit, queue=settings.CELERY_TASK_DEFAULT_QUEUE, actor=actor),
+    "run_audit",
+)
+
+
+def _audit(request: HttpRequest, number: int) -> Audit:
+    found = Audit.objects.for_user(request.user).select_related("plan", "model", "data").filter(serial=number).first()
+    if found is None:
+        raise Http404("no such audit")
+    return found
+
+
+def _context(request: HttpRequest, audit: Audit) -> dict[str, Any]:
+    now = timezone.now()
+    counts = audit.chunks.aggregate(
+        all=Count("pk"),
+        done=Count("pk", filter=Q(state=ChunkState.DONE)),
+        lost=Sum("lost"),
+        running=Count("pk", filter=Q(state=ChunkState.RUNNING)),
+    )
+    rate = _rate(audit, now)
+    left = audit.prompts - audit.prompts_done
+    stopping = audit.state == JobState.CANCELLING
+    force_at = audit.stop_requested_at + FORCE_AFTER if stopping and audit.stop_requested_at else None
+    return {
+        "audit": audit,
+        "now": now,
+        "percent": round(100 * audit.prompts_done / audit.prompts) if audit.prompts else 0,
+        "phases": _phases(audit, counts),
+        "log": _log(audit),
+        "counts": counts,
+        "rate": rate,
+        "minutes": left / rate / 60 if rate and audit.state == JobState.RUNNING else None,
+        "listening": Worker.objects.listening(audit.queue) if audit.queue else None,
+        "may_stop": request.user.has_perm("compliance.cancel_audit") and audit.active and not stopping,
+        "may_force": request.user.has_perm("compliance.cancel_audit") and force_at is not None and now >= force_at,
+        "force_at": force_at,
+        "may_retry": request.user.has_perm("compliance.run_audit") and audit.resumable,
+    }
+
+
+def _rate(audit: Audit, now: datetime) -> float | None:
+    """Prompts a second over the chunks of the last five minutes in which one ended."""
+    done = audit.chunks.filter(state=ChunkState.DONE, done_at__gt=now - timedelta(minutes=5))
+    found = done.aggregate(prompts=Sum("prompts"), first=Min("done_at"), last=Max("done_at"), chunks=Count("pk"))
+    if found["chunks"] < 2:
+        return None
+    # From the end of the first to the end of the last: the first one's own prompts were scored before.
+    seconds = (found["last"] - found["first"]).total_seconds()
+    share = (found["chunks"] - 1) / found["chunks"]
+    return found["prompts"] * share / seconds if seconds > 0 else None
+
+
+def _phases(audit: Audit, counts: dict[str, Any]) -> list[Phase]:
+    scored = audit.frozen and counts["done"] == counts["all"]
+    at = 2 if scored else 1 if audit.frozen else 0
+    notes = (
+        f"{audit.prompts:,} prompts in {counts['all']:,} chunks" if audit.frozen else "",
+        f"chunk {counts['done']:,} of {counts['all']:,} is done" if audit.frozen else "",
+        "",
+    )
+    names = ("Read the data, render the prompts, freeze the run", "Score", "Conclude and write the report")
+    under_way = audit.active
+    return [
+        Phase(
+            name=name,
+            note=note,
+            stage="done" if index < at else "on" if index == at and under_way else "todo",
+        )
+        for index, (name, note) in enumerate(zip(names, notes, strict=True))
+    ]
+
+
+def _log(audit: Audit) -> list[Line]:
+    events = Event.objects.filter(object=audit.number, action__startswith="audit.").order_by("-seq")[:LOG_LINES]
+    lines = [
+        Line(
+            at=datetime.fromisoformat(event.ts),
+            text=SAID.get(event.action, event.action).format(actor=event.actor),
+            warning=event.action in ("audit.failed", "audit.force_stopped"),
+        )
+        for event in events
+    ]
+    done = audit.chunks.filter(done_at__isnull=False).order_by("-done_at")
+    lines += [
+        Line(at=at, text=f"chunk {index}: {prompts} prompts" + (f", lost {lost} times before" if lost else ""))
+        for at, index, prompts, lost in done.values_list("done_at", "index", "prompts", "lost")[:LOG_LINES]
+    ]
+    lines.sort(key=lambda line: line.at or timezone.now(), reverse=True)
+    troubled = audit.chunks.exclude(error="").order_by("index").values_list("index", "error")[:LOG_LINES]
+    return [
+        *(Line(at=None, text=f"chunk {index} was given back: {error}", warning=True) for index, error in troubled),
+        *lines[:LOG_LINES],
+    ]

@@ -1,0 +1,143 @@
+"""What an audit would cost, from a sample that takes a web request: prompts, tokens, minutes, memory.
+
+A handful of applications are rendered and tokenised as the run will do it, and counted up. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from auditor.counterfactuals import Cluster, make_clusters, select
+from auditor.data_sources import DEMONSTRATION, data_path
+from auditor.exceptions import InputError
+from auditor.language_models.trie import distinct_tokens
+from auditor.plan import Plan
+from compliance.binding import bound_plan, registered_data
+from compliance.models import AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
+
+SAMPLE = 12
+LARGEST_FILE = 20_000_000
+CHUNKS = 8
+#: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
+STATED_PARAMETERS_A_SECOND = 450 * 135e6
+BYTES_A_PARAMETER = 4
+BYTES_BESIDE = 1.3e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """About how much work an audit is. ``problem`` says why it cannot be estimated, or cannot be run.
+
+    ``seconds`` of scoring, ``measured`` if the rate comes from earlier runs of the same model; ``memory`` in bytes.
+    """
+
+    prompts: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    measured: bool = False
+    memory: float | None = None
+    problem: str = ""
+
+    @property
+    def minutes(self) -> float | None:
+        """Minutes of scoring."""
+        return None if self.seconds is None else self.seconds / 60
+
+    @property
+    def gibibytes(self) -> float | None:
+        """Memory of one worker."""
+        return None if self.memory is None else self.memory / 2**30
+
+
+def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> Estimate:
+    """Estimate an audit; whatever does not fit together is found out here or, at the latest, when it is prepared."""
+    rate, measured = tokens_a_second(model)
+    parameters = _parameters(model)
+    memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
+    try:
+        if data.source != DEMONSTRATION and data_path(data.source).stat().st_size > LARGEST_FILE:
+            return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
+        bound = bound_plan(plan, model=model, data=data)
+        prompts, tokens = _sample(bound, model, data)
+    except InputError as error:
+        return Estimate(memory=memory, problem=str(error))
+    except OSError as error:
+        return Estimate(memory=memory, problem=f"{data.source}: {error.strerror}")
+    seconds = tokens / rate if rate and tokens else None
+    return Estimate(prompts=prompts, tokens=tokens, seconds=seconds, measured=measured, memory=memory)
+
+
+def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
+    """How fast earlier runs of this model were scored, else what is stated for its size; and if that is measured."""
+    rows = AuditChunk.objects.filter(audit__model=model, state=ChunkState.DONE).order_by("-audit__serial", "-index")
+    tokens, seconds = 0, 0.0
+    for size, result in rows.values_list("tokens", "result")[:CHUNKS]:
+        tokens += size
+        seconds += float(json.loads(zlib.decompress(result)).get("seconds", 0.0))
+    if seconds > 0:
+        return tokens / seconds, True
+    parameters = _parameters(model)
+    return (STATED_PARAMETERS_A_SECOND / parameters if parameters else None), False
+
+
+def _parameters(model: LanguageModelVersion) -> int:
+    """Parameters of a model; for an adapter those of its base, 0 where the manifest does not say."""
+    seen = set()
+    manifest = model.manifest
+    while manifest:
+        identity = manifest.get("identity", {})
+        if count := int(identity.get("parameters") or 0):
+            return count
+        base = identity.get("base_sha256")
+        if not base or base in seen:
+            return 0
+        seen.add(base)
+        manifest = _manifest(str(base))
+    return 0
+
+
+def _sample(plan: Plan, model: LanguageModelVersion, data: DataSetVersion) -> tuple[int, int | None]:
+    """Prompts and distinct tokens, counted up from the first applications of the selection."""
+    applications = registered_data(data)
+    chosen = select(plan, applications, seen=frozenset(), where=str(plan)).records
+    clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=str(plan))
+    share = len(chosen) / len(clusters)
+    again = min(plan.noise.reask, len(chosen))
+    prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again
+    tokenizer = _tokenizer(model)
+    if tokenizer is None:
+        return prompts, None
+    answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
+
+    def size(cluster: Cluster) -> int:
+        texts = [case.prompt + answer for case in cluster.cases for answer in answers]
+        return distinct_tokens([encoded.ids for encoded in tokenizer.encode_batch(texts)])
+
+    sizes = [size(cluster) for cluster in clusters]
+    longest = max(len(tokenizer.encode(cluster.cases[0].prompt).ids) for cluster in clusters)
+    return prompts, round(sum(sizes) * share) + again * longest
+
+
+def _tokenizer(model: LanguageModelVersion):  # noqa: ANN202, the library has no types
+    """The tokenizer of a stored model, read without transformers; ``None`` if it is not on this machine."""
+    from tokenizers import Tokenizer
+
+    folder: Path | None = _folder(model.sha256)
+    while folder is not None and not (folder / "tokenizer.json").is_file():
+        base = _manifest(folder.name).get("identity", {}).get("base_sha256")
+        folder = _folder(base) if base else None
+    return Tokenizer.from_file(str(folder / "tokenizer.json")) if folder else None
+
+
+def _folder(sha256: str) -> Path:
+    return Path(settings.MODEL_FOLDER) / "models" / sha256
+
+
+def _manifest(sha256: str) -> dict[str, dict[str, object]]:
+    path = _folder(sha256) / "manifest.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

@@ -1,0 +1,41 @@
+"""Versions on which audits can be asked for, without a model."""
+
+from __future__ import annotations
+
+from django.conf import settings
+from django.contrib.auth.models import Permission, User
+
+from compliance import actions
+from compliance.events import Actor
+from compliance.models import Audit, Priority
+from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
+
+
+def versions(name: str = "small"):
+    """A plan, a model and data in the register."""
+    return {
+        "plan": actions.register_plan(plan=make_plan(name), actor=ACTOR),
+        "model": actions.register_model(source="demo:small", sha256="1" * 64, manifest={"files": []}, actor=ACTOR),
+        "data": actions.register_data(data=make_applications(), actor=ACTOR),
+    }
+
+
+def request(key: str = "one", *, priority: int = Priority.NORMAL, actor: Actor = ACTOR) -> Audit:
+    """Ask for an audit."""
+    queue = settings.CELERY_TASK_DEFAULT_QUEUE
+    return actions.request_audit(**versions(), queue=queue, priority=priority, request_key=key, actor=actor)
+
+
+def freeze(audit: Audit, *, chunks: int = 3) -> Audit:
+    """What a worker does first, without the engine."""
+    actions.freeze_audit(
+        audit=audit, run=make_run(audit.number), chunks=make_chunks(chunks), prompts=2 * chunks, tokens=20, actor=ACTOR
+    )
+    return audit
+
+
+def person(name: str, *permissions: str, staff: bool = True) -> User:
+    """Somebody with some permissions."""
+    user = User.objects.create_user(name, password="a long password", is_staff=staff)
+    user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
+    return user

@@ -1,0 +1,161 @@
+"""The page of an audit under way: what it says, which buttons it offers to whom, and that each does one thing."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+from django.contrib.auth.models import User
+from django.db import connection
+from django.test import Client
+from django.test.utils import CaptureQueriesContext
+from django.utils import timezone
+
+from compliance import actions
+from compliance.job import JobState
+from compliance.ledger import DatabaseLedger
+from compliance.models import Audit, Event, Worker
+from tests.compliance.factories import ACTOR
+from tests.compliance.jobs import freeze, person, request
+
+pytestmark = pytest.mark.django_db
+BUTTONS = {"stop": "Stop audit", "force-stop": "Stop by force", "retry": "Go on"}
+
+
+@pytest.fixture
+def officer(client: Client) -> User:
+    user = person("ada", "view_audit", "run_audit", "cancel_audit", staff=False)
+    client.force_login(user)
+    return user
+
+
+def running() -> Audit:
+    audit = freeze(request())
+    actions.begin_audit(audit=audit, actor=ACTOR)
+    return audit
+
+
+def score(audit: Audit, index: int) -> None:
+    ledger = DatabaseLedger(audit)
+    ledger.claim(index)
+    ledger.complete(index, b"decisions")
+
+
+def listen() -> None:
+    Worker.objects.create(key="k", host="h", queues=["audits"], seen_at=timezone.now())
+
+
+def buttons(page: str) -> set[str]:
+    return {name for name, words in BUTTONS.items() if f">{words}</button>" in page and f"/{name}/" in page}
+
+
+def test_a_requested_audit_says_that_no_worker_is_listening(client: Client, officer: User) -> None:
+    request()
+    page = client.get("/audits/A-0001/").content.decode()
+    assert "No worker is listening" in page
+    assert "counted when the run is frozen" in page
+    listen()
+    assert "No worker is listening" not in client.get("/audits/A-0001/").content.decode()
+
+
+def test_it_shows_phases_progress_rate_and_log(client: Client, officer: User) -> None:
+    listen()
+    audit = running()
+    for index in range(2):
+        score(audit, index)
+    audit.chunks.filter(index=0).update(done_at=timezone.now() - timedelta(seconds=10), lost=1)
+    audit.chunks.filter(index=2).update(error="StorageError: full")
+    answer = client.get("/audits/A-0001/")
+    page = answer.content.decode()
+    assert "4 of 6 prompts scored" in page
+    assert [phase.stage for phase in answer.context["phases"]] == ["done", "on", "todo"]
+    assert answer.context["rate"] == pytest.approx(0.2, rel=0.1)
+    assert answer.context["minutes"] == pytest.approx(10 / 60, rel=0.1)
+    said = [line.text for line in answer.context["log"]]
+    assert said[0] == "chunk 2 was given back: StorageError: full"
+    assert {"chunk 0: 2 prompts, lost 1 times before", "asked for by ada", "scoring begins"} <= set(said)
+
+
+def test_without_scripts_it_reloads_itself_and_with_them_a_fragment_is_asked_for(client: Client, officer: User) -> None:
+    running()
+    answer = client.get("/audits/A-0001/")
+    assert '<meta http-equiv="refresh" content="5">' in answer.content.decode()
+    assert 'hx-get="/audits/A-0001/live/"' in answer.content.decode()
+    assert "unsafe" not in answer["Content-Security-Policy"]
+    fragment = client.get("/audits/A-0001/live/")
+    assert (fragment.status_code, fragment["Cache-Control"]) == (200, "private, no-store")
+    assert "<html" not in fragment.content.decode()
+
+
+@pytest.mark.parametrize("state", ["cancelled", "failed", "done"])
+def test_the_asking_ends_with_the_work(client: Client, officer: User, state: str) -> None:
+    running()
+    Audit.objects.update(state=state)
+    answer = client.get("/audits/A-0001/live/")
+    assert (answer.status_code, answer["HX-Refresh"]) == (286, "true")
+
+
+def test_the_fragment_takes_as_many_queries_for_any_number_of_chunks(client: Client, officer: User) -> None:
+    audit = running()
+    counts = []
+    for index in range(2):
+        score(audit, index)
+        with CaptureQueriesContext(connection) as queries:
+            client.get("/audits/A-0001/live/")
+        counts.append(len(queries))
+    assert counts[0] == counts[1] <= 16
+
+
+def test_each_button_does_one_thing(client: Client, officer: User) -> None:
+    running()
+    assert buttons(client.get("/audits/A-0001/").content.decode()) == {"stop"}
+    assert client.post("/audits/A-0001/stop/")["Location"] == "/audits/A-0001/"
+    assert Audit.objects.get().state == JobState.CANCELLING
+    assert buttons(client.get("/audits/A-0001/").content.decode()) == set()
+    Audit.objects.update(stop_requested_at=timezone.now() - timedelta(minutes=2))
+    assert buttons(client.get("/audits/A-0001/").content.decode()) == {"force-stop"}
+    client.post("/audits/A-0001/force-stop/")
+    assert Audit.objects.get().state == JobState.CANCELLED
+    assert buttons(client.get("/audits/A-0001/").content.decode()) == {"retry"}
+    client.post("/audits/A-0001/retry/")
+    assert Audit.objects.get().state == JobState.QUEUED
+    acted = Event.objects.filter(actor="ada", role="site").order_by("seq").values_list("action", flat=True)
+    assert list(acted) == ["audit.stop_requested", "audit.force_stopped", "audit.resumed"]
+
+
+def test_a_button_that_comes_too_late_is_told(client: Client, officer: User) -> None:
+    running()
+    Audit.objects.update(state="failed")
+    page = client.post("/audits/A-0001/stop/", follow=True).content.decode()
+    assert "A-0001: is failed; expected one of: running" in page
+
+
+@pytest.mark.parametrize("name", BUTTONS)
+def test_buttons_need_login_permission_and_post(client: Client, name: str) -> None:
+    running()
+    where = f"/audits/A-0001/{name}/"
+    assert client.post(where)["Location"].startswith("/login/")
+    client.force_login(person("clerk", "view_audit", staff=False))
+    assert client.get(where).status_code == 405
+    Audit.objects.update(state={"stop": "running", "force-stop": "cancelling", "retry": "failed"}[name])
+    before = Event.objects.count()
+    assert buttons(client.get("/audits/A-0001/").content.decode()) == set()
+    assert client.post(where).status_code == 403
+    assert Event.objects.count() == before
+
+
+@pytest.mark.parametrize("name", [*BUTTONS, "live"])
+def test_what_somebody_may_not_see_is_not_there_for_them(client: Client, name: str) -> None:
+    running()
+    client.force_login(person("clerk", "run_audit", "cancel_audit", staff=False))
+    where = f"/audits/A-0001/{name}/"
+    assert (client.get if name == "live" else client.post)(where).status_code == 404
+
+
+def test_progress_is_in_the_list_of_the_admin(client: Client) -> None:
+    client.force_login(person("boss", "view_audit"))
+    audit = running()
+    score(audit, 0)
+    page = client.get("/admin/compliance/audit/").content.decode()
+    assert '<a href="/audits/A-0001/">2 of 6</a>' in page
+    assert '<progress class="slim" value="2" max="6"' in page

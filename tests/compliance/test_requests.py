@@ -1,0 +1,179 @@
+"""Asking for audits: who may, how often, what it costs, and that nothing hashed can be changed."""
+
+from __future__ import annotations
+
+import re
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Barrier
+from typing import Any
+
+import pytest
+from django.conf import LazySettings
+from django.core.exceptions import PermissionDenied
+from django.db import DatabaseError, connection, transaction
+from django.test import Client
+from django.utils import timezone
+
+from auditor.demo_data import load_loanapp
+from compliance import actions
+from compliance.binding import registered_data, stored_mapping
+from compliance.estimates import estimate
+from compliance.events import Actor
+from compliance.job import JobState
+from compliance.models import Audit, Event, Priority, Worker
+from tests.compliance.factories import ACTOR
+from tests.compliance.jobs import freeze, person, request, versions
+
+ADDRESS = "/admin/compliance/audit/request/"
+
+
+def form(**changes: Any) -> dict[str, Any]:
+    found = versions()
+    return {
+        "plans": found["plan"].pk, "models": found["model"].pk, "data": found["data"].pk,
+        "queue": "audits", "priority": 0, "token": "a" * 32, **changes,
+    }  # fmt: skip
+
+
+@pytest.mark.django_db
+def test_a_request_is_a_numbered_row_that_is_not_frozen() -> None:
+    audit = request()
+    assert (audit.number, audit.state, audit.run_json, audit.governed) == ("A-0001", JobState.REQUESTED, "", False)
+    assert Event.objects.get(action="audit.requested").object == "A-0001"
+
+
+@pytest.mark.django_db
+def test_the_same_request_is_one_audit_and_numbers_have_no_gap() -> None:
+    assert [request("one").number, request("one").number, request("two").number] == ["A-0001", "A-0001", "A-0002"]
+
+
+@pytest.mark.django_db(transaction=True)
+def test_clicks_at_the_same_moment_start_one_audit() -> None:
+    versions()
+    line = Barrier(6)
+
+    def click(_: int) -> int:
+        try:
+            line.wait(20)
+            return request("one").pk
+        finally:
+            connection.close()
+
+    with ThreadPoolExecutor(6) as people:
+        assert len(set(people.map(click, range(6)))) == 1
+    assert list(Audit.objects.values_list("serial", flat=True)) == [1]
+    assert Event.objects.filter(action="audit.requested").count() == 1
+
+
+@pytest.mark.django_db
+def test_a_frozen_run_stays_as_it_is() -> None:
+    audit = freeze(request())
+    assert audit.state == JobState.QUEUED
+    with pytest.raises(DatabaseError, match="evidence cannot be changed"), transaction.atomic():
+        Audit.objects.filter(pk=audit.pk).update(run_json="{}")
+
+
+@pytest.mark.django_db
+def test_who_asked_cannot_be_changed_even_before_the_run_is_frozen() -> None:
+    audit = request()
+    with pytest.raises(DatabaseError, match="evidence cannot be changed"), transaction.atomic():
+        Audit.objects.filter(pk=audit.pk).update(requested_by="eve")
+
+
+@pytest.mark.django_db
+def test_without_permission_nothing_is_started() -> None:
+    clerk = person("clerk")
+    with pytest.raises(PermissionDenied):
+        request(actor=Actor(name="clerk", role="site", user=clerk))
+    assert not Audit.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_page_needs_login_and_permission(client: Client) -> None:
+    assert client.get(ADDRESS).status_code == 302
+    assert client.post(ADDRESS, form()).status_code == 302
+    client.force_login(person("clerk", "view_audit"))
+    assert client.get(ADDRESS).status_code == 403
+    assert client.post(ADDRESS, form()).status_code == 403
+    assert not Audit.objects.exists()
+
+
+@pytest.mark.django_db
+def test_the_button_leads_to_an_estimate_and_one_post_starts_it(client: Client) -> None:
+    client.force_login(person("ada", "run_audit", "view_audit", "view_planversion", "view_languagemodelversion"))
+    found = versions()
+    for register, row in (("planversion", found["plan"]), ("languagemodelversion", found["model"])):
+        page = client.get(f"/admin/compliance/{register}/{row.pk}/change/").content.decode()
+        assert ADDRESS in page
+    shown = client.get(ADDRESS, {"plans": found["plan"].pk})
+    assert "No worker is listening" in shown.content.decode()
+    assert [offer.estimate.prompts for offer in shown.context["offers"]] == [None]  # its data are not a file
+    assert not Audit.objects.exists()
+    token = re.search(r'name="token" value="([0-9a-f]{32})"', shown.content.decode())
+    assert token is not None
+    answers = [client.post(ADDRESS, form(token=token[1]))["Location"] for _ in range(2)]
+    assert answers == ["/audits/A-0001/"] * 2
+    assert (Audit.objects.get().requested_by, Audit.objects.get().queue) == ("ada", "audits")
+
+
+@pytest.mark.django_db
+def test_the_list_offers_the_same_for_several(client: Client) -> None:
+    client.force_login(person("ada", "run_audit", "view_planversion"))
+    keys = [versions("small")["plan"].pk, versions("other")["plan"].pk]
+    answer = client.post("/admin/compliance/planversion/", {"action": "run_audits", "_selected_action": keys})
+    assert answer["Location"].startswith(ADDRESS + "?plans=")
+    assert len(client.get(answer["Location"]).context["offers"]) == 2
+    assert client.post(ADDRESS, form(plans=keys))["Location"] == "/admin/compliance/audit/"
+    assert Audit.objects.count() == 2
+
+
+@pytest.mark.django_db
+@pytest.mark.parametrize(("name", "value"), [("token", "short"), ("queue", "nobody"), ("data", 99), ("priority", 7)])
+def test_what_cannot_be_started_is_refused(client: Client, name: str, value: object) -> None:
+    client.force_login(person("ada", "run_audit"))
+    assert client.post(ADDRESS, form(**{name: value})).status_code == 422
+    assert not Audit.objects.exists()
+
+
+@pytest.mark.django_db
+def test_a_queue_that_a_worker_listens_to_can_be_chosen(client: Client) -> None:
+    client.force_login(person("ada", "run_audit"))
+    Worker.objects.create(key="k", host="h", queues=["gpu0"], seen_at=timezone.now())
+    assert client.post(ADDRESS, form(queue="gpu0", priority=int(Priority.FIRST))).status_code == 302
+    assert (Audit.objects.get().queue, Audit.objects.get().priority) == ("gpu0", Priority.FIRST)
+
+
+@pytest.mark.django_db
+def test_registered_data_are_read_back_with_the_mapping_that_was_kept(tmp_path: Path) -> None:
+    loans = load_loanapp()
+    row = actions.register_data(data=loans, actor=ACTOR)
+    row.refresh_from_db()
+    assert stored_mapping(row.mapping).sha256 == loans.mapping.sha256
+    assert registered_data(row).fingerprint == loans.fingerprint
+
+
+@pytest.mark.django_db
+def test_an_estimate_counts_as_the_run_will(settings: LazySettings, tmp_path: Path) -> None:
+    from auditor.audit import prepare
+    from auditor.language_models.store import ModelStore
+    from auditor.plan import read_plan
+    from tests.acceptance.commands import write_plan
+    from tests.language_models.tiny import save_tiny
+
+    settings.MODEL_FOLDER = tmp_path / "store"
+    source = f"dir:{save_tiny(tmp_path / 'model')}"
+    stored, loans = ModelStore(tmp_path / "store").import_model(source), load_loanapp()
+    plan = read_plan(write_plan(tmp_path / "plan.toml", model=source))
+    prepared = prepare(plan=plan, model=stored, data=loans)
+    guess = estimate(
+        plan=actions.register_plan(plan=plan, actor=ACTOR),
+        model=actions.register_model(source=source, sha256=stored.sha256, manifest=stored.manifest, actor=ACTOR),
+        data=actions.register_data(data=loans, actor=ACTOR),
+    )
+    assert guess.problem == ""
+    assert guess.prompts == pytest.approx(prepared.prompts, rel=0.1)
+    assert guess.tokens == pytest.approx(prepared.tokens, rel=0.1)
+    assert not guess.measured
+    assert guess.seconds is not None
+    assert guess.gibibytes is not None
