@@ -173,7 +173,7 @@ def _bars(shown: Map) -> Chart:
     canvas.plumb_line(0, top=TOP - 4, bottom=bottom + 5)
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=signed)
     if len(ranked) > len(rows):
-        canvas.text(0, bottom + 42, f"{len(ranked) - len(rows)} smaller ones are in the table.")
+        canvas.text(0, bottom + 42, f"Smaller ones, in the table: {len(ranked) - len(rows)}.")
     stated = "; ".join(f"{_name(item)} {_shown(item)}" for item in rows[:5])
     return canvas.finish(
         name=shown.name,

@@ -20,10 +20,11 @@ from django.utils import timezone
 from playwright.sync_api import Browser, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
+from compliance import actions
 from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import open_evidence
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH
-from tests.compliance.factories import make_audit
+from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 
 PAIRS = "/audits/A-0003/cases/?arm=race=White|race=Black"
@@ -51,8 +52,10 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
     officer = User.objects.create_user("officer", password=SECRET)
     officer.user_permissions.add(Permission.objects.get(codename="view_audit"))
     now = timezone.now()
-    for days, base in zip((800, 390, 120), versions, strict=True):
+    for days, base in zip((800, 390, 200), versions, strict=True):
         audit = finish(base, finished_at=now - timedelta(days=days))
+    stopped = make_audit(name="stopped")
+    actions.fail_audit(audit=stopped, error="no space left on the device", actor=ACTOR)
     make_audit(name="under way")
     case = find_cases(open_evidence(audit), filter_of("role:counterfactual")).rows[0]["id"]
     return {
@@ -190,9 +193,9 @@ def serious(page: Page) -> list[str]:
 
 
 def take_picture(page: Page, path: Path) -> None:
-    """The whole page, at most so tall, in sixty-four colours: small enough to keep beside the documents."""
+    """The whole page, at most so tall, with a palette: small enough to keep beside the documents."""
     from PIL import Image
 
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     picture = picture.crop((0, 0, picture.width, min(picture.height, TALLEST))).convert("RGB")
-    picture.quantize(64, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)

@@ -59,7 +59,7 @@ def test_bars_print_every_estimate_with_its_interval_and_say_what_is_left_out() 
     bars = next(chart for chart in draw_maps(ROWS) if "heads" in chart.name)
     assert "Layer 9, head 6" in words(bars.svg)
     assert "\u22120.15 [\u22120.18, \u22120.12]" in words(bars.svg)
-    assert "1 smaller ones are in the table." in words(bars.svg)
+    assert "Smaller ones, in the table: 1." in words(bars.svg)
 
 
 def test_lines_are_named_at_their_ends() -> None:
