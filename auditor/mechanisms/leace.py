@@ -2,10 +2,10 @@
 
     r(x) = x − W⁻¹ P W (x − μ),   P the orthogonal projector onto the columns of W·Σxz
 
-For every invertible W the covariance of r(x) and z is 0, so the means of all groups coincide and no linear reader with a
-convex loss does better than a constant one, on the rows it was fitted on. With W = Σxx^−½ the states move least (Belrose
-et al. 2023). Here W is the inverse root of the shrunk covariance, which is invertible with fewer rows than features, so
-the law holds there too.
+For every invertible W the covariance of r(x) and z is 0, so the means of all groups coincide and no linear reader with
+a convex loss does better than a constant one, on the rows it was fitted on. With W = Σxx^−½ the states move least
+(Belrose et al. 2023). Here W is the inverse root of the shrunk covariance, which is invertible with fewer rows than
+features, so the law holds there too.
 
 The trap: a share p of rows in a group gives z a spread of √(p(1−p)), so the columns of W·Σxz shrink with the group, and
 a fixed cut on their singular values drops rare groups without a word. Here z is standardised and its own redundancy is
@@ -23,6 +23,32 @@ from auditor.measures.results import FloatArray
 
 #: Relative cut on singular values of standardised quantities: rounding, not rarity.
 ROUNDING = 1e-10
+#: States that vary less than this share of their size vary by the rounding of single precision alone.
+CONSTANT = 1e-7
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """The root W⁻¹ of a covariance: ``roots`` along the orthonormal columns of ``basis``, ``rest`` across them.
+
+    With fewer rows than features the basis has as many columns as rows: nothing of the size width × width is built.
+    """
+
+    basis: FloatArray
+    roots: FloatArray
+    rest: float
+
+    def whiten(self, x: FloatArray) -> FloatArray:
+        """W·x, columns of shape (width, k)."""
+        return self._scale(x, 1 / self.roots, 1 / self.rest)
+
+    def unwhiten(self, x: FloatArray) -> FloatArray:
+        """W⁻¹·x, columns of shape (width, k)."""
+        return self._scale(x, self.roots, self.rest)
+
+    def _scale(self, x: FloatArray, along: FloatArray, across: float) -> FloatArray:
+        inside = self.basis.T @ x
+        return np.asarray(across * x + self.basis @ ((along - across)[:, None] * inside))
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,23 +60,22 @@ class Eraser:
     mean
         μ, shape (width,).
     reading
-        WᵀQ, shape (width, rank): the coordinates of the concept.
+        W·Q with Q the erased directions in whitened states, shape (width, rank).
     writing
-        QᵀW⁻ᵀ, shape (rank, width): what is taken away for each of them.
-    whitening, unwhitening
-        W and its inverse, shape (width, width): what random erasers of the same kind are made from.
+        (W⁻¹·Q)ᵀ, shape (rank, width): what is taken away for each of them.
+    metric
+        W: what random erasers of the same kind are made from.
     """
 
     mean: FloatArray
     reading: FloatArray
     writing: FloatArray
-    whitening: FloatArray
-    unwhitening: FloatArray
+    metric: Metric
 
     @property
     def rank(self) -> int:
         """Directions taken away."""
-        return self.reading.shape[1]
+        return int(self.reading.shape[1])
 
     def __call__(self, states: npt.ArrayLike) -> FloatArray:
         """Erase, in float64; shape (…, width) in and out."""
@@ -58,10 +83,13 @@ class Eraser:
         return np.asarray(x - ((x - self.mean) @ self.reading) @ self.writing)
 
     def random_like(self, *, seed: int | tuple[int, ...]) -> Eraser:
-        """An eraser of the same rank, mean and metric whose directions are drawn at random: the control."""
-        draws = np.random.default_rng(seed).standard_normal((len(self.mean), max(1, self.rank)))
-        directions, _ = np.linalg.qr(draws)
-        return _eraser(self.mean, self.whitening, self.unwhitening, directions[:, : self.rank])
+        """An eraser of the same rank, mean and metric whose directions are drawn at random: the control.
+
+        They are drawn where the states vary, so that as much is taken away as a direction of the states holds.
+        """
+        draws = np.random.default_rng(seed).standard_normal((self.metric.basis.shape[1], self.rank))
+        directions, _ = np.linalg.qr(self.metric.basis @ draws)
+        return _eraser(self.mean, self.metric, directions)
 
 
 def fit_eraser(
@@ -85,6 +113,11 @@ def fit_eraser(
     weights
         Weight of every row; all 1 by default.
 
+    Returns
+    -------
+    Eraser
+        Of rank 0 where the states do not vary with the concept at all.
+
     Raises
     ------
     ValueError
@@ -100,56 +133,55 @@ def fit_eraser(
     share = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
     share = share / share.sum()
     mean = share @ x
-    centred = x - mean
+    # Rows as they stand in the covariance, Σxx = rowsᵀ·rows.
+    rows = np.sqrt(share)[:, None] * (x - mean)
     marks = _standardised(z, share)
-    covariance = centred.T @ (share[:, None] * centred)
-    rows = 1.0 / float((share**2).sum())
-    whitening, unwhitening = _roots(_shrunk(covariance, rows, shrinkage))
-    crossed = whitening @ (centred.T @ (share[:, None] * marks))
-    left, sizes, _ = np.linalg.svd(crossed, full_matrices=False)
+    metric = _metric(rows, effective=1.0 / float((share**2).sum()), scale=float(np.abs(x).max()), shrinkage=shrinkage)
+    if metric is None:
+        nothing = np.zeros((x.shape[1], 0))
+        return Eraser(mean, nothing, nothing.T, Metric(nothing, np.zeros(0), 1.0))
+    left, sizes, _ = np.linalg.svd(metric.whiten(rows.T @ marks), full_matrices=False)
     # Whitened states against standardised, uncorrelated marks: the singular values are correlations, at most 1.
-    return _eraser(mean, whitening, unwhitening, left[:, sizes > ROUNDING])
+    return _eraser(mean, metric, left[:, sizes > ROUNDING])
 
 
-def _eraser(mean: FloatArray, whitening: FloatArray, unwhitening: FloatArray, directions: FloatArray) -> Eraser:
-    return Eraser(mean, whitening.T @ directions, directions.T @ unwhitening.T, whitening, unwhitening)
+def _eraser(mean: FloatArray, metric: Metric, directions: FloatArray) -> Eraser:
+    return Eraser(mean, metric.whiten(directions), metric.unwhiten(directions).T, metric)
 
 
 def _standardised(concept: FloatArray, share: FloatArray) -> FloatArray:
-    """Columns of unit variance, uncorrelated: an orthonormal basis of what the concept's columns span."""
+    """Columns that are orthonormal once rows are weighted by √share: a basis of what the concept's columns span."""
     centred = concept - share @ concept
     spread = np.sqrt(share @ centred**2)
     scale = np.maximum(np.abs(concept).max(axis=0), 1.0)
     varies = spread > 1e-12 * scale
     if not varies.any():
         raise ValueError("the concept does not vary")
-    unit = centred[:, varies] / spread[varies]
-    left, sizes, _ = np.linalg.svd(np.sqrt(share)[:, None] * unit, full_matrices=False)
-    kept = sizes > ROUNDING * sizes[0]
-    used = share > 0
-    marks = np.zeros((len(concept), int(kept.sum())))
-    marks[used] = left[used][:, kept] / np.sqrt(share[used])[:, None]
-    return marks
+    left, sizes, _ = np.linalg.svd(np.sqrt(share)[:, None] * centred[:, varies] / spread[varies], full_matrices=False)
+    return np.asarray(left[:, sizes > ROUNDING * sizes[0]])
 
 
-def _shrunk(covariance: FloatArray, rows: float, shrinkage: float | None) -> FloatArray:
-    width = len(covariance)
-    trace = float(np.trace(covariance))
-    if not trace > 0:
-        raise ValueError("the states do not vary")
+def _metric(rows: FloatArray, *, effective: float, scale: float, shrinkage: float | None) -> Metric | None:
+    """The root of the shrunk covariance; ``None`` where the states vary by rounding alone."""
+    width = rows.shape[1]
+    if len(rows) <= width:
+        _, sizes, transposed = np.linalg.svd(rows, full_matrices=False)
+        values, vectors = sizes[::-1] ** 2, transposed[::-1].T
+    else:
+        values, vectors = np.linalg.eigh(rows.T @ rows)
+    trace = float(values.clip(min=0).sum())
+    if trace <= width * (CONSTANT * scale) ** 2:
+        return None
+    kept = values > 1e-12 * values[-1]
+    values, vectors = values[kept], vectors[:, kept]
     if shrinkage is None:
-        squared = float((covariance**2).sum())
+        squared = float((values**2).sum())
         above = (1 - 2 / width) * squared + trace**2
-        below = (rows + 1 - 2 / width) * (squared - trace**2 / width)
+        below = (effective + 1 - 2 / width) * (squared - trace**2 / width)
         shrinkage = 1.0 if below <= 0 else min(1.0, above / below)
     if not 0 <= shrinkage <= 1:
         raise ValueError(f"shrinkage must lie between 0 and 1, got {shrinkage}")
-    return (1 - shrinkage) * covariance + shrinkage * (trace / width) * np.eye(width)
-
-
-def _roots(covariance: FloatArray) -> tuple[FloatArray, FloatArray]:
-    """Inverse root and root of a covariance. Directions without variance hold nothing to erase and are left as is."""
-    values, vectors = np.linalg.eigh(covariance)
-    kept = values > 1e-12 * values[-1]
-    root = np.sqrt(np.where(kept, values, 1.0))
-    return (vectors / root) @ vectors.T, (vectors * root) @ vectors.T
+    floor = shrinkage * trace / width
+    roots = np.sqrt((1 - shrinkage) * values + floor)
+    # Where nothing varies there is nothing to erase; any root will do.
+    return Metric(vectors, roots, float(np.sqrt(floor)) or 1.0)

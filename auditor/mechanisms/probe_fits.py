@@ -12,7 +12,7 @@ Standardisation uses the states of all rows and no labels.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -142,7 +142,13 @@ def fit(*, basis: Basis, labels: npt.ArrayLike, weights: npt.ArrayLike, penalty:
         step, decrement = _newton_step(basis.scores, curvature, ridge, diagonal, gradient)
         gap[left] = decrement / (2 * total[left])
         moved = basis.scores @ step
-        size = _step_size(t, moved, target, rows, here, step, ridge, decrement)
+
+        def objective(sizes: FloatArray) -> FloatArray:
+            at = t + sizes * moved  # noqa: B023 - used within this turn of the loop
+            loss = (rows * (np.logaddexp(0.0, at) - target * at)).sum(axis=0)  # noqa: B023
+            return np.asarray(loss + 0.5 * (ridge * (here + sizes * step) ** 2).sum(axis=0))  # noqa: B023
+
+        size = _step_size(objective, decrement)
         coefficients[:, left] = here + size * step
         logits[:, left] = t + size * moved
     return Fits(logits, coefficients, gap)
@@ -177,26 +183,11 @@ def _newton_step(
     return step, -(gradient * step).sum(axis=0)
 
 
-def _step_size(
-    logits: FloatArray,
-    moved: FloatArray,
-    labels: FloatArray,
-    weights: FloatArray,
-    here: FloatArray,
-    step: FloatArray,
-    ridge: FloatArray,
-    decrement: FloatArray,
-) -> FloatArray:
+def _step_size(objective: Callable[[FloatArray], FloatArray], decrement: FloatArray) -> FloatArray:
     """1, halved until the objective falls enough; logits are linear in the step, so trying costs no matrix product."""
-
-    def objective(size: FloatArray) -> FloatArray:
-        t = logits + size * moved
-        loss = (weights * (np.logaddexp(0.0, t) - labels * t)).sum(axis=0)
-        return np.asarray(loss + 0.5 * (ridge * (here + size * step) ** 2).sum(axis=0))
-
-    size = np.ones(logits.shape[1])
-    before = objective(np.zeros_like(size))
+    before = objective(np.zeros_like(decrement))
     slack = 1e-12 * np.abs(before)  # near the optimum the fall is smaller than rounding
+    size = np.ones_like(decrement)
     for _ in range(HALVINGS):
         short = objective(size) > before - 1e-4 * size * decrement + slack
         if not short.any():
