@@ -103,8 +103,10 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in payload["groups"]]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
     decoder = read_decoder(bench.loaded.model)
-    if isinstance(target, str) or not isinstance(decoder, Decoder):
-        return {**about, "cases": [], "reason": target if isinstance(target, str) else decoder.reason}
+    if not isinstance(decoder, Decoder):
+        return {**about, "cases": [], "reason": decoder.reason}
+    if isinstance(target, str):
+        return {**about, "cases": [], "reason": target}
     step = len(payload["groups"])
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):

@@ -85,10 +85,11 @@ class Eraser:
     def random_like(self, *, seed: int | tuple[int, ...]) -> Eraser:
         """An eraser of the same rank, mean and metric whose directions are drawn at random: the control.
 
-        They are drawn where the states vary, so that as much is taken away as a direction of the states holds.
+        They are drawn from all directions of the whitened states, not from those that vary: where an attribute is all
+        that varies, as in the embedding of its word, any other choice would erase the attribute itself.
         """
-        draws = np.random.default_rng(seed).standard_normal((self.metric.basis.shape[1], self.rank))
-        directions, _ = np.linalg.qr(self.metric.basis @ draws)
+        draws = np.random.default_rng(seed).standard_normal((len(self.mean), self.rank))
+        directions, _ = np.linalg.qr(draws)
         return _eraser(self.mean, self.metric, directions)
 
 

@@ -116,4 +116,4 @@ def _auroc(
 
 
 def _sums(values: FloatArray, codes: npt.NDArray[np.int64], count: int) -> FloatArray:
-    return np.bincount(codes, weights=values, minlength=count)
+    return np.asarray(np.bincount(codes, weights=values, minlength=count), dtype=np.float64)

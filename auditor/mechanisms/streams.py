@@ -102,8 +102,8 @@ class Streams:
         margins = self.decoder.margin_of(final, target).double().cpu().numpy()
         tokens = list(target.favourable + target.adverse)
         masses = []
-        for part in final.split(128):
-            logits = self.decoder.logits(part)
+        for start in range(0, len(final), 128):
+            logits = self.decoder.logits(final[start : start + 128])
             masses.append(torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1)).double().cpu().numpy())
         return margins, np.concatenate(masses)
 

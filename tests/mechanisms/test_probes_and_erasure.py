@@ -20,6 +20,7 @@ from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
 from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
 
+Found = tuple[list[dict[str, Any]], tuple[Measurement, ...], Plan]
 DATA = small_data(48)
 ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
 
@@ -39,7 +40,7 @@ def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
     )
 
 
-def concluded(test: Any, model: Any, **settings: Any) -> tuple[list[dict[str, Any]], tuple[Measurement, ...], Plan]:
+def concluded(test: Any, model: Any, **settings: Any) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
     plan = plan_of(test.CARD.name)
     chosen = test.Settings(attributes=("race",), **settings)
@@ -71,12 +72,12 @@ def biased() -> Any:
 
 
 @pytest.fixture(scope="module")
-def erased(biased: Any) -> tuple[list[dict[str, Any]], tuple[Measurement, ...], Plan]:
+def erased(biased: Any) -> Found:
     return concluded(erasure, biased, applications=24)
 
 
 @pytest.fixture(scope="module")
-def probed(biased: Any) -> tuple[list[dict[str, Any]], tuple[Measurement, ...], Plan]:
+def probed(biased: Any) -> Found:
     return concluded(probes, biased, applications=24, untrained=True)
 
 
@@ -87,7 +88,7 @@ def of(measurements: tuple[Measurement, ...], metric: str, **subject: str) -> Me
 
 
 def test_erasing_the_attribute_removes_the_planted_shift_and_random_erasure_does_not(
-    erased: tuple[Any, tuple[Measurement, ...], Plan],
+    erased: Found,
 ) -> None:
     item = of(erased[1], "erasure_gap_removed", group="Black")
 
@@ -106,7 +107,7 @@ def test_a_model_that_ignores_the_attribute_loses_nothing() -> None:
 
 
 def test_erasing_a_number_the_decision_rests_on_moves_margins(
-    erased: tuple[Any, tuple[Measurement, ...], Plan],
+    erased: Found,
 ) -> None:
     item = of(erased[1], "erasure_relevant_effect")
 
@@ -115,7 +116,7 @@ def test_erasing_a_number_the_decision_rests_on_moves_margins(
     assert item.estimate > 0
 
 
-def test_the_untouched_margin_is_the_one_decided_on(erased: tuple[Any, tuple[Measurement, ...], Plan]) -> None:
+def test_the_untouched_margin_is_the_one_decided_on(erased: Found) -> None:
     (check,) = [check for check in erased[1][0].checks if check.name == "margin as decided"]
 
     assert check.held
@@ -124,7 +125,7 @@ def test_the_untouched_margin_is_the_one_decided_on(erased: tuple[Any, tuple[Mea
 
 
 def test_a_stated_attribute_is_read_after_the_layer_that_carries_it(
-    probed: tuple[Any, tuple[Measurement, ...], Plan],
+    probed: Found,
 ) -> None:
     first = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", position="last token", layer="0")
     later = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", position="last token", layer="1")
@@ -138,22 +139,20 @@ def test_a_stated_attribute_is_read_after_the_layer_that_carries_it(
 
 
 def test_an_attribute_that_nothing_gives_away_is_not_read_when_withheld(
-    probed: tuple[Any, tuple[Measurement, ...], Plan],
+    probed: Found,
 ) -> None:
     item = of(probed[1], "probe_layers_readable", group="Black", setting="withheld")
 
     assert item.estimate == 0.0
 
 
-def test_the_same_chunk_gives_the_same_bytes(biased: Any, probed: tuple[Any, tuple[Measurement, ...], Plan]) -> None:
+def test_the_same_chunk_gives_the_same_bytes(biased: Any, probed: Found) -> None:
     again, _, _ = concluded(probes, biased, applications=24, untrained=True)
 
     assert again == probed[0]
 
 
-def test_the_ladder_counts_an_erased_gap_as_used_and_causal(
-    erased: tuple[Any, tuple[Measurement, ...], Plan], probed: tuple[Any, tuple[Measurement, ...], Plan]
-) -> None:
+def test_the_ladder_counts_an_erased_gap_as_used_and_causal(erased: Found, probed: Found) -> None:
     (rung,) = climb([*erased[1], *probed[1]], plan=erased[2])
     (item,) = ladder([*erased[1], *probed[1]], plan=erased[2])
 
