@@ -1,0 +1,163 @@
+"""A concept put into a model is found by probes and taken out by erasure; one that is not there is neither."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditor.behaviour.context import Context
+from auditor.conclusions import settle
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.packed import PackedScorer
+from auditor.mechanisms import erasure, probes
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.ladder import climb, ladder
+from auditor.plan import Plan
+from auditor.records import Case, Decision, Measurement, Outcome
+from tests.acceptance.planted import planted_model
+from tests.engine.small import small_cases, small_data, small_plan
+from tests.language_models.tiny import tiny_tokenizer
+from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
+
+Found = tuple[list[dict[str, Any]], tuple[Measurement, ...], Plan]
+DATA = small_data(48)
+ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
+
+
+def plan_of(test: str) -> Plan:
+    return small_plan(prompt__answers=ANSWERS, tests__run=[test], noise__reask=0)
+
+
+def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
+    return Bench(
+        plan=plan,
+        settings=settings,
+        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE),
+        render=renderer(plan, DATA),
+        should_stop=lambda: False,
+    )
+
+
+def concluded(test: Any, model: Any, **settings: Any) -> Found:
+    """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
+    plan = plan_of(test.CARD.name)
+    chosen = test.Settings(attributes=("race",), **settings)
+    bench = bench_with(model, chosen, plan)
+    pieces = list(test.work(asked(chosen, plan=plan, data=DATA)))
+    results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    cases = small_cases(plan, DATA)
+    margins = bench.margins([case.prompt for case in cases])
+    decisions = {case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)}
+    context = Context(
+        plan=plan,
+        cases=cases,
+        decisions=decisions,
+        observed={},
+        values={},
+        observed_rate=None,
+        results={test.CARD.name: results},
+    )
+    return results, settle(list(test.run(context))), plan
+
+
+def decided(case: Case, margin: float) -> Decision:
+    return Decision(case.id, margin, 1.0, 0.0, 0.0, Outcome.FAVOURABLE if margin >= 0 else Outcome.ADVERSE)
+
+
+@pytest.fixture(scope="module")
+def biased() -> Any:
+    return planted_model("B", against=40.0)
+
+
+@pytest.fixture(scope="module")
+def erased(biased: Any) -> Found:
+    return concluded(erasure, biased, applications=24)
+
+
+@pytest.fixture(scope="module")
+def probed(biased: Any) -> Found:
+    return concluded(probes, biased, applications=24, untrained=True)
+
+
+def of(measurements: tuple[Measurement, ...], metric: str, **subject: str) -> Measurement:
+    found = [m for m in measurements if m.metric == metric and subject.items() <= m.subject.items()]
+    assert len(found) == 1, [m.id for m in found]
+    return found[0]
+
+
+def test_erasing_the_attribute_removes_the_planted_shift_and_random_erasure_does_not(
+    erased: Found,
+) -> None:
+    item = of(erased[1], "erasure_gap_removed", group="Black")
+
+    assert all(check.held for check in item.checks), item.checks
+    assert item.estimate == pytest.approx(item.counts["gap"], rel=0.05)
+    assert abs(item.counts["gap_erased"]) < 0.05 * abs(item.counts["gap"])
+    assert item.counts["random_largest"] < 0.5 * abs(item.estimate)
+    assert item.p_adjusted < 1e-6
+
+
+def test_a_model_that_ignores_the_attribute_loses_nothing() -> None:
+    _, measurements, _ = concluded(erasure, planted_model("B", against=0.0), applications=24, relevant=False)
+    item = of(measurements, "erasure_gap_removed", group="Black")
+
+    assert item.estimate == pytest.approx(0.0, abs=1e-3)
+
+
+def test_erasing_a_number_the_decision_rests_on_moves_margins(
+    erased: Found,
+) -> None:
+    item = of(erased[1], "erasure_relevant_effect")
+
+    assert item.subject["field"] == "income"
+    assert item.estimate is not None
+    assert item.estimate > 0
+
+
+def test_the_untouched_margin_is_the_one_decided_on(erased: Found) -> None:
+    (check,) = [check for check in erased[1][0].checks if check.name == "margin as decided"]
+
+    assert check.held
+    assert check.value is not None
+    assert check.value < 1e-4
+
+
+def test_a_stated_attribute_is_read_after_the_layer_that_carries_it(
+    probed: Found,
+) -> None:
+    first = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", position="last token", layer="0")
+    later = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", position="last token", layer="1")
+
+    assert first.estimate == 0.5, "the last token's embedding is the same in every prompt"
+    assert later.estimate == 1.0
+    assert later.low is not None
+    assert 0.5 < later.low < 1.0
+    assert later.p_adjusted < 0.01
+    assert all(check.held for check in later.checks), later.checks
+
+
+def test_an_attribute_that_nothing_gives_away_is_not_read_when_withheld(
+    probed: Found,
+) -> None:
+    item = of(probed[1], "probe_layers_readable", group="Black", setting="withheld")
+
+    assert item.estimate == 0.0
+
+
+def test_the_same_chunk_gives_the_same_bytes(biased: Any, probed: Found) -> None:
+    again, _, _ = concluded(probes, biased, applications=24, untrained=True)
+
+    assert again == probed[0]
+
+
+def test_the_ladder_counts_an_erased_gap_as_used_and_causal(erased: Found, probed: Found) -> None:
+    (rung,) = climb([*erased[1], *probed[1]], plan=erased[2])
+    (item,) = ladder([*erased[1], *probed[1]], plan=erased[2])
+
+    assert rung.steps["encoded"] is True
+    assert rung.steps["used"] is True
+    assert rung.steps["usable"] is None
+    assert rung.grade == "causal"
+    assert item.estimate == 3.0
