@@ -156,7 +156,7 @@ def broker(redis_url: str, folder: Path) -> tuple[str, dict[str, Any]]:
         return redis_url, {"visibility_timeout": 3600}
     queue = data_folder(folder / "queue")
     places = {name: str(data_folder(queue / name)) for name in ("messages", "delivered", "control")}
-    return "filesystem://", {
+    return "filesystem://localhost", {  # the host means nothing; without one every connection warns
         "data_folder_in": places["messages"],
         "data_folder_out": places["messages"],
         # Without it delivered messages go through the system's folder for temporary files, maybe on another disk.

@@ -71,7 +71,7 @@ def test_requests_at_the_same_moment_on_the_embedded_database_are_one_audit(smal
 @pytest.mark.slow
 def test_a_worker_that_is_told_to_go_leaves_the_rest_to_the_next(small_plan: Path, tmp_path: Path) -> None:
     long = tmp_path / "long.toml"  # so long that it cannot end before the worker has gone
-    long.write_text(small_plan.read_text().replace("limit = 40\n", "limit = 400\n"))
+    long.write_text(small_plan.read_text().replace("limit = 40\n", "limit = 160\n"))
     with site(tmp_path, long) as here:
         here.request()
         first = here.start()
