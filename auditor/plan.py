@@ -166,7 +166,7 @@ class Budget(Section):
     """``[budget]``: chunk and pack boundaries follow from these numbers alone."""
 
     threads: Annotated[int, Field(ge=1, le=256)] = 2
-    pack_tokens: Annotated[int, Field(ge=16)] = 512
+    pack_tokens: Annotated[int, Field(ge=16)] = 768
     chunk_tokens: Annotated[int, Field(ge=64)] = 7000
     max_prompt_tokens: Annotated[int, Field(ge=8)] = 1024
 

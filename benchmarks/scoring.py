@@ -24,7 +24,7 @@ from auditor.language_models.trie import distinct_tokens
 from auditor.prompts import parse_template, render
 from benchmarks.rows import Row, seconds
 
-PACK_TOKENS = 512
+PACK_TOKENS = 768
 BATCH_SIZES = (1, 4, 12)
 INSTRUCTION = (
     "You are an underwriter at a mortgage lender. Below is an application for a home purchase loan, as the "
