@@ -7,7 +7,8 @@ from django.contrib.auth.models import Permission, User
 
 from compliance import actions
 from compliance.events import Actor
-from compliance.models import Audit, Priority
+from compliance.models import Audit, Membership, Priority, default_team
+from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
 
 
@@ -35,7 +36,8 @@ def freeze(audit: Audit, *, chunks: int = 3) -> Audit:
 
 
 def person(name: str, *permissions: str, staff: bool = True) -> User:
-    """Somebody with some permissions."""
+    """A member of the default team with some permissions besides those to look."""
     user = User.objects.create_user(name, password="a long password", is_staff=staff)
+    Membership.objects.create(team=default_team(), user=user, role=Role.DEVELOPER)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return user
