@@ -198,4 +198,4 @@ def take_picture(page: Page, path: Path) -> None:
 
     picture = Image.open(io.BytesIO(page.screenshot(full_page=True)))
     picture = picture.crop((0, 0, picture.width, min(picture.height, TALLEST))).convert("RGB")
-    picture.quantize(256, method=Image.Quantize.FASTOCTREE, dither=Image.Dither.NONE).save(path, optimize=True)
+    picture.quantize(256, method=Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE).save(path, optimize=True)
