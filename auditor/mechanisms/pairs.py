@@ -13,7 +13,18 @@ from torch import Tensor
 
 from auditor.counterfactuals import arm
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Past, Run, Site, Target, read_decoder, target_of
+from auditor.language_models.decoder import (
+    HEADS,
+    MLP,
+    RESIDUAL,
+    Decoder,
+    Past,
+    Run,
+    Site,
+    Target,
+    read_decoder,
+    target_of,
+)
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.prompts import token_span
