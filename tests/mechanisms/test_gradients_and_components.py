@@ -33,11 +33,11 @@ def test_integrated_gradients_sum_to_the_difference_and_change_sign(family: str)
 
 def test_gradient_times_input_is_integrated_gradients_where_the_model_is_linear() -> None:
     """At two points a hair apart the path is linear: the slope there is the gradient."""
-    runs = runs_of("gpt2")
-    base = runs.base.states[RESIDUAL, 0]
-    end = base * (1 + 1e-4)
-    found = integrate(runs.decoder, base=base, end=end, past=runs.prefix, target=TARGET)
-    slope = gradient_times_input(runs.decoder, base, past=runs.prefix, target=TARGET) * 1e-4
+    decoder = read_decoder(zoo_model("gpt2").double())
+    assert isinstance(decoder, Decoder)
+    base = decoder.embed(torch.tensor([[5, 8, 30, 31]])).detach()
+    found = integrate(decoder, base=base, end=base * (1 + 1e-5), past=None, target=TARGET)
+    slope = gradient_times_input(decoder, base, past=None, target=TARGET) * 1e-5
     assert found.values == pytest.approx(slope, abs=1e-3 * np.abs(slope).max())
 
 
