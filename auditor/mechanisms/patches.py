@@ -139,9 +139,7 @@ def patch_checks(runs: PairRuns) -> tuple[Check, ...]:
     middle = decoder.layers // 2
     everything = list(range(pair.first, len(pair.base)))
     whole = residual_effects(runs, [everything], layers=[0, middle, decoder.layers])[0] - runs.gap
-    itself = PairRuns(
-        decoder, runs.target, pair, runs.prefix, runs.base, runs.base, runs.base_margin, runs.base_margin
-    )
+    itself = PairRuns(decoder, runs.target, pair, runs.prefix, runs.base, runs.base, runs.base_margin, runs.base_margin)
     nodes = [Node(middle, 0), Node(middle)]
     with torch.no_grad():
         # The same batch without a patch is the only fair peer: a batch of another size may differ in the last digit.

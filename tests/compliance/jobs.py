@@ -35,9 +35,10 @@ def freeze(audit: Audit, *, chunks: int = 3) -> Audit:
     return audit
 
 
-def person(name: str, *permissions: str, staff: bool = True) -> User:
-    """A member of the default team with some permissions besides those to look."""
+def person(name: str, *permissions: str, staff: bool = True, member: bool = True) -> User:
+    """A member of the default team, or of none, with some permissions besides those to look."""
     user = User.objects.create_user(name, password="a long password", is_staff=staff)
-    Membership.objects.create(team=default_team(), user=user, role=Role.DEVELOPER)
+    if member:
+        Membership.objects.create(team=default_team(), user=user, role=Role.DEVELOPER)
     user.user_permissions.set(Permission.objects.filter(codename__in=permissions))
     return user

@@ -147,7 +147,7 @@ def test_buttons_need_login_permission_and_post(client: Client, name: str) -> No
 @pytest.mark.parametrize("name", [*BUTTONS, "live"])
 def test_what_somebody_may_not_see_is_not_there_for_them(client: Client, name: str) -> None:
     running()
-    client.force_login(person("clerk", "run_audit", "cancel_audit", staff=False))
+    client.force_login(person("clerk", "run_audit", "cancel_audit", staff=False, member=False))
     where = f"/audits/A-0001/{name}/"
     assert (client.get if name == "live" else client.post)(where).status_code == 404
 

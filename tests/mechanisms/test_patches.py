@@ -1,4 +1,4 @@
-"""Patching: whole gives the other prompt, itself gives nothing, before the difference gives nothing, on all families."""
+"""Patching: whole gives the other prompt, itself and what comes before the difference give nothing, on all families."""
 
 from __future__ import annotations
 
@@ -78,9 +78,7 @@ def test_all_nodes_of_a_layer_and_its_stream_together_give_the_whole_difference(
 def test_a_small_difference_has_its_first_order_effect(family: str) -> None:
     """With states of the donor a hair from the base's, the estimate and the patch agree."""
     runs = runs_of(family)
-    near = {
-        site: state + 1e-3 * (runs.donor.states[site] - state) for site, state in runs.base.states.items()
-    }
+    near = {site: state + 1e-3 * (runs.donor.states[site] - state) for site, state in runs.base.states.items()}
     donor = runs.donor.__class__(near[RESIDUAL, 2], near, runs.donor.start, None)
     close = PairRuns(
         runs.decoder, TARGET, runs.pair, runs.prefix, runs.base, donor, runs.base_margin, runs.donor_margin
