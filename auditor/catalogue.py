@@ -12,7 +12,7 @@ from typing import Protocol, TypeGuard
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
-from auditor.mechanisms import field_attribution
+from auditor.mechanisms import erasure, field_attribution, probes, steering
 from auditor.mechanisms.contract import ModelTest
 
 ENTRY_POINT = "plumbline.tests"
@@ -29,7 +29,17 @@ class Test(Protocol):
 
 TESTS: dict[str, Test] = {
     module.CARD.name: module
-    for module in (counterfactual, arm_rates, group_rates, model_quality, noise_floor, field_attribution)
+    for module in (
+        counterfactual,
+        arm_rates,
+        group_rates,
+        model_quality,
+        noise_floor,
+        field_attribution,
+        probes,
+        erasure,
+        steering,
+    )
 }
 
 
