@@ -79,10 +79,13 @@ def _cause(inside: Measurement) -> str:
 
 
 def _inside(inside: Measurement) -> list[Finding]:
-    """What internals alone amount to: Low where interventions moved decisions, an observation where it was only read."""
-    if not inside.estimate:
-        return []
+    """What internals alone amount to: Low where interventions moved decisions, an observation where it was only read.
+
+    That a model can read what its prompt says is expected, so being readable counts from *selective* on.
+    """
     moved = bool(inside.counts["used"] or inside.counts["usable"])
+    if not moved and not inside.counts["selective"]:
+        return []
     field, group, reference = _say(inside.subject["field"]), inside.subject["group"], inside.reference
     seen = "moves decisions when it is changed inside the model" if moved else "can be read inside the model"
     return [

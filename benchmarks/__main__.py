@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("scoring", "occlusion", "shapley")
+NAMES = ("scoring", "occlusion", "shapley", "probes")
 
 
 def main() -> int:
