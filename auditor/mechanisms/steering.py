@@ -2,7 +2,7 @@
 
 The direction is the difference of class means at the last token of one layer, taken from half of the applications. It
 is put into the same layer or another one (cross-layer re-injection) of the other half, at the last token: added to
-prompts that state the reference group, taken from prompts that state the other. A dose of 1 is as long as the two groups
+prompts that state the reference group, taken from prompts that state the other. A dose of 1 is as long as the groups
 are apart at the layer it is put into.
 """
 
