@@ -33,6 +33,7 @@ from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
 from auditor.mechanisms.contract import Attribution, ModelTest
+from auditor.mechanisms.ladder import ladder
 from auditor.mechanisms.work import bench_for, plan_work, settings_of
 from auditor.plan import Plan, plan_from
 from auditor.policies.packs import PolicyPack, load_packs
@@ -255,6 +256,8 @@ def conclude(ledger: Ledger) -> Conclusions:
     )
     drafts: list[Draft] = [draft for test in find_tests(plan.tests.run, where="run") for draft in test.run(context)]
     measurements = settle(drafts)
+    # Read from measurements that are already concluded, so that no test has to know another.
+    measurements = (*measurements, *ladder(measurements, plan=plan))
     findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
         cases=tuple(cases),

@@ -12,7 +12,15 @@ from typing import Protocol, TypeGuard
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
-from auditor.mechanisms import field_attribution
+from auditor.mechanisms import (
+    attribution_patching,
+    components,
+    erasure,
+    field_attribution,
+    patching,
+    probes,
+    steering,
+)
 from auditor.mechanisms.contract import ModelTest
 
 ENTRY_POINT = "plumbline.tests"
@@ -29,7 +37,20 @@ class Test(Protocol):
 
 TESTS: dict[str, Test] = {
     module.CARD.name: module
-    for module in (counterfactual, arm_rates, group_rates, model_quality, noise_floor, field_attribution)
+    for module in (
+        counterfactual,
+        arm_rates,
+        group_rates,
+        model_quality,
+        noise_floor,
+        field_attribution,
+        components,
+        attribution_patching,
+        patching,
+        probes,
+        erasure,
+        steering,
+    )
 }
 
 

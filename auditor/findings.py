@@ -7,13 +7,15 @@ exploratory gaps as filed. The severity is the highest any of its measurements e
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 
 from auditor.behaviour.context import State
 from auditor.behaviour.counterfactual import interval_of
 from auditor.measures.severity import FindingFacts, Grade, grade
+from auditor.mechanisms.ladder import METRIC as LADDER
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
-from auditor.records import Conclusion, Finding, Measurement, Role
+from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 
 PAIR_METRICS = ("cf_net_effect", "cf_net_effect_matched", "cf_mean_shift_sd")
 NATURAL, MATCHED = PAIR_METRICS[:2]
@@ -32,7 +34,11 @@ def find(
         for group in attribute.groups:
             subject = {"field": attribute.field, "group": group}
             mine = [item for item in measurements if item.subject == subject]
-            drafts += _paired([item for item in mine if item.test == "counterfactual"], plan, packs, state)
+            inside = next((item for item in mine if item.metric == LADDER), None)
+            found = list(_paired([item for item in mine if item.test == "counterfactual"], plan, packs, state))
+            if inside is not None:
+                found = [replace(item, cause=_cause(inside)) for item in found] or _inside(inside)
+            drafts += found
             drafts += _as_filed([item for item in mine if item.test == "group_rates"], packs)
     drafts.sort(key=lambda finding: -finding.severity.rank)
     return tuple(
@@ -66,6 +72,38 @@ def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
         cases=worst.cases,
         conclusion=worst.conclusion,
     )
+
+
+def _cause(inside: Measurement) -> str:
+    return f"What the tests on internals saw: {inside.conclusion_reason}"
+
+
+def _inside(inside: Measurement) -> list[Finding]:
+    """What internals alone amount to: Low where interventions moved decisions, an observation where it was only read.
+
+    That a model can read what its prompt says is expected, so being readable counts from *selective* on.
+    """
+    moved = bool(inside.counts["used"] or inside.counts["usable"])
+    if not moved and not inside.counts["selective"]:
+        return []
+    field, group, reference = _say(inside.subject["field"]), inside.subject["group"], inside.reference
+    seen = "moves decisions when it is changed inside the model" if moved else "can be read inside the model"
+    return [
+        Finding(
+            id="",
+            title=f"{field.capitalize()} {group} against {reference} {seen}; outputs give no finding",
+            severity=Severity.LOW if moved else Severity.OBSERVATION,
+            rule="Internals alone: Low where an intervention moved decisions, otherwise an observation",
+            condition=inside.conclusion_reason or "",
+            criteria=(),
+            cause="The model's states hold the attribute, which the prompt may state or other fields give away.",
+            effect="Supporting evidence about the model; no difference in decisions between groups is claimed from it.",
+            recommendation="Watch the outputs of this contrast when the model, the prompt or the data change.",
+            measurements=(inside.id,),
+            cases=inside.cases,
+            conclusion=None,
+        )
+    ]
 
 
 def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Iterable[Finding]:

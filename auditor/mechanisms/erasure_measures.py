@@ -6,14 +6,14 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, Interval, Significance, missing
+from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.paired_means import paired_mean
 from auditor.records import Check, Role
 
 GAP_REMOVED = "erasure_gap_removed"
@@ -111,23 +111,7 @@ class _Erased:
         )
 
     def _mean(self, values: FloatArray, method: str) -> Estimate:
-        n = len(values)
-        mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
-        half = float(student.ppf((1 + self.level) / 2, n - 1)) * error
-        # Where all differences are rounding, neither their spread nor a test says anything.
-        if np.abs(values).max() <= TOLERANCE:
-            p_value, sd = 1.0, None
-        elif error == 0:
-            p_value, sd = 0.0, None
-        else:
-            p_value, sd = float(2 * student.sf(abs(mean) / error, n - 1)), mean / error
-        return Estimate(
-            value=mean,
-            n=n,
-            method=method,
-            interval=Interval(mean - half, mean + half, self.level, "Student, by application"),
-            test=Significance(p_value, "paired t test, by application", sd_units=sd),
-        )
+        return paired_mean(values, level=self.level, method=method)
 
     def _flipped(self, clean: FloatArray, erased: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
         threshold = self.context.plan.operating_point.natural_margin

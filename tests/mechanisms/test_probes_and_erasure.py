@@ -10,7 +10,7 @@ from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms import erasure, probes
+from auditor.mechanisms import erasure, probes, steering
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.ladder import climb, ladder
 from auditor.plan import Plan
@@ -161,3 +161,22 @@ def test_the_ladder_counts_an_erased_gap_as_used_and_causal(erased: Found, probe
     assert rung.steps["usable"] is None
     assert rung.grade == "causal"
     assert item.estimate == 3.0
+
+
+def test_steering_moves_margins_both_ways_with_the_dose_and_more_than_random_directions(biased: Any) -> None:
+    _, measurements, plan = concluded(steering, biased, applications=16, depths=(0.5,), doses=(1.0, 2.0))
+    potency = of(measurements, "steering_potency", group="Black")
+    where = {"source": "1", "target": "1"}
+    shifts = {
+        (way, dose): of(measurements, "steering_shift", direction=way, dose=dose, **where)
+        for way in ("towards", "away")
+        for dose in ("1", "2")
+    }
+
+    assert potency.estimate is not None
+    assert potency.estimate < 0
+    assert abs(potency.estimate) > potency.counts["random_largest"]
+    assert shifts["towards", "1"].estimate == pytest.approx(-shifts["away", "1"].estimate, rel=0.1)
+    assert shifts["towards", "2"].estimate < shifts["towards", "1"].estimate
+    (rung,) = climb(measurements, plan=plan)
+    assert rung.steps["usable"] is True

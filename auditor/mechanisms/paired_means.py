@@ -1,0 +1,45 @@
+"""The mean of one number an application, with Student's interval and test."""
+
+from __future__ import annotations
+
+import numpy as np
+from scipy.stats import t as student
+
+from auditor.behaviour.context import FloatArray
+from auditor.language_models.packed import TOLERANCE
+from auditor.measures.results import Estimate, Interval, Significance
+
+
+def paired_mean(values: FloatArray, *, level: float, method: str) -> Estimate:
+    """Estimate a mean difference in nats.
+
+    Parameters
+    ----------
+    values
+        One difference an application, shape (n,), n at least 2.
+    level
+        Level of the interval.
+    method
+        What was averaged.
+
+    Notes
+    -----
+    Differences that are all within the scoring tolerance are rounding: their test says 1.
+    """
+    n = len(values)
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
+    half = float(student.ppf((1 + level) / 2, n - 1)) * error
+    sd: float | None = None
+    if np.abs(values).max() <= TOLERANCE:
+        p_value = 1.0
+    elif error == 0:
+        p_value = 0.0
+    else:
+        p_value, sd = float(2 * student.sf(abs(mean) / error, n - 1)), mean / error
+    return Estimate(
+        value=mean,
+        n=n,
+        method=method,
+        interval=Interval(mean - half, mean + half, level, "Student, by application"),
+        test=Significance(p_value, "paired t test, by application", sd_units=sd),
+    )

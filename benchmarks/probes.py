@@ -1,0 +1,149 @@
+"""Probes of every layer against one forward pass a layer and scikit-learn, on real prompts of about 186 tokens.
+
+The peer runs the model once for every layer that is probed, in batches of 12 prompts sorted by length, keeps that
+layer's states at the last token, and fits scikit-learn's ``LogisticRegression`` for every fold. Its passes are timed for
+one layer and counted for all; its fits are timed for all. Both sides read whether income is above the median, in folds
+that keep an application's prompts together, with the same penalty and standardisation. Agreement is the largest
+difference of held-out accuracy over the layers, in points.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from sklearn.linear_model import LogisticRegression
+
+from auditor.demo_data import load_loanapp
+from auditor.language_models.activations import harvest
+from auditor.language_models.decoder import read_decoder
+from auditor.language_models.local import load
+from auditor.language_models.store import ModelStore
+from auditor.mechanisms.probe_fits import assign_folds, basis_of, cross_validate
+from auditor.prompts import parse_template, render
+from benchmarks.rows import Row, seconds
+from benchmarks.scoring import RACE_LAST
+
+APPLICATIONS = 50
+GROUPS = ("White", "Black")
+FOLDS = 5
+PENALTY = 1.0
+BATCH = 12
+
+Array = np.ndarray[Any, Any]
+
+
+def run() -> Iterator[Row]:
+    """Two rows: harvest and probes together, and the probes alone on the same states."""
+    store = ModelStore(Path(os.environ.get("PLUMBLINE_DATA", "data")) / "store")
+    loaded = load(store.import_model("demo:smollm2"), threads=os.cpu_count() or 1)
+    prompts, labels, applications = _prompts(loaded.tokenizer)
+    folds = assign_folds(groups=applications, labels=labels, folds=FOLDS, seed=0)
+    decoder = read_decoder(loaded.model)
+    kept: list[Array] = []
+    ours_states = seconds(lambda: kept.append(_harvest(decoder, prompts)))
+    states = kept[0]
+    layers = states.shape[1]
+    ours: list[Array] = []
+    theirs: list[Array] = []
+    ours_fits = seconds(lambda: ours.append(_ours(states, labels, folds)))
+    peer_fits = seconds(lambda: theirs.append(_peer(states, labels, folds)))
+    one_layer: list[Array] = []
+    peer_pass = seconds(lambda: one_layer.append(_forward(loaded.model, prompts, layers // 2)))
+    agreement = 100 * float(np.abs(ours[0] - theirs[0]).max())
+    peer = layers * peer_pass + peer_fits
+    yield Row(
+        name=f"probes: harvest and {FOLDS} folds of {layers} layers",
+        ours=ours_states + ours_fits,
+        peer=peer,
+        ratio=peer / (ours_states + ours_fits),
+        agreement=agreement,
+        unit="s",
+        n=len(prompts),
+        extra={
+            "peer_passes_timed": 1,
+            "peer_pass": peer_pass,
+            "states_difference": float(np.abs(one_layer[0] - states[:, layers // 2]).max()),
+            "best_accuracy": float(ours[0].max()),
+        },
+    )
+    yield Row(
+        name=f"probes: {FOLDS} folds of {layers} layers, states at hand",
+        ours=ours_fits,
+        peer=peer_fits,
+        ratio=peer_fits / ours_fits,
+        agreement=agreement,
+        unit="s",
+        n=len(prompts),
+    )
+
+
+def _prompts(tokenizer: Any) -> tuple[list[tuple[int, ...]], Array, list[str]]:
+    """Token ids of both groups' prompts of every application, whether its income is high, and its id."""
+    data = load_loanapp()
+    labels = {item.name: item.label for item in data.mapping.fields}
+    template = parse_template(RACE_LAST, fields=(), labels=labels, style="lines", where="benchmark")
+    records = data.records[:APPLICATIONS]
+    income = np.array([float(record.values["total_income"] or 0) for record in records])
+    prompts = []
+    for record in records:
+        words = {item.name: item.say(record.values[item.name]) for item in data.mapping.fields}
+        texts = [render(template, {**words, "race": group}).text for group in GROUPS]
+        prompts += [tuple(ids) for ids in tokenizer(texts).input_ids]
+    high = np.repeat(income > np.median(income), len(GROUPS))
+    return prompts, high, list(chain.from_iterable([record.id] * len(GROUPS) for record in records))
+
+
+def _harvest(decoder: Any, prompts: list[tuple[int, ...]]) -> Array:
+    """States at the last token, [prompts, layers, width]: an application's prompts share their prefix."""
+    step = len(GROUPS)
+    parts = [prompts[first : first + step] for first in range(0, len(prompts), step)]
+    return np.concatenate([harvest(decoder, part, [[len(ids) - 1] for ids in part])[:, 0] for part in parts])
+
+
+def _forward(model: Any, prompts: list[tuple[int, ...]], layer: int) -> Array:
+    """The peer's pass for one layer."""
+    out = np.empty((len(prompts), model.config.hidden_size), dtype=np.float32)
+    order = sorted(range(len(prompts)), key=lambda index: len(prompts[index]))
+    with torch.inference_mode():
+        for start in range(0, len(order), BATCH):
+            rows = order[start : start + BATCH]
+            longest = max(len(prompts[row]) for row in rows)
+            ids = torch.tensor([[*prompts[row], *[0] * (longest - len(prompts[row]))] for row in rows])
+            states = model(input_ids=ids, output_hidden_states=True, logits_to_keep=1, use_cache=False).hidden_states
+            for place, row in enumerate(rows):
+                out[row] = states[layer][place, len(prompts[row]) - 1].numpy()
+    return out
+
+
+def _ours(states: Array, labels: Array, folds: Array) -> Array:
+    found = []
+    for layer in range(states.shape[1]):
+        logits, _ = cross_validate(
+            basis=basis_of(states[:, layer]), labels=labels[:, None], partitions=[folds], penalty=PENALTY
+        )
+        found.append(float(((logits[:, 0] > 0) == labels).mean()))
+    return np.array(found)
+
+
+def _peer(states: Array, labels: Array, folds: Array) -> Array:
+    found = []
+    for layer in range(states.shape[1]):
+        x = states[:, layer].astype(np.float64)
+        spread = x.std(axis=0)
+        # A feature without spread but for rounding is left out on both sides.
+        varies = spread > 1e-5 * np.maximum(np.abs(x.mean(axis=0)), np.median(np.sqrt((x**2).mean(axis=0))))
+        x = (x - x.mean(axis=0))[:, varies] / spread[varies] if varies.any() else np.zeros((len(x), 1))
+        right = np.zeros(len(x), dtype=bool)
+        for fold in range(FOLDS):
+            test = folds == fold
+            probe = LogisticRegression(C=1 / PENALTY, class_weight="balanced", max_iter=1000)
+            probe.fit(x[~test], labels[~test])
+            right[test] = (probe.decision_function(x[test]) > 0) == labels[test]
+        found.append(float(right.mean()))
+    return np.array(found)
