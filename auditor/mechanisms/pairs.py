@@ -106,7 +106,7 @@ def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
     differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
     if not differing:
         return "the two prompts do not differ"
-    spans = [token_span(side.offsets, tuple(span)) for side, span in zip((base, donor), row["spans"], strict=True)]
+    spans = [token_span(side.offsets, (span[0], span[1])) for side, span in zip((base, donor), row["spans"], strict=True)]
     return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])))
 
 
