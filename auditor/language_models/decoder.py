@@ -298,7 +298,7 @@ class Stage:
             handle.remove()
         if len(seen) != 1:
             raise ScoringError(f"the attention of layer {number} applied W_O {len(seen)} times, once was expected")
-        return seen[0].unflatten(-1, (self.decoder.heads, -1))
+        return seen[0].reshape(*seen[0].shape[:-1], self.decoder.heads, -1)
 
     def past(self) -> Past | None:
         """Keys and values of everything up to the end of this run, if they were kept."""

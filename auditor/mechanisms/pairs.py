@@ -78,7 +78,7 @@ def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float) -> Iterable[
             wanted = (arm(attribute.field, attribute.reference), arm(attribute.field, group))
             clusters = list(asked.clusters)
             random.Random(f"{asked.plan.cases.seed}/{name}/{attribute.field}/{group}").shuffle(clusters)
-            rows = []
+            rows: list[dict[str, Any]] = []
             for cluster in clusters:
                 found = [next((case for case in cluster.cases if one in case.arms), None) for one in wanted]
                 if found[0] is None or found[1] is None:
@@ -106,7 +106,9 @@ def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
     differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
     if not differing:
         return "the two prompts do not differ"
-    spans = [token_span(side.offsets, tuple(span)) for side, span in zip((base, donor), row["spans"], strict=True)]
+    spans = [
+        token_span(side.offsets, (span[0], span[1])) for side, span in zip((base, donor), row["spans"], strict=True)
+    ]
     return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])))
 
 

@@ -161,7 +161,7 @@ def _before(runs: PairRuns, layer: int) -> Check:
     with torch.no_grad():
         tokens = torch.tensor([pair.base, pair.donor])
         run = decoder.run(tokens, capture=[(RESIDUAL, layer)])
-        base, donor = run.states[RESIDUAL, layer].split(1)
+        base, donor = run.states[RESIDUAL, layer][:1], run.states[RESIDUAL, layer][1:]
         patched = decoder.run_from(layer, torch.cat([base, mix(base, donor, range(pair.first))])).final[:, -1]
         margins = decoder.margin_of(patched, runs.target)
     moved = abs(float(margins[1] - margins[0]))
