@@ -1,0 +1,107 @@
+"""The stream between blocks of a model of any family, through hooks: what tests need that ask for no structure."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor, nn
+
+from auditor.exceptions import ScoringError
+
+RESIDUAL = "residual"
+
+
+@dataclass(frozen=True)
+class HookedRun:
+    """What a run gives: all logits [batch, n, vocabulary] and the captured stream by site."""
+
+    final: Float[Tensor, "batch n vocabulary"]
+    states: Mapping[tuple[str, int], Tensor]
+    start: int = 0
+
+
+class ResidualView:
+    """Capture and change the stream before each block; whole prompts only, no heads, no MLPs, no shared prefix.
+
+    Attributes
+    ----------
+    reason
+        Why the model has no fuller view.
+    layers, width
+        Number of blocks, width of the stream.
+    """
+
+    structured = False
+    heads = None
+
+    def __init__(self, model: Any, *, reason: str) -> None:
+        self.model = model
+        self.reason = reason
+        count = int(model.config.num_hidden_layers)
+        lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == count]
+        if len(lists) != 1:
+            raise ScoringError(f"the blocks of {type(model).__name__} cannot be told apart from its other parts")
+        self.blocks = lists[0]
+        self.layers = count
+        self.width = int(model.config.hidden_size)
+
+    def run(
+        self,
+        tokens: Int[Tensor, "batch n"],
+        *,
+        capture: Collection[tuple[str, int]] = (),
+        edits: Mapping[tuple[str, int], Callable[[Tensor], Tensor]] | None = None,
+    ) -> HookedRun:
+        """Run whole prompts; sites are ``(RESIDUAL, layer)``, layer ``layers`` for the stream after the last block."""
+        changes = dict(edits or {})
+        states: dict[tuple[str, int], Tensor] = {}
+        for node, layer in [*capture, *changes]:
+            if node != RESIDUAL or not 0 <= layer <= self.layers:
+                raise ScoringError(f"the site {node} of layer {layer} needs the structure of the model: {self.reason}")
+
+        def visit(layer: int, value: Tensor) -> Tensor:
+            site = (RESIDUAL, layer)
+            if site in changes:
+                value = changes[site](value)
+            if site in capture:
+                states[site] = value
+            return value
+
+        def before(layer: int) -> Callable[..., Any]:
+            def hook(_: Any, arguments: tuple[Any, ...], named: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+                if arguments:
+                    return (visit(layer, arguments[0]), *arguments[1:]), named
+                return arguments, {**named, "hidden_states": visit(layer, named["hidden_states"])}
+
+            return hook
+
+        def after(_: Any, __: Any, output: Any) -> Any:
+            if isinstance(output, tuple):
+                return (visit(self.layers, output[0]), *output[1:])
+            return visit(self.layers, output)
+
+        handles = [
+            block.register_forward_pre_hook(before(layer), with_kwargs=True) for layer, block in enumerate(self.blocks)
+        ]
+        handles.append(self.blocks[-1].register_forward_hook(after))
+        try:
+            logits = self.model(input_ids=tokens.to(self.model.device), use_cache=False).logits
+        finally:
+            for handle in handles:
+                handle.remove()
+        for site in capture:
+            if site not in states or states[site].shape[:2] != tokens.shape:
+                raise ScoringError(f"the stream at layer {site[1]} of {type(self.model).__name__} was not seen whole")
+        return HookedRun(logits, states)
+
+    def margins(self, run: HookedRun, target: Any, *, last: Sequence[int] | Tensor | None = None) -> Tensor:
+        """The margin of every row, in nats (see ``Decoder.margins``)."""
+        rows = torch.arange(run.final.shape[0], device=run.final.device)
+        index = torch.full_like(rows, run.final.shape[1] - 1) if last is None else torch.as_tensor(last)
+        logits = run.final[rows, index]
+        favourable = torch.logsumexp(logits[:, list(target.favourable)], -1)
+        return favourable - torch.logsumexp(logits[:, list(target.adverse)], -1)

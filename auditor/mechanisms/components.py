@@ -1,0 +1,127 @@
+"""Component attribution: which heads and MLPs write a change of group into the answer; the margin by layer."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.direct import Direct, attribute, lens
+from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting
+from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.plan import Section
+from auditor.records import Check
+
+TOLERANCE = 1e-3
+
+CARD = Card(
+    name="components",
+    purpose="Which heads and MLPs write the difference between two groups straight into the answer, and from where on.",
+    method=(
+        "With the scale of the final norm frozen, the margin is a sum over the embedding, every head and every MLP "
+        "(direct logit attribution). A component's share is the change of its term between the groups over the change "
+        "of the margin. The logit lens reads the margin from the stream of every layer."
+    ),
+    worrying="A few components that write most of the difference between groups.",
+    limitations=(
+        "Only what is written at the last token counts, not what earlier parts passed on. Reading early layers "
+        "through the last norm is a convention."
+    ),
+    references=("Elhage et al. (2021), A mathematical framework for transformer circuits",),
+    needs_internals=True,
+)
+
+
+class Settings(Section):
+    """``pairs``: applications a contrast; ``top``: components reported."""
+
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 8
+    top: Annotated[int, Field(ge=1, le=1000)] = 10
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk a contrast."""
+    return plan_pairs(asked, name=CARD.name, pairs=asked.settings.pairs, cost=2)
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Attribute both prompts of every pair."""
+    result = each_pair(bench, payload, _explain)
+    return {**result, "top": bench.settings.top}
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """The largest components' shares of the difference, and the lens by layer."""
+    for result in context.results.get(CARD.name, ()):
+        pairs = result["pairs"]
+        if not pairs:
+            yield supporting(
+                result,
+                test=CARD.name,
+                metric="direct_share",
+                subject={},
+                unit="ratio",
+                value=float,
+                checks=(),
+                method="",
+            )
+            continue
+        checks = checks_of(pairs)
+        gaps = np.array([pair["gap"] for pair in pairs])
+        attention = np.array([pair["attention"] for pair in pairs])
+        mlps = np.array([pair["mlps"] for pair in pairs])
+        named = {
+            **{(layer, head): attention[:, layer, head] for layer, head in np.ndindex(*attention.shape[1:])},
+            **{(layer, None): mlps[:, layer] for layer in range(mlps.shape[1])},
+        }
+        ranked = sorted(named.items(), key=lambda item: (-abs(float(item[1] @ gaps)), str(item[0])))
+        for (layer, head), effects in ranked[: result["top"]]:
+            one = attention.shape[2] == 1
+            node = {"node": "MLP"} if head is None else {"node": "attention"} if one else {"head": str(head)}
+            yield supporting(
+                result,
+                test=CARD.name,
+                metric="direct_share",
+                subject={"layer": str(layer), **node},
+                unit="ratio",
+                value=lambda effects=effects, gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
+                checks=checks,
+                method="share of the difference that this component writes straight into the answer",
+            )
+        lenses = np.array([pair["lens"] for pair in pairs])
+        for layer in range(lenses.shape[1]):
+            yield supporting(
+                result,
+                test=CARD.name,
+                metric="lens_share",
+                subject={"layer": str(layer)},
+                unit="ratio",
+                value=lambda effects=lenses[:, layer], gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
+                checks=checks,
+                method="share of the difference that can be read from the stream before this layer",
+            )
+
+
+def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
+    sides = [attribute(runs.decoder, run, runs.target) for run in (runs.base, runs.donor)]
+    lenses = [lens(runs.decoder, run, runs.target) for run in (runs.base, runs.donor)]
+    return {
+        "attention": (sides[1].attention - sides[0].attention).tolist(),
+        "mlps": (sides[1].mlps - sides[0].mlps).tolist(),
+        "lens": (lenses[1] - lenses[0]).tolist(),
+        "checks": [asdict(check) for check in _checks(sides, [float(side[-1]) for side in lenses])],
+    }
+
+
+def _checks(sides: list[Direct], last: list[float]) -> tuple[Check, Check]:
+    gap = max(side.gap for side in sides)
+    off = max(abs(side.margin - read) for side, read in zip(sides, last, strict=True))
+    return (
+        Check("contributions sum to the margin", gap <= TOLERANCE, gap, TOLERANCE, "nats"),
+        Check("the lens at the last layer is the margin", off <= TOLERANCE, off, TOLERANCE, "nats"),
+    )

@@ -1,0 +1,100 @@
+"""From effects on counterfactual pairs to measurements: shares of what the change does, with the checks beside them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from auditor.behaviour.context import Draft, FloatArray, case_query
+from auditor.counterfactuals import arm
+from auditor.exceptions import Interrupted
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
+from auditor.records import Check, Measurement, Role
+
+SMALLEST_GAP = 1e-3
+"""Below this root mean square gap, in nats, there is no difference to attribute."""
+
+
+def each_pair(
+    bench: Bench, payload: Mapping[str, Any], explain: Callable[[PairRuns, str], dict[str, Any]]
+) -> dict[str, Any]:
+    """Explain every pair of a chunk whose tokens align; count the others by reason."""
+    base = {"contrast": payload["contrast"], "reason": None, "note": "", "left_out": {}, "pairs": []}
+    view = structured(bench, payload["pairs"][0]["prompts"][0])
+    if isinstance(view, str):
+        return {**base, "reason": view}
+    decoder, target = view
+    left_out: dict[str, int] = {}
+    pairs = []
+    for row in payload["pairs"]:
+        if bench.should_stop():
+            raise Interrupted("stopped between two pairs; this chunk starts again")
+        pair = read_pair(bench, row)
+        if isinstance(pair, str):
+            left_out[pair] = left_out.get(pair, 0) + 1
+            continue
+        runs = run_pair(decoder, target, pair)
+        pairs.append({"id": row["id"], "gap": runs.gap, **explain(runs, row["id"])})
+    return {**base, "note": target.note, "left_out": left_out, "pairs": pairs}
+
+
+def slope(effects: FloatArray, gaps: FloatArray) -> float:
+    """Σ effect·gap / Σ gap²: the share of the gap, weighted so that pairs without a gap do not count."""
+    return float(effects @ gaps / (gaps @ gaps))
+
+
+def checks_of(pairs: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
+    """The self-checks of all pairs, each at its worst."""
+    worst: dict[str, Mapping[str, Any]] = {}
+    for pair in pairs:
+        for check in pair.get("checks", ()):
+            seen = worst.get(check["name"])
+            if seen is None or (check["held"], -(check["value"] or 0)) < (seen["held"], -(seen["value"] or 0)):
+                worst[check["name"]] = check
+    return tuple(Check(**check) for check in worst.values())
+
+
+def supporting(
+    result: Mapping[str, Any],
+    *,
+    test: str,
+    metric: str,
+    subject: Mapping[str, str],
+    unit: str,
+    value: Callable[[], float],
+    checks: Sequence[Check],
+    method: str,
+    needs_gap: bool = True,
+) -> Draft:
+    """One supporting measurement of a contrast. Its number is withheld where a self-check did not hold."""
+    contrast, pairs = result["contrast"], result["pairs"]
+    gaps = np.array([pair["gap"] for pair in pairs], dtype=np.float64)
+    reason = result["reason"]
+    if reason is None and not pairs:
+        reason = "no pair's tokens align: " + "; ".join(result["left_out"])
+    failed = [check.name for check in checks if not check.held]
+    if reason is None and failed:
+        reason = f"a self-check did not hold: {'; '.join(failed)}"
+    if reason is None and needs_gap and float(np.sqrt((gaps**2).mean())) < SMALLEST_GAP:
+        reason = f"the change moves the margin by less than {SMALLEST_GAP} nats, so there is nothing to share out"
+    whole = {"field": contrast["field"], "group": contrast["group"], **subject}
+    measured = Measurement(
+        id="/".join([test, metric, *(f"{key}={item}" for key, item in whole.items()), f"vs={contrast['reference']}"]),
+        test=test,
+        metric=metric,
+        role=Role.SUPPORTING,
+        subject=whole,
+        unit=unit,
+        reference=contrast["reference"],
+        estimate=value() if reason is None else None,
+        n=len(pairs),
+        checks=tuple(checks),
+        cases=case_query(arm(contrast["field"], contrast["reference"]), arm(contrast["field"], contrast["group"])),
+        missing_reason=reason,
+        method="; ".join(part for part in (method, result["note"]) if part),
+        counts={"left_out": sum(result["left_out"].values())},
+    )
+    return Draft(measured)

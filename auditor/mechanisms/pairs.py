@@ -1,0 +1,145 @@
+"""Counterfactual pairs as token ids: one application in the reference group and in another, aligned token by token."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from auditor.counterfactuals import arm
+from auditor.language_models.answers import encode
+from auditor.language_models.decoder import (
+    HEADS,
+    MLP,
+    RESIDUAL,
+    Decoder,
+    Past,
+    Run,
+    Site,
+    Target,
+    read_decoder,
+    target_of,
+)
+from auditor.language_models.residual_view import ResidualView
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.prompts import token_span
+
+
+@dataclass(frozen=True)
+class Pair:
+    """Two prompts of one length: ``base`` in the reference group, ``donor`` in the other; ``first`` differs first.
+
+    ``field_tokens`` are the positions of the changed field.
+    """
+
+    base: tuple[int, ...]
+    donor: tuple[int, ...]
+    first: int
+    field_tokens: tuple[int, ...]
+
+    def segments(self) -> dict[str, list[int]]:
+        """Positions from the first difference on, in three parts; before it every effect is exactly 0."""
+        last = len(self.base) - 1
+        own = [position for position in self.field_tokens if self.first <= position < last]
+        rest = [position for position in range(self.first, last) if position not in own]
+        return {name: places for name, places in (("field", own), ("between", rest), ("last", [last])) if places}
+
+
+@dataclass(frozen=True)
+class PairRuns:
+    """Both prompts of a pair run once: the shared prefix, the two suffixes with every site, and their margins."""
+
+    decoder: Decoder
+    target: Target
+    pair: Pair
+    prefix: Past | None
+    base: Run
+    donor: Run
+    base_margin: float
+    donor_margin: float
+
+    @property
+    def gap(self) -> float:
+        """What the change does to the margin, in nats."""
+        return self.donor_margin - self.base_margin
+
+
+def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float) -> Iterable[Work]:
+    """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each."""
+    for attribute in asked.plan.attributes:
+        for group in attribute.groups:
+            if group == attribute.reference:
+                continue
+            wanted = (arm(attribute.field, attribute.reference), arm(attribute.field, group))
+            clusters = list(asked.clusters)
+            random.Random(f"{asked.plan.cases.seed}/{name}/{attribute.field}/{group}").shuffle(clusters)
+            rows: list[dict[str, Any]] = []
+            for cluster in clusters:
+                found = [next((case for case in cluster.cases if one in case.arms), None) for one in wanted]
+                if found[0] is None or found[1] is None:
+                    continue
+                rows.append(
+                    {
+                        "id": cluster.application.id,
+                        "prompts": [found[0].prompt, found[1].prompt],
+                        "spans": [list(case.spans[attribute.field]) for case in found if case is not None],
+                    }
+                )
+                if len(rows) == pairs:
+                    break
+            if rows:
+                tokens = asked.count_tokens(rows[0]["prompts"][0]) * len(rows)
+                contrast = {"field": attribute.field, "group": group, "reference": attribute.reference}
+                yield Work(2 * len(rows), round(tokens * cost), {"contrast": contrast, "pairs": rows})
+
+
+def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
+    """The pair of a payload's row, or why its tokens do not align."""
+    base, donor = encode(bench.loaded.tokenizer, row["prompts"], chat=bench.plan.prompt.form == "chat")
+    if len(base.ids) != len(donor.ids):
+        return "the two values have different numbers of tokens"
+    differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
+    if not differing:
+        return "the two prompts do not differ"
+    spans = [
+        token_span(side.offsets, (span[0], span[1])) for side, span in zip((base, donor), row["spans"], strict=True)
+    ]
+    return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])))
+
+
+def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:
+    """The decoder and the target of a chunk, or the reason why the test cannot be done on this model."""
+    decoder = read_decoder(bench.loaded.model)
+    if isinstance(decoder, ResidualView):
+        return f"needs the structure of the model: {decoder.reason}"
+    target = target_of(bench.questions([prompt])[0])
+    return target if isinstance(target, str) else (decoder, target)
+
+
+def run_pair(decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[int] | None = None) -> PairRuns:
+    """Run both prompts of a pair: the shared prefix once, then the two suffixes with every site captured."""
+    wanted = range(decoder.layers) if layers is None else layers
+    sites: list[Site] = [(node, layer) for layer in wanted for node in (RESIDUAL, HEADS, MLP)]
+    sites.append((RESIDUAL, decoder.layers))
+    with torch.no_grad():
+        prefix = decoder.run(_row(pair.base[: pair.first]), keep_past=True).past if pair.first else None
+        base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=True)
+        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites)
+        margins = [float(decoder.margins(run, target)) for run in (base, donor)]
+    return PairRuns(decoder, target, pair, prefix, base, donor, margins[0], margins[1])
+
+
+def mix(base: Float[Tensor, "1 n width"], donor: Float[Tensor, "1 n width"], places: Sequence[int]) -> Tensor:
+    """``base`` with the states of ``donor`` at some places."""
+    mixed = base.clone()
+    mixed[:, list(places)] = donor[:, list(places)]
+    return mixed
+
+
+def _row(ids: Sequence[int]) -> Tensor:
+    return torch.tensor([list(ids)])

@@ -1,0 +1,101 @@
+"""Activation patching: where between the changed field and the answer the difference is carried."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting
+from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.patches import Node, node_effects, patch_checks, residual_effects
+from auditor.plan import Section
+
+CARD = Card(
+    name="patching",
+    purpose="At which layers, and at which part of the prompt, a change of group is carried to the decision.",
+    method=(
+        "The application in the reference group is run with states of the same application in another group put in: "
+        "the stream before every layer at the changed field, at the text after it and at the last token; and every "
+        "MLP. An effect is a share of what the change itself does to the margin (Σ effect·gap / Σ gap² over pairs)."
+    ),
+    worrying="A share near 1 at the last token from a layer on: from there the group is part of the decision.",
+    limitations=(
+        "Pairs whose two values have different numbers of tokens are left out and counted. Shares of different parts "
+        "need not add up to 1. A patch shows that a state carries the difference, not that nothing else could."
+    ),
+    references=("Heimersheim and Nanda (2024), How to use and interpret activation patching",),
+    needs_internals=True,
+)
+
+
+class Settings(Section):
+    """``pairs``: applications a contrast."""
+
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 4
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk a contrast."""
+    return plan_pairs(asked, name=CARD.name, pairs=asked.settings.pairs, cost=32)
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Patch every pair of a contrast."""
+    return each_pair(bench, payload, _explain)
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """Shares by layer: the stream at three parts of the prompt, and every MLP."""
+    for result in context.results.get(CARD.name, ()):
+        pairs = result["pairs"]
+        checks = checks_of(pairs)
+        gaps = np.array([pair["gap"] for pair in pairs])
+        common: dict[str, Any] = {"test": CARD.name, "unit": "ratio", "checks": checks}
+        yield supporting(
+            result,
+            metric="patch_gap",
+            subject={},
+            value=lambda gaps=gaps: float(gaps.mean()),  # type: ignore[misc]
+            method="mean difference of the margin over the aligned pairs",
+            needs_gap=False,
+            **{**common, "unit": "logit"},
+        )
+        for part in ("field", "between", "last"):
+            held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
+            for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
+                effects = np.array([pairs[index]["stream"][part][layer] for index in held])
+                yield supporting(
+                    result,
+                    metric="patch_stream",
+                    subject={"layer": str(layer), "part": part},
+                    value=lambda effects=effects, held=held, gaps=gaps: slope(effects, gaps[held]),  # type: ignore[misc]
+                    method="share of the difference carried by the stream before this layer",
+                    **common,
+                )
+        for layer in range(len(pairs[0]["mlps"]) if pairs else 0):
+            effects = np.array([pair["mlps"][layer] for pair in pairs])
+            yield supporting(
+                result,
+                metric="patch_mlp",
+                subject={"layer": str(layer)},
+                value=lambda effects=effects, gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
+                method="share of the difference carried by what this MLP adds",
+                **common,
+            )
+
+
+def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
+    parts = runs.pair.segments()
+    effects = residual_effects(runs, list(parts.values()))
+    mlps = node_effects(runs, [Node(layer) for layer in range(runs.decoder.layers)])
+    return {
+        "stream": dict(zip(parts, effects.tolist(), strict=True)),
+        "mlps": mlps.tolist(),
+        "checks": [asdict(check) for check in patch_checks(runs)],
+    }

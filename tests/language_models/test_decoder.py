@@ -1,0 +1,173 @@
+"""The view into a decoder gives the model's own numbers, whichever family, whichever way it is run."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from auditor.exceptions import ScoringError
+from auditor.language_models.activations import harvest
+from auditor.language_models.answers import Question
+from auditor.language_models.decoder import (
+    ATTENTION,
+    HEADS,
+    MLP,
+    RESIDUAL,
+    Decoder,
+    Target,
+    add,
+    check_decoder,
+    read_decoder,
+    replace,
+    target_of,
+)
+from auditor.language_models.families import output_bias, output_rows
+from auditor.language_models.residual_view import ResidualView
+from tests.language_models.zoo import PACKABLE, zoo_model
+
+TARGET = Target((5,), (9,))
+
+
+def tokens(rows: int = 2, length: int = 40) -> torch.Tensor:
+    return torch.randint(3, 260, (rows, length), generator=torch.Generator().manual_seed(1))
+
+
+def view(family: str) -> Decoder:
+    decoder = read_decoder(zoo_model(family))
+    assert isinstance(decoder, Decoder)
+    return decoder
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_every_family_gives_the_models_own_logits(family: str) -> None:
+    check = check_decoder(zoo_model(family))
+    assert check.held, check.reason
+    assert check.largest_difference is not None
+    assert check.largest_difference < 1e-4
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_the_two_row_head_gives_the_margin_of_the_full_logits(family: str) -> None:
+    decoder = view(family)
+    with torch.inference_mode():
+        run = decoder.run(tokens())
+        logits = decoder.model(tokens()).logits[:, -1]
+        assert torch.allclose(decoder.margins(run, TARGET), logits[:, 5] - logits[:, 9], atol=1e-4, rtol=1e-4)
+        several = Target((5, 6), (9, 10, 11))
+        expected = logits[:, [5, 6]].logsumexp(-1) - logits[:, [9, 10, 11]].logsumexp(-1)
+        assert torch.allclose(decoder.margins(run, several), expected, atol=1e-4, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_what_blocks_add_sums_to_the_stream_and_heads_sum_to_attention(family: str) -> None:
+    decoder = view(family)
+    sites = [(node, layer) for layer in range(2) for node in (HEADS, ATTENTION, MLP)]
+    with torch.inference_mode():
+        run = decoder.run(tokens(), capture=[*sites, (RESIDUAL, 0), (RESIDUAL, 2)])
+        total = run.states[RESIDUAL, 0] + sum(run.states[node, layer] for node, layer in sites if node != HEADS)
+        assert torch.allclose(total, run.final, atol=1e-3, rtol=1e-5)
+        if decoder.linear_heads:
+            for layer in range(2):
+                block = decoder.parts.blocks[layer]
+                written = torch.einsum("bnhd,hdw->bnw", run.states[HEADS, layer], output_rows(block, heads=4))
+                bias = output_bias(block)
+                written = written if bias is None else written + bias
+                assert torch.allclose(written, run.states[ATTENTION, layer], atol=1e-3, rtol=1e-4)
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_a_run_from_the_middle_of_layers_and_positions_gives_the_whole_run(family: str) -> None:
+    decoder = view(family)
+    with torch.inference_mode():
+        whole = decoder.run(tokens(), capture=[(RESIDUAL, 1)], keep_past=True)
+        assert whole.past is not None
+        later = decoder.run_from(1, whole.states[RESIDUAL, 1][:, 25:], past=whole.past.upto(25))
+    assert later.start == 25
+    assert torch.allclose(later.final, whole.final[:, 25:], atol=1e-3, rtol=1e-5)
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "phi"])
+def test_padding_on_the_right_changes_no_margin(family: str) -> None:
+    decoder = view(family)
+    short, long = tokens(1, 30), tokens(1, 40)
+    padded = torch.cat([torch.nn.functional.pad(short, (0, 10)), long])
+    with torch.inference_mode():
+        both = decoder.margins(decoder.run(padded), TARGET, last=[29, 39])
+        alone = [decoder.margins(decoder.run(rows), TARGET) for rows in (short, long)]
+    assert torch.allclose(both, torch.cat(alone), atol=1e-4, rtol=1e-4)
+
+
+def test_edits_reach_their_site_and_nothing_before_it() -> None:
+    decoder = view("llama")
+    step = torch.ones(32)
+    with torch.inference_mode():
+        plain = decoder.run(tokens(), capture=[(RESIDUAL, 1), (MLP, 1)])
+        moved = decoder.run(tokens(), edits={(MLP, 1): add(step, [39])}, capture=[(RESIDUAL, 1), (MLP, 1)])
+        assert torch.equal(moved.states[RESIDUAL, 1], plain.states[RESIDUAL, 1])
+        assert torch.equal(moved.final[:, :39], plain.final[:, :39])
+        assert torch.allclose(moved.final[:, 39] - plain.final[:, 39], step.expand(2, -1), atol=1e-4)
+        same = decoder.run(tokens(), edits={(MLP, 1): replace(plain.states[MLP, 1])})
+        assert torch.equal(same.final, plain.final)
+
+
+def test_the_gradient_agrees_with_finite_differences() -> None:
+    decoder = read_decoder(zoo_model("gpt2").double())
+    assert isinstance(decoder, Decoder)
+    stream = decoder.embed(tokens(1)).detach().requires_grad_()
+    margin = decoder.margins(decoder.run_from(0, stream), TARGET)
+    (gradient,) = torch.autograd.grad(margin.sum(), stream)
+    step = torch.zeros_like(stream)
+    step[0, 20] = torch.randn(32, generator=torch.Generator().manual_seed(2), dtype=torch.float64)
+    with torch.inference_mode():
+        ends = [decoder.margins(decoder.run_from(0, stream + sign * 1e-6 * step), TARGET) for sign in (1, -1)]
+    slope = float((ends[0] - ends[1]) / 2e-6)
+    assert slope == pytest.approx(float((gradient * step).sum()), rel=1e-3)
+
+
+def test_a_site_outside_the_run_is_refused() -> None:
+    decoder = view("llama")
+    with pytest.raises(ScoringError, match="the site mlp of layer 7 is not in a run"):
+        decoder.run(tokens(), capture=[(MLP, 7)])
+    with pytest.raises(ScoringError, match="holds 40 positions where 41"):
+        decoder.run(tokens(), keep_past=True).past.upto(41)  # type: ignore[union-attr]
+
+
+@pytest.mark.parametrize("family", ["bloom", "mamba"])
+def test_an_unknown_family_still_shows_its_stream(family: str) -> None:
+    model = zoo_model(family)
+    decoder = read_decoder(model)
+    assert isinstance(decoder, ResidualView)
+    assert "has no adapter" in decoder.reason
+    with torch.inference_mode():
+        run = decoder.run(tokens(), capture=[(RESIDUAL, 0), (RESIDUAL, 2)])
+        changed = decoder.run(tokens(), edits={(RESIDUAL, 1): add(torch.ones(32))})
+        assert torch.equal(run.final, model(tokens()).logits)
+        assert not torch.equal(changed.final, run.final)
+    with pytest.raises(ScoringError, match="needs the structure"):
+        decoder.run(tokens(), capture=[(MLP, 0)])
+
+
+@pytest.mark.parametrize("family", ["llama", "gpt2", "bloom"])
+def test_harvested_states_are_those_of_single_prompts(family: str) -> None:
+    model = zoo_model(family)
+    decoder = read_decoder(model)
+    rows = [tuple(row.tolist()) for row in tokens(5, 30)]
+    prompts = [rows[0], rows[0][:12] + rows[1][12:27], rows[0][:12] + rows[2][12:], rows[3]]
+    positions = [[4, 11, len(prompt) - 1] for prompt in prompts]
+    states = harvest(decoder, prompts, positions, batch_tokens=90)
+    assert states.shape == (4, 3, 3, 32)
+    with torch.inference_mode():
+        for prompt, wanted, found in zip(prompts, positions, states, strict=True):
+            run = decoder.run(torch.tensor([prompt]), capture=[(RESIDUAL, layer) for layer in range(3)])
+            alone = torch.stack([run.states[RESIDUAL, layer][0, wanted] for layer in range(3)], dim=1)
+            assert torch.allclose(torch.from_numpy(found), alone, atol=1e-3, rtol=1e-4)
+    assert (harvest(decoder, prompts, positions, batch_tokens=90) == states).all()
+
+
+def test_the_target_of_a_question_says_when_it_is_not_exact() -> None:
+    assert target_of(Question((1,), ((5,), (6,)), ((9,),))) == Target((5, 6), (9,))
+    several = target_of(Question((1,), ((5, 7),), ((9,),)))
+    assert isinstance(several, Target)
+    assert not several.exact
+    assert "first tokens" in several.note
+    assert "begin with the same token" in str(target_of(Question((1,), ((5, 7),), ((5, 8),))))

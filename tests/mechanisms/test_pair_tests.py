@@ -1,0 +1,56 @@
+"""Patching tests end to end on a tiny model: numbers with their checks, reasons where there is none."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from auditor.mechanisms import attribution_patching, patching
+from tests.mechanisms.bench import bench, conclude, payload
+
+
+def test_patching_says_where_the_difference_is_carried() -> None:
+    result = patching.compute(bench(patching.Settings()), payload("Black", "Asian"))
+    result = json.loads(json.dumps(result))
+    rows = {row.id: row for row in conclude(patching, [result])}
+    assert rows["patching/patch_stream/field=race/group=Black/layer=0/part=field/vs=White"].estimate == pytest.approx(
+        1, abs=1e-3
+    )
+    assert rows["patching/patch_stream/field=race/group=Black/layer=2/part=last/vs=White"].estimate == pytest.approx(
+        1, abs=1e-3
+    )
+    assert all(row.checks and row.estimate is not None and row.n == 2 for row in rows.values())
+    assert len(rows) == 1 + 3 * 3 + 2
+
+
+def test_values_of_different_length_are_left_out_and_counted() -> None:
+    result = patching.compute(bench(patching.Settings()), payload("Hispanic"))
+    rows = conclude(patching, [result])
+    assert [row.estimate for row in rows] == [None]
+    assert "different numbers of tokens" in str(rows[0].missing_reason)
+    assert rows[0].counts["left_out"] == 1
+
+
+def test_a_model_without_structure_is_not_tested_and_says_why() -> None:
+    result = patching.compute(bench(patching.Settings(), "bloom"), payload("Black"))
+    assert "needs the structure of the model" in str(conclude(patching, [result])[0].missing_reason)
+
+
+def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
+    result = patching.compute(bench(patching.Settings()), payload("Black"))
+    result["pairs"][0]["checks"][0]["held"] = False
+    rows = conclude(patching, [result])
+    assert all(row.estimate is None and "self-check did not hold" in str(row.missing_reason) for row in rows)
+
+
+def test_attribution_patching_verifies_what_it_reports() -> None:
+    settings = attribution_patching.Settings(top=3, sample=0.4)
+    result = json.loads(json.dumps(attribution_patching.compute(bench(settings), payload("Black", "Asian"))))
+    assert result["screened"] == 10
+    assert len(result["nodes"]) == 3 + 3
+    rows = {row.metric: row for row in conclude(attribution_patching, [result])}
+    assert set(rows) == {"screening_rank_agreement", "screening_miss_bound", "patch_node"}
+    assert all(row.estimate is not None for row in rows.values())
+    again = attribution_patching.compute(bench(settings), payload("Black", "Asian"))
+    assert json.loads(json.dumps(again)) == result
