@@ -1,0 +1,27 @@
+"""Sparse autoencoders: trained on states, measured, saved and loaded."""
+
+from auditor.mechanisms.sae.autoencoder import KINDS, Autoencoder, Kind
+from auditor.mechanisms.sae.codes import Codes
+from auditor.mechanisms.sae.files import load, save
+from auditor.mechanisms.sae.quality import Quality, fraction_unexplained, measure
+from auditor.mechanisms.sae.states import Matrix, Rows, Shards, write_shards
+from auditor.mechanisms.sae.training import Recipe, Trained, train
+
+__all__ = [
+    "KINDS",
+    "Autoencoder",
+    "Codes",
+    "Kind",
+    "Matrix",
+    "Quality",
+    "Recipe",
+    "Rows",
+    "Shards",
+    "Trained",
+    "fraction_unexplained",
+    "load",
+    "measure",
+    "save",
+    "train",
+    "write_shards",
+]

@@ -1,0 +1,92 @@
+"""How good an autoencoder is: variance left unexplained, active latents a token, latents that never act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from auditor.mechanisms.sae.autoencoder import Autoencoder
+from auditor.mechanisms.sae.states import Rows, in_order
+
+
+@dataclass(frozen=True)
+class Quality:
+    """Measured on one set of states.
+
+    Attributes
+    ----------
+    tokens
+        States measured.
+    fvu
+        Fraction of variance unexplained: Σ‖x − x̂‖² / Σ‖x − x̄‖², total over total.
+    l0
+        Mean number of active latents a token.
+    dead
+        Latents active on no token.
+    active
+        On how many tokens each latent is active.
+    strength
+        Mean activation of each latent over the tokens it is active on; 0 for dead ones.
+    """
+
+    tokens: int
+    fvu: float
+    l0: float
+    dead: int
+    active: Int[Tensor, " latents"]
+    strength: Float[Tensor, " latents"]
+
+
+def fraction_unexplained(states: Float[Tensor, "tokens width"], rebuilt: Float[Tensor, "tokens width"]) -> float:
+    """Σ‖x − x̂‖² / Σ‖x − x̄‖², in double precision: 1 for the mean as the answer to everything.
+
+    Raises
+    ------
+    ValueError
+        If the states do not vary.
+    """
+    exact = states.double()
+    total = float((exact - exact.mean(0)).square().sum())
+    if total <= 0:
+        raise ValueError("the states do not vary")
+    return float((exact - rebuilt.double()).square().sum()) / total
+
+
+def measure(autoencoder: Autoencoder, rows: Rows, *, batch: int = 4096) -> Quality:
+    """Measure an autoencoder on ``rows``, a batch at a time.
+
+    Raises
+    ------
+    ValueError
+        If there are no rows or they do not vary.
+    """
+    centre = autoencoder.decoder_bias.double()
+    total = torch.zeros(rows.width, dtype=torch.float64, device=centre.device)
+    squares = torch.zeros((), dtype=torch.float64, device=centre.device)
+    missed = torch.zeros_like(squares)
+    active = torch.zeros(autoencoder.latents, dtype=torch.int64, device=centre.device)
+    strength = torch.zeros(autoencoder.latents, dtype=torch.float64, device=centre.device)
+    for states in in_order(rows, batch=batch):
+        here = states.to(autoencoder.encoder)
+        codes = autoencoder.encode(here)
+        missed += (here - autoencoder.decode(codes)).double().square().sum()
+        # Moments about the decoder's bias, which lies near the mean, lose no digits.
+        moved = here.double() - centre
+        total += moved.sum(0)
+        squares += moved.square().sum()
+        active += codes.active()
+        strength.index_add_(0, codes.features, codes.values.double())
+    variance = float(squares - total.square().sum() / max(len(rows), 1))
+    if variance <= 0:
+        raise ValueError("the states do not vary")
+    return Quality(
+        tokens=len(rows),
+        fvu=float(missed) / variance,
+        l0=float(active.sum()) / len(rows),
+        dead=int((active == 0).sum()),
+        active=active,
+        strength=(strength / active.clamp(min=1)).to(autoencoder.encoder.dtype),
+    )
