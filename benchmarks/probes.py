@@ -1,7 +1,7 @@
 """Probes of every layer against one forward pass a layer and scikit-learn, on real prompts of about 186 tokens.
 
 The peer runs the model once for every layer that is probed, in batches of 12 prompts sorted by length, keeps that
-layer's states at the last token, and fits scikit-learn's ``LogisticRegression`` for every fold. Its passes are timed for
+layer's states at the last token, and fits scikit-learn's ``LogisticRegression`` for every fold. Passes are timed for
 one layer and counted for all; its fits are timed for all. Both sides read whether income is above the median, in folds
 that keep an application's prompts together, with the same penalty and standardisation. Agreement is the largest
 difference of held-out accuracy over the layers, in points.
