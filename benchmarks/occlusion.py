@@ -41,7 +41,7 @@ def run() -> Iterator[Row]:
         agreement=max(apart),
         unit="s an application",
         n=len(apart),
-        extra={"peer": "captum FeatureAblation", "tokens_a_prompt": statistics.mean(tokens), "tolerance": 1e-4},
+        extra={"peer_method": "captum FeatureAblation", "tokens_a_prompt": statistics.mean(tokens), "tolerance": 1e-4},
     )
 
 

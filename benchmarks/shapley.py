@@ -63,7 +63,7 @@ def run() -> Iterator[Row]:
     needed = max(1, math.ceil((largest / ERROR) ** 2))
     peer = 2 * reading * (needed * count + 1)
     common: dict[str, float | int | str | None] = {
-        "peer": "captum ShapleyValueSampling, from its seconds a reading and its exact variance",
+        "peer_method": "captum ShapleyValueSampling, from its seconds a reading and its exact variance",
         "peer_permutations_needed": needed,
         "peer_seconds_a_permutation": 2 * reading * count,
         "peer_permutations_measured": PEER_SAMPLES,

@@ -63,7 +63,7 @@ def test_an_audit_is_started_by_a_double_click_and_its_page_keeps_up(
         page.on("console", lambda said: troubles.append(f"{page.url}: {said.text}") if said.type == "error" else None)
         page.on("pageerror", lambda error: troubles.append(f"{page.url}: {error}"))
         page.goto(f"/admin/compliance/planversion/{plan}/change/")
-        page.get_by_label("Username").fill("ada")
+        page.get_by_label("User name").fill("ada")
         page.get_by_label("Password").fill(SECRET)
         page.get_by_role("button", name="Log in").click()
         page.get_by_role("link", name="Run audit").click()

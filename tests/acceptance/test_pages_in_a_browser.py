@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.conf import LazySettings
-from django.contrib.auth.models import Permission, User
+from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
 from playwright.sync_api import Browser, Page, sync_playwright
@@ -23,6 +23,8 @@ from pytest_django.live_server_helper import LiveServer
 from compliance import actions
 from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import open_evidence
+from compliance.models import Membership, default_team
+from compliance.roles import Role
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
@@ -50,7 +52,7 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
     """The address of every page, with three finished audits of one model and one under way."""
     settings.DATA_FOLDER = tmp_path / "data"
     officer = User.objects.create_user("officer", password=SECRET)
-    officer.user_permissions.add(Permission.objects.get(codename="view_audit"))
+    Membership.objects.create(team=default_team(), user=officer, role=Role.INTERNAL_AUDIT)
     now = timezone.now()
     for days, base in zip((800, 390, 200), versions, strict=True):
         audit = finish(base, finished_at=now - timedelta(days=days))
