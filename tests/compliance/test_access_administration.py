@@ -165,7 +165,7 @@ def test_a_pack_whose_review_is_overdue_says_so(browser: Client) -> None:
 
 
 def test_the_difference_between_two_versions_is_shown(browser: Client) -> None:
-    pack = PolicyPackVersion.objects.all()[0]
+    pack = PolicyPackVersion.objects.get(pack_id="us-ecoa-regb")
     content = pack.content_json.replace('"version":"2026.11"', '"version":"2027.05"')
     assert content != pack.content_json
     newer = PolicyPackVersion.objects.create(

@@ -17,7 +17,7 @@ from compliance import access, actions
 from compliance.exceptions import StateError
 from compliance.models import Audit, FindingRow, MeasurementRow, Membership, Release, Team, default_team
 from compliance.roles import LOOK, PERMISSIONS, REGISTERS, Role, roles_with
-from tests.compliance.factories import ACTOR
+from tests.compliance.factories import ACTOR, make_applications, make_plan, make_run
 from tests.compliance.teams import WORKING, make_person, make_team_audit
 
 
@@ -179,3 +179,20 @@ def test_the_same_files_are_a_version_in_each_team_that_registers_them(db: None)
     ]
     assert [version.team_id for version in versions[:2]] == [team.pk for team in teams]
     assert versions[2:] == versions[:2]
+
+
+def test_an_audit_binds_what_one_team_owns(db: None) -> None:
+    other = Team.objects.create(name="Elsewhere")
+    model = actions.register_model(source="demo:x", sha256="3" * 64, manifest={}, actor=ACTOR, team=other)
+    with pytest.raises(StateError, match="small: model and data belong to another team; expected those of Default"):
+        actions.start_ungoverned_audit(
+            run=make_run(),
+            chunks=(),
+            prompts=0,
+            tokens=0,
+            model=model,
+            data=actions.register_data(data=make_applications(), actor=ACTOR),
+            plan=actions.register_plan(plan=make_plan(), actor=ACTOR),
+            actor=ACTOR,
+            command="",
+        )
