@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from allauth.account.decorators import secure_admin_login
 from django.contrib import admin
+from django.http import Http404, HttpRequest, HttpResponse
 from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
@@ -13,10 +14,17 @@ from compliance.health import healthz
 # One way in: the administration sends people to the site's own login, with its rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
 
+
+def _nothing(request: HttpRequest, rest: str) -> HttpResponse:
+    raise Http404("no such page")
+
+
 urlpatterns = [
     path("", include("compliance.dashboard.urls")),
     path("", include("compliance.accounts.urls")),
     path("register/", include("compliance.registry.urls")),
+    # Django would name the address of any row, of any team, to any member of staff.
+    path("admin/r/<path:rest>", _nothing),
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=static("compliance/icon.svg"))),
     path("healthz", healthz, name="healthz"),

@@ -62,7 +62,14 @@ def start_ungoverned_audit(
     -------
     Audit
         Queued, or still running if its last process ended without a word.
+
+    Raises
+    ------
+    StateError
+        If plan, model and data are not of one team, whose the audit will be.
     """
+    if {model.team_id, data.team_id} != {plan.team_id}:
+        raise StateError(f"{plan.name}: model and data belong to another team; expected those of {plan.team}")
     run_json = canonical_json(run)
     run_sha256 = sha256_bytes(run_json)
     # The lock makes "look for one, else create" one step: two command lines started at once meet in one audit, and

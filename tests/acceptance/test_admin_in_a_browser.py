@@ -15,11 +15,9 @@ from django.utils import timezone
 from playwright.sync_api import Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
-from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from compliance import actions
-from compliance.ledger import DatabaseLedger
-from compliance.models import Worker
-from tests.compliance.factories import ACTOR, make_audit
+from compliance.models import Worker, default_team
+from tests.compliance.teams import rows_of
 
 CHROMIUM = os.environ.get("PLUMBLINE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 QUIET = (
@@ -41,27 +39,11 @@ pytestmark = [
 def rows(transactional_db: None) -> dict[str, int]:
     """A row of every register: one finished audit, made by the actions; and somebody who may look at all of them."""
     User.objects.create_superuser("ada", password=SECRET)
-    audit = make_audit()
-    Worker.objects.create(key="1" * 32, host="here", queues=["audits"], seen_at=timezone.now())
-    ledger = DatabaseLedger(audit)
-    for state in ledger.states():
-        assert ledger.claim(state.index)
-        assert ledger.complete(state.index, b"{}")
-    measurement = Measurement(
-        id="counterfactual.cf_net_effect.race.b", test="counterfactual", metric="cf_net_effect", role=Role.PRIMARY,
-        subject={"field": "race", "group": "b"}, unit="rate_difference", reference="a", estimate=-0.25, low=-0.5,
-        high=-0.05, n=40, p_value=0.01, p_adjusted=0.01, conclusion=Conclusion.DIFFERENCE_FOUND, conclusion_reason="…",
-    )  # fmt: skip
-    finding = Finding(
-        id="F-001", title="Approved less often", severity=Severity.HIGH, rule="R1: …", condition="…",
-        criteria=("12 CFR 1002.4(a)",), cause="Not examined.", effect="…", recommendation="…",
-        measurements=(measurement.id,), conclusion=Conclusion.DIFFERENCE_FOUND,
-    )  # fmt: skip
-    actions.finish_audit(
-        audit=audit, measurements=[measurement], findings=[finding], files={}, finished_at=timezone.now(), actor=ACTOR
-    )
+    actions.load_shipped_packs()
+    made = rows_of(default_team(), name="seen")
+    worker = Worker.objects.create(key="1" * 32, host="here", queues=["audits"], seen_at=timezone.now())
     # All of it is read before the browser starts: Playwright keeps an event loop, where Django refuses to ask.
-    return {name: apps.get_model("compliance", name).objects.values_list("pk", flat=True)[0] for name in REGISTERS}
+    return {"worker": worker.pk, **{name: row.pk for name, row in made.items()}}
 
 
 @pytest.fixture

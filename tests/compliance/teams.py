@@ -1,0 +1,96 @@
+"""Two teams, each with a row of every register, and people with roles."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import date, timedelta
+from typing import Any
+
+from django.contrib.auth.models import User
+from django.utils import timezone
+
+from auditor.records import Conclusion, Finding, Measurement, Severity
+from auditor.records import Role as MeasurementRole
+from compliance import actions
+from compliance.ledger import DatabaseLedger
+from compliance.models import (
+    Audit,
+    Event,
+    Membership,
+    PolicyPackReview,
+    PolicyPackVersion,
+    Team,
+)
+from compliance.roles import Role
+from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
+
+WORKING = [role for role in Role if role != Role.EXAMINER]
+
+
+def make_person(name: str, team: Team | None = None, roles: Iterable[Role] = (), **options: Any) -> User:
+    """An account with roles in a team."""
+    user = User.objects.create_user(name, password="a long password", **options)
+    for role in roles:
+        Membership.objects.create(team=team, user=user, role=role)
+    return user
+
+
+def make_team_audit(team: Team, *, name: str) -> Audit:
+    """A finished audit of a team, with one chunk, measurement and finding; all of it by the actions."""
+    audit = actions.start_ungoverned_audit(
+        run=make_run(name),
+        chunks=make_chunks(1),
+        prompts=2,
+        tokens=20,
+        model=actions.register_model(source="demo:x", sha256="2" * 64, manifest={}, actor=ACTOR, team=team),
+        data=actions.register_data(data=make_applications(), actor=ACTOR, team=team),
+        plan=actions.register_plan(plan=make_plan(), actor=ACTOR, team=team),
+        actor=ACTOR,
+        command="python manage.py audit small.toml",
+    )
+    actions.begin_audit(audit=audit, actor=ACTOR)
+    ledger = DatabaseLedger(audit)
+    assert ledger.claim(0)
+    assert ledger.complete(0, b"{}")
+    measurement = Measurement(
+        id="m", test="counterfactual", metric="cf_net_effect", role=MeasurementRole.PRIMARY, subject={"field": "race"},
+        unit="rate_difference", reference="a", estimate=-0.2, low=-0.5, high=-0.1, n=40, p_value=0.01, p_adjusted=0.01,
+        conclusion=Conclusion.DIFFERENCE_FOUND, conclusion_reason="…",
+    )  # fmt: skip
+    finding = Finding(
+        id="F-001", title="Approved less often", severity=Severity.HIGH, rule="R1: …", condition="…", criteria=("c",),
+        cause="Not examined.", effect="…", recommendation="…", measurements=("m",),
+        conclusion=Conclusion.DIFFERENCE_FOUND,
+    )  # fmt: skip
+    actions.finish_audit(
+        audit=audit, measurements=[measurement], findings=[finding], files={}, finished_at=timezone.now(), actor=ACTOR
+    )
+    return audit
+
+
+def rows_of(team: Team, *, name: str) -> dict[str, Any]:
+    """One row of every register, by its model's name; policy packs belong to nobody and are the same for all."""
+    audit = make_team_audit(team, name=name)
+    examiner = make_person(f"examiner {name}", team, [Role.EXAMINER])
+    until = timezone.now() + timedelta(days=7)
+    pack = PolicyPackVersion.objects.all()[0]
+    language_model = audit.model.language_model
+    due = date.today() + timedelta(days=90)
+    return {
+        "team": team,
+        "membership": examiner.memberships.get(),
+        "release": actions.release_audit(audit=audit, reader=examiner, until=until, reason="asked", actor=ACTOR),
+        "languagemodel": language_model,
+        "languagemodelversion": audit.model,
+        "datasetversion": audit.data,
+        "planversion": audit.plan,
+        "registration": actions.request_upload(team=team, name=name, file_name="a.csv", size=9, actor=ACTOR),
+        "policypackversion": pack,
+        "policypackreview": PolicyPackReview.objects.first()
+        or actions.review_pack(pack=pack, due=due, note="read", actor=ACTOR),
+        "audit": audit,
+        "auditchunk": audit.chunks.get(),
+        "measurementrow": audit.measurements.get(),
+        "findingrow": audit.findings.get(),
+        "event": Event.objects.filter(object=audit.number)[0],
+    }

@@ -1,0 +1,234 @@
+"""Every address of the site: as anybody, without and with permission, and for another team's rows.
+
+The addresses are taken from the resolver. One that has no line here fails, so that nobody adds a page without saying
+who may see it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import User
+from django.test import Client
+from django.urls import URLPattern, URLResolver, get_resolver
+
+from compliance.models import Audit, Team, default_team
+from compliance.roles import Role
+from tests.compliance.teams import WORKING, make_person, rows_of
+
+LOGIN, MISSING, REFUSED = 302, 404, 403
+
+
+@dataclass(frozen=True)
+class Line:
+    """What an address answers, by who asks. ``foreign`` is a row of another team, asked by somebody with permission."""
+
+    path: str
+    anybody: int = LOGIN
+    without: int = REFUSED
+    allowed: int = 200
+    foreign: int | None = None
+    method: str = "get"
+
+
+SITE = {
+    "": Line("/"),
+    "findings/": Line("/findings/"),
+    "audits/<audit:number>/": Line("/audits/{audit.number}/", without=MISSING, foreign=MISSING),
+    # The small audits here have no evidence folder; test_officers_site.py reads these pages of one that has.
+    "audits/<audit:number>/cases/": Line(
+        "/audits/{audit.number}/cases/", without=MISSING, allowed=MISSING, foreign=MISSING
+    ),
+    "audits/<audit:number>/cases/<path:case_id>/": Line(
+        "/audits/{audit.number}/cases/x/", without=MISSING, allowed=MISSING, foreign=MISSING
+    ),
+    "audits/<audit:number>/<published:name>": Line(
+        "/audits/{audit.number}/report.pdf", without=MISSING, allowed=MISSING, foreign=MISSING
+    ),
+    "login/": Line("/login/", anybody=200, without=302, allowed=302),
+    "logout/": Line("/logout/", anybody=405, without=405, allowed=405),
+    "password/": Line("/password/", without=200),
+    "first-run/<str:secret>/": Line("/first-run/x/", anybody=MISSING, without=MISSING, allowed=MISSING),
+    "register/": Line("/register/"),
+    "register/model/": Line("/register/model/"),
+    "register/data/": Line("/register/data/"),
+    "register/data/uploads/": Line("/register/data/uploads/", method="post", allowed=400),
+    "register/<uuid:public_id>/": Line("/register/{registration.public_id}/", without=MISSING, foreign=MISSING),
+    "register/<uuid:public_id>/part/": Line(
+        "/register/{registration.public_id}/part/", without=MISSING, foreign=MISSING
+    ),
+    "register/<uuid:public_id>/again/": Line(
+        "/register/{registration.public_id}/again/", method="post", without=MISSING, allowed=409, foreign=MISSING
+    ),
+    "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
+    "healthz": Line("/healthz", anybody=200, without=200),
+}
+ADMIN = {
+    "admin/": Line("/admin/", without=200),
+    "admin/login/": Line("/admin/login/", without=302, allowed=302),
+    "admin/logout/": Line("/admin/logout/", anybody=302, without=405, allowed=405),
+    "admin/password_change/": Line("/admin/password_change/", without=200),
+    "admin/password_change/done/": Line("/admin/password_change/done/", without=200),
+    "admin/autocomplete/": Line("/admin/autocomplete/", allowed=REFUSED),
+    "admin/jsi18n/": Line("/admin/jsi18n/", without=200),
+    "admin/r/<path:rest>": Line("/admin/r/1/1/", anybody=MISSING, without=MISSING, allowed=MISSING),
+    "admin/r/<path:content_type_id>/<path:object_id>/": Line(
+        "/admin/r/1/1/", anybody=MISSING, without=MISSING, allowed=MISSING
+    ),
+    "admin/^(?P<app_label>auth|compliance)/$": Line("/admin/compliance/", without=MISSING),
+    "admin/(?P<url>.*)$": Line("/admin/nothing/", without=MISSING, allowed=MISSING),
+    "admin/compliance/policypackversion/<int:pk>/review/": Line(
+        "/admin/compliance/policypackversion/{policypackversion.pk}/review/"
+    ),
+    "admin/compliance/policypackversion/<int:pk>/diff/<int:other>/": Line(
+        "/admin/compliance/policypackversion/{policypackversion.pk}/diff/{policypackversion.pk}/"
+    ),
+}
+# Accounts are the business of whoever administers the installation: roles in a team do not open them.
+ACCOUNTS = {
+    f"admin/auth/user/{rest}": Line(f"/admin/auth/user/{where}", without=code, allowed=code)
+    for rest, where, code in (
+        ("", "", REFUSED),
+        ("add/", "add/", REFUSED),
+        ("<id>/password/", "1/password/", REFUSED),
+        ("<path:object_id>/history/", "999/history/", 302),  # to the index, as Django does for what is not there
+        ("<path:object_id>/delete/", "999/delete/", REFUSED),
+        ("<path:object_id>/change/", "999/change/", REFUSED),
+    )
+}
+SHARED = ("policypackversion", "policypackreview")
+ADDED = ("membership", "release")
+REMOVED = ("membership", "release")
+REGISTERS = (
+    "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
+    "registration", "policypackreview", "policypackversion", "audit", "auditchunk", "measurementrow", "findingrow",
+    "event",
+)  # fmt: skip
+
+
+def register_lines(name: str) -> dict[str, Line]:
+    """The six addresses that Django gives a register."""
+    base, row = f"/admin/compliance/{name}/", f"/admin/compliance/{name}/{{{name}.pk}}/"
+    shared = name in SHARED
+    foreign = None if shared else MISSING
+    deletable = name in REMOVED
+    return {
+        "": Line(base),
+        "add/": Line(f"{base}add/", allowed=200 if name in ADDED else REFUSED),
+        "<path:object_id>/history/": Line(f"{row}history/", without=MISSING, foreign=foreign),
+        "<path:object_id>/delete/": Line(
+            f"{row}delete/", allowed=200 if deletable else REFUSED, foreign=MISSING if deletable else None
+        ),
+        "<path:object_id>/change/": Line(f"{row}change/", foreign=foreign),
+        "<path:object_id>/": Line(row, without=302, allowed=302),
+    }
+
+
+LINES = {
+    **SITE,
+    **ADMIN,
+    **ACCOUNTS,
+    "admin/auth/user/<path:object_id>/": Line("/admin/auth/user/1/", without=302, allowed=302),
+    **{f"admin/compliance/{name}/{rest}": line for name in REGISTERS for rest, line in register_lines(name).items()},
+}
+
+
+def addresses(resolver: URLResolver, prefix: str = "") -> Iterator[str]:
+    for pattern in resolver.url_patterns:
+        route = prefix + str(pattern.pattern)
+        if isinstance(pattern, URLPattern):
+            yield route
+        else:
+            yield from addresses(pattern, route)
+
+
+@pytest.fixture
+def own(db: None) -> dict[str, Any]:
+    return rows_of(default_team(), name="own")
+
+
+@pytest.fixture
+def foreign(own: dict[str, Any]) -> dict[str, Any]:
+    return rows_of(Team.objects.create(name="Elsewhere"), name="foreign")
+
+
+def wrong(client: Client, rows: dict[str, Any], who: str) -> list[str]:
+    """The addresses that answer otherwise than their line says."""
+    found = []
+    for route, line in LINES.items():
+        expected = getattr(line, who)
+        if expected is None:
+            continue
+        answer = getattr(client, line.method)(line.path.format(**rows))
+        if answer.status_code != expected:
+            found.append(f"{route}: {answer.status_code}, expected {expected}")
+        if who == "anybody" and expected == LOGIN and route not in ("favicon.ico", "admin/logout/"):
+            assert answer["Location"].startswith(("/login/", "/admin/login/")), route
+    return found
+
+
+def test_every_address_has_a_line_that_says_who_may_see_it() -> None:
+    assert sorted(set(addresses(get_resolver()))) == sorted(LINES)
+
+
+def test_anybody_is_sent_to_the_login(client: Client, own: dict[str, Any]) -> None:
+    assert wrong(client, own, "anybody") == []
+
+
+def test_an_account_without_a_role_is_refused(client: Client, own: dict[str, Any]) -> None:
+    client.force_login(make_person("clerk", is_staff=True))
+    assert wrong(client, own, "without") == []
+
+
+def test_people_with_roles_open_what_their_team_has(client: Client, own: dict[str, Any]) -> None:
+    client.force_login(make_person("officer", default_team(), WORKING, is_staff=True))
+    assert wrong(client, own, "allowed") == []
+
+
+def test_the_rows_of_another_team_are_not_there(client: Client, foreign: dict[str, Any]) -> None:
+    client.force_login(make_person("officer", default_team(), WORKING, is_staff=True))
+    assert sum(line.foreign is not None for line in LINES.values()) > 30
+    assert wrong(client, foreign, "foreign") == []
+
+
+@pytest.mark.parametrize("name", [name for name in REGISTERS if name not in SHARED])
+def test_lists_hold_the_rows_of_ones_teams_only(
+    client: Client, own: dict[str, Any], foreign: dict[str, Any], name: str
+) -> None:
+    client.force_login(make_person("officer", default_team(), WORKING, is_staff=True))
+    listed = client.get(f"/admin/compliance/{name}/").context["cl"].queryset
+    assert own[name] in listed
+    assert foreign[name] not in listed
+
+
+def test_an_examiner_reads_the_released_audit_and_nothing_else(
+    client: Client, own: dict[str, Any], foreign: dict[str, Any]
+) -> None:
+    examiner = User.objects.get(username="examiner own")
+    client.force_login(examiner)
+    for name in ("home", "findings"):
+        assert client.get("/" if name == "home" else "/findings/").status_code == 200
+    assert client.get(f"/audits/{own['audit'].number}/").status_code == 200
+    assert client.get(f"/audits/{foreign['audit'].number}/").status_code == 404
+    assert [line["audit"] for line in client.get("/").context["lines"]] == [own["audit"]]
+    assert client.get("/register/").status_code == 403
+    assert client.get("/admin/").status_code == 302
+    assert list(Audit.objects.for_user(examiner)) == [own["audit"]]
+
+
+def test_a_role_given_in_one_team_gives_nothing_in_another(
+    client: Client, own: dict[str, Any], foreign: dict[str, Any]
+) -> None:
+    person = make_person("officer", default_team(), [Role.COMPLIANCE_OFFICER], is_staff=True)
+    person.memberships.create(team=foreign["team"], role=Role.INTERNAL_AUDIT)
+    client.force_login(person)
+    for rows, status in ((own, 200), (foreign, 403)):
+        address = f"/register/{rows['registration'].public_id}/"
+        assert client.get(address).status_code == 200
+        assert client.get(f"{address}part/").status_code == status
+        page = f"/admin/compliance/languagemodel/{rows['languagemodel'].pk}/change/"
+        assert (b'name="owner"' in client.get(page).content) is (status == 200)
+        assert client.post(page, {}).status_code == status
