@@ -68,6 +68,7 @@ def test_every_register_and_a_row_of_each_opens_without_an_error(page: Page, row
     page.get_by_role("button", name="Log in").click()
     page.wait_for_url("**/admin/")
     assert page.get_by_role("heading", name="Register", exact=True).is_visible()
+    assert set(rows) == set(REGISTERS)
     troubles += _serious(page)
     for name, key in rows.items():
         for path in (f"/admin/compliance/{name}/", f"/admin/compliance/{name}/{key}/change/"):
