@@ -21,7 +21,7 @@ CARD = Card(
     name="attribution_patching",
     purpose="Which heads and MLPs carry a change of group to the decision.",
     method=(
-        "Every node's effect is estimated to first order (its change times the gradient of the margin), in one pass "
+        "Every node's effect is estimated to first order (its change times the gradient of the margin), in one sweep "
         "forward and one backward. The largest, and a random share of the rest, are patched for real; only real "
         "effects are reported. The largest real effect in the random share bounds what the screening missed."
     ),

@@ -29,7 +29,7 @@ CARD = Card(
     ),
     worrying="A few components that write most of the difference between groups.",
     limitations=(
-        "Only what is written at the last token counts, not what earlier parts passed on. Reading early layers "
+        "Only what is written at the last token counts, not what earlier parts handed on. Reading early layers "
         "through the last norm is a convention."
     ),
     references=("Elhage et al. (2021), A mathematical framework for transformer circuits",),
