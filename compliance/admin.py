@@ -42,7 +42,7 @@ class AuditAdmin(ReadOnlyAdmin):
         "created_at",
         "finished_at",
     )
-    list_filter = ("state", "queue", "governed", "created_at")
+    list_filter = ("state", "governed", "created_at")
     list_select_related = ("team", "plan", "model")
     search_fields = ("=serial", "run_sha256", "plan__name", "requested_by")
 

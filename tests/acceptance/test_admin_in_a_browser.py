@@ -11,12 +11,11 @@ import pytest
 from axe_playwright_python.sync_playwright import Axe
 from django.apps import apps
 from django.contrib.auth.models import User
-from django.utils import timezone
 from playwright.sync_api import Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from compliance import actions
-from compliance.models import Worker, default_team
+from compliance.models import default_team
 from tests.compliance.teams import rows_of
 
 CHROMIUM = os.environ.get("PLUMBLINE_TEST_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
@@ -41,9 +40,8 @@ def rows(transactional_db: None) -> dict[str, int]:
     User.objects.create_superuser("ada", password=SECRET)
     actions.load_shipped_packs()
     made = rows_of(default_team(), name="seen")
-    worker = Worker.objects.create(key="1" * 32, host="here", queues=["audits"], seen_at=timezone.now())
     # All of it is read before the browser starts: Playwright keeps an event loop, where Django refuses to ask.
-    return {"worker": worker.pk, **{name: row.pk for name, row in made.items()}}
+    return {name: row.pk for name, row in made.items()}
 
 
 @pytest.fixture

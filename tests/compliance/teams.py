@@ -20,6 +20,7 @@ from compliance.models import (
     PolicyPackReview,
     PolicyPackVersion,
     Team,
+    Worker,
 )
 from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
@@ -92,5 +93,8 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
         "auditchunk": audit.chunks.get(),
         "measurementrow": audit.measurements.get(),
         "findingrow": audit.findings.get(),
+        "worker": Worker.objects.get_or_create(
+            key="1" * 32, defaults={"host": "here", "queues": ["audits"], "seen_at": timezone.now()}
+        )[0],
         "event": Event.objects.filter(object=audit.number)[0],
     }

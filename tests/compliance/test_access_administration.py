@@ -90,7 +90,7 @@ def test_roles_are_given_and_taken(browser: Client) -> None:
     assert browser.post(add, form).status_code == 302
     held = Membership.objects.get(user=person)
     answer = browser.post(add, {**form, "role": "examiner_readonly"})
-    assert "bob: works in Default, or examines it; expected one of the two" in answer.content.decode()
+    assert "Bob: works in Default, or examines it; expected one of the two" in answer.content.decode()
     assert browser.post(f"/admin/compliance/membership/{held.pk}/delete/", {"post": "yes"}).status_code == 302
     assert not Membership.objects.filter(user=person).exists()
     assert actions_told() == ["team.member_added", "team.member_removed"]

@@ -37,6 +37,16 @@ class Line:
 SITE = {
     "": Line("/"),
     "findings/": Line("/findings/"),
+    "models/": Line("/models/"),
+    "models/<int:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
+    "audits/": Line("/audits/"),
+    "audits/<audit:number>/live/": Line("/audits/{audit.number}/live/", without=MISSING, allowed=286, foreign=MISSING),
+    **{
+        f"audits/<audit:number>/{button}/": Line(
+            f"/audits/{{audit.number}}/{button}/", method="post", without=MISSING, allowed=302, foreign=MISSING
+        )
+        for button in ("stop", "force-stop", "retry")
+    },
     "audits/<audit:number>/": Line("/audits/{audit.number}/", without=MISSING, foreign=MISSING),
     # The small audits here have no evidence folder; test_officers_site.py reads these pages of one that has.
     "audits/<audit:number>/cases/": Line(
@@ -67,6 +77,7 @@ SITE = {
     "healthz": Line("/healthz", anybody=200, without=200),
 }
 ADMIN = {
+    "admin/compliance/audit/request/": Line("/admin/compliance/audit/request/"),
     "admin/": Line("/admin/", without=200),
     "admin/login/": Line("/admin/login/", without=302, allowed=302),
     "admin/logout/": Line("/admin/logout/", anybody=302, without=405, allowed=405),
@@ -99,13 +110,13 @@ ACCOUNTS = {
         ("<path:object_id>/change/", "999/change/", REFUSED),
     )
 }
-SHARED = ("policypackversion", "policypackreview")
+SHARED = ("policypackversion", "policypackreview", "worker")
 ADDED = ("membership", "release")
 REMOVED = ("membership", "release")
 REGISTERS = (
     "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
     "registration", "policypackreview", "policypackversion", "audit", "auditchunk", "measurementrow", "findingrow",
-    "event",
+    "event", "worker",
 )  # fmt: skip
 
 
@@ -213,7 +224,7 @@ def test_an_examiner_reads_the_released_audit_and_nothing_else(
         assert client.get("/" if name == "home" else "/findings/").status_code == 200
     assert client.get(f"/audits/{own['audit'].number}/").status_code == 200
     assert client.get(f"/audits/{foreign['audit'].number}/").status_code == 404
-    assert [line["audit"] for line in client.get("/").context["lines"]] == [own["audit"]]
+    assert [line["audit"] for line in client.get("/audits/").context["lines"]] == [own["audit"]]
     assert client.get("/register/").status_code == 403
     assert client.get("/admin/").status_code == 302
     assert list(Audit.objects.for_user(examiner)) == [own["audit"]]
