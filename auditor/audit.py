@@ -146,8 +146,17 @@ def run_sha256(run: dict[str, Any]) -> str:
     return sha256_json(run)
 
 
-def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
+def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str = "cpu") -> bool:
     """Score one chunk, if it can be had.
+
+    Parameters
+    ----------
+    ledger, index
+        Where the chunk is kept, and which it is.
+    store
+        Where the model is kept.
+    device
+        The torch device to score on. Devices differ in the last digits: one run is scored on one kind of them.
 
     Returns
     -------
@@ -165,7 +174,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
     try:
         run = ledger.run()
         plan = plan_from({**run["design"], "run": {}}, where="run")
-        loaded = load(store.get(run["model"]["sha256"]), threads=plan.budget.threads)
+        loaded = load(store.get(run["model"]["sha256"]), threads=plan.budget.threads, device=device)
         payload = json.loads(ledger.payload(index))
         started = time.perf_counter()
         probe = _probe(loaded, plan)

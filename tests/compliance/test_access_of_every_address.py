@@ -75,6 +75,7 @@ SITE = {
     ),
     "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
     "healthz": Line("/healthz", anybody=200, without=200),
+    "readyz": Line("/readyz", anybody=200, without=200),
 }
 ADMIN = {
     "admin/compliance/audit/request/": Line("/admin/compliance/audit/request/"),
