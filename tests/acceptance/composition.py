@@ -55,7 +55,7 @@ class Composition:
     def environment(self, service: str) -> dict[str, str]:
         """What a process of the service sees: its own variables and nothing of the developer's."""
         kept = {name: os.environ[name] for name in ("PATH", "LANG", "TMPDIR") if name in os.environ}
-        own = {name: self._here(value) for name, value in self.services[service].get("environment", {}).items()}
+        own = {name: self._here(str(value)) for name, value in self.services[service].get("environment", {}).items()}
         return {**kept, "OMP_NUM_THREADS": "1", **own, **self.extra.get(service, {})}
 
     def run(self, service: str, *arguments: str) -> subprocess.CompletedProcess[str]:

@@ -78,7 +78,7 @@ def test_images_and_packages_are_pinned(services: dict[str, Any]) -> None:
     images += re.findall(r"^ARG PYTHON_IMAGE=(\S+)", DOCKERFILE, re.M)
     assert len(images) == len(services) + 1
     for image in images:
-        assert re.fullmatch(r"[\w-]+:\d+\.\d+(\.\d+)?(-[\w.]+)?", image), image
+        assert re.fullmatch(r"[\w-]+:\d+\.\d+(\.\d+)?(-[\w.-]+)?", image), image
     outside = {base for base, _ in stages().values()} - set(stages())
     assert outside == {"${PYTHON_IMAGE}"}
     installs = re.findall(r"pip install .*", DOCKERFILE)

@@ -134,3 +134,14 @@ def test_a_worker_for_a_device_that_is_not_there_ends_with_one_line(tmp_path: Pa
     assert (done.returncode, done.stdout) == (2, "")
     assert done.stderr.startswith("PLUMBLINE_DEVICE: is 'cuda:7', and torch 2")
     assert done.stderr.endswith("sees 0 GPUs; expected a CUDA build of torch and a GPU that this process may use\n")
+
+
+def test_neither_the_site_nor_the_scheduler_nor_a_waiting_worker_holds_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys, compliance.tasks, compliance.urls, compliance.beat\n"
+        "from django.core.checks import run_checks\n"  # as Celery does before it starts
+        "assert run_checks() == []\n"
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
