@@ -178,7 +178,7 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
     RunError, InputError
         The run cannot go on.
     """
-    from auditor.audit import run_one_chunk
+    from auditor.audit import load_for, run_one_chunk
 
     def stopping() -> bool:
         progress.tick()
@@ -192,6 +192,8 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
     progress.begin(name=audit.number, prompts=audit.prompts, done=before)
     waiting = False
     try:
+        if before < audit.prompts:
+            load_for(ledger, store=store, device=settings.DEVICE)
         while left := [state for state in ledger.states() if not state.done]:
             scored = 0
             for state in left:
