@@ -12,7 +12,7 @@ from django.core.management import get_commands
 from reports.lint import forbidden_phrases
 
 ROOT = Path(__file__).parents[1]
-DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md")])
+DOCUMENTS = sorted([*ROOT.glob("*.md"), *ROOT.glob("docs/**/*.md"), *ROOT.glob("docker/*.md")])
 COMMANDS = r"manage\.py\s+([a-z_]+)"
 #: A sentence that lists the words is not one that uses them, and a model's forward pass is not a verdict.
 EXEMPT = re.compile(r"[^.]*\b(?:never (?:says|claims)|ever called)\b[^.]*\.|\b(?:forward|every) pass(?:es)?\b")
