@@ -301,11 +301,20 @@ def governance(audit: Audit, *, title: str, command: str, finished_at: datetime)
         "started_at": _utc(audit.started_at),
         "finished_at": _utc(finished_at),
         "requested_by": audit.requested_by,
+        "design_approval": _approval(audit),
         "command": command,
         "runs_on_this_model": _runs(audit),
         "events_head": chain_head(),
         "signatures": [],
     }
+
+
+def _approval(audit: Audit) -> dict[str, Any] | None:
+    """Who approved the design, when and why; ``None`` for an ungoverned run."""
+    decision = audit.design_decision
+    if not audit.governed or decision is None:
+        return None
+    return {"by": decision.decided_by, "at": _utc(decision.decided_at), "reason": decision.reason}
 
 
 def environment(timings: Mapping[str, float]) -> dict[str, Any]:

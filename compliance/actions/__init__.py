@@ -21,6 +21,7 @@ from compliance.actions.people import (
     remove_member,
     withdraw_release,
 )
+from compliance.actions.plans import begin_draft, decide_on_design, register_draft, save_draft
 from compliance.actions.registrations import (
     begin_registration,
     fail_registration,
@@ -45,8 +46,10 @@ __all__ = [
     "add_member",
     "become_first_administrator",
     "begin_audit",
+    "begin_draft",
     "begin_registration",
     "confirm_stopped",
+    "decide_on_design",
     "decide_on_language_model",
     "describe_language_model",
     "fail_audit",
@@ -62,6 +65,7 @@ __all__ = [
     "note_received",
     "open_language_model",
     "register_data",
+    "register_draft",
     "register_model",
     "register_plan",
     "release_audit",
@@ -71,6 +75,7 @@ __all__ = [
     "request_upload",
     "retry_audit",
     "review_pack",
+    "save_draft",
     "start_ungoverned_audit",
     "stop_audit",
     "try_again",

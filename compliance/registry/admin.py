@@ -29,12 +29,14 @@ from compliance.models import (
     DataSetVersion,
     LanguageModel,
     LanguageModelVersion,
+    PlanDecision,
+    PlanDraft,
     PlanVersion,
     PolicyPackReview,
     PolicyPackVersion,
     Registration,
 )
-from compliance.triggering import Runnable
+from compliance.triggering import Runnable, standing_words
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 
@@ -164,13 +166,23 @@ class PlanAdmin(Runnable, VersionAdmin):
     """Designs, and the prompt each asks."""
 
     asked_as = "plans"
+    change_form_template = "admin/compliance/planversion/change_form.html"
 
-    list_display = ("name", "number", "team", "title", "design_sha256", "registered_at")
+    list_display = ("name", "number", "team", "title", "stands", "design_sha256", "registered_at")
     list_select_related = ("team",)
     search_fields = ("name", "title", "design_sha256", "design_json")
     list_filter = ("registered_at",)
-    fields = ("name", "number", "team", "title", "design_sha256", "registered_at", "prompt", "whole_design")
-    readonly_fields = ("number", "prompt", "whole_design")
+    fields = ("name", "number", "team", "title", "stands", "design_sha256", "registered_at", "prompt", "whole_design")
+    readonly_fields = ("number", "stands", "prompt", "whole_design")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With where each stands."""
+        return super().get_queryset(request).standing()
+
+    @admin.display(description="design")
+    def stands(self, obj: PlanVersion) -> str:
+        """Whether it is approved, and by whom."""
+        return standing_words(obj)
 
     @admin.display(description="prompt")
     def prompt(self, obj: PlanVersion) -> SafeString:
@@ -181,6 +193,27 @@ class PlanAdmin(Runnable, VersionAdmin):
     def whole_design(self, obj: PlanVersion) -> SafeString:
         """What people approve."""
         return _code(obj.design)
+
+
+@admin.register(PlanDraft)
+class PlanDraftAdmin(ReadOnlyAdmin):
+    """Plans that are being written; the editor is on the officers' pages."""
+
+    list_display = ("name", "team", "origin", "revision", "changed_by", "changed_at", "plan")
+    list_filter = ("changed_at",)
+    list_select_related = ("team", "plan")
+    search_fields = ("name", "origin", "text")
+    fields = ("name", "team", "origin", "revision", "begun_by", "begun_at", "changed_by", "changed_at", "plan", "text")
+
+
+@admin.register(PlanDecision)
+class PlanDecisionAdmin(ReadOnlyAdmin):
+    """Who approved or retired which design, and why."""
+
+    list_display = ("plan", "state", "decided_by", "decided_at")
+    list_filter = ("state", "decided_at")
+    list_select_related = ("plan",)
+    search_fields = ("plan__name", "plan__design_sha256", "decided_by", "reason")
 
 
 @admin.register(Registration)

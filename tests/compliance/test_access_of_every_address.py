@@ -73,6 +73,16 @@ SITE = {
     "register/<uuid:public_id>/again/": Line(
         "/register/{registration.public_id}/again/", method="post", without=MISSING, allowed=409, foreign=MISSING
     ),
+    "plans/": Line("/plans/"),
+    "plans/new/": Line("/plans/new/"),
+    "plans/drafts/<int:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),
+    "plans/drafts/<int:pk>/check/": Line(
+        "/plans/drafts/{plandraft.pk}/check/", method="post", without=MISSING, foreign=MISSING
+    ),
+    "plans/<int:pk>/": Line("/plans/{planversion.pk}/", without=MISSING, foreign=MISSING),
+    "plans/<int:pk>/decide/": Line(
+        "/plans/{planversion.pk}/decide/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
     "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
     "healthz": Line("/healthz", anybody=200, without=200),
 }
@@ -115,8 +125,8 @@ ADDED = ("membership", "release")
 REMOVED = ("membership", "release")
 REGISTERS = (
     "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
-    "registration", "policypackreview", "policypackversion", "audit", "auditchunk", "measurementrow", "findingrow",
-    "event", "worker",
+    "plandraft", "plandecision", "registration", "policypackreview", "policypackversion", "audit", "auditchunk",
+    "measurementrow", "findingrow", "event", "worker",
 )  # fmt: skip
 
 
