@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any
 
 from django import forms
@@ -38,3 +39,9 @@ class DecisionForm(forms.Form):
         max_length=4000,
         widget=forms.Textarea(attrs={"rows": 3}),
     )
+
+    def offer(self, states: Iterable[DesignState]) -> DecisionForm:
+        """Only what can follow, and what this person may decide."""
+        field = self.fields["state"]
+        field.choices = [choice for choice in field.choices if choice[0] in states]
+        return self

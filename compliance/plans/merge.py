@@ -110,7 +110,8 @@ def merged(*, text: str, agreed: str, posted: Mapping[str, Any]) -> Draft:
             text = _with(text, key, _meant(shown[key], value, before[key]))
         except (TOMLKitError, TypeError, KeyError, ValueError, IndexError, AttributeError):
             refused[key] = f"plan: {key}: the form cannot put this into the TOML; expected it to be written there"
-    text = _tidy_attributes(text, new=count)
+    added = any(key.startswith(f"{ATTRIBUTES}.{count}.") for key in changes)
+    text = _tidy_attributes(text, new=count if added else None)
     waiting = {key: changes[key] for key in refused}
     return Draft(text=text, agreed=text, changes=waiting, refused=refused)
 
@@ -217,13 +218,13 @@ def _put(data: Any, path: list[str], value: Any, *, toml: bool) -> None:
             del parent[name]
 
 
-def _tidy_attributes(text: str, *, new: int) -> str:
+def _tidy_attributes(text: str, *, new: int | None) -> str:
     """Take out attributes that the form emptied; a line of air after the one it added."""
     document: Any = tomlkit.parse(text)
     found = document.get(ATTRIBUTES)
     if not isinstance(found, AoT):
         return text
-    if len(found) > new:
+    if new is not None and len(found) > new:
         found[new].add(tomlkit.nl())
     for number in reversed([number for number, item in enumerate(found) if not item]):
         del found[number]

@@ -20,7 +20,7 @@ from compliance.models import DataSetVersion, DesignState, LanguageModelVersion,
 from compliance.plans.checks import Checked, check_text
 from compliance.plans.editor import differences, form_of, lines_between
 from compliance.plans.forms import BeginForm, DecisionForm
-from compliance.plans.merge import Draft, merged, one_way_lines, plain, posted_values
+from compliance.plans.merge import Draft, attribute_count, merged, one_way_lines, plain, posted_values
 from compliance.plans.preview import Preview, preview
 from compliance.plans.shelf import ready_made, written_out
 from compliance.registry.views import page
@@ -121,8 +121,9 @@ def check(request: HttpRequest, pk: int) -> HttpResponse:
     state = _sent(request, row)
     context = _context(request, row, state)
     typed = request.headers.get("HX-Trigger", "")
-    # The side somebody types in is left alone: what they typed since would be lost.
-    context["swap_form"] = typed == TOML_SIDE and state.checked.readable
+    # The side somebody types in is left alone: what they typed since would be lost. Rows that moved must be renumbered.
+    moved = state.draft.attributes != attribute_count(plain(_agreed(request)) or {})
+    context["swap_form"] = moved or (typed == TOML_SIDE and state.checked.readable)
     context["swap_text"] = typed != TOML_SIDE or state.draft.text != one_way_lines(request.POST.get("text", ""))
     return render(request, "plans/_checked.html", context)
 
@@ -157,6 +158,7 @@ def _plan_page(
     state = design_state(row)
     may = access.may(request.user, "approve_planversion", row.team_id) and bool(TRANSITIONS[state])
     own = may and wrote(row, _actor(request))
+    offered = [item for item in TRANSITIONS[state] if not (own and item == DesignState.APPROVED)]
     origin = row.drafts.first()
     context = {
         "plan": row,
@@ -165,7 +167,7 @@ def _plan_page(
         "text": written_out(row),
         "origin": origin,
         "changed": differences(origin.origin_text, origin.text) if origin else None,
-        "form": form or (DecisionForm() if may else None),
+        "form": form or (DecisionForm().offer(offered) if may else None),
         "own": own,
         "may_write": request.user.has_perm(f"compliance.{WRITE}"),
         "may_run": access.may(request.user, "run_audit", row.team_id) and request.user.is_staff,
@@ -206,10 +208,13 @@ def _stored(request: HttpRequest, row: PlanDraft) -> State:
 
 
 def _sent(request: HttpRequest, row: PlanDraft) -> State:
-    text = one_way_lines(request.POST.get("text", ""))[:LONGEST]
-    agreed = one_way_lines(request.POST.get("agreed", ""))[:LONGEST]
+    text, agreed = one_way_lines(request.POST.get("text", ""))[:LONGEST], _agreed(request)
     posted = posted_values(request.POST, agreed) if "form" in request.POST else {}
     return _state(request, row, merged(text=text, agreed=agreed, posted=posted), request.POST)
+
+
+def _agreed(request: HttpRequest) -> str:
+    return one_way_lines(request.POST.get("agreed", ""))[:LONGEST]
 
 
 def _state(request: HttpRequest, row: PlanDraft, both: Draft, asked: Any) -> State:

@@ -128,6 +128,15 @@ def test_what_is_typed_is_checked_and_the_other_side_follows(desk: Client, row: 
     assert PlanDraft.objects.get().revision == 1
 
 
+def test_rows_of_attributes_are_numbered_anew_when_one_goes(desk: Client, row: PlanDraft) -> None:
+    emptied = {"attributes__0__field": "", "attributes__0__groups": [], "attributes__0__reference": ""}
+    answer = desk.post(f"/plans/drafts/{row.pk}/check/", sent(row, **emptied), headers={"HX-Trigger": "as-form"})
+    shown = html.unescape(answer.content.decode())
+    assert re.search(r'id="f-attributes-0-field"[^>]*value="sex"', shown)
+    assert 'id="f-attributes-2-field"' in shown  # the empty row
+    assert 'id="f-attributes-3-field"' not in shown
+
+
 def test_a_draft_is_saved_however_wrong_it_is(desk: Client, row: PlanDraft) -> None:
     broken = QUICK.replace("alpha = 0.05", "alpha = ")
     answer = desk.post(f"/plans/drafts/{row.pk}/", sent(row, text=broken, title="Ours"))
