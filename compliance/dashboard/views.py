@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from auditor.records import Conclusion, Severity
 from compliance.dashboard import audit_page, home_page, model_page, standing
+from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
 from compliance.job import JobState
@@ -58,6 +59,9 @@ def home(request: HttpRequest) -> HttpResponse:
         "running": running,
         "trend": _newest_trend(audits, stands, done),
         "chain": ChainHead.objects.filter(pk=1, seq__gt=0).first(),
+        "first": None if done else _first_steps(request),
+        "may_run": request.user.has_perm("compliance.run_audit"),
+        "may_register": request.user.has_perm("compliance.add_languagemodelversion"),
     }
     return render(request, "compliance/home.html", context)
 
@@ -171,6 +175,12 @@ def findings(request: HttpRequest) -> HttpResponse:
         "ages": home_page.AGES,
     }
     return render(request, "compliance/findings.html", {**context, "severities": list(reversed(Severity))})
+
+
+def _first_steps(request: HttpRequest) -> FirstSteps | None:
+    """The way to the first report, for those who work in a team that has none."""
+    team = team_for(request.user) if request.user.has_perm("compliance.view_registration") else None
+    return first_steps(request.user, team) if team is not None else None
 
 
 def _audits(request: HttpRequest) -> AuditQuerySet:

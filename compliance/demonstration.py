@@ -1,0 +1,62 @@
+"""The demonstration as an installation enters it: one model, one data set, and the plans that are ready for both."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from django.conf import settings
+from django.db import transaction
+
+from auditor.data_sources import DEMONSTRATION
+from auditor.plan import Plan, read_plan
+from compliance import actions
+from compliance.events import Actor, lock_chain
+from compliance.models import Registration, RegistrationState, Team
+from compliance.models.versions import DecisionRole, RiskTier
+
+MODEL = "demo:underwriter"
+DATA = DEMONSTRATION
+FIRST_PLAN = "quick"  # proposed for the first report: two minutes
+MAIN_PLAN = "mortgage-hmda"  # that of `make demo`
+NAMES = {Registration.MODEL: "Demonstration underwriter", Registration.DATA: "Demonstration applications"}
+SOURCES = {Registration.MODEL: MODEL, Registration.DATA: DATA}
+DESCRIPTION = {
+    "name": NAMES[Registration.MODEL],
+    "purpose": "Shows what an audit does: it recommends on home purchase mortgages, and no lender uses it.",
+    "decision_role": DecisionRole.ADVISORY,
+    "risk_tier": RiskTier.TWO,
+}
+
+
+@cache
+def ready_made() -> dict[str, Plan]:
+    """The ready-made plans for the demonstration's model and data by the names of their files, the proposed one first.
+
+    Empty where the software was installed without its folder ``plans``.
+    """
+    plans = {path.stem: read_plan(path) for path in sorted((settings.BASE_DIR / "plans").glob("*.toml"))}
+    fitting = {name: plan for name, plan in plans.items() if (plan.run.model, plan.run.data) == (MODEL, DATA)}
+    return dict(sorted(fitting.items(), key=lambda item: item[0] != FIRST_PLAN))
+
+
+@transaction.atomic
+def ask_for(kind: str, *, team: Team, actor: Actor) -> Registration:
+    """Ask for the demonstration's model or data to be registered for a team.
+
+    Whoever asks again, in two clicks or ten, gets what is under way; what failed is tried again.
+    """
+    lock_chain()
+    row = last_asked(kind, team=team)
+    if row is None:
+        if kind == Registration.DATA:
+            return actions.request_data(team=team, name=NAMES[kind], source=DATA, actor=actor)
+        language_model = actions.open_language_model(team=team, description=DESCRIPTION, actor=actor)
+        return actions.request_model(language_model=language_model, source=MODEL, actor=actor)
+    if row.state == RegistrationState.FAILED:
+        actions.try_again(registration=row, actor=actor)
+    return row
+
+
+def last_asked(kind: str, *, team: Team) -> Registration | None:
+    """The newest registration of the demonstration's model or data for a team."""
+    return Registration.objects.filter(team=team, kind=kind, source=SOURCES[kind]).first()
