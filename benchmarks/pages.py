@@ -116,11 +116,13 @@ def _build() -> None:
 
 
 def _versions(first: object) -> list[int]:
-    """Forty models of five versions each, named by their source and revision."""
-    from compliance.models import LanguageModelVersion
+    """Forty models of five versions each."""
+    from compliance.models import LanguageModel, LanguageModelVersion, default_team
 
+    models = [LanguageModel.objects.create(team=default_team(), name=f"Model {number}") for number in range(MODELS)]
     return [
         LanguageModelVersion.objects.create(
+            language_model=models[number % MODELS],
             source=f"hf:bank/model-{number % MODELS:02d}@{number // MODELS:08d}",
             sha256=hashlib.sha256(b"model %d" % number).hexdigest(),
             manifest=first.model.manifest,  # type: ignore[attr-defined]
@@ -131,14 +133,14 @@ def _versions(first: object) -> list[int]:
 
 def _plans(first: object) -> list[int]:
     from auditor.canonical import canonical_json, sha256_bytes
-    from compliance.models import PlanVersion
+    from compliance.models import PlanVersion, default_team
 
     plans = []
     for number in range(PLANS):
         design = {**first.plan.design, "name": f"plan-{number}"}  # type: ignore[attr-defined]
         design["use"] = {**design["use"], "model_tier": 1 + number % 4}
         text = canonical_json(design)
-        row = PlanVersion(name=f"plan-{number}", title=f"Plan {number}", design_json=text.decode())
+        row = PlanVersion(team=default_team(), name=f"plan-{number}", title=f"Plan {number}", design_json=text.decode())
         row.design_sha256 = sha256_bytes(text)
         row.save()
         plans.append(row.pk)
@@ -155,6 +157,7 @@ def _copy_audits(cursor: object, first: object, versions: list[int], plans: list
         moment = first.finished_at - timedelta(days=DAYS * (AUDITS - number) / AUDITS)  # type: ignore[attr-defined]
         rows.append(
             Audit(
+                team_id=first.team_id,  # type: ignore[attr-defined]
                 serial=number + 1,
                 plan_id=plans[(number % MODELS) % PLANS],
                 model_id=versions[number % len(versions)],

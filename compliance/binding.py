@@ -35,7 +35,7 @@ def registered_data(version: DataSetVersion) -> Applications:
     if version.source == DEMONSTRATION:
         found = load_loanapp()
     else:
-        table = read_table(data_path(version.source))
+        table = read_table(data_file(version))
         found = apply_mapping(
             table.frame, stored_mapping(version.mapping), source=version.source, file_sha256=table.sha256
         )
@@ -46,6 +46,11 @@ def registered_data(version: DataSetVersion) -> Applications:
             f"the file and mapping with fingerprint {version.fingerprint[:12]}",
         )
     return found
+
+
+def data_file(version: DataSetVersion) -> Path:
+    """Where the table of a data version is: kept below the data folder if it was uploaded, else where it was read."""
+    return Path(settings.DATA_FOLDER) / version.file if version.file else data_path(version.source)
 
 
 def stored_mapping(design: Mapping[str, Any]) -> DataMapping:

@@ -1,18 +1,26 @@
-"""The demonstration as an installation enters it: one model, one data set, and the plans that are ready for both."""
+"""The demonstration as an installation enters it: one model, one data set, and the plans that are ready for both.
+
+The command line, ``make serve`` and the first steps on the site enter the same rows: files, data and designs that a
+team has already are found by their hashes.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cache
 
 from django.conf import settings
 from django.db import transaction
 
 from auditor.data_sources import DEMONSTRATION
+from auditor.exceptions import InputError
 from auditor.plan import Plan, read_plan
 from compliance import actions
+from compliance.binding import model_store
 from compliance.events import Actor, lock_chain
-from compliance.models import Registration, RegistrationState, Team
+from compliance.models import Audit, Registration, RegistrationState, Team, default_team
 from compliance.models.versions import DecisionRole, RiskTier
+from compliance.registration import demonstration_data
 
 MODEL = "demo:underwriter"
 DATA = DEMONSTRATION
@@ -60,3 +68,43 @@ def ask_for(kind: str, *, team: Team, actor: Actor) -> Registration:
 def last_asked(kind: str, *, team: Team) -> Registration | None:
     """The newest registration of the demonstration's model or data for a team."""
     return Registration.objects.filter(team=team, kind=kind, source=SOURCES[kind]).first()
+
+
+def ask_for_audit(*, actor: Actor, say: Callable[[str], None]) -> Audit | None:
+    """Ask for the demonstration's audit where there is none of anything yet; a worker then runs it.
+
+    Returns
+    -------
+    Audit or None
+        The audit that waits for a worker; ``None`` if this installation has audits, of the demonstration or others.
+
+    Raises
+    ------
+    InputError
+        If the demonstration's model, data or plan is not installed.
+    """
+    if Audit.objects.exists():
+        return None
+    plan = ready_made().get(MAIN_PLAN)
+    if plan is None:
+        raise InputError(f"plans/{MAIN_PLAN}.toml", "is not there", "the folder that the software came in")
+    say(f"Importing {MODEL}; once, about a minute")
+    stored = model_store().import_model(MODEL)
+    data, preview = demonstration_data()
+    team = default_team()
+    with transaction.atomic():
+        language_model = actions.open_language_model(team=team, description=DESCRIPTION, actor=actor)
+        return actions.request_audit(
+            plan=actions.register_plan(plan=plan, team=team, actor=actor),
+            model=actions.register_model(
+                source=MODEL,
+                sha256=stored.sha256,
+                manifest=stored.manifest,
+                language_model=language_model,
+                actor=actor,
+            ),
+            data=actions.register_data(data=data, team=team, preview=preview, actor=actor),
+            queue=settings.CELERY_TASK_DEFAULT_QUEUE,
+            request_key="demonstration",  # two calls at once meet in one audit
+            actor=actor,
+        )

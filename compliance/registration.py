@@ -135,6 +135,12 @@ def masked_preview(frame: pl.DataFrame, mapping: DataMapping, *, rows: int = PRE
     return lines
 
 
+def demonstration_data() -> tuple[Applications, list[list[str]]]:
+    """The demonstration's applications, and their first rows as a preview shows them."""
+    data = load_data(DEMONSTRATION, "")
+    return data, masked_preview(loanapp_table()[0], data.mapping)
+
+
 def applications_of(version: DataSetVersion) -> Applications:
     """The applications of a registered data set, checked to be those that were registered.
 
@@ -178,8 +184,7 @@ def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
 
 def _enter_data(row: Registration, actor: Actor) -> DataSetVersion:
     if row.source == DEMONSTRATION:
-        data = load_data(DEMONSTRATION, "")
-        preview = masked_preview(loanapp_table()[0], data.mapping)
+        data, preview = demonstration_data()
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
     frame, sha256 = read_upload(row)

@@ -36,6 +36,7 @@ from compliance.actions.registrations import (
 from compliance.actions.registry import (
     decide_on_language_model,
     describe_language_model,
+    name_of,
     open_language_model,
     register_data,
     register_model,
@@ -59,6 +60,7 @@ __all__ = [
     "keep_mapping",
     "keep_upload",
     "load_shipped_packs",
+    "name_of",
     "name_team",
     "note_received",
     "open_language_model",

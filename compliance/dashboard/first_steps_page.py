@@ -150,7 +150,9 @@ def _worker() -> Step:
     words = "A worker is the process that imports models, reads data and runs audits; `serve` brings one along."
     step = Step(key="worker", title="A worker listens", words=words)
     if heard:
-        return replace(step, stage="done", note=f"{len(heard)} listening" if len(heard) > 1 else f"1 listening, on {heard[0].host}")
+        return replace(
+            step, stage="done", note=f"{len(heard)} listening" if len(heard) > 1 else f"1 listening, on {heard[0].host}"
+        )
     return replace(
         step,
         note="None is listening. Start one with `python manage.py worker`; a new one takes some seconds.",
