@@ -6,6 +6,7 @@ team has already are found by their hashes.
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import cache
 
@@ -28,6 +29,8 @@ FIRST_PLAN = "quick"  # proposed for the first report: two minutes
 MAIN_PLAN = "mortgage-hmda"  # that of `make demo`
 NAMES = {Registration.MODEL: "Demonstration underwriter", Registration.DATA: "Demonstration applications"}
 SOURCES = {Registration.MODEL: MODEL, Registration.DATA: DATA}
+logger = logging.getLogger(__name__)
+
 DESCRIPTION = {
     "name": NAMES[Registration.MODEL],
     "purpose": "Shows what an audit does: it recommends on home purchase mortgages, and no lender uses it.",
@@ -40,11 +43,18 @@ DESCRIPTION = {
 def ready_made() -> dict[str, Plan]:
     """The ready-made plans for the demonstration's model and data by the names of their files, the proposed one first.
 
-    Empty where the software was installed without its folder ``plans``.
+    A file that is no plan is left out and told in the log.
     """
-    plans = {path.stem: read_plan(path) for path in sorted((settings.BASE_DIR / "plans").glob("*.toml"))}
-    fitting = {name: plan for name, plan in plans.items() if (plan.run.model, plan.run.data) == (MODEL, DATA)}
-    return dict(sorted(fitting.items(), key=lambda item: item[0] != FIRST_PLAN))
+    plans = {}
+    for path in sorted(settings.PLAN_FOLDER.glob("*.toml"), key=lambda path: (path.stem != FIRST_PLAN, path.stem)):
+        try:
+            plan = read_plan(path)
+        except InputError as error:
+            logger.warning("ready-made plan left out: %s", error)
+            continue
+        if (plan.run.model, plan.run.data) == (MODEL, DATA):
+            plans[path.stem] = plan
+    return plans
 
 
 @transaction.atomic
@@ -87,7 +97,7 @@ def ask_for_audit(*, actor: Actor, say: Callable[[str], None]) -> Audit | None:
         return None
     plan = ready_made().get(MAIN_PLAN)
     if plan is None:
-        raise InputError(f"plans/{MAIN_PLAN}.toml", "is not there", "the folder that the software came in")
+        raise InputError(str(settings.PLAN_FOLDER / f"{MAIN_PLAN}.toml"), "is not there", "the plans of this software")
     say(f"Importing {MODEL}; once, about a minute")
     stored = model_store().import_model(MODEL)
     data, preview = demonstration_data()

@@ -42,6 +42,7 @@ class Environment(BaseSettings):
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PLUMBLINE_LOG_LEVEL")
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(60, validation_alias="PLUMBLINE_LEASE_SECONDS")
     imports: Path | None = Field(None, validation_alias="PLUMBLINE_IMPORTS")
+    plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
     upload_megabytes: Annotated[int, Field(ge=1, le=256)] = Field(256, validation_alias="PLUMBLINE_UPLOAD_MB")
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
