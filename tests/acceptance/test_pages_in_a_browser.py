@@ -188,6 +188,17 @@ def test_a_finding_opens_with_a_key_and_no_page_needs_scripts(
     assert page.locator("script").count() == 0
 
 
+def test_the_first_steps_look_again_by_themselves_and_keep_the_focus(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
+) -> None:
+    page = open_page(browser, live_server, session)
+    page.goto(pages["first steps"])
+    page.locator("#step-model").focus()
+    page.evaluate("document.querySelector('#first-steps').dataset.old = 'yes'")
+    page.wait_for_function("!document.querySelector('#first-steps').dataset.old")
+    assert page.evaluate("document.activeElement.id") == "step-model"
+
+
 def test_printed_pages_are_light_and_leave_out_what_only_a_screen_needs(
     pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
 ) -> None:

@@ -189,7 +189,7 @@ def test_a_compliance_officer_can_press_every_button(client: Client, worker: Wor
     assert Event.objects.filter(actor="officer", team=default_team()).count() == 4
 
 
-def test_an_examiner_is_not_led(client: Client) -> None:
+def test_an_examiner_is_not_led(db: None, client: Client) -> None:
     client.force_login(make_person("examiner", default_team(), [Role.EXAMINER]))
     assert client.get("/first-steps/").status_code == 403
     assert 'id="first-steps"' not in client.get("/").content.decode()
