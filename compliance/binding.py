@@ -49,7 +49,7 @@ def registered_data(version: DataSetVersion) -> Applications:
 
 
 def data_file(version: DataSetVersion) -> Path:
-    """Where the table of a data version is: kept below the data folder if it was uploaded, else where it was read."""
+    """The table behind a data version: an upload as it is kept, else the file its source names."""
     return Path(settings.DATA_FOLDER) / version.file if version.file else data_path(version.source)
 
 
