@@ -36,6 +36,13 @@ class Line:
 
 SITE = {
     "": Line("/"),
+    "first-steps/": Line("/first-steps/"),
+    **{
+        f"first-steps/<int:team>/{step}/": Line(
+            f"/first-steps/{{team.pk}}/{step}/", method="post", without=MISSING, allowed=302, foreign=MISSING
+        )
+        for step in ("model", "data", "plan")
+    },
     "findings/": Line("/findings/"),
     "models/": Line("/models/"),
     "models/<int:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
