@@ -30,7 +30,7 @@ LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)
 STOP_POLLING = 286
 REASON = "asked for on the site"
-BESIDE = ("plan", "model", "data", "design_decision")
+BESIDE = ("plan", "model__language_model", "data", "design_decision")
 
 SAID = {
     "audit.requested": "asked for by {actor}",
