@@ -6,8 +6,8 @@ both ways round. Two windows:
 
 carried   positions after the attribute's field, layers of the middle half. The field stays legible and the last layers
           may read it once more, so an effect says that the decision goes through what is carried there.
-whole     from the field's first token on, at every layer. It equals not stating the attribute: beside the counterfactual
-          contrast it says nothing new, and shows only that the erasers work.
+whole     from the field's first token on, at every layer. It equals not stating the attribute: beside the
+          counterfactual contrast it says nothing new, and shows only that the erasers work.
 
 docs/decisions/0005-what-counts-as-used.md tells why the ladder reads the first.
 """
@@ -46,8 +46,8 @@ CARD = Card(
         "when a random direction is."
     ),
     limitations=(
-        "Erasure is linear: what is held in other ways stays. Nothing moving can mean unused, read from the field by the "
-        "last layers alone, or used in a way that no linear map removes. It speaks of these prompts, in which the "
+        "Erasure is linear: what is held in other ways stays. Nothing moving can mean unused, read from the field by "
+        "the last layers alone, or used in a way that no linear map removes. It speaks of these prompts, in which the "
         "attribute is stated."
     ),
     references=(
@@ -55,6 +55,7 @@ CARD = Card(
         "Elazar et al. (2021), Amnesic probing, doi:10.1162/tacl_a_00359",
     ),
     needs_internals=True,
+    question="used",
 )
 
 ATTRIBUTE, WHOLE, RANDOM = "attribute", "whole", "random"

@@ -14,7 +14,7 @@ from auditor.language_models.packed import TOLERANCE
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.records import Check, Role
+from auditor.records import Check, Conclusion, Role
 
 GAP_REMOVED = "erasure_gap_removed"
 WHOLE_REMOVED = "erasure_whole_gap_removed"
@@ -48,7 +48,14 @@ class _Erased:
         if not self.result["cases"]:
             for group in others:
                 nothing = missing(method="concept erasure", reason=self.result["reason"], n=0)
-                yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit")
+                yield self._draft(
+                    nothing,
+                    metric=GAP_REMOVED,
+                    group=group,
+                    unit="logit",
+                    conclusion=Conclusion.NOT_TESTED,
+                    conclusion_reason=self.result["reason"],
+                )
             return
         clean = self._table(self.result["clean"])
         erased = self._table(self.result["margins"]["attribute"])
@@ -87,7 +94,8 @@ class _Erased:
         return self._draft(
             self._mean(
                 self._gaps(clean, column) - self._gaps(erased, column),
-                f"mean margin difference to the reference, clean minus erased after the field, layers {first} to {last}",
+                f"mean margin difference to the reference, clean minus erased after the field, "
+                f"layers {first} to {last}",
             ),
             metric=GAP_REMOVED,
             group=self.groups[column],
