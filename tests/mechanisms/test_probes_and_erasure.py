@@ -43,7 +43,8 @@ def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
 def concluded(test: Any, model: Any, **settings: Any) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
     plan = plan_of(test.CARD.name)
-    chosen = test.Settings(attributes=("race",), **settings)
+    only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
+    chosen = test.Settings(**only, **settings)
     bench = bench_with(model, chosen, plan)
     pieces = list(test.work(asked(chosen, plan=plan, data=DATA)))
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]

@@ -29,10 +29,7 @@ STRUCTURED = (components, attribution_patching, patching, erasure, steering)
 
 
 def measured(test: Any, family: str, **settings: Any) -> tuple[Measurement, ...]:
-    attributes = (
-        {} if test in (field_attribution, components, attribution_patching, patching) else {"attributes": ("race",)}
-    )
-    return concluded(test, zoo_model(family), **attributes, **settings)[1]
+    return concluded(test, zoo_model(family), **settings)[1]
 
 
 @pytest.mark.parametrize("family", ["bloom", "mamba"])

@@ -33,14 +33,8 @@ def measured(test: str, metric: str, estimate: float | None, **more: Any) -> Mea
     return replace(row, **more)
 
 
-READ = measured(
-    "probes",
-    "probe_layers_readable",
-    12.0,
-    unit="count",
-    subject={**SUBJECT, "setting": "stated"},
-    counts={"probes": 22},
-)
+STATED = {**SUBJECT, "setting": "stated"}
+READ = measured("probes", "probe_layers_readable", 12.0, unit="count", subject=STATED, counts={"probes": 22})
 USED = measured(
     "erasure",
     "erasure_gap_removed",
@@ -101,7 +95,9 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
     assert (found.grade, found.by) == ("causal", "used")
 
 
-def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last(working: Audit) -> None:
+def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last(
+    working: Audit, governance: dict[str, Any]
+) -> None:
     rows = [measured("of_somebody", "thing", 1.0), STILL, USED, READ]
 
     assert [(title.partition(":")[0], [test.name for test in tests]) for title, tests in parts_of(rows)] == [
@@ -111,7 +107,7 @@ def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last
         ("Further tests on internals", ["of_somebody"]),
     ]
     told = [*rows, *ladder(rows, plan=PLAN)]
-    blocks = inside(Story(replace(working.bundle, measurements=tuple(told)), working.governance, {}))
+    blocks = inside(Story(replace(working.bundle, measurements=tuple(told)), governance, {}))
     tables = [getattr(block, "title", "") for block in blocks]
     assert tables.index("How far up each attribute stands") < tables.index("Outputs crossed with internals")
     assert blocks[0].words.startswith("Supporting evidence")  # type: ignore[union-attr]
