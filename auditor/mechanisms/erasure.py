@@ -58,7 +58,7 @@ CARD = Card(
     question="used",
 )
 
-ATTRIBUTE, WHOLE, RANDOM = "attribute", "whole", "random"
+ATTRIBUTE, WHOLE, RANDOM, RELEVANT = "attribute", "whole", "random", "relevant"
 
 
 @dataclass(frozen=True)
@@ -101,25 +101,28 @@ class Settings(Section):
 
 
 def work(asked: Asked) -> Iterable[Work]:
-    """One chunk an attribute."""
+    """One chunk an attribute, and one for the number that goes with the margin most."""
     settings: Settings = asked.settings
+    relevant = settings.relevant
     for attribute in asked.plan.attributes:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
+        payload = concept_payload(asked, attribute, clusters)
         variants = len(attribute.groups)
         # Both halves a run; the attribute is erased twice.
         runs = 1 + 2 * (2 + settings.random_erasers)
-        tokens = 0
-        for cluster in clusters:
-            whole, suffix = suffix_tokens(asked, cluster, attribute.field)
-            tokens += whole + runs * variants * suffix + (2 * whole if settings.relevant else 0)
-        prompts = len(clusters) * (variants * runs + (2 if settings.relevant else 0))
-        yield Work(prompts=prompts, tokens=tokens, payload=concept_payload(asked, attribute, clusters))
+        sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
+        tokens = sum(whole + runs * variants * suffix for whole, suffix in sizes)
+        yield Work(len(clusters) * variants * runs, tokens, {**payload, "part": ATTRIBUTE})
+        if relevant:
+            # The number has nothing to do with the attribute, which is at its reference: once is enough.
+            yield Work(3 * len(clusters), 3 * sum(whole for whole, _ in sizes), {**payload, "part": RELEVANT})
+            relevant = False
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Erase one attribute.
+    """Erase one attribute, or the number that goes with the margin most.
 
     Returns
     -------
@@ -127,7 +130,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         ``margins`` by kind of erasure, each in the order of ``cases`` × ``groups``; how well the erasers fitted; or the
         ``reason`` why the model cannot be opened.
     """
-    about = {key: payload[key] for key in ("field", "reference", "groups")}
+    about = {key: payload[key] for key in ("field", "reference", "groups", "part")}
     cases = payload["cases"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in payload["groups"]]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
@@ -136,6 +139,10 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         return {**about, "cases": [], "reason": decoder.reason}
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
+    if payload["part"] == RELEVANT:
+        with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
+            found = _relevant(bench, payload, decoder, target)
+        return {**about, "cases": [case["id"] for case in cases], "relevant": found}
     step = len(payload["groups"])
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
@@ -156,9 +163,6 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         for draw in range(bench.settings.random_erasers):
             found = scrub(streams, target, concept=concept, half=half, window=window, draw=draw)
             runs[f"{RANDOM} {draw + 1}"] = found
-        relevant = _relevant(
-            bench, payload, decoder, target, clean[payload["groups"].index(payload["reference"]) :: step]
-        )
     return {
         **about,
         "cases": [case["id"] for case in cases],
@@ -168,7 +172,6 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "masses": {kind: float(run.masses.mean()) for kind, run in runs.items()},
         "leftover": max(runs[kind].leftover for kind in (ATTRIBUTE, WHOLE)),
         "layers": [window.layers.start, window.layers.stop - 1],
-        "relevant": relevant,
         "exact": target.exact,
     }
 
@@ -266,17 +269,16 @@ def _erase(
     return after / before if before else 0.0
 
 
-def _relevant(
-    bench: Bench, payload: Mapping[str, Any], decoder: Decoder, target: Target, clean: FloatArray
-) -> dict[str, Any] | None:
+def _relevant(bench: Bench, payload: Mapping[str, Any], decoder: Decoder, target: Target) -> dict[str, Any] | None:
     """Erase the number that goes with the margin most: what the erasure of something that is used looks like."""
     cases = payload["cases"]
-    field = _strongest(cases, clean) if bench.settings.relevant else None
+    words = [{**case["words"], payload["field"]: payload["reference"]} for case in cases]
+    field = _strongest(cases, bench.margins([bench.render(each).text for each in words]))
     if field is None:
         return None
     values = np.array([case["numbers"][field] for case in cases])
-    words = [{**case["words"], payload["field"]: payload["reference"]} for case in cases]
     streams = Streams(decoder, [[each] for each in place(bench, words, field)], should_stop=bench.should_stop)
+    clean, _ = untouched(streams, target)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
     half = np.arange(len(cases)) % 2
     erased = scrub(streams, target, concept=ranks[:, None], half=half, window=carried(decoder.layers))

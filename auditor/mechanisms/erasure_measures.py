@@ -45,6 +45,9 @@ class _Erased:
 
     def drafts(self) -> Iterable[Draft]:
         others = [group for group in self.groups if group != self.result["reference"]]
+        if self.result["part"] == "relevant":
+            yield from self._relevant()
+            return
         if not self.result["cases"]:
             for group in others:
                 nothing = missing(method="concept erasure", reason=self.result["reason"], n=0)
@@ -86,7 +89,6 @@ class _Erased:
                     "random_mean": float(np.mean([self._flipped(clean, other)[:, column].mean() for other in random])),
                 },
             )
-        yield from self._relevant()
 
     def _gap_removed(self, clean: FloatArray, erased: FloatArray, random: Sequence[FloatArray], column: int) -> Draft:
         controls = [float(self._gaps(clean, column).mean() - self._gaps(other, column).mean()) for other in random]
@@ -130,7 +132,7 @@ class _Erased:
         return {"gap": before, "gap_erased": after, "share": 1 - after / before if abs(before) > SMALLEST_GAP else None}
 
     def _relevant(self) -> Iterable[Draft]:
-        relevant = self.result["relevant"]
+        relevant = self.result.get("relevant")
         if relevant is None:
             return
         clean, erased = np.array(relevant["clean"]), np.array(relevant["margins"])
