@@ -103,8 +103,8 @@ def run(context: Context) -> Iterable[Draft]:
             unit="logit",
             value=lambda norms=norms: float(norms.mean()),  # type: ignore[misc]
             checks=checks,
-            method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats that "
-            "one unit written at the last token can move the margin; mean over both prompts of all pairs",
+            method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats "
+            "that one unit written at the last token can move the margin; mean over both prompts of all pairs",
             needs_gap=False,
         )
         lenses = np.array([pair["lens"] for pair in pairs])
