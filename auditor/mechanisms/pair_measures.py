@@ -100,3 +100,19 @@ def supporting(
         counts={"left_out": sum(result["left_out"].values())},
     )
     return Draft(measured)
+
+
+def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check]) -> Draft:
+    """The difference itself, in nats: what every share of it is a share of."""
+    gaps = np.array([pair["gap"] for pair in result["pairs"]], dtype=np.float64)
+    return supporting(
+        result,
+        test=test,
+        metric="patch_gap",
+        subject={},
+        unit="logit",
+        value=lambda: float(gaps.mean()),
+        checks=checks,
+        method="mean difference of the margin over the aligned pairs",
+        needs_gap=False,
+    )
