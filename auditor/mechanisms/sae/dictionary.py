@@ -183,7 +183,7 @@ def layer_of(wanted: Mapping[str, Any], layers: int) -> int:
 
 
 def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
-    """Train or load the dictionary of a run, or return it if this process still has it; or the reason why there is none.
+    """Train or load the dictionary of a run, or return it if this process still has it; or why there is none.
 
     A pure function of the model and ``wanted``: the same numbers in every worker and after every crash (on one machine
     and number of threads). Applications are numbered as in ``wanted["applications"]``; number n is held out where
