@@ -120,6 +120,8 @@ def _peer(width: int, latents: int, k: int, batches: Iterator[Tensor], *, sparse
             d_sae=latents,
             k=k,
             use_sparse_activations=sparse,
+            # With sparse activations its backward pass through the rescaling is not there for the CPU.
+            rescale_acts_by_decoder_norm=not sparse,
             normalize_activations="expected_average_only_in",
             device="cpu",
         )

@@ -185,7 +185,7 @@ class _Features:
         for feature in found["features"]:
             yield from self._feature(found, str(feature), before, after[f"feature {feature}"])
         if not found["features"]:
-            nothing = missing(method="sparse features", reason="no feature differs to first order", n=n)
+            nothing = missing(method="sparse features", reason="no feature carries any of the difference", n=n)
             yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit", more={"by": FEATURES})
             return
         yield from self._removed(found, before, after)

@@ -45,7 +45,7 @@ def found(known: KnownCircuit) -> Found:
             continue
         with torch.no_grad():
             activations = dictionary.activations(window.states) * window.there[..., None]
-            seen.add(window, activations, window.gradients(known.target), model.decoder)
+            seen.add(window, activations, window.slopes(0, known.target), model.decoder)
     return dictionary, measured, choose(seen, dictionary, pair=(1, 0), count=4, draws=4, seed=0)
 
 

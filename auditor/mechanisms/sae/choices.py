@@ -1,8 +1,8 @@
 """Which features to look at, what to compare them with, and what taking them out adds to the states.
 
-Everything here is fitted on the applications that choose. The first-order share of a feature in the difference of two
-groups' margins is Σ over positions of (f of the group − f of the reference) · (W · mean gradient); coordinates of the
-stream and principal components are ranked by the same rule.
+Everything here is fitted on the applications that choose. A feature's share of the difference of two groups' margins is
+Σ over positions of (f of the group − f of the reference) · (W · mean gradient on the line between the two states);
+coordinates of the stream and principal components are ranked by the same rule.
 """
 
 from __future__ import annotations
@@ -48,30 +48,28 @@ class Seen:
         By application: [groups, depth].
     activations, active
         Sums of activations [groups, depth, latents], and on how many positions each latent acts [groups, latents].
-    feature_scores, coordinate_scores
-        First-order shares against the reference, summed: [groups, latents], [groups, width].
-    gradients
-        By application: [groups, depth, width].
+    feature_scores
+        Shares of the difference to the reference, summed: [groups, latents].
+    slopes
+        Mean gradients between the reference and each group, by application: [groups, depth, width].
     """
 
     reference: int
     states: list[Tensor] = field(default_factory=list)
     there: list[Tensor] = field(default_factory=list)
-    gradients: list[Tensor] = field(default_factory=list)
+    slopes: list[Tensor] = field(default_factory=list)
     activations: Tensor = field(default_factory=lambda: torch.zeros(()))
     active: Tensor = field(default_factory=lambda: torch.zeros(()))
     feature_scores: Tensor = field(default_factory=lambda: torch.zeros(()))
 
-    def add(self, window: Window, activations: Tensor, gradients: Tensor, decoder: Tensor) -> None:
+    def add(self, window: Window, activations: Tensor, slopes: Tensor, decoder: Tensor) -> None:
         """Take up one application."""
         self.states.append(window.states)
         self.there.append(window.there)
-        self.gradients.append(gradients)
+        self.slopes.append(slopes)
         self.activations = self.activations + activations.double()
         self.active = self.active + (activations > 0).sum(1).double()
-        # The mean of both ends' gradients makes the first order a trapezoid.
-        middle = (gradients + gradients[self.reference]) / 2
-        along = (middle.flatten(0, 1).to(decoder) @ decoder.t()).reshape(activations.shape)
+        along = (slopes.flatten(0, 1).to(decoder) @ decoder.t()).reshape(activations.shape)
         change = activations - activations[self.reference]
         self.feature_scores = self.feature_scores + (change * along).sum(1).double()
 
@@ -224,7 +222,7 @@ def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor | None, count: int)
         return states.double() if basis is None else states.double() @ basis.t()
 
     changes = [along(states[group] - states[reference]) for states in seen.states]
-    slopes = [along((gradients[group] + gradients[reference]) / 2) for gradients in seen.gradients]
+    slopes = [along(each[group]) for each in seen.slopes]
     total = sum((change * slope).sum(0) for change, slope in zip(changes, slopes, strict=True))
     best = _largest(torch.as_tensor(total).abs(), count)
     if basis is not None:
