@@ -10,9 +10,9 @@ import numpy as np
 from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
-from auditor.language_models.packed import TOLERANCE
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.sae.choices import (
     COMPONENTS,
@@ -39,7 +39,6 @@ FLIPS = "sparse_flip_rate"
 STEERING = "sparse_steering_shift"
 IDENTITY_BOUND = 1e-4
 MEAN_BOUND = 1e-9
-MASS_KEPT = 0.5
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -160,7 +159,15 @@ class _Features:
                     yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit")
             return
         self.clean = np.array(self.result["clean"], dtype=np.float64)
-        self.decided = tuple(self._decided(self.clean))
+        if self.result["exact"]:
+            decided = margin_as_decided(
+                self.context,
+                field=self.result["field"],
+                cases=self.result["cases"],
+                groups=self.groups,
+                margins=self.clean,
+            )
+            self.decided = (decided,)
         for found in self.result["contrasts"]:
             yield from self._contrast(found)
 
@@ -296,26 +303,8 @@ class _Features:
         threshold = self.context.plan.operating_point.natural_margin
         return np.asarray((before >= threshold) != (after >= threshold))
 
-    def _decided(self, clean: FloatArray) -> Iterable[Check]:
-        if not self.result["exact"]:
-            return
-        field, apart = self.result["field"], 0.0
-        for case, margins in zip(self.result["cases"], clean, strict=True):
-            for group, margin in zip(self.groups, margins, strict=True):
-                decision = self.context.decisions.get(f"{case}/{field}={group}") or self.context.decisions[case]
-                apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
-        yield Check(
-            "margin as decided",
-            apart <= TOLERANCE,
-            apart,
-            TOLERANCE,
-            "largest difference in nats between the untouched margin here and the margin decided on",
-        )
-
     def _mass(self, found: Mapping[str, Any], name: str) -> Check:
-        kept = found["masses"][name] / self.result["mass"]
-        note = "probability on the answers after the change, as a share of before: flips must not be damage"
-        return Check("answers keep their probability", kept >= MASS_KEPT, kept, MASS_KEPT, note)
+        return answers_keep_mass(found["masses"][name], self.result["mass"], after="after the change")
 
     def _draft(
         self,
