@@ -36,7 +36,9 @@ def found(known: KnownCircuit) -> Found:
     recipe = Recipe(latents=64, k=6, steps=400, batch=256, learning_rate=3e-3, dead_after=5000)
     model = train(Matrix(states), recipe).autoencoder
     dictionary = Dictionary(model, LAYER, measure(model, Matrix(states)), 1.0, float("inf"), {})
-    bases = [text for text in (prompt(draw) for _ in range(200)) if text[text.index(ASKED) + 1] == "1"][:60]
+    texts = (prompt(draw) for _ in range(1000))
+    # One place of the field in all pairs, as in a template.
+    bases = [text for text in texts if text.endswith(f"{ASKED}1>")][:60]
     seen, measured = Seen(reference=0), []
     for number, base in enumerate(bases):
         window = pair(known, base)

@@ -78,17 +78,12 @@ class Seen:
         states, there = (torch.stack(each)[:, list(groups)] for each in (self.states, self.there))
         return states.double().sum((0, 1)) / there.sum((0, 1)).clamp(min=1)[:, None]
 
-    def mean_activations(self, group: int) -> Float[Tensor, "depth latents"]:
-        """The same of the activations of one group."""
-        return self.activations[group] / torch.stack(self.there)[:, group].sum(0).clamp(min=1)[:, None]
-
 
 @dataclass(frozen=True)
 class Chosen:
     """What is taken out, or put in, for one contrast: ``pair`` is (group, reference), by number.
 
-    ``centre`` [depth, width] is the mean state of both groups, ``apart`` their difference, ``rise`` [depth, latents]
-    the difference of their mean activations.
+    ``centre`` [depth, width] is the mean state of both groups, ``apart`` their difference.
     """
 
     pair: tuple[int, int]
@@ -98,7 +93,6 @@ class Chosen:
     components: Float[Tensor, "count width"]
     centre: Float[Tensor, "depth width"]
     apart: Float[Tensor, "depth width"]
-    rise: Float[Tensor, "depth latents"]
     directions: Float[Tensor, "draws width"]
 
     def changes(
@@ -107,12 +101,17 @@ class Chosen:
         activations: Float[Tensor, "groups depth latents"],
         dictionary: Dictionary,
     ) -> Iterator[tuple[str, int, Float[Tensor, "depth width"]]]:
-        """Name, group, and what is added to that group's states: every name for the reference, then for the group."""
+        """Name, group, and what is added to that group's states: every name for the reference, then for the group.
+
+        Taking out: features to 0, directions to the mean of both groups. Steering: features to what they are in the
+        other group's prompt of the same application; the mean difference of the groups; random directions as long.
+        """
         rows = dictionary.autoencoder.decoder
-        put = self.rise[:, self.features].to(rows) @ rows[self.features]
-        lengths = put.norm(dim=1, keepdim=True)
         group, reference = self.pair
-        for number, sign in ((reference, 1.0), (group, -1.0)):
+        for number, other, sign in ((reference, group, 1.0), (group, reference, -1.0)):
+            rise = activations[other] - activations[number]
+            put = rise[:, self.features] @ rows[self.features]
+            lengths = put.norm(dim=1, keepdim=True)
             mine, away = activations[number], states[number] - self.centre.to(states)
             for each in self.features:
                 yield f"feature {each}", number, -mine[:, [each]] * rows[each]
@@ -123,10 +122,10 @@ class Chosen:
                 yield name, number, -(away @ basis.t().to(away)) @ basis.to(away)
             unit = torch.nn.functional.normalize(self.apart, dim=1).to(away)
             yield MEANS, number, -(away * unit).sum(1, keepdim=True) * unit
-            yield STEER + FEATURES, number, sign * put
+            yield STEER + FEATURES, number, put
             yield STEER + MEANS, number, sign * self.apart.to(put)
             for draw, direction in enumerate(self.directions.to(put)):
-                yield f"{STEER}{DIRECTIONS} {draw + 1}", number, sign * lengths * direction
+                yield f"{STEER}{DIRECTIONS} {draw + 1}", number, lengths * direction
 
 
 def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: int, draws: int, seed: int) -> Chosen:
@@ -167,7 +166,6 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
         components=_ranked(seen, pair, components, size),
         centre=seen.mean_states(pair),
         apart=apart,
-        rise=seen.mean_activations(group) - seen.mean_activations(reference),
         directions=torch.nn.functional.normalize(drawn, dim=1),
     )
 
