@@ -114,7 +114,7 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
         n=result["spliced"],
     )
     yield Draft(
-        measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts=entropies, checks=identity, **common)
+        measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts={**entropies}, checks=identity, **common)
     )
     yield Draft(_margin_recovered(context, result, figure, common, identity))
 
@@ -123,7 +123,8 @@ def _margin_recovered(
     context: Context, result: Mapping[str, Any], figure: Any, common: Mapping[str, Any], checks: tuple[Check, ...]
 ) -> Any:
     method = "1 − Σ|margin of the reconstruction − margin| / Σ|margin of zeros − margin|"
-    value, reason, counts = None, result["spliced_reason"], {}
+    value, reason = None, result["spliced_reason"]
+    counts: dict[str, float | int | None] = {}
     if reason is None:
         clean, rebuilt, zero = (np.array(result["margins"][name]) for name in (CLEAN, REBUILT, ZERO))
         away, far = np.abs(rebuilt - clean), np.abs(zero - clean)
