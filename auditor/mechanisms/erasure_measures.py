@@ -10,9 +10,9 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
+from auditor.language_models.packed import TOLERANCE
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
-from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.records import Check, Role
 
@@ -21,6 +21,7 @@ EFFECT = "erasure_effect"
 FLIPS = "erasure_flip_rate"
 RELEVANT = "erasure_relevant_effect"
 LEFTOVER_BOUND = 1e-6
+MASS_KEPT = 0.5
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -120,13 +121,19 @@ class _Erased:
         return np.array(margins, dtype=np.float64).reshape(-1, len(self.groups))
 
     def _checks(self, clean: FloatArray) -> Iterable[Check]:
+        field = self.result["field"]
+        apart = []
+        for case, margins in zip(self.result["cases"], clean, strict=True):
+            for group, margin in zip(self.groups, margins, strict=True):
+                decision = self.context.decisions.get(f"{case}/{field}={group}") or self.context.decisions[case]
+                apart.append(abs(margin - float(decision.margin or 0.0)))
         if self.result["exact"]:
-            yield margin_as_decided(
-                self.context,
-                field=self.result["field"],
-                cases=self.result["cases"],
-                groups=self.groups,
-                margins=clean,
+            yield Check(
+                "margin as decided",
+                max(apart) <= TOLERANCE,
+                max(apart),
+                TOLERANCE,
+                "largest difference in nats between the untouched margin here and the margin decided on",
             )
         leftover = self.result["leftover"]
         yield Check(
@@ -136,7 +143,14 @@ class _Erased:
             LEFTOVER_BOUND,
             "largest covariance with the attribute after erasure, as a share of before, where erasers were fitted",
         )
-        yield answers_keep_mass(self.result["masses"]["attribute"], self.result["mass"], after="after erasure")
+        kept = self.result["masses"]["attribute"] / self.result["mass"]
+        yield Check(
+            "answers keep their probability",
+            kept >= MASS_KEPT,
+            kept,
+            MASS_KEPT,
+            "probability on the answers after erasure, as a share of before: decisions that flip must not be damage",
+        )
 
     def _draft(
         self,

@@ -10,14 +10,15 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
+from auditor.language_models.packed import TOLERANCE
 from auditor.measures.results import missing
-from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.records import Check, Role
 
 POTENCY = "steering_potency"
 SHIFT = "steering_shift"
 RANDOM = "random"
+MASS_KEPT = 0.5
 #: ``towards``: the group's direction added to prompts that state the reference; ``away``: taken from the group's own.
 WAYS = ("towards", "away")
 
@@ -49,10 +50,7 @@ def _group(context: Context, result: Mapping[str, Any], group: str, test: str) -
     groups = result["groups"]
     clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
     before = {"towards": clean[:, groups.index(result["reference"])], "away": clean[:, groups.index(group)]}
-    decided: tuple[Check, ...] = ()
-    if result["exact"]:
-        found = margin_as_decided(context, field=result["field"], cases=result["cases"], groups=groups, margins=clean)
-        decided = (found,)
+    decided = tuple(_checks(context, result, clean))
     threshold = context.plan.operating_point.natural_margin
     points = [point for point in result["curve"] if point["group"] == groups.index(group)]
     for point in points:
@@ -77,7 +75,7 @@ def _group(context: Context, result: Mapping[str, Any], group: str, test: str) -
                 "dose": f"{point['dose']:g}",
                 "direction": way,
             }
-            checks = (*decided, answers_keep_mass(point["mass"], result["mass"], after="when steered"))
+            checks = (*decided, _mass_check(point["mass"], result["mass"]))
             yield Draft(
                 measurement(
                     estimate, metric=SHIFT, subject={**subject, **where}, counts=counts, checks=checks, **common
@@ -105,3 +103,27 @@ def _controls(
         for other in points
         if other["source"].startswith(RANDOM) and (other["target"], other["dose"]) == (point["target"], point["dose"])
     ]
+
+
+def _checks(context: Context, result: Mapping[str, Any], clean: FloatArray) -> Iterable[Check]:
+    if not result["exact"]:
+        return
+    apart = 0.0
+    for case, margins in zip(result["cases"], clean, strict=True):
+        for group, margin in zip(result["groups"], margins, strict=True):
+            name = f"{case}/{result['field']}={group}"
+            decision = context.decisions.get(name) or context.decisions[case]
+            apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
+    yield Check(
+        "margin as decided",
+        apart <= TOLERANCE,
+        apart,
+        TOLERANCE,
+        "largest difference in nats between the untouched margin here and the margin decided on",
+    )
+
+
+def _mass_check(mass: float, clean: float) -> Check:
+    kept = mass / clean
+    note = "probability on the answers when steered, as a share of before: decisions that flip must not be damage"
+    return Check("answers keep their probability", kept >= MASS_KEPT, kept, MASS_KEPT, note)
