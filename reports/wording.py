@@ -66,6 +66,36 @@ METRIC_LABELS = {
     "sparse_gap_removed": "Difference of margins removed",
     "sparse_flip_rate": "Flip rate with the features taken out",
     "sparse_steering_shift": "Shift of the margin with the group's values put in",
+    "attribution_size": "Mean size of the effect on the margin",
+    "attribution_signed": "Mean effect on the margin",
+    "attribution_sum_gap": "Gap between the values' sum and the margin's change",
+    "attribution_error": "Largest standard error of a sampled value",
+    "protected_share": "Share held by protected attributes and proxies",
+    "reason_share": "Adverse decisions it was a main reason of",
+    "protected_reason_share": "Adverse decisions with a protected main reason",
+    "reasons_turn_decision": "Adverse decisions that turn without the main reasons",
+    "probe_balanced_accuracy": "Balanced accuracy of a probe",
+    "probe_control_accuracy": "Balanced accuracy on control labels",
+    "probe_untrained_accuracy": "Balanced accuracy with random weights",
+    "probe_selectivity": "Accuracy above the baselines",
+    "probe_layers_readable": "Places where it can be read",
+    "erasure_gap_removed": "Difference removed by erasing after the field",
+    "erasure_whole_gap_removed": "Difference removed by erasing everywhere",
+    "erasure_effect": "Margin lost by erasing",
+    "erasure_flip_rate": "Decisions that flip by erasing",
+    "erasure_relevant_effect": "Margin moved by erasing a number",
+    "steering_potency": "Margin moved by one dose",
+    "steering_shift": "Margin moved",
+    "direct_share": "Share of the difference written into the answer",
+    "direct_norm": "Length of the answers' direction",
+    "lens_share": "Share of the difference readable so far",
+    "patch_gap": "Difference of the margin over the pairs",
+    "patch_stream": "Share of the difference carried by the stream",
+    "patch_mlp": "Share of the difference carried by an MLP",
+    "patch_node": "Share of the difference carried",
+    "screening_rank_agreement": "Rank agreement of estimated and real effects",
+    "screening_miss_bound": "Largest effect among nodes not screened in",
+    "attribute_ladder": "Highest step that holds",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
@@ -78,10 +108,20 @@ TEST_LABELS = {
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
     "sparse_features": "Sparse features: which differ, and what moves with them",
+    "field_attribution": "Field attribution",
+    "probes": "Probes",
+    "erasure": "Erasure",
+    "steering": "Steering",
+    "components": "Components",
+    "patching": "Activation patching",
+    "attribution_patching": "Attribution patching",
+    "ladder": "Ladder",
     "version_comparison": "The same cases, two versions of the model",
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
 NAMED_AT_MOST = 4
+#: Keys of a subject whose value says enough.
+SAID_ALONE = ("setting", "at", "method", "path", "node")
 
 
 @dataclass(frozen=True)
@@ -158,9 +198,13 @@ def test_label(test: str) -> str:
 
 
 def of_whom(measurement: Measurement) -> str:
-    """``Race: Black``; what was measured where no field was."""
-    field, group = measurement.subject.get("field"), measurement.subject.get("group")
-    return f"{sentence_case(field_words(field))}: {group}" if field and group else subject(measurement)
+    """``Race: Black``, and where in the model; what was measured where no field was."""
+    parts = dict(measurement.subject)
+    field, group = parts.pop("field", None), parts.pop("group", None)
+    if not field or not group:
+        return subject(measurement)
+    places = [value if key in SAID_ALONE else f"{field_words(key)} {value}" for key, value in parts.items()]
+    return ", ".join([f"{sentence_case(field_words(field))}: {group}", *places])
 
 
 def with_p_values(text: str) -> str:

@@ -24,7 +24,7 @@ from auditor.mechanisms.sae.choices import (
     STEER,
 )
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
-from auditor.records import Check, Role
+from auditor.records import Check, Conclusion, Role
 
 UNEXPLAINED = "sparse_unexplained"
 ACTIVE = "sparse_active_features"
@@ -60,7 +60,17 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
     }
     if result["reason"] is not None:
         nothing = missing(method="sparse autoencoder", reason=result["reason"], n=0)
-        yield Draft(measurement(nothing, metric=UNEXPLAINED, unit="share", subject={}, **common))
+        yield Draft(
+            measurement(
+                nothing,
+                metric=UNEXPLAINED,
+                unit="share",
+                subject={},
+                conclusion=Conclusion.NOT_TESTED,
+                conclusion_reason=result["reason"],
+                **common,
+            )
+        )
         return
     provenance = result["provenance"]
     made = f"{result['kind']} autoencoder, {provenance['source']}, weights {provenance['sha256'][:16]}"
@@ -157,7 +167,14 @@ class _Features:
             for group in self.groups:
                 if group != self.result["reference"]:
                     nothing = missing(method="sparse features", reason=reason, n=0)
-                    yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit")
+                    yield self._draft(
+                        nothing,
+                        metric=GAP_REMOVED,
+                        group=group,
+                        unit="logit",
+                        conclusion=Conclusion.NOT_TESTED,
+                        conclusion_reason=reason,
+                    )
             return
         self.clean = np.array(self.result["clean"], dtype=np.float64)
         if self.result["exact"]:

@@ -53,6 +53,7 @@ CARD = Card(
         "Mueller et al. (2025), MIB: a mechanistic interpretability benchmark, arXiv:2504.13151",
     ),
     needs_internals=True,
+    question="used",
 )
 
 
