@@ -121,7 +121,7 @@ TEST_LABELS = {
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
 NAMED_AT_MOST = 4
 #: Keys of a subject whose value says enough.
-SAID_ALONE = ("setting", "at", "method", "path", "node")
+SAID_ALONE = ("setting", "at", "method", "path", "node", "by")
 
 
 @dataclass(frozen=True)

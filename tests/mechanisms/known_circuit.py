@@ -113,7 +113,7 @@ def other_value(text: str) -> tuple[str, int]:
 
 
 def names_exchanged(text: str) -> str | None:
-    """The prompt with ``R`` and the first name that carries the other value in each other's place; ``None``: none does."""
+    """The prompt with ``R`` and the first name of another value in each other's place; ``None`` where there is none."""
     value = text[text.index(ASKED) + 1]
     for place in range(0, len(text) - 1, 2):
         if text[place] != ASKED and text[place + 1] != value:
