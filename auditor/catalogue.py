@@ -19,6 +19,7 @@ from auditor.mechanisms import (
     field_attribution,
     patching,
     probes,
+    sparse_features,
     steering,
 )
 from auditor.mechanisms.contract import ModelTest
@@ -50,6 +51,7 @@ TESTS: dict[str, Test] = {
         probes,
         erasure,
         steering,
+        sparse_features,
     )
 }
 

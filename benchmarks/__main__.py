@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("scoring", "occlusion", "shapley", "probes", "pages")
+NAMES = ("scoring", "occlusion", "shapley", "probes", "sae", "pages")
 
 
 def main() -> int:

@@ -55,6 +55,17 @@ METRIC_LABELS = {
     "denial_odds_ratio": "Denial odds ratio",
     "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
+    "sparse_unexplained": "Variance the dictionary leaves unexplained",
+    "sparse_active_features": "Active features a token",
+    "sparse_dead_features": "Features active on no held-out token",
+    "sparse_margin_recovered": "Margin kept with states rebuilt",
+    "sparse_entropy_recovered": "Cross-entropy recovered with states rebuilt",
+    "sparse_features_differing": "Features that differ between the groups",
+    "sparse_feature_difference": "Difference of a feature's activity",
+    "sparse_feature_effect": "Difference of margins that goes with a feature",
+    "sparse_gap_removed": "Difference of margins removed",
+    "sparse_flip_rate": "Flip rate with the features taken out",
+    "sparse_steering_shift": "Shift of the margin with the group's values put in",
     "attribution_size": "Mean size of the effect on the margin",
     "attribution_signed": "Mean effect on the margin",
     "attribution_sum_gap": "Gap between the values' sum and the margin's change",
@@ -96,6 +107,7 @@ TEST_LABELS = {
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
+    "sparse_features": "Sparse features: which differ, and what moves with them",
     "field_attribution": "Field attribution",
     "probes": "Probes",
     "erasure": "Erasure",
@@ -109,7 +121,7 @@ TEST_LABELS = {
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
 NAMED_AT_MOST = 4
 #: Keys of a subject whose value says enough.
-SAID_ALONE = ("setting", "at", "method", "path", "node")
+SAID_ALONE = ("setting", "at", "method", "path", "node", "by")
 
 
 @dataclass(frozen=True)
