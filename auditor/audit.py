@@ -32,6 +32,7 @@ from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
+from auditor.mechanisms import interpretation
 from auditor.mechanisms.contract import Attribution, ModelTest
 from auditor.mechanisms.ladder import ladder
 from auditor.mechanisms.work import bench_for, plan_work, settings_of
@@ -258,6 +259,7 @@ def conclude(ledger: Ledger) -> Conclusions:
     measurements = settle(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     measurements = (*measurements, *ladder(measurements, plan=plan))
+    measurements = (*measurements, *interpretation.described_elsewhere(measurements, context=context))
     findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
         cases=tuple(cases),

@@ -9,6 +9,7 @@ from auditor.exceptions import PlanError
 from auditor.records import Measurement, Role
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
+from reports.feature_words import blocks_of
 from reports.maps import maps_of
 from reports.story import Story
 from reports.tables import short_rows
@@ -31,6 +32,7 @@ def inside(story: Story) -> list[Block]:
         mine = [item for item in rows if item.test == test]
         blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps_of(mine)))]
         blocks += [_largest(mine, metric, story) for metric in dict.fromkeys(item.metric for item in mine)]
+        blocks += blocks_of(mine, rows)
         blocks += _checks(mine)
     return blocks
 

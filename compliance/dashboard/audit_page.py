@@ -16,11 +16,12 @@ from reports import numbers, wording
 from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.feature_words import features_in_words, features_table
 from reports.maps import maps_of
 from reports.story import Story
 from reports.tables import changes, contrasts, short_rows
 
-NUMBER_HEADS = ("Effect", "Estimate")
+NUMBER_HEADS = ("Effect", "Estimate", "Detection")
 READING = {
     "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
     "shape is the conclusion. Line: 95% interval. Band: practical threshold. Plumb line: no difference.",
@@ -167,6 +168,14 @@ def shown_maps(audit: Audit, story: Story) -> list[Shown]:
         for item in maps_of(story.bundle.measurements)
         if item.name in story.charts
     ]
+
+
+def shown_features(audit: Audit, story: Story) -> LinkedTable | None:
+    """What features respond to, in words, each with the cases behind it; ``None`` where none was described."""
+    items = story.bundle.measurements
+    table = features_table(items, items)
+    described = [found.detection for found in features_in_words(items)]
+    return linked(audit, table, described[: len(table.rows)]) if table is not None else None
 
 
 def checks_inside(story: Story) -> dict[str, int]:

@@ -48,6 +48,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "findings": audit_page.finding_blocks(row, told),
         "charts": audit_page.shown_charts(row, told),
         "maps": audit_page.shown_maps(row, told),
+        "features": audit_page.shown_features(row, told),
         "inside": audit_page.checks_inside(told),
         "every": audit_page.every_number(row, told),
         "bundle": bundle,
