@@ -1,10 +1,11 @@
 """Training a sparse autoencoder against SAELens' TopK trainer: same states, width, k, steps and batches.
 
 The states are SmolLM2's, before block 15, at every distinct token of real counterfactual prompts; those longer than ten
-medians are left out, and a quarter of the applications is held out. Both sides are given the same batches in the same
-order, Adam at the same rate with the same warm-up and decay, in fp32, and end with the same number of active latents a
-token. Every other setting of the peer is its default, in each of its two ways to keep activations (dense, sparse); the
-faster one is the peer. It scales its input to a mean norm of √width, as ours to a root mean square of 1. Timed is training alone, in turns. One evaluator, ours, measures both on the held-out states.
+medians are left out, a quarter of the applications is held out. Both sides see as many tokens in batches of one size,
+shuffled anew for every pass, with Adam in fp32 at one rate, one warm-up and one decay, and keep k latents a token. The
+peer scales its input as it recommends (mean norm √width; ours: root mean square 1); every other setting of it is its
+default, and of its two ways to hold activations, dense and sparse, the faster one counts. Timed is training alone. One
+evaluator, ours, measures both on the held-out states; agreement is our unexplained variance minus the peer's.
 """
 
 from __future__ import annotations

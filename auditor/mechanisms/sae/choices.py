@@ -7,7 +7,7 @@ stream and principal components are ranked by the same rule.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -75,15 +75,14 @@ class Seen:
         change = activations - activations[self.reference]
         self.feature_scores = self.feature_scores + (change * along).sum(1).double()
 
-    def mean_states(self) -> Float[Tensor, "groups depth width"]:
-        """Mean state of every group and position, over the applications that have the position."""
-        counts = torch.stack(self.there).sum(0).clamp(min=1)
-        return torch.stack(self.states).double().sum(0) / counts[..., None]
+    def mean_states(self, groups: Sequence[int]) -> Float[Tensor, "depth width"]:
+        """Mean state at every position, over the prompts of some groups that have it; 0 where none has."""
+        states, there = (torch.stack(each)[:, list(groups)] for each in (self.states, self.there))
+        return states.double().sum((0, 1)) / there.sum((0, 1)).clamp(min=1)[:, None]
 
-    def mean_activations(self) -> Float[Tensor, "groups depth latents"]:
-        """The same of the activations."""
-        counts = torch.stack(self.there).sum(0).clamp(min=1)
-        return self.activations / counts[..., None]
+    def mean_activations(self, group: int) -> Float[Tensor, "depth latents"]:
+        """The same of the activations of one group."""
+        return self.activations[group] / torch.stack(self.there)[:, group].sum(0).clamp(min=1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -152,26 +151,25 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
     generator = torch.Generator().manual_seed((seed * 1009 + group) % 2**31)
     scores = seen.feature_scores[group].abs()
     features = _largest(scores, count)
-    means = seen.mean_states()
-    apart = (means[group] - means[reference]) * torch.stack(seen.there)[:, list(pair)].any(0).all(0)[:, None]
+    both_have = torch.stack(seen.there)[:, list(pair)].any(0).all(0)[:, None]
+    apart = (seen.mean_states([group]) - seen.mean_states([reference])) * both_have
     everything = torch.cat([states[there] for states, there in zip(seen.states, seen.there, strict=True)]).double()
     step = -(-len(everything) // PCA_ROWS)
     part = everything[::step]
     components = torch.linalg.svd(part - part.mean(0), full_matrices=False).Vh
     width = apart.shape[1]
     random = [_matched(seen, dictionary, pair, features, generator) for _ in range(draws if features else 0)]
-    mean_activations = seen.mean_activations()
     drawn = torch.randn(draws, width, generator=generator, dtype=torch.float64)
     size = max(1, len(features))
     return Chosen(
         pair=pair,
         features=features,
         random=random,
-        coordinates=_ranked(seen, pair, torch.eye(width, dtype=torch.float64), size),
+        coordinates=_ranked(seen, pair, None, size),
         components=_ranked(seen, pair, components, size),
-        centre=(means[group] + means[reference]) / 2,
+        centre=seen.mean_states(pair),
         apart=apart,
-        rise=mean_activations[group] - mean_activations[reference],
+        rise=seen.mean_activations(group) - seen.mean_activations(reference),
         directions=torch.nn.functional.normalize(drawn, dim=1),
     )
 
@@ -218,14 +216,20 @@ def differences(activity: FloatArray, chosen: Chosen, *, q: float) -> dict[str, 
     }
 
 
-def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor, count: int) -> Tensor:
-    """The directions of ``basis`` that carry most of the margin's difference to first order."""
+def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor | None, count: int) -> Float[Tensor, "count width"]:
+    """The directions of ``basis`` (``None``: the coordinates) with most of the margin's difference to first order."""
     group, reference = pair
-    total = torch.zeros(len(basis), dtype=torch.float64)
-    for states, gradients in zip(seen.states, seen.gradients, strict=True):
-        change = (states[group] - states[reference]).double() @ basis.t()
-        total += (change * (((gradients[group] + gradients[reference]) / 2).double() @ basis.t())).sum(0)
-    return basis[_largest(total.abs(), count)]
+
+    def along(states: Tensor) -> Tensor:
+        return states.double() if basis is None else states.double() @ basis.t()
+
+    changes = [along(states[group] - states[reference]) for states in seen.states]
+    slopes = [along((gradients[group] + gradients[reference]) / 2) for gradients in seen.gradients]
+    total = sum((change * slope).sum(0) for change, slope in zip(changes, slopes, strict=True))
+    best = _largest(torch.as_tensor(total).abs(), count)
+    if basis is not None:
+        return basis[best]
+    return torch.nn.functional.one_hot(torch.tensor(best, dtype=torch.int64), seen.states[0].shape[-1]).double()
 
 
 def _largest(scores: Tensor, count: int) -> list[int]:

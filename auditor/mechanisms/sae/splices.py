@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,12 +11,13 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, target_of
+from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace, target_of
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
 
 CLEAN, IDENTITY, REBUILT, ZERO = "clean", "identity", "rebuilt", "zero"
+POSITIONS_AT_ONCE = 64
 
 
 def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, applications: int) -> dict[str, Any]:
@@ -50,15 +51,22 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
         if bench.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         with torch.inference_mode():
-            logits = _logits(decoder, encoding.ids, dictionary)
-        scale = max(1.0, float(logits[CLEAN].abs().max()))
-        identity = max(identity, float((logits[IDENTITY] - logits[CLEAN]).abs().max()) / scale)
-        for name, rows in logits.items():
-            following = torch.tensor(encoding.ids[1:], device=rows.device)
-            entropy = torch.nn.functional.cross_entropy(rows[:-1].double(), following)
-            entropies.setdefault(name, []).append(float(entropy))
-            if isinstance(target, Target):
-                margins.setdefault(name, []).append(_margin(rows[-1].double(), target))
+            finals, head = _finals(decoder, encoding.ids, dictionary)
+            totals, apart, scale = dict.fromkeys(finals, 0.0), 0.0, 1.0
+            for first in range(0, len(encoding.ids), POSITIONS_AT_ONCE):
+                part = slice(first, first + POSITIONS_AT_ONCE)
+                following = torch.tensor(encoding.ids[1:][part], device=decoder.model.device)
+                logits = {name: head(rows[part]).double() for name, rows in finals.items()}
+                scale = max(scale, float(logits[CLEAN].abs().max()))
+                apart = max(apart, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
+                for name, rows in logits.items():
+                    known = rows[: len(following)]
+                    totals[name] += float(torch.nn.functional.cross_entropy(known, following, reduction="sum"))
+            identity = max(identity, apart / scale)
+            for name, rows in finals.items():
+                entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
+                if isinstance(target, Target):
+                    margins.setdefault(name, []).append(_margin(head(rows[-1:])[0].double(), target))
     reason = target if isinstance(target, str) else None
     return {
         "margins": margins,
@@ -69,22 +77,22 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
     }
 
 
-def _logits(
+def _finals(
     decoder: Decoder | ResidualView, ids: Sequence[int], dictionary: Dictionary
-) -> dict[str, Float[Tensor, "n vocabulary"]]:
+) -> tuple[dict[str, Float[Tensor, "n width_or_vocabulary"]], Callable[[Tensor], Tensor]]:
+    """What each stream becomes after the last block, by name, and what makes logits of it."""
     tokens = torch.tensor([list(ids)], device=decoder.model.device)
     site = (RESIDUAL, dictionary.layer)
     if isinstance(decoder, ResidualView):
         clean = decoder.run(tokens, capture=[site])
-        states = clean.states[site]
         found = {CLEAN: clean.final[0]}
-        for name, stream in _replaced(states[0], dictionary).items():
-            found[name] = decoder.run(tokens, edits={site: lambda _, stream=stream: stream[None]}).final[0]
-        return found
+        for name, stream in _replaced(clean.states[site][0], dictionary).items():
+            found[name] = decoder.run(tokens, edits={site: replace(stream)}).final[0]
+        return found, lambda logits: logits
     states = decoder.run_from(0, decoder.embed(tokens), stop=dictionary.layer).final
     streams = {CLEAN: states[0], **_replaced(states[0], dictionary)}
     final = decoder.run_from(dictionary.layer, torch.stack(list(streams.values()))).final
-    return {name: decoder.logits(rows) for name, rows in zip(streams, final, strict=True)}
+    return dict(zip(streams, final, strict=True)), decoder.logits
 
 
 def _replaced(states: Float[Tensor, "n width"], dictionary: Dictionary) -> dict[str, Float[Tensor, "n width"]]:

@@ -28,10 +28,12 @@ class Window:
     ----------
     stream
         The stream before the layer, from the first token that is not shared by all; padded on the right.
+    index, there
+        By group and position counted back: where it stands in ``stream``, and whether the prompt has it.
     states
-        The same from the field on, counted back from the last token; 0 where a prompt has no such position.
-    there
-        Whether it has.
+        The same from the field on, counted back from the last token, fp32; 0 where a prompt has no such position.
+    lasts, start
+        Position of every prompt's last token, and of the stream's first, in the whole prompt.
     """
 
     decoder: Decoder
@@ -77,7 +79,7 @@ class Window:
             ends = torch.tensor([last - self.start for last in self.lasts])
             margins = self.decoder.margin_of(final[torch.arange(len(ends)), ends], target)
             (gradient,) = torch.autograd.grad(margins.sum(), stream)
-        return self._counted_back(gradient)
+        return _counted_back(gradient, self.index, self.there)
 
     def _changed(self, group: int, change: Tensor | None) -> Tensor:
         stream = self.stream[group].clone()
@@ -85,10 +87,6 @@ class Window:
             there = self.there[group]
             stream[self.index[group][there]] += change[there].to(stream)
         return stream
-
-    def _counted_back(self, stream: Tensor) -> Tensor:
-        rows = torch.arange(len(stream))[:, None]
-        return stream[rows, self.index] * self.there[..., None]
 
 
 def open_window(
@@ -118,5 +116,12 @@ def open_window(
     lasts, firsts = torch.tensor(group.lasts)[:, None], torch.tensor(group.firsts)[:, None]
     there = lasts - back >= firsts
     index = (lasts - back - group.start).clamp(min=0)
-    states = stream[torch.arange(len(stream))[:, None], index] * there[..., None]
+    states = _counted_back(stream, index, there)
     return Window(decoder, layer, group.past, stream, index, states, there, group.lasts, group.start)
+
+
+def _counted_back(
+    stream: Float[Tensor, "groups n width"], index: Tensor, there: Bool[Tensor, "groups depth"]
+) -> Float[Tensor, "groups depth width"]:
+    found = stream[torch.arange(len(stream))[:, None], index].float().cpu()
+    return found * there[..., None]
