@@ -177,7 +177,15 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
             result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
         else:
             test = _model_test(payload["kind"])
-            bench = bench_for(test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop)
+            bench = bench_for(
+                test,
+                plan=plan,
+                run=run,
+                loaded=loaded,
+                scorer=scorer,
+                should_stop=ledger.should_stop,
+                store=store,
+            )
             result = {"work": test.compute(bench, payload["work"])}
         result["seconds"] = time.perf_counter() - started
         ledger.complete(index, canonical_json(result))

@@ -19,10 +19,11 @@ AT_MOST = 24
 
 @dataclass(frozen=True)
 class FeatureWords:
-    """A feature of a layer, its words, and the measurements of how well they hold."""
+    """A feature of a layer, its words, and how well they hold; ``describer`` is empty where rules made them."""
 
     layer: str
     feature: str
+    describer: str
     detection: Measurement
     fuzzing: Measurement | None
 
@@ -34,15 +35,12 @@ class FeatureWords:
 
 def features_in_words(measurements: Sequence[Measurement]) -> list[FeatureWords]:
     """Every feature that was described or could not be, in the order it was reported."""
-    found: dict[tuple[str, str], dict[str, Measurement]] = {}
+    found: dict[tuple[str, str, str], dict[str, Measurement]] = {}
     for item in measurements:
         if item.metric in (DETECTION, FUZZING):
-            found.setdefault((item.subject["layer"], item.subject["feature"]), {})[item.metric] = item
-    return [
-        FeatureWords(layer, feature, both[DETECTION], both.get(FUZZING))
-        for (layer, feature), both in found.items()
-        if DETECTION in both
-    ]
+            key = item.subject["layer"], item.subject["feature"], item.subject.get("describer", "")
+            found.setdefault(key, {})[item.metric] = item
+    return [FeatureWords(*key, both[DETECTION], both.get(FUZZING)) for key, both in found.items() if DETECTION in both]
 
 
 def features_table(rows: Sequence[Measurement], everything: Sequence[Measurement]) -> Table | None:
@@ -57,7 +55,7 @@ def features_table(rows: Sequence[Measurement], everything: Sequence[Measurement
         head=("Feature", "In words", "Detection", "Tokens"),
         rows=tuple(
             (
-                f"{item.feature}, layer {item.layer}",
+                f"{item.feature}, layer {item.layer}" + (f", by {item.describer}" if item.describer else ""),
                 item.words,
                 _score(item.detection),
                 _score(item.fuzzing) if item.fuzzing else numbers.DASH,

@@ -126,6 +126,10 @@ class HeldOut:
         found[self.active.indices[self.active.indptr[latent] : self.active.indptr[latent + 1]]] = True
         return found
 
+    def rows(self, context: int) -> IntArray:
+        """The tokens of a context."""
+        return np.flatnonzero(self.number == context)
+
     def contexts(self, tokens: BoolArray) -> BoolArray:
         """Which contexts hold one of some tokens."""
         return np.logical_or.reduceat(tokens, self.starts)

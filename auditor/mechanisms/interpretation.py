@@ -11,16 +11,18 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any
 
 import numpy as np
-from pydantic import Field
+from pydantic import Field, model_validator
 from scipy.sparse import csc_matrix
 from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft
+from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.concepts import suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import activations_of, contrast_payload, prompts_of, read_states, spread
-from auditor.mechanisms.corpus import Corpus, IntArray, Read
+from auditor.mechanisms.corpus import Read
+from auditor.mechanisms.describers import LocalTextModel, describe_by_model, marked, try_descriptions
 from auditor.mechanisms.describing import Described, Search, active_entries, describe, thresholds
 from auditor.mechanisms.description_scores import Answers, HeldOut, Question, derangements
 from auditor.mechanisms.interpretation_measures import described_features, measures
@@ -58,6 +60,10 @@ CARD = Card(
 )
 
 
+RULES, LOCAL, ENDPOINT = "rules", "local:", "endpoint:"
+SOURCE = r"^(rules|local:\S.*|endpoint:\S+)$"
+
+
 class Settings(Section):
     """What is described, and at what cost.
 
@@ -78,6 +84,13 @@ class Settings(Section):
         most where the decision is read. Features that other tests report are added.
     shuffles
         Times all descriptions are exchanged for the control.
+    describer
+        ``rules``, or ``local:SOURCE`` to have the reported features described by a model of the store as well.
+    scorer
+        ``local:SOURCE``: the model that tries the describer's sentences; another one than the describer. Rules are
+        tried by a matcher that sees the description alone.
+    contexts
+        Pieces of prompts a model's description is tried on: so many active and so many inactive ones.
     """
 
     applications: Annotated[int, Field(ge=6)] = 24
@@ -87,11 +100,32 @@ class Settings(Section):
     floor: Annotated[float, Field(ge=0, le=1)] = 0.4
     report: Annotated[int, Field(ge=1, le=500)] = 24
     shuffles: Annotated[int, Field(ge=1, le=50)] = 2
+    describer: Annotated[str, Field(pattern=SOURCE)] = RULES
+    scorer: Annotated[str, Field(pattern=SOURCE)] = RULES
+    contexts: Annotated[int, Field(ge=2, le=100)] = 6
+
+    @model_validator(mode="after")
+    def _scorer_is_another(self) -> Settings:
+        if (self.describer == RULES) != (self.scorer == RULES):
+            raise ValueError("describer and scorer are both rules or both models")
+        if self.describer != RULES and self.describer == self.scorer:
+            raise ValueError("scorer must be another model than the describer")
+        return self
 
 
 def work(asked: Asked) -> Iterable[Work]:
-    """One chunk."""
+    """One chunk.
+
+    Raises
+    ------
+    PlanError
+        If a remote endpoint is to describe or to score.
+    """
     settings: Settings = asked.settings
+    for key, source in (("describer", settings.describer), ("scorer", settings.scorer)):
+        if source.startswith(ENDPOINT):
+            where = f"settings.{CARD.name}.{key}"
+            raise PlanError(where, f"{source!r}: remote endpoints cannot be asked here yet", "rules or local:SOURCE")
     clusters = spread(asked.clusters, settings.applications)
     fields = [name for name in asked.fields if asked.roles[name] == "predictor"]
     payload = {
@@ -125,13 +159,15 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         read = Read(corpus, activations_of(dictionary, states))
         norms = np.linalg.norm(dictionary.autoencoder.decoder.detach().cpu().numpy(), axis=1).astype(np.float64)
         features = interpret(read, settings=settings, seed=bench.plan.cases.seed)
+        reported = _reported(read, payload, norms, most=settings.report)
         return {
             "reason": None,
             "layer": dictionary.layer,
             "latents": dictionary.autoencoder.latents,
             "tokens": len(corpus),
             "features": features,
-            "reported": _reported(read, payload, norms, most=settings.report),
+            "reported": reported,
+            "by_model": None if settings.describer == RULES else _by_model(bench, read, reported),
         }
 
 
@@ -193,6 +229,57 @@ def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, An
     return rows
 
 
+def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, Any]:
+    """Sentences of a model for the reported features, tried by another model."""
+    settings: Settings = bench.settings
+    first, second = _halves(read)
+    limits = thresholds(first.activations, strong=settings.strong)
+    held = HeldOut(second.corpus, _columns(second, limits))
+    ours = _columns(first, limits)
+    chosen = [
+        latent
+        for latent in reported
+        if ours.indptr[latent + 1] > ours.indptr[latent]
+        and held.problem(held.tokens(latent), least=settings.least) is None
+    ]
+    describer = bench.open_model(settings.describer.removeprefix(LOCAL))
+    sentences: list[tuple[int, str | None]] = []
+    for latent in chosen:
+        if bench.should_stop():
+            raise Interrupted("stopped between two features; nothing of this chunk is kept")
+        strength = first.activations[:, latent].toarray().ravel()
+        words = describe_by_model(LocalTextModel(describer), first.corpus, strength, strength >= limits[latent])
+        sentences.append((latent, words))
+    scorer = bench.open_model(settings.scorer.removeprefix(LOCAL))
+    orders = derangements(len(chosen), rounds=1, seed=bench.plan.cases.seed)
+    tried = try_descriptions(
+        LocalTextModel(scorer),
+        held,
+        sentences,
+        order=orders[0] if orders else None,
+        contexts=settings.contexts,
+        seed=bench.plan.cases.seed,
+        should_stop=bench.should_stop,
+    )
+    return {
+        "describer": settings.describer,
+        "scorer": settings.scorer,
+        "identities": [model.manifest.get("identity") for model in (describer, scorer)],
+        "not_tried": len(reported) - len(chosen),
+        "features": [
+            {
+                "latent": latent,
+                "words": one.words,
+                "answers": one.answers.row() if one.answers else None,
+                "shuffled": [one.shuffled.detection, one.shuffled.fuzzing] if one.shuffled else None,
+                "asked": one.asked,
+                "unparseable": one.unparseable,
+            }
+            for (latent, _), one in zip(sentences, tried, strict=True)
+        ],
+    }
+
+
 def _halves(read: Read) -> tuple[Read, Read]:
     names = list(dict.fromkeys(prompt.application for prompt in read.corpus.prompts))
     return read.take(read.corpus.rows_of(names[::2])), read.take(read.corpus.rows_of(names[1::2]))
@@ -219,17 +306,6 @@ def _example(read: Read, one: Described) -> str:
     return marked(
         corpus, np.flatnonzero(corpus.context == corpus.context[int(column.argmax())]), column >= one.threshold
     )
-
-
-def marked(corpus: Corpus, rows: IntArray, active: Any) -> str:
-    """The text of some tokens in a row, with « » around those that are active."""
-    text, inside = "", False
-    for row in rows:
-        if bool(active[row]) != inside:
-            text += "»" if inside else "«"
-            inside = not inside
-        text += corpus.vocabulary[corpus.token[row]]
-    return " ".join((text + ("»" if inside else "")).split())
 
 
 def _reported(read: Read, payload: Mapping[str, Any], norms: Any, *, most: int) -> list[int]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -24,6 +25,7 @@ METHODS = {
     DETECTION: "balanced share of contexts told apart, on other applications",
     FUZZING: "balanced share of tokens told apart in and beside active contexts, on other applications",
 }
+SAID_NOTHING = "the describer said nothing"
 NEAR_CHANCE = 0.1
 """How far from 1/2 descriptions exchanged between features may score: related features have related descriptions."""
 
@@ -41,6 +43,8 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
         for latent in result["reported"]:
             for item in feature_rows(by_latent.get(latent), result, latent=latent, test=test, level=level):
                 yield Draft(item)
+        if result["by_model"] is not None:
+            yield from _by_model(result, test=test, level=level)
 
 
 def described_features(
@@ -66,10 +70,10 @@ def described_features(
 
 
 def feature_rows(
-    row: Mapping[str, Any] | None, result: Mapping[str, Any], *, latent: int, test: str, level: float
+    row: Mapping[str, Any] | None, result: Mapping[str, Any], *, latent: int, test: str, level: float, **more: str
 ) -> Iterable[Measurement]:
-    """Detection and fuzzing of one feature; its words go with both."""
-    subject = {"layer": str(result["layer"]), "feature": str(latent)}
+    """Detection and fuzzing of one feature; its words go with both. ``more`` is added to the subject."""
+    subject = {"layer": str(result["layer"]), "feature": str(latent), **more}
     words, reason = None, "it acts nowhere in the applications it would be described on"
     answers: Answers | None = None
     if row is not None:
@@ -92,27 +96,53 @@ def feature_rows(
             metric=name,
             subject=subject,
             conclusion_reason=words,
-            checks=_oracle([row] if row is not None and row.get("oracle") else []),
+            checks=_oracle([row] if row is not None else []),
             counts=_counts(row, answers),
         )
 
 
 def _together(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[Draft]:
     rows = result["features"]
-    subject = {"states": f"before layer {result['layer']}"}
-    scored = [row for row in rows if row.get("answers")]
     left = Counter(str(row["reason"]).replace(" ", "_") for row in rows if row["reason"] is not None)
-    yield Draft(
-        _measurement(
-            selection_rate(Tally(len(scored), len(rows)), level=level)
-            if rows
-            else missing(method="share described", reason="no feature acts on these prompts", n=0),
-            test=test,
-            metric=DESCRIBED,
-            subject=subject,
-            counts={"latents": result["latents"], "act": len(rows), "described_and_scored": len(scored), **left},
-        )
-    )
+    counts: dict[str, float | int | None] = {"latents": result["latents"], "act": len(rows), **left}
+    yield from _group(rows, {"states": f"before layer {result['layer']}"}, counts, test=test, level=level)
+
+
+def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[Draft]:
+    """The same for sentences of a model."""
+    found = result["by_model"]
+    describer = {"describer": found["describer"]}
+    rows = [{**row, "reason": None if row["answers"] else SAID_NOTHING, "active": 0} for row in found["features"]]
+    counts: dict[str, float | int | None] = {
+        "answers_asked_for": sum(row["asked"] for row in rows),
+        "answers_neither_yes_nor_no": sum(row["unparseable"] for row in rows),
+        "without_a_description": sum(row["words"] is None for row in rows),
+        "not_tried": found["not_tried"],
+    }
+    subject = {"states": f"before layer {result['layer']}", **describer}
+    yield from _group(rows, subject, counts, test=test, level=level, scorer=found["scorer"])
+    for row in rows:
+        for item in feature_rows(row, result, latent=row["latent"], test=test, level=level, **describer):
+            yield Draft(replace(item, method=f"{item.method}; tried by {found['scorer']}"))
+
+
+def _group(
+    rows: Sequence[Mapping[str, Any]],
+    subject: dict[str, str],
+    counts: dict[str, float | int | None],
+    *,
+    test: str,
+    level: float,
+    scorer: str = "a matcher of the words",
+) -> Iterable[Draft]:
+    """How many descriptions there are, how far they hold, and how far exchanged ones do."""
+    scored = [row for row in rows if row.get("answers")]
+    if rows:
+        share = selection_rate(Tally(len(scored), len(rows)), level=level)
+    else:
+        share = missing(method="share described", reason="no feature acts on these prompts", n=0)
+    counts = {**counts, "described_and_scored": len(scored)}
+    yield Draft(_measurement(share, test=test, metric=DESCRIBED, subject=subject, counts=counts))
     for place, metric in enumerate((DETECTION, FUZZING)):
         values = [_value(Answers.of(row["answers"]), metric) for row in scored]
         exchanged = [row["shuffled"][place] for row in scored if row.get("shuffled")]
@@ -122,9 +152,10 @@ def _together(result: Mapping[str, Any], *, test: str, level: float) -> Iterable
             held = abs(control - 0.5) <= NEAR_CHANCE
             name = "descriptions of other features score about 50%"
             checks = (*checks, Check(name, held, control, 0.5, note=f"within {NEAR_CHANCE} of it"))
+        method = f"{METHODS[metric]}; tried by {scorer}"
         yield Draft(
             _measurement(
-                _mean(values, level=level, method=METHODS[metric]),
+                _mean(values, level=level, method=method),
                 test=test,
                 metric=metric,
                 subject=subject,
@@ -132,20 +163,15 @@ def _together(result: Mapping[str, Any], *, test: str, level: float) -> Iterable
                 counts={"shuffled_mean": control, "over_three_quarters": sum(value >= 0.75 for value in values)},
             )
         )
-        yield Draft(
-            _measurement(
-                _mean(exchanged, level=level, method=f"{METHODS[metric]}, descriptions of other features"),
-                test=test,
-                metric=SHUFFLED[metric],
-                subject=subject,
-            )
-        )
+        other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
+        yield Draft(_measurement(other, test=test, metric=SHUFFLED[metric], subject=subject))
 
 
 def _oracle(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
-    if not rows:
+    found = [min(row["oracle"]) for row in rows if row.get("oracle")]
+    if not found:
         return ()
-    worst = min(min(row["oracle"]) for row in rows)
+    worst = min(found)
     return (Check("a list of the true tokens scores 100%", worst >= 1 - 1e-12, worst, 1.0),)
 
 

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.mechanisms.corpus import Read
+from auditor.mechanisms.describers import marked
 from auditor.mechanisms.describing import NO_PATTERN, TOO_FEW, Search, active_entries, describe, thresholds
 from auditor.mechanisms.description_scores import (
     EVERYWHERE,
@@ -20,7 +21,7 @@ from auditor.mechanisms.description_scores import (
     Question,
     derangements,
 )
-from auditor.mechanisms.interpretation import Settings, interpret, marked
+from auditor.mechanisms.interpretation import Settings, interpret
 from auditor.mechanisms.predicates import Cells, Predicate, words_of
 from tests.mechanisms import planted_corpus as planted
 
