@@ -32,6 +32,7 @@ CARD = Card(
     ),
     references=("Kramár et al. (2024), AtP*: An efficient and scalable method for localizing LLM behaviour",),
     needs_internals=True,
+    question="where",
 )
 
 
@@ -115,7 +116,7 @@ def run(context: Context) -> Iterable[Draft]:
                 result,
                 test=CARD.name,
                 metric="patch_node",
-                subject={"layer": str(layer), **({"node": "MLP"} if head is None else {"head": str(head)})},
+                subject={"layer": str(layer), "node": "MLP" if head is None else f"head {head}"},
                 unit="ratio",
                 value=lambda exact=exact, gaps=gaps, place=place: slope(exact[:, place], gaps),  # type: ignore[misc]
                 checks=checks,

@@ -34,6 +34,7 @@ CARD = Card(
     ),
     references=("Elhage et al. (2021), A mathematical framework for transformer circuits",),
     needs_internals=True,
+    question="where",
 )
 
 
@@ -82,12 +83,12 @@ def run(context: Context) -> Iterable[Draft]:
         ranked = sorted(named.items(), key=lambda item: (-abs(float(item[1] @ gaps)), str(item[0])))
         for (layer, head), effects in ranked[: result["top"]]:
             one = attention.shape[2] == 1
-            node = {"node": "MLP"} if head is None else {"node": "attention"} if one else {"head": str(head)}
+            node = "MLP" if head is None else "attention" if one else f"head {head}"
             yield supporting(
                 result,
                 test=CARD.name,
                 metric="direct_share",
-                subject={"layer": str(layer), **node},
+                subject={"layer": str(layer), "node": node},
                 unit="ratio",
                 value=lambda effects=effects, gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
                 checks=checks,

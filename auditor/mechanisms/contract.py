@@ -82,12 +82,20 @@ class Bench:
 
     def margins(self, prompts: Sequence[str]) -> FloatArray:
         """The margin of every prompt, in nats: one packed reading, each distinct prefix computed once."""
+        scores = self._scores(prompts)
+        return np.array([favourable - adverse for favourable, adverse in scores], dtype=np.float64)
+
+    def masses(self, prompts: Sequence[str]) -> FloatArray:
+        """The probability on all answers of the plan together, for every prompt."""
+        return np.exp(np.array(self._scores(prompts), dtype=np.float64)).sum(axis=1)
+
+    def _scores(self, prompts: Sequence[str]) -> list[tuple[float, float]]:
+        """Log-probability of the favourable and of the adverse answers."""
         questions = self.questions(prompts)
         sequences = [sequence for question in questions for sequence in question.sequences]
         reads = [reads for question in questions for reads in question.reads]
         values = iter(self.scorer.log_probabilities(sequences, reads))
-        scores = [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
-        return np.array([favourable - adverse for favourable, adverse in scores], dtype=np.float64)
+        return [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
 
 
 @dataclass(frozen=True, slots=True)

@@ -57,6 +57,7 @@ CARD = Card(
         "arXiv:2410.13928",
     ),
     needs_internals=True,
+    question="parts",
 )
 
 

@@ -54,7 +54,7 @@ def described_features(
     level = 1 - context.plan.thresholds.alpha
     added: list[Measurement] = []
     for result in results:
-        if result["reason"] is not None:
+        if "features" not in result:
             continue
         layer = str(result["layer"])
         by_latent = {row["latent"]: row for row in result["features"]}

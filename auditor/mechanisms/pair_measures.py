@@ -12,7 +12,7 @@ from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
-from auditor.records import Check, Measurement, Role
+from auditor.records import Check, Conclusion, Measurement, Role
 
 SMALLEST_GAP = 1e-3
 """Below this root mean square gap, in nats, there is no difference to attribute."""
@@ -94,6 +94,8 @@ def supporting(
         checks=tuple(checks),
         cases=case_query(arm(contrast["field"], contrast["reference"]), arm(contrast["field"], contrast["group"])),
         missing_reason=reason,
+        conclusion=Conclusion.NOT_TESTED if result["reason"] else None,
+        conclusion_reason=result["reason"],
         method="; ".join(part for part in (method, result["note"]) if part),
         counts={"left_out": sum(result["left_out"].values())},
     )

@@ -21,8 +21,9 @@ CARD = Card(
     purpose="At which layers, and at which part of the prompt, a change of group is carried to the decision.",
     method=(
         "The application in the reference group is run with states of the same application in another group put in: "
-        "the stream before every layer at the changed field, at the text after it and at the last token; and every "
-        "MLP. An effect is a share of what the change itself does to the margin (Σ effect·gap / Σ gap² over pairs)."
+        "the stream before every layer at the changed field, at every field behind it, at the text between and at the "
+        "last token; and every MLP. An effect is a share of what the change itself does to the margin "
+        "(Σ effect·gap / Σ gap² over pairs)."
     ),
     worrying="A share near 1 at the last token from a layer on: from there the group is part of the decision.",
     limitations=(
@@ -31,7 +32,11 @@ CARD = Card(
     ),
     references=("Heimersheim and Nanda (2024), How to use and interpret activation patching",),
     needs_internals=True,
+    question="where",
 )
+
+OWN = "field"
+PARTS = {"between": "other text", "last": "last token"}
 
 
 class Settings(Section):
@@ -66,14 +71,15 @@ def run(context: Context) -> Iterable[Draft]:
             needs_gap=False,
             **{**common, "unit": "logit"},
         )
-        for part in ("field", "between", "last"):
+        for part in dict.fromkeys(part for pair in pairs for part in pair["stream"]):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
+            position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
             for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
                 effects = np.array([pairs[index]["stream"][part][layer] for index in held])
                 yield supporting(
                     result,
                     metric="patch_stream",
-                    subject={"layer": str(layer), "part": part},
+                    subject={"layer": str(layer), "position": position},
                     value=lambda effects=effects, held=held, gaps=gaps: slope(effects, gaps[held]),  # type: ignore[misc]
                     method="share of the difference carried by the stream before this layer",
                     **common,

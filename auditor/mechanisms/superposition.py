@@ -50,6 +50,7 @@ CARD = Card(
         "Welch (1974), Lower bounds on the maximum cross correlation of signals, doi:10.1109/TIT.1974.1055219",
     ),
     needs_internals=True,
+    question="parts",
 )
 
 
