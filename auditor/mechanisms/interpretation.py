@@ -18,10 +18,11 @@ from threadpoolctl import threadpool_limits
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.decoder import read_decoder
+from auditor.measures.results import FloatArray
 from auditor.mechanisms.concepts import suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import activations_of, contrast_payload, prompts_of, read_states, spread
-from auditor.mechanisms.corpus import Read
+from auditor.mechanisms.corpus import Corpus, Read
 from auditor.mechanisms.describers import LocalTextModel, describe_by_model, marked, try_descriptions
 from auditor.mechanisms.describing import Described, Search, active_entries, describe, thresholds
 from auditor.mechanisms.description_scores import Answers, HeldOut, Question, derangements
@@ -206,7 +207,8 @@ def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, An
     described = describe(first, search=search)
     held = HeldOut(second.corpus, _columns(second, thresholds(first.activations, strong=settings.strong)))
     cells = Cells(second.corpus)
-    rows = [_row(one, first) for one in described]
+    columns = first.activations.tocsc()
+    rows = [_row(one, first.corpus, columns) for one in described]
     scored: list[tuple[int, Question]] = []
     for place, one in enumerate(described):
         if one.predicate is None:
@@ -236,7 +238,7 @@ def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, An
     first, second = _halves(read)
     limits = thresholds(first.activations, strong=settings.strong)
     held = HeldOut(second.corpus, _columns(second, limits))
-    ours = _columns(first, limits)
+    ours, columns = _columns(first, limits), first.activations.tocsc()
     chosen = [
         latent
         for latent in reported
@@ -248,7 +250,7 @@ def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, An
     for latent in chosen:
         if bench.should_stop():
             raise Interrupted("stopped between two features; nothing of this chunk is kept")
-        strength = first.activations[:, latent].toarray().ravel()
+        strength = _dense(columns, latent)
         words = describe_by_model(LocalTextModel(describer), first.corpus, strength, strength >= limits[latent])
         sentences.append((latent, words))
     scorer = bench.open_model(settings.scorer.removeprefix(LOCAL))
@@ -290,23 +292,24 @@ def _columns(read: Read, limits: Any) -> csc_matrix:
     return active_entries(read.activations, limits).tocsc()
 
 
-def _row(one: Described, read: Read) -> dict[str, Any]:
+def _row(one: Described, corpus: Corpus, columns: csc_matrix) -> dict[str, Any]:
+    strength = _dense(columns, one.latent)
+    piece = np.flatnonzero(corpus.context == corpus.context[int(strength.argmax())])
     return {
         "latent": one.latent,
-        "words": words_of(one.predicate, read.corpus) if one.predicate is not None else None,
+        "words": words_of(one.predicate, corpus) if one.predicate is not None else None,
         "reason": one.reason,
         "active": one.active,
-        "example": _example(read, one),
+        "example": marked(corpus, piece, strength >= one.threshold),
     }
 
 
-def _example(read: Read, one: Described) -> str:
-    """The piece of a prompt that holds the strongest token, the active ones marked."""
-    corpus = read.corpus
-    column = read.activations[:, one.latent].toarray().ravel()
-    return marked(
-        corpus, np.flatnonzero(corpus.context == corpus.context[int(column.argmax())]), column >= one.threshold
-    )
+def _dense(columns: csc_matrix, latent: int) -> FloatArray:
+    """The activation of one latent on every token."""
+    found = np.zeros(columns.shape[0])
+    entries = slice(columns.indptr[latent], columns.indptr[latent + 1])
+    found[columns.indices[entries]] = columns.data[entries]
+    return found
 
 
 def _reported(read: Read, payload: Mapping[str, Any], norms: Any, *, most: int) -> list[int]:

@@ -22,7 +22,7 @@ from auditor.plan import Plan
 from auditor.records import Measurement, Role
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
-from tests.language_models.tiny import tiny_tokenizer
+from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
 
@@ -212,6 +212,44 @@ def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
 
     with pytest.raises(PlanError, match=r"settings\.superposition\.fields: 'wealth' is no credit field of the prompt"):
         list(superposition.work(asked(chosen, plan=PLAN, data=DATA)))
+
+
+def test_a_remote_endpoint_is_refused_in_one_line() -> None:
+    chosen = interpretation.Settings(describer="endpoint:a", scorer="endpoint:b")
+
+    with pytest.raises(
+        PlanError, match=r"settings\.interpretation\.describer: 'endpoint:a': remote endpoints cannot be"
+    ):
+        list(interpretation.work(asked(chosen, plan=PLAN, data=DATA)))
+
+
+def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any) -> None:
+    chosen = interpretation.Settings(
+        applications=16, report=3, describer="local:one", scorer="local:another", contexts=2
+    )
+    opened: list[str] = []
+
+    def store(source: str) -> LoadedModel:
+        opened.append(source)
+        return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), {"identity": {"name": source}}, "cpu")
+
+    bench = replace(bench_with(biased, chosen), open_model=store)
+    (piece,) = interpretation.work(asked(chosen, plan=PLAN, data=DATA))
+    result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
+    measurements = concluded(interpretation, [result])
+    (told,) = [
+        item for item in measurements if item.metric == "interpretation_described" and "describer" in item.subject
+    ]
+
+    assert opened == ["one", "another"]
+    assert told.n == len(result["by_model"]["features"]) > 0
+    assert told.counts["answers_asked_for"] == sum(row["asked"] for row in result["by_model"]["features"])
+    # Random weights say neither yes nor no, which is counted and worth one half.
+    assert told.counts["answers_neither_yes_nor_no"] == told.counts["answers_asked_for"]
+    for item in measurements:
+        if "feature" in item.subject and "describer" in item.subject and item.estimate is not None:
+            assert item.estimate == 0.5
+            assert "tried by local:another" in item.method
 
 
 def test_a_stop_is_heeded_between_two_applications(biased: Any) -> None:
