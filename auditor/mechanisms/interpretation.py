@@ -129,7 +129,7 @@ def work(asked: Asked) -> Iterable[Work]:
             where = f"settings.{CARD.name}.{key}"
             raise PlanError(where, f"{source!r}: remote endpoints cannot be asked here yet", "rules or local:SOURCE")
     clusters = spread(asked.clusters, settings.applications)
-    fields = [name for name in asked.fields if asked.roles[name] == "predictor"]
+    fields = [name for name in asked.fields if asked.roles.get(name) == "predictor"]
     payload = {
         **contrast_payload(asked, clusters, fields=fields, swaps=settings.changes),
         "attributes": [attribute.field for attribute in asked.plan.attributes],

@@ -81,7 +81,7 @@ def work(asked: Asked) -> Iterable[Work]:
         If a field of the settings is no field of the prompt, or is protected.
     """
     settings: Settings = asked.settings
-    fields = settings.fields or tuple(name for name in asked.fields if asked.roles[name] == "predictor")
+    fields = settings.fields or tuple(name for name in asked.fields if asked.roles.get(name) == "predictor")
     protected = [attribute.field for attribute in asked.plan.attributes]
     for name in settings.fields:
         if name not in asked.fields or name in protected:
