@@ -101,7 +101,7 @@ class _Measured:
                 Check(f"{name} is not under Welch's bound", found[key] >= found["welch"] - ROUNDING, found[key])
                 for name, key in (("the largest cosine", "coherence"), ("the root mean square cosine", "rms"))
             ),
-            counts={"welch": found["welch"], "rms": found["rms"]},
+            counts={"welch": found["welch"], "rms": found["rms"], "unexplained": self.result["unexplained"]},
         )
 
     def _attribute(self, item: Mapping[str, Any]) -> Iterable[Draft]:

@@ -222,6 +222,7 @@ def result(cosine: float, *, orthogonal: float = 0.0) -> dict[str, Any]:
         "layer": 3,
         "tokens": 500,
         "participation": 6.5,
+        "unexplained": 0.3,
         "geometry": {
             "latents": 64,
             "features": 40,
