@@ -21,9 +21,10 @@ from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import Encoding, encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms.contract import Asked, Bench
+from auditor.mechanisms.concepts import suffix_tokens
+from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.corpus import Corpus, CorpusBuilder, Prompt
-from auditor.mechanisms.sae.dictionary import Dictionary
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_payload, dictionary_tokens
 from auditor.prompts import Rendered
 
 States = npt.NDArray[np.float32]
@@ -77,6 +78,28 @@ def spread(clusters: Sequence[Cluster], applications: int) -> list[Cluster]:
     """So many of the run's applications, at even steps through them."""
     count = min(applications, len(clusters))
     return [clusters[number * len(clusters) // count] for number in range(count)]
+
+
+def contrast_work(
+    asked: Asked, *, applications: int, fields: Sequence[str], swaps: int | None = None, **more: Any
+) -> Work:
+    """One chunk that reads some applications with one field changed at a time, through the run's dictionary.
+
+    ``more`` is added to the payload; the rest is as for :func:`contrast_payload`.
+    """
+    clusters = spread(asked.clusters, applications)
+    payload = {
+        **contrast_payload(asked, clusters, fields=fields, swaps=swaps),
+        "attributes": [attribute.field for attribute in asked.plan.attributes],
+        "placebo": asked.plan.placebo.field if asked.plan.placebo else None,
+        "dictionary": dictionary_payload(asked),
+        **more,
+    }
+    tokens = dictionary_tokens(payload["dictionary"], asked)
+    for cluster, case in zip(clusters, payload["cases"], strict=True):
+        tokens += asked.count_tokens(cluster.cases[0].prompt)
+        tokens += sum(suffix_tokens(asked, cluster, name)[1] for name, _, _ in case["changes"])
+    return Work(prompts_of(payload), tokens, payload)
 
 
 def prompts_of(payload: Mapping[str, Any]) -> int:

@@ -19,9 +19,8 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.decoder import read_decoder
 from auditor.measures.results import FloatArray
-from auditor.mechanisms.concepts import suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.contrasts import activations_of, contrast_payload, prompts_of, read_states, spread
+from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
 from auditor.mechanisms.corpus import Corpus, Read
 from auditor.mechanisms.describers import LocalTextModel, describe_by_model, marked, try_descriptions
 from auditor.mechanisms.describing import Described, Search, active_entries, describe, thresholds
@@ -29,7 +28,7 @@ from auditor.mechanisms.description_scores import Answers, HeldOut, Question, de
 from auditor.mechanisms.interpretation_measures import described_features, measures
 from auditor.mechanisms.predicates import Cells, words_of
 from auditor.mechanisms.responses import responding, tails
-from auditor.mechanisms.sae.dictionary import dictionary_for, dictionary_payload, dictionary_tokens
+from auditor.mechanisms.sae.dictionary import dictionary_for
 from auditor.plan import Section
 from auditor.records import Measurement
 
@@ -128,19 +127,8 @@ def work(asked: Asked) -> Iterable[Work]:
         if source.startswith(ENDPOINT):
             where = f"settings.{CARD.name}.{key}"
             raise PlanError(where, f"{source!r}: remote endpoints cannot be asked here yet", "rules or local:SOURCE")
-    clusters = spread(asked.clusters, settings.applications)
     fields = [name for name in asked.fields if asked.roles.get(name) == "predictor"]
-    payload = {
-        **contrast_payload(asked, clusters, fields=fields, swaps=settings.changes),
-        "attributes": [attribute.field for attribute in asked.plan.attributes],
-        "placebo": asked.plan.placebo.field if asked.plan.placebo else None,
-        "dictionary": dictionary_payload(asked),
-    }
-    tokens = dictionary_tokens(payload["dictionary"], asked)
-    for cluster, case in zip(clusters, payload["cases"], strict=True):
-        changed = [suffix_tokens(asked, cluster, name)[1] for name, _, _ in case["changes"]]
-        tokens += asked.count_tokens(cluster.cases[0].prompt) + sum(changed)
-    yield Work(prompts_of(payload), tokens, payload)
+    yield contrast_work(asked, applications=settings.applications, fields=fields, swaps=settings.changes)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:

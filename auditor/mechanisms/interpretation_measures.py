@@ -8,13 +8,13 @@ from dataclasses import replace
 from typing import Any
 
 import numpy as np
-from scipy.stats import t as student
 
 from auditor.behaviour.context import Context, Draft
 from auditor.behaviour.fill import measurement
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.description_scores import Answers
+from auditor.mechanisms.paired_means import mean_share
 from auditor.records import Check, Measurement, Role
 
 DESCRIBED = "interpretation_described"
@@ -191,15 +191,7 @@ def _counts(row: Mapping[str, Any] | None, answers: Answers | None) -> dict[str,
 
 
 def _mean(values: Sequence[float], *, level: float, method: str) -> Estimate:
-    """A mean over features with Student's interval, features as n."""
-    if len(values) < 2:
-        return missing(
-            method=method, reason=f"{len(values)} features have a description that was scored", n=len(values)
-        )
-    mean, error = float(np.mean(values)), float(np.std(values, ddof=1) / np.sqrt(len(values)))
-    half = float(student.ppf((1 + level) / 2, len(values) - 1)) * error
-    interval = Interval(max(0.0, mean - half), min(1.0, mean + half), level, "Student, by feature")
-    return Estimate(value=mean, n=len(values), method=method, interval=interval)
+    return mean_share(np.array(values, dtype=np.float64), level=level, method=method, by="feature")
 
 
 def _measurement(estimate: Estimate, *, test: str, metric: str, subject: dict[str, str], **more: Any) -> Measurement:

@@ -17,12 +17,11 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
 from auditor.language_models.decoder import read_decoder
 from auditor.measures.results import FloatArray
-from auditor.mechanisms.concepts import suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.contrasts import activations_of, contrast_payload, prompts_of, read_states, spread
+from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
 from auditor.mechanisms.corpus import Read
 from auditor.mechanisms.responses import Tails, overlap, responding, tails
-from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
 from auditor.mechanisms.sae.geometry import effective_count, geometry, participation_ratio, unit_rows
 from auditor.mechanisms.superposition_measures import measures
 from auditor.plan import Section
@@ -87,19 +86,7 @@ def work(asked: Asked) -> Iterable[Work]:
         if name not in asked.fields or name in protected:
             expected = ", ".join(other for other in asked.fields if other not in protected)
             raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is no credit field of the prompt", expected)
-    clusters = spread(asked.clusters, settings.applications)
-    payload = {
-        **contrast_payload(asked, clusters, fields=fields),
-        "attributes": protected,
-        "fields": list(fields),
-        "placebo": asked.plan.placebo.field if asked.plan.placebo else None,
-        "dictionary": dictionary_payload(asked),
-    }
-    tokens = dictionary_tokens(payload["dictionary"], asked)
-    for cluster, case in zip(clusters, payload["cases"], strict=True):
-        changed = [suffix_tokens(asked, cluster, name)[1] for name, _, _ in case["changes"]]
-        tokens += asked.count_tokens(cluster.cases[0].prompt) + sum(changed)
-    yield Work(prompts_of(payload), tokens, payload)
+    yield contrast_work(asked, applications=settings.applications, fields=fields, fields_changed=list(fields))
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -161,7 +148,7 @@ def _attributes(found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, m
     noise = found.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
     carried = {
         name: responding(found.response(name), noise=noise, most=most)
-        for name in (*payload["attributes"], *payload["fields"])
+        for name in (*payload["attributes"], *payload["fields_changed"])
     }
     directions = unit_rows(rows[found.latents].astype(np.float64))
     cosines = directions @ directions.T
@@ -170,8 +157,8 @@ def _attributes(found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, m
     everything = sorted({latent for latents in carried.values() for latent in latents})
     results = []
     for attribute in payload["attributes"]:
-        credit = sorted({latent for name in payload["fields"] for latent in carried[name]})
-        sets = {"": credit, **{name: carried[name] for name in payload["fields"]}}
+        credit = sorted({latent for name in payload["fields_changed"] for latent in carried[name]})
+        sets = {"": credit, **{name: carried[name] for name in payload["fields_changed"]}}
         overlaps = {
             name: overlap(
                 active,

@@ -6,13 +6,10 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-import numpy as np
-from scipy.stats import t as student
-
 from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
-from auditor.measures.results import Estimate, Interval, missing
-from auditor.mechanisms.paired_means import paired_mean
+from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.paired_means import mean_share, paired_mean
 from auditor.mechanisms.responses import Overlap
 from auditor.mechanisms.sae.geometry import ROUNDING
 from auditor.records import Check, Role
@@ -138,7 +135,7 @@ class _Measured:
             beside = {**counts, "random_mean": float(found.random.mean())}
             apart = paired_mean(found.cosine - found.random, level=self.level, method="mean |cos| minus that of random")
             yield self._draft(
-                _mean(found.cosine, self.level, "mean |cos| between features that act on the same token"),
+                self._mean(found.cosine, "mean |cos| between features that act on the same token"),
                 metric=INTERFERENCE,
                 subject=subject,
                 unit="share",
@@ -151,12 +148,15 @@ class _Measured:
                 apart, metric=EXCESS, subject=subject, unit="cosine", counts=beside, family=EXPLORATORY_FAMILY
             )
             yield self._draft(
-                _mean(found.share, self.level, "share of a direction inside the span of the credit features beside it"),
+                self._mean(found.share, "share of a direction inside the span of the credit features beside it"),
                 metric=SPACE,
                 subject=subject,
                 unit="rate",
                 counts={**counts, "random_mean": float(found.random_share.mean())},
             )
+
+    def _mean(self, values: FloatArray, method: str) -> Estimate:
+        return mean_share(values, level=self.level, method=method, by="application")
 
     def _reason(self, item: Mapping[str, Any], field: str, found: Overlap) -> str | None:
         if not item["features"]:
@@ -206,14 +206,6 @@ class _Measured:
                 **more,
             )
         )
-
-
-def _mean(values: FloatArray, level: float, method: str) -> Estimate:
-    """A mean over applications with Student's interval, kept within 0 and 1."""
-    mean, n = float(values.mean()), len(values)
-    half = float(student.ppf((1 + level) / 2, n - 1) * values.std(ddof=1) / np.sqrt(n))
-    interval = Interval(max(0.0, mean - half), min(1.0, mean + half), level, "Student, by application")
-    return Estimate(value=mean, n=n, method=method, interval=interval)
 
 
 def _silent(attribute: str) -> str:
