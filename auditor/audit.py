@@ -32,6 +32,7 @@ from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
+from auditor.mechanisms import interpretation
 from auditor.mechanisms.contract import Attribution, Bench, ModelTest
 from auditor.mechanisms.ladder import ladder
 from auditor.mechanisms.work import NOT_TESTED, bench_for, not_tested, plan_work, settings_of, silence
@@ -201,7 +202,9 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
             result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
         else:
             test = _model_test(payload["kind"])
-            bench = bench_for(test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop)
+            bench = bench_for(
+                test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
+            )
             reason = _silence(bench, payload["listened"])
             result = {"work": {NOT_TESTED: reason} if reason else test.compute(bench, payload["work"])}
         result["seconds"] = time.perf_counter() - started
@@ -295,6 +298,7 @@ def conclude(ledger: Ledger) -> Conclusions:
     measurements = settle(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     measurements = (*measurements, *ladder(measurements, plan=plan))
+    measurements = (*measurements, *interpretation.described_elsewhere(measurements, context=context))
     findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
         cases=tuple(cases),

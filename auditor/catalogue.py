@@ -17,10 +17,12 @@ from auditor.mechanisms import (
     components,
     erasure,
     field_attribution,
+    interpretation,
     patching,
     probes,
     sparse_features,
     steering,
+    superposition,
 )
 from auditor.mechanisms.contract import ModelTest
 
@@ -52,6 +54,8 @@ TESTS: dict[str, Test] = {
         erasure,
         steering,
         sparse_features,
+        superposition,
+        interpretation,
     )
 }
 

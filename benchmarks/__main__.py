@@ -6,7 +6,7 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("scoring", "occlusion", "shapley", "probes", "sae", "pages")
+NAMES = ("scoring", "occlusion", "shapley", "probes", "sae", "interpretation", "pages")
 
 
 def main() -> int:

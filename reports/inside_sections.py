@@ -11,6 +11,7 @@ from auditor.mechanisms.ladder import TEST as LADDER
 from auditor.records import Measurement, Role
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
+from reports.feature_words import blocks_of
 from reports.maps import Map, maps_of
 from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside, standings
 from reports.story import Story
@@ -71,6 +72,7 @@ def inside(story: Story) -> list[Block]:
             maps = maps_of(test.rows)
             blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]
             blocks += [_largest(rows, story) for rows in without_maps(test.rows, maps)]
+            blocks += blocks_of(test.rows, story.bundle.measurements)
             blocks += [item for item in [checks(test.rows)] if item is not None]
     return blocks
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.counterfactuals import Cluster
+from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
@@ -53,12 +54,17 @@ class Work:
     payload: dict[str, Any]
 
 
+def _no_other_model(source: str) -> LoadedModel:
+    raise ModelError(source, "no model store is at hand here", "a run that brings one")
+
+
 @dataclass(frozen=True)
 class Bench:
     """What a chunk works with: the design, the test's settings, the loaded model and its packed scorer.
 
     ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
-    field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``.
+    field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``. ``open_model`` loads
+    another model by its source, for a test that has one describe what it found.
     """
 
     plan: Plan
@@ -67,6 +73,7 @@ class Bench:
     scorer: PackedScorer
     render: Callable[[Mapping[str, str]], Rendered]
     should_stop: Callable[[], bool]
+    open_model: Callable[[str], LoadedModel] = _no_other_model
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Tokenise prompts, each whole and with each answer of the plan."""

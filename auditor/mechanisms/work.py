@@ -10,9 +10,11 @@ import numpy as np
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, chat_wrapper, prompt_template, words_of
+from auditor.exceptions import ModelError
 from auditor.language_models.answers import encode
-from auditor.language_models.local import LoadedModel
+from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer
+from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
 from auditor.mechanisms.contract import Asked, Bench, ModelTest, Work
 from auditor.plan import Plan, Section, check_section
@@ -87,8 +89,12 @@ def bench_for(
     loaded: LoadedModel,
     scorer: PackedScorer,
     should_stop: Callable[[], bool],
+    store: ModelStore | None = None,
 ) -> Bench:
-    """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields."""
+    """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields.
+
+    ``store`` is where other models come from that the test's settings name.
+    """
     template = prompt_template(plan, _triples(run["data"]["mapping"]), where="run")
     chat = plan.prompt.form == "chat"
     wrap = chat_wrapper(loaded.tokenizer, plan.prompt.system, where="run") if chat else None
@@ -98,6 +104,11 @@ def bench_for(
         whole: Rendered = wrap(plain) if wrap is not None else plain
         return whole
 
+    def other(source: str) -> LoadedModel:
+        if store is None:
+            raise ModelError(source, "no model store is at hand here", "a run that brings one")
+        return load(store.import_model(source), threads=plan.budget.threads)
+
     return Bench(
         plan=plan,
         settings=settings_of(plan, test, where="run"),
@@ -105,6 +116,7 @@ def bench_for(
         scorer=scorer,
         render=rendered,
         should_stop=should_stop,
+        open_model=other,
     )
 
 

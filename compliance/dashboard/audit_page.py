@@ -16,6 +16,7 @@ from reports import numbers, wording
 from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.feature_words import features_table, sentences
 from reports.inside_sections import InsideTest, checks, parts_of, without_maps
 from reports.maps import maps_of
 from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside, standings
@@ -172,7 +173,8 @@ def inside(audit: Audit, story: Story) -> list[dict[str, Any]]:
 
 def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]:
     maps = [item for item in maps_of(test.rows) if item.name in story.charts]
-    held = checks(test.rows)
+    held, said = checks(test.rows), sentences(test.rows)
+    features = features_table(test.rows, story.bundle.measurements)
     return {
         "label": test.label,
         "card": test.card,
@@ -184,6 +186,8 @@ def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]
             {"label": wording.metric_label(rows[0]), "table": _numbers(audit, story, rows)}
             for rows in without_maps(test.rows, maps)
         ],
+        "sentences": said.rows if said else (),
+        "features": plain(features) if features else None,
         "checks": plain(held) if held else None,
     }
 
