@@ -105,7 +105,7 @@ class Settings(Section):
     candidates: Annotated[int, Field(ge=1, le=20)] = 3
     rationales: Annotated[int, Field(ge=0)] = 8
     tokens: Annotated[int, Field(ge=1000)] = 200_000
-    layers: Annotated[int, Field(ge=2, le=200)] = 7
+    layers: Annotated[int, Field(ge=2, le=200)] = 6
     windows: Annotated[int, Field(ge=1, le=200)] = 5
     regions: Annotated[int, Field(ge=1, le=50)] = 6
     control_field: str = ""

@@ -29,8 +29,8 @@ class Layout:
 
     @property
     def fields(self) -> list[str]:
-        """The fields that have a value, and end before the last token."""
-        return [name for name, (first, stop) in self.spans.items() if first < stop <= self.last]
+        """The fields that end before the last token; what has no value has no tokens, and hiding it hides nothing."""
+        return [name for name, (_, stop) in self.spans.items() if stop <= self.last]
 
     def end(self, field: str) -> int:
         """The last token of a field's value."""

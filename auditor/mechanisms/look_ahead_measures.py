@@ -76,7 +76,7 @@ def _reading(part: Part) -> Iterable[Draft]:
     bags = {bag["position"]: bag for bag in result["bags"]}
     for bag in result["bags"]:
         yield part.draft(
-            _skill(bag["margin"], n, "share of the margin's spread read from the fields so far, without the model"),
+            _skill(part, bag["margin"], "share of the margin's spread read from the fields so far, without the model"),
             metric="fields_alone",
             subject={"position": bag["position"]},
             unit="share",
@@ -87,7 +87,7 @@ def _reading(part: Part) -> Iterable[Draft]:
         where = {"layer": str(site["layer"]), "position": site["position"]}
         bag = bags[site["position"]]["margin"]
         yield part.draft(
-            _skill(site["margin"], n, "share of the margin's spread read from the state, held-out ridge regression"),
+            _skill(part, site["margin"], "share of the margin's spread read from the state, held-out ridge regression"),
             metric="look_ahead_readable",
             subject=where,
             unit="share",
@@ -97,7 +97,7 @@ def _reading(part: Part) -> Iterable[Draft]:
         )
     for site in result["sites"]:
         yield part.draft(
-            _skill(site["gain"], n, "share read from the state minus share read from the fields so far"),
+            _skill(part, site["gain"], "share read from the state minus share read from the fields so far"),
             metric="look_ahead_above_fields",
             subject={"layer": str(site["layer"]), "position": site["position"]},
             unit="share",
@@ -119,7 +119,7 @@ def _control(part: Part, result: Result, checks: Sequence[Check]) -> Iterable[Dr
     for site in result["sites"]:
         if site["position"] in after:
             yield part.draft(
-                _skill(site["control"], n, f"{method}: {result['control']}"),
+                _skill(part, site["control"], f"{method}: {result['control']}"),
                 metric="look_ahead_control",
                 subject={"layer": str(site["layer"]), "position": site["position"]},
                 unit="share",
@@ -129,10 +129,11 @@ def _control(part: Part, result: Result, checks: Sequence[Check]) -> Iterable[Dr
             )
 
 
-def _skill(found: Mapping[str, float] | None, n: int, method: str) -> Estimate:
+def _skill(part: Part, found: Mapping[str, float] | None, method: str) -> Estimate:
+    n = len(part.results[0]["cases"])
     if found is None:
         return missing(method=method, reason="it is the same for all applications", n=n)
-    interval = Interval(found["low"], found["high"], 0.95, "Student, by application, of the ratio made linear")
+    interval = Interval(found["low"], found["high"], part.level, "Student, by application, of the ratio made linear")
     test = Significance(found["p_value"], "two-sided against 0")
     return Estimate(value=found["value"], n=n, method=method, interval=interval, test=test)
 

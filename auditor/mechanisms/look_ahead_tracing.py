@@ -26,8 +26,9 @@ from auditor.records import Check
 
 ALL_FIELDS = "all fields"
 SUM_TOLERANCE = 1e-3
-#: What is decoded through the final norm and the unembedding, in this order in every list of readings.
-READINGS = ("stream after attention", "stream after MLP", "attention output", "MLP output")
+#: What is decoded through the final norm and the unembedding: the stream for a probability, what is added for a rank.
+STREAMS = ("stream after attention", "stream after MLP")
+ADDED = ("attention output", "MLP output")
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -108,22 +109,23 @@ def _checks(gaps: Mapping[str, float], *, twinned: bool) -> list[Check]:
 
 
 def _answers(decoder: Decoder, run: Run, target: Target, *, favourable: bool) -> dict[str, Any]:
-    """Probability (of the stream) and reciprocal rank (of all four readings) of the decided answer, by layer."""
+    """By layer, the decided answer's probability in the stream, and 1 / its rank in what attention and MLP add."""
     tokens = list(target.favourable if favourable else target.adverse)
-    held: dict[str, list[Tensor]] = {name: [] for name in READINGS}
+    held: dict[str, list[Tensor]] = {name: [] for name in (*STREAMS, *ADDED)}
     for layer in range(decoder.layers):
         before = run.states[RESIDUAL, layer][0, -1]
         attention, mlp = run.states[ATTENTION, layer][0, -1], run.states[MLP, layer][0, -1]
         after = run.states[RESIDUAL, layer + 1][0, -1]
-        for name, state in zip(READINGS, (before + attention, after, attention, mlp), strict=True):
+        for name, state in zip(held, (before + attention, after, attention, mlp), strict=True):
             held[name].append(state)
     probability, reciprocal = {}, {}
     for name, states in held.items():
         logits = decoder.logits(torch.stack(states))
-        best = logits[:, tokens].max(-1, keepdim=True).values
-        reciprocal[name] = (1.0 / (1.0 + (logits > best).sum(-1).double())).tolist()
-        if name.startswith("stream"):
+        if name in STREAMS:
             probability[name] = torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1)).double().tolist()
+        else:
+            best = logits[:, tokens].max(-1, keepdim=True).values
+            reciprocal[name] = (1.0 / (1.0 + (logits > best).sum(-1).double())).tolist()
     return {"probability": probability, "reciprocal": reciprocal}
 
 

@@ -248,7 +248,7 @@ def test_a_decision_that_hangs_on_the_first_field_is_read_there_and_no_earlier_t
 
 def test_the_irrelevant_fact_is_at_chance_before_it_is_read_and_readable_after() -> None:
     """The sum of all digits so far gives the form number away only where it stands and not before."""
-    results, measurements = planted()
+    _, measurements = planted()
     (check,) = [c for c in of(measurements, "readable_layer").checks if c.name == "a fact not yet read cannot be read"]
     assert check.held
     assert abs(check.value - 0.5) <= check.bound
