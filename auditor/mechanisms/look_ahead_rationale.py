@@ -92,17 +92,10 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     for case in payload["cases"]:
         if bench.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        frames = [frame_of(bench, side["words"]) for side in case["sides"]]
-        base["pairs"].append(
-            {"ids": [side["id"] for side in case["sides"]], **_pair(bench, decoder, [_sure(one) for one in frames])}
-        )
+        frames = [frame for side in case["sides"] if isinstance(frame := frame_of(bench, side["words"]), Frame)]
+        if len(frames) == len(case["sides"]):  # of one template, so all or none but for one application's odd words
+            base["pairs"].append({"ids": [side["id"] for side in case["sides"]], **_pair(bench, decoder, frames)})
     return base
-
-
-def _sure(frame: Frame | str) -> Frame:
-    if isinstance(frame, str):  # the same template has the same lines, so this is one application's odd words
-        raise ValueError(frame)
-    return frame
 
 
 def _pair(bench: Bench, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, Any]:
@@ -124,7 +117,7 @@ def _pair(bench: Bench, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, 
         "plain": plain[:2].tolist(),
         "swapped": swapped.tolist(),
         "written": [{name: one.text for name, one in each.items()} for each in written],
-        "states_answer": [any(word.strip() in reason for word in spoken.values()) for reason in free],
+        "states_answer": [any(word.strip().lower() in reason.lower() for word in spoken.values()) for reason in free],
         "likelihoods": likelihoods,
         "checks": [asdict(check) for check in (*checks, _swap_check(swapped))],
     }
