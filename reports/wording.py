@@ -64,6 +64,7 @@ METRIC_LABELS = {
     "look_ahead_control": "Irrelevant fact read from the state (R²)",
     "causal_layer": "Layer from which the last token carries the decision",
     "exchange_gap": "Difference between the two applications of a pair",
+    "causal_last_token": "Share of the decision carried by the last token's state",
     "causal_share": "Share of the decision carried by the exchanged state",
     "written_share": "Share of the differences between applications, by writer",
     "written_mean": "Mean contribution to the margin, by writer",

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 
 import numpy as np
 
-from auditor.behaviour.context import Draft
+from auditor.behaviour.context import Draft, FloatArray
 from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, missing
-from auditor.mechanisms.look_ahead_layout import LAST
+from auditor.measures.results import missing
 from auditor.mechanisms.look_ahead_part import HALF, Part, Result, from_here_on, slope, whole
 from auditor.mechanisms.look_ahead_rationale import effects
 from auditor.mechanisms.pair_measures import checks_of
@@ -21,61 +21,77 @@ CARRIED = "share of the difference between two applications that the exchanged s
 def exchange(part: Part) -> Iterable[Draft]:
     """From where on a state carries the decision."""
     pairs = part.rows("pairs")
-    unaligned = sum(result["unaligned"] for result in part.results)
     if part.reason or not pairs:
-        reason = part.reason or "no two applications have words whose tokens keep their places"
-        nothing = missing(method="states put in", reason=reason, n=0)
-        yield part.draft(nothing, metric="causal_share", unit="ratio", counts={"unaligned": unaligned})
+        nothing = missing(method="states put in", reason=part.reason or "no pair of applications", n=0)
+        yield part.draft(nothing, metric="causal_share", unit="ratio")
         return
+    yield from _at_last(part, [pair["whole"] for pair in pairs])
+    yield from _regions(part, [pair["aligned"] for pair in pairs if pair["aligned"]], pairs_tried=len(pairs))
+
+
+def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[Draft]:
+    """The last token's state of one application in the other."""
     checks = checks_of(pairs)
     gaps = np.array([pair["gap"] for pair in pairs])
-    counts = {"unaligned": unaligned, "fields_changed": float(np.mean([pair["changed"] for pair in pairs]))}
     threshold = part.context.plan.operating_point.natural_margin
     turned = sum((pair["base"] >= threshold) != (pair["base"] + pair["gap"] >= threshold) for pair in pairs)
-    last = np.array([pair["last"] for pair in pairs])
-    shares = [slope(part, column, gaps, method=CARRIED) for column in last.T]
+    shares = [slope(part, column, gaps, method=CARRIED) for column in np.array([pair["last"] for pair in pairs]).T]
     held = [share.value is not None and share.value >= HALF for share in shares]
     yield part.draft(
         whole(
             from_here_on(range(len(held)), held),
             n=len(pairs),
             method="first layer from which on the last token's state carries half of the difference",
-            never="at no layer",
+            never="at no layer does it carry half of the difference",
         ),
         metric="causal_layer",
         unit="count",
         checks=checks,
-        counts={**counts, "layers": len(held) - 1},
+        counts={"layers": len(held) - 1, "outcomes_apart": turned},
     )
-    size = part.mean(np.abs(gaps), method="mean size of the difference between the two of a pair")
-    yield part.draft(
-        Estimate(value=size.value, n=size.n, method=size.method, interval=size.interval, reason=size.reason),
-        metric="exchange_gap",
-        unit="logit",
-        checks=checks,
-        counts={**counts, "outcomes_apart": turned},
-    )
-    layers = part.results[0]["layers"]
+    yield _gap(part, gaps, checks, what="as filed", counts={"outcomes_apart": turned})
+    for layer, share in enumerate(shares):
+        yield part.draft(share, metric="causal_last_token", subject={"layer": str(layer)}, unit="ratio", checks=checks)
+
+
+def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterable[Draft]:
+    """States by part of the prompt, in prompts that align token by token."""
+    counts = {"unaligned": pairs_tried - len(pairs)}
+    if not pairs:
+        reason = "no two applications have words whose tokens keep their places"
+        nothing = missing(method=CARRIED, reason=reason, n=0)
+        yield part.draft(nothing, metric="causal_share", unit="ratio", counts=counts)
+        return
+    checks = checks_of(pairs)
+    gaps = np.array([pair["gap"] for pair in pairs])
+    changed = float(np.mean([pair["changed"] for pair in pairs]))
+    yield _gap(part, gaps, checks, what="aligned", counts={**counts, "fields_changed": changed})
     for region in pairs[0]["regions"]:
-        mine = [pair for pair in pairs if region in pair["regions"]]
-        table = np.array([pair["regions"][region] for pair in mine])
-        here = np.array([pair["gap"] for pair in mine])
-        for column, layer in enumerate(layers):
+        mine = [number for number, pair in enumerate(pairs) if region in pair["regions"]]
+        table = np.array([pairs[number]["regions"][region] for number in mine])
+        for column, layer in enumerate(part.results[0]["layers"]):
             yield part.draft(
-                slope(part, table[:, column], here, method=CARRIED),
+                slope(part, table[:, column], gaps[mine], method=CARRIED),
                 metric="causal_share",
                 subject={"layer": str(layer), "position": region},
                 unit="ratio",
                 checks=checks,
             )
-    for layer in layers:
-        yield part.draft(
-            shares[layer],
-            metric="causal_share",
-            subject={"layer": str(layer), "position": LAST},
-            unit="ratio",
-            checks=checks,
-        )
+
+
+def _gap(
+    part: Part, gaps: FloatArray, checks: Sequence[Check], *, what: str, counts: Mapping[str, float | int | None]
+) -> Draft:
+    """How far apart the two of a pair are: a size, so it is not tested against 0."""
+    size = part.mean(np.abs(gaps), method="mean size of the difference between the two of a pair")
+    return part.draft(
+        replace(size, test=None),
+        metric="exchange_gap",
+        subject={"pairs": what},
+        unit="logit",
+        checks=checks,
+        counts=counts,
+    )
 
 
 def rationale(part: Part) -> Iterable[Draft]:
@@ -88,19 +104,24 @@ def rationale(part: Part) -> Iterable[Draft]:
     free = [each["free"] for pair in pairs for each in pair["written"]]
     checks = checks_of(pairs)
     counts = {"distinct": len(set(free)), "rationales": len(free), "empty": sum(not text.strip() for text in free)}
+    reason = ""
     if counts["empty"] == len(free):
-        nothing = missing(
-            method="written rationales", reason="the model writes no rationale: every one is empty", n=len(pairs)
-        )
-        yield part.draft(nothing, metric="decision_follows", unit="share", counts=counts)
+        reason = "the model writes no rationale: every one is empty"
+    elif all(pair["written"][0]["free"] == pair["written"][1]["free"] for pair in pairs):
+        reason = "the model writes the same rationale for both applications of every pair, so there is none to exchange"
+    if reason:
+        nothing = missing(method="rationales exchanged", reason=reason, n=len(pairs))
+        yield part.draft(nothing, metric="decision_follows", unit="share", checks=checks, counts=counts)
     else:
-        yield from _before(part, pairs, checks, counts)
+        yield from _followed(part, pairs, checks, counts)
+    yield from _before(part, pairs, checks)
     yield from _after(part, pairs, checks)
 
 
-def _before(
+def _followed(
     part: Part, pairs: Sequence[Result], checks: Sequence[Check], counts: Mapping[str, float | int | None]
 ) -> Iterable[Draft]:
+    """What goes with the application and what with the rationale when rationales change places."""
     swapped = np.array([pair["swapped"] for pair in pairs])
     totals = swapped[:, 0, 0] - swapped[:, 1, 1]
     parted = np.array([effects(table) for table in swapped])
@@ -113,6 +134,11 @@ def _before(
             checks=checks,
             counts=counts,
         )
+
+
+def _before(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
+    """What writing a rationale first does to the decision."""
+    swapped = np.array([pair["swapped"] for pair in pairs])
     plain = np.array([pair["plain"] for pair in pairs]).ravel()
     after = np.array([[table[0, 0], table[1, 1]] for table in swapped]).ravel()
     yield part.draft(
@@ -154,13 +180,12 @@ def _after(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iter
             checks=checks,
         )
     both = drops.sum(axis=1)
-    yield part.draft(
-        part.resampled(
-            np.stack([drops[:, 0], both], axis=1),
-            lambda sums: np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan),
-            method="loss under the other decision, over the losses under the other decision and application together",
-        ),
-        metric="rationale_follows_decision",
-        unit="share",
-        checks=checks,
+    method = "loss under the other decision, over the losses under the other decision and application together"
+    shared = part.resampled(
+        np.stack([drops[:, 0], both], axis=1),
+        lambda sums: np.where(sums[:, 1] > 0, sums[:, 0] / sums[:, 1], np.nan),
+        method=method,
     )
+    if shared.value is not None and shared.interval is None:
+        shared = missing(method=method, reason="the losses are too near 0 to be shared out", n=len(drops))
+    yield part.draft(shared, metric="rationale_follows_decision", unit="share", checks=checks)

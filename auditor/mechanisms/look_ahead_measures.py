@@ -49,16 +49,22 @@ def _reading(part: Part) -> Iterable[Draft]:
     middle = min(result["layers"], key=lambda layer: (abs(layer - max(result["layers"]) / 2), layer))
     along = [site for site in result["sites"] if site["layer"] == middle]
     fixed = {"layer_read": middle, "fields": len(result["fields"])}
-    for metric, kind, method in (
-        ("first_readable_field", "margin", "fields read when the margin can first be read (Holm over positions)"),
+    for metric, kind, method, never in (
+        (
+            "first_readable_field",
+            "margin",
+            "fields read when the margin can first be read (Holm over positions)",
+            "at no position can the margin be read",
+        ),
         (
             "first_field_above_fields",
             "gain",
             "fields read when the state first tells more of the margin than those fields (Holm over positions)",
+            "at no position does the state tell more of the margin than the fields read so far",
         ),
     ):
         yield part.draft(
-            whole(_first(along, kind, part), n=n, method=f"{method}, middle layer", never="at no position"),
+            whole(_first(along, kind, part), n=n, method=f"{method}, middle layer", never=never),
             metric=metric,
             unit="count",
             checks=checks,
@@ -67,11 +73,16 @@ def _reading(part: Part) -> Iterable[Draft]:
     last = [site for site in result["sites"] if site["position"] == LAST and site["margin"]]
     at = [site["margin"]["value"] >= HALF for site in last]
     yield part.draft(
-        whole(from_here_on([site["layer"] for site in last], at), n=n, method=READ_FROM, never="at no layer"),
+        whole(
+            from_here_on([site["layer"] for site in last], at),
+            n=n,
+            method=READ_FROM,
+            never="at no layer can half of it be read",
+        ),
         metric="readable_layer",
         unit="count",
         checks=checks,
-        counts={"layers": max(result["layers"])},
+        counts={"layers": max(result["layers"]), "favourable": result["favourable"]},
     )
     bags = {bag["position"]: bag for bag in result["bags"]}
     for bag in result["bags"]:
@@ -95,11 +106,15 @@ def _reading(part: Part) -> Iterable[Draft]:
             checks=checks,
             counts={**_auroc(site, "outcome"), "fields_alone": bag["value"] if bag else None},
         )
-    for site in result["sites"]:
+    # By position at the layer fixed beforehand, and by layer at the last token: a state that carries less than all
+    # fields so far is no finding, so the rest has no row of its own.
+    chosen = [({"position": site["position"]}, site) for site in along]
+    chosen += [({"layer": str(site["layer"])}, site) for site in result["sites"] if site["position"] == LAST]
+    for where, site in chosen:
         yield part.draft(
             _skill(part, site["gain"], "share read from the state minus share read from the fields so far"),
             metric="look_ahead_above_fields",
-            subject={"layer": str(site["layer"]), "position": site["position"]},
+            subject=where,
             unit="share",
             family="above the fields",
             checks=checks,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -57,7 +57,10 @@ class Part:
         family: str | None = None,
         higher_is_better: bool | None = None,
     ) -> Draft:
-        """A measurement; applications left out for cost are counted in it."""
+        """A measurement; applications left out for cost are counted in it, and how answers were read is said."""
+        note = next((result["note"] for result in self.results if result.get("note")), "")
+        if note:
+            estimate = replace(estimate, method=f"{estimate.method}; {note}")
         return Draft(
             measurement(
                 estimate,

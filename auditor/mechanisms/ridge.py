@@ -45,7 +45,7 @@ def predict(*, features: FloatArray, targets: FloatArray, folds: IntArray) -> tu
     Returns
     -------
     tuple
-        Predictions and the mean of the training rows, both of shape (n, k).
+        Predictions, kept within the training rows' range, and the mean of the training rows, both of shape (n, k).
     """
     predictions, means = np.empty_like(targets), np.empty_like(targets)
     for fold in np.unique(folds):
@@ -62,7 +62,9 @@ def predict(*, features: FloatArray, targets: FloatArray, folds: IntArray) -> tu
             best = np.argmin([_left_out(left, each, along, y) for each in shrink], axis=0)
             with np.errstate(divide="ignore", invalid="ignore"):
                 coefficients = np.where(values[:, None] > 0, shrink[best].T / values[:, None], 0.0) * along
-            predictions[test] += (features[test] - centre) @ right.T @ coefficients
+            found = mean + (features[test] - centre) @ right.T @ coefficients
+            # Far from the training rows a line leads anywhere; no row there had more or less than these.
+            predictions[test] = np.clip(found, targets[train].min(axis=0), targets[train].max(axis=0))
     return predictions, means
 
 

@@ -224,8 +224,14 @@ def test_the_planted_decision_is_readable_and_causal_from_the_layer_that_writes_
     _, measurements = planted()
     assert of(measurements, "readable_layer").estimate == 1.0
     assert of(measurements, "causal_layer").estimate == 1.0
-    assert of(measurements, "causal_share", layer="0", position=LAST).estimate == pytest.approx(0.0, abs=1e-6)
-    assert of(measurements, "causal_share", layer="1", position=LAST).estimate == pytest.approx(1.0, abs=1e-3)
+    assert of(measurements, "causal_last_token", layer="0").estimate == pytest.approx(0.0, abs=1e-6)
+    assert of(measurements, "causal_last_token", layer="1").estimate == pytest.approx(1.0, abs=1e-3)
+    regions_at = {
+        layer: [row for row in measurements if row.metric == "causal_share" and row.subject["layer"] == layer]
+        for layer in "01"
+    }
+    assert sum(row.estimate for row in regions_at["0"] if row.estimate) == pytest.approx(1.0, abs=0.1)
+    assert max(abs(row.estimate) for row in regions_at["1"] if row.estimate is not None) < 1e-6
 
 
 def test_a_decision_planned_early_is_read_at_the_first_field_that_settles_it() -> None:
@@ -323,14 +329,54 @@ def test_what_is_written_is_what_the_model_itself_would_write() -> None:
         assert scored.likelihood == pytest.approx(alone.likelihood, abs=1e-3)
 
 
-def test_a_decision_whose_rationales_are_all_alike_follows_the_application() -> None:
+def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
+    result = {"part": "rationale", "reason": None, "note": "", "left_out": 0, "pairs": list(pairs)}
+    context = Context(
+        plan=plan_of(),
+        cases=(),
+        decisions={},
+        observed={},
+        values={},
+        observed_rate=None,
+        results={"look_ahead": [result]},
+    )
+    return settle(list(look_ahead.run(context)))
+
+
+def a_pair(swapped: list[list[float]], *, reasons: tuple[str, str], losses: tuple[float, float]) -> dict[str, Any]:
+    turned, moved = losses
+    return {
+        "plain": [1.0, -1.0],
+        "swapped": swapped,
+        "written": [{"free": reason, "favourable": " good", "adverse": " bad"} for reason in reasons],
+        "states_answer": [False, True],
+        "likelihoods": [{"own": -1.0, "turned": -1.0 - turned, "moved": -1.0 - moved}],
+        "checks": [],
+    }
+
+
+def test_a_decision_that_follows_its_rationale_is_told_from_one_that_does_not() -> None:
+    by_reason = a_pair([[2.0, -2.0], [2.0, -2.0]], reasons=(" pays", " owes"), losses=(0.9, 0.1))
+    found = rationale_part(by_reason, by_reason, by_reason)
+    assert of(found, "decision_follows", what="rationale").estimate == pytest.approx(1.0)
+    assert of(found, "decision_follows", what="application").estimate == pytest.approx(0.0)
+    assert of(found, "rationale_follows_decision").estimate == pytest.approx(0.9)
+    assert of(found, "rationale_changes_with_decision").estimate == 1.0
+    assert of(found, "rationale_names_answer").estimate == 0.5
+
+
+def test_rationales_that_are_all_alike_cannot_be_exchanged_and_the_reason_is_given() -> None:
+    alike = a_pair([[2.0, 2.0], [-2.0, -2.0]], reasons=(" so", " so"), losses=(0.0, 0.0))
+    found = rationale_part(alike, alike)
+    assert "the same rationale for both" in str(of(found, "decision_follows").missing_reason)
+    assert of(found, "decision_follows").counts["distinct"] == 1
+    assert of(found, "rationale_follows_decision").estimate is None
+
+
+def test_rationales_of_the_planted_model_are_measured() -> None:
     _, measurements = planted()
-    row = of(measurements, "decision_follows", what="application")
-    if row.estimate is None:
-        assert "empty" in str(row.missing_reason)
-    else:
-        other = of(measurements, "decision_follows", what="rationale")
-        assert row.estimate + other.estimate == pytest.approx(1.0, abs=1e-6)
+    assert of(measurements, "rationale_shift").n == 10
+    assert of(measurements, "rationale_loss", changed="decision").checks
 
 
 # Conduct
@@ -353,7 +399,8 @@ def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
     plan = plan_of()
     (part, *_) = [result for result in results if result["part"] == "exchange"]
     broken = through_a_ledger(part)
-    broken["pairs"][0]["checks"][0]["held"] = False
+    broken["pairs"][0]["whole"]["checks"][0]["held"] = False
+    broken["pairs"][0]["aligned"]["checks"][0]["held"] = False
     context = Context(
         plan=plan, cases=(), decisions={}, observed={}, values={}, observed_rate=None, results={"look_ahead": [broken]}
     )
