@@ -92,7 +92,7 @@ TEST_LABELS = {
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
-    "look_ahead": "Look-ahead: when the decision is settled, and by what",
+    "look_ahead": "Look-ahead",
     "version_comparison": "The same cases, two versions of the model",
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}

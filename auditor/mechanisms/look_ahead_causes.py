@@ -66,9 +66,10 @@ def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterab
     gaps = np.array([pair["gap"] for pair in pairs])
     changed = float(np.mean([pair["changed"] for pair in pairs]))
     yield _gap(part, gaps, checks, what="aligned", counts={**counts, "fields_changed": changed})
-    for region in pairs[0]["regions"]:
-        mine = [number for number, pair in enumerate(pairs) if region in pair["regions"]]
-        table = np.array([pairs[number]["regions"][region] for number in mine])
+    found = [dict(pair["regions"]) for pair in pairs]
+    for region, _ in pairs[0]["regions"]:
+        mine = [number for number, regions in enumerate(found) if region in regions]
+        table = np.array([found[number][region] for number in mine])
         for column, layer in enumerate(part.results[0]["layers"]):
             yield part.draft(
                 slope(part, table[:, column], gaps[mine], method=CARRIED),

@@ -89,6 +89,7 @@ def _exchange(bench: Bench, decoder: Decoder, target: Target, first: Layout, sec
     effects = residual_effects(runs, list(places.values()), layers=spaced(decoder.layers, bench.settings.layers))
     return {
         "gap": runs.gap,
-        "regions": dict(zip(places, effects.tolist(), strict=True)),
+        # A list, because a ledger sorts the keys of a table and the prompt has an order of its own.
+        "regions": [[name, row] for name, row in zip(places, effects.tolist(), strict=True)],
         "checks": [asdict(check) for check in patch_checks(runs)],
     }

@@ -63,8 +63,11 @@ def _reading(part: Part) -> Iterable[Draft]:
             "at no position does the state tell more of the margin than the fields read so far",
         ),
     ):
+        place = _first(along, kind, part)
+        named = "" if place is None else f": {along[place]['position']}"
+        read = None if place is None else min(place + 1, len(along) - 1)
         yield part.draft(
-            whole(_first(along, kind, part), n=n, method=f"{method}, middle layer", never=never),
+            whole(read, n=n, method=f"{method}, middle layer{named}", never=never),
             metric=metric,
             unit="count",
             checks=checks,
@@ -158,12 +161,12 @@ def _auroc(site: Mapping[str, Any], name: str) -> dict[str, float | int | None]:
     return dict(zip(("auroc", "auroc_low", "auroc_high"), found or (None,) * 3, strict=True))
 
 
-def _first(sites: Sequence[Mapping[str, Any]], kind: str, part: Part) -> float | None:
-    """How many fields were read at the first position where the skill is above 0; ``None``: nowhere."""
+def _first(sites: Sequence[Mapping[str, Any]], kind: str, part: Part) -> int | None:
+    """The first position where the skill is above 0, counted from 0; ``None``: nowhere."""
     adjusted = holm([site[kind]["p_value"] if site[kind] else None for site in sites])
-    for number, (site, p_value) in enumerate(zip(sites, adjusted, strict=True), start=1):
+    for number, (site, p_value) in enumerate(zip(sites, adjusted, strict=True)):
         if p_value is not None and p_value < part.context.plan.thresholds.alpha and site[kind]["value"] > 0:
-            return float(min(number, len(sites) - 1))
+            return number
     return None
 
 
