@@ -13,11 +13,11 @@ from pathlib import Path
 from django.conf import settings
 
 from auditor.counterfactuals import Cluster, make_clusters, select
-from auditor.data_sources import DEMONSTRATION, data_path
+from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.language_models.trie import distinct_tokens
 from auditor.plan import Plan
-from compliance.binding import bound_plan, registered_data
+from compliance.binding import bound_plan, data_file, registered_data
 from compliance.models import AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
 
 SAMPLE = 12
@@ -60,7 +60,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     try:
-        if data.source != DEMONSTRATION and data_path(data.source).stat().st_size > LARGEST_FILE:
+        if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
             return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, data)

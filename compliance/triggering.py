@@ -24,11 +24,19 @@ from compliance.models import Audit, DataSetVersion, LanguageModelVersion, PlanV
 MOST = 20
 
 
+class ModelChoice(forms.ModelMultipleChoiceField):
+    """Model versions by the name of their language model."""
+
+    def label_from_instance(self, obj: LanguageModelVersion) -> str:
+        """Name, and the source with the hash that tells it from other versions."""
+        return f"{obj.language_model.name} · {obj}"
+
+
 class RequestForm(forms.Form):
     """What to bind to what, and when."""
 
     plans = forms.ModelMultipleChoiceField(PlanVersion.objects.all(), label="Plan")
-    models = forms.ModelMultipleChoiceField(LanguageModelVersion.objects.all(), label="Model")
+    models = ModelChoice(LanguageModelVersion.objects.all(), label="Model")
     data = forms.ModelChoiceField(DataSetVersion.objects.all(), label="Data", empty_label=None)
     queue = forms.ChoiceField(help_text="Whose workers are called.")
     priority = forms.TypedChoiceField(choices=Priority.choices, coerce=int, initial=Priority.NORMAL)
@@ -61,6 +69,7 @@ def offered(user: Any) -> dict[str, Any]:
     teams = teams_where(user, "run_audit")
     rows = {"plans": PlanVersion.objects, "models": LanguageModelVersion.objects, "data": DataSetVersion.objects}
     seen = {name: manager.for_user(user) for name, manager in rows.items()}
+    seen["models"] = seen["models"].select_related("language_model")
     if teams is None:
         return seen
     paths = {name: getattr(found.model, "team_path", "team") for name, found in seen.items()}

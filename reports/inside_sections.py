@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.catalogue import find_tests
 from auditor.exceptions import PlanError
 from auditor.records import Measurement, Role
 from reports import numbers, wording
@@ -36,6 +35,9 @@ def inside(story: Story) -> list[Block]:
 
 
 def _lead(test: str) -> str:
+    # Found when a report is set: the tests bring torch along, half a gigabyte that a site or a scheduler never needs.
+    from auditor.catalogue import find_tests
+
     label = wording.test_label(test)
     try:
         card = find_tests([test], where="report")[0].CARD

@@ -49,6 +49,24 @@ def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -
 
 
 @transaction.atomic
+def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registration:
+    """Ask for data that the installation has at hand, such as the demonstration's, to be entered."""
+    row = Registration.objects.create(
+        public_id=uuid.uuid4(),
+        team=team,
+        kind=Registration.DATA,
+        state=State.WAITING,
+        name=name,
+        source=source,
+        requested_by=actor.name,
+        requested_by_user=actor.user,
+    )
+    _tell(row, "registration.requested", actor, {"source": source})
+    call_registrar(row)
+    return row
+
+
+@transaction.atomic
 def request_upload(*, team: Team, name: str, file_name: str, size: int, actor: Actor) -> Registration:
     """Announce a table of ``size`` bytes; its parts follow."""
     row = Registration.objects.create(
@@ -106,7 +124,7 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
     StateError
         If it has not failed.
     """
-    if registration.kind == Registration.DATA and not registration.mapping:
+    if not registration.at_hand and not registration.mapping:
         raise StateError(f"{registration}: has no mapping; expected one before it is registered")
     if registration.state != State.FAILED:
         label = State(registration.state).label.lower()

@@ -136,7 +136,7 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
 
 def _audit(request: HttpRequest, number: int) -> Audit:
     """An audit somebody may read. One they may not read is not there for them."""
-    rows = Audit.objects.for_user(request.user).select_related("plan", "model", "data")
+    rows = Audit.objects.for_user(request.user).select_related("plan", "model__language_model", "data")
     try:
         return rows.get(serial=number)
     except Audit.DoesNotExist:

@@ -112,7 +112,12 @@ retry = _button(
 
 
 def _audit(request: HttpRequest, number: int) -> Audit:
-    found = Audit.objects.for_user(request.user).select_related("plan", "model", "data").filter(serial=number).first()
+    found = (
+        Audit.objects.for_user(request.user)
+        .select_related("plan", "model__language_model", "data")
+        .filter(serial=number)
+        .first()
+    )
     if found is None:
         raise Http404("no such audit")
     return found

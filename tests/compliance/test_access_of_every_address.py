@@ -36,6 +36,13 @@ class Line:
 
 SITE = {
     "": Line("/"),
+    "first-steps/": Line("/first-steps/"),
+    **{
+        f"first-steps/<int:team>/{step}/": Line(
+            f"/first-steps/{{team.pk}}/{step}/", method="post", without=MISSING, allowed=302, foreign=MISSING
+        )
+        for step in ("model", "data", "plan")
+    },
     "findings/": Line("/findings/"),
     "models/": Line("/models/"),
     "models/<int:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
@@ -75,6 +82,7 @@ SITE = {
     ),
     "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
     "healthz": Line("/healthz", anybody=200, without=200),
+    "readyz": Line("/readyz", anybody=200, without=200),
 }
 ADMIN = {
     "admin/compliance/audit/request/": Line("/admin/compliance/audit/request/"),
