@@ -16,6 +16,7 @@ from auditor.mechanisms.pair_measures import checks_of
 from auditor.records import Check
 
 CARRIED = "share of the difference between two applications that the exchanged state carries, Σ effect·gap / Σ gap²"
+NO_ROOM = "there is no pair of applications, or no room for a rationale in the model's context"
 
 
 def exchange(part: Part) -> Iterable[Draft]:
@@ -99,7 +100,7 @@ def rationale(part: Part) -> Iterable[Draft]:
     """Whether the decision follows the rationale, or the rationale the decision."""
     pairs = part.rows("pairs")
     if part.reason or not pairs:
-        nothing = missing(method="written rationales", reason=part.reason or "no pair of applications", n=0)
+        nothing = missing(method="written rationales", reason=part.reason or NO_ROOM, n=0)
         yield part.draft(nothing, metric="decision_follows", unit="share")
         return
     free = [each["free"] for pair in pairs for each in pair["written"]]

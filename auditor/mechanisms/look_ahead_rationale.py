@@ -93,9 +93,20 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         if bench.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
         frames = [frame for side in case["sides"] if isinstance(frame := frame_of(bench, side["words"]), Frame)]
-        if len(frames) == len(case["sides"]):  # of one template, so all or none but for one application's odd words
+        # Frames are of one template, so all or none but for one application's odd words.
+        if len(frames) == len(case["sides"]) and _has_room(bench, frames):
             base["pairs"].append({"ids": [side["id"] for side in case["sides"]], **_pair(bench, decoder, frames)})
     return base
+
+
+def _has_room(bench: Bench, frames: Sequence[Frame]) -> bool:
+    """Whether the model's context holds the prompts with a rationale, the answer and the cue behind them."""
+    most = getattr(bench.loaded.model.config, "max_position_embeddings", None)
+    answers = bench.plan.prompt.answers
+    longest = max((*answers.favourable, *answers.adverse), key=len)
+    texts = [f"{frame.head}{frame.cue}{longest}\n{bench.settings.reason_cue}\n{frame.cue}" for frame in frames]
+    lengths = [len(one.ids) for one in encode(bench.loaded.tokenizer, texts, chat=bench.plan.prompt.form == "chat")]
+    return most is None or max(lengths) + bench.settings.rationale_tokens <= most
 
 
 def _pair(bench: Bench, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, Any]:
