@@ -48,7 +48,7 @@ def check_text(text: str) -> Checked:
 
 def problem_of(refusal: InputError) -> Problem:
     """A refusal with its key as the form spells it: ``attributes[0].groups`` is ``attributes.0.groups``."""
-    key = refusal.where.removeprefix(WHERE).removeprefix(": ").replace("[", ".").replace("]", "")
+    key = refusal.where.removeprefix(WHERE).removeprefix(": ").replace("[", ".").replace("]", "").replace(": ", ".")
     if key == "plan":  # a rule over several keys begins with the one that is wrong
         named, _, rest = refusal.what.partition(": ")
         key = named if rest and " " not in named else ""
