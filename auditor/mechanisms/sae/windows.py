@@ -17,8 +17,10 @@ from auditor.language_models.decoder import Decoder, Past, Target
 from auditor.mechanisms.concepts import Placed
 from auditor.mechanisms.streams import Streams
 
-ROWS_AT_ONCE = 96
+POSITIONS_AT_ONCE = 16_384
+"""Positions of all prompts run together, those before the window counted: every row copies their keys and values."""
 POINTS = 8
+"""Points of the line between two prompts' states at which the gradient is taken."""
 
 
 @dataclass(frozen=True)
@@ -60,8 +62,9 @@ class Window:
             Where the margin is read.
         """
         margins, masses = [], []
-        for first in range(0, len(changes), ROWS_AT_ONCE):
-            part = changes[first : first + ROWS_AT_ONCE]
+        together = max(1, POSITIONS_AT_ONCE // (self.start + self.stream.shape[1]))
+        for first in range(0, len(changes), together):
+            part = changes[first : first + together]
             rows = torch.stack([self._changed(group, change) for group, change in part])
             final = self.decoder.run_from(self.layer, rows, past=self.past).final
             ends = torch.tensor([self.lasts[group] - self.start for group, _ in part])
