@@ -177,7 +177,7 @@ def _usable(items: Sequence[Measurement]) -> str:
 
 
 def _logits(item: Measurement) -> str:
-    """Estimate and interval; what an attribute does inside a model may be small, and two decimals then print nothing."""
+    """Estimate and interval: what an attribute does inside a model may be too small for two decimals."""
     if item.low is None or item.high is None:
         return _fine(item.estimate)
     decimals = _decimals(item.estimate)
