@@ -14,9 +14,11 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
 from auditor.mechanisms import (
     attribution_patching,
+    circuit,
     components,
     erasure,
     field_attribution,
+    integrated_gradients,
     patching,
     probes,
     steering,
@@ -44,9 +46,11 @@ TESTS: dict[str, Test] = {
         model_quality,
         noise_floor,
         field_attribution,
+        integrated_gradients,
         components,
         attribution_patching,
         patching,
+        circuit,
         probes,
         erasure,
         steering,

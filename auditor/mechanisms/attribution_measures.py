@@ -20,13 +20,23 @@ from auditor.records import Check, Outcome, Role
 
 OCCLUSION = "occlusion"
 SHAPLEY = "shapley"
+PATH, GRADIENT = "integrated_gradients", "gradient_times_input"
+SYMBOLS = {
+    OCCLUSION: "m(x) − m(x with the field at the reference)",
+    SHAPLEY: "φ",
+    PATH: "(x − x′)·∫∂m/∂x",
+    GRADIENT: "(x − x′)·∂m/∂x",
+}
 
 Case = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Explained:
-    """All applications that one method explained, and the part of the measurements that they share."""
+    """All applications that one method explained, and the part of the measurements that they share.
+
+    ``reference_words`` holds a field's word where all of them are compared with the same.
+    """
 
     context: Context
     test: str
@@ -46,7 +56,7 @@ class Explained:
         reference = self.reference
         if player is not None:
             subject = {"field": player.name, **subject}
-            if len(player.fields) == 1:
+            if player.fields[0] in self.reference_words and len(player.fields) == 1:
                 reference = self.reference_words[player.fields[0]]
         counts = {"cases": len(self.cases), "cases_left_out": self.left_out, **more.pop("counts", {})}
         return Draft(
@@ -109,7 +119,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             checks=tuple(_checks(context, mine, method)),
             left_out=results[0]["left_out"],
         )
-        yield from _sizes(explained)
+        yield from sizes(explained)
         yield from _reasons(explained)
         if method == SHAPLEY:
             yield from _sums(explained)
@@ -142,7 +152,8 @@ def _gap(case: Case) -> float:
     return float(sum(case["game"]["values"].values()) - (case["margin"] - case["game"]["empty"]))
 
 
-def _sizes(explained: Explained) -> Iterable[Draft]:
+def sizes(explained: Explained) -> Iterable[Draft]:
+    """How large each player's values are, either way and with their sign, and the share of what is protected."""
     for player in explained.players:
         values = np.array(
             [
@@ -152,8 +163,8 @@ def _sizes(explained: Explained) -> Iterable[Draft]:
             ],
             dtype=np.float64,
         )
-        if not len(values) and explained.method == SHAPLEY:
-            continue  # it played in no game
+        if not len(values):
+            continue  # it played in no game, or could not be compared
         unknown = {"not_played": len(explained.cases) - len(values)}
         rows = np.column_stack([np.abs(values), values, np.ones(len(values))])
         size = explained.bootstrapped(rows, lambda sums: sums[:, 0] / sums[:, 2], method=f"mean |{_symbol(explained)}|")
@@ -179,7 +190,7 @@ def _sizes(explained: Explained) -> Iterable[Draft]:
 
 
 def _symbol(explained: Explained) -> str:
-    return "φ" if explained.method == SHAPLEY else "m(x) − m(x with the field at the reference)"
+    return SYMBOLS[explained.method]
 
 
 def _reasons(explained: Explained) -> Iterable[Draft]:
