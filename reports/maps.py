@@ -31,7 +31,8 @@ from reports.canvas import (
 )
 from reports.wording import field_words, metric_label, sentence_case, test_label
 
-AXES = (("layer", "position"), ("layer", "head"), ("feature",), ("layer",), ("field",))
+AXES = (("layer", "position"), ("layer", "head"), ("feature",), ("layer",), ("share_of_edges",), ("field",))
+CURVE = ("share_of_edges",)  # a line a circuit, a picture a contrast
 OF_GROUPS = "group"  # rates and contrasts of groups have charts of their own
 HEAT = ("#f3f5f6", "#dbe7ef", "#b5d0e3", "#80b0d1", "#4388b8", "#1c6299", "#0a3d68")
 ON_DARK = "#fefefe"
@@ -43,7 +44,7 @@ READING = {
     "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; from "
     "the third step on the value is printed.",
     "bars": "Bar: estimate. Line: 95% interval. Plumb line: no effect. The largest first.",
-    "lines": "Marker: estimate by layer. Line through it: 95% interval.",
+    "lines": "Marker: estimate. Line through it: 95% interval, where there is one.",
 }
 
 
@@ -69,13 +70,14 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
         axes = axes_of(item)
         if axes is None or (axes == ("field",) and OF_GROUPS in item.subject):
             continue
-        apart = () if axes == ("layer",) else tuple(f"{key} {value}" for key, value in rest_of(item).items())
+        others = {} if axes == ("layer",) else {key: value for key, value in rest_of(item).items() if key != "circuit"}
+        apart = tuple(f"{key} {value}" for key, value in others.items())
         found.setdefault((item.test, item.metric, item.unit, "+".join(axes), *apart), []).append(item)
     maps = []
     for (test, _, _, along, *rest), rows in found.items():
         if len(rows) < 2:
             continue
-        kind = {"layer+position": "heat", "layer": "lines"}.get(along, "bars")
+        kind = {"layer+position": "heat", "layer": "lines", "+".join(CURVE): "lines"}.get(along, "bars")
         named = f", {', '.join(field_words(word) for word in rest)}" if rest else ""
         by = along.replace("+", " and ")
         title = f"{metric_label(rows[0])} by {by}{named}: {test_label(test).lower()}"
@@ -184,10 +186,12 @@ def _bars(shown: Map) -> Chart:
 
 
 def _lines(shown: Map) -> Chart:
-    layers = _ordered(item.subject["layer"] for item in shown.rows)
+    along = "layer" if "layer" in shown.rows[0].subject else CURVE[0]
+    layers = _ordered(item.subject[along] for item in shown.rows)
     series: dict[str, list[Measurement]] = {}
     for item in shown.rows:
-        series.setdefault(", ".join(_label(value) for value in rest_of(item).values()), []).append(item)
+        rest = rest_of(item) if along == "layer" else {"circuit": item.subject.get("circuit", "")}
+        series.setdefault(", ".join(_label(value) for value in rest.values()), []).append(item)
     drawn = dict(list(series.items())[:LINES_AT_MOST])
     scale = _scale(shown)
     seen = [scale * value for rows in drawn.values() for item in rows for value in _values(item)]
@@ -203,7 +207,7 @@ def _lines(shown: Map) -> Chart:
     for index, layer in enumerate(layers):
         if index % every == 0:
             canvas.text(left + across * (index + 0.5), bottom + 16, layer, align="center")
-    canvas.text((left + right) / 2, bottom + 34, f"layer; {_unit(shown)}".rstrip("; "), align="center")
+    canvas.text((left + right) / 2, bottom + 34, f"{field_words(along)}; {_unit(shown)}".rstrip("; "), align="center")
     used: list[float] = []
     for number, (label, rows) in enumerate(drawn.items()):
         marker = LINE_MARKERS[number]
@@ -211,7 +215,7 @@ def _lines(shown: Map) -> Chart:
             (left + across * (layers.index(layer) + 0.5), i)
             for layer in layers
             for i in rows
-            if str(i.subject["layer"]) == layer and i.estimate is not None
+            if str(i.subject[along]) == layer and i.estimate is not None
         ]
         points = [(x, canvas.x(scale * (i.estimate or 0.0))) for x, i in placed]
         for (x1, y1), (x2, y2) in pairwise(points):
@@ -230,7 +234,8 @@ def _lines(shown: Map) -> Chart:
     return canvas.finish(
         name=shown.name,
         title=shown.title,
-        description=f"{len(layers)} layers. Largest: {_shown(peak)} at layer {peak.subject['layer']}.",
+        description=f"{len(layers)} {'layers' if along == 'layer' else 'sizes'}. Largest: {_shown(peak)} at "
+        f"{field_words(along)} {peak.subject[along]}.",
         caption=shown.reading,
     )
 

@@ -55,6 +55,14 @@ METRIC_LABELS = {
     "denial_odds_ratio": "Denial odds ratio",
     "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
+    "circuit_faithfulness": "Difference left when only this circuit is kept",
+    "circuit_cpr": "Area under the faithfulness curve (CPR)",
+    "circuit_cmd": "Area between the faithfulness curve and 1 (CMD)",
+    "circuit_size": "Edges of the smallest circuit that is enough",
+    "circuit_stability": "Overlap with the circuits of resampled applications",
+    "circuit_edge": "Share of the difference through one edge, first order",
+    "path_sum": "Sum of the attributions between two groups",
+    "first_order_share": "Share that the gradient at the prompt alone accounts for",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
@@ -66,6 +74,8 @@ TEST_LABELS = {
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
+    "integrated_gradients": "Integrated gradients",
+    "circuit": "Circuit of a change of group",
     "version_comparison": "The same cases, two versions of the model",
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}

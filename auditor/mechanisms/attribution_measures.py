@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -47,6 +47,7 @@ class Explained:
     cases: tuple[Case, ...]
     checks: tuple[Check, ...]
     left_out: int
+    note: str = ""
 
     def measured(
         self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any
@@ -58,6 +59,8 @@ class Explained:
             subject = {"field": player.name, **subject}
             if player.fields[0] in self.reference_words and len(player.fields) == 1:
                 reference = self.reference_words[player.fields[0]]
+        if self.note:
+            estimate = replace(estimate, method=f"{estimate.method}; {self.note}")
         counts = {"cases": len(self.cases), "cases_left_out": self.left_out, **more.pop("counts", {})}
         return Draft(
             measurement(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from typing import Annotated, Any
@@ -91,7 +92,9 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     found = _edges_of(bench, payload)
     if isinstance(found, str):
         return {**each_pair(bench, {**payload, "pairs": payload["pairs"][:1]}, lambda *_: {}), "reason": found}
-    aligned = [row for row in payload["pairs"] if not isinstance(read_pair(bench, row), str)]
+    read = [(row, read_pair(bench, row)) for row in payload["pairs"]]
+    aligned = [row for row, pair in read if not isinstance(pair, str)]
+    left_out = dict(Counter(pair for _, pair in read if isinstance(pair, str)))
     if not aligned:
         return each_pair(bench, payload, lambda *_: {})
     memory = settings.memory_mib << 20
@@ -110,7 +113,6 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         return {}
 
     scored = each_pair(bench, {**payload, "pairs": aligned[::2]}, score)
-    left_out = each_pair(bench, payload, lambda *_: {})["left_out"] if len(aligned) < len(payload["pairs"]) else {}
     if too_large:
         reason = f"one circuit of this model takes {max(too_large) >> 20} MiB, more than memory_mib allows"
         return {**scored, "reason": reason, "left_out": left_out}

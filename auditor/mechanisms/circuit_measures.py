@@ -13,8 +13,8 @@ from auditor.records import Check
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Sizes of circuits as shares of all edges."""
-ENOUGH = 0.85
-"""The faithfulness from which on a circuit is called enough."""
+NEAR = 0.15
+"""A circuit is enough from the size on from which faithfulness stays this near to 1: one that overshoots is not."""
 COMPLETE = 0.05
 """Largest gap between the embedding's edge scores and the difference they should sum to, as a share of it."""
 FOUND, RANDOM = "found", "random"
@@ -102,13 +102,14 @@ def _curves(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -
 
 
 def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
-    """The smallest circuit on the curve that is enough, and how often resampled applications choose the same edges."""
+    """The smallest circuit that is enough, and how often resampled applications choose the same edges."""
     pairs = result["pairs"]
     margins = np.array([pair["found"] for pair in pairs])
 
     def smallest() -> int:
         curve = faithfulness(pairs, margins)
-        return next((place for place, value in enumerate(curve) if value >= ENOUGH), len(curve) - 1)
+        far = [place for place, value in enumerate(curve) if abs(value - 1) > NEAR]
+        return min(far[-1] + 1, len(curve) - 1) if far else 0
 
     yield supporting(
         result,
@@ -116,7 +117,8 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> 
         subject={},
         unit="count",
         value=lambda: float(result["live"][smallest()]),
-        method=f"edges on a path to the answer in the smallest circuit with faithfulness from {ENOUGH:g}; {method}",
+        method=f"edges on a path to the answer, in the smallest circuit from which on faithfulness stays within {NEAR:g} "
+        f"of 1; {method}",
         counts={"edges": result["edges"]},
         **common,
     )

@@ -134,7 +134,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         for method, mine in values.items()
         for player, value in mine.items()
     ]
-    compared = {"values": values, "moved": dict(aligned.words), "exact": view[1].exact}
+    compared = {"values": values, "moved": dict(aligned.words), "note": view[1].note}
     return {**about, **case, **compared, "left_out": "", "attributions": rows}
 
 
@@ -268,7 +268,7 @@ def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Draf
         return
     worst = max(cases, key=lambda case: abs(case["delta"]) / abs(case["gap"]))
     decided: tuple[Check, ...] = ()
-    if all(case["exact"] for case in cases):
+    if not cases[0]["note"]:  # else the margin of first tokens is read, which is not what is decided on
         apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
         decided = (Check("margin as decided", apart <= TOLERANCE, apart, TOLERANCE, "nats, read apart from the run"),)
     for method in (PATH, GRADIENT):
@@ -282,5 +282,6 @@ def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Draf
             cases=cases,
             checks=(*decided, _sum_check(worst["gap"], worst["delta"])) if method == PATH else decided,
             left_out=len(results) - len(cases),
+            note=cases[0]["note"],
         )
         yield from sizes(explained)

@@ -19,7 +19,15 @@ from auditor.mechanisms.pairs import PairRuns
 from auditor.mechanisms.patches import Node, node_effects
 from tests.language_models.zoo import PACKABLE
 from tests.mechanisms.bench import bench, conclude, payload
-from tests.mechanisms.known_circuit import known_circuit, names_exchanged, other_value, prompt
+from tests.mechanisms.known_circuit import (
+    KNOWN,
+    NAME_HEAD,
+    VALUE_HEAD,
+    known_circuit,
+    names_exchanged,
+    other_value,
+    prompt,
+)
 from tests.mechanisms.test_known_circuit import runs_of as known_runs
 from tests.mechanisms.test_patches import runs_of
 
@@ -119,21 +127,21 @@ def test_the_count_of_edges_is_the_sum_over_receivers() -> None:
     assert edges_of(runs_of("gpt_neox")).blocks[1] == (1, 1)  # a parallel MLP reads what attention reads
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [
-        ("value", {(EMBEDDING, "layer 1 group 1 value"), ("layer 1 head 2", ANSWER)}),
-        (
-            "names",
-            {
-                (EMBEDDING, "layer 0 group 0 value"),
-                ("layer 0 head 1", "layer 1 group 1 key"),
-                ("layer 1 head 2", ANSWER),
-            },
-        ),
-    ],
-)
-def test_the_known_circuit_is_found_and_is_enough(kind: str, expected: set[tuple[str, str]]) -> None:
+def known_edges(edges: Edges) -> set[int]:
+    """The edges that what decides can take in the trained model: by construction, all others tell nothing."""
+    readers = {head: edges.readers[head[0]].reads_for(head[1], edges.heads) for head in (NAME_HEAD, VALUE_HEAD)}
+    senders = {"embedding": 0, **{head: edges.before(head[0]) + head[1] for head in (NAME_HEAD, VALUE_HEAD)}}
+    numbered = edges.split(np.arange(edges.count))
+    found: set[int] = set()
+    for sender, receiver in KNOWN:
+        block = numbered[-1] if receiver == "answer" else numbered[2 * receiver[0]]
+        rows = (0,) if receiver == "answer" else readers[receiver]
+        found |= {int(block[row, senders[sender]]) for row in rows}
+    return found
+
+
+@pytest.mark.parametrize("kind", ["value", "names"])
+def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
     draw = random.Random(11)
     texts = [prompt(draw) for _ in range(16)]
     pairs = [(text, other_value(text)[0] if kind == "value" else names_exchanged(text)) for text in texts]
@@ -142,18 +150,22 @@ def test_the_known_circuit_is_found_and_is_enough(kind: str, expected: set[tuple
     assert isinstance(edges, Edges)
     half = len(runs) // 2
     scores = np.stack([edge_scores(each, edges, steps=5, memory=MEMORY).values for each in runs[:half]])
-    shares = weighted_share(scores, np.array([each.gap for each in runs[:half]]))
-    order = np.argsort(-np.abs(shares))
-    top = {edges.name(int(edge)) for edge in order[: len(expected)]}
-    assert top == expected
-    circuits = np.zeros((2, edges.count), dtype=bool)
-    circuits[0, order[: len(expected)]] = True
-    circuits[1] = ~circuits[0]
+    order = np.argsort(-np.abs(weighted_share(scores, np.array([each.gap for each in runs[:half]]))))
+    known = known_edges(edges)
+    assert len(known) == 10
+    assert {int(edge) for edge in order[:3]} <= known
+    circuits = np.zeros((4, edges.count), dtype=bool)
+    circuits[0, order[: len(known)]] = True
+    circuits[1, sorted(known)] = True
+    circuits[2] = ~circuits[1]
+    circuits[3, np.random.default_rng(0).permutation(edges.count)[: len(known)]] = True
     rows = [circuit_margins(each, edges, circuits, memory=MEMORY) for each in runs[half:]]
     judged = [{"full": each.base_margin, "empty": each.donor_margin} for each in runs[half:]]
-    alone, without = faithfulness(judged, np.array(rows))
-    assert alone > 0.85
-    assert without < 0.15
+    found, truth, rest, random_ones = faithfulness(judged, np.array(rows))
+    assert truth == pytest.approx(1, abs=0.15)
+    assert rest == pytest.approx(0, abs=0.15)
+    assert found > 0.85
+    assert random_ones < 0.5
 
 
 def test_the_test_reports_a_curve_beside_random_circuits() -> None:
@@ -199,3 +211,16 @@ def test_the_areas_of_a_perfect_circuit_are_one_and_nothing() -> None:
     assert area(np.ones(len(FRACTIONS))) == pytest.approx(1)
     assert area(np.abs(1 - np.ones(len(FRACTIONS)))) == 0
     assert area(np.array(FRACTIONS)) == pytest.approx((1 + 0.001) / 2)
+
+
+def test_a_circuit_that_overshoots_is_not_enough() -> None:
+    curve = [0, 0, 0.9, 2.1, 0.9, 0.95, 1, 1.1, 1, 1.0]
+    pair = {"id": "a", "gap": -1.0, "full": 1.0, "empty": 0.0, "found": curve, "random": [curve], "checks": []}
+    result = {
+        "contrast": {"field": "race", "group": "Black", "reference": "White"},
+        "reason": None, "note": "", "left_out": {}, "pairs": [pair], "same": False, "scored": 1, "edges": 100,
+        "live": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": None,
+    }  # fmt: skip
+    rows = {row.metric: row for row in conclude(circuit, [result])}
+    assert rows["circuit_size"].estimate == 5
+    assert rows["circuit_size"].counts["edges"] == 100

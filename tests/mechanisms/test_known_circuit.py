@@ -54,6 +54,7 @@ def test_it_does_its_task() -> None:
 def test_patching_finds_the_head_that_reads_the_value() -> None:
     found = shares([(text, other_value(text)[0]) for text in texts(12)])
     assert found.pop(VALUE_HEAD) == pytest.approx(1, abs=0.15)
+    found.pop(NAME_HEAD)  # what stands before may be read together with the value, or without it
     assert max(map(abs, found.values())) < 0.15
 
 
