@@ -79,7 +79,7 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
             continue
         kind = {"layer+position": "heat", "layer": "lines", "+".join(CURVE): "lines"}.get(along, "bars")
         named = f", {', '.join(field_words(word) for word in rest)}" if rest else ""
-        by = along.replace("+", " and ")
+        by = field_words(along.replace("+", " and "))
         title = f"{metric_label(rows[0])} by {by}{named}: {test_label(test).lower()}"
         slug = re.sub(r"[^a-z0-9]+", "-", f"map-{test}-{rows[0].metric}-{'-'.join([along, *rest])}".lower()).strip("-")
         maps.append(Map(name=slug[:120], kind=kind, title=title, rows=tuple(rows)))

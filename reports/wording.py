@@ -157,8 +157,12 @@ def test_label(test: str) -> str:
 
 def of_whom(measurement: Measurement) -> str:
     """``Race: Black``; what was measured where no field was."""
-    field, group = measurement.subject.get("field"), measurement.subject.get("group")
-    return f"{sentence_case(field_words(field))}: {group}" if field and group else subject(measurement)
+    parts = dict(measurement.subject)
+    field, group = parts.pop("field", None), parts.pop("group", None)
+    if not field or not group:
+        return subject(measurement)
+    more = [f"{field_words(key)} {value}" for key, value in parts.items()]
+    return ", ".join([f"{sentence_case(field_words(field))}: {group}", *more])
 
 
 def with_p_values(text: str) -> str:

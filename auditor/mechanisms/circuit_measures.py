@@ -117,8 +117,8 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> 
         subject={},
         unit="count",
         value=lambda: float(result["live"][smallest()]),
-        method=f"edges on a path to the answer, in the smallest circuit from which on faithfulness stays within {NEAR:g} "
-        f"of 1; {method}",
+        method=f"edges on a path to the answer, in the smallest circuit from which on faithfulness stays within "
+        f"{NEAR:g} of 1; {method}",
         counts={"edges": result["edges"]},
         **common,
     )
