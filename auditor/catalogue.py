@@ -19,9 +19,13 @@ from auditor.mechanisms import (
     erasure,
     field_attribution,
     integrated_gradients,
+    interpretation,
+    look_ahead,
     patching,
     probes,
+    sparse_features,
     steering,
+    superposition,
 )
 from auditor.mechanisms.contract import ModelTest
 
@@ -51,9 +55,13 @@ TESTS: dict[str, Test] = {
         attribution_patching,
         patching,
         circuit,
+        look_ahead,
         probes,
         erasure,
         steering,
+        sparse_features,
+        superposition,
+        interpretation,
     )
 }
 

@@ -14,6 +14,8 @@ NAMES = (
     "patching",
     "attribution_patching",
     "probes",
+    "sae",
+    "interpretation",
     "pages",
 )
 

@@ -30,16 +30,24 @@ NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
 def document_control(story: Story) -> list[Block]:
     """Who made which document when, by what."""
     record, code = story.governance, story.bundle.run["code"]
+    approval = record.get("design_approval") or {}
     standing = (
-        "governed by the site's workflow"
+        "governed: its design was approved by a second person before the run was asked for"
         if record["governed"]
-        else "ungoverned: started from a command line or notebook, without an approved design; it can never be signed"
+        else "ungoverned: no second person approved its design before the run was asked for; it can never be signed"
     )
+    approved: tuple[tuple[str, Cell], ...] = ()
+    if record["governed"] and approval:
+        approved = (
+            ("Design approved by", f"{approval['by']}, {numbers.date(approval['at'])}"),
+            ("Reason given", str(approval["reason"])),
+        )
     return [
         Pairs(
             rows=(
                 ("Report", f"{record['audit_id']}: {record['title']}"),
                 ("Standing", standing),
+                *approved,
                 ("Status of the run", str(record["status"])),
                 ("Requested by", str(record.get("requested_by") or "not recorded")),
                 ("Run", f"{numbers.date(record.get('started_at'))} to {numbers.date(record.get('finished_at'))}"),
@@ -160,8 +168,8 @@ def sign_off(story: Story) -> list[Block]:
         return [
             Text("This run is ungoverned. It can never be signed.", tone="lead"),
             Text(
-                "It was started outside the site's workflow: no design was approved by a second person before "
-                "the first prompt was scored. To obtain a report that can be "
+                "It was started outside the site's workflow: no second person had approved its design when it was "
+                "asked for. To obtain a report that can be "
                 "signed, have the same design approved and run it again on the site."
             ),
         ]

@@ -12,7 +12,7 @@ from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
-from auditor.records import Check, Measurement, Role
+from auditor.records import Check, Conclusion, Measurement, Role
 
 SMALLEST_GAP = 1e-3
 """Below this root mean square gap, in nats, there is no difference to attribute."""
@@ -98,7 +98,25 @@ def supporting(
         checks=tuple(checks),
         cases=case_query(arm(contrast["field"], contrast["reference"]), arm(contrast["field"], contrast["group"])),
         missing_reason=reason,
+        conclusion=Conclusion.NOT_TESTED if result["reason"] else None,
+        conclusion_reason=result["reason"],
         method="; ".join(part for part in (method, result["note"]) if part),
         counts={"left_out": sum(result["left_out"].values()), **(counts or {})},
     )
     return Draft(measured)
+
+
+def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check]) -> Draft:
+    """The difference itself, in nats: what every share of it is a share of."""
+    gaps = np.array([pair["gap"] for pair in result["pairs"]], dtype=np.float64)
+    return supporting(
+        result,
+        test=test,
+        metric="patch_gap",
+        subject={},
+        unit="logit",
+        value=lambda: float(gaps.mean()),
+        checks=checks,
+        method="mean difference of the margin over the aligned pairs",
+        needs_gap=False,
+    )
