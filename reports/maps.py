@@ -292,8 +292,8 @@ def _lines(shown: Map) -> Chart:
     return canvas.finish(
         name=shown.name,
         title=shown.title,
-        description=f"{len(layers)} {field_words(along).replace('share', 'shares') if '_' in along else along + 's'}. "
-        f"Largest: {_shown(peak)} at {field_words(along)} {peak.subject[along]}.",
+        description=f"By {field_words(along)}, {len(layers)} points. Largest: {_shown(peak)} at {field_words(along)} "
+        f"{peak.subject[along]}.",
         caption=shown.reading,
     )
 

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Draft, FloatArray
-from auditor.mechanisms.pair_measures import checks_of, slope, supporting
+from auditor.mechanisms.pair_measures import checks_of, slope, supporting, whole_gap
 from auditor.records import Check
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -52,6 +52,7 @@ def measures(results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Dra
             )
             continue
         method = f"share of the difference left when every other edge is patched; {_basis(result)}"
+        yield whole_gap(result, **common)
         yield from _curves(result, method, common)
         yield from _size(result, method, common)
         yield from _edges(result, test)

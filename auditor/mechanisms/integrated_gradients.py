@@ -14,6 +14,7 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target
+from auditor.measures.results import missing
 from auditor.mechanisms.attribution_measures import GRADIENT, PATH, Explained, sizes
 from auditor.mechanisms.baselines import Aligned, Candidates, align
 from auditor.mechanisms.contract import Asked, Attribution, Bench, Work
@@ -263,8 +264,22 @@ def _contrasts(result: Mapping[str, Any]) -> Iterable[Draft]:
 
 def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Draft]:
     """The same measures as field attribution, over the applications whose reference aligns."""
+    if not results:
+        return
     cases = tuple(result for result in results if not result["left_out"])
+    common: dict[str, Any] = {
+        "context": context,
+        "test": CARD.name,
+        "players": tuple(Player.of(row) for row in results[0]["players"]),
+        "reference": f"{results[0]['reference']['name']}, as many tokens",
+        "reference_words": {},
+        "cases": cases,
+        "left_out": len(results) - len(cases),
+    }
     if not cases:
+        nothing = missing(method=SUM, reason="; ".join(sorted({result["left_out"] for result in results})), n=0)
+        empty = Explained(method=PATH, checks=(), **common)
+        yield empty.measured(nothing, metric="protected_share", unit="rate", higher_is_better=False)
         return
     worst = max(cases, key=lambda case: abs(case["delta"]) / abs(case["gap"]))
     decided: tuple[Check, ...] = ()
@@ -273,15 +288,9 @@ def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Draf
         decided = (Check("margin as decided", apart <= TOLERANCE, apart, TOLERANCE, "nats, read apart from the run"),)
     for method in (PATH, GRADIENT):
         explained = Explained(
-            context=context,
-            test=CARD.name,
             method=method,
-            players=tuple(Player.of(row) for row in results[0]["players"]),
-            reference=f"{results[0]['reference']['name']}, as many tokens",
-            reference_words={},
-            cases=cases,
             checks=(*decided, _sum_check(worst["gap"], worst["delta"])) if method == PATH else decided,
-            left_out=len(results) - len(cases),
             note=cases[0]["note"],
+            **common,
         )
         yield from sizes(explained)

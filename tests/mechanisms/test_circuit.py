@@ -181,7 +181,8 @@ def test_the_test_reports_a_curve_beside_random_circuits() -> None:
     assert all(len(row.checks) == 2 for row in curve)
     metrics = {row.metric for row in found.values()}
     assert metrics == {
-        "circuit_faithfulness", "circuit_cpr", "circuit_cmd", "circuit_size", "circuit_stability", "circuit_edge"
+        "patch_gap", "circuit_faithfulness", "circuit_cpr", "circuit_cmd", "circuit_size", "circuit_stability",
+        "circuit_edge",
     }  # fmt: skip
     again = circuit.compute(bench(settings), rows)
     assert json.loads(json.dumps(again)) == result

@@ -160,6 +160,14 @@ def test_fields_are_measured_with_their_checks_and_without_those_not_compared() 
     assert income.estimate == pytest.approx(sum(values) / len(values))
 
 
+def test_applications_that_cannot_be_compared_are_counted_with_their_reason() -> None:
+    results = [{**result, "left_out": "no field has another word of as many tokens"} for result in explained(cases=2)]
+    [row] = conclude(integrated_gradients, results)
+    assert row.estimate is None
+    assert row.missing_reason == "no field has another word of as many tokens"
+    assert row.counts["cases_left_out"] == 2
+
+
 def test_a_model_without_structure_is_not_tested_and_says_why() -> None:
     rows = conclude(integrated_gradients, [compute(pair_bench(Settings(), "bloom"), with_cases(payload("Black")))])
     assert all("needs the structure of the model" in str(row.missing_reason) for row in rows)

@@ -85,7 +85,7 @@ def test_circuits_of_a_contrast_are_two_lines_in_one_picture() -> None:
     assert [item.kind for item in maps_of(rows)] == ["lines", "lines"]
     assert {"Found", "Random", "0.001", "0.1"} <= set(words(drawn[0].svg).split())
     assert "share of edges" in words(drawn[0].svg)
-    assert "4 shares of edges. Largest: " in drawn[0].description
+    assert "By share of edges, 4 points. Largest: " in drawn[0].description
 
 
 def test_percentages_are_drawn_in_percent() -> None:
