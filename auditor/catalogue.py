@@ -14,9 +14,11 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
 from auditor.mechanisms import (
     attribution_patching,
+    circuit,
     components,
     erasure,
     field_attribution,
+    integrated_gradients,
     interpretation,
     look_ahead,
     patching,
@@ -48,9 +50,11 @@ TESTS: dict[str, Test] = {
         model_quality,
         noise_floor,
         field_attribution,
+        integrated_gradients,
         components,
         attribution_patching,
         patching,
+        circuit,
         look_ahead,
         probes,
         erasure,
