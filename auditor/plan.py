@@ -29,6 +29,8 @@ from auditor.measures.bootstrap import MIN_RESAMPLES
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
+SHARED_SETTINGS = frozenset({"dictionary"})
+"""Tables of ``[settings]`` that several tests share."""
 
 
 class Section(BaseModel):
@@ -198,7 +200,7 @@ class Plan(Section):
         if self.placebo is not None and self.placebo.field in names:
             raise ValueError("placebo.field: is a protected attribute")
         for name in self.settings:
-            if name not in self.tests.run:
+            if name not in self.tests.run and name not in SHARED_SETTINGS:
                 raise ValueError(f"settings.{name}: is no test of tests.run")
         return self
 

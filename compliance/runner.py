@@ -199,6 +199,7 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
             for state in left:
                 if ledger.should_stop():
                     raise Interrupted("the run was asked to stop")
+                progress.phase(phase_of(state.kind))
                 if run_one_chunk(ledger, state.index, store=store, device=settings.DEVICE):
                     scored += 1
                     progress.advance(state.prompts)
@@ -216,6 +217,11 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
         raise
     finally:
         progress.end()
+
+
+def phase_of(kind: str) -> str:
+    """What a chunk does, in a word or two: ``scoring``, or the test on internals that it is part of."""
+    return {"shared": "scoring", "unshared": "asking again"}.get(kind, kind.replace("_", " "))
 
 
 def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callable[[str], None]) -> Published:

@@ -38,6 +38,7 @@ CARD = Card(
     ),
     references=("Turner et al. (2023), Steering language models with activation engineering, arXiv:2308.10248",),
     needs_internals=True,
+    question="usable",
 )
 
 
