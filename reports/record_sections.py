@@ -9,6 +9,9 @@ from reports import numbers, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
 
+UNGOVERNED = (
+    "ungoverned: not asked for on the site with a design that a second person had approved; it can never be signed"
+)
 NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
     ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
     ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
@@ -34,7 +37,7 @@ def document_control(story: Story) -> list[Block]:
     standing = (
         "governed: its design was approved by a second person before the run was asked for"
         if record["governed"]
-        else "ungoverned: no second person approved its design before the run was asked for; it can never be signed"
+        else UNGOVERNED
     )
     approved: tuple[tuple[str, Cell], ...] = ()
     if record["governed"] and approval:
@@ -122,7 +125,7 @@ def limitations(story: Story) -> list[Block]:
         rows.append(
             (
                 "Ungoverned run",
-                "Nobody approved the design beforehand, nobody reviewed the result",
+                "No approval of the design stands behind the run, nobody reviewed the result",
                 "Recorded and counted; repeat the design under the workflow",
             )
         )
@@ -168,9 +171,8 @@ def sign_off(story: Story) -> list[Block]:
         return [
             Text("This run is ungoverned. It can never be signed.", tone="lead"),
             Text(
-                "It was started outside the site's workflow: no second person had approved its design when it was "
-                "asked for. To obtain a report that can be "
-                "signed, have the same design approved and run it again on the site."
+                "It was not asked for on the site with a design that a second person had approved. To obtain a report "
+                "that can be signed, have the same design approved and run it again on the site."
             ),
         ]
     signatures: Sequence[Mapping[str, Any]] = story.governance.get("signatures") or []

@@ -11,7 +11,9 @@ from typing import Any
 import tomlkit
 
 import auditor
+from auditor.plan import plan_from
 from compliance.models import PlanVersion
+from compliance.plans.merge import as_toml
 
 # Beside the packages in a clone, and beside them where they are installed.
 SHELF = Path(auditor.__file__).resolve().parents[1] / "plans"
@@ -47,10 +49,10 @@ def ready_made() -> dict[str, ReadyMade]:
 
 
 def written_out(plan: PlanVersion) -> str:
-    """A registered design as TOML. What it leaves unset stays out; comments are not part of a design."""
+    """A registered design as TOML, in the order of docs/plan.md; what it leaves unset stays out."""
+    design = plan_from(plan.design, where=str(plan)).design()
     document = tomlkit.document()
-    for key, value in _without_nulls(plan.design).items():
-        document.append(key, _written(value))
+    _fill(document, _said(design))
     return tomlkit.dumps(document)
 
 
@@ -63,25 +65,30 @@ def _opening_comment(text: str) -> str:
     return " ".join(lines)
 
 
-def _without_nulls(value: Any) -> Any:
+def _said(value: Any) -> Any:
+    """Without what is unset, for which TOML has no word, and without sections that say nothing."""
     if isinstance(value, dict):
-        return {key: _without_nulls(inner) for key, inner in value.items() if inner is not None}
-    if isinstance(value, list):
-        return [_without_nulls(inner) for inner in value]
-    return value
+        return {key: _said(inner) for key, inner in value.items() if inner is not None and inner != {}}
+    return [_said(inner) for inner in value] if isinstance(value, list) else value
 
 
-def _written(value: Any) -> Any:
-    from compliance.plans.merge import as_toml
-
-    if isinstance(value, dict):
-        table = tomlkit.table()
-        for key, inner in value.items():
-            table.append(key, _written(inner))
-        return table
-    if isinstance(value, list) and value and all(isinstance(item, dict) for item in value):
-        tables = tomlkit.aot()
-        for item in value:
-            tables.append(_written(item))
-        return tables
-    return as_toml(value)
+def _fill(container: Any, values: dict[str, Any]) -> None:
+    apart = False
+    for key, value in values.items():
+        several = isinstance(value, list) and value and all(isinstance(item, dict) for item in value)
+        if (isinstance(value, dict) or several) and not apart:
+            container.add(tomlkit.nl())
+            apart = True
+        if isinstance(value, dict):
+            table = tomlkit.table()
+            _fill(table, value)
+            container.append(key, table)
+        elif several:
+            tables = tomlkit.aot()
+            for item in value:
+                tables.append(tomlkit.table())
+                _fill(tables[-1], item)
+            tables[-1].add(tomlkit.nl())
+            container.append(key, tables)
+        else:
+            container.append(key, as_toml(value))

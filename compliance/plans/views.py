@@ -7,7 +7,7 @@ from typing import Any
 from urllib.parse import urlencode
 
 from django.contrib import messages
-from django.core.exceptions import PermissionDenied
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
@@ -208,13 +208,15 @@ def _stored(request: HttpRequest, row: PlanDraft) -> State:
 
 
 def _sent(request: HttpRequest, row: PlanDraft) -> State:
-    text, agreed = one_way_lines(request.POST.get("text", ""))[:LONGEST], _agreed(request)
+    text, agreed = one_way_lines(request.POST.get("text", "")), _agreed(request)
+    if max(len(text), len(agreed)) > LONGEST:
+        raise RequestDataTooBig(f"a plan of more than {LONGEST:,} characters")
     posted = posted_values(request.POST, agreed) if "form" in request.POST else {}
     return _state(request, row, merged(text=text, agreed=agreed, posted=posted), request.POST)
 
 
 def _agreed(request: HttpRequest) -> str:
-    return one_way_lines(request.POST.get("agreed", ""))[:LONGEST]
+    return one_way_lines(request.POST.get("agreed", ""))
 
 
 def _state(request: HttpRequest, row: PlanDraft, both: Draft, asked: Any) -> State:

@@ -176,7 +176,7 @@ def test_a_governed_report_names_who_approved_its_design_and_another_claims_no_a
     assert rows["Design approved by"] == "vera, 21 Nov 2026, 11:12 UTC"
     assert rows["Reason given"] == "Read against the policy."
     rows = control(governance | {"design_approval": None})
-    assert "no second person approved its design before the run was asked for" in rows["Standing"]
+    assert "not asked for on the site with a design that a second person had approved" in rows["Standing"]
     assert "Design approved by" not in rows
 
 
