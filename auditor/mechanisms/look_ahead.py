@@ -58,6 +58,7 @@ CARD = Card(
         "Geva et al. (2023), Dissecting recall of factual associations in auto-regressive language models, EMNLP",
     ),
     needs_internals=True,
+    question="where",
 )
 
 
