@@ -78,13 +78,13 @@ class Map:
 
 def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
     """The pictures that these measurements make, in their order. One cell or one bar makes none."""
-    found: dict[tuple[str, ...], list[Measurement]] = {}
+    found: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], list[Measurement]] = {}
     for item in measurements:
         axes = axes_of(item)
         if axes is None or (axes == ("field",) and OF_GROUPS in item.subject):
             continue
-        apart = () if axes in LINES else tuple(rest_of(item).items())
-        found.setdefault((item.test, item.metric, item.unit, "+".join(axes), apart), []).append(item)  # type: ignore[arg-type]
+        named = () if axes in LINES else tuple(rest_of(item).items())
+        found.setdefault((item.test, item.metric, item.unit, "+".join(axes), named), []).append(item)
     maps = []
     for (test, _, _, along, _), rows in found.items():
         for apart, mine in _spread(rows) if (along,) in LINES else [(rest_of(rows[0]), rows)]:
