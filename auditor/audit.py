@@ -20,7 +20,7 @@ from auditor import __version__
 from auditor.applications import Applications
 from auditor.behaviour.context import Context, Draft, State
 from auditor.canonical import canonical_json, sha256_bytes, sha256_json
-from auditor.catalogue import find_tests, looks_inside
+from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.conclusions import settle
 from auditor.counterfactuals import Cluster, chat_wrapper, make_clusters, select
 from auditor.exceptions import PlanError, RunError
@@ -32,9 +32,10 @@ from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.store import ModelStore, StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk, Ledger
-from auditor.mechanisms.contract import Attribution, ModelTest
+from auditor.mechanisms import interpretation
+from auditor.mechanisms.contract import Attribution, Bench, ModelTest
 from auditor.mechanisms.ladder import ladder
-from auditor.mechanisms.work import bench_for, plan_work, settings_of
+from auditor.mechanisms.work import NOT_TESTED, bench_for, not_tested, plan_work, settings_of, silence
 from auditor.plan import Plan, plan_from
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
@@ -201,8 +202,11 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
             result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
         else:
             test = _model_test(payload["kind"])
-            bench = bench_for(test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop)
-            result = {"work": test.compute(bench, payload["work"])}
+            bench = bench_for(
+                test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
+            )
+            reason = _silence(bench, payload["listened"])
+            result = {"work": {NOT_TESTED: reason} if reason else test.compute(bench, payload["work"])}
         result["seconds"] = time.perf_counter() - started
         ledger.complete(index, canonical_json(result))
     except BaseException as error:
@@ -210,6 +214,17 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
         ledger.release(index, f"{type(error).__name__}: {error}")
         raise
     return True
+
+
+_silences: dict[str, str | None] = {}
+
+
+def _silence(bench: Bench, prompts: Sequence[str]) -> str | None:
+    """`silence`, asked once a model and set of prompts in this process."""
+    key = sha256_json([bench.loaded.manifest["identity"], bench.plan.design(), list(prompts)])
+    if key not in _silences:
+        _silences[key] = silence(bench, prompts)
+    return _silences[key]
 
 
 def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: PackedScorer) -> list[dict[str, Any]]:
@@ -279,10 +294,11 @@ def conclude(ledger: Ledger) -> Conclusions:
         observed_rate=run["data"]["observed_rate"],
         results=results,
     )
-    drafts: list[Draft] = [draft for test in find_tests(plan.tests.run, where="run") for draft in test.run(context)]
+    drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
     measurements = settle(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     measurements = (*measurements, *ladder(measurements, plan=plan))
+    measurements = (*measurements, *interpretation.described_elsewhere(measurements, context=context))
     findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
         cases=tuple(cases),
@@ -296,6 +312,14 @@ def conclude(ledger: Ledger) -> Conclusions:
         ),
         scoring={"packing": packing, "seconds": seconds},
     )
+
+
+def _drafts(test: Test, context: Context) -> Iterable[Draft]:
+    """What a test measures; of one that was not done, why."""
+    reason = next((work[NOT_TESTED] for work in context.results.get(test.CARD.name, ()) if NOT_TESTED in work), None)
+    if reason is not None and looks_inside(test):
+        return [Draft(not_tested(test, reason))]
+    return test.run(context)
 
 
 def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:

@@ -14,12 +14,18 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
 from auditor.mechanisms import (
     attribution_patching,
+    circuit,
     components,
     erasure,
     field_attribution,
+    integrated_gradients,
+    interpretation,
+    look_ahead,
     patching,
     probes,
+    sparse_features,
     steering,
+    superposition,
 )
 from auditor.mechanisms.contract import ModelTest
 
@@ -44,12 +50,18 @@ TESTS: dict[str, Test] = {
         model_quality,
         noise_floor,
         field_attribution,
+        integrated_gradients,
         components,
         attribution_patching,
         patching,
+        circuit,
+        look_ahead,
         probes,
         erasure,
         steering,
+        sparse_features,
+        superposition,
+        interpretation,
     )
 }
 

@@ -14,9 +14,9 @@ from auditor.records import Check, Measurement
 def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
     """Adjust and conclude.
 
-    Families named ``exploratory`` are adjusted by Benjamini and Hochberg, all others by Holm. A failed self-check takes
-    the number away: the measurement keeps its row and says which check did not hold. A failed check that covers the run
-    leaves every number of the run in its row but lets none of its tests be concluded.
+    Families named ``exploratory``, alone or as ``exploratory: …``, are adjusted by Benjamini and Hochberg, all others
+    by Holm. A failed self-check takes the number away: the measurement keeps its row and says which check did not hold.
+    A failed check that covers the run leaves every number in its row but lets none of the run's tests be concluded.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def _adjust(measurements: Sequence[Measurement]) -> dict[str, float | None]:
     families = dict.fromkeys(item.family for item in measurements if item.family)
     for family in families:
         members = [item for item in measurements if item.family == family]
-        method = benjamini_hochberg if family == EXPLORATORY_FAMILY else holm
+        method = benjamini_hochberg if family.split(":")[0] == EXPLORATORY_FAMILY else holm
         for member, value in zip(members, method([item.p_value for item in members]), strict=True):
             result[member.id] = value
     return result

@@ -21,6 +21,9 @@ class Progress(Protocol):
     def begin(self, *, name: str, prompts: int, done: int) -> None:
         """Scoring begins: ``done`` of ``prompts`` were scored before."""
 
+    def phase(self, name: str) -> None:
+        """What the next chunk is part of."""
+
     def advance(self, prompts: int) -> None:
         """That many more prompts are scored."""
 
@@ -40,6 +43,9 @@ class Silence:
     def begin(self, *, name: str, prompts: int, done: int) -> None:
         """Nothing."""
 
+    def phase(self, name: str) -> None:
+        """Nothing."""
+
     def advance(self, prompts: int) -> None:
         """Nothing."""
 
@@ -55,6 +61,7 @@ class TerminalProgress:
 
     def __init__(self) -> None:
         self._bar: tqdm[Any] | None = None
+        self._name = ""
 
     def say(self, text: str) -> None:
         """One line, above the bar if there is one."""
@@ -63,6 +70,7 @@ class TerminalProgress:
     def begin(self, *, name: str, prompts: int, done: int) -> None:
         """Draw the bar."""
         tqdm.monitor_interval = 0  # no thread behind it: ``tick`` redraws
+        self._name = name
         self._bar = tqdm(
             total=prompts,
             initial=done,
@@ -73,6 +81,11 @@ class TerminalProgress:
             mininterval=0.5 if sys.stderr.isatty() else 30,
             dynamic_ncols=True,
         )
+
+    def phase(self, name: str) -> None:
+        """Name it before the bar; drawn with the next step."""
+        if self._bar is not None:
+            self._bar.set_description_str(f"{self._name} {name}", refresh=False)
 
     def advance(self, prompts: int) -> None:
         """Move it on."""

@@ -199,6 +199,7 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
             for state in left:
                 if ledger.should_stop():
                     raise Interrupted("the run was asked to stop")
+                progress.phase(phase_of(state.kind))
                 if run_one_chunk(ledger, state.index, store=store, device=settings.DEVICE):
                     scored += 1
                     progress.advance(state.prompts)
@@ -216,6 +217,11 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
         raise
     finally:
         progress.end()
+
+
+def phase_of(kind: str) -> str:
+    """What a chunk does, in a word or two: ``scoring``, or the test on internals that it is part of."""
+    return {"shared": "scoring", "unshared": "asking again"}.get(kind, kind.replace("_", " "))
 
 
 def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callable[[str], None]) -> Published:
@@ -303,11 +309,20 @@ def governance(audit: Audit, *, title: str, command: str, finished_at: datetime)
         "started_at": _utc(audit.started_at),
         "finished_at": _utc(finished_at),
         "requested_by": audit.requested_by,
+        "design_approval": _approval(audit),
         "command": command,
         "runs_on_this_model": _runs(audit),
         "events_head": chain_head(),
         "signatures": [],
     }
+
+
+def _approval(audit: Audit) -> dict[str, Any] | None:
+    """Who approved the design, when and why; ``None`` for an ungoverned run."""
+    decision = audit.design_decision
+    if not audit.governed or decision is None:
+        return None
+    return {"by": decision.decided_by, "at": _utc(decision.decided_at), "reason": decision.reason}
 
 
 def environment(timings: Mapping[str, float]) -> dict[str, Any]:

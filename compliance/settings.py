@@ -25,6 +25,8 @@ LEASE_SECONDS = _environment.lease_seconds
 UPLOAD_BYTES = _environment.upload_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
+# The ready-made plans that are offered on the site.
+PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
 REAP_SECONDS = LEASE_SECONDS / 2
 DEVICE = _environment.device
 

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
+from auditor.behaviour.context import Card
 from auditor.exceptions import PlanError
+from auditor.mechanisms.ladder import TEST as LADDER
 from auditor.records import Measurement, Role
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
-from reports.maps import maps_of
+from reports.feature_words import blocks_of
+from reports.maps import Map, maps_of
+from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside, standings
 from reports.story import Story
 from reports.tables import short_rows
 
@@ -18,47 +23,129 @@ SUPPORTING = (
     "not mean the decision uses it, and none of this replaces the results on decisions. Every figure stands beside the "
     "check that it can be trusted; a figure whose check does not hold is not printed."
 )
+PARTS = {
+    "fields": "What drove the decisions",
+    "encoded": "Encoded: can the attribute be read?",
+    "used": "Used: does the decision go through it?",
+    "usable": "Usable: could it move decisions?",
+    "where": "Where in the model is the difference carried?",
+    "parts": "What do the model's parts stand for?",
+    "": "Further tests on internals",
+}
+
+
+@dataclass(frozen=True)
+class InsideTest:
+    """A test on internals with its measurements, and its card where the test is installed here."""
+
+    name: str
+    card: Card | None
+    rows: tuple[Measurement, ...]
+
+    @property
+    def label(self) -> str:
+        """Its name in words."""
+        return wording.test_label(self.name)
+
+
+def parts_of(measurements: Sequence[Measurement]) -> list[tuple[str, list[InsideTest]]]:
+    """Tests on internals under the questions they answer; the ladder, which is read from them, stands apart."""
+    rows: dict[str, list[Measurement]] = {}
+    for item in measurements:
+        if item.role is Role.SUPPORTING and item.test != LADDER:
+            rows.setdefault(item.test, []).append(item)
+    tests = [InsideTest(name, _card(name), tuple(mine)) for name, mine in rows.items()]
+    asked = [(test.card.question if test.card and test.card.question in PARTS else "", test) for test in tests]
+    found = [(title, [test for name, test in asked if name == question]) for question, title in PARTS.items()]
+    return [(title, mine) for title, mine in found if mine]
 
 
 def inside(story: Story) -> list[Block]:
-    """Maps, the largest figures and the checks of every test that looks inside the model, or why there are none."""
-    rows = [item for item in story.bundle.measurements if item.role is Role.SUPPORTING]
-    if not rows:
+    """The ladder, then maps, figures and checks of every test that looks inside the model, or why there are none."""
+    parts = parts_of(story.bundle.measurements)
+    if not parts:
         return [Text("Not part of this run: the plan names no test of the model's internals.")]
-    blocks: list[Block] = [Text(SUPPORTING, tone="note")]
-    for test in dict.fromkeys(item.test for item in rows):
-        mine = [item for item in rows if item.test == test]
-        blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps_of(mine)))]
-        blocks += [_largest(mine, metric, story) for metric in dict.fromkeys(item.metric for item in mine)]
-        blocks += _checks(mine)
+    blocks: list[Block] = [Text(SUPPORTING, tone="note"), *_ladder(standings(story.bundle.measurements))]
+    for title, tests in parts:
+        blocks.append(Text(title, tone="lead"))
+        for test in tests:
+            maps = maps_of(test.rows)
+            blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]
+            blocks += [_largest(rows, story) for rows in without_maps(test.rows, maps)]
+            blocks += blocks_of(test.rows, story.bundle.measurements)
+            blocks += [item for item in [checks(test.rows)] if item is not None]
     return blocks
 
 
-def _lead(test: str) -> str:
+def without_maps(rows: Sequence[Measurement], maps: Sequence[Map]) -> list[list[Measurement]]:
+    """Metrics that no map draws, one list each."""
+    drawn = {item.id for shown in maps for item in shown.rows}
+    left = [item for item in rows if item.id not in drawn]
+    return [[item for item in left if item.metric == metric] for metric in dict.fromkeys(item.metric for item in left)]
+
+
+def _ladder(found: Sequence[Standing]) -> list[Block]:
+    if not found:
+        return []
+    ladder = Table(
+        title="How far up each attribute stands",
+        head=("Contrast", *(wording.sentence_case(step.name) for step in found[0].steps), "Evidence"),
+        rows=tuple(
+            (item.contrast, *(f"{step.says.capitalize()}. {_sentence(step.figure)}" for step in item.steps), item.grade)
+            for item in found
+        ),
+        align="llllll",
+        weights=(0.13, 0.17, 0.19, 0.21, 0.19, 0.11),
+        note=EXPLAINED,
+    )
+    cells = {(cell.outputs, cell.inside): _cell(cell) for cell in corners(found)}
+    crossed = Table(
+        title="Outputs crossed with internals",
+        head=("", *COLUMNS.values()),
+        rows=tuple((said, *(cells[outputs, inside] for inside in COLUMNS)) for outputs, said in ROWS.items()),
+        align="lll",
+        weights=(0.2, 0.4, 0.4),
+        note=" ".join(f"In no cell: {item.contrast}: {_sentence(item.said)}" for item in outside(found)),
+    )
+    return [ladder, crossed]
+
+
+def _cell(cell: Corner) -> str:
+    members = [f"{item.contrast} ({item.by})" if item.by else item.contrast for item in cell.members]
+    return f"{cell.name}. {cell.advice} Here: {'; '.join(members) or 'none'}."
+
+
+def _sentence(text: str) -> str:
+    return f"{wording.sentence_case(text.rstrip('.'))}." if text else ""
+
+
+def _card(name: str) -> Card | None:
     # Found when a report is set: the tests bring torch along, half a gigabyte that a site or a scheduler never needs.
     from auditor.catalogue import find_tests
 
-    label = wording.test_label(test)
     try:
-        card = find_tests([test], where="report")[0].CARD
+        return find_tests([name], where="report")[0].CARD
     except PlanError:  # a test of a package that is not installed where the report is set
-        return f"{label}."
-    return f"{label}. {card.purpose} {card.method} Limits: {card.limitations}"
+        return None
 
 
-def _largest(rows: Sequence[Measurement], metric: str, story: Story) -> Table:
+def _lead(test: InsideTest) -> str:
+    card = test.card
+    return f"{test.label}. {card.purpose} {card.method} Limits: {card.limitations}" if card else f"{test.label}."
+
+
+def _largest(rows: Sequence[Measurement], story: Story) -> Table:
     """The largest figures of one metric; all of them stand in the section of all measurements."""
-    mine = [item for item in rows if item.metric == metric]
-    ranked = sorted(mine, key=lambda item: -abs(item.estimate) if item.estimate is not None else 1.0)
+    ranked = sorted(rows, key=lambda item: -abs(item.estimate) if item.estimate is not None else 1.0)
     shown = ranked[:ROWS_AT_MOST]
-    left = len(mine) - len(shown)
+    left = len(rows) - len(shown)
     note = (
-        f"The {ROWS_AT_MOST} largest of {numbers.count(len(mine))}; all stand under “All measurements”." if left else ""
+        f"The {ROWS_AT_MOST} largest of {numbers.count(len(rows))}; all stand under “All measurements”." if left else ""
     )
     return short_rows(shown, story.design, title=wording.metric_label(shown[0]), note=note)
 
 
-def _checks(rows: Sequence[Measurement]) -> list[Block]:
+def checks(rows: Sequence[Measurement]) -> Table | None:
     """Every kind of self-check once, with its worst figure."""
     worst: dict[str, tuple[bool, float | None, float | None, str, int]] = {}
     for item in rows:
@@ -73,23 +160,21 @@ def _checks(rows: Sequence[Measurement]) -> list[Block]:
                 count + 1,
             )
     if not worst:
-        return []
-    return [
-        Table(
-            title="Self-checks",
-            head=("Check", "Held", "Largest", "Bound", "Of", "Note"),
-            rows=tuple(
-                (
-                    name,
-                    "yes" if held else "no",
-                    numbers.figure(value),
-                    numbers.figure(bound),
-                    numbers.count(count),
-                    note,
-                )
-                for name, (held, value, bound, note, count) in worst.items()
-            ),
-            align="llrrrl",
-            weights=(0.27, 0.07, 0.11, 0.11, 0.08, 0.36),
-        )
-    ]
+        return None
+    return Table(
+        title="Self-checks",
+        head=("Check", "Held", "Largest", "Bound", "Of", "Note"),
+        rows=tuple(
+            (
+                name,
+                "yes" if held else "no",
+                numbers.figure(value),
+                numbers.figure(bound),
+                numbers.count(count),
+                note,
+            )
+            for name, (held, value, bound, note, count) in worst.items()
+        ),
+        align="llrrrl",
+        weights=(0.27, 0.07, 0.11, 0.11, 0.08, 0.36),
+    )

@@ -1,8 +1,10 @@
 """Maps of what happens inside a model: layer × position, heads, features, fields and layers.
 
 They are drawn from measurements by the keys of their subjects alone, so that a test on internals needs no chart of its
-own: ``layer`` with ``position`` makes a heat map, ``layer`` alone a line, ``layer`` with ``head``, ``feature`` and
-``field`` make bars. Whatever else the subject holds tells one map, or one line, from another.
+own: ``layer`` with ``position`` makes a heat map, ``layer`` alone a line, and so does ``dose``; ``layer`` with ``head``
+or ``node``, ``feature`` and ``field`` make bars. Whatever else the subject holds tells one map, or one line, from
+another. Where a picture would hold too many lines, they are spread over several by what tells them apart, contrasts
+last.
 """
 
 from __future__ import annotations
@@ -13,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from auditor.records import Measurement
-from reports import numbers
+from reports import numbers, wording
 from reports.canvas import (
     AXIS,
     BARS,
@@ -29,9 +31,21 @@ from reports.canvas import (
     decimals_of,
     nice_ticks,
 )
-from reports.wording import field_words, metric_label, sentence_case, test_label
+from reports.wording import contrast, field_words, metric_label, sentence_case
 
-AXES = (("layer", "position"), ("layer", "head"), ("feature",), ("layer",), ("field",))
+AXES = (
+    ("layer", "position"),
+    ("layer", "head"),
+    ("layer", "node"),
+    ("feature",),
+    ("dose",),
+    ("share_of_edges",),
+    ("layer",),
+    ("field",),
+)
+LINES = (("layer",), ("dose",), ("share_of_edges",))
+CONTRAST = ("field", "group")
+CONTROL = "random"  # a line of a control is never among those left out
 OF_GROUPS = "group"  # rates and contrasts of groups have charts of their own
 HEAT = ("#f3f5f6", "#dbe7ef", "#b5d0e3", "#80b0d1", "#4388b8", "#1c6299", "#0a3d68")
 ON_DARK = "#fefefe"
@@ -40,10 +54,10 @@ WIDTH, TOP, ROW = 700, 32, 24
 BARS_AT_MOST, LINES_AT_MOST = 14, 4
 AGAINST, FOR = "#b23a0e", SERIES
 READING = {
-    "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; from "
-    "the third step on the value is printed.",
+    "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; the "
+    "value is printed from the third step on where it has room.",
     "bars": "Bar: estimate. Line: 95% interval. Plumb line: no effect. The largest first.",
-    "lines": "Marker: estimate by layer. Line through it: 95% interval.",
+    "lines": "Marker: estimate. Line through it: 95% interval.",
 }
 
 
@@ -64,24 +78,69 @@ class Map:
 
 def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
     """The pictures that these measurements make, in their order. One cell or one bar makes none."""
-    found: dict[tuple[str, ...], list[Measurement]] = {}
+    found: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], list[Measurement]] = {}
     for item in measurements:
         axes = axes_of(item)
         if axes is None or (axes == ("field",) and OF_GROUPS in item.subject):
             continue
-        apart = () if axes == ("layer",) else tuple(f"{key} {value}" for key, value in rest_of(item).items())
-        found.setdefault((item.test, item.metric, item.unit, "+".join(axes), *apart), []).append(item)
+        named = () if axes in LINES else tuple(rest_of(item).items())
+        found.setdefault((item.test, item.metric, item.unit, "+".join(axes), named), []).append(item)
     maps = []
-    for (test, _, _, along, *rest), rows in found.items():
-        if len(rows) < 2:
-            continue
-        kind = {"layer+position": "heat", "layer": "lines"}.get(along, "bars")
-        named = f", {', '.join(field_words(word) for word in rest)}" if rest else ""
-        by = along.replace("+", " and ")
-        title = f"{metric_label(rows[0])} by {by}{named}: {test_label(test).lower()}"
-        slug = re.sub(r"[^a-z0-9]+", "-", f"map-{test}-{rows[0].metric}-{'-'.join([along, *rest])}".lower()).strip("-")
-        maps.append(Map(name=slug[:120], kind=kind, title=title, rows=tuple(rows)))
+    for (test, _, _, along, _), rows in found.items():
+        for apart, mine in _spread(rows) if (along,) in LINES else [(rest_of(rows[0]), rows)]:
+            if len(mine) < 2:
+                continue
+            kind = "heat" if along == "layer+position" else "lines" if (along,) in LINES else "bars"
+            words = [f"{key} {value}" for key, value in apart.items()]
+            slug = f"map-{test}-{mine[0].metric}-{'-'.join([along, *words])}".lower()
+            maps.append(
+                Map(
+                    name=re.sub(r"[^a-z0-9]+", "-", slug).strip("-")[:120],
+                    kind=kind,
+                    title=_title(mine[0], along, apart),
+                    rows=tuple(mine),
+                )
+            )
     return maps
+
+
+def _spread(rows: Sequence[Measurement]) -> list[tuple[Mapping[str, str], list[Measurement]]]:
+    """Lines that go into one picture, with what is the same in all of them."""
+    keys = list(dict.fromkeys(key for item in rows for key in rest_of(item)))
+    if axes_of(rows[0]) in (("dose",), ("share_of_edges",)):
+        apart = [key for key in CONTRAST if key in keys]
+    else:
+        apart, left = [], [*(key for key in keys if key not in CONTRAST), *(key for key in CONTRAST if key in keys)]
+        while left and max(map(_lines_in, _parted(rows, apart).values())) > LINES_AT_MOST:
+            apart.append(left.pop(0))
+    return [(dict(named), mine) for named, mine in _parted(rows, apart).items()]
+
+
+def _parted(rows: Sequence[Measurement], keys: Sequence[str]) -> dict[tuple[tuple[str, str], ...], list[Measurement]]:
+    parts: dict[tuple[tuple[str, str], ...], list[Measurement]] = {}
+    for item in rows:
+        named = tuple((key, rest_of(item)[key]) for key in keys if key in rest_of(item))
+        parts.setdefault(named, []).append(item)
+    return parts
+
+
+def _lines_in(rows: Sequence[Measurement]) -> int:
+    return len({tuple(rest_of(item).items()) for item in rows})
+
+
+def _title(first: Measurement, along: str, apart: Mapping[str, str]) -> str:
+    """``Share of the difference carried by layer and position, Race: Black − White``."""
+    others = {key: value for key, value in apart.items() if key not in CONTRAST}
+    parts = []
+    if "field" in apart:
+        name = sentence_case(field_words(apart["field"]))
+        parts.append(f"{name}: {contrast(first)}" if "group" in apart else name)
+    parts += [
+        field_words(value) if key in wording.SAID_ALONE else f"{field_words(key)} {field_words(value)}"
+        for key, value in others.items()
+    ]
+    named = f", {', '.join(parts)}" if parts else ""
+    return f"{metric_label(first)} by {field_words(along.replace('+', ' and '))}{named}"
 
 
 def axes_of(measurement: Measurement) -> tuple[str, ...] | None:
@@ -184,17 +243,17 @@ def _bars(shown: Map) -> Chart:
 
 
 def _lines(shown: Map) -> Chart:
-    layers = _ordered(item.subject["layer"] for item in shown.rows)
-    series: dict[str, list[Measurement]] = {}
-    for item in shown.rows:
-        series.setdefault(", ".join(_label(value) for value in rest_of(item).values()), []).append(item)
-    drawn = dict(list(series.items())[:LINES_AT_MOST])
+    along = (axes_of(shown.rows[0]) or ("layer",))[0]
+    layers = _ordered(item.subject[along] for item in shown.rows)
+    series = _series(shown.rows)
+    drawn = _largest_lines(series)
     scale = _scale(shown)
     seen = [scale * value for rows in drawn.values() for item in rows for value in _values(item)]
     low, high = min(seen, default=0.0), max(seen, default=1.0)
     ticks = nice_ticks(low, high if high > low else low + 1.0, most=7)
     top, bottom, left, right = 14, 200, 44, 540
-    canvas = Canvas(WIDTH, bottom + 40, domain=_ends(ticks), span=(bottom, top))
+    left_out = len(series) - len(drawn)
+    canvas = Canvas(WIDTH, bottom + 40 + (18 if left_out else 0), domain=_ends(ticks), span=(bottom, top))
     for tick in ticks:
         canvas.rule(left, canvas.x(tick), right, canvas.x(tick), colour=INK if tick == 0 else GRID)
         canvas.text(left - 6, canvas.x(tick) + 4, numbers.number(tick, decimals=decimals_of(ticks)), align="right")
@@ -202,8 +261,11 @@ def _lines(shown: Map) -> Chart:
     every = max(1, -(-len(layers) // 24))
     for index, layer in enumerate(layers):
         if index % every == 0:
-            canvas.text(left + across * (index + 0.5), bottom + 16, layer, align="center")
-    canvas.text((left + right) / 2, bottom + 34, f"layer; {_unit(shown)}".rstrip("; "), align="center")
+            words = layer.replace("-", numbers.MINUS)
+            canvas.text(left + across * (index + 0.5), bottom + 16, words, align="center")
+    canvas.text((left + right) / 2, bottom + 34, f"{field_words(along)}; {_unit(shown)}".rstrip("; "), align="center")
+    if left_out:
+        canvas.text(0, bottom + 52, f"Smaller ones, in the table: {left_out}.")
     used: list[float] = []
     for number, (label, rows) in enumerate(drawn.items()):
         marker = LINE_MARKERS[number]
@@ -211,7 +273,7 @@ def _lines(shown: Map) -> Chart:
             (left + across * (layers.index(layer) + 0.5), i)
             for layer in layers
             for i in rows
-            if str(i.subject["layer"]) == layer and i.estimate is not None
+            if str(i.subject[along]) == layer and i.estimate is not None
         ]
         points = [(x, canvas.x(scale * (i.estimate or 0.0))) for x, i in placed]
         for (x1, y1), (x2, y2) in pairwise(points):
@@ -230,9 +292,31 @@ def _lines(shown: Map) -> Chart:
     return canvas.finish(
         name=shown.name,
         title=shown.title,
-        description=f"{len(layers)} layers. Largest: {_shown(peak)} at layer {peak.subject['layer']}.",
+        description=f"By {field_words(along)}, {len(layers)} points. Largest: {_shown(peak)} at {field_words(along)} "
+        f"{peak.subject[along]}.",
         caption=shown.reading,
     )
+
+
+def _series(rows: Sequence[Measurement]) -> dict[str, list[Measurement]]:
+    """The lines of a picture by name: by what is not the same in all of them."""
+    rests = [rest_of(item) for item in rows]
+    same = {key for key in rests[0] if all(rest.get(key) == rests[0][key] for rest in rests)}
+    series: dict[str, list[Measurement]] = {}
+    for item, rest in zip(rows, rests, strict=True):
+        name = ", ".join(_label(value) for key, value in rest.items() if key not in same)
+        series.setdefault(name, []).append(item)
+    return series
+
+
+def _largest_lines(series: Mapping[str, list[Measurement]]) -> dict[str, list[Measurement]]:
+    """As many as fit, in their order: those that reach furthest, and one control among them."""
+    if len(series) <= LINES_AT_MOST:
+        return dict(series)
+    ranked = sorted(series, key=lambda name: -max(abs(item.estimate or 0.0) for item in series[name]))
+    controls = [name for name in ranked if name.lower().startswith(CONTROL)][:1]
+    chosen = [name for name in ranked if name not in controls][: LINES_AT_MOST - len(controls)]
+    return {name: rows for name, rows in series.items() if name in (*chosen, *controls)}
 
 
 LINE_MARKERS = (
@@ -246,7 +330,7 @@ LINE_MARKERS = (
 def _ordered(values: Iterable[object]) -> list[str]:
     """Each value once: in the order of numbers where all are numbers, else as they first came."""
     once = list(dict.fromkeys(str(value) for value in values))
-    return sorted(once, key=int) if all(re.fullmatch(r"-?\d+", value) for value in once) else once
+    return sorted(once, key=float) if all(re.fullmatch(r"-?\d+(\.\d+)?", value) for value in once) else once
 
 
 def _ends(ticks: Sequence[float]) -> tuple[float, float]:
@@ -264,6 +348,8 @@ def _scale(shown: Map) -> float:
 
 def _name(item: Measurement) -> str:
     subject = item.subject
+    if "node" in subject:
+        return f"Layer {subject['layer']}, {subject['node']}"
     if "head" in subject:
         return f"Layer {subject['layer']}, head {subject['head']}"
     if "feature" in subject:
@@ -277,7 +363,7 @@ def _label(value: object) -> str:
 
 
 def _unit(shown: Map) -> str:
-    return numbers.unit_name(shown.rows[0])
+    return "" if shown.rows[0].unit == "ratio" else numbers.unit_name(shown.rows[0])
 
 
 def _shown(item: Measurement) -> str:

@@ -55,6 +55,95 @@ METRIC_LABELS = {
     "denial_odds_ratio": "Denial odds ratio",
     "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
+    "circuit_faithfulness": "Difference left when only this circuit is kept",
+    "circuit_cpr": "Area under the faithfulness curve (CPR)",
+    "circuit_cmd": "Area between the faithfulness curve and 1 (CMD)",
+    "circuit_size": "Edges of the smallest circuit that is enough",
+    "circuit_stability": "Overlap with the circuits of resampled applications",
+    "circuit_edge": "Share of the difference through one edge, first order",
+    "path_sum": "Sum of the attributions between two groups",
+    "first_order_share": "Share that the gradient at the prompt alone accounts for",
+    "superposition_dimensions_used": "Dimensions the states use",
+    "superposition_features_per_dimension": "Features in use for each dimension",
+    "superposition_coherence": "Closest two features, cosine",
+    "superposition_shared_features": "Features that credit fields move as well",
+    "superposition_interference": "Overlap of an attribute's and credit fields' directions",
+    "superposition_excess": "Overlap beyond that of random features",
+    "superposition_shared_space": "Part of an attribute's directions that credit features span",
+    "interpretation_described": "Features with a description that was tried",
+    "interpretation_detection": "Detection by descriptions, mean",
+    "interpretation_fuzzing": "Right words pointed at by descriptions, mean",
+    "interpretation_detection_shuffled": "Detection by other features' descriptions",
+    "interpretation_fuzzing_shuffled": "Right words pointed at by other features' descriptions",
+    "feature_detection": "Detection by the feature's description",
+    "feature_fuzzing": "Right words pointed at by the feature's description",
+    "sparse_unexplained": "Variance the dictionary leaves unexplained",
+    "sparse_active_features": "Active features a token",
+    "sparse_dead_features": "Features active on no held-out token",
+    "sparse_margin_recovered": "Margin kept with states rebuilt",
+    "sparse_entropy_recovered": "Cross-entropy recovered with states rebuilt",
+    "sparse_features_differing": "Features that differ between the groups",
+    "sparse_feature_difference": "Difference of a feature's activity",
+    "sparse_feature_effect": "Difference of margins that goes with a feature",
+    "sparse_gap_removed": "Difference of margins removed",
+    "sparse_flip_rate": "Flip rate with the features taken out",
+    "sparse_steering_shift": "Shift of the margin with the group's values put in",
+    "attribution_size": "Mean size of the effect on the margin",
+    "attribution_signed": "Mean effect on the margin",
+    "attribution_sum_gap": "Gap between the values' sum and the margin's change",
+    "attribution_error": "Largest standard error of a sampled value",
+    "protected_share": "Share held by protected attributes and proxies",
+    "reason_share": "Adverse decisions it was a main reason of",
+    "protected_reason_share": "Adverse decisions with a protected main reason",
+    "reasons_turn_decision": "Adverse decisions that turn without the main reasons",
+    "probe_balanced_accuracy": "Balanced accuracy of a probe",
+    "probe_control_accuracy": "Balanced accuracy on control labels",
+    "probe_untrained_accuracy": "Balanced accuracy with random weights",
+    "probe_selectivity": "Accuracy above the baselines",
+    "probe_layers_readable": "Places where it can be read",
+    "erasure_gap_removed": "Difference removed by erasing after the field",
+    "erasure_whole_gap_removed": "Difference removed by erasing everywhere",
+    "erasure_effect": "Margin lost by erasing",
+    "erasure_flip_rate": "Decisions that flip by erasing",
+    "erasure_relevant_effect": "Margin moved by erasing a number",
+    "steering_potency": "Margin moved by one dose",
+    "steering_shift": "Margin moved",
+    "direct_share": "Share of the difference written into the answer",
+    "direct_norm": "Length of the answers' direction",
+    "lens_share": "Share of the difference readable so far",
+    "patch_gap": "Difference of the margin over the pairs",
+    "patch_stream": "Share of the difference carried by the stream",
+    "patch_mlp": "Share of the difference carried by an MLP",
+    "patch_node": "Share of the difference carried",
+    "screening_rank_agreement": "Rank agreement of estimated and real effects",
+    "screening_miss_bound": "Largest effect among nodes not screened in",
+    "attribute_ladder": "Highest step that holds",
+    "first_readable_field": "Fields read when the decision can first be read",
+    "first_field_above_fields": "Fields read when the state first tells more than they do",
+    "readable_layer": "Layer from which the decision can be read at the last token",
+    "fields_alone": "Decision read from the fields so far, without the model (R²)",
+    "look_ahead_readable": "Decision read from the state (R²)",
+    "look_ahead_above_fields": "Decision read beyond the fields so far (difference of R²)",
+    "look_ahead_control": "Irrelevant fact read from the state (R²)",
+    "causal_layer": "Layer from which the last token carries the decision",
+    "exchange_gap": "Difference between the two applications of a pair",
+    "causal_last_token": "Share of the decision carried by the last token's state",
+    "causal_share": "Share of the decision carried by the exchanged state",
+    "written_share": "Share of the differences between applications, by writer",
+    "written_mean": "Mean contribution to the margin, by writer",
+    "written_by_layer": "Share of the differences written",
+    "answer_probability": "Probability of the decided answer on the way",
+    "answer_reciprocal_rank": "1 / rank of the decided answer on the way",
+    "knockout_spread_left": "Spread of margins left with every field knocked out",
+    "knockout_size": "Change of the margin when a field cannot be attended to",
+    "knockout_window_size": "Change of the margin when a field cannot be attended to from a layer on",
+    "decision_follows": "What the decision follows when rationales are exchanged",
+    "rationale_shift": "Change of the margin by writing a rationale first",
+    "rationale_turns_outcome": "Outcomes turned by writing a rationale first",
+    "rationale_names_answer": "Rationales that name an answer",
+    "rationale_changes_with_decision": "Rationales that change with a forced decision",
+    "rationale_loss": "What a rationale loses in likelihood",
+    "rationale_follows_decision": "Share of that loss that goes with the decision",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
@@ -66,10 +155,26 @@ TEST_LABELS = {
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
+    "integrated_gradients": "Integrated gradients",
+    "circuit": "Circuit of a change of group",
+    "superposition": "Superposition: shared directions",
+    "interpretation": "Features in words",
+    "sparse_features": "Sparse features: which differ, and what moves with them",
+    "field_attribution": "Field attribution",
+    "probes": "Probes",
+    "erasure": "Erasure",
+    "steering": "Steering",
+    "components": "Components",
+    "patching": "Activation patching",
+    "attribution_patching": "Attribution patching",
+    "ladder": "Ladder",
+    "look_ahead": "Look-ahead",
     "version_comparison": "The same cases, two versions of the model",
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
 NAMED_AT_MOST = 4
+#: Keys of a subject whose value says enough.
+SAID_ALONE = ("setting", "at", "method", "path", "node", "by")
 
 
 @dataclass(frozen=True)
@@ -131,7 +236,7 @@ def subject(measurement: Measurement) -> str:
         return CHANGES[parts["change"]]
     field, group = parts.pop("field", None), parts.pop("group", None)
     words = [sentence_case(group) if group else "", field_words(field) if field and not group else ""]
-    words += [f"{field_words(key)} {value}" for key, value in parts.items()]
+    words += [f"{field_words(key)} {field_words(str(value))}" for key, value in parts.items()]
     return ", ".join(word for word in words if word) or "all cases"
 
 
@@ -146,9 +251,13 @@ def test_label(test: str) -> str:
 
 
 def of_whom(measurement: Measurement) -> str:
-    """``Race: Black``; what was measured where no field was."""
-    field, group = measurement.subject.get("field"), measurement.subject.get("group")
-    return f"{sentence_case(field_words(field))}: {group}" if field and group else subject(measurement)
+    """``Race: Black``, and where in the model; what was measured where no field was."""
+    parts = dict(measurement.subject)
+    field, group = parts.pop("field", None), parts.pop("group", None)
+    if not field or not group:
+        return subject(measurement)
+    places = [value if key in SAID_ALONE else f"{field_words(key)} {value}" for key, value in parts.items()]
+    return ", ".join([f"{sentence_case(field_words(field))}: {group}", *places])
 
 
 def with_p_values(text: str) -> str:

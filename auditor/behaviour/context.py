@@ -26,7 +26,11 @@ EXPLORATORY_FAMILY = "exploratory"
 
 @dataclass(frozen=True)
 class Card:
-    """What a test is: shown with its results, so that a reader knows what they can and cannot say."""
+    """What a test is: shown with its results, so that a reader knows what they can and cannot say.
+
+    ``question`` says what a test on internals answers, and so where reports show it: ``fields`` (what drove a
+    decision), ``encoded``, ``used``, ``usable``, ``where``, or ``parts`` (what the model's parts stand for).
+    """
 
     name: str
     purpose: str
@@ -35,6 +39,7 @@ class Card:
     limitations: str
     references: tuple[str, ...] = ()
     needs_internals: bool = False
+    question: str = ""
 
 
 @dataclass(frozen=True)

@@ -12,12 +12,12 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
-from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting
+from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs
 from auditor.plan import Section
 from auditor.records import Check
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 CARD = Card(
     name="components",
@@ -34,6 +34,7 @@ CARD = Card(
     ),
     references=("Elhage et al. (2021), A mathematical framework for transformer circuits",),
     needs_internals=True,
+    question="where",
 )
 
 
@@ -82,17 +83,31 @@ def run(context: Context) -> Iterable[Draft]:
         ranked = sorted(named.items(), key=lambda item: (-abs(float(item[1] @ gaps)), str(item[0])))
         for (layer, head), effects in ranked[: result["top"]]:
             one = attention.shape[2] == 1
-            node = {"node": "MLP"} if head is None else {"node": "attention"} if one else {"head": str(head)}
+            node = "MLP" if head is None else "attention" if one else f"head {head}"
             yield supporting(
                 result,
                 test=CARD.name,
                 metric="direct_share",
-                subject={"layer": str(layer), **node},
+                subject={"layer": str(layer), "node": node},
                 unit="ratio",
                 value=lambda effects=effects, gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer",
             )
+        yield whole_gap(result, test=CARD.name, checks=checks)
+        norms = np.array([pair["direction"] for pair in pairs])
+        yield supporting(
+            result,
+            test=CARD.name,
+            metric="direct_norm",
+            subject={},
+            unit="logit",
+            value=lambda norms=norms: float(norms.mean()),  # type: ignore[misc]
+            checks=checks,
+            method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats "
+            "that one unit written at the last token can move the margin; mean over both prompts of all pairs",
+            needs_gap=False,
+        )
         lenses = np.array([pair["lens"] for pair in pairs])
         for layer in range(lenses.shape[1]):
             yield supporting(
@@ -114,6 +129,7 @@ def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
         "attention": (sides[1].attention - sides[0].attention).tolist(),
         "mlps": (sides[1].mlps - sides[0].mlps).tolist(),
         "lens": (lenses[1] - lenses[0]).tolist(),
+        "direction": [side.direction for side in sides],
         "checks": [asdict(check) for check in _checks(sides, [float(side[-1]) for side in lenses])],
     }
 

@@ -18,6 +18,7 @@ import numpy as np
 
 from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.counterfactuals import Cluster
+from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
@@ -53,12 +54,17 @@ class Work:
     payload: dict[str, Any]
 
 
+def _no_other_model(source: str) -> LoadedModel:
+    raise ModelError(source, "no model store is at hand here", "a run that brings one")
+
+
 @dataclass(frozen=True)
 class Bench:
     """What a chunk works with: the design, the test's settings, the loaded model and its packed scorer.
 
     ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
-    field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``.
+    field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``. ``open_model`` loads
+    another model by its source, for a test that has one describe what it found.
     """
 
     plan: Plan
@@ -67,6 +73,7 @@ class Bench:
     scorer: PackedScorer
     render: Callable[[Mapping[str, str]], Rendered]
     should_stop: Callable[[], bool]
+    open_model: Callable[[str], LoadedModel] = _no_other_model
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Tokenise prompts, each whole and with each answer of the plan."""
@@ -75,12 +82,20 @@ class Bench:
 
     def margins(self, prompts: Sequence[str]) -> FloatArray:
         """The margin of every prompt, in nats: one packed reading, each distinct prefix computed once."""
+        scores = self._scores(prompts)
+        return np.array([favourable - adverse for favourable, adverse in scores], dtype=np.float64)
+
+    def masses(self, prompts: Sequence[str]) -> FloatArray:
+        """The probability on all answers of the plan together, for every prompt."""
+        return np.exp(np.array(self._scores(prompts), dtype=np.float64)).sum(axis=1)
+
+    def _scores(self, prompts: Sequence[str]) -> list[tuple[float, float]]:
+        """Log-probability of the favourable and of the adverse answers."""
         questions = self.questions(prompts)
         sequences = [sequence for question in questions for sequence in question.sequences]
         reads = [reads for question in questions for reads in question.reads]
         values = iter(self.scorer.log_probabilities(sequences, reads))
-        scores = [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
-        return np.array([favourable - adverse for favourable, adverse in scores], dtype=np.float64)
+        return [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
 
 
 @dataclass(frozen=True, slots=True)

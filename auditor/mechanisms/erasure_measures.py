@@ -14,14 +14,17 @@ from auditor.language_models.packed import TOLERANCE
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.records import Check, Role
+from auditor.records import Check, Conclusion, Role
 
 GAP_REMOVED = "erasure_gap_removed"
+WHOLE_REMOVED = "erasure_whole_gap_removed"
 EFFECT = "erasure_effect"
 FLIPS = "erasure_flip_rate"
 RELEVANT = "erasure_relevant_effect"
 LEFTOVER_BOUND = 1e-6
 MASS_KEPT = 0.5
+SMALLEST_GAP = 1e-3
+"""Nats; below this there is no gap to take a share of."""
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -42,18 +45,30 @@ class _Erased:
 
     def drafts(self) -> Iterable[Draft]:
         others = [group for group in self.groups if group != self.result["reference"]]
+        if self.result["part"] == "relevant":
+            yield from self._relevant()
+            return
         if not self.result["cases"]:
             for group in others:
                 nothing = missing(method="concept erasure", reason=self.result["reason"], n=0)
-                yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit")
+                yield self._draft(
+                    nothing,
+                    metric=GAP_REMOVED,
+                    group=group,
+                    unit="logit",
+                    conclusion=Conclusion.NOT_TESTED,
+                    conclusion_reason=self.result["reason"],
+                )
             return
         clean = self._table(self.result["clean"])
         erased = self._table(self.result["margins"]["attribute"])
-        random = [self._table(values) for kind, values in self.result["margins"].items() if kind != "attribute"]
+        whole = self._table(self.result["margins"]["whole"])
+        random = [self._table(values) for kind, values in self.result["margins"].items() if kind.startswith("random")]
         self.checks = tuple(self._checks(clean))
         for group in others:
             column = self.groups.index(group)
             yield self._gap_removed(clean, erased, random, column)
+            yield self._whole(clean, whole, column)
         for column, group in enumerate(self.groups):
             moved = clean[:, column] - erased[:, column]
             controls = [float((clean[:, column] - other[:, column]).mean()) for other in random]
@@ -74,30 +89,50 @@ class _Erased:
                     "random_mean": float(np.mean([self._flipped(clean, other)[:, column].mean() for other in random])),
                 },
             )
-        yield from self._relevant()
 
     def _gap_removed(self, clean: FloatArray, erased: FloatArray, random: Sequence[FloatArray], column: int) -> Draft:
-        def gaps(table: FloatArray) -> FloatArray:
-            return np.asarray(table[:, column] - table[:, self.reference])
-
-        controls = [float((gaps(clean) - gaps(other)).mean()) for other in random]
+        controls = [float(self._gaps(clean, column).mean() - self._gaps(other, column).mean()) for other in random]
+        first, last = self.result["layers"]
         return self._draft(
-            self._mean(gaps(clean) - gaps(erased), "mean margin difference to the reference, clean minus erased"),
+            self._mean(
+                self._gaps(clean, column) - self._gaps(erased, column),
+                f"mean margin difference to the reference, clean minus erased after the field, "
+                f"layers {first} to {last}",
+            ),
             metric=GAP_REMOVED,
             group=self.groups[column],
             unit="logit",
             family=f"erasure of {self.result['field']}",
             counts={
-                "gap": float(gaps(clean).mean()),
-                "gap_erased": float(gaps(erased).mean()),
+                **self._gap_counts(clean, erased, column),
                 "random_mean": float(np.mean(controls)),
                 "random_largest": max(map(abs, controls)),
                 "random_erasers": len(controls),
             },
         )
 
+    def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> Draft:
+        return self._draft(
+            self._mean(
+                self._gaps(clean, column) - self._gaps(erased, column),
+                "mean margin difference to the reference, clean minus erased from the field on at every layer: as good "
+                "as not stating the attribute",
+            ),
+            metric=WHOLE_REMOVED,
+            group=self.groups[column],
+            unit="logit",
+            counts=self._gap_counts(clean, erased, column),
+        )
+
+    def _gaps(self, table: FloatArray, column: int) -> FloatArray:
+        return np.asarray(table[:, column] - table[:, self.reference])
+
+    def _gap_counts(self, clean: FloatArray, erased: FloatArray, column: int) -> dict[str, float | int | None]:
+        before, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
+        return {"gap": before, "gap_erased": after, "share": 1 - after / before if abs(before) > SMALLEST_GAP else None}
+
     def _relevant(self) -> Iterable[Draft]:
-        relevant = self.result["relevant"]
+        relevant = self.result.get("relevant")
         if relevant is None:
             return
         clean, erased = np.array(relevant["clean"]), np.array(relevant["margins"])

@@ -49,6 +49,7 @@ CARD = Card(
         "Mitchell, Cooper, Frank and Holmes (2022), Sampling permutations for Shapley value estimation, JMLR 23",
     ),
     needs_internals=True,
+    question="fields",
 )
 
 

@@ -2,7 +2,7 @@
 
     encoded     a linear reader finds it at some layer                                   correlational
     selective   better than words without a meaning, random weights and chance           correlational
-    used        erasing it moves the difference between groups, random directions do not  causal
+    used        erasing it after its field moves the difference between groups, random directions do not  causal
     usable      adding its direction moves decisions, more than a random direction does   causal
 
 A step says yes, no, or not tested; a later step does not follow from an earlier one. It reads measurements only, after
@@ -159,6 +159,10 @@ def _measurement(rung: Rung) -> Measurement:
         missing_reason="no step could be tested" if height is None else None,
         conclusion_reason=f"{rung.cell()}. Evidence: {rung.grade}.",
         method="highest of encoded, selective, used, usable that holds; read from: " + ", ".join(rung.sources),
-        counts={**steps, "output_difference": None if rung.outputs is None else int(rung.outputs)},
+        counts={
+            **steps,
+            "moved_inside": None if rung.inside is None else int(rung.inside),
+            "output_difference": None if rung.outputs is None else int(rung.outputs),
+        },
         cases="role:actual",
     )

@@ -1,4 +1,4 @@
-"""The mean of one number an application, with Student's interval and test."""
+"""The mean of one number an application, with Student's interval and test; the mean of shares."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from scipy.stats import t as student
 
 from auditor.behaviour.context import FloatArray
 from auditor.language_models.packed import TOLERANCE
-from auditor.measures.results import Estimate, Interval, Significance
+from auditor.measures.results import Estimate, Interval, Significance, missing
 
 
 def paired_mean(values: FloatArray, *, level: float, method: str) -> Estimate:
@@ -43,3 +43,14 @@ def paired_mean(values: FloatArray, *, level: float, method: str) -> Estimate:
         interval=Interval(mean - half, mean + half, level, "Student, by application"),
         test=Significance(p_value, "paired t test, by application", sd_units=sd),
     )
+
+
+def mean_share(values: FloatArray, *, level: float, method: str, by: str) -> Estimate:
+    """The mean of shares between 0 and 1, one for each of ``by``, with Student's interval kept between 0 and 1."""
+    n = len(values)
+    if n < 2:
+        return missing(method=method, reason=f"too few values for a mean: {n} {by}", n=n)
+    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
+    half = float(student.ppf((1 + level) / 2, n - 1)) * error
+    interval = Interval(max(0.0, mean - half), min(1.0, mean + half), level, f"Student, by {by}")
+    return Estimate(value=mean, n=n, method=method, interval=interval)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import torch
@@ -28,26 +28,38 @@ from auditor.language_models.decoder import (
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.prompts import token_span
+from auditor.records import Case
 
 
 @dataclass(frozen=True)
 class Pair:
     """Two prompts of one length: ``base`` in the reference group, ``donor`` in the other; ``first`` differs first.
 
-    ``field_tokens`` are the positions of the changed field.
+    ``field_tokens`` are the positions of the changed field, ``later`` those of the fields behind it, by name.
     """
 
     base: tuple[int, ...]
     donor: tuple[int, ...]
     first: int
     field_tokens: tuple[int, ...]
+    later: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
 
     def segments(self) -> dict[str, list[int]]:
-        """Positions from the first difference on, in three parts; before it every effect is exactly 0."""
+        """Positions from the first difference on; before it every effect is exactly 0.
+
+        ``field``: the changed field; then every field behind it by name; ``between``: other text; ``last``: the last
+        token.
+        """
         last = len(self.base) - 1
         own = [position for position in self.field_tokens if self.first <= position < last]
-        rest = [position for position in range(self.first, last) if position not in own]
-        return {name: places for name, places in (("field", own), ("between", rest), ("last", [last])) if places}
+        behind = {
+            name: [position for position in places if self.first <= position < last and position not in own]
+            for name, places in self.later.items()
+        }
+        taken = {*own, *(position for places in behind.values() for position in places)}
+        rest = [position for position in range(self.first, last) if position not in taken]
+        parts = {"field": own, **behind, "between": rest, "last": [last]}
+        return {name: places for name, places in parts.items() if places}
 
 
 @dataclass(frozen=True)
@@ -86,8 +98,10 @@ def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float) -> Iterable[
                 rows.append(
                     {
                         "id": cluster.application.id,
+                        "case": found[1].id,
                         "prompts": [found[0].prompt, found[1].prompt],
                         "spans": [list(case.spans[attribute.field]) for case in found if case is not None],
+                        "later": _later(found[0], attribute.field),
                     }
                 )
                 if len(rows) == pairs:
@@ -96,6 +110,12 @@ def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float) -> Iterable[
                 tokens = asked.count_tokens(rows[0]["prompts"][0]) * len(rows)
                 contrast = {"field": attribute.field, "group": group, "reference": attribute.reference}
                 yield Work(2 * len(rows), round(tokens * cost), {"contrast": contrast, "pairs": rows})
+
+
+def _later(case: Case, changed: str) -> dict[str, list[int]]:
+    """Where the fields behind the changed one stand."""
+    end = case.spans[changed][1]
+    return {name: list(span) for name, span in case.spans.items() if span[0] >= end}
 
 
 def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
@@ -109,7 +129,10 @@ def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
     spans = [
         token_span(side.offsets, (span[0], span[1])) for side, span in zip((base, donor), row["spans"], strict=True)
     ]
-    return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])))
+    later = {
+        name: tuple(range(*token_span(base.offsets, (span[0], span[1])))) for name, span in row.get("later", {}).items()
+    }
+    return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])), later)
 
 
 def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:

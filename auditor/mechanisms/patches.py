@@ -20,8 +20,12 @@ from auditor.mechanisms.pairs import PairRuns, mix
 from auditor.records import Check
 
 FloatArray = npt.NDArray[np.float64]
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """Largest difference in nats (fp32) between a run patched whole and the donor's own run."""
+
+ROUNDING = 1e-5
+"""Largest difference in nats between a run and the same run patched with itself: where tensors lie in memory decides
+how kernels sum, so the last digits of fp32 need not be the same."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,7 +153,7 @@ def patch_checks(runs: PairRuns) -> tuple[Check, ...]:
     largest, moved = float(np.abs(whole).max()), float(np.abs(own).max())
     return (
         Check("everything patched gives the other prompt's margin", largest <= TOLERANCE, largest, TOLERANCE),
-        Check("patched with itself changes nothing", moved == 0.0, moved, 0.0),
+        Check("patched with itself changes nothing", moved <= ROUNDING, moved, ROUNDING),
         _before(runs, middle),
     )
 

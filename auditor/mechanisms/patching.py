@@ -11,7 +11,7 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting
+from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs
 from auditor.mechanisms.patches import Node, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
@@ -21,8 +21,9 @@ CARD = Card(
     purpose="At which layers, and at which part of the prompt, a change of group is carried to the decision.",
     method=(
         "The application in the reference group is run with states of the same application in another group put in: "
-        "the stream before every layer at the changed field, at the text after it and at the last token; and every "
-        "MLP. An effect is a share of what the change itself does to the margin (Σ effect·gap / Σ gap² over pairs)."
+        "the stream before every layer at the changed field, at every field behind it, at the text between and at the "
+        "last token; and every MLP. An effect is a share of what the change itself does to the margin "
+        "(Σ effect·gap / Σ gap² over pairs)."
     ),
     worrying="A share near 1 at the last token from a layer on: from there the group is part of the decision.",
     limitations=(
@@ -31,7 +32,11 @@ CARD = Card(
     ),
     references=("Heimersheim and Nanda (2024), How to use and interpret activation patching",),
     needs_internals=True,
+    question="where",
 )
+
+OWN = "field"
+PARTS = {"between": "other text", "last": "last token"}
 
 
 class Settings(Section):
@@ -57,23 +62,16 @@ def run(context: Context) -> Iterable[Draft]:
         checks = checks_of(pairs)
         gaps = np.array([pair["gap"] for pair in pairs])
         common: dict[str, Any] = {"test": CARD.name, "unit": "ratio", "checks": checks}
-        yield supporting(
-            result,
-            metric="patch_gap",
-            subject={},
-            value=lambda gaps=gaps: float(gaps.mean()),  # type: ignore[misc]
-            method="mean difference of the margin over the aligned pairs",
-            needs_gap=False,
-            **{**common, "unit": "logit"},
-        )
-        for part in ("field", "between", "last"):
+        yield whole_gap(result, test=CARD.name, checks=checks)
+        for part in dict.fromkeys(part for pair in pairs for part in pair["stream"]):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
+            position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
             for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
                 effects = np.array([pairs[index]["stream"][part][layer] for index in held])
                 yield supporting(
                     result,
                     metric="patch_stream",
-                    subject={"layer": str(layer), "part": part},
+                    subject={"layer": str(layer), "position": position},
                     value=lambda effects=effects, held=held, gaps=gaps: slope(effects, gaps[held]),  # type: ignore[misc]
                     method="share of the difference carried by the stream before this layer",
                     **common,

@@ -13,20 +13,63 @@ from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.records import Check, Role
 
 ACCURACY = "probe_balanced_accuracy"
+CONTROL = "probe_control_accuracy"
 SELECTIVITY = "probe_selectivity"
 READABLE = "probe_layers_readable"
 #: Standard deviations from chance (as if both labels were as few as the rarer one) at which labels without a meaning
 #: were read too well, or too badly, to be believed.
 PERMUTED_SD = 4.0
+SAID = {
+    "control": "control labels by type",
+    "untrained": "random weights",
+    "numbers": "the application's numbers alone",
+}
+BASELINES = tuple(SAID)
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
     """All measurements of all attributes."""
+    plain = {_key(result, probe): probe["accuracy"] for result in results for probe in _of(result, trained=False)}
     for result in results:
-        found = result["probes"]
+        found = [{**probe, "untrained": plain.get(_key(result, probe))} for probe in _of(result, trained=True)]
+        yield from _controls(context, result, found, test=test)
         for group, setting in dict.fromkeys((probe["group"], probe["setting"]) for probe in found):
             mine = [probe for probe in found if (probe["group"], probe["setting"]) == (group, setting)]
             yield from _one(context, result, mine, test=test)
+
+
+def _of(result: Mapping[str, Any], *, trained: bool) -> Sequence[Mapping[str, Any]]:
+    return result["probes"] if (result["part"] == "trained") is trained else ()
+
+
+def _key(result: Mapping[str, Any], probe: Mapping[str, Any]) -> tuple[Any, ...]:
+    return (result["field"], *(probe[name] for name in ("group", "setting", "site", "layer")))
+
+
+def _controls(
+    context: Context, result: Mapping[str, Any], probes: Sequence[Mapping[str, Any]], *, test: str
+) -> Iterable[Draft]:
+    """How well words without a meaning are read in the attribute's place: what such a probe can learn at all."""
+    seen: dict[tuple[str, int], float] = {
+        (probe["site"], probe["layer"]): probe["control"] for probe in probes if probe["control"] is not None
+    }
+    for (site, layer), accuracy in seen.items():
+        yield Draft(
+            measurement(
+                Estimate(
+                    value=accuracy,
+                    n=result["applications"],
+                    method="balanced accuracy on random groupings of words without a meaning, mean over groupings",
+                ),
+                test=test,
+                metric=CONTROL,
+                role=Role.SUPPORTING,
+                subject={"field": result["field"], "at": site, "layer": str(layer)},
+                unit="rate",
+                cases=f"role:{ACTUAL}",
+                higher_is_better=None,
+            )
+        )
 
 
 def _one(
@@ -46,7 +89,7 @@ def _one(
     checks = tuple(_checks(probes))
     family = f"probes of {result['field']}={group}, {setting}"
     for probe in probes:
-        where = {**subject, "position": probe["site"], "layer": str(probe["layer"])}
+        where = {**subject, "at": probe["site"], "layer": str(probe["layer"])}
         accuracy = Estimate(
             value=probe["accuracy"],
             n=probe["clusters"],
@@ -54,7 +97,7 @@ def _one(
             interval=Interval(probe["low"], probe["high"], level, "mean of two Wilson intervals, by application"),
             test=Significance(probe["p_value"], "clustered z test against 1/2"),
         )
-        counts = {key: probe[key] for key in ("auroc", "auroc_low", "auroc_high", "permuted", "control", "untrained")}
+        counts = {key: probe[key] for key in ("auroc", "auroc_low", "auroc_high", "permuted", *BASELINES)}
         yield Draft(
             measurement(
                 accuracy,
@@ -97,10 +140,10 @@ def _one(
         measurement(
             _selectivity(best, setting),
             metric=SELECTIVITY,
-            subject={**subject, "position": best["site"], "layer": str(best["layer"])},
+            subject={**subject, "at": best["site"], "layer": str(best["layer"])},
             unit="rate_difference",
             checks=checks,
-            counts={key: best[key] for key in ("accuracy", "control", "untrained")}
+            counts={key: best[key] for key in ("accuracy", *BASELINES)}
             | {"embedding": _embedding(probes, best["site"])},
             **common,
         )
@@ -115,14 +158,13 @@ def _best(probes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
 
 
 def _selectivity(probe: Mapping[str, Any], setting: str) -> Estimate:
-    method = "balanced accuracy minus the highest of control labels by type, random weights and 1/2"
-    baselines = [0.5, *(probe[key] for key in ("control", "untrained") if probe[key] is not None)]
-    if setting == "withheld":
-        # The control words stand in the attribute's place, which is the same word everywhere here.
-        baselines = [0.5, *(probe[key] for key in ("untrained",) if probe[key] is not None)]
-        method = "balanced accuracy minus the higher of random weights and 1/2"
-    if len(baselines) == 1:
-        return missing(method=method, reason="no baseline was read", n=probe["clusters"])
+    # The control words stand in the attribute's place, which is the same word everywhere where it is withheld.
+    names = ("untrained", "numbers") if setting == "withheld" else ("control", "untrained")
+    known = [name for name in names if probe[name] is not None]
+    baselines = [0.5, *(probe[name] for name in known)]
+    if not known:
+        return missing(method="balanced accuracy minus baselines", reason="no baseline was read", n=probe["clusters"])
+    method = f"balanced accuracy minus the highest of 1/2 and {', '.join(SAID[name] for name in known)}"
     highest = max(baselines)
     return Estimate(
         value=probe["accuracy"] - highest,
@@ -142,9 +184,9 @@ def _checks(probes: Sequence[Mapping[str, Any]]) -> Iterable[Check]:
     yield Check(
         name="permuted labels are at chance",
         held=abs(mean - 0.5) <= bound,
-        value=mean,
+        value=abs(mean - 0.5),
         bound=bound,
-        note="mean balanced accuracy over all layers on labels without a meaning; the bound is its distance from 0.5",
+        note="distance from 0.5 of the mean balanced accuracy over all layers on labels without a meaning",
     )
     yield Check(
         name="probes are solved",

@@ -23,7 +23,7 @@ from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.concepts import concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.probe_fits import Basis, assign_folds, basis_of, cross_validate
+from auditor.mechanisms.probe_fits import assign_folds, basis_of, cross_validate
 from auditor.mechanisms.probe_measures import measures
 from auditor.mechanisms.probe_readings import balanced_accuracy, read
 from auditor.plan import Section
@@ -35,8 +35,8 @@ CARD = Card(
         "ℓ2-logistic probes of every layer, at the end of the attribute's field and at the last token, on applications "
         "(and proxy values) the probe was not fitted on. Stated: the attribute in the prompt, as each group in turn. "
         "Withheld: a neutral word in its place, read for the group as filed. Beside each: a control label that groups "
-        "words without a meaning (Hewitt and Liang), labels permuted, the embedding layer, and the same architecture "
-        "with random weights."
+        "words without a meaning (Hewitt and Liang), labels permuted, the embedding layer, the same architecture with "
+        "random weights, and, where the attribute is withheld, the application's numbers alone."
     ),
     worrying=(
         "The attribute can be read although it was withheld. Where it is stated, being readable is expected and says "
@@ -51,10 +51,14 @@ CARD = Card(
         "Belinkov (2022), Probing classifiers: promises, shortcomings, and advances, doi:10.1162/coli_a_00422",
     ),
     needs_internals=True,
+    question="encoded",
 )
 
 STATED, WITHHELD = "stated", "withheld"
+TRAINED, UNTRAINED = "trained", "untrained"
 SITES = ("field end", "last token")
+#: Rows, their labels, their folds by every grouping, and their applications.
+Task = tuple[list[int], np.ndarray[Any, Any], list[np.ndarray[Any, Any]], list[str]]
 
 
 class Settings(Section):
@@ -74,6 +78,8 @@ class Settings(Section):
         How many random groupings of them the control averages over.
     untrained
         Whether the same architecture with random weights is read as well; it doubles the cost.
+    every
+        Layers apart; the embedding and the stream after the last block are always read.
     penalty
         λ of the probes on standardised states.
     folds
@@ -95,16 +101,21 @@ class Settings(Section):
     )
     control_draws: Annotated[int, Field(ge=1, le=50)] = 5
     untrained: bool = True
+    every: Annotated[int, Field(ge=1, le=100)] = 1
     penalty: Annotated[float, Field(gt=0)] = 1.0
     folds: Annotated[int, Field(ge=2, le=20)] = 5
 
 
 @dataclass(frozen=True)
 class Rows:
-    """Prompts and their states: what stands in the attribute's place, and which application each is of."""
+    """Prompts and their states: what stands in the attribute's place, and which application each is of.
+
+    ``states`` has shape [rows, positions, layers, width], ``layers`` names the layers.
+    """
 
     words: tuple[str, ...]
     case: tuple[int, ...]
+    layers: tuple[int, ...]
     states: np.ndarray[Any, np.dtype[np.float32]]
 
     def of(self, *words: str) -> list[int]:
@@ -113,20 +124,21 @@ class Rows:
 
 
 def work(asked: Asked) -> Iterable[Work]:
-    """One chunk an attribute."""
+    """One chunk an attribute, and one for the baseline with random weights."""
     settings: Settings = asked.settings
     for attribute in asked.plan.attributes:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
         payload = concept_payload(asked, attribute, clusters)
-        variants = len(attribute.groups) + 3
-        tokens = 0
-        for cluster in clusters:
-            whole, suffix = suffix_tokens(asked, cluster, attribute.field)
-            tokens += whole + (variants - 1) * suffix
-        passes = 2 if settings.untrained else 1
-        yield Work(prompts=passes * variants * len(clusters), tokens=passes * tokens, payload=payload)
+        for part in (TRAINED, UNTRAINED) if settings.untrained else (TRAINED,):
+            # Stated as every group and withheld; words without a meaning for the model itself alone.
+            variants = len(attribute.groups) + (3 if part == TRAINED else 1)
+            tokens = 0
+            for cluster in clusters:
+                whole, suffix = suffix_tokens(asked, cluster, attribute.field)
+                tokens += whole + (variants - 1) * suffix
+            yield Work(prompts=variants * len(clusters), tokens=tokens, payload={**payload, "part": part})
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -135,17 +147,19 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``probes``: one entry a layer, position, group and setting, with its reading and its baselines.
+        ``probes``: one entry a layer, position, group and setting, with its reading and its baselines; of random
+        weights the accuracy alone.
     """
+    model = bench.loaded.model
+    if payload["part"] == UNTRAINED:
+        model = untrained(model, seed=bench.plan.cases.seed)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with threadpool_limits(bench.plan.budget.threads):
-        rows = _harvest(bench, payload, bench.loaded.model)
-        plain = None
-        if bench.settings.untrained:
-            plain = _harvest(bench, payload, untrained(bench.loaded.model, seed=bench.plan.cases.seed))
-        probes = list(_probes(bench, payload, rows, plain))
+        rows = _harvest(bench, payload, model)
+        probes = list(_probes(bench, payload, rows))
     return {
         "field": payload["field"],
+        "part": payload["part"],
         "reference": payload["reference"],
         "proxies": payload["proxies"],
         "withheld_words": bench.settings.withheld_words,
@@ -170,6 +184,7 @@ def untrained(model: Any, *, seed: int) -> Any:
 def _harvest(bench: Bench, payload: Mapping[str, Any], model: Any) -> Rows:
     settings: Settings = bench.settings
     decoder = read_decoder(model)
+    layers = (*range(0, decoder.layers, settings.every), decoder.layers)
     field = payload["field"]
     words: list[str] = []
     case: list[int] = []
@@ -178,69 +193,82 @@ def _harvest(bench: Bench, payload: Mapping[str, Any], model: Any) -> Rows:
         if bench.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         controls = random.Random(f"{bench.plan.cases.seed}/{item['id']}").sample(list(settings.control_words), 2)
-        mine = [*payload["groups"], settings.withheld_words, *controls]
+        mine = [*payload["groups"], settings.withheld_words, *(controls if payload["part"] == TRAINED else ())]
         placed = place(bench, [{**item["words"], field: word} for word in mine], field)
-        states.append(harvest(decoder, [each.tokens for each in placed], [[each.end, each.last] for each in placed]))
+        positions = [[each.end, each.last] for each in placed]
+        states.append(harvest(decoder, [each.tokens for each in placed], positions, layers=layers))
         words += mine
         case += [number] * len(mine)
-    return Rows(tuple(words), tuple(case), np.concatenate(states))
+    return Rows(tuple(words), tuple(case), layers, np.concatenate(states))
 
 
-def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows, plain: Rows | None) -> Iterable[dict[str, Any]]:
+def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows) -> Iterable[dict[str, Any]]:
     settings: Settings = bench.settings
-    layers = rows.states.shape[2]
-    controls = _controls(bench, rows)
+    trained = payload["part"] == TRAINED
+    controls = _controls(bench, rows) if trained else None
+    tasks = {
+        (group, setting): task
+        for group in payload["groups"]
+        if group != payload["reference"]
+        for setting in (STATED, WITHHELD)
+        if (task := _task(payload, rows, group, setting, settings)) is not None
+    }
+    numbers = {key: _from_numbers(bench, payload, rows, task) for key, task in tasks.items() if key[1] == WITHHELD}
     for site, name in enumerate(SITES):
-        for layer in range(layers):
+        for place_of, layer in enumerate(rows.layers):
             if bench.should_stop():
                 raise Interrupted("stopped between two layers; nothing of this chunk is kept")
-            control = _control_accuracy(bench, rows, controls, site, layer)
-            for group in payload["groups"]:
-                if group == payload["reference"]:
+            states = rows.states[:, site, place_of]
+            control = _control_accuracy(bench, states, controls) if controls is not None else None
+            for (group, setting), task in tasks.items():
+                chosen, labels, partitions, clusters = task
+                both = np.stack([labels, _permuted(labels, clusters, bench.plan.cases.seed)], axis=1)
+                logits, solved = cross_validate(
+                    basis=basis_of(states[chosen]),
+                    labels=both if trained else both[:, :1],
+                    partitions=partitions,
+                    penalty=settings.penalty,
+                )
+                if not np.isfinite(logits).all():
                     continue
-                for setting in (STATED, WITHHELD):
-                    task = _task(payload, rows, group, setting, settings)
-                    if task is None:
-                        continue
-                    chosen, labels, partitions, clusters = task
-                    both = np.stack([labels, _permuted(labels, clusters, bench.plan.cases.seed)], axis=1)
-                    logits, solved = cross_validate(
-                        basis=basis_of(rows.states[chosen, site, layer]),
-                        labels=both,
-                        partitions=partitions,
-                        penalty=settings.penalty,
-                    )
-                    if not np.isfinite(logits).all():
-                        continue
-                    reading = read(
-                        logits=logits[:, 0], labels=labels, clusters=clusters, level=1 - bench.plan.thresholds.alpha
-                    )
-                    found = {
-                        "group": group,
-                        "setting": setting,
-                        "site": name,
-                        "layer": layer,
-                        **asdict(reading),
-                        "smaller": int(min(labels.sum(), (~labels).sum())),
-                        "solved": solved,
-                        "permuted": balanced_accuracy(logits=logits[:, 1], labels=both[:, 1]),
-                        "control": control,
-                        "untrained": None,
-                    }
-                    if plain is not None:
-                        again, _ = cross_validate(
-                            basis=basis_of(plain.states[chosen, site, layer]),
-                            labels=both[:, :1],
-                            partitions=partitions,
-                            penalty=settings.penalty,
-                        )
-                        found["untrained"] = balanced_accuracy(logits=again[:, 0], labels=labels)
-                    yield found
+                found: dict[str, Any] = {"group": group, "setting": setting, "site": name, "layer": layer}
+                if not trained:
+                    yield {**found, "accuracy": balanced_accuracy(logits=logits[:, 0], labels=labels)}
+                    continue
+                reading = read(
+                    logits=logits[:, 0], labels=labels, clusters=clusters, level=1 - bench.plan.thresholds.alpha
+                )
+                yield {
+                    **found,
+                    **asdict(reading),
+                    "smaller": int(min(labels.sum(), (~labels).sum())),
+                    "solved": solved,
+                    "permuted": balanced_accuracy(logits=logits[:, 1], labels=both[:, 1]),
+                    "control": control,
+                    "numbers": numbers.get((group, setting)),
+                }
 
 
-def _task(
-    payload: Mapping[str, Any], rows: Rows, group: str, setting: str, settings: Settings
-) -> tuple[list[int], np.ndarray[Any, Any], list[np.ndarray[Any, Any]], list[str]] | None:
+def _from_numbers(bench: Bench, payload: Mapping[str, Any], rows: Rows, task: Task) -> float | None:
+    """How well the same probe reads the group from the application's numbers, without any model."""
+    chosen, labels, partitions, _ = task
+    cases = [payload["cases"][rows.case[row]]["numbers"] for row in chosen]
+    names = sorted({name for case in cases for name in case})
+    table = np.array([[case.get(name, np.nan) for name in names] for case in cases], dtype=np.float64)
+    if not names:
+        return None
+    known = np.isfinite(table)
+    means = np.where(known, table, 0.0).sum(axis=0) / np.maximum(known.sum(axis=0), 1)
+    logits, _ = cross_validate(
+        basis=basis_of(np.where(known, table, means)),
+        labels=labels[:, None],
+        partitions=partitions,
+        penalty=bench.settings.penalty,
+    )
+    return balanced_accuracy(logits=logits[:, 0], labels=labels) if np.isfinite(logits).all() else None
+
+
+def _task(payload: Mapping[str, Any], rows: Rows, group: str, setting: str, settings: Settings) -> Task | None:
     """Rows, labels, folds and applications of one probe; ``None`` where too few applications have a label."""
     cases = payload["cases"]
     if setting == STATED:
@@ -289,11 +317,12 @@ def _controls(bench: Bench, rows: Rows) -> tuple[list[int], FloatArray, np.ndarr
 
 
 def _control_accuracy(
-    bench: Bench, rows: Rows, controls: tuple[list[int], FloatArray, np.ndarray[Any, Any]], site: int, layer: int
+    bench: Bench, states: np.ndarray[Any, Any], controls: tuple[list[int], FloatArray, np.ndarray[Any, Any]]
 ) -> float | None:
     chosen, labels, folds = controls
-    basis: Basis = basis_of(rows.states[chosen, site, layer])
-    logits, _ = cross_validate(basis=basis, labels=labels, partitions=[folds], penalty=bench.settings.penalty)
+    logits, _ = cross_validate(
+        basis=basis_of(states[chosen]), labels=labels, partitions=[folds], penalty=bench.settings.penalty
+    )
     usable = [column for column in range(labels.shape[1]) if np.isfinite(logits[:, column]).all()]
     if not usable:
         return None

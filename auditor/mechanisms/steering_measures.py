@@ -13,7 +13,7 @@ from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.results import missing
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.records import Check, Role
+from auditor.records import Check, Conclusion, Role
 
 POTENCY = "steering_potency"
 SHIFT = "steering_shift"
@@ -45,7 +45,16 @@ def _group(context: Context, result: Mapping[str, Any], group: str, test: str) -
     }
     if not result["cases"]:
         nothing = missing(method="steering", reason=result["reason"], n=0)
-        yield Draft(measurement(nothing, metric=POTENCY, subject=subject, **common))
+        yield Draft(
+            measurement(
+                nothing,
+                metric=POTENCY,
+                subject=subject,
+                conclusion=Conclusion.NOT_TESTED,
+                conclusion_reason=result["reason"],
+                **common,
+            )
+        )
         return
     groups = result["groups"]
     clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
@@ -53,36 +62,33 @@ def _group(context: Context, result: Mapping[str, Any], group: str, test: str) -
     decided = tuple(_checks(context, result, clean))
     threshold = context.plan.operating_point.natural_margin
     points = [point for point in result["curve"] if point["group"] == groups.index(group)]
-    for point in points:
-        if point["source"].startswith(RANDOM):
-            continue
+    shown = [point for point in points if not point["source"].startswith(RANDOM)]
+    for point in [*shown, *_largest_random(points, before)]:
         for way in WAYS:
             after = np.array(point[way], dtype=np.float64)
-            same = point["source"] == str(point["target"])
-            main = same and point["target"] == result["middle"] and way == "towards" and point["dose"] == _least(points)
             estimate = paired_mean(after - before[way], level=level, method="mean change of the margin")
-            controls = _controls(points, point, way, before[way])
             counts = {
                 "flip_rate": float(((after >= threshold) != (before[way] >= threshold)).mean()),
                 "mass": point["mass"],
                 "mass_clean": result["mass"],
-                "random_mean": float(np.mean(controls)),
-                "random_largest": max(map(abs, controls)),
+                **_random(points, point, before),
             }
-            where = {
-                "source": point["source"],
-                "target": str(point["target"]),
-                "dose": f"{point['dose']:g}",
-                "direction": way,
-            }
+            dose = point["dose"] if way == "towards" else -point["dose"]
+            where = {"path": _path(point), "dose": f"{dose:g}"}
             checks = (*decided, _mass_check(point["mass"], result["mass"]))
             yield Draft(
                 measurement(
                     estimate, metric=SHIFT, subject={**subject, **where}, counts=counts, checks=checks, **common
                 )
             )
-            if main:
+            same = point["source"] == str(point["target"]) == str(result["middle"])
+            if same and way == "towards" and point["dose"] == _least(points):
                 family = f"steering of {result['field']}"
+                back = np.array(point["away"], dtype=np.float64)
+                counts |= {
+                    "away": float((back - before["away"]).mean()),
+                    "flip_rate_away": float(((back >= threshold) != (before["away"] >= threshold)).mean()),
+                }
                 yield Draft(
                     measurement(
                         estimate, metric=POTENCY, subject=subject, counts=counts, checks=checks, family=family, **common
@@ -90,19 +96,47 @@ def _group(context: Context, result: Mapping[str, Any], group: str, test: str) -
                 )
 
 
+def _path(point: Mapping[str, Any]) -> str:
+    """Where the direction was taken from and where it was put in."""
+    source = RANDOM if point["source"].startswith(RANDOM) else f"layer {point['source']}"
+    return f"{source} into layer {point['target']}"
+
+
 def _least(points: Sequence[Mapping[str, Any]]) -> float:
     return float(min(point["dose"] for point in points))
 
 
-def _controls(
-    points: Sequence[Mapping[str, Any]], point: Mapping[str, Any], way: str, before: FloatArray
-) -> list[float]:
-    """Mean changes by random directions of the same length, dose and layer."""
-    return [
-        float((np.array(other[way]) - before).mean())
+def _random(
+    points: Sequence[Mapping[str, Any]], point: Mapping[str, Any], before: Mapping[str, FloatArray]
+) -> dict[str, float]:
+    """Mean changes by random directions of the same length, dose and layer, both ways."""
+    moves = [
+        float((np.array(other[way]) - before[way]).mean())
         for other in points
         if other["source"].startswith(RANDOM) and (other["target"], other["dose"]) == (point["target"], point["dose"])
+        for way in WAYS
     ]
+    return {"random_mean": float(np.mean(moves)), "random_largest": max(map(abs, moves))}
+
+
+def _largest_random(
+    points: Sequence[Mapping[str, Any]], before: Mapping[str, FloatArray]
+) -> Iterable[Mapping[str, Any]]:
+    """Of the random directions at every layer, the one that moves margins most over all doses."""
+    for target in dict.fromkeys(point["target"] for point in points):
+        mine = [point for point in points if point["source"].startswith(RANDOM) and point["target"] == target]
+
+        def moved(name: str, mine: Sequence[Mapping[str, Any]] = mine) -> float:
+            return sum(
+                abs(float((np.array(point[way]) - before[way]).mean()))
+                for point in mine
+                if point["source"] == name
+                for way in WAYS
+            )
+
+        names = dict.fromkeys(point["source"] for point in mine)
+        largest = max(names, key=moved)
+        yield from (point for point in mine if point["source"] == largest)
 
 
 def _checks(context: Context, result: Mapping[str, Any], clean: FloatArray) -> Iterable[Check]:

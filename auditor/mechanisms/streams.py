@@ -29,6 +29,7 @@ class Group:
     start: int
     lasts: tuple[int, ...]
     firsts: tuple[int, ...]
+    ends: tuple[int, ...]
 
 
 class Streams:
@@ -47,8 +48,6 @@ class Streams:
     ----------
     rows
         Prompts, in order.
-    depth
-        Positions counted back from the last that any prompt has at or after its field.
     """
 
     def __init__(
@@ -58,35 +57,47 @@ class Streams:
         self.should_stop = should_stop
         self.groups = [self._group(placed) for placed in groups]
         self.rows = sum(len(group.lasts) for group in self.groups)
-        self.depth = max(
-            last - first + 1 for group in self.groups for last, first in zip(group.lasts, group.firsts, strict=True)
-        )
         self.streams: list[Tensor] = []
+        self._kept: tuple[int, list[Tensor]] | None = None
 
-    def begin(self) -> None:
-        """Go to the embedding."""
+    def reach(self, *, after: bool = False) -> int:
+        """Positions counted back from the last that any prompt has at (or ``after``) its field."""
+        return max(
+            last - start + 1 for group in self.groups for last, start in zip(*self._ends_of(group, after), strict=True)
+        )
+
+    def begin(self, layer: int = 0) -> int:
+        """Go to the embedding, or to ``layer`` where the streams were kept there; say where they stand."""
+        if self._kept is not None and self._kept[0] == layer:
+            self.streams = [stream.clone() for stream in self._kept[1]]
+            return layer
         self.streams = [self.decoder.embed(group.tokens, start=group.start) for group in self.groups]
+        return 0
 
-    def advance(self, layer: int) -> None:
-        """Go through one block."""
+    def keep(self, layer: int) -> None:
+        """Keep the streams as they stand before ``layer``, for `begin`."""
+        self._kept = layer, [stream.clone() for stream in self.streams]
+
+    def advance(self, layer: int, *, stop: int | None = None) -> None:
+        """Go through one block, or through all before ``stop``."""
         moved = []
         for group, stream in zip(self.groups, self.streams, strict=True):
             if self.should_stop():
                 raise Interrupted("stopped between two applications; nothing of this chunk is kept")
-            moved.append(self.decoder.run_from(layer, stream, past=group.past, stop=layer + 1).final)
+            moved.append(self.decoder.run_from(layer, stream, past=group.past, stop=stop or layer + 1).final)
         self.streams = moved
 
-    def gather(self, back: int) -> tuple[list[int], FloatArray]:
-        """Rows that have a position ``back`` before their last at or after the field, and their states there."""
+    def gather(self, back: int, *, after: bool = False) -> tuple[list[int], FloatArray]:
+        """Rows that have a position ``back`` before their last at (or ``after``) the field, and their states there."""
         rows, states = [], []
-        for row, group, index, position in self._places(back):
+        for row, group, index, position in self._places(back, after):
             rows.append(row)
             states.append(self.streams[group][index, position])
         return rows, torch.stack(states).double().cpu().numpy()
 
-    def scatter(self, back: int, states: FloatArray) -> None:
+    def scatter(self, back: int, states: FloatArray, *, after: bool = False) -> None:
         """Put states back where `gather` took them."""
-        for values, (_, group, index, position) in zip(states, self._places(back), strict=True):
+        for values, (_, group, index, position) in zip(states, self._places(back, after), strict=True):
             stream = self.streams[group]
             stream[index, position] = torch.as_tensor(values, dtype=stream.dtype, device=stream.device)
 
@@ -115,14 +126,21 @@ class Streams:
         tokens = pad(sequences).to(self.decoder.model.device)
         past = self.decoder.run(tokens[:1, :start], keep_past=True).past if start else None
         lasts, firsts = tuple(each.last for each in placed), tuple(each.first for each in placed)
-        return Group(tokens[:, start:], past, start, lasts, firsts)
+        return Group(tokens[:, start:], past, start, lasts, firsts, tuple(each.end for each in placed))
 
-    def _places(self, back: int) -> list[tuple[int, int, int, int]]:
+    @staticmethod
+    def _ends_of(group: Group, after: bool) -> tuple[tuple[int, ...], tuple[int, ...]]:
+        """The last position of every prompt, and the first that is looked at: a field at the end has none after it."""
+        if not after:
+            return group.lasts, group.firsts
+        return group.lasts, tuple(min(end + 1, last) for end, last in zip(group.ends, group.lasts, strict=True))
+
+    def _places(self, back: int, after: bool) -> list[tuple[int, int, int, int]]:
         """(row, group, index in the group, position in its stream) of every prompt that reaches that far back."""
         places = []
         row = 0
         for number, group in enumerate(self.groups):
-            for index, (last, first) in enumerate(zip(group.lasts, group.firsts, strict=True)):
+            for index, (last, first) in enumerate(zip(*self._ends_of(group, after), strict=True)):
                 if last - back >= first:
                     places.append((row, number, index, last - back - group.start))
                 row += 1

@@ -5,16 +5,25 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
+import numpy as np
+
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, chat_wrapper, prompt_template, words_of
+from auditor.exceptions import ModelError
 from auditor.language_models.answers import encode
-from auditor.language_models.local import LoadedModel
+from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer
+from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
 from auditor.mechanisms.contract import Asked, Bench, ModelTest, Work
 from auditor.plan import Plan, Section, check_section
 from auditor.prompts import Rendered, render
+from auditor.records import Conclusion, Measurement, Role
+
+NOT_TESTED = "not_tested"
+LISTENED = 8
+"""Applications that are asked first, whether the model answers at all."""
 
 
 def settings_of(plan: Plan, test: ModelTest, *, where: str) -> Section:
@@ -54,6 +63,7 @@ def plan_work(
         labels[plan.placebo.field] = plan.placebo.label
     template = prompt_template(plan, _triples(data.mapping.design()), where=where)
     chat = plan.prompt.form == "chat"
+    listened = [cluster.cases[0].prompt for cluster in clusters[:: max(1, len(clusters) // LISTENED)][:LISTENED]]
     index = first
     for test in tests:
         asked = Asked(
@@ -67,7 +77,7 @@ def plan_work(
             count_tokens=lambda prompt: len(encode(tokenizer, [prompt], chat=chat)[0].ids),
         )
         for work in test.work(asked):
-            yield _chunk(index, test.CARD.name, work)
+            yield _chunk(index, test.CARD.name, work, listened)
             index += 1
 
 
@@ -79,8 +89,12 @@ def bench_for(
     loaded: LoadedModel,
     scorer: PackedScorer,
     should_stop: Callable[[], bool],
+    store: ModelStore | None = None,
 ) -> Bench:
-    """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields."""
+    """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields.
+
+    ``store`` is where other models come from that the test's settings name.
+    """
     template = prompt_template(plan, _triples(run["data"]["mapping"]), where="run")
     chat = plan.prompt.form == "chat"
     wrap = chat_wrapper(loaded.tokenizer, plan.prompt.system, where="run") if chat else None
@@ -90,6 +104,11 @@ def bench_for(
         whole: Rendered = wrap(plain) if wrap is not None else plain
         return whole
 
+    def other(source: str) -> LoadedModel:
+        if store is None:
+            raise ModelError(source, "no model store is at hand here", "a run that brings one")
+        return load(store.import_model(source), threads=plan.budget.threads)
+
     return Bench(
         plan=plan,
         settings=settings_of(plan, test, where="run"),
@@ -97,6 +116,7 @@ def bench_for(
         scorer=scorer,
         render=rendered,
         should_stop=should_stop,
+        open_model=other,
     )
 
 
@@ -104,6 +124,41 @@ def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [(item["name"], item["label"], item["role"]) for item in mapping["fields"]]
 
 
-def _chunk(index: int, kind: str, work: Work) -> Chunk:
-    payload = canonical_json({"kind": kind, "work": work.payload})
+def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
+    """Why there is no decision to look into: most of some prompts leave the answers under the plan's mass floor.
+
+    The margin of a model that does not answer compares two improbable words; where it comes from explains nothing. A
+    few prompts tell before any work is done, the same ones for every chunk.
+    """
+    floor = bench.plan.prompt.answers.mass_floor
+    masses = bench.masses(prompts)
+    silent = int((masses < floor).sum())
+    if 2 * silent <= len(prompts):
+        return None
+    return (
+        f"the model does not answer: {silent} of {len(prompts)} applications leave the planned answers less than "
+        f"{floor:.0%} of the probability (their median is {float(np.median(masses)):.1%}), so there is no decision to "
+        "look into"
+    )
+
+
+def not_tested(test: ModelTest, reason: str) -> Measurement:
+    """The one measurement of a test that was not done."""
+    name = test.CARD.name
+    return Measurement(
+        id=f"{name}/{NOT_TESTED}",
+        test=name,
+        metric=NOT_TESTED,
+        role=Role.SUPPORTING,
+        subject={},
+        unit="count",
+        conclusion=Conclusion.NOT_TESTED,
+        conclusion_reason=reason,
+        missing_reason=reason,
+        method=test.CARD.method,
+    )
+
+
+def _chunk(index: int, kind: str, work: Work, listened: Sequence[str]) -> Chunk:
+    payload = canonical_json({"kind": kind, "work": work.payload, "listened": list(listened)})
     return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)

@@ -16,7 +16,10 @@ from reports import numbers, wording
 from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.feature_words import features_table, sentences
+from reports.inside_sections import InsideTest, checks, parts_of, without_maps
 from reports.maps import maps_of
+from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside, standings
 from reports.story import Story
 from reports.tables import changes, contrasts, short_rows
 
@@ -160,20 +163,59 @@ def shown_charts(audit: Audit, story: Story) -> list[Shown]:
     ]
 
 
-def shown_maps(audit: Audit, story: Story) -> list[Shown]:
-    """The kept maps of what happens inside the model, each with its measurements as a table."""
+def inside(audit: Audit, story: Story) -> list[dict[str, Any]]:
+    """What the tests on internals saw, under the questions they answer: maps, other figures, self-checks."""
     return [
-        Shown(chart=story.charts[item.name], reading=item.reading, behind=_numbers(audit, story, item.rows))
-        for item in maps_of(story.bundle.measurements)
-        if item.name in story.charts
+        {"title": title, "tests": [_inside_test(audit, story, test) for test in tests]}
+        for title, tests in parts_of(story.bundle.measurements)
     ]
 
 
+def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]:
+    maps = [item for item in maps_of(test.rows) if item.name in story.charts]
+    held, said = checks(test.rows), sentences(test.rows)
+    features = features_table(test.rows, story.bundle.measurements)
+    return {
+        "label": test.label,
+        "card": test.card,
+        "maps": [
+            Shown(chart=story.charts[item.name], reading=item.reading, behind=_numbers(audit, story, item.rows))
+            for item in maps
+        ],
+        "others": [
+            {"label": wording.metric_label(rows[0]), "table": _numbers(audit, story, rows)}
+            for rows in without_maps(test.rows, maps)
+        ],
+        "sentences": said.rows if said else (),
+        "features": plain(features) if features else None,
+        "checks": plain(held) if held else None,
+    }
+
+
+def ladder(story: Story) -> dict[str, Any] | None:
+    """The ladder and outputs × internals: the contrast of the verdict in full, the others as a table."""
+    found = standings(story.bundle.measurements)
+    if not found:
+        return None
+    lead = wording.lead_measurement(story.bundle.measurements)
+    named = lead.subject if lead else {}
+    first = next((item for item in found if item.measurement.subject.items() <= named.items()), found[0])
+    cells = corners(found)
+    return {
+        "first": first,
+        "others": [item for item in found if item is not first],
+        "columns": list(COLUMNS.values()),
+        "rows": [(said, [cell for cell in cells if cell.outputs is outputs]) for outputs, said in ROWS.items()],
+        "outside": outside(found),
+        "explained": EXPLAINED,
+    }
+
+
 def checks_inside(story: Story) -> dict[str, int]:
-    """How many self-checks the measurements of the maps carry, and how many held."""
-    inside = {row.id: row for item in maps_of(story.bundle.measurements) for row in item.rows}
-    checks = [check for row in inside.values() for check in row.checks]
-    return {"checks": len(checks), "held": sum(check.held for check in checks), "numbers": len(inside)}
+    """How many numbers the tests on internals gave, how many self-checks they carry, and how many held."""
+    rows = [row for _, tests in parts_of(story.bundle.measurements) for test in tests for row in test.rows]
+    held = [check.held for row in rows for check in row.checks]
+    return {"checks": len(held), "held": sum(held), "numbers": len(rows)}
 
 
 def comparison_table(comparison: Comparison) -> LinkedTable:

@@ -47,8 +47,9 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "controls": audit_page.plain(control_table(told, "")) if controls else None,
         "findings": audit_page.finding_blocks(row, told),
         "charts": audit_page.shown_charts(row, told),
-        "maps": audit_page.shown_maps(row, told),
-        "inside": audit_page.checks_inside(told),
+        "inside": audit_page.inside(row, told),
+        "inside_checks": audit_page.checks_inside(told),
+        "ladder": audit_page.ladder(told),
         "every": audit_page.every_number(row, told),
         "bundle": bundle,
         "head": chain_head(),
@@ -136,7 +137,8 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
 
 def _audit(request: HttpRequest, number: int) -> Audit:
     """An audit somebody may read. One they may not read is not there for them."""
-    rows = Audit.objects.for_user(request.user).select_related("plan", "model", "data")
+    beside = ("plan", "model__language_model", "data", "design_decision")
+    rows = Audit.objects.for_user(request.user).select_related(*beside)
     try:
         return rows.get(serial=number)
     except Audit.DoesNotExist:

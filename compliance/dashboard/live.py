@@ -25,11 +25,13 @@ from compliance.events import Actor
 from compliance.exceptions import ComplianceError
 from compliance.job import JobState
 from compliance.models import Audit, ChunkState, Event, Worker
+from compliance.runner import phase_of
 
 LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)
 STOP_POLLING = 286
 REASON = "asked for on the site"
+BESIDE = ("plan", "model__language_model", "data", "design_decision")
 
 SAID = {
     "audit.requested": "asked for by {actor}",
@@ -112,7 +114,7 @@ retry = _button(
 
 
 def _audit(request: HttpRequest, number: int) -> Audit:
-    found = Audit.objects.for_user(request.user).select_related("plan", "model", "data").filter(serial=number).first()
+    found = Audit.objects.for_user(request.user).filter(serial=number).select_related(*BESIDE).first()
     if found is None:
         raise Http404("no such audit")
     return found
@@ -125,6 +127,7 @@ def _context(request: HttpRequest, audit: Audit) -> dict[str, Any]:
         done=Count("pk", filter=Q(state=ChunkState.DONE)),
         lost=Sum("lost"),
         running=Count("pk", filter=Q(state=ChunkState.RUNNING)),
+        kind=Min("kind", filter=Q(state=ChunkState.RUNNING)),
     )
     rate = _rate(audit, now)
     left = audit.prompts - audit.prompts_done
@@ -162,9 +165,10 @@ def _rate(audit: Audit, now: datetime) -> float | None:
 def _phases(audit: Audit, counts: dict[str, Any]) -> list[Phase]:
     scored = audit.frozen and counts["done"] == counts["all"]
     at = 2 if scored else 1 if audit.frozen else 0
+    now = f"; now {phase_of(counts['kind'])}" if counts["kind"] and not scored else ""
     notes = (
         f"{audit.prompts:,} prompts in {counts['all']:,} chunks" if audit.frozen else "",
-        f"chunk {counts['done']:,} of {counts['all']:,} is done" if audit.frozen else "",
+        f"chunk {counts['done']:,} of {counts['all']:,} is done{now}" if audit.frozen else "",
         "",
     )
     names = ("Read the data, render the prompts, freeze the run", "Score", "Conclude and write the report")

@@ -22,7 +22,25 @@ from tests.acceptance.commands import FILES, ask, manage
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("demonstration")]
 
 PLAN = "plans/mortgage-hmda.toml"
-SMALLER = ("--set", "cases.limit=8", "--set", "noise.reask=2", "--set", "budget.threads=1")
+SMALLER = [
+    part
+    for change in (
+        "cases.limit=8",
+        "noise.reask=2",
+        "budget.threads=1",
+        "settings.field_attribution.cases=2",
+        "settings.field_attribution.shapley_cases=0",
+        *(f'settings.{test}.attributes=["sex"]' for test in ("probes", "erasure", "steering")),
+        "settings.probes.untrained=false",
+        "settings.probes.every=10",
+        "settings.probes.folds=2",
+        "settings.erasure.random_erasers=1",
+        "settings.steering.depths=[0.3, 0.6]",
+        "settings.steering.doses=[1.0]",
+        "settings.steering.random_directions=1",
+    )
+    for part in ("--set", change)
+]
 CONTRACT = {
     "id", "test", "metric", "role", "subject", "reference", "estimate", "low", "high", "unit", "higher_is_better", "n",
     "sd_units", "p_value", "p_adjusted", "family", "conclusion", "checks", "cases", "missing_reason",
@@ -56,6 +74,25 @@ def test_it_prints_five_lines_and_three_paths(data: Path) -> None:
     assert [line.split()[0] for line in lines[:5]] == ["A-0001", "Asked", "Found", "Judged", "Checked"]
     assert lines[5:] == [str(data / "out" / name) for name in FILES]
     assert all((data / "out" / name).stat().st_size > 0 for name in FILES)
+
+
+INSIDE = ("field_attribution", "probes", "erasure", "steering", "attribution_patching", "patching", "ladder")
+
+
+def test_tests_on_internals_are_part_of_it_and_their_checks_hold(result: dict[str, Any], report: list[str]) -> None:
+    inside = [item for item in result["measurements"] if item["test"] in INSIDE]
+    assert {item["test"] for item in inside if item["estimate"] is not None} == set(INSIDE)
+    assert {item["role"] for item in inside} == {"supporting"}
+    assert [(item["id"], check) for item in inside for check in item["checks"] if not check["held"]] == []
+    found = {tuple(item["subject"].values()): item for item in inside if item["test"] == "ladder"}
+    steps = found["sex", "female"]["counts"]
+    assert all(steps[name] is not None for name in ("encoded", "selective", "used", "usable"))
+    paths = {item["subject"]["path"] for item in inside if item["metric"] == "steering_shift"}
+    assert {"layer 9 into layer 18", "layer 18 into layer 9"} <= paths  # really across layers, both ways
+    text = " ".join(" ".join(report).split())
+    assert "Supporting evidence." in text
+    assert "How far up each attribute stands" in text
+    assert "Outputs crossed with internals" in text
 
 
 def test_the_exit_code_is_that_of_the_findings(data: Path, result: dict[str, Any]) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import polars as pl
@@ -55,11 +56,23 @@ def measurements() -> list[Measurement]:
     return rows
 
 
+def in_words() -> list[Measurement]:
+    """A feature of the map with its description, and a sentence about two kinds of features."""
+    overlap = _row("superposition", "superposition_interference", {"attribute": "race"}, "share", 0.12)
+    feature = {"layer": "9", "feature": "1000"}
+    found = [
+        (overlap, "The directions that carry race and those that carry credit fields overlap by 0.12."),
+        (_row("interpretation", "feature_detection", feature, "rate", 0.91), "Active on “Black”"),
+        (_row("interpretation", "feature_fuzzing", feature, "rate", 0.97), "Active on “Black”"),
+    ]
+    return [replace(item, conclusion_reason=words) for item, words in found]
+
+
 def add_inside(folder: Path) -> None:
     """Put the numbers and attributions of the asked cases into an evidence folder that is not published yet."""
     path = folder / "measurements.json"
     rows = json.loads(path.read_text(encoding="utf-8"))
-    path.write_bytes(canonical_json([*rows, *(item.row() for item in measurements())]) + b"\n")
+    path.write_bytes(canonical_json([*rows, *(item.row() for item in [*measurements(), *in_words()])]) + b"\n")
     cases = pl.read_parquet(folder / "cases.parquet").select("id", "groups").to_dicts()
     shown = [
         {

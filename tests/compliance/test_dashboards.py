@@ -181,13 +181,23 @@ def test_a_model_is_not_there_for_who_may_not_read_its_audits(client: Client, fi
 
 def test_maps_of_internals_stand_on_the_page_with_their_numbers(signed_in: Client, finished: Audit) -> None:
     answer = signed_in.get("/audits/A-0001/")
-    maps = answer.context["maps"]
+    maps = [item for part in answer.context["inside"] for test in part["tests"] for item in test["maps"]]
     assert len(maps) == 6
     assert answer.content.decode().count("<svg") >= 6
     assert all(item.behind.rows for item in maps)
     assert "did not hold" in text_of(answer.content)
-    inside = answer.context["inside"]
+    inside = answer.context["inside_checks"]
     assert inside["held"] == inside["checks"] - 1
+
+
+def test_features_stand_with_their_words_wherever_they_are_reported(signed_in: Client, finished: Audit) -> None:
+    answer = signed_in.get("/audits/A-0001/")
+    tests = {test["label"]: test for part in answer.context["inside"] for test in part["tests"]}
+    words = ("1000, layer 9", "Active on “Black”", "91.0% [88.0, 94.0]", "97.0%")
+
+    for label in ("Features", "Features in words"):
+        assert [tuple(cell for cell, _ in row.cells) for row in tests[label]["features"].rows] == [words]
+    assert "overlap by 0.12" in text_of(answer.content)
 
 
 def test_of_pairs_one_is_open_beside_the_list(signed_in: Client, finished: Audit) -> None:

@@ -69,7 +69,14 @@ def test_outputs_and_internals_stand_side_by_side() -> None:
     assert item.conclusion_reason == (
         "outputs: no difference was found; internals: interventions on the attribute move decisions. Evidence: causal."
     )
-    assert item.counts == {"encoded": 1, "selective": None, "used": 1, "usable": None, "output_difference": 0}
+    assert item.counts == {
+        "encoded": 1,
+        "selective": None,
+        "used": 1,
+        "usable": None,
+        "moved_inside": 1,
+        "output_difference": 0,
+    }
 
 
 @pytest.mark.parametrize(

@@ -14,12 +14,9 @@ def test_patching_says_where_the_difference_is_carried() -> None:
     result = patching.compute(bench(patching.Settings()), payload("Black", "Asian"))
     result = json.loads(json.dumps(result))
     rows = {row.id: row for row in conclude(patching, [result])}
-    assert rows["patching/patch_stream/field=race/group=Black/layer=0/part=field/vs=White"].estimate == pytest.approx(
-        1, abs=1e-3
-    )
-    assert rows["patching/patch_stream/field=race/group=Black/layer=2/part=last/vs=White"].estimate == pytest.approx(
-        1, abs=1e-3
-    )
+    for layer, position in (("0", "race"), ("2", "last token")):
+        found = rows[f"patching/patch_stream/field=race/group=Black/layer={layer}/position={position}/vs=White"]
+        assert found.estimate == pytest.approx(1, abs=1e-3)
     assert all(row.checks and row.estimate is not None and row.n == 2 for row in rows.values())
     assert len(rows) == 1 + 3 * 3 + 2
 
@@ -50,7 +47,7 @@ def test_attribution_patching_verifies_what_it_reports() -> None:
     assert result["screened"] == 10
     assert len(result["nodes"]) == 3 + 3
     rows = {row.metric: row for row in conclude(attribution_patching, [result])}
-    assert set(rows) == {"screening_rank_agreement", "screening_miss_bound", "patch_node"}
+    assert set(rows) == {"patch_gap", "screening_rank_agreement", "screening_miss_bound", "patch_node"}
     assert all(row.estimate is not None for row in rows.values())
     again = attribution_patching.compute(bench(settings), payload("Black", "Asian"))
     assert json.loads(json.dumps(again)) == result

@@ -9,7 +9,7 @@ import pytest
 from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.packed import PackedScorer
+from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms import erasure, probes, steering
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.ladder import climb, ladder
@@ -29,22 +29,23 @@ def plan_of(test: str) -> Plan:
     return small_plan(prompt__answers=ANSWERS, tests__run=[test], noise__reask=0)
 
 
-def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
+def bench_with(model: Any, settings: Any, plan: Plan, *, probe: PackingProbe = PACKABLE) -> Bench:
     return Bench(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
-        scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE),
+        scorer=PackedScorer(model, pack_tokens=64, probe=probe),
         render=renderer(plan, DATA),
         should_stop=lambda: False,
     )
 
 
-def concluded(test: Any, model: Any, **settings: Any) -> Found:
+def concluded(test: Any, model: Any, *, probe: PackingProbe = PACKABLE, **settings: Any) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
     plan = plan_of(test.CARD.name)
-    chosen = test.Settings(attributes=("race",), **settings)
-    bench = bench_with(model, chosen, plan)
+    only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
+    chosen = test.Settings(**only, **settings)
+    bench = bench_with(model, chosen, plan, probe=probe)
     pieces = list(test.work(asked(chosen, plan=plan, data=DATA)))
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, DATA)
@@ -127,8 +128,8 @@ def test_the_untouched_margin_is_the_one_decided_on(erased: Found) -> None:
 def test_a_stated_attribute_is_read_after_the_layer_that_carries_it(
     probed: Found,
 ) -> None:
-    first = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", position="last token", layer="0")
-    later = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", position="last token", layer="1")
+    first = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", at="last token", layer="0")
+    later = of(probed[1], "probe_balanced_accuracy", group="Black", setting="stated", at="last token", layer="1")
 
     assert first.estimate == 0.5, "the last token's embedding is the same in every prompt"
     assert later.estimate == 1.0
@@ -166,17 +167,19 @@ def test_the_ladder_counts_an_erased_gap_as_used_and_causal(erased: Found, probe
 def test_steering_moves_margins_both_ways_with_the_dose_and_more_than_random_directions(biased: Any) -> None:
     _, measurements, plan = concluded(steering, biased, applications=16, depths=(0.5,), doses=(1.0, 2.0))
     potency = of(measurements, "steering_potency", group="Black")
-    where = {"source": "1", "target": "1"}
     shifts = {
-        (way, dose): of(measurements, "steering_shift", direction=way, dose=dose, **where)
-        for way in ("towards", "away")
-        for dose in ("1", "2")
+        dose: of(measurements, "steering_shift", path="layer 1 into layer 1", dose=dose)
+        for dose in ("1", "2", "-1", "-2")
     }
+    random = of(measurements, "steering_shift", path="random into layer 1", dose="1")
 
     assert potency.estimate is not None
     assert potency.estimate < 0
     assert abs(potency.estimate) > potency.counts["random_largest"]
-    assert shifts["towards", "1"].estimate == pytest.approx(-shifts["away", "1"].estimate, rel=0.1)
-    assert shifts["towards", "2"].estimate < shifts["towards", "1"].estimate
+    assert shifts["1"].estimate == pytest.approx(-shifts["-1"].estimate, rel=0.1)
+    assert shifts["2"].estimate < shifts["1"].estimate
+    assert random.estimate is not None
+    assert abs(random.estimate) < abs(shifts["1"].estimate)
+    assert potency.counts["away"] == shifts["-1"].estimate
     (rung,) = climb(measurements, plan=plan)
     assert rung.steps["usable"] is True

@@ -2,6 +2,13 @@
 
 from auditor.mechanisms.sae.autoencoder import KINDS, Autoencoder, Kind
 from auditor.mechanisms.sae.codes import Codes
+from auditor.mechanisms.sae.dictionary import (
+    Dictionary,
+    DictionarySettings,
+    dictionary_for,
+    dictionary_payload,
+    dictionary_settings,
+)
 from auditor.mechanisms.sae.files import load, save
 from auditor.mechanisms.sae.quality import Quality, fraction_unexplained, measure
 from auditor.mechanisms.sae.states import Matrix, Rows, Shards, write_shards
@@ -11,6 +18,8 @@ __all__ = [
     "KINDS",
     "Autoencoder",
     "Codes",
+    "Dictionary",
+    "DictionarySettings",
     "Kind",
     "Matrix",
     "Quality",
@@ -18,6 +27,9 @@ __all__ = [
     "Rows",
     "Shards",
     "Trained",
+    "dictionary_for",
+    "dictionary_payload",
+    "dictionary_settings",
     "fraction_unexplained",
     "load",
     "measure",

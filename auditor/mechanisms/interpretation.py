@@ -1,0 +1,320 @@
+"""Automated interpretation: what the features of the run's dictionary respond to, in words, and how far words hold.
+
+Descriptions are made on half of the applications and tried on the other half. By default rules make them and a matcher
+that sees nothing but the description tries them (describing.py, description_scores.py); no model takes part. A local
+model may describe instead, and then another one tries (describers.py).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field, model_validator
+from scipy.sparse import csc_matrix
+from threadpoolctl import threadpool_limits
+
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.exceptions import Interrupted, PlanError
+from auditor.language_models.decoder import read_decoder
+from auditor.measures.results import FloatArray
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
+from auditor.mechanisms.corpus import Corpus, Read
+from auditor.mechanisms.describers import LocalTextModel, describe_by_model, marked, try_descriptions
+from auditor.mechanisms.describing import Described, Search, active_entries, describe, thresholds
+from auditor.mechanisms.description_scores import Answers, HeldOut, Question, derangements
+from auditor.mechanisms.interpretation_measures import described_features, measures
+from auditor.mechanisms.predicates import Cells, words_of
+from auditor.mechanisms.responses import responding, tails
+from auditor.mechanisms.sae.dictionary import dictionary_for
+from auditor.plan import Section
+from auditor.records import Measurement
+
+CARD = Card(
+    name="interpretation",
+    purpose="What the features inside the model respond to, in words, so that a person can judge what a number about a "
+    "feature speaks of.",
+    method=(
+        "Every feature of the run's dictionary that acts on the audit's prompts gets a description from its strongest "
+        "tokens: the field and words it is on, and what the application says there. Descriptions are made on half of "
+        "the applications and scored on the others. Detection: do they tell pieces of prompts the feature is active on "
+        "from those it is not? Fuzzing: do they point at the right tokens? Both are balanced, so that 50% is worth "
+        "nothing; descriptions exchanged between features and a list of the true tokens stand beside them."
+    ),
+    worrying=(
+        "A feature that moves decisions is described by a protected attribute; or descriptions score no better than "
+        "exchanged ones, so that nobody can say what features stand for."
+    ),
+    limitations=(
+        "A description says when a feature acts on prompts like these, not why, nor what it does on other text. Scores "
+        "under about 75% mean that words catch part of it. Features without a description are counted, not hidden."
+    ),
+    references=(
+        "Bills et al. (2023), Language models can explain neurons in language models",
+        "Paulo et al. (2024), Automatically interpreting millions of features in large language models, "
+        "arXiv:2410.13928",
+    ),
+    needs_internals=True,
+    question="parts",
+)
+
+
+RULES, LOCAL, ENDPOINT = "rules", "local:", "endpoint:"
+SOURCE = r"^(rules|local:\S.*|endpoint:\S+)$"
+
+
+class Settings(Section):
+    """What is described, and at what cost.
+
+    Attributes
+    ----------
+    applications
+        Applications that are read, spread over all of the run's: every other one is described on, the rest scored on.
+    changes
+        Predictor fields an application is also read with changed, in turns.
+    strong
+        A token counts as active from this share of the feature's largest activation on.
+    least
+        Active tokens, and active contexts in other applications, below which a feature is not described or scored.
+    floor
+        F1 on the tokens it is made from below which a description is not given.
+    report
+        Features that are reported one by one: those that respond to protected attributes first, then those that vary
+        most where the decision is read. Features that other tests report are added.
+    shuffles
+        Times all descriptions are exchanged for the control.
+    describer
+        ``rules``, or ``local:SOURCE`` to have the reported features described by a model of the store as well.
+    scorer
+        ``local:SOURCE``: the model that tries the describer's sentences; another one than the describer. Rules are
+        tried by a matcher that sees the description alone.
+    contexts
+        Pieces of prompts a model's description is tried on: so many active and so many inactive ones.
+    """
+
+    applications: Annotated[int, Field(ge=6)] = 24
+    changes: Annotated[int, Field(ge=0)] = 3
+    strong: Annotated[float, Field(gt=0, le=1)] = 0.25
+    least: Annotated[int, Field(ge=2)] = 6
+    floor: Annotated[float, Field(ge=0, le=1)] = 0.4
+    report: Annotated[int, Field(ge=1, le=500)] = 24
+    shuffles: Annotated[int, Field(ge=1, le=50)] = 2
+    describer: Annotated[str, Field(pattern=SOURCE)] = RULES
+    scorer: Annotated[str, Field(pattern=SOURCE)] = RULES
+    contexts: Annotated[int, Field(ge=2, le=100)] = 6
+
+    @model_validator(mode="after")
+    def _scorer_is_another(self) -> Settings:
+        if (self.describer == RULES) != (self.scorer == RULES):
+            raise ValueError("describer and scorer are both rules or both models")
+        if self.describer != RULES and self.describer == self.scorer:
+            raise ValueError("scorer must be another model than the describer")
+        return self
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk.
+
+    Raises
+    ------
+    PlanError
+        If a remote endpoint is to describe or to score.
+    """
+    settings: Settings = asked.settings
+    for key, source in (("describer", settings.describer), ("scorer", settings.scorer)):
+        if source.startswith(ENDPOINT):
+            where = f"settings.{CARD.name}.{key}"
+            raise PlanError(where, f"{source!r}: remote endpoints cannot be asked here yet", "rules or local:SOURCE")
+    fields = [name for name in asked.fields if asked.roles.get(name) == "predictor"]
+    yield contrast_work(asked, applications=settings.applications, fields=fields, swaps=settings.changes)
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the applications, describe every feature on half of them and score it on the other half.
+
+    Returns
+    -------
+    dict
+        ``features``: of every feature that acts, its description and its answers, or why there is none; ``reported``:
+        which are reported one by one; or the ``reason`` why there is no dictionary.
+    """
+    dictionary = dictionary_for(bench, payload["dictionary"])
+    if isinstance(dictionary, str):
+        return {"reason": dictionary}
+    settings: Settings = bench.settings
+    with threadpool_limits(bench.plan.budget.threads):
+        corpus, states = read_states(bench, payload, decoder=read_decoder(bench.loaded.model), layer=dictionary.layer)
+        read = Read(corpus, activations_of(dictionary, states))
+        norms = np.linalg.norm(dictionary.autoencoder.decoder.detach().cpu().numpy(), axis=1).astype(np.float64)
+        features = interpret(read, settings=settings, seed=bench.plan.cases.seed)
+        reported = _reported(read, payload, norms, most=settings.report)
+        return {
+            "reason": None,
+            "layer": dictionary.layer,
+            "latents": dictionary.autoencoder.latents,
+            "tokens": len(corpus),
+            "features": features,
+            "reported": reported,
+            "by_model": None if settings.describer == RULES else _by_model(bench, read, reported),
+        }
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """Scores of all descriptions together, of exchanged ones, and of every reported feature."""
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def described_elsewhere(measurements: Sequence[Measurement], *, context: Context) -> tuple[Measurement, ...]:
+    """Descriptions of the features that other tests report; none where this test was not asked for."""
+    return described_features(measurements, context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, Any]]:
+    """Describe on every other application, score on the rest.
+
+    Parameters
+    ----------
+    read
+        Activations on a corpus.
+    settings
+        How.
+    seed
+        Of the exchanges.
+
+    Returns
+    -------
+    list of dict
+        For every latent that acts where it is described: ``latent``, ``words`` or ``None``, ``reason`` or ``None``,
+        ``answers`` (:class:`Answers`), ``oracle`` (detection and fuzzing of a list of the true tokens), ``shuffled``
+        (their means with other features' descriptions), ``active`` tokens, and an ``example``.
+    """
+    first, second = _halves(read)
+    search = Search(strong=settings.strong, least=settings.least, floor=settings.floor)
+    described = describe(first, search=search)
+    held = HeldOut(second.corpus, _columns(second, thresholds(first.activations, strong=settings.strong)))
+    cells = Cells(second.corpus)
+    columns = first.activations.tocsc()
+    rows = [_row(one, first.corpus, columns) for one in described]
+    scored: list[tuple[int, Question]] = []
+    for place, one in enumerate(described):
+        if one.predicate is None:
+            continue
+        active = held.tokens(one.latent)
+        problem = held.problem(active, least=settings.least)
+        if problem is not None:
+            rows[place]["reason"] = problem
+            continue
+        question = Question(held, active)
+        truth = question.answered(active)
+        rows[place]["answers"] = question.answered(cells.matches(one.predicate)).row()
+        rows[place]["oracle"] = [truth.detection, truth.fuzzing]
+        scored.append((place, question))
+    orders = derangements(len(scored), rounds=settings.shuffles, seed=seed)
+    for position, (place, question) in enumerate(scored):
+        others = [described[scored[order[position]][0]].predicate for order in orders]
+        exchanged = [question.answered(cells.matches(other)) for other in others if other is not None]
+        if exchanged:
+            rows[place]["shuffled"] = [_mean(exchanged, "detection"), _mean(exchanged, "fuzzing")]
+    return rows
+
+
+def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, Any]:
+    """Sentences of a model for the reported features, tried by another model."""
+    settings: Settings = bench.settings
+    first, second = _halves(read)
+    limits = thresholds(first.activations, strong=settings.strong)
+    held = HeldOut(second.corpus, _columns(second, limits))
+    ours, columns = _columns(first, limits), first.activations.tocsc()
+    chosen = [
+        latent
+        for latent in reported
+        if ours.indptr[latent + 1] > ours.indptr[latent]
+        and held.problem(held.tokens(latent), least=settings.least) is None
+    ]
+    describer = bench.open_model(settings.describer.removeprefix(LOCAL))
+    sentences: list[tuple[int, str | None]] = []
+    for latent in chosen:
+        if bench.should_stop():
+            raise Interrupted("stopped between two features; nothing of this chunk is kept")
+        strength = _dense(columns, latent)
+        words = describe_by_model(LocalTextModel(describer), first.corpus, strength, strength >= limits[latent])
+        sentences.append((latent, words))
+    scorer = bench.open_model(settings.scorer.removeprefix(LOCAL))
+    orders = derangements(len(chosen), rounds=1, seed=bench.plan.cases.seed)
+    tried = try_descriptions(
+        LocalTextModel(scorer),
+        held,
+        sentences,
+        order=orders[0] if orders else None,
+        contexts=settings.contexts,
+        seed=bench.plan.cases.seed,
+        should_stop=bench.should_stop,
+    )
+    return {
+        "describer": settings.describer,
+        "scorer": settings.scorer,
+        "identities": [model.manifest.get("identity") for model in (describer, scorer)],
+        "not_tried": len(reported) - len(chosen),
+        "features": [
+            {
+                "latent": latent,
+                "words": one.words,
+                "answers": one.answers.row() if one.answers else None,
+                "shuffled": [one.shuffled.detection, one.shuffled.fuzzing] if one.shuffled else None,
+                "asked": one.asked,
+                "unparseable": one.unparseable,
+            }
+            for (latent, _), one in zip(sentences, tried, strict=True)
+        ],
+    }
+
+
+def _halves(read: Read) -> tuple[Read, Read]:
+    names = list(dict.fromkeys(prompt.application for prompt in read.corpus.prompts))
+    return read.take(read.corpus.rows_of(names[::2])), read.take(read.corpus.rows_of(names[1::2]))
+
+
+def _columns(read: Read, limits: Any) -> csc_matrix:
+    return active_entries(read.activations, limits).tocsc()
+
+
+def _row(one: Described, corpus: Corpus, columns: csc_matrix) -> dict[str, Any]:
+    strength = _dense(columns, one.latent)
+    piece = np.flatnonzero(corpus.context == corpus.context[int(strength.argmax())])
+    return {
+        "latent": one.latent,
+        "words": words_of(one.predicate, corpus) if one.predicate is not None else None,
+        "reason": one.reason,
+        "active": one.active,
+        "example": marked(corpus, piece, strength >= one.threshold),
+    }
+
+
+def _dense(columns: csc_matrix, latent: int) -> FloatArray:
+    """The activation of one latent on every token."""
+    found = np.zeros(columns.shape[0])
+    entries = slice(columns.indptr[latent], columns.indptr[latent + 1])
+    found[columns.indices[entries]] = columns.data[entries]
+    return found
+
+
+def _reported(read: Read, payload: Mapping[str, Any], norms: Any, *, most: int) -> list[int]:
+    """Which features are reported one by one."""
+    found = tails(read, norms=norms)
+    noise = found.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
+    each = max(1, most // (2 * max(1, len(payload["attributes"]))))
+    chosen: dict[int, None] = {}
+    for attribute in payload["attributes"]:
+        chosen.update(dict.fromkeys(responding(found.response(attribute), noise=noise, most=each)))
+    filed = [row for row, changed in enumerate(found.changed) if changed is None]
+    spread_out = found.values[filed, -1].std(axis=0)
+    chosen.update(
+        dict.fromkeys(int(latent) for latent in np.argsort(-spread_out, kind="stable") if spread_out[latent] > 0)
+    )
+    return [int(found.latents[latent]) for latent in list(chosen)[:most]]
+
+
+def _mean(answers: Sequence[Answers], name: str) -> float:
+    return float(np.mean([getattr(one, name) for one in answers]))

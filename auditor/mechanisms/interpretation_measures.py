@@ -1,0 +1,208 @@
+"""Measurements from interpretation: how far descriptions hold, all together and feature by feature."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+
+from auditor.behaviour.context import Context, Draft
+from auditor.behaviour.fill import measurement
+from auditor.measures.rates import Tally, selection_rate
+from auditor.measures.results import Estimate, Interval, missing
+from auditor.mechanisms.description_scores import Answers
+from auditor.mechanisms.paired_means import mean_share
+from auditor.records import Check, Measurement, Role
+
+DESCRIBED = "interpretation_described"
+DETECTION, FUZZING = "interpretation_detection", "interpretation_fuzzing"
+SHUFFLED = {DETECTION: "interpretation_detection_shuffled", FUZZING: "interpretation_fuzzing_shuffled"}
+FEATURE = {DETECTION: "feature_detection", FUZZING: "feature_fuzzing"}
+METHODS = {
+    DETECTION: "balanced share of contexts told apart, on other applications",
+    FUZZING: "balanced share of tokens told apart in and beside active contexts, on other applications",
+}
+SAID_NOTHING = "the describer said nothing"
+NEAR_CHANCE = 0.1
+"""How far from 1/2 descriptions exchanged between features may score: related features have related descriptions."""
+
+
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+    """All measurements of the run's dictionary."""
+    level = 1 - context.plan.thresholds.alpha
+    for result in results:
+        if result["reason"] is not None:
+            nothing = missing(method="descriptions of features", reason=result["reason"], n=0)
+            yield Draft(_measurement(nothing, test=test, metric=DESCRIBED, subject={"states": "no dictionary"}))
+            continue
+        yield from _together(result, test=test, level=level)
+        by_latent = {row["latent"]: row for row in result["features"]}
+        for latent in result["reported"]:
+            for item in feature_rows(by_latent.get(latent), result, latent=latent, test=test, level=level):
+                yield Draft(item)
+        if result["by_model"] is not None:
+            yield from _by_model(result, test=test, level=level)
+
+
+def described_features(
+    measurements: Sequence[Measurement], context: Context, results: Sequence[Mapping[str, Any]], *, test: str
+) -> tuple[Measurement, ...]:
+    """Descriptions of the features that other tests report, read from concluded measurements like the ladder."""
+    level = 1 - context.plan.thresholds.alpha
+    added: list[Measurement] = []
+    for result in results:
+        if "features" not in result:
+            continue
+        layer = str(result["layer"])
+        by_latent = {row["latent"]: row for row in result["features"]}
+        wanted = {
+            int(item.subject["feature"]): None
+            for item in measurements
+            if item.subject.get("layer") == layer and item.subject.get("feature", "").isdigit()
+        }
+        for latent in wanted:
+            if latent not in result["reported"]:
+                added += feature_rows(by_latent.get(latent), result, latent=latent, test=test, level=level)
+    return tuple(added)
+
+
+def feature_rows(
+    row: Mapping[str, Any] | None, result: Mapping[str, Any], *, latent: int, test: str, level: float, **more: str
+) -> Iterable[Measurement]:
+    """Detection and fuzzing of one feature; its words go with both. ``more`` is added to the subject."""
+    subject = {"layer": str(result["layer"]), "feature": str(latent), **more}
+    words, reason = None, "it acts nowhere in the applications it would be described on"
+    answers: Answers | None = None
+    if row is not None:
+        words, reason = row["words"], row["reason"]
+        answers = Answers.of(row["answers"]) if row.get("answers") else None
+    for metric, name in FEATURE.items():
+        if answers is None:
+            estimate = missing(method=METHODS[metric], reason=reason or "", n=0)
+        else:
+            value, (low, high) = (
+                (answers.detection, answers.detection_interval(level=level))
+                if metric == DETECTION
+                else (answers.fuzzing, answers.fuzzing_interval(level=level))
+            )
+            interval = Interval(low, high, level, "Wilson, applications as n, mean of what is balanced")
+            estimate = Estimate(value=value, n=int(answers.found.all), method=METHODS[metric], interval=interval)
+        yield _measurement(
+            estimate,
+            test=test,
+            metric=name,
+            subject=subject,
+            conclusion_reason=words,
+            checks=_oracle([row] if row is not None else []),
+            counts=_counts(row, answers),
+        )
+
+
+def _together(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[Draft]:
+    rows = result["features"]
+    left = Counter(str(row["reason"]).replace(" ", "_") for row in rows if row["reason"] is not None)
+    counts: dict[str, float | int | None] = {"latents": result["latents"], "act": len(rows), **left}
+    yield from _group(rows, {"states": f"before layer {result['layer']}"}, counts, test=test, level=level)
+
+
+def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[Draft]:
+    """The same for sentences of a model."""
+    found = result["by_model"]
+    describer = {"describer": found["describer"]}
+    rows = [{**row, "reason": None if row["answers"] else SAID_NOTHING, "active": 0} for row in found["features"]]
+    counts: dict[str, float | int | None] = {
+        "answers_asked_for": sum(row["asked"] for row in rows),
+        "answers_neither_yes_nor_no": sum(row["unparseable"] for row in rows),
+        "without_a_description": sum(row["words"] is None for row in rows),
+        "not_tried": found["not_tried"],
+    }
+    subject = {"states": f"before layer {result['layer']}", **describer}
+    yield from _group(rows, subject, counts, test=test, level=level, scorer=found["scorer"])
+    for row in rows:
+        for item in feature_rows(row, result, latent=row["latent"], test=test, level=level, **describer):
+            yield Draft(replace(item, method=f"{item.method}; tried by {found['scorer']}"))
+
+
+def _group(
+    rows: Sequence[Mapping[str, Any]],
+    subject: dict[str, str],
+    counts: dict[str, float | int | None],
+    *,
+    test: str,
+    level: float,
+    scorer: str = "a matcher of the words",
+) -> Iterable[Draft]:
+    """How many descriptions there are, how far they hold, and how far exchanged ones do."""
+    scored = [row for row in rows if row.get("answers")]
+    if rows:
+        share = selection_rate(Tally(len(scored), len(rows)), level=level)
+    else:
+        share = missing(method="share described", reason="no feature acts on these prompts", n=0)
+    counts = {**counts, "described_and_scored": len(scored)}
+    yield Draft(_measurement(share, test=test, metric=DESCRIBED, subject=subject, counts=counts))
+    for place, metric in enumerate((DETECTION, FUZZING)):
+        values = [_value(Answers.of(row["answers"]), metric) for row in scored]
+        exchanged = [row["shuffled"][place] for row in scored if row.get("shuffled")]
+        control = float(np.mean(exchanged)) if exchanged else None
+        checks = _oracle(scored)
+        if control is not None:
+            held = abs(control - 0.5) <= NEAR_CHANCE
+            name = "descriptions of other features score about 50%"
+            checks = (*checks, Check(name, held, control, 0.5, note=f"within {NEAR_CHANCE} of it"))
+        method = f"{METHODS[metric]}; tried by {scorer}"
+        yield Draft(
+            _measurement(
+                _mean(values, level=level, method=method),
+                test=test,
+                metric=metric,
+                subject=subject,
+                checks=checks,
+                counts={"shuffled_mean": control, "over_three_quarters": sum(value >= 0.75 for value in values)},
+            )
+        )
+        other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
+        yield Draft(_measurement(other, test=test, metric=SHUFFLED[metric], subject=subject))
+
+
+def _oracle(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
+    found = [min(row["oracle"]) for row in rows if row.get("oracle")]
+    if not found:
+        return ()
+    worst = min(found)
+    return (Check("a list of the true tokens scores 100%", worst >= 1 - 1e-12, worst, 1.0),)
+
+
+def _value(answers: Answers, metric: str) -> float:
+    return answers.detection if metric == DETECTION else answers.fuzzing
+
+
+def _counts(row: Mapping[str, Any] | None, answers: Answers | None) -> dict[str, float | int | None]:
+    if row is None:
+        return {}
+    counts: dict[str, float | int | None] = {"active_tokens": row["active"]}
+    if answers is not None:
+        counts |= {"contexts": int(answers.found.all), "applications": answers.found.applications}
+    if row.get("shuffled"):
+        counts |= {"shuffled_detection": row["shuffled"][0], "shuffled_fuzzing": row["shuffled"][1]}
+    return counts
+
+
+def _mean(values: Sequence[float], *, level: float, method: str) -> Estimate:
+    return mean_share(np.array(values, dtype=np.float64), level=level, method=method, by="feature")
+
+
+def _measurement(estimate: Estimate, *, test: str, metric: str, subject: dict[str, str], **more: Any) -> Measurement:
+    return measurement(
+        estimate,
+        test=test,
+        metric=metric,
+        role=Role.SUPPORTING,
+        subject=subject,
+        unit="rate",
+        cases="role:actual",
+        higher_is_better=None,
+        **more,
+    )

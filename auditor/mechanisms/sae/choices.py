@@ -1,0 +1,256 @@
+"""Which features to look at, what to compare them with, and what taking them out adds to the states.
+
+Everything here is fitted on the applications that choose. A feature's share of the difference of two groups' margins is
+Σ over positions of (f of the group − f of the reference) · (W · mean gradient on the line between the two states);
+coordinates of the stream and principal components are ranked by the same rule.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float
+from scipy.stats import t as student
+from torch import Tensor
+
+from auditor.behaviour.context import FloatArray
+from auditor.measures.multiplicity import benjamini_hochberg
+from auditor.mechanisms.sae.dictionary import Dictionary
+from auditor.mechanisms.sae.windows import Window
+
+FEATURES, RANDOM, COORDINATES, COMPONENTS, MEANS = (
+    "features",
+    "random features",
+    "coordinates",
+    "principal components",
+    "mean difference",
+)
+STEER = "steer "
+DIRECTIONS = "random directions"
+PCA_ROWS = 2048
+NEAREST = 4
+"""Random features are drawn from so many times as many as are needed, the nearest in frequency and norm."""
+
+
+@dataclass
+class Seen:
+    """Sums over the applications that choose.
+
+    Attributes
+    ----------
+    states
+        By application: [groups, depth, width].
+    there
+        By application: [groups, depth].
+    activations, active
+        Sums of activations [groups, depth, latents], and on how many positions each latent acts [groups, latents].
+    feature_scores
+        Shares of the difference to the reference, summed: [groups, latents].
+    slopes
+        Mean gradients between the reference and each group, by application: [groups, depth, width].
+    """
+
+    reference: int
+    states: list[Tensor] = field(default_factory=list)
+    there: list[Tensor] = field(default_factory=list)
+    slopes: list[Tensor] = field(default_factory=list)
+    activations: Tensor = field(default_factory=lambda: torch.zeros(()))
+    active: Tensor = field(default_factory=lambda: torch.zeros(()))
+    feature_scores: Tensor = field(default_factory=lambda: torch.zeros(()))
+
+    def add(self, window: Window, activations: Tensor, slopes: Tensor, decoder: Tensor) -> None:
+        """Take up one application."""
+        self.states.append(window.states)
+        self.there.append(window.there)
+        self.slopes.append(slopes)
+        self.activations = self.activations + activations.double()
+        self.active = self.active + (activations > 0).sum(1).double()
+        along = (slopes.flatten(0, 1).to(decoder) @ decoder.t()).reshape(activations.shape)
+        change = activations - activations[self.reference]
+        self.feature_scores = self.feature_scores + (change * along).sum(1).double()
+
+    def mean_states(self, groups: Sequence[int]) -> Float[Tensor, "depth width"]:
+        """Mean state at every position, over the prompts of some groups that have it; 0 where none has."""
+        states, there = (torch.stack(each)[:, list(groups)] for each in (self.states, self.there))
+        return states.double().sum((0, 1)) / there.sum((0, 1)).clamp(min=1)[:, None]
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """What is taken out, or put in, for one contrast: ``pair`` is (group, reference), by number.
+
+    ``centre`` [depth, width] is the mean state of both groups, ``apart`` their difference.
+    """
+
+    pair: tuple[int, int]
+    features: list[int]
+    random: list[list[int]]
+    coordinates: Float[Tensor, "count width"]
+    components: Float[Tensor, "count width"]
+    centre: Float[Tensor, "depth width"]
+    apart: Float[Tensor, "depth width"]
+    directions: Float[Tensor, "draws width"]
+
+    def changes(
+        self,
+        states: Float[Tensor, "groups depth width"],
+        activations: Float[Tensor, "groups depth latents"],
+        dictionary: Dictionary,
+    ) -> Iterator[tuple[str, int, Float[Tensor, "depth width"]]]:
+        """Name, group, and what is added to that group's states: every name for the reference, then for the group.
+
+        Taking out: features to 0, directions to the mean of both groups. Steering: features to what they are in the
+        other group's prompt of the same application; the mean difference of the groups; random directions as long.
+        """
+        rows = dictionary.autoencoder.decoder
+        group, reference = self.pair
+        for number, other, sign in ((reference, group, 1.0), (group, reference, -1.0)):
+            rise = activations[other] - activations[number]
+            put = rise[:, self.features] @ rows[self.features]
+            lengths = put.norm(dim=1, keepdim=True)
+            mine, away = activations[number], states[number] - self.centre.to(states)
+            for each in self.features:
+                yield f"feature {each}", number, -mine[:, [each]] * rows[each]
+            yield FEATURES, number, -mine[:, self.features] @ rows[self.features]
+            for draw, drawn in enumerate(self.random):
+                yield f"{RANDOM} {draw + 1}", number, -mine[:, drawn] @ rows[drawn]
+            for name, basis in ((COORDINATES, self.coordinates), (COMPONENTS, self.components)):
+                yield name, number, -(away @ basis.t().to(away)) @ basis.to(away)
+            unit = torch.nn.functional.normalize(self.apart, dim=1).to(away)
+            yield MEANS, number, -(away * unit).sum(1, keepdim=True) * unit
+            yield STEER + FEATURES, number, put
+            yield STEER + MEANS, number, sign * self.apart.to(put)
+            for draw, direction in enumerate(self.directions.to(put)):
+                yield f"{STEER}{DIRECTIONS} {draw + 1}", number, lengths * direction
+
+
+def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: int, draws: int, seed: int) -> Chosen:
+    """Choose up to ``count`` features of one contrast, and as many of every baseline.
+
+    Parameters
+    ----------
+    seen
+        The applications that choose.
+    dictionary
+        The features.
+    pair
+        Group and reference.
+    count, draws
+        Features, and draws of random ones.
+    seed
+        Of the draws.
+    """
+    group, reference = pair
+    generator = torch.Generator().manual_seed((seed * 1009 + group) % 2**31)
+    scores = seen.feature_scores[group].abs()
+    features = _largest(scores, count)
+    both_have = torch.stack(seen.there)[:, list(pair)].any(0).all(0)[:, None]
+    apart = (seen.mean_states([group]) - seen.mean_states([reference])) * both_have
+    everything = torch.cat([states[there] for states, there in zip(seen.states, seen.there, strict=True)]).double()
+    step = -(-len(everything) // PCA_ROWS)
+    part = everything[::step]
+    components = torch.linalg.svd(part - part.mean(0), full_matrices=False).Vh
+    width = apart.shape[1]
+    random = [_matched(seen, dictionary, pair, features, generator) for _ in range(draws if features else 0)]
+    drawn = torch.randn(draws, width, generator=generator, dtype=torch.float64)
+    size = max(1, len(features))
+    return Chosen(
+        pair=pair,
+        features=features,
+        random=random,
+        coordinates=_ranked(seen, pair, None, size),
+        components=_ranked(seen, pair, components, size),
+        centre=seen.mean_states(pair),
+        apart=apart,
+        directions=torch.nn.functional.normalize(drawn, dim=1),
+    )
+
+
+def differences(activity: FloatArray, chosen: Chosen, *, q: float) -> dict[str, Any]:
+    """Which features' activity differs between the two groups, by paired t tests of all features that act at all.
+
+    Parameters
+    ----------
+    activity
+        Activations summed over positions, [applications, groups, latents].
+    chosen
+        The contrast and the features that are reported.
+    q
+        False discovery rate.
+
+    Returns
+    -------
+    dict
+        ``tested`` and ``differing`` (Benjamini and Hochberg over all tested), and of the reported features the change
+        of every application and the shares of applications it acts in, group first.
+    """
+    group, reference = chosen.pair
+    change = activity[:, group] - activity[:, reference]
+    acting = (activity[:, [group, reference]] > 0).any(axis=(0, 1))
+    n = len(change)
+    rounding = 1e-5 * float(activity.max(initial=0.0))
+    moved = change[:, acting]
+    moved = moved[:, np.abs(moved).max(axis=0, initial=0.0) > rounding]
+    p_values = np.ones(int(acting.sum()))
+    if n > 1 and moved.size:
+        means, errors = moved.mean(axis=0), moved.std(axis=0, ddof=1) / np.sqrt(n)
+        ratio = np.divide(np.abs(means), errors, out=np.full_like(means, np.inf), where=errors > 0)
+        p_values[: len(ratio)] = 2 * student.sf(ratio, n - 1)
+    adjusted = benjamini_hochberg(p_values.tolist())
+    return {
+        "tested": int(acting.sum()),
+        "differing": sum(value is not None and value <= q for value in adjusted),
+        "change": {str(each): change[:, each].tolist() for each in chosen.features},
+        "acting": {
+            str(each): [float((activity[:, number, each] > 0).mean()) for number in chosen.pair]
+            for each in chosen.features
+        },
+    }
+
+
+def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor | None, count: int) -> Float[Tensor, "count width"]:
+    """The directions of ``basis`` (``None``: the coordinates) with most of the margin's difference to first order."""
+    group, reference = pair
+
+    def along(states: Tensor) -> Tensor:
+        return states.double() if basis is None else states.double() @ basis.t()
+
+    changes = [along(states[group] - states[reference]) for states in seen.states]
+    slopes = [along(each[group]) for each in seen.slopes]
+    total = sum((change * slope).sum(0) for change, slope in zip(changes, slopes, strict=True))
+    best = _largest(torch.as_tensor(total).abs(), count)
+    if basis is not None:
+        return basis[best]
+    return torch.nn.functional.one_hot(torch.tensor(best, dtype=torch.int64), seen.states[0].shape[-1]).double()
+
+
+def _largest(scores: Tensor, count: int) -> list[int]:
+    """The largest scores above 0, largest first; ties by number, so that the choice is the same everywhere."""
+    order = torch.sort(scores, descending=True, stable=True).indices[:count]
+    return [int(each) for each in order if scores[each] > 0]
+
+
+def _matched(
+    seen: Seen, dictionary: Dictionary, pair: tuple[int, int], features: list[int], generator: torch.Generator
+) -> list[int]:
+    """For every chosen feature another that acts about as often and as strongly in these prompts."""
+    active = seen.active[list(pair)].sum(0)
+    norms = dictionary.autoencoder.decoder.norm(dim=1).double()
+    strength = seen.activations[list(pair)].sum((0, 1)) * norms / active.clamp(min=1)
+    free = active > 0
+    free[features] = False
+    found: list[int] = []
+    for each in features:
+        candidates = free.nonzero()[:, 0]
+        if not len(candidates):
+            break
+        apart = (active[candidates] / active[each]).log().abs() + (strength[candidates] / strength[each]).log().abs()
+        near = candidates[torch.sort(apart, stable=True).indices[:NEAREST]]
+        drawn = int(near[int(torch.randint(len(near), (1,), generator=generator))])
+        free[drawn] = False
+        found.append(drawn)
+    return found

@@ -1,0 +1,341 @@
+"""The dictionary of a run: one autoencoder at one layer, which every test on features of this run shares.
+
+    payload = {..., "dictionary": dictionary_payload(asked)}      in a test's ``work``
+    found = dictionary_for(bench, payload["dictionary"])          in its ``compute``
+
+What is trained, or loaded, follows from the payload and the model alone: settings in ``[settings.dictionary]``, the
+words of the applications, the general text itself, the hashes of the files that are loaded. So a dictionary kept in
+memory is a memo and nothing else: a worker that has none trains it again and has the same numbers.
+"""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections import OrderedDict
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from jaxtyping import Bool, Float
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from auditor.canonical import sha256_bytes, sha256_file, sha256_json
+from auditor.exceptions import ModelError, PlanError
+from auditor.language_models.decoder import read_decoder
+from auditor.mechanisms.contract import Asked, Bench
+from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
+from auditor.mechanisms.sae.files import CONFIG, WEIGHTS, load
+from auditor.mechanisms.sae.quality import Quality, fraction_unexplained, measure
+from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_prompts, read_states, read_text
+from auditor.mechanisms.sae.states import Matrix
+from auditor.mechanisms.sae.training import Recipe, train
+from auditor.plan import Plan, Section, check_section
+
+SECTION = "dictionary"
+NORM_CAP = 10.0
+"""States longer than so many medians (attention sinks) are neither trained on, nor measured, nor replaced."""
+HELD_OUT = 4
+"""One of so many applications is held out for the quality."""
+KEPT = 2
+
+_kept: OrderedDict[str, Dictionary] = OrderedDict()
+_lock = threading.Lock()
+
+
+class DictionarySettings(Section):
+    """``[settings.dictionary]``: one for all tests on features, so that they speak of the same features.
+
+    Attributes
+    ----------
+    depth
+        The layer, as a share of the model's depth: features are read in the stream before that block.
+    kind, expansion, k
+        How latents are selected, how many there are as a multiple of the width of the stream, and how many are active
+        on a token.
+    steps, batch, learning_rate
+        Of the training.
+    tokens
+        Most tokens of the audit's prompts to read, by estimate.
+    text, text_tokens
+        A file of general text to train on as well, and the most tokens of it. The text becomes part of the run.
+    path
+        A folder with an autoencoder in SAELens' layout to use instead of training one; it must belong to this model and
+        layer. Its files' hashes become part of the run.
+    """
+
+    depth: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    kind: Kind = "topk"
+    expansion: Annotated[int, Field(ge=1, le=64)] = 4
+    k: Annotated[int, Field(ge=1, le=1024)] = 32
+    steps: Annotated[int, Field(ge=1, le=1_000_000)] = 300
+    batch: Annotated[int, Field(ge=16, le=65_536)] = 1024
+    learning_rate: Annotated[float, Field(gt=0, lt=1)] = 1e-3
+    tokens: Annotated[int, Field(ge=256)] = 12_000
+    text: str = ""
+    text_tokens: Annotated[int, Field(ge=128)] = 8_192
+    path: str = ""
+
+
+@dataclass(frozen=True)
+class Dictionary:
+    """An autoencoder and what is known of it.
+
+    Attributes
+    ----------
+    autoencoder
+        Reads states of the stream before block ``layer``.
+    layer
+        Counted from 0, the embedding.
+    quality
+        On the tokens of held-out applications.
+    mean_unexplained
+        The same fraction of variance for the mean as the answer to everything: 1, or the measure is wrong.
+    norm_limit
+        States longer than this are left as they are.
+    provenance
+        Plain data: ``source`` (``trained`` or ``loaded``), ``sha256`` of the weights, and how many applications and
+        tokens stand behind it.
+    """
+
+    autoencoder: Autoencoder
+    layer: int
+    quality: Quality
+    mean_unexplained: float
+    norm_limit: float
+    provenance: Mapping[str, Any]
+
+    def readable(self, states: Float[Tensor, "*rows width"]) -> Bool[Tensor, "*rows"]:
+        """Which states are no longer than the limit: only those are encoded and replaced."""
+        short: Tensor = states.norm(dim=-1) <= self.norm_limit
+        return short
+
+    def activations(self, states: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows latents"]:
+        """The activation of every latent, 0 where a state is beyond the limit."""
+        flat = states.reshape(-1, states.shape[-1]).to(self.autoencoder.encoder)
+        found = self.autoencoder.encode(flat).dense() * self.readable(flat)[:, None]
+        return found.reshape(*states.shape[:-1], self.autoencoder.latents)
+
+
+def dictionary_settings(plan: Plan) -> DictionarySettings:
+    """The plan's ``[settings.dictionary]``.
+
+    Raises
+    ------
+    PlanError
+        Naming the key, if there is no such setting or its value does not fit.
+    """
+    return check_section(DictionarySettings, plan.settings.get(SECTION, {}), where=f"settings.{SECTION}")
+
+
+def dictionary_payload(asked: Asked) -> dict[str, Any]:
+    """All that a run's dictionary follows from, beside the model: put it into every payload that needs the dictionary.
+
+    Returns
+    -------
+    dict
+        ``settings``; ``applications`` (``id`` and ``words``), a seeded draw that does not depend on the test;
+        ``variants``, the (field, value) pairs they are also read with; ``text``; ``files``, SHA-256 by name.
+
+    Raises
+    ------
+    PlanError
+        If a setting does not fit, or a file it names cannot be read.
+    """
+    settings = dictionary_settings(asked.plan)
+    clusters = list(asked.clusters)
+    random.Random(f"{asked.plan.cases.seed}/{SECTION}").shuffle(clusters)
+    variants = [[item.field, group] for item in asked.plan.attributes for group in item.groups]
+    applications: list[dict[str, Any]] = []
+    tokens = 0
+    for cluster in clusters:
+        case = cluster.cases[0]
+        earliest = min((case.spans[item.field][0] for item in asked.plan.attributes), default=0)
+        whole = asked.count_tokens(case.prompt)
+        tokens += whole + round(len(variants) * whole * (1 - earliest / max(1, len(case.prompt))))
+        if tokens > settings.tokens and len(applications) >= HELD_OUT:
+            break
+        words = asked.words[cluster.application.id]
+        applications.append({"id": cluster.application.id, "words": {name: words[name] for name in asked.fields}})
+    return {
+        "settings": settings.model_dump(mode="json"),
+        "seed": asked.plan.cases.seed,
+        "applications": applications,
+        "variants": variants,
+        "text": _text(settings),
+        "files": _files(settings),
+    }
+
+
+def dictionary_tokens(wanted: Mapping[str, Any], asked: Asked) -> int:
+    """An estimate of the tokens that reading and training cost, for the plan of a chunk."""
+    settings = wanted["settings"]
+    read = min(settings["tokens"], sum(asked.count_tokens(cluster.cases[0].prompt) for cluster in asked.clusters))
+    return int(read) + (0 if settings["path"] else settings["steps"] * settings["batch"] // 50)
+
+
+def layer_of(wanted: Mapping[str, Any], layers: int) -> int:
+    """The layer a dictionary is for, in a model of so many."""
+    return min(max(1, round(float(wanted["settings"]["depth"]) * layers)), layers - 1) if layers > 1 else 1
+
+
+def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
+    """Train or load the dictionary of a run, or return it if this process still has it; or why there is none.
+
+    A pure function of the model and ``wanted``: the same numbers in every worker and after every crash (on one machine
+    and number of threads). Applications are numbered as in ``wanted["applications"]``; number n is held out where
+    ``held_out(n)``.
+
+    Parameters
+    ----------
+    bench
+        The model and the renderer; ``should_stop`` is asked between applications and every ten training steps.
+    wanted
+        From :func:`dictionary_payload`, as a ledger kept it.
+
+    Raises
+    ------
+    Interrupted
+        If a stop was asked for.
+    ModelError
+        If a file to load is not what the run was frozen with, or is for states of another width.
+    ScoringError
+        If a state is not finite.
+    """
+    if len(wanted["applications"]) < 2:
+        return "a dictionary needs two applications, one of them held out"
+    identity = bench.loaded.manifest.get("identity")
+    key = sha256_json({"model": identity, "threads": bench.plan.budget.threads, "wanted": wanted})
+    with _lock:
+        if identity is not None and key in _kept:
+            _kept.move_to_end(key)
+            return _kept[key]
+    with threadpool_limits(bench.plan.budget.threads):
+        try:
+            made = _make(bench, wanted)
+        except ValueError as error:
+            return str(error)
+    with _lock:
+        if identity is not None:
+            _kept[key] = made
+            while len(_kept) > KEPT:
+                _kept.popitem(last=False)
+    return made
+
+
+def held_out(application: int) -> bool:
+    """Whether the application of this number is kept out of training."""
+    return application % HELD_OUT == 1
+
+
+def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary:
+    decoder = read_decoder(bench.loaded.model)
+    layer = layer_of(wanted, decoder.layers)
+    prompts: list[Prompt] = read_prompts(bench, wanted)
+    read = read_states(decoder, prompts, layer=layer, should_stop=bench.should_stop)
+    apart = np.array([number != EVERYBODY and held_out(number) for number in read.application])
+    ours, kept_out = read.states[torch.from_numpy(~apart)], read.states[torch.from_numpy(apart)]
+    settings = wanted["settings"]
+    text = read_text(
+        decoder,
+        bench.loaded.tokenizer,
+        wanted["text"],
+        layer=layer,
+        tokens=settings["text_tokens"],
+        should_stop=bench.should_stop,
+    )
+    limit = NORM_CAP * float(ours.norm(dim=1).median())
+    rows = torch.cat([ours, text])
+    rows, kept_out = rows[rows.norm(dim=1) <= limit], kept_out[kept_out.norm(dim=1) <= limit]
+    about: dict[str, Any] = {
+        "applications": len(wanted["applications"]),
+        "held_out": sum(held_out(number) for number in range(len(wanted["applications"]))),
+        "rows": len(rows),
+        "text_rows": len(text),
+        "left_out": len(read.states) + len(text) - len(rows) - len(kept_out),
+    }
+    if settings["path"]:
+        autoencoder = _loaded(wanted, width=decoder.width)
+        about |= {"source": "loaded", "tokens": 0}
+    else:
+        recipe = Recipe(
+            kind=settings["kind"],
+            latents=settings["expansion"] * decoder.width,
+            k=min(settings["k"], settings["expansion"] * decoder.width),
+            steps=settings["steps"],
+            batch=settings["batch"],
+            learning_rate=settings["learning_rate"],
+            norm_cap=NORM_CAP,
+            dead_after=max(10_000, 20 * settings["batch"]),
+            seed=wanted["seed"] % 2**31,
+        )
+        trained = train(Matrix(rows), recipe, should_stop=bench.should_stop)
+        autoencoder = trained.autoencoder
+        about |= {"source": "trained", "tokens": trained.tokens}
+    about["sha256"] = _hash(autoencoder)
+    mean = kept_out.double().mean(0).expand(len(kept_out), -1)
+    return Dictionary(
+        autoencoder=autoencoder,
+        layer=layer,
+        quality=measure(autoencoder, Matrix(kept_out)),
+        mean_unexplained=fraction_unexplained(kept_out, mean),
+        norm_limit=limit,
+        provenance=about,
+    )
+
+
+def _loaded(wanted: Mapping[str, Any], *, width: int) -> Autoencoder:
+    folder = Path(wanted["settings"]["path"]).expanduser()
+    for name, expected in wanted["files"].items():
+        try:
+            found = sha256_file(folder / name)
+        except OSError as error:
+            raise ModelError(str(folder / name), error.strerror or "cannot be read", "the file of the plan") from error
+        if found != expected:
+            what = f"has SHA-256 {found[:12]}… instead of {expected[:12]}…"
+            raise ModelError(str(folder / name), what, "the file the run was frozen with")
+    return load(folder, width=width)
+
+
+def _text(settings: DictionarySettings) -> str:
+    if not settings.text:
+        return ""
+    where = f"settings.{SECTION}.text"
+    try:
+        with Path(settings.text).expanduser().open(encoding="utf-8") as file:
+            # No tokenizer makes a token of more than a few dozen characters of ordinary text.
+            return file.read(16 * settings.text_tokens)
+    except OSError as error:
+        raise PlanError(where, f"{settings.text}: {error.strerror or 'cannot be read'}", "a text file") from error
+    except UnicodeDecodeError as error:
+        raise PlanError(where, f"{settings.text}: is not UTF-8 (byte {error.start})", "a text file in UTF-8") from error
+
+
+def _files(settings: DictionarySettings) -> dict[str, str]:
+    if not settings.path:
+        return {}
+    folder = Path(settings.path).expanduser()
+    try:
+        return {name: sha256_file(folder / name) for name in (CONFIG, WEIGHTS)}
+    except OSError as error:
+        what = f"{error.filename or folder}: {error.strerror or 'cannot be read'}"
+        raise PlanError(f"settings.{SECTION}.path", what, f"a folder with {CONFIG} and {WEIGHTS}") from error
+
+
+def _hash(autoencoder: Autoencoder) -> str:
+    """SHA-256 of the weights as they are used."""
+    parts = {
+        "encoder": autoencoder.encoder,
+        "encoder_bias": autoencoder.encoder_bias,
+        "decoder": autoencoder.decoder,
+        "decoder_bias": autoencoder.decoder_bias,
+    }
+    if autoencoder.threshold is not None:
+        parts["threshold"] = autoencoder.threshold
+    hashes = {name: sha256_bytes(part.contiguous().cpu().numpy().tobytes()) for name, part in parts.items()}
+    return sha256_json({"kind": autoencoder.kind, "k": autoencoder.k, **hashes})

@@ -1,0 +1,110 @@
+"""What a model still does when the states at one layer are replaced by their reconstruction."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from auditor.exceptions import Interrupted
+from auditor.language_models.answers import encode
+from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace, target_of
+from auditor.language_models.residual_view import ResidualView
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.sae.dictionary import Dictionary, held_out
+
+CLEAN, IDENTITY, REBUILT, ZERO = "clean", "identity", "rebuilt", "zero"
+POSITIONS_AT_ONCE = 64
+
+
+def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, applications: int) -> dict[str, Any]:
+    """Replace the states of held-out applications, as filed, and read margins and the prompt's own cross-entropy.
+
+    Parameters
+    ----------
+    bench
+        The model.
+    wanted, dictionary
+        The dictionary and what it was made from.
+    applications
+        How many applications.
+
+    Returns
+    -------
+    dict
+        ``margins`` in nats and ``entropies`` in nats a token, by kind (untouched, the reconstruction with the error put
+        back, the reconstruction, zeros) one for every application; ``identity``, the largest difference of any logit
+        when the error is put back, relative to the largest logit; ``spliced``, how many applications; and
+        ``spliced_reason`` where no margin can be read.
+    """
+    chosen = [item for number, item in enumerate(wanted["applications"]) if held_out(number)][:applications]
+    texts = [bench.render(item["words"]).text for item in chosen]
+    chat = bench.plan.prompt.form == "chat"
+    target = target_of(bench.questions(texts[:1])[0])
+    decoder = read_decoder(bench.loaded.model)
+    margins: dict[str, list[float]] = {}
+    entropies: dict[str, list[float]] = {}
+    identity = 0.0
+    for encoding in encode(bench.loaded.tokenizer, texts, chat=chat):
+        if bench.should_stop():
+            raise Interrupted("stopped between two applications; nothing of this chunk is kept")
+        with torch.inference_mode():
+            finals, head = _finals(decoder, encoding.ids, dictionary)
+            totals, apart, scale = dict.fromkeys(finals, 0.0), 0.0, 1.0
+            for first in range(0, len(encoding.ids), POSITIONS_AT_ONCE):
+                part = slice(first, first + POSITIONS_AT_ONCE)
+                following = torch.tensor(encoding.ids[1:][part], device=decoder.model.device)
+                logits = {name: head(rows[part]).double() for name, rows in finals.items()}
+                scale = max(scale, float(logits[CLEAN].abs().max()))
+                apart = max(apart, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
+                for name, rows in logits.items():
+                    known = rows[: len(following)]
+                    totals[name] += float(torch.nn.functional.cross_entropy(known, following, reduction="sum"))
+            identity = max(identity, apart / scale)
+            for name, rows in finals.items():
+                entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
+                if isinstance(target, Target):
+                    margins.setdefault(name, []).append(_margin(head(rows[-1:])[0].double(), target))
+    reason = target if isinstance(target, str) else None
+    return {
+        "margins": margins,
+        "entropies": entropies,
+        "identity": identity,
+        "spliced": len(chosen),
+        "spliced_reason": reason,
+    }
+
+
+def _finals(
+    decoder: Decoder | ResidualView, ids: Sequence[int], dictionary: Dictionary
+) -> tuple[dict[str, Float[Tensor, "n width_or_vocabulary"]], Callable[[Tensor], Tensor]]:
+    """What each stream becomes after the last block, by name, and what makes logits of it."""
+    tokens = torch.tensor([list(ids)], device=decoder.model.device)
+    site = (RESIDUAL, dictionary.layer)
+    if isinstance(decoder, ResidualView):
+        clean = decoder.run(tokens, capture=[site])
+        found = {CLEAN: clean.final[0]}
+        for name, stream in _replaced(clean.states[site][0], dictionary).items():
+            found[name] = decoder.run(tokens, edits={site: replace(stream)}).final[0]
+        return found, lambda logits: logits
+    states = decoder.run_from(0, decoder.embed(tokens), stop=dictionary.layer).final
+    streams = {CLEAN: states[0], **_replaced(states[0], dictionary)}
+    final = decoder.run_from(dictionary.layer, torch.stack(list(streams.values()))).final
+    return dict(zip(streams, final, strict=True)), decoder.logits
+
+
+def _replaced(states: Float[Tensor, "n width"], dictionary: Dictionary) -> dict[str, Float[Tensor, "n width"]]:
+    """The states with the error put back, rebuilt, and zero; those beyond the dictionary's limit stay as they are."""
+    readable = dictionary.readable(states)[:, None]
+    rebuilt = dictionary.autoencoder.reconstruct(states.to(dictionary.autoencoder.encoder)).to(states)
+    whole = rebuilt + (states - rebuilt)
+    parts = {IDENTITY: whole, REBUILT: rebuilt, ZERO: torch.zeros_like(states)}
+    return {name: torch.where(readable, part, states) for name, part in parts.items()}
+
+
+def _margin(logits: Float[Tensor, " vocabulary"], target: Target) -> float:
+    favourable, adverse = logits[list(target.favourable)], logits[list(target.adverse)]
+    return float(torch.logsumexp(favourable, -1) - torch.logsumexp(adverse, -1))

@@ -1,0 +1,356 @@
+"""Measurements from sparse features: how good the dictionary is, which features differ, and what moves decisions."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray
+from auditor.behaviour.fill import measurement
+from auditor.counterfactuals import COUNTERFACTUAL
+from auditor.measures.rates import Tally, selection_rate
+from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
+from auditor.mechanisms.paired_means import paired_mean
+from auditor.mechanisms.sae.choices import (
+    COMPONENTS,
+    COORDINATES,
+    DIRECTIONS,
+    FEATURES,
+    MEANS,
+    RANDOM,
+    STEER,
+)
+from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
+from auditor.records import Check, Conclusion, Role
+
+UNEXPLAINED = "sparse_unexplained"
+ACTIVE = "sparse_active_features"
+DEAD = "sparse_dead_features"
+MARGIN_RECOVERED = "sparse_margin_recovered"
+ENTROPY_RECOVERED = "sparse_entropy_recovered"
+DIFFERING = "sparse_features_differing"
+DIFFERENCE = "sparse_feature_difference"
+EFFECT = "sparse_feature_effect"
+GAP_REMOVED = "sparse_gap_removed"
+FLIPS = "sparse_flip_rate"
+STEERING = "sparse_steering_shift"
+IDENTITY_BOUND = 1e-4
+MEAN_BOUND = 1e-9
+
+
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+    """All measurements of the dictionary and of all attributes."""
+    for result in results:
+        if result["part"] == "quality":
+            yield from _quality(context, result, test)
+        else:
+            yield from _Features(context, result, test).drafts()
+
+
+def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable[Draft]:
+    common: dict[str, Any] = {
+        "test": test,
+        "role": Role.SUPPORTING,
+        "cases": "",
+        "higher_is_better": None,
+        "level": 1 - context.plan.thresholds.alpha,
+    }
+    if result["reason"] is not None:
+        nothing = missing(method="sparse autoencoder", reason=result["reason"], n=0)
+        yield Draft(
+            measurement(
+                nothing,
+                metric=UNEXPLAINED,
+                unit="share",
+                subject={},
+                conclusion=Conclusion.NOT_TESTED,
+                conclusion_reason=result["reason"],
+                **common,
+            )
+        )
+        return
+    provenance = result["provenance"]
+    made = f"{result['kind']} autoencoder, {provenance['source']}, weights {provenance['sha256'][:16]}"
+    common["subject"] = {"layer": str(result["layer"])}
+    counts = {
+        "latents": result["latents"],
+        "training_rows": provenance["rows"],
+        "training_text_rows": provenance["text_rows"],
+        "training_tokens": provenance["tokens"],
+        "left_out": provenance["left_out"],
+        "held_out_applications": provenance["held_out"],
+    }
+    mean = result["mean_unexplained"]
+    checks = (
+        Check(
+            "the mean explains nothing",
+            abs(mean - 1) <= MEAN_BOUND,
+            abs(mean - 1),
+            MEAN_BOUND,
+            "distance from 1 of the fraction of variance that the mean state leaves unexplained",
+        ),
+    )
+
+    def figure(value: float | None, method: str, *, reason: str = "", n: int = result["tokens"]) -> Estimate:
+        method = f"{method}; {made}"
+        return (
+            missing(method=method, reason=reason, n=n) if value is None else Estimate(value=value, n=n, method=method)
+        )
+
+    unexplained = figure(result["fvu"], "Σ‖x − x̂‖² / Σ‖x − mean‖² over tokens of held-out applications")
+    yield Draft(measurement(unexplained, metric=UNEXPLAINED, unit="share", counts=counts, checks=checks, **common))
+    active = figure(result["l0"], "mean number of active features a token, held-out applications")
+    yield Draft(measurement(active, metric=ACTIVE, unit="count", counts=counts, **common))
+    dead = figure(result["dead"] / result["latents"], "share of features active on no token of held-out applications")
+    yield Draft(measurement(dead, metric=DEAD, unit="rate", counts=counts, **common))
+    identity = (
+        Check(
+            "error put back changes nothing",
+            result["identity"] <= IDENTITY_BOUND,
+            result["identity"],
+            IDENTITY_BOUND,
+            "largest difference of any logit with reconstruction plus error in place of the states, relative",
+        ),
+    )
+    entropies = {name: float(np.mean(values)) for name, values in result["entropies"].items()}
+    lost = entropies[ZERO] - entropies[CLEAN]
+    recovered = figure(
+        (entropies[ZERO] - entropies[REBUILT]) / lost if lost > 0 else None,
+        "(CE of zeros − CE of the reconstruction) / (CE of zeros − CE untouched), the prompts' own tokens",
+        reason="zeros in place of the states do not raise the cross-entropy",
+        n=result["spliced"],
+    )
+    yield Draft(
+        measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts={**entropies}, checks=identity, **common)
+    )
+    yield Draft(_margin_recovered(context, result, figure, common, identity))
+
+
+def _margin_recovered(
+    context: Context, result: Mapping[str, Any], figure: Any, common: Mapping[str, Any], checks: tuple[Check, ...]
+) -> Any:
+    method = "1 − Σ|margin of the reconstruction − margin| / Σ|margin of zeros − margin|"
+    value, reason = None, result["spliced_reason"]
+    counts: dict[str, float | int | None] = {}
+    if reason is None:
+        clean, rebuilt, zero = (np.array(result["margins"][name]) for name in (CLEAN, REBUILT, ZERO))
+        away, far = np.abs(rebuilt - clean), np.abs(zero - clean)
+        threshold = context.plan.operating_point.natural_margin
+        counts = {
+            "mean_change": float(away.mean()),
+            "mean_change_zeros": float(far.mean()),
+            "same_decision": float(((rebuilt >= threshold) == (clean >= threshold)).mean()),
+        }
+        reason = "zeros in place of the states do not move the margin"
+        value = float(1 - away.sum() / far.sum()) if far.sum() > 0 else None
+    estimate = figure(value, method, reason=reason, n=result["spliced"])
+    return measurement(estimate, metric=MARGIN_RECOVERED, unit="share", counts=counts, checks=checks, **common)
+
+
+class _Features:
+    """One attribute."""
+
+    def __init__(self, context: Context, result: Mapping[str, Any], test: str) -> None:
+        self.context, self.result, self.test = context, result, test
+        self.level = 1 - context.plan.thresholds.alpha
+        self.groups: list[str] = result["groups"]
+        self.reference = self.groups.index(result["reference"])
+        self.clean = np.zeros((0, len(self.groups)))
+        self.decided: tuple[Check, ...] = ()
+
+    def drafts(self) -> Iterable[Draft]:
+        if self.result["reason"] is not None or not self.result["cases"]:
+            reason = self.result["reason"] or "no applications are left to measure on"
+            for group in self.groups:
+                if group != self.result["reference"]:
+                    nothing = missing(method="sparse features", reason=reason, n=0)
+                    yield self._draft(
+                        nothing,
+                        metric=GAP_REMOVED,
+                        group=group,
+                        unit="logit",
+                        conclusion=Conclusion.NOT_TESTED,
+                        conclusion_reason=reason,
+                    )
+            return
+        self.clean = np.array(self.result["clean"], dtype=np.float64)
+        if self.result["exact"]:
+            decided = margin_as_decided(
+                self.context,
+                field=self.result["field"],
+                cases=self.result["cases"],
+                groups=self.groups,
+                margins=self.clean,
+            )
+            self.decided = (decided,)
+        for found in self.result["contrasts"]:
+            yield from self._contrast(found)
+
+    def _contrast(self, found: Mapping[str, Any]) -> Iterable[Draft]:
+        group = self.groups[found["group"]]
+        n = len(self.clean)
+        differing = Estimate(
+            value=float(found["differing"]),
+            n=n,
+            method="features whose activity, summed over positions, differs between the groups; paired t tests of all "
+            f"that act, Benjamini and Hochberg at {self.context.plan.thresholds.exploratory_q:g}",
+        )
+        yield self._draft(
+            differing,
+            metric=DIFFERING,
+            group=group,
+            unit="count",
+            counts={"tested": found["tested"], "chosen_on": self.result["chosen_on"]},
+        )
+        before = self.clean[:, [self.reference, found["group"]]]
+        after = {name: np.array(rows, dtype=np.float64) for name, rows in found["margins"].items()}
+        for feature in found["features"]:
+            yield from self._feature(found, str(feature), before, after[f"feature {feature}"])
+        if not found["features"]:
+            nothing = missing(method="sparse features", reason="no feature carries any of the difference", n=n)
+            yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit", more={"by": FEATURES})
+            return
+        yield from self._removed(found, before, after)
+        yield from self._steered(found, before, after)
+
+    def _feature(
+        self, found: Mapping[str, Any], feature: str, before: FloatArray, after: FloatArray
+    ) -> Iterable[Draft]:
+        group = self.groups[found["group"]]
+        where = {"feature": feature, "layer": str(self.result["layer"])}
+        name = f"feature {feature}"
+        acting = found["acting"][feature]
+        yield self._draft(
+            self._mean(np.array(found["change"][feature]), "activation, summed over positions, group minus reference"),
+            metric=DIFFERENCE,
+            group=group,
+            unit="activation",
+            more=where,
+            family=f"{EXPLORATORY_FAMILY}: sparse features that differ by {self.result['field']}",
+            counts={"acting": acting[0], "acting_reference": acting[1]},
+        )
+        yield self._draft(
+            self._mean(_gaps(before) - _gaps(after), "mean margin difference to the reference, clean minus ablated"),
+            metric=EFFECT,
+            group=group,
+            unit="logit",
+            more=where,
+            family=f"{EXPLORATORY_FAMILY}: effects of sparse features of {self.result['field']}",
+            counts={"gap": float(_gaps(before).mean()), "flip_rate": float(self._flipped(before, after).mean())},
+            checks=(*self.decided, self._mass(found, name)),
+        )
+
+    def _removed(
+        self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray]
+    ) -> Iterable[Draft]:
+        group = self.groups[found["group"]]
+        random = [rows for name, rows in after.items() if name.startswith(RANDOM)]
+        controls = [float((_gaps(before) - _gaps(rows)).mean()) for rows in random]
+        flips = [float(self._flipped(before, rows)[:, 1].mean()) for rows in random]
+        for name in (FEATURES, COORDINATES, COMPONENTS, MEANS):
+            counts: dict[str, float | int | None] = {
+                "gap": float(_gaps(before).mean()),
+                "gap_left": float(_gaps(after[name]).mean()),
+                "taken_out": 1 if name == MEANS else len(found["features"]),
+            }
+            if name == FEATURES:
+                counts |= {
+                    "random_mean": float(np.mean(controls)) if controls else None,
+                    "random_largest": max(map(abs, controls)) if controls else None,
+                    "random_draws": len(controls),
+                }
+            yield self._draft(
+                self._mean(
+                    _gaps(before) - _gaps(after[name]), "mean margin difference to the reference, clean minus ablated"
+                ),
+                metric=GAP_REMOVED,
+                group=group,
+                unit="logit",
+                more={"by": name},
+                family=f"sparse features of {self.result['field']}",
+                counts=counts,
+                checks=(*self.decided, self._mass(found, name)),
+            )
+        flipped = self._flipped(before, after[FEATURES])
+        yield self._draft(
+            selection_rate(Tally.of(flipped[:, 1])),
+            metric=FLIPS,
+            group=group,
+            unit="rate",
+            counts={
+                "towards_favourable": int((flipped & (after[FEATURES] > before))[:, 1].sum()),
+                "random_mean": float(np.mean(flips)) if flips else None,
+            },
+            checks=(*self.decided, self._mass(found, FEATURES)),
+        )
+
+    def _steered(
+        self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray]
+    ) -> Iterable[Draft]:
+        group = self.groups[found["group"]]
+        controls = [
+            float((rows - before)[:, 0].mean()) for name, rows in after.items() if name.startswith(STEER + DIRECTIONS)
+        ]
+        for name in (FEATURES, MEANS):
+            moved = after[STEER + name] - before
+            yield self._draft(
+                self._mean(moved[:, 0], "mean change of the reference's margin with the group's values put in"),
+                metric=STEERING,
+                group=group,
+                unit="logit",
+                more={"by": name},
+                family=f"steering by sparse features of {self.result['field']}",
+                counts={
+                    "gap": float(_gaps(before).mean()),
+                    "away": float(moved[:, 1].mean()),
+                    "random_mean": float(np.mean(controls)),
+                    "random_largest": max(map(abs, controls)),
+                },
+                checks=(*self.decided, self._mass(found, STEER + name)),
+            )
+
+    def _mean(self, values: FloatArray, method: str) -> Estimate:
+        if len(values) < 2:
+            return missing(method=method, reason="fewer than two applications to measure on", n=len(values))
+        return paired_mean(values, level=self.level, method="; ".join(filter(None, (method, self.result["note"]))))
+
+    def _flipped(self, before: FloatArray, after: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        threshold = self.context.plan.operating_point.natural_margin
+        return np.asarray((before >= threshold) != (after >= threshold))
+
+    def _mass(self, found: Mapping[str, Any], name: str) -> Check:
+        return answers_keep_mass(found["masses"][name], self.result["mass"], after="after the change")
+
+    def _draft(
+        self,
+        estimate: Estimate,
+        *,
+        metric: str,
+        group: str,
+        unit: str,
+        more: Mapping[str, str] | None = None,
+        **rest: Any,
+    ) -> Draft:
+        return Draft(
+            measurement(
+                estimate,
+                test=self.test,
+                metric=metric,
+                role=Role.SUPPORTING,
+                subject={**(more or {}), "field": self.result["field"], "group": group},
+                reference=self.result["reference"],
+                unit=unit,
+                cases=f"role:{COUNTERFACTUAL}",
+                level=self.level,
+                higher_is_better=None,
+                **rest,
+            )
+        )
+
+
+def _gaps(margins: FloatArray) -> FloatArray:
+    """The group's margin minus the reference's, by application."""
+    return np.asarray(margins[:, 1] - margins[:, 0])

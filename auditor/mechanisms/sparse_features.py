@@ -1,0 +1,264 @@
+"""Sparse features: which features of the states differ between groups, and do decisions move when they are taken away?
+
+A sparse autoencoder writes every state at one layer as a sum of few features and an error. Features are chosen on one
+half of the applications, by what they carry of the margin's difference; everything that is reported of them is measured
+on the other half.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Annotated, Any
+
+import numpy as np
+import torch
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+from torch import Tensor
+
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.exceptions import Interrupted
+from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
+from auditor.mechanisms.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.sae.choices import Chosen, Seen, choose, differences
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
+from auditor.mechanisms.sae.splices import splice
+from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sparse_feature_measures import measures
+from auditor.plan import Section
+
+CARD = Card(
+    name="sparse_features",
+    purpose="Which sparse features of the states differ between groups, and whether decisions move with them.",
+    method=(
+        "A sparse autoencoder of one layer, trained on the audit's own prompts or loaded. Features are chosen on half "
+        "of the applications by their share of the margin's difference (integrated gradients); on the other half they "
+        "are taken out (x − f·W, the error kept) or set to the other group's values. Beside them the same number of "
+        "random features of matched frequency and norm, of coordinates of the stream, of principal components, and the "
+        "difference of the groups' means."
+    ),
+    worrying=(
+        "The difference between groups shrinks when a few features are taken out, more than with random features; it "
+        "says in which features the attribute reaches the decision."
+    ),
+    limitations=(
+        "A dictionary is one way to cut up the states; another one finds other features. What it leaves unexplained "
+        "is kept and not spoken of. Features need not beat coordinates or principal components, which stand beside "
+        "them."
+    ),
+    references=(
+        "Gao et al. (2024), Scaling and evaluating sparse autoencoders, arXiv:2406.04093",
+        "Bussmann et al. (2024), BatchTopK sparse autoencoders, arXiv:2412.06410",
+        "Mueller et al. (2025), MIB: a mechanistic interpretability benchmark, arXiv:2504.13151",
+    ),
+    needs_internals=True,
+    question="used",
+)
+
+
+class Settings(Section):
+    """What is looked at, and at what cost; the dictionary's own settings stand in ``[settings.dictionary]``.
+
+    Attributes
+    ----------
+    attributes
+        Attributes of the plan by field; empty: all of them.
+    applications
+        Applications an attribute; the groups as filed in turns. Half of them choose, half measure.
+    features
+        Features reported a contrast, and how many each baseline takes out.
+    random_draws
+        Draws of random features, and of random directions for steering.
+    spliced
+        Held-out applications whose states are replaced by their reconstruction.
+    """
+
+    attributes: tuple[str, ...] = ()
+    applications: Annotated[int, Field(ge=8)] = 32
+    features: Annotated[int, Field(ge=1, le=100)] = 8
+    random_draws: Annotated[int, Field(ge=1, le=50)] = 5
+    spliced: Annotated[int, Field(ge=1)] = 6
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk for the quality of the dictionary, then one an attribute."""
+    settings: Settings = asked.settings
+    wanted = dictionary_payload(asked)
+    cost = dictionary_tokens(wanted, asked)
+    whole = asked.count_tokens(asked.clusters[0].cases[0].prompt)
+    yield Work(
+        prompts=len(wanted["applications"]),
+        tokens=cost + 4 * settings.spliced * whole,
+        payload={"part": "quality", "dictionary": wanted},
+    )
+    for attribute in asked.plan.attributes:
+        if settings.attributes and attribute.field not in settings.attributes:
+            continue
+        clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
+        runs = (len(attribute.groups) - 1) * 2 * (settings.features + 2 * settings.random_draws + 7)
+        tokens = 0
+        for cluster in clusters:
+            prefix, suffix = suffix_tokens(asked, cluster, attribute.field)
+            tokens += prefix + (runs // 4 + len(attribute.groups)) * suffix
+        about = concept_payload(asked, attribute, clusters)
+        payload = {"part": "contrasts", "dictionary": wanted, **about}
+        yield Work(prompts=len(clusters) * (len(attribute.groups) + runs // 2), tokens=tokens, payload=payload)
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Measure the dictionary, or the features of one attribute.
+
+    Returns
+    -------
+    dict
+        ``part``; for ``quality`` figures of the dictionary and of the splice, for ``contrasts`` the margins of every
+        measured application after every change; or the ``reason`` why there are none.
+    """
+    with threadpool_limits(bench.plan.budget.threads):
+        dictionary = dictionary_for(bench, payload["dictionary"])
+        if payload["part"] == "quality":
+            return _quality(bench, payload, dictionary)
+        return _contrasts(bench, payload, dictionary)
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """The dictionary's quality, features that differ, and what taking them out or putting them in does."""
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def _quality(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
+    if isinstance(dictionary, str):
+        return {"part": "quality", "reason": dictionary}
+    quality = dictionary.quality
+    about = {
+        "part": "quality",
+        "reason": None,
+        "layer": dictionary.layer,
+        "kind": dictionary.autoencoder.kind,
+        "latents": dictionary.autoencoder.latents,
+        "provenance": dict(dictionary.provenance),
+        "fvu": quality.fvu,
+        "mean_unexplained": dictionary.mean_unexplained,
+        "l0": quality.l0,
+        "dead": quality.dead,
+        "tokens": quality.tokens,
+    }
+    return about | splice(bench, payload["dictionary"], dictionary, applications=bench.settings.spliced)
+
+
+def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
+    about = {"part": "contrasts", **{key: payload[key] for key in ("field", "reference", "groups")}, "cases": []}
+    if isinstance(dictionary, str):
+        return {**about, "reason": dictionary}
+    cases, groups = payload["cases"], payload["groups"]
+    variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
+    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
+    decoder = read_decoder(bench.loaded.model)
+    if not isinstance(decoder, Decoder):
+        return {**about, "reason": decoder.reason}
+    if isinstance(target, str):
+        return {**about, "reason": target}
+    placed = place(bench, variants, payload["field"])
+    step = len(groups)
+    sets = [placed[first : first + step] for first in range(0, len(placed), step)]
+    depth = max(each.last - each.first + 1 for each in placed)
+    shared = _Shared(bench, dictionary, decoder, target, depth)
+    reference = groups.index(payload["reference"])
+    with torch.no_grad():
+        seen = shared.look(sets[::2], reference)
+        chosen = [
+            choose(
+                seen,
+                dictionary,
+                pair=(number, reference),
+                count=bench.settings.features,
+                draws=bench.settings.random_draws,
+                seed=bench.plan.cases.seed,
+            )
+            for number in range(step)
+            if number != reference
+        ]
+        measured = shared.measure(sets[1::2], chosen)
+    return {
+        **about,
+        "reason": None,
+        "cases": [case["id"] for case in cases[1::2]],
+        "layer": dictionary.layer,
+        "chosen_on": len(sets[::2]),
+        "exact": target.exact,
+        "note": target.note,
+        **measured,
+    }
+
+
+class _Shared:
+    """What both halves of a chunk work with."""
+
+    def __init__(self, bench: Bench, dictionary: Dictionary, decoder: Decoder, target: Target, depth: int) -> None:
+        self.bench, self.dictionary, self.decoder, self.target = bench, dictionary, decoder, target
+        self.depth = depth
+
+    def look(self, sets: Sequence[Sequence[Placed]], reference: int) -> Seen:
+        """States, activations and slopes of the applications that choose."""
+        seen = Seen(reference)
+        for placed in sets:
+            window = self._open(placed)
+            activations = self._activations(window)
+            seen.add(window, activations, window.slopes(reference, self.target), self.dictionary.autoencoder.decoder)
+        return seen
+
+    def measure(self, sets: Sequence[Sequence[Placed]], chosen: Sequence[Chosen]) -> dict[str, Any]:
+        """Every change of every contrast on the applications that measure."""
+        clean: list[list[float]] = []
+        masses: list[list[float]] = []
+        totals: list[Tensor] = []
+        margins: list[list[dict[str, list[float]]]] = []
+        kept: list[dict[str, list[float]]] = [{} for _ in chosen]
+        for placed in sets:
+            window = self._open(placed)
+            activations = self._activations(window)
+            totals.append(activations.sum(1))
+            plain, mass = window.margins([(group, None) for group in range(len(placed))], self.target)
+            clean.append(plain.tolist())
+            masses.append(mass.tolist())
+            row = []
+            for number, each in enumerate(chosen):
+                changes = list(each.changes(window.states, activations, self.dictionary))
+                asked = [(group, change) for _, group, change in changes]
+                found, left = window.margins(asked, self.target)
+                by_name: dict[str, list[float]] = {}
+                for (name, _, _), margin, on_answers in zip(changes, found.tolist(), left.tolist(), strict=True):
+                    by_name.setdefault(name, []).append(margin)
+                    kept[number].setdefault(name, []).append(on_answers)
+                row.append(by_name)
+            margins.append(row)
+        activity = torch.stack(totals).double().numpy()
+        return {
+            "clean": clean,
+            "mass": float(np.mean(masses)),
+            "contrasts": [
+                {
+                    "group": each.pair[0],
+                    "features": each.features,
+                    "margins": {name: [row[number][name] for row in margins] for name in margins[0][number]},
+                    "masses": {name: float(np.mean(values)) for name, values in kept[number].items()},
+                    **differences(activity, each, q=self.bench.plan.thresholds.exploratory_q),
+                }
+                for number, each in enumerate(chosen)
+            ],
+        }
+
+    def _open(self, placed: Sequence[Placed]) -> Window:
+        if self.bench.should_stop():
+            raise Interrupted("stopped between two applications; nothing of this chunk is kept")
+        return open_window(
+            self.decoder,
+            placed,
+            layer=self.dictionary.layer,
+            depth=self.depth,
+            should_stop=self.bench.should_stop,
+        )
+
+    def _activations(self, window: Window) -> Tensor:
+        return self.dictionary.activations(window.states) * window.there[..., None]

@@ -1,0 +1,203 @@
+"""Superposition: do the directions that carry a protected attribute share space with those that carry credit fields?
+
+One dictionary of the run (sae/dictionary.py). Which features carry what is found by intervention: a field is changed
+alone, and the features that move at the closing words of the prompt, which are the same in every prompt, carry it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+from threadpoolctl import threadpool_limits
+
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.exceptions import PlanError
+from auditor.language_models.decoder import read_decoder
+from auditor.measures.results import FloatArray
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
+from auditor.mechanisms.corpus import Read
+from auditor.mechanisms.responses import Tails, overlap, responding, tails
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
+from auditor.mechanisms.sae.geometry import effective_count, geometry, participation_ratio, unit_rows
+from auditor.mechanisms.superposition_measures import measures
+from auditor.plan import Section
+
+CARD = Card(
+    name="superposition",
+    purpose="Whether the directions inside the model that carry a protected attribute overlap with those that carry "
+    "credit fields, so that a change of one also reads as a change of the other.",
+    method=(
+        "Features of the run's dictionary that move at the closing words of the prompt when only one field changes "
+        "carry that field. Where a feature of an attribute and one of a credit field act on the same token, the cosine "
+        "of their directions is their interference. Beside it: features picked at random among those that act there, "
+        "and Welch's bound, which no set of so many directions in so many dimensions can undercut."
+    ),
+    worrying=(
+        "Features of a protected attribute overlap with features of credit fields more than features picked at random, "
+        "or are the same features."
+    ),
+    limitations=(
+        "It speaks of one layer and one dictionary; another dictionary cuts the states up otherwise. Overlap is room "
+        "for interference, not proof that a decision suffers from it: erasure and steering test that."
+    ),
+    references=(
+        "Elhage et al. (2022), Toy Models of Superposition",
+        "Welch (1974), Lower bounds on the maximum cross correlation of signals, doi:10.1109/TIT.1974.1055219",
+    ),
+    needs_internals=True,
+    question="parts",
+)
+
+
+class Settings(Section):
+    """What is compared, and at what cost.
+
+    Attributes
+    ----------
+    applications
+        Applications that are read, spread over all of the run's.
+    fields
+        Credit fields that are changed; empty: every predictor field in the prompt, each in every application.
+    features
+        Most features a field is carried by.
+    """
+
+    applications: Annotated[int, Field(ge=4)] = 12
+    fields: tuple[str, ...] = ()
+    features: Annotated[int, Field(ge=1, le=200)] = 8
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk.
+
+    Raises
+    ------
+    PlanError
+        If a field of the settings is no field of the prompt, or is protected.
+    """
+    settings: Settings = asked.settings
+    fields = settings.fields or tuple(name for name in asked.fields if asked.roles.get(name) == "predictor")
+    protected = [attribute.field for attribute in asked.plan.attributes]
+    for name in settings.fields:
+        if name not in asked.fields or name in protected:
+            expected = ", ".join(other for other in asked.fields if other not in protected)
+            raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is no credit field of the prompt", expected)
+    yield contrast_work(asked, applications=settings.applications, fields=fields, fields_changed=list(fields))
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Read the applications, find what carries what, and measure the overlap.
+
+    Returns
+    -------
+    dict
+        The dictionary's geometry, and for every attribute its overlap with all credit fields and with each; or the
+        ``reason`` why there is no dictionary.
+    """
+    dictionary = dictionary_for(bench, payload["dictionary"])
+    if isinstance(dictionary, str):
+        return {"reason": dictionary}
+    settings: Settings = bench.settings
+    with threadpool_limits(bench.plan.budget.threads):
+        corpus, states = read_states(bench, payload, decoder=read_decoder(bench.loaded.model), layer=dictionary.layer)
+        activations = activations_of(dictionary, states)
+        rows = dictionary.autoencoder.decoder.detach().cpu().numpy()
+        norms = np.linalg.norm(rows, axis=1).astype(np.float64)
+        found = tails(Read(corpus, activations), norms=norms)
+        readable = np.linalg.norm(states, axis=1) <= dictionary.norm_limit
+        energy = np.asarray(activations.power(2).mean(axis=0)).ravel() * norms**2
+        return {
+            "reason": None,
+            "layer": dictionary.layer,
+            "tokens": len(corpus),
+            "participation": participation_ratio(states[readable]),
+            "geometry": _geometry(rows, energy),
+            "attributes": _attributes(found, payload, rows, most=settings.features),
+            "unexplained": dictionary.quality.fvu,
+            "orthogonal": _orthogonal(found, payload, dictionary, most=settings.features),
+        }
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """The dictionary's geometry, and how far attributes and credit fields overlap, against random features."""
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def _geometry(rows: FloatArray, energy: FloatArray) -> dict[str, Any]:
+    """Angles between the directions that act at all."""
+    found = geometry(rows[energy > 0])
+    return {
+        "latents": len(rows),
+        "features": found.features,
+        "width": found.width,
+        "coherence": found.coherence,
+        "rms": found.rms,
+        "welch": found.welch,
+        "dimensions": float(found.dimensions.sum()),
+        "dimensions_each": float(found.dimensions.mean()) if found.features else 0.0,
+        "effective": effective_count(energy),
+    }
+
+
+def _attributes(found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int) -> list[dict[str, Any]]:
+    """Overlap of every attribute with all credit fields and with each."""
+    noise = found.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
+    carried = {
+        name: responding(found.response(name), noise=noise, most=most)
+        for name in (*payload["attributes"], *payload["fields_changed"])
+    }
+    directions = unit_rows(rows[found.latents].astype(np.float64))
+    cosines = directions @ directions.T
+    active = found.values.reshape(-1, len(found.latents)) > 0
+    applications = np.repeat(found.applications, found.values.shape[1]).tolist()
+    everything = sorted({latent for latents in carried.values() for latent in latents})
+    results = []
+    for attribute in payload["attributes"]:
+        credit = sorted({latent for name in payload["fields_changed"] for latent in carried[name]})
+        sets = {"": credit, **{name: carried[name] for name in payload["fields_changed"]}}
+        overlaps = {
+            name: overlap(
+                active,
+                applications=applications,
+                first=carried[attribute],
+                second=latents,
+                apart=everything,
+                cosines=cosines,
+                seed=number,
+            ).row()
+            for number, (name, latents) in enumerate(sets.items())
+        }
+        shared = {name: len(set(carried[attribute]) & set(latents)) for name, latents in sets.items()}
+        results.append(
+            {
+                "attribute": attribute,
+                "features": [int(found.latents[latent]) for latent in carried[attribute]],
+                "credit": {name: [int(found.latents[latent]) for latent in latents] for name, latents in sets.items()},
+                "shared": shared,
+                "overlaps": overlaps,
+            }
+        )
+    return results
+
+
+def _orthogonal(found: Tails, payload: Mapping[str, Any], dictionary: Dictionary, *, most: int) -> float | None:
+    """The same measure with directions at right angles in place of the dictionary's: 0, or the measure is wrong.
+
+    There are only as many such directions as dimensions; the latents that act most get one each.
+    """
+    width = dictionary.autoencoder.width
+    kept = np.argsort(-found.values.mean(axis=(0, 1)), kind="stable")[:width]
+    fewer = Tails(np.arange(len(kept)), found.values[:, :, np.sort(kept)], found.applications, found.changed)
+    square = np.random.default_rng(0).standard_normal((width, len(kept)))
+    rows = np.linalg.qr(square)[0].T
+    values = [
+        value
+        for result in _attributes(fewer, payload, rows, most=most)
+        for name in ("cosine", "random", "share", "random_share")
+        for value in result["overlaps"][""][name]
+    ]
+    return float(np.max(values)) if values else None

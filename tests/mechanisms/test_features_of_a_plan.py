@@ -1,0 +1,261 @@
+"""Superposition and interpretation as a plan runs them, on a tiny model that counts a letter against applicants."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import numpy as np
+import pytest
+
+from auditor.behaviour.context import Context
+from auditor.conclusions import settle
+from auditor.exceptions import Interrupted, PlanError
+from auditor.language_models.activations import harvest
+from auditor.language_models.decoder import read_decoder
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.packed import PackedScorer
+from auditor.mechanisms import interpretation, superposition
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.contrasts import contrast_payload, read_states, spread
+from auditor.plan import Plan
+from auditor.records import Measurement, Role
+from tests.acceptance.planted import planted_model
+from tests.engine.small import small_cases, small_data, small_plan
+from tests.language_models.tiny import tiny_model, tiny_tokenizer
+from tests.language_models.zoo import zoo_model
+from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
+
+DATA = small_data(24)
+DICTIONARY = {"expansion": 4, "k": 4, "steps": 120, "batch": 256, "tokens": 100_000}
+SETTINGS: dict[str, Any] = {
+    "superposition": superposition.Settings(applications=8),
+    "interpretation": interpretation.Settings(applications=16, report=8),
+}
+
+
+def plan_of() -> Plan:
+    return small_plan(
+        prompt__answers={"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0},
+        tests__run=list(SETTINGS),
+        noise__reask=0,
+        settings={"dictionary": DICTIONARY},
+    )
+
+
+PLAN = plan_of()
+
+
+def bench_with(model: Any, settings: Any) -> Bench:
+    return Bench(
+        plan=PLAN,
+        settings=settings,
+        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE),
+        render=renderer(PLAN, DATA),
+        should_stop=lambda: False,
+    )
+
+
+def computed(test: Any, model: Any) -> list[dict[str, Any]]:
+    chosen = SETTINGS[test.CARD.name]
+    bench = bench_with(model, chosen)
+    pieces = list(test.work(asked(chosen, plan=PLAN, data=DATA)))
+    return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+
+
+def context_of(results: dict[str, list[dict[str, Any]]]) -> Context:
+    return Context(
+        plan=PLAN,
+        cases=small_cases(PLAN, DATA),
+        decisions={},
+        observed={},
+        values={},
+        observed_rate=None,
+        results=results,
+    )
+
+
+def concluded(test: Any, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
+    return settle(list(test.run(context_of({test.CARD.name: results}))))
+
+
+@pytest.fixture(scope="module")
+def biased() -> Any:
+    return planted_model("B", against=40.0)
+
+
+@pytest.fixture(scope="module")
+def interpreted(biased: Any) -> list[dict[str, Any]]:
+    return computed(interpretation, biased)
+
+
+@pytest.fixture(scope="module")
+def shared(biased: Any) -> list[dict[str, Any]]:
+    return computed(superposition, biased)
+
+
+@pytest.mark.parametrize("family", ["llama", "bloom"])
+def test_every_distinct_token_is_read_once_and_as_in_a_whole_run(family: str) -> None:
+    model = zoo_model(family)
+    bench = bench_with(model, None)
+    question = asked(None, plan=PLAN, data=DATA)
+    payload = through_a_ledger(contrast_payload(question, spread(question.clusters, 4), fields=["income"]))
+    decoder = read_decoder(model)
+    corpus, states = read_states(bench, payload, decoder=decoder, layer=1)
+
+    for number, prompt in enumerate(corpus.prompts):
+        ids = tuple(tiny_tokenizer()(bench.render(prompt.words).text).input_ids)
+        whole = harvest(decoder, [ids], [range(len(ids))], layers=[1])[0, :, 0]
+        rows = np.flatnonzero(corpus.prompt == number)
+        np.testing.assert_allclose(states[rows], whole[len(ids) - 1 - corpus.back[rows]], atol=1e-5)
+    assert len(rows) > 0
+
+
+def test_spans_of_the_corpus_are_the_words_of_the_fields(biased: Any) -> None:
+    question = asked(None, plan=PLAN, data=DATA)
+    payload = contrast_payload(question, question.clusters[:6], fields=["income"])
+    corpus, _ = read_states(bench_with(biased, None), payload, decoder=read_decoder(biased), layer=1)
+
+    for number, prompt in enumerate(corpus.prompts):
+        if prompt.changed is None:
+            for place, name in enumerate(corpus.fields):
+                rows = np.flatnonzero((corpus.prompt == number) & (corpus.segment == place) & corpus.inside)
+                said = "".join(corpus.vocabulary[corpus.token[row]] for row in rows)
+                # What all prompts begin with is left out: “$” here.
+                assert prompt.words[name].endswith(said)
+                assert corpus.closes[rows].tolist() == [False] * (len(rows) - 1) + [True]
+
+
+def test_every_change_is_of_one_field_to_words_that_another_application_has() -> None:
+    question = asked(None, plan=PLAN, data=DATA)
+    payload = contrast_payload(question, question.clusters, fields=["income"])
+
+    for case in payload["cases"]:
+        for name, words, _ in case["changes"]:
+            assert words != case["words"][name]
+        assert sorted(name for name, _, _ in case["changes"] if name in ("form", "income")) == ["form", "income"]
+
+
+def test_a_letter_that_counts_against_applicants_is_named_in_the_words_of_a_feature(
+    interpreted: list[dict[str, Any]],
+) -> None:
+    (result,) = interpreted
+    words = {row["latent"]: row["words"] for row in result["features"] if row["words"]}
+
+    assert any("“B”" in said or "race is “Black”" in said for said in words.values()), words
+
+
+def test_failures_and_scores_add_up_to_the_features_that_act(interpreted: list[dict[str, Any]]) -> None:
+    measurements = concluded(interpretation, interpreted)
+    (share,) = [item for item in measurements if item.metric == "interpretation_described"]
+    counts = dict(share.counts)
+    acting, scored = counts.pop("act"), counts.pop("described_and_scored")
+    failures = sum(value for key, value in counts.items() if key not in ("k", "latents"))
+
+    assert acting == len(interpreted[0]["features"])
+    assert scored + failures == acting
+    assert share.estimate == pytest.approx(scored / acting)
+
+
+def test_every_reported_feature_has_words_or_a_reason_beside_both_scores(interpreted: list[dict[str, Any]]) -> None:
+    rows = [item for item in concluded(interpretation, interpreted) if "feature" in item.subject]
+
+    assert len(rows) == 2 * len(interpreted[0]["reported"])
+    for item in rows:
+        assert item.role is Role.SUPPORTING
+        assert (item.estimate is None) == bool(item.missing_reason)
+        if item.estimate is not None:
+            assert item.conclusion_reason
+            assert item.low is not None
+            assert item.high is not None
+            assert item.low <= item.estimate <= item.high
+
+
+def test_a_feature_that_another_test_reports_is_described_too(interpreted: list[dict[str, Any]]) -> None:
+    (result,) = interpreted
+    other = next(row["latent"] for row in result["features"] if row["latent"] not in result["reported"])
+    mine = concluded(interpretation, interpreted)[-1]
+    foreign = replace(mine, id="x", test="sparse_features", metric="x")
+    known = replace(foreign, subject={"layer": str(result["layer"]), "feature": str(result["reported"][0])})
+    unknown = replace(foreign, subject={"layer": str(result["layer"]), "feature": str(other), "group": "Black"})
+    elsewhere = replace(foreign, subject={"layer": "99", "feature": str(other)})
+
+    added = interpretation.described_elsewhere(
+        [mine, known, unknown, elsewhere], context=context_of({"interpretation": interpreted})
+    )
+
+    assert {item.subject["feature"] for item in added} == {str(other)}
+    assert len(added) == 2
+
+
+def test_the_same_chunk_gives_the_same_bytes(
+    biased: Any, interpreted: list[dict[str, Any]], shared: list[dict[str, Any]]
+) -> None:
+    assert computed(interpretation, biased) == interpreted
+    assert computed(superposition, biased) == shared
+
+
+def test_what_the_attribute_moves_is_found_and_every_check_holds(shared: list[dict[str, Any]]) -> None:
+    measurements = concluded(superposition, shared)
+    race = next(item for item in shared[0]["attributes"] if item["attribute"] == "race")
+
+    assert race["features"]
+    assert all(check.held for item in measurements for check in item.checks)
+    (used,) = [item for item in measurements if item.metric == "superposition_dimensions_used"]
+    assert used.estimate is not None
+    assert 1 <= used.estimate <= 32
+
+
+def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
+    chosen = superposition.Settings(fields=("wealth",))
+
+    with pytest.raises(PlanError, match=r"settings\.superposition\.fields: 'wealth' is no credit field of the prompt"):
+        list(superposition.work(asked(chosen, plan=PLAN, data=DATA)))
+
+
+def test_a_remote_endpoint_is_refused_in_one_line() -> None:
+    chosen = interpretation.Settings(describer="endpoint:a", scorer="endpoint:b")
+
+    with pytest.raises(
+        PlanError, match=r"settings\.interpretation\.describer: 'endpoint:a': remote endpoints cannot be"
+    ):
+        list(interpretation.work(asked(chosen, plan=PLAN, data=DATA)))
+
+
+def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any) -> None:
+    chosen = interpretation.Settings(
+        applications=16, report=3, describer="local:one", scorer="local:another", contexts=2
+    )
+    opened: list[str] = []
+
+    def store(source: str) -> LoadedModel:
+        opened.append(source)
+        return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), {"identity": {"name": source}}, "cpu")
+
+    bench = replace(bench_with(biased, chosen), open_model=store)
+    (piece,) = interpretation.work(asked(chosen, plan=PLAN, data=DATA))
+    result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
+    measurements = concluded(interpretation, [result])
+    (told,) = [
+        item for item in measurements if item.metric == "interpretation_described" and "describer" in item.subject
+    ]
+
+    assert opened == ["one", "another"]
+    assert told.n == len(result["by_model"]["features"]) > 0
+    assert told.counts["answers_asked_for"] == sum(row["asked"] for row in result["by_model"]["features"])
+    # Random weights say neither yes nor no, which is counted and worth one half.
+    assert told.counts["answers_neither_yes_nor_no"] == told.counts["answers_asked_for"]
+    for item in measurements:
+        if "feature" in item.subject and "describer" in item.subject and item.estimate is not None:
+            assert item.estimate == 0.5
+            assert "tried by local:another" in item.method
+
+
+def test_a_stop_is_heeded_between_two_applications(biased: Any) -> None:
+    question = asked(None, plan=PLAN, data=DATA)
+    payload = contrast_payload(question, question.clusters[:3], fields=["income"])
+    bench = replace(bench_with(biased, None), should_stop=lambda: True)
+
+    with pytest.raises(Interrupted):
+        read_states(bench, payload, decoder=read_decoder(biased), layer=1)

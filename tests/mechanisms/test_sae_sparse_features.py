@@ -1,0 +1,182 @@
+"""Features of a model that counts a letter against applicants carry that letter, and decisions move with them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditor.behaviour.context import Context
+from auditor.conclusions import settle
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.packed import PackedScorer, PackingProbe
+from auditor.mechanisms import sparse_features
+from auditor.mechanisms.contract import Bench
+from auditor.plan import Plan
+from auditor.records import Case, Decision, Measurement, Outcome
+from tests.acceptance.planted import planted_model
+from tests.engine.small import small_cases, small_data, small_plan
+from tests.language_models.tiny import tiny_tokenizer
+from tests.language_models.zoo import zoo_model
+from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
+
+DATA = small_data(48)
+ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
+DICTIONARY = {"expansion": 4, "k": 4, "steps": 150, "batch": 256, "tokens": 100_000}
+SETTINGS = {"attributes": ("race",), "applications": 24, "features": 6, "random_draws": 3}
+
+
+def plan_of(**dictionary: Any) -> Plan:
+    return small_plan(
+        prompt__answers=ANSWERS,
+        tests__run=["sparse_features"],
+        noise__reask=0,
+        settings={"dictionary": {**DICTIONARY, **dictionary}},
+    )
+
+
+def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
+    probe = PACKABLE if model.config.model_type == "llama" else PackingProbe(False, None, "no packing")
+    return Bench(
+        plan=plan,
+        settings=settings,
+        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        scorer=PackedScorer(model, pack_tokens=64, probe=probe),
+        render=renderer(plan, DATA),
+        should_stop=lambda: False,
+    )
+
+
+def computed(model: Any, plan: Plan, **settings: Any) -> list[dict[str, Any]]:
+    chosen = sparse_features.Settings(**{**SETTINGS, **settings})
+    bench = bench_with(model, chosen, plan)
+    pieces = list(sparse_features.work(asked(chosen, plan=plan, data=DATA)))
+    return [through_a_ledger(sparse_features.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+
+
+def measured(model: Any, plan: Plan, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
+    cases = small_cases(plan, DATA)
+    margins = bench_with(model, None, plan).margins([case.prompt for case in cases])
+    context = Context(
+        plan=plan,
+        cases=cases,
+        decisions={case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)},
+        observed={},
+        values={},
+        observed_rate=None,
+        results={"sparse_features": results},
+    )
+    return settle(list(sparse_features.run(context)))
+
+
+def decided(case: Case, margin: float) -> Decision:
+    return Decision(case.id, margin, 1.0, 0.0, 0.0, Outcome.FAVOURABLE if margin >= 0 else Outcome.ADVERSE)
+
+
+def of(measurements: tuple[Measurement, ...], metric: str, **subject: str) -> Measurement:
+    found = [m for m in measurements if m.metric == metric and subject.items() <= m.subject.items()]
+    assert len(found) == 1, [m.id for m in found]
+    return found[0]
+
+
+@pytest.fixture(scope="module")
+def biased() -> Any:
+    return planted_model("B", against=40.0)
+
+
+@pytest.fixture(scope="module")
+def results(biased: Any) -> list[dict[str, Any]]:
+    return computed(biased, plan_of())
+
+
+@pytest.fixture(scope="module")
+def found(biased: Any, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
+    return measured(biased, plan_of(), results)
+
+
+def test_taking_out_the_chosen_features_removes_the_planted_difference(found: tuple[Measurement, ...]) -> None:
+    item = of(found, "sparse_gap_removed", by="features", group="Black")
+
+    assert all(check.held for check in item.checks), item.checks
+    assert item.estimate == pytest.approx(item.counts["gap"], rel=0.3)
+    assert item.counts["random_largest"] < 0.3 * abs(item.estimate)
+    assert item.p_adjusted is not None
+    assert item.p_adjusted < 1e-4
+
+
+def test_the_baselines_stand_beside_the_features(found: tuple[Measurement, ...]) -> None:
+    beside = {m.subject["by"]: m for m in found if m.metric == "sparse_gap_removed" and m.subject["group"] == "Black"}
+
+    assert set(beside) == {"features", "coordinates", "principal components", "mean difference"}
+    assert beside["mean difference"].counts["taken_out"] == 1
+    assert beside["mean difference"].estimate == pytest.approx(beside["mean difference"].counts["gap"], rel=0.1)
+
+
+def test_putting_the_features_values_in_moves_the_reference_towards_the_group(found: tuple[Measurement, ...]) -> None:
+    item = of(found, "sparse_steering_shift", by="features", group="Black")
+
+    assert item.estimate is not None
+    assert item.estimate == pytest.approx(item.counts["gap"], rel=0.3)
+    assert item.counts["random_largest"] < abs(item.estimate)
+    assert item.counts["away"] > -0.3 * item.estimate
+
+
+def test_reported_features_carry_layer_field_and_group_for_the_maps(found: tuple[Measurement, ...]) -> None:
+    rows = [m for m in found if m.metric == "sparse_feature_effect" and m.subject["group"] == "Black"]
+
+    assert rows
+    assert all({"feature", "layer", "field", "group"} == set(row.subject) for row in rows)
+    largest = max(rows, key=lambda row: abs(row.estimate or 0.0))
+    difference = of(found, "sparse_feature_difference", group="Black", feature=largest.subject["feature"])
+    assert difference.p_adjusted is not None
+    assert difference.p_adjusted < 0.05
+
+
+def test_the_dictionary_is_measured_on_held_out_applications_with_its_checks(found: tuple[Measurement, ...]) -> None:
+    unexplained = of(found, "sparse_unexplained")
+    recovered = of(found, "sparse_margin_recovered")
+
+    assert unexplained.checks[0].name == "the mean explains nothing"
+    assert unexplained.checks[0].held
+    assert unexplained.estimate is not None
+    assert 0 < unexplained.estimate < 0.5
+    assert recovered.checks[0].name == "error put back changes nothing"
+    assert recovered.checks[0].held
+    assert recovered.estimate is not None
+    assert recovered.estimate > 0.5
+
+
+def test_a_model_that_ignores_the_attribute_has_no_difference_to_remove() -> None:
+    model, plan = planted_model("B", against=0.0), plan_of()
+    item = of(measured(model, plan, computed(model, plan)), "sparse_gap_removed", by="features", group="Black")
+
+    assert item.estimate is None or item.estimate == pytest.approx(0.0, abs=1e-3)
+
+
+def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: list[dict[str, Any]]) -> None:
+    plan = plan_of()
+    chosen = sparse_features.Settings(**SETTINGS)
+    pieces = [through_a_ledger(piece.payload) for piece in sparse_features.work(asked(chosen, plan=plan, data=DATA))]
+    bench = bench_with(biased, chosen, plan)
+    again = [through_a_ledger(sparse_features.compute(bench, payload)) for payload in reversed(pieces)]
+
+    assert again == results[::-1]
+
+
+def test_a_check_that_does_not_hold_takes_the_number_away(biased: Any, results: list[dict[str, Any]]) -> None:
+    broken = [{**result, "identity": 0.1} if result["part"] == "quality" else result for result in results]
+    item = of(measured(biased, plan_of(), broken), "sparse_margin_recovered")
+
+    assert item.estimate is None
+    assert "error put back changes nothing" in (item.missing_reason or "")
+
+
+def test_a_model_without_structure_still_has_its_dictionary_measured() -> None:
+    model, plan = zoo_model("bloom"), plan_of(steps=20)
+    item, *rest = measured(model, plan, computed(model, plan))
+
+    assert item.metric == "sparse_unexplained"
+    assert item.estimate is not None
+    gap = of(tuple(rest), "sparse_gap_removed", group="Black")
+    assert gap.estimate is None
+    assert gap.missing_reason

@@ -1,0 +1,113 @@
+"""The ladder and outputs × internals: every contrast in its cell, with the figures its steps were read from."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from auditor.mechanisms.ladder import ladder
+from auditor.records import Conclusion, Measurement, Role
+from reports.inside_sections import inside, parts_of
+from reports.standing import corners, outside, standings
+from reports.story import Story
+from tests.engine.small import small_plan
+from tests.reports.conftest import Audit
+
+PLAN = small_plan()
+SUBJECT = {"field": "race", "group": "Black"}
+
+
+def measured(test: str, metric: str, estimate: float | None, **more: Any) -> Measurement:
+    row = Measurement(
+        id=f"{test}/{metric}",
+        test=test,
+        metric=metric,
+        role=Role.SUPPORTING,
+        subject=SUBJECT,
+        unit="logit",
+        reference="White",
+        estimate=estimate,
+    )
+    return replace(row, **more)
+
+
+STATED = {**SUBJECT, "setting": "stated"}
+READ = measured("probes", "probe_layers_readable", 12.0, unit="count", subject=STATED, counts={"probes": 22})
+USED = measured(
+    "erasure",
+    "erasure_gap_removed",
+    -0.4,
+    low=-0.5,
+    high=-0.3,
+    p_adjusted=1e-4,
+    counts={"random_largest": 0.02, "gap": -0.5, "share": 0.8},
+)
+UNUSED = replace(USED, estimate=-0.01, low=-0.03, high=0.01, p_adjusted=0.4)
+STILL = measured("steering", "steering_potency", 0.0, p_adjusted=0.9, counts={"random_largest": 0.1, "flip_rate": 0.0})
+
+
+def output(conclusion: Conclusion) -> Measurement:
+    return measured("counterfactual", "cf_net_effect", -0.1, conclusion=conclusion, role=Role.PRIMARY)
+
+
+@pytest.mark.parametrize(
+    ("conclusion", "erased", "cell"),
+    [
+        (Conclusion.DIFFERENCE_FOUND, USED, "Difference, and moved inside"),
+        (Conclusion.DIFFERENCE_FOUND, UNUSED, "Difference, use not found"),
+        (Conclusion.NO_EVIDENCE, USED, "Moved inside, not seen in outputs"),
+        (Conclusion.EQUIVALENT_WITHIN_MARGIN, UNUSED, "No evidence in either"),
+    ],
+)
+def test_a_contrast_stands_in_the_cell_of_what_outputs_and_interventions_say(
+    conclusion: Conclusion, erased: Measurement, cell: str
+) -> None:
+    rows = [READ, erased, STILL, output(conclusion)]
+    found = standings([*rows, *ladder(rows, plan=PLAN)])
+
+    assert [corner.name for corner in corners(found) if corner.members] == [cell]
+    assert outside(found) == []
+
+
+@pytest.mark.parametrize(
+    "rows", [[READ, USED, STILL, output(Conclusion.INCONCLUSIVE)], [READ, output(Conclusion.NO_EVIDENCE)]]
+)
+def test_where_one_side_cannot_say_the_contrast_stands_in_no_cell(rows: list[Measurement]) -> None:
+    found = standings([*rows, *ladder(rows, plan=PLAN)])
+
+    assert [corner.members for corner in corners(found)] == [()] * 4
+    assert len(outside(found)) == 1
+
+
+def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
+    lost = replace(STILL, estimate=None, missing_reason="the answers lost their probability")
+    rows = [READ, USED, lost]
+    (found,) = standings([*rows, *ladder(rows, plan=PLAN)])
+    figures = {step.name: (step.says, step.figure) for step in found.steps}
+
+    assert figures["encoded"] == ("yes", "readable places: stated 12 of 22")
+    assert figures["selective"] == ("not tested", "not part of this run")
+    assert figures["used"][0] == "yes"
+    assert "\u22120.40 [\u22120.50, \u22120.30] off a gap of \u22120.50 logits (80.0% of it)" in figures["used"][1]
+    assert figures["usable"] == ("not tested", "the answers lost their probability")
+    assert (found.grade, found.by) == ("causal", "used")
+
+
+def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last(
+    working: Audit, governance: dict[str, Any]
+) -> None:
+    rows = [measured("of_somebody", "thing", 1.0), STILL, USED, READ]
+
+    assert [(title.partition(":")[0], [test.name for test in tests]) for title, tests in parts_of(rows)] == [
+        ("Encoded", ["probes"]),
+        ("Used", ["erasure"]),
+        ("Usable", ["steering"]),
+        ("Further tests on internals", ["of_somebody"]),
+    ]
+    told = [*rows, *ladder(rows, plan=PLAN)]
+    blocks = inside(Story(replace(working.bundle, measurements=tuple(told)), governance, {}))
+    tables = [getattr(block, "title", "") for block in blocks]
+    assert tables.index("How far up each attribute stands") < tables.index("Outputs crossed with internals")
+    assert blocks[0].words.startswith("Supporting evidence")  # type: ignore[union-attr]
