@@ -190,7 +190,7 @@ def run(visit: Visit) -> set[float]:
         assert time.monotonic() < limit, page.inner_text("main")
         with suppress(PlaywrightError):  # the finished page was being loaded in its place
             values |= set(page.evaluate(BARS))
-        if not kept and any(0 < value < 1 for value in values):
+        if not kept and any(0.4 <= value < 1 for value in values):
             visit.keep("run")
             kept = True
         time.sleep(0.3)
