@@ -15,7 +15,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from auditor.records import Measurement
-from reports import numbers
+from reports import numbers, wording
 from reports.canvas import (
     AXIS,
     BARS,
@@ -36,7 +36,6 @@ from reports.wording import contrast, field_words, metric_label, sentence_case
 AXES = (("layer", "position"), ("layer", "head"), ("layer", "node"), ("feature",), ("dose",), ("layer",), ("field",))
 LINES = (("layer",), ("dose",))
 CONTRAST = ("field", "group")
-SAID_ALONE = ("setting", "at", "method")
 CONTROL = "random"  # a line of a control is never among those left out
 OF_GROUPS = "group"  # rates and contrasts of groups have charts of their own
 HEAT = ("#f3f5f6", "#dbe7ef", "#b5d0e3", "#80b0d1", "#4388b8", "#1c6299", "#0a3d68")
@@ -46,8 +45,8 @@ WIDTH, TOP, ROW = 700, 32, 24
 BARS_AT_MOST, LINES_AT_MOST = 14, 4
 AGAINST, FOR = "#b23a0e", SERIES
 READING = {
-    "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; from "
-    "the third step on the value is printed.",
+    "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; the "
+    "value is printed from the third step on where it has room.",
     "bars": "Bar: estimate. Line: 95% interval. Plumb line: no effect. The largest first.",
     "lines": "Marker: estimate. Line through it: 95% interval.",
 }
@@ -128,7 +127,7 @@ def _title(first: Measurement, along: str, apart: Mapping[str, str]) -> str:
         name = sentence_case(field_words(apart["field"]))
         parts.append(f"{name}: {contrast(first)}" if "group" in apart else name)
     parts += [
-        field_words(value) if key in SAID_ALONE else f"{field_words(key)} {field_words(value)}"
+        field_words(value) if key in wording.SAID_ALONE else f"{field_words(key)} {field_words(value)}"
         for key, value in others.items()
     ]
     named = f", {', '.join(parts)}" if parts else ""

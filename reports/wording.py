@@ -136,6 +136,8 @@ TEST_LABELS = {
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
 NAMED_AT_MOST = 4
+#: Keys of a subject whose value says enough.
+SAID_ALONE = ("setting", "at", "method", "path", "node", "by")
 
 
 @dataclass(frozen=True)
@@ -212,9 +214,13 @@ def test_label(test: str) -> str:
 
 
 def of_whom(measurement: Measurement) -> str:
-    """``Race: Black``; what was measured where no field was."""
-    field, group = measurement.subject.get("field"), measurement.subject.get("group")
-    return f"{sentence_case(field_words(field))}: {group}" if field and group else subject(measurement)
+    """``Race: Black``, and where in the model; what was measured where no field was."""
+    parts = dict(measurement.subject)
+    field, group = parts.pop("field", None), parts.pop("group", None)
+    if not field or not group:
+        return subject(measurement)
+    places = [value if key in SAID_ALONE else f"{field_words(key)} {value}" for key, value in parts.items()]
+    return ", ".join([f"{sentence_case(field_words(field))}: {group}", *places])
 
 
 def with_p_values(text: str) -> str:

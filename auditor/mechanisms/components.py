@@ -94,6 +94,19 @@ def run(context: Context) -> Iterable[Draft]:
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer",
             )
+        norms = np.array([pair["direction"] for pair in pairs])
+        yield supporting(
+            result,
+            test=CARD.name,
+            metric="direct_norm",
+            subject={},
+            unit="logit",
+            value=lambda norms=norms: float(norms.mean()),  # type: ignore[misc]
+            checks=checks,
+            method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats "
+            "that one unit written at the last token can move the margin; mean over both prompts of all pairs",
+            needs_gap=False,
+        )
         lenses = np.array([pair["lens"] for pair in pairs])
         for layer in range(lenses.shape[1]):
             yield supporting(
@@ -115,6 +128,7 @@ def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
         "attention": (sides[1].attention - sides[0].attention).tolist(),
         "mlps": (sides[1].mlps - sides[0].mlps).tolist(),
         "lens": (lenses[1] - lenses[0]).tolist(),
+        "direction": [side.direction for side in sides],
         "checks": [asdict(check) for check in _checks(sides, [float(side[-1]) for side in lenses])],
     }
 

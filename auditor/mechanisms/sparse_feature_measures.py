@@ -10,9 +10,9 @@ import numpy as np
 from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
-from auditor.language_models.packed import TOLERANCE
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.sae.choices import (
     COMPONENTS,
@@ -24,7 +24,7 @@ from auditor.mechanisms.sae.choices import (
     STEER,
 )
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
-from auditor.records import Check, Role
+from auditor.records import Check, Conclusion, Role
 
 UNEXPLAINED = "sparse_unexplained"
 ACTIVE = "sparse_active_features"
@@ -39,7 +39,6 @@ FLIPS = "sparse_flip_rate"
 STEERING = "sparse_steering_shift"
 IDENTITY_BOUND = 1e-4
 MEAN_BOUND = 1e-9
-MASS_KEPT = 0.5
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -61,7 +60,17 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
     }
     if result["reason"] is not None:
         nothing = missing(method="sparse autoencoder", reason=result["reason"], n=0)
-        yield Draft(measurement(nothing, metric=UNEXPLAINED, unit="share", subject={}, **common))
+        yield Draft(
+            measurement(
+                nothing,
+                metric=UNEXPLAINED,
+                unit="share",
+                subject={},
+                conclusion=Conclusion.NOT_TESTED,
+                conclusion_reason=result["reason"],
+                **common,
+            )
+        )
         return
     provenance = result["provenance"]
     made = f"{result['kind']} autoencoder, {provenance['source']}, weights {provenance['sha256'][:16]}"
@@ -115,7 +124,7 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
         n=result["spliced"],
     )
     yield Draft(
-        measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts=entropies, checks=identity, **common)
+        measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts={**entropies}, checks=identity, **common)
     )
     yield Draft(_margin_recovered(context, result, figure, common, identity))
 
@@ -124,7 +133,8 @@ def _margin_recovered(
     context: Context, result: Mapping[str, Any], figure: Any, common: Mapping[str, Any], checks: tuple[Check, ...]
 ) -> Any:
     method = "1 − Σ|margin of the reconstruction − margin| / Σ|margin of zeros − margin|"
-    value, reason, counts = None, result["spliced_reason"], {}
+    value, reason = None, result["spliced_reason"]
+    counts: dict[str, float | int | None] = {}
     if reason is None:
         clean, rebuilt, zero = (np.array(result["margins"][name]) for name in (CLEAN, REBUILT, ZERO))
         away, far = np.abs(rebuilt - clean), np.abs(zero - clean)
@@ -157,10 +167,25 @@ class _Features:
             for group in self.groups:
                 if group != self.result["reference"]:
                     nothing = missing(method="sparse features", reason=reason, n=0)
-                    yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit")
+                    yield self._draft(
+                        nothing,
+                        metric=GAP_REMOVED,
+                        group=group,
+                        unit="logit",
+                        conclusion=Conclusion.NOT_TESTED,
+                        conclusion_reason=reason,
+                    )
             return
         self.clean = np.array(self.result["clean"], dtype=np.float64)
-        self.decided = tuple(self._decided(self.clean))
+        if self.result["exact"]:
+            decided = margin_as_decided(
+                self.context,
+                field=self.result["field"],
+                cases=self.result["cases"],
+                groups=self.groups,
+                margins=self.clean,
+            )
+            self.decided = (decided,)
         for found in self.result["contrasts"]:
             yield from self._contrast(found)
 
@@ -185,7 +210,7 @@ class _Features:
         for feature in found["features"]:
             yield from self._feature(found, str(feature), before, after[f"feature {feature}"])
         if not found["features"]:
-            nothing = missing(method="sparse features", reason="no feature differs to first order", n=n)
+            nothing = missing(method="sparse features", reason="no feature carries any of the difference", n=n)
             yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit", more={"by": FEATURES})
             return
         yield from self._removed(found, before, after)
@@ -296,26 +321,8 @@ class _Features:
         threshold = self.context.plan.operating_point.natural_margin
         return np.asarray((before >= threshold) != (after >= threshold))
 
-    def _decided(self, clean: FloatArray) -> Iterable[Check]:
-        if not self.result["exact"]:
-            return
-        field, apart = self.result["field"], 0.0
-        for case, margins in zip(self.result["cases"], clean, strict=True):
-            for group, margin in zip(self.groups, margins, strict=True):
-                decision = self.context.decisions.get(f"{case}/{field}={group}") or self.context.decisions[case]
-                apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
-        yield Check(
-            "margin as decided",
-            apart <= TOLERANCE,
-            apart,
-            TOLERANCE,
-            "largest difference in nats between the untouched margin here and the margin decided on",
-        )
-
     def _mass(self, found: Mapping[str, Any], name: str) -> Check:
-        kept = found["masses"][name] / self.result["mass"]
-        note = "probability on the answers after the change, as a share of before: flips must not be damage"
-        return Check("answers keep their probability", kept >= MASS_KEPT, kept, MASS_KEPT, note)
+        return answers_keep_mass(found["masses"][name], self.result["mass"], after="after the change")
 
     def _draft(
         self,

@@ -1,8 +1,8 @@
 """Sparse features: which features of the states differ between groups, and do decisions move when they are taken away?
 
 A sparse autoencoder writes every state at one layer as a sum of few features and an error. Features are chosen on one
-half of the applications, by what they carry of the margin's difference to first order; everything that is reported of
-them is measured on the other half.
+half of the applications, by what they carry of the margin's difference; everything that is reported of them is measured
+on the other half.
 """
 
 from __future__ import annotations
@@ -33,9 +33,9 @@ CARD = Card(
     purpose="Which sparse features of the states differ between groups, and whether decisions move with them.",
     method=(
         "A sparse autoencoder of one layer, trained on the audit's own prompts or loaded. Features are chosen on half "
-        "of the applications by their first-order share of the margin's difference; on the other half they are taken "
-        "out (x − f·W, the error kept) or set to the other group's values. Beside them the same number of random "
-        "features of matched frequency and norm, of coordinates of the stream, of principal components, and the "
+        "of the applications by their share of the margin's difference (integrated gradients); on the other half they "
+        "are taken out (x − f·W, the error kept) or set to the other group's values. Beside them the same number of "
+        "random features of matched frequency and norm, of coordinates of the stream, of principal components, and the "
         "difference of the groups' means."
     ),
     worrying=(
@@ -53,6 +53,7 @@ CARD = Card(
         "Mueller et al. (2025), MIB: a mechanistic interpretability benchmark, arXiv:2504.13151",
     ),
     needs_internals=True,
+    question="used",
 )
 
 
@@ -199,12 +200,12 @@ class _Shared:
         self.depth = depth
 
     def look(self, sets: Sequence[Sequence[Placed]], reference: int) -> Seen:
-        """States, activations and gradients of the applications that choose."""
+        """States, activations and slopes of the applications that choose."""
         seen = Seen(reference)
         for placed in sets:
             window = self._open(placed)
             activations = self._activations(window)
-            seen.add(window, activations, window.gradients(self.target), self.dictionary.autoencoder.decoder)
+            seen.add(window, activations, window.slopes(reference, self.target), self.dictionary.autoencoder.decoder)
         return seen
 
     def measure(self, sets: Sequence[Sequence[Placed]], chosen: Sequence[Chosen]) -> dict[str, Any]:

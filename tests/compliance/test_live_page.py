@@ -14,7 +14,7 @@ from django.utils import timezone
 from compliance import actions
 from compliance.job import JobState
 from compliance.ledger import DatabaseLedger
-from compliance.models import Audit, Event, Worker
+from compliance.models import Audit, ChunkState, Event, Worker
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, person, request
 
@@ -69,6 +69,9 @@ def test_it_shows_phases_progress_rate_and_log(client: Client, officer: User) ->
     page = answer.content.decode()
     assert "4 of 6 prompts scored" in page
     assert [phase.stage for phase in answer.context["phases"]] == ["done", "on", "todo"]
+    audit.chunks.filter(index=2).update(state=ChunkState.RUNNING, kind="attribution_patching")
+    assert "is done; now attribution patching" in client.get("/audits/A-0001/").content.decode()
+    audit.chunks.filter(index=2).update(state=ChunkState.QUEUED, kind="shared")
     assert answer.context["rate"] == pytest.approx(0.2, rel=0.1)
     assert answer.context["minutes"] == pytest.approx(10 / 60, rel=0.1)
     said = [line.text for line in answer.context["log"]]

@@ -121,6 +121,7 @@ def test_quality_is_of_applications_that_were_not_trained_on() -> None:
 def test_states_of_any_shape_are_encoded_row_by_row_and_those_beyond_the_limit_not_at_all() -> None:
     found = made(kind="batchtopk")
     states = torch.randn(3, 5, found.autoencoder.width, generator=torch.Generator().manual_seed(0))
+    states *= found.norm_limit / 2 / states.norm(dim=-1, keepdim=True)
     states[1, 2] *= 1e6
     activations = found.activations(states)
 

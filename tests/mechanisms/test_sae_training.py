@@ -191,14 +191,18 @@ def test_dead_latents_are_counted_over_all_tokens_however_they_are_batched() -> 
     assert all(torch.equal(each.active, counts[0].active) for each in counts)
 
 
-def test_dead_latents_are_revived_once_enough_tokens_passed_without_them() -> None:
+def test_latents_that_never_act_are_trained_on_what_the_others_leave_and_else_stay_as_they_were() -> None:
     states, _ = planted()
-    plain, helped = (
-        measure(trained("topk", latents=256, auxiliary_every=every).autoencoder, Matrix(states)) for every in (0, 1)
+    fresh, plain, helped = (
+        trained("topk", latents=256, steps=steps, dead_after=1000, auxiliary_every=every).autoencoder
+        for steps, every in ((1, 0), (200, 0), (200, 1))
     )
+    never = measure(plain, Matrix(states)).active == 0
+    untouched = (plain.decoder[never] - fresh.decoder[never]).norm(dim=1) < 0.1
+    moved = (helped.decoder[never] - fresh.decoder[never]).norm(dim=1)
 
-    assert helped.dead < plain.dead
-    assert helped.fvu <= plain.fvu * 1.1
+    assert untouched.any()
+    assert float(moved[untouched].median()) > 0.1
 
 
 def test_states_far_longer_than_the_others_are_left_out_of_training() -> None:

@@ -1,8 +1,8 @@
 """Which features to look at, what to compare them with, and what taking them out adds to the states.
 
-Everything here is fitted on the applications that choose. The first-order share of a feature in the difference of two
-groups' margins is Σ over positions of (f of the group − f of the reference) · (W · mean gradient); coordinates of the
-stream and principal components are ranked by the same rule.
+Everything here is fitted on the applications that choose. A feature's share of the difference of two groups' margins is
+Σ over positions of (f of the group − f of the reference) · (W · mean gradient on the line between the two states);
+coordinates of the stream and principal components are ranked by the same rule.
 """
 
 from __future__ import annotations
@@ -48,30 +48,28 @@ class Seen:
         By application: [groups, depth].
     activations, active
         Sums of activations [groups, depth, latents], and on how many positions each latent acts [groups, latents].
-    feature_scores, coordinate_scores
-        First-order shares against the reference, summed: [groups, latents], [groups, width].
-    gradients
-        By application: [groups, depth, width].
+    feature_scores
+        Shares of the difference to the reference, summed: [groups, latents].
+    slopes
+        Mean gradients between the reference and each group, by application: [groups, depth, width].
     """
 
     reference: int
     states: list[Tensor] = field(default_factory=list)
     there: list[Tensor] = field(default_factory=list)
-    gradients: list[Tensor] = field(default_factory=list)
+    slopes: list[Tensor] = field(default_factory=list)
     activations: Tensor = field(default_factory=lambda: torch.zeros(()))
     active: Tensor = field(default_factory=lambda: torch.zeros(()))
     feature_scores: Tensor = field(default_factory=lambda: torch.zeros(()))
 
-    def add(self, window: Window, activations: Tensor, gradients: Tensor, decoder: Tensor) -> None:
+    def add(self, window: Window, activations: Tensor, slopes: Tensor, decoder: Tensor) -> None:
         """Take up one application."""
         self.states.append(window.states)
         self.there.append(window.there)
-        self.gradients.append(gradients)
+        self.slopes.append(slopes)
         self.activations = self.activations + activations.double()
         self.active = self.active + (activations > 0).sum(1).double()
-        # The mean of both ends' gradients makes the first order a trapezoid.
-        middle = (gradients + gradients[self.reference]) / 2
-        along = (middle.flatten(0, 1).to(decoder) @ decoder.t()).reshape(activations.shape)
+        along = (slopes.flatten(0, 1).to(decoder) @ decoder.t()).reshape(activations.shape)
         change = activations - activations[self.reference]
         self.feature_scores = self.feature_scores + (change * along).sum(1).double()
 
@@ -80,17 +78,12 @@ class Seen:
         states, there = (torch.stack(each)[:, list(groups)] for each in (self.states, self.there))
         return states.double().sum((0, 1)) / there.sum((0, 1)).clamp(min=1)[:, None]
 
-    def mean_activations(self, group: int) -> Float[Tensor, "depth latents"]:
-        """The same of the activations of one group."""
-        return self.activations[group] / torch.stack(self.there)[:, group].sum(0).clamp(min=1)[:, None]
-
 
 @dataclass(frozen=True)
 class Chosen:
     """What is taken out, or put in, for one contrast: ``pair`` is (group, reference), by number.
 
-    ``centre`` [depth, width] is the mean state of both groups, ``apart`` their difference, ``rise`` [depth, latents]
-    the difference of their mean activations.
+    ``centre`` [depth, width] is the mean state of both groups, ``apart`` their difference.
     """
 
     pair: tuple[int, int]
@@ -100,7 +93,6 @@ class Chosen:
     components: Float[Tensor, "count width"]
     centre: Float[Tensor, "depth width"]
     apart: Float[Tensor, "depth width"]
-    rise: Float[Tensor, "depth latents"]
     directions: Float[Tensor, "draws width"]
 
     def changes(
@@ -109,12 +101,17 @@ class Chosen:
         activations: Float[Tensor, "groups depth latents"],
         dictionary: Dictionary,
     ) -> Iterator[tuple[str, int, Float[Tensor, "depth width"]]]:
-        """Name, group, and what is added to that group's states: every name for the reference, then for the group."""
+        """Name, group, and what is added to that group's states: every name for the reference, then for the group.
+
+        Taking out: features to 0, directions to the mean of both groups. Steering: features to what they are in the
+        other group's prompt of the same application; the mean difference of the groups; random directions as long.
+        """
         rows = dictionary.autoencoder.decoder
-        put = self.rise[:, self.features].to(rows) @ rows[self.features]
-        lengths = put.norm(dim=1, keepdim=True)
         group, reference = self.pair
-        for number, sign in ((reference, 1.0), (group, -1.0)):
+        for number, other, sign in ((reference, group, 1.0), (group, reference, -1.0)):
+            rise = activations[other] - activations[number]
+            put = rise[:, self.features] @ rows[self.features]
+            lengths = put.norm(dim=1, keepdim=True)
             mine, away = activations[number], states[number] - self.centre.to(states)
             for each in self.features:
                 yield f"feature {each}", number, -mine[:, [each]] * rows[each]
@@ -125,10 +122,10 @@ class Chosen:
                 yield name, number, -(away @ basis.t().to(away)) @ basis.to(away)
             unit = torch.nn.functional.normalize(self.apart, dim=1).to(away)
             yield MEANS, number, -(away * unit).sum(1, keepdim=True) * unit
-            yield STEER + FEATURES, number, sign * put
+            yield STEER + FEATURES, number, put
             yield STEER + MEANS, number, sign * self.apart.to(put)
             for draw, direction in enumerate(self.directions.to(put)):
-                yield f"{STEER}{DIRECTIONS} {draw + 1}", number, sign * lengths * direction
+                yield f"{STEER}{DIRECTIONS} {draw + 1}", number, lengths * direction
 
 
 def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: int, draws: int, seed: int) -> Chosen:
@@ -169,7 +166,6 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
         components=_ranked(seen, pair, components, size),
         centre=seen.mean_states(pair),
         apart=apart,
-        rise=seen.mean_activations(group) - seen.mean_activations(reference),
         directions=torch.nn.functional.normalize(drawn, dim=1),
     )
 
@@ -224,7 +220,7 @@ def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor | None, count: int)
         return states.double() if basis is None else states.double() @ basis.t()
 
     changes = [along(states[group] - states[reference]) for states in seen.states]
-    slopes = [along((gradients[group] + gradients[reference]) / 2) for gradients in seen.gradients]
+    slopes = [along(each[group]) for each in seen.slopes]
     total = sum((change * slope).sum(0) for change, slope in zip(changes, slopes, strict=True))
     best = _largest(torch.as_tensor(total).abs(), count)
     if basis is not None:

@@ -112,7 +112,8 @@ class Dictionary:
 
     def readable(self, states: Float[Tensor, "*rows width"]) -> Bool[Tensor, "*rows"]:
         """Which states are no longer than the limit: only those are encoded and replaced."""
-        return states.norm(dim=-1) <= self.norm_limit
+        short: Tensor = states.norm(dim=-1) <= self.norm_limit
+        return short
 
     def activations(self, states: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows latents"]:
         """The activation of every latent, 0 where a state is beyond the limit."""
@@ -150,7 +151,8 @@ def dictionary_payload(asked: Asked) -> dict[str, Any]:
     clusters = list(asked.clusters)
     random.Random(f"{asked.plan.cases.seed}/{SECTION}").shuffle(clusters)
     variants = [[item.field, group] for item in asked.plan.attributes for group in item.groups]
-    applications, tokens = [], 0
+    applications: list[dict[str, Any]] = []
+    tokens = 0
     for cluster in clusters:
         case = cluster.cases[0]
         earliest = min((case.spans[item.field][0] for item in asked.plan.attributes), default=0)

@@ -35,9 +35,10 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
     Returns
     -------
     dict
-        ``spliced``, by kind (clean, the reconstruction with the error put back, the reconstruction, zeros) a margin in
-        nats and a mean cross-entropy in nats a token for every application; ``identity``, the largest difference of
-        any logit when the error is put back, relative to the largest logit; ``spliced_reason`` where no margin is read.
+        ``margins`` in nats and ``entropies`` in nats a token, by kind (untouched, the reconstruction with the error put
+        back, the reconstruction, zeros) one for every application; ``identity``, the largest difference of any logit
+        when the error is put back, relative to the largest logit; ``spliced``, how many applications; and
+        ``spliced_reason`` where no margin can be read.
     """
     chosen = [item for number, item in enumerate(wanted["applications"]) if held_out(number)][:applications]
     texts = [bench.render(item["words"]).text for item in chosen]

@@ -17,7 +17,10 @@ from auditor.language_models.decoder import Decoder, Past, Target
 from auditor.mechanisms.concepts import Placed
 from auditor.mechanisms.streams import Streams
 
-ROWS_AT_ONCE = 96
+POSITIONS_AT_ONCE = 16_384
+"""Positions of all prompts run together, those before the window counted: every row copies their keys and values."""
+POINTS = 8
+"""Points of the line between two prompts' states at which the gradient is taken."""
 
 
 @dataclass(frozen=True)
@@ -59,8 +62,9 @@ class Window:
             Where the margin is read.
         """
         margins, masses = [], []
-        for first in range(0, len(changes), ROWS_AT_ONCE):
-            part = changes[first : first + ROWS_AT_ONCE]
+        together = max(1, POSITIONS_AT_ONCE // (self.start + self.stream.shape[1]))
+        for first in range(0, len(changes), together):
+            part = changes[first : first + together]
             rows = torch.stack([self._changed(group, change) for group, change in part])
             final = self.decoder.run_from(self.layer, rows, past=self.past).final
             ends = torch.tensor([self.lasts[group] - self.start for group, _ in part])
@@ -71,15 +75,26 @@ class Window:
             margins.append(self.decoder.margin_of(read, target))
         return torch.cat(margins).double().cpu(), torch.cat(masses).double().cpu()
 
-    def gradients(self, target: Target) -> Float[Tensor, "groups depth width"]:
-        """Of the margin with respect to ``states``."""
-        with torch.enable_grad():
-            stream = self.stream.clone().requires_grad_()
-            final = self.decoder.run_from(self.layer, stream, past=self.past).final
-            ends = torch.tensor([last - self.start for last in self.lasts])
-            margins = self.decoder.margin_of(final[torch.arange(len(ends)), ends], target)
-            (gradient,) = torch.autograd.grad(margins.sum(), stream)
-        return _counted_back(gradient, self.index, self.there)
+    def slopes(self, reference: int, target: Target) -> Float[Tensor, "groups depth width"]:
+        """Mean gradient of the margin on the straight line from the reference's states to each group's; 0 for itself.
+
+        At the ends alone a decided margin is flat; along the whole line, change · slope sums to the difference.
+        """
+        found = torch.zeros_like(self.states)
+        points = (torch.arange(POINTS) + 0.5) / POINTS
+        for group in range(len(self.states)):
+            if group == reference:
+                continue
+            both = (self.there[group] & self.there[reference])[:, None]
+            back = (self.states[reference] - self.states[group]) * both
+            rows = torch.stack([self._changed(group, float(1 - point) * back) for point in points])
+            with torch.enable_grad():
+                rows.requires_grad_()
+                final = self.decoder.run_from(self.layer, rows, past=self.past).final
+                margins = self.decoder.margin_of(final[:, self.lasts[group] - self.start], target)
+                (gradient,) = torch.autograd.grad(margins.mean(), rows)
+            found[group] = _counted_back(gradient.sum(0)[None], self.index[[group]], self.there[[group]])[0]
+        return found
 
     def _changed(self, group: int, change: Tensor | None) -> Tensor:
         stream = self.stream[group].clone()

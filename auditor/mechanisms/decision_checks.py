@@ -1,0 +1,53 @@
+"""Self-checks of tests that change states: the untouched margin is the one decided on, and answers keep their mass."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from auditor.behaviour.context import Context
+from auditor.language_models.packed import TOLERANCE
+from auditor.records import Check
+
+MASS_KEPT = 0.5
+"""Share of the probability on the answers that has to be left; below it a flip may be damage."""
+
+
+def margin_as_decided(
+    context: Context,
+    *,
+    field: str,
+    cases: Sequence[str],
+    groups: Sequence[str],
+    margins: Iterable[Sequence[float]],
+) -> Check:
+    """The largest difference between untouched margins here and those decided on, in nats.
+
+    Parameters
+    ----------
+    context
+        Holds the decisions.
+    field, cases, groups
+        The attribute, application ids, and its groups.
+    margins
+        By application, a margin for every group.
+    """
+    apart = 0.0
+    for case, row in zip(cases, margins, strict=True):
+        for group, margin in zip(groups, row, strict=True):
+            # The group as filed has no counterfactual of its own.
+            decision = context.decisions.get(f"{case}/{field}={group}") or context.decisions[case]
+            apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
+    return Check(
+        "margin as decided",
+        apart <= TOLERANCE,
+        apart,
+        TOLERANCE,
+        "largest difference in nats between the untouched margin here and the margin decided on",
+    )
+
+
+def answers_keep_mass(mass: float, clean: float, *, after: str) -> Check:
+    """The probability on the answers ``after`` a change, as a share of what it was before."""
+    kept = mass / clean
+    note = f"probability on the answers {after}, as a share of before: decisions that flip must not be damage"
+    return Check("answers keep their probability", kept >= MASS_KEPT, kept, MASS_KEPT, note)
