@@ -1,6 +1,6 @@
 # Plumbline. Needs Python 3.11 or newer with pip; no root, no server, no key.
 #   make demo    one real audit of the demonstration model, with report and evidence
-#   make serve   the site with one worker, on 127.0.0.1:8000
+#   make serve   the site with one worker and the demonstration's audit, on 127.0.0.1:8000
 #   make test    every test, on a real PostgreSQL and Redis that it starts itself
 #   make check   style, types, layers, deployment settings, migrations
 #   make bench   side-by-side measurements
@@ -23,6 +23,7 @@ demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
 
 serve: install
+	$(BIN)/python manage.py demonstration
 	$(BIN)/python manage.py serve
 
 test: install-dev

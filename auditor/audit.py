@@ -147,8 +147,33 @@ def run_sha256(run: dict[str, Any]) -> str:
     return sha256_json(run)
 
 
-def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
+def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> LoadedModel:
+    """The model of a run, as its chunks use it; kept in memory, so that they find it loaded.
+
+    Called before the first chunk is taken: loading a large model may take longer than a lease lasts, and nobody renews
+    it meanwhile.
+
+    Raises
+    ------
+    ModelError
+        If the model is not what was imported.
+    """
+    run = ledger.run()
+    plan = plan_from({**run["design"], "run": {}}, where="run")
+    return load(store.get(run["model"]["sha256"]), threads=plan.budget.threads, device=device)
+
+
+def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str = "cpu") -> bool:
     """Score one chunk, if it can be had.
+
+    Parameters
+    ----------
+    ledger, index
+        Where the chunk is kept, and which it is.
+    store
+        Where the model is kept.
+    device
+        The torch device to score on. Devices differ in the last digits: one run is scored on one kind of them.
 
     Returns
     -------
@@ -166,7 +191,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore) -> bool:
     try:
         run = ledger.run()
         plan = plan_from({**run["design"], "run": {}}, where="run")
-        loaded = load(store.get(run["model"]["sha256"]), threads=plan.budget.threads)
+        loaded = load_for(ledger, store=store, device=device)
         payload = json.loads(ledger.payload(index))
         started = time.perf_counter()
         probe = _probe(loaded, plan)

@@ -256,10 +256,29 @@ def check_section(kind: type[AnySection], raw: Mapping[str, Any], *, where: str)
         # JSON mode: TOML gives lists where the plan has tuples, and strict Python mode would refuse them.
         return kind.model_validate_json(_json(raw, where))
     except ValidationError as error:
-        first = error.errors()[0]
-        key = ".".join(str(part) for part in first["loc"]) or "plan"
-        found = "" if first["type"] == "missing" else f"{first['input']!r:.80}: "
-        raise PlanError(f"{where}: {key}", f"{found}{_sentence(first)}", _expectation(first)) from error
+        raise _problem(error.errors()[0], where) from error
+
+
+def plan_problems(raw: Mapping[str, Any], *, where: str) -> tuple[PlanError, ...]:
+    """Everything that :func:`plan_from` would refuse, in the order of the keys; empty if it is a plan.
+
+    Rules over several keys are looked at only once every key for itself is right.
+    """
+    try:
+        Plan.model_validate_json(_json(raw, where))
+    except PlanError as error:
+        return (error,)
+    except ValidationError as error:
+        return tuple(_problem(item, where) for item in error.errors())
+    return ()
+
+
+def _problem(problem: Mapping[str, Any], where: str) -> PlanError:
+    key = ".".join(str(part) for part in problem["loc"]) or "plan"
+    # A rule over several keys was given them all; what it says names those that matter.
+    nothing_to_show = problem["type"] == "missing" or isinstance(problem["input"], Mapping)
+    found = "" if nothing_to_show else f"{problem['input']!r:.80}: "
+    return PlanError(f"{where}: {key}", f"{found}{_sentence(problem)}", _expectation(problem))
 
 
 def _json(raw: Mapping[str, Any], where: str) -> bytes:

@@ -6,7 +6,18 @@ import argparse
 import importlib
 import sys
 
-NAMES = ("scoring", "occlusion", "shapley", "probes", "sae", "interpretation", "pages")
+NAMES = (
+    "scoring",
+    "occlusion",
+    "shapley",
+    "integrated_gradients",
+    "patching",
+    "attribution_patching",
+    "probes",
+    "sae",
+    "interpretation",
+    "pages",
+)
 
 
 def main() -> int:

@@ -3,12 +3,15 @@
 The database is built once, outside the clone, from one simulated audit with evidence; the others are copies of its rows
 under other names, spread over forty models, five plans, four years. Each page is then asked for through Django's own
 client, templates and middleware included; the first request of each is left out.
+
+``python -m benchmarks.pages`` only builds the database, which takes minutes and needs no quiet machine.
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import statistics
 import tempfile
 import time
@@ -35,7 +38,16 @@ PAGES = {
 
 def run() -> Iterator[Row]:
     """One row a page."""
+    prepare()
+    yield from _asked()
+
+
+def prepare() -> None:
+    """Set Django up on the database, which is built if it is not there."""
     folder = _folder()
+    built = (folder / BUILT).exists()
+    if not built:  # what an earlier build left behind when it was stopped
+        shutil.rmtree(folder)
     os.environ["PLUMBLINE_DATA"] = str(folder)
     os.environ.pop("DATABASE_URL", None)
     os.environ["DJANGO_SETTINGS_MODULE"] = "compliance.settings"
@@ -45,10 +57,9 @@ def run() -> Iterator[Row]:
     from django.conf import settings
 
     settings.ALLOWED_HOSTS = ["testserver"]
-    if not (folder / BUILT).exists():
+    if not built:
         _build()
         (folder / BUILT).touch()
-    yield from _asked()
 
 
 def _asked() -> Iterator[Row]:
@@ -117,10 +128,16 @@ def _build() -> None:
 
 def _versions(first: object) -> list[int]:
     """Forty models of five versions each, named by their source and revision."""
-    from compliance.models import LanguageModelVersion
+    from compliance.models import LanguageModel, LanguageModelVersion
 
+    team = first.team  # type: ignore[attr-defined]
+    models = [
+        LanguageModel.objects.create(team=team, name=f"hf:bank/model-{number:02d}", risk_tier=1 + number % 4)
+        for number in range(MODELS)
+    ]
     return [
         LanguageModelVersion.objects.create(
+            language_model=models[number % MODELS],
             source=f"hf:bank/model-{number % MODELS:02d}@{number // MODELS:08d}",
             sha256=hashlib.sha256(b"model %d" % number).hexdigest(),
             manifest=first.model.manifest,  # type: ignore[attr-defined]
@@ -138,7 +155,7 @@ def _plans(first: object) -> list[int]:
         design = {**first.plan.design, "name": f"plan-{number}"}  # type: ignore[attr-defined]
         design["use"] = {**design["use"], "model_tier": 1 + number % 4}
         text = canonical_json(design)
-        row = PlanVersion(name=f"plan-{number}", title=f"Plan {number}", design_json=text.decode())
+        row = PlanVersion(team=first.team, name=f"plan-{number}", title=f"Plan {number}", design_json=text.decode())  # type: ignore[attr-defined]
         row.design_sha256 = sha256_bytes(text)
         row.save()
         plans.append(row.pk)
@@ -155,6 +172,7 @@ def _copy_audits(cursor: object, first: object, versions: list[int], plans: list
         moment = first.finished_at - timedelta(days=DAYS * (AUDITS - number) / AUDITS)  # type: ignore[attr-defined]
         rows.append(
             Audit(
+                team=first.team,  # type: ignore[attr-defined]
                 serial=number + 1,
                 plan_id=plans[(number % MODELS) % PLANS],
                 model_id=versions[number % len(versions)],
@@ -197,3 +215,7 @@ def _copy_rows(cursor: object, first: object, table: str, wanted: int, last: int
         f"WHERE s.audit_id = {audit} AND a.id <= {last} AND NOT (a.id = {audit} AND r.value = 0) "
         f"AND s.position + r.value * {own} < {each}"
     )
+
+
+if __name__ == "__main__":
+    prepare()

@@ -5,10 +5,9 @@ from __future__ import annotations
 from django.contrib import admin
 from django.http import HttpRequest, HttpResponse
 from django.urls import URLPattern, path
-from django.utils.html import format_html
 
 from compliance.accounts import admin as people
-from compliance.admin_base import ReadOnlyAdmin
+from compliance.admin_base import ReadOnlyAdmin, progress_bar
 from compliance.models import (
     Audit,
     AuditChunk,
@@ -49,15 +48,7 @@ class AuditAdmin(ReadOnlyAdmin):
     @admin.display(description="Prompts scored")
     def progress(self, audit: Audit) -> str:
         """How far it is, with the way to its page."""
-        return format_html(
-            '<a href="{}">{} of {}</a><progress class="slim" value="{}" max="{}" aria-label="{} scored"></progress>',
-            audit.get_absolute_url(),
-            audit.prompts_done,
-            audit.prompts or "–",
-            audit.prompts_done,
-            audit.prompts or 1,
-            audit,
-        )
+        return progress_bar(audit)
 
     def get_urls(self) -> list[URLPattern]:
         """With the page on which audits are asked for."""

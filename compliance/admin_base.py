@@ -7,12 +7,28 @@ from typing import Any
 from django.contrib import admin, messages
 from django.db.models import QuerySet
 from django.http import Http404, HttpRequest, HttpResponse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from compliance.events import Actor
 from compliance.exceptions import ComplianceError
-from compliance.models import Event
+from compliance.models import Audit, Event
 
 EVENTS_SHOWN = 200
+
+
+def progress_bar(audit: Audit, *, words: str = "") -> SafeString:
+    """How far an audit is, with the way to its page."""
+    return format_html(
+        '<a href="{}">{}{} of {}</a><progress class="slim" value="{}" max="{}" aria-label="{} scored"></progress>',
+        audit.get_absolute_url(),
+        words,
+        audit.prompts_done,
+        audit.prompts or "–",
+        audit.prompts_done,
+        audit.prompts or 1,
+        audit,
+    )
 
 
 class ReadOnlyAdmin(admin.ModelAdmin):

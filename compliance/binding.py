@@ -35,7 +35,7 @@ def registered_data(version: DataSetVersion) -> Applications:
     if version.source == DEMONSTRATION:
         found = load_loanapp()
     else:
-        table = read_table(data_path(version.source))
+        table = read_table(data_file(version))
         found = apply_mapping(
             table.frame, stored_mapping(version.mapping), source=version.source, file_sha256=table.sha256
         )
@@ -46,6 +46,11 @@ def registered_data(version: DataSetVersion) -> Applications:
             f"the file and mapping with fingerprint {version.fingerprint[:12]}",
         )
     return found
+
+
+def data_file(version: DataSetVersion) -> Path:
+    """The table behind a data version: an upload as it is kept, else the file its source names."""
+    return Path(settings.DATA_FOLDER) / version.file if version.file else data_path(version.source)
 
 
 def stored_mapping(design: Mapping[str, Any]) -> DataMapping:

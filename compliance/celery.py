@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from celery import Celery
-from celery.signals import worker_ready, worker_shutting_down
+from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "compliance.settings")
 
@@ -27,3 +28,11 @@ def _leave(**_: object) -> None:
     from compliance.presence import presence
 
     presence.leave()
+
+
+@worker_process_shutdown.connect
+def _let_go(**_: object) -> None:
+    # The memory of a GPU is given back before the next process asks for it. What loaded nothing loads no torch here.
+    local = sys.modules.get("auditor.language_models.local")
+    if local is not None:
+        local.forget_models()

@@ -23,14 +23,14 @@ def ensure_tables() -> None:
         If the database does not answer or cannot be written.
     """
     try:
-        if not _behind():
+        if not behind():
             return
         if connection.vendor != "sqlite":
             raise InputError("database", "its tables are not up to date", "python manage.py migrate to have run")
         # Two first commands may start at once; the second waits and then finds nothing left to do.
         with (settings.DATA_FOLDER / "migrate.lock").open("w") as lock:
             fcntl.flock(lock, fcntl.LOCK_EX)
-            if _behind():
+            if behind():
                 call_command("migrate", verbosity=0, interactive=False)
     except DatabaseError as error:
         raise StorageError(f"database: {' '.join(str(error).split())}; expected one that answers") from error
@@ -38,6 +38,7 @@ def ensure_tables() -> None:
         raise StorageError(f"{settings.DATA_FOLDER}: {error.strerror}; expected a folder to write") from error
 
 
-def _behind() -> bool:
+def behind() -> bool:
+    """Whether the database waits for ``migrate``."""
     executor = MigrationExecutor(connection)
     return bool(executor.migration_plan(executor.loader.graph.leaf_nodes()))

@@ -16,6 +16,7 @@ from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_v
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 SECRET_KEY_FILE = "secret-key"  # noqa: S105, the name of a file
+VISIBILITY_SECONDS = 3600
 POSTGRESQL_SCHEMES = ("postgresql", "postgres")
 
 
@@ -41,7 +42,9 @@ class Environment(BaseSettings):
     secret_key: SecretStr | None = Field(None, validation_alias="PLUMBLINE_SECRET_KEY")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PLUMBLINE_LOG_LEVEL")
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(60, validation_alias="PLUMBLINE_LEASE_SECONDS")
+    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = Field("cpu", validation_alias="PLUMBLINE_DEVICE")
     imports: Path | None = Field(None, validation_alias="PLUMBLINE_IMPORTS")
+    plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
     upload_megabytes: Annotated[int, Field(ge=1, le=256)] = Field(256, validation_alias="PLUMBLINE_UPLOAD_MB")
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
@@ -150,10 +153,15 @@ def sqlite(path: Path) -> dict[str, Any]:
 def broker(redis_url: str, folder: Path) -> tuple[str, dict[str, Any]]:
     """Celery's broker and its options: Redis if it is named, else files below the data folder.
 
-    A call that waits longer in Redis than ``visibility_timeout`` seconds is made again, which is harmless.
+    A call that nobody finished within ``VISIBILITY_SECONDS`` is made again by Redis. Chunks take minutes, and whoever
+    comes a second time finds in the rows what there is to do, so that is harmless.
     """
     if redis_url:
-        return redis_url, {"visibility_timeout": 3600}
+        return redis_url, {
+            "visibility_timeout": VISIBILITY_SECONDS,
+            "socket_keepalive": True,
+            "health_check_interval": 30,
+        }
     queue = data_folder(folder / "queue")
     places = {name: str(data_folder(queue / name)) for name in ("messages", "delivered", "control")}
     return "filesystem://localhost", {  # the host means nothing; without one every connection warns

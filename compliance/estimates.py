@@ -13,11 +13,11 @@ from pathlib import Path
 from django.conf import settings
 
 from auditor.counterfactuals import Cluster, make_clusters, select
-from auditor.data_sources import DEMONSTRATION, data_path
+from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.language_models.trie import distinct_tokens
 from auditor.plan import Plan
-from compliance.binding import bound_plan, registered_data
+from compliance.binding import bound_plan, data_file, registered_data
 from compliance.models import AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
 
 SAMPLE = 12
@@ -61,7 +61,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     try:
-        if data.source != DEMONSTRATION and data_path(data.source).stat().st_size > LARGEST_FILE:
+        if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
             return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, data)
@@ -106,15 +106,18 @@ def _parameters(model: LanguageModelVersion) -> int:
 
 def _sample(plan: Plan, model: LanguageModelVersion, data: DataSetVersion) -> tuple[int, int | None]:
     """Prompts and distinct tokens, counted up from the first applications of the selection."""
+    from tokenizers import Tokenizer
+
     applications = registered_data(data)
     chosen = select(plan, applications, seen=frozenset(), where=str(plan)).records
     clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=str(plan))
     share = len(chosen) / len(clusters)
     again = min(plan.noise.reask, len(chosen))
     prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again
-    tokenizer = _tokenizer(model)
-    if tokenizer is None:
+    path = tokenizer_file(model)
+    if path is None:
         return prompts, None
+    tokenizer = Tokenizer.from_file(str(path))
     answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
 
     def size(cluster: Cluster) -> int:
@@ -126,15 +129,13 @@ def _sample(plan: Plan, model: LanguageModelVersion, data: DataSetVersion) -> tu
     return prompts, round(sum(sizes) * share) + again * longest
 
 
-def _tokenizer(model: LanguageModelVersion):  # noqa: ANN202, the library has no types
-    """The tokenizer of a stored model, read without transformers; ``None`` if it is not on this machine."""
-    from tokenizers import Tokenizer
-
+def tokenizer_file(model: LanguageModelVersion) -> Path | None:
+    """Where the tokenizer of a stored model is, its base's for an adapter; ``None`` if it is not on this machine."""
     folder: Path | None = _folder(model.sha256)
     while folder is not None and not (folder / "tokenizer.json").is_file():
         base = _manifest(folder.name).get("identity", {}).get("base_sha256")
-        folder = _folder(base) if base else None
-    return Tokenizer.from_file(str(folder / "tokenizer.json")) if folder else None
+        folder = _folder(str(base)) if base else None
+    return folder / "tokenizer.json" if folder else None
 
 
 def _folder(sha256: str) -> Path:

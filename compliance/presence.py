@@ -20,14 +20,21 @@ from compliance.models.workers import SIGN_SECONDS
 #: The key of the worker that this process belongs to; set by ``manage.py worker`` before any process is started.
 KEY = "PLUMBLINE_WORKER_KEY"
 QUEUES = "PLUMBLINE_WORKER_QUEUES"
+NAME = "PLUMBLINE_WORKER_NAME"
 
 logger = logging.getLogger(__name__)
 
 
-def announce(queues: list[str]) -> None:
-    """Choose this worker's key and keep it, with its queues, where child processes find it."""
+def announce(*, name: str, queues: list[str]) -> None:
+    """Choose this worker's key and keep it, with its name and queues, where child processes find it."""
     os.environ[KEY] = secrets.token_hex(16)
+    os.environ[NAME] = name
     os.environ[QUEUES] = ",".join(queues)
+
+
+def node(name: str) -> str:
+    """What a worker of that name on this machine is called in its row. Only people and health checks go by it."""
+    return f"{name}@{socket.gethostname()}"[:200]
 
 
 def stopping() -> bool:
@@ -63,7 +70,7 @@ class Presence:
                 if worker is None:
                     worker, _ = Worker.objects.get_or_create(
                         key=os.environ[KEY],
-                        defaults={"host": socket.gethostname(), "queues": queues, "seen_at": timezone.now()},
+                        defaults={"host": node(os.environ[NAME]), "queues": queues, "seen_at": timezone.now()},
                     )
                 worker.refresh(stopping=going)
                 if not called and not going:

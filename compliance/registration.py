@@ -17,6 +17,7 @@ from django.conf import settings
 from auditor.applications import Applications, DataMapping, apply_mapping, mapping_from, write_mapping
 from auditor.canonical import sha256_bytes
 from auditor.data_sources import DEMONSTRATION, load_data
+from auditor.demo_data import loanapp_table
 from auditor.exceptions import AuditorError, DataError, ModelError
 from auditor.language_models.sources import parse_source
 from auditor.mapping_inference import infer_mapping
@@ -134,6 +135,12 @@ def masked_preview(frame: pl.DataFrame, mapping: DataMapping, *, rows: int = PRE
     return lines
 
 
+def demonstration_data() -> tuple[Applications, list[list[str]]]:
+    """The demonstration's applications, and their first rows as a preview shows them."""
+    data = load_data(DEMONSTRATION, "")
+    return data, masked_preview(loanapp_table()[0], data.mapping)
+
+
 def applications_of(version: DataSetVersion) -> Applications:
     """The applications of a registered data set, checked to be those that were registered.
 
@@ -176,6 +183,9 @@ def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
 
 
 def _enter_data(row: Registration, actor: Actor) -> DataSetVersion:
+    if row.source == DEMONSTRATION:
+        data, preview = demonstration_data()
+        return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
     frame, sha256 = read_upload(row)
     return actions.register_data(

@@ -33,6 +33,8 @@ REGISTERS = (
     "languagemodelversion",
     "measurementrow",
     "membership",
+    "plandecision",
+    "plandraft",
     "planversion",
     "policypackreview",
     "policypackversion",

@@ -100,7 +100,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     progress.say("Freezing the run")
     prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan))
     # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
-    load(stored, threads=plan.budget.threads)
+    load(stored, threads=plan.budget.threads, device=settings.DEVICE)
     actor = request.actor
     audit = actions.start_ungoverned_audit(
         run=prepared.run,
@@ -178,7 +178,7 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
     RunError, InputError
         The run cannot go on.
     """
-    from auditor.audit import run_one_chunk
+    from auditor.audit import load_for, run_one_chunk
 
     def stopping() -> bool:
         progress.tick()
@@ -192,13 +192,15 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
     progress.begin(name=audit.number, prompts=audit.prompts, done=before)
     waiting = False
     try:
+        if before < audit.prompts:
+            load_for(ledger, store=store, device=settings.DEVICE)
         while left := [state for state in ledger.states() if not state.done]:
             scored = 0
             for state in left:
                 if ledger.should_stop():
                     raise Interrupted("the run was asked to stop")
                 progress.phase(phase_of(state.kind))
-                if run_one_chunk(ledger, state.index, store=store):
+                if run_one_chunk(ledger, state.index, store=store, device=settings.DEVICE):
                     scored += 1
                     progress.advance(state.prompts)
             if not scored:
@@ -307,11 +309,20 @@ def governance(audit: Audit, *, title: str, command: str, finished_at: datetime)
         "started_at": _utc(audit.started_at),
         "finished_at": _utc(finished_at),
         "requested_by": audit.requested_by,
+        "design_approval": _approval(audit),
         "command": command,
         "runs_on_this_model": _runs(audit),
         "events_head": chain_head(),
         "signatures": [],
     }
+
+
+def _approval(audit: Audit) -> dict[str, Any] | None:
+    """Who approved the design, when and why; ``None`` for an ungoverned run."""
+    decision = audit.design_decision
+    if not audit.governed or decision is None:
+        return None
+    return {"by": decision.decided_by, "at": _utc(decision.decided_at), "reason": decision.reason}
 
 
 def environment(timings: Mapping[str, float]) -> dict[str, Any]:
@@ -322,6 +333,7 @@ def environment(timings: Mapping[str, float]) -> dict[str, Any]:
         "platform": platform.platform(),
         "machine": platform.machine(),
         "cpus": os.cpu_count(),
+        "device": settings.DEVICE,
         "libraries": dict(sorted(packages.items())),
         "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
     }

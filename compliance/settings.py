@@ -6,7 +6,15 @@ from pathlib import Path
 
 from csp.constants import NONE, SELF
 
-from compliance.environment import broker, data_folder, postgresql, read_environment, secret_key, sqlite
+from compliance.environment import (
+    VISIBILITY_SECONDS,
+    broker,
+    data_folder,
+    postgresql,
+    read_environment,
+    secret_key,
+    sqlite,
+)
 
 _environment = read_environment()
 
@@ -17,7 +25,10 @@ LEASE_SECONDS = _environment.lease_seconds
 UPLOAD_BYTES = _environment.upload_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
+# The ready-made plans that are offered on the site.
+PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
 REAP_SECONDS = LEASE_SECONDS / 2
+DEVICE = _environment.device
 
 DEBUG = _environment.debug
 SECRET_KEY = _environment.secret_key.get_secret_value() if _environment.secret_key else secret_key(DATA_FOLDER)
@@ -89,12 +100,19 @@ CELERY_ACCEPT_CONTENT = ["json"]
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_WORKER_DISABLE_PREFETCH = bool(_redis_url)  # without it Redis hands over one more than can be started
 # torch must not be forked; a fresh interpreter takes longer than Celery's four seconds to come up.
 CELERY_WORKER_POOL = "prefork"
 CELERY_WORKER_POOL_START_METHOD = "spawn"
 CELERY_WORKER_CONCURRENCY = 1
 CELERY_WORKER_PROC_ALIVE_TIMEOUT = 120
-# Stops and signs of life go through the rows, which outlive any broker.
+# SIGTERM waits for the batch in hand, however long it takes; SIGQUIT waits so long, and then ends what still runs.
+CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
+# Three places read it; the shortest of them wins.
+CELERY_VISIBILITY_TIMEOUT = VISIBILITY_SECONDS
+CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": VISIBILITY_SECONDS}
+# Stops and signs of life go through the rows, which outlive any broker: a worker that lost its connection to one goes
+# on with its chunks, and the call that the broker then makes again finds them taken or done.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False
 CELERY_WORKER_HIJACK_ROOT_LOGGER = False
@@ -103,6 +121,8 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "compliance.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat")
+CELERY_BEAT_SCHEDULER = "compliance.beat.Scheduler"
+CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 
 CACHES = {
     "default": (
@@ -168,7 +188,7 @@ SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = SECURE_SSL_REDIRECT = _environment.
 SECURE_HSTS_SECONDS = 365 * 24 * 3600 if _environment.https else 0
 SECURE_HSTS_INCLUDE_SUBDOMAINS = SECURE_HSTS_PRELOAD = _environment.https
 SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https") if _environment.https else None
-SECURE_REDIRECT_EXEMPT = [r"^healthz$"]
+SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]
 SECURE_REFERRER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
 

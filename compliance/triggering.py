@@ -19,16 +19,40 @@ from compliance import actions
 from compliance.access import teams_where
 from compliance.estimates import Estimate, estimate
 from compliance.events import Actor
-from compliance.models import Audit, DataSetVersion, LanguageModelVersion, PlanVersion, Priority, Worker
+from compliance.models import (
+    Audit,
+    DataSetVersion,
+    DesignState,
+    LanguageModelVersion,
+    PlanVersion,
+    Priority,
+    Worker,
+)
 
 MOST = 20
+
+
+class PlanChoice(forms.ModelMultipleChoiceField):
+    """Designs, each with where it stands; approved ones first."""
+
+    def label_from_instance(self, obj: PlanVersion) -> str:
+        """Its name, and who approved it."""
+        return f"{obj} · {standing_words(obj)}"
+
+
+class ModelChoice(forms.ModelMultipleChoiceField):
+    """Model versions by the name of their language model."""
+
+    def label_from_instance(self, obj: LanguageModelVersion) -> str:
+        """Name, and the source with the hash that tells it from other versions."""
+        return f"{obj.language_model.name} · {obj}"
 
 
 class RequestForm(forms.Form):
     """What to bind to what, and when."""
 
-    plans = forms.ModelMultipleChoiceField(PlanVersion.objects.all(), label="Plan")
-    models = forms.ModelMultipleChoiceField(LanguageModelVersion.objects.all(), label="Model")
+    plans = PlanChoice(PlanVersion.objects.all(), label="Plan")
+    models = ModelChoice(LanguageModelVersion.objects.all(), label="Model")
     data = forms.ModelChoiceField(DataSetVersion.objects.all(), label="Data", empty_label=None)
     queue = forms.ChoiceField(help_text="Whose workers are called.")
     priority = forms.TypedChoiceField(choices=Priority.choices, coerce=int, initial=Priority.NORMAL)
@@ -61,6 +85,8 @@ def offered(user: Any) -> dict[str, Any]:
     teams = teams_where(user, "run_audit")
     rows = {"plans": PlanVersion.objects, "models": LanguageModelVersion.objects, "data": DataSetVersion.objects}
     seen = {name: manager.for_user(user) for name, manager in rows.items()}
+    seen["plans"] = seen["plans"].approved_first()
+    seen["models"] = seen["models"].select_related("language_model")
     if teams is None:
         return seen
     paths = {name: getattr(found.model, "team_path", "team") for name, found in seen.items()}
@@ -75,6 +101,25 @@ class Offer:
     model: LanguageModelVersion
     data: DataSetVersion
     estimate: Estimate
+
+    @property
+    def governed(self) -> bool:
+        """Whether it would be run under the workflow: its design is approved."""
+        return bool(self.plan.design_state == DesignState.APPROVED)
+
+    @property
+    def standing(self) -> str:
+        """Who approved its design."""
+        return standing_words(self.plan)
+
+
+def standing_words(plan: PlanVersion) -> str:
+    """Whether a design is approved, and by whom; ``plan`` as ``standing()`` gives it."""
+    if plan.design_state == DesignState.APPROVED:
+        return f"design approved by {plan.decided_by}, {plan.decided_at:%d %b %Y}"
+    if plan.design_state == DesignState.RETIRED:
+        return f"design retired by {plan.decided_by}, {plan.decided_at:%d %b %Y}: runs ungoverned"
+    return "design not approved: runs ungoverned"
 
 
 def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
@@ -154,6 +199,7 @@ def _context(request: HttpRequest, site: admin.AdminSite, form: RequestForm, off
         "offers": offers,
         "opts": Audit._meta,
         "listening": Worker.objects.listening(),
+        "ungoverned": [offer for offer in offers if not offer.governed],
     }
 
 

@@ -18,6 +18,7 @@ WRITTEN_ONCE = (
     "LanguageModelVersion",
     "DataSetVersion",
     "PlanVersion",
+    "PlanDecision",
     "PolicyPackVersion",
     "PolicyPackReview",
 )
@@ -28,6 +29,7 @@ FROZEN_AUDIT_COLUMNS = (
     "model_id",
     "data_id",
     "governed",
+    "design_decision_id",
     "requested_by",
     "team_id",
 )

@@ -9,7 +9,7 @@ from django.templatetags.static import static
 from django.urls import include, path
 from django.views.generic import RedirectView
 
-from compliance.health import healthz
+from compliance.health import healthz, readyz
 
 # One way in: the administration sends people to the site's own login, with its rate limits.
 admin.site.login = secure_admin_login(admin.site.login)  # type: ignore[method-assign]
@@ -23,9 +23,11 @@ urlpatterns = [
     path("", include("compliance.dashboard.urls")),
     path("", include("compliance.accounts.urls")),
     path("register/", include("compliance.registry.urls")),
+    path("plans/", include("compliance.plans.urls")),
     # Django would name the address of any row, of any team, to any member of staff.
     path("admin/r/<path:rest>", _nothing),
     path("admin/", admin.site.urls),
     path("favicon.ico", RedirectView.as_view(url=static("compliance/icon.svg"))),
     path("healthz", healthz, name="healthz"),
+    path("readyz", readyz, name="readyz"),
 ]

@@ -35,7 +35,8 @@ def build_content(
         The evidence, as :func:`reports.bundle.read_bundle` gives it.
     governance
         The audit's record as plain data: ``audit_id``, ``title``, ``governed``, ``status``, ``started_at``,
-        ``finished_at``, ``requested_by``, ``command``, ``runs_on_this_model``, ``events_head``, ``signatures``.
+        ``finished_at``, ``requested_by``, ``command``, ``runs_on_this_model``, ``events_head``, ``signatures``, and for
+        a governed run ``design_approval``: ``by``, ``at`` and ``reason``.
     charts
         What :func:`reports.charts.render_charts` gave for this bundle, where it was called already.
 

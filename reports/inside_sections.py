@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.behaviour.context import Card
-from auditor.catalogue import find_tests
 from auditor.exceptions import PlanError
 from auditor.mechanisms.ladder import TEST as LADDER
 from auditor.records import Measurement, Role
@@ -121,6 +120,9 @@ def _sentence(text: str) -> str:
 
 
 def _card(name: str) -> Card | None:
+    # Found when a report is set: the tests bring torch along, half a gigabyte that a site or a scheduler never needs.
+    from auditor.catalogue import find_tests
+
     try:
         return find_tests([name], where="report")[0].CARD
     except PlanError:  # a test of a package that is not installed where the report is set

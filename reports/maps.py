@@ -33,8 +33,17 @@ from reports.canvas import (
 )
 from reports.wording import contrast, field_words, metric_label, sentence_case
 
-AXES = (("layer", "position"), ("layer", "head"), ("layer", "node"), ("feature",), ("dose",), ("layer",), ("field",))
-LINES = (("layer",), ("dose",))
+AXES = (
+    ("layer", "position"),
+    ("layer", "head"),
+    ("layer", "node"),
+    ("feature",),
+    ("dose",),
+    ("share_of_edges",),
+    ("layer",),
+    ("field",),
+)
+LINES = (("layer",), ("dose",), ("share_of_edges",))
 CONTRAST = ("field", "group")
 CONTROL = "random"  # a line of a control is never among those left out
 OF_GROUPS = "group"  # rates and contrasts of groups have charts of their own
@@ -69,19 +78,19 @@ class Map:
 
 def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
     """The pictures that these measurements make, in their order. One cell or one bar makes none."""
-    found: dict[tuple[str, ...], list[Measurement]] = {}
+    found: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], list[Measurement]] = {}
     for item in measurements:
         axes = axes_of(item)
         if axes is None or (axes == ("field",) and OF_GROUPS in item.subject):
             continue
-        apart = () if axes in LINES else tuple(rest_of(item).items())
-        found.setdefault((item.test, item.metric, item.unit, "+".join(axes), apart), []).append(item)  # type: ignore[arg-type]
+        named = () if axes in LINES else tuple(rest_of(item).items())
+        found.setdefault((item.test, item.metric, item.unit, "+".join(axes), named), []).append(item)
     maps = []
     for (test, _, _, along, _), rows in found.items():
         for apart, mine in _spread(rows) if (along,) in LINES else [(rest_of(rows[0]), rows)]:
             if len(mine) < 2:
                 continue
-            kind = {"layer+position": "heat", "layer": "lines", "dose": "lines"}.get(along, "bars")
+            kind = "heat" if along == "layer+position" else "lines" if (along,) in LINES else "bars"
             words = [f"{key} {value}" for key, value in apart.items()]
             slug = f"map-{test}-{mine[0].metric}-{'-'.join([along, *words])}".lower()
             maps.append(
@@ -98,7 +107,7 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
 def _spread(rows: Sequence[Measurement]) -> list[tuple[Mapping[str, str], list[Measurement]]]:
     """Lines that go into one picture, with what is the same in all of them."""
     keys = list(dict.fromkeys(key for item in rows for key in rest_of(item)))
-    if axes_of(rows[0]) == ("dose",):
+    if axes_of(rows[0]) in (("dose",), ("share_of_edges",)):
         apart = [key for key in CONTRAST if key in keys]
     else:
         apart, left = [], [*(key for key in keys if key not in CONTRAST), *(key for key in CONTRAST if key in keys)]
@@ -131,7 +140,7 @@ def _title(first: Measurement, along: str, apart: Mapping[str, str]) -> str:
         for key, value in others.items()
     ]
     named = f", {', '.join(parts)}" if parts else ""
-    return f"{metric_label(first)} by {along.replace('+', ' and ')}{named}"
+    return f"{metric_label(first)} by {field_words(along.replace('+', ' and '))}{named}"
 
 
 def axes_of(measurement: Measurement) -> tuple[str, ...] | None:
@@ -254,7 +263,7 @@ def _lines(shown: Map) -> Chart:
         if index % every == 0:
             words = layer.replace("-", numbers.MINUS)
             canvas.text(left + across * (index + 0.5), bottom + 16, words, align="center")
-    canvas.text((left + right) / 2, bottom + 34, f"{along}; {_unit(shown)}".rstrip("; "), align="center")
+    canvas.text((left + right) / 2, bottom + 34, f"{field_words(along)}; {_unit(shown)}".rstrip("; "), align="center")
     if left_out:
         canvas.text(0, bottom + 52, f"Smaller ones, in the table: {left_out}.")
     used: list[float] = []
@@ -283,7 +292,8 @@ def _lines(shown: Map) -> Chart:
     return canvas.finish(
         name=shown.name,
         title=shown.title,
-        description=f"{len(layers)} {along}s. Largest: {_shown(peak)} at {along} {peak.subject[along]}.",
+        description=f"By {field_words(along)}, {len(layers)} points. Largest: {_shown(peak)} at {field_words(along)} "
+        f"{peak.subject[along]}.",
         caption=shown.reading,
     )
 

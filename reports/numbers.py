@@ -10,7 +10,13 @@ from auditor.records import Measurement
 MINUS = "\u2212"
 DASH = "–"
 MISSING = DASH
-UNSIGNED = {"margin_sd", "noise_margin"}  # spreads and sizes: they have no direction
+UNSIGNED = {
+    "margin_sd",
+    "noise_margin",
+    "exchange_gap",
+    "knockout_size",
+    "knockout_window_size",
+}  # spreads and sizes: they have no direction
 
 
 def number(value: float | None, *, decimals: int, signed: bool = False) -> str:

@@ -9,6 +9,9 @@ from reports import numbers, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
 
+UNGOVERNED = (
+    "ungoverned: not asked for on the site with a design that a second person had approved; it can never be signed"
+)
 NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
     ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
     ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
@@ -30,16 +33,24 @@ NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
 def document_control(story: Story) -> list[Block]:
     """Who made which document when, by what."""
     record, code = story.governance, story.bundle.run["code"]
+    approval = record.get("design_approval") or {}
     standing = (
-        "governed by the site's workflow"
+        "governed: its design was approved by a second person before the run was asked for"
         if record["governed"]
-        else "ungoverned: started from a command line or notebook, without an approved design; it can never be signed"
+        else UNGOVERNED
     )
+    approved: tuple[tuple[str, Cell], ...] = ()
+    if record["governed"] and approval:
+        approved = (
+            ("Design approved by", f"{approval['by']}, {numbers.date(approval['at'])}"),
+            ("Reason given", str(approval["reason"])),
+        )
     return [
         Pairs(
             rows=(
                 ("Report", f"{record['audit_id']}: {record['title']}"),
                 ("Standing", standing),
+                *approved,
                 ("Status of the run", str(record["status"])),
                 ("Requested by", str(record.get("requested_by") or "not recorded")),
                 ("Run", f"{numbers.date(record.get('started_at'))} to {numbers.date(record.get('finished_at'))}"),
@@ -114,7 +125,7 @@ def limitations(story: Story) -> list[Block]:
         rows.append(
             (
                 "Ungoverned run",
-                "Nobody approved the design beforehand, nobody reviewed the result",
+                "No approval of the design stands behind the run, nobody reviewed the result",
                 "Recorded and counted; repeat the design under the workflow",
             )
         )
@@ -160,9 +171,8 @@ def sign_off(story: Story) -> list[Block]:
         return [
             Text("This run is ungoverned. It can never be signed.", tone="lead"),
             Text(
-                "It was started outside the site's workflow: no design was approved by a second person before "
-                "the first prompt was scored. To obtain a report that can be "
-                "signed, have the same design approved and run it again on the site."
+                "It was not asked for on the site with a design that a second person had approved. To obtain a report "
+                "that can be signed, have the same design approved and run it again on the site."
             ),
         ]
     signatures: Sequence[Mapping[str, Any]] = story.governance.get("signatures") or []

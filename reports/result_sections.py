@@ -105,19 +105,23 @@ def controls(story: Story) -> list[Block]:
         blocks.append(
             Table(
                 title="Self-checks of the scoring",
-                head=("Check", "Held", "Figure", "Bound", "Note"),
+                head=("Check", "Held", "Figure", "Bound", "Of", "Note"),
+                # A check stands beside every number it speaks of; here it is printed once, with how many those are.
                 rows=tuple(
-                    (
-                        str(item["name"]),
-                        "yes" if item["held"] else "no",
-                        numbers.figure(item.get("value")),
-                        numbers.figure(item.get("bound")),
-                        str(item.get("note") or numbers.DASH),
-                    )
-                    for item in checks
+                    (*row[:4], numbers.count(count), row[4])
+                    for row, count in Counter(
+                        (
+                            str(item["name"]),
+                            "yes" if item["held"] else "no",
+                            numbers.figure(item.get("value")),
+                            numbers.figure(item.get("bound")),
+                            str(item.get("note") or numbers.DASH),
+                        )
+                        for item in checks
+                    ).items()
                 ),
-                align="llrrl",
-                weights=(0.34, 0.08, 0.13, 0.13, 0.32),
+                align="llrrrl",
+                weights=(0.31, 0.07, 0.12, 0.12, 0.08, 0.3),
             )
         )
     return blocks

@@ -13,6 +13,8 @@ from auditor.records import Measurement
 from reports import numbers, wording
 
 NOT_IN_RUN = "not part of this run"
+#: Logits: smaller ones are printed with three decimals.
+FINE_BELOW = 0.1
 SAYS = {True: "yes", False: "no", None: "not tested"}
 EXPLAINED = (
     "Encoded: a linear reader finds the attribute in the model's states. Selective: better than words without a "
@@ -154,11 +156,11 @@ def _selective(items: Sequence[Measurement]) -> str:
 def _used(items: Sequence[Measurement]) -> str:
     for item in items:
         if item.estimate is not None:
-            gap, share = item.counts.get("gap"), item.counts.get("share")
+            share = item.counts.get("share")
             closed = f" ({numbers.rate(share)} of it)" if share is not None else ""
             return (
-                f"erasing it takes {numbers.estimate_and_interval(item)} off a gap of {numbers.logit(gap)} "
-                f"logits{closed}; random at most {numbers.number(item.counts.get('random_largest'), decimals=2)}"
+                f"erasing it takes {_logits(item)} off a gap of {_fine(item.counts.get('gap'))} logits{closed}; random "
+                f"at most {_fine(item.counts.get('random_largest'), signed=False)}"
             )
     return _why(items)
 
@@ -167,11 +169,28 @@ def _usable(items: Sequence[Measurement]) -> str:
     for item in items:
         if item.estimate is not None:
             return (
-                f"one dose moves the margin by {numbers.estimate_and_interval(item)} logits and turns "
+                f"one dose moves the margin by {_logits(item)} logits and turns "
                 f"{numbers.rate(item.counts.get('flip_rate'))} of decisions; random at most "
-                f"{numbers.number(item.counts.get('random_largest'), decimals=2)}"
+                f"{_fine(item.counts.get('random_largest'), signed=False)}"
             )
     return _why(items)
+
+
+def _logits(item: Measurement) -> str:
+    """Estimate and interval: what an attribute does inside a model may be too small for two decimals."""
+    if item.low is None or item.high is None:
+        return _fine(item.estimate)
+    decimals = _decimals(item.estimate)
+    bounds = (numbers.number(bound, decimals=decimals, signed=True) for bound in (item.low, item.high))
+    return f"{_fine(item.estimate)} [{', '.join(bounds)}]"
+
+
+def _fine(value: float | None, *, signed: bool = True) -> str:
+    return numbers.number(value, decimals=_decimals(value), signed=signed)
+
+
+def _decimals(value: float | None) -> int:
+    return 2 if value is None or abs(value) >= FINE_BELOW else 3
 
 
 def _why(items: Sequence[Measurement]) -> str:

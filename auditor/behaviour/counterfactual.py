@@ -175,12 +175,6 @@ def _matched(
     carries = state.degenerate
     alpha = thresholds.alpha / contrasts if carries else thresholds.alpha
     mde = _mde(effect.counts, alpha=alpha, power=thresholds.power)
-    equivalence = tost_pairs(
-        counts=effect.counts,
-        margin=thresholds.equivalence_rate,
-        clustered=effect.estimate.tost_interval,
-        alpha=thresholds.alpha,
-    )
     yield Draft(
         measurement(
             effect.estimate,
@@ -197,12 +191,23 @@ def _matched(
             practical_threshold=thresholds.practical_rate,
             degenerate=bool(one_sided),
             quality_reason=one_sided,
-            equivalent=equivalence.established,
+            equivalent=equivalent_at_matched_point(effect, margin=thresholds.equivalence_rate, alpha=thresholds.alpha),
             mde=mde,
             alpha=thresholds.alpha if carries else thresholds.exploratory_q,
             pairs=effect.counts.n,
         ),
     )
+
+
+def equivalent_at_matched_point(effect: MatchedEffect, *, margin: float, alpha: float) -> bool | None:
+    """Whether equivalence holds by the counts and by the resamples; ``None`` if unknown.
+
+    The score interval of few flips takes the threshold for given; resamples set it anew. Both must lie inside.
+    """
+    estimate = effect.estimate
+    counted = tost_pairs(counts=effect.counts, margin=margin, clustered=estimate.tost_interval, alpha=alpha).established
+    resampled = tost(interval=estimate.tost_interval, margin=margin, alpha=alpha).established
+    return counted if resampled is None else counted and resampled
 
 
 def _one_sided(effect: MatchedEffect, share: float) -> str:

@@ -9,6 +9,7 @@ values of what came before, and be captured, changed or differentiated at any si
 >>> run.states[RESIDUAL, 12].shape                                                  # [batch, n - 90, width]
 >>> decoder.margins(run, target)                                                    # [batch], nats
 >>> decoder.run(tokens, edits={(MLP, 12): replace(clean, slice(95, None))})         # patch what an MLP adds
+>>> decoder.run(tokens, hide={12: span})         # attention knockout: where span is true, a position does not see a key
 
 A site is ``(node, layer)``: RESIDUAL (before the block; layer ``layers`` is the stream after the last block), HEADS
 (z, before W_O: [batch, n, heads, head width]), ATTENTION and MLP (what the block adds: [batch, n, width]). Positions in
@@ -162,6 +163,7 @@ class Decoder:
         past: Past | None = None,
         capture: Collection[Site] = (),
         edits: Mapping[Site, Edit] | None = None,
+        hide: Mapping[int, Tensor] | None = None,
         keep_past: bool = False,
     ) -> Run:
         """Run tokens that follow ``past``.
@@ -176,11 +178,19 @@ class Decoder:
             Sites whose states are kept, after their edit.
         edits
             By site, a function of its states; it returns the states to go on with.
+        hide
+            By layer, which keys a position may not attend to beside those the model hides itself: true or false,
+            [1 or batch, n, positions of ``past`` and of this run].
         keep_past
             Keep keys and values of ``past`` and of this run together.
+
+        Raises
+        ------
+        ScoringError
+            If a site is not in the run, or a position is left with nothing to attend to.
         """
         stream = self.embed(tokens.to(self.model.device), start=past.length if past else 0)
-        return self.run_from(0, stream, past=past, capture=capture, edits=edits, keep_past=keep_past)
+        return self.run_from(0, stream, past=past, capture=capture, edits=edits, hide=hide, keep_past=keep_past)
 
     def run_from(
         self,
@@ -190,6 +200,7 @@ class Decoder:
         past: Past | None = None,
         capture: Collection[Site] = (),
         edits: Mapping[Site, Edit] | None = None,
+        hide: Mapping[int, Tensor] | None = None,
         keep_past: bool = False,
         stop: int | None = None,
     ) -> Run:
@@ -202,7 +213,7 @@ class Decoder:
         for node, at in [*capture, *changes]:
             if not (layer <= at < stop or (node == RESIDUAL and at == stop)):
                 raise ScoringError(f"the site {node} of layer {at} is not in a run of layers {layer} to {stop}")
-        stage = Stage(self, past, batch=stream.shape[0], length=stream.shape[1], like=stream, keep=keep_past)
+        stage = Stage(self, past, batch=stream.shape[0], length=stream.shape[1], like=stream, keep=keep_past, hide=hide)
         states: dict[Site, Tensor] = {}
 
         def visit(node: str, at: int, value: Tensor) -> Tensor:
@@ -263,12 +274,21 @@ class Stage:
     """What the blocks of one run share: positions, masks, rotary angles, and the keys and values before it."""
 
     def __init__(
-        self, decoder: Decoder, past: Past | None, *, batch: int, length: int, like: Tensor, keep: bool = False
+        self,
+        decoder: Decoder,
+        past: Past | None,
+        *,
+        batch: int,
+        length: int,
+        like: Tensor,
+        keep: bool = False,
+        hide: Mapping[int, Tensor] | None = None,
     ) -> None:
         self.decoder = decoder
         self.start = past.length if past else 0
         self.length = length
         self._past = past
+        self._hide = hide or {}
         self._keep: dict[int, tuple[Tensor, Tensor]] | None = {} if keep else None
         positions = torch.arange(self.start, self.start + length, device=like.device)
         self._rotary = decoder.parts.rotary(like, positions)
@@ -293,12 +313,23 @@ class Stage:
             extra["position_embeddings"] = self._rotary[parts.layer_types[number]]
         handle = block.output.register_forward_pre_hook(catch)
         try:
-            block.attention(hidden_states=states, attention_mask=self._masks[block.window], **extra)
+            block.attention(hidden_states=states, attention_mask=self._mask(number, block.window), **extra)
         finally:
             handle.remove()
         if len(seen) != 1:
             raise ScoringError(f"the attention of layer {number} applied W_O {len(seen)} times, once was expected")
         return seen[0].reshape(*seen[0].shape[:-1], self.decoder.heads, -1)
+
+    def _mask(self, number: int, window: int | None) -> Tensor:
+        mask = self._masks[window]
+        if number not in self._hide:
+            return mask
+        lowest = torch.finfo(mask.dtype).min
+        mask = mask.masked_fill(self._hide[number][:, None].to(mask.device), lowest)
+        if bool((mask == lowest).all(-1).any()):
+            # A softmax over nothing is even over everything, so what was hidden would be seen again.
+            raise ScoringError(f"in layer {number} a position is left with nothing to attend to")
+        return mask
 
     def past(self) -> Past | None:
         """Keys and values of everything up to the end of this run, if they were kept."""

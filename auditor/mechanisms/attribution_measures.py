@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -20,13 +20,23 @@ from auditor.records import Check, Outcome, Role
 
 OCCLUSION = "occlusion"
 SHAPLEY = "shapley"
+PATH, GRADIENT = "integrated_gradients", "gradient_times_input"
+SYMBOLS = {
+    OCCLUSION: "m(x) − m(x with the field at the reference)",
+    SHAPLEY: "φ",
+    PATH: "(x − x′)·∫∂m/∂x",
+    GRADIENT: "(x − x′)·∂m/∂x",
+}
 
 Case = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
 class Explained:
-    """All applications that one method explained, and the part of the measurements that they share."""
+    """All applications that one method explained, and the part of the measurements that they share.
+
+    ``reference_words`` holds a field's word where all of them are compared with the same.
+    """
 
     context: Context
     test: str
@@ -37,6 +47,7 @@ class Explained:
     cases: tuple[Case, ...]
     checks: tuple[Check, ...]
     left_out: int
+    note: str = ""
 
     def measured(
         self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any
@@ -46,8 +57,10 @@ class Explained:
         reference = self.reference
         if player is not None:
             subject = {"field": player.name, **subject}
-            if len(player.fields) == 1:
+            if player.fields[0] in self.reference_words and len(player.fields) == 1:
                 reference = self.reference_words[player.fields[0]]
+        if self.note:
+            estimate = replace(estimate, method=f"{estimate.method}; {self.note}")
         counts = {"cases": len(self.cases), "cases_left_out": self.left_out, **more.pop("counts", {})}
         return Draft(
             measurement(
@@ -109,7 +122,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             checks=tuple(_checks(context, mine, method)),
             left_out=results[0]["left_out"],
         )
-        yield from _sizes(explained)
+        yield from sizes(explained)
         yield from _reasons(explained)
         if method == SHAPLEY:
             yield from _sums(explained)
@@ -142,7 +155,8 @@ def _gap(case: Case) -> float:
     return float(sum(case["game"]["values"].values()) - (case["margin"] - case["game"]["empty"]))
 
 
-def _sizes(explained: Explained) -> Iterable[Draft]:
+def sizes(explained: Explained) -> Iterable[Draft]:
+    """How large each player's values are, either way and with their sign, and the share of what is protected."""
     for player in explained.players:
         values = np.array(
             [
@@ -152,8 +166,8 @@ def _sizes(explained: Explained) -> Iterable[Draft]:
             ],
             dtype=np.float64,
         )
-        if not len(values) and explained.method == SHAPLEY:
-            continue  # it played in no game
+        if not len(values):
+            continue  # it played in no game, or could not be compared
         unknown = {"not_played": len(explained.cases) - len(values)}
         rows = np.column_stack([np.abs(values), values, np.ones(len(values))])
         size = explained.bootstrapped(rows, lambda sums: sums[:, 0] / sums[:, 2], method=f"mean |{_symbol(explained)}|")
@@ -179,7 +193,7 @@ def _sizes(explained: Explained) -> Iterable[Draft]:
 
 
 def _symbol(explained: Explained) -> str:
-    return "φ" if explained.method == SHAPLEY else "m(x) − m(x with the field at the reference)"
+    return SYMBOLS[explained.method]
 
 
 def _reasons(explained: Explained) -> Iterable[Draft]:

@@ -11,7 +11,7 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.pair_measures import each_pair, slope, supporting
+from auditor.mechanisms.pair_measures import each_pair, slope, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs
 from auditor.mechanisms.patches import all_nodes, attribution_effects, node_effects
 from auditor.plan import Section, Share
@@ -91,6 +91,8 @@ def run(context: Context) -> Iterable[Draft]:
         gaps = np.array([pair["gap"] for pair in pairs])
         top = result.get("top", 0)
         checks = _checks(exact, top) if pairs else ()
+        if pairs:
+            yield whole_gap(result, test=CARD.name, checks=checks)
         yield supporting(
             result,
             test=CARD.name,

@@ -12,12 +12,12 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
-from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting
+from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs
 from auditor.plan import Section
 from auditor.records import Check
 
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 
 CARD = Card(
     name="components",
@@ -94,6 +94,7 @@ def run(context: Context) -> Iterable[Draft]:
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer",
             )
+        yield whole_gap(result, test=CARD.name, checks=checks)
         norms = np.array([pair["direction"] for pair in pairs])
         yield supporting(
             result,

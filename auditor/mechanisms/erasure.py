@@ -185,10 +185,9 @@ def untouched(streams: Streams, target: Target) -> tuple[FloatArray, FloatArray]
     """Margins and label mass without an erasure; the streams before the window of `carried` are kept."""
     streams.begin()
     kept = carried(streams.decoder.layers).layers.start
-    for layer in range(streams.decoder.layers):
-        if layer == kept:
-            streams.keep(layer)
-        streams.advance(layer)
+    streams.advance(0, stop=kept)
+    streams.keep(kept)
+    streams.advance(kept, stop=streams.decoder.layers)
     return streams.margins(target)
 
 
@@ -231,13 +230,14 @@ def scrub(
     leftover = 0.0
     for side in (0, 1):
         start = streams.begin(window.layers.start)
-        for layer in range(start, streams.decoder.layers + 1):
-            if layer in window.layers:
-                for back in range(streams.reach(after=window.after)):
-                    at = (back, window.after)
-                    leftover = max(leftover, _erase(streams, at, concept, half != side, (draw, layer, back)))
+        if start < window.layers.start:
+            streams.advance(start, stop=window.layers.start)
+        for layer in window.layers:
+            for back in range(streams.reach(after=window.after)):
+                at = (back, window.after)
+                leftover = max(leftover, _erase(streams, at, concept, half != side, (draw, layer, back)))
             if layer < streams.decoder.layers:
-                streams.advance(layer)
+                streams.advance(layer, stop=None if layer + 1 in window.layers else streams.decoder.layers)
         found, mass = streams.margins(target)
         margins[half == side], masses[half == side] = found[half == side], mass[half == side]
     return Scrubbed(margins, masses, leftover)

@@ -166,8 +166,11 @@ def _metric(rows: FloatArray, *, effective: float, scale: float, shrinkage: floa
     """The root of the shrunk covariance; ``None`` where the states vary by rounding alone."""
     width = rows.shape[1]
     if len(rows) <= width:
-        _, sizes, transposed = np.linalg.svd(rows, full_matrices=False)
-        values, vectors = sizes[::-1] ** 2, transposed[::-1].T
+        # From the small side: a matrix of rows × rows, where a singular value decomposition works on rows × width.
+        values, mixtures = np.linalg.eigh(rows @ rows.T)
+        some = values > 1e-12 * values[-1]
+        values = values[some]
+        vectors = (rows.T @ mixtures[:, some]) / np.sqrt(values)
     else:
         values, vectors = np.linalg.eigh(rows.T @ rows)
     trace = float(values.clip(min=0).sum())

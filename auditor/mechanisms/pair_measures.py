@@ -68,6 +68,8 @@ def supporting(
     checks: Sequence[Check],
     method: str,
     needs_gap: bool = True,
+    interval: tuple[float, float] | None = None,
+    counts: Mapping[str, int] | None = None,
 ) -> Draft:
     """One supporting measurement of a contrast. Its number is withheld where a self-check did not hold."""
     contrast, pairs = result["contrast"], result["pairs"]
@@ -90,6 +92,8 @@ def supporting(
         unit=unit,
         reference=contrast["reference"],
         estimate=value() if reason is None else None,
+        low=interval[0] if interval and reason is None else None,
+        high=interval[1] if interval and reason is None else None,
         n=len(pairs),
         checks=tuple(checks),
         cases=case_query(arm(contrast["field"], contrast["reference"]), arm(contrast["field"], contrast["group"])),
@@ -97,6 +101,22 @@ def supporting(
         conclusion=Conclusion.NOT_TESTED if result["reason"] else None,
         conclusion_reason=result["reason"],
         method="; ".join(part for part in (method, result["note"]) if part),
-        counts={"left_out": sum(result["left_out"].values())},
+        counts={"left_out": sum(result["left_out"].values()), **(counts or {})},
     )
     return Draft(measured)
+
+
+def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check]) -> Draft:
+    """The difference itself, in nats: what every share of it is a share of."""
+    gaps = np.array([pair["gap"] for pair in result["pairs"]], dtype=np.float64)
+    return supporting(
+        result,
+        test=test,
+        metric="patch_gap",
+        subject={},
+        unit="logit",
+        value=lambda: float(gaps.mean()),
+        checks=checks,
+        method="mean difference of the margin over the aligned pairs",
+        needs_gap=False,
+    )

@@ -98,6 +98,7 @@ def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float) -> Iterable[
                 rows.append(
                     {
                         "id": cluster.application.id,
+                        "case": found[1].id,
                         "prompts": [found[0].prompt, found[1].prompt],
                         "spans": [list(case.spans[attribute.field]) for case in found if case is not None],
                         "later": _later(found[0], attribute.field),

@@ -20,7 +20,7 @@ from auditor.mechanisms.pairs import PairRuns, mix
 from auditor.records import Check
 
 FloatArray = npt.NDArray[np.float64]
-TOLERANCE = 1e-3
+TOLERANCE = 1e-4
 """Largest difference in nats (fp32) between a run patched whole and the donor's own run."""
 
 ROUNDING = 1e-5

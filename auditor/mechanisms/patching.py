@@ -11,7 +11,7 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting
+from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs
 from auditor.mechanisms.patches import Node, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
@@ -62,15 +62,7 @@ def run(context: Context) -> Iterable[Draft]:
         checks = checks_of(pairs)
         gaps = np.array([pair["gap"] for pair in pairs])
         common: dict[str, Any] = {"test": CARD.name, "unit": "ratio", "checks": checks}
-        yield supporting(
-            result,
-            metric="patch_gap",
-            subject={},
-            value=lambda gaps=gaps: float(gaps.mean()),  # type: ignore[misc]
-            method="mean difference of the margin over the aligned pairs",
-            needs_gap=False,
-            **{**common, "unit": "logit"},
-        )
+        yield whole_gap(result, test=CARD.name, checks=checks)
         for part in dict.fromkeys(part for pair in pairs for part in pair["stream"]):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
             position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)

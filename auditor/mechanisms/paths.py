@@ -42,6 +42,7 @@ def integrate(
     batch: int = 8,
     first: int = FIRST_STEPS,
     most: int = MOST_STEPS,
+    gap: float | None = None,
 ) -> Integrated:
     """Integrated gradients from ``base`` to ``end`` by Gauss-Legendre; steps double until the sum is complete.
 
@@ -59,11 +60,13 @@ def integrate(
         Steps in one pass forward and backward.
     first, most
         Steps to begin with, and the most.
+    gap
+        The difference of the two margins, where it is known.
     """
-    with torch.no_grad():
-        runs = [decoder.run_from(0, stream, past=past) for stream in (base, end)]
-        margins = [float(decoder.margins(run, target)) for run in runs]
-    gap = margins[1] - margins[0]
+    if gap is None:
+        with torch.no_grad():
+            margins = decoder.margins(decoder.run_from(0, torch.cat([base, end]), past=past), target)
+        gap = float(margins[1] - margins[0])
     steps = first
     while True:
         values = _sum(decoder, base, end, past, target, steps=steps, batch=batch)
@@ -74,13 +77,22 @@ def integrate(
 
 
 def gradient_times_input(
-    decoder: Decoder, stream: Float[Tensor, "1 n width"], *, past: Past | None, target: Target
+    decoder: Decoder,
+    stream: Float[Tensor, "1 n width"],
+    *,
+    past: Past | None,
+    target: Target,
+    baseline: Float[Tensor, "1 n width"] | None = None,
 ) -> npt.NDArray[np.float64]:
-    """x · ∂m/∂x by position [n], in nats: first order at the prompt itself; it need not sum to anything."""
+    """(x − baseline) · ∂m/∂x by position [n], in nats, the baseline 0 by default: first order at the prompt itself.
+
+    It need not sum to anything.
+    """
     leaf = stream.detach().clone().requires_grad_()
     margin = decoder.margins(decoder.run_from(0, leaf, past=past), target).sum()
     (gradient,) = torch.autograd.grad(margin, leaf)
-    values: npt.NDArray[np.float64] = (gradient * stream)[0].sum(-1).detach().double().cpu().numpy()
+    away = stream if baseline is None else stream - baseline
+    values: npt.NDArray[np.float64] = (gradient * away)[0].sum(-1).detach().double().cpu().numpy()
     return values
 
 

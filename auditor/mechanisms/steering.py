@@ -182,8 +182,7 @@ def _curve(
                 _, states = streams.gather(0)
                 moves = np.repeat((unit * lengths)[np.arange(len(streams.groups)) % 2], step, axis=0)
                 streams.scatter(0, states + dose * np.tile(sign, len(streams.groups))[:, None] * moves)
-                for layer in range(to, streams.decoder.layers):
-                    streams.advance(layer)
+                streams.advance(to, stop=streams.decoder.layers)
                 margins, mass = streams.margins(target)
                 table = margins.reshape(-1, step)
                 yield {

@@ -78,13 +78,13 @@ class Streams:
         """Keep the streams as they stand before ``layer``, for `begin`."""
         self._kept = layer, [stream.clone() for stream in self.streams]
 
-    def advance(self, layer: int) -> None:
-        """Go through one block."""
+    def advance(self, layer: int, *, stop: int | None = None) -> None:
+        """Go through one block, or through all before ``stop``."""
         moved = []
         for group, stream in zip(self.groups, self.streams, strict=True):
             if self.should_stop():
                 raise Interrupted("stopped between two applications; nothing of this chunk is kept")
-            moved.append(self.decoder.run_from(layer, stream, past=group.past, stop=layer + 1).final)
+            moved.append(self.decoder.run_from(layer, stream, past=group.past, stop=stop or layer + 1).final)
         self.streams = moved
 
     def gather(self, back: int, *, after: bool = False) -> tuple[list[int], FloatArray]:

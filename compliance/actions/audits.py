@@ -15,6 +15,7 @@ from auditor.canonical import canonical_json, sha256_bytes
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
 from compliance import access
+from compliance.actions.plans import newest_decision
 from compliance.dispatch import call_worker
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
@@ -25,6 +26,7 @@ from compliance.models import (
     AuditChunk,
     ChunkState,
     DataSetVersion,
+    DesignState,
     FindingRow,
     LanguageModelVersion,
     MeasurementRow,
@@ -144,13 +146,17 @@ def request_audit(
     found = Audit.objects.filter(request_key=request_key).first()
     if found is not None:
         return found
+    # Governed: a second person approved the design before, and a person with an account asks for the run.
+    decision = newest_decision(plan)
+    approved = decision is not None and decision.state == DesignState.APPROVED and actor.user is not None
     audit = Audit.objects.create(
         team=plan.team,
         serial=_next_serial(),
         plan=plan,
         model=model,
         data=data,
-        governed=False,  # no design is approved on the site yet
+        governed=approved,
+        design_decision=decision if approved else None,
         state=JobState.REQUESTED,
         requested_by=actor.name,
         requested_by_user=actor.user,
@@ -162,7 +168,8 @@ def request_audit(
         "design_sha256": plan.design_sha256,
         "model_sha256": model.sha256,
         "data_fingerprint": data.fingerprint,
-        "governed": False,
+        "governed": approved,
+        "design_approved_by": decision.decided_by if decision and approved else "",
         "queue": queue,
         "priority": int(priority),
     }

@@ -32,18 +32,17 @@ SOURCES = {
 @transaction.atomic
 def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -> Registration:
     """Ask for a model to be imported as a version of a language model."""
-    row = Registration.objects.create(
-        public_id=uuid.uuid4(),
-        team=language_model.team,
-        kind=Registration.MODEL,
-        state=State.WAITING,
-        name=language_model.name,
-        language_model=language_model,
-        source=source,
-        requested_by=actor.name,
-        requested_by_user=actor.user,
+    row = _ask(
+        Registration.MODEL, language_model.team, language_model.name, source, actor, language_model=language_model
     )
-    _tell(row, "registration.requested", actor, {"source": source})
+    call_registrar(row)
+    return row
+
+
+@transaction.atomic
+def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registration:
+    """Ask for data that the installation has at hand, such as the demonstration's, to be entered."""
+    row = _ask(Registration.DATA, team, name, source, actor)
     call_registrar(row)
     return row
 
@@ -51,19 +50,7 @@ def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -
 @transaction.atomic
 def request_upload(*, team: Team, name: str, file_name: str, size: int, actor: Actor) -> Registration:
     """Announce a table of ``size`` bytes; its parts follow."""
-    row = Registration.objects.create(
-        public_id=uuid.uuid4(),
-        team=team,
-        kind=Registration.DATA,
-        state=State.UPLOADING,
-        name=name,
-        source=file_name,
-        size=size,
-        requested_by=actor.name,
-        requested_by_user=actor.user,
-    )
-    _tell(row, "registration.requested", actor, {"file": file_name, "bytes": size})
-    return row
+    return _ask(Registration.DATA, team, name, file_name, actor, state=State.UPLOADING, size=size)
 
 
 def note_received(*, registration: Registration, start: int, stop: int) -> None:
@@ -106,7 +93,7 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
     StateError
         If it has not failed.
     """
-    if registration.kind == Registration.DATA and not registration.mapping:
+    if not registration.at_hand and not registration.mapping:
         raise StateError(f"{registration}: has no mapping; expected one before it is registered")
     if registration.state != State.FAILED:
         label = State(registration.state).label.lower()
@@ -137,6 +124,25 @@ def fail_registration(*, registration: Registration, error: str, actor: Actor) -
     """It cannot be entered as it is; ``error`` is the line its page shows. What was uploaded and written is kept."""
     _move(registration, State.FAILED, finished_at=timezone.now(), error=error)
     _tell(registration, "registration.failed", actor, {"error": error})
+
+
+def _ask(
+    kind: str, team: Team, name: str, source: str, actor: Actor, *, state: State = State.WAITING, **fields: Any
+) -> Registration:
+    row = Registration.objects.create(
+        public_id=uuid.uuid4(),
+        team=team,
+        kind=kind,
+        state=state,
+        name=name,
+        source=source,
+        requested_by=actor.name,
+        requested_by_user=actor.user,
+        **fields,
+    )
+    upload = {"file": source, "bytes": row.size} if state == State.UPLOADING else {"source": source}
+    _tell(row, "registration.requested", actor, upload)
+    return row
 
 
 def _move(row: Registration, to: State, **fields: Any) -> None:

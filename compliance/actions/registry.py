@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from django.db import transaction
@@ -46,7 +47,7 @@ def register_model(
     team
         Whose register; the default team if none is named.
     language_model
-        What it is a version of. Without one: what the team knows these files as, else a new one called like the source.
+        What it is a version of. Without one: what the team knows these files as, else the one called like the source.
     """
     lock_chain()
     if language_model is None:
@@ -54,7 +55,7 @@ def register_model(
         known = LanguageModelVersion.objects.filter(language_model__team=team, sha256=sha256).order_by("pk").first()
         if known is not None:
             return known
-        language_model = open_language_model(team=team, description={"name": source[:200]}, actor=actor)
+        language_model = open_language_model(team=team, description={"name": name_of(source)}, actor=actor)
     version, new = LanguageModelVersion.objects.get_or_create(
         language_model=language_model, sha256=sha256, defaults={"source": source, "manifest": manifest}
     )
@@ -112,6 +113,11 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
     language_model.approval = approval
     payload = {"from": before, "to": str(approval)}
     _tell(actor, "language_model.decided", language_model, payload, team=language_model.team)
+
+
+def name_of(source: str) -> str:
+    """What a language model is called when nobody named it: its source, without the revision that names a version."""
+    return re.sub(r"@[^+]*", "", source)[:200]
 
 
 @transaction.atomic

@@ -137,7 +137,8 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
 
 def _audit(request: HttpRequest, number: int) -> Audit:
     """An audit somebody may read. One they may not read is not there for them."""
-    rows = Audit.objects.for_user(request.user).select_related("plan", "model", "data")
+    beside = ("plan", "model__language_model", "data", "design_decision")
+    rows = Audit.objects.for_user(request.user).select_related(*beside)
     try:
         return rows.get(serial=number)
     except Audit.DoesNotExist:

@@ -132,7 +132,7 @@ def tasks(
     asked for wait for everybody. ``late_of`` holds the audits with findings past their date of remediation.
     """
     theirs = audits.filter(Q(requested_by_user=user.pk) | Q(requested_by_user__isnull=True))
-    stopped = theirs.filter(state__in=list(STOPPED)).select_related("plan", "model").order_by("-serial")
+    stopped = theirs.filter(state__in=list(STOPPED)).select_related("plan", "model__language_model").order_by("-serial")
     mine = set(theirs.filter(pk__in=[item.audit_id for item in stands]).order_by().values_list("pk", flat=True))
     due = [item for item in stands if item.audit_id in mine]
     answer = [
@@ -163,7 +163,7 @@ def tasks(
         Task(
             words=STOPPED[JobState(row.state)],
             link=row.get_absolute_url(),
-            subject=row.model.source,
+            subject=row.model.language_model.name,
             detail=f"Audit {row.number}, {row.plan.title}",
             due=None,
             late=False,

@@ -31,6 +31,7 @@ LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)
 STOP_POLLING = 286
 REASON = "asked for on the site"
+BESIDE = ("plan", "model__language_model", "data", "design_decision")
 
 SAID = {
     "audit.requested": "asked for by {actor}",
@@ -113,7 +114,7 @@ retry = _button(
 
 
 def _audit(request: HttpRequest, number: int) -> Audit:
-    found = Audit.objects.for_user(request.user).select_related("plan", "model", "data").filter(serial=number).first()
+    found = Audit.objects.for_user(request.user).filter(serial=number).select_related(*BESIDE).first()
     if found is None:
         raise Http404("no such audit")
     return found

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import TYPE_CHECKING, NamedTuple
 
-from django.db.models import QuerySet
 from django.urls import reverse
 
 from auditor.records import Conclusion, Role
@@ -28,8 +27,9 @@ TIERS = tuple(REVALIDATION_MONTHS)
 
 @dataclass(frozen=True, kw_only=True)
 class Standing:
-    """One model with its last finished audit; ``name`` is what its versions share."""
+    """One language model with its last finished audit; ``model_id`` is the version that was audited."""
 
+    language_model: int
     name: str
     model_id: int
     audit_id: int
@@ -49,11 +49,6 @@ class Standing:
         return (now - self.due).days
 
 
-def name_of(source: str) -> str:
-    """What the versions of one model share: its source without the revision."""
-    return source.partition("@")[0]
-
-
 class Finished(NamedTuple):
     """What is read of every finished audit at once; the rows themselves hold frozen runs and are large."""
 
@@ -62,31 +57,29 @@ class Finished(NamedTuple):
     finished_at: datetime
     plan_id: int
     model_id: int
-    source: str
-
-    @property
-    def name(self) -> str:
-        """What the versions of its model share."""
-        return name_of(self.source)
+    language_model: int
+    name: str
 
 
 def finished(audits: AuditQuerySet) -> list[Finished]:
     """The finished ones of these audits, newest first."""
     rows = audits.filter(state=JobState.DONE, finished_at__isnull=False).order_by("-serial")
-    columns = ("pk", "serial", "finished_at", "plan_id", "model_id", "model__source")
+    named = ("model__language_model_id", "model__language_model__name")
+    columns = ("pk", "serial", "finished_at", "plan_id", "model_id", *named)
     return [Finished(*row) for row in rows.values_list(*columns)]
 
 
 def standings(rows: Iterable[Finished]) -> list[Standing]:
-    """Every model that one of these audits is of, the most recently audited first."""
-    last: dict[str, Finished] = {}
+    """Every language model that one of these audits is of, the most recently audited first."""
+    last: dict[int, Finished] = {}
     for row in rows:
-        last.setdefault(row.name, row)
+        last.setdefault(row.language_model, row)
     codes = gravest(row.pk for row in last.values())
     tiers = _tiers({row.plan_id for row in last.values()})
     return [
         Standing(
-            name=name,
+            language_model=row.language_model,
+            name=row.name,
             model_id=row.model_id,
             audit_id=row.pk,
             audit=f"A-{row.serial:04d}",
@@ -95,7 +88,7 @@ def standings(rows: Iterable[Finished]) -> list[Standing]:
             conclusion=codes.get(row.pk, Conclusion.NOT_TESTED),
             due=months_after(row.finished_at, REVALIDATION_MONTHS[tiers[row.plan_id]]),
         )
-        for name, row in last.items()
+        for row in last.values()
     ]
 
 
@@ -128,11 +121,10 @@ def months_after(moment: datetime, months: int) -> datetime:
     return moment.replace(year=year, month=month, day=min(moment.day, monthrange(year, month)[1]))
 
 
-def history(audits: QuerySet[Audit], name: str) -> list[Audit]:
-    """All audits of a model's versions, oldest first; only what a list shows of them is loaded."""
-    rows = audits.filter(model__source__startswith=name).select_related("model", "plan", "data").order_by("serial")
-    wanted = rows.defer("run_json", "plan__design_json", "data__mapping", "model__manifest")
-    return [row for row in wanted if name_of(row.model.source) == name]
+def history(audits: AuditQuerySet, language_model: int) -> list[Audit]:
+    """All audits of a language model's versions, oldest first; only what a list shows of them is loaded."""
+    rows = audits.filter(model__language_model=language_model).select_related("model", "plan", "data")
+    return list(rows.order_by("serial").defer("run_json", "plan__design_json", "data__mapping", "model__manifest"))
 
 
 def _tiers(plans: Iterable[int]) -> dict[int, int]:

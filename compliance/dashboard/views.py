@@ -13,9 +13,10 @@ from django.utils import timezone
 
 from auditor.records import Conclusion, Severity
 from compliance.dashboard import audit_page, home_page, model_page, standing
+from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
-from compliance.job import JobState
+from compliance.job import ACTIVE, JobState
 from compliance.models import Audit, ChainHead
 from compliance.models.audits import AuditQuerySet
 from reports import wording
@@ -58,6 +59,9 @@ def home(request: HttpRequest) -> HttpResponse:
         "running": running,
         "trend": _newest_trend(audits, stands, done),
         "chain": ChainHead.objects.filter(pk=1, seq__gt=0).first(),
+        "first": None if done else _first_steps(request),
+        "may_run": request.user.has_perm("compliance.run_audit"),
+        "may_register": request.user.has_perm("compliance.add_languagemodelversion"),
     }
     return render(request, "compliance/home.html", context)
 
@@ -98,8 +102,14 @@ def models(request: HttpRequest) -> HttpResponse:
         conclusion = ""
     asked = "&".join(f"{key}={value}" for key, value in (("tier", tier), ("conclusion", conclusion)) if value)
     listed = Paginator(stands, LINES).get_page(request.GET.get("page"))
+    under_way: dict[int, list[Audit]] = {}
+    for audit in _light(_audits(request).filter(state__in=ACTIVE)):
+        under_way.setdefault(audit.model.language_model_id, []).append(audit)
     context = {
-        "lines": [{"stand": item, "days": item.overdue(now)} for item in listed.object_list],
+        "lines": [
+            {"stand": item, "days": item.overdue(now), "under_way": under_way.get(item.language_model, [])}
+            for item in listed.object_list
+        ],
         "listed": listed,
         "asked": asked,
         "tier": tier,
@@ -115,11 +125,12 @@ def models(request: HttpRequest) -> HttpResponse:
 def model(request: HttpRequest, number: int) -> HttpResponse:
     """One model: every audit of its versions, the trend of its effects, one version against another."""
     readable = Audit.objects.for_user(request.user)
-    source = readable.filter(model=number).order_by().values_list("model__source", flat=True).first()
-    if source is None:
+    columns = ("model__language_model_id", "model__language_model__name")
+    found = readable.filter(model=number).order_by().values_list(*columns).first()
+    if found is None:
         raise Http404("no such model")
-    name = standing.name_of(source)
-    rows = standing.history(readable, name)
+    language_model, name = found
+    rows = standing.history(readable, language_model)
     codes = standing.gravest(row.pk for row in rows if row.complete)
     chosen = model_page.choose(rows, earlier=request.GET.get("earlier", ""), later=request.GET.get("later", ""))
     problem, comparison = "", None
@@ -128,8 +139,8 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
             comparison = model_page.compared(*chosen)
         except EvidenceError as error:
             problem = str(error)
-    done = standing.finished(readable.filter(model__source__startswith=name))
-    stand = next(iter(standing.standings(row for row in done if row.name == name)), None)
+    done = standing.finished(readable.filter(model__language_model=language_model))
+    stand = next(iter(standing.standings(done)), None)
     context = {
         "name": name,
         "stand": stand,
@@ -173,6 +184,12 @@ def findings(request: HttpRequest) -> HttpResponse:
     return render(request, "compliance/findings.html", {**context, "severities": list(reversed(Severity))})
 
 
+def _first_steps(request: HttpRequest) -> FirstSteps | None:
+    """The way to the first report, for those who work in a team that has none."""
+    team = team_for(request.user) if request.user.has_perm("compliance.view_registration") else None
+    return first_steps(request.user, team) if team is not None else None
+
+
 def _audits(request: HttpRequest) -> AuditQuerySet:
     """The audits somebody may read; whoever may read none is told so."""
     if not request.user.has_perm("compliance.view_audit"):
@@ -182,7 +199,7 @@ def _audits(request: HttpRequest) -> AuditQuerySet:
 
 def _light(rows: AuditQuerySet) -> AuditQuerySet:
     """Audits as a list shows them: without the frozen run, the design and the manifest, which are large."""
-    whole = rows.select_related("plan", "model", "data")
+    whole = rows.select_related("plan", "model__language_model", "data")
     return whole.defer("run_json", "plan__design_json", "model__manifest", "data__mapping")
 
 
@@ -190,11 +207,12 @@ def _newest_trend(
     audits: AuditQuerySet, stands: list[standing.Standing], done: list[standing.Finished]
 ) -> dict[str, Any] | None:
     """The trend of the most recently audited model that has two audits of its newest plan."""
-    plans: dict[str, list[int]] = {}
+    plans: dict[int, list[int]] = {}
     for row in done:
-        plans.setdefault(row.name, []).append(row.plan_id)
-    stand = next((item for item in stands if plans[item.name].count(plans[item.name][0]) > 1), None)
+        plans.setdefault(row.language_model, []).append(row.plan_id)
+    of = {item.language_model: plans[item.language_model] for item in stands}
+    stand = next((item for item in stands if of[item.language_model].count(of[item.language_model][0]) > 1), None)
     if stand is None:
         return None
-    newest = model_page.trends(standing.history(audits, stand.name), most=1)
+    newest = model_page.trends(standing.history(audits, stand.language_model), most=1)
     return {"stand": stand, "trend": newest[0]} if newest else None

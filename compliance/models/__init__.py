@@ -3,12 +3,14 @@
 from compliance.models.audits import Audit, AuditChunk, ChunkState, Priority
 from compliance.models.events import ChainHead, Event, EventPayload
 from compliance.models.packs import PolicyPackReview, PolicyPackVersion
+from compliance.models.plans import PlanDecision, PlanDraft
 from compliance.models.registrations import Registration, RegistrationState
 from compliance.models.results import FindingRow, MeasurementRow
 from compliance.models.teams import DEFAULT_TEAM, FirstRunLink, Membership, Release, Team, default_team
 from compliance.models.versions import (
     Approval,
     DataSetVersion,
+    DesignState,
     LanguageModel,
     LanguageModelVersion,
     PlanVersion,
@@ -23,6 +25,7 @@ __all__ = [
     "ChainHead",
     "ChunkState",
     "DataSetVersion",
+    "DesignState",
     "Event",
     "EventPayload",
     "FindingRow",
@@ -31,6 +34,8 @@ __all__ = [
     "LanguageModelVersion",
     "MeasurementRow",
     "Membership",
+    "PlanDecision",
+    "PlanDraft",
     "PlanVersion",
     "PolicyPackReview",
     "PolicyPackVersion",

@@ -69,6 +69,10 @@ class Audit(models.Model):
     governed = models.BooleanField(
         default=False, help_text="Approved design, named people. Others can never be signed."
     )
+    design_decision = models.ForeignKey(
+        "compliance.PlanDecision", null=True, blank=True, on_delete=models.PROTECT, related_name="audits",
+        help_text="The approval of its design that stood when it was asked for.",
+    )  # fmt: skip
     state = models.CharField(max_length=12, choices=JobState.choices, default=JobState.QUEUED)
     error = models.TextField(blank=True)
     requested_by = models.CharField(max_length=200)

@@ -6,6 +6,7 @@ from django.conf import settings
 from django.db import models
 from django.db.models import Q
 
+from auditor.data_sources import DEMONSTRATION
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
 from compliance.models.versions import DataSetVersion, LanguageModel, LanguageModelVersion
@@ -29,7 +30,8 @@ class Registration(models.Model):
                          ▲           ▲             │
                          └───────────┴── failed ◀──┘
 
-    A model begins as waiting. A failed model is tried again as it is, a failed data set after its mapping was mended.
+    A model begins as waiting, and so do the demonstration's data. These are tried again as they are when they failed,
+    an uploaded table after its mapping was mended.
     """
 
     MODEL, DATA = "model", "data"
@@ -72,3 +74,8 @@ class Registration(models.Model):
     def event_object(self) -> str:
         """What events call it."""
         return f"registration {self.pk}"
+
+    @property
+    def at_hand(self) -> bool:
+        """Whether a worker can fetch all it needs by the source alone, so that trying again asks nobody anything."""
+        return self.kind == self.MODEL or self.source == DEMONSTRATION

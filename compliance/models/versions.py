@@ -9,9 +9,11 @@ from __future__ import annotations
 import json
 from typing import Any, Self
 
+from django.apps import apps
 from django.db import models
-from django.db.models import Count, OuterRef, Subquery
+from django.db.models import Case, Count, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce
+from django.urls import reverse
 
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.rows import TeamRows
@@ -166,6 +168,33 @@ class DataSetVersion(Evidence):
         return f"data {self.fingerprint[:12]}"
 
 
+class DesignState(models.TextChoices):
+    """Where a design stands with the people who approve designs."""
+
+    PROPOSED = "proposed", "Proposed"
+    APPROVED = "approved", "Approved"
+    RETIRED = "retired", "Retired"
+
+
+class PlanVersionQuerySet(VersionQuerySet):
+    """Designs, which can say where they stand."""
+
+    def standing(self) -> Self:
+        """Each with ``design_state``, ``decided_by`` and ``decided_at`` of its newest decision."""
+        newest = apps.get_model("compliance", "PlanDecision").objects.filter(plan=OuterRef("pk"))
+        newest = newest.order_by("-decided_at", "-pk")
+        return self.annotate(
+            design_state=Coalesce(Subquery(newest.values("state")[:1]), Value(DesignState.PROPOSED)),
+            decided_by=Subquery(newest.values("decided_by")[:1]),
+            decided_at=Subquery(newest.values("decided_at")[:1]),
+        )
+
+    def approved_first(self) -> Self:
+        """As ``standing()`` gives them, the approved ones before the others, else as ever."""
+        first = Case(When(design_state=DesignState.APPROVED, then=Value(0)), default=Value(1))
+        return self.standing().order_by(first, *self.model._meta.ordering)
+
+
 class PlanVersion(Evidence):
     """One design. ``design_json`` is the canonical JSON whose SHA-256 people approve, kept byte for byte."""
 
@@ -176,15 +205,20 @@ class PlanVersion(Evidence):
     design_sha256 = models.CharField("SHA-256", max_length=64, db_index=True)
     registered_at = models.DateTimeField(auto_now_add=True)
 
-    objects = VersionQuerySet.as_manager()
+    objects = PlanVersionQuerySet.as_manager()
 
     class Meta:
         ordering = ("-registered_at", "-pk")
         verbose_name = "plan"
+        permissions = (("approve_planversion", "Can approve or retire a design"),)
         constraints = (models.UniqueConstraint(fields=["team", "design_sha256"], name="plan_once"),)
 
     def __str__(self) -> str:
         return f"{self.name} ({self.design_sha256[:12]})"
+
+    def get_absolute_url(self) -> str:
+        """Its page."""
+        return reverse("plan", args=[self.pk])
 
     @property
     def design(self) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
-from django.db.models import QuerySet
+from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
@@ -21,20 +21,23 @@ from django.utils.safestring import SafeString
 
 from compliance import access, actions
 from compliance.actions.registry import DESCRIPTION
-from compliance.admin_base import ActingAdmin, ReadOnlyAdmin
+from compliance.admin_base import ActingAdmin, ReadOnlyAdmin, progress_bar
 from compliance.exceptions import ComplianceError
+from compliance.job import ACTIVE
 from compliance.models import (
     Approval,
     Audit,
     DataSetVersion,
     LanguageModel,
     LanguageModelVersion,
+    PlanDecision,
+    PlanDraft,
     PlanVersion,
     PolicyPackReview,
     PolicyPackVersion,
     Registration,
 )
-from compliance.triggering import Runnable
+from compliance.triggering import Runnable, standing_words
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 
@@ -44,7 +47,7 @@ class LanguageModelAdmin(ActingAdmin):
     """Language models: what is said of them may be changed, and each change is an event."""
 
     actions = ("approve", "retire", "propose")
-    list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "approval")
+    list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "approval", "under_way")
     list_filter = ("risk_tier", "approval", "decision_role", "access")
     list_select_related = ("team",)
     search_fields = ("name", "owner", "purpose")
@@ -64,6 +67,17 @@ class LanguageModelAdmin(ActingAdmin):
         description = {name: form.cleaned_data[name] for name in form.changed_data}
         stored = LanguageModel.objects.get(pk=obj.pk)
         actions.describe_language_model(language_model=stored, description=description, actor=self.actor(request))
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With the audits of its versions that are under way."""
+        versions = LanguageModelVersion.objects.for_user(request.user).defer("manifest")
+        prefetched = Prefetch("versions", versions.prefetch_related(_under_way(request)), to_attr="its_versions")
+        return super().get_queryset(request).prefetch_related(prefetched)
+
+    @admin.display(description="audits under way")
+    def under_way(self, obj: Any) -> SafeString | str:
+        """How far each is."""
+        return _bars([audit for version in obj.its_versions for audit in version.audits_under_way])
 
     @admin.display(description="Versions, newest first")
     def versions(self, obj: LanguageModel) -> SafeString:
@@ -100,11 +114,16 @@ class LanguageModelAdmin(ActingAdmin):
 
 
 class VersionAdmin(ReadOnlyAdmin):
-    """Versions, numbered in the order in which they came."""
+    """Versions, numbered in the order in which they came, with the audits of them that are under way."""
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
-        """With their numbers."""
-        return super().get_queryset(request).numbered()
+        """With their numbers and audits."""
+        return super().get_queryset(request).numbered().prefetch_related(_under_way(request))
+
+    @admin.display(description="audits under way")
+    def under_way(self, obj: Any) -> SafeString | str:
+        """How far each is."""
+        return _bars(obj.audits_under_way)
 
     @admin.display(description="version")
     def number(self, obj: Any) -> int:
@@ -118,7 +137,7 @@ class LanguageModelVersionAdmin(Runnable, VersionAdmin):
 
     asked_as = "models"
 
-    list_display = ("language_model", "number", "source", "sha256", "imported_at")
+    list_display = ("language_model", "number", "source", "sha256", "imported_at", "under_way")
     list_select_related = ("language_model",)
     search_fields = ("language_model__name", "source", "sha256")
     list_filter = ("imported_at", "language_model__risk_tier")
@@ -135,7 +154,7 @@ class LanguageModelVersionAdmin(Runnable, VersionAdmin):
 class DataSetAdmin(VersionAdmin):
     """Data sets, with their fields and their first rows, masked."""
 
-    list_display = ("name", "number", "team", "source", "rows", "fingerprint", "registered_at")
+    list_display = ("name", "number", "team", "source", "rows", "fingerprint", "registered_at", "under_way")
     list_select_related = ("team",)
     search_fields = ("name", "source", "fingerprint")
     list_filter = ("registered_at",)
@@ -164,13 +183,23 @@ class PlanAdmin(Runnable, VersionAdmin):
     """Designs, and the prompt each asks."""
 
     asked_as = "plans"
+    change_form_template = "admin/compliance/planversion/change_form.html"
 
-    list_display = ("name", "number", "team", "title", "design_sha256", "registered_at")
+    list_display = ("name", "number", "team", "title", "stands", "design_sha256", "registered_at", "under_way")
     list_select_related = ("team",)
     search_fields = ("name", "title", "design_sha256", "design_json")
     list_filter = ("registered_at",)
-    fields = ("name", "number", "team", "title", "design_sha256", "registered_at", "prompt", "whole_design")
-    readonly_fields = ("number", "prompt", "whole_design")
+    fields = ("name", "number", "team", "title", "stands", "design_sha256", "registered_at", "prompt", "whole_design")
+    readonly_fields = ("number", "stands", "prompt", "whole_design")
+
+    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+        """With where each stands."""
+        return super().get_queryset(request).standing()
+
+    @admin.display(description="design")
+    def stands(self, obj: PlanVersion) -> str:
+        """Whether it is approved, and by whom."""
+        return standing_words(obj)
 
     @admin.display(description="prompt")
     def prompt(self, obj: PlanVersion) -> SafeString:
@@ -181,6 +210,27 @@ class PlanAdmin(Runnable, VersionAdmin):
     def whole_design(self, obj: PlanVersion) -> SafeString:
         """What people approve."""
         return _code(obj.design)
+
+
+@admin.register(PlanDraft)
+class PlanDraftAdmin(ReadOnlyAdmin):
+    """Plans that are being written; the editor is on the officers' pages."""
+
+    list_display = ("name", "team", "origin", "revision", "changed_by", "changed_at", "plan")
+    list_filter = ("changed_at",)
+    list_select_related = ("team", "plan")
+    search_fields = ("name", "origin", "text")
+    fields = ("name", "team", "origin", "revision", "begun_by", "begun_at", "changed_by", "changed_at", "plan", "text")
+
+
+@admin.register(PlanDecision)
+class PlanDecisionAdmin(ReadOnlyAdmin):
+    """Who approved or retired which design, and why."""
+
+    list_display = ("plan", "state", "decided_by", "decided_at")
+    list_filter = ("state", "decided_at")
+    list_select_related = ("plan",)
+    search_fields = ("plan__name", "plan__design_sha256", "decided_by", "reason")
 
 
 @admin.register(Registration)
@@ -300,6 +350,17 @@ class PolicyPackAdmin(ActingAdmin):
         if pack is None:
             raise Http404("no such policy pack")
         return pack
+
+
+def _under_way(request: HttpRequest) -> Prefetch[Any]:
+    """Audits that wait or run, of those somebody may see; asked for once a list, not once a row."""
+    audits = Audit.objects.for_user(request.user).filter(state__in=ACTIVE).order_by("serial").defer("run_json")
+    return Prefetch("audits", audits, to_attr="audits_under_way")
+
+
+def _bars(audits: list[Audit]) -> SafeString | str:
+    bars = ((progress_bar(audit, words=f"{audit}: "),) for audit in audits)
+    return format_html_join("", "{}", bars) if audits else "–"
 
 
 def _pretty(content: Any) -> str:

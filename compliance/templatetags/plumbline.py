@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
-from django.utils.html import format_html
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from auditor.records import Conclusion, Measurement, Severity
@@ -89,6 +89,15 @@ def logits(value: float | None) -> str:
 def share(value: float | None) -> str:
     """A share in percent."""
     return numbers.rate(value)
+
+
+@register.filter
+def spoken(text: str) -> SafeString:
+    """A sentence in which what is typed at a terminal stands between backquotes."""
+    parts = text.split("`")
+    return format_html_join(
+        "", "{}", (((format_html("<code>{}</code>", part) if index % 2 else part),) for index, part in enumerate(parts))
+    )
 
 
 @register.filter

@@ -1,6 +1,7 @@
 """The officers' pages in a real Chromium, light and dark, wide and narrow: quiet, accessible, keyboard-usable.
 
-``PLUMBLINE_TEST_PICTURES=docs/pictures`` also writes the pictures of the main pages there.
+``PLUMBLINE_TEST_PICTURES=docs/pictures`` also writes the pictures of the main pages there; those of the first steps and
+of a running audit come from test_first_run_in_a_browser.py, where both are real.
 """
 
 from __future__ import annotations
@@ -23,16 +24,24 @@ from pytest_django.live_server_helper import LiveServer
 from compliance import actions
 from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import open_evidence
-from compliance.models import Membership, default_team
+from compliance.demonstration import ask_for
+from compliance.ledger import DatabaseLedger
+from compliance.models import Audit, Membership, Registration, Team, Worker, default_team
 from compliance.roles import Role
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 
 PAIRS = "/audits/A-0003/cases/?arm=race=White|race=Black"
-PICTURES = {"home": "/", "audit": "/audits/A-0003/", "cases": PAIRS, "model": "/models/{model}/"}
-WIDTHS = (1280, 390)
-TALLEST = 3400
+PICTURES = {
+    "home": "/",
+    "audit": "/audits/A-0003/",
+    "cases": PAIRS,
+    "model": "/models/{model}/",
+    "admin": "/admin/compliance/audit/",
+}
+WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
+TALLEST = 2600
 
 pytestmark = [
     pytest.mark.browser,
@@ -49,19 +58,25 @@ def versions(tmp_path_factory: pytest.TempPathFactory) -> list[Path]:
 
 @pytest.fixture
 def pages(transactional_db: None, versions: list[Path], settings: LazySettings, tmp_path: Path) -> dict[str, str]:
-    """The address of every page, with three finished audits of one model and one under way."""
+    """The address of every page, with three finished audits of one model and one under way; another team has none."""
     settings.DATA_FOLDER = tmp_path / "data"
-    officer = User.objects.create_user("officer", password=SECRET)
-    Membership.objects.create(team=default_team(), user=officer, role=Role.INTERNAL_AUDIT)
+    officer = User.objects.create_user("officer", password=SECRET, is_staff=True)
+    cards = Team.objects.create(name="Cards")
+    for team in (default_team(), cards):
+        Membership.objects.create(team=team, user=officer, role=Role.COMPLIANCE_OFFICER)
+    Worker.objects.create(key="k", host="worker-1", queues=["audits"], seen_at=timezone.now() + timedelta(minutes=9))
+    ask_for(Registration.DATA, team=cards, actor=ACTOR)
     now = timezone.now()
     for days, base in zip((800, 390, 200), versions, strict=True):
         audit = finish(base, finished_at=now - timedelta(days=days))
     stopped = make_audit(name="stopped")
     actions.fail_audit(audit=stopped, error="no space left on the device", actor=ACTOR)
-    make_audit(name="under way")
+    under_way(make_audit(name="under way", chunks=24))
     case = find_cases(open_evidence(audit), filter_of("role:counterfactual")).rows[0]["id"]
     return {
         **{name: address.format(model=audit.model_id) for name, address in PICTURES.items()},
+        "first steps": "/first-steps/",
+        "under way": "/audits/A-0005/",
         "models": "/models/",
         "audits": "/audits/",
         "findings": "/findings/",
@@ -71,6 +86,14 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
         "case": f"/audits/A-0003/cases/{case}/",
         "missing": "/audits/A-0009/",
     }
+
+
+def under_way(audit: Audit) -> None:
+    """Bring it to nearly half of its chunks."""
+    ledger = DatabaseLedger(audit)
+    for index in range(11):
+        assert ledger.claim(index)
+        assert ledger.complete(index, b"{}")
 
 
 @pytest.fixture
@@ -100,7 +123,7 @@ def open_page(browser: Browser, server: LiveServer, session: str, *, scheme: str
     return context.new_page()
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
+@pytest.mark.parametrize("scheme", SCHEMES)
 @pytest.mark.parametrize("width", WIDTHS)
 def test_every_page_is_quiet_and_accessible(
     pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str, scheme: str, width: int
@@ -116,7 +139,8 @@ def test_every_page_is_quiet_and_accessible(
         assert answer.status == (404 if name == "missing" else 200), name
         if name == "missing":
             del troubles[opened:]  # the browser itself says that nothing was found
-        assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "flex", "no stylesheet"
+        bar = "#header" if address.startswith("/admin/") else ".bar"
+        assert page.evaluate(f"getComputedStyle(document.querySelector('{bar}')).display") == "flex", "no stylesheet"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
         folder = os.environ.get("PLUMBLINE_TEST_PICTURES")
         if folder and name in PICTURES:
@@ -162,6 +186,17 @@ def test_a_finding_opens_with_a_key_and_no_page_needs_scripts(
     page.keyboard.press("Enter")
     assert table.locator("table").is_visible()
     assert page.locator("script").count() == 0
+
+
+def test_the_first_steps_look_again_by_themselves_and_keep_the_focus(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
+) -> None:
+    page = open_page(browser, live_server, session)
+    page.goto(pages["first steps"])
+    page.locator("#step-model").focus()
+    page.evaluate("document.querySelector('#first-steps').dataset.old = 'yes'")
+    page.wait_for_function("!document.querySelector('#first-steps').dataset.old")
+    assert page.evaluate("document.activeElement.id") == "step-model"
 
 
 def test_printed_pages_are_light_and_leave_out_what_only_a_screen_needs(

@@ -12,9 +12,11 @@ from django.utils import timezone
 from auditor.records import Conclusion, Finding, Measurement, Severity
 from auditor.records import Role as MeasurementRole
 from compliance import actions
+from compliance.events import Actor
 from compliance.ledger import DatabaseLedger
 from compliance.models import (
     Audit,
+    DesignState,
     Event,
     Membership,
     PolicyPackReview,
@@ -77,6 +79,8 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     pack = PolicyPackVersion.objects.all()[0]
     language_model = audit.model.language_model
     due = date.today() + timedelta(days=90)
+    validator = make_person(f"validator {name}", team, [Role.VALIDATOR])
+    decides = Actor(name=validator.username, role="officer", user=validator)
     return {
         "team": team,
         "membership": examiner.memberships.get(),
@@ -85,6 +89,10 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
         "languagemodelversion": audit.model,
         "datasetversion": audit.data,
         "planversion": audit.plan,
+        "plandraft": actions.begin_draft(team=team, name=name, origin="nothing", text="", actor=ACTOR),
+        "plandecision": actions.decide_on_design(
+            plan=audit.plan, state=DesignState.APPROVED, reason="read", actor=decides
+        ),
         "registration": actions.request_upload(team=team, name=name, file_name="a.csv", size=9, actor=ACTOR),
         "policypackversion": pack,
         "policypackreview": PolicyPackReview.objects.first()

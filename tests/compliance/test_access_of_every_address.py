@@ -36,6 +36,13 @@ class Line:
 
 SITE = {
     "": Line("/"),
+    "first-steps/": Line("/first-steps/"),
+    **{
+        f"first-steps/<int:team>/{step}/": Line(
+            f"/first-steps/{{team.pk}}/{step}/", method="post", without=MISSING, allowed=302, foreign=MISSING
+        )
+        for step in ("model", "data", "plan")
+    },
     "findings/": Line("/findings/"),
     "models/": Line("/models/"),
     "models/<int:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
@@ -73,8 +80,19 @@ SITE = {
     "register/<uuid:public_id>/again/": Line(
         "/register/{registration.public_id}/again/", method="post", without=MISSING, allowed=409, foreign=MISSING
     ),
+    "plans/": Line("/plans/"),
+    "plans/new/": Line("/plans/new/"),
+    "plans/drafts/<int:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),
+    "plans/drafts/<int:pk>/check/": Line(
+        "/plans/drafts/{plandraft.pk}/check/", method="post", without=MISSING, foreign=MISSING
+    ),
+    "plans/<int:pk>/": Line("/plans/{planversion.pk}/", without=MISSING, foreign=MISSING),
+    "plans/<int:pk>/decide/": Line(
+        "/plans/{planversion.pk}/decide/", method="post", without=MISSING, allowed=400, foreign=MISSING
+    ),
     "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
     "healthz": Line("/healthz", anybody=200, without=200),
+    "readyz": Line("/readyz", anybody=200, without=200),
 }
 ADMIN = {
     "admin/compliance/audit/request/": Line("/admin/compliance/audit/request/"),
@@ -115,8 +133,8 @@ ADDED = ("membership", "release")
 REMOVED = ("membership", "release")
 REGISTERS = (
     "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
-    "registration", "policypackreview", "policypackversion", "audit", "auditchunk", "measurementrow", "findingrow",
-    "event", "worker",
+    "plandraft", "plandecision", "registration", "policypackreview", "policypackversion", "audit", "auditchunk",
+    "measurementrow", "findingrow", "event", "worker",
 )  # fmt: skip
 
 

@@ -16,6 +16,7 @@ from django.test import Client
 
 from auditor.exceptions import ModelError
 from compliance import actions
+from compliance.binding import registered_data
 from compliance.exceptions import EvidenceError
 from compliance.models import DataSetVersion, Event, LanguageModel, Registration, RegistrationState, default_team
 from compliance.registration import (
@@ -102,6 +103,7 @@ def test_a_table_is_uploaded_described_and_registered(browser: Client, folder: P
     assert version is not None
     assert (version.rows, version.source, version.team) == (60, "loans.csv", default_team())
     assert applications_of(version).fingerprint == version.fingerprint
+    assert registered_data(version).fingerprint == version.fingerprint, "a worker reads what was uploaded"
     assert browser.get(f"/register/{row.public_id}/").status_code == 200
 
 

@@ -30,6 +30,7 @@ from tests.reports.conftest import PACKS
 COUNTS = Path(__file__).parents[1] / "query_counts.json"
 PAGES = {
     "home": "/",
+    "first steps": "/first-steps/",
     "models": "/models/?tier=2",
     "model": "/models/{model}/",
     "audits": "/audits/",
@@ -40,7 +41,7 @@ PAGES = {
     "case": "/audits/A-0001/cases/{case}/",
     "download": "/audits/A-0001/report.pdf",
 }
-OVER_ALL = ("home", "models", "audits", "findings")
+OVER_ALL = ("home", "first steps", "models", "audits", "findings")
 
 
 def address(name: str, audit: Audit) -> str:

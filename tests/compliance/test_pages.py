@@ -7,6 +7,7 @@ from django.apps import apps
 from django.conf import LazySettings
 from django.contrib.auth.models import Permission, User
 from django.core.cache import caches
+from django.db import connection
 from django.test import Client
 
 from compliance.models import Audit, Membership, default_team
@@ -88,3 +89,12 @@ def test_health_is_bad_when_redis_is_gone(db: None, client: Client, settings: La
     }
     answer = client.get("/healthz")
     assert (answer.status_code, answer.json()) == (503, {"database": True, "cache": False})
+
+
+def test_a_site_whose_database_waits_for_its_tables_is_well_but_not_ready(db: None, client: Client) -> None:
+    assert client.get("/readyz").json() == {"database": True, "tables": True, "cache": True}
+    with connection.cursor() as cursor:
+        cursor.execute("DELETE FROM django_migrations WHERE app = 'compliance'")
+    assert client.get("/healthz").status_code == 200
+    answer = client.get("/readyz")
+    assert (answer.status_code, answer.json()) == (503, {"database": True, "tables": False, "cache": True})

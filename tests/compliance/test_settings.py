@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 from django.core.exceptions import ImproperlyConfigured
 
-from compliance.environment import data_folder, postgresql, read_environment, secret_key
+from compliance.environment import broker, data_folder, postgresql, read_environment, secret_key
 
 ROOT = Path(__file__).parents[2]
 
@@ -30,6 +30,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("PLUMBLINE_DEBUG", "perhaps", "PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean"),
         ("PLUMBLINE_SECRET_KEY", "short", "PLUMBLINE_SECRET_KEY: is shorter than 50 characters"),
         ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 5"),
+        ("PLUMBLINE_DEVICE", "gpu", "PLUMBLINE_DEVICE: 'gpu': string should match pattern"),
         ("PLUMBLINE_DATA", "/dev/null/data", "PLUMBLINE_DATA: /dev/null/data: Not a directory; expected a folder"),
         ("DATABASE_URL", "mysql://me:secret@host/x", "DATABASE_URL: is no PostgreSQL address; expected postgresql://"),
         ("DATABASE_URL", "postgresql://me:secret@host", "DATABASE_URL: names no database; expected postgresql://"),
@@ -95,3 +96,52 @@ def test_a_postgresql_address_is_read_part_by_part() -> None:
     parts = ("USER", "PASSWORD", "HOST", "PORT", "NAME")
     assert [found[part] for part in parts] == ["me", "p@ss", "db.example", "6543", "audits"]
     assert found["OPTIONS"] == {"sslmode": "require"}
+
+
+def test_celery_has_what_a_model_in_a_worker_needs() -> None:
+    """The application's own names, so that a misspelt setting is found; see docs/operations.md, Workers."""
+    from compliance.celery import app
+
+    wanted = {
+        "worker_pool": "prefork",
+        "worker_pool_start_method": "spawn",
+        "worker_concurrency": 1,
+        "worker_proc_alive_timeout": 120,
+        "worker_prefetch_multiplier": 1,
+        "worker_disable_prefetch": False,  # for Redis only
+        "worker_soft_shutdown_timeout": 30,
+        "worker_max_tasks_per_child": None,
+        "task_acks_late": True,
+        "task_reject_on_worker_lost": True,
+        "task_ignore_result": True,
+        "task_serializer": "json",
+        "accept_content": ["json"],
+        "broker_connection_retry_on_startup": True,
+    }
+    assert {name: app.conf[name] for name in wanted} == wanted
+
+
+def test_redis_makes_a_call_again_long_after_a_chunk_has_ended(tmp_path: Path) -> None:
+    from compliance.celery import app
+
+    seconds = broker("redis://host/0", tmp_path)[1]["visibility_timeout"]
+    assert app.conf.visibility_timeout == app.conf.result_backend_transport_options["visibility_timeout"] == seconds
+    assert seconds == 3600  # a chunk takes seconds on a CPU and minutes on a GPU
+
+
+def test_a_worker_for_a_device_that_is_not_there_ends_with_one_line(tmp_path: Path) -> None:
+    done = manage("worker", PLUMBLINE_DATA=str(tmp_path), PLUMBLINE_DEVICE="cuda:7", CUDA_VISIBLE_DEVICES="")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("PLUMBLINE_DEVICE: is 'cuda:7', and torch 2")
+    assert done.stderr.endswith("sees 0 GPUs; expected a CUDA build of torch and a GPU that this process may use\n")
+
+
+def test_neither_the_site_nor_the_scheduler_nor_a_waiting_worker_holds_torch(tmp_path: Path) -> None:
+    code = (
+        "import sys, compliance.tasks, compliance.urls, compliance.beat\n"
+        "from django.core.checks import run_checks\n"  # as Celery does before it starts
+        "assert run_checks() == []\n"
+        "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
+    )
+    done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

@@ -44,7 +44,10 @@ def test_written_text_comes_back(table: tuple[list[str], list[list[str]]], end: 
 
 
 WHOLE = st.none() | st.integers(-(10**15) + 1, 10**15 - 1)
-FLOATS = st.none() | st.floats(-1e15, 1e15, allow_nan=False).filter(lambda value: value == 0 or abs(value) > 1e-300)
+# From sixteen digits before the point on a number is kept as text, as it may be an account or a card.
+FLOATS = st.none() | st.floats(-1e15, 1e15, allow_nan=False, exclude_min=True, exclude_max=True).filter(
+    lambda value: value == 0 or abs(value) > 1e-300
+)
 
 
 @settings(max_examples=60, deadline=None)

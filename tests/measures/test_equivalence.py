@@ -1,7 +1,9 @@
 import numpy as np
 import pytest
 
+from auditor.behaviour.counterfactual import equivalent_at_matched_point
 from auditor.measures.equivalence import tost, tost_pairs
+from auditor.measures.margins import net_effect_at_matched_point
 from auditor.measures.pairs import PairCounts, clustered_net_effect, tango_interval, zero_event_bound
 from auditor.measures.results import Interval
 
@@ -54,3 +56,16 @@ def test_fewer_than_ten_discordant_pairs_take_the_score_interval():
 def test_without_an_interval_or_pairs_equivalence_is_unknown_and_not_denied():
     assert tost_pairs(counts=PairCounts(800, 50, 50, 100), margin=0.02).established is None
     assert tost_pairs(counts=PairCounts(0, 0, 0, 0), margin=0.02).reason == "there are no pairs"
+
+
+def test_at_the_matched_point_few_flips_are_not_enough_where_the_threshold_may_fall_into_a_crowd():
+    # Just below the threshold that this sample sets stand 60 of 600 applications whose margins all drop a little.
+    control = np.concatenate([np.linspace(5, 6, 510), np.linspace(2.00, 2.05, 60), np.linspace(-3, -2, 30)])
+    protected = control.copy()
+    protected[510:570] -= 0.06
+    effect = net_effect_at_matched_point(control=control, protected=protected, target_rate=510 / 600)
+    assert effect.counts.discordant == 0
+    assert tost_pairs(counts=effect.counts, margin=0.02, clustered=effect.estimate.tost_interval).established
+    assert equivalent_at_matched_point(effect, margin=0.02, alpha=0.05) is False
+    still = net_effect_at_matched_point(control=control, protected=control, target_rate=510 / 600)
+    assert equivalent_at_matched_point(still, margin=0.02, alpha=0.05) is True

@@ -3,14 +3,16 @@
 The task: ``S1L2R1M2>`` writes four fields in any order, each a name and a value; the answer is ``y`` where the value
 after ``R`` is ``1`` and ``n`` where it is ``2``. The values look alike under every name, so two steps are needed:
 
-    name ──(layer 0, head NAME_HEAD: the token before)──▶ value's position ──keys──▶ layer 1, head VALUE_HEAD ──▶ answer
-    value ─────────────────────────────────────────────────────────────────values──▶ layer 1, head VALUE_HEAD ──▶ answer
+    layer 0, head NAME_HEAD    at a value's position, tells which name stands before it
+    layer 1, head VALUE_HEAD   at the last position, takes from there what decides
 
 While it trains, what every other head and every MLP adds is exchanged between the prompts of a batch, position by
-position, so that nothing can be told from them: they write as much as they like, and none of it can matter.
+position, so that nothing can be told from them: they write as much as they like, and none of it can matter. So whatever
+decides travels embedding → (NAME_HEAD →) VALUE_HEAD → answer, and ``KNOWN`` holds all edges it can take. Which of them
+it takes through queries, keys or values is the training's choice.
 
-- Another *value* after ``R`` travels embedding → VALUE_HEAD (values) → answer.
-- Two *names* changed places (``R1M2`` to ``M1R2``) travel embedding → NAME_HEAD (values) → VALUE_HEAD (keys) → answer.
+- Another *value* after ``R`` (:func:`other_value`) must pass VALUE_HEAD.
+- Two *names* in each other's place, ``R1M2`` to ``M1R2`` (:func:`names_exchanged`), must pass both heads in turn.
 """
 
 from __future__ import annotations
@@ -33,6 +35,12 @@ ASKED = "R"
 FAVOURABLE, ADVERSE = "y", "n"
 LAYERS, HEADS_A_LAYER = 2, 4
 NAME_HEAD, VALUE_HEAD = (0, 1), (1, 2)
+KNOWN = {
+    ("embedding", NAME_HEAD),
+    ("embedding", VALUE_HEAD),
+    (NAME_HEAD, VALUE_HEAD),
+    (VALUE_HEAD, "answer"),
+}
 STEPS, BATCH = 500, 128
 
 

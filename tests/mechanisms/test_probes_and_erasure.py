@@ -9,7 +9,7 @@ import pytest
 from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.packed import PackedScorer
+from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms import erasure, probes, steering
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.ladder import climb, ladder
@@ -29,23 +29,23 @@ def plan_of(test: str) -> Plan:
     return small_plan(prompt__answers=ANSWERS, tests__run=[test], noise__reask=0)
 
 
-def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
+def bench_with(model: Any, settings: Any, plan: Plan, *, probe: PackingProbe = PACKABLE) -> Bench:
     return Bench(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
-        scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE),
+        scorer=PackedScorer(model, pack_tokens=64, probe=probe),
         render=renderer(plan, DATA),
         should_stop=lambda: False,
     )
 
 
-def concluded(test: Any, model: Any, **settings: Any) -> Found:
+def concluded(test: Any, model: Any, *, probe: PackingProbe = PACKABLE, **settings: Any) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
     plan = plan_of(test.CARD.name)
     only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
     chosen = test.Settings(**only, **settings)
-    bench = bench_with(model, chosen, plan)
+    bench = bench_with(model, chosen, plan, probe=probe)
     pieces = list(test.work(asked(chosen, plan=plan, data=DATA)))
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, DATA)

@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from auditor.language_models.packed import PackingProbe
 from auditor.mechanisms import (
     attribution_patching,
     components,
@@ -17,6 +18,7 @@ from auditor.mechanisms import (
 )
 from auditor.mechanisms.work import not_tested, silence
 from auditor.records import Conclusion, Measurement
+from tests.engine.small import small_plan
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import bench as toy_bench
 from tests.mechanisms.test_probes_and_erasure import concluded
@@ -29,7 +31,7 @@ STRUCTURED = (components, attribution_patching, patching, erasure, steering)
 
 
 def measured(test: Any, family: str, **settings: Any) -> tuple[Measurement, ...]:
-    return concluded(test, zoo_model(family), **settings)[1]
+    return concluded(test, zoo_model(family), probe=PackingProbe(False, None, "takes no tree mask"), **settings)[1]
 
 
 @pytest.mark.parametrize("family", ["bloom", "mamba"])
@@ -51,8 +53,9 @@ def test_what_needs_structure_is_not_tested_and_says_why(test: Any) -> None:
 
 
 def test_a_model_that_does_not_answer_is_not_looked_into() -> None:
-    bench = toy_bench(field_attribution.Settings())
-    floor = bench.plan.prompt.answers.mass_floor
+    floor = 0.5
+    plan = small_plan(prompt__answers={"favourable": ["Y"], "adverse": ["N"], "mass_floor": floor})
+    bench = toy_bench(field_attribution.Settings(), plan=plan)
     reason = silence(bench, ["Loan 120. Race: White. Decision:"] * 3)
 
     assert float(bench.masses(["Loan 120. Race: White. Decision:"])[0]) < floor

@@ -68,6 +68,26 @@ def test_lines_are_named_at_their_ends() -> None:
     assert "Control labels" in words(lines.svg)
 
 
+def test_circuits_of_a_contrast_are_two_lines_in_one_picture() -> None:
+    rows = [
+        replace(
+            ROWS[0],
+            id=f"{group}/{kind}/{share}",
+            metric="circuit_faithfulness",
+            subject={"field": "race", "group": group, "circuit": kind, "share_of_edges": share},
+            estimate=size * float(share),
+        )
+        for group in ("Black", "Hispanic")
+        for kind, size in (("found", 0.9), ("random", 0.3))
+        for share in ("0.001", "0.01", "0.1", "1")
+    ]
+    drawn = draw_maps(rows)
+    assert [item.kind for item in maps_of(rows)] == ["lines", "lines"]
+    assert {"Found", "Random", "0.001", "0.1"} <= set(words(drawn[0].svg).split())
+    assert "share of edges" in words(drawn[0].svg)
+    assert "By share of edges, 4 points. Largest: " in drawn[0].description
+
+
 def test_percentages_are_drawn_in_percent() -> None:
     shares = [replace(row, unit="rate") for row in ROWS if row.test == "probe"]
     drawn = draw_maps(shares)[0]

@@ -162,6 +162,24 @@ def test_an_ungoverned_report_says_it_can_never_be_signed_and_a_governed_one_doe
     assert "Not yet signed" in governed
 
 
+def test_a_governed_report_names_who_approved_its_design_and_another_claims_no_approval(
+    working: Audit, governance: dict
+) -> None:
+    def control(record: dict) -> dict:
+        sections = build_content(working.bundle, record).sections
+        block = next(section.blocks for section in sections if section.id == "document_control")[0]
+        return dict(block.rows)
+
+    approval = {"by": "vera", "at": "2026-11-21T11:12:00Z", "reason": "Read against the policy."}
+    rows = control(governance | {"governed": True, "design_approval": approval})
+    assert rows["Standing"] == "governed: its design was approved by a second person before the run was asked for"
+    assert rows["Design approved by"] == "vera, 21 Nov 2026, 11:12 UTC"
+    assert rows["Reason given"] == "Read against the policy."
+    rows = control(governance | {"design_approval": None})
+    assert "not asked for on the site with a design that a second person had approved" in rows["Standing"]
+    assert "Design approved by" not in rows
+
+
 def test_clauses_without_a_measurement_say_what_is_missing(working: Audit) -> None:
     assert "Not tested: needs reason_fidelity and reason_consistency, which the plan does not run" in working.text
     assert "Bases of this pack not tested" in working.text

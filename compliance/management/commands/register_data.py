@@ -8,13 +8,13 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from auditor.applications import read_mapping, write_mapping
-from auditor.data_sources import DEMONSTRATION, data_path, load_data
+from auditor.data_sources import DEMONSTRATION, data_path
 from auditor.exceptions import InputError
 from compliance import actions
 from compliance.database import ensure_tables
 from compliance.management.accounts import command_actor, team_called
 from compliance.management.base import BAD_INPUT, PlainCommand
-from compliance.registration import perform_registration
+from compliance.registration import demonstration_data, perform_registration
 from compliance.registry.uploads import begin_upload, take_whole
 
 
@@ -33,9 +33,9 @@ class Command(PlainCommand):
         """Copy it, enter it."""
         if options["file"] == DEMONSTRATION:
             ensure_tables()
-            data = load_data(DEMONSTRATION, "")
-            team = team_called(options["team"])
-            self.stdout.write(actions.register_data(data=data, team=team, actor=command_actor()).fingerprint)
+            data, preview = demonstration_data()
+            team, actor = team_called(options["team"]), command_actor()
+            self.stdout.write(actions.register_data(data=data, team=team, preview=preview, actor=actor).fingerprint)
             return 0
         path = data_path(options["file"])
         if options["mapping"] is None:

@@ -22,7 +22,9 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract of docs/operations.md."""
         parser.add_argument("source", metavar="SOURCE", help="demo:underwriter, dir:PATH, gguf:PATH, hf:ORG/NAME@REV")
-        parser.add_argument("--name", metavar="NAME", help="of the language model; its source if left out")
+        parser.add_argument(
+            "--name", metavar="NAME", help="of the language model; if left out, its source without the revision"
+        )
         parser.add_argument("--team", metavar="NAME", help="whose register; the default team if left out")
 
     def work(self, **options: Any) -> int:
@@ -30,7 +32,7 @@ class Command(PlainCommand):
         source = str(parse_source(options["source"]))
         ensure_tables()
         actor, team = command_actor(), team_called(options["team"])
-        description = {"name": (options["name"] or source)[:200]}
+        description = {"name": (options["name"] or actions.name_of(source))[:200]}
         language_model = actions.open_language_model(team=team, description=description, actor=actor)
         row = actions.request_model(language_model=language_model, source=source, actor=actor)
         perform_registration(row.pk)

@@ -1,10 +1,13 @@
-"""``manage.py scheduler``: Celery's beat, which sends the sweep on its rounds."""
+"""``manage.py scheduler``: Celery's beat, which sends the sweep on its rounds, and the question whether it lives."""
 
 from __future__ import annotations
 
 from typing import Any
 
-from compliance.management.base import PlainCommand
+from django.core.management.base import CommandParser
+
+from compliance.beat import lives
+from compliance.management.base import BAD_NEWS, PlainCommand
 
 
 class Command(PlainCommand):
@@ -12,8 +15,17 @@ class Command(PlainCommand):
 
     help = "Send what is to be done regularly: the sweep that calls workers where others were lost."
 
+    def add_arguments(self, parser: CommandParser) -> None:
+        """To tick, or to ask."""
+        parser.add_argument("--check", action="store_true", help="do not tick: exit 0 if the scheduler lives, else 1")
+
     def work(self, **options: Any) -> int:
         """Tick."""
+        if options["check"]:
+            if lives():
+                return 0
+            self.stderr.write("scheduler: did not tick lately")
+            return BAD_NEWS
         from compliance.celery import app
 
         app.Beat(loglevel="WARNING", quiet=True, redirect_stdouts=False).run()

@@ -1,4 +1,4 @@
-"""``manage.py worker``: one worker process, called through Celery."""
+"""``manage.py worker``: one worker process, called through Celery, and the question whether it lives."""
 
 from __future__ import annotations
 
@@ -9,8 +9,9 @@ from django.core.management.base import CommandParser
 
 from auditor.exceptions import InputError
 from compliance.database import ensure_tables
-from compliance.management.base import PlainCommand
-from compliance.presence import announce
+from compliance.management.base import BAD_NEWS, PlainCommand
+from compliance.models import Worker
+from compliance.presence import announce, node
 
 
 class Command(PlainCommand):
@@ -24,19 +25,45 @@ class Command(PlainCommand):
         parser.add_argument("--queues", metavar="NAME,…", default=default, help=f"whose audits; default {default}")
 
         parser.add_argument("--name", default="plumbline", help="in logs; several workers of one host have several")
+        parser.add_argument(
+            "--check",
+            action="store_true",
+            help="do not work: exit 0 if the worker of that name on this host lives, else 1",
+        )
 
     def work(self, **options: Any) -> int:
         """Listen."""
+        if options["check"]:
+            return self._check(options["name"])
         from compliance.celery import app
 
         queues = [name.strip() for name in options["queues"].split(",") if name.strip()]
         if not queues or any(not name.isidentifier() for name in queues):
             raise InputError("--queues", f"is {options['queues']!r}", "names of letters, digits and _, with commas")
         ensure_tables()
-        announce(queues)
+        _find(settings.DEVICE)
+        announce(name=options["name"], queues=queues)
         heard = ",".join((*queues, settings.SWEEP_QUEUE))  # whichever worker is free sweeps
         app.worker_main(
             ["--quiet", "worker", "--loglevel", "WARNING", "--queues", heard, "--hostname", f"{options['name']}@%h",
              "--without-gossip", "--without-mingle", "--without-heartbeat"]
         )  # fmt: skip
         return 0
+
+    def _check(self, name: str) -> int:
+        if any(worker.host == node(name) for worker in Worker.objects.listening()):
+            return 0
+        self.stderr.write(f"worker {node(name)}: gave no sign of life lately")
+        return BAD_NEWS
+
+
+def _find(device: str) -> None:
+    """Refuse to listen for work that could not be done: a device that is not there would fail audit after audit."""
+    if device == "cpu":
+        return
+    import torch
+
+    number = int(device.partition(":")[2] or 0)
+    if number >= torch.cuda.device_count():
+        found = f"is {device!r}, and torch {torch.__version__} sees {torch.cuda.device_count()} GPUs"
+        raise InputError("PLUMBLINE_DEVICE", found, "a CUDA build of torch and a GPU that this process may use")

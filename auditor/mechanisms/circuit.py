@@ -1,0 +1,207 @@
+"""The circuit of a change of group: which connections carry it, and how much they carry when only they are left."""
+
+from __future__ import annotations
+
+import hashlib
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Annotated, Any
+
+import numpy as np
+from pydantic import Field
+
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.mechanisms.circuit_measures import FRACTIONS, measures, weighted_share
+from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.edge_runs import FloatArray, circuit_margins, edge_scores, memory_of_one
+from auditor.mechanisms.edges import Edges, read_edges
+from auditor.mechanisms.pair_measures import each_pair
+from auditor.mechanisms.pairs import PairRuns, plan_pairs, read_pair, structured
+from auditor.mechanisms.patches import TOLERANCE
+from auditor.plan import Section
+from auditor.records import Check
+
+CARD = Card(
+    name="circuit",
+    purpose="Which connections between heads and MLPs carry a change of group, and how few of them are enough.",
+    method=(
+        "Every connection (edge) is scored to first order with gradients averaged between the two prompts (EAP-IG). "
+        "The highest-scoring edges make a circuit. It is judged on other applications by real ablation: every other "
+        "edge is patched with the prompt of the other group. Faithfulness is the share of the difference that is left; "
+        "random circuits of the same size and resampled applications stand beside it."
+    ),
+    worrying="A small circuit that carries most of the difference: the decision has a path of its own for the group.",
+    limitations=(
+        "Scores are first order and can miss edges; faithfulness is measured, whatever the scores missed. A circuit is "
+        "one sufficient set for these applications and this prompt, not the only one and not the model's in general."
+    ),
+    references=(
+        "Hanna, Pezzelle and Belinkov (2024), Have faith in faithfulness, arXiv:2403.17806",
+        "Mueller et al. (2025), MIB: A mechanistic interpretability benchmark, arXiv:2504.13151",
+    ),
+    needs_internals=True,
+)
+
+
+class Settings(Section):
+    """How many applications, and at what cost.
+
+    Attributes
+    ----------
+    pairs
+        Applications a contrast; the edges are scored on one half and judged on the other.
+    steps
+        Points between the two prompts at which gradients are taken.
+    random
+        Random circuits of every size.
+    resamples
+        Bootstrap samples of the scored applications.
+    top
+        Edges reported.
+    memory_mib
+        Memory that circuits of one batch may take. A model of which not one circuit fits is not tested.
+    """
+
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 6
+    steps: Annotated[int, Field(ge=1, le=64)] = 5
+    random: Annotated[int, Field(ge=1, le=50)] = 3
+    resamples: Annotated[int, Field(ge=20, le=10_000)] = 200
+    top: Annotated[int, Field(ge=1, le=1000)] = 10
+    memory_mib: Annotated[int, Field(ge=16)] = 512
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk a contrast."""
+    settings: Settings = asked.settings
+    # Passes over a suffix, which is a third of a prompt on average; half of the pairs are scored, half are judged.
+    cost = (2 * settings.steps + len(FRACTIONS) * (1 + settings.random)) / 6 + 3
+    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost)
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Score the edges on half of the pairs, judge the circuits on the other half.
+
+    Returns
+    -------
+    dict
+        Of every judged pair the margins of all circuits; the largest edges and their shares; how often resampled
+        applications choose the same edges. Or the ``reason`` why the model cannot be tested.
+    """
+    settings: Settings = bench.settings
+    found = _edges_of(bench, payload)
+    if isinstance(found, str):
+        return {**each_pair(bench, {**payload, "pairs": payload["pairs"][:1]}, lambda *_: {}), "reason": found}
+    read = [(row, read_pair(bench, row)) for row in payload["pairs"]]
+    aligned = [row for row, pair in read if not isinstance(pair, str)]
+    left_out = dict(Counter(pair for _, pair in read if isinstance(pair, str)))
+    if not aligned:
+        return each_pair(bench, payload, lambda *_: {})
+    memory = settings.memory_mib << 20
+    scores: list[FloatArray] = []
+    deltas: list[float] = []
+    too_large: list[int] = []
+
+    def score(runs: PairRuns, _: str) -> dict[str, Any]:
+        needed = memory_of_one(runs, found)
+        if needed > memory:
+            too_large.append(needed)
+            return {}
+        result = edge_scores(runs, found, steps=settings.steps, memory=memory)
+        scores.append(result.values)
+        deltas.append(result.delta)
+        return {}
+
+    scored = each_pair(bench, {**payload, "pairs": aligned[::2]}, score)
+    if too_large:
+        reason = f"one circuit of this model takes {max(too_large) >> 20} MiB, more than memory_mib allows"
+        return {**scored, "reason": reason, "left_out": left_out}
+    gaps = np.array([pair["gap"] for pair in scored["pairs"]])
+    table = np.stack(scores)
+    shares = weighted_share(table, gaps)
+    generator = _generator(bench, payload["contrast"])
+    sizes = [max(1, round(fraction * found.count)) for fraction in FRACTIONS]
+    circuits = _circuits(shares, sizes, generator, random=settings.random)
+
+    def judge(runs: PairRuns, _: str) -> dict[str, Any]:
+        margins = circuit_margins(runs, found, circuits, memory=memory)
+        ends = margins[[0, -1]] - [runs.donor_margin, runs.base_margin]
+        rows = margins[1 : 1 + len(sizes) * (1 + settings.random)].reshape(1 + settings.random, len(sizes))
+        return {
+            "full": runs.base_margin,
+            "empty": runs.donor_margin,
+            "found": rows[0].tolist(),
+            "random": rows[1:].tolist(),
+            "checks": [asdict(check) for check in _checks(ends)],
+        }
+
+    judged = each_pair(bench, {**payload, "pairs": aligned[1::2] or aligned}, judge)
+    ranked = np.lexsort((np.arange(found.count), -np.abs(shares)))
+    return {
+        **judged,
+        "left_out": left_out,
+        "scored": len(scores),
+        "same": len(aligned) == 1,
+        "edges": found.count,
+        "sizes": sizes,
+        "live": [int(found.live(circuit).sum()) for circuit in circuits[1 : 1 + len(sizes)]],
+        "completeness": float(max(abs(delta) for delta in deltas)),
+        "scored_gap": float(np.sqrt((gaps**2).mean())),
+        "top": [[*found.name(int(edge)), float(shares[edge])] for edge in ranked[: settings.top]],
+        "overlap": _overlap(table, gaps, sizes, generator, resamples=settings.resamples),
+    }
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """The faithfulness curve with random circuits beside it, its summaries, the largest edges, and stability."""
+    return measures(context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def _edges_of(bench: Bench, payload: Mapping[str, Any]) -> Edges | str:
+    view = structured(bench, payload["pairs"][0]["prompts"][0])
+    return view if isinstance(view, str) else read_edges(view[0])
+
+
+def _circuits(
+    shares: FloatArray, sizes: Sequence[int], generator: np.random.Generator, *, random: int
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """[circuits, edges]: none; the found ones by size; random ones by size, several times; all."""
+    count = len(shares)
+    orders = [np.lexsort((np.arange(count), -np.abs(shares)))]
+    orders += [generator.permutation(count) for _ in range(random)]
+    circuits = np.zeros((2 + len(orders) * len(sizes), count), dtype=bool)
+    for number, order in enumerate(orders):
+        for place, size in enumerate(sizes):
+            circuits[1 + number * len(sizes) + place, order[:size]] = True
+    circuits[-1] = True
+    return circuits
+
+
+def _overlap(
+    table: FloatArray, gaps: FloatArray, sizes: Sequence[int], generator: np.random.Generator, *, resamples: int
+) -> list[list[float]] | None:
+    """By size, the Jaccard overlap of the circuit with those of resampled applications; ``None`` for one of them."""
+    if len(table) < 2:
+        return None
+    own = np.argsort(-np.abs(weighted_share(table, gaps)), kind="stable")
+    overlaps: list[list[float]] = [[] for _ in sizes]
+    for _ in range(resamples):
+        drawn = generator.integers(0, len(table), len(table))
+        order = np.argsort(-np.abs(weighted_share(table[drawn], gaps[drawn])), kind="stable")
+        for place, size in enumerate(sizes):
+            both = len(np.intersect1d(own[:size], order[:size], assume_unique=True))
+            overlaps[place].append(both / (2 * size - both))
+    return overlaps
+
+
+def _checks(ends: FloatArray) -> tuple[Check, Check]:
+    empty, full = (abs(float(end)) for end in ends)
+    return (
+        Check("without an edge it is the other prompt's margin", empty <= TOLERANCE, empty, TOLERANCE, "nats"),
+        Check("with all edges it is the prompt's own margin", full <= TOLERANCE, full, TOLERANCE, "nats"),
+    )
+
+
+def _generator(bench: Bench, contrast: Mapping[str, str]) -> np.random.Generator:
+    seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast['field']}/{contrast['group']}"
+    return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))

@@ -1,0 +1,157 @@
+"""Measurements of circuits: the faithfulness curve, its two areas, the edges that matter, and how stable they are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from auditor.behaviour.context import Draft, FloatArray
+from auditor.mechanisms.pair_measures import checks_of, slope, supporting, whole_gap
+from auditor.records import Check
+
+FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
+"""Sizes of circuits as shares of all edges."""
+NEAR = 0.15
+"""A circuit is enough from the size on from which faithfulness stays this near to 1: one that overshoots is not."""
+COMPLETE = 0.05
+"""Largest gap between the embedding's edge scores and the difference they should sum to, as a share of it."""
+FOUND, RANDOM = "found", "random"
+
+
+def weighted_share(scores: FloatArray, gaps: FloatArray) -> FloatArray:
+    """Σ score·gap / Σ gap² over pairs, edge by edge: [edges]. All zero where no pair has a gap."""
+    total = float(gaps @ gaps)
+    shares: FloatArray = (gaps @ scores) / total if total > 0 else np.zeros(scores.shape[1])
+    return shares
+
+
+def faithfulness(pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray:
+    """f = (m_C − m_∅) / (m_full − m_∅) over pairs, weighted by the square of the gap: [sizes] from [pairs, sizes]."""
+    full = np.array([pair["full"] for pair in pairs])
+    empty = np.array([pair["empty"] for pair in pairs])
+    gaps = full - empty
+    return np.array([slope(column - empty, gaps) for column in margins.T])
+
+
+def area(values: FloatArray) -> float:
+    """Mean of a curve over the fraction of edges, .001 to 1, by trapezia."""
+    width = FRACTIONS[-1] - FRACTIONS[0]
+    return float(np.trapezoid(values, FRACTIONS) / width)
+
+
+def measures(results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+    """All measurements of every contrast; one without a value where there is nothing to measure."""
+    for result in results:
+        pairs = result["pairs"]
+        common: dict[str, Any] = {"test": test, "checks": checks_of(pairs)}
+        if result["reason"] or not pairs:
+            yield supporting(
+                result, metric="circuit_cpr", subject={"circuit": FOUND}, unit="ratio", value=float, method="", **common
+            )
+            continue
+        method = f"share of the difference left when every other edge is patched; {_basis(result)}"
+        yield whole_gap(result, **common)
+        yield from _curves(result, method, common)
+        yield from _size(result, method, common)
+        yield from _edges(result, test)
+
+
+def _basis(result: Mapping[str, Any]) -> str:
+    where = "the application they were scored on" if result["same"] else "other applications"
+    return f"edges scored on {result['scored']} applications, judged on {where}"
+
+
+def _curves(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
+    pairs = result["pairs"]
+    found = np.array([pair["found"] for pair in pairs])
+    others = np.array([pair["random"] for pair in pairs])
+    curves = {
+        FOUND: lambda: faithfulness(pairs, found),
+        RANDOM: lambda: np.mean([faithfulness(pairs, others[:, draw]) for draw in range(others.shape[1])], axis=0),
+    }
+    for kind, curve in curves.items():
+        for place, fraction in enumerate(FRACTIONS):
+            yield supporting(
+                result,
+                metric="circuit_faithfulness",
+                subject={"circuit": kind, "share_of_edges": f"{fraction:g}"},
+                unit="ratio",
+                value=lambda curve=curve, place=place: float(curve()[place]),  # type: ignore[misc]
+                method=method,
+                **common,
+            )
+        yield supporting(
+            result,
+            metric="circuit_cpr",
+            subject={"circuit": kind},
+            unit="ratio",
+            value=lambda curve=curve: area(curve()),  # type: ignore[misc]
+            method="area under faithfulness over the share of edges kept, .001 to 1",
+            **common,
+        )
+        yield supporting(
+            result,
+            metric="circuit_cmd",
+            subject={"circuit": kind},
+            unit="ratio",
+            value=lambda curve=curve: area(np.abs(1 - curve())),  # type: ignore[misc]
+            method="area between faithfulness and 1 over the share of edges kept, .001 to 1",
+            **common,
+        )
+
+
+def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
+    """The smallest circuit that is enough, and how often resampled applications choose the same edges."""
+    pairs = result["pairs"]
+    margins = np.array([pair["found"] for pair in pairs])
+
+    def smallest() -> int:
+        curve = faithfulness(pairs, margins)
+        far = [place for place, value in enumerate(curve) if abs(value - 1) > NEAR]
+        return min(far[-1] + 1, len(curve) - 1) if far else 0
+
+    yield supporting(
+        result,
+        metric="circuit_size",
+        subject={},
+        unit="count",
+        value=lambda: float(result["live"][smallest()]),
+        method=f"edges on a path to the answer, in the smallest circuit from which on faithfulness stays within "
+        f"{NEAR:g} of 1; {method}",
+        counts={"edges": result["edges"]},
+        **common,
+    )
+    if result["overlap"] is not None:
+        overlaps = np.array(result["overlap"])
+        # The circuit of all edges is always the same, so it says nothing.
+        place = FRACTIONS.index(0.01)
+        yield supporting(
+            result,
+            metric="circuit_stability",
+            subject={"share_of_edges": f"{FRACTIONS[place]:g}"},
+            unit="ratio",
+            value=lambda: float(overlaps[place].mean()),
+            method="mean Jaccard overlap of the circuit with those of resampled applications",
+            interval=tuple(float(each) for each in np.quantile(overlaps[place], (0.025, 0.975))),
+            **common,
+        )
+
+
+def _edges(result: Mapping[str, Any], test: str) -> Iterable[Draft]:
+    """First-order shares of the largest edges, withheld where the scores do not add up."""
+    bound = COMPLETE * result["scored_gap"]
+    delta = result["completeness"]
+    check = Check("scores of the embedding's edges sum to the difference", delta <= bound, delta, bound, "nats")
+    for sender, receiver, share in result["top"]:
+        yield supporting(
+            result,
+            test=test,
+            metric="circuit_edge",
+            subject={"from": sender, "to": receiver},
+            unit="ratio",
+            value=lambda share=share: share,  # type: ignore[misc]
+            checks=(check,),
+            method="first-order share of the difference that passes this edge (EAP-IG); a score, not an ablation",
+        )

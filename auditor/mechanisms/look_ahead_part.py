@@ -1,0 +1,140 @@
+"""How the numbers of one part of the look-ahead test become measurements."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from auditor.behaviour.context import Context, Draft, FloatArray
+from auditor.behaviour.fill import measurement
+from auditor.counterfactuals import ACTUAL
+from auditor.language_models.packed import TOLERANCE
+from auditor.measures.bootstrap import bootstrap_totals
+from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.pair_measures import SMALLEST_GAP
+from auditor.mechanisms.paired_means import paired_mean
+from auditor.records import Check, Role
+
+#: A state or a reader has the decision from the layer on where it holds half of it.
+HALF = 0.5
+Result = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Part:
+    """The results of one part's chunks, and how their numbers become measurements."""
+
+    context: Context
+    test: str
+    results: Sequence[Result]
+
+    @property
+    def level(self) -> float:
+        """Level of the intervals."""
+        return 1 - self.context.plan.thresholds.alpha
+
+    @property
+    def reason(self) -> str | None:
+        """Why no chunk of this part has a number."""
+        return next((result["reason"] for result in self.results if result.get("reason")), None)
+
+    def rows(self, key: str) -> list[Result]:
+        """The applications or pairs of all chunks, in their order."""
+        return [row for result in self.results for row in result[key]]
+
+    def draft(
+        self,
+        estimate: Estimate,
+        *,
+        metric: str,
+        unit: str,
+        subject: Mapping[str, str] | None = None,
+        checks: Sequence[Check] = (),
+        counts: Mapping[str, float | int | None] | None = None,
+        family: str | None = None,
+        higher_is_better: bool | None = None,
+    ) -> Draft:
+        """A measurement; applications left out for cost are counted in it, and how answers were read is said."""
+        note = next((result["note"] for result in self.results if result.get("note")), "")
+        if note:
+            estimate = replace(estimate, method=f"{estimate.method}; {note}")
+        return Draft(
+            measurement(
+                estimate,
+                test=self.test,
+                metric=metric,
+                role=Role.SUPPORTING,
+                subject=dict(subject or {}),
+                unit=unit,
+                cases=f"role:{ACTUAL}",
+                higher_is_better=higher_is_better,
+                level=self.level,
+                family=f"look-ahead, {family}" if family else None,
+                checks=tuple(checks),
+                counts={**(counts or {}), "left_out": self.results[0]["left_out"]},
+            )
+        )
+
+    def resampled(self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str) -> Estimate:
+        """A function of sums over applications, rows of shape (n, m), with a percentile interval."""
+        n = len(rows)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = float(statistic(rows.sum(axis=0, keepdims=True))[0]) if n else np.nan
+            if not np.isfinite(value):
+                return missing(method=method, reason="there is no difference to share out", n=n)
+            if n < 2:
+                return Estimate(value=value, n=n, method=method)
+            sampled = bootstrap_totals(
+                totals=rows,
+                statistic=statistic,
+                resamples=self.context.plan.thresholds.bootstrap,
+                seed=self.context.plan.cases.seed,
+            )
+        return Estimate(value=value, n=n, method=method, interval=sampled.interval(self.level))
+
+    def mean(self, values: Sequence[float] | FloatArray, *, method: str) -> Estimate:
+        """A mean over applications with Student's interval."""
+        array = np.asarray(values, dtype=np.float64)
+        if not len(array):
+            return missing(method=method, reason="no application gives it a value", n=0)
+        if len(array) < 2:
+            return Estimate(value=float(array[0]), n=1, method=method)
+        return paired_mean(array, level=self.level, method=method)
+
+    def decided(self, pairs: Iterable[tuple[str, float]]) -> Check:
+        """The margins this part started from against those the run decided on."""
+        apart = max(abs(margin - float(self.context.decisions[name].margin or 0.0)) for name, margin in pairs)
+        note = "largest difference in nats between the margin looked at and the margin decided on"
+        return Check("margin as decided", apart <= TOLERANCE, apart, TOLERANCE, note)
+
+
+def share(sums: FloatArray) -> FloatArray:
+    """The first sum over the second, for every resample."""
+    return np.asarray(sums[:, 0] / sums[:, 1])
+
+
+def slope(part: Part, values: FloatArray, gaps: FloatArray, *, method: str) -> Estimate:
+    """Σ effect·gap / Σ gap², so that pairs without a difference do not count."""
+    if float(np.sqrt((gaps**2).mean())) < SMALLEST_GAP:
+        return missing(method=method, reason=f"no pair's margins differ by {SMALLEST_GAP} nats or more", n=len(gaps))
+    return part.resampled(np.stack([values * gaps, gaps**2], axis=1), share, method=method)
+
+
+def whole(value: float | None, *, n: int, method: str, never: str) -> Estimate:
+    """A whole number, or the reason why there is none."""
+    if value is None:
+        return missing(method=method, reason=never, n=n)
+    return Estimate(value=float(value), n=n, method=method)
+
+
+def from_here_on(layers: Sequence[int], holds: Sequence[bool]) -> float | None:
+    """The first layer from which on it holds at all later ones."""
+    first = None
+    for layer, held in sorted(zip(layers, holds, strict=True), reverse=True):
+        if not held:
+            break
+        first = float(layer)
+    return first

@@ -1,0 +1,293 @@
+"""What the first steps show: from an installation with nothing in it to the first report, one step at a time.
+
+Every step stands where the rows say it stands; there is no record of its own that could disagree with them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+from django.conf import settings
+from django.db.models import Exists, OuterRef
+from django.urls import reverse
+
+from auditor.plan import Plan
+from compliance import access, demonstration
+from compliance.first_run import administrator_exists
+from compliance.job import JobState
+from compliance.models import (
+    DEFAULT_TEAM,
+    Audit,
+    DataSetVersion,
+    LanguageModelVersion,
+    PlanVersion,
+    Registration,
+    RegistrationState,
+    Team,
+    Worker,
+    default_team,
+)
+from compliance.roles import Role, roles_with
+from reports.numbers import count, date
+
+UNDER_WAY = (RegistrationState.WAITING, RegistrationState.REGISTERING)
+MARKS = {"done": "✓", "on": "▸", "moving": "▸"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """One step: what happens in it, where it stands, and what to press.
+
+    ``stage`` is ``done``, ``moving`` (a worker is at it), ``on`` (the one to do now) or ``todo``. ``post`` is the
+    address of its button if that changes something, ``link`` if it opens a page. ``more`` is the page of what it made
+    or waits for. ``missing`` says which roles allow it, to somebody who has none of them.
+    """
+
+    key: str
+    title: str
+    words: str
+    stage: str = "todo"
+    note: str = ""
+    error: str = ""
+    button: str = ""
+    post: str = ""
+    link: str = ""
+    more: str = ""
+    more_words: str = ""
+    missing: str = ""
+    audit: Audit | None = None
+
+    @property
+    def mark(self) -> str:
+        """The sign before it."""
+        return MARKS.get(self.stage, "·")
+
+
+@dataclass(frozen=True, kw_only=True)
+class FirstSteps:
+    """The steps of a team, and the plans to choose from."""
+
+    team: Team
+    steps: tuple[Step, ...]
+    plans: dict[str, Plan]
+
+    @property
+    def moving(self) -> bool:
+        """Whether something may change without anybody pressing a button, so that the page looks again."""
+        return any(step.stage == "moving" or (step.key == "worker" and step.stage == "on") for step in self.steps)
+
+    @property
+    def done(self) -> int:
+        """How many are done."""
+        return sum(step.stage == "done" for step in self.steps)
+
+    @property
+    def complete(self) -> bool:
+        """Whether there is a report."""
+        return self.steps[-1].stage == "done"
+
+
+def team_for(user: Any) -> Team | None:
+    """The team whose first report somebody would bring about: of those they see, one without a report comes first."""
+    reported = Audit.objects.filter(team=OuterRef("pk"), state=JobState.DONE)
+    teams = Team.objects.for_user(user).annotate(reported=Exists(reported)).order_by("reported", "pk")
+    found: list[Team] = sorted(teams, key=lambda team: (team.reported, team.name != DEFAULT_TEAM))
+    if found:
+        return found[0]
+    return default_team() if user.is_superuser else None
+
+
+def first_steps(user: Any, team: Team) -> FirstSteps:
+    """Where a team stands on the way to its first report, as somebody may see and do it."""
+    made = {kind: _newest(kind, user, team) for kind in (LanguageModelVersion, DataSetVersion, PlanVersion)}
+    model, data, plan = made.values()
+    asked = _asked(user, team)
+    audits = Audit.objects.for_user(user).filter(team=team).defer("run_json")
+    newest, reported = audits.first(), audits.filter(state=JobState.DONE).first()
+    steps = (
+        _administrator(user, team),
+        _worker(),
+        _model(team, model, asked.get(Registration.MODEL)),
+        _data(team, data, asked.get(Registration.DATA)),
+        _plan(team, plan),
+        _run(made, newest, reported),
+        _report(reported),
+    )
+    allowed = (_allowed(step, user, team) for step in steps)
+    return FirstSteps(team=team, steps=tuple(_one_at_a_time(allowed)), plans=demonstration.ready_made())
+
+
+def _newest(kind: Any, user: Any, team: Team) -> Any:
+    path = getattr(kind, "team_path", "team")
+    rows = kind.objects.for_user(user).filter(**{path: team})
+    rows = rows.select_related("language_model") if kind is LanguageModelVersion else rows
+    return rows.defer(
+        *{"manifest", "mapping", "preview", "design_json"} & {field.name for field in kind._meta.fields}
+    ).first()
+
+
+def _asked(user: Any, team: Team) -> dict[str, Registration]:
+    """What is on its way into the team's register, the newest of each kind."""
+    rows = Registration.objects.for_user(user).filter(team=team).exclude(state=RegistrationState.READY)
+    return {row.kind: row for row in reversed(rows[:20])}
+
+
+def _administrator(user: Any, team: Team) -> Step:
+    if user.is_superuser:
+        who = "You administer this installation, so every step is open to you; colleagues get accounts and roles later."
+    else:
+        held = sorted(role.label.lower() for role in access.roles_of(user).get(team.pk, ()))
+        who = f"In the team {team} you are {', '.join(held)}." if held else f"You have no role in the team {team}."
+    there = administrator_exists()
+    words = who if there else "Nobody administers this installation: `python manage.py first_admin` prints the way in."
+    note = f"You are {user.get_username()}"
+    return Step(key="administrator", title="Administrator", words=words, note=note, stage="done" if there else "todo")
+
+
+def _worker() -> Step:
+    heard = Worker.objects.listening(settings.CELERY_TASK_DEFAULT_QUEUE)
+    words = "A worker is the process that imports models, reads data and runs audits; `serve` brings one along."
+    step = Step(key="worker", title="A worker listens", words=words)
+    if heard:
+        return replace(
+            step, stage="done", note=f"{len(heard)} listening" if len(heard) > 1 else f"1 listening, on {heard[0].host}"
+        )
+    return replace(
+        step,
+        note="None is listening. Start one with `python manage.py worker`; a new one takes some seconds.",
+        button="Look again",
+        link=reverse("first_steps"),
+    )
+
+
+def _model(team: Team, made: LanguageModelVersion | None, asked: Registration | None) -> Step:
+    step = Step(
+        key="model",
+        title="Register a model",
+        words="Copies the demonstration's small mortgage underwriter into the model store and hashes every file; that "
+        "takes about a minute, and nothing leaves this machine.",
+        button=f"Register {demonstration.MODEL}",
+        post=reverse("first_steps_model", args=[team.pk]),
+        more=reverse("register_model"),
+        more_words="Another model",
+    )
+    if made is not None:
+        page = reverse("admin:compliance_languagemodelversion_change", args=[made.pk])
+        return replace(
+            step, stage="done", note=f"{made.language_model.name}, {made.source}", more=page, more_words="Its record"
+        )
+    return _on_its_way(step, asked)
+
+
+def _data(team: Team, made: DataSetVersion | None, asked: Registration | None) -> Step:
+    step = Step(
+        key="data",
+        title="Register data",
+        words="Enters the demonstration's 1,989 real mortgage applications (Boston, 1990–91) with the meaning of every "
+        "field.",
+        button=f"Register {demonstration.DATA}",
+        post=reverse("first_steps_data", args=[team.pk]),
+        more=reverse("register_data"),
+        more_words="Another table",
+    )
+    if made is not None:
+        page = reverse("admin:compliance_datasetversion_change", args=[made.pk])
+        note = f"{made.name}, {count(made.rows)} applications"
+        return replace(step, stage="done", note=note, more=page, more_words="Its record")
+    return _on_its_way(step, asked)
+
+
+def _on_its_way(step: Step, asked: Registration | None) -> Step:
+    if asked is None:
+        return step
+    seen = {"more": reverse("registration", args=[asked.public_id]), "more_words": f"Registration of {asked.name}"}
+    if asked.state in UNDER_WAY:
+        return replace(step, stage="moving", note=f"{asked.get_state_display()}: a worker does it", **seen)
+    return replace(step, note=asked.get_state_display(), error=asked.error, **seen)
+
+
+def _plan(team: Team, made: PlanVersion | None) -> Step:
+    step = Step(
+        key="plan",
+        title="Register a plan",
+        words="Keeps the design, which says what is asked and what counts as a difference, under its hash; once "
+        "registered it is never changed.",
+        button="Register this plan",
+        post=reverse("first_steps_plan", args=[team.pk]),
+    )
+    if made is None:
+        return step
+    page = reverse("admin:compliance_planversion_change", args=[made.pk])
+    return replace(step, stage="done", note=made.title, more=page, more_words="Its record")
+
+
+def _run(made: dict[Any, Any], newest: Audit | None, reported: Audit | None) -> Step:
+    step = Step(
+        key="run",
+        title="Run the audit",
+        words="Shows what the audit costs in prompts, minutes and memory; a second button there starts it.",
+    )
+    if reported is not None:
+        return replace(step, stage="done", note=f"{reported} is finished")
+    if newest is not None:
+        page = newest.get_absolute_url()
+        if newest.active:
+            note = f"{newest}: {newest.get_state_display().lower()}"
+            return replace(step, stage="moving", note=note, more=page, more_words="Watch it", audit=newest)
+        error = newest.error.splitlines()[0] if newest.error else f"{newest}: {newest.get_state_display().lower()}"
+        return replace(step, error=error, button=f"Go on with {newest}", link=page)
+    if not all(made.values()):
+        return step
+    model, data, plan = (row.pk for row in made.values())
+    address = f"{reverse('admin:compliance_audit_request')}?plans={plan}&models={model}&data={data}"
+    return replace(step, button="Estimate the audit", link=address)
+
+
+def _report(reported: Audit | None) -> Step:
+    step = Step(
+        key="report",
+        title="Read the report",
+        words="The verdict, the findings and every number with the cases behind it, and a PDF that can be verified "
+        "without this site.",
+    )
+    if reported is None:
+        return step
+    return replace(
+        step,
+        stage="done",
+        note=f"Finished {date(reported.finished_at.isoformat())}" if reported.finished_at else "",
+        button=f"Open {reported}",
+        link=reported.get_absolute_url(),
+        more=reverse("download", args=[reported.number, "report.pdf"]) if "report.pdf" in reported.files else "",
+        more_words="Download report.pdf",
+    )
+
+
+NEEDED = {
+    "model": "add_languagemodelversion",
+    "data": "add_datasetversion",
+    "plan": "add_planversion",
+    "run": "run_audit",
+}
+
+
+def _allowed(step: Step, user: Any, team: Team) -> Step:
+    """The step as it is, or without its button and with the roles it needs."""
+    needed = NEEDED.get(step.key)
+    if needed is None or step.stage == "done" or access.may(user, needed, team.pk):
+        return step
+    roles = ", ".join(sorted(Role(role).label for role in roles_with(needed)))
+    missing = f"Open to: {roles}. Whoever administers the installation gives roles, under Memberships."
+    return replace(step, missing=missing, button="", post="", link="")
+
+
+def _one_at_a_time(steps: Any) -> Any:
+    """Make the first step that can be done the one to do."""
+    found = False
+    for step in steps:
+        if not found and step.stage == "todo" and (step.button or step.missing):
+            found = True
+            yield replace(step, stage="on")
+        else:
+            yield step

@@ -1,0 +1,65 @@
+"""The page of the first steps, and its three buttons. What they change, actions change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.contrib.auth.decorators import login_required
+from django.core.exceptions import PermissionDenied
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+from django.views.decorators.http import require_POST
+
+from compliance import access, actions, demonstration
+from compliance.dashboard.first_steps_page import NEEDED, first_steps, team_for
+from compliance.dashboard.pages import page
+from compliance.events import Actor
+from compliance.exceptions import ComplianceError, StateError
+from compliance.models import Registration, Team
+
+
+@page
+def steps(request: HttpRequest) -> HttpResponse:
+    """The steps of one's team; of several teams, of one without a report."""
+    team = team_for(request.user) if request.user.has_perm("compliance.view_registration") else None
+    if team is None:
+        raise PermissionDenied
+    return render(request, "compliance/first_steps.html", {"first": first_steps(request.user, team)})
+
+
+def _button(step: str, act: Callable[[HttpRequest, Team, Actor], Any]) -> Callable[..., HttpResponse]:
+    """One POST is one step; what cannot be done is told on the page."""
+
+    @require_POST
+    @login_required
+    def view(request: HttpRequest, team: int) -> HttpResponse:
+        found = Team.objects.for_user(request.user).filter(pk=team).first()
+        if found is None:
+            raise Http404("no such team")
+        access.require(request.user, NEEDED[step], found.pk)
+        actor = Actor(name=request.user.get_username(), role="officer", user=request.user)  # type: ignore[arg-type]
+        try:
+            act(request, found, actor)
+        except ComplianceError as error:
+            messages.warning(request, str(error))
+        return redirect("first_steps")
+
+    return view
+
+
+def _register_plan(request: HttpRequest, team: Team, actor: Actor) -> None:
+    name = request.POST.get("plan", "")
+    plan = demonstration.ready_made().get(name)
+    if plan is None:
+        names = ", ".join(demonstration.ready_made())
+        raise StateError(f"plan {name[:80]!r}: is no ready-made plan; expected one of: {names}")
+    actions.register_plan(plan=plan, team=team, actor=actor)
+
+
+register_model = _button(
+    "model", lambda _, team, actor: demonstration.ask_for(Registration.MODEL, team=team, actor=actor)
+)
+register_data = _button("data", lambda _, team, actor: demonstration.ask_for(Registration.DATA, team=team, actor=actor))
+register_plan = _button("plan", _register_plan)

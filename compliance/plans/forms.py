@@ -1,0 +1,47 @@
+"""What is filled in around a plan: where a draft begins, and what somebody decides about a design."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from django import forms
+
+from compliance.models import DesignState, PlanVersion
+from compliance.plans.shelf import ready_made
+from compliance.registry.forms import TeamForm
+
+
+class BeginForm(TeamForm):
+    """What to copy, and for which team."""
+
+    permission = "add_planversion"
+    origin = forms.ChoiceField(label="Copy of")
+
+    def __init__(self, *args: Any, user: Any, **options: Any) -> None:
+        super().__init__(*args, user=user, **options)
+        plans = PlanVersion.objects.for_user(user).defer("design_json").numbered()
+        self.fields["origin"].choices = [
+            ("Ready-made", [(f"ready:{plan.key}", f"{plan.title} ({plan.file})") for plan in ready_made().values()]),
+            ("Registered", [(f"plan:{plan.pk}", f"{plan.title}, {plan.name} {plan.number}") for plan in plans]),
+        ]
+
+
+class DecisionForm(forms.Form):
+    """That a design is approved or retired, and why."""
+
+    state = forms.ChoiceField(
+        label="Decision",
+        choices=((DesignState.APPROVED, "Approve the design"), (DesignState.RETIRED, "Retire the design")),
+    )
+    reason = forms.CharField(
+        label="What was looked at, and why it stands so",
+        max_length=4000,
+        widget=forms.Textarea(attrs={"rows": 3}),
+    )
+
+    def offer(self, states: Iterable[DesignState]) -> DecisionForm:
+        """Only what can follow, and what this person may decide."""
+        field = self.fields["state"]
+        field.choices = [choice for choice in field.choices if choice[0] in states]
+        return self

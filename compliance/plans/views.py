@@ -1,0 +1,277 @@
+"""Pages on which plans are written, looked at and decided on. What they change, actions change."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import urlencode
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied, RequestDataTooBig
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+
+from compliance import access, actions
+from compliance.actions.plans import TRANSITIONS, design_state, wrote
+from compliance.events import Actor
+from compliance.exceptions import ComplianceError
+from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
+from compliance.plans.checks import Checked, check_text
+from compliance.plans.editor import differences, form_of, lines_between
+from compliance.plans.forms import BeginForm, DecisionForm
+from compliance.plans.merge import Draft, attribute_count, merged, one_way_lines, plain, posted_values
+from compliance.plans.preview import Preview, preview
+from compliance.plans.shelf import ready_made, written_out
+from compliance.registry.views import page
+
+LINES = 25
+WRITE = "add_planversion"
+TOML_SIDE = "as-toml"
+LONGEST = 400_000
+
+
+@dataclass(frozen=True, kw_only=True)
+class State:
+    """What stands on an editor's page: both sides, what is wrong, and on which data and model it is previewed."""
+
+    draft: Draft
+    checked: Checked
+    data: DataSetVersion | None
+    model: LanguageModelVersion | None
+    preview: Preview | None
+
+
+@page("GET", "HEAD")
+def plans(request: HttpRequest) -> HttpResponse:
+    """Ready-made plans, drafts, and the designs in the register."""
+    if not request.user.has_perm("compliance.view_planversion"):
+        raise PermissionDenied
+    versions = PlanVersion.objects.for_user(request.user).defer("design_json").select_related("team")
+    rows = versions.numbered().standing()
+    drafts = PlanDraft.objects.for_user(request.user).filter(plan=None).select_related("team")
+    context = {
+        "shelf": list(ready_made().values()),
+        "drafts": drafts.defer("text", "agreed", "origin_text", "changes"),
+        "listed": Paginator(rows, LINES).get_page(request.GET.get("page")),
+        "asked": "",
+        "may_write": request.user.has_perm(f"compliance.{WRITE}"),
+    }
+    return render(request, "plans/plans.html", context)
+
+
+@page("GET", "HEAD", "POST")
+def begin(request: HttpRequest) -> HttpResponse:
+    """Begin a draft as a copy."""
+    if not request.user.has_perm(f"compliance.{WRITE}"):
+        raise PermissionDenied
+    asked = {"origin": request.GET["from"]} if "from" in request.GET else None
+    form = BeginForm(request.POST or None, user=request.user, initial=asked)
+    if form.is_valid():
+        kind, _, key = form.cleaned_data["origin"].partition(":")
+        if kind == "ready":
+            source = ready_made()[key]
+            name, origin, text = source.title, source.file, source.text
+        else:
+            version = PlanVersion.objects.for_user(request.user).numbered().get(pk=key)
+            name, origin, text = version.title, f"{version.name}, version {version.number}", written_out(version)
+        row = actions.begin_draft(
+            team=form.cleaned_data["team"], name=name, origin=origin, text=text, actor=_actor(request)
+        )
+        return redirect(row)
+    return render(request, "plans/new.html", {"form": form}, status=400 if form.errors else 200)
+
+
+@page("GET", "HEAD", "POST")
+def draft(request: HttpRequest, pk: int) -> HttpResponse:
+    """The editor. Buttons: check what is on the page, save it, or register it as a design."""
+    row = _draft(request, pk)
+    if request.method != "POST":
+        return _editor(request, row, _stored(request, row))
+    access.require(request.user, WRITE, row.team_id)
+    state = _sent(request, row)
+    if "check" in request.POST:
+        return _editor(request, row, state)
+    try:
+        actions.save_draft(
+            draft=row,
+            revision=_revision(request),
+            name=_name(state.draft, row),
+            text=state.draft.text,
+            agreed=state.draft.agreed,
+            changes=state.draft.changes,
+            actor=_actor(request),
+        )
+        if "register" not in request.POST:
+            messages.success(request, "The draft is saved.")
+            return HttpResponseRedirect(f"{row.get_absolute_url()}?{_previewed(state)}")
+        if state.checked.plan is None or state.draft.changes:
+            trouble = "It is saved, not registered: what is marked below has to be mended first."
+            return _editor(request, row, state, trouble=trouble, status=422)
+        return redirect(actions.register_draft(draft=row, plan=state.checked.plan, actor=_actor(request)))
+    except ComplianceError as error:
+        return _editor(request, row, state, trouble=str(error), status=409)
+
+
+@page("POST")
+def check(request: HttpRequest, pk: int) -> HttpResponse:
+    """What is wrong with what is being typed, and the other side of it. Nothing is kept."""
+    row = _draft(request, pk)
+    access.require(request.user, WRITE, row.team_id)
+    state = _sent(request, row)
+    context = _context(request, row, state)
+    typed = request.headers.get("HX-Trigger", "")
+    # The side somebody types in is left alone: what they typed since would be lost. Rows that moved must be renumbered.
+    moved = state.draft.attributes != attribute_count(plain(_agreed(request)) or {})
+    context["swap_form"] = moved or (typed == TOML_SIDE and state.checked.readable)
+    context["swap_text"] = typed != TOML_SIDE or state.draft.text != one_way_lines(request.POST.get("text", ""))
+    return render(request, "plans/_checked.html", context)
+
+
+@page("GET", "HEAD")
+def plan(request: HttpRequest, pk: int) -> HttpResponse:
+    """A registered design: what it says, where it stands, who decided so."""
+    return _plan_page(request, _plan(request, pk))
+
+
+@page("POST")
+def decide(request: HttpRequest, pk: int) -> HttpResponse:
+    """Approve or retire a design."""
+    row = _plan(request, pk)
+    access.require(request.user, "approve_planversion", row.team_id)
+    form = DecisionForm(request.POST)
+    if form.is_valid():
+        state = DesignState(form.cleaned_data["state"])
+        try:
+            actions.decide_on_design(plan=row, state=state, reason=form.cleaned_data["reason"], actor=_actor(request))
+            messages.success(request, f"The design is {state.label.lower()}.")
+            return redirect(row)
+        except ComplianceError as error:
+            form.add_error(None, str(error))
+            return _plan_page(request, row, form=form, status=409)
+    return _plan_page(request, row, form=form, status=400)
+
+
+def _plan_page(
+    request: HttpRequest, row: PlanVersion, *, form: DecisionForm | None = None, status: int = 200
+) -> HttpResponse:
+    state = design_state(row)
+    may = access.may(request.user, "approve_planversion", row.team_id) and bool(TRANSITIONS[state])
+    own = may and wrote(row, _actor(request))
+    offered = [item for item in TRANSITIONS[state] if not (own and item == DesignState.APPROVED)]
+    origin = row.drafts.first()
+    context = {
+        "plan": row,
+        "state": state,
+        "decisions": row.decisions.all(),
+        "text": written_out(row),
+        "origin": origin,
+        "changed": differences(origin.origin_text, origin.text) if origin else None,
+        "form": form or (DecisionForm().offer(offered) if may else None),
+        "own": own,
+        "may_write": request.user.has_perm(f"compliance.{WRITE}"),
+        "may_run": access.may(request.user, "run_audit", row.team_id) and request.user.is_staff,
+    }
+    return render(request, "plans/plan.html", context, status=status)
+
+
+def _editor(
+    request: HttpRequest, row: PlanDraft, state: State, *, trouble: str = "", status: int = 200
+) -> HttpResponse:
+    context = {**_context(request, row, state), "trouble": trouble}
+    return render(request, "plans/draft.html", context, status=status)
+
+
+def _context(request: HttpRequest, row: PlanDraft, state: State) -> dict[str, Any]:
+    found = state.preview.problem if state.preview else None
+    problems = [*state.checked.problems, *([found] if found else [])]
+    saved = (row.text, row.changes) == (state.draft.text, state.draft.changes)
+    return {
+        "row": row,
+        "state": state,
+        "form": form_of(state.draft, problems),
+        "problems": [*(problem.line for problem in problems), *state.draft.refused.values()],
+        "waiting": bool(state.draft.changes),
+        "saved": saved,
+        "revision": _revision(request) if request.method == "POST" else row.revision,
+        "differences": differences(row.origin_text, state.draft.text),
+        "lines": lines_between(row.origin_text, state.draft.text),
+        "data_sets": _data_sets(request, row),
+        "models": _models(request, row),
+        "may_write": row.plan_id is None and access.may(request.user, WRITE, row.team_id),
+    }
+
+
+def _stored(request: HttpRequest, row: PlanDraft) -> State:
+    kept = Draft(text=row.text, agreed=row.agreed, changes=row.changes)
+    return _state(request, row, kept, request.GET)
+
+
+def _sent(request: HttpRequest, row: PlanDraft) -> State:
+    text, agreed = one_way_lines(request.POST.get("text", "")), _agreed(request)
+    if max(len(text), len(agreed)) > LONGEST:
+        raise RequestDataTooBig(f"a plan of more than {LONGEST:,} characters")
+    posted = posted_values(request.POST, agreed) if "form" in request.POST else {}
+    return _state(request, row, merged(text=text, agreed=agreed, posted=posted), request.POST)
+
+
+def _agreed(request: HttpRequest) -> str:
+    return one_way_lines(request.POST.get("agreed", ""))
+
+
+def _state(request: HttpRequest, row: PlanDraft, both: Draft, asked: Any) -> State:
+    checked = check_text(both.text)
+    data = _chosen(_data_sets(request, row), asked.get("data"), default=True)
+    model = _chosen(_models(request, row), asked.get("model"), default="model" not in asked)
+    shown = preview(checked.plan, data=data, model=model) if checked.plan and data else None
+    return State(draft=both, checked=checked, data=data, model=model, preview=shown)
+
+
+def _data_sets(request: HttpRequest, row: PlanDraft) -> Any:
+    return DataSetVersion.objects.for_user(request.user).filter(team=row.team_id).defer("preview")
+
+
+def _models(request: HttpRequest, row: PlanDraft) -> Any:
+    rows = LanguageModelVersion.objects.for_user(request.user).filter(language_model__team=row.team_id)
+    return rows.select_related("language_model").defer("manifest")
+
+
+def _chosen(rows: Any, key: str | None, *, default: bool) -> Any:
+    if key and key.isdecimal():
+        return rows.filter(pk=key).first()
+    return rows.first() if default and key is None else None
+
+
+def _previewed(state: State) -> str:
+    chosen = {"data": state.data.pk if state.data else "", "model": state.model.pk if state.model else ""}
+    return urlencode(chosen)
+
+
+def _revision(request: HttpRequest) -> int:
+    sent = request.POST.get("revision", "")
+    return int(sent) if sent.isdecimal() and len(sent) < 10 else 0
+
+
+def _name(both: Draft, row: PlanDraft) -> str:
+    """What lists call it: its title, as far as the text says one."""
+    title = (plain(both.text) or {}).get("title")
+    return title if isinstance(title, str) and title.strip() else row.name
+
+
+def _draft(request: HttpRequest, pk: int) -> PlanDraft:
+    """A draft somebody may see. One they may not see is not there for them."""
+    row = PlanDraft.objects.for_user(request.user).select_related("team", "plan").filter(pk=pk).first()
+    if row is None:
+        raise Http404("no such draft")
+    return row
+
+
+def _plan(request: HttpRequest, pk: int) -> PlanVersion:
+    row = PlanVersion.objects.for_user(request.user).select_related("team").numbered().filter(pk=pk).first()
+    if row is None:
+        raise Http404("no such plan")
+    return row
+
+
+def _actor(request: HttpRequest) -> Actor:
+    return Actor(name=request.user.get_username(), role="officer", user=request.user)  # type: ignore[arg-type]

@@ -1,0 +1,92 @@
+"""Stop by force on a real worker: the process that does not heed a stop is ended, the worker itself stays."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.acceptance.commands import ROOT, repeatable
+from tests.acceptance.sites import Site, site
+
+# A test of somebody else's, as an installed package brings it. It computes without ever asking whether to stop, as long
+# as a file says so, and leaves a note of the process it does it in.
+DEAF = '''
+import os, time
+from pathlib import Path
+from auditor.behaviour.context import Card
+from auditor.mechanisms.contract import Work
+from auditor.plan import Section
+
+HERE = Path(__file__).parent
+CARD = Card(name="deaf", purpose="p", method="m", worrying="w", limitations="l", needs_internals=True)
+
+class Settings(Section):
+    """None."""
+
+def work(asked):
+    yield Work(prompts=1, tokens=1, payload={})
+
+def compute(bench, payload):
+    (HERE / "process").write_text(str(os.getpid()))
+    while (HERE / "deaf").exists():
+        time.sleep(0.05)
+    return {}
+
+def run(context):
+    return ()
+'''
+
+
+def install(folder: Path) -> Path:
+    """Put the package where ``PYTHONPATH`` finds it, entry point and all."""
+    folder.mkdir()
+    (folder / "deaf_test.py").write_text(DEAF)
+    (folder / "deaf").touch()
+    metadata = folder / "deaf_test-1.0.dist-info"
+    metadata.mkdir()
+    (metadata / "METADATA").write_text("Metadata-Version: 2.1\nName: deaf-test\nVersion: 1.0\n")
+    (metadata / "entry_points.txt").write_text("[plumbline.tests]\ndeaf = deaf_test\n")
+    return folder
+
+
+def act(here: Site, call: str) -> None:
+    here.shell(
+        "from compliance import actions\nfrom compliance.events import Actor\nfrom compliance.models import Audit\n"
+        f'actions.{call}(audit=Audit.objects.get(), actor=Actor(name="ada", role="officer"), '
+        + {"stop_audit": 'reason="enough"', "retry_audit": 'queue="audits"'}.get(call, "")
+        + ")"
+    )
+
+
+@pytest.mark.slow
+def test_a_process_that_does_not_heed_is_ended_and_its_worker_goes_on(
+    small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
+) -> None:
+    package = install(tmp_path / "package")
+    plan = tmp_path / "deaf.toml"
+    plan.write_text(small_plan.read_text().replace('"noise_floor"]', '"noise_floor", "deaf"]'))
+    (tmp_path / "site").mkdir()
+    with site(tmp_path / "site", plan, PYTHONPATH=f"{ROOT}:{package}") as here:
+        here.request()
+        worker = here.start()
+        here.wait((package / "process").exists)
+        deaf = psutil.Process(int((package / "process").read_text()))
+        assert worker.pid in [parent.pid for parent in deaf.parents()]
+
+        act(here, "stop_audit")
+        here.wait(lambda: here.state() == "cancelling")
+        assert deaf.is_running()
+        act(here, "force_stop")
+        assert here.state() == "cancelled"
+        deaf.wait(30)
+        assert worker.poll() is None
+        assert here.one("SELECT count(*) FROM compliance_auditchunk WHERE state = 'running'") == (0,)
+
+        (package / "deaf").unlink()
+        act(here, "retry_audit")
+        assert repeatable(here.finish())["decisions.parquet"] == expected["decisions.parquet"]
+        assert worker.poll() is None
+        assert int((package / "process").read_text()) != deaf.pid
+        assert here.one("SELECT count(*) FROM compliance_event WHERE action = 'audit.failed'") == (0,)

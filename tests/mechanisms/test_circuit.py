@@ -1,0 +1,227 @@
+"""EAP-IG: all edges and none are the two prompts, scores add up on every family, and the known circuit is found."""
+
+from __future__ import annotations
+
+import json
+import random
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+
+from auditor.language_models.decoder import RESIDUAL
+from auditor.mechanisms import circuit
+from auditor.mechanisms.circuit_measures import FRACTIONS, area, faithfulness, weighted_share
+from auditor.mechanisms.edge_runs import circuit_margins, edge_scores
+from auditor.mechanisms.edges import ANSWER, EMBEDDING, Edges, read_edges
+from auditor.mechanisms.pairs import PairRuns
+from auditor.mechanisms.patches import Node, node_effects
+from tests.language_models.zoo import PACKABLE
+from tests.mechanisms.bench import bench, conclude, payload
+from tests.mechanisms.known_circuit import (
+    KNOWN,
+    NAME_HEAD,
+    VALUE_HEAD,
+    known_circuit,
+    names_exchanged,
+    other_value,
+    prompt,
+)
+from tests.mechanisms.test_known_circuit import runs_of as known_runs
+from tests.mechanisms.test_patches import runs_of
+
+MEMORY = 64 << 20
+
+
+def edges_of(runs: PairRuns) -> Edges:
+    edges = read_edges(runs.decoder)
+    assert isinstance(edges, Edges)
+    return edges
+
+
+def runs_near(runs: PairRuns, share: float) -> PairRuns:
+    """The same base with a donor whose embedding is a small step towards the donor's."""
+    base = runs.base.states[RESIDUAL, 0]
+    stream = base + share * (runs.donor.states[RESIDUAL, 0] - base)
+    with torch.no_grad():
+        donor = runs.decoder.run_from(0, stream, past=runs.prefix, capture=list(runs.base.states))
+        margin = float(runs.decoder.margins(donor, runs.target))
+    return replace(runs, donor=donor, donor_margin=margin)
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_all_edges_are_the_prompt_and_none_is_the_other_prompt(family: str) -> None:
+    runs = runs_of(family)
+    edges = edges_of(runs)
+    ends = np.array([np.zeros(edges.count, dtype=bool), np.ones(edges.count, dtype=bool)])
+    empty, full = circuit_margins(runs, edges, ends, memory=MEMORY)
+    assert empty == pytest.approx(runs.donor_margin, abs=1e-4)
+    assert full == pytest.approx(runs.base_margin, abs=1e-4)
+    assert abs(runs.gap) > 1e-2
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_scores_of_the_embeddings_edges_sum_to_the_difference(family: str) -> None:
+    runs = runs_of(family)
+    found = edge_scores(runs, edges_of(runs), steps=32, memory=MEMORY)
+    assert abs(found.delta) < 0.02 * abs(runs.gap) + 1e-4
+
+
+@pytest.mark.parametrize("family", PACKABLE)
+def test_taking_one_senders_edges_away_is_patching_its_node(family: str) -> None:
+    """An independent oracle: a node patched by an edit of its state, without any edges."""
+    runs = runs_of(family)
+    edges = edges_of(runs)
+    nodes = {edges.mlp(0): Node(0), edges.mlp(1): Node(1)}
+    if edges.writers > 1:
+        nodes |= {edges.before(layer) + 2: Node(layer, 2) for layer in range(2)}
+    for sender, node in nodes.items():
+        kept = np.ones(edges.count, dtype=bool)
+        for block in edges.split(kept):
+            if block.shape[1] > sender:
+                block[:, sender] = False
+        found = circuit_margins(runs, edges, kept[None], memory=MEMORY)[0] - runs.base_margin
+        assert found == pytest.approx(float(node_effects(runs, [node])[0]), abs=2e-4)
+
+
+def test_a_score_is_the_first_order_effect_of_its_edge() -> None:
+    """With a donor a hair away, taking one edge away changes the margin by its score."""
+    runs = runs_of("llama")
+    edges = edges_of(runs)
+    near = runs_near(runs, 0.02)
+    scores = edge_scores(near, edges, steps=1, memory=MEMORY).values
+    largest = np.argsort(-np.abs(scores))[:12]
+    kept = np.ones((len(largest), edges.count), dtype=bool)
+    kept[np.arange(len(largest)), largest] = False
+    found = circuit_margins(near, edges, kept, memory=MEMORY) - near.base_margin
+    assert found == pytest.approx(scores[largest], abs=0.1 * np.abs(scores).max())
+
+
+def test_neither_chunks_nor_batches_change_a_number() -> None:
+    runs = runs_of("llama")
+    edges = edges_of(runs)
+    whole, parts = (edge_scores(runs, edges, steps=3, memory=memory).values for memory in (MEMORY, 1))
+    assert parts == pytest.approx(whole, abs=1e-5)
+    circuits = np.random.default_rng(0).random((5, edges.count)) < 0.5
+    together, alone = (circuit_margins(runs, edges, circuits, memory=memory) for memory in (MEMORY, 1))
+    assert alone == pytest.approx(together, abs=1e-5)
+
+
+def test_edges_that_lead_nowhere_carry_nothing() -> None:
+    runs = runs_of("llama")
+    edges = edges_of(runs)
+    circuits = np.random.default_rng(1).random((6, edges.count)) < 0.15
+    pruned = np.array([edges.live(each) for each in circuits])
+    assert (pruned <= circuits).all()
+    assert pruned.sum() < circuits.sum()
+    kept = circuit_margins(runs, edges, circuits, memory=MEMORY)
+    assert circuit_margins(runs, edges, pruned, memory=MEMORY) == pytest.approx(kept, abs=1e-5)
+
+
+def test_the_count_of_edges_is_the_sum_over_receivers() -> None:
+    edges = edges_of(runs_of("llama"))  # 4 heads in 2 groups: 8 readers a layer
+    assert edges.count == 8 * 1 + 5 + 8 * 6 + 10 + 11
+    assert edges.name(0) == (EMBEDDING, "layer 0 head 0 query")
+    assert edges.name(edges.count - 1) == ("layer 1 MLP", ANSWER)
+    assert edges_of(runs_of("gpt_neox")).blocks[1] == (1, 1)  # a parallel MLP reads what attention reads
+
+
+def known_edges(edges: Edges) -> set[int]:
+    """The edges that what decides can take in the trained model: by construction, all others tell nothing."""
+    readers = {head: edges.readers[head[0]].reads_for(head[1], edges.heads) for head in (NAME_HEAD, VALUE_HEAD)}
+    senders = {"embedding": 0, **{head: edges.before(head[0]) + head[1] for head in (NAME_HEAD, VALUE_HEAD)}}
+    numbered = edges.split(np.arange(edges.count))
+    found: set[int] = set()
+    for sender, receiver in KNOWN:
+        block = numbered[-1] if receiver == "answer" else numbered[2 * receiver[0]]
+        rows = (0,) if receiver == "answer" else readers[receiver]
+        found |= {int(block[row, senders[sender]]) for row in rows}
+    return found
+
+
+@pytest.mark.parametrize("kind", ["value", "names"])
+def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
+    draw = random.Random(11)
+    texts = [prompt(draw) for _ in range(16)]
+    pairs = [(text, other_value(text)[0] if kind == "value" else names_exchanged(text)) for text in texts]
+    runs = [known_runs(base, donor) for base, donor in pairs if donor is not None]
+    edges = read_edges(known_circuit().decoder)
+    assert isinstance(edges, Edges)
+    half = len(runs) // 2
+    scores = np.stack([edge_scores(each, edges, steps=5, memory=MEMORY).values for each in runs[:half]])
+    order = np.argsort(-np.abs(weighted_share(scores, np.array([each.gap for each in runs[:half]]))))
+    known = known_edges(edges)
+    assert len(known) == 10
+    assert {int(edge) for edge in order[:3]} <= known
+    circuits = np.zeros((4, edges.count), dtype=bool)
+    circuits[0, order[: len(known)]] = True
+    circuits[1, sorted(known)] = True
+    circuits[2] = ~circuits[1]
+    circuits[3, np.random.default_rng(0).permutation(edges.count)[: len(known)]] = True
+    rows = [circuit_margins(each, edges, circuits, memory=MEMORY) for each in runs[half:]]
+    judged = [{"full": each.base_margin, "empty": each.donor_margin} for each in runs[half:]]
+    found, truth, rest, random_ones = faithfulness(judged, np.array(rows))
+    assert truth == pytest.approx(1, abs=0.15)
+    assert rest == pytest.approx(0, abs=0.15)
+    assert found > 0.85
+    assert random_ones < 0.5
+
+
+def test_the_test_reports_a_curve_beside_random_circuits() -> None:
+    settings = circuit.Settings(resamples=20, random=2, top=4)
+    rows = payload("Black", "Asian", "Black", "Asian")
+    result = json.loads(json.dumps(circuit.compute(bench(settings), rows)))
+    assert len(result["pairs"]) == result["scored"] == 2
+    found = {row.id: row for row in conclude(circuit, [result])}
+    curve = [row for row in found.values() if row.metric == "circuit_faithfulness"]
+    assert len(curve) == 2 * len(FRACTIONS)
+    ends = [row.estimate for row in curve if row.subject["share_of_edges"] == "1"]
+    assert ends == pytest.approx([1, 1], abs=1e-3)
+    assert all(len(row.checks) == 2 for row in curve)
+    metrics = {row.metric for row in found.values()}
+    assert metrics == {
+        "patch_gap", "circuit_faithfulness", "circuit_cpr", "circuit_cmd", "circuit_size", "circuit_stability",
+        "circuit_edge",
+    }  # fmt: skip
+    again = circuit.compute(bench(settings), rows)
+    assert json.loads(json.dumps(again)) == result
+
+
+def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
+    result = circuit.compute(bench(circuit.Settings(resamples=20)), payload("Black", "Asian"))
+    result["completeness"] = 1e9
+    rows = conclude(circuit, [result])
+    assert all(row.estimate is None for row in rows if row.metric == "circuit_edge")
+    assert all(row.estimate is not None for row in rows if row.metric == "circuit_faithfulness")
+    result["pairs"][0]["checks"][0]["held"] = False
+    assert all(row.estimate is None for row in conclude(circuit, [result]))
+
+
+def test_what_cannot_be_tested_says_why() -> None:
+    for settings, family, groups, reason in (
+        (circuit.Settings(), "bloom", ("Black",), "needs the structure of the model"),
+        (circuit.Settings(), "llama", ("Hispanic",), "different numbers of tokens"),
+    ):
+        rows = conclude(circuit, [circuit.compute(bench(settings, family), payload(*groups))])
+        assert [row.estimate for row in rows] == [None]
+        assert reason in str(rows[0].missing_reason)
+
+
+def test_the_areas_of_a_perfect_circuit_are_one_and_nothing() -> None:
+    assert area(np.ones(len(FRACTIONS))) == pytest.approx(1)
+    assert area(np.abs(1 - np.ones(len(FRACTIONS)))) == 0
+    assert area(np.array(FRACTIONS)) == pytest.approx((1 + 0.001) / 2)
+
+
+def test_a_circuit_that_overshoots_is_not_enough() -> None:
+    curve = [0, 0, 0.9, 2.1, 0.9, 0.95, 1, 1.1, 1, 1.0]
+    pair = {"id": "a", "gap": -1.0, "full": 1.0, "empty": 0.0, "found": curve, "random": [curve], "checks": []}
+    result = {
+        "contrast": {"field": "race", "group": "Black", "reference": "White"},
+        "reason": None, "note": "", "left_out": {}, "pairs": [pair], "same": False, "scored": 1, "edges": 100,
+        "live": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": None,
+    }  # fmt: skip
+    rows = {row.metric: row for row in conclude(circuit, [result])}
+    assert rows["circuit_size"].estimate == 5
+    assert rows["circuit_size"].counts["edges"] == 100

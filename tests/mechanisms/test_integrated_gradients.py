@@ -1,0 +1,173 @@
+"""Attributions of a plan's applications sum to the decision gap, or are not shown; fields that do not align are not."""
+
+from __future__ import annotations
+
+import json
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import torch
+
+from auditor.language_models.decoder import Decoder, read_decoder, target_of
+from auditor.mechanisms import integrated_gradients, paths
+from auditor.mechanisms.attribution_measures import GRADIENT, PATH
+from auditor.mechanisms.baselines import Aligned, Candidates, align
+from auditor.mechanisms.contract import Attribution
+from auditor.mechanisms.integrated_gradients import CARD, INCOMPLETE, SUM, Settings, compute, run, work
+from auditor.mechanisms.players import reference_words
+from auditor.plan import Plan
+from tests.engine.small import small_plan
+from tests.mechanisms import asking
+from tests.mechanisms.bench import bench as pair_bench
+from tests.mechanisms.bench import conclude, payload
+
+ANSWERS = {"favourable": ["y"], "adverse": ["n"], "mass_floor": 0.0}
+
+
+def plan() -> Plan:
+    return small_plan(prompt__answers=ANSWERS)
+
+
+def explained(**changes: Any) -> list[dict[str, Any]]:
+    settings = Settings.model_validate({"cases": 6, "pairs": 0, **changes}, strict=False)
+    at = asking.bench(settings, plan=plan())
+    pieces = work(asking.asked(settings, plan=plan()))
+    return [asking.through_a_ledger(compute(at, asking.through_a_ledger(piece.payload))) for piece in pieces]
+
+
+def aligned_of(words: dict[str, str]) -> Aligned | str:
+    given = asking.asked(Settings(), plan=plan())
+    typical = reference_words(given, reference="typical", where="test")
+    return align(asking.bench(Settings(), plan=plan()), words, Candidates(given, typical).of(words))
+
+
+def test_values_sum_to_the_gap_between_the_application_and_its_reference() -> None:
+    shown = [result for result in explained() if not result["left_out"]]
+    assert len(shown) >= 3
+    for result in shown:
+        assert sum(result["values"][PATH].values()) == pytest.approx(result["gap"], abs=0.01 * abs(result["gap"]))
+        assert abs(result["delta"]) <= max(0.01 * abs(result["gap"]), 1e-5)
+
+
+def test_the_gap_is_that_of_two_whole_prompts_read_apart() -> None:
+    at = asking.bench(Settings(), plan=plan())
+    result = next(result for result in explained() if not result["left_out"])
+    given = asking.asked(Settings(), plan=plan())
+    own = given.words[result["id"]]
+    margins = at.margins([at.render(words).text for words in (own, {**own, **result["moved"]})])
+    assert result["gap"] == pytest.approx(margins[0] - margins[1], abs=1e-4)
+    assert result["margin"] == pytest.approx(margins[0], abs=1e-4)
+
+
+def test_a_field_moves_to_a_word_of_as_many_tokens_or_is_not_compared() -> None:
+    for words in asking.asked(Settings(), plan=plan()).words.values():
+        found = aligned_of(dict(words))
+        if isinstance(found, str):
+            continue
+        assert len(found.own) == len(found.reference)
+        assert "sex" not in found.words  # “female” is two letters longer than “male”, the reference
+        for name, word in found.words.items():
+            assert len(word) == len(words[name])
+            assert word != words[name]
+        outside = set(range(len(found.own))) - {place for places in found.places.values() for place in places}
+        assert all(found.own[place] == found.reference[place] for place in outside)
+
+
+def test_a_field_at_the_typical_word_is_exactly_nothing() -> None:
+    typical = {"race": "White", "sex": "male"}
+    given = asking.asked(Settings(), plan=plan())
+    seen = 0
+    for result in explained():
+        for name, word in typical.items():
+            if not result["left_out"] and given.words[result["id"]][name] == word:
+                assert result["values"][PATH][name] == result["values"][GRADIENT][name] == 0
+                seen += 1
+            elif not result["left_out"] and name == "sex":
+                assert "sex" not in result["values"][PATH]
+    assert seen > 0
+
+
+def test_candidates_come_nearer_to_the_typical_word_never_farther() -> None:
+    given = asking.asked(Settings(), plan=plan())
+    typical = reference_words(given, reference="typical", where="test")
+    middle = float(typical["income"][1:])
+    for words in given.words.values():
+        for word in Candidates(given, typical).of(words).get("income", ()):
+            assert abs(float(word[1:]) - middle) <= abs(float(words["income"][1:]) - middle)
+
+
+def test_what_does_not_add_up_leaves_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(paths.Integrated, "complete", property(lambda _: False))
+    results = explained()
+    assert {result["left_out"] for result in results} == {INCOMPLETE}
+    assert not any("attributions" in result for result in results)
+    contrast = compute(pair_bench(Settings(most_steps=8)), with_cases(payload("Black")))
+    assert contrast["attributions"] == []
+    rows = conclude(integrated_gradients, [contrast])
+    assert all(row.estimate is None and INCOMPLETE in str(row.missing_reason) for row in rows)
+
+
+def with_cases(given: dict[str, Any]) -> dict[str, Any]:
+    return {**given, "pairs": [{**row, "case": f"{row['id']}/race=Black"} for row in given["pairs"]]}
+
+
+def test_between_two_groups_the_changed_field_holds_the_whole_difference() -> None:
+    at = pair_bench(Settings())
+    result = json.loads(json.dumps(compute(at, with_cases(payload("Black", "Asian")))))
+    rows = [Attribution(**row) for row in result["attributions"]]
+    ours = [row for row in rows if row.test == f"{CARD.name}/{PATH} between groups"]
+    assert [row.case_id for row in ours] == ["a0/race=Black", "a1/race=Black"]
+    gaps = [pair["gap"] for pair in result["pairs"]]
+    assert [row.value for row in ours] == pytest.approx(gaps, rel=0.01)
+    found = {row.metric: row for row in conclude(integrated_gradients, [result])}
+    assert set(found) == {"path_sum", "first_order_share"}
+    assert found["path_sum"].estimate == pytest.approx(sum(gaps) / 2, rel=0.01)
+    assert [check.name for check in found["path_sum"].checks] == [SUM]
+
+
+def test_gradient_times_input_is_the_slope_along_the_path_at_the_prompt() -> None:
+    """A finite difference: a small step of the embeddings towards the baseline loses that share of the sum."""
+    at = pair_bench(Settings())
+    decoder = read_decoder(at.loaded.model.double())
+    assert isinstance(decoder, Decoder)
+    texts = payload("Black")["pairs"][0]["prompts"]
+    target: Any = target_of(at.questions([texts[0]])[0])
+    base, end = (decoder.embed(at.loaded.tokenizer(text, return_tensors="pt").input_ids).detach() for text in texts)
+    slope = paths.gradient_times_input(decoder, end, past=None, target=target, baseline=base).sum()
+    step = 1e-4
+    with torch.no_grad():
+        sides = [decoder.run_from(0, end + sign * step * (end - base)) for sign in (1, -1)]
+        margins = [float(decoder.margins(side, target)) for side in sides]
+    assert (margins[0] - margins[1]) / (2 * step) == pytest.approx(slope, rel=1e-3)
+
+
+def test_fields_are_measured_with_their_checks_and_without_those_not_compared() -> None:
+    results = explained(cases=12)
+    decisions = {result["id"]: SimpleNamespace(margin=result.get("margin")) for result in results}
+    thresholds = SimpleNamespace(alpha=0.05, bootstrap=2000)
+    seeds = SimpleNamespace(thresholds=thresholds, cases=SimpleNamespace(seed=5))
+    context: Any = SimpleNamespace(results={CARD.name: results}, decisions=decisions, plan=seeds)
+    rows = [draft.measurement for draft in run(context)]
+    assert {row.metric for row in rows} == {"attribution_size", "attribution_signed", "protected_share"}
+    assert {row.subject["method"] for row in rows} == {PATH, GRADIENT}
+    for row in rows:
+        names = {check.name for check in row.checks}
+        assert names == ({"margin as decided", SUM} if row.subject["method"] == PATH else {"margin as decided"})
+    income = next(row for row in rows if row.subject == {"field": "income", "method": PATH})
+    shown = [result["values"][PATH] for result in results if not result["left_out"]]
+    values = [abs(each["income"]) for each in shown if "income" in each]
+    assert income.estimate == pytest.approx(sum(values) / len(values))
+
+
+def test_applications_that_cannot_be_compared_are_counted_with_their_reason() -> None:
+    results = [{**result, "left_out": "no field has another word of as many tokens"} for result in explained(cases=2)]
+    [row] = conclude(integrated_gradients, results)
+    assert row.estimate is None
+    assert row.missing_reason == "no field has another word of as many tokens"
+    assert row.counts["cases_left_out"] == 2
+
+
+def test_a_model_without_structure_is_not_tested_and_says_why() -> None:
+    rows = conclude(integrated_gradients, [compute(pair_bench(Settings(), "bloom"), with_cases(payload("Black")))])
+    assert all("needs the structure of the model" in str(row.missing_reason) for row in rows)
