@@ -35,7 +35,7 @@ from benchmarks.rows import Row, seconds
 
 PLAN = Path("plans/inside.toml")
 EXPANSIONS = (4, 16)
-STEPS = 150
+STEPS, BATCH = 100, 512
 REPEATS = 3
 
 
@@ -92,7 +92,7 @@ def _bench(store: ModelStore, expansion: int) -> tuple[Bench, dict[str, Any]]:
     threads = os.cpu_count() or 1
     raw = read_plan(PLAN).model_dump(mode="json")
     raw["tests"]["run"] = [interpretation.CARD.name]
-    raw["settings"] = {"dictionary": {"expansion": expansion, "steps": STEPS}}
+    raw["settings"] = {"dictionary": {"expansion": expansion, "steps": STEPS, "batch": BATCH}}
     raw["budget"]["threads"] = threads
     plan = plan_from(raw, where=str(PLAN))
     model = store.import_model("demo:underwriter")
