@@ -37,8 +37,21 @@ CARD = Card(
 
 
 class Settings(Section):
-    """``pairs``: applications a contrast; ``top``: nodes verified; ``sample``: share of the others verified."""
+    """What is verified.
 
+    Attributes
+    ----------
+    attributes
+        Attributes of the plan by field; empty: all of them.
+    pairs
+        Applications a contrast.
+    top
+        Nodes verified.
+    sample
+        Share of the others verified.
+    """
+
+    attributes: tuple[str, ...] = ()
     pairs: Annotated[int, Field(ge=1, le=1000)] = 4
     top: Annotated[int, Field(ge=1, le=1000)] = 10
     sample: Share = 0.05
@@ -46,7 +59,8 @@ class Settings(Section):
 
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk a contrast."""
-    return plan_pairs(asked, name=CARD.name, pairs=asked.settings.pairs, cost=16)
+    settings: Settings = asked.settings
+    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=16, attributes=settings.attributes)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:

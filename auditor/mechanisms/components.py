@@ -39,15 +39,17 @@ CARD = Card(
 
 
 class Settings(Section):
-    """``pairs``: applications a contrast; ``top``: components reported."""
+    """``attributes``: by field, empty for all; ``pairs``: applications a contrast; ``top``: components reported."""
 
+    attributes: tuple[str, ...] = ()
     pairs: Annotated[int, Field(ge=1, le=1000)] = 8
     top: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk a contrast."""
-    return plan_pairs(asked, name=CARD.name, pairs=asked.settings.pairs, cost=2)
+    settings: Settings = asked.settings
+    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=2, attributes=settings.attributes)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -81,9 +81,14 @@ class PairRuns:
         return self.donor_margin - self.base_margin
 
 
-def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float) -> Iterable[Work]:
-    """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each."""
+def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()) -> Iterable[Work]:
+    """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each.
+
+    ``attributes`` names the plan's attributes that are looked at; empty: all of them.
+    """
     for attribute in asked.plan.attributes:
+        if attributes and attribute.field not in attributes:
+            continue
         for group in attribute.groups:
             if group == attribute.reference:
                 continue

@@ -40,14 +40,16 @@ PARTS = {"between": "other text", "last": "last token"}
 
 
 class Settings(Section):
-    """``pairs``: applications a contrast."""
+    """``attributes``: of the plan by field, empty for all; ``pairs``: applications a contrast."""
 
+    attributes: tuple[str, ...] = ()
     pairs: Annotated[int, Field(ge=1, le=1000)] = 4
 
 
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk a contrast."""
-    return plan_pairs(asked, name=CARD.name, pairs=asked.settings.pairs, cost=32)
+    settings: Settings = asked.settings
+    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=32, attributes=settings.attributes)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ from tests.acceptance.commands import FILES, ask, manage
 pytestmark = [pytest.mark.model, pytest.mark.xdist_group("demonstration")]
 
 PLAN = "plans/mortgage-hmda.toml"
+ONE_ATTRIBUTE = ("probes", "erasure", "steering", "attribution_patching", "patching")
 SMALLER = [
     part
     for change in (
@@ -30,7 +31,7 @@ SMALLER = [
         "budget.threads=1",
         "settings.field_attribution.cases=2",
         "settings.field_attribution.shapley_cases=0",
-        *(f'settings.{test}.attributes=["sex"]' for test in ("probes", "erasure", "steering")),
+        *(f'settings.{test}.attributes=["sex"]' for test in ONE_ATTRIBUTE),
         "settings.probes.untrained=false",
         "settings.probes.every=10",
         "settings.probes.folds=2",
