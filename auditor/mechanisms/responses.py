@@ -169,7 +169,7 @@ def overlap(
                 float(np.abs(cosines[np.ix_(here, there)]).mean()),
                 float(np.abs(cosines[np.ix_(here, picked)]).mean()),
                 float(np.mean([held_share(one, there, cosines=cosines) for one in here])),
-                float(np.mean([held_share(one, picked, cosines=cosines) for one in here])),
+                float(np.mean([held_share(one, picked.tolist(), cosines=cosines) for one in here])),
             )
         )
     means = np.array([np.mean(rows, axis=0) for _, rows in sorted(found.items())]).reshape(-1, 4)
