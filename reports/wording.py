@@ -85,6 +85,7 @@ METRIC_LABELS = {
     "screening_rank_agreement": "Rank agreement of estimated and real effects",
     "screening_miss_bound": "Largest effect among nodes not screened in",
     "attribute_ladder": "Highest step that holds",
+    "not_tested": "The test as a whole",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
