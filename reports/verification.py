@@ -194,6 +194,10 @@ def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes |
         return [Mismatch(name, "", f"no readable PDF ({str(error).splitlines()[0]})", "a report as it was written")]
     if attached is None:
         return [Mismatch(name, "attachments", "no result.json", "the attached result")]
+    try:
+        record = parse(attached, where=f"{name}: attached result.json")
+    except InputError:
+        return [Mismatch(name, "attached result.json", "no JSON", "the result as it was written")]
     found: list[Mismatch] = []
     if result is not None and attached != result:
         difference = first_difference(parse(attached, where=name), parse(result, where=name)) or (
@@ -211,7 +215,6 @@ def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes |
         )
     elif inside := _check_result(f"{name}: attached result.json", attached, bundle):
         found += inside
-    record = parse(attached, where=f"{name}: attached result.json")
     expected = {"result": sha256_bytes(attached), "design": record["design_sha256"], "run": record["run_sha256"]}
     if bundle is not None:
         expected |= {"design": bundle.design_sha256, "run": bundle.run_sha256, "bundle": bundle.manifest_sha256}

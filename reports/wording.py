@@ -144,6 +144,7 @@ METRIC_LABELS = {
     "rationale_changes_with_decision": "Rationales that change with a forced decision",
     "rationale_loss": "What a rationale loses in likelihood",
     "rationale_follows_decision": "Share of that loss that goes with the decision",
+    "not_tested": "The test as a whole",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
