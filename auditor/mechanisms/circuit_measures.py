@@ -134,7 +134,7 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> 
             unit="ratio",
             value=lambda: float(overlaps[place].mean()),
             method="mean Jaccard overlap of the circuit with those of resampled applications",
-            interval=tuple(float(each) for each in np.quantile(overlaps[place], (0.025, 0.975))),
+            interval=(float(np.quantile(overlaps[place], 0.025)), float(np.quantile(overlaps[place], 0.975))),
             **common,
         )
 
