@@ -65,7 +65,7 @@ def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=" ".join(item.conclusion_reason or "" for item in involved).strip(),
         criteria=_criteria(packs, [item.metric for item in involved], field),
-        cause="Not examined in this run: tests on the model's internals were not part of the plan.",
+        cause="Not examined in this run by interventions inside the model.",
         effect=_effect(worst, reference),
         recommendation=_advice(worst, field),
         measurements=tuple(item.id for item in involved),

@@ -97,7 +97,7 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
                 Map(
                     name=re.sub(r"[^a-z0-9]+", "-", slug).strip("-")[:120],
                     kind=kind,
-                    title=_title(mine[0], along, apart),
+                    title=_title(mine[0], along, {**apart, **_same(mine)}),
                     rows=tuple(mine),
                 )
             )
@@ -114,6 +114,12 @@ def _spread(rows: Sequence[Measurement]) -> list[tuple[Mapping[str, str], list[M
         while left and max(map(_lines_in, _parted(rows, apart).values())) > LINES_AT_MOST:
             apart.append(left.pop(0))
     return [(dict(named), mine) for named, mine in _parted(rows, apart).items()]
+
+
+def _same(rows: Sequence[Measurement]) -> dict[str, str]:
+    """What the subjects of all rows have in common, beside the axes."""
+    rests = [rest_of(item) for item in rows]
+    return {key: value for key, value in rests[0].items() if all(rest.get(key) == value for rest in rests)}
 
 
 def _parted(rows: Sequence[Measurement], keys: Sequence[str]) -> dict[tuple[tuple[str, str], ...], list[Measurement]]:
@@ -300,11 +306,10 @@ def _lines(shown: Map) -> Chart:
 
 def _series(rows: Sequence[Measurement]) -> dict[str, list[Measurement]]:
     """The lines of a picture by name: by what is not the same in all of them."""
-    rests = [rest_of(item) for item in rows]
-    same = {key for key in rests[0] if all(rest.get(key) == rests[0][key] for rest in rests)}
+    same = _same(rows)
     series: dict[str, list[Measurement]] = {}
-    for item, rest in zip(rows, rests, strict=True):
-        name = ", ".join(_label(value) for key, value in rest.items() if key not in same)
+    for item in rows:
+        name = ", ".join(_label(value) for key, value in rest_of(item).items() if key not in same)
         series.setdefault(name, []).append(item)
     return series
 
@@ -314,9 +319,9 @@ def _largest_lines(series: Mapping[str, list[Measurement]]) -> dict[str, list[Me
     if len(series) <= LINES_AT_MOST:
         return dict(series)
     ranked = sorted(series, key=lambda name: -max(abs(item.estimate or 0.0) for item in series[name]))
-    controls = [name for name in ranked if name.lower().startswith(CONTROL)][:1]
-    chosen = [name for name in ranked if name not in controls][: LINES_AT_MOST - len(controls)]
-    return {name: rows for name, rows in series.items() if name in (*chosen, *controls)}
+    controls = [name for name in ranked if name.lower().startswith(CONTROL)]
+    chosen = [name for name in ranked if name not in controls][: LINES_AT_MOST - len(controls[:1])]
+    return {name: rows for name, rows in series.items() if name in (*chosen, *controls[:1])}
 
 
 LINE_MARKERS = (

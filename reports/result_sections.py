@@ -93,7 +93,9 @@ def results_secondary(story: Story) -> list[Block]:
 
 def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
-    checks = story.bundle.controls.get("self_checks") or []
+    # Those of tests on internals stand with their figures, each kind once.
+    inside = {item.id for item in story.bundle.measurements if item.role is Role.SUPPORTING}
+    checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
     blocks: list[Block] = [
         Text(
             "Controls ask the same model under the same design whether this audit "

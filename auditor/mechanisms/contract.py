@@ -87,7 +87,8 @@ class Bench:
 
     def masses(self, prompts: Sequence[str]) -> FloatArray:
         """The probability on all answers of the plan together, for every prompt."""
-        return np.exp(np.array(self._scores(prompts), dtype=np.float64)).sum(axis=1)
+        masses: FloatArray = np.exp(np.array(self._scores(prompts), dtype=np.float64)).sum(axis=1)
+        return masses
 
     def _scores(self, prompts: Sequence[str]) -> list[tuple[float, float]]:
         """Log-probability of the favourable and of the adverse answers."""

@@ -12,13 +12,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
+import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
 from auditor.measures.results import FloatArray
-from auditor.mechanisms.corpus import Corpus, IntArray, Read
+from auditor.mechanisms.corpus import BoolArray, Corpus, IntArray, Read
 from auditor.mechanisms.predicates import FAMILIES, Cells, Condition, Predicate, conditions_of, met_by
 
 TOO_FEW, NO_PATTERN = "too few activations", "no description"
+Counts = npt.NDArray[np.float32]
 AT_ONCE = 256
 """Features searched at once: bounds the memory."""
 
@@ -93,7 +95,8 @@ def describe(read: Read, *, search: Search, latents: Sequence[int] | None = None
     cells = Cells(read.corpus)
     trial = _Trial(read.corpus, cells, search)
     applications = np.unique(read.corpus.application, return_inverse=True)[1]
-    tried, found = [], {}
+    tried: list[int] = []
+    found: dict[int, Described] = {}
     for latent in wanted:
         rows = active.indices[active.indptr[latent] : active.indptr[latent + 1]]
         enough = len(rows) >= search.least and len(np.unique(applications[rows])) >= min(search.least, 3)
@@ -116,7 +119,7 @@ class _Trial:
 
     def __init__(self, corpus: Corpus, cells: Cells, search: Search) -> None:
         self.corpus, self.cells, self.search_by = corpus, cells, search
-        self.families: list[tuple[str, IntArray, csr_matrix, FloatArray]] = []
+        self.families: list[tuple[str, IntArray, csr_matrix, Counts]] = []
         for family in FAMILIES:
             own = cells[family]
             rows = np.flatnonzero(own >= 0)
@@ -129,8 +132,8 @@ class _Trial:
         self.conditions: list[Condition] = conditions_of(
             corpus, prompts=sorted(set(corpus.prompt.tolist())), least=min(search.least, 3)
         )
-        columns = [met_by(condition, corpus)[prompts] & (known > condition.field) for condition in self.conditions]
-        self.met = np.array(columns, dtype=np.float32).reshape(len(columns), len(groups)).T
+        met = [met_by(condition, corpus)[prompts] & (known > condition.field) for condition in self.conditions]
+        self.met = np.array(met, dtype=np.float32).reshape(len(met), len(groups)).T
 
     def search(self, active: csr_matrix) -> list[tuple[Predicate, float]]:
         """The best predicate of every feature; ``active`` is [features, tokens]."""
@@ -147,7 +150,7 @@ class _Trial:
                     best[feature] = (Predicate(family, tuple(int(names[cell]) for cell in chosen)), f1, worth)
         return self._conditioned(active, total, [(predicate, f1) for predicate, f1, _ in best])
 
-    def _cells(self, covered: FloatArray, sizes: FloatArray, total: FloatArray) -> list[tuple[list[int], float]]:
+    def _cells(self, covered: Counts, sizes: Counts, total: Counts) -> list[tuple[list[int], float]]:
         """The few cells of a family that together have the best F1, one added at a time."""
         hits, size = np.zeros(len(total), dtype=np.float32), np.zeros(len(total), dtype=np.float32)
         reached = np.zeros(len(total), dtype=np.float32)
@@ -160,15 +163,15 @@ class _Trial:
             cell = f1.argmax(axis=1)
             value = f1[rows, cell]
             better = value > reached + self.search_by.gain
-            for feature in np.flatnonzero(better):
-                chosen[feature].append(int(cell[feature]))
+            for row in np.flatnonzero(better).tolist():
+                chosen[row].append(int(cell[row]))
             hits = np.where(better, hits + covered[rows, cell], hits)
             size = np.where(better, size + sizes[cell], size)
             reached = np.where(better, value, reached)
         return [(cells, float(value)) for cells, value in zip(chosen, reached, strict=True)]
 
     def _conditioned(
-        self, active: csr_matrix, total: FloatArray, best: list[tuple[Predicate, float]]
+        self, active: csr_matrix, total: Counts, best: list[tuple[Predicate, float]]
     ) -> list[tuple[Predicate, float]]:
         """Add to every predicate the condition that raises its F1 most, if one is worth it."""
         if not self.conditions:
@@ -176,7 +179,7 @@ class _Trial:
         groups = self.met.shape[0]
         size = np.zeros((len(best), groups), dtype=np.float32)
         hits = np.zeros_like(size)
-        by_predicate: dict[Predicate, np.ndarray[tuple[int], np.dtype[np.bool_]]] = {}
+        by_predicate: dict[Predicate, BoolArray] = {}
         for feature, (predicate, _) in enumerate(best):
             if predicate not in by_predicate:
                 by_predicate[predicate] = self.cells.matches(predicate)

@@ -161,8 +161,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
             WHOLE: scrub(streams, target, concept=concept, half=half, window=everywhere(decoder.layers)),
         }
         for draw in range(bench.settings.random_erasers):
-            found = scrub(streams, target, concept=concept, half=half, window=window, draw=draw)
-            runs[f"{RANDOM} {draw + 1}"] = found
+            other = scrub(streams, target, concept=concept, half=half, window=window, draw=draw)
+            runs[f"{RANDOM} {draw + 1}"] = other
     return {
         **about,
         "cases": [case["id"] for case in cases],
@@ -265,8 +265,8 @@ def _erase(
     erased = eraser(states)
     streams.scatter(back, erased, after=after)
     centred = marks[mine] - marks[mine].mean(axis=0)
-    before, after = (float(np.linalg.norm(centred.T @ (x - x.mean(axis=0)))) for x in (states[mine], erased[mine]))
-    return after / before if before else 0.0
+    before, left = (float(np.linalg.norm(centred.T @ (x - x.mean(axis=0)))) for x in (states[mine], erased[mine]))
+    return left / before if before else 0.0
 
 
 def _relevant(bench: Bench, payload: Mapping[str, Any], decoder: Decoder, target: Target) -> dict[str, Any] | None:

@@ -65,7 +65,8 @@ def run(context: Context) -> Iterable[Draft]:
         gaps = np.array([pair["gap"] for pair in pairs])
         common: dict[str, Any] = {"test": CARD.name, "unit": "ratio", "checks": checks}
         yield whole_gap(result, test=CARD.name, checks=checks)
-        for part in dict.fromkeys(part for pair in pairs for part in pair["stream"]):
+        # In the order of the prompt, which a ledger's sorted keys do not keep.
+        for part in sorted({part for pair in pairs for part in pair["stream"]}, key=_place):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
             position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
             for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
@@ -88,6 +89,10 @@ def run(context: Context) -> Iterable[Draft]:
                 method="share of the difference carried by what this MLP adds",
                 **common,
             )
+
+
+def _place(part: str) -> tuple[int, str]:
+    return {OWN: 0, "between": 2, "last": 3}.get(part, 1), part
 
 
 def _explain(runs: PairRuns, _: str) -> dict[str, Any]:

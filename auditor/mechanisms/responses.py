@@ -117,7 +117,8 @@ class Overlap:
     def of(cls, row: Mapping[str, Any]) -> Overlap:
         """From plain data."""
         arrays = [np.array(row[name], dtype=np.float64) for name in ("cosine", "random", "share", "random_share")]
-        return cls(*arrays, pairs=int(row["pairs"]))
+        cosine, random, share, random_share = arrays
+        return cls(cosine, random, share, random_share, int(row["pairs"]))
 
 
 def overlap(
@@ -149,7 +150,7 @@ def overlap(
     """
     ours, theirs = np.array(sorted(first)), np.array(sorted(set(second) - set(first)))
     if not len(ours) or not len(theirs):
-        return Overlap(*(np.zeros(0) for _ in range(4)), pairs=0)
+        return Overlap(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), 0)
     taken = np.zeros(active.shape[1], dtype=bool)
     taken[[*first, *second, *apart]] = True
     often = np.log1p(active.sum(axis=0))
@@ -163,12 +164,12 @@ def overlap(
             continue
         picked = _partners(there, free, often, generator)
         pairs += len(here) * len(there)
-        found.setdefault(applications[row], []).append(
+        found.setdefault(applications[int(row)], []).append(
             (
                 float(np.abs(cosines[np.ix_(here, there)]).mean()),
                 float(np.abs(cosines[np.ix_(here, picked)]).mean()),
                 float(np.mean([held_share(one, there, cosines=cosines) for one in here])),
-                float(np.mean([held_share(one, picked, cosines=cosines) for one in here])),
+                float(np.mean([held_share(one, picked.tolist(), cosines=cosines) for one in here])),
             )
         )
     means = np.array([np.mean(rows, axis=0) for _, rows in sorted(found.items())]).reshape(-1, 4)

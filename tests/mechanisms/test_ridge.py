@@ -30,13 +30,15 @@ def test_predictions_are_those_of_scikit_learn() -> None:
         assert (means[test] == targets[train].mean(axis=0)).all()
 
 
-def test_the_mean_has_no_skill_and_a_linear_number_all_of_it() -> None:
+def test_the_mean_has_no_skill_and_a_linear_number_nearly_all_of_it() -> None:
     targets = FEATURES[:, :1] * 4.0
     found, means = predict(features=FEATURES, targets=targets, folds=FOLDS)
     spread = ((targets - means) ** 2)[:, 0]
     nothing, _ = predict(features=np.empty((60, 0)), targets=targets, folds=FOLDS)
 
-    assert skill(errors=((targets - found) ** 2)[:, 0], spread=spread, level=0.95).value > 0.999
+    # Not quite all: what lies beyond the training rows is read as their largest.
+    assert skill(errors=((targets - found) ** 2)[:, 0], spread=spread, level=0.95).value > 0.95
+    assert np.median(((targets - found) ** 2)[:, 0]) < 1e-4
     none = skill(errors=((targets - nothing) ** 2)[:, 0], spread=spread, level=0.95)
     assert (none.value, none.p_value) == (0.0, 1.0)
 
