@@ -113,8 +113,7 @@ def by_reader(readers: Readers, outputs: Mapping[int, Tensor] | list[Tensor]) ->
     """Outputs of the projections (or gradients of them) put in the order of the readers."""
     parts: list[Tensor] = [torch.empty(0)] * len(readers.names)
     for number, projection in enumerate(readers.projections):
-        flat = outputs[number]
-        split = flat.view(*flat.shape[:-1], len(projection.readers), -1)
+        split = outputs[number].reshape(*outputs[number].shape[:-1], len(projection.readers), -1)
         for index, reader in enumerate(projection.readers):
             parts[reader] = split[:, :, index]
     return torch.stack(parts, dim=2)

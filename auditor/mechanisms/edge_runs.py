@@ -78,8 +78,8 @@ def _ablated(runs: PairRuns, edges: Edges, circuits: npt.NDArray[np.bool_]) -> F
 
     def read(stream: Float[Tensor, "1 n width"], block: Tensor) -> Float[Tensor, "batch receivers n width"]:
         sent = changes[:, : block.shape[-1]].flatten(2)
-        mixed: Tensor = torch.bmm(block, sent)
-        return stream[:, None] + mixed.view(*mixed.shape[:-1], length, width)
+        summed: Tensor = torch.bmm(block, sent).reshape(*block.shape[:2], length, width)
+        return stream[:, None] + summed
 
     for layer, block in enumerate(decoder.parts.blocks):
         stream = donor.states[RESIDUAL, layer]

@@ -153,7 +153,7 @@ def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
     order = np.argsort(-np.abs(weighted_share(scores, np.array([each.gap for each in runs[:half]]))))
     known = known_edges(edges)
     assert len(known) == 10
-    assert {int(edge) for edge in order[:3]} <= known
+    assert {int(edge) for edge in order[:4]} <= known
     circuits = np.zeros((4, edges.count), dtype=bool)
     circuits[0, order[: len(known)]] = True
     circuits[1, sorted(known)] = True
@@ -162,10 +162,11 @@ def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
     rows = [circuit_margins(each, edges, circuits, memory=MEMORY) for each in runs[half:]]
     judged = [{"full": each.base_margin, "empty": each.donor_margin} for each in runs[half:]]
     found, truth, rest, random_ones = faithfulness(judged, np.array(rows))
-    assert truth == pytest.approx(1, abs=0.15)
-    assert rest == pytest.approx(0, abs=0.15)
-    assert found > 0.85
-    assert random_ones < 0.5
+    assert truth == pytest.approx(1, abs=0.05)
+    assert rest == pytest.approx(0, abs=0.05)
+    # First order underrates an edge behind a saturated softmax, so the ten largest need not be all of the ten known.
+    assert found > 0.5
+    assert abs(random_ones) < 0.25
 
 
 def test_the_test_reports_a_curve_beside_random_circuits() -> None:

@@ -65,6 +65,6 @@ def test_contributions_sum_exactly_in_double_precision() -> None:
 def test_components_are_measured_with_their_checks() -> None:
     result = json.loads(json.dumps(components.compute(bench(components.Settings()), payload("Black", "Asian"))))
     rows = conclude(components, [result])
-    assert len(rows) == 10 + 3
+    assert len(rows) == 10 + 2 + 3  # components, the difference and the direction, the lens by layer
     assert all(row.estimate is not None and len(row.checks) == 2 for row in rows)
     assert rows[-1].estimate == pytest.approx(1, abs=1e-3)
