@@ -18,7 +18,7 @@ import torch
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.local import LoadedModel
-from auditor.measures.results import BoolArray, IntArray
+from auditor.measures.results import BoolArray, FloatArray, IntArray
 from auditor.mechanisms.corpus import Corpus
 from auditor.mechanisms.description_scores import Answered, Answers, HeldOut, Question
 
@@ -87,7 +87,7 @@ class Tried:
     unparseable: int
 
 
-def describe_by_model(model: TextModel, corpus: Corpus, strength: Sequence[float], active: BoolArray) -> str | None:
+def describe_by_model(model: TextModel, corpus: Corpus, strength: FloatArray, active: BoolArray) -> str | None:
     """One sentence from the pieces with the strongest tokens; ``None`` where the model says nothing.
 
     Parameters
@@ -99,8 +99,8 @@ def describe_by_model(model: TextModel, corpus: Corpus, strength: Sequence[float
     strength, active
         The activation of every token, and whether it counts as active.
     """
-    order = np.argsort(-np.asarray(strength), kind="stable")
-    contexts = list(dict.fromkeys(corpus.context[order[np.asarray(strength)[order] > 0]].tolist()))[:EXAMPLES]
+    order = np.argsort(-strength, kind="stable")
+    contexts = list(dict.fromkeys(corpus.context[order[strength[order] > 0]].tolist()))[:EXAMPLES]
     pieces = [marked(corpus, np.flatnonzero(corpus.context == context), active) for context in contexts]
     said = model.answer(DESCRIBE.format(pieces="\n".join(f"- {piece}" for piece in pieces)), tokens=EXAMPLE_TOKENS)
     lines = [line.strip() for line in said.splitlines() if re.search(r"\w", line)]

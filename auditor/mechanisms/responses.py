@@ -149,14 +149,14 @@ def overlap(
     """
     ours, theirs = np.array(sorted(first)), np.array(sorted(set(second) - set(first)))
     if not len(ours) or not len(theirs):
-        return Overlap(*(np.zeros(0) for _ in range(4)), pairs=0)
+        return Overlap(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), pairs=0)
     taken = np.zeros(active.shape[1], dtype=bool)
     taken[[*first, *second, *apart]] = True
     often = np.log1p(active.sum(axis=0))
     generator = np.random.default_rng(seed)
     found: dict[str, list[tuple[float, float, float, float]]] = {}
     pairs = 0
-    for row in np.flatnonzero(active[:, ours].any(axis=1) & active[:, theirs].any(axis=1)):
+    for row in np.flatnonzero(active[:, ours].any(axis=1) & active[:, theirs].any(axis=1)).tolist():
         here, there = ours[active[row, ours]], theirs[active[row, theirs]]
         free = np.flatnonzero(active[row] & ~taken)
         if len(free) < len(there):
