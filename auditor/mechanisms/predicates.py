@@ -49,7 +49,7 @@ class Condition:
         """Whether a field with these words and this value meets it; one that states no number is neither above nor at
         most one."""
         if self.kind in (IS, IS_NOT):
-            return (words == self.value) == (self.kind == IS)
+            return bool(words == self.value) == (self.kind == IS)
         if not is_number(value):
             return False
         return bool((value > self.value) == (self.kind == ABOVE))

@@ -116,8 +116,10 @@ class Overlap:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Overlap:
         """From plain data."""
-        arrays = [np.array(row[name], dtype=np.float64) for name in ("cosine", "random", "share", "random_share")]
-        return cls(*arrays, pairs=int(row["pairs"]))
+        cosine, random, share, random_share = (
+            np.array(row[name], dtype=np.float64) for name in ("cosine", "random", "share", "random_share")
+        )
+        return cls(cosine, random, share, random_share, pairs=int(row["pairs"]))
 
 
 def overlap(
