@@ -90,7 +90,7 @@ def _row(store: ModelStore, expansion: int) -> Row:
 def _bench(store: ModelStore, expansion: int) -> tuple[Bench, dict[str, Any]]:
     """The plan's own chunk of the test, with the sizes of this benchmark."""
     threads = os.cpu_count() or 1
-    raw = read_plan(PLAN).model_dump(mode="json")
+    raw = {**read_plan(PLAN).design(), "run": {}}
     raw["tests"]["run"] = [interpretation.CARD.name]
     raw["settings"] = {"dictionary": {"expansion": expansion, "steps": STEPS, "batch": BATCH}}
     raw["budget"]["threads"] = threads

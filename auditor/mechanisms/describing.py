@@ -163,8 +163,8 @@ class _Trial:
             cell = f1.argmax(axis=1)
             value = f1[rows, cell]
             better = value > reached + self.search_by.gain
-            for row in np.flatnonzero(better).tolist():
-                chosen[row].append(int(cell[row]))
+            for feature in np.flatnonzero(better).tolist():
+                chosen[feature].append(int(cell[feature]))
             hits = np.where(better, hits + covered[rows, cell], hits)
             size = np.where(better, size + sizes[cell], size)
             reached = np.where(better, value, reached)

@@ -116,9 +116,10 @@ class Overlap:
     @classmethod
     def of(cls, row: Mapping[str, Any]) -> Overlap:
         """From plain data."""
-        arrays = [np.array(row[name], dtype=np.float64) for name in ("cosine", "random", "share", "random_share")]
-        cosine, random, share, random_share = arrays
-        return cls(cosine, random, share, random_share, int(row["pairs"]))
+        cosine, random, share, random_share = (
+            np.array(row[name], dtype=np.float64) for name in ("cosine", "random", "share", "random_share")
+        )
+        return cls(cosine, random, share, random_share, pairs=int(row["pairs"]))
 
 
 def overlap(
@@ -150,26 +151,26 @@ def overlap(
     """
     ours, theirs = np.array(sorted(first)), np.array(sorted(set(second) - set(first)))
     if not len(ours) or not len(theirs):
-        return Overlap(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), 0)
+        return Overlap(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), pairs=0)
     taken = np.zeros(active.shape[1], dtype=bool)
     taken[[*first, *second, *apart]] = True
     often = np.log1p(active.sum(axis=0))
     generator = np.random.default_rng(seed)
     found: dict[str, list[tuple[float, float, float, float]]] = {}
     pairs = 0
-    for row in np.flatnonzero(active[:, ours].any(axis=1) & active[:, theirs].any(axis=1)):
+    for row in np.flatnonzero(active[:, ours].any(axis=1) & active[:, theirs].any(axis=1)).tolist():
         here, there = ours[active[row, ours]], theirs[active[row, theirs]]
         free = np.flatnonzero(active[row] & ~taken)
         if len(free) < len(there):
             continue
         picked = _partners(there, free, often, generator)
         pairs += len(here) * len(there)
-        found.setdefault(applications[int(row)], []).append(
+        found.setdefault(applications[row], []).append(
             (
                 float(np.abs(cosines[np.ix_(here, there)]).mean()),
                 float(np.abs(cosines[np.ix_(here, picked)]).mean()),
                 float(np.mean([held_share(one, there, cosines=cosines) for one in here])),
-                float(np.mean([held_share(one, picked.tolist(), cosines=cosines) for one in here])),
+                float(np.mean([held_share(one, picked, cosines=cosines) for one in here])),
             )
         )
     means = np.array([np.mean(rows, axis=0) for _, rows in sorted(found.items())]).reshape(-1, 4)

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.results import FloatArray
+from auditor.measures.results import FloatArray, IntArray
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
@@ -122,7 +122,7 @@ def geometry(directions: npt.ArrayLike) -> Geometry:
     )
 
 
-def held_share(direction: int, others: Sequence[int], *, cosines: FloatArray) -> float:
+def held_share(direction: int, others: Sequence[int] | IntArray, *, cosines: FloatArray) -> float:
     """The share of one direction's squared length that lies in the span of others, 0 to 1.
 
     Parameters
