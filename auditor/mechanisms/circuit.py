@@ -32,6 +32,7 @@ CARD = Card(
         "random circuits of the same size and resampled applications stand beside it."
     ),
     worrying="A small circuit that carries most of the difference: the decision has a path of its own for the group.",
+    question="where",
     limitations=(
         "Scores are first order and can miss edges; faithfulness is measured, whatever the scores missed. A circuit is "
         "one sufficient set for these applications and this prompt, not the only one and not the model's in general."
