@@ -134,7 +134,8 @@ def held_share(direction: int, others: Sequence[int] | IntArray, *, cosines: Flo
     """
     if not len(others):
         return 0.0
-    gram = cosines[np.ix_(others, others)]
-    along = cosines[others, direction]
+    rows = np.asarray(others, dtype=np.int64)
+    gram = cosines[np.ix_(rows, rows)]
+    along = cosines[rows, direction]
     solved = np.linalg.lstsq(gram, along, rcond=1e-8)[0]
     return float(np.clip(along @ solved, 0.0, 1.0))
