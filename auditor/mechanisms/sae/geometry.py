@@ -134,7 +134,7 @@ def held_share(direction: int, others: Sequence[int] | IntArray, *, cosines: Flo
     """
     if not len(others):
         return 0.0
-    rows = np.asarray(others)
+    rows = np.asarray(others, dtype=np.int64)
     gram = cosines[np.ix_(rows, rows)]
     along = cosines[rows, direction]
     solved = np.linalg.lstsq(gram, along, rcond=1e-8)[0]
