@@ -7,11 +7,9 @@ so a margin takes two of its runs, one for each answer.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import product
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,14 +17,13 @@ import torch
 
 from auditor.applications import Applications
 from auditor.demo_data import load_loanapp
-from auditor.language_models.local import load
 from auditor.language_models.packed import PackedScorer, probe_packing
-from auditor.language_models.store import ModelStore
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.field_attribution import Settings
 from auditor.mechanisms.shapley import FloatArray
 from auditor.plan import Plan, plan_from
 from auditor.prompts import parse_template, render
+from benchmarks.models import load_demo
 from benchmarks.scoring import PACK_TOKENS, RACE_LAST
 
 FIELDS = (
@@ -54,8 +51,7 @@ class Explained:
 
 def make_bench() -> Bench:
     """The demonstration's base model, ready to be asked."""
-    store = ModelStore(Path(os.environ.get("PLUMBLINE_DATA", "data")) / "store")
-    loaded = load(store.import_model("demo:smollm2"), threads=os.cpu_count() or 1)
+    loaded = load_demo()
     probe = probe_packing(loaded.model, vocabulary=loaded.model.config.vocab_size, longest=1024)
     labels = {item.name: item.label for item in load_loanapp().mapping.fields}
     template = parse_template(RACE_LAST, fields=(), labels=labels, style="lines", where="benchmark")

@@ -31,6 +31,7 @@ from auditor.mechanisms.description_scores import Answers
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
 from auditor.mechanisms.work import bench_for
 from auditor.plan import plan_from, read_plan
+from benchmarks.models import demo_store
 from benchmarks.rows import Row, seconds
 
 PLAN = Path("plans/inside.toml")
@@ -41,9 +42,7 @@ REPEATS = 3
 
 def run() -> Iterator[Row]:
     """One row a size of the dictionary."""
-    store = ModelStore(
-        Path(os.environ.get("PLUMBLINE_MODELS") or Path(os.environ.get("PLUMBLINE_DATA", "data")) / "store")
-    )
+    store = demo_store()
     for expansion in EXPANSIONS:
         yield _row(store, expansion)
 

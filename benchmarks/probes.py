@@ -9,10 +9,8 @@ standardisation. Agreement is the largest difference of held-out accuracy over t
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from itertools import chain
-from pathlib import Path
 from statistics import median
 from typing import Any
 
@@ -23,10 +21,9 @@ from sklearn.linear_model import LogisticRegression
 from auditor.demo_data import load_loanapp
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
-from auditor.language_models.local import load
-from auditor.language_models.store import ModelStore
 from auditor.mechanisms.probe_fits import assign_folds, basis_of, cross_validate
 from auditor.prompts import parse_template, render
+from benchmarks.models import load_demo
 from benchmarks.rows import Row, seconds
 from benchmarks.scoring import RACE_LAST
 
@@ -41,8 +38,7 @@ Array = np.ndarray[Any, Any]
 
 def run() -> Iterator[Row]:
     """Two rows: harvest and probes together, and the probes alone on the same states."""
-    store = ModelStore(Path(os.environ.get("PLUMBLINE_DATA", "data")) / "store")
-    loaded = load(store.import_model("demo:smollm2"), threads=os.cpu_count() or 1)
+    loaded = load_demo()
     prompts, labels, applications = _prompts(loaded.tokenizer)
     folds = assign_folds(groups=applications, labels=labels, folds=FOLDS, seed=0)
     decoder = read_decoder(loaded.model)

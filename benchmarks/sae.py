@@ -13,7 +13,6 @@ from __future__ import annotations
 import contextlib
 import gc
 import io
-import os
 import resource
 import tempfile
 import threading
@@ -28,13 +27,12 @@ from torch import Tensor
 from auditor.demo_data import load_loanapp
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import read_decoder
-from auditor.language_models.local import load
-from auditor.language_models.store import ModelStore
 from auditor.mechanisms.sae import Matrix, Recipe, measure, train
 from auditor.mechanisms.sae import load as load_autoencoder
 from auditor.mechanisms.sae.dictionary import NORM_CAP
 from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_states
 from auditor.prompts import parse_template, render
+from benchmarks.models import load_demo
 from benchmarks.rows import Row, seconds
 from benchmarks.scoring import RACE_LAST
 
@@ -171,8 +169,7 @@ def _batches(states: Tensor) -> Iterator[Tensor]:
 
 def _states() -> tuple[Tensor, Tensor]:
     """States to train on, and those of held-out applications."""
-    store = ModelStore(Path(os.environ.get("PLUMBLINE_DATA", "data")) / "store")
-    loaded = load(store.import_model("demo:smollm2"), threads=int(os.environ.get("OMP_NUM_THREADS", "2")))
+    loaded = load_demo()
     data = load_loanapp()
     labels = {item.name: item.label for item in data.mapping.fields}
     template = parse_template(RACE_LAST, fields=(), labels=labels, style="lines", where="benchmark")

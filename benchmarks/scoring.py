@@ -7,21 +7,18 @@ in the order of their length. ``bound`` is the ratio the token trie allows: toke
 
 from __future__ import annotations
 
-import os
 import statistics
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import Any
 
 import torch
 
 from auditor.applications import Application, Applications
 from auditor.demo_data import load_loanapp
-from auditor.language_models.local import load
 from auditor.language_models.packed import TOLERANCE, PackedScorer, probe_packing
-from auditor.language_models.store import ModelStore
 from auditor.language_models.trie import distinct_tokens
 from auditor.prompts import parse_template, render
+from benchmarks.models import load_demo
 from benchmarks.rows import Row, seconds
 
 PACK_TOKENS = 768
@@ -73,8 +70,7 @@ TWENTY_FOUR = (
 
 def run() -> Iterator[Row]:
     """All rows: three comparisons, and three sizes that show the time is linear in distinct tokens."""
-    store = ModelStore(Path(os.environ.get("PLUMBLINE_DATA", "data")) / "store")
-    loaded = load(store.import_model("demo:smollm2"), threads=os.cpu_count() or 1)
+    loaded = load_demo()
     data = load_loanapp()
     answers = [loaded.tokenizer(text, add_special_tokens=False).input_ids for text in (" approve", " deny")]
     pair = (answers[0][0], answers[1][0])
