@@ -1,0 +1,236 @@
+"""From a plan to the frozen run record and its chunks. Pure: boundaries follow from the plan's token budget alone."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+from auditor import __version__
+from auditor.applications import Applications
+from auditor.canonical import canonical_json, sha256_bytes, sha256_json
+from auditor.catalogue import find_tests, looks_inside
+from auditor.counterfactuals import Cluster, chat_wrapper, make_clusters, select
+from auditor.exceptions import PlanError
+from auditor.language_models.answers import Question, ask
+from auditor.language_models.local import read_stored_tokenizer
+from auditor.language_models.safety import TRAINING_RECORD
+from auditor.language_models.store import StoredModel
+from auditor.language_models.trie import distinct_tokens
+from auditor.ledger import Chunk
+from auditor.mechanisms.work import plan_work, settings_of
+from auditor.plan import Plan
+from auditor.policies.packs import load_packs
+from auditor.records import Case
+
+SHARED = "shared"
+UNSHARED = "unshared"
+LIBRARIES = ("numpy", "polars", "scipy", "tokenizers", "torch", "transformers")
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A bound design: the frozen run record and the work it makes."""
+
+    run: dict[str, Any]
+    chunks: tuple[Chunk, ...]
+    prompts: int
+    tokens: int
+
+
+def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = "plan") -> Prepared:
+    """Bind a design to a model and data: choose applications, render and tokenise cases, cut chunks.
+
+    Parameters
+    ----------
+    plan
+        The design.
+    model
+        An imported model; only its tokenizer is used here.
+    data
+        The applications.
+    where
+        Name of the plan, for errors.
+
+    Raises
+    ------
+    InputError
+        For whatever in plan, model or data does not fit together.
+    """
+    packs = load_packs(plan.use.policy_packs, where=where)
+    inside = [test for test in find_tests(plan.tests.run, where=where) if looks_inside(test)]
+    tokenizer = read_stored_tokenizer(model)
+    seen = training_rows(model, data)
+    selection = select(plan, data, seen=seen, where=where)
+    chat = plan.prompt.form == "chat"
+    wrap = chat_wrapper(tokenizer, plan.prompt.system, where=where) if chat else None
+    clusters = make_clusters(plan, data, selection.records, chat=wrap, where=where)
+    questions = _questions(tokenizer, clusters, plan, where=where)
+    _check_length(plan, model, clusters, questions, where=where)
+    left_out = dict(selection.left_out)
+    for attribute in plan.attributes:
+        outside = sum(record.values[attribute.field] not in attribute.groups for record in selection.records)
+        left_out[f"{attribute.field} in none of the plan's groups, left out of its contrasts"] = outside
+    design = plan.design()
+    run = {
+        "design": design,
+        "design_sha256": plan.design_sha256,
+        "model": {"source": plan.run.model, "sha256": model.sha256, "manifest": model.identity},
+        "data": {
+            "source": data.source,
+            "name": data.mapping.name,
+            "title": data.mapping.title,
+            "citation": data.mapping.citation,
+            "population": data.mapping.population,
+            "fingerprint": data.fingerprint,
+            "file_sha256": data.file_sha256,
+            "mapping": json.loads(canonical_json(_plain(data.mapping.design()))),
+            "rows": len(data.records),
+            "selected": [record.id for record in selection.records],
+            "left_out": left_out,
+            "training_rows_known": len(seen),
+            "observed_rate": data.observed_rate,
+        },
+        "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
+        "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
+        "code": {
+            "version": __version__,
+            "sha256": code_sha256(),
+            "libraries": {name: version(name) for name in LIBRARIES},
+        },
+    }
+    chunks = list(_chunks(plan, clusters, questions))
+    chunks += plan_work(
+        inside, plan=plan, data=data, clusters=clusters, tokenizer=tokenizer, first=len(chunks), where=where
+    )
+    return Prepared(
+        run=run,
+        chunks=tuple(chunks),
+        prompts=sum(chunk.prompts for chunk in chunks),
+        tokens=sum(chunk.tokens for chunk in chunks),
+    )
+
+
+def run_sha256(run: dict[str, Any]) -> str:
+    """The hash that names a frozen run."""
+    return sha256_json(run)
+
+
+def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
+    """Ids of this data that the model's own training records list; empty if it brings none for this data."""
+    rows: set[str] = set()
+    stored: StoredModel | None = model
+    while stored is not None:
+        record = stored.folder / TRAINING_RECORD
+        if record.is_file():
+            content = json.loads(record.read_text(encoding="utf-8"))
+            if content.get("data_file_sha256") == data.file_sha256:
+                rows |= {str(row) for row in content.get("rows", ())}
+        stored = stored.base
+    return frozenset(rows)
+
+
+@cache
+def code_sha256() -> str:
+    """Hash over the engine's own source and data files, so that a run names the code it was made with."""
+    root = Path(__file__).parent
+    # Relative names: where the engine is installed must not decide what is hashed.
+    files = sorted(path.relative_to(root) for path in root.rglob("*") if path.suffix in (".py", ".json", ".toml"))
+    return sha256_json(
+        {path.as_posix(): sha256_bytes((root / path).read_bytes()) for path in files if "underwriter" not in path.parts}
+    )
+
+
+def _questions(
+    tokenizer: Any, clusters: Sequence[Cluster], plan: Plan, *, where: str
+) -> list[tuple[list[Question], list[Question]]]:
+    """The questions of every cluster: of its cases, and of its re-ask (none or one)."""
+    chat = plan.prompt.form == "chat"
+    prompts = [case.prompt for cluster in clusters for case in (*cluster.cases, *_again(cluster))]
+    questions = iter(ask(tokenizer, prompts, plan.prompt.answers, chat=chat, where=where))
+    return [
+        ([next(questions) for _ in cluster.cases], [next(questions) for _ in _again(cluster)]) for cluster in clusters
+    ]
+
+
+def _again(cluster: Cluster) -> tuple[Case, ...]:
+    return (cluster.reask,) if cluster.reask is not None else ()
+
+
+def _check_length(
+    plan: Plan,
+    model: StoredModel,
+    clusters: Sequence[Cluster],
+    questions: Sequence[tuple[list[Question], list[Question]]],
+    *,
+    where: str,
+) -> None:
+    context = model.root.identity.get("context_length")
+    limit = min(plan.budget.max_prompt_tokens, context or plan.budget.max_prompt_tokens)
+    for cluster, (asked, _) in zip(clusters, questions, strict=True):
+        longest = max(len(sequence) for question in asked for sequence in question.sequences)
+        if longest > limit:
+            raise PlanError(
+                f"{where}: budget.max_prompt_tokens",
+                f"the prompt of application {cluster.application.id} with its answer has {longest} tokens",
+                f"at most {limit} (the plan allows {plan.budget.max_prompt_tokens}, the model reads {context})",
+            )
+
+
+def _chunks(
+    plan: Plan, clusters: Sequence[Cluster], questions: Sequence[tuple[list[Question], list[Question]]]
+) -> Iterable[Chunk]:
+    """Whole applications, in order, until the token budget is reached; then the re-asks, each prompt on its own."""
+    index = 0
+    batch: list[tuple[Cluster, tuple[Case, ...]]] = []
+    tokens = 0
+    for cluster, (asked, _) in zip(clusters, questions, strict=True):
+        size = distinct_tokens([sequence for question in asked for sequence in question.sequences])
+        if batch and tokens + size > plan.budget.chunk_tokens:
+            yield _chunk(index, SHARED, batch, tokens)
+            index, batch, tokens = index + 1, [], 0
+        batch.append((cluster, cluster.cases))
+        tokens += size
+    if batch:
+        yield _chunk(index, SHARED, batch, tokens)
+        index, batch, tokens = index + 1, [], 0
+    for cluster, (_, again) in zip(clusters, questions, strict=True):
+        for question in again:
+            size = distinct_tokens(question.sequences)
+            if batch and tokens + size > plan.budget.chunk_tokens:
+                yield _chunk(index, UNSHARED, batch, tokens)
+                index, batch, tokens = index + 1, [], 0
+            batch.append((cluster, _again(cluster)))
+            tokens += size
+    if batch:
+        yield _chunk(index, UNSHARED, batch, tokens)
+
+
+def _chunk(index: int, kind: str, batch: Sequence[tuple[Cluster, tuple[Case, ...]]], tokens: int) -> Chunk:
+    cases = [case for _, own in batch for case in own]
+    payload = {
+        "kind": kind,
+        "cases": [_plain(case.row()) for case in cases],
+        "applications": [
+            {
+                "id": cluster.application.id,
+                "values": dict(cluster.application.values),
+                "favourable": cluster.application.favourable,
+            }
+            for cluster, _ in batch
+        ],
+    }
+    return Chunk(index=index, kind=kind, prompts=len(cases), tokens=tokens, payload=canonical_json(payload))
+
+
+def _plain(value: Any) -> Any:
+    """Tuples and mappings as lists and dicts, all the way down."""
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    return value

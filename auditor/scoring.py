@@ -1,0 +1,145 @@
+"""Scoring one chunk: the only step that touches the model. Any worker may do it, at any time, again after any crash."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from typing import Any
+
+from auditor.canonical import canonical_json, sha256_json
+from auditor.catalogue import find_tests, looks_inside
+from auditor.exceptions import RunError
+from auditor.language_models.answers import ask, decide
+from auditor.language_models.local import LoadedModel, load
+from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
+from auditor.language_models.store import ModelStore
+from auditor.ledger import Ledger
+from auditor.mechanisms.contract import Bench, ModelTest
+from auditor.mechanisms.work import NOT_TESTED, bench_for, silence
+from auditor.plan import Plan, plan_from
+from auditor.preparation import SHARED, UNSHARED
+from auditor.records import Case
+
+_silences: dict[str, str | None] = {}
+_probes: dict[tuple[str, int, int], PackingProbe] = {}
+
+
+def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> LoadedModel:
+    """The model of a run, as its chunks use it; kept in memory, so that they find it loaded.
+
+    Called before the first chunk is taken: loading a large model may take longer than a lease lasts, and nobody renews
+    it meanwhile.
+
+    Raises
+    ------
+    ModelError
+        If the model is not what was imported.
+    """
+    run = ledger.run()
+    plan = plan_from({**run["design"], "run": {}}, where="run")
+    return load(store.get(run["model"]["sha256"]), threads=plan.budget.threads, device=device)
+
+
+def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str = "cpu") -> bool:
+    """Score one chunk, if it can be had.
+
+    Parameters
+    ----------
+    ledger, index
+        Where the chunk is kept, and which it is.
+    store
+        Where the model is kept.
+    device
+        The torch device to score on. Devices differ in the last digits: one run is scored on one kind of them.
+
+    Returns
+    -------
+    bool
+        False if the chunk is done or held by somebody else.
+
+    Raises
+    ------
+    RunError
+        If the model returns no numbers, the evidence cannot be stored, or a stop was asked for; the chunk is given
+        back.
+    """
+    if not ledger.claim(index):
+        return False
+    try:
+        run = ledger.run()
+        plan = plan_from({**run["design"], "run": {}}, where="run")
+        loaded = load_for(ledger, store=store, device=device)
+        payload = json.loads(ledger.payload(index))
+        started = time.perf_counter()
+        probe = _probe(loaded, plan)
+        scorer = PackedScorer(
+            loaded.model, pack_tokens=plan.budget.pack_tokens, probe=probe, should_stop=ledger.should_stop
+        )
+        if payload["kind"] in (SHARED, UNSHARED):
+            result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
+        else:
+            test = _model_test(payload["kind"])
+            bench = bench_for(
+                test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
+            )
+            reason = _silence(bench, payload["listened"])
+            result = {"work": {NOT_TESTED: reason} if reason else test.compute(bench, payload["work"])}
+        result["seconds"] = time.perf_counter() - started
+        ledger.complete(index, canonical_json(result))
+    except BaseException as error:
+        # Whatever happens, Ctrl-C included, the chunk must not stay taken.
+        ledger.release(index, f"{type(error).__name__}: {error}")
+        raise
+    return True
+
+
+def _silence(bench: Bench, prompts: Sequence[str]) -> str | None:
+    """`silence`, asked once a model and set of prompts in this process."""
+    key = sha256_json([bench.loaded.manifest["identity"], bench.plan.design(), list(prompts)])
+    if key not in _silences:
+        _silences[key] = silence(bench, prompts)
+    return _silences[key]
+
+
+def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: PackedScorer) -> list[dict[str, Any]]:
+    cases = [case_of(row) for row in payload["cases"]]
+    prompts = [case.prompt for case in cases]
+    chat = plan.prompt.form == "chat"
+    decisions = decide(
+        scorer,
+        cases,
+        ask(loaded.tokenizer, prompts, plan.prompt.answers, chat=chat, where="run"),
+        mass_floor=plan.prompt.answers.mass_floor,
+        natural_margin=plan.operating_point.natural_margin,
+        share=payload["kind"] == SHARED,
+    )
+    return [decision.row() for decision in decisions]
+
+
+def case_of(row: dict[str, Any]) -> Case:
+    """A case as chunks keep it."""
+    spans = {name: (int(span[0]), int(span[1])) for name, span in row["spans"].items()}
+    return Case(**{**row, "arms": tuple(row["arms"]), "spans": spans})
+
+
+def _packing(probe: PackingProbe) -> dict[str, Any]:
+    return {"packable": probe.packable, "largest_difference": probe.largest_difference, "reason": probe.reason}
+
+
+def _model_test(name: str) -> ModelTest:
+    test = find_tests([name], where="run")[0]
+    if not looks_inside(test):
+        raise RunError(f"the run has chunks of {name!r}, which has none; expected the code the run was frozen with")
+    return test
+
+
+def _probe(loaded: LoadedModel, plan: Plan) -> PackingProbe:
+    key = (sha256_json(loaded.manifest["identity"]), plan.budget.pack_tokens, plan.budget.max_prompt_tokens)
+    if key not in _probes:
+        _probes[key] = probe_packing(
+            loaded.model,
+            vocabulary=loaded.model.config.vocab_size,
+            longest=plan.budget.max_prompt_tokens,
+        )
+    return _probes[key]
