@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,19 +23,25 @@ SAMPLE_TEXT = (
 )
 
 
+#: transformers replaces methods of its own classes while it loads (``tie_weights``, initialisers) and puts them back at
+#: the end. Two threads in there at once put each other's replacements back, and from then on no model ties its weights.
+_alone = threading.RLock()
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Keep transformers' progress bars and log lines off the terminal; its settings come back afterwards."""
+    """One thread at a time, with transformers' progress bars and log lines off; its settings come back afterwards."""
     logging: Any = importlib.import_module("transformers.utils.logging")
-    verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
-    logging.set_verbosity(logging.CRITICAL)
-    logging.disable_progress_bar()
-    try:
-        yield
-    finally:
-        logging.set_verbosity(verbosity)
-        if bars:
-            logging.enable_progress_bar()
+    with _alone:
+        verbosity, bars = logging.get_verbosity(), logging.is_progress_bar_enabled()
+        logging.set_verbosity(logging.CRITICAL)
+        logging.disable_progress_bar()
+        try:
+            yield
+        finally:
+            logging.set_verbosity(verbosity)
+            if bars:
+                logging.enable_progress_bar()
 
 
 def read_config(folder: Path) -> Any:

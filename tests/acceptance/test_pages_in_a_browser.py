@@ -193,7 +193,7 @@ def test_the_first_steps_look_again_by_themselves_and_keep_the_focus(
     page.goto(pages["first steps"])
     page.locator("#step-model").focus()
     page.evaluate("document.querySelector('#first-steps').dataset.old = 'yes'")
-    page.wait_for_function("!document.querySelector('#first-steps').dataset.old")
+    page.locator("#first-steps:not([data-old])").wait_for()
     assert page.evaluate("document.activeElement.id") == "step-model"
 
 

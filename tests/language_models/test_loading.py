@@ -5,16 +5,18 @@ from __future__ import annotations
 import shutil
 import socket
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 import torch
+from transformers import PreTrainedModel
 
 from auditor.exceptions import ModelError
 from auditor.language_models import local
 from auditor.language_models.local import forget_models, load
 from auditor.language_models.store import ModelStore, StoredModel
-from auditor.language_models.weights import SAMPLE_TEXT, sample_logits
+from auditor.language_models.weights import SAMPLE_TEXT, read_model, sample_logits
 from tests.language_models.tiny import edit_json, save_tiny, tiny_model
 
 FAMILIES = ["llama", "qwen2", "gemma", "gemma2", "gpt_neox", "gpt2"]
@@ -172,3 +174,12 @@ def test_importing_and_loading_open_no_connection_and_print_nothing(
     monkeypatch.setattr(socket.socket, "connect", refuse)
     load(store.import_model(f"dir:{folder}"), threads=1)
     assert capfd.readouterr() == ("", "")
+
+
+def test_threads_that_load_at_once_leave_transformers_as_it_was(tmp_path: Path) -> None:
+    folder = save_tiny(tmp_path / "model", family="qwen2")  # of the small ones, one that ties its weights
+    ties = PreTrainedModel.tie_weights
+    with ThreadPoolExecutor(4) as pool:
+        models = list(pool.map(lambda _: read_model(folder, dtype="float32"), range(12)))
+    assert PreTrainedModel.tie_weights is ties
+    assert all(model.lm_head.weight is model.model.embed_tokens.weight for model in models)
