@@ -1,8 +1,9 @@
 """Packed scoring against plain batched transformers, on real counterfactual prompts of about 186 tokens.
 
-The peer: left padding, explicit positions, last-position logits only, the fastest of batch sizes 1, 4 and 12, prompts
-in the order of their length. ``bound`` is the ratio the token trie allows: tokens of all prompts over distinct tokens.
-``of_bound`` is the ratio reached over that bound. Agreement is the largest difference of the margin in nats.
+The peer: left padding, explicit positions, last-position logits only, prompts in the order of their length, the one of
+the batch sizes 1, 4 and 12 that is fastest on the first 36 prompts. Both sides run in turns, and medians are compared.
+``bound`` is the ratio the token trie allows: tokens of all prompts over distinct tokens. ``of_bound`` is the ratio
+reached over that bound. Agreement is the largest difference of the margin in nats.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ from benchmarks.rows import Row, seconds
 
 PACK_TOKENS = 768
 BATCH_SIZES = (1, 4, 12)
+SAMPLE, TURNS = 36, 3
 INSTRUCTION = (
     "You are an underwriter at a mortgage lender. Below is an application for a home purchase loan, as the "
     "applicant filed it, with the lender's own calculations. Weigh income against obligations, the loan against "
@@ -102,24 +104,26 @@ def run() -> Iterator[Row]:
 
 def _compare(name: str, model: Any, scorer: PackedScorer, prompts: list[list[int]], pair: tuple[int, int]) -> Row:
     ours_margins = _ours(scorer, prompts, pair)
-    # Taken in turns with the peer's batch sizes, so that a busy moment of the machine does not fall on one side alone.
-    times = [seconds(lambda: _ours(scorer, prompts, pair))]
-    peers = {}
+    sample = prompts[:SAMPLE]
+    trials = {size: seconds(lambda size=size: _plain(model, sample, pair, size)) for size in BATCH_SIZES}  # type: ignore[misc]
+    fastest = min(trials, key=lambda size: trials[size])
+    # In turns, so that a slow moment of the machine does not fall on one side alone; then medians of both.
+    times: list[float] = []
+    peers: list[float] = []
     plain_margins: list[float] = []
-    for size in BATCH_SIZES:
+    for _ in range(TURNS):
         results: list[list[float]] = []
-        peers[size] = seconds(lambda size=size, results=results: results.append(_plain(model, prompts, pair, size)))  # type: ignore[misc]
-        plain_margins = results[0]
         times.append(seconds(lambda: _ours(scorer, prompts, pair)))
-    ours = statistics.median(times)
-    fastest = min(peers, key=lambda size: peers[size])
+        peers.append(seconds(lambda results=results: results.append(_plain(model, prompts, pair, fastest))))  # type: ignore[misc]
+        plain_margins = results[0]
+    ours, peer = statistics.median(times), statistics.median(peers)
     tokens = sum(len(prompt) for prompt in prompts)
     bound = tokens / distinct_tokens(prompts)
-    ratio = peers[fastest] / ours
+    ratio = peer / ours
     return Row(
         name=name,
         ours=ours,
-        peer=peers[fastest],
+        peer=peer,
         ratio=ratio,
         agreement=max(abs(one - other) for one, other in zip(ours_margins, plain_margins, strict=True)),
         unit="s",
@@ -130,7 +134,7 @@ def _compare(name: str, model: Any, scorer: PackedScorer, prompts: list[list[int
             "tolerance": TOLERANCE,
             "tokens_a_prompt": tokens / len(prompts),
             "peer_batch": fastest,
-            **{f"peer_batch_{size}": took for size, took in peers.items()},
+            **{f"sample_batch_{size}": took for size, took in trials.items()},
         },
     )
 
