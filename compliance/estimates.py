@@ -12,13 +12,16 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auditor.behaviour import NAMES as OUTPUT_TESTS
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.language_models.trie import distinct_tokens
 from auditor.plan import Plan
 from compliance.binding import bound_plan, data_file, registered_data
-from compliance.models import AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.job import JobState
+from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
+from reports.labels import TEST_LABELS
 
 SAMPLE = 12
 LARGEST_FILE = 20_000_000
@@ -34,7 +37,8 @@ BYTES_BESIDE = 1.3e9
 class Estimate:
     """About how much work an audit is. ``problem`` says why it cannot be estimated, or cannot be run.
 
-    ``seconds`` of scoring, ``measured`` if the rate comes from earlier runs of the same model; ``memory`` in bytes.
+    ``seconds`` of scoring, and of the tests on internals where a run of this design was finished before; else those
+    tests are ``uncounted``. ``measured`` if the rate comes from earlier runs of the same model; ``memory`` in bytes.
     """
 
     prompts: int | None = None
@@ -42,11 +46,12 @@ class Estimate:
     seconds: float | None = None
     measured: bool = False
     memory: float | None = None
+    uncounted: tuple[str, ...] = ()
     problem: str = ""
 
     @property
     def minutes(self) -> float | None:
-        """Minutes of scoring."""
+        """Minutes of work."""
         return None if self.seconds is None else self.seconds / 60
 
     @property
@@ -70,7 +75,25 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     except OSError as error:
         return Estimate(memory=memory, problem=f"{data.source}: {error.strerror}")
     seconds = tokens / rate if rate and tokens else None
-    return Estimate(prompts=prompts, tokens=tokens, seconds=seconds, measured=measured, memory=memory)
+    inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if name not in OUTPUT_TESTS)
+    spent = seconds_inside(plan) if inside else 0.0
+    return Estimate(
+        prompts=prompts,
+        tokens=tokens,
+        seconds=seconds + spent if seconds is not None and spent is not None else seconds,
+        measured=measured,
+        memory=memory,
+        uncounted=inside if spent is None else (),
+    )
+
+
+def seconds_inside(plan: PlanVersion) -> float | None:
+    """What the tests on internals took in the newest finished run of this design; ``None`` if there was none."""
+    last = Audit.objects.filter(plan__design_sha256=plan.design_sha256, state=JobState.DONE).order_by("-serial").first()
+    if last is None:
+        return None
+    rows = AuditChunk.objects.filter(audit=last, state=ChunkState.DONE).exclude(kind__in=SCORING)
+    return sum(_seconds(result) for result in rows.values_list("result", flat=True))
 
 
 def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
@@ -81,11 +104,15 @@ def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
     tokens, seconds = 0, 0.0
     for size, result in rows.values_list("tokens", "result")[:CHUNKS]:
         tokens += size
-        seconds += float(json.loads(zlib.decompress(result)).get("seconds", 0.0))
+        seconds += _seconds(result)
     if seconds > 0:
         return tokens / seconds, True
     parameters = _parameters(model)
     return (STATED_PARAMETERS_A_SECOND / parameters if parameters else None), False
+
+
+def _seconds(result: bytes) -> float:
+    return float(json.loads(zlib.decompress(result)).get("seconds", 0.0))
 
 
 def _parameters(model: LanguageModelVersion) -> int:

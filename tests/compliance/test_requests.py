@@ -18,7 +18,7 @@ from django.utils import timezone
 from auditor.demo_data import load_loanapp
 from compliance import actions
 from compliance.binding import registered_data, stored_mapping
-from compliance.estimates import estimate
+from compliance.estimates import estimate, seconds_inside
 from compliance.events import Actor
 from compliance.job import JobState
 from compliance.models import Audit, Event, Priority, Worker
@@ -177,3 +177,24 @@ def test_an_estimate_counts_as_the_run_will(settings: LazySettings, tmp_path: Pa
     assert not guess.measured
     assert guess.seconds is not None
     assert guess.gibibytes is not None
+    assert guess.uncounted == ()
+
+
+@pytest.mark.django_db
+def test_an_estimate_names_the_tests_on_internals_until_a_run_of_the_design_tells_their_time(
+    settings: LazySettings, tmp_path: Path
+) -> None:
+    from auditor.behaviour import NAMES
+    from auditor.catalogue import TESTS, looks_inside
+    from auditor.plan import read_plan
+    from tests.acceptance.commands import write_plan
+
+    assert {name for name, test in TESTS.items() if not looks_inside(test)} == set(NAMES)
+    settings.MODEL_FOLDER = tmp_path / "store"
+    path = write_plan(tmp_path / "plan.toml", model="demo:smollm2")
+    path.write_text(path.read_text().replace('run = ["counterfactual"', 'run = ["probes", "counterfactual"'))
+    plan = actions.register_plan(plan=read_plan(path), actor=ACTOR)
+    model = actions.register_model(source="demo:smollm2", sha256="a" * 64, manifest={}, actor=ACTOR)
+    guess = estimate(plan=plan, model=model, data=actions.register_data(data=load_loanapp(), actor=ACTOR))
+    assert guess.uncounted == ("Probes",)
+    assert seconds_inside(plan) is None
