@@ -6,6 +6,7 @@ Nothing here needs Django's registry, so a bad value is found before anything el
 from __future__ import annotations
 
 import os
+import re
 import secrets
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -42,7 +43,7 @@ class Environment(BaseSettings):
     secret_key: SecretStr | None = Field(None, validation_alias="PLUMBLINE_SECRET_KEY")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PLUMBLINE_LOG_LEVEL")
     lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(60, validation_alias="PLUMBLINE_LEASE_SECONDS")
-    device: Annotated[str, Field(pattern=r"^(cpu|cuda(:\d+)?)$")] = Field("cpu", validation_alias="PLUMBLINE_DEVICE")
+    device: str = Field("cpu", validation_alias="PLUMBLINE_DEVICE")
     imports: Path | None = Field(None, validation_alias="PLUMBLINE_IMPORTS")
     plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
     upload_megabytes: Annotated[int, Field(ge=1, le=256)] = Field(256, validation_alias="PLUMBLINE_UPLOAD_MB")
@@ -56,6 +57,13 @@ class Environment(BaseSettings):
         if key is not None and len(key.get_secret_value()) < 50:
             raise ValueError("is shorter than 50 characters")
         return key
+
+    @field_validator("device")
+    @classmethod
+    def _is_device(cls, name: str) -> str:
+        if not re.fullmatch(r"cpu|cuda(:\d+)?", name):
+            raise ValueError("expected cpu, cuda or cuda:NUMBER")
+        return name
 
     @field_validator("redis_url")
     @classmethod

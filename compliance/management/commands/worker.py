@@ -8,7 +8,7 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from auditor.exceptions import InputError
-from compliance.database import ensure_tables
+from compliance.database import behind, ensure_tables
 from compliance.management.base import BAD_NEWS, PlainCommand
 from compliance.models import Worker
 from compliance.presence import announce, node
@@ -51,6 +51,9 @@ class Command(PlainCommand):
         return 0
 
     def _check(self, name: str) -> int:
+        if behind():
+            self.stderr.write("database: its tables are not up to date; expected python manage.py migrate to have run")
+            return BAD_NEWS
         if any(worker.host == node(name) for worker in Worker.objects.listening()):
             return 0
         self.stderr.write(f"worker {node(name)}: gave no sign of life lately")
