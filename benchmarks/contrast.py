@@ -5,8 +5,10 @@ The prompt is that of the scoring benchmark with its line about race moved to wh
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 
+from auditor.applications import Application
 from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
 from auditor.mechanisms.contract import Bench
@@ -24,6 +26,7 @@ class Contrast:
     """The model, a view into it, what is read, and pairs of prompts that differ in one field."""
 
     bench: Bench
+    body: str
     decoder: Decoder
     target: Target
     pairs: tuple[Pair, ...]
@@ -41,25 +44,52 @@ def make_contrast(count: int) -> Contrast:
     lines = BODY.splitlines(keepends=True)
     places = [_pairs(bench, "".join([*lines[:at], RACE, *lines[at:]]), 1)[0] for at in range(len(lines) + 1)]
     at = min(range(len(places)), key=lambda number: abs(places[number].first / len(places[number].base) - SHARE))
-    pairs = _pairs(bench, "".join([*lines[:at], RACE, *lines[at:]]), count)
+    body = "".join([*lines[:at], RACE, *lines[at:]])
     decoder = read_decoder(bench.loaded.model)
     target = target_of(bench.questions(["Decision:"])[0])
     if not isinstance(decoder, Decoder) or not isinstance(target, Target):
         raise TypeError("the demonstration's model has a structure and one token an answer")
-    return Contrast(bench, decoder, target, tuple(pairs))
+    return Contrast(bench, body, decoder, target, tuple(_pairs(bench, body, count)))
+
+
+def with_other_fields(contrast: Contrast, count: int, *, tries: int = 300) -> list[Pair]:
+    """The first pair, its donor with the fields behind the first difference as another application files them.
+
+    Of the applications whose words there have as many tokens in all, those that differ in the fewest of them.
+    """
+    first, behind = contrast.pairs[0], contrast.body[contrast.body.index(RACE) :]
+    records = load_loanapp().records[:tries]
+    moved = [name for name in records[0].values if f"{{{name}}}" in behind]
+    filed = [
+        replace(records[0], values={**records[0].values, **{name: record.values[name] for name in moved}})
+        for record in records
+    ]
+    donors = {donor for _, donor in _prompts(contrast.bench, contrast.body, filed) if len(donor) == len(first.base)}
+    found = [Pair(first.base, donor, first.first, _differing(first.base, donor)) for donor in donors]
+    others = [pair for pair in found if len(pair.field_tokens) > len(first.field_tokens)]
+    return sorted(others, key=lambda pair: (len(pair.field_tokens), pair.donor))[:count]
 
 
 def _pairs(bench: Bench, body: str, count: int) -> list[Pair]:
-    data = load_loanapp()
-    labels = {item.name: item.label for item in data.mapping.fields}
+    pairs = []
+    for base, donor in _prompts(bench, body, load_loanapp().records[:count]):
+        differing = _differing(base, donor)
+        pairs.append(Pair(base, donor, differing[0], differing))
+    return pairs
+
+
+def _differing(base: tuple[int, ...], donor: tuple[int, ...]) -> tuple[int, ...]:
+    return tuple(place for place, both in enumerate(zip(base, donor, strict=True)) if both[0] != both[1])
+
+
+def _prompts(bench: Bench, body: str, records: Sequence[Application]) -> Iterator[tuple[tuple[int, ...], ...]]:
+    """Token ids of every application in both groups."""
+    fields = load_loanapp().mapping.fields
+    labels = {item.name: item.label for item in fields}
     template = parse_template(
         f"{INSTRUCTION}{body}Decision:", fields=(), labels=labels, style="lines", where="benchmark"
     )
-    pairs = []
-    for record in data.records[:count]:
-        words = {item.name: item.say(record.values[item.name]) for item in data.mapping.fields}
+    for record in records:
+        words = {item.name: item.say(record.values[item.name]) for item in fields}
         sides = [render(template, {**words, "race": group}).text for group in GROUPS]
-        base, donor = (tuple(ids) for ids in bench.loaded.tokenizer(sides).input_ids)
-        differing = [place for place, both in enumerate(zip(base, donor, strict=True)) if both[0] != both[1]]
-        pairs.append(Pair(base, donor, differing[0], tuple(differing)))
-    return pairs
+        yield tuple(tuple(ids) for ids in bench.loaded.tokenizer(sides).input_ids)

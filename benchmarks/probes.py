@@ -4,7 +4,9 @@ The peer runs the model once for every layer that is probed, in batches of 12 pr
 layer's states at the last token, and fits scikit-learn's ``LogisticRegression`` for every fold. Passes are timed for
 three layers and their median is counted for all (``peer_passes_timed``); its fits are timed for all. Both sides read
 whether income is above the median, in folds that keep an application's prompts together, with the same penalty and
-standardisation. Agreement is the largest difference of held-out accuracy over the layers, in points.
+standardisation. The peer is timed at its default tolerance, which stops short of the optimum; agreement is the largest
+difference of held-out accuracy over the layers, in points, to its fits at ``TIGHT``, and ``agreement_as_timed`` that to
+the timed ones: one prompt decided otherwise is a whole point.
 """
 
 from __future__ import annotations
@@ -31,6 +33,7 @@ APPLICATIONS = 50
 GROUPS = ("White", "Black")
 FOLDS = 5
 PENALTY = 1.0
+TIGHT = 1e-9
 BATCH = 12
 
 Array = np.ndarray[Any, Any]
@@ -57,7 +60,8 @@ def run() -> Iterator[Row]:
         if layer < layers - 1:  # transformers gives the last one after the final norm
             apart.append(float(np.abs(seen[0] - states[:, layer]).max()))
     peer_pass = median(passes)
-    agreement = 100 * float(np.abs(ours[0] - theirs[0]).max())
+    as_timed = 100 * float(np.abs(ours[0] - theirs[0]).max())
+    agreement = 100 * float(np.abs(ours[0] - _peer(states, labels, folds, tolerance=TIGHT)).max())
     peer = layers * peer_pass + peer_fits
     yield Row(
         name=f"probes: harvest and {FOLDS} folds of {layers} layers",
@@ -75,6 +79,7 @@ def run() -> Iterator[Row]:
             "peer_pass": peer_pass,
             "states_difference": max(apart),
             "best_accuracy": float(ours[0].max()),
+            "agreement_as_timed": as_timed,
         },
     )
     yield Row(
@@ -136,7 +141,7 @@ def _ours(states: Array, labels: Array, folds: Array) -> Array:
     return np.array(found)
 
 
-def _peer(states: Array, labels: Array, folds: Array) -> Array:
+def _peer(states: Array, labels: Array, folds: Array, *, tolerance: float = 1e-4) -> Array:
     found = []
     for layer in range(states.shape[1]):
         x = states[:, layer].astype(np.float64)
@@ -147,7 +152,7 @@ def _peer(states: Array, labels: Array, folds: Array) -> Array:
         right = np.zeros(len(x), dtype=bool)
         for fold in range(FOLDS):
             test = folds == fold
-            probe = LogisticRegression(C=1 / PENALTY, class_weight="balanced", max_iter=1000)
+            probe = LogisticRegression(C=1 / PENALTY, class_weight="balanced", max_iter=10_000, tol=tolerance)
             probe.fit(x[~test], labels[~test])
             right[test] = (probe.decision_function(x[test]) > 0) == labels[test]
         found.append(float(right.mean()))

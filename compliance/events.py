@@ -20,6 +20,7 @@ from compliance.models.events import GENESIS, salted_hash
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
+    from django.http import HttpRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,6 +30,11 @@ class Actor:
     name: str
     role: str
     user: AbstractBaseUser | None = None
+
+
+def site_actor(request: HttpRequest) -> Actor:
+    """Who is signed in, acting through a page of the site (not the admin)."""
+    return Actor(name=request.user.get_username(), role="site", user=request.user)  # type: ignore[arg-type]
 
 
 @dataclass(frozen=True, kw_only=True)

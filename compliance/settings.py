@@ -59,6 +59,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "compliance.accounts.sections.login_for_the_whole_page",
 ]
 
 ROOT_URLCONF = "compliance.urls"

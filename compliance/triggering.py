@@ -18,7 +18,7 @@ from auditor.canonical import sha256_json
 from compliance import actions
 from compliance.access import teams_where
 from compliance.estimates import Estimate, estimate
-from compliance.events import Actor
+from compliance.events import site_actor
 from compliance.models import (
     Audit,
     DataSetVersion,
@@ -169,7 +169,7 @@ def _only(rows: Any) -> list[str]:
 
 
 def _start(request: HttpRequest, found: dict[str, Any]) -> HttpResponse:
-    actor = Actor(name=request.user.get_username(), role="site", user=request.user)
+    actor = site_actor(request)
     started: list[Audit] = []
     for plan in found["plans"]:
         for model in found["models"]:

@@ -203,10 +203,12 @@ class Decoder:
         hide: Mapping[int, Tensor] | None = None,
         keep_past: bool = False,
         stop: int | None = None,
+        last_only: bool = False,
     ) -> Run:
         """Run from the middle: ``stream`` is the state before block ``layer`` at the positions after ``past``.
 
-        ``stop`` ends before that block; ``final`` is then the stream before it.
+        ``stop`` ends before that block; ``final`` is then the stream before it. With ``last_only`` that is its last
+        position alone: W_O and the MLP of the last block run, and their edits see, no other.
         """
         stop = self.layers if stop is None else stop
         changes = dict(edits or {})
@@ -227,6 +229,8 @@ class Decoder:
             block = self.parts.blocks[number]
             stream = visit(RESIDUAL, number, stream)
             z = visit(HEADS, number, stage.attend(number, block.attention_norm(stream)))
+            if last_only and number == stop - 1:
+                z, stream = z[:, -1:], stream[:, -1:]
             attention = visit(ATTENTION, number, project(block, z))
             between = stream if self.parts.parallel else stream + attention
             mlp = visit(MLP, number, block.mlp_post_norm(block.mlp(block.mlp_norm(between))))

@@ -18,8 +18,8 @@ from typing import Any
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
+from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface, AttentionMaskInterface
-from transformers.integrations.sdpa_attention import sdpa_attention_forward
 from transformers.masking_utils import sdpa_mask
 
 from auditor.language_models.trie import Pack
@@ -32,20 +32,19 @@ BLOCK_TOKENS = 96
 
 @dataclass(frozen=True, slots=True)
 class Block:
-    """Tokens ``start`` to ``stop`` of a pack, the places of the path they follow (in the pack's context, then its
-    tokens), and their mask over the path followed by their own tokens."""
+    """Tokens ``start`` to ``stop`` of a pack, which of the gathered keys they look at, and their mask over those."""
 
     start: int
     stop: int
-    path: Int[Tensor, " path"]
-    mask: Float[Tensor, "1 1 block path_and_block"]
+    keys: slice
+    mask: Float[Tensor, "1 1 block keys"]
 
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """How a pack is cut; ``context`` keys come from before it."""
+    """How a pack is cut; ``places`` (in its context, then its tokens) are the keys of all blocks, one by one."""
 
-    context: int
+    places: Int[Tensor, " keys"]
     blocks: tuple[Block, ...]
 
 
@@ -64,14 +63,15 @@ def cut(pack: Pack, mask: Float[Tensor, "1 1 tokens context_and_tokens"]) -> Blo
     """
     size = len(pack.tokens)
     width = -(-size // -(-size // BLOCK_TOKENS))
-    blocks = []
+    blocks: list[Block] = []
+    places: list[int] = []
     for start in range(0, size, width):
         stop = min(start + width, size)
-        path = torch.tensor(_path(pack, start), dtype=torch.long, device=mask.device)
-        own = torch.arange(pack.context + start, pack.context + stop, device=mask.device)
-        rows = mask[:, :, start:stop].index_select(3, torch.cat([path, own]))
-        blocks.append(Block(start, stop, path, rows))
-    return Blocks(context=pack.context, blocks=tuple(blocks))
+        mine = [*_path(pack, start), *range(pack.context + start, pack.context + stop)]
+        rows = mask[:, :, start:stop].index_select(3, torch.tensor(mine, device=mask.device))
+        blocks.append(Block(start, stop, slice(len(places), len(places) + len(mine)), rows))
+        places += mine
+    return Blocks(torch.tensor(places, device=mask.device), tuple(blocks))
 
 
 def _path(pack: Pack, index: int) -> list[int]:
@@ -104,19 +104,30 @@ def tree_attention(
     key: Float[Tensor, "1 kv_heads context_and_tokens dim"],
     value: Float[Tensor, "1 kv_heads context_and_tokens dim"],
     attention_mask: Tensor | None,
-    **options: Any,
+    *,
+    scaling: float | None = None,
+    **__: Any,
 ) -> tuple[Float[Tensor, "1 tokens heads dim"], None]:
     """The attention function that transformers calls in every layer."""
     blocks = _current.get()
     assert blocks is not None  # noqa: S101 - only set together with the implementation's name
-    outputs = []
-    for block in blocks.blocks:
-        own = slice(blocks.context + block.start, blocks.context + block.stop)
-        keys = torch.cat([key.index_select(2, block.path), key[:, :, own]], dim=2)
-        values = torch.cat([value.index_select(2, block.path), value[:, :, own]], dim=2)
-        mine = query[:, :, block.start : block.stop]
-        outputs.append(sdpa_attention_forward(module, mine, keys, values, block.mask, **options)[0])
-    return torch.cat(outputs, dim=1), None
+    _, heads, tokens, dim = query.shape
+    # Query heads that share a key head stand beside each other: with key heads as the batch, keys need no copies.
+    queries = query.reshape(key.shape[1], -1, tokens, dim)
+    keys, values = (
+        held[0].index_select(1, blocks.places)[:, None].expand(-1, queries.shape[1], -1, -1) for held in (key, value)
+    )
+    outputs = [
+        scaled_dot_product_attention(
+            queries[:, :, block.start : block.stop],
+            keys[:, :, block.keys],
+            values[:, :, block.keys],
+            attn_mask=block.mask,
+            scale=scaling,
+        )
+        for block in blocks.blocks
+    ]
+    return torch.cat(outputs, dim=2).permute(2, 0, 1, 3).reshape(1, tokens, heads, value.shape[3]), None
 
 
 def _configs(model: Any) -> list[Any]:

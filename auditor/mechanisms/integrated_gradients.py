@@ -13,15 +13,15 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target
+from auditor.language_models.decoder import Decoder, Target
 from auditor.measures.results import missing
 from auditor.mechanisms.attribution_measures import GRADIENT, PATH, Explained, sizes
 from auditor.mechanisms.baselines import Aligned, Candidates, align
 from auditor.mechanisms.contract import Asked, Attribution, Bench, Work
 from auditor.mechanisms.pair_measures import SMALLEST_GAP, checks_of, each_pair, slope, supporting
-from auditor.mechanisms.pairs import Pair, PairRuns, plan_pairs, run_pair, structured
+from auditor.mechanisms.pairs import Pair, PairRuns, plan_pairs, run_prefix, structured
 from auditor.mechanisms.patches import TOLERANCE
-from auditor.mechanisms.paths import COMPLETE, FIRST_STEPS, Integrated, gradient_times_input, integrate
+from auditor.mechanisms.paths import COMPLETE, FIRST_STEPS, integrate_pair
 from auditor.mechanisms.players import TYPICAL, Player, find_players, reference_words
 from auditor.plan import Section
 from auditor.records import Check
@@ -158,10 +158,9 @@ def _select(asked: Asked, settings: Settings) -> list[Cluster]:
 def _explain(decoder: Decoder, target: Target, aligned: Aligned, *, most: int) -> dict[str, Any] | str:
     """Values by field and method for a path from the reference to the application, or why there are none."""
     pair = Pair(aligned.reference, aligned.own, aligned.first, ())
-    ends = run_pair(decoder, target, pair, layers=[0])
-    if abs(ends.gap) < SMALLEST_GAP:
+    found = integrate_pair(decoder, target, pair, past=run_prefix(decoder, pair), most=most)
+    if abs(found.gap) < SMALLEST_GAP:
         return NO_GAP
-    found, first_order = _along(ends, most=most)
     if not found.complete:
         return INCOMPLETE
 
@@ -172,20 +171,12 @@ def _explain(decoder: Decoder, target: Target, aligned: Aligned, *, most: int) -
         }
 
     return {
-        "fields": {PATH: folded(found.values), GRADIENT: folded(first_order)},
-        "margin": ends.donor_margin,
-        "gap": ends.gap,
+        "fields": {PATH: folded(found.values), GRADIENT: folded(found.first_order)},
+        "margin": found.margin,
+        "gap": found.gap,
         "delta": found.delta,
         "steps": found.steps,
     }
-
-
-def _along(runs: PairRuns, *, most: int) -> tuple[Integrated, np.ndarray]:
-    """Integrated gradients from base to donor, and gradient times the same difference at the donor, by position."""
-    base, end = runs.base.states[RESIDUAL, 0], runs.donor.states[RESIDUAL, 0]
-    past, target = runs.prefix, runs.target
-    found = integrate(runs.decoder, base=base, end=end, past=past, target=target, most=most, gap=runs.gap)
-    return found, gradient_times_input(runs.decoder, end, past=past, target=target, baseline=base)
 
 
 def _by_player(
@@ -211,11 +202,12 @@ def _contrast(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         if abs(runs.gap) < SMALLEST_GAP:
             refused[NO_GAP] = refused.get(NO_GAP, 0) + 1
             return {"held": False}
-        found, first_order = _along(runs, most=bench.settings.most_steps)
+        most = bench.settings.most_steps
+        found = integrate_pair(runs.decoder, runs.target, runs.pair, past=runs.prefix, most=most)
         if not found.complete:
             refused[INCOMPLETE] = refused.get(INCOMPLETE, 0) + 1
             return {"held": False}
-        for method, values in ((PATH, found.values), (GRADIENT, first_order)):
+        for method, values in ((PATH, found.values), (GRADIENT, found.first_order)):
             rows.append(
                 Attribution(
                     case_id=cases[application],
@@ -226,7 +218,7 @@ def _contrast(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
                 )
             )
         check = _sum_check(found.gap, found.delta)
-        total = {"sum": float(found.values.sum()), "first_order": float(first_order.sum()), "steps": found.steps}
+        total = {"sum": float(found.values.sum()), "first_order": float(found.first_order.sum()), "steps": found.steps}
         return {"held": True, **total, "checks": [asdict(check)]}
 
     result = each_pair(bench, payload, explain)

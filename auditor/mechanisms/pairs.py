@@ -149,13 +149,19 @@ def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:
     return target if isinstance(target, str) else (decoder, target)
 
 
+def run_prefix(decoder: Decoder, pair: Pair) -> Past | None:
+    """Keys and values of what stands before the first difference."""
+    with torch.no_grad():
+        return decoder.run(_row(pair.base[: pair.first]), keep_past=True).past if pair.first else None
+
+
 def run_pair(decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[int] | None = None) -> PairRuns:
     """Run both prompts of a pair: the shared prefix once, then the two suffixes with every site captured."""
     wanted = range(decoder.layers) if layers is None else layers
     sites: list[Site] = [(node, layer) for layer in wanted for node in (RESIDUAL, HEADS, MLP)]
     sites.append((RESIDUAL, decoder.layers))
+    prefix = run_prefix(decoder, pair)
     with torch.no_grad():
-        prefix = decoder.run(_row(pair.base[: pair.first]), keep_past=True).past if pair.first else None
         base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=True)
         donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites)
         margins = [float(decoder.margins(run, target)) for run in (base, donor)]

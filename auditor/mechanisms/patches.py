@@ -80,9 +80,12 @@ def residual_effects(
                         runs.donor.states[site][:, skip:],
                         [position - start for position in after],
                     )
+                    if layer == decoder.layers:
+                        new = new[:, -1:]
                     rows = new if rows is None else torch.cat([rows, new])
                 if rows is not None and layer < decoder.layers:
-                    rows = decoder.run_from(layer, rows, past=past, stop=layer + 1).final
+                    last = layer == decoder.layers - 1
+                    rows = decoder.run_from(layer, rows, past=past, stop=layer + 1, last_only=last).final
             if rows is not None:
                 margins = decoder.margin_of(rows[:, -1], runs.target)
                 effects[number] = margins.double().cpu().numpy() - runs.base_margin
@@ -108,7 +111,9 @@ def node_effects(runs: PairRuns, nodes: Sequence[Node]) -> FloatArray:
                 order += fresh
                 edits = _edits(runs, layer, [(held + place, nodes[index]) for place, index in enumerate(fresh)])
             if rows is not None:
-                rows = decoder.run_from(layer, rows, past=runs.prefix, edits=edits, stop=layer + 1).final
+                last = layer == decoder.layers - 1
+                run = decoder.run_from(layer, rows, past=runs.prefix, edits=edits, stop=layer + 1, last_only=last)
+                rows = run.final
         effects = np.zeros(len(nodes))
         if rows is not None:
             margins = decoder.margin_of(rows[:, -1], runs.target).double().cpu().numpy()
@@ -184,7 +189,8 @@ def _edits(runs: PairRuns, layer: int, rows: Sequence[tuple[int, Node]]) -> dict
 
     def put_mlps(states: Tensor) -> Tensor:
         changed = states.clone()
-        changed[mlps] = runs.donor.states[MLP, layer]
+        # Of the last block no more than the last position may be left.
+        changed[mlps] = runs.donor.states[MLP, layer][:, -states.shape[1] :]
         return changed
 
     edits: dict[Site, Edit] = {}

@@ -11,7 +11,9 @@ from jaxtyping import Float
 from torch import Tensor
 
 from auditor.language_models.decoder import Decoder, Past, Target
+from auditor.mechanisms.pairs import Pair
 
+FloatArray = npt.NDArray[np.float64]
 FIRST_STEPS, MOST_STEPS = 8, 256
 COMPLETE = 0.01
 """Largest gap between the sum of the attributions and the difference of margins, as a share of that difference."""
@@ -19,9 +21,25 @@ COMPLETE = 0.01
 
 @dataclass(frozen=True)
 class Integrated:
-    """Attributions by position [n] in nats, what they should sum to, by how much they miss it, and the steps taken."""
+    """What one path gives.
 
-    values: npt.NDArray[np.float64]
+    Attributes
+    ----------
+    values
+        Attributions by position [n], in nats.
+    first_order
+        Gradient at the far end alone times the difference, by position [n]. It need not sum to anything.
+    margin, gap
+        The margin at the far end, and how far it is from that at the near end: what ``values`` should sum to.
+    delta
+        By how much they miss it.
+    steps
+        Points on the path, less one.
+    """
+
+    values: FloatArray
+    first_order: FloatArray
+    margin: float
     gap: float
     delta: float
     steps: int
@@ -39,12 +57,15 @@ def integrate(
     end: Float[Tensor, "1 n width"],
     past: Past | None,
     target: Target,
-    batch: int = 8,
+    batch: int = FIRST_STEPS + 1,
     first: int = FIRST_STEPS,
     most: int = MOST_STEPS,
-    gap: float | None = None,
 ) -> Integrated:
-    """Integrated gradients from ``base`` to ``end`` by Gauss-Legendre; steps double until the sum is complete.
+    """Integrated gradients from ``base`` to ``end``; steps double until the sum is complete.
+
+    By Clenshaw and Curtis (1960): twice the steps keep every point there was, so doubling repeats nothing; and the
+    first and last points are the two prompts themselves, so that the difference of their margins and the gradient at
+    the far end come with the sum and need no runs of their own.
 
     Parameters
     ----------
@@ -57,23 +78,33 @@ def integrate(
     target
         What is read.
     batch
-        Steps in one pass forward and backward.
+        The most points in one pass forward and backward.
     first, most
-        Steps to begin with, and the most.
-    gap
-        The difference of the two margins, where it is known.
+        Steps to begin with, 2 or more and even, and the most.
     """
-    if gap is None:
-        with torch.no_grad():
-            margins = decoder.margins(decoder.run_from(0, torch.cat([base, end]), past=past), target)
-        gap = float(margins[1] - margins[0])
+    path = _Path(decoder, base, end, past, target, batch)
     steps = first
+    known = path.at(points(steps))
     while True:
-        values = _sum(decoder, base, end, past, target, steps=steps, batch=batch)
-        result = Integrated(values, gap, float(values.sum()) - gap, steps)
+        result = _sum(*known, steps=steps)
         if result.complete or steps * 2 > most:
             return result
         steps *= 2
+        between = path.at(points(steps)[1::2])
+        known = _interleave(known[0], between[0]), _interleave(known[1], between[1])
+
+
+def integrate_pair(
+    decoder: Decoder, target: Target, pair: Pair, *, past: Past | None, most: int = MOST_STEPS
+) -> Integrated:
+    """From a pair's base to its donor, over the embeddings from its first difference on; ``past``: what they share."""
+    device = decoder.model.device
+    with torch.no_grad():
+        base, end = (
+            decoder.embed(torch.tensor([ids[pair.first :]], device=device), start=pair.first)
+            for ids in (pair.base, pair.donor)
+        )
+    return integrate(decoder, base=base, end=end, past=past, target=target, most=most)
 
 
 def gradient_times_input(
@@ -83,7 +114,7 @@ def gradient_times_input(
     past: Past | None,
     target: Target,
     baseline: Float[Tensor, "1 n width"] | None = None,
-) -> npt.NDArray[np.float64]:
+) -> FloatArray:
     """(x − baseline) · ∂m/∂x by position [n], in nats, the baseline 0 by default: first order at the prompt itself.
 
     It need not sum to anything.
@@ -92,21 +123,60 @@ def gradient_times_input(
     margin = decoder.margins(decoder.run_from(0, leaf, past=past), target).sum()
     (gradient,) = torch.autograd.grad(margin, leaf)
     away = stream if baseline is None else stream - baseline
-    values: npt.NDArray[np.float64] = (gradient * away)[0].sum(-1).detach().double().cpu().numpy()
+    values: FloatArray = (gradient * away)[0].sum(-1).detach().double().cpu().numpy()
     return values
 
 
-def _sum(
-    decoder: Decoder, base: Tensor, end: Tensor, past: Past | None, target: Target, *, steps: int, batch: int
-) -> npt.NDArray[np.float64]:
-    nodes, weights = np.polynomial.legendre.leggauss(steps)
-    total = torch.zeros(base.shape[1:], dtype=torch.float64, device=base.device)
-    for start in range(0, steps, batch):
-        at = torch.tensor((nodes[start : start + batch] + 1) / 2).to(base)[:, None, None]
-        weight = torch.tensor(weights[start : start + batch] / 2).to(base.device)
-        points = (base + at * (end - base)).detach().requires_grad_()
-        margin = decoder.margins(decoder.run_from(0, points, past=past), target).sum()
-        (gradient,) = torch.autograd.grad(margin, points)
-        total += torch.einsum("s,snw->nw", weight, gradient.double())
-    values: npt.NDArray[np.float64] = (total * (end - base)[0].double()).sum(-1).detach().cpu().numpy()
-    return values
+@dataclass(frozen=True)
+class _Path:
+    """The straight line between two embedded suffixes."""
+
+    decoder: Decoder
+    base: Tensor
+    end: Tensor
+    past: Past | None
+    target: Target
+    batch: int
+
+    def at(self, places: FloatArray) -> tuple[FloatArray, FloatArray]:
+        """Margins at places from 0 to 1, [places], and their gradients times the whole difference, [places, n]."""
+        away = self.end - self.base
+        margins, slopes = [], []
+        for part in np.array_split(places, -(-len(places) // self.batch)):
+            at = torch.tensor(part).to(self.base)[:, None, None]
+            streams = (self.base + at * away).detach().requires_grad_()
+            run = self.decoder.run_from(0, streams, past=self.past, last_only=True)
+            found = self.decoder.margins(run, self.target)
+            (gradient,) = torch.autograd.grad(found.sum(), streams)
+            margins.append(found.detach().double().cpu().numpy())
+            slopes.append((gradient.double() * away[0].double()).sum(-1).cpu().numpy())
+        return np.concatenate(margins), np.concatenate(slopes)
+
+
+def _sum(margins: FloatArray, slopes: FloatArray, *, steps: int) -> Integrated:
+    values = weights(steps) @ slopes
+    gap = float(margins[-1] - margins[0])
+    return Integrated(values, slopes[-1], float(margins[-1]), gap, float(values.sum()) - gap, steps)
+
+
+def points(steps: int) -> FloatArray:
+    """The extremes of a Chebyshev polynomial, from 0 to 1: [steps + 1]."""
+    places: FloatArray = (1 - np.cos(np.pi * np.arange(steps + 1) / steps)) / 2
+    return places
+
+
+def weights(steps: int) -> FloatArray:
+    """Their weights, which integrate every polynomial up to degree ``steps`` exactly: [steps + 1]."""
+    even = np.arange(0, steps + 1, 2)
+    # Each even Chebyshev polynomial integrates to 1 / (1 − degree²) over [0, 1]; the first and last count half.
+    integrals = 1 / (1 - even.astype(np.float64) ** 2)
+    integrals[[0, -1]] /= 2
+    shares: FloatArray = 2 / steps * np.cos(np.pi * np.outer(np.arange(steps + 1), even) / steps) @ integrals
+    shares[[0, -1]] /= 2
+    return shares
+
+
+def _interleave(known: FloatArray, between: FloatArray) -> FloatArray:
+    both = np.empty((len(known) + len(between), *known.shape[1:]))
+    both[::2], both[1::2] = known, between
+    return both

@@ -15,7 +15,7 @@ from django.views.decorators.http import require_POST
 from compliance import access, actions, demonstration
 from compliance.dashboard.first_steps_page import NEEDED, first_steps, team_for
 from compliance.dashboard.pages import page
-from compliance.events import Actor
+from compliance.events import Actor, site_actor
 from compliance.exceptions import ComplianceError, StateError
 from compliance.models import Registration, Team
 
@@ -39,7 +39,7 @@ def _button(step: str, act: Callable[[HttpRequest, Team, Actor], Any]) -> Callab
         if found is None:
             raise Http404("no such team")
         access.require(request.user, NEEDED[step], found.pk)
-        actor = Actor(name=request.user.get_username(), role="officer", user=request.user)  # type: ignore[arg-type]
+        actor = site_actor(request)
         try:
             act(request, found, actor)
         except ComplianceError as error:

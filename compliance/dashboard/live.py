@@ -21,7 +21,7 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from compliance import actions
-from compliance.events import Actor
+from compliance.events import Actor, site_actor
 from compliance.exceptions import ComplianceError
 from compliance.job import JobState
 from compliance.models import Audit, ChunkState, Event, Worker
@@ -94,7 +94,7 @@ def _button(act: Callable[[Audit, Actor], None], permission: str) -> Callable[..
     @login_required
     def view(request: HttpRequest, number: int) -> HttpResponse:
         audit = _audit(request, number)
-        actor = Actor(name=request.user.get_username(), role="site", user=request.user)
+        actor = site_actor(request)
         try:
             act(audit, actor)
         except ComplianceError as error:

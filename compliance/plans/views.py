@@ -14,7 +14,7 @@ from django.shortcuts import redirect, render
 
 from compliance import access, actions
 from compliance.actions.plans import TRANSITIONS, design_state, wrote
-from compliance.events import Actor
+from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
 from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
 from compliance.plans.checks import Checked, check_text
@@ -76,7 +76,7 @@ def begin(request: HttpRequest) -> HttpResponse:
             version = PlanVersion.objects.for_user(request.user).numbered().get(pk=key)
             name, origin, text = version.title, f"{version.name}, version {version.number}", written_out(version)
         row = actions.begin_draft(
-            team=form.cleaned_data["team"], name=name, origin=origin, text=text, actor=_actor(request)
+            team=form.cleaned_data["team"], name=name, origin=origin, text=text, actor=site_actor(request)
         )
         return redirect(row)
     return render(request, "plans/new.html", {"form": form}, status=400 if form.errors else 200)
@@ -100,7 +100,7 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
             text=state.draft.text,
             agreed=state.draft.agreed,
             changes=state.draft.changes,
-            actor=_actor(request),
+            actor=site_actor(request),
         )
         if "register" not in request.POST:
             messages.success(request, "The draft is saved.")
@@ -108,7 +108,7 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
         if state.checked.plan is None or state.draft.changes:
             trouble = "It is saved, not registered: what is marked below has to be mended first."
             return _editor(request, row, state, trouble=trouble, status=422)
-        return redirect(actions.register_draft(draft=row, plan=state.checked.plan, actor=_actor(request)))
+        return redirect(actions.register_draft(draft=row, plan=state.checked.plan, actor=site_actor(request)))
     except ComplianceError as error:
         return _editor(request, row, state, trouble=str(error), status=409)
 
@@ -143,7 +143,9 @@ def decide(request: HttpRequest, pk: int) -> HttpResponse:
     if form.is_valid():
         state = DesignState(form.cleaned_data["state"])
         try:
-            actions.decide_on_design(plan=row, state=state, reason=form.cleaned_data["reason"], actor=_actor(request))
+            actions.decide_on_design(
+                plan=row, state=state, reason=form.cleaned_data["reason"], actor=site_actor(request)
+            )
             messages.success(request, f"The design is {state.label.lower()}.")
             return redirect(row)
         except ComplianceError as error:
@@ -157,7 +159,7 @@ def _plan_page(
 ) -> HttpResponse:
     state = design_state(row)
     may = access.may(request.user, "approve_planversion", row.team_id) and bool(TRANSITIONS[state])
-    own = may and wrote(row, _actor(request))
+    own = may and wrote(row, site_actor(request))
     offered = [item for item in TRANSITIONS[state] if not (own and item == DesignState.APPROVED)]
     origin = row.drafts.first()
     context = {
@@ -271,7 +273,3 @@ def _plan(request: HttpRequest, pk: int) -> PlanVersion:
     if row is None:
         raise Http404("no such plan")
     return row
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(name=request.user.get_username(), role="officer", user=request.user)  # type: ignore[arg-type]

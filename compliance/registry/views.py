@@ -19,7 +19,7 @@ from django.views.decorators.http import require_http_methods
 from auditor.exceptions import DataError, InputError
 from auditor.mapping_checks import check_mapping
 from compliance import access, actions
-from compliance.events import Actor
+from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
 from compliance.models import Registration, RegistrationState
 from compliance.registration import mapping_of, masked_preview, proposed_mapping, read_upload
@@ -58,7 +58,7 @@ def register_model(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         asked = dict(form.cleaned_data)
         team, source = asked.pop("team"), asked.pop("source")
-        actor = _actor(request)
+        actor = site_actor(request)
         language_model = actions.open_language_model(team=team, description=asked, actor=actor)
         row = actions.request_model(language_model=language_model, source=source, actor=actor)
         return _to(row)
@@ -78,9 +78,9 @@ def register_data(request: HttpRequest) -> HttpResponse:
                 title=asked["name"],
                 file_name=asked["file"].name,
                 size=asked["file"].size,
-                actor=_actor(request),
+                actor=site_actor(request),
             )
-            take_whole(row, asked["file"], actor=_actor(request))
+            take_whole(row, asked["file"], actor=site_actor(request))
             return _to(row)
         except InputError as error:
             form.add_error("file", str(error))
@@ -102,7 +102,7 @@ def announce_upload(request: HttpRequest) -> HttpResponse:
             title=asked["name"],
             file_name=asked["file_name"],
             size=asked["size"],
-            actor=_actor(request),
+            actor=site_actor(request),
         )
     except InputError as error:
         return JsonResponse({"error": str(error)}, status=400)
@@ -118,7 +118,7 @@ def upload_part(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if request.method == "POST":
         try:
             offset = int(request.GET.get("offset", ""))
-            take_part(row, offset=offset, content=request.read(PART_BYTES + 1), actor=_actor(request))
+            take_part(row, offset=offset, content=request.read(PART_BYTES + 1), actor=site_actor(request))
         except ValueError:
             status, error = 400, "offset: is no number; expected where the part begins"
         except (DataError, ComplianceError) as refused:
@@ -156,7 +156,7 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
     if form.is_bound and form.is_valid():
         # Kept right or wrong, so that nothing somebody wrote is lost.
         ready = not error and "register" in request.POST
-        actions.keep_mapping(registration=row, mapping=text, ready=ready, actor=_actor(request))
+        actions.keep_mapping(registration=row, mapping=text, ready=ready, actor=site_actor(request))
         if ready:
             return _to(row)
     return render(request, "registry/registration.html", {**context, "form": form, "error": error})
@@ -168,7 +168,7 @@ def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
     row = _row(request, public_id)
     access.require(request.user, PERMISSIONS[row.kind], row.team_id)
     try:
-        actions.try_again(registration=row, actor=_actor(request))
+        actions.try_again(registration=row, actor=site_actor(request))
     except ComplianceError as error:
         return render(request, "registry/registration.html", {"row": row, "error": str(error)}, status=409)
     return _to(row)
@@ -186,10 +186,6 @@ def _row(request: HttpRequest, public_id: UUID) -> Registration:
     if row is None:
         raise Http404("no such registration")
     return row
-
-
-def _actor(request: HttpRequest) -> Actor:
-    return Actor(name=request.user.get_username(), role="officer", user=request.user)  # type: ignore[arg-type]
 
 
 def _address(row: Registration) -> str:

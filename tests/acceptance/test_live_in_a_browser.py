@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 from django.contrib.auth.models import User
+from django.contrib.sessions.models import Session
 from django.db import connection
 from playwright.sync_api import sync_playwright
 from pytest_django.live_server_helper import LiveServer
@@ -48,6 +49,10 @@ def score() -> None:
     ledger.complete(0, b"decisions")
 
 
+def end_sessions() -> None:
+    Session.objects.all().delete()
+
+
 def test_an_audit_is_started_by_a_double_click_and_its_page_keeps_up(
     transactional_db: None, live_server: LiveServer, tmp_path: Path
 ) -> None:
@@ -83,6 +88,8 @@ def test_an_audit_is_started_by_a_double_click_and_its_page_keeps_up(
         serious += _serious(page)
         page.get_by_role("button", name="Stop audit").click()
         page.get_by_text("Stopping", exact=True).first.wait_for()
+        elsewhere(end_sessions)
+        page.wait_for_url("**/login/?next=/audits/A-0001/")  # the whole page, not a form where progress stood
         browser.close()
     assert not serious, "\n".join(serious)
     assert list(Audit.objects.values_list("serial", "state")) == [(1, "cancelling")]

@@ -90,6 +90,15 @@ def test_without_scripts_it_reloads_itself_and_with_them_a_fragment_is_asked_for
     assert "<html" not in fragment.content.decode()
 
 
+def test_a_fragment_asked_for_after_the_session_ended_takes_the_whole_page_to_the_login(client: Client) -> None:
+    running()
+    asked = {"HX-Request": "true", "HX-Current-URL": "http://elsewhere.example/audits/A-0001/?tab=log"}
+    answer = client.get("/audits/A-0001/live/", headers=asked)
+    assert (answer.status_code, answer.content) == (204, b"")
+    assert answer["HX-Redirect"] == "/login/?next=/audits/A-0001/"
+    assert client.get("/audits/A-0001/live/").status_code == 302  # without the script an ordinary redirect
+
+
 @pytest.mark.parametrize("state", ["cancelled", "failed", "done"])
 def test_the_asking_ends_with_the_work(client: Client, officer: User, state: str) -> None:
     running()

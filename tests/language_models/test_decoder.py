@@ -86,6 +86,17 @@ def test_a_run_from_the_middle_of_layers_and_positions_gives_the_whole_run(famil
     assert torch.allclose(later.final, whole.final[:, 25:], atol=1e-3, rtol=1e-5)
 
 
+@pytest.mark.parametrize("family", PACKABLE)
+def test_the_last_position_alone_is_that_of_the_whole_run(family: str) -> None:
+    decoder = view(family)
+    with torch.inference_mode():
+        stream = decoder.embed(tokens())
+        whole = decoder.run_from(0, stream).final
+        last = decoder.run_from(0, stream, last_only=True).final
+    assert last.shape == (2, 1, decoder.width)
+    assert torch.allclose(last, whole[:, -1:], atol=1e-3, rtol=1e-5)
+
+
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma3", "phi"])
 def test_padding_on_the_right_changes_no_margin(family: str) -> None:
     decoder = view(family)
@@ -122,6 +133,12 @@ def test_the_gradient_agrees_with_finite_differences() -> None:
         ends = [decoder.margins(decoder.run_from(0, stream + sign * 1e-6 * step), TARGET) for sign in (1, -1)]
     slope = float((ends[0] - ends[1]) / 2e-6)
     assert slope == pytest.approx(float((gradient * step).sum()), rel=1e-3)
+
+
+def test_a_site_of_which_only_the_last_position_runs_cannot_be_captured() -> None:
+    decoder = view("llama")
+    with torch.inference_mode(), pytest.raises(ScoringError, match="holds 1 positions where 40 were computed"):
+        decoder.run_from(0, decoder.embed(tokens()), capture=[(MLP, decoder.layers - 1)], last_only=True)
 
 
 def test_a_site_outside_the_run_is_refused() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import json
+from typing import Any
+from unittest.mock import patch
 
 import numpy as np
 import pytest
 import torch
+from hypothesis import given
+from hypothesis import strategies as st
 
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder
+from auditor.language_models.decoder import RESIDUAL, Decoder, Run, Target, read_decoder
 from auditor.mechanisms import components
 from auditor.mechanisms.direct import attribute, lens
-from auditor.mechanisms.paths import gradient_times_input, integrate
+from auditor.mechanisms.paths import Integrated, gradient_times_input, integrate, points, weights
 from tests.language_models.zoo import PACKABLE, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
 from tests.mechanisms.test_patches import TARGET, runs_of
@@ -25,10 +29,44 @@ def test_integrated_gradients_sum_to_the_difference_and_change_sign(family: str)
     assert found.complete
     assert found.gap == pytest.approx(runs.gap, abs=1e-4)
     assert (found.values[2:] == 0).all()
+    at_the_end = gradient_times_input(runs.decoder, ends["end"], past=runs.prefix, target=TARGET, baseline=ends["base"])
+    assert found.first_order == pytest.approx(at_the_end, abs=1e-5)
     back = integrate(
         runs.decoder, base=ends["end"], end=ends["base"], past=runs.prefix, target=TARGET, first=found.steps
     )
     assert back.values == pytest.approx(-found.values, abs=1e-4 + 0.02 * abs(found.gap))
+
+
+def test_doubling_the_steps_repeats_no_point_and_gives_what_twice_the_steps_give() -> None:
+    runs = runs_of("llama")
+    ends = {"base": runs.base.states[RESIDUAL, 0], "end": runs.donor.states[RESIDUAL, 0]}
+    seen: list[int] = []
+
+    class Counting(Decoder):
+        def run_from(self, layer: int, stream: torch.Tensor, **options: Any) -> Run:
+            seen.append(len(stream))
+            return super().run_from(layer, stream, **options)
+
+    decoder = Counting(runs.decoder.model, runs.decoder.parts)
+    asked = {"past": runs.prefix, "target": TARGET}
+    with patch.object(Integrated, "complete", property(lambda found: found.steps == 8)):
+        doubled = integrate(decoder, **ends, **asked, first=2, most=8)
+    assert sum(seen) == 9  # 3 points, then 2, then 4 between them
+    straight = integrate(runs.decoder, **ends, **asked, first=8, most=8)
+    assert doubled.steps == straight.steps == 8
+    assert doubled.values == pytest.approx(straight.values, abs=1e-6)
+    assert doubled.gap == pytest.approx(runs.gap, abs=1e-5)
+    assert doubled.margin == pytest.approx(runs.donor_margin, abs=1e-5)
+
+
+@given(degree=st.integers(0, 16), half=st.integers(1, 8))
+def test_steps_integrate_every_polynomial_up_to_their_number(degree: int, half: int) -> None:
+    """The closed form is 1 / (degree + 1)."""
+    steps = 2 * max(half, (degree + 1) // 2)
+    places = points(steps)
+    assert places[0] == 0
+    assert places[-1] == 1
+    assert weights(steps) @ places**degree == pytest.approx(1 / (degree + 1), abs=1e-13)
 
 
 def test_gradient_times_input_is_integrated_gradients_where_the_model_is_linear() -> None:

@@ -122,7 +122,9 @@ def test_between_two_groups_the_changed_field_holds_the_whole_difference() -> No
     assert [row.value for row in ours] == pytest.approx(gaps, rel=0.01)
     found = {row.metric: row for row in conclude(integrated_gradients, [result])}
     assert set(found) == {"path_sum", "first_order_share"}
-    assert found["path_sum"].estimate == pytest.approx(sum(gaps) / 2, rel=0.01)
+    # Gaps of both signs cancel in the mean; what each sum may miss does not.
+    missed = 0.01 * sum(abs(gap) for gap in gaps) / 2
+    assert found["path_sum"].estimate == pytest.approx(sum(gaps) / 2, abs=missed)
     assert [check.name for check in found["path_sum"].checks] == [SUM]
 
 
