@@ -20,6 +20,7 @@ from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
+from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.plan import Plan, Section
@@ -54,7 +55,7 @@ class Work:
     payload: dict[str, Any]
 
 
-def _no_other_model(source: str) -> LoadedModel:
+def _no_other_model(source: str) -> Any:
     raise ModelError(source, "no model store is at hand here", "a run that brings one")
 
 
@@ -64,7 +65,8 @@ class Bench:
 
     ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
     field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``. ``open_model`` loads
-    another model by its source, for a test that has one describe what it found.
+    another model by its source, for a test that has one describe what it found; ``open_endpoint`` gives one by the name
+    an administrator listed it under.
     """
 
     plan: Plan
@@ -74,6 +76,7 @@ class Bench:
     render: Callable[[Mapping[str, str]], Rendered]
     should_stop: Callable[[], bool]
     open_model: Callable[[str], LoadedModel] = _no_other_model
+    open_endpoint: Callable[[str], EndpointTextModel] = _no_other_model
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Tokenise prompts, each whole and with each answer of the plan."""

@@ -38,7 +38,11 @@ FUZZ = (
 
 
 class TextModel(Protocol):
-    """A model that answers a prompt with text."""
+    """A model that answers a prompt with text, and says which one it is."""
+
+    @property
+    def identity(self) -> Any:
+        """For a model of the store its files and their hashes, for an endpoint its address."""
 
     def answer(self, prompt: str, *, tokens: int) -> str:
         """At most so many tokens, greedily."""
@@ -49,6 +53,11 @@ class LocalTextModel:
     """A model of the store, asked through its chat template where it has one."""
 
     loaded: LoadedModel
+
+    @property
+    def identity(self) -> Any:
+        """As the store has it."""
+        return self.loaded.manifest.get("identity")
 
     def answer(self, prompt: str, *, tokens: int) -> str:
         """At most so many tokens, greedily."""

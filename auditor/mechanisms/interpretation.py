@@ -1,13 +1,15 @@
 """Automated interpretation: what the features of the run's dictionary respond to, in words, and how far words hold.
 
 Descriptions are made on half of the applications and tried on the other half. By default rules make them and a matcher
-that sees nothing but the description tries them (describing.py, description_scores.py); no model takes part. A local
-model may describe instead, and then another one tries (describers.py).
+that sees nothing but the description tries them (describing.py, description_scores.py); no model takes part. A model of
+the store, or of an endpoint that an administrator has listed, may describe as well, and then another one tries
+(describers.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,13 +18,13 @@ from scipy.sparse import csc_matrix
 from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft
-from auditor.exceptions import Interrupted, PlanError
+from auditor.exceptions import Interrupted, ModelError
 from auditor.language_models.decoder import read_decoder
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
 from auditor.mechanisms.corpus import Corpus, Read
-from auditor.mechanisms.describers import LocalTextModel, describe_by_model, marked, try_descriptions
+from auditor.mechanisms.describers import LocalTextModel, TextModel, describe_by_model, marked, try_descriptions
 from auditor.mechanisms.describing import Described, Search, active_entries, describe, thresholds
 from auditor.mechanisms.description_scores import Answers, HeldOut, Question, derangements
 from auditor.mechanisms.interpretation_measures import described_features, measures
@@ -86,10 +88,11 @@ class Settings(Section):
     shuffles
         Times all descriptions are exchanged for the control.
     describer
-        ``rules``, or ``local:SOURCE`` to have the reported features described by a model of the store as well.
+        ``rules``, or ``local:SOURCE`` (a model of the store) or ``endpoint:NAME`` (one an administrator has listed) to
+        have the reported features described by a model as well.
     scorer
-        ``local:SOURCE``: the model that tries the describer's sentences; another one than the describer. Rules are
-        tried by a matcher that sees the description alone.
+        The model that tries the describer's sentences; another one than the describer. Rules are tried by a matcher
+        that sees the description alone.
     contexts
         Pieces of prompts a model's description is tried on: so many active and so many inactive ones.
     """
@@ -115,18 +118,8 @@ class Settings(Section):
 
 
 def work(asked: Asked) -> Iterable[Work]:
-    """One chunk.
-
-    Raises
-    ------
-    PlanError
-        If a remote endpoint is to describe or to score.
-    """
+    """One chunk."""
     settings: Settings = asked.settings
-    for key, source in (("describer", settings.describer), ("scorer", settings.scorer)):
-        if source.startswith(ENDPOINT):
-            where = f"settings.{CARD.name}.{key}"
-            raise PlanError(where, f"{source!r}: remote endpoints cannot be asked here yet", "rules or local:SOURCE")
     fields = [name for name in asked.fields if asked.roles.get(name) == "predictor"]
     yield contrast_work(asked, applications=settings.applications, fields=fields, swaps=settings.changes)
 
@@ -221,7 +214,19 @@ def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, An
 
 
 def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, Any]:
-    """Sentences of a model for the reported features, tried by another model."""
+    """Sentences of a model for the reported features, tried by another model; or the reason why there are none.
+
+    A model that cannot be had takes nothing else of this chunk with it.
+    """
+    settings: Settings = bench.settings
+    names = {"describer": settings.describer, "scorer": settings.scorer, "features": [], "not_tried": len(reported)}
+    try:
+        return {**names, **_described(bench, read, reported)}
+    except ModelError as error:
+        return {**names, "reason": str(error)}
+
+
+def _described(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, Any]:
     settings: Settings = bench.settings
     first, second = _halves(read)
     limits = thresholds(first.activations, strong=settings.strong)
@@ -233,29 +238,27 @@ def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, An
         if ours.indptr[latent + 1] > ours.indptr[latent]
         and held.problem(held.tokens(latent), least=settings.least) is None
     ]
-    describer = bench.open_model(settings.describer.removeprefix(LOCAL))
     sentences: list[tuple[int, str | None]] = []
-    for latent in chosen:
-        if bench.should_stop():
-            raise Interrupted("stopped between two features; nothing of this chunk is kept")
-        strength = _dense(columns, latent)
-        words = describe_by_model(LocalTextModel(describer), first.corpus, strength, strength >= limits[latent])
-        sentences.append((latent, words))
-    scorer = bench.open_model(settings.scorer.removeprefix(LOCAL))
+    with _text_model(bench, settings.describer) as describer:
+        for latent in chosen:
+            if bench.should_stop():
+                raise Interrupted("stopped between two features; nothing of this chunk is kept")
+            strength = _dense(columns, latent)
+            words = describe_by_model(describer, first.corpus, strength, strength >= limits[latent])
+            sentences.append((latent, words))
     orders = derangements(len(chosen), rounds=1, seed=bench.plan.cases.seed)
-    tried = try_descriptions(
-        LocalTextModel(scorer),
-        held,
-        sentences,
-        order=orders[0] if orders else None,
-        contexts=settings.contexts,
-        seed=bench.plan.cases.seed,
-        should_stop=bench.should_stop,
-    )
+    with _text_model(bench, settings.scorer) as scorer:
+        tried = try_descriptions(
+            scorer,
+            held,
+            sentences,
+            order=orders[0] if orders else None,
+            contexts=settings.contexts,
+            seed=bench.plan.cases.seed,
+            should_stop=bench.should_stop,
+        )
     return {
-        "describer": settings.describer,
-        "scorer": settings.scorer,
-        "identities": [model.manifest.get("identity") for model in (describer, scorer)],
+        "identities": [describer.identity, scorer.identity],
         "not_tried": len(reported) - len(chosen),
         "features": [
             {
@@ -269,6 +272,12 @@ def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, An
             for (latent, _), one in zip(sentences, tried, strict=True)
         ],
     }
+
+
+def _text_model(bench: Bench, source: str) -> AbstractContextManager[TextModel]:
+    if source.startswith(ENDPOINT):
+        return bench.open_endpoint(source.removeprefix(ENDPOINT))
+    return nullcontext(LocalTextModel(bench.open_model(source.removeprefix(LOCAL))))
 
 
 def _halves(read: Read) -> tuple[Read, Read]:

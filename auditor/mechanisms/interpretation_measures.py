@@ -112,6 +112,11 @@ def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable
     """The same for sentences of a model."""
     found = result["by_model"]
     describer = {"describer": found["describer"]}
+    if "reason" in found:
+        nothing = missing(method="descriptions by a model", reason=found["reason"], n=0)
+        subject = {"states": f"before layer {result['layer']}", **describer}
+        yield Draft(_measurement(nothing, test=test, metric=DESCRIBED, subject=subject))
+        return
     rows = [{**row, "reason": None if row["answers"] else SAID_NOTHING, "active": 0} for row in found["features"]]
     counts: dict[str, float | int | None] = {
         "answers_asked_for": sum(row["asked"] for row in rows),

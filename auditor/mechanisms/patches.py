@@ -28,6 +28,10 @@ ROUNDING = 1e-5
 how kernels sum, so the last digits of fp32 need not be the same."""
 
 
+BATCH_TOKENS = 8192
+"""Tokens that go through a block at once: it bounds what a block's MLP holds, whatever the number of nodes."""
+
+
 @dataclass(frozen=True, slots=True)
 class Node:
     """A head (``head`` set) or the MLP of a layer, at every position from the first difference on."""
@@ -98,22 +102,27 @@ def node_effects(runs: PairRuns, nodes: Sequence[Node]) -> FloatArray:
     by_layer: dict[int, list[int]] = {}
     for index, node in enumerate(nodes):
         by_layer.setdefault(node.layer, []).append(index)
+    base = runs.base.states
+    most = max(1, BATCH_TOKENS // base[RESIDUAL, 0].shape[1])
     order: list[int] = []
     rows: Tensor | None = None
     with torch.no_grad():
         for layer in range(decoder.layers):
-            fresh = by_layer.get(layer, [])
-            edits: dict[Site, Edit] = {}
-            if fresh:
-                held = 0 if rows is None else rows.shape[0]
-                new = runs.base.states[RESIDUAL, layer].expand(len(fresh), -1, -1)
-                rows = new if rows is None else torch.cat([rows, new])
-                order += fresh
-                edits = _edits(runs, layer, [(held + place, nodes[index]) for place, index in enumerate(fresh)])
-            if rows is not None:
+
+            def step(stream: Tensor, edits: dict[Site, Edit] | None = None, *, layer: int = layer) -> Tensor:
                 last = layer == decoder.layers - 1
-                run = decoder.run_from(layer, rows, past=runs.prefix, edits=edits, stop=layer + 1, last_only=last)
-                rows = run.final
+                run = decoder.run_from(layer, stream, past=runs.prefix, edits=edits, stop=layer + 1, last_only=last)
+                return run.final
+
+            held = 0 if rows is None else len(rows)
+            done = [step(rows[start : start + most]) for start in range(0, held, most)] if rows is not None else []
+            fresh = by_layer.get(layer, [])
+            for start in range(0, len(fresh), most):
+                part = fresh[start : start + most]
+                edits = _edits(runs, layer, [nodes[index] for index in part])
+                done.append(step(base[RESIDUAL, layer].expand(len(part), -1, -1), edits))
+            order += fresh
+            rows = torch.cat(done) if done else None
         effects = np.zeros(len(nodes))
         if rows is not None:
             margins = decoder.margin_of(rows[:, -1], runs.target).double().cpu().numpy()
@@ -177,9 +186,10 @@ def _before(runs: PairRuns, layer: int) -> Check:
     return Check(name, moved <= TOLERANCE, moved, TOLERANCE, note="effect of patching them, in nats")
 
 
-def _edits(runs: PairRuns, layer: int, rows: Sequence[tuple[int, Node]]) -> dict[Site, Edit]:
-    heads = [(row, node.head) for row, node in rows if node.head is not None]
-    mlps = [row for row, node in rows if node.head is None]
+def _edits(runs: PairRuns, layer: int, nodes: Sequence[Node]) -> dict[Site, Edit]:
+    """Row ``i`` of a batch with node ``i`` patched."""
+    heads = [(row, node.head) for row, node in enumerate(nodes) if node.head is not None]
+    mlps = [row for row, node in enumerate(nodes) if node.head is None]
 
     def put_heads(z: Tensor) -> Tensor:
         changed = z.clone()

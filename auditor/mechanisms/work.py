@@ -12,6 +12,7 @@ from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, chat_wrapper, prompt_template, words_of
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import encode
+from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.store import ModelStore
@@ -109,6 +110,11 @@ def bench_for(
             raise ModelError(source, "no model store is at hand here", "a run that brings one")
         return load(store.import_model(source), threads=plan.budget.threads)
 
+    def endpoint(name: str) -> EndpointTextModel:
+        if store is None:
+            raise ModelError(f"endpoint:{name}", "no model store is at hand here", "a run that brings one")
+        return EndpointTextModel(name, read_endpoint(store.root / FILE, name))
+
     return Bench(
         plan=plan,
         settings=settings_of(plan, test, where="run"),
@@ -117,6 +123,7 @@ def bench_for(
         render=rendered,
         should_stop=should_stop,
         open_model=other,
+        open_endpoint=endpoint,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -13,6 +14,7 @@ from auditor.conclusions import settle
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
+from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.mechanisms import interpretation, superposition
@@ -22,6 +24,7 @@ from auditor.plan import Plan
 from auditor.records import Measurement, Role
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
+from tests.language_models.endpoints import said, serving
 from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
@@ -214,13 +217,55 @@ def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
         list(superposition.work(asked(chosen, plan=PLAN, data=DATA)))
 
 
-def test_a_remote_endpoint_is_refused_in_one_line() -> None:
-    chosen = interpretation.Settings(describer="endpoint:a", scorer="endpoint:b")
+def by_endpoints(model: Any, folder: Path) -> tuple[dict[str, Any], list[Measurement]]:
+    """Interpretation with a describer and a scorer as ``endpoints.toml`` in a folder lists them."""
+    chosen = interpretation.Settings(
+        applications=16, report=3, describer="endpoint:one", scorer="endpoint:another", contexts=2
+    )
+    bench = replace(
+        bench_with(model, chosen),
+        open_endpoint=lambda name: EndpointTextModel(name, read_endpoint(folder / FILE, name)),
+    )
+    (piece,) = interpretation.work(asked(chosen, plan=PLAN, data=DATA))
+    result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
+    return result, concluded(interpretation, [result])
 
-    with pytest.raises(
-        PlanError, match=r"settings\.interpretation\.describer: 'endpoint:a': remote endpoints cannot be"
-    ):
-        list(interpretation.work(asked(chosen, plan=PLAN, data=DATA)))
+
+def told_by_models(measurements: list[Measurement]) -> Measurement:
+    (told,) = [
+        item for item in measurements if item.metric == "interpretation_described" and "describer" in item.subject
+    ]
+    return told
+
+
+def test_endpoints_describe_and_try_over_http(biased: Any, tmp_path: Path) -> None:
+    with serving(lambda _: said("the letter B.")) as one, serving(lambda _: said("Yes")) as another:
+        (tmp_path / FILE).write_text(
+            f'[one]\nurl = "{one.url}"\nmodel = "a"\n[another]\nurl = "{another.url}"\nmodel = "b"\n', encoding="utf-8"
+        )
+        result, measurements = by_endpoints(biased, tmp_path)
+    told = told_by_models(measurements)
+    assert told.n == len(result["by_model"]["features"]) == len(one.asked) > 0
+    assert told.counts["answers_asked_for"] == len(another.asked)
+    assert told.counts["answers_neither_yes_nor_no"] == 0
+    assert {row["words"] for row in result["by_model"]["features"]} == {"The marked words are the letter B"}
+    assert result["by_model"]["identities"] == [
+        {"endpoint": "one", "url": one.url, "model": "a"},
+        {"endpoint": "another", "url": another.url, "model": "b"},
+    ]
+
+
+def test_an_endpoint_nobody_listed_is_said_in_one_line_and_takes_nothing_else_with_it(
+    biased: Any, tmp_path: Path
+) -> None:
+    result, measurements = by_endpoints(biased, tmp_path)
+    told = told_by_models(measurements)
+    assert told.estimate is None
+    assert told.missing_reason == (
+        "endpoint:one: no administrator has listed it; expected a table [one] in endpoints.toml"
+    )
+    assert any(row["answers"] for row in result["features"])
+    assert any(item.metric == "interpretation_detection" and item.estimate is not None for item in measurements)
 
 
 def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any) -> None:
@@ -237,9 +282,7 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
     (piece,) = interpretation.work(asked(chosen, plan=PLAN, data=DATA))
     result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
     measurements = concluded(interpretation, [result])
-    (told,) = [
-        item for item in measurements if item.metric == "interpretation_described" and "describer" in item.subject
-    ]
+    told = told_by_models(measurements)
 
     assert opened == ["one", "another"]
     assert told.n == len(result["by_model"]["features"]) > 0

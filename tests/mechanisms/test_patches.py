@@ -7,6 +7,7 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace
+from auditor.mechanisms import patches
 from auditor.mechanisms.pairs import Pair, PairRuns, run_pair
 from auditor.mechanisms.patches import (
     Node,
@@ -72,6 +73,14 @@ def test_all_nodes_of_a_layer_and_its_stream_together_give_the_whole_difference(
     assert np.abs(effects).max() > 0
     single = [node_effects(runs, [node])[0] for node in all_nodes(2, 4)]
     assert effects == pytest.approx(np.array(single), abs=1e-4)
+
+
+def test_nodes_in_many_batches_have_the_effects_they_have_in_one(monkeypatch: pytest.MonkeyPatch) -> None:
+    runs = runs_of("llama")
+    nodes = all_nodes(2, 4)[::-1]
+    together = node_effects(runs, nodes)
+    monkeypatch.setattr(patches, "BATCH_TOKENS", 30)  # two rows of twelve positions
+    assert node_effects(runs, nodes) == pytest.approx(together, abs=1e-5)
 
 
 @pytest.mark.parametrize("family", PACKABLE)
