@@ -162,7 +162,8 @@ def patch_checks(runs: PairRuns) -> tuple[Check, ...]:
     with torch.no_grad():
         # The same batch without a patch is the only fair peer: a batch of another size may differ in the last digit.
         stream = runs.base.states[RESIDUAL, middle].expand(len(nodes), -1, -1)
-        plain = decoder.margin_of(decoder.run_from(middle, stream, past=runs.prefix).final[:, -1], runs.target)
+        last = decoder.run_from(middle, stream, past=runs.prefix, last_only=True).final[:, -1]
+        plain = decoder.margin_of(last, runs.target)
     own = node_effects(itself, nodes) + runs.base_margin - plain.double().cpu().numpy()
     largest, moved = float(np.abs(whole).max()), float(np.abs(own).max())
     return (
