@@ -11,7 +11,7 @@ from reports.canvas import Chart
 
 @dataclass(frozen=True)
 class Text:
-    """A paragraph; ``tone`` is ``body``, ``lead``, ``note`` (ruled at the side) or ``small``."""
+    """A paragraph; ``tone``: ``body``, ``lead``, ``note`` (ruled at the side), ``small``, ``heading`` (of the next)."""
 
     words: str
     tone: str = "body"

@@ -67,7 +67,7 @@ def inside(story: Story) -> list[Block]:
         return [Text("Not part of this run: the plan names no test of the model's internals.")]
     blocks: list[Block] = [Text(SUPPORTING, tone="note"), *_ladder(standings(story.bundle.measurements))]
     for title, tests in parts:
-        blocks.append(Text(title, tone="lead"))
+        blocks.append(Text(title, tone="heading"))
         for test in tests:
             maps = maps_of(test.rows)
             blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]

@@ -8,12 +8,13 @@ from xml.sax.saxutils import escape
 from reportlab import rl_config
 from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
 from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 
 from reports import numbers
-from reports.blocks import ReportContent, Section
+from reports.blocks import ReportContent, Section, Text
 from reports.pdf import styles
 from reports.pdf.attach import finish_pdf
 from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed
@@ -114,7 +115,17 @@ def _line(canvas: Canvas, left: str, middle: str, right: str, y: float) -> None:
     canvas.setLineWidth(0.5)
     canvas.drawString(MARGIN, y, left)
     canvas.drawCentredString(PAGE_WIDTH / 2, y, middle)
-    canvas.drawRightString(PAGE_WIDTH - MARGIN, y, right)
+    room = PAGE_WIDTH / 2 - MARGIN - stringWidth(middle, styles.BODY, 6.8) / 2 - 10
+    canvas.drawRightString(PAGE_WIDTH - MARGIN, y, shortened(right, room))
+
+
+def shortened(text: str, room: float) -> str:
+    """``text`` as far as it fits into ``room`` points of the running lines, with … where it is cut."""
+    if stringWidth(text, styles.BODY, 6.8) <= room:
+        return text
+    while text and stringWidth(f"{text}…", styles.BODY, 6.8) > room:
+        text = text[:-1].rstrip(" ·")
+    return f"{text}…"
 
 
 def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
@@ -150,11 +161,17 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
 def _section(section: Section, pages: dict[str, int]) -> list[Flowable]:
     title = f"{section.number} {section.title}"
     head: list[Flowable] = [Bookmark(section.id, title, 0), Paragraph(escape(title), styles.H1)]
-    first, *rest = [grouped(block, width=COLUMN, pages=pages) for block in section.blocks]
-    parts = placed(first._replace(parts=[*head, *first.parts], room=first.room + 50), width=COLUMN)
-    for group in rest:
-        parts += placed(group, width=COLUMN)
-    return parts
+    parts: list[Flowable] = []
+    for block in section.blocks:
+        group = grouped(block, width=COLUMN, pages=pages)
+        if isinstance(block, Text) and block.tone == "heading":
+            head += group.parts
+            continue
+        # A heading goes to the page of what it stands over.
+        room = group.room + (50 if head else 0)
+        parts += placed(group._replace(parts=[*head, *group.parts], room=room), width=COLUMN)
+        head = []
+    return [*parts, *head]
 
 
 def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:

@@ -189,7 +189,9 @@ def _figure(chart: Chart, *, width: float) -> list[Flowable]:
 
 
 def _text(block: Text, width: float) -> Flowable:
-    look = {"lead": styles.LEAD, "small": styles.SMALL, "note": styles.BODY_TEXT}.get(block.tone, styles.BODY_TEXT)
+    look = {"lead": styles.LEAD, "heading": styles.LEAD, "small": styles.SMALL, "note": styles.BODY_TEXT}.get(
+        block.tone, styles.BODY_TEXT
+    )
     paragraph = Paragraph(escape(block.words), look)
     if block.tone != "note":
         return paragraph

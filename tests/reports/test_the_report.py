@@ -8,12 +8,17 @@ from dataclasses import replace
 
 import pikepdf
 import pytest
+from pypdf import PdfReader
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Role
+from reports.blocks import Section, Text
 from reports.content import build_content
 from reports.lint import forbidden_phrases
 from reports.pdf import render_pdf
+from reports.pdf.document import shortened
+from reports.pdf.styles import BODY, register_fonts
 from reports.publish import publish
 from reports.tables import all_measurements
 from reports.wording import Design
@@ -41,8 +46,6 @@ def test_every_measurement_is_on_a_page(audit: Audit) -> None:
 
 
 def test_the_cover_fits_its_page(audit: Audit) -> None:
-    from pypdf import PdfReader
-
     pages = PdfReader(io.BytesIO(audit.published.report.read_bytes())).pages
     assert "Not covered" in pages[0].extract_text()
     assert "Contents" in pages[1].extract_text()
@@ -85,13 +88,35 @@ def test_every_font_is_embedded(audit: Audit) -> None:
 
 
 def test_every_page_says_ungoverned_and_its_number(audit: Audit) -> None:
-    from pypdf import PdfReader
-
     pages = PdfReader(io.BytesIO(audit.published.report.read_bytes())).pages
     for number, page in enumerate(pages, start=1):
         text = page.extract_text()
         assert "ungoverned" in text
         assert f"Page {number} of {len(pages)}" in text
+
+
+def test_a_running_line_is_cut_before_it_meets_the_mark_in_the_middle() -> None:
+    register_fonts()
+    long = "demo:underwriter · Mortgage approval decisions, a look inside on 48 applications"
+    cut = shortened(long, 200)
+    assert shortened(long, 400) == long
+    assert cut.startswith("demo:underwriter · Mortgage")
+    assert cut.endswith("…")
+    assert stringWidth(cut, BODY, 6.8) <= 200
+    assert shortened("word", 0) == "…"
+
+
+def test_a_heading_stands_on_the_page_of_what_it_heads(working: Audit, governance: dict) -> None:
+    content = build_content(working.bundle, governance)
+    heading, paragraph = Text("Where is it carried?", tone="heading"), Text("Here it is said. " * 40)
+    for lines in range(30, 60, 4):  # somewhere in this range the heading comes to the foot of the page
+        section = Section(
+            "s", "1", "Section", (*[Text(f"line {number}") for number in range(lines)], heading, paragraph)
+        )
+        pdf = render_pdf(replace(content, cover=(), sections=(section,)), result=b"{}")
+        pages = [page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages]
+        (at,) = [page for page in pages if "Where is it carried?" in page]
+        assert "Here it is said." in at
 
 
 def test_the_contents_link_to_the_pages_they_name(working: Audit) -> None:
