@@ -23,9 +23,10 @@ FloatArray = npt.NDArray[np.float64]
 TOLERANCE = 1e-4
 """Largest difference in nats (fp32) between a run patched whole and the donor's own run."""
 
-ROUNDING = 1e-5
+ROUNDING = 3e-5
 """Largest difference in nats between a run and the same run patched with itself: where tensors lie in memory decides
-how kernels sum, so the last digits of fp32 need not be the same."""
+how kernels sum, so the last digits of fp32 need not be the same. The largest seen over the 16 pairs of plans/inside.toml
+is 1.2e-05."""
 
 
 BATCH_TOKENS = 8192
