@@ -25,8 +25,8 @@ TOLERANCE = 1e-4
 
 ROUNDING = 3e-5
 """Largest difference in nats between a run and the same run patched with itself: where tensors lie in memory decides
-how kernels sum, so the last digits of fp32 need not be the same. The largest seen over the 16 pairs of plans/inside.toml
-is 1.2e-05."""
+how kernels sum, so the last digits of fp32 need not be the same. The largest seen over 16 pairs of the demonstration is
+1.2e-05."""
 
 
 BATCH_TOKENS = 8192
