@@ -78,12 +78,11 @@ def cases_link(audit: Audit, query: str, **more: str) -> str:
 def linked(audit: Audit, table: Table, measurements: Sequence[Measurement]) -> LinkedTable:
     """A table of measurements, row by row, with the address behind each."""
     at = next((index for index, head in enumerate(table.head) if head.startswith(NUMBER_HEADS)), 0)
+    links = {query: cases_link(audit, query) for query in {item.cases for item in measurements}}
     rows = zip(table.rows, measurements, strict=True)
     return LinkedTable(
         table=table,
-        rows=tuple(
-            Row(cells=_aligned(cells, table), link=cases_link(audit, item.cases), at=at) for cells, item in rows
-        ),
+        rows=tuple(Row(cells=_aligned(cells, table), link=links[item.cases], at=at) for cells, item in rows),
     )
 
 
