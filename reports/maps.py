@@ -293,7 +293,8 @@ def _lines(shown: Map) -> Chart:
             while any(abs(y - other) < 14 for other in used):
                 y += 14
             used.append(y)
-            canvas.text(right + 6, y + 4, label or metric_label(rows[0]), size=NORMAL, colour=marker.colour)
+            if label:  # a line alone is named by the title
+                canvas.text(right + 6, y + 4, label, size=NORMAL, colour=marker.colour)
     peak = max(shown.rows, key=lambda item: abs(item.estimate or 0.0))
     return canvas.finish(
         name=shown.name,

@@ -93,7 +93,7 @@ def _one(
         accuracy = Estimate(
             value=probe["accuracy"],
             n=probe["clusters"],
-            method="balanced accuracy of an ℓ2-logistic probe on held-out applications",
+            method="balanced accuracy of an L2-logistic probe on held-out applications",
             interval=Interval(probe["low"], probe["high"], level, "mean of two Wilson intervals, by application"),
             test=Significance(probe["p_value"], "clustered z test against 1/2"),
         )

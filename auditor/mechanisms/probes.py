@@ -32,7 +32,7 @@ CARD = Card(
     name="probes",
     purpose="Whether a protected attribute can be read from the model's internal states, at which layer and position.",
     method=(
-        "ℓ2-logistic probes of every layer, at the end of the attribute's field and at the last token, on applications "
+        "L2-logistic probes of every layer, at the end of the attribute's field and at the last token, on applications "
         "(and proxy values) the probe was not fitted on. Stated: the attribute in the prompt, as each group in turn. "
         "Withheld: a neutral word in its place, read for the group as filed. Beside each: a control label that groups "
         "words without a meaning (Hewitt and Liang), labels permuted, the embedding layer, the same architecture with "

@@ -68,6 +68,17 @@ def test_lines_are_named_at_their_ends() -> None:
     assert "Control labels" in words(lines.svg)
 
 
+def test_a_line_alone_is_named_by_the_title_and_not_at_its_end() -> None:
+    rows = [
+        replace(ROWS[0], id=f"alone/{layer}", metric="causal_last_token", subject={"layer": str(layer)}, estimate=0.1)
+        for layer in range(6)
+    ]
+    (chart,) = draw_maps(rows)
+    title = "Share of the decision carried by the last token"
+    assert title in chart.title
+    assert "Share" not in words(chart.svg)
+
+
 def test_circuits_of_a_contrast_are_two_lines_in_one_picture() -> None:
     rows = [
         replace(
