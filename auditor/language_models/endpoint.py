@@ -34,7 +34,8 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class Endpoint(BaseModel):
-    """One table of the file."""
+    """One table of the file: ``url`` up to ``/chat/completions``, ``model`` as the server calls it, the file with the key,
+    and how many ``seconds`` one answer may take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
@@ -47,6 +48,8 @@ class Endpoint(BaseModel):
     @classmethod
     def _keeps_what_is_sent_to_itself(cls, url: str) -> str:
         parts = urlsplit(url)
+        if not parts.hostname or parts.port == 0:  # a port that is no number raises ValueError when it is read
+            raise ValueError("expected an address with a host")
         if parts.scheme != "https" and not (parts.scheme == "http" and parts.hostname in _HERE):
             raise ValueError("expected an https:// address, or http:// on this machine")
         if parts.username or parts.password or parts.query:

@@ -105,15 +105,16 @@ def bench_for(
         whole: Rendered = wrap(plain) if wrap is not None else plain
         return whole
 
-    def other(source: str) -> LoadedModel:
+    def kept(source: str) -> ModelStore:
         if store is None:
             raise ModelError(source, "no model store is at hand here", "a run that brings one")
-        return load(store.import_model(source), threads=plan.budget.threads)
+        return store
+
+    def other(source: str) -> LoadedModel:
+        return load(kept(source).import_model(source), threads=plan.budget.threads)
 
     def endpoint(name: str) -> EndpointTextModel:
-        if store is None:
-            raise ModelError(f"endpoint:{name}", "no model store is at hand here", "a run that brings one")
-        return EndpointTextModel(name, read_endpoint(store.root / FILE, name))
+        return EndpointTextModel(name, read_endpoint(kept(f"endpoint:{name}").root / FILE, name))
 
     return Bench(
         plan=plan,

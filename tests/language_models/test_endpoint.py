@@ -102,7 +102,11 @@ def test_an_endpoint_nobody_listed_is_refused(tmp_path: Path) -> None:
     [
         ('url = "http://models.example/v1"\nmodel = "m"', "url: expected an https:// address, or http:// on this"),
         ('url = "https://user:pw@a/v1"\nmodel = "m"', "url: expected an address without a user"),
-        ('url = "file:///etc/passwd"\nmodel = "m"', "url: expected an https:// address"),
+        ('url = "file:///etc/passwd"\nmodel = "m"', "url: expected an address with a host"),
+        ('url = "https:///v1"\nmodel = "m"', "url: expected an address with a host"),
+        ('url = "https://a:99999x/v1"\nmodel = "m"', "url: Port could not be cast to integer"),
+        ('url = "https://a:99999/v1"\nmodel = "m"', "url: Port out of range"),
+        ('url = "http://[::1"\nmodel = "m"', "url: Invalid IPv6 URL"),
         ('url = "https://a/v1"', "model: Field required"),
         ('url = "https://a/v1"\nmodel = "m"\nkey = "k"', "key: Extra inputs are not permitted"),
         ('url = "https://a/v1"\nmodel = "m"\nseconds = 0.0', "seconds: Input should be greater than 0"),
