@@ -34,8 +34,8 @@ _HERE = ("127.0.0.1", "localhost", "::1")
 
 
 class Endpoint(BaseModel):
-    """One table of the file: ``url`` up to ``/chat/completions``, ``model`` as the server calls it, the file with the key,
-    and how many ``seconds`` one answer may take."""
+    """One table of the file: ``url`` up to ``/chat/completions``, ``model`` as the server calls it, the file with the
+    key, and how many ``seconds`` one answer may take."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
