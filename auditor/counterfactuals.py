@@ -25,7 +25,7 @@ REASK = "reask"
 
 @dataclass(frozen=True)
 class Cluster:
-    """One application with all its cases; ``reask`` is asked once more, unshared."""
+    """One application with all its cases; ``reask`` is asked once more, alone."""
 
     application: Application
     cases: tuple[Case, ...]

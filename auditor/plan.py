@@ -122,7 +122,7 @@ class Attribute(Section):
 
 
 class Noise(Section):
-    """``[noise]``: how many applications are asked once more, unshared and packed differently."""
+    """``[noise]``: how many applications are asked once more, each prompt alone by the model's own forward pass."""
 
     reask: Annotated[int, Field(ge=0)] = 0
 

@@ -70,7 +70,7 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
     wrap = chat_wrapper(tokenizer, plan.prompt.system, where=where) if chat else None
     clusters = make_clusters(plan, data, selection.records, chat=wrap, where=where)
     questions = _questions(tokenizer, clusters, plan, where=where)
-    _check_length(plan, model, clusters, questions, where=where)
+    longest = _longest(plan, model, clusters, questions, where=where)
     left_out = dict(selection.left_out)
     for attribute in plan.attributes:
         outside = sum(record.values[attribute.field] not in attribute.groups for record in selection.records)
@@ -95,6 +95,7 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
             "training_rows_known": len(seen),
             "observed_rate": data.observed_rate,
         },
+        "prompts": {"longest_tokens": longest},
         "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
         "code": {
@@ -161,24 +162,28 @@ def _again(cluster: Cluster) -> tuple[Case, ...]:
     return (cluster.reask,) if cluster.reask is not None else ()
 
 
-def _check_length(
+def _longest(
     plan: Plan,
     model: StoredModel,
     clusters: Sequence[Cluster],
     questions: Sequence[tuple[list[Question], list[Question]]],
     *,
     where: str,
-) -> None:
+) -> int:
+    """Tokens of the longest prompt with its answer, re-asks included; PlanError where that is more than fits."""
     context = model.root.identity.get("context_length")
     limit = min(plan.budget.max_prompt_tokens, context or plan.budget.max_prompt_tokens)
-    for cluster, (asked, _) in zip(clusters, questions, strict=True):
-        longest = max(len(sequence) for question in asked for sequence in question.sequences)
+    most = 0
+    for cluster, (asked, again) in zip(clusters, questions, strict=True):
+        longest = max(len(sequence) for question in (*asked, *again) for sequence in question.sequences)
+        most = max(most, longest)
         if longest > limit:
             raise PlanError(
                 f"{where}: budget.max_prompt_tokens",
                 f"the prompt of application {cluster.application.id} with its answer has {longest} tokens",
                 f"at most {limit} (the plan allows {plan.budget.max_prompt_tokens}, the model reads {context})",
             )
+    return most
 
 
 def _chunks(
@@ -200,7 +205,7 @@ def _chunks(
         index, batch, tokens = index + 1, [], 0
     for cluster, (_, again) in zip(clusters, questions, strict=True):
         for question in again:
-            size = distinct_tokens(question.sequences)
+            size = sum(len(sequence) for sequence in question.sequences)
             if batch and tokens + size > plan.budget.chunk_tokens:
                 yield _chunk(index, UNSHARED, batch, tokens)
                 index, batch, tokens = index + 1, [], 0

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
@@ -16,7 +16,7 @@ from auditor.language_models.packed import PackedScorer, PackingProbe, probe_pac
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
 from auditor.mechanisms.contract import Bench, ModelTest
-from auditor.mechanisms.work import NOT_TESTED, bench_for, silence
+from auditor.mechanisms.work import NOT_TESTED, bench_for, longest_prompt, silence
 from auditor.plan import Plan, plan_from
 from auditor.preparation import SHARED, UNSHARED
 from auditor.records import Case
@@ -72,7 +72,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
         loaded = load_for(ledger, store=store, device=device)
         payload = json.loads(ledger.payload(index))
         started = time.perf_counter()
-        probe = _probe(loaded, plan)
+        probe = _probe(loaded, run, plan)
         scorer = PackedScorer(
             loaded.model, pack_tokens=plan.budget.pack_tokens, probe=probe, should_stop=ledger.should_stop
         )
@@ -134,12 +134,14 @@ def _model_test(name: str) -> ModelTest:
     return test
 
 
-def _probe(loaded: LoadedModel, plan: Plan) -> PackingProbe:
-    key = (sha256_json(loaded.manifest["identity"]), plan.budget.pack_tokens, plan.budget.max_prompt_tokens)
+def _probe(loaded: LoadedModel, run: Mapping[str, Any], plan: Plan) -> PackingProbe:
+    longest = longest_prompt(run, plan)
+    key = (sha256_json(loaded.manifest["identity"]), plan.budget.pack_tokens, longest)
     if key not in _probes:
         _probes[key] = probe_packing(
             loaded.model,
-            vocabulary=loaded.model.config.vocab_size,
-            longest=plan.budget.max_prompt_tokens,
+            vocabulary=loaded.model.config.get_text_config().vocab_size,
+            longest=longest,
+            pack_tokens=plan.budget.pack_tokens,
         )
     return _probes[key]

@@ -7,7 +7,7 @@ them. A spelling's probability is the product over its tokens, each read from th
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -137,38 +137,33 @@ def decide(
     natural_margin
         From this margin on the outcome is favourable.
     share
-        Off: no case shares anything with another.
+        Off: every prompt by the model's own forward pass, whole and alone, nothing of the packed path.
 
     Raises
     ------
     ScoringError
         Naming the case whose logits are not finite.
     """
+    sequences = [sequence for question in questions for sequence in question.sequences]
+    reads = [read for question in questions for read in question.reads]
+    owners = [case for case, question in zip(cases, questions, strict=True) for _ in question.sequences]
+    values = iter(_scored(scorer.log_probabilities if share else scorer.one_by_one, sequences, reads, owners))
     decisions = []
-    if share:
-        sequences = [sequence for question in questions for sequence in question.sequences]
-        reads = [read for question in questions for read in question.reads]
-        owners = [case for case, question in zip(cases, questions, strict=True) for _ in question.sequences]
-        values = _scored(scorer, sequences, reads, owners)
-    cursor = 0
     for case, question in zip(cases, questions, strict=True):
-        count = len(question.sequences)
-        if share:
-            mine = values[cursor : cursor + count]
-            cursor += count
-        else:
-            # One case alone is one small tree: its answers share its prompt, and nothing else is in the pack.
-            mine = _scored(scorer, question.sequences, question.reads, [case] * count)
+        mine = [next(values) for _ in question.sequences]
         decisions.append(_decision(case, question, mine, mass_floor=mass_floor, natural_margin=natural_margin))
     return decisions
 
 
 def _scored(
-    scorer: PackedScorer, sequences: Sequence[tuple[int, ...]], reads: Sequence[list[Read]], owners: Sequence[Case]
+    score: Callable[[Sequence[tuple[int, ...]], Sequence[list[Read]]], list[list[float]]],
+    sequences: Sequence[tuple[int, ...]],
+    reads: Sequence[list[Read]],
+    owners: Sequence[Case],
 ) -> list[list[float]]:
     """Log-probabilities; an error names the case whose prompt it was."""
     try:
-        return scorer.log_probabilities(sequences, reads)
+        return score(sequences, reads)
     except ScoringError as error:
         if error.prompt is None:
             raise

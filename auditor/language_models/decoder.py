@@ -30,6 +30,7 @@ from torch import Tensor
 from auditor.exceptions import ScoringError
 from auditor.language_models.answers import Question
 from auditor.language_models.families import Block, Parts, read_parts
+from auditor.language_models.positions import forget_lengths
 from auditor.language_models.residual_view import ResidualView
 
 RESIDUAL, HEADS, ATTENTION, MLP = "residual", "heads", "attention", "mlp"
@@ -147,8 +148,9 @@ class Decoder:
         self.model = model
         self.parts = parts
         self.layers = len(parts.blocks)
-        self.width = int(model.config.hidden_size)
-        self.heads = int(model.config.num_attention_heads)
+        config = model.config.get_text_config()
+        self.width = int(config.hidden_size)
+        self.heads = int(config.num_attention_heads)
         self.linear_heads = parts.linear_heads
 
     def embed(self, tokens: Int[Tensor, "batch n"], *, start: int = 0) -> Float[Tensor, "batch n width"]:
@@ -355,8 +357,19 @@ def project(block: Block, z: Float[Tensor, "batch n heads head_width"]) -> Float
     return block.attention_post_norm(block.output(z.flatten(-2)))
 
 
-def read_decoder(model: Any) -> Decoder | ResidualView:
+SHORT = 48
+"""Tokens of the prompts that a view is checked with where no longer prompt is named."""
+
+
+def read_decoder(model: Any, *, longest: int = SHORT) -> Decoder | ResidualView:
     """The view into a model: with structure where its family is known and its logits agree, else the stream only.
+
+    Parameters
+    ----------
+    longest
+        Tokens of the longest prompt that will be looked into. Position encodings that change with a prompt's length
+        (dynamic NTK, LongRoPE) and sliding windows agree on short prompts and not on long ones, so the check goes
+        that far.
 
     Raises
     ------
@@ -364,41 +377,55 @@ def read_decoder(model: Any) -> Decoder | ResidualView:
         If not even the stream between blocks can be told.
     """
     parts = read_parts(model)
-    reason = parts if isinstance(parts, str) else _compare(model, Decoder(model, parts)).reason
+    reason = parts if isinstance(parts, str) else _compare(model, Decoder(model, parts), longest=longest).reason
     if isinstance(parts, Parts) and not reason:
         return Decoder(model, parts)
     return ResidualView(model, reason=reason)
 
 
-def check_decoder(model: Any) -> DecoderCheck:
-    """Run two random prompts through the view, whole and from a shared prefix, against the model's own logits."""
+def check_decoder(model: Any, *, longest: int = SHORT) -> DecoderCheck:
+    """Run random prompts through the view, whole and from a shared prefix, against the model's own logits.
+
+    ``longest`` as for `read_decoder`: both short prompts and prompts of that length are run.
+    """
     parts = read_parts(model)
     if isinstance(parts, str):
         return DecoderCheck(False, None, parts)
-    return _compare(model, Decoder(model, parts))
+    return _compare(model, Decoder(model, parts), longest=longest)
 
 
-def _compare(model: Any, decoder: Decoder) -> DecoderCheck:
-    generator = np.random.default_rng(0)
-    longest = min(48, int(getattr(model.config, "max_position_embeddings", 48)))
-    ids = torch.tensor(generator.integers(3, model.config.vocab_size, (2, longest)), device=model.device)
-    ids[1, : longest // 2] = ids[0, : longest // 2]
-    try:
-        with torch.inference_mode():
-            own = model(input_ids=ids, use_cache=False).logits
-            whole = decoder.logits(decoder.run(ids).final)
-            shared = decoder.run(ids[:1, : longest // 2], keep_past=True).past
-            suffix = decoder.logits(decoder.run(ids[:, longest // 2 :], past=shared).final)
-    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError, ScoringError) as error:
-        # Any model may be handed in; what it raises on an unusual call is its answer to the check.
-        return DecoderCheck(False, None, f"the block loop was refused: {error}"[:300])
-    scale = max(1.0, float(own.abs().max()))
-    differences = [float((whole - own).abs().max()), float((suffix - own[:, longest // 2 :]).abs().max())]
-    largest = max(differences) / scale
-    bound = TOLERANCE if own.dtype in (torch.float32, torch.float64) else 0.05
-    if not largest <= bound:
-        return DecoderCheck(False, largest, f"the block loop's logits differ from the model's own by {largest:.2g}")
+def _compare(model: Any, decoder: Decoder, *, longest: int) -> DecoderCheck:
+    config = model.config.get_text_config()
+    most = int(getattr(config, "max_position_embeddings", None) or longest)
+    largest = 0.0
+    for length in sorted({min(SHORT, most), min(max(SHORT, longest), most)}):
+        try:
+            difference, dtype = _difference(model, decoder, length=length, vocabulary=config.vocab_size)
+        except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError, ScoringError) as error:
+            # Any model may be handed in; what it raises on an unusual call is its answer to the check.
+            return DecoderCheck(False, None, f"the block loop was refused: {error}"[:300])
+        largest = max(largest, difference)
+        if not difference <= (TOLERANCE if dtype in (torch.float32, torch.float64) else 0.05):
+            reason = f"the block loop's logits differ from the model's own by {difference:.2g} at {length} tokens"
+            return DecoderCheck(False, difference, reason)
     return DecoderCheck(True, largest, "")
+
+
+def _difference(model: Any, decoder: Decoder, *, length: int, vocabulary: int) -> tuple[float, torch.dtype]:
+    """Largest difference to the model's own logits, over their largest, of two prompts of ``length`` tokens."""
+    generator = np.random.default_rng(0)
+    half = length // 2
+    ids = torch.tensor(generator.integers(3, vocabulary, (2, length)), device=model.device)
+    ids[1, :half] = ids[0, :half]
+    with torch.inference_mode():
+        forget_lengths(model)
+        own = model(input_ids=ids, use_cache=False).logits
+        whole = decoder.logits(decoder.run(ids).final)
+        shared = decoder.run(ids[:1, :half], keep_past=True).past
+        suffix = decoder.logits(decoder.run(ids[:, half:], past=shared).final)
+    scale = max(1.0, float(own.abs().max()))
+    differences = [float((whole - own).abs().max()), float((suffix - own[:, half:]).abs().max())]
+    return max(differences) / scale, own.dtype
 
 
 def _mask(positions: Tensor, columns: Tensor, window: int | None, dtype: torch.dtype) -> Float[Tensor, "1 1 n keys"]:

@@ -7,12 +7,15 @@ says only names and order; that the order is right is measured at load against t
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import Any
 
 import torch
 from torch import Tensor, nn
+
+#: Size of the vectors that a norm's gain is read with.
+LONG = 1e3
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,14 +46,43 @@ POST_NORMS = Layout(
     mlp_norm="pre_feedforward_layernorm",
     mlp_post_norm="post_feedforward_layernorm",
 )
+NORMS_AFTER = Layout(
+    attention_norm="",
+    attention_post_norm="post_attention_layernorm",
+    mlp_norm="",
+    mlp_post_norm="post_feedforward_layernorm",
+)
 FAMILIES = {
     "llama": LLAMA,
     "mistral": LLAMA,
+    "mixtral": LLAMA,
     "qwen2": LLAMA,
+    "qwen2_moe": LLAMA,
     "qwen3": LLAMA,
+    "qwen3_moe": LLAMA,
     "gemma": LLAMA,
     "gemma2": POST_NORMS,
-    "gemma3_text": Layout(**{**vars(POST_NORMS), "rotary_by_type": True}),
+    "gemma3_text": replace(POST_NORMS, rotary_by_type=True),
+    "gemma3": replace(POST_NORMS, rotary_by_type=True, body="model.language_model"),
+    "arcee": LLAMA,
+    "apertus": Layout(attention_norm="attention_layernorm", mlp_norm="feedforward_layernorm"),
+    "deepseek_v3": LLAMA,
+    "ernie4_5": LLAMA,
+    "exaone4": NORMS_AFTER,
+    "glm": LLAMA,
+    "glm4": Layout(attention_post_norm="post_self_attn_layernorm", mlp_post_norm="post_mlp_layernorm"),
+    "helium": LLAMA,
+    "hunyuan_v1_dense": LLAMA,
+    "nemotron": LLAMA,
+    "olmo": LLAMA,
+    "olmo2": NORMS_AFTER,
+    "olmo3": replace(NORMS_AFTER, rotary_by_type=True),
+    "olmoe": LLAMA,
+    "phi3": LLAMA,
+    "seed_oss": LLAMA,
+    "smollm3": LLAMA,
+    "stablelm": LLAMA,
+    "starcoder2": LLAMA,
     "gpt2": Layout(
         body="transformer",
         embedding="wte",
@@ -138,14 +170,16 @@ class Parts:
 
 def read_parts(model: Any) -> Parts | str:
     """The parts of ``model``, or the reason why they cannot be told."""
-    config = model.config
-    layout = FAMILIES.get(config.model_type)
+    config = model.config.get_text_config()
+    layout = FAMILIES.get(model.config.model_type)
     if layout is None:
-        return f"the family {config.model_type!r} has no adapter; known: {', '.join(sorted(FAMILIES))}"
+        return f"the family {model.config.model_type!r} has no adapter; known: {', '.join(sorted(FAMILIES))}"
     if getattr(config, "do_layer_norm_before", True) is False:
         return "its norms come after each sum, so the stream between blocks is not a sum of what the blocks write"
     if getattr(config, "add_cross_attention", False):
         return "it attends to a second input"
+    if int(config.hidden_size) % 2:
+        return f"its stream is {config.hidden_size} wide, and the gain of its norms is read with pairs of coordinates"
     try:
         body = attrgetter(layout.body)(model)
         kinds = _layer_types(config)
@@ -186,17 +220,18 @@ def output_bias(block: Block) -> Tensor | None:
 def gain(norm: Any, *, width: int, like: Tensor) -> tuple[Tensor, Tensor, bool]:
     """A norm as a linear map once its scale is frozen: gain [width], offset [width], and whether it takes the mean off.
 
-    The gain of a root-mean-square norm is read from the norm itself: one of a constant vector is the gain, whichever
-    way the family keeps its weight.
+    All three are read from what the norm does, whichever way the family keeps its weight (some keep it less one, some
+    keep none): of 0 it gives the offset, of a constant vector the offset again if it takes the mean off, and of a
+    vector of one size whose mean is 0 the gain. The vectors are long enough for the norm's epsilon not to matter.
     """
-    if isinstance(norm, nn.LayerNorm):
-        weight = norm.weight if norm.weight is not None else torch.ones(width).to(like)
-        bias = norm.bias if norm.bias is not None else torch.zeros(width).to(like)
-        return weight.detach(), bias.detach(), True
     with torch.no_grad():
-        ones = torch.ones(width).to(like)
-        epsilon = float(getattr(norm, "eps", getattr(norm, "variance_epsilon", 0.0)))
-        return norm(ones) * (1.0 + epsilon) ** 0.5, torch.zeros(width).to(like), False
+        offset = norm(torch.zeros(width, dtype=like.dtype, device=like.device))
+        ones = torch.ones(width, dtype=like.dtype, device=like.device)
+        centred = bool(torch.allclose(norm(LONG * ones), offset, atol=1e-4))
+        signs = ones.clone()
+        signs[1::2] = -1.0
+        found = (norm(LONG * signs) - offset) * signs
+    return found, offset, centred
 
 
 def _block(layout: Layout, block: Any, window: int | None) -> Block:
@@ -209,13 +244,13 @@ def _block(layout: Layout, block: Any, window: int | None) -> Block:
             return out
 
     return Block(
-        attention_norm=getattr(block, layout.attention_norm),
+        attention_norm=_part(block, layout.attention_norm),
         attention=attention,
         output=getattr(attention, layout.output),
-        attention_post_norm=getattr(block, layout.attention_post_norm) if layout.attention_post_norm else _same,
-        mlp_norm=getattr(block, layout.mlp_norm),
+        attention_post_norm=_part(block, layout.attention_post_norm),
+        mlp_norm=_part(block, layout.mlp_norm),
         mlp=mlp,
-        mlp_post_norm=getattr(block, layout.mlp_post_norm) if layout.mlp_post_norm else _same,
+        mlp_post_norm=_part(block, layout.mlp_post_norm),
         window=window,
     )
 
@@ -226,6 +261,11 @@ def _layer_types(config: Any) -> tuple[str, ...]:
         return tuple(kinds)
     kind = "sliding_attention" if getattr(config, "sliding_window", None) else "full_attention"
     return (kind,) * int(config.num_hidden_layers)
+
+
+def _part(block: Any, name: str) -> Callable[[Tensor], Tensor]:
+    part: Callable[[Tensor], Tensor] = getattr(block, name) if name else _same
+    return part
 
 
 def _same(states: Tensor) -> Tensor:

@@ -72,7 +72,7 @@ def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **chec
         "architecture": type(model).__name__,
         "model_type": model.config.model_type,
         "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "context_length": getattr(model.config, "max_position_embeddings", None),
+        "context_length": getattr(model.config.get_text_config(), "max_position_embeddings", None),
         "weights_dtype": str(model.dtype).removeprefix("torch."),
         "quantisation": quantisation,
         "files": files,

@@ -23,6 +23,7 @@ from torch import Tensor
 from transformers import DynamicCache
 
 from auditor.exceptions import Interrupted, ScoringError
+from auditor.language_models.positions import forget_lengths, switch_length
 from auditor.language_models.tree_attention import attending, cut
 from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
 
@@ -81,11 +82,9 @@ class PackedScorer:
         self.pack_tokens = pack_tokens
         self.probe = probe
         self.should_stop = should_stop
-        self._mixed_layers = len(set(getattr(model.config, "layer_types", None) or ())) > 1
+        self._mixed_layers = len(set(getattr(model.config.get_text_config(), "layer_types", None) or ())) > 1
 
-    def log_probabilities(
-        self, sequences: Sequence[Tokens], reads: Sequence[Sequence[Read]], *, share: bool = True
-    ) -> list[list[float]]:
+    def log_probabilities(self, sequences: Sequence[Tokens], reads: Sequence[Sequence[Read]]) -> list[list[float]]:
         """Log-probabilities, in nats, of the tokens in ``reads``.
 
         Parameters
@@ -94,8 +93,6 @@ class PackedScorer:
             Token ids of whole prompts, with any answer tokens that later reads stand on.
         reads
             For every sequence, (position, token) pairs.
-        share
-            Off: every sequence is computed in packs of its own, sharing nothing (for the noise floor).
 
         Returns
         -------
@@ -110,9 +107,8 @@ class PackedScorer:
             If a stop was asked for.
         """
         if not self.probe.packable:
-            pairs = zip(sequences, reads, strict=True)
-            return [self._alone(index, sequence, wanted) for index, (sequence, wanted) in enumerate(pairs)]
-        layout = lay_out(sequences, pack_tokens=self.pack_tokens, share=share)
+            return self.one_by_one(sequences, reads)
+        layout = lay_out(sequences, pack_tokens=self.pack_tokens)
         wanted_by_pack, slots = _group_reads(layout, reads)
         values = np.full(len(slots), np.nan)
         waiting = _Waiting()
@@ -138,6 +134,11 @@ class PackedScorer:
                 raise ScoringError(NOT_FINITE, prompt=index)
             result.append([float(value) for value in mine])
         return result
+
+    def one_by_one(self, sequences: Sequence[Tokens], reads: Sequence[Sequence[Read]]) -> list[list[float]]:
+        """The same by the model's own forward pass, one prompt at a time: nothing packed, shared, cached or masked."""
+        pairs = zip(sequences, reads, strict=True)
+        return [self._alone(index, sequence, wanted) for index, (sequence, wanted) in enumerate(pairs)]
 
     def _forward(
         self, pack: Pack, keys: Sequence[tuple[Tensor, Tensor]], positions: Sequence[int], *, last: bool
@@ -214,6 +215,7 @@ def tree_mask(pack: Pack, *, dtype: torch.dtype) -> Float[Tensor, "1 1 tokens co
 
 def plain_log_probabilities(model: Any, sequence: Tokens, wanted: Sequence[Read]) -> list[float]:
     """The reference: one prompt, one ordinary forward pass, no cache, no mask; log-probabilities in nats."""
+    forget_lengths(model)
     with torch.inference_mode():
         logits = model(input_ids=torch.tensor([list(sequence)], device=model.device), use_cache=False).logits[0]
     positions = sorted({position for position, _ in wanted})
@@ -222,11 +224,12 @@ def plain_log_probabilities(model: Any, sequence: Tokens, wanted: Sequence[Read]
     return [float(value) for value in values]
 
 
-def probe_packing(model: Any, *, vocabulary: int, longest: int) -> PackingProbe:
-    """Measure whether packing is exact for this model: a small tree of prompts, packed, against one prompt at a time.
+def probe_packing(model: Any, *, vocabulary: int, longest: int, pack_tokens: int = 768) -> PackingProbe:
+    """Measure whether packing is exact for this model: small trees of prompts, packed, against one prompt at a time.
 
-    The tree has branches at several depths, a kept context and packs that end in the middle, so every part of the path
-    is exercised.
+    One tree has branches at several depths, a kept context and packs that end in the middle, so every part of the path
+    is exercised. The other holds prompts as long as the longest real one beside short ones, since an encoding of
+    positions that changes with a prompt's length is exact on short prompts alone.
 
     Parameters
     ----------
@@ -235,42 +238,74 @@ def probe_packing(model: Any, *, vocabulary: int, longest: int) -> PackingProbe:
     vocabulary
         Number of token ids to draw from.
     longest
-        Longest prompt that will be scored; a sliding window shorter than this rules packing out.
+        Tokens of the longest prompt that will be scored; a sliding window shorter than this rules packing out.
+    pack_tokens
+        Tokens of a pack that holds the long prompts.
     """
-    window = getattr(model.config, "sliding_window", None)
-    if window and getattr(model.config, "use_sliding_window", True) and longest > window:
+    config = model.config.get_text_config()
+    window = getattr(config, "sliding_window", None)
+    if window and getattr(config, "use_sliding_window", True) and longest > window:
         return PackingProbe(
             False, None, f"prompts of up to {longest} tokens are longer than the sliding window ({window})"
         )
+    switch = switch_length(model)
+    if switch is not None and longest > switch:
+        reason = f"prompts of up to {longest} tokens are read by their length past {switch} (its position encoding)"
+        return PackingProbe(False, None, reason)
     if "logits_to_keep" not in inspect.signature(model.forward).parameters:
         return PackingProbe(False, None, f"{type(model).__name__} cannot return logits at chosen positions")
-    generator = np.random.default_rng(0)
-
-    def draw(count: int) -> list[int]:
-        return [int(token) for token in generator.integers(0, vocabulary, count)]
-
-    root, left, right = draw(12), draw(9), draw(5)
-    sequences = [root + left + draw(3), root + left + draw(6), root + right, root + right + draw(4), draw(7)]
-    reads = [[(len(sequence) - 1, sequence[0]), (len(sequence) // 2, sequence[-1])] for sequence in sequences]
-    alone = [plain_log_probabilities(model, *pair) for pair in zip(sequences, reads, strict=True)]
+    trees = [(18, _branching(vocabulary)), (pack_tokens, _long(vocabulary, longest))]
     refused = PackingProbe(False, None, "")
     # First with the read-out of many packs at once; a model that scales or caps its logits does that in its own head.
     for plain_head in (True, False):
-        trial = PackedScorer(model, pack_tokens=18, probe=PackingProbe(True, None, "", plain_head))
-        try:
-            packed = trial.log_probabilities(sequences, reads)
-        except ScoringError as error:
-            refused = PackingProbe(False, None, str(error))
-            continue
-        except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError) as error:
-            # Any architecture may be handed in; what it raises on an unusual call is its answer to the probe.
-            refused = PackingProbe(False, None, f"{type(model).__name__} refused a packed call: {error}"[:300])
-            continue
-        difference = float(np.max(np.abs(np.array(packed) - np.array(alone))))
-        if difference <= TOLERANCE:
-            return PackingProbe(True, difference, "", plain_head)
-        refused = PackingProbe(False, difference, f"packed and one-by-one scores differ by {difference:.2g} nats")
+        largest = 0.0
+        for width, sequences in trees:
+            found = _difference(model, sequences, pack_tokens=width, plain_head=plain_head)
+            if isinstance(found, str):
+                refused = PackingProbe(False, None, found)
+                break
+            largest = max(largest, found)
+            if not found <= TOLERANCE:
+                refused = PackingProbe(False, found, f"packed and one-by-one scores differ by {found:.2g} nats")
+                break
+        else:
+            return PackingProbe(True, largest, "", plain_head)
     return refused
+
+
+def _branching(vocabulary: int) -> list[list[int]]:
+    generator = np.random.default_rng(0)
+    root, left, right = (_drawn(generator, vocabulary, count) for count in (12, 9, 5))
+    more = [_drawn(generator, vocabulary, count) for count in (3, 6, 4, 7)]
+    return [root + left + more[0], root + left + more[1], root + right, root + right + more[2], more[3]]
+
+
+def _long(vocabulary: int, longest: int) -> list[list[int]]:
+    """Two prompts of ``longest`` tokens that part near their end, one that parts in the middle, one short one."""
+    generator = np.random.default_rng(1)
+    root = _drawn(generator, vocabulary, longest)
+    late, middle = max(1, longest - 8), max(1, longest // 2)
+    other = root[:late] + _drawn(generator, vocabulary, longest - late)
+    return [root, other, root[:middle] + _drawn(generator, vocabulary, 5), _drawn(generator, vocabulary, 7)]
+
+
+def _drawn(generator: np.random.Generator, vocabulary: int, count: int) -> list[int]:
+    return [int(token) for token in generator.integers(0, vocabulary, count)]
+
+
+def _difference(model: Any, sequences: Sequence[list[int]], *, pack_tokens: int, plain_head: bool) -> float | str:
+    """Largest difference in nats between packed and one-by-one scores of a tree, or what the model said to it."""
+    reads = [[(len(sequence) - 1, sequence[0]), (len(sequence) // 2, sequence[-1])] for sequence in sequences]
+    trial = PackedScorer(model, pack_tokens=pack_tokens, probe=PackingProbe(True, None, "", plain_head))
+    try:
+        packed = trial.log_probabilities(sequences, reads)
+    except ScoringError as error:
+        return str(error)
+    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError) as error:
+        # Any architecture may be handed in; what it raises on an unusual call is its answer to the probe.
+        return f"{type(model).__name__} refused a packed call: {error}"[:300]
+    alone = [plain_log_probabilities(model, *pair) for pair in zip(sequences, reads, strict=True)]
+    return float(np.max(np.abs(np.array(packed) - np.array(alone))))
 
 
 def _group_reads(

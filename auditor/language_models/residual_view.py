@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor, nn
 
 from auditor.exceptions import ScoringError
+from auditor.language_models.positions import forget_lengths
 
 RESIDUAL = "residual"
 
@@ -41,13 +42,14 @@ class ResidualView:
     def __init__(self, model: Any, *, reason: str) -> None:
         self.model = model
         self.reason = reason
-        count = int(model.config.num_hidden_layers)
+        config = model.config.get_text_config()
+        count = int(config.num_hidden_layers)
         lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == count]
         if len(lists) != 1:
             raise ScoringError(f"the blocks of {type(model).__name__} cannot be told apart from its other parts")
         self.blocks = lists[0]
         self.layers = count
-        self.width = int(model.config.hidden_size)
+        self.width = int(config.hidden_size)
 
     def run(
         self,
@@ -88,6 +90,7 @@ class ResidualView:
             block.register_forward_pre_hook(before(layer), with_kwargs=True) for layer, block in enumerate(self.blocks)
         ]
         handles.append(self.blocks[-1].register_forward_hook(after))
+        forget_lengths(self.model)
         try:
             logits = self.model(input_ids=tokens.to(self.model.device), use_cache=False).logits
         finally:

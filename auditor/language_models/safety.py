@@ -203,7 +203,9 @@ def check_config(path: Path) -> dict[str, Any]:
         raise ModelError(str(path), "architectures does not name one model class", "for example LlamaForCausalLM")
     if config.get("is_encoder_decoder"):
         raise ModelError(str(path), f"{architectures[0]} is an encoder-decoder", "a decoder-only causal language model")
-    if not architectures[0].endswith(("ForCausalLM", "LMHeadModel")):
+    # A model that also reads pictures (Gemma 3) is published under the last name; `read_config` asks transformers
+    # whether a causal language model stands behind it.
+    if not architectures[0].endswith(("ForCausalLM", "LMHeadModel", "ForConditionalGeneration")):
         raise ModelError(
             str(path), f"{architectures[0]} is not a causal language model", "a class ending in ForCausalLM"
         )

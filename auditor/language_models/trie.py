@@ -114,11 +114,10 @@ def distinct_tokens(sequences: Sequence[Tokens]) -> int:
     return sum(root.size for root in build_trie(sequences))
 
 
-def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int, share: bool = True) -> Layout:
+def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int) -> Layout:
     """Cut the tree of ``sequences`` into packs of at most ``pack_tokens`` tokens.
 
-    Boundaries depend on the sequences and ``pack_tokens`` alone, never on time or memory. With ``share`` off, every
-    sequence is a tree of its own and stands in packs of its own.
+    Boundaries depend on the sequences and ``pack_tokens`` alone, never on time or memory.
 
     Parameters
     ----------
@@ -132,27 +131,15 @@ def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int, share: bool = True
     Layout
         Packs in running order.
     """
-    groups = [list(range(len(sequences)))] if share else [[index] for index in range(len(sequences))]
-    packs: list[Pack] = []
-    placements: list[Placement | None] = [None] * len(sequences)
-    total = 0
-    for group in groups:
-        line = _write_down([sequences[index] for index in group])
-        length = len(line.tokens)
-        # Packs of equal length: a short one at the end would cost nearly as much as a full one.
-        width = -(-length // -(-length // pack_tokens)) if length else pack_tokens
-        first = len(packs)
-        packs += _cut(line, width)
-        for index, path in zip(group, line.paths, strict=True):
-            placements[index] = Placement(
-                packs=tuple(first + place // width for place in path), indices=tuple(place % width for place in path)
-            )
-        total += length
-    return Layout(
-        packs=tuple(packs),
-        placements=tuple(placement for placement in placements if placement is not None),
-        distinct_tokens=total,
+    line = _write_down(sequences)
+    length = len(line.tokens)
+    # Packs of equal length: a short one at the end would cost nearly as much as a full one.
+    width = -(-length // -(-length // pack_tokens)) if length else pack_tokens
+    placements = tuple(
+        Placement(packs=tuple(place // width for place in path), indices=tuple(place % width for place in path))
+        for path in line.paths
     )
+    return Layout(packs=tuple(_cut(line, width)), placements=placements, distinct_tokens=length)
 
 
 @dataclass(frozen=True, slots=True)

@@ -20,9 +20,11 @@ from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
+from auditor.language_models.decoder import SHORT, Decoder, read_decoder
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
+from auditor.language_models.residual_view import ResidualView
 from auditor.plan import Plan, Section
 from auditor.prompts import Rendered
 
@@ -63,6 +65,7 @@ def _no_other_model(source: str) -> Any:
 class Bench:
     """What a chunk works with: the design, the test's settings, the loaded model and its packed scorer.
 
+    ``longest`` is the number of tokens of the run's longest prompt, which the view into the model is checked at.
     ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
     field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``. ``open_model`` loads
     another model by its source, for a test that has one describe what it found; ``open_endpoint`` gives one by the name
@@ -75,8 +78,13 @@ class Bench:
     scorer: PackedScorer
     render: Callable[[Mapping[str, str]], Rendered]
     should_stop: Callable[[], bool]
+    longest: int = SHORT
     open_model: Callable[[str], LoadedModel] = _no_other_model
     open_endpoint: Callable[[str], EndpointTextModel] = _no_other_model
+
+    def decoder(self) -> Decoder | ResidualView:
+        """The view into the model, checked against the model's own logits at the length of the longest prompt."""
+        return read_decoder(self.loaded.model, longest=self.longest)
 
     def questions(self, prompts: Sequence[str]) -> list[Question]:
         """Tokenise prompts, each whole and with each answer of the plan."""

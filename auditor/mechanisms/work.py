@@ -123,9 +123,15 @@ def bench_for(
         scorer=scorer,
         render=rendered,
         should_stop=should_stop,
+        longest=longest_prompt(run, plan),
         open_model=other,
         open_endpoint=endpoint,
     )
+
+
+def longest_prompt(run: Mapping[str, Any], plan: Plan) -> int:
+    """Tokens of the run's longest prompt with its answer; what the plan allows, in runs frozen before it was kept."""
+    return int(run.get("prompts", {}).get("longest_tokens", plan.budget.max_prompt_tokens))
 
 
 def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:

@@ -149,7 +149,12 @@ PARTS = (
         lead="Tests after the first five look inside the model; their settings are written in the TOML.",
         boxes=(
             Box(key="tests.run", label="Tests", kind=CHECKS, wide=True),
-            Box(key="noise.reask", label="Asked again", kind=NUMBER, help="Applications asked once more, unshared."),
+            Box(
+                key="noise.reask",
+                label="Asked again",
+                kind=NUMBER,
+                help="Applications asked once more, each prompt alone.",
+            ),
         ),
     ),
     Part(

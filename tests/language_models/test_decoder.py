@@ -23,7 +23,7 @@ from auditor.language_models.decoder import (
 )
 from auditor.language_models.families import output_bias, output_rows
 from auditor.language_models.residual_view import ResidualView
-from tests.language_models.zoo import PACKABLE, zoo_model
+from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
 
 TARGET = Target((5,), (9,))
 
@@ -38,9 +38,9 @@ def view(family: str) -> Decoder:
     return decoder
 
 
-@pytest.mark.parametrize("family", PACKABLE)
+@pytest.mark.parametrize("family", STRUCTURED)
 def test_every_family_gives_the_models_own_logits(family: str) -> None:
-    check = check_decoder(zoo_model(family))
+    check = check_decoder(zoo_model(family), longest=30 if family == "mistral" else 200)
     assert check.held, check.reason
     assert check.largest_difference is not None
     assert check.largest_difference < 1e-4

@@ -49,9 +49,9 @@ def reads_of(prompts: list[list[int]]) -> list[list[tuple[int, int]]]:
     return [[(len(prompt) - 1, 7), (len(prompt) // 2, prompt[-1]), (0, 9)] for prompt in prompts]
 
 
-def difference(model: Any, prompts: list[list[int]], *, width: int, share: bool = True) -> float:
+def difference(model: Any, prompts: list[list[int]], *, width: int) -> float:
     reads = reads_of(prompts)
-    got = PackedScorer(model, pack_tokens=width, probe=YES).log_probabilities(prompts, reads, share=share)
+    got = PackedScorer(model, pack_tokens=width, probe=YES).log_probabilities(prompts, reads)
     wanted = [plain_log_probabilities(model, *pair) for pair in zip(prompts, reads, strict=True)]
     return float(np.abs(np.array(got) - np.array(wanted)).max())
 
@@ -63,7 +63,7 @@ def test_packed_equals_one_by_one_at_any_pack_width(family: str) -> None:
     assert probe_packing(model, vocabulary=260, longest=longest).reason == ""
     for width in (1, 7, 40, 100_000):
         assert difference(model, tree(1, longest=min(longest, 60)), width=width) <= TOLERANCE
-    assert difference(model, tree(2, longest=longest), width=33, share=False) <= TOLERANCE
+    assert difference(model, tree(2, longest=longest), width=33) <= TOLERANCE
 
 
 @pytest.mark.parametrize("family", LAYER_NORM)

@@ -59,9 +59,9 @@ def test_every_token_is_placed_once_within_the_pack_width(prompts: list[list[int
     assert len({tuple(line) for line in spelled.values()}) == len(spelled)
 
 
-@given(PROMPTS, WIDTH, st.booleans())
-def test_parents_and_kept_context_spell_exactly_the_prompt(prompts: list[list[int]], width: int, share: bool) -> None:
-    layout = lay_out(prompts, pack_tokens=width, share=share)
+@given(PROMPTS, WIDTH)
+def test_parents_and_kept_context_spell_exactly_the_prompt(prompts: list[list[int]], width: int) -> None:
+    layout = lay_out(prompts, pack_tokens=width)
     spelled = seen_by_every_token(layout)
     for prompt, placement in zip(prompts, layout.placements, strict=True):
         assert len(placement.packs) == len(placement.indices) == len(prompt)
@@ -77,14 +77,6 @@ def test_the_order_of_the_prompts_does_not_matter(prompts: list[list[int]], widt
     shuffled = lay_out([prompts[index] for index in order], pack_tokens=width)
     assert shuffled.packs == straight.packs
     assert list(shuffled.placements) == [straight.placements[index] for index in order]
-
-
-@given(PROMPTS, WIDTH)
-def test_unshared_prompts_share_no_pack(prompts: list[list[int]], width: int) -> None:
-    layout = lay_out(prompts, pack_tokens=width, share=False)
-    used = [set(placement.packs) for placement in layout.placements]
-    assert sum(len(packs) for packs in used) == len(set().union(*used)) == len(layout.packs)
-    assert layout.distinct_tokens == sum(len(prompt) for prompt in prompts)
 
 
 @given(PROMPTS, WIDTH)

@@ -20,6 +20,7 @@ OPT = {
 }
 
 BUILDERS: dict[str, Callable[[], Any]] = {
+    "gemma3_with_pictures": lambda: gemma3_with_pictures(),  # noqa: PLW0108 - defined below
     "gemma3": lambda: hf.Gemma3ForCausalLM(
         hf.Gemma3TextConfig(**GROUPED, head_dim=8, query_pre_attn_scalar=8, sliding_window=512, layer_types=MIXED)
     ),
@@ -33,6 +34,52 @@ BUILDERS: dict[str, Callable[[], Any]] = {
     ),
 }
 MIXED = ["sliding_attention", "full_attention"]
+EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2}
+SPARSE = {**EXPERTS, "moe_intermediate_size": 24, "decoder_sparse_step": 1}
+LATENT = {
+    **GROUPED,
+    "num_key_value_heads": 4,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_group": 2,
+    "topk_group": 1,
+    "moe_intermediate_size": 24,
+    "q_lora_rank": 16,
+    "kv_lora_rank": 8,
+    "qk_rope_head_dim": 4,
+    "qk_nope_head_dim": 4,
+    "v_head_dim": 8,
+    "first_k_dense_replace": 1,
+}
+#: Families that are a row of the table and nothing else: the model's class and what its config takes.
+ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "apertus": ("ApertusForCausalLM", "ApertusConfig", GROUPED),
+    "arcee": ("ArceeForCausalLM", "ArceeConfig", GROUPED),
+    "deepseek_v3": ("DeepseekV3ForCausalLM", "DeepseekV3Config", LATENT),
+    "ernie4_5": ("Ernie4_5ForCausalLM", "Ernie4_5Config", GROUPED),
+    "exaone4": ("Exaone4ForCausalLM", "Exaone4Config", GROUPED),
+    "glm": ("GlmForCausalLM", "GlmConfig", {**GROUPED, "head_dim": 8}),
+    "glm4": ("Glm4ForCausalLM", "Glm4Config", {**GROUPED, "head_dim": 8}),
+    "helium": ("HeliumForCausalLM", "HeliumConfig", {**GROUPED, "head_dim": 8}),
+    "hunyuan_v1_dense": ("HunYuanDenseV1ForCausalLM", "HunYuanDenseV1Config", {**GROUPED, "head_dim": 8}),
+    "mixtral": ("MixtralForCausalLM", "MixtralConfig", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}),
+    "nemotron": ("NemotronForCausalLM", "NemotronConfig", GROUPED),
+    "olmo": ("OlmoForCausalLM", "OlmoConfig", GROUPED),
+    "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", GROUPED),
+    "olmo3": ("Olmo3ForCausalLM", "Olmo3Config", GROUPED),
+    "olmoe": ("OlmoeForCausalLM", "OlmoeConfig", {**GROUPED, **EXPERTS}),
+    "phi3": ("Phi3ForCausalLM", "Phi3Config", GROUPED),
+    "qwen2_moe": (
+        "Qwen2MoeForCausalLM",
+        "Qwen2MoeConfig",
+        {**GROUPED, **SPARSE, "shared_expert_intermediate_size": 24},
+    ),
+    "qwen3_moe": ("Qwen3MoeForCausalLM", "Qwen3MoeConfig", {**GROUPED, **SPARSE, "head_dim": 8}),
+    "seed_oss": ("SeedOssForCausalLM", "SeedOssConfig", {**GROUPED, "head_dim": 8}),
+    "smollm3": ("SmolLM3ForCausalLM", "SmolLM3Config", GROUPED),
+    "stablelm": ("StableLmForCausalLM", "StableLmConfig", GROUPED),
+    "starcoder2": ("Starcoder2ForCausalLM", "Starcoder2Config", GROUPED),
+}
 
 PACKABLE = (
     "llama",
@@ -48,11 +95,34 @@ PACKABLE = (
     "phi",
 )
 
+#: Every family whose parts the view reads.
+STRUCTURED = (*PACKABLE, *ROWS, "gemma3_with_pictures")
+
+
+def gemma3_with_pictures() -> Any:
+    """Gemma 3 as it is published: a language model inside one that also reads pictures."""
+    text = hf.Gemma3TextConfig(
+        **GROUPED, head_dim=8, query_pre_attn_scalar=8, sliding_window=512, layer_types=MIXED
+    ).to_dict()
+    vision = {
+        "hidden_size": 16,
+        "intermediate_size": 16,
+        "num_hidden_layers": 1,
+        "num_attention_heads": 2,
+        "image_size": 28,
+        "patch_size": 14,
+    }
+    config = hf.Gemma3Config(text_config=text, vision_config=vision, mm_tokens_per_image=4)
+    return hf.Gemma3ForConditionalGeneration(config)
+
 
 def zoo_model(family: str, *, seed: int = 0) -> Any:
     """A random model of a family, spread widely enough that a wrong mask shows in the logits."""
-    if family in BUILDERS:
-        torch.manual_seed(seed)
+    torch.manual_seed(seed)
+    if family in ROWS:
+        model_class, config_class, options = ROWS[family]
+        model = getattr(hf, model_class)(getattr(hf, config_class)(**options)).eval()
+    elif family in BUILDERS:
         model = BUILDERS[family]().eval()
     else:
         model = tiny_model(family, seed=seed)
