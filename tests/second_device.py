@@ -22,7 +22,12 @@ from torch.utils._pytree import tree_flatten, tree_map
 
 DEVICE = torch.device("mps", 0)
 MAKERS = frozenset(
-    ["tensor", "as_tensor", "zeros", "ones", "full", "empty", "eye", "arange", "linspace", "logspace", "rand", "randn", "randint", "randperm", "tril_indices", "triu_indices", "normal", "zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like", "new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"]
+    (
+        *("tensor", "as_tensor", "zeros", "ones", "full", "empty", "eye", "arange", "linspace", "logspace"),
+        *("rand", "randn", "randint", "randperm", "tril_indices", "triu_indices", "normal"),
+        *("zeros_like", "ones_like", "full_like", "empty_like", "rand_like", "randn_like", "randint_like"),
+        *("new_zeros", "new_ones", "new_full", "new_empty", "new_tensor"),
+    )
 )
 INDEXED = frozenset({"aten::index", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_"})
 COPIES = frozenset({"aten::copy_", "aten::_to_copy"})
