@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import io
 import json
-import zipfile
-import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +13,7 @@ from typing import Any
 from auditor.canonical import pretty_json, sha256_bytes
 from auditor.exceptions import InputError
 from auditor.records import Check, Conclusion, Finding, Measurement, Role, Severity
+from reports.archives import MOST_JSON, read_folder, read_zip
 
 MANIFEST = "manifest.json"
 RECORDS = ("plan.json", "run.json", "environment.json", "measurements.json", "findings.json", "controls.json")
@@ -138,27 +137,37 @@ def read_files(path: Path) -> dict[str, bytes]:
     Raises
     ------
     InputError
-        If the path cannot be read or is neither a folder nor a zip.
+        If the path cannot be read, is neither a folder nor a zip, or is too large.
     """
     try:
-        if path.is_dir():
-            names = sorted(file for file in path.rglob("*") if file.is_file())
-            return {file.relative_to(path).as_posix(): file.read_bytes() for file in names}
-        with zipfile.ZipFile(path) as archive:
-            inside = [name for name in archive.namelist() if not name.endswith("/")]
-            if len(set(inside)) < len(inside):
-                raise InputError(str(path), "holds a file twice", "every file once")
-            return {name: archive.read(name) for name in inside}
-    except (OSError, zipfile.BadZipFile, zlib.error) as error:
+        return read_folder(path) if path.is_dir() else read_zip(path)
+    except OSError as error:
         raise InputError(str(path), f"cannot be read ({error})", "an evidence folder or evidence.zip") from error
 
 
 def parse(data: bytes, *, where: str) -> Any:
-    """JSON from bytes; InputError with the place otherwise."""
+    """JSON from bytes; InputError with the place otherwise.
+
+    A key that stands twice is refused: readers differ in which of the two they believe.
+    """
+    if len(data) > MOST_JSON:
+        raise InputError(where, f"has {len(data):,} bytes", f"at most {MOST_JSON:,}")
     try:
-        return json.loads(data)
-    except ValueError as error:
-        raise InputError(where, f"is no JSON ({error})", "canonical JSON") from error
+        return json.loads(data, object_pairs_hook=_once, parse_constant=_finite)
+    except (ValueError, RecursionError) as error:
+        raise InputError(where, f"is not valid JSON ({error})", "canonical JSON") from error
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        twice = next(name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1)
+        raise ValueError(f"the key {twice!r} stands twice")
+    return found
+
+
+def _finite(name: str) -> float:
+    raise ValueError(f"{name} is no number of JSON")
 
 
 def measurement_from(row: Mapping[str, Any]) -> Measurement:

@@ -8,14 +8,17 @@ from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
+from reports.archives import unpacked_stream
 from reports.bundle import MANIFEST, PACKS, Bundle, BundleFile, bundle_from, parse, read_files, result_record
+
+MOST_OF_A_PAGE = 64 << 20
 
 
 @dataclass(frozen=True)
@@ -32,7 +35,20 @@ class Mismatch:
         return f"{place}: found {self.found}; expected {self.expected}"
 
 
+@dataclass(frozen=True)
+class Checked:
+    """What differs, and what was compared with what: a line a file, for people."""
+
+    mismatches: tuple[Mismatch, ...]
+    said: tuple[str, ...] = ()
+
+
 def verify(paths: Sequence[Path]) -> list[Mismatch]:
+    """What differs between the files; see :func:`check`."""
+    return list(check(paths).mismatches)
+
+
+def check(paths: Sequence[Path]) -> Checked:
     """Check a bundle, a result and a report against each other.
 
     Parameters
@@ -43,9 +59,10 @@ def verify(paths: Sequence[Path]) -> list[Mismatch]:
 
     Returns
     -------
-    list of Mismatch
-        In the order bundle, result, report; empty when everything agrees. A difference in the bundle ends the
-        comparison, as nothing can be held against a bundle that is not the sealed one.
+    Checked
+        Mismatches in the order bundle, result, report; none when everything agrees. A difference in the bundle ends the
+        comparison, as nothing can be held against a bundle that is not the sealed one. *Unchanged* is said only of what
+        was compared with something outside itself.
 
     Raises
     ------
@@ -58,19 +75,75 @@ def verify(paths: Sequence[Path]) -> list[Mismatch]:
             ", ".join(map(str, paths)) or "verify", "are not one of each kind", "a .zip or folder, a .json, a .pdf"
         )
     bundle = None
+    if "bundle" in kinds and not kinds["bundle"].exists():
+        raise InputError(str(kinds["bundle"]), "is not there", "an evidence folder or evidence.zip")
     if "bundle" in kinds:
-        checked = _check_bundle(kinds["bundle"])
+        checked = _guarded(kinds["bundle"].name, lambda: _check_bundle(kinds["bundle"]))
         if isinstance(checked, list):
-            return checked
+            return Checked(tuple(checked))
         bundle = checked
     found: list[Mismatch] = []
     result = None
     if "result" in kinds:
         result = _read(kinds["result"])
-        found += _check_result(kinds["result"].name, result, bundle)
+        found += _listed(_guarded(kinds["result"].name, lambda: _check_result(kinds["result"].name, result, bundle)))
     if "report" in kinds:
-        found += _check_report(kinds["report"].name, _read(kinds["report"]), bundle, result)
-    return found
+        report = _read(kinds["report"])
+        found += _listed(
+            _guarded(kinds["report"].name, lambda: _check_report(kinds["report"].name, report, bundle, result))
+        )
+    return Checked(tuple(found), () if found else tuple(_said(kinds, bundle)))
+
+
+def _said(kinds: Mapping[str, Path], bundle: Bundle | None) -> Iterator[str]:
+    """What holds, and what it was compared with."""
+    others = {kind: path.name for kind, path in kinds.items()}
+    for kind, path in kinds.items():
+        if kind == "bundle" and bundle is not None:
+            yield (
+                f"{path}: consistent with itself: {len(bundle.files):,} files as its manifest lists them "
+                f"(SHA-256 {bundle.manifest_sha256})"
+            )
+        elif kind == "result":
+            compared = [others[name] for name in ("bundle", "report") if name in others]
+            if compared:
+                yield f"{path}: unchanged: compared with {' and '.join(compared)}"
+            else:
+                yield f"{path}: readable; compared with nothing, so nothing is shown of it"
+        elif kind == "report" and bundle is not None:
+            yield f"{path}: unchanged: set again from {others['bundle']}, equal to the last byte"
+        elif kind == "report":
+            beside = f" and with {others['result']}" if "result" in others else ""
+            yield (
+                f"{path}: consistent with itself{beside}; not compared with its evidence, so it is not shown that this "
+                "is the report that was issued"
+            )
+    yield (
+        "who asked, approved and signed is as the files say; an installation compares it with its event log "
+        "(verify --events), anybody with the head printed in a report"
+    )
+
+
+def _listed(found: Any) -> list[Mismatch]:
+    return found if isinstance(found, list) else []
+
+
+def _guarded(name: str, look: Callable[[], Any]) -> Any:
+    """What ``look`` found; whatever a file that was made to break readers raises is a mismatch of that file.
+
+    The Parquet reader panics with an exception that is no ``Exception``; interruptions by a person pass through.
+    """
+    try:
+        return look()
+    except InputError as error:
+        return [Mismatch(name, "" if error.where.endswith(name) else error.where, error.what, error.expected)]
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:
+        words = " ".join(str(error).split())[:160]
+        return [
+            Mismatch(name, "", f"what cannot be read ({type(error).__name__}: {words})", "the file as it was written")
+        ]
 
 
 def first_difference(found: Any, expected: Any, path: str = "") -> tuple[str, Any, Any] | None:  # noqa: PLR0911  (one answer a difference)
@@ -111,8 +184,6 @@ def _read(path: Path) -> bytes:
 
 
 def _check_bundle(path: Path) -> Bundle | list[Mismatch]:
-    if not path.exists():
-        raise InputError(str(path), "is not there", "an evidence folder or evidence.zip")
     try:
         contents = read_files(path)
         found = list(_manifest_mismatches(path.name, contents))
@@ -132,6 +203,8 @@ def _manifest_mismatches(name: str, contents: Mapping[str, bytes]) -> Iterator[M
         return
     manifest = parse(contents[MANIFEST], where=MANIFEST)
     listed = {line["file"]: line for line in manifest["files"]}
+    if len(listed) < len(manifest["files"]):
+        yield Mismatch(name, MANIFEST, "a file listed twice", "every file once")
     for file, line in listed.items():
         if file not in contents:
             yield Mismatch(name, file, "no such file", f"SHA-256 {line['sha256']}")
@@ -186,18 +259,18 @@ def _check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatc
 def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes | None) -> list[Mismatch]:
     import pikepdf
 
-    from reports.pdf.attach import attached_result, stated_hashes
+    from reports.pdf.attach import attached_result, broken_seal, stated_hashes
 
+    # Beside its evidence a report is set again and compared whole, which names the page that differs.
+    if bundle is None and (broken := broken_seal(data)):
+        return [Mismatch(name, "the hash of its own bytes", broken, "a report as it was written")]
     try:
         attached, stated = attached_result(data), stated_hashes(data)
     except (pikepdf.PdfError, ValueError) as error:
         return [Mismatch(name, "", f"no readable PDF ({str(error).splitlines()[0]})", "a report as it was written")]
     if attached is None:
         return [Mismatch(name, "attachments", "no result.json", "the attached result")]
-    try:
-        record = parse(attached, where=f"{name}: attached result.json")
-    except InputError:
-        return [Mismatch(name, "attached result.json", "no JSON", "the result as it was written")]
+    record = parse(attached, where=f"{name}: attached result.json")
     found: list[Mismatch] = []
     if result is not None and attached != result:
         difference = first_difference(parse(attached, where=name), parse(result, where=name)) or (
@@ -229,15 +302,18 @@ def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes |
 def _check_pages(
     name: str, data: bytes, bundle: Bundle, governance: Mapping[str, Any], result: bytes
 ) -> list[Mismatch]:
-    """Set the report again and compare: a signature may follow the bytes, nothing else may differ."""
+    """Set the report again and compare, to the last byte: what is appended to a PDF can replace what its pages show."""
     import pikepdf
 
     from reports.content import build_content
     from reports.pdf import render_pdf
 
     rebuilt = render_pdf(build_content(bundle, governance), result=result)
-    if data.startswith(rebuilt):
+    if data == rebuilt:
         return []
+    if data.startswith(rebuilt):
+        more = f"{len(data) - len(rebuilt):,} bytes after the end of the report"
+        return [Mismatch(name, f"byte {len(rebuilt):,}", more, "nothing; what is appended can replace pages")]
     expected = "the report set again from this bundle by the installed version"
     with pikepdf.open(io.BytesIO(data)) as given, pikepdf.open(io.BytesIO(rebuilt)) as again:
         if len(given.pages) != len(again.pages):
@@ -257,8 +333,8 @@ def _stream(page: Any) -> bytes:
 
     try:
         page.contents_coalesce()
-        return bytes(page.Contents.read_bytes())
-    except pikepdf.PdfError:
+        return unpacked_stream(page.Contents, most=MOST_OF_A_PAGE)
+    except (pikepdf.PdfError, ValueError):
         return b""
 
 

@@ -160,7 +160,11 @@ def test_the_three_files_agree(data: Path) -> None:
     paths = [data / "out" / name for name in FILES]
     checked = manage(data, "verify", *paths)
     assert (checked.returncode, checked.stderr) == (0, "")
-    assert checked.stdout == "".join(f"{path}: unchanged\n" for path in paths)
+    report, result, evidence, record = checked.stdout.splitlines()
+    assert report == f"{paths[0]}: unchanged: set again from evidence.zip, equal to the last byte"
+    assert result == f"{paths[1]}: unchanged: compared with evidence.zip and report.pdf"
+    assert evidence.startswith(f"{paths[2]}: consistent with itself: ")
+    assert record.startswith("who asked, approved and signed is as the files say")
 
 
 @pytest.mark.parametrize("name", FILES)

@@ -125,10 +125,13 @@ def test_a_changed_byte_in_the_report_is_found(files: dict[str, Path]) -> None:
     assert [item.file for item in verify(list(files.values()))][:1] == ["report.pdf"]
 
 
-def test_bytes_appended_by_a_signature_are_let_be(files: dict[str, Path]) -> None:
+def test_bytes_appended_to_a_report_are_refused_beside_its_evidence_and_alone(files: dict[str, Path]) -> None:
+    size = files["report"].stat().st_size
     with files["report"].open("ab") as stream:
         stream.write(b"% an incremental update stands here\n")
-    assert verify(list(files.values())) == []
+    first = verify(list(files.values()))[0]
+    assert (first.where, first.found) == (f"byte {size:,}", "36 bytes after the end of the report")
+    assert verify([files["report"]])[0].where == "the hash of its own bytes"
 
 
 def test_broken_files_are_named_not_raised(files: dict[str, Path]) -> None:

@@ -1,0 +1,309 @@
+"""Reports and bundles that somebody made up: each is refused by name, none breaks the reader."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import json
+import random
+import resource
+import shutil
+import struct
+import zipfile
+from pathlib import Path
+
+import pikepdf
+import pypdf
+import pytest
+
+from auditor.canonical import canonical_json, pretty_json
+from reports.archives import read_zip
+from reports.pdf.attach import UNSEALED, seal
+from reports.verification import Checked, check, verify
+from tests.reports.conftest import Audit
+
+SEED = 20261128
+
+
+@pytest.fixture
+def files(working: Audit, tmp_path: Path) -> dict[str, Path]:
+    copies = {}
+    for kind in ("report", "result", "evidence"):
+        source = getattr(working.published, kind)
+        copies[kind] = Path(shutil.copy(source, tmp_path / source.name))
+    return copies
+
+
+def resealed(data: bytes) -> bytes:
+    """A report sealed again by whoever changed it."""
+    import re
+
+    return seal(re.sub(rb"(?<=; )file [0-9a-f]{64}", UNSEALED.encode(), data))
+
+
+def appended_update(data: bytes) -> bytes:
+    """Another first page, written behind the report by a standard library as an incremental update."""
+    writer = pypdf.PdfWriter(io.BytesIO(data), incremental=True)
+    page = writer.pages[0]
+    page[pypdf.generic.NameObject("/Contents")] = writer._add_object(
+        pypdf.generic.StreamObject.initialize_from_dictionary(
+            {"__streamdata__": b"BT /F1 20 Tf 72 700 Td (No difference) Tj ET", "/Length": 44}
+        )
+    )
+    out = io.BytesIO()
+    writer.write(out)
+    forged = out.getvalue()
+    assert forged.startswith(data)
+    return forged
+
+
+def replaced_page(data: bytes) -> bytes:
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        pdf.pages[0].Contents = pdf.make_stream(b"BT ET")
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+def annotated(data: bytes) -> bytes:
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        note = pikepdf.Dictionary(
+            Type=pikepdf.Name.Annot, Subtype=pikepdf.Name.FreeText, Rect=[50, 500, 500, 700], Contents="No difference"
+        )
+        pdf.pages[0].Annots = pdf.make_indirect(pikepdf.Array([pdf.make_indirect(note)]))
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+def second_attachment(data: bytes) -> bytes:
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        pdf.attachments["result (final).json"] = pikepdf.AttachedFileSpec(pdf, b"{}", filename="result (final).json")
+        out = io.BytesIO()
+        pdf.save(out)
+    return out.getvalue()
+
+
+FORGERIES = {
+    "an appended update": appended_update,
+    "a replaced page": replaced_page,
+    "an annotation": annotated,
+    "a second attachment": second_attachment,
+}
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_a_forged_report_is_refused_beside_its_evidence(files: dict[str, Path], kind: str) -> None:
+    files["report"].write_bytes(FORGERIES[kind](files["report"].read_bytes()))
+    found = verify(list(files.values()))
+    assert found
+    assert found[0].file == "report.pdf"
+
+
+@pytest.mark.parametrize("kind", FORGERIES)
+def test_a_forged_report_alone_is_not_consistent_with_itself(files: dict[str, Path], kind: str) -> None:
+    files["report"].write_bytes(FORGERIES[kind](files["report"].read_bytes()))
+    assert verify([files["report"]])
+
+
+def test_a_report_that_a_forger_sealed_again_is_never_called_unchanged(files: dict[str, Path]) -> None:
+    data = files["report"].read_bytes()
+    changed = data.replace(b"en-GB</rdf:li>", b"en-US</rdf:li>", 1)
+    files["report"].write_bytes(resealed(changed))
+    alone = check([files["report"]])
+    assert alone.mismatches == ()
+    assert "unchanged" not in alone.said[0]
+    assert "not shown that this is the report that was issued" in alone.said[0]
+    assert verify([files["report"], files["evidence"]])
+
+
+def test_every_changed_bit_of_a_report_alone_is_seen(files: dict[str, Path]) -> None:
+    data = files["report"].read_bytes()
+    dice = random.Random(SEED)
+    for _ in range(200):
+        at = dice.randrange(len(data))
+        flipped = bytearray(data)
+        flipped[at] ^= 1 << dice.randrange(8)
+        files["report"].write_bytes(bytes(flipped))
+        assert verify([files["report"]]), f"byte {at}"
+
+
+def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
+    def said(*kinds: str) -> tuple[str, ...]:
+        found: Checked = check([files[kind] for kind in kinds])
+        assert found.mismatches == ()
+        return tuple(line.split("/")[-1] for line in found.said[:-1])
+
+    assert said("report", "evidence")[0] == "report.pdf: unchanged: set again from evidence.zip, equal to the last byte"
+    assert said("report", "evidence")[1].startswith("evidence.zip: consistent with itself: ")
+    assert said("result", "evidence")[0] == "result.json: unchanged: compared with evidence.zip"
+    assert said("result") == ("result.json: readable; compared with nothing, so nothing is shown of it",)
+    assert said("report")[0].startswith("report.pdf: consistent with itself; not compared with its evidence")
+    assert "event log" in check([files["report"]]).said[-1]
+
+
+def rezip(path: Path, **options: bytes) -> None:
+    with zipfile.ZipFile(path) as archive:
+        contents = {name: archive.read(name) for name in archive.namelist()} | dict(options)
+    with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, data in contents.items():
+            archive.writestr(name, data)
+
+
+def bytes_before(path: Path) -> None:
+    path.write_bytes(b"something else\n" + path.read_bytes())
+
+
+def bytes_after(path: Path) -> None:
+    path.write_bytes(path.read_bytes() + b"something else\n")
+
+
+def a_comment(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.comment = b"all is well"
+
+
+def bytes_between(path: Path) -> None:
+    data = path.read_bytes()
+    size, at = struct.unpack("<II", data[-10:-2])
+    end = bytearray(data[-22:])
+    end[16:20] = struct.pack("<I", at + 5)
+    path.write_bytes(data[:at] + b"12345" + data[at : at + size] + bytes(end))
+
+
+def a_file_twice(path: Path) -> None:
+    with pytest.warns(UserWarning, match="Duplicate name"), zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("plan.json", b"{}")
+
+
+def a_way_out(path: Path) -> None:
+    with zipfile.ZipFile(path, "a") as archive:
+        archive.writestr("../outside.json", b"{}")
+
+
+def another_name_inside(path: Path) -> None:
+    data = path.read_bytes()
+    path.write_bytes(data.replace(b"plan.json", b"plum.json", 1))
+
+
+def an_unlisted_file(path: Path) -> None:
+    with zipfile.ZipFile(path, "a", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("note.txt", b"all is well")
+
+
+ZIPS = {
+    change.__name__: change
+    for change in (
+        bytes_before,
+        bytes_after,
+        a_comment,
+        bytes_between,
+        a_file_twice,
+        a_way_out,
+        another_name_inside,
+        an_unlisted_file,
+    )
+}
+
+
+@pytest.mark.parametrize("change", ZIPS)
+def test_nothing_may_stand_in_or_around_the_archive_beside_its_files(files: dict[str, Path], change: str) -> None:
+    ZIPS[change](files["evidence"])
+    found = verify([files["evidence"]])
+    assert found, change
+    assert found[0].file == "evidence.zip"
+
+
+def test_a_zip_that_unpacks_to_gigabytes_is_refused_in_little_memory(tmp_path: Path) -> None:
+    bomb = tmp_path / "evidence.zip"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive, archive.open("plan.json", "w") as entry:
+        for _ in range(1100):
+            entry.write(bytes(1 << 20))
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    found = verify([bomb])
+    assert found[0].found.startswith("unpacks to 1,153,433,600 bytes")
+    assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 50 * 1024
+
+
+def test_an_entry_that_lies_about_its_size_is_cut_off(tmp_path: Path) -> None:
+    liar = tmp_path / "evidence.zip"
+    with zipfile.ZipFile(liar, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("plan.json", bytes(10_000))
+    data = bytearray(liar.read_bytes())
+    for mark, offset in ((b"PK\x03\x04", 22), (b"PK\x01\x02", 24)):
+        at = data.index(mark) + offset
+        data[at : at + 4] = struct.pack("<I", 10)
+    liar.write_bytes(bytes(data))
+    assert verify([liar])
+
+
+def shaped(name: str, value: object) -> bytes:
+    return canonical_json(value) if not isinstance(value, bytes) else value
+
+
+SHAPES: dict[str, object] = {
+    "a list": [],
+    "a number": 3,
+    "null": None,
+    "no keys": {},
+    "text": "text",
+    "deep": b"[" * 100_000,
+    "not a number": b'{"a": NaN}',
+    "a key twice": b'{"a": 1, "a": 2}',
+    "no utf-8": b"\xff\xfe",
+    "nothing": b"",
+}
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+@pytest.mark.parametrize("name", ["manifest.json", "run.json", "measurements.json", "findings.json", "controls.json"])
+def test_a_record_of_any_shape_is_a_mismatch_and_no_crash(
+    working: Audit, tmp_path: Path, name: str, shape: str
+) -> None:
+    from reports.publish import write_manifest
+
+    folder = tmp_path / "evidence"
+    shutil.copytree(working.folder, folder)
+    (folder / name).write_bytes(shaped(name, SHAPES[shape]))
+    if name not in ("manifest.json", "run.json"):
+        # The forger's own tools may refuse; then the old manifest stands.
+        with contextlib.suppress(Exception):
+            write_manifest(folder)
+    found = verify([folder, working.published.report])
+    assert found
+    assert "\n" not in str(found[0])
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_result_of_any_shape_is_a_mismatch_beside_its_evidence(files: dict[str, Path], shape: str) -> None:
+    files["result"].write_bytes(shaped("result", SHAPES[shape]))
+    assert verify([files["result"], files["evidence"]])
+
+
+def test_parquet_that_makes_its_reader_panic_is_a_mismatch(working: Audit, tmp_path: Path) -> None:
+    from reports.publish import write_manifest
+
+    folder = tmp_path / "evidence"
+    shutil.copytree(working.folder, folder)
+    data = bytearray((folder / "decisions.parquet").read_bytes())
+    dice = random.Random(SEED)
+    for _ in range(40):
+        data[dice.randrange(len(data))] = dice.randrange(256)
+    (folder / "decisions.parquet").write_bytes(bytes(data))
+    write_manifest(folder)
+    assert verify([folder, working.published.report])
+
+
+def test_a_made_up_record_of_who_approved_is_said_to_be_compared_with_nothing(
+    working: Audit, files: dict[str, Path]
+) -> None:
+    result = json.loads(files["result"].read_bytes())
+    result["audit"]["requested_by"] = "somebody else"
+    files["result"].write_text(pretty_json(result), encoding="utf-8")
+    found = check([files["result"], files["evidence"]])
+    assert found.said[-1].startswith("who asked, approved and signed is as the files say")
+
+
+def test_reading_a_zip_gives_what_was_written(files: dict[str, Path]) -> None:
+    with zipfile.ZipFile(files["evidence"]) as archive:
+        assert read_zip(files["evidence"]) == {name: archive.read(name) for name in archive.namelist()}
