@@ -1,8 +1,8 @@
 """Appending to the event log, and checking it.
 
-h(i) = SHA-256 of the canonical JSON of {seq, prev, ts, actor, role, action, object, payload_sha256}, where prev is
-h(i-1) and the payload is salted and kept apart. A chain shows edits only against a head that is known elsewhere:
-reports print it.
+h(i) = SHA-256 of the canonical JSON of {seq, prev, ts, actor, actor_user, team, role, action, object, payload_sha256,
+form}, where prev is h(i-1) and the payload is salted and kept apart. A chain shows edits only against a head that is
+known elsewhere: reports print it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from django.db import transaction
 
 from auditor.canonical import canonical_json
 from compliance.models import ChainHead, Event, EventPayload, Team
-from compliance.models.events import GENESIS, salted_hash
+from compliance.models.events import FORM, GENESIS, salted_hash
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import AbstractBaseUser
@@ -94,6 +94,7 @@ def append_event(*, actor: Actor, action: str, object: str, payload: dict[str, A
         action=action,
         object=object,
         payload_sha256=salted_hash(salt=salt, data_json=data_json),
+        form=FORM,
     )
     event.hash = event.computed_hash()
     event.save()
@@ -110,7 +111,8 @@ def chain_head() -> str | None:
 
 def verify_chain() -> ChainReport:
     """Check numbers, links, hashes and payloads from the first event to the head; stop at the first mismatch."""
-    count, previous, erased = 0, GENESIS, 0
+    # A later event never hashes less than an earlier one: an old form is no way to move an event to another team.
+    count, previous, erased, newest_form = 0, GENESIS, 0, 0
     with transaction.atomic():
         head = lock_chain()
         for event in Event.objects.order_by("seq").select_related("payload").iterator(chunk_size=500):
@@ -122,13 +124,13 @@ def verify_chain() -> ChainReport:
                 problem = f"event {count} is missing"
             elif event.prev != previous:
                 problem = f"event {event.seq} does not follow event {event.seq - 1}"
-            elif event.hash != event.computed_hash():
+            elif event.form < newest_form or event.hash != event.computed_hash():
                 problem = f"event {event.seq} was changed"
             elif payload is not None and payload.computed_hash() != event.payload_sha256:
                 problem = f"the payload of event {event.seq} was changed"
             if problem:
                 return ChainReport(events=count, head=head.hash, erased=erased, problem=problem)
-            previous = event.hash
+            previous, newest_form = event.hash, event.form
         if (head.seq, head.hash) != (count, previous):
             problem = f"the chain ends at event {count}, its head says {head.seq}"
             return ChainReport(events=count, head=head.hash, erased=erased, problem=problem)

@@ -16,6 +16,7 @@ from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
 from compliance import access
 from compliance.actions.plans import newest_decision
+from compliance.attestation import attested
 from compliance.dispatch import call_worker
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
@@ -352,11 +353,13 @@ def finish_audit(
     MeasurementRow.objects.bulk_create(rows, batch_size=ROWS_AT_ONCE)
     judged = [_finding(audit, position, item) for position, item in enumerate(findings)]
     FindingRow.objects.bulk_create(judged, batch_size=ROWS_AT_ONCE)
+    audit.refresh_from_db()
     payload = {
         "run_sha256": audit.run_sha256,
         "files": dict(files),
         "measurements": len(rows),
         "findings": {row.key: row.severity for row in judged},
+        "rows": attested(audit),
     }
     append_event(actor=actor, team=audit.team, action="audit.finished", object=audit.number, payload=payload)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.conf import settings
 from django.db import models
 
@@ -10,6 +12,7 @@ from compliance.models.evidence import Evidence
 from compliance.models.teams import Team
 
 GENESIS = "0" * 64
+FIRST_FORM, FORM = 1, 2
 
 
 class ChainHead(models.Model):
@@ -29,7 +32,7 @@ class Event(Evidence):
     """Something that happened. ``hash`` covers every field here and, through ``prev``, every event before it.
 
     People are kept as text beside the foreign key: an event must stay readable when the account is gone.
-    ``team`` says who may read it and is not hashed: it is no part of what happened.
+    ``form`` says which fields are hashed: 1, before teams and accounts were; 2, every field.
     """
 
     seq = models.PositiveBigIntegerField(unique=True)
@@ -45,6 +48,7 @@ class Event(Evidence):
     object = models.CharField(max_length=200, db_index=True)
     payload_sha256 = models.CharField("SHA-256 of the salted payload", max_length=64)
     hash = models.CharField(max_length=64, unique=True)
+    form = models.PositiveSmallIntegerField(default=1)
 
     class Meta:
         ordering = ("-seq",)
@@ -54,18 +58,19 @@ class Event(Evidence):
 
     def computed_hash(self) -> str:
         """The hash this event must have: SHA-256 of the canonical JSON of its fields."""
-        return sha256_json(
-            {
-                "seq": self.seq,
-                "prev": self.prev,
-                "ts": self.ts,
-                "actor": self.actor,
-                "role": self.role,
-                "action": self.action,
-                "object": self.object,
-                "payload_sha256": self.payload_sha256,
-            }
-        )
+        hashed: dict[str, Any] = {
+            "seq": self.seq,
+            "prev": self.prev,
+            "ts": self.ts,
+            "actor": self.actor,
+            "role": self.role,
+            "action": self.action,
+            "object": self.object,
+            "payload_sha256": self.payload_sha256,
+        }
+        if self.form != FIRST_FORM:
+            hashed |= {"form": self.form, "team": self.team_id, "actor_user": self.actor_user_id}
+        return sha256_json(hashed)
 
 
 class EventPayload(models.Model):

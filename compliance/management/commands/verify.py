@@ -2,14 +2,20 @@
 
 from __future__ import annotations
 
+import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
+from auditor.canonical import sha256_file
+from compliance.attestation import erasures, problems
 from compliance.database import ensure_tables
 from compliance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
+from compliance.models import Event, EventPayload
 
 
 class Command(PlainCommand):
@@ -20,10 +26,17 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """Files, the chain, or both."""
         parser.add_argument("files", metavar="FILE", nargs="*", type=Path)
-        parser.add_argument("--events", action="store_true", help="check the event chain of this installation")
+        parser.add_argument(
+            "--events",
+            action="store_true",
+            help="check the event chain of this installation, and rows and files against it",
+        )
+        parser.add_argument("--head", metavar="HASH", help="a head that a report prints: it must stand in the chain")
 
     def work(self, **options: Any) -> int:
         """Check everything that was named, each file alone and against the others; name the first mismatch."""
+        if options["head"] and not options["events"]:
+            raise CommandError("verify: --head is looked up in the event chain; expected --events with it")
         if not options["files"] and not options["events"]:
             raise CommandError("verify: nothing to check; expected a FILE or --events")
         if options["files"]:
@@ -42,5 +55,42 @@ class Command(PlainCommand):
             if report.problem:
                 self.stderr.write(f"event chain: {report.problem}")
                 return BAD_NEWS
+            found = [*_head(options["head"]), *_published(options["files"]), *problems(folder=_data_folder())]
+            if found:
+                self.stderr.write(f"event log: {found[0]}")
+                return BAD_NEWS
             self.stdout.write(f"event chain: {report.events:,} events, head {report.head}")
+            self.stdout.write("rows and files: as the events that finished their audits say")
+            if erased := erasures():
+                numbers = ", ".join(map(str, erased[:20])) + (", …" if len(erased) > 20 else "")
+                self.stdout.write(
+                    f"erased: the details of {len(erased):,} events ({numbers}), as far as nobody can check"
+                )
+            for path in options["files"]:
+                self.stdout.write(f"{path}: as the event that finished its audit says")
         return 0
+
+
+def _head(head: str | None) -> list[str]:
+    """Whether a head that somebody kept is one of this chain."""
+    if head is None or Event.objects.filter(hash=head).exists():
+        return []
+    return [f"no event has the hash {head[:80]}: the chain is not the one that head was taken from"]
+
+
+def _published(paths: Sequence[Path]) -> list[str]:
+    """Files that no event names as those of a finished audit."""
+    named = {
+        sha256
+        for payload in EventPayload.objects.filter(event__action="audit.finished").values_list("data_json", flat=True)
+        for sha256 in json.loads(payload).get("files", {}).values()
+    }
+    return [
+        f"{path}: no event names a file of this installation with SHA-256 {found}"
+        for path in paths
+        if path.is_file() and (found := sha256_file(path)) not in named
+    ]
+
+
+def _data_folder() -> Path:
+    return Path(settings.DATA_FOLDER)
