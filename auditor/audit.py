@@ -24,7 +24,7 @@ from auditor.mechanisms.ladder import ladder
 from auditor.mechanisms.work import NOT_TESTED, not_tested
 from auditor.plan import plan_from
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.preparation import SHARED, UNSHARED, Prepared, code_sha256, prepare, run_sha256
+from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, code_sha256, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
 from auditor.scoring import case_of, load_for, run_one_chunk
 
@@ -57,6 +57,8 @@ def conclude(ledger: Ledger) -> Conclusions:
     if left:
         raise RunError(f"the run has {left} chunks left to score; expected a run all of whose chunks are done")
     run = ledger.run()
+    if reason := another_making(run, device=run.get("device", "cpu")):
+        raise RunError(f"{reason}; expected the same to conclude it, or a new run")
     plan = plan_from({**run["design"], "run": {}}, where="run")
     packs = load_packs(plan.use.policy_packs, where="run")
     cases: list[Case] = []

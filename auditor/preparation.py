@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib.metadata import version
@@ -42,7 +42,9 @@ class Prepared:
     tokens: int
 
 
-def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = "plan") -> Prepared:
+def prepare(
+    *, plan: Plan, model: StoredModel, data: Applications, where: str = "plan", device: str = "cpu"
+) -> Prepared:
     """Bind a design to a model and data: choose applications, render and tokenise cases, cut chunks.
 
     Parameters
@@ -55,6 +57,8 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
         The applications.
     where
         Name of the plan, for errors.
+    device
+        The torch device the run will be scored on. Its kind is frozen: kinds differ in the last digits.
 
     Raises
     ------
@@ -98,11 +102,8 @@ def prepare(*, plan: Plan, model: StoredModel, data: Applications, where: str = 
         "prompts": {"longest_tokens": longest},
         "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
-        "code": {
-            "version": __version__,
-            "sha256": code_sha256(),
-            "libraries": {name: version(name) for name in LIBRARIES},
-        },
+        "code": {"version": __version__, "sha256": code_sha256(), "libraries": libraries()},
+        "device": device_kind(device),
     }
     chunks = list(_chunks(plan, clusters, questions))
     chunks += plan_work(
@@ -133,6 +134,37 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
                 rows |= {str(row) for row in content.get("rows", ())}
         stored = stored.base
     return frozenset(rows)
+
+
+def libraries() -> dict[str, str]:
+    """Versions of the libraries that numbers go through, as they are installed here."""
+    return {name: version(name) for name in LIBRARIES}
+
+
+def device_kind(device: str) -> str:
+    """``cuda`` of ``cuda:1``."""
+    return device.split(":", maxsplit=1)[0]
+
+
+def another_making(run: Mapping[str, Any], *, device: str) -> str | None:
+    """Why a frozen run may not be scored or concluded here: what it names and what stands here instead; else ``None``.
+
+    The numbers of one run are made by one code, on one kind of device, with one set of libraries.
+    """
+    named = run["code"]
+    if named["sha256"] != code_sha256():
+        return (
+            f"the run was frozen with the engine {named['version']} ({named['sha256'][:12]}), here is {__version__} "
+            f"({code_sha256()[:12]})"
+        )
+    here = libraries()
+    for name, wanted in sorted(named["libraries"].items()):
+        if here.get(name) != wanted:
+            return f"the run was frozen with {name} {wanted}, here is {here.get(name)}"
+    kind = run.get("device", "cpu")
+    if kind != device_kind(device):
+        return f"the run was frozen for the device {kind}, here is {device_kind(device)}"
+    return None
 
 
 @cache

@@ -18,7 +18,7 @@ from auditor.ledger import Ledger
 from auditor.mechanisms.contract import Bench, ModelTest
 from auditor.mechanisms.work import NOT_TESTED, bench_for, longest_prompt, silence
 from auditor.plan import Plan, plan_from
-from auditor.preparation import SHARED, UNSHARED
+from auditor.preparation import SHARED, UNSHARED, another_making
 from auditor.records import Case
 
 _silences: dict[str, str | None] = {}
@@ -61,13 +61,15 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     Raises
     ------
     RunError
-        If the model returns no numbers, the evidence cannot be stored, or a stop was asked for; the chunk is given
-        back.
+        If the model returns no numbers, the evidence cannot be stored, a stop was asked for, or the run names other
+        code, libraries or another kind of device than are here; the chunk is given back.
     """
+    run = ledger.run()
+    if reason := another_making(run, device=device):
+        raise RunError(f"{reason}; expected the same to go on with it, or a new run")
     if not ledger.claim(index):
         return False
     try:
-        run = ledger.run()
         plan = plan_from({**run["design"], "run": {}}, where="run")
         loaded = load_for(ledger, store=store, device=device)
         payload = json.loads(ledger.payload(index))

@@ -209,7 +209,9 @@ def _prepare(audit: Audit) -> bool:
         return False
     plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
     data = registered_data(audit.data)
-    prepared = prepare(plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan))
+    prepared = prepare(
+        plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
+    )
     actions.freeze_audit(
         audit=audit,
         run=prepared.run,
