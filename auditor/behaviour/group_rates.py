@@ -12,6 +12,7 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.power import detectable_rate_difference
 from auditor.measures.rates import (
+    TWO_RATE_RULE,
     Tally,
     adverse_impact_ratio,
     denial_odds_ratio,
@@ -29,8 +30,8 @@ CARD = Card(
     purpose="How the model decides the applications of each group as they were filed.",
     method=(
         "Rates with Wilson intervals, impact ratio with log interval, risk difference with Newcombe's interval, denial "
-        "odds ratio, standardised mean difference of the margin (pooled SD), shortfall in people. Fisher's exact test "
-        "where a group is under 30 or an expected cell under 5, else the pooled z test. Exploratory, BH-adjusted."
+        "odds ratio, standardised mean difference of the margin (pooled SD), shortfall in people. One test a table: "
+        f"{TWO_RATE_RULE}. Exploratory, BH-adjusted."
     ),
     worrying="A gap that the counterfactual pairs show too.",
     limitations=(
