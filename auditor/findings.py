@@ -210,7 +210,7 @@ def _grade_filed(item: Measurement, plan: Plan) -> Grade | None:
         p_adjusted=item.p_adjusted,
         conclusion=item.conclusion,
         alpha=plan.thresholds.alpha,
-        exploratory_q=plan.thresholds.exploratory_q,
+        q=plan.thresholds.exploratory_q,
         top_tier_model=plan.use.model_tier == 1,
     )
     if item.role is not Role.PRIMARY:
@@ -286,7 +286,7 @@ def _grade(item: Measurement, plan: Plan) -> Grade | None:
         conclusion=item.conclusion,
         role=item.role,
         alpha=plan.thresholds.alpha,
-        exploratory_q=plan.thresholds.exploratory_q,
+        q=plan.thresholds.exploratory_q,
         top_tier_model=plan.use.model_tier == 1,
         determinative=plan.use.decision_role == "determinative",
     )

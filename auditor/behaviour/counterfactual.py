@@ -74,7 +74,9 @@ def _readability(contrast: Contrast) -> Draft:
         alpha=thresholds.alpha,
         options=contrast.options,
     )
-    mde = smallest_seen(counts, alpha=thresholds.alpha / len(contrast.context.contrasts()), power=thresholds.power)
+    mde = smallest_seen(
+        counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
     return concluded(
         contrast,
         effect,
@@ -126,7 +128,9 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
         alpha=thresholds.alpha,
         options=contrast.options,
     )
-    mde = smallest_seen(counts, alpha=thresholds.alpha / len(contrast.context.contrasts()), power=thresholds.power)
+    mde = smallest_seen(
+        counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
     draft = concluded(
         contrast,
         effect,

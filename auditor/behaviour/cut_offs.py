@@ -23,6 +23,7 @@ from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_ma
 from auditor.measures.margins import matched_operating_point, near_threshold
 from auditor.measures.minimums import draws_needed
 from auditor.measures.pairs import PairCounts
+from auditor.measures.power import worst_level
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.plan import Attribute
@@ -49,7 +50,7 @@ def cut_off_measures(contrast: Contrast) -> Iterable[Draft]:
         clusters=contrast.pairs.clusters,
         rates=rates,
         natural=contrast.context.plan.operating_point.natural_margin,
-        swaps=max(SWAPS, draws_needed(alpha=thresholds.alpha, family_size=len(contrast.context.contrasts()))),
+        swaps=max(SWAPS, draws_needed(alpha=thresholds.alpha, family_size=contrast.family_size)),
         **contrast.readable,
         **contrast.options,
     )
@@ -138,7 +139,7 @@ def _detectable(contrast: Contrast, curve: CutOffCurve) -> float | None:
     The band's own critical value, moved from the plan's alpha to the family's worst step as a normal quantile is.
     """
     thresholds = contrast.context.plan.thresholds
-    worst = thresholds.alpha / len(contrast.context.contrasts())
+    worst = worst_level(alpha=thresholds.alpha, family_size=contrast.family_size)
     everywhere = [*curve.points, *([curve.natural] if curve.natural else [])]
     spans = [
         max(point.high - point.effect, point.effect - point.low) / error
@@ -150,8 +151,10 @@ def _detectable(contrast: Contrast, curve: CutOffCurve) -> float | None:
     quantiles = [float(stats.norm.isf(level / 2)) for level in (worst, thresholds.alpha)]
     critical = max(spans) + quantiles[0] - quantiles[1]
     reach = (critical + float(stats.norm.ppf(thresholds.power))) * max(curve.errors)
-    one_way = smallest_seen(PairCounts(0, 0, 0, curve.n), alpha=worst, power=thresholds.power)
-    return reach if one_way is None else max(reach, one_way)
+    one_way = smallest_seen(
+        PairCounts(0, 0, 0, curve.n), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
+    return None if one_way is None else max(reach, one_way)
 
 
 def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:

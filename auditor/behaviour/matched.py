@@ -8,11 +8,11 @@ from auditor.behaviour.context import MATCHED_FAMILY, SAME_APPLICANTS_FAMILY, SH
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, smallest_seen
 from auditor.behaviour.state import percent
-from auditor.measures.equivalence import Equivalence, all_of, equivalence_barriers, tost, tost_pairs
+from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
 from auditor.measures.minimums import MARGINS
 from auditor.measures.pairs import PairCounts
-from auditor.measures.power import detectable_mean_shift
+from auditor.measures.power import detectable_mean_shift, worst_level
 from auditor.measures.results import missing
 from auditor.records import Role
 
@@ -36,7 +36,7 @@ def matched_point(contrast: Contrast) -> Draft:
             **contrast.options,
         )
     carries = bool(contrast.silent)
-    level = _level(contrast, carries=carries)
+    alpha, family_size = _level(contrast, carries=carries)
     spread = effect.threshold_interval
     return concluded(
         contrast,
@@ -47,8 +47,12 @@ def matched_point(contrast: Contrast) -> Draft:
         family=MATCHED_FAMILY if carries else SAME_APPLICANTS_FAMILY,
         carries=carries,
         practical=thresholds.practical_rate,
-        mde=smallest_seen(effect.counts, alpha=level, power=thresholds.power),
-        claim=equivalence_at_matched_point(effect, margin=thresholds.equivalence_rate, alpha=thresholds.alpha),
+        mde=smallest_seen(effect.counts, alpha=alpha, family_size=family_size, power=thresholds.power),
+        claim=(
+            tost_at_matched_point(effect=effect, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+            if effect.point is not None
+            else None
+        ),
         quality=_says_nothing(effect, context.plan.operating_point.degenerate_share),
         equivalence_barriers=(
             equivalence_barriers(counts=effect.counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
@@ -63,19 +67,6 @@ def matched_point(contrast: Contrast) -> Draft:
             "threshold_low": spread.low if spread else None,
             "threshold_high": spread.high if spread else None,
         },
-    )
-
-
-def equivalence_at_matched_point(effect: MatchedEffect, *, margin: float, alpha: float) -> Equivalence | None:
-    """Equivalence by the counts and by the resamples; ``None`` without an effect.
-
-    The score interval of few flips takes the threshold for given; resamples set it anew. Both must lie inside.
-    """
-    if effect.point is None or effect.sample is None:
-        return None
-    return all_of(
-        tost_pairs(counts=effect.counts, margin=margin, clustered=effect.sample, alpha=alpha),
-        tost(interval=effect.sample, margin=margin, alpha=alpha),
     )
 
 
@@ -128,7 +119,8 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     mde = None
     if shift.reference_sd and len(differences) > 1:
         spread = float(differences.std(ddof=1)) / shift.reference_sd
-        level = _level(contrast, carries=carries)
+        alpha, family_size = _level(contrast, carries=carries)
+        level = worst_level(alpha=alpha, family_size=family_size)
         mde = detectable_mean_shift(n=len(differences), sd=spread, alpha=level, power=thresholds.power).value
     claim = None
     if shift.standardised.sample is not None:
@@ -149,8 +141,10 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     )
 
 
-def _level(contrast: Contrast, *, carries: bool) -> float:
-    """The level a contrast would face at its family's worst: Holm's first step, or BH's first cut."""
-    thresholds, contrasts = contrast.context.plan.thresholds, len(contrast.context.contrasts())
+def _level(contrast: Contrast, *, carries: bool) -> tuple[float, int]:
+    """The level of the family, and how many tests it holds: what a contrast would face at its worst step."""
+    thresholds = contrast.context.plan.thresholds
+    if carries:
+        return thresholds.alpha, contrast.family_size
     # The exploratory family holds two tests a contrast: the matched point and the shift.
-    return thresholds.alpha / contrasts if carries else thresholds.exploratory_q / (2 * contrasts)
+    return thresholds.exploratory_q, 2 * contrast.family_size

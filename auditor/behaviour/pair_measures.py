@@ -13,7 +13,7 @@ from auditor.counterfactuals import arm
 from auditor.measures.equivalence import MIN_DISCORDANT, Equivalence, tost_pairs
 from auditor.measures.minimums import PAIRS, unmet
 from auditor.measures.pairs import PairCounts, clustered_net_effect, count_pairs, net_effect
-from auditor.measures.power import detectable_net_effect, detectable_one_way_effect
+from auditor.measures.power import net_effect_mde
 from auditor.measures.results import Estimate
 from auditor.measures.verdict import Evidence, Scale
 from auditor.plan import Attribute
@@ -55,6 +55,11 @@ class Contrast:
             "reference": self.attribute.reference,
             "cases": f"arm:{reference}|{group}",
         }
+
+    @property
+    def family_size(self) -> int:
+        """Tests in a confirmatory family: one a contrast."""
+        return len(self.context.contrasts())
 
     @property
     def silent(self) -> tuple[str, ...]:
@@ -192,18 +197,18 @@ def without_interval(estimate: Estimate) -> Estimate:
     return replace(estimate, interval=None, tost_interval=None)
 
 
-def smallest_seen(counts: PairCounts, *, alpha: float, power: float) -> float | None:
-    """Smallest |Δ| seen with the plan's power: at the discordance observed, and never below what one-way flips need.
-
-    ``alpha`` is the level the contrast would really face, its family's worst step.
-    """
+def smallest_seen(counts: PairCounts, *, alpha: float, family_size: int, power: float) -> float | None:
+    """Smallest |Δ| seen with the plan's power, at the discordance observed and the family's worst step."""
     if counts.n == 0:
         return None
-    one_way = detectable_one_way_effect(n=counts.n, alpha=alpha, power=power).value
-    if one_way is None or not counts.discordant:
-        return one_way
-    connor = detectable_net_effect(n=counts.n, discordance=counts.discordant / counts.n, alpha=alpha, power=power).value
-    return one_way if connor is None else max(connor, one_way)
+    return net_effect_mde(
+        n=counts.n,
+        discordance=counts.discordant / counts.n,
+        alpha=alpha,
+        family_size=family_size,
+        power=power,
+        basis="observed",
+    ).value
 
 
 def counts_of(counts: PairCounts) -> dict[str, float | int | None]:

@@ -18,9 +18,7 @@ class FindingFacts:
     ----------
     conclusion, role, p_adjusted
         Of the measurement; ``p_adjusted`` is the family's (Holm) for confirmatory tests, the BH q for exploratory ones.
-        Supporting (mechanistic) and secondary evidence is never graded by its own significance.
-    alpha, exploratory_q
-        The plan's levels for the two.
+        Secondary and supporting (mechanistic) evidence is never graded by its own significance.
     alpha, q
         The plan's level of confirmatory tests and its share of false discoveries among exploratory ones. An adjusted p
         is judged by the plan's own levels, so it cannot be given without them.
@@ -47,8 +45,6 @@ class FindingFacts:
     conclusion: Conclusion | None = None
     role: Role = Role.PRIMARY
     p_adjusted: float | None = None
-    alpha: float = ALPHA
-    exploratory_q: float = EXPLORATORY_Q
     alpha: float | None = None
     q: float | None = None
     effect: float | None = None
@@ -106,8 +102,7 @@ def grade(facts: FindingFacts) -> Grade | None:
 
 
 def _significant(facts: FindingFacts) -> bool:
-    confirmatory = facts.role in (Role.PRIMARY, Role.SECONDARY)
-    return confirmatory and _below(facts.p_adjusted, facts.alpha)
+    return facts.role is Role.PRIMARY and _below(facts.p_adjusted, facts.alpha)
 
 
 def _below(p_value: float | None, level: float | None) -> bool:
