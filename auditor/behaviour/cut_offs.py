@@ -103,6 +103,7 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
 
 def _decided_by(draft: Draft, curve: CutOffCurve, margin: float) -> Draft:
     """The draft with the interval that decides about equivalence at any level."""
+
     def deciding(alpha: float) -> Interval | None:
         found: Equivalence = curve.equivalence(margin=margin, alpha=alpha)
         return found.interval

@@ -94,9 +94,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     carries = bool(contrast.silent)
     if not contrast.has_margins and contrast.n:
         lacking = missing(method="mean margin shift", reason=NO_MARGINS, n=contrast.n)
-        yield Draft(
-            measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common)
-        )
+        yield Draft(measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common))
         return
     shift = margin_shift(
         control=contrast.pairs.control.margins,
