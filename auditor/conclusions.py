@@ -118,7 +118,7 @@ def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p
 class _Barriers:
     """What tests already concluded say against reading others as the absence of a difference.
 
-    ``unreadable`` by field: gaps in readable answers. ``elsewhere`` by field and group: a difference at another cut-off.
+    ``unreadable`` by field: gaps in readable answers. ``elsewhere`` by field and group: a difference at a cut-off.
     """
 
     unreadable: dict[str, tuple[str, ...]]
@@ -181,6 +181,6 @@ def _beside(item: Measurement, evidence: Evidence) -> str:
     if item.low <= null <= item.high:
         return ""
     return (
-        f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of its "
-        "family the difference is not significant."
+        f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of "
+        "its family the difference is not significant."
     )

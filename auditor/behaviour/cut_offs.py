@@ -126,7 +126,8 @@ def _barriers(curve: CutOffCurve, *, margin: float, alpha: float) -> tuple[str, 
     both = max((min(point.rate, 1 - point.rate) * curve.n for point in curve.points), default=0.0)
     if round(both, 6) < MIN_OUTCOMES:
         found.append(
-            f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, at least {MIN_OUTCOMES} needed"
+            f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, "
+            f"at least {MIN_OUTCOMES} needed"
         )
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if curve.n < needed:

@@ -83,7 +83,7 @@ def _says_nothing(effect: MatchedEffect, share: float) -> tuple[str, ...]:
         spread = effect.threshold_interval
         found.append(
             "the margins lie so close, or in such clumps, that the threshold set anew jumps from sample to sample "
-            f"(from {spread.low:.3g} to {spread.high:.3g} nats); the effect over the cut-off range is to be read instead"
+            f"(from {spread.low:.3g} to {spread.high:.3g} nats); read the effect over the cut-off range instead"
         )
     return tuple(found)
 
