@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft, State
+from auditor.behaviour.context import Context, Draft
+from auditor.behaviour.state import State
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.conclusions import settle
 from auditor.exceptions import RunError

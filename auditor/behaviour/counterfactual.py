@@ -91,7 +91,7 @@ def _readability(contrast: Contrast) -> Draft:
             counts,
             margin=thresholds.equivalence_rate,
             alpha=thresholds.alpha,
-            p_value=effect.test and effect.test.p_value,
+            p_value=effect.test.p_value if effect.test else None,
         ),
         counts={
             "b": counts.b,

@@ -78,7 +78,9 @@ OWN_RATE = "the model's own approval rate (the data record no outcome)"
 
 def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *, around: str = "") -> Draft:
     thresholds = contrast.context.plan.thresholds
-    claim, barriers, mde = None, (), None
+    claim: Equivalence | None = None
+    barriers: tuple[str, ...] = ()
+    mde: float | None = None
     if curve is not None and curve.where is not None:
         claim = curve.equivalence(margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
         barriers = _barriers(curve, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
