@@ -53,7 +53,7 @@ class _Factories(TorchDispatchMode):
 
 
 def computed(func: Any, args: Any, kwargs: dict[str, Any]) -> Any:
-    """See `_computed`; a wrapper cannot be an inference tensor, so it is made outside of that mode, without gradients."""
+    """See `_computed`; a wrapper cannot be an inference tensor, so it is made outside of that mode, no gradients."""
     with torch.inference_mode(False), torch.no_grad():
         return _computed(func, args, kwargs)
 
