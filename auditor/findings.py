@@ -27,6 +27,7 @@ from auditor.finding_words import (
 from auditor.measures.results import Interval
 from auditor.measures.severity import FindingFacts, Grade, grade
 from auditor.mechanisms.ladder import METRIC as LADDER
+from auditor.mechanisms.ladder import summary_of
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
@@ -122,7 +123,7 @@ def _readable(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
 
 
 def _cause(inside: Measurement) -> str:
-    return f"What the tests on internals saw: {inside.conclusion_reason}"
+    return f"What the tests on internals saw: {summary_of(inside)}"
 
 
 def _inside(inside: Measurement) -> list[Finding]:
@@ -138,7 +139,7 @@ def _inside(inside: Measurement) -> list[Finding]:
     if moved and inside.counts.get("decisions_moved"):
         seen = "moves decisions when it is changed inside the model"
     elif moved:
-        seen = "moves the score when it is changed inside the model; no decision turned"
+        seen = "moves the score when it is changed inside the model"
     else:
         seen = "can be read inside the model"
     return [
