@@ -127,28 +127,24 @@ def _cause(inside: Measurement) -> str:
 
 
 def _inside(inside: Measurement) -> list[Finding]:
-    """What internals alone amount to: Low where interventions moved the model, an observation where it was only read.
+    """What internals alone amount to: Low where interventions moved the score, an observation where it was only read.
 
     That a model can read what its prompt says is expected, so being readable counts from *selective* on. Decisions are
     claimed only where the ladder says that they turned beyond its controls.
     """
-    moved = bool(inside.counts.get("used") or inside.counts.get("usable"))
-    if not moved and not inside.counts.get("selective"):
+    moved = bool(inside.counts.get("moved_inside"))
+    if not moved and not inside.counts["selective"]:
         return []
     field, group, reference = say(inside.subject["field"]), inside.subject["group"], inside.reference
-    if moved and inside.counts.get("decisions_moved"):
-        seen = "moves decisions when it is changed inside the model"
-    elif moved:
-        seen = "moves the score when it is changed inside the model"
-    else:
-        seen = "can be read inside the model"
+    what = "decisions" if inside.counts.get("decisions_moved") else "the score"
+    seen = f"moves {what} when it is changed inside the model" if moved else "can be read inside the model"
     return [
         Finding(
             id="",
             title=f"{field.capitalize()} {group} against {reference} {seen}; outputs give no finding",
             severity=Severity.LOW if moved else Severity.OBSERVATION,
-            rule="Internals alone: Low where an intervention moved decisions or the score, otherwise an observation",
-            condition=inside.conclusion_reason or "",
+            rule="Internals alone: Low where an intervention moved the score or decisions, otherwise an observation",
+            condition=summary_of(inside),
             criteria=(),
             cause="The model's states hold the attribute, which the prompt may state or other fields give away.",
             effect="Supporting evidence about the model; no difference in decisions between groups is claimed from it.",
