@@ -90,7 +90,7 @@ def test_two_applications_alone_are_concluded_without_a_crash(tmp_path: Path) ->
     assert of(conclusions, "cf_net_effect").conclusion is Conclusion.INCONCLUSIVE
 
 
-@settings(max_examples=8)
+@settings(max_examples=5)
 @given(
     st.sampled_from([-5.0, 0.0, 3.0]),
     st.floats(0, 0.3),
@@ -116,7 +116,8 @@ def test_a_model_that_does_not_decide_is_never_called_equivalent(
     assert "At its own cut-off the model hardly decides" in [item.title for item in conclusions.findings]
     if kind == "constant":
         for item in conclusions.measurements:
-            assert item.conclusion not in SAID, item.id
+            # That the answers of both arms can be read alike is true of such a model, and says nothing of decisions.
+            assert item.conclusion not in SAID or item.metric == "refusal_rate_gap", item.id
 
 
 def test_the_matched_operating_point_carries_a_degenerate_model(tmp_path: Path) -> None:
