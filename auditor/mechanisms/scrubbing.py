@@ -1,0 +1,221 @@
+"""Concept scrubbing: LEACE before layer after layer, on states from which the concept was erased at the layers before.
+
+Erasers are fitted on some applications; what they do and what they leave is measured on others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
+from auditor.behaviour.context import FloatArray
+from auditor.language_models.decoder import Target
+from auditor.mechanisms.leace import erasers_of
+from auditor.mechanisms.streams import Rows
+
+BoolArray = npt.NDArray[np.bool_]
+#: Fewest prompts an eraser is fitted on.
+LEAST_ROWS = 4
+
+
+@dataclass(frozen=True)
+class Window:
+    """Where erasers stand: the stream before these layers, at positions after the field (or from its first token)."""
+
+    layers: range
+    after: bool
+
+    @property
+    def ends(self) -> tuple[int, int]:
+        """First and last layer."""
+        return self.layers.start, self.layers.stop - 1
+
+
+def carried(layers: int, share: tuple[float, float]) -> Window:
+    """After the field, at the layers between two shares of the depth."""
+    first = max(1, int(np.ceil(share[0] * layers)))
+    return Window(range(first, max(first + 1, int(np.ceil(share[1] * layers)))), after=True)
+
+
+def everywhere(layers: int) -> Window:
+    """From the field on, at every layer and after the last."""
+    return Window(range(layers + 1), after=False)
+
+
+@dataclass(frozen=True)
+class Scrubbed:
+    """What a scrubbing gives, a row a draw.
+
+    Attributes
+    ----------
+    margins
+        Of the measured applications' prompts, in nats, [draws, rows].
+    masses
+        Mean probability on the answers, [draws].
+    movement
+        How far the measured states were moved: the share of their spread, root mean square over prompts, averaged over
+        layers and positions, [draws].
+    left
+        Share of the measured states' covariance with the attribute that is left, by layer of the window: the norm
+        over all its positions, against the untouched states of the same layer, [draws, layers].
+    leftover
+        The largest covariance left where erasers were fitted, as a share of what was there.
+    """
+
+    margins: FloatArray
+    masses: FloatArray
+    movement: FloatArray
+    left: FloatArray
+    leftover: float
+
+
+@dataclass(frozen=True)
+class Design:
+    """Who is fitted on and who is measured.
+
+    Attributes
+    ----------
+    truth
+        The groups' labels, [rows, k].
+    fitted
+        Rows that erasers are fitted on.
+    measured
+        Applications that effects are measured on.
+    held
+        The rows of ``measured``.
+    """
+
+    truth: FloatArray
+    fitted: BoolArray
+    measured: tuple[int, ...]
+    held: BoolArray
+
+
+def design_of(*, applications: int, groups: int, swap: bool = False) -> Design:
+    """Fit on every other application and measure on the rest; with ``swap`` the other way round."""
+    half = np.arange(applications) % 2 == int(swap)
+    truth = np.tile(np.eye(groups)[:, 1:], (applications, 1))
+    rows = np.repeat(half, groups)
+    return Design(truth, rows, tuple(np.flatnonzero(~half).tolist()), ~rows)
+
+
+def marks_of(design: Design, relabelled: npt.NDArray[np.intp] | None) -> FloatArray:
+    """Labels of all rows by draw, [draws, rows, k]: true, or as relabelled for the fitted applications.
+
+    Parameters
+    ----------
+    design
+        Who is fitted on.
+    relabelled
+        [draws, fitted applications, groups], the group whose label the prompt of every group is given.
+    """
+    if relabelled is None:
+        return design.truth[None]
+    groups = relabelled.shape[2]
+    marks = np.repeat(design.truth[None], len(relabelled), axis=0)
+    marks[:, design.fitted] = np.eye(groups)[:, 1:][relabelled.reshape(len(relabelled), -1)]
+    return marks
+
+
+def covariances(streams: Rows, window: Window, design: Design, layer: int) -> FloatArray:
+    """Norm of the covariance with the attribute over the measured states of a layer, by draw, all positions together."""
+    total: Tensor | None = None
+    for back in range(streams.reach(after=window.after)):
+        rows, states = streams.gather(back, after=window.after)
+        found = _covariance(states, rows, design)
+        if found is not None:
+            total = found if total is None else total + found
+    return np.zeros(streams.draws) if total is None else np.asarray(total.sqrt().cpu().numpy())
+
+
+def scrub(
+    streams: Rows,
+    target: Target,
+    *,
+    design: Design,
+    marks: FloatArray,
+    window: Window,
+    clean: Mapping[int, FloatArray],
+) -> Scrubbed:
+    """Erase a concept before every layer of a window.
+
+    Parameters
+    ----------
+    streams
+        The prompts.
+    target
+        Where margins are read.
+    design
+        Who is fitted on, who is measured.
+    marks
+        What is erased, [draws, rows, k]: only the fitted rows count.
+    window
+        Where.
+    clean
+        By layer, what `covariances` gives without an erasure, [1].
+    """
+    ratios: list[Tensor] = []
+    leftovers: list[Tensor] = []
+    left: dict[int, FloatArray] = {}
+
+    def visit(layer: int) -> None:
+        for back in range(streams.reach(after=window.after)):
+            rows, states = streams.gather(back, after=window.after)
+            mine = design.fitted[rows]
+            if mine.sum() < LEAST_ROWS:
+                continue
+            fitted = torch.as_tensor(np.flatnonzero(mine), device=states.device)
+            held = torch.as_tensor(np.flatnonzero(design.held[rows]), device=states.device)
+            concept = torch.as_tensor(marks[:, rows][:, mine], dtype=torch.float64, device=states.device)
+            before = states[:, fitted]
+            eraser = erasers_of(before, concept)
+            erased = states - ((states - eraser.mean[:, None]) @ eraser.reading) @ eraser.writing
+            streams.scatter(back, erased, after=window.after)
+            if len(held):
+                ratios.append(_moved(states[:, held], erased[:, held]))
+            leftovers.append(_share(erased[:, fitted], before, concept))
+        found = covariances(streams, window, design, layer)
+        whole = clean[layer]
+        left[layer] = np.divide(found, whole, out=np.zeros_like(found), where=whole > 0)
+
+    margins, masses = streams.through(
+        target, layers=window.layers, visit=visit, draws=len(marks), read=list(design.measured)
+    )
+    none = torch.zeros(len(marks))
+    return Scrubbed(
+        margins=np.asarray(margins.numpy()),
+        masses=np.asarray(masses.mean(1).numpy()),
+        movement=np.asarray(torch.stack(ratios or [none]).mean(0).cpu().numpy()),
+        left=np.stack([left[layer] for layer in window.layers], axis=1),
+        leftover=float(torch.stack(leftovers or [none]).max()),
+    )
+
+
+def _covariance(states: Tensor, rows: Sequence[int], design: Design) -> Tensor | None:
+    """Squared norm of the covariance of the measured states with the attribute, [draws]."""
+    keep = np.flatnonzero(design.held[rows])
+    if len(keep) < 2:
+        return None
+    marks: Any = design.truth[rows][keep]
+    concept = torch.as_tensor(marks - marks.mean(axis=0), dtype=torch.float64, device=states.device)
+    held = states[:, torch.as_tensor(keep, device=states.device)]
+    return ((concept.mT @ (held - held.mean(1, keepdim=True))) ** 2).sum((-2, -1))
+
+
+def _moved(before: Tensor, after: Tensor) -> Tensor:
+    spread = ((before - before.mean(1, keepdim=True)) ** 2).sum((-2, -1))
+    moved = ((after - before) ** 2).sum((-2, -1))
+    return torch.where(spread > 0, moved / torch.where(spread > 0, spread, 1.0), 0.0).sqrt()
+
+
+def _share(after: Tensor, before: Tensor, concept: Tensor) -> Tensor:
+    """Covariance with the concept after, as a share of before, [draws]."""
+    centred = (concept - concept.mean(-2, keepdim=True)).mT
+    sizes = [torch.linalg.matrix_norm(centred @ (x - x.mean(-2, keepdim=True))) for x in (after, before)]
+    return torch.where(sizes[1] > 0, sizes[0] / torch.where(sizes[1] > 0, sizes[1], 1.0), 0.0)
