@@ -69,12 +69,16 @@ class Eraser:
         (W⁻¹·Q)ᵀ, shape [*draws, directions, width]: what is taken away for each of them.
     kept
         Whether a direction is one, shape [*draws, directions]; the others are 0.
+    readable
+        Share of the concept's variance that a linear reader in this metric explains, mean over what the concept's
+        columns span, shape [*draws].
     """
 
     mean: Tensor
     reading: Tensor
     writing: Tensor
     kept: Tensor
+    readable: Tensor
 
     @property
     def rank(self) -> int:
@@ -152,7 +156,9 @@ def erasers_of(x: Tensor, z: Tensor, *, shrinkage: float | None = None) -> Erase
     # Whitened states against standardised, uncorrelated marks: the singular values are correlations, at most 1.
     kept = (sizes > ROUNDING) & varies[..., None]
     directions = left * kept[..., None, :]
-    return Eraser(mean, metric.whiten(directions), metric.unwhiten(directions).mT, kept)
+    spans = (marks.abs().amax(-2) > 0).sum(-1).clamp(min=1)
+    readable = (sizes**2 * kept).sum(-1) / spans
+    return Eraser(mean, metric.whiten(directions), metric.unwhiten(directions).mT, kept, readable)
 
 
 def _standardised(concept: Tensor) -> Tensor:

@@ -51,7 +51,7 @@ class Randomised:
     ended
         Whether the draws ended early, because ``STOP`` were as large.
     largest
-        The largest effect of a draw, by size.
+        The largest effect of a draw, by size, or in the direction of the test.
     """
 
     p_value: float | None
@@ -62,7 +62,7 @@ class Randomised:
 
 
 def draws_needed(*, alpha: float, family: int) -> int:
-    """Draws from which the least p-value, 1/(1 + R), times Holm's worst step lies below ``alpha``.
+    """Draws from which the least p-value, 1/(1 + R), times Holm's worst step reaches ``alpha``: 39 for two tests.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ def draws_needed(*, alpha: float, family: int) -> int:
         Tests in the family: the factor of Holm's first step.
     """
     # As a fraction: 2/0.05 is 40 exactly, and one draw less or more is a matter of the last bit otherwise.
-    return math.floor(Fraction(family) / Fraction(str(alpha)))
+    return math.ceil(Fraction(family) / Fraction(str(alpha))) - 1
 
 
 def relabellings(*, applications: int, groups: int) -> int:
@@ -115,8 +115,10 @@ def relabel(*, applications: int, groups: int, count: int, seed: int | Sequence[
     return np.asarray(orders[np.concatenate([first, picked], axis=1)])
 
 
-def randomised(effect: float, controls: Sequence[float], *, floor: float, stop: int | None = STOP) -> Randomised:
-    """The p-value of an effect among those of permuted labels, two-sided.
+def randomised(
+    effect: float, controls: Sequence[float], *, floor: float, stop: int | None = STOP, direction: float | None = None
+) -> Randomised:
+    """The p-value of an effect among those of permuted labels.
 
     Parameters
     ----------
@@ -126,23 +128,29 @@ def randomised(effect: float, controls: Sequence[float], *, floor: float, stop: 
         With permuted labels, in the order in which they were drawn.
     floor
         Two effects that differ by no more are equal: what rounding makes of the same quantity. An effect no larger than
-        it has p 1.
+        it is as large as any, and its p-value 1.
     stop
         Effects as large after which the draws end; ``None`` counts all.
+    direction
+        One-sided, in the direction of this number, which must not depend on the labels that were permuted; two-sided
+        by default.
     """
+    own = _size(effect, direction)
+    sizes = [_size(control, direction) for control in controls]
     as_large = 0
-    for number, control in enumerate(controls, 1):
-        as_large += abs(control) >= abs(effect) - floor
+    for number, size in enumerate(sizes, 1):
+        as_large += int(size >= own - floor or own <= floor)
         if stop is not None and as_large >= stop:
-            largest = max(map(abs, controls[:number]))
-            # Ties with everything: rounding is no evidence, however many were drawn.
-            return Randomised(as_large / number, number, as_large, True, largest)
-    if not len(controls):
+            return Randomised(as_large / number, number, as_large, True, max(sizes[:number]))
+    if not sizes:
         return Randomised(None, 0, 0, False, None)
-    p_value = (1 + as_large) / (1 + len(controls))
-    return Randomised(p_value, len(controls), as_large, False, max(map(abs, controls)))
+    return Randomised((1 + as_large) / (1 + len(sizes)), len(sizes), as_large, False, max(sizes))
 
 
 def ended(effect: float, controls: Sequence[float], *, floor: float, stop: int = STOP) -> bool:
-    """Whether no more draws are needed."""
-    return sum(abs(control) >= abs(effect) - floor for control in controls) >= stop
+    """Whether no more draws are needed, of a two-sided test."""
+    return randomised(effect, controls, floor=floor, stop=stop).ended
+
+
+def _size(value: float, direction: float | None) -> float:
+    return abs(value) if direction is None else float(np.sign(direction)) * value

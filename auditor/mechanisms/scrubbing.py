@@ -66,6 +66,9 @@ class Scrubbed:
         over all its positions, against the untouched states of the same layer, [draws, layers].
     leftover
         The largest covariance left where erasers were fitted, as a share of what was there.
+    readable
+        Share of the labels' variance that a linear reader explains where erasers were fitted, in the untouched states
+        before the first layer of the window, averaged over positions, [draws].
     """
 
     margins: FloatArray
@@ -73,6 +76,7 @@ class Scrubbed:
     movement: FloatArray
     left: FloatArray
     leftover: float
+    readable: FloatArray
 
 
 @dataclass(frozen=True)
@@ -96,11 +100,23 @@ class Design:
     measured: tuple[int, ...]
     held: BoolArray
 
+    def for_numbers(self, values: FloatArray) -> Design:
+        """The same halves where every application has one prompt and a number in place of groups."""
+        half = np.ones(len(values), dtype=bool)
+        half[list(self.measured)] = False
+        return Design(values[:, None], half, self.measured, ~half)
 
-def design_of(*, applications: int, groups: int, swap: bool = False) -> Design:
-    """Fit on every other application and measure on the rest; with ``swap`` the other way round."""
+
+def design_of(
+    *, applications: int, groups: int, swap: bool = False, labels: npt.NDArray[np.intp] | None = None
+) -> Design:
+    """Fit on every other application and measure on the rest; with ``swap`` the other way round.
+
+    ``labels`` says whose label every prompt bears, [applications, groups]; its own group's by default.
+    """
     half = np.arange(applications) % 2 == int(swap)
-    truth = np.tile(np.eye(groups)[:, 1:], (applications, 1))
+    order = np.tile(np.arange(groups), (applications, 1)) if labels is None else labels
+    truth = np.eye(groups)[:, 1:][order.ravel()]
     rows = np.repeat(half, groups)
     return Design(truth, rows, tuple(np.flatnonzero(~half).tolist()), ~rows)
 
@@ -117,9 +133,12 @@ def marks_of(design: Design, relabelled: npt.NDArray[np.intp] | None) -> FloatAr
     """
     if relabelled is None:
         return design.truth[None]
-    groups = relabelled.shape[2]
-    marks = np.repeat(design.truth[None], len(relabelled), axis=0)
-    marks[:, design.fitted] = np.eye(groups)[:, 1:][relabelled.reshape(len(relabelled), -1)]
+    draws, _, groups = relabelled.shape
+    mine = design.truth[design.fitted].reshape(-1, groups, design.truth.shape[1])
+    marks = np.repeat(design.truth[None], draws, axis=0)
+    marks[:, design.fitted] = np.take_along_axis(mine[None], relabelled[..., None], axis=2).reshape(
+        draws, -1, mine.shape[2]
+    )
     return marks
 
 
@@ -162,6 +181,7 @@ def scrub(
     """
     ratios: list[Tensor] = []
     leftovers: list[Tensor] = []
+    readable: list[Tensor] = []
     left: dict[int, FloatArray] = {}
 
     def visit(layer: int) -> None:
@@ -177,6 +197,8 @@ def scrub(
             eraser = erasers_of(before, concept)
             erased = states - ((states - eraser.mean[:, None]) @ eraser.reading) @ eraser.writing
             streams.scatter(back, erased, after=window.after)
+            if layer == window.layers.start:
+                readable.append(eraser.readable)
             if len(held):
                 ratios.append(_moved(states[:, held], erased[:, held]))
             leftovers.append(_share(erased[:, fitted], before, concept))
@@ -194,6 +216,7 @@ def scrub(
         movement=np.asarray(torch.stack(ratios or [none]).mean(0).cpu().numpy()),
         left=np.stack([left[layer] for layer in window.layers], axis=1),
         leftover=float(torch.stack(leftovers or [none]).max()),
+        readable=np.asarray(torch.stack(readable or [none]).mean(0).cpu().numpy()),
     )
 
 
