@@ -1,4 +1,4 @@
-"""What tests against permuted labels share: a randomisation p-value on an estimate, its counts, and the words beside it."""
+"""What tests against permuted labels share: a randomisation p-value on an estimate, its counts, the words beside it."""
 
 from __future__ import annotations
 

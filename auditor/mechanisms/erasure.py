@@ -10,8 +10,8 @@ whole     from the field's first token on, at every layer. It equals not stating
           counterfactual contrast it says nothing new, and shows only that the erasers work.
 
 The control is the same erasure with labels permuted within applications, as often as the plan's level needs, with an
-exact p-value (randomisation.py). docs/decisions/0005-what-counts-as-used.md tells why the ladder reads the first window,
-docs/decisions/0010-shuffled-labels-are-the-control.md why labels are shuffled.
+exact p-value (randomisation.py). docs/decisions/0005-what-counts-as-used.md tells why the ladder reads the first
+window, docs/decisions/0010-shuffled-labels-are-the-control.md why labels are shuffled.
 """
 
 from __future__ import annotations
@@ -149,8 +149,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     about = {key: payload[key] for key in ("field", "reference", "groups", "part")}
     about |= {key: payload[key] for key in ("full", "family", "tested") if key in payload}
     cases = payload["cases"]
-    variants = [{**case["words"], payload["field"]: group} for case in cases for group in payload["groups"]]
-    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
+    first = {**cases[0]["words"], payload["field"]: payload["groups"][0]}
+    target = target_of(bench.questions([bench.render(first).text])[0])
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
     decoder = read_decoder(bench.loaded.model)
@@ -160,7 +160,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         if payload["part"] == RELEVANT:
             found = _relevant(bench, payload, decoder, target)
             return {**about, "cases": [case["id"] for case in cases], "relevant": found, "noise": noise.row()}
-        return {**about, **_attribute(bench, payload, decoder, target, variants, noise)}
+        return {**about, **_attribute(bench, payload, decoder, target, noise)}
 
 
 def run(context: Context) -> Iterable[Draft]:
@@ -169,16 +169,12 @@ def run(context: Context) -> Iterable[Draft]:
 
 
 def _attribute(
-    bench: Bench,
-    payload: Mapping[str, Any],
-    decoder: Decoder | ResidualView,
-    target: Target,
-    variants: Sequence[Mapping[str, str]],
-    noise: NoiseFloor,
+    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target, noise: NoiseFloor
 ) -> dict[str, Any]:
     settings: Settings = bench.settings
     alpha = bench.plan.thresholds.alpha
     cases, groups = payload["cases"], payload["groups"]
+    variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
     placed = place(bench, variants, payload["field"])
     sets = [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))]
     windows = [carried(decoder.layers, share) for share in (settings.layers, *settings.repeats)]

@@ -3,8 +3,8 @@
 What is compared is the part of the difference that an erasure takes away times how well a linear reader tells the
 labels apart that were erased. Shuffled labels coincide with the true ones in part by chance, and LEACE takes out all
 that goes with its labels however little that is: where the attribute is nearly all that varies, an erasure of labels
-that say next to nothing takes the whole attribute out. Both factors are functions of the labels and the states alone, so
-the p-value stays exact (randomisation.py).
+that say next to nothing takes the whole attribute out. Both factors are functions of the labels and the states alone,
+so the p-value stays exact (randomisation.py).
 """
 
 from __future__ import annotations
@@ -165,7 +165,7 @@ class _Erased:
                 column=column,
                 unit="logit",
                 counts={"gap": gap, "gap_erased": after, "p_randomisation": found.p_value},
-                conclusion_reason="The erasure widens the difference, which is no sign that decisions use what it took.",
+                conclusion_reason="The erasure widens the difference: no sign that decisions use what it took.",
             )
 
     def _sentence(
@@ -281,9 +281,7 @@ class _Erased:
         return np.asarray(table[:, column] - table[:, self.reference])
 
     def _mean(self, values: FloatArray, method: str) -> Estimate:
-        return paired_mean(
-            values, level=self.level, method=method, floor=NoiseFloor(**self.result["noise"]).bound
-        )
+        return paired_mean(values, level=self.level, method=method, floor=NoiseFloor(**self.result["noise"]).bound)
 
     def _turned(self, clean: FloatArray, erased: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
         threshold = self.context.plan.operating_point.natural_margin

@@ -7,9 +7,9 @@ number of directions, and its effect is measured in the same way on other applic
 Why the p-value is exact. Erasers and directions are fitted on one part of the applications and their effects measured
 on another, by the labels there. Given the states of both and the labels of the second, an effect is a function of the
 labels of the first alone. Where those say nothing, every relabelling is as likely as the one at hand, so that the
-effect at hand is as likely to be the largest of all R + 1 as any other: P(p ≤ a) ≤ a, whatever the model and the states
-(Phipson and Smyth 2010 for drawing without replacement). Fitting both ways round and adding up would break this: a half's
-labels would then decide both what is erased and how the effect is counted.
+effect at hand is as likely to be the largest of all R + 1 as any other: P(p ≤ a) ≤ a, whatever the model and the
+states (Phipson and Smyth 2010 for drawing without replacement). Fitting both ways round and adding up would break this:
+a half's labels would then decide both what is erased and how the effect is counted.
 
 Relabellings that only rename the groups throughout erase the same directions; they count as one. Drawing among balanced
 ones alone, in which true and permuted labels have nothing in common, would have more power and no exact level: the

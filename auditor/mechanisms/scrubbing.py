@@ -143,7 +143,7 @@ def marks_of(design: Design, relabelled: npt.NDArray[np.intp] | None) -> FloatAr
 
 
 def covariances(streams: Rows, window: Window, design: Design, layer: int) -> FloatArray:
-    """Norm of the covariance with the attribute over the measured states of a layer, by draw, all positions together."""
+    """Norm of the covariance with the attribute over the measured states of a layer, all positions together."""
     total: Tensor | None = None
     for back in range(streams.reach(after=window.after)):
         rows, states = streams.gather(back, after=window.after)

@@ -248,9 +248,7 @@ class _Steered:
 
     def _mean(self, point: Mapping[str, Any], way: str) -> Any:
         change: FloatArray = np.array(point[way], dtype=np.float64) - self.before[way]
-        return paired_mean(
-            change, level=1 - self.alpha, method="mean change of the margin", floor=self.noise.bound
-        )
+        return paired_mean(change, level=1 - self.alpha, method="mean change of the margin", floor=self.noise.bound)
 
     def _decided(self) -> Iterable[Check]:
         if self.result["exact"]:

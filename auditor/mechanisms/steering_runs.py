@@ -204,9 +204,7 @@ class Steerer:
         margins, masses = (np.concatenate([part[place] for part in parts]) for place in (0, 1))
         return margins, masses
 
-    def _read(
-        self, tokens: Sequence[int], to: int, rows: Tensor, past: Past | None
-    ) -> tuple[FloatArray, FloatArray]:
+    def _read(self, tokens: Sequence[int], to: int, rows: Tensor, past: Past | None) -> tuple[FloatArray, FloatArray]:
         device = self.decoder.model.device
         if isinstance(self.decoder, Decoder):
             stream = rows[:, None].to(dtype=self.dtype, device=device)

@@ -2,8 +2,8 @@
 
 What erases a concept at one layer is fitted on states from which it was erased at the layers before; so every prompt
 has to stand at the same layer. The part an application's prompts share is computed once and stays as it is. Draws are
-copies of all prompts, each with changes of its own: rows of one batch. A model whose blocks can be hooked but not run one
-by one goes through in whole prompts, and the changes are made on the way (`HookedStreams`).
+copies of all prompts, each with changes of its own: rows of one batch. A model whose blocks can be hooked but not run
+one by one goes through in whole prompts, and the changes are made on the way (`HookedStreams`).
 """
 
 from __future__ import annotations
@@ -185,6 +185,7 @@ class Streams(Rows):
         self._kept: dict[int, list[Tensor]] = {}
 
     def at_once(self) -> int:
+        """As many as keep the longest application within ``POSITIONS_AT_ONCE``."""
         most = max(len(group.lasts) * (group.start + group.tokens.shape[1]) for group in self.groups)
         return max(1, POSITIONS_AT_ONCE // most)
 
@@ -220,6 +221,7 @@ class Streams(Rows):
     def through(
         self, target: Target, *, layers: Collection[int], visit: Visit, draws: int, read: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor]:
+        """Block by block, from the last layer that was kept."""
         start = self.begin(min(layers, default=0), draws=draws)
         end = max(layers, default=start)
         stop = start
@@ -286,11 +288,13 @@ class HookedStreams(Rows):
         self.streams = []
 
     def at_once(self) -> int:
+        """As many as keep all prompts within ``POSITIONS_AT_ONCE``."""
         return max(1, POSITIONS_AT_ONCE // self.tokens.numel())
 
     def through(
         self, target: Target, *, layers: Collection[int], visit: Visit, draws: int, read: Sequence[int] | None = None
     ) -> tuple[Tensor, Tensor]:
+        """In one forward pass."""
         if self.should_stop():
             raise Interrupted("stopped between two forward passes; nothing of this chunk is kept")
         self.draws = draws
