@@ -9,8 +9,8 @@ effect cut        the groups differ in every state, and what the answers read is
 read elsewhere    the difference is carried after the field, unread, and the decision reads the field once more, late
 mediator          the decision rests on what is carried after the field: the rate is the power
 
-A yes here is p ≤ .05, the right sign and, for erasure, at most a tenth left on applications that were not fitted on; the
-repeats over other windows and doses, which can only take a yes away, are left out.
+A yes here is p ≤ .05, the right sign and, for erasure, at most a tenth left on applications that were not fitted on;
+the repeats over other windows and doses, which can only take a yes away, are left out.
 """
 
 from __future__ import annotations
@@ -28,12 +28,12 @@ from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.concepts import Placed
 from auditor.mechanisms.erasure_runs import Eraser, gaps_removed
-from auditor.mechanisms.randomisation import draws_needed, randomised
+from auditor.mechanisms.randomisation import draws_needed, randomised, together
 from auditor.mechanisms.scrubbing import carried
 from auditor.mechanisms.steering_runs import Steerer
 from auditor.mechanisms.streams import Streams
 from benchmarks.rows import Row
-from tests.acceptance.planted import DIGITS, SCALE, planted_model
+from tests.acceptance.planted import SCALE, planted_model
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, tiny_tokenizer
 
 ALPHA = 0.05
@@ -160,23 +160,32 @@ def judge(
             labels=labels,
         )
         ran = eraser.run(carried(decoder.layers, (0.25, 0.75)), draws=DRAWS, stop=True)
-        steerer = Steerer(
-            decoder, sets, target=target(), depths=(0.5,), doses=(1.0,), seed=seed, labels=labels
-        )
+        steerer = Steerer(decoder, sets, target=target(), depths=(0.5,), doses=(1.0,), seed=seed, labels=labels)
         (point,) = steerer.curve((1, 0), draws=DRAWS)
     clean = ran.clean.reshape(-1, len(GROUPS))
     gap = float((clean[:, 1] - clean[:, 0]).mean())
     differ = abs(gap) > max(SMALLEST_GAP, noise.bound)
     removed = float(gaps_removed(clean, ran.margins[None], 0)[0, 0])
     controls = gaps_removed(clean, ran.controls, 0)[:, 0] * ran.readable_control
-    erased = randomised(removed * ran.readable, controls.tolist(), floor=eraser.floor())
+    turned = gaps_removed(clean, ran.turned, 0)[:, 0]
+    erased = together(
+        [
+            randomised(removed * ran.readable, controls.tolist(), floor=eraser.floor()),
+            randomised(removed, turned.tolist(), floor=eraser.floor()),
+        ]
+    )
     p_used = float(erased.p_value or 1.0) if differ else 1.0
     sign = removed * gap > 0 and abs(gap - removed) <= abs(gap)
     towards = float((np.array(point.towards) - clean[:, 0]).mean())
     away = float((np.array(point.away) - clean[:, 1]).mean())
     both = [
         randomised(change, own, floor=eraser.floor(), stop=None, direction=way * gap if differ else None).p_value
-        for change, own, way in ((towards, point.towards_controls, 1.0), (away, point.away_controls, -1.0))
+        for change, own, way in (
+            (towards, point.towards_controls, 1.0),
+            (towards, point.towards_random, 1.0),
+            (away, point.away_controls, -1.0),
+            (away, point.away_random, -1.0),
+        )
     ]
     p_usable = max(value or 1.0 for value in both)
     opposite = towards * away < 0 and (not differ or towards * gap > 0)

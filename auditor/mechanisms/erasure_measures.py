@@ -33,7 +33,7 @@ from auditor.mechanisms.controls import (
 from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
 from auditor.mechanisms.erasure_runs import gaps_removed
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.mechanisms.randomisation import Randomised, randomised
+from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, agreement, specification_of
 from auditor.records import Check, Conclusion, Role
 
@@ -98,7 +98,8 @@ class _Erased:
 
     def _gap_removed(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
         ran = self.result["declared"]
-        found = self._randomised(ran, column)
+        both = self._randomised(ran, column)
+        found = together(list(both.values()))
         strength = Strength(
             self.result["family"],
             self.result["needed"],
@@ -114,9 +115,15 @@ class _Erased:
         agree = int((gap - after) * gap > 0 and abs(after) <= abs(gap))
         pair = [column, self.reference]
         turned = self._turned(clean, erased)[:, pair]
-        draws = [
-            self._turned(clean, self._table(other))[:, pair].mean() * readable
-            for other, readable in zip(ran["controls"][: found.draws], ran["readable_control"], strict=False)
+        decided = [
+            turned_beyond(
+                float(turned.mean()) * weight, np.array([self._share(clean, other, pair) for other in others]) * own
+            )
+            for others, own, weight in (
+                (ran["controls"], np.array(ran["readable_control"]), ran["readable"]),
+                (ran["turned"], 1.0, 1.0),
+            )
+            if others
         ]
         repeats = self._agreement(column, found) if self.result["full"] else None
         first, last = ran["specification"]["layers"]
@@ -138,10 +145,13 @@ class _Erased:
             "held_out_left": ran["left"],
             "decisions": int(turned.size),
             "decisions_turned": float(turned.mean()),
-            "decisions_p": turned_beyond(float(turned.mean()) * ran["readable"], np.array(draws)),
+            "decisions_p": max((p for p in decided if p is not None), default=None),
+            "p_labels": both["labels"].p_value,
+            "p_directions": both["directions"].p_value,
+            "directions_largest": both["directions"].largest,
             **(repeats.counts() if repeats else {}),
         }
-        said = self._sentence(found, gap=gap, after=after, turned=int(turned.sum()), short=short, nothing=nothing)
+        said = self._sentence(both, gap=gap, after=after, turned=int(turned.sum()), short=short, nothing=nothing)
         more: dict[str, Any] = {}
         if repeats is not None and repeats.stable is False and short is None:
             said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
@@ -169,7 +179,7 @@ class _Erased:
             )
 
     def _sentence(
-        self, found: Randomised, *, gap: float, after: float, turned: int, short: str | None, nothing: bool
+        self, both: Mapping[str, Randomised], *, gap: float, after: float, turned: int, short: str | None, nothing: bool
     ) -> str:
         field = self.result["field"].replace("_", " ")
         if nothing:
@@ -180,27 +190,36 @@ class _Erased:
         said = f"Erasing {field} after its field {did} the difference in scores; {decided}"
         if short is not None:
             return f"{said}; {short}."
-        largest = _percent((found.largest or 0.0) / (abs(gap) * (self.result["declared"]["readable"] or 1.0)))
-        return (
-            f"{said}; {found.draws} erasures with shuffled labels, counted by how well those are read, moved it by "
-            f"{largest} at most, {p_words(found.p_value)}."
+        labels, directions = both["labels"], both["directions"]
+        largest = _percent((labels.largest or 0.0) / (abs(gap) * (self.result["declared"]["readable"] or 1.0)))
+        said = (
+            f"{said}; {labels.draws} erasures with shuffled labels, counted by how well those are read, moved it by "
+            f"{largest} at most"
         )
+        if directions.p_value is not None:
+            largest = _percent((directions.largest or 0.0) / abs(gap))
+            said += f", {directions.draws} moves as large in random directions by {largest}"
+        return f"{said}, {p_words(together([labels, directions]).p_value)}."
 
-    def _randomised(self, ran: Mapping[str, Any], column: int, *, stop: int | None = None) -> Randomised:
+    def _randomised(self, ran: Mapping[str, Any], column: int, *, stop: int | None = None) -> dict[str, Randomised]:
         clean = self._table(ran["clean"])
         place = self.others.index(column)
         effect = gaps_removed(clean, np.array([ran["margins"]]), self.reference)[0, place]
         controls = np.array(ran["controls"]).reshape(-1, clean.size)
         against = gaps_removed(clean, controls, self.reference)[:, place] * np.array(ran["readable_control"])
         more = {} if stop is None else {"stop": stop}
-        return randomised(float(effect) * ran["readable"], against.tolist(), floor=self.floor, **more)
+        turned = gaps_removed(clean, np.array(ran["turned"]).reshape(-1, clean.size), self.reference)[:, place]
+        return {
+            "labels": randomised(float(effect) * ran["readable"], against.tolist(), floor=self.floor, **more),
+            "directions": randomised(float(effect), turned.tolist(), floor=self.floor, **more),
+        }
 
     def _agreement(self, column: int, found: Randomised) -> Agreement:
         """The declared window and its repeats; each against controls of its own."""
         runs = [self.result["declared"], *self.result["repeats"]]
         results = []
         for number, ran in enumerate(runs):
-            own = found if number == 0 else self._randomised(ran, column, stop=1)
+            own = found if number == 0 else together(list(self._randomised(ran, column, stop=1).values()))
             clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
             gap = float(self._gaps(clean, column).mean())
             removed = gap - float(self._gaps(erased, column).mean())
@@ -282,6 +301,9 @@ class _Erased:
 
     def _mean(self, values: FloatArray, method: str) -> Estimate:
         return paired_mean(values, level=self.level, method=method, floor=NoiseFloor(**self.result["noise"]).bound)
+
+    def _share(self, clean: FloatArray, margins: Sequence[float], pair: Sequence[int]) -> float:
+        return float(self._turned(clean, self._table(margins))[:, pair].mean())
 
     def _turned(self, clean: FloatArray, erased: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
         threshold = self.context.plan.operating_point.natural_margin

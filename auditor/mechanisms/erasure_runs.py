@@ -11,7 +11,7 @@ from auditor.behaviour.context import FloatArray
 from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor
 from auditor.mechanisms.randomisation import STOP, ended, relabel, relabellings
-from auditor.mechanisms.scrubbing import Design, Scrubbed, Window, covariances, design_of, marks_of, scrub
+from auditor.mechanisms.scrubbing import Design, Scrubbed, Window, covariances, design_of, marks_of, scrub, shift
 from auditor.mechanisms.streams import HookedStreams, Streams
 
 #: Draws of the first batch; most sequences that end early end in it.
@@ -22,12 +22,14 @@ FIRST = 10
 class Ran:
     """What an erasure gives: with the true labels, and draw by draw with permuted ones.
 
-    ``clean`` and ``margins`` of the measured prompts in nats, application by application; ``controls`` [draws, rows].
+    ``clean`` and ``margins`` of the measured prompts in nats, application by application; ``controls`` [draws, rows]
+    with permuted labels, ``turned`` [draws, rows] with the same moves in random directions.
     """
 
     clean: FloatArray
     margins: FloatArray
     controls: FloatArray
+    turned: FloatArray
     mass: float
     movement: float
     movement_control: FloatArray
@@ -42,6 +44,7 @@ class Ran:
             "clean": self.clean.tolist(),
             "margins": self.margins.tolist(),
             "controls": self.controls.tolist(),
+            "turned": self.turned.tolist(),
             "mass": self.mass,
             "movement": self.movement,
             "movement_control": self.movement_control.tolist(),
@@ -137,16 +140,15 @@ class Eraser:
             controls, movement = np.concatenate([controls, other.margins]), np.concatenate([movement, other.movement])
             readable = np.concatenate([readable, other.readable])
             against = gaps_removed(whole, controls, self.reference) * readable[:, None]
-            floor = self.floor(swap=swap)
-            if stop and all(
-                ended(effect, mine.tolist(), floor=floor, stop=most)
-                for effect, mine in zip(effects, against.T, strict=True)
-            ):
-                break
+            if stop and self._ended(effects, against, swap=swap, stop=most):
+                # What does not stand out from permuted labels is held against no second control.
+                count = 0
+        turned = self._turned(window, design, found, count=min(count, draws), stop=most if stop else None, swap=swap)
         return Ran(
             clean=whole.ravel(),
             margins=found.margins[0],
             controls=controls,
+            turned=turned,
             mass=float(found.masses[0]),
             movement=float(found.movement[0]),
             movement_control=movement,
@@ -155,6 +157,37 @@ class Eraser:
             readable=float(found.readable[0]),
             readable_control=readable,
         )
+
+    def _turned(
+        self, window: Window, design: Design, found: Scrubbed, *, count: int, stop: int | None, swap: bool
+    ) -> FloatArray:
+        """Margins [draws, rows] with the moves of an erasure made in random directions."""
+        whole = self.clean.reshape(self.applications, self.groups)[list(design.measured)]
+        removed = gaps_removed(whole, found.margins, self.reference)[0]
+        margins = np.zeros((0, found.margins.shape[1]))
+        while len(margins) < count:
+            rest = count - len(margins)
+            size = min(FIRST if stop and not len(margins) else rest, self.streams.at_once(), rest)
+            drawn = shift(
+                self.streams,
+                self.target,
+                design=design,
+                moves=found.moves,
+                window=window,
+                draws=size,
+                seed=(self.seed, int(swap), len(margins)),
+            )
+            margins = np.concatenate([margins, self._sorted(drawn, design.measured)])
+            against = gaps_removed(whole, margins, self.reference)
+            if stop and self._ended(removed, against, swap=swap, stop=stop):
+                break
+        return margins
+
+    def _ended(self, effects: FloatArray, against: FloatArray, *, swap: bool, stop: int) -> bool:
+        """Whether enough draws are as large for every group."""
+        floor = self.floor(swap=swap)
+        pairs = zip(effects, against.T, strict=True)
+        return all(ended(float(effect), mine.tolist(), floor=floor, stop=stop) for effect, mine in pairs)
 
     def _design(self, swap: bool) -> Design:
         return design_of(applications=self.applications, groups=self.groups, swap=swap, labels=self.order)

@@ -169,7 +169,8 @@ def _standardised(concept: Tensor) -> Tensor:
     varies = spread > 1e-12 * scale
     even = torch.where(varies, centred / torch.where(varies, spread, 1.0), 0.0)
     left, sizes, _ = torch.linalg.svd(even, full_matrices=False)
-    return left * (sizes > ROUNDING * sizes[..., :1])[..., None, :]
+    basis: Tensor = left * (sizes > ROUNDING * sizes[..., :1])[..., None, :]
+    return basis
 
 
 def _metric(rows: Tensor, *, scale: Tensor, shrinkage: float | None) -> tuple[Metric, Tensor]:

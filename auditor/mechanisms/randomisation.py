@@ -147,6 +147,15 @@ def randomised(
     return Randomised((1 + as_large) / (1 + len(sizes)), len(sizes), as_large, False, max(sizes))
 
 
+def together(found: Sequence[Randomised]) -> Randomised:
+    """The controls that an effect stands out from least: all of them have to say yes, so the largest p-value is theirs.
+
+    A control that was not drawn because another one had ended early already says nothing.
+    """
+    drawn = [item for item in found if item.p_value is not None]
+    return max(drawn, key=lambda item: item.p_value or 0.0, default=found[0])
+
+
 def ended(effect: float, controls: Sequence[float], *, floor: float, stop: int = STOP) -> bool:
     """Whether no more draws are needed, of a two-sided test."""
     return randomised(effect, controls, floor=floor, stop=stop).ended

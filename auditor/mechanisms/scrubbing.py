@@ -69,6 +69,8 @@ class Scrubbed:
     readable
         Share of the labels' variance that a linear reader explains where erasers were fitted, in the untouched states
         before the first layer of the window, averaged over positions, [draws].
+    moves
+        What the first draw took.
     """
 
     margins: FloatArray
@@ -77,6 +79,33 @@ class Scrubbed:
     left: FloatArray
     leftover: float
     readable: FloatArray
+    moves: Moves
+
+
+@dataclass(frozen=True)
+class Moves:
+    """What the first draw's erasers took from the states: by layer and position, coefficients [rows, k] of directions.
+
+    ``coordinates`` [directions, m] are those of all directions in one orthonormal basis of what they span, in the order
+    of ``sites``; a rotation of the basis keeps every length and every angle between layers.
+    """
+
+    sites: tuple[tuple[int, int], ...]
+    coefficients: tuple[Tensor, ...]
+    coordinates: Tensor
+
+    def turned(self, *, draws: int, width: int, seed: Sequence[int]) -> dict[tuple[int, int], Tensor]:
+        """The moves in directions drawn at random, by site [draws, rows, width]: each as long as it was."""
+        generator = np.random.default_rng(tuple(seed))
+        m = self.coordinates.shape[1]
+        drawn = torch.as_tensor(generator.standard_normal((draws, width, m)), device=self.coordinates.device)
+        basis = torch.linalg.qr(drawn).Q.mT
+        found, first = {}, 0
+        for site, coefficients in zip(self.sites, self.coefficients, strict=True):
+            stop = first + coefficients.shape[1]
+            found[site] = coefficients @ (self.coordinates[first:stop] @ basis)
+            first = stop
+        return found
 
 
 @dataclass(frozen=True)
@@ -182,6 +211,7 @@ def scrub(
     ratios: list[Tensor] = []
     leftovers: list[Tensor] = []
     readable: list[Tensor] = []
+    taken: dict[tuple[int, int], tuple[Tensor, Tensor]] = {}
     left: dict[int, FloatArray] = {}
 
     def visit(layer: int) -> None:
@@ -195,7 +225,9 @@ def scrub(
             concept = torch.as_tensor(marks[:, rows][:, mine], dtype=torch.float64, device=states.device)
             before = states[:, fitted]
             eraser = erasers_of(before, concept)
-            erased = states - ((states - eraser.mean[:, None]) @ eraser.reading) @ eraser.writing
+            coefficients = (states - eraser.mean[:, None]) @ eraser.reading
+            erased = states - coefficients @ eraser.writing
+            taken[layer, back] = coefficients[0], eraser.writing[0]
             streams.scatter(back, erased, after=window.after)
             if layer == window.layers.start:
                 readable.append(eraser.readable)
@@ -217,7 +249,36 @@ def scrub(
         left=np.stack([left[layer] for layer in window.layers], axis=1),
         leftover=float(torch.stack(leftovers or [none]).max()),
         readable=np.asarray(torch.stack(readable or [none]).mean(0).cpu().numpy()),
+        moves=_moves(taken),
     )
+
+
+def shift(
+    streams: Rows, target: Target, *, design: Design, moves: Moves, window: Window, draws: int, seed: Sequence[int]
+) -> FloatArray:
+    """Margins [draws, rows] of the measured applications with every move of an erasure made in random directions.
+
+    A direction that the model does not read moves decisions too, by what it adds to the size of a state. States move
+    here as far as they did there, prompt by prompt, and groups apart as they did there.
+    """
+    turned = moves.turned(draws=draws, width=streams.decoder.width, seed=seed)
+
+    def visit(layer: int) -> None:
+        for back in range(streams.reach(after=window.after)):
+            if (layer, back) in turned:
+                _, states = streams.gather(back, after=window.after)
+                streams.scatter(back, states - turned[layer, back], after=window.after)
+
+    margins, _ = streams.through(target, layers=window.layers, visit=visit, draws=draws, read=list(design.measured))
+    return np.asarray(margins.numpy())
+
+
+def _moves(taken: Mapping[tuple[int, int], tuple[Tensor, Tensor]]) -> Moves:
+    if not taken:
+        return Moves((), (), torch.zeros((0, 0), dtype=torch.float64))
+    directions = torch.cat([writing for _, writing in taken.values()])
+    left, sizes, _ = torch.linalg.svd(directions, full_matrices=False)
+    return Moves(tuple(taken), tuple(each for each, _ in taken.values()), left * sizes)
 
 
 def _covariance(states: Tensor, rows: Sequence[int], design: Design) -> Tensor | None:

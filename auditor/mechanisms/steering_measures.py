@@ -23,7 +23,7 @@ from auditor.mechanisms.controls import (
 )
 from auditor.mechanisms.decision_checks import MASS_KEPT, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.mechanisms.randomisation import Randomised, randomised
+from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
 from auditor.mechanisms.steering_runs import WAYS
 from auditor.records import Check, Conclusion, Role
@@ -119,7 +119,7 @@ class _Steered:
         )
         ways = self._both(point)
         # Both ways have to hold: the larger p-value is that of the two together.
-        found = max(ways.values(), key=lambda way: (way.p_value is not None, way.p_value or 0.0, way.draws))
+        found = together(list(ways.values()))
         strength = Strength(
             self.result["family"],
             self.result["needed"],
@@ -133,7 +133,7 @@ class _Steered:
         controls = [
             float(np.mean([(np.array(point["margins_controls"][way][draw]) >= self.threshold)
                            != (self.before[way] >= self.threshold) for way in WAYS]))
-            for draw in range(len(point["towards_controls"]))
+            for draw in range(len(point["margins_controls"]["towards"]))
         ]  # fmt: skip
         towards, away = self._change(point, "towards"), self._change(point, "away")
         agree = self._agrees(point)
@@ -182,7 +182,8 @@ class _Steered:
             return f"{said}; {short}."
         against = "" if agree else "; the two ways do not go as the difference between the groups does"
         return (
-            f"{said}; {found.draws} directions of shuffled labels moved scores by {found.largest or 0.0:.3f} at most, "
+            f"{said}; {found.draws} directions of shuffled labels and as many random ones as long moved scores by "
+            f"{found.largest or 0.0:.3f} at most, "
             f"{p_words(found.p_value)}{against}."
         )
 
@@ -190,12 +191,17 @@ class _Steered:
         """By way, one-sided: towards as the difference between the groups goes and away against it."""
         signs = {"towards": self.gap, "away": -self.gap}
         return {
-            way: randomised(
-                self._change(point, way),
-                point[f"{way}_controls"],
-                floor=self.floor,
-                stop=None,
-                direction=signs[way] if self._differ else None,
+            way: together(
+                [
+                    randomised(
+                        self._change(point, way),
+                        point[f"{way}_{control}"],
+                        floor=self.floor,
+                        stop=None,
+                        direction=signs[way] if self._differ else None,
+                    )
+                    for control in ("controls", "random")
+                ]
             )
             for way in WAYS
         }
@@ -208,7 +214,7 @@ class _Steered:
         for point in points:
             if point["source"] != point["target"]:
                 continue
-            own = found if point is declared else max(self._both(point).values(), key=lambda way: way.p_value or 0.0)
+            own = found if point is declared else together(list(self._both(point).values()))
             beyond = holds(own, alpha=self.alpha)
             if beyond and not self._agrees(point):
                 beyond = False

@@ -45,6 +45,8 @@ class Point:
         Mean probability on the answers of both.
     towards_controls, away_controls
         Mean changes of the margin with the directions of permuted labels, one a draw.
+    towards_random, away_random
+        Mean changes with random directions as long as the true one, one a draw.
     margins_controls
         At the declared point the margins behind them too, by way [draws, steered applications].
     """
@@ -58,6 +60,8 @@ class Point:
     mass: float
     towards_controls: list[float]
     away_controls: list[float]
+    towards_random: list[float]
+    away_random: list[float]
     margins_controls: dict[str, list[list[float]]]
 
     def row(self) -> dict[str, Any]:
@@ -147,6 +151,8 @@ class Steerer:
                 # length that its labels give it.
                 size = torch.linalg.vector_norm(apart[0])
                 ways = apart * torch.where(size > 0, lengths / torch.where(size > 0, size, 1.0), 0.0)
+                if source == to:
+                    ways = torch.cat([ways, self._random(ways, len(relabelled), (*pair, to))])
                 jobs.append((source, to, torch.stack([dose * ways for dose in self.doses])))
         # Margins and masses by job and way, [steered, doses, draws].
         found: dict[tuple[int, str], list[tuple[FloatArray, FloatArray]]] = {}
@@ -169,7 +175,17 @@ class Steerer:
         """Difference of class means by draw, [draws, width], the true labels' first."""
         table = self.states[layer][list(self.fitted)]
         weights = torch.as_tensor(signs / len(self.fitted), dtype=table.dtype, device=table.device)
-        return weights @ (table[:, pair[0]] - table[:, pair[1]])
+        apart: Tensor = weights @ (table[:, pair[0]] - table[:, pair[1]])
+        return apart
+
+    def _random(self, ways: Tensor, draws: int, seed: Sequence[int]) -> Tensor:
+        """Directions drawn at random, as long as the first of ``ways``."""
+        drawn = np.random.default_rng((self.seed, *seed)).standard_normal((draws, ways.shape[1]))
+        random = torch.as_tensor(drawn, dtype=ways.dtype, device=ways.device)
+        longs: Tensor = random * (
+            torch.linalg.vector_norm(ways[0]) / torch.linalg.vector_norm(random, dim=1, keepdim=True)
+        )
+        return longs
 
     def _points(
         self, pair: tuple[int, int], source: int, to: int, tables: dict[str, list[FloatArray]]
@@ -179,6 +195,7 @@ class Steerer:
         for place, dose in enumerate(self.doses):
             margins = {way: tables[way][0][:, place] for way in WAYS}
             changes = {way: (values - before[way][:, None]).mean(axis=0) for way, values in margins.items()}
+            cut = 1 + (len(changes["towards"]) - 1) // 2
             declared = (source, to, dose) == (self.middle, self.middle, min(self.doses))
             yield Point(
                 group=pair[0],
@@ -188,8 +205,10 @@ class Steerer:
                 towards=margins["towards"][:, 0].tolist(),
                 away=margins["away"][:, 0].tolist(),
                 mass=float(np.mean([tables[way][1][:, place, 0] for way in WAYS])),
-                towards_controls=changes["towards"][1:].tolist(),
-                away_controls=changes["away"][1:].tolist(),
+                towards_controls=changes["towards"][1:cut].tolist(),
+                away_controls=changes["away"][1:cut].tolist(),
+                towards_random=changes["towards"][cut:].tolist(),
+                away_random=changes["away"][cut:].tolist(),
                 margins_controls={way: margins[way][:, 1:].T.tolist() for way in WAYS} if declared else {},
             )
 

@@ -302,7 +302,7 @@ class HookedStreams(Rows):
 
         def edit(layer: int) -> Callable[[Tensor], Tensor]:
             def change(states: Tensor) -> Tensor:
-                parts = states.view(draws, self.rows, *states.shape[1:]).split(sizes, dim=1)
+                parts = states.view(draws, self.rows, *states.shape[1:]).split(sizes, dim=1)  # type: ignore[no-untyped-call]
                 self.streams = [part.reshape(-1, *states.shape[1:]).clone() for part in parts]
                 visit(layer)
                 return torch.cat([self._apart(stream) for stream in self.streams], dim=1).view_as(states)
