@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditor.behaviour.context import MATCHED_FAMILY, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
+from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, smallest_seen
 from auditor.behaviour.state import percent
@@ -15,8 +15,6 @@ from auditor.measures.pairs import PairCounts
 from auditor.measures.power import detectable_mean_shift, worst_level
 from auditor.measures.results import missing
 from auditor.records import Role
-
-NO_MARGINS = "sampled answers have no margin"
 
 
 def matched_point(contrast: Contrast) -> Draft:
@@ -83,7 +81,7 @@ def _says_nothing(effect: MatchedEffect, share: float) -> tuple[str, ...]:
         spread = effect.threshold_interval
         found.append(
             "the margins lie so close, or in such clumps, that the threshold set anew jumps from sample to sample "
-            f"(from {spread.low:.3g} to {spread.high:.3g} nats); the effect over the cut-off range is to be read instead"
+            f"(from {spread.low:.3g} to {spread.high:.3g} nats); read the effect over the cut-off range instead"
         )
     return tuple(found)
 
@@ -94,9 +92,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     carries = bool(contrast.silent)
     if not contrast.has_margins and contrast.n:
         lacking = missing(method="mean margin shift", reason=NO_MARGINS, n=contrast.n)
-        yield Draft(
-            measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common)
-        )
+        yield Draft(measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common))
         return
     shift = margin_shift(
         control=contrast.pairs.control.margins,
