@@ -18,6 +18,7 @@ NAMES = (
     "interpretation",
     "pages",
     "coverage",
+    "inside_nulls",
 )
 
 

@@ -11,7 +11,7 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
@@ -119,7 +119,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             reference=results[0]["reference"]["name"],
             reference_words=results[0]["reference"]["words"],
             cases=mine,
-            checks=tuple(_checks(context, mine, method)),
+            checks=tuple(_checks(context, mine, method, NoiseFloor(**results[0]["noise"]))),
             left_out=results[0]["left_out"],
         )
         yield from sizes(explained)
@@ -128,23 +128,23 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             yield from _sums(explained)
 
 
-def _checks(context: Context, cases: Sequence[Case], method: str) -> Iterable[Check]:
+def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFloor) -> Iterable[Check]:
     """Each application was read here and with the run's own cases, in other trees: both must say the same."""
     apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
     yield Check(
         name="margin as decided",
-        held=apart <= TOLERANCE,
+        held=apart <= floor.bound,
         value=apart,
-        bound=TOLERANCE,
-        note="largest difference in nats between the margin explained and the margin decided on",
+        bound=floor.bound,
+        note=f"largest difference in nats between the margin explained and the margin decided on; {floor.words}",
     )
     if method == SHAPLEY:
         gap = max(abs(_gap(case)) for case in cases)
         yield Check(
             name="values sum to the margin's change",
-            held=gap <= TOLERANCE,
+            held=gap <= floor.bound,
             value=gap,
-            bound=TOLERANCE,
+            bound=floor.bound,
             note="largest |Σφ − (margin as filed − margin at the reference)| in nats; holds for any number of samples, "
             "so it shows no convergence",
         )

@@ -12,13 +12,13 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
+from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.mechanisms.circuit_measures import FRACTIONS, measures, weighted_share
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.edge_runs import FloatArray, circuit_margins, edge_scores, memory_of_one
 from auditor.mechanisms.edges import Edges, read_edges
 from auditor.mechanisms.pair_measures import each_pair
 from auditor.mechanisms.pairs import PairRuns, plan_pairs, read_pair, structured
-from auditor.mechanisms.patches import TOLERANCE
 from auditor.plan import Section
 from auditor.records import Check
 
@@ -133,7 +133,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
             "empty": runs.donor_margin,
             "found": rows[0].tolist(),
             "random": rows[1:].tolist(),
-            "checks": [asdict(check) for check in _checks(ends)],
+            "checks": [asdict(check) for check in _checks(ends, noise_floor(runs.decoder.model))],
         }
 
     judged = each_pair(bench, {**payload, "pairs": aligned[1::2] or aligned}, judge)
@@ -195,11 +195,12 @@ def _overlap(
     return overlaps
 
 
-def _checks(ends: FloatArray) -> tuple[Check, Check]:
+def _checks(ends: FloatArray, floor: NoiseFloor) -> tuple[Check, Check]:
+    bound, note = floor.bound, f"nats; {floor.words}"
     empty, full = (abs(float(end)) for end in ends)
     return (
-        Check("without an edge it is the other prompt's margin", empty <= TOLERANCE, empty, TOLERANCE, "nats"),
-        Check("with all edges it is the prompt's own margin", full <= TOLERANCE, full, TOLERANCE, "nats"),
+        Check("without an edge it is the other prompt's margin", empty <= bound, empty, bound, note),
+        Check("with all edges it is the prompt's own margin", full <= bound, full, bound, note),
     )
 
 

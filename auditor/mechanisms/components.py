@@ -10,14 +10,13 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
+from auditor.language_models.noise import MARGIN, noise_floor
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
 from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
 from auditor.plan import Section
 from auditor.records import Check
-
-TOLERANCE = 1e-4
 
 CARD = Card(
     name="components",
@@ -125,21 +124,30 @@ def run(context: Context) -> Iterable[Draft]:
 
 
 def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
-    sides = [attribute(runs.decoder, run, runs.target) for run in (runs.base, runs.donor)]
+    own = own_margins(runs.decoder, runs.target, (runs.pair.base, runs.pair.donor))
+    sides = [
+        attribute(runs.decoder, run, runs.target, own=margin)
+        for run, margin in zip((runs.base, runs.donor), own, strict=True)
+    ]
     lenses = [lens(runs.decoder, run, runs.target) for run in (runs.base, runs.donor)]
     return {
         "attention": (sides[1].attention - sides[0].attention).tolist(),
         "mlps": (sides[1].mlps - sides[0].mlps).tolist(),
         "lens": (lenses[1] - lenses[0]).tolist(),
         "direction": [side.direction for side in sides],
-        "checks": [asdict(check) for check in _checks(sides, [float(side[-1]) for side in lenses])],
+        "checks": [asdict(check) for check in _checks(runs, sides, [float(side[-1]) for side in lenses], own)],
     }
 
 
-def _checks(sides: list[Direct], last: list[float]) -> tuple[Check, Check]:
+def _checks(runs: PairRuns, sides: list[Direct], last: list[float], own: list[float]) -> tuple[Check, Check]:
+    """Both against the model's own forward pass, which neither sum nor lens comes from."""
+    floor = noise_floor(runs.decoder.model)
     gap = max(side.gap for side in sides)
-    off = max(abs(side.margin - read) for side, read in zip(sides, last, strict=True))
+    bound = floor.bound + MARGIN * max(side.rounding for side in sides)
+    off = max(abs(read - margin) for read, margin in zip(last, own, strict=True))
     return (
-        Check("contributions sum to the margin", gap <= TOLERANCE, gap, TOLERANCE, "nats"),
-        Check("the lens at the last layer is the margin", off <= TOLERANCE, off, TOLERANCE, "nats"),
+        Check("contributions sum to the model's own margin", gap <= bound, gap, bound, f"nats; {floor.words}"),
+        Check(
+            "the lens at the last layer is the model's own margin", off <= floor.bound, off, floor.bound, floor.words
+        ),
     )

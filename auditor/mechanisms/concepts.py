@@ -15,7 +15,7 @@ from auditor.counterfactuals import Cluster
 from auditor.language_models.answers import encode
 from auditor.mechanisms.contract import Asked, Bench
 from auditor.mechanisms.players import PROXY_ROLES
-from auditor.plan import Attribute
+from auditor.plan import Attribute, Plan
 from auditor.prompts import token_span
 
 
@@ -31,6 +31,21 @@ class Placed:
     def last(self) -> int:
         """The position the decision is read at."""
         return len(self.tokens) - 1
+
+
+@dataclass(frozen=True, slots=True)
+class Family:
+    """The attributes that a test on internals looks at with as many draws as its level needs, and their contrasts."""
+
+    fields: tuple[str, ...]
+    size: int
+
+
+def family_of(plan: Plan, settings: Any) -> Family:
+    """The contrasts of ``settings.full_strength``, or of all attributes the test looks at."""
+    looked = [item for item in plan.attributes if not settings.attributes or item.field in settings.attributes]
+    full = [item for item in looked if not settings.full_strength or item.field in settings.full_strength]
+    return Family(tuple(item.field for item in full), sum(len(item.groups) - 1 for item in full))
 
 
 def draw_clusters(asked: Asked, attribute: Attribute, *, applications: int, test: str) -> list[Cluster]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from auditor.behaviour.context import Context
+from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.packed import TOLERANCE
 from auditor.records import Check
 
@@ -19,6 +20,7 @@ def margin_as_decided(
     cases: Sequence[str],
     groups: Sequence[str],
     margins: Iterable[Sequence[float]],
+    noise: NoiseFloor | None = None,
 ) -> Check:
     """The largest difference between untouched margins here and those decided on, in nats.
 
@@ -30,7 +32,10 @@ def margin_as_decided(
         The attribute, application ids, and its groups.
     margins
         By application, a margin for every group.
+    noise
+        What rounding does to the model: where the bound comes from. Without it the packed reading's tolerance holds.
     """
+    bound = TOLERANCE if noise is None else noise.bound
     apart = 0.0
     for case, row in zip(cases, margins, strict=True):
         for group, margin in zip(groups, row, strict=True):
@@ -39,10 +44,11 @@ def margin_as_decided(
             apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
     return Check(
         "margin as decided",
-        apart <= TOLERANCE,
+        apart <= bound,
         apart,
-        TOLERANCE,
-        "largest difference in nats between the untouched margin here and the margin decided on",
+        bound,
+        "largest difference in nats between the untouched margin here and the margin decided on"
+        + (f"; {noise.words}" if noise else ""),
     )
 
 

@@ -1,35 +1,41 @@
 """Erasure: is the attribute used? Take it out of the states and see whether decisions move.
 
 Concept scrubbing: LEACE is fitted on states from which the concept was already erased at the layers before, so that no
-later layer of the window can rebuild it. Erasers are fitted on half of the applications and applied to the other half,
-both ways round. Two windows:
+later layer of the window can rebuild it. Erasers are fitted on half of the applications; what they do, and what they
+leave, is measured on the other half. Two windows:
 
 carried   positions after the attribute's field, layers of the middle half. The field stays legible and the last layers
           may read it once more, so an effect says that the decision goes through what is carried there.
 whole     from the field's first token on, at every layer. It equals not stating the attribute: beside the
           counterfactual contrast it says nothing new, and shows only that the erasers work.
 
-docs/decisions/0005-what-counts-as-used.md tells why the ladder reads the first.
+The control is the same erasure with labels permuted within applications, as often as the plan's level needs, with an
+exact p-value (randomisation.py). docs/decisions/0005-what-counts-as-used.md tells why the ladder reads the first
+window, docs/decisions/0010-shuffled-labels-are-the-control.md why labels are shuffled.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Annotated, Any
 
 import numpy as np
 import torch
-from pydantic import Field
+from pydantic import Field, field_validator
 from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
-from auditor.mechanisms.concepts import concept_payload, draw_clusters, place, suffix_tokens
+from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.residual_view import ResidualView
+from auditor.mechanisms.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.erasure_measures import measures
-from auditor.mechanisms.leace import fit_eraser
-from auditor.mechanisms.streams import Streams
+from auditor.mechanisms.erasure_runs import Eraser, Ran
+from auditor.mechanisms.randomisation import draws_needed
+from auditor.mechanisms.scrubbing import Window, carried, covariances, design_of, everywhere, scrub
+from auditor.mechanisms.specifications import Specification
+from auditor.mechanisms.streams import HookedStreams, Streams, open_rows
 from auditor.plan import Section
 
 CARD = Card(
@@ -37,13 +43,14 @@ CARD = Card(
     purpose="Whether decisions use a protected attribute: what happens to them when it is erased from the states.",
     method=(
         "LEACE (Belrose et al.) at the layers of the middle half and every position after the attribute's field, "
-        "refitted in sequence, fitted on half the applications and applied to the other half. Beside it erasers of the "
-        "same rank in random directions, erasure of the number that goes with the margin most, and erasure from the "
-        "field on at every layer, which equals not stating the attribute."
+        "refitted in sequence, fitted on half of the applications and measured on the other half. Beside it the same "
+        "erasure with labels shuffled within applications, as often as the level needs, and the same in other windows; "
+        "erasure of the number that goes with the margin most; and erasure from the field on at every layer, which "
+        "equals not stating the attribute."
     ),
     worrying=(
         "The difference between groups shrinks, or decisions of one group flip, when the attribute is erased, and not "
-        "when a random direction is."
+        "when shuffled labels are."
     ),
     limitations=(
         "Erasure is linear: what is held in other ways stays. Nothing moving can mean unused, read from the field by "
@@ -53,30 +60,14 @@ CARD = Card(
     references=(
         "Belrose et al. (2023), LEACE: Perfect linear concept erasure in closed form, NeurIPS",
         "Elazar et al. (2021), Amnesic probing, doi:10.1162/tacl_a_00359",
+        "Besag and Clifford (1991), Sequential Monte Carlo p-values, doi:10.1093/biomet/78.2.301",
     ),
     needs_internals=True,
     question="used",
 )
 
-ATTRIBUTE, WHOLE, RANDOM, RELEVANT = "attribute", "whole", "random", "relevant"
-
-
-@dataclass(frozen=True)
-class Window:
-    """Where erasers stand: the stream before these layers, at positions after the field (or from its first token)."""
-
-    layers: range
-    after: bool
-
-
-def carried(layers: int) -> Window:
-    """After the field, in the middle half of the layers."""
-    return Window(range(max(1, -(-layers // 4)), max(2, -(-3 * layers // 4))), after=True)
-
-
-def everywhere(layers: int) -> Window:
-    """From the field on, at every layer and after the last."""
-    return Window(range(layers + 1), after=False)
+ATTRIBUTE, RELEVANT = "attribute", "relevant"
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Settings(Section):
@@ -86,35 +77,60 @@ class Settings(Section):
     ----------
     attributes
         Attributes of the plan by field; empty: all of them.
+    full_strength
+        Attributes that get as many draws as the level needs; empty: all. Their contrasts are the family; of the others
+        the test says that draws are too few to say.
     applications
-        Applications an attribute; the groups as filed in turns.
-    random_erasers
-        Random erasures the attribute's is compared with.
+        Applications an attribute; the groups as filed in turns. Half of them are fitted on, half measured.
+    layers
+        The declared window, as shares of the depth.
+    repeats
+        Other windows, in which the result must be the same; the declared one is repeated with the halves exchanged too.
+    draws_elsewhere
+        Draws for attributes that are not tested at full strength.
     relevant
         Whether the number that goes with the margin most is erased too, after its own field; it costs whole prompts.
     """
 
     attributes: tuple[str, ...] = ()
+    full_strength: tuple[str, ...] = ()
     applications: Annotated[int, Field(ge=8)] = 48
-    random_erasers: Annotated[int, Field(ge=1, le=50)] = 5
+    layers: tuple[Share, Share] = (0.25, 0.75)
+    repeats: tuple[tuple[Share, Share], ...] = ((0.15, 0.65), (0.35, 0.85))
+    draws_elsewhere: Annotated[int, Field(ge=1, le=50)] = 3
     relevant: bool = True
+
+    @field_validator("layers", "repeats")
+    @classmethod
+    def _in_order(cls, value: Any) -> Any:
+        for low, high in [value] if value and isinstance(value[0], float) else value:
+            if low >= high:
+                raise ValueError(f"a window of layers must begin before it ends, got {low:g} to {high:g}")
+        return value
 
 
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk an attribute, and one for the number that goes with the margin most."""
     settings: Settings = asked.settings
     relevant = settings.relevant
+    family = family_of(asked.plan, settings)
     for attribute in asked.plan.attributes:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
         payload = concept_payload(asked, attribute, clusters)
+        full = attribute.field in family.fields
         variants = len(attribute.groups)
-        # Both halves a run; the attribute is erased twice.
-        runs = 1 + 2 * (2 + settings.random_erasers)
+        # Untouched, erased, erased everywhere; then draws, and one erasure and its draws for every repeat.
+        runs = 3 + settings.draws_elsewhere
+        if full:
+            each = 1 + draws_needed(alpha=asked.plan.thresholds.alpha, family=1)
+            runs = 3 + draws_needed(alpha=asked.plan.thresholds.alpha, family=family.size)
+            runs += (1 + len(settings.repeats)) * each
         sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
         tokens = sum(whole + runs * variants * suffix for whole, suffix in sizes)
-        yield Work(len(clusters) * variants * runs, tokens, {**payload, "part": ATTRIBUTE})
+        about = {**payload, "part": ATTRIBUTE, "full": full, "family": family.size, "tested": list(family.fields)}
+        yield Work(len(clusters) * variants * runs, tokens, about)
         if relevant:
             # The number has nothing to do with the attribute, which is at its reference: once is enough.
             yield Work(3 * len(clusters), 3 * sum(whole for whole, _ in sizes), {**payload, "part": RELEVANT})
@@ -127,149 +143,86 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``margins`` by kind of erasure, each in the order of ``cases`` × ``groups``; how well the erasers fitted; or the
-        ``reason`` why the model cannot be opened.
+        The untouched margins of the measured applications, those of every erasure and draw, and how well the erasers
+        fitted; or the ``reason`` why the model cannot be opened.
     """
     about = {key: payload[key] for key in ("field", "reference", "groups", "part")}
+    about |= {key: payload[key] for key in ("full", "family", "tested") if key in payload}
     cases = payload["cases"]
-    variants = [{**case["words"], payload["field"]: group} for case in cases for group in payload["groups"]]
-    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
-    decoder = read_decoder(bench.loaded.model)
-    if not isinstance(decoder, Decoder):
-        return {**about, "cases": [], "reason": decoder.reason}
+    first = {**cases[0]["words"], payload["field"]: payload["groups"][0]}
+    target = target_of(bench.questions([bench.render(first).text])[0])
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
-    if payload["part"] == RELEVANT:
-        with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
-            found = _relevant(bench, payload, decoder, target)
-        return {**about, "cases": [case["id"] for case in cases], "relevant": found}
-    step = len(payload["groups"])
+    decoder = read_decoder(bench.loaded.model)
+    noise = noise_floor(bench.loaded.model)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
-        placed = place(bench, variants, payload["field"])
-        streams = Streams(
-            decoder,
-            [placed[first : first + step] for first in range(0, len(placed), step)],
-            should_stop=bench.should_stop,
-        )
-        clean, mass = untouched(streams, target)
-        half = np.repeat(np.arange(len(cases)) % 2, step)
-        concept = np.tile(np.eye(step)[:, 1:], (len(cases), 1))
-        window = carried(decoder.layers)
-        runs = {
-            ATTRIBUTE: scrub(streams, target, concept=concept, half=half, window=window),
-            WHOLE: scrub(streams, target, concept=concept, half=half, window=everywhere(decoder.layers)),
-        }
-        for draw in range(bench.settings.random_erasers):
-            other = scrub(streams, target, concept=concept, half=half, window=window, draw=draw)
-            runs[f"{RANDOM} {draw + 1}"] = other
+        if payload["part"] == RELEVANT:
+            found = _relevant(bench, payload, decoder, target)
+            return {**about, "cases": [case["id"] for case in cases], "relevant": found, "noise": noise.row()}
+        return {**about, **_attribute(bench, payload, decoder, target, noise)}
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """How far the group difference and the decisions move, against the same with shuffled labels."""
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def _attribute(
+    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target, noise: NoiseFloor
+) -> dict[str, Any]:
+    settings: Settings = bench.settings
+    alpha = bench.plan.thresholds.alpha
+    cases, groups = payload["cases"], payload["groups"]
+    variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
+    placed = place(bench, variants, payload["field"])
+    sets = [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))]
+    windows = [carried(decoder.layers, share) for share in (settings.layers, *settings.repeats)]
+    eraser = Eraser(
+        streams=open_rows(decoder, sets, should_stop=bench.should_stop),
+        target=target,
+        groups=len(groups),
+        reference=groups.index(payload["reference"]),
+        noise=noise,
+        seed=bench.plan.cases.seed,
+    )
+    count = draws_needed(alpha=alpha, family=payload["family"]) if payload["full"] else settings.draws_elsewhere
+    declared = eraser.run(windows[0], draws=count, stop=payload["full"])
+    whole = eraser.run(everywhere(decoder.layers), draws=0)
+    repeats: list[tuple[Specification, Ran]] = []
+    if payload["full"]:
+        each = draws_needed(alpha=alpha, family=1)
+        # Windows that a shallow model cannot tell apart are one specification.
+        others = [window for window in dict.fromkeys(windows[1:]) if window != windows[0]]
+        asked = [(window, False) for window in others] + [(windows[0], True)]
+        repeats = [
+            (specification(window, swap=swap), eraser.run(window, draws=each, swap=swap, stop=True, most=1))
+            for window, swap in asked
+        ]
     return {
-        **about,
-        "cases": [case["id"] for case in cases],
-        "clean": clean.tolist(),
-        "mass": float(mass.mean()),
-        "margins": {kind: run.margins.tolist() for kind, run in runs.items()},
-        "masses": {kind: float(run.masses.mean()) for kind, run in runs.items()},
-        "leftover": max(runs[kind].leftover for kind in (ATTRIBUTE, WHOLE)),
-        "layers": [window.layers.start, window.layers.stop - 1],
+        "cases": [cases[number]["id"] for number in eraser.measured()],
+        "fitted": len(cases) - len(eraser.measured()),
+        "untouched": {"cases": [case["id"] for case in cases], "margins": eraser.clean.tolist()},
+        "mass": eraser.mass,
+        "needed": draws_needed(alpha=alpha, family=payload["family"]),
+        "possible": eraser.possible(),
+        "declared": {"specification": specification(windows[0]).row(), **declared.row()},
+        "whole": whole.row(),
+        "repeats": [{"specification": item.row(), **ran.row()} for item, ran in repeats],
+        "noise": noise.row(),
         "exact": target.exact,
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
-    """How far the group difference and the decisions move, against random erasers of the same rank."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+def specification(window: Window, *, swap: bool = False) -> Specification:
+    """A window in words."""
+    place = "after the field" if window.after else "from the field on"
+    return Specification(window=f"{place}, halves exchanged" if swap else place, layers=window.ends)
 
 
-def untouched(streams: Streams, target: Target) -> tuple[FloatArray, FloatArray]:
-    """Margins and label mass without an erasure; the streams before the window of `carried` are kept."""
-    streams.begin()
-    kept = carried(streams.decoder.layers).layers.start
-    streams.advance(0, stop=kept)
-    streams.keep(kept)
-    streams.advance(kept, stop=streams.decoder.layers)
-    return streams.margins(target)
-
-
-@dataclass(frozen=True)
-class Scrubbed:
-    """What a scrubbing gives.
-
-    ``margins`` of all rows in nats and their label ``masses``; ``leftover``: the largest covariance with the concept
-    left where an eraser was fitted, as a share of what was there.
-    """
-
-    margins: FloatArray
-    masses: FloatArray
-    leftover: float
-
-
-def scrub(
-    streams: Streams,
-    target: Target,
-    *,
-    concept: FloatArray,
-    half: np.ndarray[Any, Any],
-    window: Window,
-    draw: int | None = None,
-) -> Scrubbed:
-    """Erase a concept layer by layer; every row by erasers fitted on the other half.
-
-    Parameters
-    ----------
-    concept
-        Shape (rows, k).
-    half
-        0 or 1 for every row; rows of one application share it.
-    window
-        Where.
-    draw
-        Erase random directions of the same rank instead; its number.
-    """
-    margins, masses = np.zeros(streams.rows), np.zeros(streams.rows)
-    leftover = 0.0
-    for side in (0, 1):
-        start = streams.begin(window.layers.start)
-        if start < window.layers.start:
-            streams.advance(start, stop=window.layers.start)
-        for layer in window.layers:
-            for back in range(streams.reach(after=window.after)):
-                at = (back, window.after)
-                leftover = max(leftover, _erase(streams, at, concept, half != side, (draw, layer, back)))
-            if layer < streams.decoder.layers:
-                streams.advance(layer, stop=None if layer + 1 in window.layers else streams.decoder.layers)
-        found, mass = streams.margins(target)
-        margins[half == side], masses[half == side] = found[half == side], mass[half == side]
-    return Scrubbed(margins, masses, leftover)
-
-
-def _erase(
-    streams: Streams,
-    at: tuple[int, bool],
-    concept: FloatArray,
-    fitted: np.ndarray[Any, Any],
-    place: tuple[int | None, int, int],
-) -> float:
-    back, after = at
-    rows, states = streams.gather(back, after=after)
-    mine, marks = fitted[rows], concept[rows]
-    if mine.sum() < 4 or not (np.ptp(marks[mine], axis=0) > 0).any():
-        return 0.0
-    eraser = fit_eraser(states=states[mine], concept=marks[mine])
-    if not eraser.rank:
-        return 0.0
-    draw, *site = place
-    if draw is not None:
-        streams.scatter(back, eraser.random_like(seed=(draw, *site))(states), after=after)
-        return 0.0
-    erased = eraser(states)
-    streams.scatter(back, erased, after=after)
-    centred = marks[mine] - marks[mine].mean(axis=0)
-    before, left = (float(np.linalg.norm(centred.T @ (x - x.mean(axis=0)))) for x in (states[mine], erased[mine]))
-    return left / before if before else 0.0
-
-
-def _relevant(bench: Bench, payload: Mapping[str, Any], decoder: Decoder, target: Target) -> dict[str, Any] | None:
+def _relevant(
+    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target
+) -> dict[str, Any] | None:
     """Erase the number that goes with the margin most: what the erasure of something that is used looks like."""
     cases = payload["cases"]
     words = [{**case["words"], payload["field"]: payload["reference"]} for case in cases]
@@ -277,18 +230,33 @@ def _relevant(bench: Bench, payload: Mapping[str, Any], decoder: Decoder, target
     if field is None:
         return None
     values = np.array([case["numbers"][field] for case in cases])
-    streams = Streams(decoder, [[each] for each in place(bench, words, field)], should_stop=bench.should_stop)
-    clean, _ = untouched(streams, target)
+    streams = open_rows(decoder, [[each] for each in place(bench, words, field)], should_stop=bench.should_stop)
+    window = carried(decoder.layers, bench.settings.layers)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
-    half = np.arange(len(cases)) % 2
-    erased = scrub(streams, target, concept=ranks[:, None], half=half, window=carried(decoder.layers))
+    design = design_of(applications=len(cases), groups=2).for_numbers(ranks)
+    clean = _covariances(streams, target, window, design)
+    margins, _ = streams.through(target, layers=(), visit=lambda _: None, draws=1, read=list(design.measured))
+    erased = scrub(streams, target, design=design, marks=ranks[None, :, None], window=window, clean=clean)
     return {
         "field": field,
-        "clean": clean.tolist(),
-        "margins": erased.margins.tolist(),
+        "clean": margins[0].tolist(),
+        "margins": erased.margins[0].tolist(),
         "leftover": erased.leftover,
-        "mass": float(erased.masses.mean()),
+        "left": float(erased.left.max()),
+        "mass": float(erased.masses[0]),
     }
+
+
+def _covariances(
+    streams: Streams | HookedStreams, target: Target, window: Window, design: Any
+) -> dict[int, FloatArray]:
+    found: dict[int, FloatArray] = {}
+
+    def look(layer: int) -> None:
+        found[layer] = covariances(streams, window, design, layer)
+
+    streams.through(target, layers=window.layers, visit=look, draws=1)
+    return found
 
 
 def _strongest(cases: Sequence[Mapping[str, Any]], margins: FloatArray) -> str | None:

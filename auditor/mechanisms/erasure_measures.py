@@ -1,30 +1,53 @@
-"""Measurements from erasure: how far the difference between groups and the decisions move, against random erasers."""
+"""Measurements from erasure: how far the difference between groups and the decisions move, against shuffled labels.
+
+What is compared is the part of the difference that an erasure takes away times how well a linear reader tells the
+labels apart that were erased. Shuffled labels coincide with the true ones in part by chance, and LEACE takes out all
+that goes with its labels however little that is: where the attribute is nearly all that varies, an erasure of labels
+that say next to nothing takes the whole attribute out. Both factors are functions of the labels and the states alone,
+so the p-value stays exact (randomisation.py).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray
+from auditor.behaviour.context import Context, Draft, FloatArray, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import NoiseFloor
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
+from auditor.mechanisms.controls import (
+    Strength,
+    count_words,
+    draw_counts,
+    holds,
+    p_words,
+    turned_beyond,
+    with_randomisation,
+)
+from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
+from auditor.mechanisms.erasure_runs import gaps_removed
 from auditor.mechanisms.paired_means import paired_mean
+from auditor.mechanisms.randomisation import Randomised, randomised, together
+from auditor.mechanisms.specifications import Agreement, Result, agreement, specification_of
 from auditor.records import Check, Conclusion, Role
 
 GAP_REMOVED = "erasure_gap_removed"
+WIDENED = "erasure_gap_widened"
 WHOLE_REMOVED = "erasure_whole_gap_removed"
 EFFECT = "erasure_effect"
 FLIPS = "erasure_flip_rate"
 RELEVANT = "erasure_relevant_effect"
 LEFTOVER_BOUND = 1e-6
-MASS_KEPT = 0.5
+"""Of the algebra in float64, whatever the model's precision is."""
 SMALLEST_GAP = 1e-3
-"""Nats; below this there is no gap to take a share of."""
+"""Nats; below this there is no difference to take a share of."""
+MOST_LEFT = 0.10
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -38,80 +61,183 @@ class _Erased:
 
     def __init__(self, context: Context, result: Mapping[str, Any], test: str) -> None:
         self.context, self.result, self.test = context, result, test
-        self.level = 1 - context.plan.thresholds.alpha
+        self.alpha = context.plan.thresholds.alpha
+        self.level = 1 - self.alpha
         self.groups: list[str] = result["groups"]
         self.reference = self.groups.index(result["reference"])
+        self.others = [column for column in range(len(self.groups)) if column != self.reference]
         self.checks: tuple[Check, ...] = ()
 
     def drafts(self) -> Iterable[Draft]:
-        others = [group for group in self.groups if group != self.result["reference"]]
-        if self.result["part"] == "relevant":
+        result = self.result
+        if result["part"] == "relevant":
             yield from self._relevant()
             return
-        if not self.result["cases"]:
-            for group in others:
-                nothing = missing(method="concept erasure", reason=self.result["reason"], n=0)
+        if not result["cases"]:
+            for column in self.others:
+                nothing = missing(method="concept erasure", reason=result["reason"], n=0)
                 yield self._draft(
                     nothing,
                     metric=GAP_REMOVED,
-                    group=group,
+                    column=column,
                     unit="logit",
                     conclusion=Conclusion.NOT_TESTED,
-                    conclusion_reason=self.result["reason"],
+                    conclusion_reason=result["reason"],
                 )
             return
-        clean = self._table(self.result["clean"])
-        erased = self._table(self.result["margins"]["attribute"])
-        whole = self._table(self.result["margins"]["whole"])
-        random = [self._table(values) for kind, values in self.result["margins"].items() if kind.startswith("random")]
-        self.checks = tuple(self._checks(clean))
-        for group in others:
-            column = self.groups.index(group)
-            yield self._gap_removed(clean, erased, random, column)
+        self.noise = NoiseFloor(**result["noise"])
+        self.floor = self.noise.logit / np.sqrt(len(result["cases"]))
+        self.checks = tuple(self._checks())
+        clean, erased = self._table(result["declared"]["clean"]), self._table(result["declared"]["margins"])
+        whole = self._table(result["whole"]["margins"])
+        for column in self.others:
+            yield from self._gap_removed(clean, erased, column)
             yield self._whole(clean, whole, column)
-        for column, group in enumerate(self.groups):
-            moved = clean[:, column] - erased[:, column]
-            controls = [float((clean[:, column] - other[:, column]).mean()) for other in random]
-            yield self._draft(
-                self._mean(moved, "mean of margin minus margin with the attribute erased"),
-                metric=EFFECT,
-                group=group,
-                unit="logit",
-                counts={"random_mean": float(np.mean(controls)), "random_largest": max(map(abs, controls))},
+        for column in range(len(self.groups)):
+            yield from self._group(clean, erased, column)
+
+    def _gap_removed(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
+        ran = self.result["declared"]
+        both = self._randomised(ran, column)
+        found = together(list(both.values()))
+        strength = Strength(
+            self.result["family"],
+            self.result["needed"],
+            self.result["possible"],
+            self.result["full"],
+            tuple(self.result["tested"]),
+        )
+        short = strength.short(found.draws, ended=found.ended)
+        gap, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
+        nothing = abs(gap) <= max(SMALLEST_GAP, self.noise.bound)
+        if nothing and found.p_value is not None:
+            found = replace(found, p_value=1.0)
+        agree = int((gap - after) * gap > 0 and abs(after) <= abs(gap))
+        pair = [column, self.reference]
+        turned = self._turned(clean, erased)[:, pair]
+        decided = [
+            turned_beyond(
+                float(turned.mean()) * weight, np.array([self._share(clean, other, pair) for other in others]) * own
             )
+            for others, own, weight in (
+                (ran["controls"], np.array(ran["readable_control"]), ran["readable"]),
+                (ran["turned"], 1.0, 1.0),
+            )
+            if others
+        ]
+        repeats = self._agreement(column, found) if self.result["full"] else None
+        first, last = ran["specification"]["layers"]
+        estimate = self._mean(
+            self._gaps(clean, column) - self._gaps(erased, column),
+            f"mean margin difference to the reference, clean minus erased after the field, layers {first} to {last}, "
+            f"erasers fitted on {self.result['fitted']} other applications",
+        )
+        counts = {
+            "gap": gap,
+            "gap_erased": after,
+            "share": None if nothing else 1 - after / gap,
+            **draw_counts(found, needed=strength.needed),
+            "sign_agrees": agree,
+            "readable": ran["readable"],
+            "readable_control": float(np.median(ran["readable_control"])) if ran["readable_control"] else None,
+            "movement": ran["movement"],
+            "movement_control": float(np.median(ran["movement_control"])) if ran["movement_control"] else None,
+            "held_out_left": ran["left"],
+            "decisions": int(turned.size),
+            "decisions_turned": float(turned.mean()),
+            "decisions_p": max((p for p in decided if p is not None), default=None),
+            "p_labels": both["labels"].p_value,
+            "p_directions": both["directions"].p_value,
+            "directions_largest": both["directions"].largest,
+            **(repeats.counts() if repeats else {}),
+        }
+        said = self._sentence(both, gap=gap, after=after, turned=int(turned.sum()), short=short, nothing=nothing)
+        more: dict[str, Any] = {}
+        if repeats is not None and repeats.stable is False and short is None:
+            said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
+        yield self._draft(
+            with_randomisation(estimate, found),
+            metric=GAP_REMOVED,
+            column=column,
+            unit="logit",
+            family=inside_family(self.test) if self.result["full"] else None,
+            counts=counts,
+            conclusion_reason=said,
+            **more,
+        )
+        if abs(after) > abs(gap) and not nothing:
             yield self._draft(
-                selection_rate(Tally.of(self._flipped(clean, erased)[:, column])),
-                metric=FLIPS,
-                group=group,
-                unit="rate",
-                counts={
-                    "towards_favourable": int((self._flipped(clean, erased) & (erased > clean))[:, column].sum()),
-                    "random_mean": float(np.mean([self._flipped(clean, other)[:, column].mean() for other in random])),
-                },
+                self._mean(
+                    np.sign(gap) * (np.sign(gap * after) * self._gaps(erased, column) - self._gaps(clean, column)),
+                    "mean margin difference to the reference, erased minus clean, in the direction in which it grew",
+                ),
+                metric=WIDENED,
+                column=column,
+                unit="logit",
+                counts={"gap": gap, "gap_erased": after, "p_randomisation": found.p_value},
+                conclusion_reason="The erasure widens the difference: no sign that decisions use what it took.",
             )
 
-    def _gap_removed(self, clean: FloatArray, erased: FloatArray, random: Sequence[FloatArray], column: int) -> Draft:
-        controls = [float(self._gaps(clean, column).mean() - self._gaps(other, column).mean()) for other in random]
-        first, last = self.result["layers"]
-        return self._draft(
-            self._mean(
-                self._gaps(clean, column) - self._gaps(erased, column),
-                f"mean margin difference to the reference, clean minus erased after the field, "
-                f"layers {first} to {last}",
-            ),
-            metric=GAP_REMOVED,
-            group=self.groups[column],
-            unit="logit",
-            family=f"erasure of {self.result['field']}",
-            counts={
-                **self._gap_counts(clean, erased, column),
-                "random_mean": float(np.mean(controls)),
-                "random_largest": max(map(abs, controls)),
-                "random_erasers": len(controls),
-            },
+    def _sentence(
+        self, both: Mapping[str, Randomised], *, gap: float, after: float, turned: int, short: str | None, nothing: bool
+    ) -> str:
+        field = self.result["field"].replace("_", " ")
+        if nothing:
+            return f"There is no difference in scores between the groups for an erasure of {field} to take away."
+        share = 1 - after / gap
+        did = f"takes {_percent(share)} off" if 0 <= share <= 2 else f"widens by {_percent(abs(after / gap) - 1)}"
+        decided = f"{count_words(turned, 'decision', 'decisions')} turned"
+        said = f"Erasing {field} after its field {did} the difference in scores; {decided}"
+        if short is not None:
+            return f"{said}; {short}."
+        labels, directions = both["labels"], both["directions"]
+        largest = _percent((labels.largest or 0.0) / (abs(gap) * (self.result["declared"]["readable"] or 1.0)))
+        said = (
+            f"{said}; {labels.draws} erasures with shuffled labels, counted by how well those are read, moved it by "
+            f"{largest} at most"
         )
+        if directions.p_value is not None:
+            largest = _percent((directions.largest or 0.0) / abs(gap))
+            said += f", {directions.draws} moves as large in random directions by {largest}"
+        return f"{said}, {p_words(together([labels, directions]).p_value)}."
+
+    def _randomised(self, ran: Mapping[str, Any], column: int, *, stop: int | None = None) -> dict[str, Randomised]:
+        clean = self._table(ran["clean"])
+        place = self.others.index(column)
+        effect = gaps_removed(clean, np.array([ran["margins"]]), self.reference)[0, place]
+        controls = np.array(ran["controls"]).reshape(-1, clean.size)
+        against = gaps_removed(clean, controls, self.reference)[:, place] * np.array(ran["readable_control"])
+        more = {} if stop is None else {"stop": stop}
+        turned = gaps_removed(clean, np.array(ran["turned"]).reshape(-1, clean.size), self.reference)[:, place]
+        return {
+            "labels": randomised(float(effect) * ran["readable"], against.tolist(), floor=self.floor, **more),
+            "directions": randomised(float(effect), turned.tolist(), floor=self.floor, **more),
+        }
+
+    def _agreement(self, column: int, found: Randomised) -> Agreement:
+        """The declared window and its repeats; each against controls of its own."""
+        runs = [self.result["declared"], *self.result["repeats"]]
+        results = []
+        for number, ran in enumerate(runs):
+            own = found if number == 0 else together(list(self._randomised(ran, column, stop=1).values()))
+            clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
+            gap = float(self._gaps(clean, column).mean())
+            removed = gap - float(self._gaps(erased, column).mean())
+            beyond = holds(own, alpha=self.alpha)
+            if abs(gap) <= max(SMALLEST_GAP, self.noise.bound):
+                beyond = False if beyond is not None else None
+            if ran["left"] > MOST_LEFT:
+                beyond = None
+            reason = "too few draws, or too much was left" if beyond is None else ""
+            results.append(
+                Result(
+                    specification=specification_of(ran["specification"]), estimate=removed, holds=beyond, reason=reason
+                )
+            )
+        return agreement(results, declared=results[0].specification)
 
     def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> Draft:
+        before, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
         return self._draft(
             self._mean(
                 self._gaps(clean, column) - self._gaps(erased, column),
@@ -119,17 +245,38 @@ class _Erased:
                 "as not stating the attribute",
             ),
             metric=WHOLE_REMOVED,
-            group=self.groups[column],
+            column=column,
             unit="logit",
-            counts=self._gap_counts(clean, erased, column),
+            counts={
+                "gap": before,
+                "gap_erased": after,
+                "share": 1 - after / before if abs(before) > SMALLEST_GAP else None,
+            },
         )
 
-    def _gaps(self, table: FloatArray, column: int) -> FloatArray:
-        return np.asarray(table[:, column] - table[:, self.reference])
-
-    def _gap_counts(self, clean: FloatArray, erased: FloatArray, column: int) -> dict[str, float | int | None]:
-        before, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
-        return {"gap": before, "gap_erased": after, "share": 1 - after / before if abs(before) > SMALLEST_GAP else None}
+    def _group(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
+        controls = [self._table(other) for other in self.result["declared"]["controls"]]
+        moves = [float((clean[:, column] - other[:, column]).mean()) for other in controls]
+        yield self._draft(
+            self._mean(clean[:, column] - erased[:, column], "mean of margin minus margin with the attribute erased"),
+            metric=EFFECT,
+            column=column,
+            unit="logit",
+            counts={"control_largest": max(map(abs, moves), default=None), "control_draws": len(moves)},
+        )
+        turned = self._turned(clean, erased)[:, column]
+        shares = [float(self._turned(clean, other)[:, column].mean()) for other in controls]
+        yield self._draft(
+            selection_rate(Tally.of(turned)),
+            metric=FLIPS,
+            column=column,
+            unit="rate",
+            counts={
+                "towards_favourable": int((turned & (erased > clean)[:, column]).sum()),
+                "control_largest": max(shares, default=None),
+                "control_draws": len(shares),
+            },
+        )
 
     def _relevant(self) -> Iterable[Draft]:
         relevant = self.result.get("relevant")
@@ -139,73 +286,73 @@ class _Erased:
         yield self._draft(
             self._mean(np.abs(clean - erased), "mean |margin minus margin with the field's number erased|"),
             metric=RELEVANT,
-            group=self.result["reference"],
+            column=self.reference,
             unit="logit",
-            counts={"flip_rate": float(self._flipped(clean, erased).mean()), "leftover": relevant["leftover"]},
+            counts={
+                "flip_rate": float(self._turned(clean, erased).mean()),
+                "leftover": relevant["leftover"],
+                "held_out_left": relevant["left"],
+            },
             subject={"field": relevant["field"]},
         )
 
-    def _mean(self, values: FloatArray, method: str) -> Estimate:
-        return paired_mean(values, level=self.level, method=method)
+    def _gaps(self, table: FloatArray, column: int) -> FloatArray:
+        return np.asarray(table[:, column] - table[:, self.reference])
 
-    def _flipped(self, clean: FloatArray, erased: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    def _mean(self, values: FloatArray, method: str) -> Estimate:
+        return paired_mean(values, level=self.level, method=method, floor=NoiseFloor(**self.result["noise"]).bound)
+
+    def _share(self, clean: FloatArray, margins: Sequence[float], pair: Sequence[int]) -> float:
+        return float(self._turned(clean, self._table(margins))[:, pair].mean())
+
+    def _turned(self, clean: FloatArray, erased: FloatArray) -> np.ndarray[Any, np.dtype[np.bool_]]:
         threshold = self.context.plan.operating_point.natural_margin
         return np.asarray((clean >= threshold) != (erased >= threshold))
 
     def _table(self, margins: Sequence[float]) -> FloatArray:
         return np.array(margins, dtype=np.float64).reshape(-1, len(self.groups))
 
-    def _checks(self, clean: FloatArray) -> Iterable[Check]:
-        field = self.result["field"]
-        apart = []
-        for case, margins in zip(self.result["cases"], clean, strict=True):
-            for group, margin in zip(self.groups, margins, strict=True):
-                decision = self.context.decisions.get(f"{case}/{field}={group}") or self.context.decisions[case]
-                apart.append(abs(margin - float(decision.margin or 0.0)))
+    def _checks(self) -> Iterable[Check]:
+        untouched = self.result["untouched"]
         if self.result["exact"]:
-            yield Check(
-                "margin as decided",
-                max(apart) <= TOLERANCE,
-                max(apart),
-                TOLERANCE,
-                "largest difference in nats between the untouched margin here and the margin decided on",
+            yield margin_as_decided(
+                self.context,
+                field=self.result["field"],
+                cases=untouched["cases"],
+                groups=self.groups,
+                margins=self._table(untouched["margins"]),
+                noise=self.noise,
             )
-        leftover = self.result["leftover"]
+        leftover = max(ran["leftover"] for ran in (self.result["declared"], self.result["whole"]))
         yield Check(
             "nothing linear is left",
             leftover <= LEFTOVER_BOUND,
             leftover,
             LEFTOVER_BOUND,
-            "largest covariance with the attribute after erasure, as a share of before, where erasers were fitted",
+            "largest covariance with the attribute after erasure, as a share of before, where erasers were fitted; "
+            "what is left on other applications stands with the figures",
         )
-        kept = self.result["masses"]["attribute"] / self.result["mass"]
-        yield Check(
-            "answers keep their probability",
-            kept >= MASS_KEPT,
-            kept,
-            MASS_KEPT,
-            "probability on the answers after erasure, as a share of before: decisions that flip must not be damage",
-        )
+        yield answers_keep_mass(self.result["declared"]["mass"], self.result["mass"], after="after erasure")
 
     def _draft(
         self,
         estimate: Estimate,
         *,
         metric: str,
-        group: str,
+        column: int,
         unit: str,
         subject: dict[str, str] | None = None,
         **more: Any,
     ) -> Draft:
-        field = self.result["field"]
         reference = self.result["reference"]
+        group = self.groups[column]
         return Draft(
             measurement(
                 estimate,
                 test=self.test,
                 metric=metric,
                 role=Role.SUPPORTING,
-                subject=subject or {"field": field, "group": group},
+                subject=subject or {"field": self.result["field"], "group": group},
                 reference=reference if group != reference else None,
                 unit=unit,
                 cases=f"role:{COUNTERFACTUAL}",
@@ -213,3 +360,7 @@ class _Erased:
                 **{"higher_is_better": None, "checks": self.checks, **more},
             )
         )
+
+
+def _percent(share: float) -> str:
+    return f"{100 * share:.0f}%"

@@ -128,9 +128,9 @@ def _first(items: Sequence[Measurement], name: str, judge: Callable[[Measurement
     item = known[0]
     if item.conclusion is Conclusion.NOT_TESTED:
         return Step(name, None, _why([item]))
-    if item.p_adjusted is None:
-        return Step(name, None, "no p-value against controls was computed")
     short = _draws_short(item)
+    if short is None and item.p_adjusted is None:
+        short = "no p-value against controls was computed"
     return Step(name, None, short) if short else judge(item)
 
 

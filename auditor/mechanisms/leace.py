@@ -15,9 +15,12 @@ removed before, so that the cut concerns rounding alone and a group of 1 in 1,00
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import overload
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
 from auditor.measures.results import FloatArray
 
@@ -32,87 +35,81 @@ class Metric:
     """The root W⁻¹ of a covariance: ``roots`` along the orthonormal columns of ``basis``, ``rest`` across them.
 
     With fewer rows than features the basis has as many columns as rows: nothing of the size width × width is built.
+    Columns of zeros stand where rows are redundant. Shapes: basis [*draws, width, m], roots [*draws, m], rest [*draws].
     """
 
-    basis: FloatArray
-    roots: FloatArray
-    rest: float
+    basis: Tensor
+    roots: Tensor
+    rest: Tensor
 
-    def whiten(self, x: FloatArray) -> FloatArray:
-        """W·x, columns of shape (width, k)."""
+    def whiten(self, x: Tensor) -> Tensor:
+        """W·x, columns of shape [*draws, width, k]."""
         return self._scale(x, 1 / self.roots, 1 / self.rest)
 
-    def unwhiten(self, x: FloatArray) -> FloatArray:
-        """W⁻¹·x, columns of shape (width, k)."""
+    def unwhiten(self, x: Tensor) -> Tensor:
+        """W⁻¹·x, columns of shape [*draws, width, k]."""
         return self._scale(x, self.roots, self.rest)
 
-    def _scale(self, x: FloatArray, along: FloatArray, across: float) -> FloatArray:
-        inside = self.basis.T @ x
-        return np.asarray(across * x + self.basis @ ((along - across)[:, None] * inside))
+    def _scale(self, x: Tensor, along: Tensor, across: Tensor) -> Tensor:
+        inside = self.basis.mT @ x
+        return across[..., None, None] * x + self.basis @ ((along - across[..., None])[..., None] * inside)
 
 
 @dataclass(frozen=True, slots=True)
 class Eraser:
-    """r(x) = x − (x − mean) · reading · writing.
+    """r(x) = x − (x − mean) · reading · writing, for every draw.
 
     Attributes
     ----------
     mean
-        μ, shape (width,).
+        μ, shape [*draws, width].
     reading
-        W·Q with Q the erased directions in whitened states, shape (width, rank).
+        W·Q with Q the erased directions in whitened states, shape [*draws, width, directions].
     writing
-        (W⁻¹·Q)ᵀ, shape (rank, width): what is taken away for each of them.
-    metric
-        W: what random erasers of the same kind are made from.
+        (W⁻¹·Q)ᵀ, shape [*draws, directions, width]: what is taken away for each of them.
+    kept
+        Whether a direction is one, shape [*draws, directions]; the others are 0.
+    readable
+        Share of the concept's variance that a linear reader in this metric explains, mean over what the concept's
+        columns span, shape [*draws].
     """
 
-    mean: FloatArray
-    reading: FloatArray
-    writing: FloatArray
-    metric: Metric
+    mean: Tensor
+    reading: Tensor
+    writing: Tensor
+    kept: Tensor
+    readable: Tensor
 
     @property
     def rank(self) -> int:
-        """Directions taken away."""
-        return int(self.reading.shape[1])
+        """Directions taken away, the most of any draw."""
+        return int(self.kept.sum(-1).max()) if self.kept.shape[-1] else 0
 
-    def __call__(self, states: npt.ArrayLike) -> FloatArray:
-        """Erase, in float64; shape (…, width) in and out."""
-        x = np.asarray(states, dtype=np.float64)
-        return np.asarray(x - ((x - self.mean) @ self.reading) @ self.writing)
-
-    def random_like(self, *, seed: int | tuple[int, ...]) -> Eraser:
-        """An eraser of the same rank, mean and metric whose directions are drawn at random: the control.
-
-        They are drawn from all directions of the whitened states, not from those that vary: where an attribute is all
-        that varies, as in the embedding of its word, any other choice would erase the attribute itself.
-        """
-        draws = np.random.default_rng(seed).standard_normal((len(self.mean), self.rank))
-        directions, _ = np.linalg.qr(draws)
-        return _eraser(self.mean, self.metric, directions)
+    @overload
+    def __call__(self, states: Tensor) -> Tensor: ...
+    @overload
+    def __call__(self, states: npt.NDArray[np.float64]) -> FloatArray: ...
+    def __call__(self, states: Tensor | npt.NDArray[np.float64]) -> Tensor | FloatArray:
+        """Erase, in float64; shape [*draws, n, width] in and out, tensors for tensors and arrays for arrays."""
+        x = torch.as_tensor(states, dtype=torch.float64, device=self.mean.device)
+        erased = x - ((x - self.mean[..., None, :]) @ self.reading) @ self.writing
+        return erased if isinstance(states, Tensor) else np.asarray(erased.cpu().numpy())
 
 
 def fit_eraser(
-    *,
-    states: npt.ArrayLike,
-    concept: npt.ArrayLike,
-    shrinkage: float | None = None,
-    weights: npt.ArrayLike | None = None,
+    *, states: npt.ArrayLike | Tensor, concept: npt.ArrayLike | Tensor, shrinkage: float | None = None
 ) -> Eraser:
-    """Fit LEACE.
+    """Fit LEACE, for one draw or many at once.
 
     Parameters
     ----------
     states
-        Shape (n, width).
+        Shape [*draws, n, width]. The fit runs on the device they are on, in float64.
     concept
-        Shape (n,) or (n, k): 0/1 columns of groups, or numbers.
+        Shape [n] or [*draws, n, k]: 0/1 columns of groups, or numbers.
     shrinkage
         Weight of the spherical part of the covariance, between 0 and 1. ``None`` takes the Oracle Approximating
         Shrinkage of Chen et al. (2010), small where rows are many. The law holds at any value; the least move at 0.
-    weights
-        Weight of every row; all 1 by default.
 
     Returns
     -------
@@ -124,68 +121,84 @@ def fit_eraser(
     ValueError
         For states that are not finite, shapes that do not fit, or a concept that does not vary.
     """
-    x = np.asarray(states, dtype=np.float64)
-    z = np.asarray(concept, dtype=np.float64)
+    x = torch.as_tensor(states, dtype=torch.float64)
+    z = torch.as_tensor(concept, dtype=torch.float64, device=x.device)
     z = z[:, None] if z.ndim == 1 else z
-    if x.ndim != 2 or len(x) != len(z) or len(x) < 2:
-        raise ValueError(f"states {x.shape} and concept {z.shape} must have the same number of rows, at least 2")
-    if not (np.isfinite(x).all() and np.isfinite(z).all()):
+    if x.ndim < 2 or x.shape[-2] != z.shape[-2] or x.shape[-2] < 2:
+        raise ValueError(f"states {tuple(x.shape)} and concept {tuple(z.shape)} must have the same rows, at least 2")
+    if not bool(torch.isfinite(x).all() & torch.isfinite(z).all()):
         raise ValueError("states and concept must hold finite numbers only")
-    share = np.ones(len(x)) if weights is None else np.asarray(weights, dtype=np.float64)
-    share = share / share.sum()
-    mean = share @ x
-    # Rows as they stand in the covariance, Σxx = rowsᵀ·rows.
-    rows = np.sqrt(share)[:, None] * (x - mean)
-    marks = _standardised(z, share)
-    metric = _metric(rows, effective=1.0 / float((share**2).sum()), scale=float(np.abs(x).max()), shrinkage=shrinkage)
-    if metric is None:
-        nothing = np.zeros((x.shape[1], 0))
-        return Eraser(mean, nothing, nothing.T, Metric(nothing, np.zeros(0), 1.0))
-    left, sizes, _ = np.linalg.svd(metric.whiten(rows.T @ marks), full_matrices=False)
-    # Whitened states against standardised, uncorrelated marks: the singular values are correlations, at most 1.
-    return _eraser(mean, metric, left[:, sizes > ROUNDING])
-
-
-def _eraser(mean: FloatArray, metric: Metric, directions: FloatArray) -> Eraser:
-    return Eraser(mean, metric.whiten(directions), metric.unwhiten(directions).T, metric)
-
-
-def _standardised(concept: FloatArray, share: FloatArray) -> FloatArray:
-    """Columns that are orthonormal once rows are weighted by √share: a basis of what the concept's columns span."""
-    centred = concept - share @ concept
-    spread = np.sqrt(share @ centred**2)
-    scale = np.maximum(np.abs(concept).max(axis=0), 1.0)
-    varies = spread > 1e-12 * scale
-    if not varies.any():
+    if bool(((z.amax(-2) - z.amin(-2)) <= 1e-12 * z.abs().amax(-2).clamp(min=1.0)).all(-1).any()):
         raise ValueError("the concept does not vary")
-    left, sizes, _ = np.linalg.svd(np.sqrt(share)[:, None] * centred[:, varies] / spread[varies], full_matrices=False)
-    return np.asarray(left[:, sizes > ROUNDING * sizes[0]])
-
-
-def _metric(rows: FloatArray, *, effective: float, scale: float, shrinkage: float | None) -> Metric | None:
-    """The root of the shrunk covariance; ``None`` where the states vary by rounding alone."""
-    width = rows.shape[1]
-    if len(rows) <= width:
-        # From the small side: a matrix of rows × rows, where a singular value decomposition works on rows × width.
-        values, mixtures = np.linalg.eigh(rows @ rows.T)
-        some = values > 1e-12 * values[-1]
-        values = values[some]
-        vectors = (rows.T @ mixtures[:, some]) / np.sqrt(values)
-    else:
-        values, vectors = np.linalg.eigh(rows.T @ rows)
-    trace = float(values.clip(min=0).sum())
-    if trace <= width * (CONSTANT * scale) ** 2:
-        return None
-    kept = values > 1e-12 * values[-1]
-    values, vectors = values[kept], vectors[:, kept]
-    if shrinkage is None:
-        squared = float((values**2).sum())
-        above = (1 - 2 / width) * squared + trace**2
-        below = (effective + 1 - 2 / width) * (squared - trace**2 / width)
-        shrinkage = 1.0 if below <= 0 else min(1.0, above / below)
-    if not 0 <= shrinkage <= 1:
+    if shrinkage is not None and not 0 <= shrinkage <= 1:
         raise ValueError(f"shrinkage must lie between 0 and 1, got {shrinkage}")
-    floor = shrinkage * trace / width
-    roots = np.sqrt((1 - shrinkage) * values + floor)
+    return erasers_of(x, z, shrinkage=shrinkage)
+
+
+def erasers_of(x: Tensor, z: Tensor, *, shrinkage: float | None = None) -> Eraser:
+    """`fit_eraser` on tensors that were checked: no figure leaves their device.
+
+    Parameters
+    ----------
+    x
+        States, float64 [*draws, n, width].
+    z
+        Concept, float64 [*draws, n, k].
+    shrinkage
+        As for `fit_eraser`.
+    """
+    mean = x.mean(-2)
+    # Rows as they stand in the covariance, Σxx = rowsᵀ·rows.
+    rows = (x - mean[..., None, :]) / x.shape[-2] ** 0.5
+    marks = _standardised(z)
+    metric, varies = _metric(rows, scale=x.abs().amax((-2, -1)), shrinkage=shrinkage)
+    left, sizes, _ = torch.linalg.svd(metric.whiten(rows.mT @ marks), full_matrices=False)
+    # Whitened states against standardised, uncorrelated marks: the singular values are correlations, at most 1.
+    kept = (sizes > ROUNDING) & varies[..., None]
+    directions = left * kept[..., None, :]
+    spans = (marks.abs().amax(-2) > 0).sum(-1).clamp(min=1)
+    readable = (sizes**2 * kept).sum(-1) / spans
+    return Eraser(mean, metric.whiten(directions), metric.unwhiten(directions).mT, kept, readable)
+
+
+def _standardised(concept: Tensor) -> Tensor:
+    """Orthonormal columns that span what the concept's columns span; columns of zeros where they are redundant."""
+    centred = concept - concept.mean(-2, keepdim=True)
+    spread = (centred**2).mean(-2, keepdim=True).sqrt()
+    scale = concept.abs().amax(-2, keepdim=True).clamp(min=1.0)
+    varies = spread > 1e-12 * scale
+    even = torch.where(varies, centred / torch.where(varies, spread, 1.0), 0.0)
+    left, sizes, _ = torch.linalg.svd(even, full_matrices=False)
+    basis: Tensor = left * (sizes > ROUNDING * sizes[..., :1])[..., None, :]
+    return basis
+
+
+def _metric(rows: Tensor, *, scale: Tensor, shrinkage: float | None) -> tuple[Metric, Tensor]:
+    """The root of the shrunk covariance, and whether states vary by more than rounding."""
+    n, width = rows.shape[-2:]
+    if n <= width:
+        # From the small side: a matrix of rows × rows, where a singular value decomposition works on rows × width.
+        values, mixtures = torch.linalg.eigh(rows @ rows.mT)
+        kept = values > 1e-12 * values[..., -1:]
+        vectors = (rows.mT @ mixtures) / torch.where(kept, values, 1.0).sqrt()[..., None, :]
+    else:
+        values, vectors = torch.linalg.eigh(rows.mT @ rows)
+        kept = values > 1e-12 * values[..., -1:]
+    trace = values.clamp(min=0).sum(-1)
+    varies = trace > width * (CONSTANT * scale) ** 2
+    kept &= varies[..., None]
+    values = torch.where(kept, values, 0.0)
+    vectors = vectors * kept[..., None, :]
+    weight = torch.as_tensor(0.0 if shrinkage is None else shrinkage, dtype=values.dtype, device=values.device)
+    if shrinkage is None:
+        squared = (values**2).sum(-1)
+        above = (1 - 2 / width) * squared + trace**2
+        below = (n + 1 - 2 / width) * (squared - trace**2 / width)
+        # Where nothing stands out the states are a sphere already.
+        weight = torch.where(below > 0, above / torch.where(below > 0, below, 1.0), 1.0).clamp(max=1.0)
+    floor = weight * trace / width
+    roots = ((1 - weight)[..., None] * values + floor[..., None]).sqrt()
     # Where nothing varies there is nothing to erase; any root will do.
-    return Metric(vectors, roots, float(np.sqrt(floor)) or 1.0)
+    roots = torch.where(kept, roots, 1.0)
+    rest = torch.where(floor > 0, floor.sqrt(), 1.0)
+    return Metric(vectors, roots, rest.expand(values.shape[:-1])), varies

@@ -18,6 +18,7 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms import (
     look_ahead_exchange,
     look_ahead_rationale,
@@ -173,7 +174,8 @@ def work(asked: Asked) -> Iterable[Work]:
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Do one chunk of one part."""
-    return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"]}
+    noise = noise_floor(bench.loaded.model).row()
+    return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"], "noise": noise}
 
 
 def run(context: Context) -> Iterable[Draft]:

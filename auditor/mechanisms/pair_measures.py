@@ -10,6 +10,7 @@ import numpy as np
 from auditor.behaviour.context import Draft, FloatArray, case_query
 from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
+from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
 from auditor.records import Check, Conclusion, Measurement, Role
@@ -22,7 +23,15 @@ def each_pair(
     bench: Bench, payload: Mapping[str, Any], explain: Callable[[PairRuns, str], dict[str, Any]]
 ) -> dict[str, Any]:
     """Explain every pair of a chunk whose tokens align; count the others by reason."""
-    base = {"contrast": payload["contrast"], "reason": None, "note": "", "left_out": {}, "pairs": []}
+    noise = noise_floor(bench.loaded.model).row()
+    base = {
+        "contrast": payload["contrast"],
+        "reason": None,
+        "note": "",
+        "left_out": {},
+        "noise": noise,
+        "pairs": [],
+    }
     view = structured(bench, payload["pairs"][0]["prompts"][0])
     if isinstance(view, str):
         return {**base, "reason": view}
@@ -39,6 +48,19 @@ def each_pair(
         runs = run_pair(decoder, target, pair)
         pairs.append({"id": row["id"], "gap": runs.gap, **explain(runs, row["id"])})
     return {**base, "note": target.note, "left_out": left_out, "pairs": pairs}
+
+
+def nothing_to_share(gaps: FloatArray, floor: NoiseFloor) -> str | None:
+    """Why the differences of some pairs cannot be shared out; ``None`` where they can."""
+    size = float(np.sqrt((gaps**2).mean()))
+    if size < SMALLEST_GAP:
+        return f"the change moves the margin by less than {SMALLEST_GAP} nats, so there is nothing to share out"
+    if not floor.tells(size):
+        return (
+            f"the change moves the margin by {size:.2g} nats, which rounding alone could do ({floor.arithmetic}), "
+            "so there is nothing to share out"
+        )
+    return None
 
 
 def slope(effects: FloatArray, gaps: FloatArray) -> float:
@@ -80,8 +102,8 @@ def supporting(
     failed = [check.name for check in checks if not check.held]
     if reason is None and failed:
         reason = f"a self-check did not hold: {'; '.join(failed)}"
-    if reason is None and needs_gap and float(np.sqrt((gaps**2).mean())) < SMALLEST_GAP:
-        reason = f"the change moves the margin by less than {SMALLEST_GAP} nats, so there is nothing to share out"
+    if reason is None and needs_gap:
+        reason = nothing_to_share(gaps, NoiseFloor(**result["noise"]))
     whole = {"field": contrast["field"], "group": contrast["group"], **subject}
     measured = Measurement(
         id="/".join([test, metric, *(f"{key}={item}" for key, item in whole.items()), f"vs={contrast['reference']}"]),

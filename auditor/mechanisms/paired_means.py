@@ -10,7 +10,7 @@ from auditor.language_models.packed import TOLERANCE
 from auditor.measures.results import Estimate, Interval, Significance, missing
 
 
-def paired_mean(values: FloatArray, *, level: float, method: str) -> Estimate:
+def paired_mean(values: FloatArray, *, level: float, method: str, floor: float = TOLERANCE) -> Estimate:
     """Estimate a mean difference in nats.
 
     Parameters
@@ -21,16 +21,15 @@ def paired_mean(values: FloatArray, *, level: float, method: str) -> Estimate:
         Level of the interval.
     method
         What was averaged.
-
-    Notes
-    -----
-    Differences that are all within the scoring tolerance are rounding: their test says 1.
+    floor
+        Differences that are all within it are rounding, and their test says 1: the scoring tolerance, or the bound of a
+        noise floor measured on the model.
     """
     n = len(values)
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
     half = float(student.ppf((1 + level) / 2, n - 1)) * error
     sd: float | None = None
-    if np.abs(values).max() <= TOLERANCE:
+    if np.abs(values).max() <= floor:
         p_value = 1.0
     elif error == 0:
         p_value = 0.0

@@ -4,6 +4,10 @@ The direction is the difference of class means at the last token of one layer, t
 is put into the same layer or another one (cross-layer re-injection) of the other half, at the last token: added to
 prompts that state the reference group, taken from prompts that state the other. A dose of 1 is as long as the groups
 are apart at the layer it is put into.
+
+The control is the same with labels permuted within applications (randomisation.py): a difference of class means between
+labels that mean nothing, at its own length. Put in at the length of the true difference it would be the true direction
+again wherever an attribute is nearly all that tells an application's prompts apart.
 """
 
 from __future__ import annotations
@@ -11,17 +15,18 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
-import numpy as np
 import torch
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import Card, Context, Draft, FloatArray
-from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
-from auditor.mechanisms.concepts import concept_payload, draw_clusters, place, suffix_tokens
+from auditor.behaviour.context import Card, Context, Draft
+from auditor.language_models.decoder import read_decoder, target_of
+from auditor.language_models.noise import noise_floor
+from auditor.mechanisms.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.steering_measures import RANDOM, measures
-from auditor.mechanisms.streams import Streams
+from auditor.mechanisms.randomisation import draws_needed
+from auditor.mechanisms.steering_measures import measures
+from auditor.mechanisms.steering_runs import Steerer
 from auditor.plan import Section
 
 CARD = Card(
@@ -29,9 +34,10 @@ CARD = Card(
     purpose="Whether a direction that tells two groups apart would move decisions if it were stronger or elsewhere.",
     method=(
         "The difference of class means at the last token of a layer is added to the same or another layer of held-out "
-        "applications, in several doses and both directions; random directions of the same length beside it."
+        "applications, in several doses and both directions; beside it the same with labels shuffled within "
+        "applications, as often as the level needs."
     ),
-    worrying="Decisions move with the dose, more than with a random direction of the same length.",
+    worrying="Decisions move with the dose, both ways, more than with the direction of shuffled labels.",
     limitations=(
         "It shows what the representation could do, not what it does in an ordinary prompt. High doses leave the "
         "states a model ever has; the probability left on the answers says when."
@@ -49,40 +55,49 @@ class Settings(Section):
     ----------
     attributes
         Attributes of the plan by field; empty: all of them.
+    full_strength
+        Attributes that get as many draws as the level needs; empty: all. Their contrasts are the family; of the others
+        the test says that draws are too few to say.
     applications
-        Applications an attribute; the groups as filed in turns.
+        Applications an attribute; the groups as filed in turns. Half of them give the direction, half are steered.
     depths
-        Layers as shares of the depth; every one is a source and a target.
+        Layers as shares of the depth; every one is a source and a target. The middle one is declared.
     doses
-        Multiples of the distance between the groups.
-    random_directions
-        Random directions the largest is reported of, at every target and dose.
+        Multiples of the distance between the groups: the declared range. The least is declared, the others repeat it.
+    draws_elsewhere
+        Draws for attributes that are not tested at full strength.
     """
 
     attributes: tuple[str, ...] = ()
+    full_strength: tuple[str, ...] = ()
     applications: Annotated[int, Field(ge=8)] = 32
     depths: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (0.25, 0.5, 0.75)
     doses: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
-    random_directions: Annotated[int, Field(ge=1, le=50)] = 3
+    draws_elsewhere: Annotated[int, Field(ge=1, le=50)] = 3
 
 
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk an attribute."""
     settings: Settings = asked.settings
+    family = family_of(asked.plan, settings)
+    alpha = asked.plan.thresholds.alpha
     for attribute in asked.plan.attributes:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
         variants = len(attribute.groups)
-        # Half a depth a run on average, for every other group, target, dose, source and random direction.
-        ways = len(settings.depths) + settings.random_directions
-        runs = 2 + (variants - 1) * len(settings.depths) * len(settings.doses) * ways // 2
+        full = attribute.field in family.fields
+        draws = draws_needed(alpha=alpha, family=family.size) if full else settings.draws_elsewhere
+        # One token through half the depth, for both prompts of every other group, target, dose, source and draw.
+        ways = len(settings.depths) + draws
+        runs = (variants - 1) * len(settings.depths) * len(settings.doses) * ways
         tokens = 0
         for cluster in clusters:
             whole, suffix = suffix_tokens(asked, cluster, attribute.field)
-            tokens += whole + runs * variants * suffix
+            tokens += whole + 2 * variants * suffix + runs // 2
         payload = concept_payload(asked, attribute, clusters)
-        yield Work(prompts=len(clusters) * variants * runs, tokens=tokens, payload=payload)
+        payload |= {"full": full, "family": family.size, "tested": list(family.fields)}
+        yield Work(prompts=len(clusters) * (2 * variants + runs // 2), tokens=tokens, payload=payload)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -91,48 +106,46 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     Returns
     -------
     dict
-        ``curve``: for every group, source, target, dose and direction the margins of all applications; or the
-        ``reason`` why the model cannot be opened.
+        ``curve``: for every group, source, target and dose the margins of the steered applications and the mean
+        changes by every draw; or the ``reason`` why the model cannot be opened.
     """
     settings: Settings = bench.settings
-    about = {key: payload[key] for key in ("field", "reference", "groups")}
+    about = {key: payload[key] for key in ("field", "reference", "groups", "full", "family", "tested")}
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
-    decoder = read_decoder(bench.loaded.model)
-    if not isinstance(decoder, Decoder):
-        return {**about, "cases": [], "reason": decoder.reason}
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
-    step = len(groups)
-    layers = sorted({min(max(1, round(depth * decoder.layers)), decoder.layers - 1) for depth in settings.depths})
+    decoder = read_decoder(bench.loaded.model)
+    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family=payload["family"])
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
         placed = place(bench, variants, payload["field"])
-        sets = [placed[first : first + step] for first in range(0, len(placed), step)]
-        streams = Streams(decoder, sets, should_stop=bench.should_stop)
-        held: dict[int, list[torch.Tensor]] = {}
-        states: dict[int, FloatArray] = {}
-        streams.begin()
-        for layer in range(decoder.layers):
-            if layer in layers:
-                held[layer] = [stream.clone() for stream in streams.streams]
-                states[layer] = streams.gather(0)[1]
-            streams.advance(layer)
-        clean, mass = streams.margins(target)
-        curve: list[dict[str, Any]] = []
-        for group in groups:
-            if group == payload["reference"]:
-                continue
-            pair = (groups.index(group), groups.index(payload["reference"]))
-            curve += _curve(bench, streams, target, held=held, apart=_differences(states, pair, step), pair=pair)
+        steerer = Steerer(
+            decoder,
+            [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))],
+            target=target,
+            depths=settings.depths,
+            doses=settings.doses,
+            seed=bench.plan.cases.seed,
+            should_stop=bench.should_stop,
+        )
+        reference = groups.index(payload["reference"])
+        draws = needed if payload["full"] else settings.draws_elsewhere
+        pairs = [(number, reference) for number in range(len(groups)) if number != reference]
+        curve = [point.row() for pair in pairs for point in steerer.curve(pair, draws=draws)]
     return {
         **about,
-        "cases": [case["id"] for case in cases],
-        "clean": clean.tolist(),
-        "mass": float(mass.mean()),
-        "middle": layers[len(layers) // 2],
+        "cases": [cases[number]["id"] for number in steerer.steered],
+        "fitted": len(cases) - len(steerer.steered),
+        "untouched": {"cases": [case["id"] for case in cases], "margins": steerer.clean.ravel().tolist()},
+        "clean": steerer.clean[list(steerer.steered)].ravel().tolist(),
+        "mass": steerer.mass,
+        "middle": steerer.middle,
+        "needed": needed,
+        "possible": steerer.possible(),
         "exact": target.exact,
+        "noise": noise_floor(bench.loaded.model).row(),
         "curve": curve,
     }
 
@@ -140,57 +153,3 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
 def run(context: Context) -> Iterable[Draft]:
     """The dose curve, and how far one dose in the middle of the model moves the margin."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
-
-
-def _differences(states: Mapping[int, FloatArray], pair: tuple[int, int], step: int) -> dict[int, FloatArray]:
-    """Class-mean difference by layer, shape (2, width): row h from the applications that are not in half h."""
-    found = {}
-    for layer, rows in states.items():
-        table = rows.reshape(-1, step, rows.shape[1])
-        apart = table[:, pair[0]] - table[:, pair[1]]
-        half = np.arange(len(apart)) % 2
-        found[layer] = np.stack([apart[half != side].mean(axis=0) for side in (0, 1)])
-    return found
-
-
-def _curve(
-    bench: Bench,
-    streams: Streams,
-    target: Target,
-    *,
-    held: Mapping[int, list[torch.Tensor]],
-    apart: Mapping[int, FloatArray],
-    pair: tuple[int, int],
-) -> Iterable[dict[str, Any]]:
-    settings: Settings = bench.settings
-    step = len(streams.groups[0].lasts)
-    # Rows of the other group lose the direction, rows of the reference gain it, the rest stay.
-    sign = np.zeros(step)
-    sign[pair[0]], sign[pair[1]] = -1.0, 1.0
-    generator = np.random.default_rng(bench.plan.cases.seed)
-    for to, rows in held.items():
-        lengths = np.linalg.norm(apart[to], axis=1, keepdims=True)
-        ways: list[tuple[str, FloatArray]] = [(str(source), found) for source, found in apart.items()]
-        for number in range(settings.random_directions):
-            drawn = generator.standard_normal(apart[to].shape[1])
-            ways.append((f"{RANDOM} {number + 1}", np.stack([drawn, drawn])))
-        for name, found in ways:
-            norms = np.linalg.norm(found, axis=1, keepdims=True)
-            unit = np.divide(found, norms, out=np.zeros_like(found), where=norms > 0)
-            for dose in settings.doses:
-                streams.streams = [stream.clone() for stream in rows]
-                _, states = streams.gather(0)
-                moves = np.repeat((unit * lengths)[np.arange(len(streams.groups)) % 2], step, axis=0)
-                streams.scatter(0, states + dose * np.tile(sign, len(streams.groups))[:, None] * moves)
-                streams.advance(to, stop=streams.decoder.layers)
-                margins, mass = streams.margins(target)
-                table = margins.reshape(-1, step)
-                yield {
-                    "group": pair[0],
-                    "source": name,
-                    "target": to,
-                    "dose": dose,
-                    "towards": table[:, pair[1]].tolist(),
-                    "away": table[:, pair[0]].tolist(),
-                    "mass": float(mass.reshape(-1, step)[:, list(pair)].mean()),
-                }

@@ -7,20 +7,31 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray
+from auditor.behaviour.context import Context, Draft, FloatArray, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import NoiseFloor
 from auditor.measures.results import missing
+from auditor.mechanisms.controls import (
+    Strength,
+    count_words,
+    draw_counts,
+    holds,
+    p_words,
+    turned_beyond,
+    with_randomisation,
+)
+from auditor.mechanisms.decision_checks import MASS_KEPT, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
+from auditor.mechanisms.randomisation import Randomised, randomised, together
+from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
+from auditor.mechanisms.steering_runs import WAYS
 from auditor.records import Check, Conclusion, Role
 
 POTENCY = "steering_potency"
 SHIFT = "steering_shift"
-RANDOM = "random"
-MASS_KEPT = 0.5
-#: ``towards``: the group's direction added to prompts that state the reference; ``away``: taken from the group's own.
-WAYS = ("towards", "away")
+SMALLEST_GAP = 1e-3
+"""Nats; below this there is no difference whose direction the two ways could be held against."""
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -28,136 +39,238 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
     for result in results:
         for group in result["groups"]:
             if group != result["reference"]:
-                yield from _group(context, result, group, test)
+                yield from _Steered(context, result, group, test).drafts()
 
 
-def _group(context: Context, result: Mapping[str, Any], group: str, test: str) -> Iterable[Draft]:
-    level = 1 - context.plan.thresholds.alpha
-    subject = {"field": result["field"], "group": group}
-    common: dict[str, Any] = {
-        "test": test,
-        "role": Role.SUPPORTING,
-        "reference": result["reference"],
-        "unit": "logit",
-        "cases": f"role:{COUNTERFACTUAL}",
-        "higher_is_better": None,
-        "level": level,
-    }
-    if not result["cases"]:
-        nothing = missing(method="steering", reason=result["reason"], n=0)
-        yield Draft(
-            measurement(
+class _Steered:
+    """One contrast."""
+
+    def __init__(self, context: Context, result: Mapping[str, Any], group: str, test: str) -> None:
+        self.context, self.result, self.group, self.test = context, result, group, test
+        self.alpha = context.plan.thresholds.alpha
+        self.threshold = context.plan.operating_point.natural_margin
+        self.common: dict[str, Any] = {
+            "test": test,
+            "role": Role.SUPPORTING,
+            "reference": result["reference"],
+            "unit": "logit",
+            "cases": f"role:{COUNTERFACTUAL}",
+            "higher_is_better": None,
+            "level": 1 - self.alpha,
+        }
+        self.subject = {"field": result["field"], "group": group}
+
+    def drafts(self) -> Iterable[Draft]:
+        result = self.result
+        if not result["cases"]:
+            nothing = missing(method="steering", reason=result["reason"], n=0)
+            row = measurement(
                 nothing,
                 metric=POTENCY,
-                subject=subject,
+                subject=self.subject,
                 conclusion=Conclusion.NOT_TESTED,
                 conclusion_reason=result["reason"],
-                **common,
+                **self.common,
             )
+            yield Draft(row)
+            return
+        self.noise = NoiseFloor(**result["noise"])
+        self.floor = float(self.noise.logit / np.sqrt(len(result["cases"])))
+        groups = result["groups"]
+        clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
+        column, reference = groups.index(self.group), groups.index(result["reference"])
+        self.before = {"towards": clean[:, reference], "away": clean[:, column]}
+        self.gap = float((clean[:, column] - clean[:, reference]).mean())
+        self.decided = tuple(self._decided())
+        points = [point for point in result["curve"] if point["group"] == column]
+        for point in points:
+            for way in WAYS:
+                yield self._shift(point, way)
+        yield self._potency(points)
+
+    def _shift(self, point: Mapping[str, Any], way: str) -> Draft:
+        dose = point["dose"] if way == "towards" else -point["dose"]
+        controls = point[f"{way}_controls"]
+        counts = {
+            "flip_rate": float(self._turned(point, way).mean()),
+            "mass": point["mass"],
+            "mass_clean": self.result["mass"],
+            "control_largest": max(map(abs, controls), default=None),
+            "control_draws": len(controls),
+        }
+        row = measurement(
+            self._mean(point, way),
+            metric=SHIFT,
+            subject={
+                **self.subject,
+                "path": f"layer {point['source']} into layer {point['target']}",
+                "dose": f"{dose:g}",
+            },
+            counts=counts,
+            checks=self._checks(point),
+            **self.common,
         )
-        return
-    groups = result["groups"]
-    clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
-    before = {"towards": clean[:, groups.index(result["reference"])], "away": clean[:, groups.index(group)]}
-    decided = tuple(_checks(context, result, clean))
-    threshold = context.plan.operating_point.natural_margin
-    points = [point for point in result["curve"] if point["group"] == groups.index(group)]
-    shown = [point for point in points if not point["source"].startswith(RANDOM)]
-    for point in [*shown, *_largest_random(points, before)]:
-        for way in WAYS:
-            after = np.array(point[way], dtype=np.float64)
-            estimate = paired_mean(after - before[way], level=level, method="mean change of the margin")
-            counts = {
-                "flip_rate": float(((after >= threshold) != (before[way] >= threshold)).mean()),
-                "mass": point["mass"],
-                "mass_clean": result["mass"],
-                **_random(points, point, before),
-            }
-            dose = point["dose"] if way == "towards" else -point["dose"]
-            where = {"path": _path(point), "dose": f"{dose:g}"}
-            checks = (*decided, _mass_check(point["mass"], result["mass"]))
-            yield Draft(
-                measurement(
-                    estimate, metric=SHIFT, subject={**subject, **where}, counts=counts, checks=checks, **common
-                )
-            )
-            same = point["source"] == str(point["target"]) == str(result["middle"])
-            if same and way == "towards" and point["dose"] == _least(points):
-                family = f"steering of {result['field']}"
-                back = np.array(point["away"], dtype=np.float64)
-                counts |= {
-                    "away": float((back - before["away"]).mean()),
-                    "flip_rate_away": float(((back >= threshold) != (before["away"] >= threshold)).mean()),
-                }
-                yield Draft(
-                    measurement(
-                        estimate, metric=POTENCY, subject=subject, counts=counts, checks=checks, family=family, **common
+        return Draft(row)
+
+    def _potency(self, points: Sequence[Mapping[str, Any]]) -> Draft:
+        middle, least = self.result["middle"], min(point["dose"] for point in points)
+        (point,) = (
+            point for point in points if (point["source"], point["target"], point["dose"]) == (middle, middle, least)
+        )
+        ways = self._both(point)
+        # Both ways have to hold: the larger p-value is that of the two together.
+        found = together(list(ways.values()))
+        strength = Strength(
+            self.result["family"],
+            self.result["needed"],
+            self.result["possible"],
+            self.result["full"],
+            tuple(self.result["tested"]),
+        )
+        short = strength.short(found.draws, ended=found.ended)
+        repeats = self._agreement(points, point, found) if self.result["full"] else None
+        turned = np.concatenate([self._turned(point, way) for way in WAYS])
+        controls = [
+            float(np.mean([(np.array(point["margins_controls"][way][draw]) >= self.threshold)
+                           != (self.before[way] >= self.threshold) for way in WAYS]))
+            for draw in range(len(point["margins_controls"]["towards"]))
+        ]  # fmt: skip
+        towards, away = self._change(point, "towards"), self._change(point, "away")
+        agree = self._agrees(point)
+        counts = {
+            "gap": self.gap,
+            "away": away,
+            "p_towards": ways["towards"].p_value,
+            "p_away": ways["away"].p_value,
+            "flip_rate": float(self._turned(point, "towards").mean()),
+            "flip_rate_away": float(self._turned(point, "away").mean()),
+            "mass": point["mass"],
+            "mass_clean": self.result["mass"],
+            **draw_counts(found, needed=strength.needed),
+            "sign_agrees": int(agree),
+            "decisions": int(turned.size),
+            "decisions_turned": float(turned.mean()),
+            "decisions_p": turned_beyond(float(turned.mean()), np.array(controls)),
+            **(repeats.counts() if repeats else {}),
+        }
+        said = self._sentence(found, towards=towards, away=away, turned=int(turned.sum()), short=short, agree=agree)
+        more: dict[str, Any] = {}
+        if repeats is not None and repeats.stable is False and short is None:
+            said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
+        row = measurement(
+            with_randomisation(self._mean(point, "towards"), found),
+            metric=POTENCY,
+            subject=self.subject,
+            counts=counts,
+            checks=self._checks(point),
+            family=inside_family(self.test) if self.result["full"] else None,
+            conclusion_reason=said,
+            **self.common,
+            **more,
+        )
+        return Draft(row)
+
+    def _sentence(
+        self, found: Randomised, *, towards: float, away: float, turned: int, short: str | None, agree: bool
+    ) -> str:
+        field = self.result["field"].replace("_", " ")
+        said = (
+            f"Adding the direction of {self.group} ({field}) moves scores by {_signed(towards)} logits, taking it away "
+            f"by {_signed(away)}; {count_words(turned, 'decision', 'decisions')} turned"
+        )
+        if short is not None:
+            return f"{said}; {short}."
+        against = "" if agree else "; the two ways do not go as the difference between the groups does"
+        return (
+            f"{said}; {found.draws} directions of shuffled labels and as many random ones as long moved scores by "
+            f"{found.largest or 0.0:.3f} at most, "
+            f"{p_words(found.p_value)}{against}."
+        )
+
+    def _both(self, point: Mapping[str, Any]) -> dict[str, Randomised]:
+        """By way, one-sided: towards as the difference between the groups goes and away against it."""
+        signs = {"towards": self.gap, "away": -self.gap}
+        return {
+            way: together(
+                [
+                    randomised(
+                        self._change(point, way),
+                        point[f"{way}_{control}"],
+                        floor=self.floor,
+                        stop=None,
+                        direction=signs[way] if self._differ else None,
                     )
+                    for control in ("controls", "random")
+                ]
+            )
+            for way in WAYS
+        }
+
+    def _agreement(
+        self, points: Sequence[Mapping[str, Any]], declared: Mapping[str, Any], found: Randomised
+    ) -> Agreement:
+        """Every layer into itself at every dose at which the answers keep their probability, against its own draws."""
+        results = []
+        for point in points:
+            if point["source"] != point["target"]:
+                continue
+            own = found if point is declared else together(list(self._both(point).values()))
+            beyond = holds(own, alpha=self.alpha)
+            if beyond and not self._agrees(point):
+                beyond = False
+            if point["mass"] < MASS_KEPT * self.result["mass"]:
+                beyond = None
+            results.append(
+                Result(
+                    specification=self._specification(point),
+                    estimate=self._change(point, "towards"),
+                    holds=beyond,
+                    reason="" if beyond is not None else "too few draws, or the answers lost their probability",
                 )
+            )
+        return agreement(results, declared=self._specification(declared))
 
+    def _specification(self, point: Mapping[str, Any]) -> Specification:
+        return Specification(
+            window="last token", layers=(point["target"], point["target"]), coefficient=float(point["dose"])
+        )
 
-def _path(point: Mapping[str, Any]) -> str:
-    """Where the direction was taken from and where it was put in."""
-    source = RANDOM if point["source"].startswith(RANDOM) else f"layer {point['source']}"
-    return f"{source} into layer {point['target']}"
+    def _agrees(self, point: Mapping[str, Any]) -> bool:
+        """Towards goes as the difference between the groups does and away against it; without one, opposite ways."""
+        towards, away = self._change(point, "towards"), self._change(point, "away")
+        return towards * away < 0 and (not self._differ or towards * self.gap > 0)
 
+    @property
+    def _differ(self) -> bool:
+        """Whether there is a difference between the groups that directions can be held against."""
+        return abs(self.gap) > max(SMALLEST_GAP, self.noise.bound)
 
-def _least(points: Sequence[Mapping[str, Any]]) -> float:
-    return float(min(point["dose"] for point in points))
+    def _change(self, point: Mapping[str, Any], way: str) -> float:
+        return float((np.array(point[way], dtype=np.float64) - self.before[way]).mean())
 
+    def _turned(self, point: Mapping[str, Any], way: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        after = np.array(point[way], dtype=np.float64)
+        return np.asarray((after >= self.threshold) != (self.before[way] >= self.threshold))
 
-def _random(
-    points: Sequence[Mapping[str, Any]], point: Mapping[str, Any], before: Mapping[str, FloatArray]
-) -> dict[str, float]:
-    """Mean changes by random directions of the same length, dose and layer, both ways."""
-    moves = [
-        float((np.array(other[way]) - before[way]).mean())
-        for other in points
-        if other["source"].startswith(RANDOM) and (other["target"], other["dose"]) == (point["target"], point["dose"])
-        for way in WAYS
-    ]
-    return {"random_mean": float(np.mean(moves)), "random_largest": max(map(abs, moves))}
+    def _mean(self, point: Mapping[str, Any], way: str) -> Any:
+        change: FloatArray = np.array(point[way], dtype=np.float64) - self.before[way]
+        return paired_mean(change, level=1 - self.alpha, method="mean change of the margin", floor=self.noise.bound)
 
-
-def _largest_random(
-    points: Sequence[Mapping[str, Any]], before: Mapping[str, FloatArray]
-) -> Iterable[Mapping[str, Any]]:
-    """Of the random directions at every layer, the one that moves margins most over all doses."""
-    for target in dict.fromkeys(point["target"] for point in points):
-        mine = [point for point in points if point["source"].startswith(RANDOM) and point["target"] == target]
-
-        def moved(name: str, mine: Sequence[Mapping[str, Any]] = mine) -> float:
-            return sum(
-                abs(float((np.array(point[way]) - before[way]).mean()))
-                for point in mine
-                if point["source"] == name
-                for way in WAYS
+    def _decided(self) -> Iterable[Check]:
+        if self.result["exact"]:
+            untouched = self.result["untouched"]
+            yield margin_as_decided(
+                self.context,
+                field=self.result["field"],
+                cases=untouched["cases"],
+                groups=self.result["groups"],
+                margins=np.array(untouched["margins"]).reshape(-1, len(self.result["groups"])),
+                noise=self.noise,
             )
 
-        names = dict.fromkeys(point["source"] for point in mine)
-        largest = max(names, key=moved)
-        yield from (point for point in mine if point["source"] == largest)
+    def _checks(self, point: Mapping[str, Any]) -> tuple[Check, ...]:
+        return (*self.decided, answers_keep_mass(point["mass"], self.result["mass"], after="when steered"))
 
 
-def _checks(context: Context, result: Mapping[str, Any], clean: FloatArray) -> Iterable[Check]:
-    if not result["exact"]:
-        return
-    apart = 0.0
-    for case, margins in zip(result["cases"], clean, strict=True):
-        for group, margin in zip(result["groups"], margins, strict=True):
-            name = f"{case}/{result['field']}={group}"
-            decision = context.decisions.get(name) or context.decisions[case]
-            apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
-    yield Check(
-        "margin as decided",
-        apart <= TOLERANCE,
-        apart,
-        TOLERANCE,
-        "largest difference in nats between the untouched margin here and the margin decided on",
-    )
-
-
-def _mass_check(mass: float, clean: float) -> Check:
-    kept = mass / clean
-    note = "probability on the answers when steered, as a share of before: decisions that flip must not be damage"
-    return Check("answers keep their probability", kept >= MASS_KEPT, kept, MASS_KEPT, note)
+def _signed(value: float) -> str:
+    return f"{value:+.3f}".replace("-", "\u2212")

@@ -35,10 +35,10 @@ SMALLER = [
         "settings.probes.untrained=false",
         "settings.probes.every=10",
         "settings.probes.folds=2",
-        "settings.erasure.random_erasers=1",
+        'settings.erasure.full_strength=["sex"]',
+        'settings.steering.full_strength=["sex"]',
         "settings.steering.depths=[0.3, 0.6]",
         "settings.steering.doses=[1.0]",
-        "settings.steering.random_directions=1",
     )
     for part in ("--set", change)
 ]

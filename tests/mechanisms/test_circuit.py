@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import RESIDUAL
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms import circuit
 from auditor.mechanisms.circuit_measures import FRACTIONS, area, faithfulness, weighted_share
 from auditor.mechanisms.edge_runs import circuit_margins, edge_scores
 from auditor.mechanisms.edges import ANSWER, EMBEDDING, Edges, read_edges
 from auditor.mechanisms.pairs import PairRuns
 from auditor.mechanisms.patches import Node, node_effects
-from tests.language_models.zoo import PACKABLE
+from tests.language_models.zoo import PACKABLE, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
 from tests.mechanisms.known_circuit import (
     KNOWN,
@@ -222,6 +223,7 @@ def test_a_circuit_that_overshoots_is_not_enough() -> None:
         "contrast": {"field": "race", "group": "Black", "reference": "White"},
         "reason": None, "note": "", "left_out": {}, "pairs": [pair], "same": False, "scored": 1, "edges": 100,
         "live": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": None,
+        "noise": noise_floor(zoo_model("llama")).row(),
     }  # fmt: skip
     rows = {row.metric: row for row in conclude(circuit, [result])}
     assert rows["circuit_size"].estimate == 5

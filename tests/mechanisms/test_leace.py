@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import pytest
+import torch
 from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
@@ -111,20 +112,6 @@ def test_without_shrinkage_no_other_map_that_equals_the_means_moves_states_less(
         assert moved <= ((fit_eraser(states=x, concept=z, shrinkage=shrinkage)(x) - x) ** 2).sum()
 
 
-def test_a_random_eraser_has_the_same_rank_and_leaves_the_concept() -> None:
-    x, z = made(width=40)
-    eraser = fit_eraser(states=x, concept=z, shrinkage=0.0)
-    other = eraser.random_like(seed=3)
-
-    assert other.rank == eraser.rank == 1
-    np.testing.assert_allclose(other(other(x)), other(x), atol=1e-8)
-    # Both take one of 40 whitened directions, so the same share of the whitened variance.
-    whitened = [eraser.metric.whiten((one(x) - x.mean(axis=0)).T).T for one in (eraser, other)]
-    assert whitened[0].var(axis=0).sum() == pytest.approx(whitened[1].var(axis=0).sum())
-    assert np.abs(covariance(other(x), z)).max() > 0.5 * np.abs(covariance(x, z)).max()
-    np.testing.assert_array_equal(eraser.random_like(seed=3).reading, other.reading)
-
-
 def test_a_number_can_be_erased_as_well_as_a_group() -> None:
     generator = np.random.default_rng(1)
     x, _ = made(500)
@@ -145,4 +132,25 @@ def test_states_that_do_not_vary_are_left_as_they_are() -> None:
 
     assert eraser.rank == 0
     np.testing.assert_array_equal(eraser(x), x)
-    np.testing.assert_array_equal(eraser.random_like(seed=0)(x), x)
+
+
+def test_many_draws_at_once_are_the_draws_one_by_one() -> None:
+    draws = [made(40, 90, seed=seed) for seed in range(5)]
+    together = fit_eraser(
+        states=torch.tensor(np.stack([x for x, _ in draws])),
+        concept=torch.tensor(np.stack([z for _, z in draws]))[..., None],
+    )
+    erased = together(torch.tensor(np.stack([x for x, _ in draws])))
+
+    for number, (x, z) in enumerate(draws):
+        np.testing.assert_allclose(erased[number].numpy(), fit_eraser(states=x, concept=z)(x), rtol=1e-9, atol=1e-9)
+
+
+def test_a_draw_whose_states_do_not_vary_leaves_the_others_as_they_are() -> None:
+    x, z = made(20, 30)
+    still = np.full_like(x, 2.0)
+    eraser = fit_eraser(states=np.stack([still, x]), concept=np.stack([z, z])[..., None])
+    erased = eraser(np.stack([still, x]))
+
+    np.testing.assert_array_equal(erased[0], still)
+    np.testing.assert_allclose(erased[1], fit_eraser(states=x, concept=z)(x), rtol=1e-9)

@@ -15,6 +15,7 @@ from auditor.conclusions import settle
 from auditor.exceptions import PlanError, ScoringError
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
+from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms import look_ahead
 from auditor.mechanisms.contract import Bench
@@ -328,11 +329,16 @@ def test_what_is_written_is_what_the_model_itself_would_write() -> None:
 
 
 def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
-    result = {"part": "rationale", "reason": None, "note": "", "left_out": 0, "pairs": list(pairs)}
+    noise = noise_floor(zoo_model("llama")).row()
+    result = {"part": "rationale", "reason": None, "note": "", "left_out": 0, "pairs": list(pairs), "noise": noise}
+    decided = {
+        name: Decision(name, margin, 1.0, None, None, Outcome.FAVOURABLE if margin >= 0 else Outcome.ADVERSE)
+        for name, margin in (("a", 1.0), ("b", -1.0))
+    }
     context = Context(
         plan=plan_of(),
         cases=(),
-        decisions={},
+        decisions=decided,
         observed={},
         values={},
         observed_rate=None,
@@ -344,6 +350,7 @@ def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
 def a_pair(swapped: list[list[float]], *, reasons: tuple[str, str], losses: tuple[float, float]) -> dict[str, Any]:
     turned, moved = losses
     return {
+        "ids": ["a", "b"],
         "plain": [1.0, -1.0],
         "swapped": swapped,
         "written": [{"free": reason, "favourable": " good", "adverse": " bad"} for reason in reasons],

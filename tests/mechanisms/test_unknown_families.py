@@ -26,8 +26,10 @@ from tests.mechanisms.test_probes_and_erasure import concluded
 SETTINGS: dict[Any, dict[str, Any]] = {
     field_attribution: {"cases": 2, "shapley_cases": 1, "players": 3},
     probes: {"applications": 16, "untrained": False, "folds": 2},
+    erasure: {"applications": 16},
+    steering: {"applications": 16, "depths": (0.5,), "doses": (1.0,)},
 }
-STRUCTURED = (components, attribution_patching, patching, erasure, steering)
+STRUCTURED = (components, attribution_patching, patching)
 
 
 def measured(test: Any, family: str, **settings: Any) -> tuple[Measurement, ...]:
@@ -39,7 +41,7 @@ def measured(test: Any, family: str, **settings: Any) -> tuple[Measurement, ...]
 def test_what_needs_no_structure_gives_numbers_whose_checks_hold(test: Any, family: str) -> None:
     rows = measured(test, family, **SETTINGS[test])
 
-    assert sum(row.estimate is not None for row in rows) > 10
+    assert sum(row.estimate is not None for row in rows) >= (3 if test is steering else 6)
     assert [check for row in rows for check in row.checks if not check.held] == []
 
 
