@@ -12,8 +12,9 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, slope, supporting, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
 from auditor.mechanisms.patches import CHECKED, all_nodes, attribution_effects, node_effects, patch_checks
 from auditor.mechanisms.screening import screened
 from auditor.plan import Section, Share
@@ -95,7 +96,12 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         # The proofs run two whole prompts more, so a few pairs of a contrast stand for all.
         checks = [asdict(check) for check in patch_checks(runs)] if len(checked) < CHECKED else []
         checked.append(application)
-        found = {"exact": exact.tolist(), "estimate": [mine[index] for index in (*top, *drawn)]}
+        back = -node_effects(turned(runs), chosen[: len(top)])
+        found = {
+            "exact": exact.tolist(),
+            "turned": back.tolist(),
+            "estimate": [mine[index] for index in (*top, *drawn)],
+        }
         return found | ({"checks": checks} if checks else {})
 
     names = [[node.layer, node.head] for node in chosen]
@@ -126,6 +132,8 @@ def run(context: Context) -> Iterable[Draft]:
         if pairs and float(gaps @ gaps) > 0:
             yield from _missed(result, np.abs([slope(column, gaps) for column in exact.T]), alpha, about)
         for place, (layer, head) in enumerate(result.get("nodes", ())[:top]):
+            back = np.array([pair["turned"][place] for pair in pairs])
+            again = repeated(context, {NOISING: exact[:, place], DENOISING: back}, gaps)
             yield shared(
                 context,
                 result,
@@ -133,6 +141,7 @@ def run(context: Context) -> Iterable[Draft]:
                 metric="patch_node",
                 subject={"layer": str(layer), "node": "MLP" if head is None else f"head {head}"},
                 method="share of the difference carried by the node at every position, patched for real",
+                **again,
                 **about,
             )
 

@@ -13,6 +13,7 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.language_models.noise import MARGIN, noise_floor
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
+from auditor.mechanisms.localisation import NOISING, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
 from auditor.mechanisms.patches import CHECKED
@@ -98,6 +99,7 @@ def run(context: Context) -> Iterable[Draft]:
                 test=CARD.name,
                 metric="direct_share",
                 subject={"layer": str(layer), "node": node},
+                **repeated(context, {NOISING: effects}, gaps),
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer",
             )

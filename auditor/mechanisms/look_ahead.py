@@ -50,7 +50,8 @@ CARD = Card(
     ),
     limitations=(
         "Readable early need not mean planned: read it with the fields-only readers beside it. Words are exchanged "
-        "only where every token keeps its place, and of several candidates the one that moves the margin most is taken. "
+        "only where every token keeps its place, and of several candidates the one that moves the margin most is "
+        "taken. "
         "Cutting attention leaves the states a model ever has. A small model's rationale may be no reason at all; how "
         "many differ and how many name an answer is counted."
     ),

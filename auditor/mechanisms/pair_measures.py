@@ -120,11 +120,14 @@ def supporting(
     interval: Callable[[], tuple[float, float] | None] | None = None,
     level: float = 0.95,
     counts: Mapping[str, float | int | None] | None = None,
+    again: str = "",
+    unstable: str | None = None,
 ) -> Draft:
     """One supporting measurement of a contrast.
 
     Its number is withheld where a self-check did not hold, and a share where it would come from one application; fewer
-    applications than ``ENOUGH`` are called an illustration.
+    applications than ``ENOUGH`` are called an illustration. ``again`` says how often
+    other specifications agree, and ``unstable`` why nothing can be concluded from it.
     """
     contrast, pairs = result["contrast"], result["pairs"]
     gaps = np.array([pair["gap"] for pair in pairs], dtype=np.float64)
@@ -156,9 +159,9 @@ def supporting(
         checks=tuple(checks),
         cases=case_query(arm(contrast["field"], contrast["reference"]), arm(contrast["field"], contrast["group"])),
         missing_reason=reason,
-        conclusion=Conclusion.NOT_TESTED if result["reason"] else None,
-        conclusion_reason=result["reason"],
-        method="; ".join(part for part in (method, result["note"], scope(len(pairs)) if pairs else "") if part),
+        conclusion=Conclusion.NOT_TESTED if result["reason"] else Conclusion.INCONCLUSIVE if unstable else None,
+        conclusion_reason=result["reason"] or unstable,
+        method="; ".join(part for part in (method, result["note"], again, scope(len(pairs)) if pairs else "") if part),
         counts={"left_out": sum(result["left_out"].values()), **(counts or {})},
     )
     return Draft(measured)

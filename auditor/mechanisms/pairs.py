@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -79,6 +79,14 @@ class PairRuns:
     def gap(self) -> float:
         """What the change does to the margin, in nats."""
         return self.donor_margin - self.base_margin
+
+
+def turned(runs: PairRuns) -> PairRuns:
+    """The same pair the other way round: the reference's states are put into the group's prompt."""
+    pair = replace(runs.pair, base=runs.pair.donor, donor=runs.pair.base)
+    return PairRuns(
+        runs.decoder, runs.target, pair, runs.prefix, runs.donor, runs.base, runs.donor_margin, runs.base_margin
+    )
 
 
 def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()) -> Iterable[Work]:
@@ -163,7 +171,7 @@ def run_pair(decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[i
     prefix = run_prefix(decoder, pair)
     with torch.no_grad():
         base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=True)
-        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites)
+        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites, keep_past=True)
         margins = [float(decoder.margins(run, target)) for run in (base, donor)]
     return PairRuns(decoder, target, pair, prefix, base, donor, margins[0], margins[1])
 

@@ -11,8 +11,9 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
 from auditor.mechanisms.patches import CHECKED, Node, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
 
@@ -77,11 +78,16 @@ def run(context: Context) -> Iterable[Draft]:
             position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
             for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
                 effects = np.array([pairs[index]["stream"][part][layer] for index in held])
+                about: dict[str, Any] = {}
+                if part == "last":
+                    back = np.array([pairs[index]["turned"][layer] for index in held])
+                    about = repeated(context, {NOISING: effects, DENOISING: back}, gaps[held])
                 yield shared(
                     context,
                     result,
                     effects,
                     gaps=gaps[held],
+                    **about,
                     metric="patch_stream",
                     subject={"layer": str(layer), "position": position},
                     method="share of the difference carried by the stream before this layer",
@@ -111,5 +117,6 @@ def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
     return {
         "stream": dict(zip(parts, effects.tolist(), strict=True)),
         "mlps": mlps.tolist(),
+        "turned": (-residual_effects(turned(runs), [parts["last"]])[0]).tolist(),
         **({"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}),
     }
