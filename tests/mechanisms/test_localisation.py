@@ -13,7 +13,7 @@ from auditor.mechanisms.localisation import DENOISING, NOISING, agree, repeated
 from auditor.records import Conclusion
 from tests.mechanisms.bench import bench, conclude, payload
 
-PLAN = SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=400), cases=SimpleNamespace(seed=1))
+PLAN = SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=2000), cases=SimpleNamespace(seed=1))
 CONTEXT: Any = SimpleNamespace(plan=PLAN)
 
 
@@ -57,9 +57,10 @@ def test_unstable_nodes_are_measured_and_not_concluded() -> None:
     settings = attribution_patching.Settings(top=2, sample=0.2)
     result = attribution_patching.compute(bench(settings), payload(*["Black", "Asian"] * 13))
     assert all(len(pair["turned"]) == 2 for pair in result["pairs"])
+    rng = np.random.default_rng(0)
     for pair in result["pairs"]:
-        pair["turned"][0] = -pair["exact"][0]
-        pair["turned"][1] = pair["exact"][1]
+        pair["exact"] = [pair["gap"] * share for share in 0.4 + rng.normal(0, 0.05, len(pair["exact"]))]
+        pair["turned"] = [-pair["exact"][0], pair["exact"][1]]
     nodes = [row for row in conclude(attribution_patching, [result]) if row.metric == "patch_node"]
     assert [row.conclusion for row in nodes] == [Conclusion.INCONCLUSIVE, None]
     assert "find the opposite" in str(nodes[0].conclusion_reason)
