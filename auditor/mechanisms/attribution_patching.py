@@ -13,7 +13,7 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
-from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, slope, supporting, whole_gap
+from auditor.mechanisms.pair_measures import Kept, checks_of, each_pair, shared, slope, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
 from auditor.mechanisms.patches import CHECKED, all_nodes, attribution_effects, node_effects, patch_checks
 from auditor.mechanisms.screening import screened
@@ -75,7 +75,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         estimates[application] = [float(value) for row, mlp in zip(heads, mlps, strict=True) for value in (*row, mlp)]
         return {"shape": [runs.decoder.layers, runs.decoder.heads]}
 
-    result = each_pair(bench, payload, screen)
+    kept = Kept()
+    result = each_pair(bench, payload, screen, kept=kept)
     if not result["pairs"]:
         return result
     layers, heads = result["pairs"][0]["shape"]
@@ -105,7 +106,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         return found | ({"checks": checks} if checks else {})
 
     names = [[node.layer, node.head] for node in chosen]
-    return {**each_pair(bench, payload, verify), "nodes": names, "top": len(top), "screened": len(nodes)}
+    return {**each_pair(bench, payload, verify, kept=kept), "nodes": names, "top": len(top), "screened": len(nodes)}
 
 
 def run(context: Context) -> Iterable[Draft]:

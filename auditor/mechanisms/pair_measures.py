@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,38 @@ from auditor.records import Check, Conclusion, Measurement, Role
 
 ENOUGH = 24
 """Applications from which on a share speaks of more than the ones it was taken from."""
+KEPT_BYTES = 512 << 20
+"""Memory that kept runs may take."""
 SHARES = ("rate", "ratio", "share")
 SMALLEST_GAP = 1e-3
 """Below this root mean square gap, in nats, there is no difference to attribute."""
 
 
+class Kept:
+    """Runs of pairs that a chunk looks at twice, as many as fit into ``KEPT_BYTES``: the others are run again."""
+
+    def __init__(self) -> None:
+        self._runs: dict[str, PairRuns] = {}
+        self._bytes = 0
+
+    def get(self, name: str, run: Callable[[], PairRuns]) -> PairRuns:
+        """The runs of one pair."""
+        if name in self._runs:
+            return self._runs[name]
+        runs = run()
+        size = runs.size()
+        if self._bytes + size <= KEPT_BYTES:
+            self._bytes += size
+            self._runs[name] = runs
+        return runs
+
+
 def each_pair(
-    bench: Bench, payload: Mapping[str, Any], explain: Callable[[PairRuns, str], dict[str, Any]]
+    bench: Bench,
+    payload: Mapping[str, Any],
+    explain: Callable[[PairRuns, str], dict[str, Any]],
+    *,
+    kept: Kept | None = None,
 ) -> dict[str, Any]:
     """Explain every pair of a chunk whose tokens align; count the others by reason."""
     noise = noise_floor(bench.loaded.model).row()
@@ -49,7 +75,10 @@ def each_pair(
         if isinstance(pair, str):
             left_out[pair] = left_out.get(pair, 0) + 1
             continue
-        runs = run_pair(decoder, target, pair)
+        if kept is None:
+            runs = run_pair(decoder, target, pair)
+        else:
+            runs = kept.get(row["id"], partial(run_pair, decoder, target, pair, keep_past=False))
         pairs.append({"id": row["id"], "gap": runs.gap, **explain(runs, row["id"])})
     return {**base, "note": target.note, "left_out": left_out, "pairs": pairs}
 

@@ -75,6 +75,13 @@ class PairRuns:
     base_margin: float
     donor_margin: float
 
+    def size(self) -> int:
+        """Bytes that the prefix and the states of both runs take."""
+        pasts = [past for past in (self.prefix, self.base.past, self.donor.past) if past is not None]
+        tensors = [tensor for past in pasts for held in (past.keys, past.values) for tensor in held.values()]
+        tensors += [*self.base.states.values(), *self.donor.states.values()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
     @property
     def gap(self) -> float:
         """What the change does to the margin, in nats."""
@@ -163,15 +170,20 @@ def run_prefix(decoder: Decoder, pair: Pair) -> Past | None:
         return decoder.run(_row(pair.base[: pair.first]), keep_past=True).past if pair.first else None
 
 
-def run_pair(decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[int] | None = None) -> PairRuns:
-    """Run both prompts of a pair: the shared prefix once, then the two suffixes with every site captured."""
+def run_pair(
+    decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[int] | None = None, keep_past: bool = True
+) -> PairRuns:
+    """Run both prompts of a pair: the shared prefix once, then the two suffixes with every site captured.
+
+    Keys and values of the suffixes (``keep_past``) are needed where a run starts behind the first difference.
+    """
     wanted = range(decoder.layers) if layers is None else layers
     sites: list[Site] = [(node, layer) for layer in wanted for node in (RESIDUAL, HEADS, MLP)]
     sites.append((RESIDUAL, decoder.layers))
     prefix = run_prefix(decoder, pair)
     with torch.no_grad():
-        base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=True)
-        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites, keep_past=True)
+        base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
+        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
         margins = [float(decoder.margins(run, target)) for run in (base, donor)]
     return PairRuns(decoder, target, pair, prefix, base, donor, margins[0], margins[1])
 

@@ -15,6 +15,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from auditor.exceptions import ScoringError
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Edit, Site
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.pairs import PairRuns, mix
@@ -68,7 +69,11 @@ def residual_effects(
             continue
         start = min(after)
         skip = start - runs.pair.first
-        past = runs.base.past.upto(start) if runs.base.past is not None and start else None
+        past = runs.prefix
+        if skip:
+            if runs.base.past is None:
+                raise ScoringError("a patch behind the first difference needs the keys and values before it")
+            past = runs.base.past.upto(start)
         rows: Tensor | None = None
         with torch.no_grad():
             for layer in range(decoder.layers + 1):
