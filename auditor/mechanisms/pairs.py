@@ -167,7 +167,7 @@ def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:
 def run_prefix(decoder: Decoder, pair: Pair) -> Past | None:
     """Keys and values of what stands before the first difference."""
     with torch.no_grad():
-        return decoder.run(_row(pair.base[: pair.first]), keep_past=True).past if pair.first else None
+        return decoder.run(row_of(decoder, pair.base[: pair.first]), keep_past=True).past if pair.first else None
 
 
 def run_pair(
@@ -182,8 +182,8 @@ def run_pair(
     sites.append((RESIDUAL, decoder.layers))
     prefix = run_prefix(decoder, pair)
     with torch.no_grad():
-        base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
-        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
+        base = decoder.run(row_of(decoder, pair.base[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
+        donor = decoder.run(row_of(decoder, pair.donor[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
         margins = [float(decoder.margins(run, target)) for run in (base, donor)]
     return PairRuns(decoder, target, pair, prefix, base, donor, margins[0], margins[1])
 
@@ -194,7 +194,7 @@ def own_margins(decoder: Decoder, target: Target, prompts: Sequence[Sequence[int
     found = []
     for ids in prompts:
         with torch.no_grad():
-            logits = decoder.model(input_ids=_row(ids).to(decoder.model.device), use_cache=False).logits[0, -1, tokens]
+            logits = decoder.model(input_ids=row_of(decoder, ids), use_cache=False).logits[0, -1, tokens]
         read = logits.double()
         found.append(float(read[:cut].logsumexp(-1) - read[cut:].logsumexp(-1)))
     return found
@@ -207,5 +207,6 @@ def mix(base: Float[Tensor, "1 n width"], donor: Float[Tensor, "1 n width"], pla
     return mixed
 
 
-def _row(ids: Sequence[int]) -> Tensor:
-    return torch.tensor([list(ids)])
+def row_of(decoder: Decoder, ids: Sequence[int]) -> Tensor:
+    """Ids as a batch of one, where the model is: [1, n]."""
+    return torch.tensor([list(ids)], device=decoder.model.device)

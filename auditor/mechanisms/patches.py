@@ -180,7 +180,7 @@ def _before(runs: PairRuns, layer: int, bound: float) -> Check:
     decoder, pair = runs.decoder, runs.pair
     name = "states before the first difference are the same"
     with torch.no_grad():
-        tokens = torch.tensor([pair.base, pair.donor])
+        tokens = torch.tensor([pair.base, pair.donor], device=decoder.model.device)
         run = decoder.run(tokens, capture=[(RESIDUAL, layer)])
         base, donor = run.states[RESIDUAL, layer][:1], run.states[RESIDUAL, layer][1:]
         patched = decoder.run_from(layer, torch.cat([base, mix(base, donor, range(pair.first))])).final[:, -1]
