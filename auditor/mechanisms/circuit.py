@@ -12,13 +12,14 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.circuit_measures import FRACTIONS, ORDERS, measures, weighted_share
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.edge_runs import FloatArray, circuit_margins, edge_scores, memory_of_one
 from auditor.mechanisms.edges import Edges, read_edges
 from auditor.mechanisms.pair_measures import ENOUGH, each_pair
-from auditor.mechanisms.pairs import PairRuns, plan_pairs, read_pair, structured
+from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs, read_pair, structured
+from auditor.mechanisms.patches import CHECKED
 from auditor.plan import Section
 from auditor.records import Check
 
@@ -126,9 +127,12 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     sizes = [max(1, round(fraction * found.count)) for fraction in FRACTIONS]
     circuits = _circuits(shares, sizes, generator, random=settings.random)
 
-    def judge(runs: PairRuns, _: str) -> dict[str, Any]:
+    proven: list[str] = []
+
+    def judge(runs: PairRuns, application: str) -> dict[str, Any]:
+        prove = len(proven) < CHECKED
+        proven.append(application)
         margins = circuit_margins(runs, found, circuits, memory=memory)
-        ends = margins[[0, -1]] - [runs.donor_margin, runs.base_margin]
         kinds = len(ORDERS) + settings.random
         rows = margins[1 : 1 + len(sizes) * kinds].reshape(kinds, len(sizes))
         return {
@@ -136,8 +140,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
             "empty": runs.donor_margin,
             **{kind: row.tolist() for kind, row in zip(ORDERS, rows, strict=False)},
             "random": rows[len(ORDERS) :].tolist(),
-            "checks": [asdict(check) for check in _checks(ends, noise_floor(runs.decoder.model))],
-        }
+        } | ({"checks": [asdict(check) for check in _checks(runs, margins[[0, -1]])]} if prove else {})
 
     judged = each_pair(bench, {**payload, "pairs": aligned[1::2] or aligned}, judge)
     ranked = np.lexsort((np.arange(found.count), -np.abs(shares)))
@@ -201,9 +204,12 @@ def _overlap(
     return overlaps
 
 
-def _checks(ends: FloatArray, floor: NoiseFloor) -> tuple[Check, Check]:
+def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
+    """Both against the model's own forward pass: without an edge the view only reads the other prompt's state again."""
+    floor = noise_floor(runs.decoder.model)
     bound, note = floor.bound, f"nats; {floor.words}"
-    empty, full = (abs(float(end)) for end in ends)
+    own = own_margins(runs.decoder, runs.target, (runs.pair.donor, runs.pair.base))
+    empty, full = (abs(float(end) - margin) for end, margin in zip(ends, own, strict=True))
     return (
         Check("without an edge it is the other prompt's margin", empty <= bound, empty, bound, note),
         Check("with all edges it is the prompt's own margin", full <= bound, full, bound, note),
