@@ -19,7 +19,7 @@ from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.look_ahead_layout import Layout, lay_out, regions, twin
 from auditor.mechanisms.look_ahead_reading import spaced
-from auditor.mechanisms.pairs import Pair, PairRuns, own_margins, run_pair, structured
+from auditor.mechanisms.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms.patches import patch_checks, residual_effects
 from auditor.records import Check
 
@@ -51,9 +51,9 @@ def _at_last(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, 
     first, second = layouts[0], layouts[1 + best]
     sites = [(RESIDUAL, layer) for layer in range(decoder.layers + 1)]
     with torch.no_grad():
-        past = [decoder.run(torch.tensor([one.tokens[:-1]]), keep_past=True).past for one in (first, second)]
+        past = [decoder.run(row_of(decoder, one.tokens[:-1]), keep_past=True).past for one in (first, second)]
         base, donor = (
-            decoder.run(torch.tensor([one.tokens[-1:]]), past=before, capture=sites, keep_past=True)
+            decoder.run(row_of(decoder, one.tokens[-1:]), past=before, capture=sites, keep_past=True)
             for one, before in zip((first, second), past, strict=True)
         )
         ends = [float(decoder.margins(run, target)) for run in (base, donor)]

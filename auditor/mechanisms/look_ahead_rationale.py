@@ -19,7 +19,7 @@ from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.pairs import structured
+from auditor.mechanisms.pairs import row_of, structured
 from auditor.records import Check
 
 FAVOURABLE, ADVERSE = "favourable", "adverse"
@@ -149,7 +149,7 @@ def write(bench: Bench, decoder: Decoder, prompts: Sequence[str]) -> list[Writte
     ids = [encoding.ids for encoding in encode(bench.loaded.tokenizer, prompts, chat=chat)]
     common = shared_length(ids) if len(ids) > 1 else 0
     with torch.no_grad():
-        past = decoder.run(torch.tensor([ids[0][:common]]), keep_past=True).past if common else None
+        past = decoder.run(row_of(decoder, ids[0][:common]), keep_past=True).past if common else None
         return [_continue(bench, decoder, each[common:], past) for each in ids]
 
 
@@ -160,7 +160,7 @@ def _continue(bench: Bench, decoder: Decoder, tokens: Sequence[int], past: Past 
     likelihood = 0.0
     step = list(tokens)
     while len(written) < bench.settings.rationale_tokens:
-        run = decoder.run(torch.tensor([step]), past=past, keep_past=True)
+        run = decoder.run(row_of(decoder, step), past=past, keep_past=True)
         past = run.past
         logits = decoder.logits(run.final[0, -1])
         best = int(logits.argmax())

@@ -21,7 +21,7 @@ from auditor.language_models.noise import MARGIN, NoiseFloor, noise_floor
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.direct import attribute
 from auditor.mechanisms.look_ahead_layout import Layout, twin
-from auditor.mechanisms.pairs import own_margins, structured
+from auditor.mechanisms.pairs import own_margins, row_of, structured
 from auditor.records import Check
 
 ALL_FIELDS = "all fields"
@@ -51,7 +51,7 @@ def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tenso
 
     The tokens of a value still see each other.
     """
-    mask = torch.zeros((1, stop - start, stop), dtype=torch.bool)
+    mask = torch.zeros((1, stop - start, stop), dtype=torch.bool, device="cpu")  # moved to where it is used
     for name in fields:
         first, end = layout.spans[name]
         mask[:, max(0, end - start) :, first:end] = True
@@ -62,7 +62,7 @@ def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, An
     layout, other, _, _ = twin(bench, case["words"], case["other"])
     layers = range(decoder.layers)
     sites = [(node, layer) for layer in layers for node in (RESIDUAL, HEADS, ATTENTION, MLP)]
-    tokens = torch.tensor([layout.tokens])
+    tokens = row_of(decoder, layout.tokens)
     run = decoder.run(tokens, capture=[*sites, (RESIDUAL, decoder.layers)], keep_past=True)
     everything = {layer: hidden(layout, layout.fields, start=0, stop=len(layout.tokens)) for layer in layers}
     nothing = {layer: torch.zeros_like(mask) for layer, mask in everything.items()}
@@ -72,7 +72,7 @@ def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, An
     found = attribute(decoder, run, target, own=own)
     empty = float(decoder.margins(decoder.run(tokens, hide=nothing), target))
     without = float(decoder.margins(decoder.run(tokens, hide=everything), target))
-    twinned = float(decoder.margins(decoder.run(torch.tensor([other.tokens]), hide=everything), target))
+    twinned = float(decoder.margins(decoder.run(row_of(decoder, other.tokens), hide=everything), target))
     gaps = {"empty": abs(empty - own), "twin": abs(without - twinned), "sum": found.gap, "rounding": found.rounding}
     return {
         "id": case["id"],

@@ -15,12 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from auditor.exceptions import ScoringError
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Edit, Site
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.pairs import PairRuns, mix
 from auditor.records import Check
 
 FloatArray = npt.NDArray[np.float64]
+CHECKED = 2
+"""Pairs of a contrast that the proofs are computed on: they cost two whole prompts more each."""
 BATCH_TOKENS = 8192
 """Tokens that go through a block at once: it bounds what a block's MLP holds, whatever the number of nodes."""
 
@@ -66,7 +69,11 @@ def residual_effects(
             continue
         start = min(after)
         skip = start - runs.pair.first
-        past = runs.base.past.upto(start) if runs.base.past is not None and start else None
+        past = runs.prefix
+        if skip:
+            if runs.base.past is None:
+                raise ScoringError("a patch behind the first difference needs the keys and values before it")
+            past = runs.base.past.upto(start)
         rows: Tensor | None = None
         with torch.no_grad():
             for layer in range(decoder.layers + 1):
@@ -173,7 +180,7 @@ def _before(runs: PairRuns, layer: int, bound: float) -> Check:
     decoder, pair = runs.decoder, runs.pair
     name = "states before the first difference are the same"
     with torch.no_grad():
-        tokens = torch.tensor([pair.base, pair.donor])
+        tokens = torch.tensor([pair.base, pair.donor], device=decoder.model.device)
         run = decoder.run(tokens, capture=[(RESIDUAL, layer)])
         base, donor = run.states[RESIDUAL, layer][:1], run.states[RESIDUAL, layer][1:]
         patched = decoder.run_from(layer, torch.cat([base, mix(base, donor, range(pair.first))])).final[:, -1]
