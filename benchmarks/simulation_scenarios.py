@@ -1,0 +1,264 @@
+"""The worlds that audits are simulated in, each with what is true there (docs/statistics.md)."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+
+import numpy as np
+
+from auditor.behaviour.context import FloatArray
+from auditor.measures.power import detectable_net_effect, detectable_one_way_effect
+from benchmarks.simulated_audits import (
+    OBSERVED_RATE,
+    POPULATION,
+    Contrast,
+    Draw,
+    Drawn,
+    World,
+    arms_of,
+    contrasts,
+    draw,
+    net_effect,
+    the_plan,
+)
+
+RANGE = 0.10  # about the observed rate: the plan's range of cut-offs by default
+ONE: Contrast = ("race", "Black")
+BANDED = ("sex", "female")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scenario:
+    """A world, and what of an audit in it would be false.
+
+    Attributes
+    ----------
+    affected
+        Contrasts in which something truly differs: what is said of them is no false finding.
+    different
+        Contrasts whose true difference reaches the equivalence margin at a cut-off of the plan's range, or whose
+        outcomes cannot be read: EQUIVALENT of them is false.
+    mute
+        Contrasts of which NO_EVIDENCE would be false too, since many of their answers cannot be read.
+    sought
+        Metric and contrast whose detection counts as power.
+    stated
+        The effect that the design states as its minimum detectable one.
+    covers
+        Whether intervals are held against the true values.
+    """
+
+    name: str
+    world: World
+    applications: int = 600
+    audits: int = 1000
+    affected: frozenset[Contrast] = frozenset()
+    different: frozenset[Contrast] = frozenset()
+    mute: frozenset[Contrast] = frozenset()
+    sought: tuple[str, Contrast] | None = None
+    stated: float | None = None
+    covers: bool = False
+    extra: Mapping[str, float | str] = field(default_factory=dict)
+
+
+def normal(mean: float, spread: float) -> Draw:
+    """Margins of one hump."""
+
+    def sample(generator: np.random.Generator, n: int) -> FloatArray:
+        return generator.normal(mean, spread, n)
+
+    return sample
+
+
+def clumps(low: float, high: float, spread: float, share: float) -> Draw:
+    """Two humps; ``share`` of the applications in the upper one."""
+
+    def sample(generator: np.random.Generator, n: int) -> FloatArray:
+        return np.where(generator.random(n) < share, high, low) + generator.normal(0, spread, n)
+
+    return sample
+
+
+def mixed(small: float, large: float, share: float) -> Draw:
+    """Noise that is mostly small and now and then large, with heavy tails."""
+
+    def sample(generator: np.random.Generator, n: int) -> FloatArray:
+        scale = np.where(generator.random(n) < share, large, small)
+        return scale * generator.standard_t(3, n)
+
+    return sample
+
+
+SMOOTH = World(worth=normal(1.0, 1.0), noise=normal(0.0, 0.15))
+QUIET = World(worth=normal(1.45, 1.0), noise=normal(0.0, 0.01))
+GAPS = {
+    ("race", "Black"): -0.6,
+    ("race", "Hispanic"): -0.4,
+    ("sex", "female"): -0.3,
+    ("marital_status", "unmarried"): -0.3,
+}
+NULLS: Mapping[str, World] = {
+    "null": SMOOTH,
+    "null, as-filed gaps": replace(SMOOTH, filed=GAPS),
+    "null, noisy, as-filed gaps": replace(SMOOTH, noise=normal(0.0, 0.6), filed=GAPS),
+    "null, margins in a crowd": World(worth=normal(0.1, 0.12), noise=normal(0.0, 0.05), filed={ONE: -0.05}),
+    "null, a crowd far above the cut-off": World(worth=normal(3.0, 0.12), noise=normal(0.0, 0.05), filed={ONE: -0.05}),
+    "null, two clumps": World(worth=clumps(-2.0, 2.0, 0.3, 0.87), noise=normal(0.0, 0.15), filed={ONE: -0.2}),
+    "null, heavy ties": replace(SMOOTH, step=0.25, filed=GAPS),
+    "null, mixed noise": replace(SMOOTH, noise=mixed(0.02, 0.8, 0.2), filed=GAPS),
+    # The same share whatever a version shows: half by each group of one attribute.
+    "null, unreadable by chance": replace(
+        SMOOTH, unreadable={("sex", "male"): 0.03, ("sex", "female"): 0.03}, filed=GAPS
+    ),
+    "null, unreadable by applicant": replace(SMOOTH, unreadable_filed={ONE: 0.08}, filed=GAPS),
+}
+
+
+@lru_cache
+def scenarios() -> Mapping[str, Scenario]:
+    """All of them, by name."""
+    made = [Scenario(name=name, world=world) for name, world in NULLS.items()]
+    made += [
+        Scenario(
+            name=f"null, {count} applications",
+            world=replace(SMOOTH, noise=normal(0.0, 0.5), filed=GAPS),
+            applications=count,
+        )
+        for count in (40, 100, 250)
+    ]
+    made += [
+        Scenario(
+            name=name,
+            world=world,
+            audits=500,
+            affected=frozenset({ONE}),
+            different=frozenset({ONE}),
+            mute=frozenset({ONE}),
+            sought=("refusal_rate_gap", ONE),
+        )
+        for name, world in (
+            ("unequal readability, 22% of one arm", replace(SMOOTH, unreadable={ONE: 0.22}, filed=GAPS)),
+            ("unequal readability, 4% of one arm", replace(SMOOTH, unreadable={ONE: 0.04}, filed=GAPS)),
+            ("unequal readability, denials of one arm", replace(QUIET, silent={ONE: 1.0}, filed=GAPS)),
+        )
+    ]
+    made += _at_the_margin()
+    made += _at_the_stated_effect()
+    made += [
+        Scenario(
+            name=f"coverage, {count} applications",
+            world=World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.5), shown={ONE: -0.15}, filed=GAPS),
+            applications=count,
+            audits=1000 if count < 300 else 600,
+            affected=frozenset({ONE}),
+            covers=True,
+        )
+        for count in (40, 60, 100, 200, 600)
+    ]
+    return {item.name: item for item in made}
+
+
+def _at_the_margin() -> list[Scenario]:
+    """True |Δ| of every contrast at the equivalence margin: at the natural cut-off, and elsewhere in the range only."""
+    margin = the_plan().thresholds.equivalence_rate
+    every = frozenset(contrasts())
+    made = []
+    # Per contrast (against, towards): Δ = ∓ the margin, with a little or some discordance the other way.
+    for name, against, towards in (
+        ("one way", margin, 0.0),
+        ("both ways", margin + 0.005, 0.005),
+        ("both ways, often", margin + 0.02, 0.02),
+        ("towards the group", 0.005, margin + 0.005),
+    ):
+        flips = dict.fromkeys(every, (against, towards))
+        world = World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.0), flips=flips, filed=GAPS)
+        for count in (600, 1500):
+            made.append(
+                Scenario(
+                    name=f"Δ at the margin, {name}, {count} applications",
+                    world=world,
+                    applications=count,
+                    audits=500,
+                    affected=every,
+                    different=every,
+                )
+            )
+    for name, rate in (("above", 0.93), ("below", 0.79)):
+        world = _banded(rate, margin)
+        made.append(
+            Scenario(
+                name=f"Δ at the margin, {name} the natural cut-off only",
+                world=world,
+                audits=500,
+                applications=1500,
+                affected=every,
+                different=every,
+                extra={"natural_effect": round(net_effect(draw(world, POPULATION, 3), ONE), 4)},
+            )
+        )
+    crowd = World(worth=normal(3.0, 0.6), noise=normal(0.0, 0.02), shown=dict.fromkeys(every, -0.3))
+    made.append(
+        Scenario(
+            name="all margins fall, none near the natural cut-off",
+            world=crowd,
+            audits=300,
+            affected=every,
+            different=every,
+            sought=("cf_range_effect", ONE),
+        )
+    )
+    return made
+
+
+@lru_cache
+def _banded(rate: float, margin: float) -> World:
+    """Every protected version falls where applications stand near the cut-off that approves ``rate`` of them."""
+    base = World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.05))
+    place = float(np.quantile(draw(base, POPULATION, 2).worth, 1 - rate))
+    low, high = 0.0, 1.0
+    for _ in range(14):
+        middle = (low + high) / 2
+        world = replace(base, band=dict.fromkeys(contrasts(), (place, place + 0.5, -middle)))
+        drawn = draw(world, POPULATION, 2)
+        if min(largest_effect(drawn, key) for key in contrasts()) < margin:
+            low = middle
+        else:
+            high = middle
+    return replace(base, band=dict.fromkeys(contrasts(), (place, place + 0.5, -high)))
+
+
+def largest_effect(drawn: Drawn, key: Contrast) -> float:
+    """The largest |Δ| over the cut-offs of the plan's range, matched by the reference arm's rate."""
+    control, _ = arms_of(drawn, key)
+    rates = np.linspace(OBSERVED_RATE - RANGE, OBSERVED_RATE + RANGE, 41)
+    return max(abs(net_effect(drawn, key, float(cut))) for cut in np.quantile(drawn.margins[control], 1 - rates))
+
+
+def _at_the_stated_effect() -> list[Scenario]:
+    thresholds = the_plan().thresholds
+    alpha = thresholds.alpha / len(contrasts())
+    made = []
+    for count, discordance in ((600, 0.05), (600, 0.10), (600, 0.20), (300, 0.10), (1500, 0.05)):
+        stated = detectable_net_effect(n=count, discordance=discordance, alpha=alpha, power=thresholds.power).value
+        if stated is not None:
+            made.append(_powered(count, (discordance + stated) / 2, (discordance - stated) / 2, stated))
+    for count in (600, 300):
+        stated = detectable_one_way_effect(n=count, alpha=alpha, power=thresholds.power).value
+        if stated is not None:
+            made.append(_powered(count, stated, 0.0, stated))
+    return made
+
+
+def _powered(count: int, against: float, towards: float, stated: float) -> Scenario:
+    way = f"discordance {against + towards:.0%}" if towards else "one way"
+    return Scenario(
+        name=f"power at the stated effect, {count} applications, {way}",
+        world=World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.0), flips={ONE: (against, towards)}, filed=GAPS),
+        applications=count,
+        audits=600,
+        affected=frozenset({ONE}),
+        sought=("cf_net_effect", ONE),
+        stated=stated,
+    )
