@@ -13,7 +13,6 @@ version favours the group less, against its reference, than the earlier one did.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -21,7 +20,7 @@ import numpy as np
 from auditor.behaviour.context import Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.state import by_arm, percent
-from auditor.comparison_pairs import ArmPair, Both, Contrast, Rules, changed_mean, concluded
+from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
 from auditor.comparison_range import range_change
 from auditor.conclusions import settle
 from auditor.counterfactuals import ACTUAL, arm
@@ -38,21 +37,10 @@ TEST = "version_comparison"
 FAMILY = "version comparison"
 READABILITY = "version comparison: readability"
 RANGE = "version comparison: cut-off range"
-EARLIER, LATER = VERSIONS = ("earlier", "later")
+VERSIONS = ("earlier", "later")
+SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 OTHER_MODEL = 0.5
 """From this share of decisions turned the versions decide more applications differently than alike."""
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one version said of one case; ``margin`` in nats, ``None`` where it was sampled."""
-
-    case_id: str
-    cluster: str
-    role: str
-    arms: tuple[str, ...]
-    outcome: Outcome
-    margin: float | None
 
 
 def compare_versions(
@@ -106,7 +94,7 @@ def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[Draft]:
         "test": TEST,
         "role": Role.SECONDARY,
         "subject": {"role": ACTUAL},
-        "reference": "earlier version",
+        "reference": BEFORE,
         "cases": f"role:{ACTUAL}",
         "higher_is_better": None,
         "counts": {"b": counts.b, "c": counts.c, **rules.left_out},
@@ -150,17 +138,17 @@ def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterab
     """Unreadable answers as an outcome: of every arm between the versions, of every contrast in each version."""
     drafts: list[tuple[ArmPair, dict[str, str], str, str]] = []
     for attribute in rules.attributes:
-        field, reference = attribute["field"], attribute["reference"]
         for group in attribute["groups"]:
-            here = arms[arm(field, group)]
-            between = ArmPair([item.unreadable[0] for item in here.values()], [item.unreadable[1] for item in here.values()])
-            drafts.append((between, {"field": field, "group": group}, "version_refusal_change", "earlier version"))
+            here = list(arms[arm(attribute["field"], group)].values())
+            between = ArmPair([item.unreadable[0] for item in here], [item.unreadable[1] for item in here])
+            subject = {"field": attribute["field"], "group": group}
+            drafts.append((between, subject, "version_refusal_change", BEFORE))
     for attribute, group in rules.contrasts:
         pair = Contrast.of(arms, attribute, group)
         for place, version in enumerate(VERSIONS):
-            inside = ArmPair([one.unreadable[place] for one in pair.control], [one.unreadable[place] for one in pair.protected])
+            sides = ([one.unreadable[place] for one in items] for items in (pair.control, pair.protected))
             subject = {"field": pair.field, "group": group, "version": version}
-            drafts.append((inside, subject, "version_refusal_gap", pair.reference))
+            drafts.append((ArmPair(*sides), subject, "version_refusal_gap", pair.reference))
     for pair_of_arms, subject, metric, against in drafts:
         counts = count_pairs(control=pair_of_arms.first, protected=pair_of_arms.second)
         estimate = net_effect(counts, level=rules.level).estimate
@@ -214,21 +202,23 @@ def _doubts(
             if max(share for _, share in shares) > rules.mute_share:
                 mute = f"(mute above {percent(rules.mute_share)})"
                 reasons.append(f"the {version} version gave no readable answer in {by_arm(shares)} {mute}")
-        for item in readability:
-            if item.subject["field"] != field or item.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
-                continue
-            if item.n == 0:
-                continue
-            seen = item.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
-            word = "was found" if seen else "is not excluded within the margin"
-            group = item.subject["group"]
-            if item.metric == "version_refusal_change":
-                reasons.append(f"a change of readable answers in the {group} arm {word}")
-            else:
-                version = item.subject["version"]
-                reasons.append(f"a gap in readable answers between {group} and {item.reference} {word} ({version} version)")
+        reasons += [_open(item) for item in readability if item.subject["field"] == field and _is_open(item)]
         found[field] = tuple(reasons)
     return found
+
+
+def _is_open(item: Measurement) -> bool:
+    return item.n > 0 and item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN
+
+
+def _open(item: Measurement) -> str:
+    """A readability test that does not exclude a gap, in words."""
+    word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
+    group = item.subject["group"]
+    if item.metric == "version_refusal_change":
+        return f"a change of readable answers in the {group} arm {word}"
+    version = item.subject["version"]
+    return f"a gap in readable answers between {group} and {item.reference} {word} in the {version} version"
 
 
 def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...]) -> Draft:
@@ -280,13 +270,12 @@ def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
         approved = sum(item.favourable[place] for item in pair.control)
         for word, count in (("denials", len(pair.control) - approved), ("approvals", approved)):
             if count < MIN_OUTCOMES:
-                found.append(
-                    f"too few {word} to say: {count} of {len(pair.control)} in the {version} version's reference arm, at "
-                    f"least {MIN_OUTCOMES} needed"
-                )
+                side = f"{count} of {len(pair.control)} in the {version} version's reference arm"
+                found.append(f"too few {word} to say: {side}, at least {MIN_OUTCOMES} needed")
     up, down = int((pair.changes > 0).sum()), int((pair.changes < 0).sum())
     if up + down and not min(up, down) and sign_flip_test(pair.changes, seed=rules.seed).p_value < rules.alpha:
-        found.append(f"all {up + down} changes go {'towards' if up else 'against'} the group, which chance rarely gives")
+        way = "towards" if up else "against"
+        found.append(f"all {up + down} changes go {way} the group, which chance rarely gives")
     needed = pairs_for_margin(margin=rules.equivalence, alpha=rules.alpha)
     if len(pair.control) < needed:
         found.append(
@@ -298,7 +287,7 @@ def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
 
 def _elsewhere(found: Measurement) -> tuple[str, ...]:
     """What a change at another cut-off says against denying one at the natural cut-off."""
-    if found.conclusion not in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+    if found.conclusion not in SEEN:
         return ()
     rate = float(found.counts.get("rate") or 0.0)
     size = f"{'−' if (found.estimate or 0) < 0 else '+'}{100 * abs(found.estimate or 0):.1f} pp"
@@ -333,5 +322,3 @@ def _detectable(changes: FloatArray, rules: Rules) -> float | None:
         return one_way
     spread = detectable_mean_shift(n=n, sd=float(changes.std(ddof=1)), alpha=level, power=rules.power).value
     return one_way if spread is None else max(one_way, spread)
-
-

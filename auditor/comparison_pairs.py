@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 from scipy import stats
@@ -13,35 +13,35 @@ from auditor.behaviour.context import BoolArray, Draft, FloatArray, case_query
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
 from auditor.measures.bootstrap import BootstrapSample, bootstrap_totals
-from auditor.measures.equivalence import MIN_DISCORDANT, Equivalence
+from auditor.measures.equivalence import Equivalence
 from auditor.measures.minimums import PAIRS, unmet
-from auditor.measures.pairs import PairCounts, mean_of_sums, tango_interval
+from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, mean_of_sums, tango_interval
 from auditor.measures.results import Estimate, Interval
 from auditor.measures.verdict import Evidence
 from auditor.records import Outcome, Role
 
+BEFORE = "earlier version"
+"""The reference of whatever compares the versions with each other."""
 
-class Answered(Protocol):
-    """What is read of one version's answer."""
 
-    @property
-    def cluster(self) -> str: ...
-    @property
-    def role(self) -> str: ...
-    @property
-    def arms(self) -> tuple[str, ...]: ...
-    @property
-    def outcome(self) -> Outcome: ...
-    @property
-    def margin(self) -> float | None: ...
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What one version said of one case; ``margin`` in nats, ``None`` where it was sampled."""
+
+    case_id: str
+    cluster: str
+    role: str
+    arms: tuple[str, ...]
+    outcome: Outcome
+    margin: float | None
 
 
 @dataclass(frozen=True)
 class Both:
     """One case as both versions answered it; pairs of booleans are (earlier, later)."""
 
-    earlier: Answered
-    later: Answered
+    earlier: Answer
+    later: Answer
 
     @property
     def favourable(self) -> tuple[bool, bool]:
@@ -88,9 +88,7 @@ class Contrast:
         field, reference = attribute["field"], attribute["reference"]
         left, right = arms[arm(field, reference)], arms[arm(field, group)]
         shared = [cluster for cluster in left if cluster in right]
-        return cls(
-            field, group, reference, tuple(left[key] for key in shared), tuple(right[key] for key in shared)
-        )
+        return cls(field, group, reference, tuple(left[key] for key in shared), tuple(right[key] for key in shared))
 
     @property
     def changes(self) -> FloatArray:
@@ -212,7 +210,7 @@ def concluded(
 ) -> Draft:
     """A change of rates with all that its conclusion rests on."""
     field = subject["field"]
-    names = [subject["group"]] if reference == "earlier version" else [reference, subject["group"]]
+    names = [subject["group"]] if reference == BEFORE else [reference, subject["group"]]
     short = unmet({PAIRS: estimate.n}) if estimate.n else ("no application stands in both runs",)
     return Draft(
         measurement(
