@@ -200,8 +200,9 @@ def _doubts(
                 here = [item.unreadable[place] for item in arms[arm(field, group)].values()]
                 shares.append((group, float(np.mean(here)) if here else 0.0))
             if max(share for _, share in shares) > rules.mute_share:
+                worst = sorted(shares, key=lambda one: -one[1])
                 mute = f"(mute above {percent(rules.mute_share)})"
-                reasons.append(f"the {version} version gave no readable answer in {by_arm(shares)} {mute}")
+                reasons.append(f"the {version} version gave no readable answer in {by_arm(worst)} {mute}")
         reasons += [_open(item) for item in readability if item.subject["field"] == field and _is_open(item)]
         found[field] = tuple(reasons)
     return found
