@@ -1,9 +1,9 @@
 """From drafts to measurements: adjust every family that was declared, then conclude each test by the one order.
 
-    families adjusted ─▶ readability concluded ─▶ cut-off range concluded ─▶ everything else
-                              │                         │
-      answers unreadable: no outcome contrast    a difference at another cut-off: no contrast at
-      of that attribute shows an absence         one cut-off shows an absence
+families adjusted ─▶ readability concluded ─▶ cut-off range concluded ─▶ everything else
+                          │                         │
+  answers unreadable: no outcome contrast    a difference at another cut-off: no contrast at
+  of that attribute shows an absence         one cut-off shows an absence
 """
 
 from __future__ import annotations
@@ -52,7 +52,7 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
 
 
 def _method(family: str) -> Callable[[Sequence[float | None]], list[float | None]]:
-    return benjamini_hochberg if family.split(":")[0] == EXPLORATORY_FAMILY else holm
+    return benjamini_hochberg if family.split(":", maxsplit=1)[0] == EXPLORATORY_FAMILY else holm
 
 
 def _adjust(
@@ -118,7 +118,7 @@ def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p
 class _Barriers:
     """What tests already concluded say against reading others as the absence of a difference.
 
-    ``unreadable`` by field: gaps in readable answers. ``elsewhere`` by field and group: a difference at another cut-off.
+    ``unreadable`` by field: gaps in readable answers. ``elsewhere`` by field and group: a difference at a cut-off.
     """
 
     unreadable: dict[str, tuple[str, ...]]
@@ -181,6 +181,6 @@ def _beside(item: Measurement, evidence: Evidence) -> str:
     if item.low <= null <= item.high:
         return ""
     return (
-        f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of its "
-        "family the difference is not significant."
+        f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of "
+        "its family the difference is not significant."
     )

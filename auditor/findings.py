@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from auditor.behaviour.context import State
+from auditor.behaviour.state import State
 from auditor.finding_words import (
     MATCHED,
     NATURAL,

@@ -172,7 +172,8 @@ class OperatingPoint(Section):
         # The form of the site has text for every box: "0.8 to 0.95" and "[0.8, 0.95]" mean the list.
         typed = TWO_RATES.fullmatch(value) if isinstance(value, str) else None
         try:
-            found = check([float(typed[1]), float(typed[2])] if typed else value)
+            given = [float(typed[1]), float(typed[2])] if typed else value
+            found = check(tuple(given) if isinstance(given, list) else given)
         except ValidationError:
             found = None
         if found is None or (isinstance(found, tuple) and found[0] >= found[1]):

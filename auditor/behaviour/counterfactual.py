@@ -74,9 +74,7 @@ def _readability(contrast: Contrast) -> Draft:
         alpha=thresholds.alpha,
         options=contrast.options,
     )
-    mde = smallest_seen(
-        counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
-    )
+    mde = smallest_seen(counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power)
     return concluded(
         contrast,
         effect,
@@ -90,7 +88,10 @@ def _readability(contrast: Contrast) -> Draft:
         mde=mde,
         claim=claim,
         equivalence_barriers=_unreadable_barriers(
-            counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha, p_value=effect.test and effect.test.p_value
+            counts,
+            margin=thresholds.equivalence_rate,
+            alpha=thresholds.alpha,
+            p_value=effect.test.p_value if effect.test else None,
         ),
         counts={
             "b": counts.b,
@@ -102,14 +103,14 @@ def _readability(contrast: Contrast) -> Draft:
     )
 
 
-def _unreadable_barriers(
-    counts: PairCounts, *, margin: float, alpha: float, p_value: float | None
-) -> tuple[str, ...]:
+def _unreadable_barriers(counts: PairCounts, *, margin: float, alpha: float, p_value: float | None) -> tuple[str, ...]:
     """Why the two arms may not be called equally readable. That hardly any answer is unreadable is none."""
     found = []
     readable, least = counts.n - counts.a - counts.b, MINIMUMS[POSITIVES].least
     if readable < least:
-        found.append(f"too few readable answers to say: {readable} of {counts.n} in the reference arm, at least {least}")
+        found.append(
+            f"too few readable answers to say: {readable} of {counts.n} in the reference arm, at least {least}"
+        )
     if counts.discordant and min(counts.b, counts.c) == 0 and p_value is not None and p_value < alpha:
         found.append(f"all {counts.discordant} answers that became readable or unreadable did so one way")
     needed = pairs_for_margin(margin=margin, alpha=alpha)
@@ -128,9 +129,7 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
         alpha=thresholds.alpha,
         options=contrast.options,
     )
-    mde = smallest_seen(
-        counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
-    )
+    mde = smallest_seen(counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power)
     draft = concluded(
         contrast,
         effect,

@@ -78,7 +78,9 @@ OWN_RATE = "the model's own approval rate (the data record no outcome)"
 
 def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *, around: str = "") -> Draft:
     thresholds = contrast.context.plan.thresholds
-    claim, barriers, mde = None, (), None
+    claim: Equivalence | None = None
+    barriers: tuple[str, ...] = ()
+    mde: float | None = None
     if curve is not None and curve.where is not None:
         claim = curve.equivalence(margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
         barriers = _barriers(curve, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
@@ -103,6 +105,7 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
 
 def _decided_by(draft: Draft, curve: CutOffCurve, margin: float) -> Draft:
     """The draft with the interval that decides about equivalence at any level."""
+
     def deciding(alpha: float) -> Interval | None:
         found: Equivalence = curve.equivalence(margin=margin, alpha=alpha)
         return found.interval
@@ -125,7 +128,8 @@ def _barriers(curve: CutOffCurve, *, margin: float, alpha: float) -> tuple[str, 
     both = max((min(point.rate, 1 - point.rate) * curve.n for point in curve.points), default=0.0)
     if round(both, 6) < MIN_OUTCOMES:
         found.append(
-            f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, at least {MIN_OUTCOMES} needed"
+            f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, "
+            f"at least {MIN_OUTCOMES} needed"
         )
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if curve.n < needed:

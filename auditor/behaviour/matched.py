@@ -83,7 +83,7 @@ def _says_nothing(effect: MatchedEffect, share: float) -> tuple[str, ...]:
         spread = effect.threshold_interval
         found.append(
             "the margins lie so close, or in such clumps, that the threshold set anew jumps from sample to sample "
-            f"(from {spread.low:.3g} to {spread.high:.3g} nats); the effect over the cut-off range is to be read instead"
+            f"(from {spread.low:.3g} to {spread.high:.3g} nats); read the effect over the cut-off range instead"
         )
     return tuple(found)
 
@@ -94,9 +94,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     carries = bool(contrast.silent)
     if not contrast.has_margins and contrast.n:
         lacking = missing(method="mean margin shift", reason=NO_MARGINS, n=contrast.n)
-        yield Draft(
-            measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common)
-        )
+        yield Draft(measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common))
         return
     shift = margin_shift(
         control=contrast.pairs.control.margins,

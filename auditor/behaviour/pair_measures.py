@@ -10,9 +10,9 @@ import numpy as np
 from auditor.behaviour.context import BoolArray, Context, Draft, Pairs
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
-from auditor.measures.equivalence import MIN_DISCORDANT, Equivalence, tost_pairs
+from auditor.measures.equivalence import Equivalence, tost_pairs
 from auditor.measures.minimums import PAIRS, unmet
-from auditor.measures.pairs import PairCounts, clustered_net_effect, count_pairs, net_effect
+from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
 from auditor.measures.power import net_effect_mde
 from auditor.measures.results import Estimate
 from auditor.measures.verdict import Evidence, Scale
@@ -92,7 +92,7 @@ class Contrast:
         return bool(self.n) and all(float(invalid.mean()) > 0.5 for invalid in both)
 
     @property
-    def readable(self) -> dict[str, BoolArray | None]:
+    def readable(self) -> dict[str, Any]:
         """Which cases of both arms may be favourable at all."""
         if self.margins_alone:
             return {"control_readable": None, "protected_readable": None}

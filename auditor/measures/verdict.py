@@ -248,6 +248,8 @@ def size(value: float, scale: Scale, *, signed: bool = False) -> str:
     if scale == "ratio":
         return f"{value:.2f}"
     sign = "" if not signed else "−" if value < 0 else "+" if value > 0 else ""
+    if scale == "standardised" and 0 < abs(value) < 0.005:  # two decimals would print it as none
+        return f"{sign}<0.01 SD" if sign else "under 0.01 SD"
     return f"{sign}{100 * abs(value):.1f} pp" if scale == "rate difference" else f"{sign}{abs(value):.2f} SD"
 
 

@@ -144,7 +144,7 @@ def test_an_override_that_names_no_key_is_refused(key: str) -> None:
         *(
             (
                 {"operating_point": {"range": value}},
-                f"p: operating_point.range: {value!r}: input should be \"observed\" or two approval rates [low, high] "
+                f'p: operating_point.range: {value!r}: input should be "observed" or two approval rates [low, high] '
                 "with 0 < low < high < 1",
             )
             for value in ([0.9, 0.2], [0.5, 0.5], [0.0, 0.9], [0.5], 0.5, "most", [0.2, 0.5, 0.9], [0.2, "0.9"])
