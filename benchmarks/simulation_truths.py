@@ -23,7 +23,7 @@ from benchmarks.simulated_audits import (
     the_plan,
     versions,
 )
-from benchmarks.simulation_scenarios import Scenario
+from benchmarks.simulation_scenarios import Scenario, largest_effect
 
 Truths = Mapping[tuple[str, str, Contrast], float]
 """By test, metric and contrast."""
@@ -36,6 +36,15 @@ def truths(scenario: Scenario) -> Truths:
         drawn = population(scenario)
         _known[scenario.name] = {**_pairs(drawn), **_filed(drawn, scenario.applications)}
     return _known[scenario.name]
+
+
+def true_effects(scenario: Scenario) -> dict[str, float]:
+    """The smallest true |Δ| of the contrasts that differ: at the natural cut-off, and the largest of the range."""
+    drawn = draw(scenario.world, POPULATION // 4, 1)
+    return {
+        "true_natural_effect": round(min(abs(net_effect(drawn, key)) for key in scenario.different), 4),
+        "true_range_effect": round(min(largest_effect(drawn, key) for key in scenario.different), 4),
+    }
 
 
 def population(scenario: Scenario) -> Drawn:

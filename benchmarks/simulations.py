@@ -18,7 +18,7 @@ import time
 import zlib
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 
 from scipy import stats
@@ -26,7 +26,7 @@ from scipy import stats
 from auditor.records import Conclusion, Measurement
 from benchmarks.simulated_audits import Audited, Contrast, audit, context_of, contrasts, draw, seeded_plan
 from benchmarks.simulation_scenarios import Scenario, scenarios
-from benchmarks.simulation_truths import truths
+from benchmarks.simulation_truths import true_effects, truths
 
 OUTCOMES = ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
@@ -113,7 +113,8 @@ def table(*, share: float = 1.0, only: str = "") -> Iterator[SimulationRow]:
                 tallies.append(tally)
                 done += 1
                 _progress(done, whole, scenario.name)
-            yield from summarise(scenario, tallies, seconds=time.monotonic() - started)
+            for row in summarise(scenario, tallies, seconds=time.monotonic() - started):
+                yield replace(row, extra={**row.extra, **true_effects(scenario)}) if scenario.different else row
     if not only and importlib.util.find_spec("benchmarks.coverage"):
         yield from importlib.import_module("benchmarks.coverage").run()
 
@@ -186,7 +187,7 @@ def summarise(scenario: Scenario, tallies: Sequence[Tally], *, seconds: float) -
     judged = len(scenario.affected) < len(contrasts())
     wrong = [_wrongly(item, scenario.different, Conclusion.EQUIVALENT_WITHIN_MARGIN) for item in tallies]
     silent = [_wrongly(item, scenario.mute, Conclusion.NO_EVIDENCE) for item in tallies]
-    extra: dict[str, float | int | str | None] = dict(scenario.extra)
+    extra: dict[str, float | int | str | None] = {}
     if judged:
         extra["any_false_finding"] = round(sum(bool(found) for found in false) / n, 4)
     if not scenario.world.filed and judged:
