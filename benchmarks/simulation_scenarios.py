@@ -116,14 +116,14 @@ NULLS: Mapping[str, World] = {
     "null, unreadable by applicant": replace(SMOOTH, unreadable_filed={ONE: 0.08}, filed=GAPS),
 }
 
-MANY = ("null", "null, as-filed gaps", "null, unreadable by applicant")
-"""The nulls that are seen a thousand times; the others show that the shape of the margins makes no difference."""
+MANY = {"null": 400, "null, as-filed gaps": 1000, "null, unreadable by applicant": 1000}
+"""Nulls that are seen more often; the others show that the shape of the margins makes no difference."""
 
 
 @lru_cache
 def scenarios() -> Mapping[str, Scenario]:
     """All of them, by name."""
-    made = [Scenario(name=name, world=world, audits=1000 if name in MANY else 200) for name, world in NULLS.items()]
+    made = [Scenario(name=name, world=world, audits=MANY.get(name, 100)) for name, world in NULLS.items()]
     made += [
         Scenario(
             name=f"null, {count} applications",
@@ -136,7 +136,7 @@ def scenarios() -> Mapping[str, Scenario]:
         Scenario(
             name=name,
             world=world,
-            audits=100,
+            audits=60,
             affected=frozenset({ONE}),
             different=frozenset({ONE}),
             mute=frozenset({ONE}),
@@ -155,7 +155,7 @@ def scenarios() -> Mapping[str, Scenario]:
             name=f"coverage, {count} applications",
             world=World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.5), shown={ONE: -0.15}, filed=GAPS),
             applications=count,
-            audits=300 if count < 300 else 150,
+            audits=300 if count < 300 else 100,
             affected=frozenset({ONE}),
             covers=True,
         )
@@ -184,7 +184,7 @@ def _at_the_margin() -> list[Scenario]:
                     name=f"Δ at the margin, {name}, {count} applications",
                     world=world,
                     applications=count,
-                    audits=200 if count < 1000 else 100,
+                    audits=100 if count < 1000 else 50,
                     affected=every,
                     different=every,
                 )
@@ -196,7 +196,7 @@ def _at_the_margin() -> list[Scenario]:
             Scenario(
                 name=f"Δ at the margin, {name} the natural cut-off only",
                 world=world,
-                audits=300,
+                audits=50,
                 applications=1500,
                 affected=every,
                 different=every,
@@ -242,7 +242,7 @@ def _powered(count: int, against: float, towards: float, stated: float) -> Scena
         name=f"power at the stated effect, {count} applications, {way}",
         world=World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.0), flips={ONE: (against, towards)}, filed=GAPS),
         applications=count,
-        audits=200 if count < 1000 else 100,
+        audits=150 if count < 1000 else 60,
         affected=frozenset({ONE}),
         sought=("cf_net_effect", ONE),
         stated=stated,
