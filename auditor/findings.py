@@ -27,6 +27,7 @@ from auditor.finding_words import (
 from auditor.measures.results import Interval
 from auditor.measures.severity import FindingFacts, Grade, grade
 from auditor.mechanisms.ladder import METRIC as LADDER
+from auditor.mechanisms.ladder import summary_of
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
@@ -122,32 +123,28 @@ def _readable(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
 
 
 def _cause(inside: Measurement) -> str:
-    return f"What the tests on internals saw: {inside.conclusion_reason}"
+    return f"What the tests on internals saw: {summary_of(inside)}"
 
 
 def _inside(inside: Measurement) -> list[Finding]:
-    """What internals alone amount to: Low where interventions moved the model, an observation where it was only read.
+    """What internals alone amount to: Low where interventions moved the score, an observation where it was only read.
 
     That a model can read what its prompt says is expected, so being readable counts from *selective* on. Decisions are
     claimed only where the ladder says that they turned beyond its controls.
     """
-    moved = bool(inside.counts.get("used") or inside.counts.get("usable"))
-    if not moved and not inside.counts.get("selective"):
+    moved = bool(inside.counts.get("moved_inside"))
+    if not moved and not inside.counts["selective"]:
         return []
     field, group, reference = say(inside.subject["field"]), inside.subject["group"], inside.reference
-    if moved and inside.counts.get("decisions_moved"):
-        seen = "moves decisions when it is changed inside the model"
-    elif moved:
-        seen = "moves the score when it is changed inside the model; no decision turned"
-    else:
-        seen = "can be read inside the model"
+    what = "decisions" if inside.counts.get("decisions_moved") else "the score"
+    seen = f"moves {what} when it is changed inside the model" if moved else "can be read inside the model"
     return [
         Finding(
             id="",
             title=f"{field.capitalize()} {group} against {reference} {seen}; outputs give no finding",
             severity=Severity.LOW if moved else Severity.OBSERVATION,
-            rule="Internals alone: Low where an intervention moved decisions or the score, otherwise an observation",
-            condition=inside.conclusion_reason or "",
+            rule="Internals alone: Low where an intervention moved the score or decisions, otherwise an observation",
+            condition=summary_of(inside),
             criteria=(),
             cause="The model's states hold the attribute, which the prompt may state or other fields give away.",
             effect="Supporting evidence about the model; no difference in decisions between groups is claimed from it.",
@@ -175,6 +172,11 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
     field, group, reference = worst.subject["field"], worst.subject["group"], str(worst.reference)
     undecided = worst.conclusion is Conclusion.INCONCLUSIVE
     title = f"As filed, applications with {say(field)} {group} fare differently from {reference}"
+    if worst.metric == "impact_ratio" and worst.estimate is not None:
+        title = (
+            f"As filed, applications with {say(field)} {group} are approved {worst.estimate:.2f} times as often as "
+            f"{reference}"
+        )
     if undecided:
         title = f"As filed, this run cannot say whether applications with {say(field)} {group} fare as {reference}"
     yield Finding(
@@ -262,7 +264,7 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
     assert verdict is not None  # noqa: S101 - an improvement always grades
     return Finding(
         id="",
-        title="At its own operating point the model hardly decides",
+        title="At its own cut-off the model hardly decides",
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=f"{'; '.join(state.reasons)[:1].upper()}{'; '.join(state.reasons)[1:]}.",
@@ -318,6 +320,12 @@ def _one_lower(found: Grade, why: str) -> Grade:
     return Grade(lower, found.rule, f"{found.sentence.rstrip('.')}; one level lower: {why}.")
 
 
+def _read_as(pack: PolicyPack, field: str) -> str:
+    """Where the pack protects a field under another name, which one."""
+    name = pack.protects(field) if field else None
+    return "" if name is None or name == field else f"; {say(field)} read as {say(name)}"
+
+
 def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -> tuple[str, ...]:
     """Clauses that ask for these metrics, of packs that protect the field (or of all, where no field is concerned)."""
     # The matched operating point and the margin are other readings of the same comparison of treatment.
@@ -327,8 +335,8 @@ def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -
     if any(metric.startswith("cf_") or metric == READABILITY for metric in metrics):
         asked.add("cf_net_effect")
     return tuple(
-        f"{clause} ({pack.id} {pack.version})"
+        f"{clause} ({pack.id} {pack.version}{_read_as(pack, field)})"
         for pack in packs
-        if not field or field in pack.attribute_ids()
+        if not field or pack.protects(field) is not None
         for clause in dict.fromkeys(ref for metric in sorted(asked) for ref in pack.clauses_for(metric))
     )

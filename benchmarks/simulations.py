@@ -10,7 +10,6 @@ Pearson. Seeds are those of the row and the number of the audit within it.
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import sys
@@ -24,6 +23,8 @@ from multiprocessing import get_context
 from scipy import stats
 
 from auditor.records import Conclusion, Measurement
+from benchmarks.coverage import CLUSTERS, REPEATS, coverage
+from benchmarks.coverage_kinds import KINDS
 from benchmarks.simulated_audits import Audited, Contrast, audit, context_of, contrasts, draw, seeded_plan
 from benchmarks.simulation_scenarios import Scenario, scenarios
 from benchmarks.simulation_truths import true_effects, truths
@@ -31,6 +32,7 @@ from benchmarks.simulation_truths import true_effects, truths
 OUTCOMES = ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 EXPLORATORY = "exploratory"
+INTERVALS = "coverage of intervals alone"
 BESIDE = "group_rates"
 """Compares different applicants: its gaps are real wherever a world has them."""
 
@@ -115,8 +117,25 @@ def table(*, share: float = 1.0, only: str = "") -> Iterator[SimulationRow]:
                 _progress(done, whole, scenario.name)
             for row in summarise(scenario, tallies, seconds=time.monotonic() - started):
                 yield replace(row, extra={**row.extra, **true_effects(scenario)}) if scenario.different else row
-    if not only and importlib.util.find_spec("benchmarks.coverage"):
-        yield from importlib.import_module("benchmarks.coverage").run()
+        if only in INTERVALS:
+            tasks = [(name, clusters, max(1, round(REPEATS * share))) for name in KINDS for clusters in CLUSTERS]
+            yield from pool.imap(_covers, tasks)
+
+
+def _covers(task: tuple[str, int, int]) -> SimulationRow:
+    """Coverage of one kind of interval by itself, at one number of applications."""
+    name, clusters, repeats = task
+    started = time.monotonic()
+    row = coverage(KINDS[name], clusters=clusters, repeats=repeats)
+    return SimulationRow(
+        name=f"{INTERVALS}: {name}",
+        n=repeats,
+        applications=clusters,
+        seed=zlib.crc32(name.encode()),
+        seconds=time.monotonic() - started,
+        coverage=row.ours,
+        extra={"intervals": row.n},
+    )
 
 
 def _one(task: tuple[str, int]) -> Tally:

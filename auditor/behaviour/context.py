@@ -16,6 +16,7 @@ from auditor.measures.equivalence import Equivalence
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute, Plan
+from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Measurement, Outcome
 
 FloatArray = npt.NDArray[np.float64]
@@ -31,6 +32,9 @@ SHIFT_FAMILY = "margin shift"
 EXPLORATORY_FAMILY = "exploratory"
 SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
+
+NO_MARGINS = "sampled answers have no margin"
+"""Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
 
 
 def inside_family(test: str) -> str:
@@ -147,6 +151,11 @@ class Context:
             low_mass_share=low,
             **shares,
         )
+
+    @cached_property
+    def packs(self) -> tuple[PolicyPack, ...]:
+        """The policy packs of the plan, which say what a measure is for."""
+        return load_packs(self.plan.use.policy_packs, where="run")
 
     @property
     def actual(self) -> list[Case]:
