@@ -83,7 +83,7 @@ def compare_versions(
         _effect(pair, rules, silent=silent, doubts=(*doubts[pair.field], *_elsewhere(found)))
         for pair, found in zip(pairs, ranges, strict=True)
     ]
-    return (*filed, *readability, *settle(effects), *ranges)
+    return (*filed, *readability, *ranges, *settle(effects))
 
 
 def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[Draft]:

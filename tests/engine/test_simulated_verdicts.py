@@ -25,7 +25,7 @@ def tallies(name: str, audits: int, applications: int | None = None) -> tuple[Sc
 
 
 def test_gaps_between_applicants_lend_a_null_audit_no_significance() -> None:
-    """With one family for all exploratory tests 7 of these 12 audits reported a difference that is not there."""
+    """Where as-filed gaps share a family with pairs of the same applicants they lend them their significance."""
     scenario, said = tallies("null, mixed noise", 12, 300)
     row = next(summarise(scenario, said, seconds=0.0))
     assert row.extra["any_false_finding"] <= 3 / 12
