@@ -41,9 +41,9 @@ CARD = Card(
     method=(
         "Rates with Wilson intervals, impact ratio with log interval, risk difference with Newcombe's interval, denial "
         "odds ratio, standardised mean difference of the margin (pooled SD), shortfall in people. One test a table: "
-        f"{TWO_RATE_RULE}. Exploratory, BH-adjusted, "
-        "unless a pack of the plan makes a measure primary: then against the pack's threshold, Holm-adjusted. Small "
-        "groups are hidden, and with them everything that would give their rate back."
+        f"{TWO_RATE_RULE}. Exploratory, BH-adjusted, unless a pack of the plan makes a measure primary: then against "
+        "the pack's threshold, Holm-adjusted. Small groups are hidden, and with them everything that would give their "
+        "rate back."
     ),
     worrying="A gap that the counterfactual pairs show too.",
     limitations=(
