@@ -3,56 +3,44 @@
 Every prompt stands in both runs, so each version is compared with the other on the same application: no difference
 between applicants enters. Differences are later minus earlier; a negative change of an effect says that the later
 version favours the group less, against its reference, than the earlier one did.
+
+    readable answers, arm by arm ─▶ the effect's change over the cut-offs ─▶ its change at the natural cut-off
+                    │                                  │
+     a gap or a mute arm: no change    a change elsewhere: none is denied here
+     of that attribute is denied
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Draft, FloatArray, case_query
+from auditor.behaviour.context import Draft, FloatArray
 from auditor.behaviour.fill import measurement
+from auditor.behaviour.state import by_arm, percent
+from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
+from auditor.comparison_range import range_change
 from auditor.conclusions import settle
 from auditor.counterfactuals import ACTUAL, arm
-from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.equivalence import MIN_DISCORDANT, tost
-from auditor.measures.pairs import PairCounts, count_pairs, flip_rates, mean_of_sums, net_effect, tango_interval
+from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost, tost_pairs
+from auditor.measures.pairs import PairCounts, count_pairs, flip_rates, net_effect
 from auditor.measures.permutation import sign_flip_test
-from auditor.measures.power import detectable_mean_shift, detectable_one_way_effect
-from auditor.measures.results import Estimate, Interval, missing, tost_level
-from auditor.measures.verdict import Evidence
-from auditor.records import Measurement, Outcome, Role
+from auditor.measures.power import detectable_by_mcnemar, detectable_mean_shift, worst_level
+from auditor.measures.results import Estimate, missing
+from auditor.records import Conclusion, Measurement, Outcome, Role
+
+__all__ = ["FAMILY", "RANGE", "READABILITY", "TEST", "Answer", "compare_versions"]
 
 TEST = "version_comparison"
 FAMILY = "version comparison"
-
-
-@dataclass(frozen=True, slots=True)
-class Answer:
-    """What one version said of one case; ``margin`` in nats, ``None`` where it was sampled."""
-
-    case_id: str
-    cluster: str
-    role: str
-    arms: tuple[str, ...]
-    outcome: Outcome
-    margin: float | None
-
-
-@dataclass(frozen=True)
-class _Both:
-    """One case as both versions answered it."""
-
-    earlier: Answer
-    later: Answer
-
-    @property
-    def moved(self) -> int:
-        """1 if only the later version is favourable, −1 if only the earlier one is, else 0."""
-        return int(self.later.outcome is Outcome.FAVOURABLE) - int(self.earlier.outcome is Outcome.FAVOURABLE)
+READABILITY = "version comparison: readability"
+RANGE = "version comparison: cut-off range"
+VERSIONS = ("earlier", "later")
+SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
+OTHER_MODEL = 0.5
+"""From this share of decisions turned the versions decide more applications differently than alike."""
 
 
 def compare_versions(
@@ -71,163 +59,267 @@ def compare_versions(
     -------
     tuple of Measurement
         Of the applications as filed ``version_flip_rate``, ``version_net_change`` and ``version_margin_change`` (in
-        nats); of every contrast ``version_effect_change``: the change of the net effect, paired by application,
-        concluded against the design's thresholds with Holm over the contrasts.
+        nats). Of every arm ``version_refusal_change`` and of every contrast ``version_refusal_gap`` in each version,
+        one family. Of every contrast ``version_effect_change``, the change of the net effect, and
+        ``version_range_change``, its largest change over the cut-offs of the plan's range; a family each. All families
+        are adjusted by Holm, their equivalence claims too, and concluded against the design's thresholds.
     """
     first = {item.case_id: item for item in earlier}
-    both = [_Both(first[item.case_id], item) for item in later if item.case_id in first]
+    both = [Both(first[item.case_id], item) for item in later if item.case_id in first]
     left_out = {"only_earlier": len(earlier) - len(both), "only_later": len(later) - len(both)}
-    return settle([*_as_filed(both, design, left_out), *_contrasts(both, design, left_out)])
+    rules = Rules.of(design, left_out)
+    arms = {
+        name: {item.later.cluster: item for item in both if name in item.later.arms}
+        for attribute in rules.attributes
+        for name in (arm(attribute["field"], group) for group in attribute["groups"])
+    }
+    readability = settle(list(_readability(arms, rules)))
+    filed = settle(list(_as_filed([item for item in both if item.later.role == ACTUAL], rules)))
+    doubts = _doubts(readability, arms, rules, filed[0])
+    pairs = [Contrast.of(arms, attribute, group) for attribute, group in rules.contrasts]
+    ranges = settle([range_change(pair, rules, test=TEST, family=RANGE, doubts=doubts[pair.field]) for pair in pairs])
+    silent = _one_answer(both, rules)
+    effects = [
+        _effect(pair, rules, silent=silent, doubts=(*doubts[pair.field], *_elsewhere(found)))
+        for pair, found in zip(pairs, ranges, strict=True)
+    ]
+    return (*filed, *readability, *ranges, *settle(effects))
 
 
-def _as_filed(both: Sequence[_Both], design: Mapping[str, Any], left_out: Mapping[str, int]) -> Iterable[Draft]:
-    filed = [item for item in both if item.later.role == ACTUAL]
+def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[Draft]:
     counts = count_pairs(
-        control=[item.earlier.outcome is Outcome.FAVOURABLE for item in filed],
-        protected=[item.later.outcome is Outcome.FAVOURABLE for item in filed],
+        control=[item.favourable[0] for item in filed], protected=[item.favourable[1] for item in filed]
     )
-    level = 1 - design["thresholds"]["alpha"]
     common: dict[str, Any] = {
         "test": TEST,
         "role": Role.SECONDARY,
         "subject": {"role": ACTUAL},
-        "reference": "earlier version",
+        "reference": BEFORE,
         "cases": f"role:{ACTUAL}",
         "higher_is_better": None,
-        "counts": {"b": counts.b, "c": counts.c, **left_out},
+        "counts": {"b": counts.b, "c": counts.c, **rules.left_out},
     }
-    yield Draft(measurement(flip_rates(counts, level=level).total, metric="version_flip_rate", unit="rate", **common))
-    change = net_effect(counts, level=level).estimate
+    rate = flip_rates(counts, level=rules.level).total
+    said = None
+    if rate.value is not None and rate.value >= OTHER_MODEL:
+        said = _turned_over(counts)
+    yield Draft(measurement(rate, metric="version_flip_rate", unit="rate", conclusion_reason=said, **common))
+    change = net_effect(counts, level=rules.level).estimate
     yield Draft(measurement(change, metric="version_net_change", unit="rate_difference", **common))
-    yield Draft(measurement(_margins(filed, design), metric="version_margin_change", unit="logit", **common))
+    yield Draft(measurement(_margins(filed, rules), metric="version_margin_change", unit="logit", **common))
 
 
-def _margins(filed: Sequence[_Both], design: Mapping[str, Any]) -> Estimate:
+def _turned_over(counts: PairCounts) -> str:
+    return (
+        f"The later version decides {counts.discordant:,} of {counts.n:,} applications the other way. An effect that "
+        "did not change is then no sign that decisions stayed."
+    )
+
+
+def _margins(filed: Sequence[Both], rules: Rules) -> Estimate:
     method = "mean change of the margin, paired by application"
     pairs = [(item.earlier.margin, item.later.margin) for item in filed]
     moved = [after - before for before, after in pairs if before is not None and after is not None]
     if not moved:
         return missing(method=method, reason="no application has a margin in both runs", n=0)
-    return _mean(np.array(moved, dtype=np.float64), design, method=method)
+    values = np.array(moved, dtype=np.float64)
+    wide, _, reason = changed_mean(values, rules)
+    return Estimate(
+        value=float(values.mean()),
+        n=len(values),
+        method=method,
+        interval=wide,
+        test=sign_flip_test(values, seed=rules.seed),
+        reason=reason,
+    )
 
 
-def _contrasts(both: Sequence[_Both], design: Mapping[str, Any], left_out: Mapping[str, int]) -> Iterable[Draft]:
-    silent = _one_answer(both, design)
-    for attribute in design["attributes"]:
-        field, reference = attribute["field"], attribute["reference"]
-        moved = {group: _moved(both, arm(field, group)) for group in attribute["groups"]}
+def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterable[Draft]:
+    """Unreadable answers as an outcome: of every arm between the versions, of every contrast in each version."""
+    drafts: list[tuple[ArmPair, dict[str, str], str, str]] = []
+    for attribute in rules.attributes:
         for group in attribute["groups"]:
-            if group == reference:
-                continue
-            changes = [moved[group][key] - moved[reference][key] for key in moved[reference] if key in moved[group]]
-            yield _contrast(
-                np.array(changes, dtype=np.float64),
-                design,
-                silent=silent,
-                subject={"field": field, "group": group},
-                reference=reference,
-                cases=case_query(arm(field, reference), arm(field, group)),
-                counts=dict(left_out),
-            )
+            here = list(arms[arm(attribute["field"], group)].values())
+            between = ArmPair([item.unreadable[0] for item in here], [item.unreadable[1] for item in here])
+            subject = {"field": attribute["field"], "group": group}
+            drafts.append((between, subject, "version_refusal_change", BEFORE))
+    for attribute, group in rules.contrasts:
+        pair = Contrast.of(arms, attribute, group)
+        for place, version in enumerate(VERSIONS):
+            sides = ([one.unreadable[place] for one in items] for items in (pair.control, pair.protected))
+            subject = {"field": pair.field, "group": group, "version": version}
+            drafts.append((ArmPair(*sides), subject, "version_refusal_gap", pair.reference))
+    for pair_of_arms, subject, metric, against in drafts:
+        counts = count_pairs(control=pair_of_arms.first, protected=pair_of_arms.second)
+        estimate = net_effect(counts, level=rules.level).estimate
+        wide, sample, _ = changed_mean(pair_of_arms.changes, rules)
+        estimate = Estimate(
+            value=estimate.value,
+            n=estimate.n,
+            method=estimate.method,
+            interval=wide if sample is not None else estimate.interval,
+            test=estimate.test,
+            reason=estimate.reason,
+        )
+        claim = None
+        if counts.n:
+            claim = tost_pairs(counts=counts, margin=rules.equivalence, alpha=rules.alpha, clustered=sample)
+        mde = None
+        if counts.n:
+            level = worst_level(alpha=rules.alpha, family_size=len(drafts))
+            seen = counts.discordant / counts.n
+            mde = detectable_by_mcnemar(n=counts.n, discordance=seen, alpha=level, power=rules.power).value
+        yield concluded(
+            estimate,
+            rules,
+            test=TEST,
+            metric=metric,
+            family=READABILITY,
+            subject=subject,
+            reference=against,
+            higher_is_better=False,
+            counts={"b": counts.b, "c": counts.c},
+            claim=claim,
+            mde=mde,
+            equivalence_barriers=(),
+        )
 
 
-def _contrast(changes: FloatArray, design: Mapping[str, Any], *, silent: str, **named: Any) -> Draft:
-    thresholds = design["thresholds"]
-    alpha, contrasts = thresholds["alpha"], sum(len(item["groups"]) - 1 for item in design["attributes"])
-    effect = _mean(changes, design, method="change of the net effect, paired by application")
-    named["counts"] |= {"b": int((changes < 0).sum()), "c": int((changes > 0).sum())}
-    mde = _detectable(changes, alpha=alpha / contrasts, power=thresholds["power"])
-    equivalent = None
-    if effect.tost_interval is not None:
-        equivalent = tost(interval=effect.tost_interval, margin=thresholds["equivalence_rate"], alpha=alpha).established
-    named["counts"]["mde"] = mde
-    drafted = measurement(
-        effect,
+def _doubts(
+    readability: Sequence[Measurement], arms: Mapping[str, Mapping[str, Both]], rules: Rules, flips: Measurement
+) -> dict[str, tuple[str, ...]]:
+    """By attribute, why the absence of a change may not be said."""
+    found: dict[str, tuple[str, ...]] = {}
+    for attribute in rules.attributes:
+        field, reasons = attribute["field"], []
+        if flips.conclusion_reason:
+            reasons.append(flips.conclusion_reason.split(". ")[0])
+        for place, version in enumerate(VERSIONS):
+            shares = []
+            for group in attribute["groups"]:
+                here = [item.unreadable[place] for item in arms[arm(field, group)].values()]
+                shares.append((group, float(np.mean(here)) if here else 0.0))
+            if max(share for _, share in shares) > rules.mute_share:
+                worst = sorted(shares, key=lambda one: -one[1])
+                mute = f"(mute above {percent(rules.mute_share)})"
+                reasons.append(f"the {version} version gave no readable answer in {by_arm(worst)} {mute}")
+        reasons += [_open(item) for item in readability if item.subject["field"] == field and _is_open(item)]
+        found[field] = tuple(reasons)
+    return found
+
+
+def _is_open(item: Measurement) -> bool:
+    return item.n > 0 and item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN
+
+
+def _open(item: Measurement) -> str:
+    """A readability test that does not exclude a gap, in words."""
+    word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
+    group = item.subject["group"]
+    if item.metric == "version_refusal_change":
+        return f"a change of readable answers in the {group} arm {word}"
+    version = item.subject["version"]
+    return f"a gap in readable answers between {group} and {item.reference} {word} in the {version} version"
+
+
+def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...]) -> Draft:
+    changes = pair.changes
+    n, method = len(changes), "change of the net effect, paired by application"
+    counts = {"b": int((changes < 0).sum()), "c": int((changes > 0).sum())}
+    if n == 0:
+        estimate = missing(method=method, reason="no application stands in both runs", n=0)
+        claim = None
+    else:
+        wide, sample, reason = changed_mean(changes, rules, rate=True)
+        estimate = Estimate(
+            value=float(changes.mean()),
+            n=n,
+            method=method,
+            interval=wide,
+            test=sign_flip_test(changes, seed=rules.seed),
+            reason=reason,
+        )
+        if sample is not None:
+            claim = tost(interval=sample, margin=rules.equivalence, alpha=rules.alpha)
+        elif np.abs(changes).max() <= 1:
+            settled = PairCounts(0, counts["b"], counts["c"], n - sum(counts.values()))
+            claim = tost_pairs(counts=settled, margin=rules.equivalence, alpha=rules.alpha)
+        else:
+            claim = Equivalence(None, rules.equivalence, None, reason=reason)
+    return concluded(
+        estimate,
+        rules,
         test=TEST,
         metric="version_effect_change",
-        role=Role.PRIMARY,
-        unit="rate_difference",
         family=FAMILY,
-        **named,
-    )
-    return Draft(
-        drafted,
-        Evidence(
-            estimate=effect.value,
-            p_adjusted=None,
-            practical_threshold=thresholds["practical_rate"],
-            denominators_ok=effect.n >= 1,
-            degenerate=bool(silent),
-            quality_reason=silent,
-            equivalent=equivalent,
-            mde=mde,
-            alpha=alpha,
-            pairs=effect.n,
-        ),
+        subject={"field": pair.field, "group": pair.group},
+        reference=pair.reference,
+        higher_is_better=True,
+        counts=dict(counts),
+        claim=claim,
+        mde=_detectable(changes, rules),
+        equivalence_barriers=_barriers(pair, rules),
+        doubts=doubts,
+        silent=silent,
     )
 
 
-def _moved(both: Sequence[_Both], name: str) -> dict[str, int]:
-    """How the decision of every application in one arm moved, by application."""
-    return {item.later.cluster: item.moved for item in both if name in item.later.arms}
+def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
+    """Why an unchanged effect may not be called equivalent: too few of one outcome, one direction, too few pairs."""
+    found = []
+    for place, version in enumerate(VERSIONS):
+        approved = sum(item.favourable[place] for item in pair.control)
+        for word, count in (("denials", len(pair.control) - approved), ("approvals", approved)):
+            if count < MIN_OUTCOMES:
+                side = f"{count} of {len(pair.control)} in the {version} version's reference arm"
+                found.append(f"too few {word} to say: {side}, at least {MIN_OUTCOMES} needed")
+    up, down = int((pair.changes > 0).sum()), int((pair.changes < 0).sum())
+    if up + down and not min(up, down) and sign_flip_test(pair.changes, seed=rules.seed).p_value < rules.alpha:
+        way = "towards" if up else "against"
+        found.append(f"all {up + down} changes go {way} the group, which chance rarely gives")
+    needed = pairs_for_margin(margin=rules.equivalence, alpha=rules.alpha)
+    if len(pair.control) < needed:
+        found.append(
+            f"too few pairs to say: {len(pair.control)}, and a margin of {100 * rules.equivalence:g} pp needs at least "
+            f"{needed} even if no decision changed"
+        )
+    return tuple(found)
 
 
-def _one_answer(both: Sequence[_Both], design: Mapping[str, Any]) -> str:
+def _elsewhere(found: Measurement) -> tuple[str, ...]:
+    """What a change at another cut-off says against denying one at the natural cut-off."""
+    if found.conclusion not in SEEN:
+        return ()
+    rate = float(found.counts.get("rate") or 0.0)
+    size = f"{'−' if (found.estimate or 0) < 0 else '+'}{100 * abs(found.estimate or 0):.1f} pp"
+    return (
+        f"at cut-offs where {100 * rate:.0f}% of the {found.reference} arm are approved, the effect changed by {size}",
+    )
+
+
+def _one_answer(both: Sequence[Both], rules: Rules) -> str:
     """Why outcomes of one of the versions say nothing: nearly all reference arms get one outcome; else empty."""
-    references = {arm(item["field"], item["reference"]) for item in design["attributes"]}
+    references = {arm(item["field"], item["reference"]) for item in rules.attributes}
     inside = [item for item in both if references & set(item.later.arms)]
-    for name, answers in (
-        ("earlier", [item.earlier for item in inside]),
-        ("later", [item.later for item in inside]),
+    for name, answers in zip(
+        VERSIONS, ([item.earlier for item in inside], [item.later for item in inside]), strict=True
     ):
         outcomes = [item.outcome for item in answers]
         share = max((outcomes.count(outcome) / len(outcomes) for outcome in Outcome), default=0.0) if outcomes else 0.0
-        if share >= design["operating_point"]["degenerate_share"]:
+        if share >= rules.degenerate_share:
             return f"the {name} version gives {share:.1%} of the reference arms one outcome"
     return ""
 
 
-def _mean(values: FloatArray, design: Mapping[str, Any], *, method: str) -> Estimate:
-    """The mean of paired differences, bootstrapped by application, with a sign-flip test.
-
-    Under ten that moved the bootstrap has nothing to work on: differences of outcomes then have Tango's interval where
-    none moved by more than one step.
-    """
-    n, level, seed = len(values), 1 - design["thresholds"]["alpha"], design["cases"]["seed"]
-    if n == 0:
-        return missing(method=method, reason="no application stands in both runs", n=0)
-    moved = int((values != 0).sum())
-    narrow: Interval | None
-    if moved >= MIN_DISCORDANT:
-        sample = bootstrap_totals(
-            totals=np.column_stack([values, np.ones(n)]),
-            statistic=mean_of_sums,
-            resamples=design["thresholds"]["bootstrap"],
-            seed=seed,
-        )
-        wide, narrow = sample.interval(level), sample.interval(tost_level(level))
-    elif np.isin(values, (-1, 0, 1)).all():
-        b, c = int((values < 0).sum()), int((values > 0).sum())
-        counts = PairCounts(0, b, c, n - b - c)
-        wide, narrow = tango_interval(counts, level=level), tango_interval(counts, level=tost_level(level))
-    else:
-        wide = narrow = None
-    return Estimate(
-        value=float(values.mean()),
-        n=n,
-        method=method,
-        interval=wide,
-        tost_interval=narrow,
-        test=sign_flip_test(values, seed=seed),
-        reason=None if wide else "too few applications moved for an interval",
-    )
-
-
-def _detectable(changes: FloatArray, *, alpha: float, power: float) -> float | None:
-    """Smallest change detected; where fewer than ten moved, that of changes in one direction only."""
+def _detectable(changes: FloatArray, rules: Rules) -> float | None:
+    """Smallest change detected at the family's worst step; where hardly any moved, that of changes in one direction."""
     n = len(changes)
     if n == 0:
         return None
-    if int((changes != 0).sum()) < MIN_DISCORDANT:
-        return detectable_one_way_effect(n=n, alpha=alpha, power=power).value
-    return detectable_mean_shift(n=n, sd=float(changes.std(ddof=1)), alpha=alpha, power=power).value
+    level = worst_level(alpha=rules.alpha, family_size=len(rules.contrasts))
+    seen = float(np.mean(changes != 0))
+    one_way = detectable_by_mcnemar(n=n, discordance=seen, alpha=level, power=rules.power).value
+    if n < 2 or not changes.any() or one_way is None:
+        return one_way
+    spread = detectable_mean_shift(n=n, sd=float(changes.std(ddof=1)), alpha=level, power=rules.power).value
+    return one_way if spread is None else max(one_way, spread)

@@ -122,6 +122,9 @@ METRIC_LABELS = {
     "version_net_change": "Change of the approval rate",
     "version_margin_change": "Change of the margin",
     "version_effect_change": "Change of the net effect",
+    "version_range_change": "Largest change of the net effect over the cut-offs",
+    "version_refusal_change": "Change of unreadable answers",
+    "version_refusal_gap": "Gap in unreadable answers",
 }
 TEST_LABELS = {
     "counterfactual": "Same application, one field changed",

@@ -61,7 +61,7 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
     rows = tuple(
         (
             wording.metric_label(item),
-            wording.contrast(item) if item.subject.get("group") else "As filed",
+            _of_versions(item),
             numbers.count(item.n),
             numbers.estimate(item),
             numbers.interval(item),
@@ -80,6 +80,14 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
         note=" ".join([*_missing(measurements), *_inconclusive(measurements, design, brief=True)]),
     )
+
+
+def _of_versions(item: Measurement) -> str:
+    """What one row of a comparison speaks of; a gap inside one version names it."""
+    if not item.subject.get("group"):
+        return "As filed"
+    inside = item.subject.get("version")
+    return f"{wording.contrast(item)}, {inside} version" if inside else wording.contrast(item)
 
 
 def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> list[Block]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -127,20 +128,34 @@ def cluster_totals(columns: FloatArray, *, codes: IntArray, clusters: int) -> Fl
 def resample_weights(*, clusters: int, resamples: int, seed: int) -> Iterator[FloatArray]:
     """How often each cluster is drawn, in blocks of shape (block, clusters) that together hold all ``resamples``.
 
-    Blocks bound the memory. Their size follows from ``clusters`` alone, so one seed gives one sequence.
+    Blocks bound the memory. Their size follows from ``clusters`` alone, so one seed gives one sequence. What fits into
+    one block is kept: an audit asks for the same resamples for every contrast. The arrays must not be written to.
     """
     if clusters < 1:
         raise ValueError("at least one cluster is needed to resample")
     if resamples < MIN_RESAMPLES:
         raise ValueError(f"resamples must be at least {MIN_RESAMPLES}, got {resamples}")
+    if clusters * resamples <= BLOCK_CELLS:
+        yield _kept_weights(clusters, resamples, seed)
+        return
     generator = np.random.default_rng(seed)
     block = max(1, BLOCK_CELLS // clusters)
     for start in range(0, resamples, block):
-        rows = min(block, resamples - start)
-        draws = generator.integers(0, clusters, size=(rows, clusters))
-        draws += np.arange(rows)[:, None] * clusters
-        weights = np.bincount(draws.ravel(), minlength=rows * clusters)
-        yield weights.reshape(rows, clusters).astype(np.float64)
+        yield _drawn_weights(generator, clusters, min(block, resamples - start))
+
+
+@lru_cache(maxsize=2)
+def _kept_weights(clusters: int, resamples: int, seed: int) -> FloatArray:
+    weights = _drawn_weights(np.random.default_rng(seed), clusters, resamples)
+    weights.setflags(write=False)
+    return weights
+
+
+def _drawn_weights(generator: np.random.Generator, clusters: int, rows: int) -> FloatArray:
+    draws = generator.integers(0, clusters, size=(rows, clusters))
+    draws += np.arange(rows)[:, None] * clusters
+    weights = np.bincount(draws.ravel(), minlength=rows * clusters)
+    return weights.reshape(rows, clusters).astype(np.float64)
 
 
 def bootstrap_totals(

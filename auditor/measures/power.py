@@ -11,9 +11,9 @@ from functools import lru_cache
 from typing import Literal
 
 import numpy as np
-from scipy import optimize, stats
+from scipy import optimize, special, stats
 
-from auditor.measures.results import FloatArray
+from auditor.measures.results import FloatArray, IntArray
 
 Basis = Literal["assumed", "pilot", "observed"]
 
@@ -154,13 +154,22 @@ def mcnemar_power(*, n: int, effect: float, discordance: float, alpha: float) ->
         raise ValueError(f"n ≥ 1, |effect| ≤ discordance ≤ 1 and alpha in (0, 1) are needed, got {n}, {effect}")
     if discordance == 0:
         return 0.0
+    d, weights = _discordant(n, discordance)
+    last = _mcnemar_tails(n, alpha)[d]
+    share = min(1.0, (discordance + abs(effect)) / (2 * discordance))
+    rejects = last >= 0
+    low = np.where(rejects, last, 0.0)
+    tails = special.bdtr(low, d, share) + special.bdtrc(d - low - 1, d, share)
+    return float(np.sum(weights * np.where(rejects, tails, 0.0)))
+
+
+@lru_cache(maxsize=64)
+def _discordant(n: int, discordance: float) -> tuple[IntArray, FloatArray]:
+    """Numbers of discordant pairs from 1 on that hold all but 1e-12, and the probability of each."""
     least = int(stats.binom.ppf(5e-13, n, discordance))
     most = int(stats.binom.isf(5e-13, n, discordance))
     d = np.arange(max(least, 1), most + 1)
-    last = _mcnemar_tails(n, alpha)[d]
-    share = min(1.0, (discordance + abs(effect)) / (2 * discordance))
-    tails = stats.binom.cdf(last, d, share) + stats.binom.sf(d - last - 1, d, share)
-    return float(np.sum(stats.binom.pmf(d, n, discordance) * np.where(last >= 0, tails, 0.0)))
+    return d, stats.binom.pmf(d, n, discordance)
 
 
 @lru_cache(maxsize=64)
@@ -173,6 +182,7 @@ def _mcnemar_tails(n: int, alpha: float) -> FloatArray:
     return result
 
 
+@lru_cache(maxsize=256)
 def detectable_by_mcnemar(*, n: int, discordance: float, alpha: float, power: float = 0.8) -> DetectableEffect:
     """Smallest |Δ| that exact McNemar detects in n pairs with the power asked for, found from the exact power.
 
@@ -192,7 +202,7 @@ def detectable_by_mcnemar(*, n: int, discordance: float, alpha: float, power: fl
         return DetectableEffect(None, f"exact McNemar cannot reject with {n} pairs at alpha = {alpha:g}")
     if surplus(1e-9) >= 0:
         return DetectableEffect(1e-9)
-    return DetectableEffect(float(optimize.brentq(surplus, 1e-9, 1.0, xtol=1e-9)))
+    return DetectableEffect(float(optimize.brentq(surplus, 1e-9, 1.0, xtol=1e-7)))
 
 
 @dataclass(frozen=True, slots=True)

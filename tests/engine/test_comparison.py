@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import replace
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from auditor.comparison import Answer, compare_versions
 from auditor.records import Conclusion, Measurement, Outcome
@@ -17,7 +20,7 @@ DESIGN = {
     "thresholds": {
         "alpha": 0.05, "power": 0.8, "practical_rate": 0.02, "equivalence_rate": 0.02, "bootstrap": 2000,
     },
-    "operating_point": {"degenerate_share": 0.98},
+    "operating_point": {"natural_margin": 0.0, "degenerate_share": 0.98, "mute_share": 0.05, "range": "observed"},
     "cases": {"seed": 3},
 }  # fmt: skip
 
@@ -99,4 +102,138 @@ def test_sampled_answers_have_outcomes_and_no_margin() -> None:
     sampled = [replace(item, margin=None) for item in answers(MARGINS, -0.4)]
     measured = compare_versions(design=DESIGN, earlier=sampled, later=sampled)
     missing = [item.metric for item in measured if item.estimate is None]
-    assert missing == ["version_margin_change"]
+    assert missing == ["version_margin_change", "version_range_change"]
+    assert change(measured).conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
+
+
+def conclusions(measured: tuple[Measurement, ...]) -> dict[str, Conclusion | None]:
+    """By metric, of the one group that is no reference; the gap of readability in the later version."""
+    return {
+        item.metric: item.conclusion
+        for item in measured
+        if item.subject.get("group") != "a" and item.subject.get("version") != "earlier"
+    }
+
+
+def unreadable(rows: list[Answer], chosen: Callable[[int, Answer], bool]) -> list[Answer]:
+    return [
+        replace(item, outcome=Outcome.INVALID) if chosen(number, item) else item for number, item in enumerate(rows)
+    ]
+
+
+def test_a_later_version_that_stops_answering_one_group_is_never_called_unchanged() -> None:
+    """The approvals stay as they were: only those of group b who were denied get no answer any more."""
+    earlier = answers(MARGINS, 0.0)
+
+    def denied_and_b(_: int, item: Answer) -> bool:
+        return item.arms == ("race=b",) and item.outcome is Outcome.ADVERSE and int(item.cluster) % 4 == 0
+
+    measured = compare_versions(design=DESIGN, earlier=earlier, later=unreadable(earlier, denied_and_b))
+    said = conclusions(measured)
+    assert change(measured).estimate == 0.0
+    assert said["version_refusal_change"] is Conclusion.DIFFERENCE_FOUND
+    assert said["version_refusal_gap"] is Conclusion.DIFFERENCE_FOUND
+    assert said["version_effect_change"] is Conclusion.INCONCLUSIVE
+    assert said["version_range_change"] is Conclusion.DIFFERENCE_FOUND  # looser cut-offs approve none of the silent
+    assert "a change of readable answers in the b arm was found" in (change(measured).conclusion_reason or "")
+    assert "of the b arm, 0% of the a arm" in (change(measured).conclusion_reason or "")
+
+
+def test_a_gap_in_readable_answers_that_both_versions_have_is_open_too() -> None:
+    both = unreadable(answers(MARGINS, 0.0), lambda number, item: item.arms == ("race=b",) and number % 20 == 1)
+    measured = compare_versions(design=DESIGN, earlier=both, later=both)
+    said = conclusions(measured)
+    assert said["version_refusal_change"] is Conclusion.EQUIVALENT_WITHIN_MARGIN
+    assert said["version_refusal_gap"] is Conclusion.DIFFERENCE_FOUND
+    assert said["version_effect_change"] is Conclusion.INCONCLUSIVE
+    assert "in the earlier version" in (change(measured).conclusion_reason or "")
+
+
+def test_a_version_that_turns_every_decision_says_so_first() -> None:
+    earlier = answers(MARGINS, 0.0)
+    later = [
+        replace(
+            item,
+            margin=-(item.margin or 0.0),
+            outcome=Outcome.ADVERSE if (item.margin or 0.0) > 0 else Outcome.FAVOURABLE,
+        )
+        for item in earlier
+    ]
+    measured = compare_versions(design=DESIGN, earlier=earlier, later=later)
+    assert measured[0].metric == "version_flip_rate"
+    assert measured[0].conclusion_reason.startswith("The later version decides 800 of 800 applications the other way.")
+    assert change(measured).estimate == 0.0
+    assert change(measured).conclusion is Conclusion.INCONCLUSIVE
+
+
+def test_a_change_at_another_cut_off_stands_against_an_unchanged_effect_at_the_natural_one() -> None:
+    """Nobody stands near the natural cut-off of either version, and the later one lowers every margin of group b."""
+    high = np.random.default_rng(2).normal(3.0, 0.5, 600)
+    high[:60] = -3.0
+    measured = compare_versions(design=DESIGN, earlier=answers(high, 0.0), later=answers(high, -0.2))
+    said = conclusions(measured)
+    assert change(measured).estimate == 0.0
+    assert said["version_range_change"] is Conclusion.DIFFERENCE_FOUND
+    assert said["version_effect_change"] is Conclusion.INCONCLUSIVE
+    assert "the effect changed by −" in (change(measured).conclusion_reason or "")
+
+
+def test_margins_that_moved_by_whole_nats_have_an_interval_for_means_and_no_score_interval() -> None:
+    """Seven of 100 margins move by exactly one nat: a mean of 0.07 nats, no rate."""
+    earlier = answers(MARGINS[:100], 0.0)
+    later = [
+        replace(item, margin=(item.margin or 0.0) + 1.0) if item.role == "actual" and int(item.cluster) < 7 else item
+        for item in earlier
+    ]
+    found = next(
+        item
+        for item in compare_versions(design=DESIGN, earlier=earlier, later=later)
+        if item.metric == "version_margin_change"
+    )
+    moved = np.array([1.0] * 7 + [0.0] * 93)
+    reach = stats.t.ppf(0.975, 99) * moved.std(ddof=1) / 10
+    assert found.estimate == pytest.approx(0.07)
+    assert (found.low, found.high) == pytest.approx((0.07 - reach, 0.07 + reach))
+    assert "Tango" not in found.method
+
+
+def test_too_few_denials_too_few_pairs_and_one_direction_are_no_equivalence() -> None:
+    few = np.where(np.arange(600) < 20, -1.0, 1.0)
+    said = change(compare_versions(design=DESIGN, earlier=answers(few, 0.0), later=answers(few, 0.0)))
+    assert said.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN
+    assert "too few denials to say: 20 of 600" in (said.conclusion_reason or "")
+    small = change(
+        compare_versions(design=DESIGN, earlier=answers(MARGINS[:40], 0.0), later=answers(MARGINS[:40], 0.0))
+    )
+    assert small.conclusion is Conclusion.INCONCLUSIVE
+    assert "40 matched pairs, at least 50 needed" in (small.conclusion_reason or "")
+    earlier = answers(MARGINS, 0.0)
+    fewer = [
+        replace(item, outcome=Outcome.ADVERSE, margin=-0.5)
+        if item.arms == ("race=b",) and item.outcome is Outcome.FAVOURABLE and int(item.cluster) < 10
+        else item
+        for item in earlier
+    ]
+    one_way = change(compare_versions(design=DESIGN, earlier=earlier, later=fewer))
+    assert one_way.counts["c"] == 0
+    assert 5 < one_way.counts["b"] < 10
+    assert one_way.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
+
+
+def test_the_level_is_the_designs_and_families_are_adjusted_apart() -> None:
+    design = deepcopy(DESIGN)
+    design["thresholds"]["alpha"] = 0.01
+    design["attributes"] = [{"field": "race", "groups": ["a", "b", "c"], "reference": "a"}]
+    third = [
+        replace(item, case_id=f"{item.case_id}/c", arms=("race=c",), role="counterfactual")
+        for item in answers(MARGINS, 0.0)
+        if item.role == "actual"
+    ]
+    earlier, later = [*answers(MARGINS, -0.1), *third], [*answers(MARGINS, -0.16), *third]
+    measured = compare_versions(design=design, earlier=earlier, later=later)
+    effects = [item for item in measured if item.metric == "version_effect_change"]
+    assert {item.level for item in measured if item.low is not None} == {0.99}
+    moved = next(item for item in effects if item.subject["group"] == "b")
+    assert moved.p_adjusted == pytest.approx(min(1.0, 2 * moved.p_value))
+    assert {item.family for item in effects} == {"version comparison"}
+    assert len({item.family for item in measured if item.family}) == 3
