@@ -18,10 +18,21 @@ from auditor.records import Case, Decision, Measurement, Outcome
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
+# Families are adjusted apart: gaps between different applicants are nearly always real and would lend the others their
+# significance (docs/statistics.md).
 PRIMARY_FAMILY = "primary"
+READABILITY_FAMILY = "readability"
+RANGE_FAMILY = "cut-off range"
 MATCHED_FAMILY = "matched operating point"
 SHIFT_FAMILY = "margin shift"
 EXPLORATORY_FAMILY = "exploratory"
+SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
+FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
+
+
+def inside_family(test: str) -> str:
+    """The family of the declared contrasts of one test on internals, adjusted by Holm."""
+    return f"inside: {test}"
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,9 @@ from collections.abc import Iterable
 from typing import Any
 
 from auditor.behaviour.context import (
-    EXPLORATORY_FAMILY,
     MATCHED_FAMILY,
     PRIMARY_FAMILY,
+    SAME_APPLICANTS_FAMILY,
     SHIFT_FAMILY,
     Card,
     Context,
@@ -181,7 +181,7 @@ def _matched(
             metric="cf_net_effect_matched",
             role=Role.PRIMARY if carries else Role.EXPLORATORY,
             unit="rate_difference",
-            family=MATCHED_FAMILY if carries else EXPLORATORY_FAMILY,
+            family=MATCHED_FAMILY if carries else SAME_APPLICANTS_FAMILY,
             counts={**_counts(effect.counts), "mde": mde},
             **common,
         ),
@@ -254,7 +254,7 @@ def _shift(
             metric="cf_mean_shift_sd",
             role=Role.SECONDARY if carries else Role.EXPLORATORY,
             unit="sd",
-            family=SHIFT_FAMILY if carries else EXPLORATORY_FAMILY,
+            family=SHIFT_FAMILY if carries else SAME_APPLICANTS_FAMILY,
             counts={"mde": mde},
             **common,
         ),
@@ -282,7 +282,7 @@ def _invalid(pairs: Pairs, common: dict[str, Any]) -> Iterable[Draft]:
             role=Role.EXPLORATORY,
             unit="rate_difference",
             higher_is_better=False,
-            family=EXPLORATORY_FAMILY,
+            family=SAME_APPLICANTS_FAMILY,
             counts=_counts(counts),
             **common,
         )
