@@ -30,7 +30,7 @@ from auditor.mechanisms.description_scores import Answers, HeldOut, Question, de
 from auditor.mechanisms.interpretation_measures import described_features, measures
 from auditor.mechanisms.predicates import Cells, words_of
 from auditor.mechanisms.responses import responding, tails
-from auditor.mechanisms.sae.dictionary import dictionary_for
+from auditor.mechanisms.sae.dictionary import speaking_dictionary
 from auditor.plan import Section
 from auditor.records import Measurement
 
@@ -133,7 +133,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         ``features``: of every feature that acts, its description and its answers, or why there is none; ``reported``:
         which are reported one by one; or the ``reason`` why there is no dictionary.
     """
-    dictionary = dictionary_for(bench, payload["dictionary"])
+    dictionary = speaking_dictionary(bench, payload["dictionary"])
     if isinstance(dictionary, str):
         return {"reason": dictionary}
     settings: Settings = bench.settings

@@ -119,7 +119,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         dictionary = dictionary_for(bench, payload["dictionary"])
         if payload["part"] == "quality":
             return _quality(bench, payload, dictionary)
-        return _contrasts(bench, payload, dictionary)
+        shortfall = None if isinstance(dictionary, str) else dictionary.shortfall
+        return _contrasts(bench, payload, shortfall or dictionary)
 
 
 def run(context: Context) -> Iterable[Draft]:
@@ -134,6 +135,7 @@ def _quality(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | 
     about = {
         "part": "quality",
         "reason": None,
+        "shortfall": dictionary.shortfall,
         "layer": dictionary.layer,
         "kind": dictionary.autoencoder.kind,
         "latents": dictionary.autoencoder.latents,

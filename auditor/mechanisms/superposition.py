@@ -21,7 +21,7 @@ from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
 from auditor.mechanisms.corpus import Read
 from auditor.mechanisms.responses import Tails, overlap, responding, tails
-from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
+from auditor.mechanisms.sae.dictionary import Dictionary, speaking_dictionary
 from auditor.mechanisms.sae.geometry import effective_count, geometry, participation_ratio, unit_rows
 from auditor.mechanisms.superposition_measures import measures
 from auditor.plan import Section
@@ -98,7 +98,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         The dictionary's geometry, and for every attribute its overlap with all credit fields and with each; or the
         ``reason`` why there is no dictionary.
     """
-    dictionary = dictionary_for(bench, payload["dictionary"])
+    dictionary = speaking_dictionary(bench, payload["dictionary"])
     if isinstance(dictionary, str):
         return {"reason": dictionary}
     settings: Settings = bench.settings

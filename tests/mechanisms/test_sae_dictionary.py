@@ -24,6 +24,7 @@ from tests.mechanisms.asking import asked, bench, through_a_ledger
 
 DATA = small_data(16)
 SMALL = {"k": 4, "steps": 20, "batch": 64}
+HERE = {"hook_name": "blocks.1.hook_resid_pre"}
 
 
 def plan_of(**dictionary: Any) -> Plan:
@@ -145,7 +146,7 @@ def test_general_text_becomes_part_of_the_run_and_of_the_training(tmp_path: Path
 
 def test_an_autoencoder_in_a_folder_is_used_in_place_of_training(tmp_path: Path) -> None:
     trained = made()
-    save(trained.autoencoder, tmp_path)
+    save(trained.autoencoder, tmp_path, about=HERE)
     found = dictionary_for(at_work(), wanted(path=str(tmp_path)))
 
     assert isinstance(found, Dictionary)
@@ -169,6 +170,7 @@ def test_a_file_that_changed_since_the_run_was_frozen_is_refused(tmp_path: Path)
         ({"path": "/nowhere"}, r"settings\.dictionary\.path: .*No such file"),
         ({"text": "/nowhere"}, r"settings\.dictionary\.text: /nowhere: No such file"),
         ({"kind": "gated"}, r"settings\.dictionary: kind"),
+        ({"activation_norm": 0}, r"settings\.dictionary: activation_norm"),
         ({"colour": 3}, r"settings\.dictionary: colour"),
     ],
 )
