@@ -17,7 +17,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
@@ -68,6 +68,10 @@ class NoiseFloor:
     def state_bound(self) -> float:
         """The most by which two ways to one state may differ, as a share of its length."""
         return MARGIN * self.state
+
+    def row(self) -> dict[str, Any]:
+        """Plain data, for a ledger: ``NoiseFloor(**row)`` reads it back."""
+        return asdict(self)
 
     @property
     def words(self) -> str:

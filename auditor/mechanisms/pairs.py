@@ -168,6 +168,18 @@ def run_pair(decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[i
     return PairRuns(decoder, target, pair, prefix, base, donor, margins[0], margins[1])
 
 
+def own_margins(decoder: Decoder, target: Target, prompts: Sequence[Sequence[int]]) -> list[float]:
+    """Margins in nats of whole prompts by the model's own forward pass: no view, no prefix, nothing captured."""
+    cut, tokens = len(target.favourable), list(target.favourable + target.adverse)
+    found = []
+    for ids in prompts:
+        with torch.no_grad():
+            logits = decoder.model(input_ids=_row(ids).to(decoder.model.device), use_cache=False).logits[0, -1, tokens]
+        read = logits.double()
+        found.append(float(read[:cut].logsumexp(-1) - read[cut:].logsumexp(-1)))
+    return found
+
+
 def mix(base: Float[Tensor, "1 n width"], donor: Float[Tensor, "1 n width"], places: Sequence[int]) -> Tensor:
     """``base`` with the states of ``donor`` at some places."""
     mixed = base.clone()
