@@ -34,7 +34,7 @@ from auditor.mechanisms.sae.declared import files_of
 from auditor.mechanisms.sae.files import Stored, read_stored
 from auditor.mechanisms.sae.gates import too_few_rows, too_poor
 from auditor.mechanisms.sae.places import Place, belonging, expected_of, known_to_differ, place_of
-from auditor.mechanisms.sae.quality import Quality, fraction_unexplained, measure
+from auditor.mechanisms.sae.quality import Quality, measure, recompute
 from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_prompts, read_states, read_text
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
@@ -108,8 +108,8 @@ class Dictionary:
         Counted from 0, the embedding.
     quality
         On the tokens of held-out applications.
-    mean_unexplained
-        The same fraction of variance for the mean as the answer to everything: 1, or the measure is wrong.
+    unexplained_again, rounding
+        The fraction of variance unexplained by another way, and by how much rounding may set the two apart.
     norm_limit
         States longer than this are left as they are.
     provenance
@@ -120,7 +120,8 @@ class Dictionary:
     autoencoder: Autoencoder
     layer: int
     quality: Quality
-    mean_unexplained: float
+    unexplained_again: float
+    rounding: float
     norm_limit: float
     provenance: Mapping[str, Any]
 
@@ -310,12 +311,14 @@ def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
         autoencoder = trained.autoencoder
         about |= {"source": "trained", "tokens": trained.tokens}
     about["sha256"] = _hash(autoencoder)
-    mean = kept_out.double().mean(0).expand(len(kept_out), -1)
+    quality = measure(autoencoder, Matrix(kept_out))
+    again = recompute(autoencoder, kept_out, quality)
     return Dictionary(
         autoencoder=autoencoder,
         layer=place.layer,
-        quality=measure(autoencoder, Matrix(kept_out)),
-        mean_unexplained=fraction_unexplained(kept_out, mean),
+        quality=quality,
+        unexplained_again=again.fvu,
+        rounding=again.rounding,
         norm_limit=limit,
         provenance=about,
     )
