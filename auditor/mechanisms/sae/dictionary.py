@@ -132,7 +132,7 @@ class Dictionary:
 
     def readable(self, states: Float[Tensor, "*rows width"]) -> Bool[Tensor, "*rows"]:
         """Which states are no longer than the limit: only those are encoded and replaced."""
-        short: Tensor = states.norm(dim=-1) <= self.norm_limit
+        short: Tensor = torch.linalg.vector_norm(states, dim=-1) <= self.norm_limit
         return short
 
     def activations(self, states: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows latents"]:

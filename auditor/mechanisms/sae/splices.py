@@ -58,7 +58,7 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
             totals = dict.fromkeys(finals, 0.0)
             for first in range(0, len(encoding.ids), POSITIONS_AT_ONCE):
                 part = slice(first, first + POSITIONS_AT_ONCE)
-                following = torch.tensor(encoding.ids[1:][part], device=decoder.model.device)
+                following = torch.tensor(encoding.ids[1:][part]).to(decoder.model.device)
                 logits = {name: head(rows[part]).double() for name, rows in finals.items()}
                 identity = max(identity, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
                 for name, rows in logits.items():
@@ -85,7 +85,7 @@ def _finals(
     decoder: Decoder | ResidualView, ids: Sequence[int], dictionary: Dictionary
 ) -> tuple[dict[str, Float[Tensor, "n width_or_vocabulary"]], Callable[[Tensor], Tensor]]:
     """What each stream becomes after the last block, by name, and what makes logits of it."""
-    tokens = torch.tensor([list(ids)], device=decoder.model.device)
+    tokens = torch.tensor([list(ids)]).to(decoder.model.device)
     site = (RESIDUAL, dictionary.layer)
     if isinstance(decoder, ResidualView):
         clean = decoder.run(tokens, capture=[site])
