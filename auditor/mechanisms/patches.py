@@ -21,6 +21,8 @@ from auditor.mechanisms.pairs import PairRuns, mix
 from auditor.records import Check
 
 FloatArray = npt.NDArray[np.float64]
+CHECKED = 2
+"""Pairs of a contrast that the proofs are computed on: they cost two whole prompts more each."""
 BATCH_TOKENS = 8192
 """Tokens that go through a block at once: it bounds what a block's MLP holds, whatever the number of nodes."""
 
