@@ -15,6 +15,7 @@ the repeats over other windows and doses, which can only take a yes away, are le
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -45,6 +46,7 @@ FAMILIES = ("llama", "gpt_neox")
 SMALLEST_GAP = 1e-3
 MOST_LEFT = 0.10
 DRAWS = draws_needed(alpha=ALPHA, family=1)
+OTHERS = ("inside_nulls_probes", "inside_nulls_ladder", "inside_nulls_superposition")
 
 
 @dataclass(frozen=True)
@@ -58,6 +60,13 @@ class Said:
 
 
 def run() -> Iterator[Row]:
+    """Erasure and steering, then the studies of probes, the ladder and superposition."""
+    yield from interventions()
+    for name in OTHERS:
+        yield from importlib.import_module(f"benchmarks.{name}").run()
+
+
+def interventions() -> Iterator[Row]:
     """One row a kind of copy, family and test."""
     for family in FAMILIES:
         yield from rows("shuffled labels", family, [shuffled(family, seed) for seed in range(COPIES)])

@@ -74,6 +74,7 @@ METRIC_LABELS = {
     "probe_selectivity": "Accuracy above the baselines",
     "probe_layers_readable": "Places where it can be read",
     "erasure_gap_removed": "Difference removed by erasing after the field",
+    "erasure_gap_widened": "Difference widened by erasing after the field",
     "erasure_whole_gap_removed": "Difference removed by erasing everywhere",
     "erasure_effect": "Margin lost by erasing",
     "erasure_flip_rate": "Decisions that flip by erasing",

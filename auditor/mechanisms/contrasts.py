@@ -252,7 +252,7 @@ def _states(
     found: list[States] = []
     past: Past | None = None
     for ids, start in zip(sequences, starts, strict=True):
-        tokens = torch.tensor([list(ids)], device=decoder.model.device)
+        tokens = torch.tensor([list(ids)]).to(decoder.model.device)
         if isinstance(decoder, ResidualView):
             states = decoder.run(tokens, capture=[(RESIDUAL, layer)]).states[RESIDUAL, layer][0, start:]
         elif past is None:

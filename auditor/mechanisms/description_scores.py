@@ -193,6 +193,38 @@ class Question:
         )
 
 
+def recount(held: HeldOut, active: BoolArray, said: BoolArray) -> tuple[float, float]:
+    """Detection and fuzzing counted context by context, by the words of this module's head and not by its arrays."""
+    corpus = held.corpus
+    pieces: dict[tuple[int, int], list[int]] = {}
+    for row in range(len(corpus)):
+        pieces.setdefault((int(corpus.prompt[row]), int(corpus.segment[row])), []).append(row)
+    acting = {piece: any(active[row] for row in rows) for piece, rows in pieces.items()}
+    spoken = {piece: any(said[row] for row in rows) for piece, rows in pieces.items()}
+    segments = {segment for (_, segment), on in acting.items() if on}
+    order = list(pieces)
+    found, near, far, right, wrong = ([] for _ in range(5))  # type: ignore[var-annotated]
+    for place, (prompt, segment) in enumerate(order):
+        piece = (prompt, segment)
+        rows = pieces[piece]
+        if acting[piece]:
+            found.append(float(spoken[piece]))
+            loud = [row for row in rows if active[row]]
+            right.append(sum(bool(said[row]) for row in loud) / len(loud))
+        else:
+            (near if segment in segments else far).append(float(not spoken[piece]))
+        beside = [order[other] for other in (place - 1, place + 1) if 0 <= other < len(order)]
+        if acting[piece] or any(acting[other] and other[0] == prompt for other in beside):
+            quiet = [row for row in rows if not active[row]]
+            if quiet:
+                wrong.append(sum(not said[row] for row in quiet) / len(quiet))
+
+    def mean(values: Sequence[float]) -> float | None:
+        return sum(values) / len(values) if values else None
+
+    return _mean([mean(found), _mean([mean(near), mean(far)])]), _mean([mean(right), mean(wrong)])
+
+
 def derangements(count: int, *, rounds: int, seed: int) -> list[IntArray]:
     """Orders in which no description stays with its feature; none for fewer than two."""
     if count < 2:

@@ -26,11 +26,11 @@ from auditor.mechanisms.contrasts import activations_of, contrast_work, read_sta
 from auditor.mechanisms.corpus import Corpus, Read
 from auditor.mechanisms.describers import LocalTextModel, TextModel, describe_by_model, marked, try_descriptions
 from auditor.mechanisms.describing import Described, Search, active_entries, describe, thresholds
-from auditor.mechanisms.description_scores import Answers, HeldOut, Question, derangements
+from auditor.mechanisms.description_scores import Answers, HeldOut, Question, derangements, recount
 from auditor.mechanisms.interpretation_measures import described_features, measures
 from auditor.mechanisms.predicates import Cells, words_of
 from auditor.mechanisms.responses import responding, tails
-from auditor.mechanisms.sae.dictionary import dictionary_for
+from auditor.mechanisms.sae.dictionary import speaking_dictionary
 from auditor.plan import Section
 from auditor.records import Measurement
 
@@ -43,7 +43,7 @@ CARD = Card(
         "tokens: the field and words it is on, and what the application says there. Descriptions are made on half of "
         "the applications and scored on the others. Detection: do they tell pieces of prompts the feature is active on "
         "from those it is not? Fuzzing: do they point at the right tokens? Both are balanced, so that 50% is worth "
-        "nothing; descriptions exchanged between features and a list of the true tokens stand beside them."
+        "nothing; descriptions exchanged between features stand beside them, and one of 20 scores is counted again."
     ),
     worrying=(
         "A feature that moves decisions is described by a protected attribute; or descriptions score no better than "
@@ -63,6 +63,8 @@ CARD = Card(
 )
 
 
+RECOUNTED = 20
+"""One of so many scored features is counted again by another way."""
 RULES, LOCAL, ENDPOINT = "rules", "local:", "endpoint:"
 SOURCE = r"^(rules|local:\S.*|endpoint:\S+)$"
 
@@ -133,7 +135,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         ``features``: of every feature that acts, its description and its answers, or why there is none; ``reported``:
         which are reported one by one; or the ``reason`` why there is no dictionary.
     """
-    dictionary = dictionary_for(bench, payload["dictionary"])
+    dictionary = speaking_dictionary(bench, payload["dictionary"])
     if isinstance(dictionary, str):
         return {"reason": dictionary}
     settings: Settings = bench.settings
@@ -180,8 +182,8 @@ def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, An
     -------
     list of dict
         For every latent that acts where it is described: ``latent``, ``words`` or ``None``, ``reason`` or ``None``,
-        ``answers`` (:class:`Answers`), ``oracle`` (detection and fuzzing of a list of the true tokens), ``shuffled``
-        (their means with other features' descriptions), ``active`` tokens, and an ``example``.
+        ``answers`` (:class:`Answers`), ``recounted`` (of some: how far detection or fuzzing are from a count context by
+        context), ``shuffled`` (their means with other features' descriptions), ``active`` tokens, and an ``example``.
     """
     first, second = _halves(read)
     search = Search(strong=settings.strong, least=settings.least, floor=settings.floor)
@@ -200,9 +202,12 @@ def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, An
             rows[place]["reason"] = problem
             continue
         question = Question(held, active)
-        truth = question.answered(active)
-        rows[place]["answers"] = question.answered(cells.matches(one.predicate)).row()
-        rows[place]["oracle"] = [truth.detection, truth.fuzzing]
+        said = cells.matches(one.predicate)
+        answers = question.answered(said)
+        rows[place]["answers"] = answers.row()
+        if len(scored) % RECOUNTED == 0:
+            again = recount(held, active, said)
+            rows[place]["recounted"] = max(abs(answers.detection - again[0]), abs(answers.fuzzing - again[1]))
         scored.append((place, question))
     orders = derangements(len(scored), rounds=settings.shuffles, seed=seed)
     for position, (place, question) in enumerate(scored):
@@ -310,8 +315,8 @@ def _dense(columns: csc_matrix, latent: int) -> FloatArray:
 
 
 def _reported(read: Read, payload: Mapping[str, Any], norms: Any, *, most: int) -> list[int]:
-    """Which features are reported one by one."""
-    found = tails(read, norms=norms)
+    """Which features are reported one by one: chosen on the applications that descriptions are made from."""
+    found, _ = tails(read, norms=norms).halves()
     noise = found.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
     each = max(1, most // (2 * max(1, len(payload["attributes"]))))
     chosen: dict[int, None] = {}

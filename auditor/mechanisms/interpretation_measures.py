@@ -14,7 +14,7 @@ from auditor.behaviour.fill import measurement
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.description_scores import Answers
-from auditor.mechanisms.paired_means import mean_share
+from auditor.mechanisms.paired_means import mean_share, paired_mean
 from auditor.records import Check, Measurement, Role
 
 DESCRIBED = "interpretation_described"
@@ -28,6 +28,8 @@ METHODS = {
 SAID_NOTHING = "the describer said nothing"
 NEAR_CHANCE = 0.1
 """How far from 1/2 descriptions exchanged between features may score: related features have related descriptions."""
+SUMS = 1e-9
+"""Two orders of adding a few thousand shares in double precision."""
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -96,7 +98,7 @@ def feature_rows(
             metric=name,
             subject=subject,
             conclusion_reason=words,
-            checks=_oracle([row] if row is not None else []),
+            checks=_recounted([row] if row is not None else []),
             counts=_counts(row, answers),
         )
 
@@ -152,11 +154,9 @@ def _group(
         values = [_value(Answers.of(row["answers"]), metric) for row in scored]
         exchanged = [row["shuffled"][place] for row in scored if row.get("shuffled")]
         control = float(np.mean(exchanged)) if exchanged else None
-        checks = _oracle(scored)
-        if control is not None:
-            held = abs(control - 0.5) <= NEAR_CHANCE
-            name = "descriptions of other features score about 50%"
-            checks = (*checks, Check(name, held, control, 0.5, note=f"within {NEAR_CHANCE} of it"))
+        checks = _recounted(scored)
+        if exchanged:
+            checks = (*checks, _near_chance(exchanged))
         method = f"{METHODS[metric]}; tried by {scorer}"
         yield Draft(
             _measurement(
@@ -165,19 +165,47 @@ def _group(
                 metric=metric,
                 subject=subject,
                 checks=checks,
-                counts={"shuffled_mean": control, "over_three_quarters": sum(value >= 0.75 for value in values)},
+                counts={
+                    "shuffled_mean": control,
+                    "over_three_quarters": sum(value >= 0.75 for value in values),
+                    **_beyond(values, exchanged, level=level),
+                },
             )
         )
         other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
         yield Draft(_measurement(other, test=test, metric=SHUFFLED[metric], subject=subject))
 
 
-def _oracle(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
-    found = [min(row["oracle"]) for row in rows if row.get("oracle")]
+def _recounted(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
+    found = [row["recounted"] for row in rows if row.get("recounted") is not None]
     if not found:
         return ()
-    worst = min(found)
-    return (Check("a list of the true tokens scores 100%", worst >= 1 - 1e-12, worst, 1.0),)
+    name, note = "scores counted again, context by context", f"largest difference, {len(found)} features"
+    return (Check(name, max(found) <= SUMS, max(found), SUMS, note),)
+
+
+def _near_chance(exchanged: Sequence[float]) -> Check:
+    """Descriptions of other features tell nothing apart, as far as so many features can show it."""
+    control = float(np.mean(exchanged))
+    error = float(np.std(exchanged, ddof=1) / np.sqrt(len(exchanged))) if len(exchanged) > 1 else 0.5
+    bound = NEAR_CHANCE + 3 * error
+    note = (
+        f"distance from 50%: {NEAR_CHANCE} for related features and three standard errors of {len(exchanged)} features"
+    )
+    return Check("descriptions of other features score about 50%", abs(control - 0.5) <= bound, control, 0.5, note)
+
+
+def _beyond(values: Sequence[float], exchanged: Sequence[float], *, level: float) -> dict[str, float | int | None]:
+    """How far a feature's own description scores above another's, with its interval over features."""
+    if len(values) != len(exchanged) or len(values) < 2:
+        return {"beyond_shuffled": None}
+    found = paired_mean(np.array(values) - np.array(exchanged), level=level, method="own minus exchanged")
+    interval = found.interval
+    return {
+        "beyond_shuffled": found.value,
+        "beyond_shuffled_low": interval.low if interval else None,
+        "beyond_shuffled_high": interval.high if interval else None,
+    }
 
 
 def _value(answers: Answers, metric: str) -> float:

@@ -91,7 +91,7 @@ class Eraser:
     def __call__(self, states: npt.NDArray[np.float64]) -> FloatArray: ...
     def __call__(self, states: Tensor | npt.NDArray[np.float64]) -> Tensor | FloatArray:
         """Erase, in float64; shape [*draws, n, width] in and out, tensors for tensors and arrays for arrays."""
-        x = torch.as_tensor(states, dtype=torch.float64, device=self.mean.device)
+        x = torch.as_tensor(states, dtype=torch.float64).to(self.mean.device)
         erased = x - ((x - self.mean[..., None, :]) @ self.reading) @ self.writing
         return erased if isinstance(states, Tensor) else np.asarray(erased.cpu().numpy())
 
@@ -122,7 +122,7 @@ def fit_eraser(
         For states that are not finite, shapes that do not fit, or a concept that does not vary.
     """
     x = torch.as_tensor(states, dtype=torch.float64)
-    z = torch.as_tensor(concept, dtype=torch.float64, device=x.device)
+    z = torch.as_tensor(concept, dtype=torch.float64).to(x.device)
     z = z[:, None] if z.ndim == 1 else z
     if x.ndim < 2 or x.shape[-2] != z.shape[-2] or x.shape[-2] < 2:
         raise ValueError(f"states {tuple(x.shape)} and concept {tuple(z.shape)} must have the same rows, at least 2")
@@ -189,7 +189,7 @@ def _metric(rows: Tensor, *, scale: Tensor, shrinkage: float | None) -> tuple[Me
     kept &= varies[..., None]
     values = torch.where(kept, values, 0.0)
     vectors = vectors * kept[..., None, :]
-    weight = torch.as_tensor(0.0 if shrinkage is None else shrinkage, dtype=values.dtype, device=values.device)
+    weight = torch.as_tensor(0.0 if shrinkage is None else shrinkage, dtype=values.dtype).to(values.device)
     if shrinkage is None:
         squared = (values**2).sum(-1)
         above = (1 - 2 / width) * squared + trace**2

@@ -37,6 +37,20 @@ class Tails:
     applications: tuple[str, ...]
     changed: tuple[str | None, ...]
 
+    def halves(self) -> tuple[Tails, Tails]:
+        """The prompts of every other application, and those of the rest."""
+        names = list(dict.fromkeys(self.applications))
+        return self._of(frozenset(names[::2])), self._of(frozenset(names[1::2]))
+
+    def _of(self, names: frozenset[str]) -> Tails:
+        rows = [row for row, name in enumerate(self.applications) if name in names]
+        return Tails(
+            self.latents,
+            self.values[rows],
+            tuple(self.applications[row] for row in rows),
+            tuple(self.changed[row] for row in rows),
+        )
+
     def changes(self, field: str) -> FloatArray:
         """What changing a field changes, shape (prompts with that change, positions, latents)."""
         base = {

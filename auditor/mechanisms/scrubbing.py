@@ -98,7 +98,7 @@ class Moves:
         """The moves in directions drawn at random, by site [draws, rows, width]: each as long as it was."""
         generator = np.random.default_rng(tuple(seed))
         m = self.coordinates.shape[1]
-        drawn = torch.as_tensor(generator.standard_normal((draws, width, m)), device=self.coordinates.device)
+        drawn = torch.as_tensor(generator.standard_normal((draws, width, m))).to(self.coordinates.device)
         basis = torch.linalg.qr(drawn).Q.mT
         found, first = {}, 0
         for site, coefficients in zip(self.sites, self.coefficients, strict=True):
@@ -220,9 +220,9 @@ def scrub(
             mine = design.fitted[rows]
             if mine.sum() < LEAST_ROWS:
                 continue
-            fitted = torch.as_tensor(np.flatnonzero(mine), device=states.device)
-            held = torch.as_tensor(np.flatnonzero(design.held[rows]), device=states.device)
-            concept = torch.as_tensor(marks[:, rows][:, mine], dtype=torch.float64, device=states.device)
+            fitted = torch.as_tensor(np.flatnonzero(mine)).to(states.device)
+            held = torch.as_tensor(np.flatnonzero(design.held[rows])).to(states.device)
+            concept = torch.as_tensor(marks[:, rows][:, mine], dtype=torch.float64).to(states.device)
             before = states[:, fitted]
             eraser = erasers_of(before, concept)
             coefficients = (states - eraser.mean[:, None]) @ eraser.reading
@@ -287,8 +287,8 @@ def _covariance(states: Tensor, rows: Sequence[int], design: Design) -> Tensor |
     if len(keep) < 2:
         return None
     marks: Any = design.truth[rows][keep]
-    concept = torch.as_tensor(marks - marks.mean(axis=0), dtype=torch.float64, device=states.device)
-    held = states[:, torch.as_tensor(keep, device=states.device)]
+    concept = torch.as_tensor(marks - marks.mean(axis=0), dtype=torch.float64).to(states.device)
+    held = states[:, torch.as_tensor(keep).to(states.device)]
     return ((concept.mT @ (held - held.mean(1, keepdim=True))) ** 2).sum((-2, -1))
 
 

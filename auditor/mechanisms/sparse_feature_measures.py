@@ -3,27 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray
+from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, missing
+from auditor.measures.results import Estimate, Significance, missing
 from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.sae.choices import (
     COMPONENTS,
     COORDINATES,
-    DIRECTIONS,
     FEATURES,
     MEANS,
     RANDOM,
     STEER,
 )
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
+from auditor.mechanisms.sparse_feature_draws import ENOUGH, Rank, draws_needed, gap_moved, moved_to_group, rank
 from auditor.records import Check, Conclusion, Role
 
 UNEXPLAINED = "sparse_unexplained"
@@ -37,17 +38,19 @@ EFFECT = "sparse_feature_effect"
 GAP_REMOVED = "sparse_gap_removed"
 FLIPS = "sparse_flip_rate"
 STEERING = "sparse_steering_shift"
-IDENTITY_BOUND = 1e-4
-MEAN_BOUND = 1e-9
+LIKE = 0.7
+"""Random features have to move the states by at least this share of what the chosen ones do."""
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
     """All measurements of the dictionary and of all attributes."""
+    # The declared contrasts of the run, whether or not they can be tested.
+    contrasts = sum(len(result["groups"]) - 1 for result in results if result["part"] == "contrasts")
     for result in results:
         if result["part"] == "quality":
             yield from _quality(context, result, test)
         else:
-            yield from _Features(context, result, test).drafts()
+            yield from _Features(context, result, test, contrasts=contrasts).drafts()
 
 
 def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable[Draft]:
@@ -83,14 +86,15 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
         "left_out": provenance["left_out"],
         "held_out_applications": provenance["held_out"],
     }
-    mean = result["mean_unexplained"]
+    apart = abs(result["fvu_again"] - result["fvu"])
     checks = (
         Check(
-            "the mean explains nothing",
-            abs(mean - 1) <= MEAN_BOUND,
-            abs(mean - 1),
-            MEAN_BOUND,
-            "distance from 1 of the fraction of variance that the mean state leaves unexplained",
+            "unexplained variance by another way",
+            apart <= result["fvu_rounding"],
+            apart,
+            result["fvu_rounding"],
+            "dense codes in double precision against sparse sums; the bound is 10 times how far the figure moves with "
+            "the size of batches, or one rounding of the states",
         ),
     )
 
@@ -101,7 +105,10 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
         )
 
     unexplained = figure(result["fvu"], "Σ‖x − x̂‖² / Σ‖x − mean‖² over tokens of held-out applications")
-    yield Draft(measurement(unexplained, metric=UNEXPLAINED, unit="share", counts=counts, checks=checks, **common))
+    said = _said(result)
+    yield Draft(
+        measurement(unexplained, metric=UNEXPLAINED, unit="share", counts=counts, checks=checks, **said, **common)
+    )
     active = figure(result["l0"], "mean number of active features a token, held-out applications")
     yield Draft(measurement(active, metric=ACTIVE, unit="count", counts=counts, **common))
     dead = figure(result["dead"] / result["latents"], "share of features active on no token of held-out applications")
@@ -109,10 +116,11 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
     identity = (
         Check(
             "error put back changes nothing",
-            result["identity"] <= IDENTITY_BOUND,
+            result["identity"] <= result["identity_bound"],
             result["identity"],
-            IDENTITY_BOUND,
-            "largest difference of any logit with reconstruction plus error in place of the states, relative",
+            result["identity_bound"],
+            "largest difference of any logit, in nats, with reconstruction plus error in place of the states; "
+            + result["identity_words"],
         ),
     )
     entropies = {name: float(np.mean(values)) for name, values in result["entropies"].items()}
@@ -127,6 +135,14 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
         measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts={**entropies}, checks=identity, **common)
     )
     yield Draft(_margin_recovered(context, result, figure, common, identity))
+
+
+def _said(result: Mapping[str, Any]) -> dict[str, Any]:
+    """Why nothing is said of the features, or what is to be known of a dictionary from elsewhere."""
+    if result["shortfall"] is not None:
+        return {"conclusion": Conclusion.NOT_TESTED, "conclusion_reason": result["shortfall"]}
+    notes = result["provenance"]["notes"]
+    return {"conclusion_reason": "; ".join(notes)} if notes else {}
 
 
 def _margin_recovered(
@@ -153,8 +169,9 @@ def _margin_recovered(
 class _Features:
     """One attribute."""
 
-    def __init__(self, context: Context, result: Mapping[str, Any], test: str) -> None:
+    def __init__(self, context: Context, result: Mapping[str, Any], test: str, *, contrasts: int) -> None:
         self.context, self.result, self.test = context, result, test
+        self.needed = draws_needed(alpha=context.plan.thresholds.alpha, contrasts=contrasts)
         self.level = 1 - context.plan.thresholds.alpha
         self.groups: list[str] = result["groups"]
         self.reference = self.groups.index(result["reference"])
@@ -233,12 +250,13 @@ class _Features:
             counts={"acting": acting[0], "acting_reference": acting[1]},
         )
         yield self._draft(
-            self._mean(_gaps(before) - _gaps(after), "mean margin difference to the reference, clean minus ablated"),
+            self._untested(
+                self._mean(_gaps(before) - _gaps(after), "mean margin difference to the reference, clean minus ablated")
+            ),
             metric=EFFECT,
             group=group,
             unit="logit",
             more=where,
-            family=f"{EXPLORATORY_FAMILY}: effects of sparse features of {self.result['field']}",
             counts={"gap": float(_gaps(before).mean()), "flip_rate": float(self._flipped(before, after).mean())},
             checks=(*self.decided, self._mass(found, name)),
         )
@@ -247,70 +265,170 @@ class _Features:
         self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray]
     ) -> Iterable[Draft]:
         group = self.groups[found["group"]]
-        random = [rows for name, rows in after.items() if name.startswith(RANDOM)]
-        controls = [float((_gaps(before) - _gaps(rows)).mean()) for rows in random]
-        flips = [float(self._flipped(before, rows)[:, 1].mean()) for rows in random]
-        for name in (FEATURES, COORDINATES, COMPONENTS, MEANS):
-            counts: dict[str, float | int | None] = {
-                "gap": float(_gaps(before).mean()),
-                "gap_left": float(_gaps(after[name]).mean()),
-                "taken_out": 1 if name == MEANS else len(found["features"]),
-            }
-            if name == FEATURES:
-                counts |= {
-                    "random_mean": float(np.mean(controls)) if controls else None,
-                    "random_largest": max(map(abs, controls)) if controls else None,
-                    "random_draws": len(controls),
-                }
+        method = "mean margin difference to the reference, clean minus ablated"
+        for name in (COORDINATES, COMPONENTS, MEANS):
             yield self._draft(
-                self._mean(
-                    _gaps(before) - _gaps(after[name]), "mean margin difference to the reference, clean minus ablated"
-                ),
+                self._untested(self._mean(_gaps(before) - _gaps(after[name]), method)),
                 metric=GAP_REMOVED,
                 group=group,
                 unit="logit",
                 more={"by": name},
-                family=f"sparse features of {self.result['field']}",
-                counts=counts,
+                counts={
+                    "gap": float(_gaps(before).mean()),
+                    "gap_left": float(_gaps(after[name]).mean()),
+                    "taken_out": 1 if name == MEANS else len(found["features"]),
+                    "movement": found["movements"][name],
+                },
                 checks=(*self.decided, self._mass(found, name)),
             )
+        random = {name: rows for name, rows in after.items() if name.startswith(f"{RANDOM} ")}
+        side = float(np.sign(_gaps(before).mean()))
+        effect = gap_moved(before, after[FEATURES])
+        drawn = [gap_moved(before, rows) for rows in random.values()]
+        estimate = self._mean(_gaps(before) - _gaps(after[FEATURES]), method)
+        yield self._ranked(
+            found,
+            estimate,
+            before,
+            rank(effect, drawn),
+            metric=GAP_REMOVED,
+            family=inside_family(self.test),
+            name=FEATURES,
+            counts={
+                "gap": float(_gaps(before).mean()),
+                "gap_left": float(_gaps(after[FEATURES]).mean()),
+                "taken_out": len(found["features"]),
+                "random_mean": side * float(np.mean(drawn)) if drawn else None,
+                "random_largest": max(map(abs, drawn)) if drawn else None,
+                "sign_agrees": int(effect > 0),
+                **self._movements(found, FEATURES, f"{RANDOM} "),
+            },
+        )
         flipped = self._flipped(before, after[FEATURES])
+        flips = [float(self._flipped(before, rows)[:, 1].mean()) for rows in random.values()]
+        own = float(flipped[:, 1].mean())
         yield self._draft(
-            selection_rate(Tally.of(flipped[:, 1])),
+            selection_rate(Tally.of(flipped[:, 1]), level=self.level),
             metric=FLIPS,
             group=group,
             unit="rate",
             counts={
                 "towards_favourable": int((flipped & (after[FEATURES] > before))[:, 1].sum()),
                 "random_mean": float(np.mean(flips)) if flips else None,
+                "draws": len(flips),
+                "draws_with_as_many": sum(other >= own for other in flips),
             },
             checks=(*self.decided, self._mass(found, FEATURES)),
+            conclusion_reason="no decision turned" if own == 0 else None,
         )
 
     def _steered(
         self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray]
     ) -> Iterable[Draft]:
         group = self.groups[found["group"]]
-        controls = [
-            float((rows - before)[:, 0].mean()) for name, rows in after.items() if name.startswith(STEER + DIRECTIONS)
-        ]
-        for name in (FEATURES, MEANS):
-            moved = after[STEER + name] - before
-            yield self._draft(
-                self._mean(moved[:, 0], "mean change of the reference's margin with the group's values put in"),
-                metric=STEERING,
-                group=group,
-                unit="logit",
-                more={"by": name},
-                family=f"steering by sparse features of {self.result['field']}",
-                counts={
-                    "gap": float(_gaps(before).mean()),
-                    "away": float(moved[:, 1].mean()),
-                    "random_mean": float(np.mean(controls)),
-                    "random_largest": max(map(abs, controls)),
-                },
-                checks=(*self.decided, self._mass(found, STEER + name)),
+        method = "mean change of the reference's margin with the group's values put in"
+        moved = after[STEER + MEANS] - before
+        yield self._draft(
+            self._untested(self._mean(moved[:, 0], method)),
+            metric=STEERING,
+            group=group,
+            unit="logit",
+            more={"by": MEANS},
+            counts={
+                "gap": float(_gaps(before).mean()),
+                "away": float(moved[:, 1].mean()),
+                "movement": found["movements"][STEER + MEANS],
+            },
+            checks=(*self.decided, self._mass(found, STEER + MEANS)),
+        )
+        prefix = f"{STEER}{RANDOM} "
+        drawn = [moved_to_group(before, rows) for name, rows in after.items() if name.startswith(prefix)]
+        side = float(np.sign(_gaps(before).mean()))
+        effect = moved_to_group(before, after[STEER + FEATURES])
+        moved = after[STEER + FEATURES] - before
+        yield self._ranked(
+            found,
+            self._mean(moved[:, 0], method),
+            before,
+            rank(effect, drawn),
+            metric=STEERING,
+            family=inside_family(f"{self.test}, steering"),
+            name=STEER + FEATURES,
+            counts={
+                "gap": float(_gaps(before).mean()),
+                "away": float(moved[:, 1].mean()),
+                "random_mean": side * float(np.mean(drawn)) if drawn else None,
+                "random_largest": max(map(abs, drawn)) if drawn else None,
+                "sign_agrees": int(effect > 0),
+                **self._movements(found, STEER + FEATURES, prefix),
+            },
+        )
+
+    def _ranked(
+        self,
+        found: Mapping[str, Any],
+        estimate: Estimate,
+        before: FloatArray,
+        place: Rank,
+        *,
+        metric: str,
+        family: str,
+        name: str,
+        counts: dict[str, float | int | None],
+    ) -> Draft:
+        """An effect with its rank among random features as its test, or why it has none."""
+        reason = place.too_few(self.needed) or self._unlike(found, counts, place) or self._no_gap(before)
+        words = "random features of matched frequency and norm that move the states as far"
+        test = Significance(place.p_value, f"rank among {place.draws} draws of {words}, one-sided")
+        more: dict[str, Any] = {"family": family}
+        if reason is not None:
+            more = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": reason}
+        return self._draft(
+            replace(estimate, test=None if reason is not None or estimate.value is None else test),
+            metric=metric,
+            group=self.groups[found["group"]],
+            unit="logit",
+            more={"by": FEATURES},
+            counts={**counts, "draws": place.draws, "draws_needed": self.needed, "draws_as_large": place.as_large},
+            checks=(*self.decided, self._mass(found, name)),
+            **more,
+        )
+
+    def _unlike(self, found: Mapping[str, Any], counts: Mapping[str, float | int | None], place: Rank) -> str | None:
+        """Why the draws are no measure of chance: hardly different from each other, or moving the states much less."""
+        if place.as_large >= ENOUGH:
+            return None
+        different = found["different"]
+        if different < self.needed:
+            return (
+                f"too few draws to say: {different} different sets of random features act here, where {self.needed} "
+                "are needed"
             )
+        moved, control = counts["movement"], counts["movement_control"]
+        if moved is None or control is None or control >= LIKE * moved:
+            return None
+        return f"random features that act here move the states by {control:.3g} where the chosen ones move {moved:.3g}"
+
+    def _no_gap(self, before: FloatArray) -> str | None:
+        """Why there is no difference of margins whose direction an effect could have."""
+        gaps = self._mean(_gaps(before), "difference of margins")
+        if gaps.interval is not None and not gaps.interval.low <= 0 <= gaps.interval.high:
+            return None
+        return f"no difference of margins between the groups is shown here ({len(before)} applications)"
+
+    @staticmethod
+    def _movements(found: Mapping[str, Any], name: str, prefix: str) -> dict[str, float | int | None]:
+        """How far the states are moved, by the features and by the drawn ones."""
+        drawn = [value for each, value in found["movements"].items() if each.startswith(prefix)]
+        return {
+            "movement": found["movements"][name],
+            "movement_control": float(np.mean(drawn)) if drawn else None,
+        }
+
+    @staticmethod
+    def _untested(estimate: Estimate) -> Estimate:
+        """Without a test: moving anything moves margins, and nothing random stands beside this figure."""
+        return replace(estimate, test=None)
 
     def _mean(self, values: FloatArray, method: str) -> Estimate:
         if len(values) < 2:

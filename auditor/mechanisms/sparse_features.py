@@ -21,10 +21,11 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
 from auditor.mechanisms.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.sae.choices import Chosen, Seen, choose, differences
+from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose, differences
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
 from auditor.mechanisms.sae.splices import splice
 from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sparse_feature_draws import FIRST, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_feature_measures import measures
 from auditor.plan import Section
 
@@ -34,9 +35,9 @@ CARD = Card(
     method=(
         "A sparse autoencoder of one layer, trained on the audit's own prompts or loaded. Features are chosen on half "
         "of the applications by their share of the margin's difference (integrated gradients); on the other half they "
-        "are taken out (x − f·W, the error kept) or set to the other group's values. Beside them the same number of "
-        "random features of matched frequency and norm, of coordinates of the stream, of principal components, and the "
-        "difference of the groups' means."
+        "are taken out (x − f·W, the error kept) or set to the other group's values. The effect is ranked among those "
+        "of random features of matched frequency and norm that move the states as far, draw by draw. Beside them the "
+        "same number of coordinates of the stream and of principal components, and the difference of the groups' means."
     ),
     worrying=(
         "The difference between groups shrinks when a few features are taken out, more than with random features; it "
@@ -69,7 +70,8 @@ class Settings(Section):
     features
         Features reported a contrast, and how many each baseline takes out.
     random_draws
-        Draws of random features, and of random directions for steering.
+        Draws of random features, taken out and put in; a test at level α of m contrasts needs m/α − 1 of them, and says
+        so where there are fewer. Nulls end after a few.
     spliced
         Held-out applications whose states are replaced by their reconstruction.
     """
@@ -77,7 +79,7 @@ class Settings(Section):
     attributes: tuple[str, ...] = ()
     applications: Annotated[int, Field(ge=8)] = 32
     features: Annotated[int, Field(ge=1, le=100)] = 8
-    random_draws: Annotated[int, Field(ge=1, le=50)] = 5
+    random_draws: Annotated[int, Field(ge=1, le=9999)] = 39
     spliced: Annotated[int, Field(ge=1)] = 6
 
 
@@ -96,7 +98,7 @@ def work(asked: Asked) -> Iterable[Work]:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
-        runs = (len(attribute.groups) - 1) * 2 * (settings.features + 2 * settings.random_draws + 7)
+        runs = (len(attribute.groups) - 1) * (2 * (settings.features + 6) + 3 * settings.random_draws)
         tokens = 0
         for cluster in clusters:
             prefix, suffix = suffix_tokens(asked, cluster, attribute.field)
@@ -119,7 +121,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         dictionary = dictionary_for(bench, payload["dictionary"])
         if payload["part"] == "quality":
             return _quality(bench, payload, dictionary)
-        return _contrasts(bench, payload, dictionary)
+        shortfall = None if isinstance(dictionary, str) else dictionary.shortfall
+        return _contrasts(bench, payload, shortfall or dictionary)
 
 
 def run(context: Context) -> Iterable[Draft]:
@@ -134,12 +137,14 @@ def _quality(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | 
     about = {
         "part": "quality",
         "reason": None,
+        "shortfall": dictionary.shortfall,
         "layer": dictionary.layer,
         "kind": dictionary.autoencoder.kind,
         "latents": dictionary.autoencoder.latents,
         "provenance": dict(dictionary.provenance),
         "fvu": quality.fvu,
-        "mean_unexplained": dictionary.mean_unexplained,
+        "fvu_again": dictionary.unexplained_again,
+        "fvu_rounding": dictionary.rounding,
         "l0": quality.l0,
         "dead": quality.dead,
         "tokens": quality.tokens,
@@ -209,12 +214,11 @@ class _Shared:
         return seen
 
     def measure(self, sets: Sequence[Sequence[Placed]], chosen: Sequence[Chosen]) -> dict[str, Any]:
-        """Every change of every contrast on the applications that measure."""
+        """Every change of every contrast on the applications that measure, then draws where they left a question."""
+        taken = [_Taken() for _ in chosen]
         clean: list[list[float]] = []
         masses: list[list[float]] = []
         totals: list[Tensor] = []
-        margins: list[list[dict[str, list[float]]]] = []
-        kept: list[dict[str, list[float]]] = [{} for _ in chosen]
         for placed in sets:
             window = self._open(placed)
             activations = self._activations(window)
@@ -222,17 +226,23 @@ class _Shared:
             plain, mass = window.margins([(group, None) for group in range(len(placed))], self.target)
             clean.append(plain.tolist())
             masses.append(mass.tolist())
-            row = []
-            for number, each in enumerate(chosen):
-                changes = list(each.changes(window.states, activations, self.dictionary))
-                asked = [(group, change) for _, group, change in changes]
-                found, left = window.margins(asked, self.target)
-                by_name: dict[str, list[float]] = {}
-                for (name, _, _), margin, on_answers in zip(changes, found.tolist(), left.tolist(), strict=True):
-                    by_name.setdefault(name, []).append(margin)
-                    kept[number].setdefault(name, []).append(on_answers)
-                row.append(by_name)
-            margins.append(row)
+            for each, found in zip(chosen, taken, strict=True):
+                first = each.controls(activations, self.dictionary, range(min(FIRST, len(each.random))))
+                changes = [*each.changes(window.states, activations, self.dictionary), *first]
+                found.take(window, changes, self.target)
+        margins = np.array(clean)
+        left = [
+            number
+            for number, (each, found) in enumerate(zip(chosen, taken, strict=True))
+            if len(each.random) > FIRST and found.undecided(margins[:, [each.pair[1], each.pair[0]]])
+        ]
+        for placed in sets if left else ():
+            window = self._open(placed)
+            activations = self._activations(window)
+            for number in left:
+                each = chosen[number]
+                more = each.controls(activations, self.dictionary, range(FIRST, len(each.random)))
+                taken[number].take(window, list(more), self.target)
         activity = torch.stack(totals).double().numpy()
         return {
             "clean": clean,
@@ -241,11 +251,11 @@ class _Shared:
                 {
                     "group": each.pair[0],
                     "features": each.features,
-                    "margins": {name: [row[number][name] for row in margins] for name in margins[0][number]},
-                    "masses": {name: float(np.mean(values)) for name, values in kept[number].items()},
+                    "different": len({frozenset(drawn) for drawn in each.random}),
+                    **found.row(),
                     **differences(activity, each, q=self.bench.plan.thresholds.exploratory_q),
                 }
-                for number, each in enumerate(chosen)
+                for each, found in zip(chosen, taken, strict=True)
             ],
         }
 
@@ -262,3 +272,48 @@ class _Shared:
 
     def _activations(self, window: Window) -> Tensor:
         return self.dictionary.activations(window.states) * window.there[..., None]
+
+
+class _Taken:
+    """Margins, answers' probabilities and movements of one contrast, by the name of the change."""
+
+    def __init__(self) -> None:
+        self.margins: dict[str, list[list[float]]] = {}
+        self.masses: dict[str, list[float]] = {}
+        self.movements: dict[str, list[float]] = {}
+
+    def take(self, window: Window, changes: Sequence[tuple[str, int, Tensor]], target: Target) -> None:
+        """Make the changes of one application."""
+        found, left = window.margins([(group, change) for _, group, change in changes], target)
+        rows: dict[str, list[float]] = {}
+        for (name, _, change), margin, mass in zip(changes, found.tolist(), left.tolist(), strict=True):
+            rows.setdefault(name, []).append(margin)
+            self.masses.setdefault(name, []).append(mass)
+            self.movements.setdefault(name, []).append(float(change.norm()))
+        for name, row in rows.items():
+            self.margins.setdefault(name, []).append(row)
+
+    def undecided(self, before: Any) -> bool:
+        """Whether more draws could still show an effect, of taking out or of putting in."""
+        if FEATURES not in self.margins:
+            return False
+        effects = ((gap_moved, "", FEATURES), (moved_to_group, STEER, STEER + FEATURES))
+        return any(
+            not settled(
+                moved(before, np.array(self.margins[name])),
+                [
+                    moved(before, np.array(rows))
+                    for each, rows in self.margins.items()
+                    if each.startswith(f"{prefix}{RANDOM} ")
+                ],
+            )
+            for moved, prefix, name in effects
+        )
+
+    def row(self) -> dict[str, Any]:
+        """Plain data."""
+        return {
+            "margins": self.margins,
+            "masses": {name: float(np.mean(values)) for name, values in self.masses.items()},
+            "movements": {name: float(np.mean(values)) for name, values in self.movements.items()},
+        }

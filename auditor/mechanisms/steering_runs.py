@@ -174,14 +174,14 @@ class Steerer:
     def _apart(self, layer: int, pair: tuple[int, int], signs: FloatArray) -> Tensor:
         """Difference of class means by draw, [draws, width], the true labels' first."""
         table = self.states[layer][list(self.fitted)]
-        weights = torch.as_tensor(signs / len(self.fitted), dtype=table.dtype, device=table.device)
+        weights = torch.as_tensor(signs / len(self.fitted), dtype=table.dtype).to(table.device)
         apart: Tensor = weights @ (table[:, pair[0]] - table[:, pair[1]])
         return apart
 
     def _random(self, ways: Tensor, draws: int, seed: Sequence[int]) -> Tensor:
         """Directions drawn at random, as long as the first of ``ways``."""
         drawn = np.random.default_rng((self.seed, *seed)).standard_normal((draws, ways.shape[1]))
-        random = torch.as_tensor(drawn, dtype=ways.dtype, device=ways.device)
+        random = torch.as_tensor(drawn, dtype=ways.dtype).to(ways.device)
         longs: Tensor = random * (
             torch.linalg.vector_norm(ways[0]) / torch.linalg.vector_norm(random, dim=1, keepdim=True)
         )
@@ -236,7 +236,7 @@ class Steerer:
                 changed[:, -1] = rows.to(dtype=states.dtype, device=states.device)
                 return changed
 
-            whole = torch.tensor([tokens], device=device).repeat(len(rows), 1)
+            whole = torch.tensor([tokens]).to(device).repeat(len(rows), 1)
             run = self.decoder.run(whole, edits={(RESIDUAL, to): change})
             margins, masses = answers_of(run.final[:, -1], self.target)
         return np.asarray(margins.numpy()), np.asarray(masses.numpy())
@@ -246,7 +246,7 @@ class Steerer:
         if not isinstance(self.streams, Streams):
             return None
         group = self.streams.groups[number]
-        before = group.tokens[[column], : group.lasts[column] - group.start]
+        before = group.tokens[column : column + 1, : group.lasts[column] - group.start]
         if not before.shape[1]:
             return group.past
         return self.streams.decoder.run(before, past=group.past, keep_past=True).past

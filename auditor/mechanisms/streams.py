@@ -134,7 +134,7 @@ class Rows(ABC):
         return stream.view(self.draws, -1, *stream.shape[1:])
 
     def _indices(self, group: Sequence[tuple[int, int, int]]) -> tuple[Tensor, Tensor]:
-        index = torch.tensor([(row, position) for _, row, position in group], device=self.device)
+        index = torch.tensor([(row, position) for _, row, position in group]).to(self.device)
         return index[:, 0], index[:, 1]
 
     @staticmethod
@@ -245,7 +245,7 @@ class Streams(Rows):
                 self._apart(self.streams[number])[
                     :,
                     torch.arange(len(group.lasts), device=self.device),
-                    torch.tensor(group.lasts, device=self.device) - group.start,
+                    torch.tensor(group.lasts).to(self.device) - group.start,
                 ]
                 for number in wanted
                 for group in (self.groups[number],)
@@ -315,7 +315,7 @@ class HookedStreams(Rows):
         wanted = set(range(len(self.groups)) if read is None else read)
         owners = [number for number, size in enumerate(sizes) for _ in range(size)]
         lasts = [last for group in self.groups for last in group.lasts]
-        rows = torch.tensor([row for row, owner in enumerate(owners) if owner in wanted], device=self.device)
+        rows = torch.tensor([row for row, owner in enumerate(owners) if owner in wanted]).to(self.device)
         ends = torch.tensor([last for last, owner in zip(lasts, owners, strict=True) if owner in wanted])
         logits = run.final.view(draws, self.rows, *run.final.shape[1:])[:, rows, ends.to(self.device)]
         margins, masses = answers_of(logits.flatten(0, 1), target)
@@ -348,11 +348,11 @@ def read_answers(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tenso
 
 def answers_of(logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     """Margins in nats and the probability on the answers, float64 on the CPU, of logits [rows, vocabulary]."""
-    favourable, adverse = list(target.favourable), list(target.adverse)
-    exact = double(logits)
-    margins = exact[:, favourable].logsumexp(-1) - exact[:, adverse].logsumexp(-1)
-    masses = torch.exp(exact[:, favourable + adverse].logsumexp(-1) - exact.logsumexp(-1))
-    return margins.cpu(), masses.cpu()
+    tokens = list(target.favourable + target.adverse)
+    cut = len(target.favourable)
+    # Only what is said of the answers leaves the device.
+    answers = double(logits).log_softmax(-1)[:, tokens].cpu()
+    return answers[:, :cut].logsumexp(-1) - answers[:, cut:].logsumexp(-1), answers.logsumexp(-1).exp()
 
 
 def _whole(placed: Sequence[Placed]) -> Group:

@@ -7,6 +7,7 @@ alone, and the features that move at the closing words of the prompt, which are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import asdict
 from typing import Annotated, Any
 
 import numpy as np
@@ -18,12 +19,19 @@ from auditor.exceptions import PlanError
 from auditor.language_models.decoder import read_decoder
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
-from auditor.mechanisms.corpus import Read
+from auditor.mechanisms.contrasts import States, activations_of, contrast_work, read_states
+from auditor.mechanisms.corpus import Corpus, Read
 from auditor.mechanisms.responses import Tails, overlap, responding, tails
-from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
-from auditor.mechanisms.sae.geometry import effective_count, geometry, participation_ratio, unit_rows
+from auditor.mechanisms.sae.dictionary import Dictionary, speaking_dictionary
+from auditor.mechanisms.sae.geometry import (
+    effective_count,
+    geometry,
+    participation_by_values,
+    participation_ratio,
+    unit_rows,
+)
 from auditor.mechanisms.superposition_measures import measures
+from auditor.mechanisms.superposition_null import chance
 from auditor.plan import Section
 
 CARD = Card(
@@ -33,11 +41,13 @@ CARD = Card(
     method=(
         "Features of the run's dictionary that move at the closing words of the prompt when only one field changes "
         "carry that field. Where a feature of an attribute and one of a credit field act on the same token, the cosine "
-        "of their directions is their interference. Beside it: features picked at random among those that act there, "
-        "and Welch's bound, which no set of so many directions in so many dimensions can undercut."
+        "of their directions is their interference. The test draws other features of the dictionary, matched in how "
+        "often and how strongly they act and respond, in place of the attribute's, again and again; applications share "
+        "the directions and are no replicates. Which features carry what is found on half of the applications, where "
+        "they act together on the other half."
     ),
     worrying=(
-        "Features of a protected attribute overlap with features of credit fields more than features picked at random, "
+        "Features of a protected attribute overlap with features of credit fields more than features like them do, "
         "or are the same features."
     ),
     limitations=(
@@ -66,7 +76,7 @@ class Settings(Section):
         Most features a field is carried by.
     """
 
-    applications: Annotated[int, Field(ge=4)] = 12
+    applications: Annotated[int, Field(ge=6)] = 12
     fields: tuple[str, ...] = ()
     features: Annotated[int, Field(ge=1, le=200)] = 8
 
@@ -98,28 +108,50 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         The dictionary's geometry, and for every attribute its overlap with all credit fields and with each; or the
         ``reason`` why there is no dictionary.
     """
-    dictionary = dictionary_for(bench, payload["dictionary"])
+    dictionary = speaking_dictionary(bench, payload["dictionary"])
     if isinstance(dictionary, str):
         return {"reason": dictionary}
-    settings: Settings = bench.settings
     with threadpool_limits(bench.plan.budget.threads):
         corpus, states = read_states(bench, payload, decoder=read_decoder(bench.loaded.model), layer=dictionary.layer)
-        activations = activations_of(dictionary, states)
-        rows = dictionary.autoencoder.decoder.detach().cpu().numpy()
-        norms = np.linalg.norm(rows, axis=1).astype(np.float64)
-        found = tails(Read(corpus, activations), norms=norms)
-        readable = np.linalg.norm(states, axis=1) <= dictionary.norm_limit
-        energy = np.asarray(activations.power(2).mean(axis=0)).ravel() * norms**2
-        return {
-            "reason": None,
-            "layer": dictionary.layer,
-            "tokens": len(corpus),
-            "participation": participation_ratio(states[readable]),
-            "geometry": _geometry(rows, energy),
-            "attributes": _attributes(found, payload, rows, most=settings.features),
-            "unexplained": dictionary.quality.fvu,
-            "orthogonal": _orthogonal(found, payload, dictionary, most=settings.features),
-        }
+        alpha = bench.plan.thresholds.alpha
+        return measured(dictionary, corpus, states, payload, most=bench.settings.features, level=1 - alpha)
+
+
+def measured(
+    dictionary: Dictionary, corpus: Corpus, states: States, payload: Mapping[str, Any], *, most: int, level: float
+) -> dict[str, Any]:
+    """What ``compute`` returns, for a dictionary and states at hand.
+
+    Parameters
+    ----------
+    dictionary
+        The features.
+    corpus, states
+        The tokens of the payload's prompts, and the state of each.
+    payload
+        Names attributes, changed fields and the placebo.
+    most
+        Most features a field is carried by.
+    level
+        Of the range that matched features show.
+    """
+    activations = activations_of(dictionary, states)
+    rows = dictionary.autoencoder.decoder.detach().cpu().float().numpy()
+    norms = np.linalg.norm(rows, axis=1).astype(np.float64)
+    found = tails(Read(corpus, activations), norms=norms)
+    readable = np.linalg.norm(states, axis=1) <= dictionary.norm_limit
+    energy = np.asarray(activations.power(2).mean(axis=0)).ravel() * norms**2
+    return {
+        "reason": None,
+        "layer": dictionary.layer,
+        "tokens": len(corpus),
+        "participation": participation_ratio(states[readable]),
+        "participation_again": participation_by_values(states[readable]),
+        "geometry": _geometry(rows, energy),
+        "attributes": _attributes(found, payload, rows, most=most, level=level),
+        "unexplained": dictionary.quality.fvu,
+        "orthogonal": _orthogonal(found, payload, dictionary, most=most),
+    }
 
 
 def run(context: Context) -> Iterable[Draft]:
@@ -135,6 +167,8 @@ def _geometry(rows: FloatArray, energy: FloatArray) -> dict[str, Any]:
         "features": found.features,
         "width": found.width,
         "coherence": found.coherence,
+        "coherence_again": found.coherence_again,
+        "rounding": found.rounding,
         "rms": found.rms,
         "welch": found.welch,
         "dimensions": float(found.dimensions.sum()),
@@ -143,24 +177,31 @@ def _geometry(rows: FloatArray, energy: FloatArray) -> dict[str, Any]:
     }
 
 
-def _attributes(found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int) -> list[dict[str, Any]]:
-    """Overlap of every attribute with all credit fields and with each."""
-    noise = found.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
-    carried = {
-        name: responding(found.response(name), noise=noise, most=most)
-        for name in (*payload["attributes"], *payload["fields_changed"])
-    }
+def _attributes(
+    found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int, level: float
+) -> list[dict[str, Any]]:
+    """Overlap of every attribute with all credit fields and with each.
+
+    Which features carry what is found on every other application; where they act together, on the rest.
+    """
+    first, second = found.halves()
+    noise = first.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
+    responses = {name: first.response(name) for name in (*payload["attributes"], *payload["fields_changed"])}
+    carried = {name: responding(response, noise=noise, most=most) for name, response in responses.items()}
     directions = unit_rows(rows[found.latents].astype(np.float64))
     cosines = directions @ directions.T
-    active = found.values.reshape(-1, len(found.latents)) > 0
-    applications = np.repeat(found.applications, found.values.shape[1]).tolist()
+    active = second.values.reshape(-1, len(found.latents)) > 0
+    applications = np.repeat(second.applications, second.values.shape[1]).tolist()
     everything = sorted({latent for latents in carried.values() for latent in latents})
+    alike = _alike(second, responses)
+    together = active.T.astype(np.float64) @ active
     results = []
     for attribute in payload["attributes"]:
         credit = sorted({latent for name in payload["fields_changed"] for latent in carried[name]})
         sets = {"": credit, **{name: carried[name] for name in payload["fields_changed"]}}
-        overlaps = {
-            name: overlap(
+        overlaps, chances = {}, {}
+        for number, (name, latents) in enumerate(sets.items()):
+            overlaps[name] = overlap(
                 active,
                 applications=applications,
                 first=carried[attribute],
@@ -169,8 +210,17 @@ def _attributes(found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, m
                 cosines=cosines,
                 seed=number,
             ).row()
-            for number, (name, latents) in enumerate(sets.items())
-        }
+            tried = chance(
+                together=together,
+                cosines=cosines,
+                first=carried[attribute],
+                second=latents,
+                taken=everything,
+                alike=alike,
+                level=level,
+                seed=number,
+            )
+            chances[name] = asdict(tried) if tried is not None else None
         shared = {name: len(set(carried[attribute]) & set(latents)) for name, latents in sets.items()}
         results.append(
             {
@@ -179,9 +229,19 @@ def _attributes(found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, m
                 "credit": {name: [int(found.latents[latent]) for latent in latents] for name, latents in sets.items()},
                 "shared": shared,
                 "overlaps": overlaps,
+                "chances": chances,
             }
         )
     return results
+
+
+def _alike(found: Tails, responses: Mapping[str, FloatArray]) -> FloatArray:
+    """What features are matched on: how often they act, how strongly, and how much they respond to any change; logs."""
+    often = (found.values > 0).sum(axis=(0, 1))
+    strength = found.values.sum(axis=(0, 1)) / np.maximum(often, 1)
+    response = np.max(list(responses.values()), axis=0)
+    floor = 1e-6 * max(float(strength.max(initial=0.0)), 1e-30)
+    return np.stack([np.log1p(often), np.log(strength + floor), np.log(response + floor)], axis=1)
 
 
 def _orthogonal(found: Tails, payload: Mapping[str, Any], dictionary: Dictionary, *, most: int) -> float | None:
@@ -196,7 +256,7 @@ def _orthogonal(found: Tails, payload: Mapping[str, Any], dictionary: Dictionary
     rows = np.linalg.qr(square)[0].T
     values = [
         value
-        for result in _attributes(fewer, payload, rows, most=most)
+        for result in _attributes(fewer, payload, rows, most=most, level=0.95)
         for name in ("cosine", "random", "share", "random_share")
         for value in result["overlaps"][""][name]
     ]

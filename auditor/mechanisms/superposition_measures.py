@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import replace
 from typing import Any
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray
+from auditor.behaviour.context import Context, Draft, inside_family
 from auditor.behaviour.fill import measurement
-from auditor.measures.results import Estimate, missing
-from auditor.mechanisms.paired_means import mean_share, paired_mean
+from auditor.measures.multiplicity import holm
+from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.responses import Overlap
-from auditor.mechanisms.sae.geometry import ROUNDING
-from auditor.records import Check, Role
+from auditor.mechanisms.superposition_null import Chance, draws_needed
+from auditor.records import Check, Conclusion, Role
 
 PARTICIPATION = "superposition_dimensions_used"
 PER_DIMENSION = "superposition_features_per_dimension"
@@ -21,11 +20,13 @@ SHARED = "superposition_shared_features"
 INTERFERENCE = "superposition_interference"
 EXCESS = "superposition_excess"
 SPACE = "superposition_shared_space"
-RANDOM = "features picked at random"
+SAME = 1e-6
+"""Two ways to one number in double precision, relative."""
 SLIGHT = 0.01
 """A difference of mean cosines below this is not spoken of."""
 LEAST = 3
-"""Applications without which no interval is drawn."""
+"""Applications with such a token, without which nothing is said."""
+NO_REPLICATES = "no interval: applications share the directions and are no replicates"
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -39,7 +40,11 @@ class _Measured:
 
     def __init__(self, context: Context, result: Mapping[str, Any], test: str) -> None:
         self.result, self.test = result, test
-        self.level = 1 - context.plan.thresholds.alpha
+        self.alpha = context.plan.thresholds.alpha
+        self.level = 1 - self.alpha
+        # The declared contrasts: every attribute of the plan, whether or not its features can be tested.
+        self.contrasts = max(1, len(result.get("attributes", ())))
+        self.adjusted = self._adjusted()
 
     def drafts(self) -> Iterable[Draft]:
         reason = self.result["reason"]
@@ -55,16 +60,23 @@ class _Measured:
         found, used = self.result["geometry"], self.result["participation"]
         subject = {"states": f"before layer {self.result['layer']}"}
         n = self.result["tokens"]
-        within = Check("dimensions used are between 1 and the width", 1 - 1e-9 <= used <= found["width"] + 1e-6, used)
+        again = self.result["participation_again"]
         yield self._draft(
             Estimate(value=used, n=n, method="participation ratio of the states, (Σλ)² / Σλ²"),
             metric=PARTICIPATION,
             subject=subject,
             unit="count",
-            checks=(replace(within, bound=float(found["width"])),),
+            checks=(
+                Check(
+                    "dimensions used, from the covariance's eigenvalues",
+                    abs(again - used) <= SAME * used,
+                    abs(again - used),
+                    SAME * used,
+                    "the participation ratio by another way than the traces it is made of",
+                ),
+            ),
             counts={"width": found["width"]},
         )
-        rank = min(found["features"], found["width"])
         yield self._draft(
             Estimate(
                 value=found["effective"] / found["width"],
@@ -74,19 +86,13 @@ class _Measured:
             metric=PER_DIMENSION,
             subject=subject,
             unit="ratio",
-            checks=(
-                Check(
-                    "dimensions of all features add up to at most the rank",
-                    found["dimensions"] <= rank * (1 + ROUNDING),
-                    found["dimensions"],
-                    float(rank),
-                ),
-            ),
             counts={
                 "features_that_act": found["features"],
                 "latents": found["latents"],
                 "effective_features": found["effective"],
                 "dimensions_a_feature": found["dimensions_each"],
+                "dimensions": found["dimensions"],
+                "rank_at_most": min(found["features"], found["width"]),
             },
         )
         yield self._draft(
@@ -94,9 +100,14 @@ class _Measured:
             metric=COHERENCE,
             subject=subject,
             unit="share",
-            checks=tuple(
-                Check(f"{name} is not under Welch's bound", found[key] >= found["welch"] - ROUNDING, found[key])
-                for name, key in (("the largest cosine", "coherence"), ("the root mean square cosine", "rms"))
+            checks=(
+                Check(
+                    "the closest pair, from its two directions alone",
+                    abs(found["coherence_again"] - found["coherence"]) <= found["rounding"],
+                    abs(found["coherence_again"] - found["coherence"]),
+                    found["rounding"],
+                    "computed again in double precision; the bound is what this width and precision can round",
+                ),
             ),
             counts={"welch": found["welch"], "rms": found["rms"], "unexplained": self.result["unexplained"]},
         )
@@ -127,36 +138,89 @@ class _Measured:
                     unit="rate",
                     counts=counts,
                 )
+            chance = _chance(item, field)
             reason = self._reason(item, field, found)
-            if reason is not None:
-                nothing = missing(method="mean |cos| where both act", reason=reason, n=len(found.cosine))
+            if reason is not None or chance is None:
+                said = reason or f"no feature carries {_words(attribute)} alone and acts beside one of the other kind"
+                nothing = missing(method="mean |cos| where both act", reason=said, n=len(found.cosine))
                 yield self._draft(nothing, metric=INTERFERENCE, subject=subject, unit="share", counts=counts)
                 continue
-            beside = {**counts, "random_mean": float(found.random.mean())}
-            apart = paired_mean(found.cosine - found.random, level=self.level, method="mean |cos| minus that of random")
+            beside = {
+                **counts,
+                "applications": len(found.cosine),
+                "random_mean": chance.mean,
+                "random_low": chance.low,
+                "random_high": chance.high,
+                "draws": chance.draws,
+                "draws_needed": self.needed,
+                "smallest_stratum": chance.smallest,
+            }
+            overlap = "mean |cos| between features that act on the same token, by feature of the attribute"
             yield self._draft(
-                self._mean(found.cosine, "mean |cos| between features that act on the same token"),
+                Estimate(value=chance.value, n=chance.features, method=f"{overlap}; {NO_REPLICATES}"),
                 metric=INTERFERENCE,
                 subject=subject,
                 unit="share",
                 counts=beside,
-                conclusion_reason=self._sentence(item, field, found, apart),
+                conclusion_reason=self._sentence(item, field, chance),
             )
             if field:
                 continue
+            yield self._excess(chance, subject, beside)
+            share = "share of a direction inside the span of the credit features beside it"
             yield self._draft(
-                apart, metric=EXCESS, subject=subject, unit="cosine", counts=beside, family=EXPLORATORY_FAMILY
-            )
-            yield self._draft(
-                self._mean(found.share, "share of a direction inside the span of the credit features beside it"),
+                Estimate(value=float(found.share.mean()), n=len(found.share), method=f"{share}; {NO_REPLICATES}"),
                 metric=SPACE,
                 subject=subject,
                 unit="rate",
                 counts={**counts, "random_mean": float(found.random_share.mean())},
             )
 
-    def _mean(self, values: FloatArray, method: str) -> Estimate:
-        return mean_share(values, level=self.level, method=method, by="application")
+    @property
+    def needed(self) -> int:
+        """Different draws a test needs at the worst step of the family."""
+        return draws_needed(alpha=self.alpha, contrasts=self.contrasts)
+
+    def _excess(self, chance: Chance, subject: dict[str, str], counts: dict[str, float | int | None]) -> Draft:
+        method = "mean |cos| minus that of matched features in the attribute's place"
+        value = chance.value - chance.mean
+        reason = chance.too_few(self.needed)
+        if reason is not None:
+            return self._draft(
+                Estimate(value=value, n=chance.features, method=method),
+                metric=EXCESS,
+                subject=subject,
+                unit="cosine",
+                counts=counts,
+                conclusion=Conclusion.INCONCLUSIVE,
+                conclusion_reason=reason,
+            )
+        interval = Interval(
+            min(value, chance.value - chance.high),
+            max(value, chance.value - chance.low),
+            self.level,
+            "randomisation over matched features, unadjusted",
+        )
+        test = Significance(chance.p_value(), "randomisation over features of matched activity, strength and response")
+        return self._draft(
+            Estimate(value=value, n=chance.features, method=method, interval=interval, test=test),
+            metric=EXCESS,
+            subject=subject,
+            unit="cosine",
+            counts=counts,
+            family=inside_family(self.test),
+        )
+
+    def _adjusted(self) -> dict[str, float | None]:
+        """By attribute, the p-value of its overlap with all credit fields, adjusted as the family will be."""
+        found: dict[str, float] = {}
+        for item in self.result.get("attributes", ()):
+            chance = _chance(item, "")
+            if chance is not None and chance.too_few(self.needed) is None:
+                testable = self._reason(item, "", Overlap.of(item["overlaps"][""])) is None
+                if testable:
+                    found[item["attribute"]] = chance.p_value()
+        return dict(zip(found, holm(list(found.values())), strict=True))
 
     def _reason(self, item: Mapping[str, Any], field: str, found: Overlap) -> str | None:
         if not item["features"]:
@@ -167,23 +231,26 @@ class _Measured:
             return f"in {len(found.cosine)} applications a feature of each kind and a third one act on one token"
         return None
 
-    def _sentence(self, item: Mapping[str, Any], field: str, found: Overlap, apart: Estimate) -> str:
+    def _sentence(self, item: Mapping[str, Any], field: str, chance: Chance) -> str:
         """What it means, for somebody who does not read cosines."""
         one = f"{_words(item['attribute'])}"
         other = _words(field) if field else "credit fields"
-        interval = apart.interval
-        if interval is None or interval.low <= 0 <= interval.high or abs(apart.value or 0.0) < SLIGHT:
-            than = "no more and no less than directions picked at random do"
-        elif interval.low > 0:
-            than = "more than directions picked at random do"
-        else:
-            than = "less than directions picked at random do"
         shared = item["shared"][field]
         same = f" {shared} of the {len(item['features'])} that carry {one} carry both." if shared else ""
         return (
-            f"The directions that carry {one} and those that carry {other} overlap by {found.cosine.mean():.2f} where "
-            f"both act (0 at right angles, 1 the same; random ones {found.random.mean():.2f}): {than}.{same}"
+            f"The directions that carry {one} and those that carry {other} overlap by {chance.value:.2f} where both "
+            f"act (0 at right angles, 1 the same; features like them {chance.mean:.2f})"
+            f"{self._than(item, chance) if not field else ''}.{same}"
         )
+
+    def _than(self, item: Mapping[str, Any], chance: Chance) -> str:
+        """The outcome of the test; single fields are described and not tested."""
+        adjusted = self.adjusted.get(item["attribute"])
+        if adjusted is None:
+            return ": too few features to say whether that is chance"
+        if adjusted >= self.alpha or abs(chance.value - chance.mean) < SLIGHT:
+            return ": no difference is shown"
+        return f": {'more' if chance.value > chance.mean else 'less'} than features like them do"
 
     def _draft(self, estimate: Estimate, *, metric: str, subject: dict[str, str], unit: str, **more: Any) -> Draft:
         orthogonal = self.result.get("orthogonal")
@@ -206,6 +273,11 @@ class _Measured:
                 **more,
             )
         )
+
+
+def _chance(item: Mapping[str, Any], field: str) -> Chance | None:
+    row = item["chances"][field]
+    return Chance(**row) if row is not None else None
 
 
 def _silent(attribute: str) -> str:

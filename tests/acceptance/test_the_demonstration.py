@@ -87,7 +87,11 @@ def test_tests_on_internals_are_part_of_it_and_their_checks_hold(result: dict[st
     assert [(item["id"], check) for item in inside for check in item["checks"] if not check["held"]] == []
     found = {tuple(item["subject"].values()): item for item in inside if item["test"] == "ladder"}
     steps = found["sex", "female"]["counts"]
-    assert all(steps[name] is not None for name in ("encoded", "selective", "used", "usable"))
+    assert {"encoded", "selective", "used", "usable"} <= set(steps)
+    # Four applications to fit on allow seven relabellings, and no level can be reached with them.
+    controlled = [item for item in inside if item["metric"] in ("erasure_gap_removed", "steering_potency")]
+    assert len(controlled) == 2
+    assert all("too few draws to say: 7 of 19" in item["conclusion_reason"] for item in controlled)
     paths = {item["subject"]["path"] for item in inside if item["metric"] == "steering_shift"}
     assert {"layer 9 into layer 18", "layer 18 into layer 9"} <= paths  # really across layers, both ways
     text = " ".join(" ".join(report).split())

@@ -6,8 +6,9 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from scipy.sparse import csc_matrix
 
 from auditor.mechanisms.corpus import Read
 from auditor.mechanisms.describers import marked
@@ -20,8 +21,10 @@ from auditor.mechanisms.description_scores import (
     HeldOut,
     Question,
     derangements,
+    recount,
 )
 from auditor.mechanisms.interpretation import Settings, interpret
+from auditor.mechanisms.interpretation_measures import _beyond, _near_chance, _recounted
 from auditor.mechanisms.predicates import Cells, Predicate, words_of
 from tests.mechanisms import planted_corpus as planted
 
@@ -150,7 +153,43 @@ def test_exchanged_descriptions_score_about_one_half_and_the_true_tokens_one(row
 
     assert len(scored) == len(CONCEPTS) + 1
     assert np.mean([row["shuffled"] for row in scored]) == pytest.approx(0.5, abs=0.1)
-    assert all(row["oracle"] == [1.0, 1.0] for row in scored)
+    assert scored[0]["recounted"] < 1e-12
+
+
+@settings(max_examples=25, deadline=None)
+@given(st.integers(0, 2**32 - 1), st.floats(0.05, 0.6))
+def test_a_count_context_by_context_comes_to_the_same_scores(seed: int, share: float) -> None:
+    corpus = planted.planted_corpus()
+    generator = np.random.default_rng(seed)
+    active, said = generator.random(len(corpus)) < share, generator.random(len(corpus)) < share
+    whole = HeldOut(corpus, csc_matrix(active[:, None].astype(np.float32)))
+    assume(whole.problem(active, least=2) is None)
+    answers = Question(whole, active).answered(said)
+
+    assert recount(whole, active, said) == pytest.approx((answers.detection, answers.fuzzing), abs=1e-12)
+
+
+def test_a_recount_that_comes_to_another_score_takes_the_number_away(rows: list[dict[str, Any]]) -> None:
+    for changed, held in ((0.0, True), (0.01, False)):
+        (check,) = _recounted([{**rows[0], "recounted": changed}])
+        assert check.held is held
+        assert check.value == changed
+
+
+def test_exchanged_descriptions_that_tell_features_apart_break_the_check() -> None:
+    generator = np.random.default_rng(0)
+
+    assert _near_chance(generator.normal(0.5, 0.1, 40).tolist()).held
+    assert not _near_chance(generator.normal(0.8, 0.1, 40).tolist()).held
+    # Three features cannot show it.
+    assert _near_chance([0.4, 0.9, 0.8]).held
+
+
+def test_own_descriptions_stand_beside_exchanged_ones_feature_by_feature() -> None:
+    found = _beyond([0.9, 0.8, 0.85], [0.5, 0.5, 0.6], level=0.95)
+
+    assert found["beyond_shuffled"] == pytest.approx(0.95 / 3)
+    assert found["beyond_shuffled_low"] < found["beyond_shuffled"] < found["beyond_shuffled_high"]
 
 
 def test_a_feature_that_is_silent_in_the_other_applications_is_not_scored() -> None:

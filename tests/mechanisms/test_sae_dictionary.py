@@ -24,6 +24,7 @@ from tests.mechanisms.asking import asked, bench, through_a_ledger
 
 DATA = small_data(16)
 SMALL = {"k": 4, "steps": 20, "batch": 64}
+HERE = {"hook_name": "blocks.1.hook_resid_pre"}
 
 
 def plan_of(**dictionary: Any) -> Plan:
@@ -110,7 +111,8 @@ def test_quality_is_of_applications_that_were_not_trained_on() -> None:
     everyone = len(wanted()["applications"])
 
     assert found.provenance["held_out"] == sum(held_out(number) for number in range(everyone)) == everyone // 4
-    assert found.mean_unexplained == pytest.approx(1.0, abs=1e-9)
+    assert found.unexplained_again == pytest.approx(found.quality.fvu, abs=found.rounding)
+    assert 0 < found.rounding < 1e-3
     assert 0 < found.quality.fvu < 1.5
     assert found.quality.l0 <= 4
     assert found.provenance["rows"] + found.quality.tokens + found.provenance["left_out"] == len(
@@ -145,7 +147,7 @@ def test_general_text_becomes_part_of_the_run_and_of_the_training(tmp_path: Path
 
 def test_an_autoencoder_in_a_folder_is_used_in_place_of_training(tmp_path: Path) -> None:
     trained = made()
-    save(trained.autoencoder, tmp_path)
+    save(trained.autoencoder, tmp_path, about=HERE)
     found = dictionary_for(at_work(), wanted(path=str(tmp_path)))
 
     assert isinstance(found, Dictionary)
@@ -169,6 +171,7 @@ def test_a_file_that_changed_since_the_run_was_frozen_is_refused(tmp_path: Path)
         ({"path": "/nowhere"}, r"settings\.dictionary\.path: .*No such file"),
         ({"text": "/nowhere"}, r"settings\.dictionary\.text: /nowhere: No such file"),
         ({"kind": "gated"}, r"settings\.dictionary: kind"),
+        ({"activation_norm": 0}, r"settings\.dictionary: activation_norm"),
         ({"colour": 3}, r"settings\.dictionary: colour"),
     ],
 )

@@ -13,7 +13,7 @@ from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms import sparse_features
 from auditor.mechanisms.contract import Bench
 from auditor.plan import Plan
-from auditor.records import Case, Decision, Measurement, Outcome
+from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
@@ -22,8 +22,8 @@ from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
 
 DATA = small_data(48)
 ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
-DICTIONARY = {"expansion": 4, "k": 4, "steps": 150, "batch": 256, "tokens": 100_000}
-SETTINGS = {"attributes": ("race",), "applications": 24, "features": 6, "random_draws": 3}
+DICTIONARY = {"expansion": 16, "k": 16, "steps": 150, "batch": 256, "tokens": 100_000}
+SETTINGS = {"attributes": ("race",), "applications": 24, "features": 12, "random_draws": 39}
 
 
 def plan_of(**dictionary: Any) -> Plan:
@@ -98,10 +98,45 @@ def test_taking_out_the_chosen_features_removes_the_planted_difference(found: tu
     item = of(found, "sparse_gap_removed", by="features", group="Black")
 
     assert all(check.held for check in item.checks), item.checks
-    assert item.estimate == pytest.approx(item.counts["gap"], rel=0.3)
-    assert item.counts["random_largest"] < 0.5 * abs(item.estimate)
-    assert item.p_adjusted is not None
-    assert item.p_adjusted < 1e-4
+    assert 0.5 < item.estimate / item.counts["gap"] < 1.3
+    assert item.counts["random_largest"] < abs(item.estimate)
+    assert item.counts["sign_agrees"] == 1
+    # The smallest p-value that 39 draws can give.
+    assert (item.counts["draws"], item.counts["draws_needed"]) == (39, 19)
+    assert item.p_adjusted == pytest.approx(1 / 40)
+    assert item.family == "inside: sparse_features"
+
+
+def test_random_features_move_the_states_as_far_as_the_chosen_ones(found: tuple[Measurement, ...]) -> None:
+    for metric in ("sparse_gap_removed", "sparse_steering_shift"):
+        counts = of(found, metric, by="features", group="Black").counts
+        assert counts["movement_control"] == pytest.approx(counts["movement"], rel=0.25)
+        assert counts["movement"] > 0
+
+
+def test_only_what_has_a_random_counterpart_has_a_p_value(found: tuple[Measurement, ...]) -> None:
+    tested = {(m.metric, m.subject.get("by")) for m in found if m.p_value is not None}
+
+    assert tested == {
+        ("sparse_gap_removed", "features"),
+        ("sparse_steering_shift", "features"),
+        ("sparse_feature_difference", None),
+    }
+
+
+def test_fewer_draws_than_the_level_needs_say_so_and_give_no_p_value(biased: Any) -> None:
+    plan = plan_of()
+    item = of(
+        measured(biased, plan, computed(biased, plan, random_draws=3)),
+        "sparse_gap_removed",
+        by="features",
+        group="Black",
+    )
+
+    assert item.estimate is not None
+    assert item.p_value is None
+    assert item.conclusion is Conclusion.INCONCLUSIVE
+    assert item.conclusion_reason == "too few draws to say: 3 of random features, where 19 are needed"
 
 
 def test_the_baselines_stand_beside_the_features(found: tuple[Measurement, ...]) -> None:
@@ -136,7 +171,7 @@ def test_the_dictionary_is_measured_on_held_out_applications_with_its_checks(fou
     unexplained = of(found, "sparse_unexplained")
     recovered = of(found, "sparse_margin_recovered")
 
-    assert unexplained.checks[0].name == "the mean explains nothing"
+    assert unexplained.checks[0].name == "unexplained variance by another way"
     assert unexplained.checks[0].held
     assert unexplained.estimate is not None
     assert 0 < unexplained.estimate < 0.5
@@ -151,6 +186,7 @@ def test_a_model_that_ignores_the_attribute_has_no_difference_to_remove() -> Non
     item = of(measured(model, plan, computed(model, plan)), "sparse_gap_removed", by="features", group="Black")
 
     assert item.estimate is None or item.estimate == pytest.approx(0.0, abs=1e-3)
+    assert item.p_value is None
 
 
 def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: list[dict[str, Any]]) -> None:
@@ -169,6 +205,8 @@ def test_a_check_that_does_not_hold_takes_the_number_away(biased: Any, results: 
 
     assert item.estimate is None
     assert "error put back changes nothing" in (item.missing_reason or "")
+    other = [{**result, "fvu_again": 0.5} if result["part"] == "quality" else result for result in results]
+    assert of(measured(biased, plan_of(), other), "sparse_unexplained").estimate is None
 
 
 def test_a_model_without_structure_still_has_its_dictionary_measured() -> None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
+from dataclasses import asdict, replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -12,17 +12,21 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
+from auditor.conclusions import settle
 from auditor.mechanisms.corpus import Read
 from auditor.mechanisms.responses import Tails, overlap, responding, tails
 from auditor.mechanisms.sae.geometry import (
     effective_count,
     geometry,
     held_share,
+    participation_by_values,
     participation_ratio,
     unit_rows,
     welch_bound,
 )
 from auditor.mechanisms.superposition_measures import measures
+from auditor.mechanisms.superposition_null import chance
+from auditor.records import Conclusion
 from tests.mechanisms import planted_corpus as planted
 
 seeds = st.integers(0, 2**32 - 1)
@@ -98,6 +102,7 @@ def test_participation_is_the_same_from_either_gram_matrix() -> None:
     values = np.linalg.eigvalsh(np.cov(wide.T))
 
     assert participation_ratio(wide) == pytest.approx(values.sum() ** 2 / (values**2).sum())
+    assert participation_by_values(wide) == pytest.approx(participation_ratio(wide))
 
 
 def test_states_that_do_not_vary_have_no_participation() -> None:
@@ -210,8 +215,29 @@ def test_a_prompt_that_ends_in_a_field_is_read_at_its_last_token() -> None:
     assert tails(read, norms=np.ones(1)).values.shape == (96, 1, 1)
 
 
-def result(cosine: float, *, orthogonal: float = 0.0) -> dict[str, Any]:
-    found = planted_overlap(cosine)
+def planted_chance(cosine: float, *, carriers: int = 2, others: int = 400, seed: int = 4) -> Any:
+    """Carriers of an attribute at this cosine to a credit field's one feature, among many others at random."""
+    generator = np.random.default_rng(seed)
+    rows = unit_rows(generator.standard_normal((1 + carriers + others, 64)))
+    for one in range(1, 1 + carriers):
+        across = unit_rows((rows[one] - (rows[one] @ rows[0]) * rows[0])[None])[0]
+        rows[one] = cosine * rows[0] + np.sqrt(1 - cosine**2) * across
+    count = len(rows)
+    found = chance(
+        together=np.ones((count, count)),
+        cosines=rows @ rows.T,
+        first=list(range(1, 1 + carriers)),
+        second=[0],
+        taken=[],
+        alike=np.zeros((count, 1)),
+        seed=0,
+    )
+    assert found is not None
+    return found
+
+
+def result(cosine: float, *, orthogonal: float = 0.0, again: float = 0.9, others: int = 400) -> dict[str, Any]:
+    found, tried = planted_overlap(cosine), asdict(planted_chance(cosine, others=others))
     nothing = {
         **planted_overlap(0.0).row(),
         "pairs": 0,
@@ -222,12 +248,15 @@ def result(cosine: float, *, orthogonal: float = 0.0) -> dict[str, Any]:
         "layer": 3,
         "tokens": 500,
         "participation": 6.5,
+        "participation_again": 6.5,
         "unexplained": 0.3,
         "geometry": {
             "latents": 64,
             "features": 40,
             "width": 16,
             "coherence": 0.9,
+            "coherence_again": again,
+            "rounding": 1e-6,
             "rms": 0.25,
             "welch": welch_bound(features=40, width=16),
             "dimensions": 15.0,
@@ -241,6 +270,7 @@ def result(cosine: float, *, orthogonal: float = 0.0) -> dict[str, Any]:
                 "credit": {"": [3, 9], "ratio": [3, 9], "amount": []},
                 "shared": {"": 1, "ratio": 1, "amount": 0},
                 "overlaps": {"": found.row(), "ratio": found.row(), "amount": nothing},
+                "chances": {"": tried, "ratio": tried, "amount": None},
             }
         ],
         "orthogonal": orthogonal,
@@ -249,7 +279,7 @@ def result(cosine: float, *, orthogonal: float = 0.0) -> dict[str, Any]:
 
 def measured(**options: Any) -> dict[str, Any]:
     context: Any = SimpleNamespace(plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05)))
-    found = [draft.measurement for draft in measures(context, [result(**options)], test="superposition")]
+    found = settle(list(measures(context, [result(**options)], test="superposition")))
     return {item.id.removeprefix("superposition/superposition_"): item for item in found}
 
 
@@ -260,16 +290,61 @@ def test_a_large_overlap_is_said_to_be_more_than_random_in_plain_words() -> None
     assert all(check.held for check in item.checks)
     assert item.conclusion_reason == (
         "The directions that carry race and those that carry credit fields overlap by 0.60 where both act (0 at right "
-        "angles, 1 the same; random ones 0.00): more than directions picked at random do. 1 of the 2 that carry race "
+        "angles, 1 the same; features like them 0.11): more than features like them do. 1 of the 2 that carry race "
         "carry both."
     )
 
 
-def test_no_overlap_is_said_to_be_no_more_than_random() -> None:
-    found = measured(cosine=0.0)
+def test_an_overlap_like_that_of_matched_features_shows_no_difference() -> None:
+    found = measured(cosine=0.1)
 
-    assert "no more and no less" in found["interference/attribute=race/field=ratio"].conclusion_reason
+    assert found["interference/attribute=race"].conclusion_reason.count("no difference is shown") == 1
+    assert found["excess/attribute=race"].p_value > 0.05
     assert found["shared_features/attribute=race"].estimate == 0.5
+
+
+def test_single_fields_are_described_and_not_tested() -> None:
+    found = measured(cosine=0.6)
+
+    assert found["interference/attribute=race/field=ratio"].p_value is None
+    assert "more than" not in found["interference/attribute=race/field=ratio"].conclusion_reason
+    assert [item.id for item in found.values() if item.p_value is not None] == [
+        "superposition/superposition_excess/attribute=race"
+    ]
+
+
+def test_applications_give_no_interval_to_an_overlap() -> None:
+    found = measured(cosine=0.6)
+
+    assert found["interference/attribute=race"].low is None
+    assert found["shared_space/attribute=race"].low is None
+    assert "no replicates" in found["interference/attribute=race"].method
+
+
+def test_the_test_of_an_attribute_is_a_declared_contrast_of_its_own_family() -> None:
+    item = measured(cosine=0.6)["excess/attribute=race"]
+
+    assert item.family == "inside: superposition"
+    assert item.p_value < 0.01
+    assert item.low > 0
+
+
+def test_too_few_features_to_draw_from_end_in_words_and_no_p_value() -> None:
+    found = measured(cosine=0.6, others=8)
+    item = found["excess/attribute=race"]
+
+    assert item.p_value is None
+    assert item.conclusion is Conclusion.INCONCLUSIVE
+    assert item.conclusion_reason == (
+        "too few features to say: 2 that act beside one of the other kind, and 24 different draws of features like "
+        "them, where 39 are needed"
+    )
+    assert "too few features to say whether that is chance" in found["interference/attribute=race"].conclusion_reason
+
+
+def test_a_largest_cosine_that_is_not_its_pair_s_breaks_the_check() -> None:
+    assert measured(cosine=0.3)["coherence/states=before layer 3"].estimate == 0.9
+    assert measured(cosine=0.3, again=0.8)["coherence/states=before layer 3"].estimate is None
 
 
 def test_a_field_that_moves_no_feature_has_a_reason_and_no_number() -> None:
@@ -282,6 +357,7 @@ def test_a_field_that_moves_no_feature_has_a_reason_and_no_number() -> None:
 def test_interference_of_directions_at_right_angles_breaks_the_check() -> None:
     item = measured(cosine=0.3, orthogonal=0.1)["interference/attribute=race"]
 
+    assert item.estimate is None
     assert [check.held for check in item.checks] == [False]
 
 

@@ -30,7 +30,6 @@ FEATURES, RANDOM, COORDINATES, COMPONENTS, MEANS = (
     "mean difference",
 )
 STEER = "steer "
-DIRECTIONS = "random directions"
 PCA_ROWS = 2048
 NEAREST = 4
 """Random features are drawn from so many times as many as are needed, the nearest in frequency and norm."""
@@ -93,7 +92,6 @@ class Chosen:
     components: Float[Tensor, "count width"]
     centre: Float[Tensor, "depth width"]
     apart: Float[Tensor, "depth width"]
-    directions: Float[Tensor, "draws width"]
 
     def changes(
         self,
@@ -104,28 +102,48 @@ class Chosen:
         """Name, group, and what is added to that group's states: every name for the reference, then for the group.
 
         Taking out: features to 0, directions to the mean of both groups. Steering: features to what they are in the
-        other group's prompt of the same application; the mean difference of the groups; random directions as long.
+        other group's prompt of the same application; the mean difference of the groups.
         """
-        rows = dictionary.autoencoder.decoder
+        rows = dictionary.autoencoder.decoder.to(activations)
         group, reference = self.pair
         for number, other, sign in ((reference, group, 1.0), (group, reference, -1.0)):
             rise = activations[other] - activations[number]
-            put = rise[:, self.features] @ rows[self.features]
-            lengths = put.norm(dim=1, keepdim=True)
             mine, away = activations[number], states[number] - self.centre.to(states)
             for each in self.features:
                 yield f"feature {each}", number, -mine[:, [each]] * rows[each]
             yield FEATURES, number, -mine[:, self.features] @ rows[self.features]
-            for draw, drawn in enumerate(self.random):
-                yield f"{RANDOM} {draw + 1}", number, -mine[:, drawn] @ rows[drawn]
             for name, basis in ((COORDINATES, self.coordinates), (COMPONENTS, self.components)):
                 yield name, number, -(away @ basis.t().to(away)) @ basis.to(away)
             unit = torch.nn.functional.normalize(self.apart, dim=1).to(away)
             yield MEANS, number, -(away * unit).sum(1, keepdim=True) * unit
-            yield STEER + FEATURES, number, put
-            yield STEER + MEANS, number, sign * self.apart.to(put)
-            for draw, direction in enumerate(self.directions.to(put)):
-                yield f"{STEER}{DIRECTIONS} {draw + 1}", number, lengths * direction
+            yield STEER + FEATURES, number, rise[:, self.features] @ rows[self.features]
+            yield STEER + MEANS, number, sign * self.apart.to(mine)
+
+    def controls(
+        self, activations: Float[Tensor, "groups depth latents"], dictionary: Dictionary, draws: range
+    ) -> Iterator[tuple[str, int, Float[Tensor, "depth width"]]]:
+        """The same with drawn features in place of the chosen ones, moving the states as far.
+
+        Taken out in both groups; put in, by as much as the chosen ones rise, in the reference's prompt alone.
+        """
+        rows = dictionary.autoencoder.decoder.to(activations)
+        group, reference = self.pair
+        rise = (activations[group] - activations[reference])[:, self.features]
+        put = rise @ rows[self.features]
+        taken = {number: activations[number][:, self.features] @ rows[self.features] for number in self.pair}
+        for draw in draws:
+            drawn = self.random[draw]
+            for number in (reference, group):
+                mine = activations[number][:, drawn] @ rows[drawn]
+                yield f"{RANDOM} {draw + 1}", number, -_as_long(mine, taken[number])
+            other = rise[:, : len(drawn)] @ rows[drawn]
+            yield f"{STEER}{RANDOM} {draw + 1}", reference, _as_long(other, put)
+
+
+def _as_long(change: Tensor, wanted: Tensor) -> Tensor:
+    """A change at the length of another, all positions together; one of no length stays."""
+    own = change.norm()
+    return change * (wanted.norm() / own) if float(own) > 0 else change
 
 
 def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: int, draws: int, seed: int) -> Chosen:
@@ -154,9 +172,7 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
     step = -(-len(everything) // PCA_ROWS)
     part = everything[::step]
     components = torch.linalg.svd(part - part.mean(0), full_matrices=False).Vh
-    width = apart.shape[1]
     random = [_matched(seen, dictionary, pair, features, generator) for _ in range(draws if features else 0)]
-    drawn = torch.randn(draws, width, generator=generator, dtype=torch.float64)
     size = max(1, len(features))
     return Chosen(
         pair=pair,
@@ -166,7 +182,6 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
         components=_ranked(seen, pair, components, size),
         centre=seen.mean_states(pair),
         apart=apart,
-        directions=torch.nn.functional.normalize(drawn, dim=1),
     )
 
 

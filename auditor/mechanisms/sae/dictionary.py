@@ -30,8 +30,11 @@ from auditor.exceptions import ModelError, PlanError
 from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.contract import Asked, Bench
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
-from auditor.mechanisms.sae.files import CONFIG, WEIGHTS, load
-from auditor.mechanisms.sae.quality import Quality, fraction_unexplained, measure
+from auditor.mechanisms.sae.declared import files_of
+from auditor.mechanisms.sae.files import Stored, read_stored
+from auditor.mechanisms.sae.gates import too_few_rows, too_poor
+from auditor.mechanisms.sae.places import Place, belonging, expected_of, known_to_differ, place_of
+from auditor.mechanisms.sae.quality import Quality, measure, recompute
 from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_prompts, read_states, read_text
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
@@ -55,6 +58,8 @@ class DictionarySettings(Section):
     ----------
     depth
         The layer, as a share of the model's depth: features are read in the stream before that block.
+    hook
+        The place in its stead, as SAELens names it: ``blocks.N.hook_resid_pre`` or ``blocks.N.hook_resid_post``.
     kind, expansion, k
         How latents are selected, how many there are as a multiple of the width of the stream, and how many are active
         on a token.
@@ -65,11 +70,18 @@ class DictionarySettings(Section):
     text, text_tokens
         A file of general text to train on as well, and the most tokens of it. The text becomes part of the run.
     path
-        A folder with an autoencoder in SAELens' layout to use instead of training one; it must belong to this model and
-        layer. Its files' hashes become part of the run.
+        A folder with an autoencoder in SAELens' layout, or Gemma Scope's ``params.npz``, to use instead of training
+        one. What its files say of model and hook must be this model and this place. Their hashes become part of the
+        run.
+    foreign
+        The files may name another model, layer or hook, or no hook; the report says which.
+    activation_norm
+        Mean norm of the states it was trained on, where its states were scaled by that and the files do not say it;
+        without it the mean norm of this run's states stands in, and the report says so.
     """
 
     depth: Annotated[float, Field(gt=0, lt=1)] = 0.5
+    hook: str = ""
     kind: Kind = "topk"
     expansion: Annotated[int, Field(ge=1, le=64)] = 4
     k: Annotated[int, Field(ge=1, le=1024)] = 32
@@ -80,6 +92,8 @@ class DictionarySettings(Section):
     text: str = ""
     text_tokens: Annotated[int, Field(ge=128)] = 8_192
     path: str = ""
+    foreign: bool = False
+    activation_norm: Annotated[float, Field(gt=0)] | None = None
 
 
 @dataclass(frozen=True)
@@ -94,8 +108,8 @@ class Dictionary:
         Counted from 0, the embedding.
     quality
         On the tokens of held-out applications.
-    mean_unexplained
-        The same fraction of variance for the mean as the answer to everything: 1, or the measure is wrong.
+    unexplained_again, rounding
+        The fraction of variance unexplained by another way, and by how much rounding may set the two apart.
     norm_limit
         States longer than this are left as they are.
     provenance
@@ -106,13 +120,19 @@ class Dictionary:
     autoencoder: Autoencoder
     layer: int
     quality: Quality
-    mean_unexplained: float
+    unexplained_again: float
+    rounding: float
     norm_limit: float
     provenance: Mapping[str, Any]
 
+    @property
+    def shortfall(self) -> str | None:
+        """Why nothing may be said of its features; ``None`` where it may."""
+        return too_poor(self.quality.fvu, self.quality.tokens)
+
     def readable(self, states: Float[Tensor, "*rows width"]) -> Bool[Tensor, "*rows"]:
         """Which states are no longer than the limit: only those are encoded and replaced."""
-        short: Tensor = states.norm(dim=-1) <= self.norm_limit
+        short: Tensor = torch.linalg.vector_norm(states, dim=-1) <= self.norm_limit
         return short
 
     def activations(self, states: Float[Tensor, "*rows width"]) -> Float[Tensor, "*rows latents"]:
@@ -168,7 +188,7 @@ def dictionary_payload(asked: Asked) -> dict[str, Any]:
         "applications": applications,
         "variants": variants,
         "text": _text(settings),
-        "files": _files(settings),
+        "files": _files(settings, asked.plan.run.model),
     }
 
 
@@ -177,11 +197,6 @@ def dictionary_tokens(wanted: Mapping[str, Any], asked: Asked) -> int:
     settings = wanted["settings"]
     read = min(settings["tokens"], sum(asked.count_tokens(cluster.cases[0].prompt) for cluster in asked.clusters))
     return int(read) + (0 if settings["path"] else settings["steps"] * settings["batch"] // 50)
-
-
-def layer_of(wanted: Mapping[str, Any], layers: int) -> int:
-    """The layer a dictionary is for, in a model of so many."""
-    return min(max(1, round(float(wanted["settings"]["depth"]) * layers)), layers - 1) if layers > 1 else 1
 
 
 def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
@@ -220,6 +235,8 @@ def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
             made = _make(bench, wanted)
         except ValueError as error:
             return str(error)
+    if isinstance(made, str):
+        return made
     with _lock:
         if identity is not None:
             _kept[key] = made
@@ -228,29 +245,41 @@ def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
     return made
 
 
+def speaking_dictionary(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
+    """The dictionary of a run if its features may be spoken of; else why not."""
+    found = dictionary_for(bench, wanted)
+    return found if isinstance(found, str) else found.shortfall or found
+
+
 def held_out(application: int) -> bool:
     """Whether the application of this number is kept out of training."""
     return application % HELD_OUT == 1
 
 
-def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary:
+def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
     decoder = read_decoder(bench.loaded.model)
-    layer = layer_of(wanted, decoder.layers)
+    settings = wanted["settings"]
+    _unchanged(wanted)
+    try:
+        place, stored = _placed(bench, settings, layers=decoder.layers, width=decoder.width)
+    except ModelError as error:
+        # A place or a width is known only beside the model: not tested, with the line that says what to change.
+        return str(error)
     prompts: list[Prompt] = read_prompts(bench, wanted)
-    read = read_states(decoder, prompts, layer=layer, should_stop=bench.should_stop)
+    read = read_states(decoder, prompts, layer=place.layer, should_stop=bench.should_stop)
     apart = np.array([number != EVERYBODY and held_out(number) for number in read.application])
     ours, kept_out = read.states[torch.from_numpy(~apart)], read.states[torch.from_numpy(apart)]
-    settings = wanted["settings"]
     text = read_text(
         decoder,
         bench.loaded.tokenizer,
         wanted["text"],
-        layer=layer,
+        layer=place.layer,
         tokens=settings["text_tokens"],
         should_stop=bench.should_stop,
     )
     limit = NORM_CAP * float(ours.norm(dim=1).median())
     rows = torch.cat([ours, text])
+    mean_norm = float(rows.norm(dim=1).mean())
     rows, kept_out = rows[rows.norm(dim=1) <= limit], kept_out[kept_out.norm(dim=1) <= limit]
     about: dict[str, Any] = {
         "applications": len(wanted["applications"]),
@@ -258,15 +287,19 @@ def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary:
         "rows": len(rows),
         "text_rows": len(text),
         "left_out": len(read.states) + len(text) - len(rows) - len(kept_out),
+        "notes": [],
     }
-    if settings["path"]:
-        autoencoder = _loaded(wanted, width=decoder.width)
-        about |= {"source": "loaded", "tokens": 0}
+    if stored is not None:
+        autoencoder, notes = _loaded(settings, stored, place, mean_norm=mean_norm)
+        about |= {"source": "loaded", "tokens": 0, "notes": notes}
     else:
+        latents = settings["expansion"] * decoder.width
+        if reason := too_few_rows(len(rows), latents):
+            return reason
         recipe = Recipe(
             kind=settings["kind"],
-            latents=settings["expansion"] * decoder.width,
-            k=min(settings["k"], settings["expansion"] * decoder.width),
+            latents=latents,
+            k=min(settings["k"], latents),
             steps=settings["steps"],
             batch=settings["batch"],
             learning_rate=settings["learning_rate"],
@@ -278,18 +311,21 @@ def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary:
         autoencoder = trained.autoencoder
         about |= {"source": "trained", "tokens": trained.tokens}
     about["sha256"] = _hash(autoencoder)
-    mean = kept_out.double().mean(0).expand(len(kept_out), -1)
+    quality = measure(autoencoder, Matrix(kept_out))
+    again = recompute(autoencoder, kept_out, quality)
     return Dictionary(
         autoencoder=autoencoder,
-        layer=layer,
-        quality=measure(autoencoder, Matrix(kept_out)),
-        mean_unexplained=fraction_unexplained(kept_out, mean),
+        layer=place.layer,
+        quality=quality,
+        unexplained_again=again.fvu,
+        rounding=again.rounding,
         norm_limit=limit,
         provenance=about,
     )
 
 
-def _loaded(wanted: Mapping[str, Any], *, width: int) -> Autoencoder:
+def _unchanged(wanted: Mapping[str, Any]) -> None:
+    """The files are those the run was frozen with."""
     folder = Path(wanted["settings"]["path"]).expanduser()
     for name, expected in wanted["files"].items():
         try:
@@ -299,7 +335,29 @@ def _loaded(wanted: Mapping[str, Any], *, width: int) -> Autoencoder:
         if found != expected:
             what = f"has SHA-256 {found[:12]}… instead of {expected[:12]}…"
             raise ModelError(str(folder / name), what, "the file the run was frozen with")
-    return load(folder, width=width)
+
+
+def _placed(bench: Bench, settings: Mapping[str, Any], *, layers: int, width: int) -> tuple[Place, Stored | None]:
+    """Where features are read; for files, what they hold if they belong there."""
+    if not settings["path"]:
+        return Place(place_of(settings, layers)), None
+    folder = Path(settings["path"]).expanduser()
+    stored = read_stored(folder, width=width)
+    source = bench.plan.run.model
+    return belonging(stored.declared, settings, source=source, layers=layers, folder=str(folder)), stored
+
+
+def _loaded(
+    settings: Mapping[str, Any], stored: Stored, place: Place, *, mean_norm: float
+) -> tuple[Autoencoder, list[str]]:
+    """The autoencoder in the folder, and what a reader should know of it."""
+    notes = [*place.differs, *stored.declared.notes]
+    given = settings["activation_norm"]
+    if stored.declared.average and stored.declared.factor is None:
+        norm = f"{given or mean_norm:.4g}"
+        whose = "the plan's" if given else "measured on this run's states"
+        notes.append(f"its states were scaled by their mean norm, which its files do not give; {norm} is {whose}")
+    return stored.autoencoder(mean_norm=given or mean_norm), notes
 
 
 def _text(settings: DictionarySettings) -> str:
@@ -316,15 +374,27 @@ def _text(settings: DictionarySettings) -> str:
         raise PlanError(where, f"{settings.text}: is not UTF-8 (byte {error.start})", "a text file in UTF-8") from error
 
 
-def _files(settings: DictionarySettings) -> dict[str, str]:
+def _files(settings: DictionarySettings, source: str) -> dict[str, str]:
+    """The hashes of the files, which are read once here so that what does not fit is said before the run begins."""
     if not settings.path:
         return {}
+    where = f"settings.{SECTION}.path"
     folder = Path(settings.path).expanduser()
+    names = files_of(folder)
     try:
-        return {name: sha256_file(folder / name) for name in (CONFIG, WEIGHTS)}
+        hashes = {name: sha256_file(folder / name) for name in names}
     except OSError as error:
         what = f"{error.filename or folder}: {error.strerror or 'cannot be read'}"
-        raise PlanError(f"settings.{SECTION}.path", what, f"a folder with {CONFIG} and {WEIGHTS}") from error
+        raise PlanError(where, what, f"a folder with {' and '.join(names)}") from error
+    try:
+        stored = read_stored(folder)
+        stored.autoencoder(mean_norm=1.0)
+        differs = known_to_differ(stored.declared, settings.model_dump(), source=source, folder=str(folder))
+    except ModelError as error:
+        raise PlanError(where, f"{error.where}: {error.what}", error.expected) from error
+    if differs and not settings.foreign:
+        raise PlanError(where, differs, expected_of(stored.declared))
+    return hashes
 
 
 def _hash(autoencoder: Autoencoder) -> str:

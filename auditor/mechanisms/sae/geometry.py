@@ -17,8 +17,6 @@ from auditor.measures.results import FloatArray, IntArray
 
 Array = npt.NDArray[Any]
 BLOCK = 1024
-#: Cosines closer than this to each other are one number in single precision.
-ROUNDING = 1e-5
 
 
 @dataclass(frozen=True)
@@ -38,6 +36,9 @@ class Geometry:
     dimensions
         1 / Σ_j cos²(i, j) for every direction, itself included: 1 where it has a dimension to itself. Their sum is at
         most the rank.
+    coherence_again, rounding
+        The largest |cos| computed again from its two directions alone, in double precision, and by how much rounding
+        at this width and precision may set the two apart.
     """
 
     features: int
@@ -46,6 +47,8 @@ class Geometry:
     rms: float
     welch: float
     dimensions: FloatArray
+    coherence_again: float
+    rounding: float
 
 
 def participation_ratio(states: npt.ArrayLike) -> float:
@@ -69,6 +72,15 @@ def participation_ratio(states: npt.ArrayLike) -> float:
     if trace <= 0:
         raise ValueError("the states do not vary")
     return trace**2 / float((gram**2).sum())
+
+
+def participation_by_values(states: npt.ArrayLike) -> float:
+    """The participation ratio from the covariance's eigenvalues: another way to the same number."""
+    x = np.asarray(states, dtype=np.float64)
+    centred = x - x.mean(axis=0)
+    gram = centred @ centred.T if x.shape[0] < x.shape[1] else centred.T @ centred
+    values = np.linalg.eigvalsh(gram)
+    return float(values.sum()) ** 2 / float((values**2).sum())
 
 
 def effective_count(weights: npt.ArrayLike) -> float:
@@ -101,7 +113,9 @@ def geometry(directions: npt.ArrayLike) -> Geometry:
         Shape (features, width); rows of length 0 are left out.
     """
     rows = unit_rows(directions)
-    rows = rows[np.abs(rows).max(axis=1) > 0] if rows.size else rows
+    acting = np.flatnonzero(np.abs(rows).max(axis=1) > 0) if rows.size else np.arange(len(rows))
+    rows, given = rows[acting], np.asarray(directions)[acting]
+    closest = (0, 0)
     count, width = rows.shape
     squares = np.zeros(count)
     largest = 0.0
@@ -110,8 +124,17 @@ def geometry(directions: npt.ArrayLike) -> Geometry:
         here = np.arange(len(cosines))
         cosines[here, start + here] = 0.0
         squares[start : start + BLOCK] = (cosines.astype(np.float64) ** 2).sum(axis=1)
-        largest = max(largest, float(np.abs(cosines).max(initial=0.0)))
+        here_largest = float(np.abs(cosines).max(initial=0.0))
+        if here_largest > largest:
+            largest = here_largest
+            one, other = np.unravel_index(int(np.abs(cosines).argmax()), cosines.shape)
+            closest = (start + int(one), int(other))
     pairs = count * (count - 1)
+    again = 0.0
+    if closest[0] != closest[1]:
+        one_row, other_row = (given[place].astype(np.float64) for place in closest)
+        again = abs(float(one_row @ other_row)) / float(np.linalg.norm(one_row) * np.linalg.norm(other_row))
+    precision = np.finfo(rows.dtype).eps if np.issubdtype(rows.dtype, np.floating) else np.finfo(np.float64).eps
     return Geometry(
         features=count,
         width=width,
@@ -119,6 +142,8 @@ def geometry(directions: npt.ArrayLike) -> Geometry:
         rms=float(np.sqrt(squares.sum() / pairs)) if pairs else 0.0,
         welch=welch_bound(features=count, width=width),
         dimensions=1 / (1 + squares),
+        coherence_again=again,
+        rounding=float(width * precision),
     )
 
 

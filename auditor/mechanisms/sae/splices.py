@@ -12,6 +12,7 @@ from torch import Tensor
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace, target_of
+from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
@@ -37,7 +38,8 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
     dict
         ``margins`` in nats and ``entropies`` in nats a token, by kind (untouched, the reconstruction with the error put
         back, the reconstruction, zeros) one for every application; ``identity``, the largest difference of any logit
-        when the error is put back, relative to the largest logit; ``spliced``, how many applications; and
+        when the error is put back, in nats, with ``identity_bound`` from the model's noise floor and its words;
+        ``spliced``, how many applications; and
         ``spliced_reason`` where no margin can be read.
     """
     chosen = [item for number, item in enumerate(wanted["applications"]) if held_out(number)][:applications]
@@ -53,26 +55,27 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         with torch.inference_mode():
             finals, head = _finals(decoder, encoding.ids, dictionary)
-            totals, apart, scale = dict.fromkeys(finals, 0.0), 0.0, 1.0
+            totals = dict.fromkeys(finals, 0.0)
             for first in range(0, len(encoding.ids), POSITIONS_AT_ONCE):
                 part = slice(first, first + POSITIONS_AT_ONCE)
-                following = torch.tensor(encoding.ids[1:][part], device=decoder.model.device)
+                following = torch.tensor(encoding.ids[1:][part]).to(decoder.model.device)
                 logits = {name: head(rows[part]).double() for name, rows in finals.items()}
-                scale = max(scale, float(logits[CLEAN].abs().max()))
-                apart = max(apart, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
+                identity = max(identity, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
                 for name, rows in logits.items():
                     known = rows[: len(following)]
                     totals[name] += float(torch.nn.functional.cross_entropy(known, following, reduction="sum"))
-            identity = max(identity, apart / scale)
             for name, rows in finals.items():
                 entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
                 if isinstance(target, Target):
                     margins.setdefault(name, []).append(_margin(head(rows[-1:])[0].double(), target))
     reason = target if isinstance(target, str) else None
+    floor = noise_floor(bench.loaded.model)
     return {
         "margins": margins,
         "entropies": entropies,
         "identity": identity,
+        "identity_bound": floor.bound,
+        "identity_words": floor.words,
         "spliced": len(chosen),
         "spliced_reason": reason,
     }
@@ -82,7 +85,7 @@ def _finals(
     decoder: Decoder | ResidualView, ids: Sequence[int], dictionary: Dictionary
 ) -> tuple[dict[str, Float[Tensor, "n width_or_vocabulary"]], Callable[[Tensor], Tensor]]:
     """What each stream becomes after the last block, by name, and what makes logits of it."""
-    tokens = torch.tensor([list(ids)], device=decoder.model.device)
+    tokens = torch.tensor([list(ids)]).to(decoder.model.device)
     site = (RESIDUAL, dictionary.layer)
     if isinstance(decoder, ResidualView):
         clean = decoder.run(tokens, capture=[site])
@@ -99,9 +102,11 @@ def _finals(
 def _replaced(states: Float[Tensor, "n width"], dictionary: Dictionary) -> dict[str, Float[Tensor, "n width"]]:
     """The states with the error put back, rebuilt, and zero; those beyond the dictionary's limit stay as they are."""
     readable = dictionary.readable(states)[:, None]
-    rebuilt = dictionary.autoencoder.reconstruct(states.to(dictionary.autoencoder.encoder)).to(states)
-    whole = rebuilt + (states - rebuilt)
-    parts = {IDENTITY: whole, REBUILT: rebuilt, ZERO: torch.zeros_like(states)}
+    exact = states.to(dictionary.autoencoder.encoder)
+    rebuilt = dictionary.autoencoder.reconstruct(exact)
+    # In the dictionary's precision: in half precision the sum would round what the model never rounds.
+    whole = rebuilt + (exact - rebuilt)
+    parts = {IDENTITY: whole.to(states), REBUILT: rebuilt.to(states), ZERO: torch.zeros_like(states)}
     return {name: torch.where(readable, part, states) for name, part in parts.items()}
 
 

@@ -1,0 +1,203 @@
+"""How often superposition is found where there is none, and where it was planted.
+
+Tiny random models of two families read the small audit. Their states go through dictionaries whose directions are drawn
+at random, so that nothing overlaps but by chance: with directions independent of what the features read (activity says
+nothing of the directions), and with the directions they read (tied, as before any training). Nothing is found there but
+falsely. Planted: the attribute's features are turned towards a credit field's. Counted are audits with a finding at the
+plan's level after Holm over its attributes. ``by_applications`` is what a t test over applications would have found.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import torch
+from scipy.stats import ttest_1samp
+from torch import Tensor
+
+from auditor.conclusions import settle
+from auditor.language_models.decoder import read_decoder
+from auditor.language_models.local import LoadedModel
+from auditor.measures.rates import Tally, wilson
+from auditor.mechanisms import superposition
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.contrasts import States, read_states
+from auditor.mechanisms.corpus import Corpus
+from auditor.mechanisms.sae import Autoencoder, Dictionary, Quality
+from auditor.mechanisms.superposition_measures import EXCESS, measures
+from auditor.plan import Plan
+from benchmarks.rows import Row
+from tests.engine.small import small_data, small_plan
+from tests.language_models.tiny import tiny_tokenizer
+from tests.language_models.zoo import zoo_model
+from tests.mechanisms.asking import asked, bench, through_a_ledger
+
+FAMILIES = ("llama", "gpt_neox")
+MODELS, DICTIONARIES = 5, 40
+LATENTS, ACTIVE, WIDTH = 512, 24, 32
+TOWARDS = 0.6
+"""Cosine at which a planted feature stands to a credit field's direction."""
+LAYER = 1
+
+
+@dataclass(frozen=True)
+class Material:
+    """States of one model on the small audit's prompts."""
+
+    plan: Plan
+    payload: Any
+    corpus: Corpus
+    states: States
+
+
+@dataclass(frozen=True)
+class Count:
+    """Audits that could be tested, those with a finding, and those a t test over applications would have had."""
+
+    tested: int
+    found: int
+    by_applications: int
+
+
+def run(*, models: int = MODELS, dictionaries: int = DICTIONARIES) -> Iterator[Row]:
+    """A row for each family, and null or planted."""
+    for family in FAMILIES:
+        for tied in (False, True):
+            name = "tied" if tied else "independent"
+            count = null_rate(family, tied=tied, models=models, dictionaries=dictionaries)
+            yield _row(f"inside nulls: superposition, {family}, random {name} directions", "false_findings", count)
+        planted = planted_rate(family, models=models, dictionaries=max(1, dictionaries // 4))
+        yield _row(f"inside nulls: superposition, {family}, planted at cosine {TOWARDS}", "power", planted)
+
+
+def null_rate(family: str, *, tied: bool, models: int, dictionaries: int) -> Count:
+    """Findings in random dictionaries."""
+    return _counted(
+        (material(family, model), random_dictionary(1000 * model + number, tied=tied))
+        for model in range(models)
+        for number in range(dictionaries)
+    )
+
+
+def planted_rate(family: str, *, models: int, dictionaries: int) -> Count:
+    """Findings where the features of the attributes point to a credit field's features."""
+
+    def planted() -> Iterator[tuple[Material, Dictionary]]:
+        for model in range(models):
+            here = material(family, model)
+            for number in range(dictionaries):
+                dictionary = random_dictionary(1000 * model + number, tied=False)
+                yield here, turned(dictionary, _measured(here, dictionary), seed=number)
+
+    return _counted(planted())
+
+
+@lru_cache(maxsize=16)
+def material(family: str, seed: int) -> Material:
+    """One model of a family and its states."""
+    plan = small_plan(tests__run=["superposition"], settings={"dictionary": {"tokens": 100_000}})
+    data = small_data(24)
+    settings = superposition.Settings(applications=16)
+    model = zoo_model(family, seed=seed)
+    made: Bench = replace(bench(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"))
+    (work,) = superposition.work(asked(settings, plan=plan, data=data))
+    # A random model moves as much with an irrelevant field as with any; nothing would be left to test.
+    payload = {**through_a_ledger(work.payload), "placebo": None}
+    corpus, states = read_states(made, payload, decoder=read_decoder(model), layer=LAYER)
+    # Features are drawn about the mean state, as a trained dictionary's bias is.
+    return Material(plan, payload, corpus, np.asarray(states - states.mean(axis=0), dtype=np.float32))
+
+
+def random_dictionary(seed: int, *, tied: bool) -> Dictionary:
+    """TopK with random directions."""
+    generator = torch.Generator().manual_seed(seed)
+    read, written = (_unit(torch.randn(LATENTS, WIDTH, generator=generator)) for _ in range(2))
+    autoencoder = Autoencoder(
+        "topk", read, torch.zeros(LATENTS), read if tied else written, torch.zeros(WIDTH), k=ACTIVE
+    )
+    quality = Quality(1000, 0.1, float(ACTIVE), 0, torch.ones(LATENTS, dtype=torch.int64), torch.ones(LATENTS))
+    return Dictionary(autoencoder, LAYER, quality, 1.0, float("inf"), {})
+
+
+def turned(dictionary: Dictionary, result: dict[str, Any], *, seed: int) -> Dictionary:
+    """The same with the attributes' own features at a cosine to a feature of a credit field."""
+    rows = dictionary.autoencoder.decoder.clone()
+    generator = np.random.default_rng(seed)
+    for item in result["attributes"]:
+        credit = [one for one in item["credit"][""] if one not in item["features"]]
+        for feature in set(item["features"]) - set(item["credit"][""]):
+            if credit:
+                # All credit features of a planted model lie near one direction.
+                towards = rows[credit[0]]
+                across = _unit((rows[feature] - (rows[feature] @ towards) * towards)[None])[0]
+                sign = float(generator.choice([-1.0, 1.0]))
+                rows[feature] = sign * TOWARDS * towards + (1 - TOWARDS**2) ** 0.5 * across
+        for other in credit[1:]:
+            across = _unit((rows[other] - (rows[other] @ rows[credit[0]]) * rows[credit[0]])[None])[0]
+            rows[other] = TOWARDS * rows[credit[0]] + (1 - TOWARDS**2) ** 0.5 * across
+    return replace(dictionary, autoencoder=replace(dictionary.autoencoder, decoder=rows))
+
+
+def _counted(tries: Iterator[tuple[Material, Dictionary]]) -> Count:
+    tested = found = by_applications = 0
+    for here, dictionary in tries:
+        result = _measured(here, dictionary)
+        context: Any = _Context(here.plan)
+        excess = [
+            item
+            for item in settle(list(measures(context, [result], test="superposition")))
+            if item.metric == EXCESS and item.p_adjusted is not None
+        ]
+        if not excess:
+            continue
+        tested += 1
+        alpha = here.plan.thresholds.alpha
+        found += any((item.p_adjusted or 0.0) < alpha for item in excess)
+        by_applications += any(_over_applications(item) < alpha for item in result["attributes"])
+    return Count(tested, found, by_applications)
+
+
+def _measured(here: Material, dictionary: Dictionary) -> dict[str, Any]:
+    level = 1 - here.plan.thresholds.alpha
+    return superposition.measured(dictionary, here.corpus, here.states, here.payload, most=8, level=level)
+
+
+def _over_applications(item: dict[str, Any]) -> float:
+    """The p-value that takes applications for replicates."""
+    row = item["overlaps"][""]
+    apart = np.array(row["cosine"]) - np.array(row["random"])
+    return float(ttest_1samp(apart, 0.0).pvalue) if len(apart) > 2 and apart.std() > 0 else 1.0
+
+
+def _row(name: str, rate: str, count: Count) -> Row:
+    share = count.found / count.tested if count.tested else 0.0
+    bounds = wilson(Tally(count.found, count.tested), level=0.95) if count.tested else None
+    return Row(
+        name=name,
+        ours=share,
+        peer=None,
+        ratio=None,
+        agreement=None,
+        unit="share of audits",
+        n=count.tested,
+        extra={
+            rate: share,
+            "low": bounds.low if bounds else None,
+            "high": bounds.high if bounds else None,
+            "by_applications": count.by_applications / count.tested if count.tested else None,
+        },
+    )
+
+
+def _unit(rows: Tensor) -> Tensor:
+    return torch.nn.functional.normalize(rows, dim=1)
+
+
+@dataclass(frozen=True)
+class _Context:
+    plan: Plan
+    cases: Sequence[Any] = ()

@@ -1,0 +1,86 @@
+"""What an officer reads of erasure and steering, and when neither yes nor no is said."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditor.conclusions import settle
+from auditor.mechanisms import erasure, steering
+from auditor.mechanisms.concepts import family_of
+from auditor.mechanisms.ladder import climb
+from auditor.plan import Plan
+from auditor.records import Measurement
+from tests.acceptance.planted import planted_model
+from tests.engine.small import small_plan
+from tests.mechanisms.test_probes_and_erasure import concluded, of
+
+
+@pytest.fixture(scope="module")
+def biased() -> Any:
+    return planted_model("B", against=40.0)
+
+
+def step(measurements: tuple[Measurement, ...], plan: Plan, name: str) -> Any:
+    (rung,) = [rung for rung in climb(measurements, plan=plan) if rung.field == "race"]
+    return rung.steps[name]
+
+
+def test_the_sentence_says_what_went_away_what_turned_and_against_what(biased: Any) -> None:
+    _, measurements, _ = concluded(erasure, biased, applications=24, relevant=False)
+    said = str(of(measurements, "erasure_gap_removed", group="Black").conclusion_reason)
+
+    assert said.startswith("Erasing race after its field takes 100% off the difference in scores; ")
+    assert "19 erasures with shuffled labels" in said
+    assert "19 moves as large in random directions" in said
+    assert said.endswith("p = 0.050 before adjustment.")
+
+
+def test_too_few_applications_for_the_level_say_nothing(biased: Any) -> None:
+    _, measurements, plan = concluded(erasure, biased, applications=8, relevant=False)
+    item = of(measurements, "erasure_gap_removed", group="Black")
+
+    assert item.counts["draws"] == 7
+    assert "too few draws to say: 7 of 19, these applications allow 7" in str(item.conclusion_reason)
+    assert step(measurements, plan, "used") is None
+
+
+def test_an_attribute_that_is_not_tested_at_full_strength_says_so_and_is_in_no_family(biased: Any) -> None:
+    for test, metric, name in ((erasure, "erasure_gap_removed", "used"), (steering, "steering_potency", "usable")):
+        _, measurements, plan = concluded(test, biased, applications=16, full_strength=("sex",))
+        item = of(measurements, metric, group="Black")
+
+        assert item.family is None
+        assert item.counts["draws"] == 3
+        assert "too few draws to say: 3 of" in str(item.conclusion_reason)
+        assert step(measurements, plan, name) is None
+
+
+def test_the_family_is_the_contrasts_at_full_strength() -> None:
+    plan = small_plan()
+
+    assert family_of(plan, erasure.Settings()).size == 2
+    assert family_of(plan, erasure.Settings(full_strength=("race",))).fields == ("race",)
+    assert family_of(plan, erasure.Settings(attributes=("sex",))).size == 1
+
+
+def test_a_window_that_ends_before_it_begins_is_refused() -> None:
+    with pytest.raises(ValueError, match="begin before it ends"):
+        erasure.Settings(layers=(0.75, 0.25))
+
+
+def test_the_windows_that_are_repeated_and_their_extremes_stand_in_the_counts(biased: Any) -> None:
+    _, measurements, _ = concluded(erasure, biased, applications=24, relevant=False)
+    counts = of(measurements, "erasure_gap_removed", group="Black").counts
+
+    assert counts["specifications"] == counts["specifications_agree"] >= 2
+    assert counts["specifications_lowest"] <= counts["specifications_highest"]
+
+
+def test_settling_keeps_the_randomisation_p_value_as_the_familys() -> None:
+    _, measurements, _ = concluded(steering, planted_model("B", against=40.0), applications=24, depths=(0.5,))
+    families = {item.family for item in measurements if item.family}
+
+    assert families == {"inside: steering"}
+    assert settle([]) == ()

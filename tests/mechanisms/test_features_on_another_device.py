@@ -1,0 +1,71 @@
+"""The tests on features run in half precision and on a second device, as far as either can tell the same."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+import torch
+
+from auditor.language_models.packed import PackedScorer
+from auditor.mechanisms import interpretation, sparse_features, superposition
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.sae import Dictionary, dictionary_for
+from tests.acceptance.planted import planted_model
+from tests.engine.small import small_data
+from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
+from tests.mechanisms.second_device import on_second_device
+from tests.mechanisms.test_sae_sparse_features import bench_with, plan_of
+
+DATA = small_data(24)
+TESTS = {
+    sparse_features: {"attributes": ("race",), "applications": 8, "features": 4, "random_draws": 3, "spliced": 2},
+    superposition: {"applications": 6},
+    interpretation: {"applications": 8, "report": 4},
+}
+DICTIONARY = {"expansion": 4, "k": 8, "steps": 100}
+
+
+def computed(test: Any, bench: Bench, plan: Any) -> list[dict[str, Any]]:
+    pieces = test.work(asked(bench.settings, plan=plan, data=DATA))
+    return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.CARD.name)
+def test_a_test_on_features_runs_in_half_precision_with_its_checks(test: Any) -> None:
+    plan = plan_of(**DICTIONARY)
+    settings = test.Settings(**TESTS[test])
+    model = planted_model("B", against=40.0).to(torch.bfloat16)
+    found = computed(test, bench_with(model, settings, plan), plan)
+
+    assert [result["reason"] for result in found] == [None] * len(found)
+    if test is sparse_features:
+        assert found[0]["identity"] <= found[0]["identity_bound"]
+        assert abs(found[0]["fvu_again"] - found[0]["fvu"]) <= found[0]["fvu_rounding"]
+
+
+@pytest.mark.parametrize("test", TESTS, ids=lambda test: test.CARD.name)
+def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
+    plan = plan_of(**DICTIONARY)
+    settings = test.Settings(**TESTS[test])
+    with on_second_device(planted_model("B", against=40.0)) as model:
+        bench = bench_with(model, settings, plan)
+        bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
+        found = computed(test, bench, plan)
+
+    assert [result["reason"] for result in found] == [None] * len(found)
+
+
+def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:
+    plan = plan_of(**DICTIONARY)
+    payload = through_a_ledger(
+        next(iter(sparse_features.work(asked(sparse_features.Settings(), plan=plan, data=DATA)))).payload
+    )
+    here = dictionary_for(bench_with(planted_model("B", against=40.0), None, plan), payload["dictionary"])
+    with on_second_device(planted_model("B", against=40.0)) as model:
+        there = dictionary_for(bench_with(model, None, plan), payload["dictionary"])
+
+    assert isinstance(here, Dictionary)
+    assert isinstance(there, Dictionary)
+    assert here.quality.fvu == pytest.approx(there.quality.fvu, rel=0.02)
