@@ -16,6 +16,7 @@ NAMES = (
     "probes",
     "sae",
     "interpretation",
+    "inside_nulls_superposition",
     "pages",
 )
 
