@@ -65,9 +65,31 @@ def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
     assert [result["reason"] for result in found] == [None] * len(found)
 
 
-def test_changes_of_states_move_margins_on_a_second_device_as_here_made_on_a_second_device_is_the_one_made_here() -> (
-    None
-):
+def test_states_are_changed_on_a_second_device_as_here() -> None:
+    plan = plan_of()
+    (_, piece) = sparse_features.work(asked(sparse_features.Settings(**TESTS[sparse_features]), plan=plan, data=DATA))
+    case, field = piece.payload["cases"][0], piece.payload["field"]
+    words = [{**case["words"], field: group} for group in piece.payload["groups"]]
+
+    def changed(model: Any) -> tuple[Any, int]:
+        working = bench_with(model, None, plan)
+        target = target_of(working.questions([working.render(words[0]).text])[0])
+        assert isinstance(target, Target)
+        with torch.no_grad():
+            placed = place(working, words, field)
+            window = open_window(read_decoder(model), placed, layer=1, depth=9, should_stop=lambda: False)
+            # Which numbers come back is not compared: the pretended device loses the indices of the answers' tokens.
+            margins, _ = window.margins([(0, None), (1, torch.ones_like(window.states[1]))], target)
+        return window.states, len(margins)
+
+    here = changed(planted_model("B", against=40.0))
+    with on_second_device(planted_model("B", against=40.0)) as model:
+        there = changed(model)
+    torch.testing.assert_close(there[0], here[0], rtol=1e-4, atol=1e-4)
+    assert there[1] == here[1] == 2
+
+
+def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:
     plan = plan_of(**DICTIONARY)
     payload = through_a_ledger(
         next(iter(sparse_features.work(asked(sparse_features.Settings(), plan=plan, data=DATA)))).payload
