@@ -17,6 +17,7 @@ NAMES = (
     "probes",
     "sae",
     "interpretation",
+    "inside_nulls_superposition",
     "pages",
     "coverage",
     "inside_nulls",

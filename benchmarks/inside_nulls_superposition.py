@@ -120,7 +120,7 @@ def random_dictionary(seed: int, *, tied: bool) -> Dictionary:
         "topk", read, torch.zeros(LATENTS), read if tied else written, torch.zeros(WIDTH), k=ACTIVE
     )
     quality = Quality(1000, 0.1, float(ACTIVE), 0, torch.ones(LATENTS, dtype=torch.int64), torch.ones(LATENTS))
-    return Dictionary(autoencoder, LAYER, quality, 1.0, float("inf"), {})
+    return Dictionary(autoencoder, LAYER, quality, 0.1, 1.0, float("inf"), {})
 
 
 def turned(dictionary: Dictionary, result: dict[str, Any], *, seed: int) -> Dictionary:

@@ -145,7 +145,8 @@ def _measure(model: Any, arithmetic: str) -> NoiseFloor:
         for other in _others(ids, number, length):
             seen, moved = _last(model, other, length)
             logit = max(logit, float((seen - logits).abs().max()))
-            state = max(state, float((moved - last).norm() / last.norm().clamp_min(1e-30)))
+            apart = torch.linalg.vector_norm(moved - last)
+            state = max(state, float(apart / torch.linalg.vector_norm(last).clamp_min(1e-30)))
     precision = float(torch.finfo(model.dtype).eps)
     return NoiseFloor(max(logit, precision * scale), max(state, precision), precision, arithmetic)
 

@@ -25,9 +25,9 @@ from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
 from auditor.mechanisms.sae.splices import splice
 from auditor.mechanisms.sae.windows import Window, open_window
-from auditor.mechanisms.sparse_feature_draws import FIRST, gap_moved, moved_to_group, settled
+from auditor.mechanisms.sparse_feature_draws import FIRST, draws_needed, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_feature_measures import measures
-from auditor.plan import Section
+from auditor.plan import Plan, Section
 
 CARD = Card(
     name="sparse_features",
@@ -70,8 +70,8 @@ class Settings(Section):
     features
         Features reported a contrast, and how many each baseline takes out.
     random_draws
-        Draws of random features, taken out and put in; a test at level α of m contrasts needs m/α − 1 of them, and says
-        so where there are fewer. Nulls end after a few.
+        Draws of random features, taken out and put in; 0: as many as the plan's level needs, m/α − 1 for m contrasts. A
+        test says so where there are fewer. Nulls end after a few.
     spliced
         Held-out applications whose states are replaced by their reconstruction.
     """
@@ -79,8 +79,15 @@ class Settings(Section):
     attributes: tuple[str, ...] = ()
     applications: Annotated[int, Field(ge=8)] = 32
     features: Annotated[int, Field(ge=1, le=100)] = 8
-    random_draws: Annotated[int, Field(ge=1, le=9999)] = 39
+    random_draws: Annotated[int, Field(ge=0, le=9999)] = 0
     spliced: Annotated[int, Field(ge=1)] = 6
+
+
+def draws_of(settings: Settings, plan: Plan) -> int:
+    """Draws that are made: the settings', or as many as the level of the plan needs for all declared contrasts."""
+    wanted = [item for item in plan.attributes if not settings.attributes or item.field in settings.attributes]
+    contrasts = sum(len(item.groups) - 1 for item in wanted)
+    return settings.random_draws or draws_needed(alpha=plan.thresholds.alpha, contrasts=contrasts)
 
 
 def work(asked: Asked) -> Iterable[Work]:
@@ -98,7 +105,7 @@ def work(asked: Asked) -> Iterable[Work]:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
-        runs = (len(attribute.groups) - 1) * (2 * (settings.features + 6) + 3 * settings.random_draws)
+        runs = (len(attribute.groups) - 1) * (2 * (settings.features + 6) + 3 * draws_of(settings, asked.plan))
         tokens = 0
         for cluster in clusters:
             prefix, suffix = suffix_tokens(asked, cluster, attribute.field)
@@ -178,7 +185,7 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
                 dictionary,
                 pair=(number, reference),
                 count=bench.settings.features,
-                draws=bench.settings.random_draws,
+                draws=draws_of(bench.settings, bench.plan),
                 seed=bench.plan.cases.seed,
             )
             for number in range(step)

@@ -8,10 +8,13 @@ from typing import Any
 import pytest
 import torch
 
+from auditor.language_models.decoder import Target, read_decoder, target_of
 from auditor.language_models.packed import PackedScorer
 from auditor.mechanisms import interpretation, sparse_features, superposition
+from auditor.mechanisms.concepts import place
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.sae import Dictionary, dictionary_for
+from auditor.mechanisms.sae.windows import open_window
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_data
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
@@ -27,8 +30,13 @@ TESTS = {
 DICTIONARY = {"expansion": 4, "k": 8, "steps": 100}
 
 
-def computed(test: Any, bench: Bench, plan: Any) -> list[dict[str, Any]]:
-    pieces = test.work(asked(bench.settings, plan=plan, data=DATA))
+def computed(test: Any, bench: Bench, plan: Any, *, gradients: bool = True) -> list[dict[str, Any]]:
+    pieces = [
+        piece
+        for piece in test.work(asked(bench.settings, plan=plan, data=DATA))
+        # The second device has no gradients, by which features are chosen.
+        if gradients or piece.payload.get("part") != "contrasts"
+    ]
     return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
 
 
@@ -52,9 +60,33 @@ def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
     with on_second_device(planted_model("B", against=40.0)) as model:
         bench = bench_with(model, settings, plan)
         bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
-        found = computed(test, bench, plan)
+        found = computed(test, bench, plan, gradients=False)
 
     assert [result["reason"] for result in found] == [None] * len(found)
+
+
+def test_states_are_changed_on_a_second_device_as_here() -> None:
+    plan = plan_of()
+    (_, piece) = sparse_features.work(asked(sparse_features.Settings(**TESTS[sparse_features]), plan=plan, data=DATA))
+    case, field = piece.payload["cases"][0], piece.payload["field"]
+    words = [{**case["words"], field: group} for group in piece.payload["groups"]]
+
+    def changed(model: Any) -> tuple[Any, int]:
+        working = bench_with(model, None, plan)
+        target = target_of(working.questions([working.render(words[0]).text])[0])
+        assert isinstance(target, Target)
+        with torch.no_grad():
+            placed = place(working, words, field)
+            window = open_window(read_decoder(model), placed, layer=1, depth=9, should_stop=lambda: False)
+            # Which numbers come back is not compared: the pretended device loses the indices of the answers' tokens.
+            margins, _ = window.margins([(0, None), (1, torch.ones_like(window.states[1]))], target)
+        return window.states, len(margins)
+
+    here = changed(planted_model("B", against=40.0))
+    with on_second_device(planted_model("B", against=40.0)) as model:
+        there = changed(model)
+    torch.testing.assert_close(there[0], here[0], rtol=1e-4, atol=1e-4)
+    assert there[1] == here[1] == 2
 
 
 def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:

@@ -24,7 +24,7 @@ from auditor.mechanisms.sae import (
     train,
 )
 from auditor.mechanisms.sae.codes import above, batch_top_k, top_k
-from auditor.mechanisms.sae.training import gradients
+from auditor.mechanisms.sae.training import _State, gradients
 
 FEATURES, WIDTH, ACTIVE = 24, 16, 3
 
@@ -231,3 +231,36 @@ def test_an_entry_of_value_zero_is_listed_and_not_active() -> None:
 def test_more_active_latents_than_there_are_is_refused(k: int, latents: int) -> None:
     with pytest.raises(ValueError, match="active of"):
         train(Matrix(planted(50)[0]), Recipe(latents=latents, k=k, steps=1))
+
+
+def test_dead_latents_start_again_towards_what_badly_rebuilt_states_lack() -> None:
+    states = planted(2000)[0]
+    recipe = Recipe(latents=8 * WIDTH, k=2, steps=60, batch=128, dead_after=1024)
+    generator = torch.Generator().manual_seed(0)
+    decoder = torch.nn.functional.normalize(torch.randn(8 * WIDTH, WIDTH, generator=generator), dim=1)
+    state = _State(recipe, decoder, states.mean(0), states[:128])
+    for number in range(12):
+        state.step(states[128 * number : 128 * (number + 1)], number)
+    left = torch.zeros(128, WIDTH)
+    left[5] = 3 * torch.nn.functional.one_hot(torch.tensor(2), WIDTH)
+    dead = (state.since >= recipe.dead_after).nonzero()[:, 0]
+    before = state.decoder.detach().clone()
+    with torch.no_grad():
+        state._revive(left, 20)
+    moved = (state.decoder.detach() != before).any(1).nonzero()[:, 0]
+
+    assert len(dead) > 1
+    # One state lacks anything, so one latent starts again, against x̂ − x.
+    assert moved.tolist() == dead[:1].tolist()
+    assert float(state.decoder.detach()[moved[0], 2]) == -1
+    assert state.since[moved[0]] == 0
+    lengths = state.encoder.detach().norm(dim=1)
+    assert float(lengths[moved[0]]) < 0.5 * float(lengths.mean())
+
+
+def test_starting_again_follows_from_the_seed() -> None:
+    states = planted(2000)[0]
+    recipe = Recipe(latents=4 * WIDTH, k=2, steps=100, batch=128, dead_after=256)
+    one, other = (train(Matrix(states), recipe).autoencoder for _ in range(2))
+
+    assert torch.equal(one.encoder, other.encoder)

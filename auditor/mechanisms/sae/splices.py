@@ -106,7 +106,10 @@ def _replaced(states: Float[Tensor, "n width"], dictionary: Dictionary) -> dict[
     rebuilt = dictionary.autoencoder.reconstruct(exact)
     # In the dictionary's precision: in half precision the sum would round what the model never rounds.
     whole = rebuilt + (exact - rebuilt)
-    parts = {IDENTITY: whole.to(states), REBUILT: rebuilt.to(states), ZERO: torch.zeros_like(states)}
+    back = {IDENTITY: whole, REBUILT: rebuilt}
+    parts = {name: part.to(states.device, states.dtype) for name, part in back.items()} | {
+        ZERO: torch.zeros_like(states)
+    }
     return {name: torch.where(readable, part, states) for name, part in parts.items()}
 
 

@@ -19,6 +19,9 @@ from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
 from auditor.mechanisms.sae.codes import Codes, batch_top_k, by_latent, decode, products, top_k
 from auditor.mechanisms.sae.states import Rows, in_order
 
+SHORT = 0.2
+"""Length of an encoder row that starts again, beside the mean of the living ones."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
@@ -34,8 +37,9 @@ class Recipe:
         Adam's rate; the share of steps over which it rises from 0, and over which it falls to 0 at the end.
     dead_after
         Tokens, over all batches, without activity after which a latent counts as dead.
-    auxiliary_every, auxiliary_weight
-        Every so many steps the dead latents are trained to explain what the others left, with this weight (AuxK).
+    revive_every, revive_until
+        Every so many steps the dead latents start again in the direction of what the others leave of badly rebuilt
+        states, until this share of the steps; not for JumpReLU (docs/decisions/0013).
     norm_cap
         States whose norm is above this many medians (attention sinks) are left out; they would own the loss.
     bandwidth, sparsity_weight
@@ -54,8 +58,8 @@ class Recipe:
     warm_up: float = 0.05
     decay: float = 0.3
     dead_after: int = 100_000
-    auxiliary_every: int = 4
-    auxiliary_weight: float = 1 / 32
+    revive_every: int = 20
+    revive_until: float = 0.7
     norm_cap: float = 10.0
     bandwidth: float = 0.3
     sparsity_weight: float = 0.1
@@ -186,8 +190,6 @@ class _State:
         self._count(codes, len(states))
         if self.threshold is not None:
             self.threshold.grad = self._threshold_gradient(self.threshold, codes, pre, found.values)
-        if self.recipe.auxiliary_every and number % self.recipe.auxiliary_every == 0:
-            self._revive(centred, pre, left, found)
         along = (found.decoder * self.decoder).sum(1, keepdim=True)
         found.decoder.addcmul_(along, self.decoder, value=-1)
         self.encoder.grad, self.encoder_bias.grad = found.encoder, found.encoder_bias
@@ -197,6 +199,10 @@ class _State:
         self.decoder.div_(self.decoder.norm(dim=1, keepdim=True))
         if self.threshold is not None:
             self.threshold.clamp_(min=self.width / 2)
+        # JumpReLU's thresholds let latents back by themselves; there resampling raised the loss.
+        every = self.recipe.revive_every if self.threshold is None else 0
+        if every and number and number % every == 0 and number <= self.recipe.revive_until * self.recipe.steps:
+            self._revive(left, number)
 
     def finished(self, scale: float) -> Autoencoder:
         """The autoencoder for states as they are: activations, biases and thresholds grow by the scale."""
@@ -257,24 +263,29 @@ class _State:
         self.since += tokens
         self.since.masked_fill_(fired, 0)
 
-    def _revive(self, centred: Tensor, pre: Tensor, left: Tensor, found: Gradients) -> None:
-        """AuxK: the dead latents that come nearest to acting explain what is left, normalised by its variance."""
+    def _revive(self, left: Tensor, number: int) -> None:
+        """Resampling (Bricken et al. 2023): dead latents start again towards states drawn by their squared loss.
+
+        Their encoder rows are short beside the living ones', so that many at once do not take over; Adam forgets.
+        """
         dead = (self.since >= self.recipe.dead_after).nonzero()[:, 0]
-        if not len(dead):
+        weights = left.square().sum(1).double().square().cpu()
+        able = min(len(dead), int((weights > 0).sum()))
+        if not able or len(dead) == self.recipe.latents:
             return
-        values = pre.index_select(1, dead).clamp_(min=0)
-        most = max(centred.shape[1] // 2, 1)
-        if len(dead) > most:
-            values *= values >= values.topk(most, dim=1, sorted=False).values.amin(1, keepdim=True)
-        rows = self.decoder.detach()[dead]
-        # ``left`` is x̂ − x, so what should be explained is −left.
-        error = values @ rows + left
-        spread = (left - left.mean(0)).square().sum().clamp(min=1e-12)
-        upstream = error * (2 * self.recipe.auxiliary_weight / spread)
-        back = (upstream @ rows.t()) * (values > 0)
-        found.decoder.index_add_(0, dead, values.t() @ upstream)
-        found.encoder.index_add_(0, dead, back.t() @ centred)
-        found.encoder_bias.index_add_(0, dead, back.sum(0))
+        generator = torch.Generator().manual_seed(self.recipe.seed * 1_000_003 + number)
+        drawn = torch.multinomial(weights / weights.sum(), able, replacement=False, generator=generator)
+        dead = dead[:able]
+        # ``left`` is x̂ − x.
+        towards = torch.nn.functional.normalize(-left[drawn.to(left.device)], dim=1)
+        alive = self.since < self.recipe.dead_after
+        self.encoder[dead] = towards * (SHORT * self.encoder[alive].norm(dim=1).mean())
+        self.decoder[dead] = towards
+        self.encoder_bias[dead] = 0
+        for parameter in (self.encoder, self.decoder, self.encoder_bias):
+            for moment in ("exp_avg", "exp_avg_sq"):
+                self.adam.state[parameter][moment][dead] = 0
+        self.since[dead] = 0
 
 
 def _survey(rows: Rows, norm_cap: float) -> tuple[Int[Tensor, " kept"], Float[Tensor, " width"], float]:

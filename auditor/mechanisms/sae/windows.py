@@ -100,7 +100,7 @@ class Window:
         stream = self.stream[group].clone()
         if change is not None:
             there = self.there[group]
-            stream[self.index[group][there]] += change[there].to(stream)
+            stream[self.index[group][there]] += change[there].to(stream.device, stream.dtype)
         return stream
 
 
