@@ -62,17 +62,17 @@ def parts_of(measurements: Sequence[Measurement]) -> list[tuple[str, list[Inside
 
 def inside(story: Story) -> list[Block]:
     """The ladder, then maps, figures and checks of every test that looks inside the model, or why there are none."""
-    parts = parts_of(story.bundle.measurements)
+    parts = parts_of(story.measurements)
     if not parts:
         return [Text("Not part of this run: the plan names no test of the model's internals.")]
-    blocks: list[Block] = [Text(SUPPORTING, tone="note"), *_ladder(standings(story.bundle.measurements))]
+    blocks: list[Block] = [Text(SUPPORTING, tone="note"), *_ladder(standings(story.measurements))]
     for title, tests in parts:
         blocks.append(Text(title, tone="heading"))
         for test in tests:
             maps = maps_of(test.rows)
             blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]
             blocks += [_largest(rows, story) for rows in without_maps(test.rows, maps)]
-            blocks += blocks_of(test.rows, story.bundle.measurements)
+            blocks += blocks_of(test.rows, story.measurements)
             blocks += [item for item in [checks(test.rows)] if item is not None]
     return blocks
 

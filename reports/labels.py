@@ -1,29 +1,34 @@
-"""What metrics and tests are called in reports and on pages, by the names that measurements carry."""
+"""What every name in a measurement is called where people read it: metrics, tests, units, roles, families, subjects."""
 
 from __future__ import annotations
 
 METRIC_LABELS = {
-    "cf_net_effect": "Net effect",
-    "cf_net_effect_matched": "Net effect, matched operating point",
-    "cf_flip_rate": "Flip rate",
-    "cf_flip_rate_against": "Flip rate, against the group",
-    "cf_flip_rate_towards": "Flip rate, towards the group",
-    "cf_mean_shift": "Margin shift",
-    "cf_mean_shift_sd": "Margin shift, in SD",
-    "cf_invalid_gap": "Difference of unusable answers",
-    "cf_noise_floor": "Flip rate",
-    "cf_excess_flip": "Flips beyond the placebo's",
-    "noise_margin": "Mean change of the margin, either way",
+    "cf_net_effect": "Change in approvals, own cut-off",
+    "cf_net_effect_matched": "Change in approvals, matched cut-off",
+    "cf_range_effect": "Largest change in approvals, range of cut-offs",
+    "cf_curve_effect": "Change in approvals, by cut-off",
+    "cf_flip_rate": "Decisions that change",
+    "cf_flip_rate_against": "Decisions that change against the group",
+    "cf_flip_rate_towards": "Decisions that change towards the group",
+    "cf_mean_shift": "Change of the score",
+    "cf_mean_shift_sd": "Change of the score, in SD of scores",
+    "cf_margin_fell_share": "Pairs whose score fell",
+    "refusal_rate_gap": "Difference of unreadable answers",
+    "cf_invalid_gap": "Difference of unreadable answers",
+    "near_cut_off": "Applications near the cut-off",
+    "cf_noise_floor": "Decisions that change by themselves",
+    "cf_excess_flip": "Decisions that change beyond the placebo's",
+    "noise_margin": "Mean change of the score, either way",
     "selection_rate": "Approval rate",
     "observed_rate": "Recorded approval rate",
-    "invalid_rate": "Unusable answers",
+    "invalid_rate": "Unreadable answers",
     "answer_mass": "Probability on the planned answers",
     "low_mass_share": "Cases with too little probability on the answers",
     "commonest_outcome_share": "Share of the commonest outcome",
-    "margin_sd": "Standard deviation of the margin",
+    "margin_sd": "Standard deviation of the scores",
     "impact_ratio": "Impact ratio",
     "risk_difference": "Difference of approval rates",
-    "smd": "Standardised mean difference",
+    "smd": "Difference of mean scores, in SD of scores",
     "denial_odds_ratio": "Denial odds ratio",
     "shortfall": "Shortfall, people",
     "auc": "AUC against recorded outcomes",
@@ -119,15 +124,15 @@ METRIC_LABELS = {
     "not_tested": "The test as a whole",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
-    "version_margin_change": "Change of the margin",
-    "version_effect_change": "Change of the net effect",
+    "version_margin_change": "Change of the score",
+    "version_effect_change": "Change of the effect on approvals",
 }
 TEST_LABELS = {
     "counterfactual": "Same application, one field changed",
     "arm_rates": "Arms: every application under each group",
     "group_rates": "As filed: different applicants",
     "model_quality": "Quality of the answers",
-    "noise_floor": "Noise floor and placebo",
+    "noise_floor": "What changes by itself, and with a placebo",
     "integrated_gradients": "Integrated gradients",
     "circuit": "Circuit of a change of group",
     "superposition": "Superposition: shared directions",
@@ -144,3 +149,90 @@ TEST_LABELS = {
     "look_ahead": "Look-ahead",
     "version_comparison": "The same cases, two versions of the model",
 }
+#: What a number is counted in, as a column says it.
+UNIT_LABELS = {
+    "rate": "%",
+    "rate_difference": "pp",
+    "sd": "SD of scores",
+    "ratio": "ratio",
+    "logit": "logits",
+    "share": "",
+    "count": "",
+    "people": "people",
+    "cosine": "cosine",
+    "activation": "activation",
+}
+ROLE_LABELS = {
+    "primary": "primary",
+    "secondary": "secondary",
+    "exploratory": "exploratory",
+    "supporting": "supporting",
+}
+#: Families without words here are named by their own, which are words: ``inside: erasure``.
+FAMILY_LABELS = {
+    "primary": "approvals at the model's own cut-off",
+    "readability": "readability of answers",
+    "cut-off range": "approvals over the range of cut-offs",
+    "matched operating point": "approvals at the matched cut-off",
+    "margin shift": "change of the score",
+    "exploratory: same applicants": "exploratory, same applications",
+    "exploratory: as filed": "exploratory, different applicants as filed",
+    "exploratory": "exploratory",
+}
+CONCLUSION_LABELS = {
+    "DIFFERENCE_FOUND": "difference found",
+    "DIFFERENCE_BELOW_THRESHOLD": "difference below the threshold",
+    "NO_EVIDENCE": "no evidence of a difference",
+    "EQUIVALENT_WITHIN_MARGIN": "within the margin",
+    "INCONCLUSIVE": "cannot say",
+    "NOT_TESTED": "not tested",
+}
+#: What stands before the value of a key of a subject; nothing where the value says enough.
+SUBJECT_LABELS = {
+    "at": "",
+    "attribute": "",
+    "by": "by",
+    "change": "",
+    "changed": "changed:",
+    "circuit": "circuit:",
+    "cut_off": "",
+    "decoded": "decoded by",
+    "describer": "described by",
+    "dose": "dose",
+    "feature": "feature",
+    "field": "",
+    "from": "from",
+    "group": "",
+    "head": "head",
+    "labels": "labels:",
+    "layer": "layer",
+    "method": "",
+    "node": "",
+    "pairs": "pairs:",
+    "path": "",
+    "position": "at",
+    "role": "",
+    "setting": "",
+    "share_of_edges": "share of edges",
+    "states": "states",
+    "to": "to",
+    "what": "",
+}
+#: Values of subjects that do not say enough by themselves, by their key.
+VALUE_LABELS = {
+    ("change", "reask"): "Asked again, nothing changed",
+    ("change", "placebo"): "Placebo field changed",
+    ("cut_off", "natural"): "the model's own cut-off",
+    ("cut_off", "matched"): "the matched cut-off",
+    ("role", "actual"): "as filed",
+    ("setting", "withheld"): "field withheld",
+    ("setting", "stated"): "field stated",
+}
+#: Roles of cases in the evidence, and what a chunk of work is doing.
+CASE_ROLE_LABELS = {
+    "actual": "as filed",
+    "counterfactual": "one field changed",
+    "placebo": "placebo changed",
+    "reask": "asked again",
+}
+CHUNK_LABELS = {"shared": "scoring", "unshared": "asking again"}

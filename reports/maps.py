@@ -56,8 +56,8 @@ AGAINST, FOR = "#b23a0e", SERIES
 READING = {
     "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; the "
     "value is printed from the third step on where it has room.",
-    "bars": "Bar: estimate. Line: 95% interval. Plumb line: no effect. The largest first.",
-    "lines": "Marker: estimate. Line through it: 95% interval.",
+    "bars": "Bar: estimate. Line: interval. Plumb line: no effect. The largest first.",
+    "lines": "Marker: estimate. Line through it: interval.",
 }
 
 
@@ -142,8 +142,7 @@ def _title(first: Measurement, along: str, apart: Mapping[str, str]) -> str:
         name = sentence_case(field_words(apart["field"]))
         parts.append(f"{name}: {contrast(first)}" if "group" in apart else name)
     parts += [
-        field_words(value) if key in wording.SAID_ALONE else f"{field_words(key)} {field_words(value)}"
-        for key, value in others.items()
+        wording.named(key, value) for key, value in others.items()
     ]
     named = f", {', '.join(parts)}" if parts else ""
     return f"{metric_label(first)} by {field_words(along.replace('+', ' and '))}{named}"
@@ -220,7 +219,7 @@ def _bars(shown: Map) -> Chart:
     ticks = nice_ticks(min([0.0, *seen]), max([0.0, *seen]) or 1.0, most=7)
     bottom = TOP + ROW * len(rows)
     canvas = Canvas(WIDTH, bottom + 30 + (18 if len(ranked) > len(rows) else 0), domain=_ends(ticks), span=(170, 500))
-    canvas.text(WIDTH, 22, f"{_unit(shown)} [95% interval]".strip(), align="right")
+    canvas.text(WIDTH, 22, f"{_unit(shown)} [{numbers.interval_head(shown.rows)}]".strip(), align="right")
     for tick in ticks:
         canvas.rule(canvas.x(tick), TOP - 2, canvas.x(tick), bottom, colour=GRID)
     signed = ticks[0] < 0

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.records import Conclusion, Measurement
-from reports import numbers, wording
+from reports import numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Table, Text
 
 
@@ -18,13 +18,14 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     mixed = len(units) > 1
     rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
-    heads = ("Contrast", "n pairs", "b", "c", effect, "95% interval", "MDE", "SD from 0", "p", "p adj.", "Conclusion")
+    interval, z = wording.interval_head(measurements), "z"
+    heads = ("Contrast", "n pairs", "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     notes = {
-        "b": "b: reference favourable, group not; c: the reverse.",
+        "b": _pair_words(measurements),
         "MDE": "MDE: smallest detectable difference at the plan's power, in the unit of the effect.",
-        "SD from 0": "SD from 0: distance from no difference in standard deviations.",
+        z: "z: distance from no difference in standard errors of the test.",
         "p": "p: raw and adjusted within its family.",
     }
     said = [notes[heads[at]] for at in shown if heads[at] in notes]
@@ -34,13 +35,15 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
         rows=tuple(tuple(row[at] for at in shown) for row in rows),
         align="".join("lrrrrrrrrrl"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
-        note=" ".join([*said, *_inconclusive(measurements, design)]),
+        note=" ".join(
+            [*said, *_level_notes(measurements, design), *_missing(measurements), *_inconclusive(measurements, design)]
+        ),
     )
 
 
 def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, title: str, note: str = "") -> Table:
     """One row a measurement: what, of whom, estimate, interval, n; reasons for what is missing stand below."""
-    heads = ("Measure", "Of", "Against", "Estimate", "95% interval", "n")
+    heads = ("Measure", "Of", "Against", "Estimate", wording.interval_head(measurements), "n")
     weights = (0.31, 0.22, 0.11, 0.14, 0.14, 0.08)
     rows = [_short_row(item, design) for item in measurements]
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
@@ -51,7 +54,12 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
         align="".join("lllrrr"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
         note=" ".join(
-            [*([note] if note else []), *_missing(measurements), *_inconclusive(measurements, design, brief=True)]
+            [
+                *([note] if note else []),
+                *_level_notes(measurements, design),
+                *_missing(measurements),
+                *_inconclusive(measurements, design, brief=True),
+            ]
         ),
     )
 
@@ -74,11 +82,17 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
     )
     return Table(
         title="",
-        head=("Measure", "Of", "n", "Estimate", "95% interval", "MDE", "p", "p adj.", "Conclusion"),
+        head=("Measure", "Of", "n", "Estimate", wording.interval_head(measurements), "MDE", "p", "p adj.", "Conclusion"),
         rows=rows,
         align="llrrrrrrl",
         weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
-        note=" ".join([*_missing(measurements), *_inconclusive(measurements, design, brief=True)]),
+        note=" ".join(
+            [
+                *_level_notes(measurements, design),
+                *_missing(measurements),
+                *_inconclusive(measurements, design, brief=True),
+            ]
+        ),
     )
 
 
@@ -95,14 +109,14 @@ def all_measurements(measurements: Sequence[Measurement], design: wording.Design
 def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Table:
     return Table(
         title=wording.test_label(measurements[0].test),
-        head=("Measure", "Of", "Against", "Role", "n", "Estimate", "95% interval", "p", "p adj."),
+        head=("Measure", "Of", "Against", "Role", "n", "Estimate", wording.interval_head(measurements), "p", "p adj."),
         rows=tuple(
             (
                 *(words for words in _short_row(item, design)[:3]),
-                item.role.value,
-                _people(item, design),
-                _estimate(item, design),
-                _interval(item, design),
+                wording.role_words(item.role.value),
+                small_cells.people(item, small_cell=design.small_cell),
+                numbers.estimate(item),
+                numbers.interval(item),
                 numbers.p_value(item.p_value),
                 numbers.p_value(item.p_adjusted),
             )
@@ -110,7 +124,7 @@ def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         ),
         align="llllrrrrr",
         weights=(0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063),
-        note=" ".join(_missing(measurements)),
+        note=" ".join([*_level_notes(measurements, design), *_missing(measurements)]),
     )
 
 
@@ -136,9 +150,9 @@ def _short_row(item: Measurement, design: wording.Design) -> tuple[str, ...]:
         wording.metric_label(item),
         wording.of_whom(item),
         item.reference or numbers.DASH,
-        _estimate(item, design),
-        _interval(item, design),
-        _people(item, design),
+        numbers.estimate(item),
+        numbers.interval(item),
+        small_cells.people(item, small_cell=design.small_cell),
     )
 
 
@@ -146,8 +160,8 @@ def _missing(measurements: Sequence[Measurement]) -> list[str]:
     """Why estimates are missing, one sentence a reason."""
     reasons: dict[str, dict[str, None]] = {}
     for item in measurements:
-        if item.estimate is None and item.missing_reason:
-            reasons.setdefault(item.missing_reason, {})[wording.metric_label(item)] = None
+        if item.estimate is None:
+            reasons.setdefault(wording.reason_words(item), {})[wording.metric_label(item)] = None
     return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
@@ -156,7 +170,7 @@ def _inconclusive(measurements: Sequence[Measurement], design: wording.Design, *
     reasons: dict[str, list[str]] = {}
     for item in measurements:
         if item.conclusion is Conclusion.INCONCLUSIVE:
-            why = wording.inconclusive_cause(item, design)
+            why = sentences.inconclusive_cause(item, design)
             reasons.setdefault(why.partition(":")[0] if brief else why, []).append(_which(item))
     return [f"Inconclusive: {'; '.join(names)}: {why}." for why, names in reasons.items()]
 
@@ -166,17 +180,13 @@ def _which(item: Measurement) -> str:
     return f"{wording.contrast(item)}{matched}"
 
 
-def _hidden(item: Measurement, design: wording.Design) -> bool:
-    return item.test == "group_rates" and 0 < item.n < design.small_cell
+def _level_notes(measurements: Sequence[Measurement], design: wording.Design) -> list[str]:
+    """What a reader must know of the intervals: several levels, and those that seem to contradict their p."""
+    several = numbers.several_levels(measurements)
+    return [*([several] if several else []), *wording.interval_and_p_apart(measurements, design)]
 
 
-def _estimate(item: Measurement, design: wording.Design) -> str:
-    return "small cell" if _hidden(item, design) else numbers.estimate(item)
-
-
-def _interval(item: Measurement, design: wording.Design) -> str:
-    return numbers.DASH if _hidden(item, design) else numbers.interval(item)
-
-
-def _people(item: Measurement, design: wording.Design) -> str:
-    return numbers.people(item.n, small_cell=design.small_cell if item.test == "group_rates" else 0)
+def _pair_words(measurements: Sequence[Measurement]) -> str:
+    if {item.metric for item in measurements} == {sentences.READABLE}:
+        return "b, c: pairs that can be read in one arm alone, the reference's (b) or the group's (c)."
+    return "b: reference favourable, group not; c: the reverse."

@@ -199,9 +199,9 @@ def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:
 def _verdict(content: ReportContent) -> Flowable:
     verdict = content.verdict
     left: list[Flowable] = [
-        CodeMark(verdict.conclusion, size=9),
-        Spacer(1, 5),
         Paragraph(escape(verdict.sentence), styles.VERDICT),
+        Spacer(1, 4),
+        CodeMark(verdict.conclusion),
     ]
     inner = COLUMN - 26
     rows: list[list[object]]
