@@ -13,6 +13,7 @@ from auditor.behaviour.context import State
 from auditor.behaviour.counterfactual import interval_of
 from auditor.measures.severity import FindingFacts, Grade, grade
 from auditor.mechanisms.ladder import METRIC as LADDER
+from auditor.mechanisms.ladder import summary_of
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
@@ -75,25 +76,26 @@ def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
 
 
 def _cause(inside: Measurement) -> str:
-    return f"What the tests on internals saw: {inside.conclusion_reason}"
+    return f"What the tests on internals saw: {summary_of(inside)}"
 
 
 def _inside(inside: Measurement) -> list[Finding]:
-    """What internals alone amount to: Low where interventions moved decisions, an observation where it was only read.
+    """What internals alone amount to: Low where interventions moved the score, an observation where it was only read.
 
     That a model can read what its prompt says is expected, so being readable counts from *selective* on.
     """
-    moved = bool(inside.counts["used"] or inside.counts["usable"])
+    moved = bool(inside.counts.get("moved_inside"))
     if not moved and not inside.counts["selective"]:
         return []
     field, group, reference = _say(inside.subject["field"]), inside.subject["group"], inside.reference
-    seen = "moves decisions when it is changed inside the model" if moved else "can be read inside the model"
+    what = "decisions" if inside.counts.get("decisions_moved") else "the score"
+    seen = f"moves {what} when it is changed inside the model" if moved else "can be read inside the model"
     return [
         Finding(
             id="",
             title=f"{field.capitalize()} {group} against {reference} {seen}; outputs give no finding",
             severity=Severity.LOW if moved else Severity.OBSERVATION,
-            rule="Internals alone: Low where an intervention moved decisions, otherwise an observation",
+            rule="Internals alone: Low where an intervention moved the score or decisions, otherwise an observation",
             condition=inside.conclusion_reason or "",
             criteria=(),
             cause="The model's states hold the attribute, which the prompt may state or other fields give away.",

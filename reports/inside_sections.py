@@ -91,7 +91,7 @@ def _ladder(found: Sequence[Standing]) -> list[Block]:
         title="How far up each attribute stands",
         head=("Contrast", *(wording.sentence_case(step.name) for step in found[0].steps), "Evidence"),
         rows=tuple(
-            (item.contrast, *(f"{step.says.capitalize()}. {_sentence(step.figure)}" for step in item.steps), item.grade)
+            (item.contrast, *(f"{step.says.capitalize()}. {_sentence(step.reason)}" for step in item.steps), item.grade)
             for item in found
         ),
         align="llllll",

@@ -8,35 +8,20 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.mechanisms.ladder import GAP_REMOVED, METRIC, READABLE, SELECTIVITY, STEERED, STEPS
+from auditor.mechanisms.ladder import METRIC, grade_of, said, summary_of
+from auditor.mechanisms.ladder_steps import Step
 from auditor.records import Measurement
-from reports import numbers, wording
+from reports import wording
 
-NOT_IN_RUN = "not part of this run"
-#: Logits: smaller ones are printed with three decimals.
-FINE_BELOW = 0.1
-SAYS = {True: "yes", False: "no", None: "not tested"}
 EXPLAINED = (
-    "Encoded: a linear reader finds the attribute in the model's states. Selective: better than words without a "
-    "meaning, random weights and chance. Used: erasing it after its field moves the difference between groups, "
-    "further than erasing random directions. Usable: adding its direction moves the margin, further than random "
-    "directions. The first two are correlational evidence, the last two causal; encoded and selective alone never make "
-    "a finding above Low. A step that holds does not make the ones before it hold."
+    "Encoded: a linear reader finds the attribute in the model's states although the prompt withholds it; where the "
+    "prompt states it, that is so by construction and says nothing. Selective: where it is stated, it is read better "
+    "than words without a meaning in its place. Used: erasing it after its field moves the difference between groups, "
+    "further than erasing labels without a meaning. Usable: adding its direction moves the score, further than "
+    "directions of labels without a meaning. The first two are correlational evidence. The last two are called causal "
+    "only where more decisions turned than under their controls; otherwise they move the score. Internals alone never "
+    "make a finding above Low. A step that holds does not make the ones before it hold."
 )
-
-
-@dataclass(frozen=True)
-class Step:
-    """One rung: ``held`` is yes, no or not tested (``None``), ``figure`` what it was read from."""
-
-    name: str
-    held: bool | None
-    figure: str
-
-    @property
-    def says(self) -> str:
-        """``yes``, ``no`` or ``not tested``."""
-        return SAYS[self.held]
 
 
 @dataclass(frozen=True)
@@ -54,11 +39,11 @@ class Standing:
     @property
     def grade(self) -> str:
         """What kind of evidence carries it."""
-        return "causal" if self.inside else "correlational"
+        return grade_of(self.measurement)
 
     @property
     def by(self) -> str:
-        """Which interventions moved decisions."""
+        """Which interventions moved the score or decisions."""
         return " and ".join(step.name for step in self.steps[2:] if step.held)
 
 
@@ -75,8 +60,8 @@ class Corner:
 
 ROWS = {True: "Outputs: a difference was found", False: "Outputs: none was found"}
 COLUMNS = {
-    False: "Internals: no intervention on the attribute moved decisions",
-    True: "Internals: an intervention on the attribute moved decisions",
+    False: "Internals: no intervention on the attribute moved the score beyond its controls",
+    True: "Internals: an intervention on the attribute moved the score or decisions",
 }
 CORNERS = {
     (True, False): ("Difference, use not found", "Look for a proxy or another path through the model."),
@@ -88,7 +73,7 @@ CORNERS = {
 
 def standings(measurements: Sequence[Measurement]) -> list[Standing]:
     """Where every contrast stands that the ladder speaks of, in its order."""
-    return [_standing(item, measurements) for item in measurements if item.metric == METRIC]
+    return [_standing(item) for item in measurements if item.metric == METRIC]
 
 
 def corners(found: Sequence[Standing]) -> list[Corner]:
@@ -110,88 +95,18 @@ def outside(found: Sequence[Standing]) -> list[Standing]:
     return [item for item in found if item.outputs is None or item.inside is None]
 
 
-def _standing(item: Measurement, measurements: Sequence[Measurement]) -> Standing:
-    field, group = item.subject["field"], item.subject["group"]
-    mine = [one for one in measurements if (one.subject.get("field"), one.subject.get("group")) == (field, group)]
-    figures = {
-        "encoded": _encoded([one for one in mine if one.metric == READABLE]),
-        "selective": _selective([one for one in mine if one.metric == SELECTIVITY]),
-        "used": _used([one for one in mine if one.metric == GAP_REMOVED]),
-        "usable": _usable([one for one in mine if one.metric == STEERED]),
-    }
+def _standing(item: Measurement) -> Standing:
+    field = item.subject["field"]
     return Standing(
         contrast=f"{wording.sentence_case(wording.field_words(field))}: {wording.contrast(item)}",
         field=field,
-        steps=tuple(Step(name, _held(item.counts.get(name)), figures[name]) for name in STEPS),
+        steps=said(item),
         outputs=_held(item.counts.get("output_difference")),
         inside=_held(item.counts.get("moved_inside")),
-        said=item.conclusion_reason or "",
+        said=summary_of(item),
         measurement=item,
     )
 
 
 def _held(value: float | None) -> bool | None:
     return None if value is None else bool(value)
-
-
-def _encoded(items: Sequence[Measurement]) -> str:
-    parts = [
-        f"{item.subject.get('setting', '')} {numbers.count(item.estimate)} of "
-        f"{numbers.count(item.counts.get('probes'))}"
-        for item in items
-        if item.estimate is not None
-    ]
-    return f"readable places: {', '.join(parts)}" if parts else _why(items)
-
-
-def _selective(items: Sequence[Measurement]) -> str:
-    parts = [
-        f"{item.subject.get('setting', '')} {numbers.estimate_and_interval(item)} {numbers.unit_name(item)}"
-        for item in items
-        if item.estimate is not None
-    ]
-    return f"above the baselines: {'; '.join(parts)}" if parts else _why(items)
-
-
-def _used(items: Sequence[Measurement]) -> str:
-    for item in items:
-        if item.estimate is not None:
-            share = item.counts.get("share")
-            closed = f" ({numbers.rate(share)} of it)" if share is not None else ""
-            return (
-                f"erasing it takes {_logits(item)} off a gap of {_fine(item.counts.get('gap'))} logits{closed}; random "
-                f"at most {_fine(item.counts.get('random_largest'), signed=False)}"
-            )
-    return _why(items)
-
-
-def _usable(items: Sequence[Measurement]) -> str:
-    for item in items:
-        if item.estimate is not None:
-            return (
-                f"one dose moves the margin by {_logits(item)} logits and turns "
-                f"{numbers.rate(item.counts.get('flip_rate'))} of decisions; random at most "
-                f"{_fine(item.counts.get('random_largest'), signed=False)}"
-            )
-    return _why(items)
-
-
-def _logits(item: Measurement) -> str:
-    """Estimate and interval: what an attribute does inside a model may be too small for two decimals."""
-    if item.low is None or item.high is None:
-        return _fine(item.estimate)
-    decimals = _decimals(item.estimate)
-    bounds = (numbers.number(bound, decimals=decimals, signed=True) for bound in (item.low, item.high))
-    return f"{_fine(item.estimate)} [{', '.join(bounds)}]"
-
-
-def _fine(value: float | None, *, signed: bool = True) -> str:
-    return numbers.number(value, decimals=_decimals(value), signed=signed)
-
-
-def _decimals(value: float | None) -> int:
-    return 2 if value is None or abs(value) >= FINE_BELOW else 3
-
-
-def _why(items: Sequence[Measurement]) -> str:
-    return next((item.missing_reason for item in items if item.missing_reason), NOT_IN_RUN)

@@ -1,34 +1,78 @@
-"""The ladder keeps readable, used and usable apart, and internals alone stay at Low."""
+"""The ladder keeps readable, used and usable apart, says why of every step, and internals alone stay at Low."""
 
 from __future__ import annotations
 
 from dataclasses import replace
+from typing import Any
 
 import pytest
+from hypothesis import given as drawn
+from hypothesis import strategies as st
 
-from auditor.behaviour.context import State
+from auditor.behaviour.context import Draft, State
+from auditor.conclusions import settle
 from auditor.findings import find
-from auditor.mechanisms.ladder import climb, ladder
-from auditor.records import Conclusion, Measurement, Role, Severity
+from auditor.mechanisms.ladder import STEPS, climb, ladder, said
+from auditor.records import Check, Conclusion, Measurement, Role, Severity
 from tests.engine.small import small_plan
 
 PLAN = small_plan()
 SUBJECT = {"field": "race", "group": "Black"}
 FINE = State(False, (), 0.5, "adverse", 0.0)
+CAUSAL = {
+    "draws": 39,
+    "draws_needed": 39,
+    "sign_agrees": 1,
+    "held_out_left": 0.02,
+    "specifications": 4,
+    "specifications_agree": 4,
+    "specifications_opposed": 0,
+    "decisions_turned": 0.1,
+    "decisions_p": 0.025,
+}
 
 
-def measured(metric: str, estimate: float, **more: object) -> Measurement:
+def measured(metric: str, estimate: float | None, **more: Any) -> Measurement:
     row = Measurement(
         id=metric, test="t", metric=metric, role=Role.SUPPORTING, subject=SUBJECT, unit="logit", estimate=estimate
     )
-    return replace(row, **more)  # type: ignore[arg-type]
+    return replace(row, **more)
 
 
-READ = measured("probe_layers_readable", 12.0, subject={**SUBJECT, "setting": "stated"})
-SELECTIVE = measured("probe_selectivity", 0.3, low=0.1, high=0.4)
-USED = measured("erasure_gap_removed", -1.0, p_adjusted=1e-4, counts={"random_largest": 0.1})
-STEERED = measured("steering_potency", -1.0, p_adjusted=1e-4, counts={"random_largest": 0.1})
+def counted(item: Measurement, **counts: Any) -> Measurement:
+    return replace(item, counts={**item.counts, **counts})
+
+
+READ = measured(
+    "probe_layers_readable",
+    12.0,
+    subject={**SUBJECT, "setting": "withheld"},
+    p_adjusted=0.025,
+    counts={"draws": 39, "draws_needed": 39, "probes": 22, "best_accuracy": 0.8, "smaller_group": 48},
+)
+STATED = measured("probe_layers_readable", 22.0, id="stated", subject={**SUBJECT, "setting": "stated"})
+SELECTIVE = measured(
+    "probe_selectivity",
+    0.3,
+    subject={**SUBJECT, "setting": "stated"},
+    low=0.1,
+    high=0.4,
+    p_adjusted=0.025,
+    counts={"draws": 44, "draws_needed": 39, "accuracy": 0.9, "control": 0.6, "ceiling": 0},
+)
+USED = measured("erasure_gap_removed", -1.0, p_adjusted=0.025, counts=CAUSAL)
+STEERED = measured(
+    "steering_potency",
+    -1.0,
+    p_adjusted=0.025,
+    counts={name: value for name, value in CAUSAL.items() if name != "held_out_left"},
+)
 OUTPUT = measured("cf_net_effect", -0.1, conclusion=Conclusion.NO_EVIDENCE, test="counterfactual")
+
+
+def reason(item: Measurement, step: str) -> str:
+    (rung,) = climb([item], plan=PLAN)
+    return rung.found[STEPS.index(step)].reason
 
 
 @pytest.mark.parametrize(
@@ -38,25 +82,112 @@ OUTPUT = measured("cf_net_effect", -0.1, conclusion=Conclusion.NO_EVIDENCE, test
         ([READ, SELECTIVE], 2, "correlational"),
         ([READ, SELECTIVE, USED], 3, "causal"),
         ([READ, STEERED], 4, "causal"),
-        ([replace(READ, estimate=0.0)], 0, "correlational"),
+        ([replace(READ, p_adjusted=0.3)], 0, "none"),
+        ([STATED], None, "none"),
     ],
 )
-def test_the_height_is_the_highest_step_that_holds(given: list[Measurement], height: int, grade: str) -> None:
+def test_the_height_is_the_highest_step_that_holds(given: list[Measurement], height: int | None, grade: str) -> None:
     (rung,) = climb(given, plan=PLAN)
 
     assert (rung.height, rung.grade) == (height, grade)
 
 
-def test_a_change_no_larger_than_a_random_one_is_not_use() -> None:
-    (rung,) = climb([replace(USED, counts={"random_largest": 1.5})], plan=PLAN)
+def test_an_attribute_that_the_prompt_states_is_not_called_encoded() -> None:
+    (rung,) = climb([STATED], plan=PLAN)
 
-    assert rung.steps["used"] is False
+    assert rung.steps["encoded"] is None
+    assert reason(STATED, "encoded") == "it was read only where the prompt states it, which says nothing"
 
 
-def test_a_number_whose_self_check_failed_is_not_tested() -> None:
-    (rung,) = climb([READ, replace(USED, estimate=None)], plan=PLAN)
+def test_a_few_applications_cannot_say_that_it_is_not_encoded() -> None:
+    few = counted(replace(READ, p_adjusted=0.4), smaller_group=12)
 
-    assert rung.steps["used"] is None
+    assert climb([few], plan=PLAN)[0].steps["encoded"] is None
+    assert reason(few, "encoded").startswith("too few applications to say: 12 in the smaller group, 30 needed")
+
+
+def test_where_perfect_reading_would_not_stand_out_selectivity_is_not_known() -> None:
+    full = counted(replace(SELECTIVE, p_adjusted=1.0, low=0.0), ceiling=1, accuracy=1.0, control=1.0)
+
+    assert climb([full], plan=PLAN)[0].steps["selective"] is None
+    assert reason(full, "selective").startswith("too few to say: not even perfect reading would stand out")
+
+
+def test_a_difference_whose_interval_holds_0_is_not_selective() -> None:
+    assert climb([replace(SELECTIVE, low=-0.01)], plan=PLAN)[0].steps["selective"] is None
+
+
+def test_reading_no_better_than_words_without_a_meaning_is_not_selective() -> None:
+    assert climb([replace(SELECTIVE, p_adjusted=0.4)], plan=PLAN)[0].steps["selective"] is False
+
+
+@pytest.mark.parametrize(
+    ("change", "held", "why"),
+    [
+        ({}, True, "10.0% of decisions turned, more than under its controls"),
+        ({"draws": 38}, None, "too few draws to say: 38 of the 39 that its level needs"),
+        ({"held_out_left": 0.29}, None, "29.0% of what a linear reader finds was left, and 10% is the most"),
+        ({"held_out_left": None}, None, "what the erasure left on applications it was not fitted on is not known"),
+        ({"sign_agrees": 0}, None, "it moves the wrong way"),
+        ({"specifications_agree": 2}, None, "unstable, only 2 of 4 specifications agree, and at least 75% must"),
+        ({"specifications_opposed": 1}, None, "unstable, 1 of 4 specifications find the opposite"),
+        ({"specifications": 1, "specifications_agree": 1}, None, "the result was not repeated in any other way"),
+        ({"decisions_turned": 0.0}, True, "moves the score; no decision turned"),
+        ({"decisions_p": 0.6}, True, "not shown to be more than under its controls"),
+        ({"decisions_turned": None}, True, "decisions were not counted against controls"),
+    ],
+)
+def test_used_needs_all_that_makes_its_p_value_mean_something(
+    change: dict[str, Any], held: bool | None, why: str
+) -> None:
+    item = counted(USED, **change)
+
+    assert climb([item], plan=PLAN)[0].steps["used"] is held
+    assert why in reason(item, "used")
+
+
+@pytest.mark.parametrize(
+    ("change", "held"),
+    [
+        ({}, False),
+        ({"draws": 12}, None),
+        ({"draws": 12, "stopped_early": 1}, False),
+        ({"held_out_left": 0.29}, None),
+        ({"specifications_agree": 1}, None),
+        ({"sign_agrees": 0}, False),
+        ({"specifications": 1, "specifications_agree": 1}, False),
+    ],
+)
+def test_no_is_withheld_where_the_test_could_not_have_said_yes(change: dict[str, Any], held: bool | None) -> None:
+    (rung,) = climb([counted(replace(USED, p_adjusted=0.4), **change)], plan=PLAN)
+
+    assert rung.steps["used"] is held
+
+
+def test_the_smallest_p_value_that_the_draws_allow_is_enough() -> None:
+    assert climb([replace(USED, p_adjusted=2 * (1 / 40))], plan=PLAN)[0].steps["used"] is True
+
+
+def test_random_erasers_of_the_old_kind_say_nothing() -> None:
+    old = replace(USED, p_adjusted=1e-6, counts={"random_largest": 0.1})
+
+    assert climb([old], plan=PLAN)[0].steps["used"] is None
+    assert reason(old, "used") == "its controls do not say how many draws stand behind its p-value"
+
+
+def test_a_step_that_was_not_tested_says_why() -> None:
+    item = replace(USED, estimate=None, conclusion=Conclusion.NOT_TESTED, conclusion_reason="the view has no heads.")
+
+    assert climb([item], plan=PLAN)[0].steps["used"] is None
+    assert reason(item, "used") == "the view has no heads"
+
+
+def test_a_number_whose_self_check_failed_is_not_known_and_says_which() -> None:
+    broken = replace(USED, checks=(Check("margin as decided", held=False, value=0.2, bound=1e-4),))
+    (item,) = settle([Draft(broken)])
+
+    assert climb([item], plan=PLAN)[0].steps["used"] is None
+    assert "margin as decided" in reason(item, "used")
 
 
 def test_nothing_is_said_of_contrasts_no_test_on_internals_looked_at() -> None:
@@ -66,17 +197,72 @@ def test_nothing_is_said_of_contrasts_no_test_on_internals_looked_at() -> None:
 def test_outputs_and_internals_stand_side_by_side() -> None:
     (item,) = ladder([READ, USED, OUTPUT], plan=PLAN)
 
-    assert item.conclusion_reason == (
-        "outputs: no difference was found; internals: interventions on the attribute move decisions. Evidence: causal."
+    assert item.conclusion_reason is not None
+    assert item.conclusion_reason.startswith(
+        "Outputs: no difference was found; internals: an intervention on the attribute turns decisions, more than its "
+        "controls do. Encoded: yes; "
     )
+    assert item.conclusion_reason.endswith("Usable: not known; not part of this run. Evidence: causal.")
     assert item.counts == {
         "encoded": 1,
         "selective": None,
         "used": 1,
         "usable": None,
         "moved_inside": 1,
+        "decisions_moved": 1,
         "output_difference": 0,
     }
+
+
+def test_causal_is_not_said_where_no_decision_turned() -> None:
+    given = [counted(USED, decisions_turned=0.0), counted(STEERED, decisions_turned=0.0)]
+    (item,) = ladder(given, plan=PLAN)
+    (finding,) = find([*given, item], plan=PLAN, packs=(), state=FINE)
+
+    assert item.conclusion_reason is not None
+    assert "moves the score; no decision turned" in item.conclusion_reason
+    assert item.conclusion_reason.endswith("Evidence: moves the score.")
+    for text in (item.conclusion_reason, finding.title, finding.condition, finding.rule):
+        assert "causal" not in text
+        assert "moves decisions" not in text
+        assert "move decisions" not in text
+
+
+def test_an_unclear_output_beside_a_clean_one_is_no_clean_output() -> None:
+    unclear = replace(OUTPUT, id="range", metric="cf_range_effect", conclusion=Conclusion.INCONCLUSIVE)
+
+    assert climb([READ, OUTPUT, unclear], plan=PLAN)[0].outputs is None
+    assert climb([READ, OUTPUT, replace(unclear, conclusion=Conclusion.DIFFERENCE_FOUND)], plan=PLAN)[0].outputs is True
+
+
+figures = st.sampled_from([None, 0.0, 0.02, 0.3, 1.0])
+counts = st.fixed_dictionaries(
+    {
+        "draws": st.sampled_from([None, 0, 38, 39, 99]),
+        "draws_needed": st.just(39),
+        "sign_agrees": st.sampled_from([None, 0, 1]),
+        "held_out_left": figures,
+        "specifications": st.sampled_from([None, 1, 4]),
+        "specifications_agree": st.sampled_from([0, 1, 3, 4]),
+        "decisions_turned": figures,
+        "decisions_p": figures,
+    }
+)
+
+
+@drawn(counts, st.sampled_from([None, 0.01, 0.05, 0.4]), st.sampled_from([None, -1.0, 0.0, 0.5]))
+def test_what_a_report_prints_is_what_the_ladder_decided(
+    found: dict[str, Any], p: float | None, estimate: float | None
+) -> None:
+    erased = replace(USED, estimate=estimate, p_adjusted=p, counts=found)
+    given = [READ, SELECTIVE, erased, replace(STEERED, counts=found, p_adjusted=p)]
+    (rung,) = climb(given, plan=PLAN)
+    (item,) = ladder(given, plan=PLAN)
+
+    assert [(step.name, step.held, step.reason) for step in said(item)] == [
+        (step.name, step.held, step.reason) for step in rung.found
+    ]
+    assert all(step.reason for step in rung.found)
 
 
 @pytest.mark.parametrize(
@@ -90,6 +276,6 @@ def test_internals_alone_are_never_above_low(given: list[Measurement], severity:
 
 
 def test_an_attribute_that_is_not_even_read_gives_no_finding() -> None:
-    given = [replace(READ, estimate=0.0)]
+    given = [replace(READ, p_adjusted=0.4)]
 
     assert find([*given, *ladder(given, plan=PLAN)], plan=PLAN, packs=(), state=FINE) == ()

@@ -33,19 +33,29 @@ def measured(test: str, metric: str, estimate: float | None, **more: Any) -> Mea
     return replace(row, **more)
 
 
-STATED = {**SUBJECT, "setting": "stated"}
-READ = measured("probes", "probe_layers_readable", 12.0, unit="count", subject=STATED, counts={"probes": 22})
+WITHHELD = {**SUBJECT, "setting": "withheld"}
+DRAWS = {"draws": 39, "draws_needed": 39}
+REPEATED = {**DRAWS, "sign_agrees": 1, "specifications": 4, "specifications_agree": 4, "decisions_turned": 0.0}
+READ = measured(
+    "probes",
+    "probe_layers_readable",
+    12.0,
+    unit="count",
+    subject=WITHHELD,
+    p_adjusted=0.025,
+    counts={**DRAWS, "probes": 22, "best_accuracy": 0.8},
+)
 USED = measured(
     "erasure",
     "erasure_gap_removed",
     -0.4,
     low=-0.5,
     high=-0.3,
-    p_adjusted=1e-4,
-    counts={"random_largest": 0.02, "gap": -0.5, "share": 0.8},
+    p_adjusted=0.025,
+    counts={**REPEATED, "held_out_left": 0.01, "gap": -0.5, "share": 0.8},
 )
 UNUSED = replace(USED, estimate=-0.01, low=-0.03, high=0.01, p_adjusted=0.4)
-STILL = measured("steering", "steering_potency", 0.0, p_adjusted=0.9, counts={"random_largest": 0.1, "flip_rate": 0.0})
+STILL = measured("steering", "steering_potency", 0.0, p_adjusted=0.9, counts=REPEATED)
 
 
 def output(conclusion: Conclusion) -> Measurement:
@@ -85,14 +95,54 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
     lost = replace(STILL, estimate=None, missing_reason="the answers lost their probability")
     rows = [READ, USED, lost]
     (found,) = standings([*rows, *ladder(rows, plan=PLAN)])
-    figures = {step.name: (step.says, step.figure) for step in found.steps}
+    reasons = {step.name: (step.says, step.reason) for step in found.steps}
 
-    assert figures["encoded"] == ("yes", "readable places: stated 12 of 22")
-    assert figures["selective"] == ("not tested", "not part of this run")
-    assert figures["used"][0] == "yes"
-    assert "\u22120.40 [\u22120.50, \u22120.30] off a gap of \u22120.50 logits (80.0% of it)" in figures["used"][1]
-    assert figures["usable"] == ("not tested", "the answers lost their probability")
-    assert (found.grade, found.by) == ("causal", "used")
+    assert reasons == {
+        "encoded": (
+            "yes",
+            "where the prompt withholds it, a linear reader finds it at 12 of 22 places (best balanced accuracy "
+            "80.0%), adjusted p = 0.025",
+        ),
+        "selective": ("not known", "not part of this run"),
+        "used": (
+            "yes",
+            "erasing it takes \u22120.40 logits off the difference between the groups (80.0% of it), against labels "
+            "without a meaning, adjusted p = 0.025 (39 draws); moves the score; no decision turned",
+        ),
+        "usable": ("not known", "the answers lost their probability"),
+    }
+    assert (found.grade, found.by) == ("moves the score", "used")
+
+
+def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governance: dict[str, Any]) -> None:
+    rows = [READ, USED, STILL, output(Conclusion.NO_EVIDENCE)]
+    told = [*rows, *ladder(rows, plan=PLAN)]
+    (found,) = standings(told)
+    story = Story(replace(working.bundle, measurements=tuple(told)), governance, {})
+    (table,) = [block for block in inside(story) if getattr(block, "title", "") == "How far up each attribute stands"]
+    cells = table.rows[0][1:5]  # type: ignore[union-attr]
+
+    for step, cell in zip(found.steps, cells, strict=True):
+        assert str(cell).startswith(step.says.capitalize())
+        assert step.reason[1:] in str(cell)
+        assert f"{step.name.capitalize()}: {step.says}; {step.reason}." in (told[-1].conclusion_reason or "")
+
+
+def test_an_audit_of_an_older_release_still_shows_its_ladder() -> None:
+    old = replace(
+        measured("ladder", "attribute_ladder", 3.0, unit="count"),
+        conclusion_reason="outputs: no difference was found; internals: not tested. Evidence: causal.",
+        counts={"encoded": 1, "selective": None, "used": 1, "usable": None},
+    )
+    (found,) = standings([old])
+
+    assert [(step.says, step.reason) for step in found.steps] == [
+        ("yes", ""),
+        ("not known", ""),
+        ("yes", ""),
+        ("not known", ""),
+    ]
+    assert (found.grade, found.said) == ("causal", old.conclusion_reason)
 
 
 def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last(

@@ -1,0 +1,216 @@
+"""The rules of the ladder's steps: from one concluded measurement to yes, no or not known, and why, in plain words.
+
+*Yes* needs a p-value, adjusted over its family, that is at most the plan's level, and everything that makes it mean
+what it says. *No* needs as much: enough draws, little left of what was erased, enough applications. Everything else is
+not known. A randomisation p-value can equal its level and is then significant: with 39 draws and two contrasts the
+smallest adjusted p is .05 itself, and a draw of the null gets there with that probability, not with more.
+
+What the causal steps read from the counts of a measurement, beside its adjusted p-value:
+
+    draws, draws_needed, stopped_early   draws behind the p-value; 1 where a sequence stopped on enough larger ones
+    sign_agrees                          1 where the movement has the direction that use asks for
+    held_out_left                        share of what a linear reader finds that is left on unfitted applications
+    specifications, …_agree, …_opposed   see specifications.py
+    decisions_turned, decisions_p        share of decisions that turned; its p-value against the same draws
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from auditor.mechanisms.specifications import stable_by
+from auditor.records import Conclusion, Measurement
+
+NOT_IN_RUN = "not part of this run"
+SAYS = {True: "yes", False: "no", None: "not known"}
+#: Most that may be left, on applications an eraser was not fitted on, of what a linear reader finds.
+MOST_LEFT = 0.10
+#: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
+LEAST_IN_GROUP = 30
+ROUNDING = 1e-12
+
+
+@dataclass(frozen=True)
+class Step:
+    """One step: yes (True), no (False) or not known (``None``), and why, in a sentence without its full stop.
+
+    ``decisions`` says whether decisions turned beyond the controls, ``turned`` the share of decisions that turned;
+    both ``None`` where that was not measured, and for steps that change nothing in the model.
+    """
+
+    name: str
+    held: bool | None
+    reason: str
+    decisions: bool | None = None
+    turned: float | None = None
+
+    @property
+    def says(self) -> str:
+        """``yes``, ``no`` or ``not known``."""
+        return SAYS[self.held]
+
+
+def encoded(items: Sequence[Measurement], *, alpha: float) -> Step:
+    """Read only where the attribute is withheld: a prompt that states it holds it by construction."""
+    withheld = [item for item in items if item.subject.get("setting") == "withheld"]
+    if items and not withheld:
+        return Step("encoded", None, "it was read only where the prompt states it, which says nothing")
+
+    def judge(item: Measurement) -> Step:
+        read, places = item.estimate or 0.0, item.counts.get("probes")
+        where = f"where the prompt withholds it, a linear reader finds it at {read:.0f} of {places or 0:.0f} places"
+        best = item.counts.get("best_accuracy")
+        best = None if best is None else float(best)
+        reading = where + (f" (best balanced accuracy {_percent(best)})" if best is not None else "")
+        if _significant(item, alpha):
+            return Step("encoded", True, f"{reading}, {_p(item)}")
+        least = item.counts.get("smaller_group")
+        if least is None or least < LEAST_IN_GROUP:
+            shown = "not counted" if least is None else f"{least:.0f} in the smaller group"
+            return Step("encoded", None, f"too few applications to say: {shown}, {LEAST_IN_GROUP} needed; {reading}")
+        return Step("encoded", False, f"{reading}, {_p(item)}")
+
+    return _first(withheld, "encoded", judge)
+
+
+def selective(items: Sequence[Measurement], *, alpha: float) -> Step:
+    """Against words without a meaning in the attribute's place."""
+    stated = [item for item in items if item.subject.get("setting") == "stated"]
+
+    def judge(item: Measurement) -> Step:
+        accuracy, control = item.counts.get("accuracy"), item.counts.get("control")
+        reading = (
+            f"read at {_percent(accuracy)}, words without a meaning in its place at {_percent(control)} on average"
+        )
+        if item.counts.get("ceiling"):
+            why = "too few to say: not even perfect reading would stand out from words without a meaning"
+            return Step("selective", None, f"{why}; {reading}")
+        if not _significant(item, alpha):
+            return Step("selective", False, f"{reading}, {_p(item)}")
+        if item.low is None or item.low <= 0:
+            why = "too few applications to say: the interval of the difference holds 0"
+            return Step("selective", None, f"{why}; {reading}, {_p(item)}")
+        return Step("selective", True, f"{reading}, {_p(item)}")
+
+    return _first(stated, "selective", judge)
+
+
+def used(items: Sequence[Measurement], *, alpha: float) -> Step:
+    """Whether erasing the attribute moves the difference between groups beyond labels without a meaning."""
+
+    def judge(item: Measurement) -> Step:
+        share = item.counts.get("share")
+        part = f" ({_percent(share)} of it)" if share is not None and 0 <= share <= 1 else ""
+        moved = f"erasing it takes {_logits(item.estimate)} logits off the difference between the groups{part}"
+        return _causal("used", item, moved, alpha, needs_left=True)
+
+    return _first(items, "used", judge)
+
+
+def usable(items: Sequence[Measurement], *, alpha: float) -> Step:
+    """Whether adding the attribute's direction moves the score beyond directions of labels without a meaning."""
+
+    def judge(item: Measurement) -> Step:
+        moved = f"adding its direction moves the score by {_logits(item.estimate)} logits"
+        return _causal("usable", item, moved, alpha, needs_left=False)
+
+    return _first(items, "usable", judge)
+
+
+def _first(items: Sequence[Measurement], name: str, judge: Callable[[Measurement], Step]) -> Step:
+    """Judge what has a number and enough draws; otherwise the reason why there is none."""
+    if not items:
+        return Step(name, None, NOT_IN_RUN)
+    known = [item for item in items if item.estimate is not None]
+    if not known:
+        return Step(name, None, _why(items))
+    item = known[0]
+    if item.conclusion is Conclusion.NOT_TESTED:
+        return Step(name, None, _why([item]))
+    if item.p_adjusted is None:
+        return Step(name, None, "no p-value against controls was computed")
+    short = _draws_short(item)
+    return Step(name, None, short) if short else judge(item)
+
+
+def _why(items: Sequence[Measurement]) -> str:
+    reasons = (item.missing_reason or item.conclusion_reason for item in items)
+    return (next((text for text in reasons if text), NOT_IN_RUN)).rstrip(".")
+
+
+def _draws_short(item: Measurement) -> str | None:
+    draws, needed = item.counts.get("draws"), item.counts.get("draws_needed")
+    if draws is None or needed is None:
+        return "its controls do not say how many draws stand behind its p-value"
+    # A sequence that stopped because enough draws were at least as large has an exact p-value with fewer of them.
+    if draws < needed and not item.counts.get("stopped_early"):
+        return f"too few draws to say: {draws:.0f} of the {needed:.0f} that its level needs"
+    return None
+
+
+def _causal(name: str, item: Measurement, moved: str, alpha: float, *, needs_left: bool) -> Step:
+    control = f"{moved}, against labels without a meaning, {_p(item)} ({item.counts.get('draws') or 0:.0f} draws)"
+    barrier = _barrier(item, alpha, needs_left=needs_left)
+    if barrier is not None:
+        return Step(name, None, f"{barrier}; {control}")
+    if not _significant(item, alpha):
+        return Step(name, False, control)
+    turned, decisions = _decisions(item, alpha)
+    if turned == 0:
+        after = "moves the score; no decision turned"
+    elif turned is None:
+        after = "moves the score; decisions were not counted against controls"
+    elif decisions:
+        after = f"{_percent(turned)} of decisions turned, more than under its controls"
+    else:
+        after = f"moves the score; {_percent(turned)} of decisions turned, not shown to be more than under its controls"
+    return Step(name, True, f"{control}; {after}", decisions, turned)
+
+
+def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None:
+    """Why neither yes nor no may be said."""
+    left = item.counts.get("held_out_left")
+    if needs_left and left is None:
+        return "what the erasure left on applications it was not fitted on is not known"
+    if left is not None and left > MOST_LEFT:
+        return f"{_percent(left)} of what a linear reader finds was left, and {MOST_LEFT:.0%} is the most"
+    stable, why = stable_by(item.counts)
+    if stable is False:
+        return f"unstable, {why}"
+    if not _significant(item, alpha):
+        return None
+    sign = item.counts.get("sign_agrees")
+    if not sign:
+        return "the sign of the movement is not known" if sign is None else "it moves the wrong way"
+    return why if stable is None else None
+
+
+def _decisions(item: Measurement, alpha: float) -> tuple[float | None, bool | None]:
+    """The share of decisions that turned, and whether that is beyond the controls."""
+    turned, p_value = item.counts.get("decisions_turned"), item.counts.get("decisions_p")
+    if turned is None:
+        return None, None
+    if turned == 0:
+        return 0.0, False
+    return float(turned), None if p_value is None else p_value <= alpha + ROUNDING
+
+
+def _significant(item: Measurement, alpha: float) -> bool:
+    return item.p_adjusted is not None and item.p_adjusted <= alpha + ROUNDING
+
+
+def _p(item: Measurement) -> str:
+    value = item.p_adjusted
+    return "no p-value" if value is None else "adjusted p < 0.001" if value < 0.001 else f"adjusted p = {value:.3f}"
+
+
+def _percent(share: float | None) -> str:
+    return "an unknown share" if share is None else f"{100 * share:.1f}%"
+
+
+def _logits(value: float | None) -> str:
+    """Signed; three decimals under 0.1: what an attribute does inside a model may be too small for two."""
+    size = abs(value or 0.0)
+    text = f"{size:.{2 if size >= 0.1 else 3}f}"
+    return ("\u2212" if (value or 0.0) < 0 and float(text) else "") + text
