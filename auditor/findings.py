@@ -40,7 +40,7 @@ def find(
             if inside is not None:
                 found = [replace(item, cause=_cause(inside)) for item in found] or _inside(inside)
             drafts += found
-            drafts += _as_filed([item for item in mine if item.test == "group_rates"], packs)
+            drafts += _as_filed([item for item in mine if item.test == "group_rates"], plan, packs)
     drafts.sort(key=lambda finding: -finding.severity.rank)
     return tuple(
         Finding(**{**finding.row(), "id": f"F-{number:03d}", "severity": finding.severity})
@@ -108,13 +108,18 @@ def _inside(inside: Measurement) -> list[Finding]:
     ]
 
 
-def _as_filed(mine: Sequence[Measurement], packs: Sequence[PolicyPack]) -> Iterable[Finding]:
+def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
+    alpha, q = plan.thresholds.alpha, plan.thresholds.exploratory_q
     relevant = [item for item in mine if item.metric in FILED_METRICS and item.p_adjusted is not None]
     graded = [
         (item, found)
         for item in relevant
         if item.conclusion is not Conclusion.INCONCLUSIVE
-        and (found := grade(FindingFacts(role=item.role, p_adjusted=item.p_adjusted, conclusion=item.conclusion)))
+        and (
+            found := grade(
+                FindingFacts(role=item.role, p_adjusted=item.p_adjusted, conclusion=item.conclusion, alpha=alpha, q=q)
+            )
+        )
     ]
     if not graded:
         return
@@ -205,6 +210,8 @@ def _grade(item: Measurement, plan: Plan) -> Grade | None:
             conclusion=item.conclusion,
             role=item.role,
             p_adjusted=item.p_adjusted,
+            alpha=plan.thresholds.alpha,
+            q=plan.thresholds.exploratory_q,
             effect=item.estimate if is_rate else None,
             interval=interval_of(item.low, item.high, item.level, item.method) if is_rate else None,
             top_tier_model=plan.use.model_tier == 1,

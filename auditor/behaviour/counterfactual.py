@@ -18,7 +18,7 @@ from auditor.behaviour.context import (
 )
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
-from auditor.measures.equivalence import tost, tost_pairs
+from auditor.measures.equivalence import tost, tost_at_matched_point, tost_pairs
 from auditor.measures.margins import MatchedEffect, margin_shift, net_effect_at_matched_point
 from auditor.measures.pairs import (
     PairCounts,
@@ -98,7 +98,7 @@ def _contrast(context: Context, attribute: Attribute, group: str, pairs: Pairs) 
             pairs=counts.n,
         ),
     )
-    yield from _flips(counts, common)
+    yield from _flips(counts, common, 1 - thresholds.alpha)
     yield from _matched(context, pairs, common, options, contrasts)
     yield from _shift(context, pairs, common, options, contrasts)
     yield from _invalid(pairs, common)
@@ -114,7 +114,7 @@ def _natural_effect(
     clustered = clustered_net_effect(
         control=pairs.control.favourable, protected=pairs.protected.favourable, clusters=pairs.clusters, **options
     )
-    equivalence = tost_pairs(counts=counts, margin=margin, clustered=clustered.tost_interval, alpha=alpha)
+    equivalence = tost_pairs(counts=counts, margin=margin, clustered=clustered.sample, alpha=alpha)
     few = counts.discordant < 10
     return (
         Estimate(
@@ -130,8 +130,8 @@ def _natural_effect(
     )
 
 
-def _flips(counts: PairCounts, common: dict[str, Any]) -> Iterable[Draft]:
-    rates = flip_rates(counts)
+def _flips(counts: PairCounts, common: dict[str, Any], level: float) -> Iterable[Draft]:
+    rates = flip_rates(counts, level=level)
     for metric, estimate in (
         ("cf_flip_rate", rates.total),
         ("cf_flip_rate_against", rates.against),
@@ -204,10 +204,7 @@ def equivalent_at_matched_point(effect: MatchedEffect, *, margin: float, alpha: 
 
     The score interval of few flips takes the threshold for given; resamples set it anew. Both must lie inside.
     """
-    estimate = effect.estimate
-    counted = tost_pairs(counts=effect.counts, margin=margin, clustered=estimate.tost_interval, alpha=alpha).established
-    resampled = tost(interval=estimate.tost_interval, margin=margin, alpha=alpha).established
-    return counted if resampled is None else counted and resampled
+    return tost_at_matched_point(effect=effect, margin=margin, alpha=alpha).established
 
 
 def _one_sided(effect: MatchedEffect, share: float) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from auditor.measures.results import FloatArray, IntArray, Interval, check_level, floats, same_length
 
@@ -16,28 +18,86 @@ BLOCK_CELLS = 2_000_000  # weights held at once: 16 MB, whatever the number of c
 MAX_UNDEFINED = 0.05  # share of resamples that may lack the statistic before the interval is withheld
 
 
+EXPANDED = "clustered bootstrap, expanded percentile"
+
+
 @dataclass(frozen=True, slots=True)
 class BootstrapSample:
     """The resampled values of one statistic.
 
-    ``values`` has one entry a resample; NaN marks a resample in which the statistic has no value.
+    ``values`` has one entry a resample; NaN marks a resample in which the statistic has no value. ``clusters`` is the
+    number of base profiles drawn from. A percentile interval is too narrow for few of them: resampling k profiles
+    gives (k − 1)/k of the variance, and normal instead of t tails. With ``clusters`` the percentiles are taken
+    further out, at Φ(−t·√(k/(k − 1))) with t the quantile of k − 1 degrees of freedom (Hesterberg 2015, "expanded
+    percentile"); for many clusters that is the plain percentile.
     """
 
     values: FloatArray
+    clusters: int | None = None
 
     @property
     def undefined(self) -> float:
         """Share of resamples without a value."""
         return float(np.mean(np.isnan(self.values)))
 
-    def interval(self, level: float = 0.95) -> Interval | None:
-        """Percentile interval over the resamples that have a value; ``None`` if more than 5% have none."""
+    def interval(self, level: float) -> Interval | None:
+        """Interval over the resamples that have a value; ``None`` if more than 5% have none."""
         check_level(level)
         if self.undefined > MAX_UNDEFINED:
             return None
-        tail = (1 - level) / 2
+        tail = self._expanded((1 - level) / 2)
         low, high = np.nanquantile(self.values, [tail, 1 - tail])
-        return Interval(float(low), float(high), level, "clustered bootstrap, percentile")
+        return Interval(
+            float(low), float(high), level, EXPANDED if self.clusters else "clustered bootstrap, percentile"
+        )
+
+    def one_sided_p(self, bound: float, *, above: bool) -> float | None:
+        """The smallest α at which the one-sided interval excludes ``bound``; ``None`` where no interval is given.
+
+        Parameters
+        ----------
+        bound
+            The value tested, for example minus the equivalence margin.
+        above
+            Whether the claim is that the statistic lies above ``bound`` (otherwise below it).
+
+        Notes
+        -----
+        The exact inverse of `interval`, at least 1/(resamples + 1): B resamples say nothing of rarer events.
+        """
+        if self.undefined > MAX_UNDEFINED:
+            return None
+        values = self.values[~np.isnan(self.values)]
+        values = np.sort(values if above else -values)
+        bound = bound if above else -bound
+        passed = int(np.searchsorted(values, bound, side="right"))
+        least = 1 / (len(values) + 1)
+        if passed == len(values):
+            return 1.0
+        tail = 0.0
+        if passed:
+            step = values[passed] - values[passed - 1]
+            tail = (passed - 1 + (bound - values[passed - 1]) / step) / (len(values) - 1)
+        return max(self._contracted(max(tail, least)), least)
+
+    def equivalence_p(self, margin: float) -> float | None:
+        """The larger one-sided p against ±``margin``: the smallest α whose 1 − 2α interval lies inside."""
+        low, high = self.one_sided_p(-margin, above=True), self.one_sided_p(margin, above=False)
+        return None if low is None or high is None else max(low, high)
+
+    def _expanded(self, tail: float) -> float:
+        """The percentile that serves as the bound for ``tail``."""
+        if self.clusters is None or self.clusters < 2:
+            return tail
+        stretch = math.sqrt(self.clusters / (self.clusters - 1))
+        return float(stats.norm.sf(stretch * stats.t.isf(tail, self.clusters - 1)))
+
+    def _contracted(self, percentile: float) -> float:
+        """The inverse of `_expanded`."""
+        if self.clusters is None or self.clusters < 2:
+            return percentile
+        stretch = math.sqrt(self.clusters / (self.clusters - 1))
+        return float(stats.t.sf(stats.norm.isf(percentile) / stretch, self.clusters - 1))
 
 
 def cluster_codes(clusters: npt.ArrayLike | None, *, n: int) -> tuple[IntArray, int]:
@@ -113,7 +173,7 @@ def bootstrap_totals(
         with np.errstate(divide="ignore", invalid="ignore"):
             result = np.asarray(statistic(weights @ totals), dtype=np.float64)
         values.append(np.where(np.isfinite(result), result, np.nan))
-    return BootstrapSample(np.concatenate(values))
+    return BootstrapSample(np.concatenate(values), len(totals))
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, field
 
 import numpy as np
 import numpy.typing as npt
@@ -14,14 +15,36 @@ from auditor.measures.bootstrap import (
     bootstrap_totals,
     cluster_codes,
     cluster_totals,
-    resample_weights,
 )
-from auditor.measures.pairs import NO_PAIRS, PairCounts, count_pairs, mcnemar_exact
+from auditor.measures.operating_points import (
+    Margins,
+    Resampled,
+    nearest,
+    reference_thresholds,
+    resample,
+    with_unreadable,
+)
+from auditor.measures.pairs import (
+    MIN_DISCORDANT,
+    NO_PAIRS,
+    PairCounts,
+    count_pairs,
+    mcnemar_exact,
+    tango_interval,
+)
 from auditor.measures.permutation import FLIPS, sign_flip_test
-from auditor.measures.results import Estimate, FloatArray, Significance, floats, missing, same_length, tost_level
+from auditor.measures.results import (
+    Estimate,
+    FloatArray,
+    Interval,
+    Significance,
+    floats,
+    missing,
+    same_length,
+    tost_level,
+)
 
-BLOCK_CELLS = 2_000_000
-SHARE_DIGITS = 12  # shares closer than this are equal; without it float noise would choose between two thresholds
+MATCHED = "net effect at the matched operating point"
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,6 +160,34 @@ def _wilcoxon(differences: FloatArray) -> Significance:
 
 
 @dataclass(frozen=True, slots=True)
+class MarginMoves:
+    """Pairs whose margin fell, rose or stayed from the control to the protected version."""
+
+    fell: int
+    rose: int
+    same: int
+
+    @property
+    def n(self) -> int:
+        """All pairs."""
+        return self.fell + self.rose + self.same
+
+
+def margin_moves(*, control: npt.ArrayLike, protected: npt.ArrayLike) -> MarginMoves:
+    """Which way each pair's margin moved, whatever any cut-off makes of it; shape (pairs,) each."""
+    x, y = floats(control, name="control"), floats(protected, name="protected")
+    same_length(control=x, protected=y)
+    return MarginMoves(int((y < x).sum()), int((y > x).sum()), int((y == x).sum()))
+
+
+def near_threshold(margins: npt.ArrayLike, *, threshold: float, within: float) -> int:
+    """Cases whose margin lies at most ``within`` from ``threshold``: those a shift of that size could turn."""
+    if not within > 0:
+        raise ValueError(f"within must be positive, got {within}")
+    return int((np.abs(floats(margins, name="margins") - threshold) <= within).sum())
+
+
+@dataclass(frozen=True, slots=True)
 class OperatingPoint:
     """A threshold for all arms, favourable where margin ≥ ``threshold``, and the reference arm's rate there."""
 
@@ -146,7 +197,9 @@ class OperatingPoint:
     n: int
 
 
-def matched_operating_point(*, reference: npt.ArrayLike, target_rate: float) -> OperatingPoint:
+def matched_operating_point(
+    *, reference: npt.ArrayLike, target_rate: float, readable: npt.ArrayLike | None = None
+) -> OperatingPoint:
     """The threshold at which the reference arm's favourable rate is nearest ``target_rate``.
 
     Parameters
@@ -155,40 +208,46 @@ def matched_operating_point(*, reference: npt.ArrayLike, target_rate: float) -> 
         Shape (n,), margins of the reference arm.
     target_rate
         Rate to match, in [0, 1], for example the lenders' approval rate.
+    readable
+        Shape (n,), whether an answer could be read; unreadable cases stay in n and are favourable at no threshold.
 
     Notes
     -----
-    Candidates are the observed margins and one value just above the largest (rate 0), so equal margins are always
-    decided alike and the target may be missed by half a block of ties. Two candidates equally near: the stricter.
+    The threshold lies midway between two neighbouring margins, so that no case stands on it; equal margins are always
+    decided alike and the target may be missed by half a block of ties. Two thresholds equally near: the stricter. At
+    rate 0 it lies just above the largest margin, and where every readable case is favoured it is the smallest.
     """
-    margins = floats(reference, name="reference")
+    margins = with_unreadable(reference, readable, name="reference")
     if not 0 <= target_rate <= 1:
         raise ValueError(f"target_rate must lie in [0, 1], got {target_rate}")
     if not len(margins):
         raise ValueError("the reference arm has no margins")
-    values, ends = _blocks(margins)
-    shares = np.concatenate([[0.0], ends / len(margins)])
-    best = int(np.argmin(np.round(np.abs(shares - target_rate), SHARE_DIGITS)))
-    return OperatingPoint(float(_thresholds(values)[best]), target_rate, float(shares[best]), len(margins))
+    thresholds, counts = reference_thresholds(margins)
+    best = nearest(counts, n=len(margins), target=target_rate)
+    threshold = float(thresholds[best]) if np.isfinite(thresholds[best]) else math.inf
+    return OperatingPoint(threshold, target_rate, float(counts[best] / len(margins)), len(margins))
 
 
-def _blocks(margins: FloatArray) -> tuple[FloatArray, npt.NDArray[np.int64]]:
-    """Distinct margins, highest first, and how many margins are at or above each."""
-    values, sizes = np.unique(margins, return_counts=True)
-    return values[::-1], np.cumsum(sizes[::-1])
-
-
-def _thresholds(values: FloatArray) -> FloatArray:
-    return np.concatenate([[np.nextafter(values[0], np.inf)], values])
+JUMP = 2.0
+"""A re-set threshold jumps where it makes Δ vary more than so many times as much as the pairs alone do."""
 
 
 @dataclass(frozen=True, slots=True)
 class MatchedEffect:
-    """Net effect at the matched operating point: the point, the pairs there, Δ with its interval and exact McNemar."""
+    """Net effect at the matched operating point: the point, the pairs there, Δ with its interval and exact McNemar.
+
+    ``threshold_interval`` is the threshold's own spread over resamples. ``jumps`` says that the threshold, set anew,
+    moves Δ more than the pairs do, as where margins lie in a narrow band or in two clumps: the effect then depends on
+    which cut-off this sample happened to set, and is to be read from the curve over cut-offs (`auditor.measures.
+    cut_offs`). ``sample`` holds Δ in every resample with the threshold set anew.
+    """
 
     point: OperatingPoint | None
     counts: PairCounts
     estimate: Estimate
+    threshold_interval: Interval | None = None
+    jumps: bool = False
+    sample: BootstrapSample | None = field(default=None, repr=False, compare=False)
 
 
 def net_effect_at_matched_point(
@@ -199,6 +258,9 @@ def net_effect_at_matched_point(
     clusters: npt.ArrayLike | None = None,
     reference: npt.ArrayLike | None = None,
     reference_clusters: npt.ArrayLike | None = None,
+    control_readable: npt.ArrayLike | None = None,
+    protected_readable: npt.ArrayLike | None = None,
+    reference_readable: npt.ArrayLike | None = None,
     level: float = 0.95,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
@@ -214,23 +276,26 @@ def net_effect_at_matched_point(
     reference, reference_clusters
         Shape (m,), margins that set the threshold and their profiles, where the reference arm is not ``control``
         itself. Give both or neither, and ``clusters`` with them.
+    control_readable, protected_readable, reference_readable
+        Whether an answer could be read, in the order of the margins. An unreadable case is not favourable in any arm.
 
     Returns
     -------
     MatchedEffect
         The interval resamples profiles and sets the threshold anew in every resample, by the rule of
-        `matched_operating_point`. McNemar needs one pair a profile; with more, the profile-level sign-flip permutation
-        takes its place.
+        `matched_operating_point`. With fewer than 10 discordant pairs it is Tango's score interval; where the threshold
+        jumps it covers the resampled one too. It is never [0, 0]. McNemar needs one pair a profile; with more, the
+        profile-level sign-flip permutation takes its place.
     """
-    x, y = floats(control, name="control"), floats(protected, name="protected")
+    x = with_unreadable(control, control_readable, name="control")
+    y = with_unreadable(protected, protected_readable, name="protected")
     n = same_length(control=x, protected=y)
     if (reference is None) != (reference_clusters is None) or (reference is not None and clusters is None):
         raise ValueError("reference needs reference_clusters and clusters")
-    method = "net effect at the matched operating point"
     if n == 0:
-        return MatchedEffect(None, PairCounts(0, 0, 0, 0), missing(method=method, reason=NO_PAIRS, n=0))
-    arm = x if reference is None else floats(reference, name="reference")
-    point = matched_operating_point(reference=arm, target_rate=target_rate)
+        return MatchedEffect(None, PairCounts(0, 0, 0, 0), missing(method=MATCHED, reason=NO_PAIRS, n=0))
+    arm = x if reference is None else with_unreadable(reference, reference_readable, name="reference")
+    point = matched_operating_point(reference=arm, target_rate=target_rate, readable=~np.isneginf(arm))
     if reference is None:
         codes, k = cluster_codes(clusters, n=n)
         arm_codes = codes
@@ -242,64 +307,46 @@ def net_effect_at_matched_point(
     counts = count_pairs(control=control_yes, protected=protected_yes)
     per_profile = np.bincount(codes, weights=protected_yes.astype(float) - control_yes, minlength=k)
     one_pair = len(np.unique(codes)) == n
-    sample = _rethresholded(
-        x=x,
-        y=y,
-        codes=codes,
-        arm=arm,
-        arm_codes=arm_codes,
-        clusters=k,
-        target=target_rate,
+    drawn = resample(
+        Margins(control=x, protected=y, codes=codes, arm=arm, arm_codes=arm_codes, clusters=k),
+        targets=np.array([target_rate]),
+        fixed=np.array([point.threshold]),
         resamples=resamples,
         seed=seed,
     )
-    interval = sample.interval(level)
+    sample = BootstrapSample(drawn.effects[:, 0], k)
+    spread = BootstrapSample(np.where(np.isfinite(drawn.thresholds[:, 0]), drawn.thresholds[:, 0], np.nan), k)
+    jumps = _jumps(drawn, counts)
     estimate = Estimate(
         value=(counts.c - counts.b) / n,
         n=n,
-        method=method,
-        interval=interval,
-        tost_interval=sample.interval(tost_level(level)),
+        method=MATCHED,
+        interval=_matched_interval(counts, sample, level=level, jumps=jumps),
+        tost_interval=_matched_interval(counts, sample, level=tost_level(level), jumps=jumps),
         test=mcnemar_exact(counts) if one_pair else sign_flip_test(per_profile, seed=seed),
-        reason=None if interval else "too many resamples hold no pair, so no interval is given",
+        reason=None if sample.interval(level) else "too many resamples hold no pair, so no interval is given",
         counts={**counts.as_counts(), "threshold": point.threshold, "achieved_rate": point.achieved_rate},
+        sample=sample,
     )
-    return MatchedEffect(point, counts, estimate)
+    return MatchedEffect(point, counts, estimate, spread.interval(level), jumps, sample)
 
 
-def _rethresholded(
-    *,
-    x: FloatArray,
-    y: FloatArray,
-    codes: npt.NDArray[np.int64],
-    arm: FloatArray,
-    arm_codes: npt.NDArray[np.int64],
-    clusters: int,
-    target: float,
-    resamples: int,
-    seed: int,
-) -> BootstrapSample:
-    """Δ in every resample, its threshold set from that resample's own reference arm."""
-    values, ends = _blocks(arm)
-    order = np.argsort(-arm, kind="stable")
-    thresholds = _thresholds(values)
-    # A margin's rank is the first candidate that favours it, so "favourable" is rank ≤ chosen candidate.
-    ranks_x = np.searchsorted(-thresholds, -x, side="left")
-    ranks_y = np.searchsorted(-thresholds, -y, side="left")
-    sums: list[FloatArray] = []
-    rows = max(1, BLOCK_CELLS // max(len(arm), len(x), clusters))
-    for block in resample_weights(clusters=clusters, resamples=resamples, seed=seed):
-        for start in range(0, len(block), rows):
-            weights = block[start : start + rows]
-            cumulative = np.cumsum(weights[:, arm_codes[order]], axis=1)[:, ends - 1]
-            whole = cumulative[:, -1:]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                shares = np.concatenate([np.zeros_like(whole), cumulative / whole], axis=1)
-            # The first nearest candidate is the stricter one; its block always holds a drawn case or it is rate 0.
-            chosen = np.argmin(np.round(np.abs(shares - target), SHARE_DIGITS), axis=1)[:, None]
-            difference = (ranks_y <= chosen).astype(np.float64) - (ranks_x <= chosen)
-            drawn = weights[:, codes]
-            with np.errstate(divide="ignore", invalid="ignore"):
-                delta = np.sum(drawn * difference, axis=1) / np.sum(drawn, axis=1)
-            sums.append(np.where(whole[:, 0] > 0, delta, np.nan))
-    return BootstrapSample(np.concatenate(sums))
+def _matched_interval(counts: PairCounts, sample: BootstrapSample, *, level: float, jumps: bool) -> Interval | None:
+    resampled = sample.interval(level)
+    if resampled is None or counts.discordant >= MIN_DISCORDANT:
+        return resampled
+    score = tango_interval(counts, level=level)
+    if not jumps:
+        return score
+    low, high = min(score.low, resampled.low), max(score.high, resampled.high)
+    return Interval(low, high, level, f"{score.method}, widened by the re-set threshold")
+
+
+def _jumps(drawn: Resampled, counts: PairCounts) -> bool:
+    """Whether re-setting the threshold moves Δ more than `JUMP` times as much as a threshold that stays."""
+    reset = drawn.effects[:, 0]
+    if np.isnan(reset).all():
+        return False
+    n = counts.n
+    alone = math.sqrt(counts.discordant - (counts.c - counts.b) ** 2 / n + 1) / n
+    return float(np.nanstd(reset)) > JUMP * max(alone, float(np.nanstd(drawn.fixed[:, 0])))

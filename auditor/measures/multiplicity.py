@@ -34,6 +34,26 @@ def holm(p_values: Sequence[float | None], *, family_size: int | None = None) ->
     return _restore(p_values, present, ordered, np.maximum.accumulate(np.minimum(1.0, steps * ordered)))
 
 
+def holm_alphas(
+    p_values: Sequence[float | None], *, alpha: float, family_size: int | None = None
+) -> list[float | None]:
+    """The level each test is really decided at by Holm's procedure, so that an interval can be given at it.
+
+    A test that is rejected is decided at its own step, α/(m − j + 1). From the first step that fails on, all others
+    are decided at that step: their p-values are at least as large as the one that failed there, so an interval at this
+    level always agrees with the adjusted p-value. Missing p-values stay ``None``.
+    """
+    present, ordered, m = _sorted(p_values, family_size)
+    steps = alpha / (m - np.arange(len(ordered)))
+    failed = np.flatnonzero(ordered >= steps)
+    if failed.size:
+        steps[failed[0] :] = steps[failed[0]]
+    result: list[float | None] = [None] * len(p_values)
+    for position, step in zip(present, steps, strict=True):
+        result[position] = float(step)
+    return result
+
+
 def benjamini_hochberg(p_values: Sequence[float | None], *, family_size: int | None = None) -> list[float | None]:
     """Benjamini–Hochberg step-up adjustment: min over j ≥ i of min(1, m·p(j)/j). Parameters as for `holm`."""
     present, ordered, m = _sorted(p_values, family_size)

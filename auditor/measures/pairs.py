@@ -30,6 +30,8 @@ from auditor.measures.results import (
 
 NO_PAIRS = "there are no pairs"
 TANGO = "Tango score"
+MIN_DISCORDANT = 10
+"""From here on a bootstrap has flips to work on; below it the score interval takes its place."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -143,6 +145,25 @@ def tango_interval(counts: PairCounts, *, level: float = 0.95) -> Interval:
     return Interval(float(low), float(high), level, TANGO)
 
 
+def tango_p_values(counts: PairCounts, *, margin: float) -> tuple[float, float]:
+    """One-sided score tests of Δ ≤ −margin and of Δ ≥ +margin: the tests that Tango's interval inverts.
+
+    Returns
+    -------
+    tuple
+        p against each; both small means the net effect lies within ±margin. ValueError without pairs.
+    """
+    n, b, c = counts.n, counts.b, counts.c
+    if n == 0:
+        raise ValueError(NO_PAIRS)
+    if not 0 < margin < 1:
+        raise ValueError(f"margin must lie strictly between 0 and 1, got {margin}")
+    scores = [
+        (c - b - n * bound) / math.sqrt(_score_variance(n=n, b=b, c=c, delta=bound)) for bound in (-margin, margin)
+    ]
+    return float(stats.norm.sf(scores[0])), float(stats.norm.cdf(scores[1]))
+
+
 def _score_variance(*, n: int, b: int, c: int, delta: float) -> float:
     """Variance of c − b at the likeliest cell probabilities whose difference is ``delta``.
 
@@ -189,7 +210,8 @@ def newcombe_paired_interval(counts: PairCounts, *, level: float = 0.95) -> Inte
 class NetEffect:
     """Net effect Δ with Tango's interval and exact McNemar in ``estimate``, Newcombe's interval beside it.
 
-    ``zero_event_bound`` bounds |Δ| and discordance at one-sided 95% where no pair flipped; ``None`` otherwise.
+    ``zero_event_bound`` bounds |Δ| and discordance, one-sided at the level asked for, where no pair flipped; ``None``
+    otherwise.
     """
 
     counts: PairCounts
@@ -215,7 +237,7 @@ def net_effect(counts: PairCounts, *, level: float = 0.95) -> NetEffect:
         test=mcnemar_exact(counts),
         counts=counts.as_counts(),
     )
-    bound = None if counts.discordant else zero_event_bound(counts.n)
+    bound = None if counts.discordant else zero_event_bound(counts.n, confidence=level)
     return NetEffect(counts, estimate, newcombe_paired_interval(counts, level=level), bound)
 
 
@@ -258,6 +280,7 @@ def clustered_net_effect(
         tost_interval=sample.interval(tost_level(level)),
         test=sign_flip_test(totals[:, 0], seed=seed),
         counts={**counts.as_counts(), "profiles": k},
+        sample=sample,
     )
 
 

@@ -7,8 +7,15 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Literal
 
+import numpy as np
 from scipy import optimize, stats
+
+from auditor.measures.results import FloatArray
+
+Basis = Literal["assumed", "pilot", "observed"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,3 +131,107 @@ def detectable_mean_shift(*, n: float, sd: float, alpha: float = 0.05, power: fl
     if sd == 0:
         return DetectableEffect(None, "the differences do not vary")
     return DetectableEffect((z_a + z_b) * sd / math.sqrt(n))
+
+
+def worst_level(*, alpha: float, family_size: int) -> float:
+    """The level a test faces at its family's worst step.
+
+    Holm: the smallest p is tested at α/m. Benjamini–Hochberg: a test that alone lies below its cut is tested at q/m.
+    Both are α/m, so a minimum detectable effect is given at α/m in either family.
+    """
+    if not 0 < alpha < 1 or family_size < 1:
+        raise ValueError(f"alpha in (0, 1) and a family of at least 1 are needed, got {alpha} and {family_size}")
+    return alpha / family_size
+
+
+def mcnemar_power(*, n: int, effect: float, discordance: float, alpha: float) -> float:
+    """Power of exact McNemar: probability of p < α in n pairs with net effect Δ and discordance ψ.
+
+    Exact: over every number of discordant pairs d, P(d) = Bin(n, ψ), times the probability that Bin(d, (ψ + Δ)/2ψ) lies
+    in the tails the test rejects. Numbers of discordant pairs that hold less than 1e-12 in all are left out.
+    """
+    if not 0 <= abs(effect) <= discordance <= 1 or n < 1 or not 0 < alpha < 1:
+        raise ValueError(f"n ≥ 1, |effect| ≤ discordance ≤ 1 and alpha in (0, 1) are needed, got {n}, {effect}")
+    if discordance == 0:
+        return 0.0
+    least = int(stats.binom.ppf(5e-13, n, discordance))
+    most = int(stats.binom.isf(5e-13, n, discordance))
+    d = np.arange(max(least, 1), most + 1)
+    last = _mcnemar_tails(n, alpha)[d]
+    share = min(1.0, (discordance + abs(effect)) / (2 * discordance))
+    tails = stats.binom.cdf(last, d, share) + stats.binom.sf(d - last - 1, d, share)
+    return float(np.sum(stats.binom.pmf(d, n, discordance) * np.where(last >= 0, tails, 0.0)))
+
+
+@lru_cache(maxsize=64)
+def _mcnemar_tails(n: int, alpha: float) -> FloatArray:
+    """For 0 … n discordant pairs the largest min(b, c) with p < α; −1 where none is."""
+    d = np.arange(n + 1)
+    first = stats.binom.ppf(alpha / 2, d, 0.5)  # the least k whose lower tail reaches α/2
+    first = np.where(stats.binom.cdf(first, d, 0.5) < alpha / 2, first + 1, first)
+    result: FloatArray = first - 1
+    return result
+
+
+def detectable_by_mcnemar(*, n: int, discordance: float, alpha: float, power: float = 0.8) -> DetectableEffect:
+    """Smallest |Δ| that exact McNemar detects in n pairs with the power asked for, found from the exact power.
+
+    Where the discordance is too small to hold a detectable effect, or 0, the effect sought brings its own: all flips
+    then go one way and the discordance is |Δ| itself. Connor's formula is the asymptotic form of the same and a little
+    too small, since the exact test does not use its whole level.
+    """
+    if n < 1 or not 0 <= discordance <= 1 or not 0 < alpha < 1 or not 0 < power < 1:
+        raise ValueError(
+            f"n of at least 1, discordance in [0, 1], alpha and power in (0, 1) are needed, got {n}, {discordance}"
+        )
+
+    def surplus(effect: float) -> float:
+        return mcnemar_power(n=n, effect=effect, discordance=max(effect, discordance), alpha=alpha) - power
+
+    if surplus(1.0) < 0:
+        return DetectableEffect(None, f"exact McNemar cannot reject with {n} pairs at alpha = {alpha:g}")
+    if surplus(1e-9) >= 0:
+        return DetectableEffect(1e-9)
+    return DetectableEffect(float(optimize.brentq(surplus, 1e-9, 1.0, xtol=1e-9)))
+
+
+@dataclass(frozen=True, slots=True)
+class Mde:
+    """A minimum detectable effect with all it rests on: the level really faced and where the discordance is from.
+
+    ``basis`` is "assumed" or "pilot" before the run and "observed" after it. An observed one restates the data and is
+    printed as such: it cannot be used to explain why nothing was found.
+    """
+
+    value: float | None
+    alpha: float
+    power: float
+    family_size: int
+    discordance: float
+    n: int
+    basis: Basis
+    reason: str | None = None
+
+    @property
+    def sentence(self) -> str:
+        """What it says, for a report."""
+        when = {
+            "assumed": "before the run, at an assumed discordance",
+            "pilot": "before the run, at a pilot's discordance",
+            "observed": "after the run, at the discordance observed",
+        }[self.basis]
+        if self.value is None:
+            return f"Nothing is detectable ({when}): {self.reason}."
+        return (
+            f"{100 * self.value:.1f} pp detectable with {self.power:.0%} power at level {self.alpha:.2g} "
+            f"({when} of {self.discordance:.1%}, {self.n} pairs)."
+        )
+
+
+def net_effect_mde(*, n: int, discordance: float, alpha: float, family_size: int, power: float, basis: Basis) -> Mde:
+    """MDE of a net effect at the level its family's worst step leaves it."""
+    level = worst_level(alpha=alpha, family_size=family_size)
+    if n < 1:
+        return Mde(None, level, power, family_size, discordance, n, basis, "there are no pairs")
+    found = detectable_by_mcnemar(n=n, discordance=discordance, alpha=level, power=power)
+    return Mde(found.value, level, power, family_size, discordance, n, basis, found.reason)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
+
+if TYPE_CHECKING:
+    from auditor.measures.bootstrap import BootstrapSample
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -77,6 +80,8 @@ class Estimate:
         Why the value, the interval or the test is missing; ``None`` when nothing is.
     counts
         Whole numbers and other figures behind the value.
+    sample
+        The resamples behind the interval, from which it can be read at another level.
     """
 
     value: float | None
@@ -87,6 +92,7 @@ class Estimate:
     test: Significance | None = None
     reason: str | None = None
     counts: dict[str, int | float | str] = field(default_factory=dict)
+    sample: BootstrapSample | None = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         if self.value is None and not self.reason:

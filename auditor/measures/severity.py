@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from auditor.measures.results import Interval
 from auditor.records import Conclusion, Role, Severity
 
-ALPHA = 0.05
-EXPLORATORY_Q = 0.10
 ROUNDING = 1e-12
 
 
@@ -21,6 +19,9 @@ class FindingFacts:
     conclusion, role, p_adjusted
         Of the measurement; ``p_adjusted`` is the family's (Holm) for confirmatory tests, the BH q for exploratory ones.
         Supporting (mechanistic) evidence is never graded by its own significance.
+    alpha, q
+        The plan's level of confirmatory tests and its share of false discoveries among exploratory ones. An adjusted p
+        is judged by the plan's own levels, so it cannot be given without them.
     effect, interval
         Rate difference as a share (0.02 = 2 points) and its interval.
     impact_ratio
@@ -44,6 +45,8 @@ class FindingFacts:
     conclusion: Conclusion | None = None
     role: Role = Role.PRIMARY
     p_adjusted: float | None = None
+    alpha: float | None = None
+    q: float | None = None
     effect: float | None = None
     interval: Interval | None = None
     impact_ratio: float | None = None
@@ -60,6 +63,13 @@ class FindingFacts:
     top_volume: bool = False
     documented_control: bool = False
     second_line_approval: bool = False
+
+    def __post_init__(self) -> None:
+        if self.p_adjusted is not None and (self.alpha is None or self.q is None):
+            raise ValueError("an adjusted p-value is graded by the plan's alpha and q; give both")
+        for name, level in (("alpha", self.alpha), ("q", self.q)):
+            if level is not None and not 0 < level < 1:
+                raise ValueError(f"{name} must lie in (0, 1), got {level}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,7 +103,11 @@ def grade(facts: FindingFacts) -> Grade | None:
 
 def _significant(facts: FindingFacts) -> bool:
     confirmatory = facts.role in (Role.PRIMARY, Role.SECONDARY)
-    return confirmatory and facts.p_adjusted is not None and facts.p_adjusted < ALPHA
+    return confirmatory and _below(facts.p_adjusted, facts.alpha)
+
+
+def _below(p_value: float | None, level: float | None) -> bool:
+    return p_value is not None and level is not None and p_value < level
 
 
 def _effect(facts: FindingFacts) -> float:
@@ -164,8 +178,8 @@ def _medium(facts: FindingFacts) -> Grade | None:
 def _low(facts: FindingFacts) -> Grade | None:
     if _significant(facts):
         return Grade(Severity.LOW, "low-below-threshold", "Significant, below the practical threshold")
-    if facts.role is Role.EXPLORATORY and facts.p_adjusted is not None and facts.p_adjusted < EXPLORATORY_Q:
-        return Grade(Severity.LOW, "low-exploratory", "Exploratory signal, q below 0.10")
+    if facts.role is Role.EXPLORATORY and _below(facts.p_adjusted, facts.q):
+        return Grade(Severity.LOW, "low-exploratory", f"Exploratory signal, q below {facts.q:.2g}")
     if facts.documentation_gap:
         return Grade(Severity.LOW, "low-documentation", "Documentation gap without effect on the conclusion")
     if facts.improvement:

@@ -47,7 +47,7 @@ def test_memory_is_bounded_by_the_block_and_not_by_the_data():
 
 def test_the_interval_of_a_mean_agrees_with_scipy_and_with_theory():
     values = np.random.default_rng(1).exponential(size=300)
-    ours = bootstrap_totals(totals=totals_of(values), statistic=mean, resamples=20_000, seed=1).interval()
+    ours = bootstrap_totals(totals=totals_of(values), statistic=mean, resamples=20_000, seed=1).interval(0.95)
     oracle = stats.bootstrap(
         (values,), np.mean, n_resamples=20_000, method="percentile", rng=np.random.default_rng(2)
     ).confidence_interval
@@ -58,19 +58,19 @@ def test_the_interval_of_a_mean_agrees_with_scipy_and_with_theory():
 
 def test_repeating_rows_inside_their_cluster_changes_nothing():
     values = np.random.default_rng(1).normal(size=80)
-    once = bootstrap_totals(totals=totals_of(values, np.arange(80)), statistic=mean).interval()
+    once = bootstrap_totals(totals=totals_of(values, np.arange(80)), statistic=mean).interval(0.95)
     repeated = bootstrap_totals(
         totals=totals_of(np.repeat(values, 5), np.repeat(np.arange(80), 5)), statistic=mean
-    ).interval()
+    ).interval(0.95)
     assert (repeated.low, repeated.high) == pytest.approx((once.low, once.high), abs=1e-12)
 
 
 def test_too_many_undefined_resamples_withhold_the_interval():
     values = np.arange(1000.0)
     values[:40] = np.nan
-    assert BootstrapSample(values).interval() is not None
+    assert BootstrapSample(values).interval(0.95) is not None
     values[:60] = np.nan
-    assert BootstrapSample(values).interval() is None
+    assert BootstrapSample(values).interval(0.95) is None
 
 
 def test_ninety_percent_lies_inside_ninety_five():

@@ -13,9 +13,9 @@ def ninety(low, high):
 
 
 def test_the_ninety_percent_interval_must_lie_strictly_inside_the_margin():
-    assert tost(interval=ninety(-0.019, 0.019), margin=0.02).established
-    assert not tost(interval=ninety(-0.02, 0.01), margin=0.02).established
-    assert not tost(interval=ninety(-0.01, 0.021), margin=0.02).established
+    assert tost(interval=ninety(-0.019, 0.019), margin=0.02, alpha=0.05).established
+    assert not tost(interval=ninety(-0.02, 0.01), margin=0.02, alpha=0.05).established
+    assert not tost(interval=ninety(-0.01, 0.021), margin=0.02, alpha=0.05).established
 
 
 def test_it_is_the_two_one_sided_tests():
@@ -24,38 +24,43 @@ def test_it_is_the_two_one_sided_tests():
         z = 1.6448536269514722
         lower, upper = (estimate + 0.02) / error, (estimate - 0.02) / error
         both = lower > z and upper < -z
-        assert tost(interval=ninety(estimate - z * error, estimate + z * error), margin=0.02).established == both
+        assert (
+            tost(interval=ninety(estimate - z * error, estimate + z * error), margin=0.02, alpha=0.05).established
+            == both
+        )
 
 
 def test_an_interval_at_another_level_is_refused():
     with pytest.raises(ValueError, match=r"must have level 0.9, got 0.95"):
-        tost(interval=Interval(-0.01, 0.01, 0.95, "Wald"), margin=0.02)
+        tost(interval=Interval(-0.01, 0.01, 0.95, "Wald"), margin=0.02, alpha=0.05)
     with pytest.raises(ValueError, match="margin must be positive"):
-        tost(interval=ninety(-0.01, 0.01), margin=0)
+        tost(interval=ninety(-0.01, 0.01), margin=0, alpha=0.05)
 
 
 def test_a_model_that_never_flips_in_few_pairs_is_not_called_equivalent():
     mute = clustered_net_effect(control=[0] * 60, protected=[0] * 60, clusters=np.arange(60))
     assert (mute.tost_interval.low, mute.tost_interval.high) == (0, 0)  # what the bootstrap alone would say
-    result = tost_pairs(counts=PairCounts(0, 0, 0, 60), margin=0.02, clustered=mute.tost_interval)
+    result = tost_pairs(counts=PairCounts(0, 0, 0, 60), margin=0.02, alpha=0.05, clustered=mute.tost_interval)
     assert result.established is False
     assert result.interval.high == zero_event_bound(60)
-    enough = tost_pairs(counts=PairCounts(0, 0, 0, 149), margin=0.02)
+    enough = tost_pairs(counts=PairCounts(0, 0, 0, 149), margin=0.02, alpha=0.05)
     assert enough.established  # 1 − .05^(1/149) = .0199
-    assert not tost_pairs(counts=PairCounts(0, 0, 0, 148), margin=0.02).established
+    assert not tost_pairs(counts=PairCounts(0, 0, 0, 148), margin=0.02, alpha=0.05).established
 
 
 def test_fewer_than_ten_discordant_pairs_take_the_score_interval():
     nine = PairCounts(800, 5, 4, 191)
     narrow = ninety(-0.001, 0.001)
-    assert tost_pairs(counts=nine, margin=0.02, clustered=narrow).interval == tango_interval(nine, level=0.90)
+    assert tost_pairs(counts=nine, margin=0.02, alpha=0.05, clustered=narrow).interval == tango_interval(
+        nine, level=0.90
+    )
     ten = PairCounts(800, 5, 5, 190)
-    assert tost_pairs(counts=ten, margin=0.02, clustered=narrow).interval == narrow
+    assert tost_pairs(counts=ten, margin=0.02, alpha=0.05, clustered=narrow).interval == narrow
 
 
 def test_without_an_interval_or_pairs_equivalence_is_unknown_and_not_denied():
-    assert tost_pairs(counts=PairCounts(800, 50, 50, 100), margin=0.02).established is None
-    assert tost_pairs(counts=PairCounts(0, 0, 0, 0), margin=0.02).reason == "there are no pairs"
+    assert tost_pairs(counts=PairCounts(800, 50, 50, 100), margin=0.02, alpha=0.05).established is None
+    assert tost_pairs(counts=PairCounts(0, 0, 0, 0), margin=0.02, alpha=0.05).reason == "there are no pairs"
 
 
 def test_at_the_matched_point_few_flips_are_not_enough_where_the_threshold_may_fall_into_a_crowd():
@@ -65,7 +70,7 @@ def test_at_the_matched_point_few_flips_are_not_enough_where_the_threshold_may_f
     protected[510:570] -= 0.06
     effect = net_effect_at_matched_point(control=control, protected=protected, target_rate=510 / 600)
     assert effect.counts.discordant == 0
-    assert tost_pairs(counts=effect.counts, margin=0.02, clustered=effect.estimate.tost_interval).established
+    assert tost_pairs(counts=effect.counts, margin=0.02, alpha=0.05, clustered=effect.sample).established
     assert equivalent_at_matched_point(effect, margin=0.02, alpha=0.05) is False
     still = net_effect_at_matched_point(control=control, protected=control, target_rate=510 / 600)
     assert equivalent_at_matched_point(still, margin=0.02, alpha=0.05) is True

@@ -5,8 +5,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.measures.results import Interval
-from auditor.measures.severity import FindingFacts, grade
+from auditor.measures.severity import FindingFacts as Facts
+from auditor.measures.severity import grade
 from auditor.records import Conclusion, Role, Severity
+
+
+def FindingFacts(**facts):
+    return Facts(**{"alpha": 0.05, "q": 0.10, **facts})
 
 
 def ci(low, high):

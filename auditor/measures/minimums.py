@@ -1,0 +1,84 @@
+"""Minimum denominators: below one of them a measure is inconclusive and shows no interval (docs/statistics.md)."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Minimum:
+    """The least count of one kind, and how it reads in a sentence."""
+
+    least: int
+    one: str
+    many: str
+
+
+PAIRS = "pairs"
+GROUP = "group"
+REFERENCE_GROUP = "reference group"
+POSITIVES = "positives"
+NEGATIVES = "negatives"
+MARGINS = "margins"
+
+MINIMUMS: Mapping[str, Minimum] = {
+    PAIRS: Minimum(50, "matched pair", "matched pairs"),
+    GROUP: Minimum(30, "application in the group", "applications in the group"),
+    REFERENCE_GROUP: Minimum(30, "application in the reference group", "applications in the reference group"),
+    POSITIVES: Minimum(20, "truly favourable case", "truly favourable cases"),
+    NEGATIVES: Minimum(20, "truly adverse case", "truly adverse cases"),
+    MARGINS: Minimum(30, "application behind the SD of margins", "applications behind the SD of margins"),
+}
+
+
+def unmet(found: Mapping[str, int], *, small_cell: int = 0) -> tuple[str, ...]:
+    """Which minimum denominators are not met, in words; empty when all are.
+
+    Parameters
+    ----------
+    found
+        Counts by the names of `MINIMUMS`. Only the names given are asked for: they say what the measure rests on.
+    small_cell
+        Counts below it are not printed, because the sentence may stand where the count itself is suppressed.
+
+    Raises
+    ------
+    ValueError
+        For a name that has no minimum or a negative count.
+    """
+    reasons = []
+    for name, count in found.items():
+        if name not in MINIMUMS:
+            raise ValueError(f"{name!r} has no minimum denominator; known are {', '.join(MINIMUMS)}")
+        if count < 0:
+            raise ValueError(f"a count cannot be negative, got {count} {name}")
+        rule = MINIMUMS[name]
+        if count < rule.least:
+            printed = f"fewer than {small_cell} {rule.many}" if count < small_cell else _said(count, rule)
+            reasons.append(f"{printed}, at least {rule.least} needed")
+    return tuple(reasons)
+
+
+def _said(count: int, rule: Minimum) -> str:
+    return f"{count or 'no'} {rule.one if count in (0, 1) else rule.many}"
+
+
+def draws_needed(*, alpha: float, family_size: int = 1) -> int:
+    """Random draws at which a randomisation p can be significant at the family's worst step.
+
+    The smallest p of R draws is 1/(R + 1). It must lie below α/m at the worst step of Holm over m tests (and of BH,
+    where the one test alone is below its cut), so R + 1 > m/α.
+    """
+    if not 0 < alpha < 1 or family_size < 1:
+        raise ValueError(f"alpha in (0, 1) and a family of at least 1 are needed, got {alpha} and {family_size}")
+    return math.floor(round(family_size / alpha, 9))
+
+
+def too_few_draws(draws: int, *, alpha: float, family_size: int = 1) -> str | None:
+    """Why a randomisation p cannot speak; ``None`` where it can."""
+    needed = draws_needed(alpha=alpha, family_size=family_size)
+    if draws >= needed:
+        return None
+    return f"too few draws to say: {draws} random draws, at least {needed} needed in a family of {family_size}"
