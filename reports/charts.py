@@ -222,7 +222,7 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
     return canvas.finish(
         name="rates",
         title="Approval rate as filed, and with only one field changed",
-        description=f"Wilson {numbers.interval_head(shown)}s of the approval rate by group; the reference has a square.",
+        description=f"Wilson {numbers.interval_head(shown)}s of the approval rate by group; a square: reference.",
         caption=f"Wilson {numbers.interval_head(shown)}s. Square: reference group. The "
         "upper part compares different applicants, whose other "
         "circumstances differ too; the lower part compares the same applications.",
@@ -341,7 +341,7 @@ __all__ = [
     "chart_table",
     "effect_chart",
     "margin_shift_chart",
-        "power_chart",
+    "power_chart",
     "rate_chart",
     "references",
     "render_charts",

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from auditor.records import Conclusion, Finding, Measurement, Severity
 from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
@@ -11,7 +13,6 @@ from reports.wording import sentence_case
 COVER_FINDINGS = 5
 COVER_SENTENCES = 7
 NOT_RUN = "not run"
-QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)
 
 
 def verdict(story: Story) -> Verdict:
@@ -35,29 +36,31 @@ def verdict(story: Story) -> Verdict:
         sentence = sentences.group_sentence(together, design)
         rest = [item for item in story.contrasts if item not in together]
     more = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead))
-    if more and code in QUIET:
-        # A quiet first sentence must not stand alone where something was found beside it.
-        sentence = f"{sentence} {more}"
+    # A quiet first sentence must not stand alone where something was found beside it.
+    beside = more if more and code in wording.QUIET else ""
+    grave = wording.contradicting(code, story.bundle.findings)
+    if grave is not None:
+        code = wording.card_conclusion(code, story.bundle.findings)
+        sentence = f"{wording.severity_word(grave.severity)} finding {grave.id}: {grave.title}. {sentence}"
     for group in sentences.grouped(rest, design):
         # Of a mute model its own cut-off says nothing, and the sentence before has said why.
         silent = story.mute and group[0].metric == "cf_net_effect" and group[0].conclusion is Conclusion.INCONCLUSIVE
         said.append(sentences.group_sentence(group, design, cause="see above" if silent else None))
     told = {item.metric for item in story.contrasts}
-    for words in (
+    more_said = (
         elsewhere.score_sentence(story.measurements),
-        None if elsewhere.RANGE in told else elsewhere.range_sentence(story.measurements),
+        None if sentences.RANGE in told else elsewhere.range_sentence(story.measurements),
         elsewhere.readability_sentence(story.measurements, design),
-        None if more is None or code in QUIET else more,
-    ):
-        if words:
-            said.append(words)
-    return Verdict(code, sentence, tuple(said), story.charts.get("verdict"))
+        None if beside else more,
+    )
+    said += [words for words in more_said if words]
+    return Verdict(code, sentence, tuple(said), story.charts.get("verdict"), beside)
 
 
 def _said(story: Story, lead: Measurement) -> frozenset[str]:
     """What the card says apart from the sentence on exploratory tests: the leading contrast, and scores."""
-    scores = [item.id for item in story.measurements if item.metric == elsewhere.SCORE]
-    quiet = (lead.conclusion or Conclusion.NOT_TESTED) in QUIET
+    scores = [item.id for item in story.measurements if item.metric == sentences.SCORE]
+    quiet = (lead.conclusion or Conclusion.NOT_TESTED) in wording.QUIET
     return frozenset([lead.id] if quiet else [lead.id, *scores])
 
 
@@ -68,7 +71,7 @@ def cover_verdict(story: Story) -> Verdict:
     if left <= 0:
         return whole
     more = f"{numbers.count(left + 1)} more sentences stand in the section Conclusion."
-    return Verdict(whole.conclusion, whole.sentence, (*whole.others[: COVER_SENTENCES - 1], more), whole.chart)
+    return replace(whole, others=(*whole.others[: COVER_SENTENCES - 1], more))
 
 
 def cover(story: Story) -> list[Block]:
@@ -103,6 +106,7 @@ def conclusion(story: Story) -> list[Block]:
     near = elsewhere.near_sentence(story.measurements)
     return [
         Text(said.sentence, tone="lead"),
+        *([Text(said.beside, tone="lead")] if said.beside else []),
         *(Text(words) for words in said.others),
         *([Text(near)] if near else []),
         Pairs(

@@ -1,4 +1,4 @@
-"""Charts about where the cut-off lies: the scores of each arm with both cut-offs, and the effect against the cut-off."""
+"""Charts about the cut-off: the scores of each arm with both cut-offs, and the effect against the cut-off."""
 
 from __future__ import annotations
 
@@ -122,9 +122,7 @@ def margins_chart(
     )
 
 
-def curve_chart(
-    curve: Sequence[Measurement], largest: Sequence[Measurement], design: Design
-) -> Chart | None:
+def curve_chart(curve: Sequence[Measurement], largest: Sequence[Measurement], design: Design) -> Chart | None:
     """The effect against the cut-off, one panel a contrast, with the simultaneous band; ``None`` without points.
 
     Parameters
@@ -196,7 +194,9 @@ def _panel(
     def height(value: float) -> float:
         return bottom - (value - up[0]) / (up[-1] - up[0]) * (bottom - top)
 
-    canvas.text(left, top - 10, f"{contrast(items[0])}, n = {numbers.count(items[0].n)}", size=NORMAL, bold=True, colour=INK)
+    canvas.text(
+        left, top - 10, f"{contrast(items[0])}, n = {numbers.count(items[0].n)}", size=NORMAL, bold=True, colour=INK
+    )
     places = [across(100 * _rate(item)) for item in items]
     middles = [(one + two) / 2 for one, two in pairwise(places)]
     starts, ends = [places[0], *middles], [*middles, places[-1]]
@@ -211,7 +211,9 @@ def _panel(
     )
     for tick in up:
         canvas.rule(left, height(tick), right, height(tick), colour=GRID)
-        canvas.text(left - 5, height(tick) + 4, numbers.number(tick, decimals=decimals_of(up), signed=True), align="right")
+        canvas.text(
+            left - 5, height(tick) + 4, numbers.number(tick, decimals=decimals_of(up), signed=True), align="right"
+        )
     for tick in along:
         canvas.rule(across(tick), bottom, across(tick), bottom + 4)
         canvas.text(across(tick), bottom + 16, f"{numbers.number(tick, decimals=decimals_of(along))}%", align="center")

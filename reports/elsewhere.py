@@ -63,7 +63,7 @@ def readability_sentence(measurements: Sequence[Measurement], design: Design) ->
 
 
 def score_sentence(measurements: Sequence[Measurement]) -> str | None:
-    """In how many applications the score behind the decision fell or rose, contrast by contrast, whatever the cut-off."""
+    """In how many applications the score behind the decision fell or rose, contrast by contrast."""
     fell = {_key(item): item for item in measurements if item.metric == FELL and item.estimate is not None}
     shifts = {_key(item): item for item in measurements if item.metric == SCORE and item.estimate is not None}
     if not fell and not shifts:

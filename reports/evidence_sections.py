@@ -7,7 +7,7 @@ from typing import Any
 
 from auditor.measures.verdict import PAIRS_FOR_SMALL_CLAIM
 from reports import numbers, small_cells, wording
-from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
+from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.bundle import Bundle
 
 NOT_GIVEN = "not given"
@@ -210,10 +210,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             Table(
                 title="Applications left out",
                 head=("Reason", "Applications"),
-                rows=tuple(
-                    (str(reason), shown[reason])
-                    for reason in sorted(left_out)
-                ),
+                rows=tuple((str(reason), shown[reason]) for reason in sorted(left_out)),
                 align="lr",
                 weights=(0.8, 0.2),
             )
@@ -246,7 +243,10 @@ def prompt_blocks(bundle: Bundle) -> list[Block]:
             Table(title="Prompt", head=title, rows=both, align="ll", weights=(0.5, 0.5), note=how),
         )
         return blocks
-    for title, lines in (("Prompt template", template), (f"Prompt of application {example[0] if example else ''}", filled)):
+    for title, lines in (
+        ("Prompt template", template),
+        (f"Prompt of application {example[0] if example else ''}", filled),
+    ):
         if lines:
             rows = tuple((Literal(line),) for line in pieces(lines))
             note = how if lines is template else "One of the applications asked, as filed."

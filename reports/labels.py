@@ -121,6 +121,10 @@ METRIC_LABELS = {
     "rationale_changes_with_decision": "Rationales that change with a forced decision",
     "rationale_loss": "What a rationale loses in likelihood",
     "rationale_follows_decision": "Share of that loss that goes with the decision",
+    "reason_fidelity": "Adverse-action reason fidelity",
+    "reason_consistency": "Reason consistency across matched pairs",
+    "overt_reference_rate": "Reasons that name a protected basis",
+    "quality_gap": "Difference of answer quality",
     "not_tested": "The test as a whole",
     "version_flip_rate": "Outcomes that changed",
     "version_net_change": "Change of the approval rate",
@@ -190,7 +194,7 @@ CONCLUSION_LABELS = {
 #: What stands before the value of a key of a subject; nothing where the value says enough.
 SUBJECT_LABELS = {
     "at": "",
-    "attribute": "",
+    "attribute": "attribute",
     "by": "by",
     "change": "",
     "changed": "changed:",

@@ -188,7 +188,8 @@ def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
         return number(value, decimals=0 if float(value).is_integer() else 1)
     if unit == "people":
         return number(value, decimals=1, signed=True)
-    name = UNIT_LABELS.get(unit, unit.replace("_", " "))
+    # Beside a label that says of what: a cell has no room for the whole name.
+    name = "SD" if unit == "sd" else UNIT_LABELS.get(unit, unit.replace("_", " "))
     return number(value, decimals=2, signed=True) + (f" {name}" if with_unit and name else "")
 
 

@@ -10,9 +10,9 @@ from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
 from reports.cover import control_table, missing_words
 from reports.labels import CASE_ROLE_LABELS
+from reports.maps import OUTPUT_TESTS
 from reports.story import Story
 from reports.tables import contrasts, short_rows
-
 
 CONTROL_ARMS = {"reask": "asked again", "placebo": "placebo"}
 #: The chart of each metric of contrasts.
@@ -137,7 +137,7 @@ def _near(story: Story) -> list[Block]:
 def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
     # Those of tests on internals stand with their figures, each kind once.
-    inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING}
+    inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and item.test not in OUTPUT_TESTS}
     checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
     blocks: list[Block] = [
         Text(
@@ -223,7 +223,10 @@ def cases_words(query: str) -> str:
     parts = dict(part.split(":", 1) for part in query.split(";") if ":" in part)
     arms = [part.partition("=") for part in parts.get("arm", "").split("|") if part]
     said = wording.joined(
-        [f"{CONTROL_ARMS.get(name, wording.field_words(name))}: {wording.field_words(value)}" for name, _, value in arms]
+        [
+            f"{CONTROL_ARMS.get(name, wording.field_words(name))}: {wording.field_words(value)}"
+            for name, _, value in arms
+        ]
     )
     role = CASE_ROLE_LABELS.get(parts.get("role", ""), "")
     return ", ".join(word for word in (said, role) if word) or numbers.DASH

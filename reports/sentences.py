@@ -1,7 +1,7 @@
 """Plain sentences about contrasts: what was changed, in what, at which cut-off, what was seen, how sure.
 
-Both directions get the same words. The sentences never claim that a model is good or bad in law; ``reports.lint`` checks
-the finished text for words that would.
+Both directions get the same words. The sentences never claim that a model is good or bad in law; ``reports.lint``
+checks the finished text for words that would.
 """
 
 from __future__ import annotations

@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from auditor.records import Measurement
+from auditor.measures.rates import Tally
+from auditor.measures.small_cells import suppress
+from auditor.records import Conclusion, Measurement
 from reports import numbers
 
 AS_FILED = "group_rates"
 WITHHELD = "withheld"
-FEW = "the group holds fewer people than may be printed"
+FEW = "a count of the group, or of the one it is compared with, is smaller than may be printed"
 BESIDE = "withheld, so that a group of few people beside it cannot be worked out"
 
 
 def printable(measurements: Sequence[Measurement], *, small_cell: int) -> tuple[Measurement, ...]:
     """The measurements with every number of different applicants taken out that is of few people or shows theirs.
 
-    A group below ``small_cell`` loses its rate and every comparison with it. One hidden group could be worked out from
-    the others and the total, so the next smallest of the same field is hidden with it.
+    The rule is :func:`auditor.measures.small_cells.suppress`: a small group loses its rate, every comparison with it
+    goes too, and so does another group where the total less the printed ones would give it back.
     """
     hidden = _hidden(measurements, small_cell)
     return tuple(_withheld(item, hidden, small_cell) if item.test == AS_FILED else item for item in measurements)
@@ -26,11 +28,11 @@ def printable(measurements: Sequence[Measurement], *, small_cell: int) -> tuple[
 
 def printed_counts(counts: Mapping[str, int], *, small_cell: int) -> dict[str, str]:
     """Counts of people that add up to a known total, as they may be printed."""
-    small = _with_another({name: count for name, count in counts.items() if count}, small_cell)
+    # Of a list of reasons nobody is favourable: a count is small by itself alone.
+    known = {name: Tally(count, count) for name, count in counts.items() if count}
+    beside = suppress(tallies=known, small_cell=small_cell)
     return {
-        name: numbers.people(count, small_cell=small_cell)
-        if name not in small or count < small_cell
-        else WITHHELD
+        name: WITHHELD if name in beside.complementary else numbers.people(count, small_cell=small_cell)
         for name, count in counts.items()
     }
 
@@ -39,30 +41,23 @@ def people(measurement: Measurement, *, small_cell: int) -> str:
     """How many people a number is of, as it may be printed."""
     if measurement.test != AS_FILED:
         return numbers.count(measurement.n)
-    if measurement.counts.get(WITHHELD):
-        return numbers.people(measurement.n, small_cell=small_cell) if measurement.n else WITHHELD
-    return numbers.people(measurement.n, small_cell=small_cell)
+    hidden = measurement.counts.get(WITHHELD) or (measurement.estimate is None and measurement.missing_reason)
+    return WITHHELD if hidden and not measurement.n else numbers.people(measurement.n, small_cell=small_cell)
 
 
 def _hidden(measurements: Sequence[Measurement], small_cell: int) -> dict[tuple[str, str], bool]:
-    """Field and group of what is hidden; whether because it is small itself."""
-    sizes: dict[str, dict[str, int]] = {}
+    """Field and group of what is hidden; whether for its own counts (True) or to protect another group."""
+    tables: dict[str, dict[str, Tally]] = {}
     for item in measurements:
-        if item.test == AS_FILED and item.metric == "selection_rate" and item.subject.get("group"):
-            sizes.setdefault(item.subject.get("field", ""), {})[item.subject["group"]] = item.n
-    return {
-        (field, group): groups[group] < small_cell
-        for field, groups in sizes.items()
-        for group in _with_another({name: count for name, count in groups.items() if count}, small_cell)
-    }
-
-
-def _with_another(counts: Mapping[str, int], small_cell: int) -> set[str]:
-    """The names of small counts and, where only one is, of the next smallest."""
-    small = {name for name, count in counts.items() if count < small_cell}
-    if len(small) == 1 and len(counts) > 1:
-        small.add(min((name for name in counts if name not in small), key=lambda name: (counts[name], name)))
-    return small
+        group = item.subject.get("group")
+        if item.test == AS_FILED and item.metric == "selection_rate" and group and item.estimate is not None:
+            tally = Tally(round(item.estimate * item.n), item.n)
+            tables.setdefault(item.subject.get("field", ""), {})[group] = tally
+    hidden: dict[tuple[str, str], bool] = {}
+    for field, tallies in tables.items():
+        found = suppress(tallies=tallies, small_cell=small_cell)
+        hidden |= {(field, group): group in found.primary for group in found.hidden}
+    return hidden
 
 
 def _withheld(item: Measurement, hidden: Mapping[tuple[str, str], bool], small_cell: int) -> Measurement:
@@ -71,8 +66,9 @@ def _withheld(item: Measurement, hidden: Mapping[tuple[str, str], bool], small_c
     reasons = [hidden[key] for key in concerned if key in hidden]
     if not reasons and not 0 < item.n < small_cell:
         return item
-    small = any(reasons) or not reasons
-    alone = item.metric == "selection_rate" and small
+    why = FEW if any(reasons) or not reasons else BESIDE
+    # A group's own size says nothing but that it is small; any other size could be subtracted from a total.
+    alone = item.metric == "selection_rate" and 0 < item.n < small_cell
     return replace(
         item,
         estimate=None,
@@ -83,6 +79,7 @@ def _withheld(item: Measurement, hidden: Mapping[tuple[str, str], bool], small_c
         p_adjusted=None,
         n=item.n if alone else 0,
         counts={WITHHELD: 1},
-        missing_reason=FEW if small else BESIDE,
-        conclusion_reason=(FEW if small else BESIDE) if item.conclusion else None,
+        missing_reason=why,
+        conclusion=Conclusion.INCONCLUSIVE if item.conclusion else None,
+        conclusion_reason=why if item.conclusion else None,
     )

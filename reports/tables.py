@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.records import Conclusion, Measurement
+from auditor.records import Conclusion, Measurement, Role
 from reports import numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Table, Text
+
+SUPPORTING_AT_MOST = 24
 
 
 def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, title: str) -> Table:
@@ -82,7 +84,17 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
     )
     return Table(
         title="",
-        head=("Measure", "Of", "n", "Estimate", wording.interval_head(measurements), "MDE", "p", "p adj.", "Conclusion"),
+        head=(
+            "Measure",
+            "Of",
+            "n",
+            "Estimate",
+            wording.interval_head(measurements),
+            "MDE",
+            "p",
+            "p adj.",
+            "Conclusion",
+        ),
         rows=rows,
         align="llrrrrrrl",
         weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
@@ -97,13 +109,38 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
 
 
 def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> list[Block]:
-    """Every measurement of ``result.json`` in words, one row each, one table a test."""
-    tests = dict.fromkeys(item.test for item in measurements)
+    """The measurements of ``result.json`` in words, one row each, one table a test.
+
+    Of one kind of supporting figure, such as an effect at every layer and position, only the largest: charts show them
+    all, and ``result.json``, which is attached, holds them.
+    """
+    shown = _without_the_many(measurements)
+    tests = dict.fromkeys(item.test for item in shown)
+    left = len(measurements) - len(shown)
     intro = (
-        f"Every number of this audit, {numbers.count(len(measurements))} in all; result.json holds the same rows by "
-        "their ids, with methods, checks and the query of their cases. Differences of rates are in percentage points."
+        f"{numbers.count(len(shown))} of the {numbers.count(len(measurements))} numbers of this audit: all that speak "
+        f"of decisions, and of each kind of supporting figure the {SUPPORTING_AT_MOST} largest. "
+        if left
+        else f"Every number of this audit, {numbers.count(len(measurements))} in all. "
     )
-    return [Text(intro), *(_all_of([item for item in measurements if item.test == test], design) for test in tests)]
+    intro += (
+        "The attached result.json holds every one by its id, with methods, checks and the query of its cases. "
+        "Differences of rates are in percentage points."
+    )
+    return [Text(intro), *(_all_of([item for item in shown if item.test == test], design) for test in tests)]
+
+
+def _without_the_many(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """All measurements but the smaller ones of a kind of supporting figure of which there are many, in their order."""
+    kinds: dict[tuple[str, str], list[Measurement]] = {}
+    for item in measurements:
+        if item.role is Role.SUPPORTING:
+            kinds.setdefault((item.test, item.metric), []).append(item)
+    dropped: set[str] = set()
+    for rows in kinds.values():
+        ranked = sorted(rows, key=lambda item: (item.estimate is None, -abs(item.estimate or 0.0)))
+        dropped |= {item.id for item in ranked[SUPPORTING_AT_MOST:]}
+    return [item for item in measurements if item.id not in dropped]
 
 
 def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Table:

@@ -65,14 +65,13 @@ def trend_chart(
     if len(points) < 2:
         return None
     return _drawn(
-        tuple(points[-MOST:]), contrast(measurement), measurement.unit, threshold, power, interval_head([measurement])
+        tuple(points[-MOST:]), (contrast(measurement), interval_head([measurement])), measurement.unit, threshold, power
     )
 
 
 @lru_cache(maxsize=128)
-def _drawn(
-    points: tuple[TrendPoint, ...], words: str, unit: str, threshold: float, power: float, interval: str
-) -> Chart:
+def _drawn(points: tuple[TrendPoint, ...], words: tuple[str, str], unit: str, threshold: float, power: float) -> Chart:
+    name_of, interval = words
     scale, name = (100.0, "pp") if unit == "rate_difference" else (1.0, {"sd": "SD", "logit": "logits"}.get(unit, unit))
     digits = 1 if scale > 1 else 2
     limit = scale * threshold
@@ -104,7 +103,7 @@ def _drawn(
     percent = numbers.percent(power, decimals=0)
     return canvas.finish(
         name="trend",
-        title=f"{words}, {name}, by audit",
+        title=f"{name_of}, {name}, by audit",
         description=f"Estimates with {interval}, oldest first: {listed}.",
         caption=f"Marker: estimate, its shape is the conclusion. Line: {interval}. Grey box: differences too small "
         f"for that audit to detect (MDE, {percent}% power). Dashed: practical threshold. Ink line: no difference.",

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import numbers
 from reports.labels import (
@@ -39,6 +40,8 @@ CONCLUSION_MEANING = {
     Conclusion.INCONCLUSIVE: "too little power or data quality to say",
     Conclusion.NOT_TESTED: "out of scope, or not tested",
 }
+#: Conclusions that read clean.
+QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)
 #: Measurements of one contrast, in the order in which a reader should meet them where they weigh the same.
 CONTRAST_METRICS = (
     "cf_net_effect",
@@ -143,7 +146,10 @@ def metric_label(measurement: Measurement) -> str:
 
 def metric_words(metric: str) -> str:
     """A metric in words, also one that policy packs name and no test measures yet."""
-    return METRIC_LABELS.get(metric, sentence_case(field_words(metric)))
+    if metric in METRIC_LABELS:
+        return METRIC_LABELS[metric]
+    known = catalogue()["metric_catalog"].get(metric, {})
+    return str(known.get("label") or sentence_case(field_words(metric)))
 
 
 def test_label(test: str) -> str:
@@ -173,7 +179,7 @@ def conclusion_words(conclusion: str | None) -> str:
 
 def chunk_words(kind: str) -> str:
     """What a run is busy with: ``scoring``, or the test on internals that a chunk of work is part of."""
-    return CHUNK_LABELS.get(kind) or TEST_LABELS.get(kind, field_words(kind)).lower()
+    return CHUNK_LABELS.get(kind) or TEST_LABELS.get(kind, field_words(kind)).partition(":")[0].lower()
 
 
 def of_whom(measurement: Measurement) -> str:
@@ -275,6 +281,23 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
         ),
         default=None,
     )
+
+
+def contradicting(conclusion: Conclusion, findings: Iterable[Finding]) -> Finding | None:
+    """The gravest finding of medium severity or more beside a conclusion that reads clean; ``None`` where none is."""
+    if conclusion not in QUIET:
+        return None
+    grave = [item for item in findings if item.severity.rank >= Severity.MEDIUM.rank]
+    return max(grave, key=lambda item: item.severity.rank, default=None)
+
+
+def card_conclusion(conclusion: Conclusion, findings: Iterable[Finding]) -> Conclusion:
+    """The code that stands for a whole audit: none that reads clean beside a finding of medium severity or more."""
+    grave = contradicting(conclusion, findings)
+    if grave is None:
+        return conclusion
+    said = grave.conclusion or Conclusion.INCONCLUSIVE
+    return Conclusion.INCONCLUSIVE if said in (*QUIET, Conclusion.NOT_TESTED) else said
 
 
 def severity_word(severity: Severity) -> str:

@@ -220,6 +220,7 @@ def _verdict(content: ReportContent) -> Flowable:
             ("RIGHTPADDING", (0, 0), (-1, -1), 4),
         ],
     )
+    beside = [Paragraph(escape(verdict.beside), styles.VERDICT_BESIDE)] if verdict.beside else []
     others = [Paragraph(escape(words), styles.VERDICT_SMALL) for words in verdict.others]
     look = [
         *PLAIN,
@@ -230,7 +231,7 @@ def _verdict(content: ReportContent) -> Flowable:
         ("TOPPADDING", (0, 0), (-1, -1), 9),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
     ]
-    return Grid([[[top, *others]]], colWidths=[COLUMN], style=look)
+    return Grid([[[top, *beside, *others]]], colWidths=[COLUMN], style=look)
 
 
 class _Brand(Flowable):  # type: ignore[misc]  # reportlab has no types

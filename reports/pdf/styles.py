@@ -54,4 +54,5 @@ CELL_HEAD_RIGHT = _style("cell-head-right", 7.2, 9.4, textColor=QUIET, alignment
 LABEL = _style("label", 7.8, 10.6, textColor=QUIET)
 LITERAL = _style("literal", 6.4, 9, fontName=MONO, wordWrap="CJK")
 VERDICT = _style("verdict", 11.6, 16.2)
+VERDICT_BESIDE = _style("verdict-beside", 9.8, 13.6, fontName=BOLD, spaceBefore=4)
 VERDICT_SMALL = _style("verdict-small", 8.6, 12.2, spaceBefore=3)
