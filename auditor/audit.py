@@ -12,7 +12,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft, State
+from auditor.behaviour.context import Context, Draft
+from auditor.behaviour.state import State
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.conclusions import settle
 from auditor.exceptions import RunError
@@ -119,11 +120,15 @@ def _decision(row: dict[str, Any]) -> Decision:
 
 
 def _controls(measurements: Sequence[Measurement], state: State, packing: dict[str, Any]) -> dict[str, Any]:
-    """The controls in one place; each figure is a measurement's."""
-    floors = {item.subject["change"]: item for item in measurements if item.metric == "cf_noise_floor"}
+    """The controls in one place; each figure is a measurement's, or ``None`` with the measurement's reason."""
+    floors = {
+        (item.subject["change"], item.subject.get("cut_off", "natural")): item
+        for item in measurements
+        if item.metric == "cf_noise_floor"
+    }
 
-    def floor(kind: str) -> dict[str, Any] | None:
-        item = floors.get(kind)
+    def floor(kind: str, cut_off: str = "natural") -> dict[str, Any] | None:
+        item = floors.get((kind, cut_off))
         if item is None:
             return None
         row = item.row()
@@ -132,16 +137,36 @@ def _controls(measurements: Sequence[Measurement], state: State, packing: dict[s
             "flip_rate": row["estimate"],
             "low": row["low"],
             "high": row["high"],
+            "level": item.level,
             "n": item.n,
+            "missing_reason": row["missing_reason"],
             "largest_margin_difference": row["counts"].get("largest_margin_difference"),
         }
 
     return {
         "noise_floor": floor("reask"),
         "placebo": floor("placebo"),
+        "noise_floor_matched": floor("reask", "matched"),
+        "placebo_matched": floor("placebo", "matched"),
         "planted_bias": None,
         "planted_bias_missing_reason": "copies of the model with a planted bias are not part of this plan",
-        "degenerate": {"holds": state.degenerate, "reasons": list(state.reasons)},
+        "degenerate": {
+            "holds": state.degenerate,
+            "reasons": list(state.reasons),
+            "arms": [
+                {
+                    "field": item.field,
+                    "group": item.group,
+                    "n": item.n,
+                    "unreadable_share": item.unreadable_share,
+                    "commonest_outcome": item.commonest[0],
+                    "commonest_share": item.commonest[1],
+                    "mute": item.mute,
+                    "degenerate": item.degenerate,
+                }
+                for item in state.arms
+            ],
+        },
         "packing": packing,
         "self_checks": [{"measurement": item.id, **check} for item in measurements for check in item.row()["checks"]],
         "power": [

@@ -1,22 +1,33 @@
-"""From drafts to measurements: adjust every family that was declared, then conclude each test by the one order."""
+"""From drafts to measurements: adjust every family that was declared, then conclude each test by the one order.
+
+families adjusted ─▶ readability concluded ─▶ cut-off range concluded ─▶ everything else
+                          │                         │
+  answers unreadable: no outcome contrast    a difference at another cut-off: no contrast at
+  of that attribute shows an absence         one cut-off shows an absence
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import replace
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, Draft
-from auditor.measures.multiplicity import benjamini_hochberg, holm
-from auditor.measures.verdict import conclude
-from auditor.records import Check, Measurement
+from auditor.behaviour.context import EXPLORATORY_FAMILY, RANGE_FAMILY, READABILITY_FAMILY, Draft
+from auditor.measures.equivalence import deciding_interval
+from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
+from auditor.measures.results import Interval
+from auditor.measures.verdict import Evidence, conclude, size
+from auditor.records import Check, Conclusion, Measurement
+
+SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
 
 def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
     """Adjust and conclude.
 
     Families named ``exploratory``, alone or as ``exploratory: …``, are adjusted by Benjamini and Hochberg, all others
-    by Holm. A failed self-check takes the number away: the measurement keeps its row and says which check did not hold.
-    A failed check that covers the run leaves every number in its row but lets none of the run's tests be concluded.
+    by Holm; the equivalence claims of a family are adjusted by Holm among themselves. A failed self-check takes the
+    number away: the measurement keeps its row and says which check did not hold. A failed check that covers the run
+    leaves every number in its row but lets none of the run's tests be concluded.
 
     Raises
     ------
@@ -27,20 +38,122 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
     if len(set(ids)) != len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
         raise ValueError(f"two measurements are called {twice!r}")
-    adjusted = _adjust([draft.measurement for draft in drafts])
+    adjusted = _adjust(drafts, lambda draft: draft.measurement.p_value, _method)
+    ready = _with_equivalence(drafts)
     broken = [check for draft in drafts for check in draft.measurement.checks if check.covers_run and not check.held]
-    return tuple(_conclude(draft, adjusted[draft.measurement.id], broken) for draft in drafts)
+    done: dict[str, Measurement] = {}
+    for family in (READABILITY_FAMILY, RANGE_FAMILY, None):
+        barriers = _barriers(list(done.values()))
+        for draft in ready:
+            name = draft.measurement.id
+            if name not in done and family in (None, draft.measurement.family):
+                done[name] = _conclude(_barred(draft, barriers), adjusted[name], broken)
+    return tuple(done[name] for name in ids)
 
 
-def _adjust(measurements: Sequence[Measurement]) -> dict[str, float | None]:
-    result: dict[str, float | None] = {item.id: None for item in measurements}
-    families = dict.fromkeys(item.family for item in measurements if item.family)
-    for family in families:
-        members = [item for item in measurements if item.family == family]
-        method = benjamini_hochberg if family.split(":")[0] == EXPLORATORY_FAMILY else holm
-        for member, value in zip(members, method([item.p_value for item in members]), strict=True):
-            result[member.id] = value
+def _method(family: str) -> Callable[[Sequence[float | None]], list[float | None]]:
+    return benjamini_hochberg if family.split(":", maxsplit=1)[0] == EXPLORATORY_FAMILY else holm
+
+
+def _adjust(
+    drafts: Sequence[Draft],
+    p_of: Callable[[Draft], float | None],
+    method: Callable[[str], Callable[[Sequence[float | None]], list[float | None]]],
+) -> dict[str, float | None]:
+    result: dict[str, float | None] = {draft.measurement.id: None for draft in drafts}
+    for family in dict.fromkeys(draft.measurement.family for draft in drafts if draft.measurement.family):
+        members = [draft for draft in drafts if draft.measurement.family == family]
+        for member, value in zip(members, method(family)([p_of(draft) for draft in members]), strict=True):
+            result[member.measurement.id] = value
     return result
+
+
+def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
+    """Decide the equivalence claims of every family by Holm; keep the interval that decides, at its level."""
+
+    def claim(draft: Draft) -> float | None:
+        return None if draft.equivalence is None else draft.equivalence.p_value
+
+    adjusted = _adjust(drafts, claim, lambda _: holm)
+    ready = []
+    for draft in drafts:
+        p_adjusted = adjusted[draft.measurement.id]
+        if draft.evidence is None or draft.equivalence is None or p_adjusted is None:
+            ready.append(draft)
+            continue
+        alpha = draft.evidence.equivalence_alpha
+        family = [other for other in drafts if other.measurement.family == draft.measurement.family]
+        levels = holm_alphas([claim(other) for other in family], alpha=alpha)
+        level = levels[family.index(draft)]
+        assert level is not None  # noqa: S101 - it has a p-value, so it has a step
+        interval = draft.deciding(level) if draft.deciding else deciding_interval(draft.equivalence, alpha=level)
+        evidence = replace(
+            draft.evidence,
+            equivalent=p_adjusted < alpha,
+            equivalence=_equivalence(draft.evidence, interval, draft.equivalence.margin, p_adjusted),
+        )
+        kept: dict[str, float | int | None] = {
+            "equivalence_low": interval.low if interval else None,
+            "equivalence_high": interval.high if interval else None,
+            "equivalence_level": interval.level if interval else None,
+            "equivalence_p": p_adjusted,
+        }
+        item = replace(draft.measurement, counts={**draft.measurement.counts, **kept})
+        ready.append(replace(draft, measurement=item, evidence=evidence))
+    return ready
+
+
+def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p_adjusted: float) -> str:
+    within = f"within ±{size(margin, evidence.scale)}, the margin set before the run"
+    if interval is None:
+        return f"The difference lies {within} (adjusted p = {p_adjusted:.3g})"
+    low, high = (size(bound, evidence.scale, signed=True) for bound in (interval.low, interval.high))
+    return (
+        f"The difference lies {within}: the {100 * interval.level:.4g}% interval that decides runs from {low} to "
+        f"{high} (adjusted p = {p_adjusted:.3g})"
+    )
+
+
+@dataclass(frozen=True)
+class _Barriers:
+    """What tests already concluded say against reading others as the absence of a difference.
+
+    ``unreadable`` by field: gaps in readable answers. ``elsewhere`` by field and group: a difference at a cut-off.
+    """
+
+    unreadable: dict[str, tuple[str, ...]]
+    elsewhere: dict[tuple[str, str], str]
+
+
+def _barriers(done: Sequence[Measurement]) -> _Barriers:
+    unreadable: dict[str, tuple[str, ...]] = {}
+    elsewhere: dict[tuple[str, str], str] = {}
+    for item in done:
+        field, group = item.subject.get("field", ""), item.subject.get("group", "")
+        if item.family == READABILITY_FAMILY and item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN:
+            word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
+            said = f"a gap in readable answers between {group} and {item.reference} {word}"
+            unreadable[field] = (*unreadable.get(field, ()), said)
+        if item.family == RANGE_FAMILY and item.conclusion in SEEN and item.estimate is not None:
+            rate = float(item.counts.get("rate") or 0.0)
+            elsewhere[field, group] = (
+                f"at a cut-off where {100 * rate:.0f}% of the {item.reference} arm are approved, the same applications "
+                f"differ by {size(item.estimate, 'rate difference', signed=True)}"
+            )
+    return _Barriers(unreadable, elsewhere)
+
+
+def _barred(draft: Draft, barriers: _Barriers) -> Draft:
+    """The draft with what stands against concluding that there is no difference."""
+    if draft.evidence is None:
+        return draft
+    field, group = (draft.measurement.subject.get(key, "") for key in ("field", "group"))
+    found = list(draft.evidence.absence_barriers)
+    if draft.outcome:
+        found += barriers.unreadable.get(field, ())
+    if draft.at_cut_off and (field, group) in barriers.elsewhere:
+        found.append(barriers.elsewhere[field, group])
+    return replace(draft, evidence=replace(draft.evidence, absence_barriers=tuple(found)))
 
 
 def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:
@@ -56,4 +169,18 @@ def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -
     if failed or broken:
         evidence = replace(evidence, checks_held=False, quality_reason=(failed or broken)[0].name)
     verdict = conclude(evidence)
-    return replace(item, conclusion=verdict.conclusion, conclusion_reason=verdict.reason)
+    reason = f"{verdict.reason}{_beside(item, evidence)}"
+    return replace(item, conclusion=verdict.conclusion, conclusion_reason=reason)
+
+
+def _beside(item: Measurement, evidence: Evidence) -> str:
+    """A word on an interval that leaves out "no difference" beside an adjusted p that does not."""
+    if item.low is None or item.high is None or item.p_adjusted is None or item.p_adjusted < evidence.alpha:
+        return ""
+    null = 1.0 if evidence.scale == "ratio" else 0.0
+    if item.low <= null <= item.high:
+        return ""
+    return (
+        f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of "
+        "its family the difference is not significant."
+    )

@@ -1,7 +1,8 @@
 """Findings: what the measurements amount to, by the severity rules, under the clauses of the plan's policy packs.
 
-One finding a contrast, from all its outcome measurements together; one for a model that hardly decides; one a group for
-exploratory gaps as filed. The severity is the highest any of its measurements earns, with that measurement's rule.
+One finding a contrast, from all its outcome measurements together; one a contrast whose answers are less readable; one
+for a model that hardly decides; one a group for gaps as filed, graded where a pack of the plan makes the measure
+primary. The severity is the highest any of its measurements earns, with that measurement's rule.
 """
 
 from __future__ import annotations
@@ -9,8 +10,21 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from auditor.behaviour.context import State
-from auditor.behaviour.counterfactual import interval_of
+from auditor.behaviour.state import State
+from auditor.finding_words import (
+    MATCHED,
+    NATURAL,
+    RANGE,
+    READABILITY,
+    SHIFT,
+    advice_on,
+    condition_of,
+    effect_of,
+    say,
+    signed,
+    title_of,
+)
+from auditor.measures.results import Interval
 from auditor.measures.severity import FindingFacts, Grade, grade
 from auditor.mechanisms.ladder import METRIC as LADDER
 from auditor.mechanisms.ladder import summary_of
@@ -18,8 +32,7 @@ from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 
-PAIR_METRICS = ("cf_net_effect", "cf_net_effect_matched", "cf_mean_shift_sd")
-NATURAL, MATCHED = PAIR_METRICS[:2]
+PAIR_METRICS = (NATURAL, RANGE, MATCHED, SHIFT)
 FILED_METRICS = ("risk_difference", "smd")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
@@ -36,9 +49,11 @@ def find(
             subject = {"field": attribute.field, "group": group}
             mine = [item for item in measurements if item.subject == subject]
             inside = next((item for item in mine if item.metric == LADDER), None)
-            found = list(_paired([item for item in mine if item.test == "counterfactual"], plan, packs, state))
+            pairs = [item for item in mine if item.test == "counterfactual"]
+            found = list(_paired(pairs, plan, packs, state))
             if inside is not None:
                 found = [replace(item, cause=_cause(inside)) for item in found] or _inside(inside)
+            drafts += _readable(pairs, plan, packs)
             drafts += found
             drafts += _as_filed([item for item in mine if item.test == "group_rates"], plan, packs)
     drafts.sort(key=lambda finding: -finding.severity.rank)
@@ -51,28 +66,60 @@ def find(
 def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Iterable[Finding]:
     # What a degenerate model says at its own operating point is one finding of its own, not one a contrast.
     relevant = [
-        item for item in mine if item.metric in PAIR_METRICS and not (state.degenerate and item.metric == NATURAL)
+        item
+        for metric in PAIR_METRICS
+        for item in mine
+        if item.metric == metric and not (item.metric == NATURAL and _silent(item, state))
     ]
     graded = [(item, found) for item in relevant if (found := _grade(item, plan)) is not None]
     if not graded:
         return
-    worst, verdict = max(graded, key=lambda pair: pair[1].severity.rank)
-    field, group, reference = worst.subject["field"], worst.subject["group"], str(worst.reference)
+    # Of equally grave ones a difference that was found speaks before one that this run cannot settle.
+    worst, verdict = max(graded, key=lambda pair: (pair[1].severity.rank, pair[0].conclusion in SEEN))
     involved = [item for item, _ in graded]
     yield Finding(
         id="",
-        title=_title(worst, field, group, reference),
+        title=title_of(worst),
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
-        condition=" ".join(item.conclusion_reason or "" for item in involved).strip(),
-        criteria=_criteria(packs, [item.metric for item in involved], field),
+        condition=condition_of(worst, involved, mine),
+        criteria=_criteria(packs, [item.metric for item in involved], worst.subject["field"]),
         cause="Not examined in this run by interventions inside the model.",
-        effect=_effect(worst, reference),
-        recommendation=_advice(worst, field),
-        measurements=tuple(item.id for item in involved),
+        effect=effect_of(worst),
+        recommendation=advice_on(worst),
+        measurements=tuple(item.id for item in (worst, *(item for item in involved if item is not worst))),
         cases=worst.cases,
         conclusion=worst.conclusion,
     )
+
+
+def _silent(item: Measurement, state: State) -> bool:
+    """Whether the natural cut-off says nothing of this contrast."""
+    if not state.arms:
+        return state.degenerate
+    return bool(state.silent(field=item.subject["field"], group=item.subject["group"], reference=str(item.reference)))
+
+
+def _readable(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
+    """Answers that can be read of one version and not of the other, which comes before any outcome."""
+    for item in mine:
+        verdict = _grade(item, plan) if item.metric == READABILITY else None
+        if verdict is None:
+            continue
+        yield Finding(
+            id="",
+            title=title_of(item),
+            severity=verdict.severity,
+            rule=f"{verdict.rule}: {verdict.sentence}",
+            condition=condition_of(item, [item], [item]),
+            criteria=_criteria(packs, [item.metric], item.subject["field"]),
+            cause="Open: the answers the plan reads may not be those the model gives to these applications.",
+            effect=effect_of(item),
+            recommendation=advice_on(item),
+            measurements=(item.id,),
+            cases=item.cases,
+            conclusion=item.conclusion,
+        )
 
 
 def _cause(inside: Measurement) -> str:
@@ -82,12 +129,13 @@ def _cause(inside: Measurement) -> str:
 def _inside(inside: Measurement) -> list[Finding]:
     """What internals alone amount to: Low where interventions moved the score, an observation where it was only read.
 
-    That a model can read what its prompt says is expected, so being readable counts from *selective* on.
+    That a model can read what its prompt says is expected, so being readable counts from *selective* on. Decisions are
+    claimed only where the ladder says that they turned beyond its controls.
     """
     moved = bool(inside.counts.get("moved_inside"))
     if not moved and not inside.counts["selective"]:
         return []
-    field, group, reference = _say(inside.subject["field"]), inside.subject["group"], inside.reference
+    field, group, reference = say(inside.subject["field"]), inside.subject["group"], inside.reference
     what = "decisions" if inside.counts.get("decisions_moved") else "the score"
     seen = f"moves {what} when it is changed inside the model" if moved else "can be read inside the model"
     return [
@@ -96,7 +144,7 @@ def _inside(inside: Measurement) -> list[Finding]:
             title=f"{field.capitalize()} {group} against {reference} {seen}; outputs give no finding",
             severity=Severity.LOW if moved else Severity.OBSERVATION,
             rule="Internals alone: Low where an intervention moved the score or decisions, otherwise an observation",
-            condition=inside.conclusion_reason or "",
+            condition=summary_of(inside),
             criteria=(),
             cause="The model's states hold the attribute, which the prompt may state or other fields give away.",
             effect="Supporting evidence about the model; no difference in decisions between groups is claimed from it.",
@@ -109,31 +157,33 @@ def _inside(inside: Measurement) -> list[Finding]:
 
 
 def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
-    alpha, q = plan.thresholds.alpha, plan.thresholds.exploratory_q
-    relevant = [item for item in mine if item.metric in FILED_METRICS and item.p_adjusted is not None]
+    primary = [item for item in mine if item.role is Role.PRIMARY]
+    explored = [item for item in mine if item.metric in FILED_METRICS and item.role is Role.EXPLORATORY]
     graded = [
         (item, found)
-        for item in relevant
-        if item.conclusion is not Conclusion.INCONCLUSIVE
-        and (
-            found := grade(
-                FindingFacts(role=item.role, p_adjusted=item.p_adjusted, conclusion=item.conclusion, alpha=alpha, q=q)
-            )
-        )
+        for item in (*primary, *explored)
+        if item.conclusion is not Conclusion.INCONCLUSIVE or item.role is Role.PRIMARY
+        if item.role is Role.PRIMARY or item.p_adjusted is not None
+        if (found := _grade_filed(item, plan))
     ]
     if not graded:
         return
-    worst, verdict = graded[0]
+    worst, verdict = max(graded, key=lambda pair: pair[1].severity.rank)
     field, group, reference = worst.subject["field"], worst.subject["group"], str(worst.reference)
+    undecided = worst.conclusion is Conclusion.INCONCLUSIVE
+    title = f"As filed, applications with {say(field)} {group} fare differently from {reference}"
+    if undecided:
+        title = f"As filed, this run cannot say whether applications with {say(field)} {group} fare as {reference}"
     yield Finding(
         id="",
-        title=f"As filed, applications with {_say(field)} {group} fare differently from {reference}",
+        title=title,
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=(
             "Different applicants compared, without adjustment for income, debt or history: "
-            + "; ".join(f"{_filed(item)} (q = {item.p_adjusted:.2g})" for item, _ in graded)
+            + "; ".join(_filed(item, packs) for item, _ in graded)
             + "."
+            + (f" {worst.conclusion_reason}" if undecided else "")
         ),
         criteria=_criteria(packs, [item.metric for item, _ in graded] + ["impact_ratio"], field),
         cause=(
@@ -150,13 +200,50 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
     )
 
 
-def _filed(item: Measurement) -> str:
-    """A gap as filed in words, with its size."""
+def _grade_filed(item: Measurement, plan: Plan) -> Grade | None:
+    """Grade a gap as filed: by its own rule where a pack makes it primary, as an exploratory signal otherwise."""
+    facts = FindingFacts(
+        role=item.role,
+        p_adjusted=item.p_adjusted,
+        conclusion=item.conclusion,
+        alpha=plan.thresholds.alpha,
+        q=plan.thresholds.exploratory_q,
+        top_tier_model=plan.use.model_tier == 1,
+    )
+    if item.role is not Role.PRIMARY:
+        return grade(facts)
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        return grade(replace(facts, p_adjusted=None))
+    if item.conclusion not in SEEN:
+        return None
+    is_ratio = item.unit == "ratio"
+    return grade(
+        replace(
+            facts,
+            impact_ratio=item.estimate if is_ratio else None,
+            effect=item.estimate if item.unit == "rate_difference" else None,
+            determinative=plan.use.decision_role == "determinative",
+        )
+    )
+
+
+def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
+    """A gap as filed in words, with its size, its adjusted p, and by which pack it is primary."""
+    asking = [pack.id for pack in packs if pack.role_of(item.metric) == Role.PRIMARY]
+    letter = "adjusted p" if item.role is Role.PRIMARY else "q"
+    tail = f" ({letter} = {item.p_adjusted:.2g})" if item.p_adjusted is not None else ""
+    if item.role is Role.PRIMARY and asking:
+        tail += f", a primary measure of {', '.join(asking)}"
     if item.estimate is None:
-        return f"{item.metric} not estimable"
+        return f"{_NAMES.get(item.metric, item.metric)} not estimable{tail}"
     if item.unit == "rate_difference":
-        return f"approval rates {_signed(100 * item.estimate, 1)} pp apart"
-    return f"margins {_signed(item.estimate, 2)} SD apart"
+        return f"approval rates {signed(100 * item.estimate, 1)} pp apart{tail}"
+    if item.unit == "ratio":
+        return f"{_NAMES.get(item.metric, item.metric)} {item.estimate:.2f}{tail}"
+    return f"margins {signed(item.estimate, 2)} SD apart{tail}"
+
+
+_NAMES = {"impact_ratio": "impact ratio", "denial_odds_ratio": "odds of denial, ratio"}
 
 
 def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Finding:
@@ -179,8 +266,8 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         criteria=_criteria(packs, ["cf_net_effect"], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
-            "Outcome contrasts at the natural threshold say nothing and are inconclusive. The matched operating point "
-            "and the shift of the margin carry this audit."
+            "Contrasts of such arms at the model's own cut-off say nothing and are inconclusive. The matched operating "
+            "point and the shift of the margin carry the audit there."
         ),
         recommendation=(
             "Do not rely on this model's answers as decisions; revise prompt, answers or model and repeat the plan."
@@ -192,40 +279,49 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
 
 
 def _grade(item: Measurement, plan: Plan) -> Grade | None:
+    facts = FindingFacts(
+        conclusion=item.conclusion,
+        role=item.role,
+        alpha=plan.thresholds.alpha,
+        q=plan.thresholds.exploratory_q,
+        top_tier_model=plan.use.model_tier == 1,
+        determinative=plan.use.decision_role == "determinative",
+    )
     if item.conclusion is Conclusion.INCONCLUSIVE:
         # Graded for being a primary test of a top-tier model alone: its significance was not accepted as evidence.
-        return grade(
-            FindingFacts(
-                conclusion=item.conclusion,
-                role=item.role,
-                top_tier_model=plan.use.model_tier == 1,
-                determinative=plan.use.decision_role == "determinative",
-            )
-        )
+        return grade(facts)
     if item.conclusion not in SEEN:
         return None
     is_rate = item.unit == "rate_difference"
-    return grade(
-        FindingFacts(
-            conclusion=item.conclusion,
-            role=item.role,
+    between = None if item.low is None or item.high is None else Interval(item.low, item.high, item.level, item.method)
+    found = grade(
+        replace(
+            facts,
             p_adjusted=item.p_adjusted,
-            alpha=plan.thresholds.alpha,
-            q=plan.thresholds.exploratory_q,
             effect=item.estimate if is_rate else None,
-            interval=interval_of(item.low, item.high, item.level, item.method) if is_rate else None,
-            top_tier_model=plan.use.model_tier == 1,
-            determinative=plan.use.decision_role == "determinative",
+            interval=between if is_rate else None,
         )
     )
+    if found is not None and item.metric == RANGE and not item.counts.get("natural_inside"):
+        return _one_lower(found, "the model's own cut-off lies outside the plan's range")
+    return found
+
+
+def _one_lower(found: Grade, why: str) -> Grade:
+    """One level lower; a difference that was found is never less than Low."""
+    if found.severity.rank <= Severity.LOW.rank:
+        return found
+    lower = list(Severity)[found.severity.rank - 1]
+    return Grade(lower, found.rule, f"{found.sentence.rstrip('.')}; one level lower: {why}.")
 
 
 def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -> tuple[str, ...]:
     """Clauses that ask for these metrics, of packs that protect the field (or of all, where no field is concerned)."""
     # The matched operating point and the margin are other readings of the same comparison of treatment.
     asked = {"cf_net_effect" if metric.startswith("cf_net") else metric for metric in metrics}
+    asked |= {"cf_net_effect" for metric in metrics if metric == RANGE}
     asked |= {"cf_mean_shift" for metric in metrics if metric.startswith("cf_mean")}
-    if any(metric.startswith("cf_") for metric in metrics):
+    if any(metric.startswith("cf_") or metric == READABILITY for metric in metrics):
         asked.add("cf_net_effect")
     return tuple(
         f"{clause} ({pack.id} {pack.version})"
@@ -233,66 +329,3 @@ def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -
         if not field or field in pack.attribute_ids()
         for clause in dict.fromkeys(ref for metric in sorted(asked) for ref in pack.clauses_for(metric))
     )
-
-
-def _title(item: Measurement, field: str, group: str, reference: str) -> str:
-    if item.conclusion is Conclusion.INCONCLUSIVE:
-        return f"{_say(field).capitalize()} changed from {reference} to {group}: this run cannot say"
-    less = (item.estimate or 0) < 0
-    what = "the margin moves towards denial" if less else "the margin moves towards approval"
-    if item.unit == "rate_difference":
-        what = "fewer approvals" if less else "more approvals"
-        if item.metric == "cf_net_effect_matched":
-            what += " at the matched operating point"
-    return f"{_say(field).capitalize()} changed from {reference} to {group}: {what}"
-
-
-def _effect(item: Measurement, reference: str) -> str:
-    """The effect per 1,000 applications, or in the margin, where no approvals may be claimed."""
-    if item.estimate is None:
-        return "Not estimated; the measurement gives the reason."
-    if item.unit != "rate_difference":
-        shift = f"{_signed(item.estimate, 2)} SD{_range(item, 1, 2)}"
-        return f"Seen in the margin alone: {shift}. No change in approvals is claimed."
-    where = " at the matched operating point" if item.metric == MATCHED else ""
-    people = round(1000 * item.estimate)
-    if people == 0:
-        return f"No measurable change in approvals{where}, compared with {reference}{_range(item, 1000, 0)} in 1,000."
-    way = "fewer" if people < 0 else "more"
-    return (
-        f"About {abs(people):,} {way} approvals{where} in 1,000 such applications than as {reference}"
-        f"{_range(item, 1000, 0)}."
-    )
-
-
-def _range(item: Measurement, scale: float, decimals: int) -> str:
-    if item.low is None or item.high is None:
-        return ""
-    low, high = (_signed(scale * bound, decimals) for bound in (item.low, item.high))
-    return f" ({100 * item.level:g}% interval {low} to {high})"
-
-
-def _signed(value: float | None, decimals: int) -> str:
-    """A number with a true minus sign, a plus sign, or neither where it rounds to 0."""
-    if value is None:
-        return "not estimated"
-    text = f"{abs(value):,.{decimals}f}"
-    if not float(text.replace(",", "")):
-        return text
-    return ("−" if value < 0 else "+") + text
-
-
-def _advice(item: Measurement, field: str) -> str:
-    if item.conclusion is Conclusion.INCONCLUSIVE:
-        return "Ask about more applications, or mend what the reason names, and repeat the plan."
-    if item.role is Role.EXPLORATORY:
-        return "Exploratory: declare it as a primary contrast and repeat it on applications not asked before."
-    return (
-        f"Review whether the prompt needs {_say(field)} at all, hold reliance on this model "
-        f"until the cause is known, and "
-        "repeat the same plan on the changed version. Potential issue for counsel review."
-    )
-
-
-def _say(field: str) -> str:
-    return field.replace("_", " ")

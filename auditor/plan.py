@@ -7,6 +7,7 @@ same design on another model version. docs/plan.md explains every key.
 from __future__ import annotations
 
 import math
+import re
 import tomllib
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -29,6 +30,7 @@ from auditor.measures.bootstrap import MIN_RESAMPLES
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
+TWO_RATES = re.compile(r"\s*\[?\s*(0?\.\d+)\s*(?:,|to)\s*(0?\.\d+)\s*\]?\s*")
 SHARED_SETTINGS = frozenset({"dictionary"})
 """Tables of ``[settings]`` that several tests share."""
 
@@ -151,6 +153,7 @@ class OperatingPoint(Section):
 
     natural_margin: float = 0.0
     matched_rate: Literal["observed"] | Share = "observed"
+    range: Literal["observed"] | tuple[Share, Share] = "observed"
     degenerate_share: Share = 0.98
     mute_share: Share = 0.05
 
@@ -162,6 +165,20 @@ class OperatingPoint(Section):
         except ValidationError:
             # One line for both alternatives; the library names its own branches instead of the key.
             raise ValueError('input should be "observed" or a number above 0 and below 1') from None
+
+    @field_validator("range", mode="wrap")
+    @classmethod
+    def _observed_or_two_rates(cls, value: Any, check: ValidatorFunctionWrapHandler) -> Any:
+        # The form of the site has text for every box: "0.8 to 0.95" and "[0.8, 0.95]" mean the list.
+        typed = TWO_RATES.fullmatch(value) if isinstance(value, str) else None
+        try:
+            given = [float(typed[1]), float(typed[2])] if typed else value
+            found = check(tuple(given) if isinstance(given, list) else given)
+        except ValidationError:
+            found = None
+        if found is None or (isinstance(found, tuple) and found[0] >= found[1]):
+            raise ValueError('input should be "observed" or two approval rates [low, high] with 0 < low < high < 1')
+        return found
 
 
 class Budget(Section):

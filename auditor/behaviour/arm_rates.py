@@ -7,8 +7,9 @@ from typing import Any
 
 from auditor.behaviour.context import Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
+from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import arm
-from auditor.measures.rates import Tally, selection_rate
+from auditor.measures.rates import Tally
 from auditor.measures.results import Estimate
 from auditor.records import Role
 
@@ -16,7 +17,8 @@ CARD = Card(
     name="arm_rates",
     purpose="What share of the same applications is decided favourably in each arm, and how many answers are unusable.",
     method=(
-        "Shares with Wilson intervals over the applications of the arm. An unusable answer counts as not favourable."
+        "Shares with Wilson intervals over the applications of the arm, from 30 of them on. An unusable answer counts "
+        "as not favourable."
     ),
     worrying="Arms of one attribute that lie apart, or unusable answers in one arm more than in another.",
     limitations="The arms hold the same applications, so their intervals must not be compared as if independent.",
@@ -25,10 +27,14 @@ CARD = Card(
 
 def run(context: Context) -> Iterable[Draft]:
     """Favourable rate, unusable share and mean answer mass of every arm."""
+    level, small_cell = 1 - context.plan.thresholds.alpha, context.plan.thresholds.small_cell
     for attribute in context.plan.attributes:
         for group in attribute.groups:
             name = arm(attribute.field, group)
             chosen = context.arm(name)
+            count = len(chosen.clusters)
+            # The arms of an attribute hold the same applications: no total over them gives a small one back.
+            hidden = f"the arm holds fewer than {small_cell} applications" if 0 < count < small_cell else None
             common: dict[str, Any] = {
                 "test": CARD.name,
                 "subject": {"field": attribute.field, "group": group},
@@ -37,7 +43,7 @@ def run(context: Context) -> Iterable[Draft]:
             }
             yield Draft(
                 measurement(
-                    selection_rate(Tally.of(chosen.favourable)),
+                    shown_rate(Tally.of(chosen.favourable), level=level, hidden=hidden),
                     metric="selection_rate",
                     unit="rate",
                     **common,
@@ -45,18 +51,17 @@ def run(context: Context) -> Iterable[Draft]:
             )
             yield Draft(
                 measurement(
-                    selection_rate(Tally.of(chosen.invalid)),
+                    shown_rate(Tally.of(chosen.invalid), level=level, hidden=hidden),
                     metric="invalid_rate",
                     unit="rate",
                     higher_is_better=False,
                     **common,
                 )
             )
-            count = len(chosen.clusters)
             mass = Estimate(
-                value=float(chosen.mass.mean()) if count else None,
-                n=count,
+                value=float(chosen.mass.mean()) if count and not hidden else None,
+                n=0 if hidden else count,
                 method="mean probability on all answers",
-                reason=None if count else "the arm holds no application",
+                reason=hidden or (None if count else "the arm holds no application"),
             )
             yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -10,7 +10,10 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from auditor.behaviour.state import State, judge_arm, state_of
 from auditor.counterfactuals import ACTUAL
+from auditor.measures.equivalence import Equivalence
+from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute, Plan
 from auditor.records import Case, Decision, Measurement, Outcome
@@ -18,10 +21,21 @@ from auditor.records import Case, Decision, Measurement, Outcome
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
 
+# Families are adjusted apart: gaps between different applicants are nearly always real and would lend the others their
+# significance (docs/statistics.md).
 PRIMARY_FAMILY = "primary"
+READABILITY_FAMILY = "readability"
+RANGE_FAMILY = "cut-off range"
 MATCHED_FAMILY = "matched operating point"
 SHIFT_FAMILY = "margin shift"
 EXPLORATORY_FAMILY = "exploratory"
+SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
+FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
+
+
+def inside_family(test: str) -> str:
+    """The family of the declared contrasts of one test on internals, adjusted by Holm."""
+    return f"inside: {test}"
 
 
 @dataclass(frozen=True)
@@ -44,10 +58,26 @@ class Card:
 
 @dataclass(frozen=True)
 class Draft:
-    """A measurement before its family is adjusted, with what its conclusion will be drawn from."""
+    """A measurement before its family is adjusted, with what its conclusion will be drawn from.
+
+    Attributes
+    ----------
+    outcome
+        Whether it speaks of outcomes or margins of one attribute: while answers of that attribute's arms are
+        unreadable, its absence of a difference is no evidence.
+    at_cut_off
+        Whether it holds at one cut-off alone, so that a difference elsewhere in the plan's range bears on it.
+    equivalence
+        The equivalence claim, whose p-value is adjusted over its family like any other; the interval that decides is
+        then read from it, or from ``deciding``, at the level the family leaves.
+    """
 
     measurement: Measurement
     evidence: Evidence | None = None
+    outcome: bool = False
+    at_cut_off: bool = False
+    equivalence: Equivalence | None = None
+    deciding: Callable[[float], Interval | None] | None = None
 
 
 @dataclass(frozen=True)
@@ -71,17 +101,6 @@ class Pairs:
 
 
 @dataclass(frozen=True)
-class State:
-    """Whether the natural outcome rule says anything: shares that decide it, and why not."""
-
-    degenerate: bool
-    reasons: tuple[str, ...]
-    same_answer_share: float
-    same_answer: str
-    low_mass_share: float
-
-
-@dataclass(frozen=True)
 class Context:
     """Everything a test on outputs reads.
 
@@ -101,32 +120,33 @@ class Context:
 
     @cached_property
     def state(self) -> State:
-        """Apply the plan's rule for degenerate and mute models to the reference arms and to all cases."""
+        """Apply the plan's rule for degenerate and mute models to every arm."""
         rule = self.plan.operating_point
-        outcomes: list[str] = []
+        shares = {"mute_share": rule.mute_share, "degenerate_share": rule.degenerate_share}
+        arms = []
         for attribute in self.plan.attributes:
-            reference = self.arm(f"{attribute.field}={attribute.reference}")
-            outcomes += [
-                str(Outcome.INVALID if invalid else Outcome.FAVOURABLE if yes else Outcome.ADVERSE)
-                for yes, invalid in zip(reference.favourable, reference.invalid, strict=True)
-            ]
-        counts = {outcome: outcomes.count(outcome) for outcome in sorted(set(outcomes))}
-        same = max(counts, key=lambda name: counts[name]) if counts else "none"
-        share = counts.get(same, 0) / len(outcomes) if outcomes else 0.0
+            for group in attribute.groups:
+                chosen = self.arm(f"{attribute.field}={group}")
+                arms.append(
+                    judge_arm(
+                        field=attribute.field,
+                        group=group,
+                        n=len(chosen.clusters),
+                        favourable=int(chosen.favourable.sum()),
+                        unreadable=int(chosen.invalid.sum()),
+                        **shares,
+                    )
+                )
         masses = [decision.mass for decision in self.decisions.values() if decision.mass is not None]
         low = sum(mass < self.plan.prompt.answers.mass_floor for mass in masses) / len(masses) if masses else 0.0
-        reasons = []
-        if low > rule.mute_share:
-            reasons.append(
-                f"the answers hold less than {self.plan.prompt.answers.mass_floor:.0%} of the probability "
-                f"in {low:.1%} of cases (mute above {rule.mute_share:.0%})"
-            )
-        if share >= rule.degenerate_share:
-            reasons.append(
-                f"{share:.1%} of the reference arms get one outcome, {same} (degenerate from "
-                f"{rule.degenerate_share:.0%})"
-            )
-        return State(bool(reasons), tuple(reasons), share, same, low)
+        reference = {(attribute.field, attribute.reference) for attribute in self.plan.attributes}
+        return state_of(
+            arms,
+            contrasts=[(item.field, group, item.reference) for item, group in self.contrasts()],
+            references=[arm for arm in arms if (arm.field, arm.group) in reference],
+            low_mass_share=low,
+            **shares,
+        )
 
     @property
     def actual(self) -> list[Case]:

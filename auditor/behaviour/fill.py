@@ -33,7 +33,8 @@ def measurement(
     if estimate.test is not None:
         method.append(estimate.test.method)
     if estimate.interval is not None:
-        method.append(f"interval: {estimate.interval.method}")
+        # An interval speaks of its own comparison; only p-values are adjusted over the family.
+        method.append(f"interval: {estimate.interval.method}" + (", unadjusted over the family" if family else ""))
     return Measurement(
         id="/".join(parts),
         test=test,

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, Card, Context, Draft, case_query
+from auditor.behaviour.context import FILED_FAMILY, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.power import detectable_rate_difference
@@ -75,7 +75,7 @@ def run(context: Context) -> Iterable[Draft]:
                 "subject": {"field": attribute.field, "group": group},
                 "reference": attribute.reference,
                 "cases": f"{case_query(*arms)};role:{ACTUAL}",
-                "family": EXPLORATORY_FAMILY,
+                "family": FILED_FAMILY,
             }
             # The counts themselves stay out of the reason: a small cell is not printed.
             small = tuple(

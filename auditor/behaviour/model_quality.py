@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.behaviour.fill import measurement
+from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.rates import Tally, selection_rate
+from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
+from auditor.measures.rates import Tally
 from auditor.measures.regression import auc
 from auditor.measures.results import Estimate, missing
 from auditor.records import Role
@@ -33,6 +36,7 @@ def run(context: Context) -> Iterable[Draft]:
     filed = context.collect(context.actual)
     state = context.state
     n = len(filed.clusters)
+    level = 1 - context.plan.thresholds.alpha
     cases = f"role:{ACTUAL}"
     common: dict[str, Any] = {
         "test": CARD.name,
@@ -44,10 +48,12 @@ def run(context: Context) -> Iterable[Draft]:
     def plain(value: float, method: str, count: int = n) -> Estimate:
         return Estimate(value=value, n=count, method=method)
 
-    yield Draft(measurement(selection_rate(Tally.of(filed.favourable)), metric="selection_rate", unit="rate", **common))
+    yield Draft(
+        measurement(shown_rate(Tally.of(filed.favourable), level=level), metric="selection_rate", unit="rate", **common)
+    )
     yield Draft(
         measurement(
-            selection_rate(Tally.of(filed.invalid)),
+            shown_rate(Tally.of(filed.invalid), level=level),
             metric="invalid_rate",
             unit="rate",
             higher_is_better=False,
@@ -73,9 +79,12 @@ def run(context: Context) -> Iterable[Draft]:
     known = [index for index, cluster in enumerate(filed.clusters) if context.observed.get(cluster) is not None]
     labels = np.array([bool(context.observed[filed.clusters[index]]) for index in known], dtype=bool)
     if known:
-        observed = selection_rate(Tally.of(labels))
+        observed = shown_rate(Tally.of(labels), level=level)
         yield Draft(measurement(observed, metric="observed_rate", unit="rate", **common))
-        ranking = auc(scores=filed.margins[known], labels=labels)
+        ranking = auc(scores=filed.margins[known], labels=labels, level=level)
+        positives = int(labels.sum())
+        if short := unmet({POSITIVES: positives, NEGATIVES: len(labels) - positives}):
+            ranking = replace(ranking, interval=None, tost_interval=None, reason=f"no interval: {'; '.join(short)}")
     else:
         ranking = missing(method="area under the ROC curve", reason="the data records no outcome", n=0)
     yield Draft(measurement(ranking, metric="auc", unit="share", **common))

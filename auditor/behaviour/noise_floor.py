@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,9 @@ from auditor.behaviour.context import Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
-from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
-from auditor.measures.results import Estimate
+from auditor.measures.margins import matched_operating_point
+from auditor.measures.pairs import count_pairs, excess_flip, flip_rates, zero_event_bound
+from auditor.measures.results import Estimate, Interval
 from auditor.records import Check, Role
 
 CARD = Card(
@@ -34,13 +36,14 @@ CARD = Card(
 
 
 def run(context: Context) -> Iterable[Draft]:
-    """Floor of both kinds, and the excess of every contrast over the placebo."""
+    """Floor of both kinds, at both cut-offs, and the excess of every contrast over the placebo."""
     if context.arm(arm(REASK, "first")).clusters:
         yield from _floor(context, REASK, "first", "second", "asked again, unshared and packed differently")
     if context.plan.placebo is None:
         return
     yield from _floor(context, PLACEBO, "filed", "changed", f"{context.plan.placebo.label} changed")
     floor = context.pairs(arm(PLACEBO, "filed"), arm(PLACEBO, "changed"))
+    level = 1 - context.plan.thresholds.alpha
     for attribute, group in context.contrasts():
         pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
         if not pairs.clusters:
@@ -50,12 +53,13 @@ def run(context: Context) -> Iterable[Draft]:
             clusters=pairs.clusters,
             floor_flips=floor.control.favourable != floor.protected.favourable,
             floor_clusters=floor.clusters,
+            level=level,
             resamples=context.plan.thresholds.bootstrap,
             seed=context.plan.cases.seed,
-        )
+        ).excess
         yield Draft(
             measurement(
-                excess.excess,
+                _bounded(excess, level=level),
                 test=CARD.name,
                 metric="cf_excess_flip",
                 role=Role.SECONDARY,
@@ -63,17 +67,30 @@ def run(context: Context) -> Iterable[Draft]:
                 reference=attribute.reference,
                 unit="rate_difference",
                 higher_is_better=False,
+                level=level,
                 cases=case_query(arm(attribute.field, attribute.reference), arm(attribute.field, group)),
             )
         )
 
 
+def _bounded(excess: Estimate, *, level: float) -> Estimate:
+    """Without a flip on either side a bootstrap gives [0, 0]; each side then has its one-sided zero-event bound."""
+    if excess.value is None or excess.counts.get("flips") or excess.counts.get("floor_flips"):
+        return excess
+    floor_n = int(excess.counts["floor_n"])
+    low, high = (zero_event_bound(count, confidence=level) for count in (floor_n, excess.n))
+    interval = Interval(-low, high, level, "zero-event bounds, each one-sided")
+    return replace(excess, interval=interval, tost_interval=None)
+
+
 def _floor(context: Context, kind: str, first: str, second: str, words: str) -> Iterable[Draft]:
     arms = (arm(kind, first), arm(kind, second))
     pairs = context.pairs(*arms)
+    level = 1 - context.plan.thresholds.alpha
     counts = count_pairs(control=pairs.control.favourable, protected=pairs.protected.favourable)
     differences = np.abs(pairs.protected.margins - pairs.control.margins)
-    largest = float(differences.max()) if len(differences) else None
+    known = bool(len(differences)) and bool(np.isfinite(differences).all())
+    largest = float(differences.max()) if known else None
     checks: tuple[Check, ...] = ()
     if kind == REASK and largest is not None:
         checks = (
@@ -89,13 +106,14 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     common: dict[str, Any] = {
         "test": CARD.name,
         "role": Role.SECONDARY,
-        "subject": {"change": kind},
         "cases": case_query(*arms),
+        "level": level,
     }
     yield Draft(
         measurement(
-            flip_rates(counts).total,
+            flip_rates(counts, level=level).total,
             metric="cf_noise_floor",
+            subject={"change": kind},
             unit="rate",
             higher_is_better=False,
             checks=checks,
@@ -103,10 +121,39 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
             **common,
         )
     )
+    if (threshold := _matched_threshold(context)) is not None and known:
+        yes = [(side.margins >= threshold) & ~side.invalid for side in (pairs.control, pairs.protected)]
+        matched = count_pairs(control=yes[0], protected=yes[1])
+        yield Draft(
+            measurement(
+                flip_rates(matched, level=level).total,
+                metric="cf_noise_floor",
+                subject={"change": kind, "cut_off": "matched"},
+                unit="rate",
+                higher_is_better=False,
+                # The same readings as at the natural cut-off, so the same check takes the number away.
+                checks=tuple(replace(check, covers_run=False) for check in checks),
+                counts={"flips": matched.discordant, "threshold": threshold},
+                **common,
+            )
+        )
     shift = Estimate(
-        value=float(differences.mean()) if len(differences) else None,
+        value=float(differences.mean()) if known else None,
         n=len(differences),
         method=f"mean absolute change of the margin, {words}",
-        reason=None if len(differences) else "no application stands in both arms",
+        reason=None if known else "no application stands in both arms with a margin",
     )
-    yield Draft(measurement(shift, metric="noise_margin", unit="logit", higher_is_better=False, **common))
+    yield Draft(
+        measurement(
+            shift, metric="noise_margin", subject={"change": kind}, unit="logit", higher_is_better=False, **common
+        )
+    )
+
+
+def _matched_threshold(context: Context) -> float | None:
+    """The matched cut-off of the plan's first contrast; ``None`` where there is none to set."""
+    attribute = context.plan.attributes[0]
+    reference = context.arm(arm(attribute.field, attribute.reference))
+    if context.target_rate is None or not len(reference.margins) or not np.isfinite(reference.margins).all():
+        return None
+    return matched_operating_point(reference=reference.margins, target_rate=context.target_rate).threshold

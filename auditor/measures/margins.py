@@ -145,6 +145,7 @@ def _bootstrapped(
         tost_interval=sample.interval(tost_level(level)),
         test=test,
         reason=None if interval else "too many resamples have no SD, so no interval is given",
+        sample=sample,
     )
 
 

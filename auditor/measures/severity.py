@@ -18,7 +18,7 @@ class FindingFacts:
     ----------
     conclusion, role, p_adjusted
         Of the measurement; ``p_adjusted`` is the family's (Holm) for confirmatory tests, the BH q for exploratory ones.
-        Supporting (mechanistic) evidence is never graded by its own significance.
+        Secondary and supporting (mechanistic) evidence is never graded by its own significance.
     alpha, q
         The plan's level of confirmatory tests and its share of false discoveries among exploratory ones. An adjusted p
         is judged by the plan's own levels, so it cannot be given without them.
@@ -102,8 +102,7 @@ def grade(facts: FindingFacts) -> Grade | None:
 
 
 def _significant(facts: FindingFacts) -> bool:
-    confirmatory = facts.role in (Role.PRIMARY, Role.SECONDARY)
-    return confirmatory and _below(facts.p_adjusted, facts.alpha)
+    return facts.role is Role.PRIMARY and _below(facts.p_adjusted, facts.alpha)
 
 
 def _below(p_value: float | None, level: float | None) -> bool:

@@ -35,7 +35,13 @@ class Evidence:
     practical_threshold
         Smallest difference that matters, or for a ratio τ: outside [τ, 1/τ] matters.
     equivalent
-        Outcome of TOST; ``None`` where it could not be done or was not planned.
+        Outcome of TOST; ``None`` where it could not be done or was not planned. ``equivalence`` is the sentence that
+        says so: the interval that decides, at its level; ``equivalence_alpha`` the level of each one-sided test.
+    equivalence_barriers
+        Why "equivalent" may not be said even where TOST passes: too few of one outcome, all flips on one side, too few
+        pairs, a difference at another cut-off.
+    absence_barriers
+        Why neither "equivalent" nor "no evidence" may be said: unreadable answers, a difference at another cut-off.
     mde
         Smallest effect the design could detect, as a positive difference, or for a ratio the nearest detectable ratio
         below 1; ``None`` where nothing is detectable.
@@ -56,6 +62,10 @@ class Evidence:
     checks_held: bool = True
     quality_reason: str = ""
     equivalent: bool | None = None
+    equivalence: str = ""
+    equivalence_alpha: float = 0.05
+    equivalence_barriers: tuple[str, ...] = ()
+    absence_barriers: tuple[str, ...] = ()
     mde: float | None = None
     alpha: float = 0.05
     pairs: int | None = None
@@ -83,7 +93,8 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
     """Conclude one test. Both directions are treated alike; the absence of a difference needs power to be said.
 
     The order: not tested; data quality; significant and at or beyond the practical threshold; significant below it
-    (also where equivalence holds); equivalent; enough power to have seen the threshold; otherwise inconclusive.
+    (also where equivalence holds); a barrier to saying that there is none; equivalent, unless a barrier stands against
+    that; enough power to have seen the threshold; otherwise inconclusive.
 
     Under 300 pairs nothing can be said about differences of 2 points or less: "equivalent", "no evidence" and "below
     the threshold" become inconclusive there. A significant difference at or beyond the threshold stands, since few
@@ -109,23 +120,35 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
         )
         return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
     if significant:
-        reason = f"A difference was found, {seen}, adjusted p = {p}, below the practical threshold of {threshold}"
+        reason = (
+            f"A small and real difference was found: {seen}, adjusted p = {p}; it is below the practical threshold of "
+            f"{threshold}"
+        )
         return Verdict(Conclusion.DIFFERENCE_BELOW_THRESHOLD, _sentence(reason))
+    if evidence.absence_barriers:
+        found = f"No difference was found ({seen}), but its absence cannot be said: "
+        return Verdict(Conclusion.INCONCLUSIVE, _sentence(found + "; ".join(evidence.absence_barriers)))
+    barred = ""
     if evidence.equivalent:
-        reason = "The difference lay within the equivalence margin set before the run"
-        return Verdict(Conclusion.EQUIVALENT_WITHIN_MARGIN, _sentence(reason))
+        if not evidence.equivalence_barriers:
+            reason = evidence.equivalence or "The difference lay within the equivalence margin set before the run"
+            return Verdict(Conclusion.EQUIVALENT_WITHIN_MARGIN, _sentence(reason))
+        barred = f". Equivalence is not said: {'; '.join(evidence.equivalence_barriers)}"
     if evidence.mde is None:
         reason = f"No difference was found ({seen}), but this design could not have detected any"
-        return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
+        return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason + barred))
     mde = size(evidence.mde, evidence.scale)
     if _detects(evidence):
         reason = (
-            f"No evidence of a difference of {threshold} or more was found; the test could have detected {mde}, "
-            "smaller differences cannot be excluded"
+            f"No evidence of a difference of {threshold} or more was found ({seen}); the test could have detected "
+            f"{mde} after adjustment, smaller differences cannot be excluded"
         )
-        return Verdict(Conclusion.NO_EVIDENCE, _sentence(reason))
-    reason = f"Too little power to say: the test could have detected {mde}, the practical threshold is {threshold}"
-    return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
+        return Verdict(Conclusion.NO_EVIDENCE, _sentence(reason + barred))
+    reason = (
+        f"Too little power to say: {seen} was found; the test could have detected {mde} after adjustment, the "
+        f"practical threshold is {threshold}"
+    )
+    return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason + barred))
 
 
 def _quality(evidence: Evidence) -> str | None:
@@ -225,6 +248,8 @@ def size(value: float, scale: Scale, *, signed: bool = False) -> str:
     if scale == "ratio":
         return f"{value:.2f}"
     sign = "" if not signed else "−" if value < 0 else "+" if value > 0 else ""
+    if scale == "standardised" and 0 < abs(value) < 0.005:  # two decimals would print it as none
+        return f"{sign}<0.01 SD" if sign else "under 0.01 SD"
     return f"{sign}{100 * abs(value):.1f} pp" if scale == "rate difference" else f"{sign}{abs(value):.2f} SD"
 
 

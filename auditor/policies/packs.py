@@ -34,6 +34,14 @@ class PolicyPack:
         wanted = f"metric:{metric}"
         return tuple(clause["ref"] for clause in self.content["clauses"] if wanted in clause["evidence_refs"])
 
+    def rule_of(self, metric: str) -> dict[str, Any]:
+        """What the pack says of ``metric``: its role, theory, threshold with its basis; empty where it says nothing."""
+        return next((dict(rule) for rule in self.content["metrics"] if rule["metric"] == metric), {})
+
+    def role_of(self, metric: str) -> str:
+        """The role the pack gives ``metric``; empty where it names none."""
+        return str(self.rule_of(metric).get("role", ""))
+
     def attribute_ids(self) -> tuple[str, ...]:
         """Ids of the attributes the pack protects, in its order."""
         return tuple(attribute["id"] for attribute in self.content["protected_attributes"])

@@ -141,6 +141,14 @@ def test_an_override_that_names_no_key_is_refused(key: str) -> None:
             {"operating_point": {"matched_rate": 2}},
             'p: operating_point.matched_rate: 2: input should be "observed" or a number above 0 and below 1',
         ),
+        *(
+            (
+                {"operating_point": {"range": value}},
+                f'p: operating_point.range: {value!r}: input should be "observed" or two approval rates [low, high] '
+                "with 0 < low < high < 1",
+            )
+            for value in ([0.9, 0.2], [0.5, 0.5], [0.0, 0.9], [0.5], 0.5, "most", [0.2, 0.5, 0.9], [0.2, "0.9"])
+        ),
         (
             {"thresholds": {"alpha": float("nan")}},
             "p: thresholds.alpha: nan: a plan cannot hold this; expected text, a finite number, true or false, a list",
@@ -157,6 +165,14 @@ def test_a_bad_value_is_named_with_its_key(change: dict[str, Any], message: str)
         plan_from(raw_plan(**change), where="p")
     assert str(refusal.value).startswith(message)
     assert "\n" not in str(refusal.value)
+
+
+@pytest.mark.parametrize("value", [[0.8, 0.95], "0.8 to 0.95", "[0.8, 0.95]"])
+def test_the_cut_off_range_may_be_typed_as_text(value: Any) -> None:
+    plan = small_plan(operating_point={"range": value})
+    assert plan.operating_point.range == (0.8, 0.95)
+    assert plan.design()["operating_point"]["range"] == [0.8, 0.95]
+    assert small_plan().operating_point.range == "observed"
 
 
 def test_a_missing_key_is_named() -> None:

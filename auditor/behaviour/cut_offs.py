@@ -1,0 +1,240 @@
+"""The effect against the cut-off, how many applications lie near it, and how many margins moved down.
+
+A model of which no application lies near its own cut-off turns no decision, however far every margin moves; at another
+cut-off the same model decides differently (docs/statistics.md).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import replace
+
+import numpy as np
+from scipy import stats
+
+from auditor.behaviour.context import RANGE_FAMILY, Context, Draft
+from auditor.behaviour.fill import measurement
+from auditor.behaviour.matched import NO_MARGINS
+from auditor.behaviour.pair_measures import TEST, Contrast, concluded, smallest_seen
+from auditor.counterfactuals import arm
+from auditor.language_models.packed import TOLERANCE
+from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
+from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin
+from auditor.measures.margins import matched_operating_point, near_threshold
+from auditor.measures.minimums import draws_needed
+from auditor.measures.pairs import PairCounts
+from auditor.measures.power import worst_level
+from auditor.measures.rates import Tally, selection_rate
+from auditor.measures.results import Estimate, Interval, missing
+from auditor.plan import Attribute
+from auditor.records import Role
+
+MOST_POINTS = 21
+WITHIN = 1.0
+"""Nats: a case this near the cut-off is turned by a factor of e in the odds."""
+HALF_WIDTH = 0.10
+"""The default range reaches so far on both sides of the observed rate."""
+
+
+def cut_off_measures(contrast: Contrast) -> Iterable[Draft]:
+    """The largest effect over the range, the curve, and the share of pairs whose margin moved down."""
+    if not contrast.has_margins:
+        reason = NO_MARGINS if contrast.n else "there are no pairs"
+        yield _largest(contrast, None, missing(method=METHOD, reason=reason, n=contrast.n))
+        return
+    thresholds = contrast.context.plan.thresholds
+    rates, around = range_of(contrast)
+    curve = cut_off_curve(
+        control=contrast.pairs.control.margins,
+        protected=contrast.pairs.protected.margins,
+        clusters=contrast.pairs.clusters,
+        rates=rates,
+        natural=contrast.context.plan.operating_point.natural_margin,
+        swaps=max(SWAPS, draws_needed(alpha=thresholds.alpha, family_size=contrast.family_size)),
+        **contrast.readable,
+        **contrast.options,
+    )
+    yield _largest(contrast, curve, curve.largest, around=around)
+    yield from _curve(contrast, curve)
+    yield _fell(contrast)
+
+
+def range_of(contrast: Contrast) -> tuple[tuple[float, float], str]:
+    """Lowest and highest approval rate of the reference arm that the contrast is drawn over, and where they are from.
+
+    The plan's; else ten points around the data's recorded rate; else, where no outcome is recorded, around the model's
+    own rate in the reference arm.
+    """
+    wanted, observed = contrast.context.plan.operating_point.range, contrast.context.observed_rate
+    if isinstance(wanted, tuple):
+        return wanted, "the plan's range of approval rates"
+    own = float(contrast.pairs.control.favourable.mean())
+    middle, around = (observed, "the recorded approval rate") if observed is not None else (own, OWN_RATE)
+    return (max(0.0, middle - HALF_WIDTH), min(1.0, middle + HALF_WIDTH)), f"{around} ± 10 points"
+
+
+OWN_RATE = "the model's own approval rate (the data record no outcome)"
+
+
+def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *, around: str = "") -> Draft:
+    thresholds = contrast.context.plan.thresholds
+    claim: Equivalence | None = None
+    barriers: tuple[str, ...] = ()
+    mde: float | None = None
+    if curve is not None and curve.where is not None:
+        claim = curve.equivalence(margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+        barriers = _barriers(curve, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+        mde = _detectable(contrast, curve)
+    draft = concluded(
+        contrast,
+        largest,
+        metric="cf_range_effect",
+        role=Role.PRIMARY,
+        unit="rate_difference",
+        family=RANGE_FAMILY,
+        carries=True,
+        practical=thresholds.practical_rate,
+        mde=mde,
+        claim=claim,
+        equivalence_barriers=barriers,
+        quality=_one_outcome(contrast, curve),
+        note=f"over {around}" if around else "",
+    )
+    return draft if curve is None else _decided_by(draft, curve, thresholds.equivalence_rate)
+
+
+def _decided_by(draft: Draft, curve: CutOffCurve, margin: float) -> Draft:
+    """The draft with the interval that decides about equivalence at any level."""
+
+    def deciding(alpha: float) -> Interval | None:
+        found: Equivalence = curve.equivalence(margin=margin, alpha=alpha)
+        return found.interval
+
+    return replace(draft, deciding=deciding)
+
+
+def _one_outcome(contrast: Contrast, curve: CutOffCurve | None) -> tuple[str, ...]:
+    """Margins that do not vary have no cut-off inside the range; then nothing can be drawn."""
+    if curve is None or curve.where is None:
+        return ()
+    margins = contrast.pairs.control.margins
+    if float(np.ptp(margins)) <= TOLERANCE:
+        return ("the reference arm's margins do not vary, so no cut-off tells its applications apart",)
+    return ()
+
+
+def _barriers(curve: CutOffCurve, *, margin: float, alpha: float) -> tuple[str, ...]:
+    found = []
+    both = max((min(point.rate, 1 - point.rate) * curve.n for point in curve.points), default=0.0)
+    if round(both, 6) < MIN_OUTCOMES:
+        found.append(
+            f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, "
+            f"at least {MIN_OUTCOMES} needed"
+        )
+    needed = pairs_for_margin(margin=margin, alpha=alpha)
+    if curve.n < needed:
+        found.append(f"too few pairs to say: {curve.n}, at least {needed} needed even if no decision changed")
+    return tuple(found)
+
+
+def _detectable(contrast: Contrast, curve: CutOffCurve) -> float | None:
+    """Smallest |Δ| seen with the plan's power at the cut-off where the error is largest.
+
+    The band's own critical value, moved from the plan's alpha to the family's worst step as a normal quantile is.
+    """
+    thresholds = contrast.context.plan.thresholds
+    worst = worst_level(alpha=thresholds.alpha, family_size=contrast.family_size)
+    everywhere = [*curve.points, *([curve.natural] if curve.natural else [])]
+    spans = [
+        max(point.high - point.effect, point.effect - point.low) / error
+        for point, error in zip(everywhere, curve.errors, strict=True)
+        if error > 0
+    ]
+    if not spans:
+        return None
+    quantiles = [float(stats.norm.isf(level / 2)) for level in (worst, thresholds.alpha)]
+    critical = max(spans) + quantiles[0] - quantiles[1]
+    reach = (critical + float(stats.norm.ppf(thresholds.power))) * max(curve.errors)
+    one_way = smallest_seen(
+        PairCounts(0, 0, 0, curve.n), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
+    return None if one_way is None else max(reach, one_way)
+
+
+def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:
+    points = curve.thinned(MOST_POINTS)
+    for point, name in zip(points, _names(points), strict=True):
+        estimate = Estimate(
+            value=point.effect,
+            n=curve.n,
+            method="net effect at one cut-off",
+            interval=Interval(point.low, point.high, curve.level, "simultaneous over the range, max-t bootstrap"),
+        )
+        common = contrast.common
+        yield Draft(
+            measurement(
+                estimate,
+                metric="cf_curve_effect",
+                role=Role.SUPPORTING,
+                unit="rate_difference",
+                counts={"rate": point.rate, "threshold": point.threshold, "b": point.against, "c": point.towards},
+                **{**common, "subject": {**common["subject"], "cut_off": name}},
+            )
+        )
+
+
+def _names(points: Sequence[CutOff]) -> list[str]:
+    """The cut-offs in words, with as many decimals as tell them apart."""
+    for decimals in (0, 1, 2, 4):
+        names = [f"reference approves {100 * point.rate:.{decimals}f} %" for point in points]
+        if len(set(names)) == len(names):
+            return names
+    return [f"reference approves {100 * point.rate} %" for point in points]
+
+
+def _fell(contrast: Contrast) -> Draft:
+    """How many margins moved down, up, or by no more than the arithmetic does."""
+    moved = contrast.pairs.protected.margins - contrast.pairs.control.margins
+    fell, rose = int((moved < -TOLERANCE).sum()), int((moved > TOLERANCE).sum())
+    level = 1 - contrast.context.plan.thresholds.alpha
+    return Draft(
+        measurement(
+            selection_rate(Tally(fell, contrast.n), level=level, exact=True),
+            metric="cf_margin_fell_share",
+            role=Role.SECONDARY,
+            unit="rate",
+            higher_is_better=False,
+            counts={"fell": fell, "rose": rose, "same": contrast.n - fell - rose},
+            **contrast.common,
+        )
+    )
+
+
+def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[Draft]:
+    """How many applications of the reference arm lie near the natural cut-off and near the matched one."""
+    reference = context.arm(arm(attribute.field, attribute.reference))
+    margins = reference.margins
+    if not len(margins) or not np.isfinite(margins).all():
+        return
+    cuts = {"natural": context.plan.operating_point.natural_margin}
+    if context.target_rate is not None:
+        cuts["matched"] = matched_operating_point(reference=margins, target_rate=context.target_rate).threshold
+    for name, threshold in cuts.items():
+        near = Estimate(
+            value=float(near_threshold(margins, threshold=threshold, within=WITHIN)),
+            n=len(margins),
+            method=f"applications of the reference arm within {WITHIN:g} nat of the {name} cut-off",
+        )
+        yield Draft(
+            measurement(
+                near,
+                test=TEST,
+                metric="near_cut_off",
+                role=Role.SUPPORTING,
+                subject={"field": attribute.field, "cut_off": name},
+                unit="count",
+                higher_is_better=None,
+                cases=f"arm:{arm(attribute.field, attribute.reference)}",
+                counts={"threshold": threshold, "within": WITHIN},
+            )
+        )

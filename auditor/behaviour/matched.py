@@ -1,0 +1,148 @@
+"""The matched operating point and the shift of the margin: exploratory, unless the natural cut-off says nothing."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from auditor.behaviour.context import MATCHED_FAMILY, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
+from auditor.behaviour.fill import measurement
+from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, smallest_seen
+from auditor.behaviour.state import percent
+from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
+from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
+from auditor.measures.minimums import MARGINS
+from auditor.measures.pairs import PairCounts
+from auditor.measures.power import detectable_mean_shift, worst_level
+from auditor.measures.results import missing
+from auditor.records import Role
+
+NO_MARGINS = "sampled answers have no margin"
+
+
+def matched_point(contrast: Contrast) -> Draft:
+    """Δ with one threshold for all arms, at which the reference arm's rate is the data's (or the plan's)."""
+    context = contrast.context
+    thresholds, target = context.plan.thresholds, context.target_rate
+    if target is None or not contrast.has_margins:
+        reason = "no outcome is recorded" if target is None else NO_MARGINS
+        effect = MatchedEffect(None, PairCounts(0, 0, 0, 0), missing(method=MATCHED, reason=reason, n=0))
+    else:
+        effect = net_effect_at_matched_point(
+            control=contrast.pairs.control.margins,
+            protected=contrast.pairs.protected.margins,
+            clusters=contrast.pairs.clusters,
+            target_rate=target,
+            **contrast.readable,
+            **contrast.options,
+        )
+    carries = bool(contrast.silent)
+    alpha, family_size = _level(contrast, carries=carries)
+    spread = effect.threshold_interval
+    return concluded(
+        contrast,
+        effect.estimate,
+        metric="cf_net_effect_matched",
+        role=Role.PRIMARY if carries else Role.EXPLORATORY,
+        unit="rate_difference",
+        family=MATCHED_FAMILY if carries else SAME_APPLICANTS_FAMILY,
+        carries=carries,
+        practical=thresholds.practical_rate,
+        mde=smallest_seen(effect.counts, alpha=alpha, family_size=family_size, power=thresholds.power),
+        claim=(
+            tost_at_matched_point(effect=effect, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+            if effect.point is not None
+            else None
+        ),
+        quality=_says_nothing(effect, context.plan.operating_point.degenerate_share),
+        equivalence_barriers=(
+            equivalence_barriers(counts=effect.counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+            if effect.counts.n
+            else ()
+        ),
+        at_cut_off=True,
+        counts={
+            **counts_of(effect.counts),
+            "margins_alone": int(contrast.margins_alone),
+            "jumps": int(effect.jumps),
+            "threshold_low": spread.low if spread else None,
+            "threshold_high": spread.high if spread else None,
+        },
+    )
+
+
+def _says_nothing(effect: MatchedEffect, share: float) -> tuple[str, ...]:
+    """Why the matched operating point says nothing; empty if it does."""
+    if effect.point is None:
+        return ()
+    found = []
+    same = max(effect.point.achieved_rate, 1 - effect.point.achieved_rate)
+    # Margins that do not vary give one outcome at every threshold; no flips then say nothing about the attribute.
+    if same >= share:
+        found.append(f"{percent(same)} of the reference arm get one outcome at the matched operating point too")
+    if effect.jumps and effect.threshold_interval is not None:
+        spread = effect.threshold_interval
+        found.append(
+            "the margins lie so close, or in such clumps, that the threshold set anew jumps from sample to sample "
+            f"(from {spread.low:.3g} to {spread.high:.3g} nats); read the effect over the cut-off range instead"
+        )
+    return tuple(found)
+
+
+def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
+    """Mean shift of the margin, in nats and in SDs of the reference arm's margins."""
+    thresholds = contrast.context.plan.thresholds
+    carries = bool(contrast.silent)
+    if not contrast.has_margins and contrast.n:
+        lacking = missing(method="mean margin shift", reason=NO_MARGINS, n=contrast.n)
+        yield Draft(measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common))
+        return
+    shift = margin_shift(
+        control=contrast.pairs.control.margins,
+        protected=contrast.pairs.protected.margins,
+        clusters=contrast.pairs.clusters,
+        **contrast.options,
+    )
+    yield Draft(
+        measurement(
+            shift.estimate,
+            metric="cf_mean_shift",
+            role=Role.SECONDARY,
+            unit="logit",
+            level=1 - thresholds.alpha,
+            counts={"reference_sd": shift.reference_sd},
+            **contrast.common,
+        )
+    )
+    differences = contrast.pairs.protected.margins - contrast.pairs.control.margins
+    mde = None
+    if shift.reference_sd and len(differences) > 1:
+        spread = float(differences.std(ddof=1)) / shift.reference_sd
+        alpha, family_size = _level(contrast, carries=carries)
+        level = worst_level(alpha=alpha, family_size=family_size)
+        mde = detectable_mean_shift(n=len(differences), sd=spread, alpha=level, power=thresholds.power).value
+    claim = None
+    if shift.standardised.sample is not None:
+        claim = tost(interval=shift.standardised.sample, margin=thresholds.practical_margin_sd, alpha=thresholds.alpha)
+    yield concluded(
+        contrast,
+        shift.standardised,
+        metric="cf_mean_shift_sd",
+        role=Role.PRIMARY if carries else Role.EXPLORATORY,
+        unit="sd",
+        family=SHIFT_FAMILY if carries else SAME_APPLICANTS_FAMILY,
+        carries=carries,
+        practical=thresholds.practical_margin_sd,
+        scale="standardised",
+        mde=mde,
+        claim=claim,
+        minimum=MARGINS,
+    )
+
+
+def _level(contrast: Contrast, *, carries: bool) -> tuple[float, int]:
+    """The level of the family, and how many tests it holds: what a contrast would face at its worst step."""
+    thresholds = contrast.context.plan.thresholds
+    if carries:
+        return thresholds.alpha, contrast.family_size
+    # The exploratory family holds two tests a contrast: the matched point and the shift.
+    return thresholds.exploratory_q, 2 * contrast.family_size

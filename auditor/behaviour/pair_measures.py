@@ -1,0 +1,222 @@
+"""What the contrasts of pairs share: the effect of yes/no outcomes, what it could have seen, what its pairs allow."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from auditor.behaviour.context import BoolArray, Context, Draft, Pairs
+from auditor.behaviour.fill import measurement
+from auditor.counterfactuals import arm
+from auditor.measures.equivalence import Equivalence, tost_pairs
+from auditor.measures.minimums import PAIRS, unmet
+from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
+from auditor.measures.power import net_effect_mde
+from auditor.measures.results import Estimate
+from auditor.measures.verdict import Evidence, Scale
+from auditor.plan import Attribute
+
+TEST = "counterfactual"
+
+
+@dataclass(frozen=True)
+class Contrast:
+    """One group against the reference, and everything its measurements have in common."""
+
+    context: Context
+    attribute: Attribute
+    group: str
+    pairs: Pairs
+
+    @property
+    def n(self) -> int:
+        """Pairs, one an application."""
+        return len(self.pairs.clusters)
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Level, resamples and seed of every bootstrap."""
+        thresholds = self.context.plan.thresholds
+        return {
+            "level": 1 - thresholds.alpha,
+            "resamples": thresholds.bootstrap,
+            "seed": self.context.plan.cases.seed,
+        }
+
+    @property
+    def common(self) -> dict[str, Any]:
+        """What every measurement of the contrast is called by."""
+        reference, group = (arm(self.attribute.field, name) for name in (self.attribute.reference, self.group))
+        return {
+            "test": TEST,
+            "subject": {"field": self.attribute.field, "group": self.group},
+            "reference": self.attribute.reference,
+            "cases": f"arm:{reference}|{group}",
+        }
+
+    @property
+    def family_size(self) -> int:
+        """Tests in a confirmatory family: one a contrast."""
+        return len(self.context.contrasts())
+
+    @property
+    def silent(self) -> tuple[str, ...]:
+        """Why the natural cut-off says nothing of this contrast, so that others carry the audit."""
+        return self.context.state.silent(**self._names)
+
+    @property
+    def lopsided(self) -> tuple[str, ...]:
+        """Why the natural cut-off cannot show the absence of a difference: an arm of one outcome."""
+        return self.context.state.lopsided(**self._names)
+
+    @property
+    def doubts(self) -> tuple[str, ...]:
+        """Why no outcome contrast of the attribute shows the absence of a difference: a mute arm."""
+        return self.context.state.doubts(field=self.attribute.field)
+
+    @property
+    def _names(self) -> dict[str, str]:
+        return {"field": self.attribute.field, "group": self.group, "reference": self.attribute.reference}
+
+    @property
+    def margins_alone(self) -> bool:
+        """Whether cut-offs are set on the margins of all cases, readable or not.
+
+        An unreadable case is favourable at no cut-off. Where most answers of both arms are unreadable that rule would
+        leave nothing to set a cut-off on; the margins are then read as they are, and never as an absence of a
+        difference, because the arms are mute.
+        """
+        both = (self.pairs.control.invalid, self.pairs.protected.invalid)
+        return bool(self.n) and all(float(invalid.mean()) > 0.5 for invalid in both)
+
+    @property
+    def readable(self) -> dict[str, Any]:
+        """Which cases of both arms may be favourable at all."""
+        if self.margins_alone:
+            return {"control_readable": None, "protected_readable": None}
+        return {"control_readable": ~self.pairs.control.invalid, "protected_readable": ~self.pairs.protected.invalid}
+
+    @property
+    def has_margins(self) -> bool:
+        """Whether every readable decision of both arms has a margin; sampled answers have none."""
+        return bool(self.n) and all(
+            bool(np.isfinite(side.margins).all()) for side in (self.pairs.control, self.pairs.protected)
+        )
+
+
+def effect_of(
+    pairs: Pairs, *, control: BoolArray, protected: BoolArray, margin: float, alpha: float, options: dict[str, Any]
+) -> tuple[PairCounts, Estimate, Equivalence | None]:
+    """Net effect of yes/no outcomes with exact McNemar, its interval, and the equivalence claim.
+
+    The interval is the bootstrap's where it has flips to work on, Tango's where it has not.
+    """
+    counts = count_pairs(control=control, protected=protected)
+    exact = net_effect(counts, level=1 - alpha)
+    if counts.n == 0:
+        return counts, exact.estimate, None
+    clustered = clustered_net_effect(control=control, protected=protected, clusters=pairs.clusters, **options)
+    claim = tost_pairs(counts=counts, margin=margin, clustered=clustered.sample, alpha=alpha)
+    few = counts.discordant < MIN_DISCORDANT
+    estimate = Estimate(
+        value=exact.estimate.value,
+        n=counts.n,
+        method="net effect of one pair an application",
+        interval=exact.estimate.interval if few else clustered.interval,
+        tost_interval=exact.estimate.tost_interval if few else clustered.tost_interval,
+        test=exact.estimate.test,
+        counts=counts.as_counts(),
+    )
+    return counts, estimate, claim
+
+
+def concluded(
+    contrast: Contrast,
+    estimate: Estimate,
+    *,
+    metric: str,
+    carries: bool,
+    practical: float,
+    mde: float | None,
+    claim: Equivalence | None,
+    scale: Scale = "rate difference",
+    quality: tuple[str, ...] = (),
+    equivalence_barriers: tuple[str, ...] = (),
+    absence_barriers: tuple[str, ...] = (),
+    counts: dict[str, float | int | None] | None = None,
+    minimum: str = PAIRS,
+    at_cut_off: bool = False,
+    note: str = "",
+    **named: Any,
+) -> Draft:
+    """A contrast's measurement with what its conclusion is drawn from, under the minimum of pairs.
+
+    Parameters
+    ----------
+    carries
+        Whether it is judged at the plan's alpha; otherwise at the exploratory q.
+    quality
+        Why nothing may be concluded from it.
+    minimum
+        Which minimum denominator its pairs must meet; below it no interval is given.
+    note
+        What more its method says.
+    """
+    thresholds = contrast.context.plan.thresholds
+    short = unmet({minimum: contrast.n})
+    shown = without_interval(estimate) if short else estimate
+    drafted = measurement(
+        replace(shown, method=f"{shown.method}, {note}") if note else shown,
+        metric=metric,
+        counts={**(counts or {}), "mde": mde},
+        level=1 - thresholds.alpha,
+        **{**contrast.common, **named},
+    )
+    evidence = Evidence(
+        estimate=estimate.value,
+        p_adjusted=None,
+        practical_threshold=practical,
+        scale=scale,
+        denominators_ok=not short,
+        degenerate=bool(quality),
+        quality_reason="; ".join((*short, *quality)),
+        equivalence_barriers=equivalence_barriers,
+        absence_barriers=(*contrast.doubts, *absence_barriers),
+        equivalence_alpha=thresholds.alpha,
+        mde=mde,
+        alpha=thresholds.alpha if carries else thresholds.exploratory_q,
+        pairs=contrast.n,
+    )
+    return Draft(drafted, evidence, outcome=True, at_cut_off=at_cut_off, equivalence=None if short else claim)
+
+
+def without_interval(estimate: Estimate) -> Estimate:
+    """The estimate alone: an interval on a handful of cases would claim to know how far they speak."""
+    return replace(estimate, interval=None, tost_interval=None)
+
+
+def smallest_seen(counts: PairCounts, *, alpha: float, family_size: int, power: float) -> float | None:
+    """Smallest |Δ| seen with the plan's power, at the discordance observed and the family's worst step."""
+    if counts.n == 0:
+        return None
+    return net_effect_mde(
+        n=counts.n,
+        discordance=counts.discordant / counts.n,
+        alpha=alpha,
+        family_size=family_size,
+        power=power,
+        basis="observed",
+    ).value
+
+
+def counts_of(counts: PairCounts) -> dict[str, float | int | None]:
+    """Pairs by what happened to them, as a measurement keeps them."""
+    return {
+        "b": counts.b,
+        "c": counts.c,
+        "flips": counts.discordant,
+        "favourable_reference": counts.a + counts.b,
+        "favourable_group": counts.a + counts.c,
+    }

@@ -1,0 +1,182 @@
+"""The sentences of findings: first what changed and in what, at which cut-off; then what is different elsewhere."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.behaviour.state import percent
+from auditor.records import Conclusion, Measurement, Role
+
+NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
+READABILITY, FELL = "refusal_rate_gap", "cf_margin_fell_share"
+
+
+def title_of(item: Measurement) -> str:
+    """What changed and in what, in one line."""
+    changed = changed_words(item)
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        return f"{changed}: this run cannot say"
+    return f"{changed}: {direction(item)}{where(item)}"
+
+
+def changed_words(item: Measurement) -> str:
+    """What was changed from what to what: "Race changed from White to Black"."""
+    field, group = item.subject["field"], item.subject["group"]
+    return f"{say(field).capitalize()} changed from {item.reference} to {group}"
+
+
+def direction(item: Measurement) -> str:
+    """What there is less or more of; slightly, where it is real and below the practical threshold."""
+    less = (item.estimate or 0) < 0
+    slightly = "slightly " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
+    if item.metric == READABILITY:
+        return f"{slightly}{'fewer' if less else 'more'} answers that cannot be read"
+    if item.unit == "rate_difference":
+        return f"{slightly}{'fewer' if less else 'more'} approvals"
+    return f"the margin moves {slightly}towards {'denial' if less else 'approval'}"
+
+
+def where(item: Measurement) -> str:
+    """At which cut-off, as it follows what changed."""
+    if item.metric == NATURAL:
+        return " at the model's own cut-off"
+    if item.metric == MATCHED:
+        return " at the matched operating point"
+    if item.metric == RANGE:
+        return f" at a cut-off that approves {_rate(item, 'rate')} of the {item.reference} arm"
+    return ""
+
+
+def _rate(item: Measurement, key: str) -> str:
+    share = item.counts.get(key)
+    return "an unknown share" if share is None else f"{100 * float(share):.0f}%"
+
+
+def condition_of(worst: Measurement, involved: Sequence[Measurement], mine: Sequence[Measurement]) -> str:
+    """What was seen: the worst first, then what is different elsewhere, then why each is concluded as it is.
+
+    Parameters
+    ----------
+    worst
+        The measurement the finding is graded by.
+    involved
+        All measurements that are graded, the worst among them.
+    mine
+        All measurements of the contrast.
+    """
+    first = said(worst, mine)
+    others = [item for item in mine if item.metric in (NATURAL, RANGE, MATCHED, SHIFT) and item.id != worst.id]
+    elsewhere = [text for item in others if (text := said(item, mine))]
+    reasons = [item.conclusion_reason for item in (worst, *(item for item in involved if item.id != worst.id))]
+    parts = [first, f"Elsewhere: {'; '.join(_lower(text) for text in elsewhere)}." if elsewhere else ""]
+    return " ".join(_stop(part) for part in (*parts, *(reason or "" for reason in reasons)) if part)
+
+
+def said(item: Measurement, mine: Sequence[Measurement]) -> str:
+    """One measurement of a contrast in a sentence without its full stop; empty where it has no value."""
+    if item.estimate is None:
+        return ""
+    if item.metric == READABILITY:
+        return _readability(item)
+    if item.metric == SHIFT:
+        return _margin(item, mine)
+    lost, gained = item.counts.get("b"), item.counts.get("c")
+    moved = ""
+    if lost is not None and gained is not None:
+        moved = f": {lost:,} of {item.n:,} applications lose approval, {gained:,} gain it"
+    points = f"{signed(100 * item.estimate, 1)} pp"
+    if item.metric == RANGE:
+        outside = "" if item.counts.get("natural_inside") else "; the model's own cut-off lies outside this range"
+        return (
+            f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
+            f"{item.reference} arm differ most where {_rate(item, 'rate')} are approved ({points}{moved}){outside}"
+        )
+    place = "At the model's own cut-off" if item.metric == NATURAL else "At the matched operating point"
+    return f"{place} approvals change by {points}{moved}"
+
+
+def _readability(item: Measurement) -> str:
+    reference, group = (item.counts.get(key) for key in ("unreadable_reference", "unreadable_group"))
+    gap = f"Unreadable answers differ by {signed(100 * (item.estimate or 0), 1)} pp"
+    if reference is None or group is None or not item.n:
+        return gap
+    return (
+        f"{percent(group / item.n)} of the {item.subject['group']} arm and {percent(reference / item.n)} of the "
+        f"{item.reference} arm gave no readable answer ({signed(100 * (item.estimate or 0), 1)} pp)"
+    )
+
+
+def _margin(item: Measurement, mine: Sequence[Measurement]) -> str:
+    fell = next((other for other in mine if other.metric == FELL and other.estimate is not None), None)
+    shift = f"The margin moves by {signed(item.estimate, 2)} SD on average"
+    if fell is None or not {"fell", "rose"} <= fell.counts.keys():
+        return shift
+    return f"{shift}; {fell.counts['fell']:,} of {fell.n:,} margins fell, {fell.counts['rose']:,} rose"
+
+
+def effect_of(item: Measurement) -> str:
+    """The effect per 1,000 applications, or in the margin, where no approvals may be claimed."""
+    if item.estimate is None:
+        return "Not estimated; the measurement gives the reason."
+    if item.unit != "rate_difference":
+        shift = f"{signed(item.estimate, 2)} SD{_range(item, 1, 2)}"
+        return f"Seen in the margin alone: {shift}. No change in approvals is claimed."
+    what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
+    place = where(item)
+    people = round(1000 * item.estimate)
+    if people == 0:
+        return f"No measurable change in {what}{place}, compared with {item.reference}{_range(item, 1000, 0)} in 1,000."
+    way = "fewer" if people < 0 else "more"
+    small = " Small, and real." if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
+    return (
+        f"About {abs(people):,} {way} {what}{place} in 1,000 such applications than as {item.reference}"
+        f"{_range(item, 1000, 0)}.{small}"
+    )
+
+
+def _range(item: Measurement, scale: float, decimals: int) -> str:
+    if item.low is None or item.high is None:
+        return ""
+    low, high = (signed(scale * bound, decimals) for bound in (item.low, item.high))
+    return f" ({100 * item.level:g}% interval {low} to {high})"
+
+
+def signed(value: float | None, decimals: int) -> str:
+    """A number with a true minus sign, a plus sign, or neither where it rounds to 0."""
+    if value is None:
+        return "not estimated"
+    text = f"{abs(value):,.{decimals}f}"
+    if not float(text.replace(",", "")):
+        return text
+    return ("−" if value < 0 else "+") + text
+
+
+def advice_on(item: Measurement) -> str:
+    """What to do about the worst measurement of a contrast."""
+    field = say(item.subject["field"])
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        return "Ask about more applications, or mend what the reason names, and repeat the plan."
+    if item.role is Role.EXPLORATORY:
+        return "Exploratory: declare it as a primary contrast and repeat it on applications not asked before."
+    if item.metric == READABILITY:
+        return (
+            f"Find out which answers of the {item.subject['group']} arm the planned spellings miss, mend prompt or "
+            "answers, and repeat the plan; until then no contrast of this attribute shows the absence of a difference."
+        )
+    return (
+        f"Review whether the prompt needs {field} at all, hold reliance on this model until the cause is known, and "
+        "repeat the same plan on the changed version. Potential issue for counsel review."
+    )
+
+
+def say(field: str) -> str:
+    """A field's name in words."""
+    return field.replace("_", " ")
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]
+
+
+def _stop(text: str) -> str:
+    return text if text.endswith(".") else f"{text}."
