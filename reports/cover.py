@@ -7,11 +7,11 @@ from dataclasses import replace
 from auditor.records import Conclusion, Finding, Measurement, Severity
 from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
+from reports.cover_lines import cover_lines
 from reports.story import Story
 from reports.wording import sentence_case
 
-COVER_FINDINGS = 5
-COVER_SENTENCES = 7
+COVER_FINDINGS = 4
 NOT_RUN = "not run"
 
 
@@ -65,13 +65,11 @@ def _said(story: Story, lead: Measurement) -> frozenset[str]:
 
 
 def cover_verdict(story: Story) -> Verdict:
-    """The verdict with as many sentences as the first page has room for; the section Conclusion has all of them."""
+    """The verdict for the first page: its sentence, and one labelled line a place instead of every sentence."""
     whole = verdict(story)
-    left = len(whole.others) - COVER_SENTENCES
-    if left <= 0:
+    if story.lead is None or story.governance.get("status") != "complete":
         return whole
-    more = f"{numbers.count(left + 1)} more sentences stand in the section Conclusion."
-    return replace(whole, others=(*whole.others[: COVER_SENTENCES - 1], more))
+    return replace(whole, others=cover_lines(story, story.lead))
 
 
 def cover(story: Story) -> list[Block]:
@@ -84,11 +82,10 @@ def cover(story: Story) -> list[Block]:
             title="Scope",
             rows=(
                 (
-                    "Data",
-                    f"{run['data']['title']}: {numbers.count(len(run['data']['selected']))} "
-                    f"of {numbers.count(run['data']['rows'])} applications",
+                    "Asked",
+                    f"{plan['use']['business_use']} ({plan['use']['decision_role']}); {run['data']['title']}, "
+                    f"{numbers.count(len(run['data']['selected']))} of {numbers.count(run['data']['rows'])} rows",
                 ),
-                ("Use", f"{plan['use']['business_use']}; {plan['use']['decision_role']}"),
                 (
                     "Not covered",
                     "Other prompts, data and versions; names, places and other signals of a group; people's use of "
@@ -141,18 +138,18 @@ def control_table(story: Story, title: str) -> Table:
     """Planted bias, placebo, the same prompt again, and power, one row each; what was not run says so and why."""
     rows: list[tuple[Cell, ...]] = [_planted(story)]
     for name, how, change in (
-        ("Placebo", "One irrelevant field changed: decisions should not change", "placebo"),
-        ("Asked again", "Same prompt, packed differently: what changes by itself", "reask"),
+        ("Placebo", "One irrelevant field changed: decisions should stay", "placebo"),
+        ("Asked again", "The same prompt, packed differently: decisions should stay", "reask"),
     ):
         found = [item for item in story.floors if item.subject.get("change") == change]
-        rows += [_floor(item, name, how) for item in found] or [(name, how, NOT_RUN, numbers.DASH)]
+        rows.append(_floor(found, name, how) if found else (name, how, NOT_RUN, numbers.DASH))
     rows.append(_power(story))
     return Table(
         title=title,
         head=("Control", "What it shows", "Result", f"{numbers.interval_head(story.floors)}, %"),
         rows=tuple(rows),
         align="llrr",
-        weights=(0.17, 0.5, 0.18, 0.15),
+        weights=(0.13, 0.6, 0.14, 0.13),
         note=" ".join(missing_words(story.floors)),
     )
 
@@ -194,14 +191,18 @@ def _effect(first: Measurement | None) -> str:
 def _planted(story: Story) -> tuple[Cell, ...]:
     planted = story.bundle.controls.get("planted_bias")
     if planted is None:
-        how = f"Would show that this audit finds a known difference. {sentence_case(story.no_planted_bias)}"
+        how = f"Would show that a known difference is found. {sentence_case(story.no_planted_bias)}"
         return ("Planted bias", how, NOT_RUN, numbers.DASH)
     return ("Planted bias", str(planted.get("design", "")), str(planted.get("result", "")), numbers.DASH)
 
 
-def _floor(item: Measurement, name: str, how: str) -> tuple[Cell, ...]:
-    where = ", at the matched cut-off" if item.subject.get("cut_off") == "matched" else ""
-    design = f"{how}{where}; {numbers.count(item.n)} applications"
+def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
+    """One kind of floor at the model's own cut-off, and in words what it is at the matched one."""
+    item = next((one for one in found if one.subject.get("cut_off", "natural") == "natural"), found[0])
+    others = [one for one in found if one is not item]
+    design = f"{how}; {numbers.count(item.n)} applications" + "".join(
+        f"; at the matched cut-off {numbers.estimate_and_interval(one)}%" for one in others if one.estimate is not None
+    )
     if item.estimate is None:
         return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
     return (name, design, f"{numbers.rate(item.estimate)} changed", numbers.interval(item))
@@ -215,5 +216,5 @@ def _power(story: Story) -> tuple[Cell, ...]:
         why = "The run gives no smallest one; the intervals show what is excluded" if effects else "No contrast was run"
         return (name, why, "not known" if effects else NOT_RUN, numbers.DASH)
     item, mde = max(known, key=lambda pair: pair[1])
-    how = f"Seen with {share}% power: {wording.contrast(item)}, the least powerful of {numbers.count(len(known))}"
+    how = f"In {story.design.noun}, with {share}% power: {wording.contrast(item)}, the least powerful of {len(known)}"
     return (name, how, f"{numbers.detectable(mde, item.unit)} {numbers.unit_name(item)}", numbers.DASH)

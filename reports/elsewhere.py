@@ -68,6 +68,9 @@ def score_sentence(measurements: Sequence[Measurement]) -> str | None:
     shifts = {_key(item): item for item in measurements if item.metric == SCORE and item.estimate is not None}
     if not fell and not shifts:
         return None
+    one_way = _all_one_way(list(fell.values()), list(shifts.values()))
+    if one_way:
+        return one_way
     parts = []
     for key in dict.fromkeys((*fell, *shifts)):
         name = against([fell.get(key) or shifts[key]])
@@ -76,6 +79,19 @@ def score_sentence(measurements: Sequence[Measurement]) -> str | None:
             told.append(f"{numbers.estimate(shifts[key])} on average")
         parts.append(f"{name} {', '.join(told)}")
     return f"The score behind the decision, at any cut-off: {'; '.join(parts)}.".replace(" SD of scores", " SD")
+
+
+def _all_one_way(fell: Sequence[Measurement], shifts: Sequence[Measurement]) -> str | None:
+    """What is said in short where in every contrast every score fell, or every one rose."""
+    for way, key in (("fell", "fell"), ("rose", "rose")):
+        if len(fell) > 1 and all(item.counts.get(key) == item.n for item in fell):
+            least, most = min(item.n for item in fell), max(item.n for item in fell)
+            of = numbers.count(most) if least == most else f"{numbers.count(least)} to {numbers.count(most)}"
+            sizes = sorted((item.estimate or 0.0 for item in shifts), key=abs)
+            ends = [numbers.number(size, decimals=2, signed=True) for size in (sizes[0], sizes[-1])] if sizes else []
+            by = f", on average by {' to '.join(dict.fromkeys(ends))} SD" if ends else ""
+            return f"The score behind the decision {way} in every application ({of} of {of}) for {against(fell)}{by}."
+    return None
 
 
 def near_sentence(measurements: Sequence[Measurement]) -> str | None:

@@ -91,10 +91,10 @@ def _in_order(metrics: set[str]) -> list[str]:
 def _contrasts(story: Story, items: list[Measurement]) -> list[Block]:
     metric = items[0].metric
     methods = list(dict.fromkeys(item.method for item in items if item.method))
-    said = wording.sentence_case(sentences.what_words(items[0], story.design))
+    said = sentences.what_words(items[0], story.design, items)
     blocks: list[Block] = [
         *story.figures(*[CHART_OF[metric]] if metric in CHART_OF else []),
-        contrasts(items, story.design, title=f"Numbers: {said[0].lower()}{said[1:]}"),
+        contrasts(items, story.design, title=f"Numbers: {said}"),
     ]
     if methods:
         blocks.append(Text(f"Method: {'. '.join(methods)}.", tone="small"))

@@ -64,7 +64,7 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
     cause
         Why the result is inconclusive, where that was said before; else the recorded reason is printed.
     """
-    first, name, what = group[0], f"For {against(group)}", what_words(group[0], design)
+    first, name, what = group[0], f"For {against(group)}", what_words(group[0], design, group)
     largest = max(group, key=lambda item: abs(item.estimate or 0.0))
     seen = f"{'largest ' if len(group) > 1 else ''}{shown(largest)}"
     threshold = threshold_words(first, design)
@@ -122,8 +122,8 @@ def inconclusive_cause(measurement: Measurement, design: Design) -> str:
     return pairs
 
 
-def what_words(measurement: Measurement, design: Design) -> str:
-    """What a contrast is about: ``approvals at the model's own cut-off``."""
+def what_words(measurement: Measurement, design: Design, group: Sequence[Measurement] = ()) -> str:
+    """What a contrast, or a group of them, is about: ``approvals at the model's own cut-off``."""
     counts = measurement.counts
     if measurement.metric == RANGE:
         low, high = counts.get("range_low"), counts.get("range_high")
@@ -131,7 +131,7 @@ def what_words(measurement: Measurement, design: Design) -> str:
             return f"{design.noun} over the range of cut-offs"
         return (
             f"{design.noun} over all cut-offs that approve {numbers.percent(low, decimals=0)} to "
-            f"{numbers.percent(high, decimals=0)}% of {measurement.reference or 'the reference'} applications"
+            f"{numbers.percent(high, decimals=0)}% of {_reference_of([measurement, *group])}"
         )
     return {
         OWN: f"{design.noun} at the model's own cut-off",
@@ -140,6 +140,15 @@ def what_words(measurement: Measurement, design: Design) -> str:
         SCORE: "the score behind the decision",
         "risk_difference": f"{design.noun} as filed, between different applicants",
     }.get(measurement.metric, sentence_case(field_words(measurement.metric)))
+
+
+def _reference_of(group: Sequence[Measurement]) -> str:
+    references = {item.reference for item in group}
+    return (
+        f"the {next(iter(references))} applications"
+        if len(references) == 1 and None not in references
+        else ("the reference arm")
+    )
 
 
 def threshold_words(measurement: Measurement, design: Design) -> str:
@@ -199,7 +208,7 @@ def place_words(measurement: Measurement) -> str:
         rate = measurement.counts.get("rate")
         if rate is None:
             return "at the cut-off where they differ most"
-        return f"at a cut-off that approves {numbers.percent(rate)}% of {measurement.reference or 'the reference'}"
+        return f"at a cut-off that approves {numbers.percent(rate)}% of {_reference_of([measurement])}"
     return "at its own cut-off"
 
 

@@ -244,13 +244,35 @@ def interval_and_p_apart(measurements: Sequence[Measurement], design: Design) ->
         and excludes_zero(item)
         and (item.p_adjusted or 0.0) >= (design.q if (item.family or "").startswith("exploratory") else design.alpha)
     ]
+    said = _band_and_p_apart(measurements, design)
     if not apart:
-        return []
+        return said
     named_first = [f"{contrast(item)} ({numbers.p_words(item.p_adjusted or 0.0)})" for item in apart[:4]]
     more = f" and {numbers.count(len(apart) - 4)} more" if len(apart) > 4 else ""
     return [
+        *said,
         f"The interval leaves out zero and the adjusted p is not small: {', '.join(named_first)}{more}. The interval "
-        "speaks of one contrast alone; p is adjusted for all that were tested together, and decides."
+        "speaks of one contrast alone; p is adjusted for all that were tested together, and decides.",
+    ]
+
+
+def _band_and_p_apart(measurements: Sequence[Measurement], design: Design) -> list[str]:
+    """The other way round: a simultaneous band that holds zero beside a small p."""
+    apart = [
+        contrast(item)
+        for item in measurements
+        if item.metric in SIMULTANEOUS
+        and item.p_adjusted is not None
+        and item.p_adjusted < design.alpha
+        and item.low is not None
+        and item.high is not None
+        and not excludes_zero(item)
+    ]
+    if not apart:
+        return []
+    return [
+        f"The band holds zero and p is small: {joined(apart)}. The band comes from resamples of applications, p from "
+        "swapping the two versions of each application, which asks only whether there is a difference; p decides."
     ]
 
 
@@ -258,8 +280,8 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
     """The measurement that carries the verdict.
 
     The gravest conclusion among all primary measurements, of whatever family, and those that a finding of medium
-    severity or more rests on. Where several are as grave: the gravest finding, then the order of
-    ``CONTRAST_METRICS``, then the largest effect.
+    severity or more rests on. Where several are as grave: primary ones, the gravest finding, the order of
+    ``CONTRAST_METRICS``, the largest effect.
     """
     rank: dict[str, int] = {}
     for finding in findings:
@@ -274,6 +296,7 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
         able,
         key=lambda item: (
             CONCLUSION_ORDER.index(item.conclusion or Conclusion.NOT_TESTED),
+            item.role is not Role.PRIMARY,
             -rank.get(item.id, 0),
             CONTRAST_METRICS.index(item.metric) if item.metric in CONTRAST_METRICS else len(CONTRAST_METRICS),
             -abs(item.estimate or 0.0),

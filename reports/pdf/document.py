@@ -139,9 +139,9 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
             ),
             styles.KIND,
         ),
-        Paragraph(escape(content.model), styles.TITLE),
         Paragraph(escape(content.title), styles.TITLE),
-        Spacer(1, 8),
+        Paragraph(escape(f"Model: {content.model}"), styles.MODEL),
+        Spacer(1, 6),
         _verdict(content),
         Spacer(1, 4),
     ]
