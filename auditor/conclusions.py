@@ -174,12 +174,15 @@ def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -
 
 
 def _beside(item: Measurement, evidence: Evidence) -> str:
-    """A word on an interval that leaves out "no difference" beside an adjusted p that does not."""
-    if item.low is None or item.high is None or item.p_adjusted is None or item.p_adjusted < evidence.alpha:
+    """A word on an interval and an adjusted p of which one leaves "no difference" out and the other does not."""
+    if item.low is None or item.high is None or item.p_adjusted is None:
         return ""
     null = 1.0 if evidence.scale == "ratio" else 0.0
-    if item.low <= null <= item.high:
+    significant, covered = item.p_adjusted < evidence.alpha, item.low <= null <= item.high
+    if significant != covered:
         return ""
+    if significant:
+        return f" The interval reaches {null:g} because it is made in another way than the test; the test decides."
     return (
         f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of "
         "its family the difference is not significant."

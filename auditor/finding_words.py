@@ -64,12 +64,45 @@ def condition_of(worst: Measurement, involved: Sequence[Measurement], mine: Sequ
     mine
         All measurements of the contrast.
     """
-    first = said(worst, mine)
+    first = _lead(worst, mine)
     others = [item for item in mine if item.metric in (NATURAL, RANGE, MATCHED, SHIFT) and item.id != worst.id]
     elsewhere = [text for item in others if (text := said(item, mine))]
-    reasons = [item.conclusion_reason for item in (worst, *(item for item in involved if item.id != worst.id))]
+    # What stands elsewhere is told with its size; why it is concluded as it is, where it cannot be told by a size.
+    unsettled = [item for item in involved if item.id != worst.id and item.conclusion is Conclusion.INCONCLUSIVE]
+    reasons = [item.conclusion_reason or "" for item in (worst, *unsettled)]
     parts = [first, f"Elsewhere: {'; '.join(_lower(text) for text in elsewhere)}." if elsewhere else ""]
-    return " ".join(_stop(part) for part in (*parts, *(reason or "" for reason in reasons)) if part)
+    return " ".join(_stop(part) for part in (*parts, *reasons) if part)
+
+
+def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
+    """The first sentence: what changed, in what, by how much, at which cut-off."""
+    if item.estimate is None or item.conclusion is Conclusion.INCONCLUSIVE or item.metric == READABILITY:
+        return said(item, mine)
+    changed = f"With {_lower(changed_words(item))},"
+    if item.unit != "rate_difference":
+        return f"{changed} the margin moves and approvals are not claimed to. {said(item, mine)}"
+    less = item.estimate < 0
+    points = f"{abs(100 * item.estimate):.1f} pp"
+    small = "a small and real " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
+    way = f"by {small}{points}"
+    text = f"{changed} approvals {'fall' if less else 'rise'} {way}{where(item)}{_moved(item)}"
+    if item.metric == RANGE:
+        text += (
+            f". That is the most over cut-offs that approve {_rate(item, 'range_low')} to "
+            f"{_rate(item, 'range_high')} of the {item.reference} arm{_outside(item)}"
+        )
+    return text
+
+
+def _moved(item: Measurement) -> str:
+    lost, gained = item.counts.get("b"), item.counts.get("c")
+    if lost is None or gained is None:
+        return ""
+    return f": {lost:,} of {item.n:,} applications lose approval, {gained:,} gain it"
+
+
+def _outside(item: Measurement) -> str:
+    return "" if item.counts.get("natural_inside") else "; the model's own cut-off lies outside this range"
 
 
 def said(item: Measurement, mine: Sequence[Measurement]) -> str:
@@ -80,16 +113,13 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
         return _readability(item)
     if item.metric == SHIFT:
         return _margin(item, mine)
-    lost, gained = item.counts.get("b"), item.counts.get("c")
-    moved = ""
-    if lost is not None and gained is not None:
-        moved = f": {lost:,} of {item.n:,} applications lose approval, {gained:,} gain it"
+    moved = _moved(item)
     points = f"{signed(100 * item.estimate, 1)} pp"
     if item.metric == RANGE:
-        outside = "" if item.counts.get("natural_inside") else "; the model's own cut-off lies outside this range"
         return (
             f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
-            f"{item.reference} arm differ most where {_rate(item, 'rate')} are approved ({points}{moved}){outside}"
+            f"{item.reference} arm differ most where {_rate(item, 'rate')} are approved "
+            f"({points}{moved}){_outside(item)}"
         )
     place = "At the model's own cut-off" if item.metric == NATURAL else "At the matched operating point"
     return f"{place} approvals change by {points}{moved}"

@@ -172,6 +172,11 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
     field, group, reference = worst.subject["field"], worst.subject["group"], str(worst.reference)
     undecided = worst.conclusion is Conclusion.INCONCLUSIVE
     title = f"As filed, applications with {say(field)} {group} fare differently from {reference}"
+    if worst.metric == "impact_ratio" and worst.estimate is not None:
+        title = (
+            f"As filed, applications with {say(field)} {group} are approved {worst.estimate:.2f} times as often as "
+            f"{reference}"
+        )
     if undecided:
         title = f"As filed, this run cannot say whether applications with {say(field)} {group} fare as {reference}"
     yield Finding(
@@ -259,7 +264,7 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
     assert verdict is not None  # noqa: S101 - an improvement always grades
     return Finding(
         id="",
-        title="At its own operating point the model hardly decides",
+        title="At its own cut-off the model hardly decides",
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=f"{'; '.join(state.reasons)[:1].upper()}{'; '.join(state.reasons)[1:]}.",
@@ -315,6 +320,12 @@ def _one_lower(found: Grade, why: str) -> Grade:
     return Grade(lower, found.rule, f"{found.sentence.rstrip('.')}; one level lower: {why}.")
 
 
+def _read_as(pack: PolicyPack, field: str) -> str:
+    """Where the pack protects a field under another name, which one."""
+    name = pack.protects(field) if field else None
+    return "" if name is None or name == field else f"; {say(field)} read as {say(name)}"
+
+
 def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -> tuple[str, ...]:
     """Clauses that ask for these metrics, of packs that protect the field (or of all, where no field is concerned)."""
     # The matched operating point and the margin are other readings of the same comparison of treatment.
@@ -324,8 +335,8 @@ def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -
     if any(metric.startswith("cf_") or metric == READABILITY for metric in metrics):
         asked.add("cf_net_effect")
     return tuple(
-        f"{clause} ({pack.id} {pack.version})"
+        f"{clause} ({pack.id} {pack.version}{_read_as(pack, field)})"
         for pack in packs
-        if not field or field in pack.attribute_ids()
+        if not field or pack.protects(field) is not None
         for clause in dict.fromkeys(ref for metric in sorted(asked) for ref in pack.clauses_for(metric))
     )

@@ -16,6 +16,7 @@ from auditor.measures.equivalence import Equivalence
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute, Plan
+from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Measurement, Outcome
 
 FloatArray = npt.NDArray[np.float64]
@@ -147,6 +148,11 @@ class Context:
             low_mass_share=low,
             **shares,
         )
+
+    @cached_property
+    def packs(self) -> tuple[PolicyPack, ...]:
+        """The policy packs of the plan, which say what a measure is for."""
+        return load_packs(self.plan.use.policy_packs, where="run")
 
     @property
     def actual(self) -> list[Case]:

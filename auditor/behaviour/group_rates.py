@@ -1,27 +1,37 @@
-"""Group rates as filed: how different applicants fare. A description, not a comparison of like with like."""
+"""Group rates as filed: how different applicants fare. A description, not a comparison of like with like.
+
+A pack of the plan may make one of the measures primary (an impact ratio under a law that knows disparate impact). It is
+then concluded against the pack's threshold in a confirmatory family of its own, apart from everything exploratory.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import FILED_FAMILY, Card, Context, Draft, case_query
+from auditor.behaviour.context import FILED_FAMILY, Arm, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
+from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.power import detectable_rate_difference
+from auditor.measures.groups import HIGHEST_RATE, impact_ratios
+from auditor.measures.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.measures.power import detectable_rate_difference, worst_level
 from auditor.measures.rates import (
     Tally,
     adverse_impact_ratio,
     denial_odds_ratio,
     risk_difference,
-    selection_rate,
     shortfall,
 )
-from auditor.measures.results import missing
+from auditor.measures.results import Estimate, missing
 from auditor.measures.scores import smd
+from auditor.measures.small_cells import suppress
 from auditor.measures.verdict import Evidence
+from auditor.plan import Attribute
+from auditor.policies.packs import MetricRule, metric_rule
 from auditor.records import Role
 
 CARD = Card(
@@ -30,7 +40,9 @@ CARD = Card(
     method=(
         "Rates with Wilson intervals, impact ratio with log interval, risk difference with Newcombe's interval, denial "
         "odds ratio, standardised mean difference of the margin (pooled SD), shortfall in people. Fisher's exact test "
-        "where a group is under 30 or an expected cell under 5, else the pooled z test. Exploratory, BH-adjusted."
+        "where a group is under 30 or an expected cell under 5, else the pooled z test. Exploratory, BH-adjusted, "
+        "unless a pack of the plan makes a measure primary: then against the pack's threshold, Holm-adjusted. Small "
+        "groups are hidden, and with them everything that would give their rate back."
     ),
     worrying="A gap that the counterfactual pairs show too.",
     limitations=(
@@ -42,107 +54,225 @@ CARD = Card(
 )
 
 
+def confirmed_family(metric: str) -> str:
+    """The confirmatory family of one measure of different applicants that a pack makes primary."""
+    return f"as filed: {metric}"
+
+
 def run(context: Context) -> Iterable[Draft]:
     """Every group of every attribute, and every group against its reference."""
-    thresholds = context.plan.thresholds
     for attribute in context.plan.attributes:
-        by_group = {
-            group: context.collect(case for case in context.actual if case.groups.get(attribute.field) == group)
-            for group in attribute.groups
-        }
-        for group, chosen in by_group.items():
-            yield Draft(
-                measurement(
-                    selection_rate(Tally.of(chosen.favourable)),
-                    test=CARD.name,
-                    metric="selection_rate",
-                    role=Role.EXPLORATORY,
-                    subject={"field": attribute.field, "group": group},
-                    unit="rate",
-                    cases=f"{case_query(f'{attribute.field}={group}')};role:{ACTUAL}",
-                )
+        yield from _attribute(context, attribute)
+
+
+def _attribute(context: Context, attribute: Attribute) -> Iterable[Draft]:
+    thresholds = context.plan.thresholds
+    by_group = {
+        group: context.collect(case for case in context.actual if case.groups.get(attribute.field) == group)
+        for group in attribute.groups
+    }
+    tallies = {group: Tally.of(chosen.favourable) for group, chosen in by_group.items()}
+    inside = sum(tally.n for tally in tallies.values())
+    hidden = suppress(
+        # A group is small by its people; how they were decided is what the audit is about.
+        tallies={group: Tally(tally.n, tally.n) for group, tally in tallies.items()},
+        reference=attribute.reference,
+        # Applications in none of the plan's groups keep the total from giving a hidden group back.
+        total_printed=len(context.actual) - inside < max(1, thresholds.small_cell),
+        small_cell=thresholds.small_cell,
+    )
+    for group, tally in tallies.items():
+        yield Draft(
+            measurement(
+                shown_rate(tally, level=1 - thresholds.alpha, hidden=hidden.reason(group)),
+                test=CARD.name,
+                metric="selection_rate",
+                role=Role.EXPLORATORY,
+                subject={"field": attribute.field, "group": group},
+                unit="rate",
+                level=1 - thresholds.alpha,
+                cases=f"{case_query(f'{attribute.field}={group}')};role:{ACTUAL}",
             )
-        reference = by_group[attribute.reference]
-        base = Tally.of(reference.favourable)
-        for group, chosen in by_group.items():
-            if group == attribute.reference:
-                continue
-            tally = Tally.of(chosen.favourable)
-            arms = (f"{attribute.field}={group}", f"{attribute.field}={attribute.reference}")
-            common: dict[str, Any] = {
-                "test": CARD.name,
-                "role": Role.EXPLORATORY,
-                "subject": {"field": attribute.field, "group": group},
-                "reference": attribute.reference,
-                "cases": f"{case_query(*arms)};role:{ACTUAL}",
-                "family": FILED_FAMILY,
-            }
-            # The counts themselves stay out of the reason: a small cell is not printed.
-            small = tuple(
-                f"{name} holds fewer than {thresholds.small_cell} applications"
-                for name, count in (("the group", tally.n), ("the reference group", base.n))
-                if count < thresholds.small_cell
+        )
+    for group in attribute.groups:
+        if group != attribute.reference:
+            yield from _comparison(context, attribute, group, by_group, hidden.comparisons.get(group))
+    yield from _against_highest(context, attribute, tallies, hidden.hidden)
+
+
+def _comparison(
+    context: Context, attribute: Attribute, group: str, by_group: Mapping[str, Arm], hidden: str | None
+) -> Iterable[Draft]:
+    thresholds = context.plan.thresholds
+    level = 1 - thresholds.alpha
+    chosen, reference = by_group[group], by_group[attribute.reference]
+    tally, base = Tally.of(chosen.favourable), Tally.of(reference.favourable)
+    arms = (f"{attribute.field}={group}", f"{attribute.field}={attribute.reference}")
+    common: dict[str, Any] = {
+        "test": CARD.name,
+        "subject": {"field": attribute.field, "group": group},
+        "reference": attribute.reference,
+        "cases": f"{case_query(*arms)};role:{ACTUAL}",
+        "level": level,
+    }
+    if hidden is not None:
+        short: tuple[str, ...] = (hidden,)
+    else:
+        short = unmet({GROUP: tally.n, REFERENCE_GROUP: base.n}, small_cell=thresholds.small_cell)
+
+    def seen(estimate: Estimate) -> Estimate:
+        """The estimate as it may be shown: hidden with a small group, without an interval below the minimum."""
+        if hidden is not None:
+            return missing(method=estimate.method, reason=hidden, n=0)
+        return replace(estimate, interval=None, tost_interval=None) if short else estimate
+
+    drop = _detectable(context, tally, base, short=bool(short))
+    evidence = Evidence(
+        estimate=None,
+        p_adjusted=None,
+        practical_threshold=thresholds.practical_rate,
+        denominators_ok=not short,
+        degenerate=bool(_silent(context, attribute, group)),
+        quality_reason="; ".join((*short, *_silent(context, attribute, group))),
+        absence_barriers=context.state.doubts(field=attribute.field),
+        mde=drop,
+        alpha=thresholds.exploratory_q,
+        exploratory=True,
+    )
+    difference = seen(risk_difference(protected=tally, reference=base, level=level))
+    yield _draft(context, difference, metric="risk_difference", unit="rate_difference", evidence=evidence, **common)
+    ratio = seen(adverse_impact_ratio(protected=tally, reference=base, level=level))
+    yield _draft(context, ratio, metric="impact_ratio", unit="ratio", evidence=_as_ratio(evidence, base), **common)
+    odds = seen(denial_odds_ratio(protected=tally, reference=base, level=level))
+    yield _draft(
+        context, odds, metric="denial_odds_ratio", unit="ratio", higher_is_better=False, evidence=evidence, **common
+    )
+    people = seen(shortfall(protected=tally, reference=base, level=level))
+    yield _draft(context, people, metric="shortfall", unit="people", higher_is_better=False, evidence=None, **common)
+    yield Draft(
+        measurement(
+            _gap(context, chosen, reference, short),
+            metric="smd",
+            unit="sd",
+            role=Role.EXPLORATORY,
+            family=FILED_FAMILY,
+            **common,
+        )
+    )
+
+
+def _draft(
+    context: Context, estimate: Estimate, *, metric: str, unit: str, evidence: Evidence | None, **common: Any
+) -> Draft:
+    """A measure in the role the packs of the plan give it: primary with their threshold, otherwise exploratory."""
+    rule = metric_rule(context.packs, metric, field=common["subject"]["field"])
+    if rule.role is Role.PRIMARY and rule.threshold is not None and evidence is not None and unit == "ratio":
+        drafted = measurement(
+            replace(estimate, method=f"{estimate.method}, primary by {rule.words}"),
+            metric=metric,
+            unit=unit,
+            role=Role.PRIMARY,
+            family=confirmed_family(metric),
+            counts={"threshold": rule.threshold, "mde": evidence.mde},
+            **common,
+        )
+        alpha = context.plan.thresholds.alpha
+        judged = replace(
+            evidence,
+            scale="ratio",
+            practical_threshold=rule.threshold,
+            estimate=estimate.value,
+            alpha=alpha,
+            exploratory=False,
+        )
+        return Draft(drafted, judged, outcome=True)
+    if metric == "risk_difference" and evidence is not None:
+        drafted = measurement(
+            estimate,
+            metric=metric,
+            unit=unit,
+            role=Role.EXPLORATORY,
+            family=FILED_FAMILY,
+            counts={"mde": evidence.mde},
+            **common,
+        )
+        return Draft(drafted, replace(evidence, estimate=estimate.value), outcome=True)
+    return Draft(measurement(estimate, metric=metric, unit=unit, role=_described(rule), **common))
+
+
+def _described(rule: MetricRule) -> Role:
+    """The role of a measure that is described and not concluded: secondary where a pack says so, else exploratory."""
+    return Role.SECONDARY if rule.role in (Role.PRIMARY, Role.SECONDARY) else Role.EXPLORATORY
+
+
+def _silent(context: Context, attribute: Attribute, group: str) -> tuple[str, ...]:
+    return context.state.silent(field=attribute.field, group=group, reference=attribute.reference)
+
+
+def _as_ratio(evidence: Evidence, base: Tally) -> Evidence:
+    """The same evidence with the smallest detectable drop as a ratio of rates."""
+    if evidence.mde is None or not base.n or not base.favourable:
+        return replace(evidence, mde=None)
+    return replace(evidence, mde=max(0.0, base.rate - evidence.mde) / base.rate)
+
+
+def _detectable(context: Context, tally: Tally, base: Tally, *, short: bool) -> float | None:
+    """Smallest drop below the reference rate seen at the level the exploratory family's worst cut leaves."""
+    thresholds = context.plan.thresholds
+    if short or not tally.n or not base.n or not 0 < base.rate < 1:
+        return None
+    # The family holds the difference of rates and of margins of every contrast.
+    level = worst_level(alpha=thresholds.exploratory_q, family_size=2 * len(context.contrasts()))
+    return detectable_rate_difference(
+        n_protected=tally.n, n_reference=base.n, reference_rate=base.rate, alpha=level, power=thresholds.power
+    ).value
+
+
+def _gap(context: Context, chosen: Arm, reference: Arm, short: tuple[str, ...]) -> Estimate:
+    n_group, n = len(chosen.clusters), len(chosen.clusters) + len(reference.clusters)
+    method = "standardised mean difference, pooled SD"
+    if short:
+        return missing(method=method, reason=short[0], n=0)
+    margins = np.concatenate([chosen.margins, reference.margins])
+    if not np.isfinite(margins).all():
+        return missing(method=method, reason="sampled answers have no margin", n=n)
+    return smd(
+        scores=margins,
+        protected=np.arange(n) < n_group,
+        reference=np.arange(n) >= n_group,
+        level=1 - context.plan.thresholds.alpha,
+        resamples=context.plan.thresholds.bootstrap,
+        seed=context.plan.cases.seed,
+    )
+
+
+def _against_highest(
+    context: Context, attribute: Attribute, tallies: Mapping[str, Tally], hidden: frozenset[str]
+) -> Iterable[Draft]:
+    """Impact ratios against the most selected group, where a pack of the plan compares with it."""
+    rule = metric_rule(context.packs, "impact_ratio", field=attribute.field)
+    if not rule.most_selected or hidden or not all(tally.n for tally in tallies.values()):
+        return
+    found = impact_ratios(
+        tallies=tallies,
+        reference=HIGHEST_RATE,
+        min_share=rule.min_share,
+        level=1 - context.plan.thresholds.alpha,
+    )
+    for group, ratio in found.ratios.items():
+        if group == found.reference:
+            continue
+        names = (f"{attribute.field}={group}", f"{attribute.field}={found.reference}")
+        yield Draft(
+            measurement(
+                replace(ratio, method=f"{ratio.method}, reference {found.basis}, by {rule.words}"),
+                test=CARD.name,
+                metric="impact_ratio",
+                role=Role.SECONDARY,
+                subject={"field": attribute.field, "group": group, "compared_with": "most selected group"},
+                reference=found.reference,
+                unit="ratio",
+                level=1 - context.plan.thresholds.alpha,
+                cases=f"{case_query(*names)};role:{ACTUAL}",
             )
-            difference = risk_difference(protected=tally, reference=base)
-            mde = None
-            if tally.n and base.n and 0 < base.rate < 1:
-                mde = detectable_rate_difference(
-                    n_protected=tally.n,
-                    n_reference=base.n,
-                    reference_rate=base.rate,
-                    alpha=thresholds.alpha,
-                    power=thresholds.power,
-                ).value
-            yield Draft(
-                measurement(
-                    difference,
-                    metric="risk_difference",
-                    unit="rate_difference",
-                    counts={"mde": mde},
-                    **common,
-                ),
-                Evidence(
-                    estimate=difference.value,
-                    p_adjusted=None,
-                    practical_threshold=thresholds.practical_rate,
-                    denominators_ok=not small,
-                    degenerate=context.state.degenerate,
-                    quality_reason="; ".join((*small, *context.state.reasons)),
-                    mde=mde,
-                    alpha=thresholds.exploratory_q,
-                ),
-            )
-            ratio = adverse_impact_ratio(protected=tally, reference=base)
-            odds = denial_odds_ratio(protected=tally, reference=base)
-            people = shortfall(protected=tally, reference=base)
-            yield Draft(measurement(ratio, metric="impact_ratio", unit="ratio", **{**common, "family": None}))
-            yield Draft(
-                measurement(
-                    odds,
-                    metric="denial_odds_ratio",
-                    unit="ratio",
-                    higher_is_better=False,
-                    **{**common, "family": None},
-                )
-            )
-            yield Draft(
-                measurement(
-                    people,
-                    metric="shortfall",
-                    unit="people",
-                    higher_is_better=False,
-                    **{**common, "family": None},
-                )
-            )
-            gap = (
-                missing(method="standardised mean difference, pooled SD", reason=small[0], n=tally.n + base.n)
-                if small
-                else smd(
-                    scores=np.concatenate([chosen.margins, reference.margins]),
-                    protected=np.arange(tally.n + base.n) < tally.n,
-                    reference=np.arange(tally.n + base.n) >= tally.n,
-                    resamples=thresholds.bootstrap,
-                    seed=context.plan.cases.seed,
-                )
-            )
-            yield Draft(measurement(gap, metric="smd", unit="sd", **common))
+        )

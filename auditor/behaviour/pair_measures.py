@@ -187,6 +187,7 @@ def concluded(
         equivalence_alpha=thresholds.alpha,
         mde=mde,
         alpha=thresholds.alpha if carries else thresholds.exploratory_q,
+        exploratory=not carries,
         pairs=contrast.n,
     )
     return Draft(drafted, evidence, outcome=True, at_cut_off=at_cut_off, equivalence=None if short else claim)

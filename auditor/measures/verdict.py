@@ -45,8 +45,8 @@ class Evidence:
     mde
         Smallest effect the design could detect, as a positive difference, or for a ratio the nearest detectable ratio
         below 1; ``None`` where nothing is detectable.
-    alpha
-        Two-sided level.
+    alpha, exploratory
+        Two-sided level; for exploratory tests the share of false discoveries, and p is then called q.
     pairs
         Matched pairs behind the estimate; ``None`` for a comparison of groups.
     """
@@ -68,6 +68,7 @@ class Evidence:
     absence_barriers: tuple[str, ...] = ()
     mde: float | None = None
     alpha: float = 0.05
+    exploratory: bool = False
     pairs: int | None = None
 
     def __post_init__(self) -> None:
@@ -107,10 +108,12 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
         return Verdict(Conclusion.INCONCLUSIVE, _sentence(quality))
     assert evidence.estimate is not None  # noqa: S101 - a missing estimate or p failed the quality step
     assert evidence.p_adjusted is not None  # noqa: S101
-    seen, p = size(evidence.estimate, evidence.scale, signed=True), f"{evidence.p_adjusted:.3g}"
+    seen = size(evidence.estimate, evidence.scale, signed=True)
+    p = f"{'q' if evidence.exploratory else 'adjusted p'} = {evidence.p_adjusted:.3g}"
+    kind = "An exploratory signal" if evidence.exploratory else "A difference"
     significant = evidence.p_adjusted < evidence.alpha
     if significant and _beyond(evidence.estimate, evidence):
-        reason = f"A difference was found: {seen}, adjusted p = {p}; it meets the practical threshold of {threshold}"
+        reason = f"{kind} was found: {seen}, {p}; it meets the practical threshold of {threshold}"
         return Verdict(Conclusion.DIFFERENCE_FOUND, _sentence(reason))
     small_claim = evidence.scale == "rate difference" and evidence.practical_threshold <= SMALL_CLAIM + ROUNDING
     if evidence.pairs is not None and evidence.pairs < PAIRS_FOR_SMALL_CLAIM and small_claim:
@@ -121,8 +124,8 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
         return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
     if significant:
         reason = (
-            f"A small and real difference was found: {seen}, adjusted p = {p}; it is below the practical threshold of "
-            f"{threshold}"
+            f"{'A small exploratory signal' if evidence.exploratory else 'A small and real difference'} was found: "
+            f"{seen}, {p}; it is below the practical threshold of {threshold}"
         )
         return Verdict(Conclusion.DIFFERENCE_BELOW_THRESHOLD, _sentence(reason))
     if evidence.absence_barriers:

@@ -11,6 +11,7 @@ from typing import Any
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
+from auditor.records import Role
 
 PACKS_FILE = Path(__file__).parent / "packs.json"
 
@@ -42,9 +43,95 @@ class PolicyPack:
         """The role the pack gives ``metric``; empty where it names none."""
         return str(self.rule_of(metric).get("role", ""))
 
+    def protects(self, field: str) -> str | None:
+        """Under which id the pack protects ``field``: its own, or a related one of the catalogue; ``None`` if none."""
+        ids = self.attribute_ids()
+        if field in ids:
+            return field
+        related = catalogue()["attribute_catalog"].get(field, {}).get("related", ())
+        return next((name for name in related if name in ids), None)
+
     def attribute_ids(self) -> tuple[str, ...]:
         """Ids of the attributes the pack protects, in its order."""
         return tuple(attribute["id"] for attribute in self.content["protected_attributes"])
+
+
+@dataclass(frozen=True)
+class MetricRule:
+    """What the packs of a plan say together of one metric, for one field.
+
+    Attributes
+    ----------
+    role
+        The strongest role a pack gives it; ``None`` where no pack names it. ``optional_annex`` is exploratory here: it
+        is printed apart and never confirmatory.
+    threshold
+        For a ratio the largest τ of the packs that make it primary, the strictest; ``None`` where they only report it.
+    basis
+        What that threshold stands on, in the catalogue's words.
+    packs
+        The packs that give the role.
+    most_selected, min_share
+        Whether a pack compares with the most selected group, and the least share of cases a group needs for that.
+    """
+
+    role: Role | None = None
+    threshold: float | None = None
+    basis: str = ""
+    packs: tuple[str, ...] = ()
+    most_selected: bool = False
+    min_share: float = 0.0
+
+    @property
+    def words(self) -> str:
+        """The packs and the threshold's basis: "us-fha (0.8, e.g. 4/5 rule, employment only)"."""
+        told = ", ".join(self.packs)
+        return told if self.threshold is None else f"{told} ({self.threshold:g}: {self.basis})"
+
+
+ROLES = {
+    "primary": Role.PRIMARY,
+    "secondary": Role.SECONDARY,
+    "control": Role.SECONDARY,
+    "supporting": Role.SUPPORTING,
+    "optional_annex": Role.EXPLORATORY,
+}
+
+
+def metric_rule(packs: Sequence[PolicyPack], metric: str, *, field: str) -> MetricRule:
+    """Read a metric's role, threshold and reference rule from the packs that protect ``field``.
+
+    A framework that protects no attribute of its own speaks of all of them.
+    """
+    found: list[tuple[PolicyPack, dict[str, Any]]] = [
+        (pack, rule)
+        for pack in packs
+        if (pack.protects(field) is not None or not pack.attribute_ids()) and (rule := pack.rule_of(metric))
+    ]
+    if not found:
+        return MetricRule()
+    order = [Role.PRIMARY, Role.SECONDARY, Role.EXPLORATORY, Role.SUPPORTING]
+    role = min((ROLES[rule["role"]] for _, rule in found), key=order.index)
+    giving = [(pack, rule) for pack, rule in found if ROLES[rule["role"]] is role]
+    limits = [
+        (float(limit["value"]), str(limit["basis"]))
+        for _, rule in giving
+        if role is Role.PRIMARY
+        and (limit := rule.get("threshold"))
+        and limit["op"] == ">="
+        and limit.get("value") is not None
+    ]
+    value, basis = max(limits) if limits else (None, "")
+    shares = [float(rule["min_category_share"]) for _, rule in found if "min_category_share" in rule]
+    return MetricRule(
+        role=role,
+        threshold=value,
+        basis=catalogue()["threshold_basis_values"].get(basis, basis),
+        packs=tuple(pack.id for pack, _ in giving),
+        # Only a pack that leaves out small categories ranks them to find the most selected one.
+        most_selected=bool(shares),
+        min_share=max(shares, default=0.0),
+    )
 
 
 @cache

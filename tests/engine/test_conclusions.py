@@ -71,7 +71,8 @@ def test_twenty_pairs_are_too_few_to_say_anything(tmp_path: Path) -> None:
     assert effect.n == 20
     assert effect.conclusion is Conclusion.INCONCLUSIVE
     assert effect.conclusion_reason is not None
-    assert effect.conclusion_reason.startswith("Too few pairs to say: 20 pairs")
+    assert "20 matched pairs, at least 50 needed" in effect.conclusion_reason
+    assert (effect.low, effect.high) == (None, None), "twenty pairs do not say how far they speak"
 
 
 def test_another_alpha_is_carried_into_every_interval(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_model_that_does_not_decide_is_never_called_equivalent(
     outcome = of(conclusions, "cf_net_effect")
     assert outcome.conclusion is Conclusion.INCONCLUSIVE
     assert of(conclusions, "cf_net_effect_matched").role is Role.PRIMARY
-    assert "At its own operating point the model hardly decides" in [item.title for item in conclusions.findings]
+    assert "At its own cut-off the model hardly decides" in [item.title for item in conclusions.findings]
     if kind == "constant":
         for item in conclusions.measurements:
             assert item.conclusion not in SAID, item.id
@@ -133,7 +134,7 @@ def test_a_matched_point_that_gives_one_outcome_says_nothing(tmp_path: Path) -> 
     matched = of(concluded(tmp_path, lambda _: 1.5), "cf_net_effect_matched")
     assert matched.conclusion is Conclusion.INCONCLUSIVE
     assert matched.conclusion_reason is not None
-    assert "100.0% of the reference arm get one outcome at the matched operating point too" in matched.conclusion_reason
+    assert "100% of the reference arm get one outcome at the matched operating point too" in matched.conclusion_reason
 
 
 def draft(name: str, p_value: float | None, family: str | None, checks: tuple[Check, ...] = ()) -> Draft:

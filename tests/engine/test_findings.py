@@ -37,15 +37,21 @@ def found(*measurements: Measurement, state: State = HEALTHY, **changes: object)
 def test_the_effect_is_in_people_with_true_minus_signs() -> None:
     [finding] = found(measured("cf_net_effect", -0.0312, -0.045, -0.021))
     assert (
-        finding.effect == "About 31 fewer approvals in 1,000 such applications than as White (95% interval −45 to −21)."
+        finding.effect
+        == "About 31 fewer approvals at the model's own cut-off in 1,000 such applications than as White "
+        "(95% interval −45 to −21)."
     )
-    assert finding.title == "Race changed from White to Black: fewer approvals"
+    assert finding.title == "Race changed from White to Black: fewer approvals at the model's own cut-off"
+    assert finding.condition.startswith(
+        "With race changed from White to Black, approvals fall by 3.1 pp at the model's own cut-off"
+    )
 
 
 def test_a_hyphen_in_a_group_is_no_minus_sign() -> None:
     [finding] = found(measured("cf_net_effect", 0.03, -0.01, 0.05, level=0.99, reference="non-Hispanic"))
     assert finding.effect == (
-        "About 30 more approvals in 1,000 such applications than as non-Hispanic (99% interval −10 to +50)."
+        "About 30 more approvals at the model's own cut-off in 1,000 such applications than as non-Hispanic "
+        "(99% interval −10 to +50)."
     )
 
 
@@ -54,7 +60,10 @@ def test_an_effect_that_rounds_to_nothing_is_no_measurable_change(estimate: floa
     [finding] = found(
         measured("cf_net_effect", estimate, -0.0003, 0.001, conclusion=Conclusion.DIFFERENCE_BELOW_THRESHOLD)
     )
-    assert finding.effect == "No measurable change in approvals, compared with White (95% interval 0 to +1) in 1,000."
+    assert finding.effect == (
+        "No measurable change in approvals at the model's own cut-off, compared with White (95% interval 0 to +1) "
+        "in 1,000."
+    )
     assert finding.severity is Severity.LOW
 
 
@@ -67,7 +76,7 @@ def test_a_degenerate_models_effect_is_the_one_at_the_matched_point() -> None:
         ),
         key=lambda finding: finding.severity.rank,
     )
-    assert undecided.title == "At its own operating point the model hardly decides"
+    assert undecided.title == "At its own cut-off the model hardly decides"
     assert undecided.conclusion is Conclusion.INCONCLUSIVE
     assert pair.effect == (
         "About 40 fewer approvals at the matched operating point in 1,000 such applications than as White "
@@ -79,7 +88,7 @@ def test_a_degenerate_models_effect_is_the_one_at_the_matched_point() -> None:
 def test_a_shift_of_the_margin_claims_no_approvals() -> None:
     [finding] = found(
         measured("cf_net_effect", 0.001, -0.01, 0.01, conclusion=Conclusion.NO_EVIDENCE, p_adjusted=0.8),
-        measured("cf_mean_shift_sd", -0.214, -0.25, -0.18, role=Role.SECONDARY),
+        measured("cf_mean_shift_sd", -0.214, -0.25, -0.18),
     )
     assert finding.effect == (
         "Seen in the margin alone: −0.21 SD (95% interval −0.25 to −0.18). No change in approvals is claimed."
