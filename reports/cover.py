@@ -175,10 +175,9 @@ def finding_table(story: Story, *, most: int) -> Block:
         return Text("Findings: none was raised by the plan's rules. That is no proof that there is nothing to find.")
     left = len(rows) - most
     return Table(
-        title=f"Findings, {findings_words(story.bundle.findings)}",
+        title=f"Findings, {findings_words(story.bundle.findings)}" + (f"; the {most} gravest" if left > 0 else ""),
         head=("No.", "Severity", "Finding", "Effect", "Page"),
         rows=tuple(rows[:most]),
-        note=f"{numbers.count(left)} more in the section Findings." if left > 0 else "",
         align="lllrr",
         weights=(0.075, 0.145, 0.52, 0.2, 0.06),
     )

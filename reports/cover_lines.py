@@ -8,7 +8,7 @@ from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, numbers, sentences
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
 from reports.story import Story
-from reports.wording import CONCLUSION_ORDER, Design, joined
+from reports.wording import CONCLUSION_ORDER, Design, joined, lower_first, metric_label
 
 PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
 FILED = "risk_difference"
@@ -29,9 +29,20 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
     if score:
         lines.append(score)
     lines += _readable(items, design, lead)
-    filed = [item for item in items if item.metric == FILED and item.conclusion is Conclusion.DIFFERENCE_FOUND]
-    if filed:
-        lines.append(f"As filed, between different applicants (exploratory): {_by_conclusion(filed, design)}.")
+    filed = [
+        item
+        for item in items
+        if item.test == sentences.AS_FILED
+        and item is not lead
+        and item.conclusion is Conclusion.DIFFERENCE_FOUND
+        and (item.role is Role.PRIMARY or item.metric == FILED)
+    ]
+    primary = [item for item in filed if item.role is Role.PRIMARY]
+    for mine, how in ((primary, "primary by a policy pack"), ([] if primary else filed, "exploratory")):
+        for metric in dict.fromkeys(item.metric for item in mine):
+            rows = [item for item in mine if item.metric == metric]
+            name = lower_first(metric_label(rows[0]))
+            lines.append(f"As filed, different applicants, {name} ({how}): {_by_conclusion(rows, design)}.")
     return tuple(lines)
 
 

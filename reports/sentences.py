@@ -18,10 +18,13 @@ from reports.wording import (
     field_words,
     interval_kind,
     joined,
+    lower_first,
+    metric_words,
     sentence_case,
     with_p_values,
 )
 
+AS_FILED = "group_rates"
 OWN, MATCHED, READABLE, RANGE, SCORE = (
     "cf_net_effect",
     "cf_net_effect_matched",
@@ -35,10 +38,23 @@ def effect_sentence(measurement: Measurement, design: Design) -> str:
     """``When only race changed from White to Black, the model approved 2.9 percentage points fewer …``."""
     group, reference = measurement.subject.get("group", "the group"), measurement.reference or "the reference"
     field = field_words(measurement.subject.get("field", "the attribute"))
+    if measurement.test == AS_FILED:
+        return _filed_sentence(measurement, field=field, group=group, reference=reference)
     start = f"When only {field} changed from {reference} to {group}, "
     if measurement.estimate is None:
         return f"{start}nothing could be measured ({_why(measurement)})."
     return f"{start}{_seen(measurement, design)} {_interval_words(measurement)}."
+
+
+def _filed_sentence(measurement: Measurement, *, field: str, group: str, reference: str) -> str:
+    start = f"As filed, between different applicants, those with {field} {group} "
+    if measurement.estimate is None:
+        return f"{start}could not be compared with {reference} ({_why(measurement)})."
+    seen = {
+        "impact_ratio": f"were approved {numbers.ratio(measurement.estimate)} times as often as {reference}",
+        "risk_difference": f"were approved {numbers.points(measurement.estimate)} against {reference}",
+    }.get(measurement.metric, f"differ from {reference} by {numbers.estimate(measurement)}")
+    return f"{start}{seen} {_interval_words(measurement)}. They differ in more than {field}."
 
 
 def conclusion_sentence(measurement: Measurement, design: Design) -> str:
@@ -139,7 +155,9 @@ def what_words(measurement: Measurement, design: Design, group: Sequence[Measure
         READABLE: "answers that cannot be read",
         SCORE: "the score behind the decision",
         "risk_difference": f"{design.noun} as filed, between different applicants",
-    }.get(measurement.metric, sentence_case(field_words(measurement.metric)))
+        "impact_ratio": f"the ratio of {design.noun} as filed, between different applicants",
+        "smd": "the score as filed, between different applicants",
+    }.get(measurement.metric, lower_first(metric_words(measurement.metric)))
 
 
 def _reference_of(group: Sequence[Measurement]) -> str:
@@ -153,6 +171,9 @@ def _reference_of(group: Sequence[Measurement]) -> str:
 
 def threshold_words(measurement: Measurement, design: Design) -> str:
     """The practical threshold in the measurement's unit: ``2.0 pp``."""
+    own = measurement.counts.get("threshold")
+    if measurement.unit == "ratio" and own is not None:
+        return numbers.ratio(own)
     if measurement.unit == "sd":
         return f"{numbers.number(design.practical_margin_sd, decimals=2)} SD of scores"
     return f"{numbers.percent(design.practical_rate)} pp"

@@ -51,8 +51,8 @@ def _hidden(measurements: Sequence[Measurement], small_cell: int) -> dict[tuple[
     for item in measurements:
         group = item.subject.get("group")
         if item.test == AS_FILED and item.metric == "selection_rate" and group and item.estimate is not None:
-            tally = Tally(round(item.estimate * item.n), item.n)
-            tables.setdefault(item.subject.get("field", ""), {})[group] = tally
+            # A group is small by its people, as in the engine; how they were decided is what an audit is about.
+            tables.setdefault(item.subject.get("field", ""), {})[group] = Tally(item.n, item.n)
     hidden: dict[tuple[str, str], bool] = {}
     for field, tallies in tables.items():
         found = suppress(tallies=tallies, small_cell=small_cell)

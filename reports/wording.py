@@ -280,8 +280,8 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
     """The measurement that carries the verdict.
 
     The gravest conclusion among all primary measurements, of whatever family, and those that a finding of medium
-    severity or more rests on. Where several are as grave: primary ones, the gravest finding, the order of
-    ``CONTRAST_METRICS``, the largest effect.
+    severity or more rests on. Where several are as grave: primary ones, contrasts of the same applications, the gravest
+    finding, the order of ``CONTRAST_METRICS``, the largest effect.
     """
     rank: dict[str, int] = {}
     for finding in findings:
@@ -297,6 +297,7 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
         key=lambda item: (
             CONCLUSION_ORDER.index(item.conclusion or Conclusion.NOT_TESTED),
             item.role is not Role.PRIMARY,
+            item.metric not in CONTRAST_METRICS,
             -rank.get(item.id, 0),
             CONTRAST_METRICS.index(item.metric) if item.metric in CONTRAST_METRICS else len(CONTRAST_METRICS),
             -abs(item.estimate or 0.0),

@@ -10,7 +10,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Paragraph, Spacer
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepInFrame, PageBreak, PageTemplate, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 
 from reports import numbers
@@ -23,6 +23,7 @@ PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN = 21 * mm
 COLUMN = PAGE_WIDTH - 2 * MARGIN
 TOP, BOTTOM = 24 * mm, 22 * mm
+COVER_HEIGHT = PAGE_HEIGHT - 40 * mm
 
 
 def render_pdf(content: ReportContent, *, result: bytes) -> bytes:
@@ -129,8 +130,7 @@ def shortened(text: str, room: float) -> str:
 
 
 def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
-    story: list[Flowable] = [
-        Bookmark("cover", "Verdict", 0),
+    first: list[Flowable] = [
         _Brand(),
         Paragraph(
             escape(
@@ -146,8 +146,11 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
         Spacer(1, 4),
     ]
     for block in content.cover:
-        story += placed(grouped(block, width=COLUMN, pages=pages), width=COLUMN)
-    story += [
+        first += grouped(block, width=COLUMN, pages=pages).parts
+    story: list[Flowable] = [
+        Bookmark("cover", "Verdict", 0),
+        # One page whatever it holds: a reader must not look for the controls on the next.
+        KeepInFrame(COLUMN, COVER_HEIGHT, first, mode="shrink"),
         PageBreak(),
         Bookmark("contents", "Contents", 0),
         Paragraph("Contents", styles.H1),
