@@ -208,6 +208,14 @@ def reason_words(measurement: Measurement) -> str:
     return with_p_values(recorded or "no reason is recorded").rstrip(".")
 
 
+def with_reason(measurement: Measurement) -> str:
+    """Estimate and interval, or a dash with the reason why there are none."""
+    if measurement.estimate is None:
+        return f"{numbers.DASH} ({reason_words(measurement)})"
+    bounds = numbers.interval(measurement)
+    return numbers.estimate(measurement) + (f" {bounds}" if bounds != numbers.MISSING else "")
+
+
 def interval_kind(measurement: Measurement) -> str:
     """Whether an interval is ``unadjusted`` for the tests beside it, ``simultaneous``, or alone (nothing)."""
     if measurement.metric in SIMULTANEOUS:

@@ -13,6 +13,7 @@ from compliance.dashboard.cases import filter_of
 from compliance.dashboard.model_page import Comparison
 from compliance.models import Audit
 from reports import numbers, wording
+from reports import sentences as sentences_of
 from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
@@ -23,17 +24,23 @@ from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside, standin
 from reports.story import Story
 from reports.tables import changes, contrasts, short_rows
 
+BEHIND_SCORES = ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
 NUMBER_HEADS = ("Effect", "Estimate")
 READING = {
     "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
     "shape is the conclusion. Line: interval. Band: practical threshold. Plumb line: no difference.",
-    "effects-matched": "As above, with one threshold for all arms, set so that the reference arm's approval rate is "
-    "the share of favourable outcomes in the data.",
-    "margin-shift": "Mean paired difference of the decision margin, in standard deviations of the reference arm.",
+    "effects-range": "The same at the cut-off of the plan's range where it is largest; the interval holds for all "
+    "cut-offs at once.",
+    "effects-matched": "The same with one cut-off for all arms, set so that the reference arm's approval rate is the "
+    "share of favourable outcomes in the data.",
+    "cut-off-curve": "The effect at every cut-off of the range. Grey: simultaneous interval. Ring: the largest.",
+    "readability": "How many more answers of the group cannot be read than of the reference.",
+    "margin-shift": "Mean paired difference of the score, in standard deviations of the reference arm's scores.",
     "rates": "Wilson intervals. Square: reference group. The upper half compares different applicants, the lower "
     "half the same applications with one field changed.",
     "power": "The smallest difference each contrast could have seen at the plan's power.",
-    "margins": "Each row is the distribution of one arm's margins, the log-odds of the favourable answers.",
+    "margins": "Each row is the distribution of one arm's scores, the log-odds of the favourable answers. Line with "
+    "the bob: the model's own cut-off. Dashed: the matched one.",
 }
 
 
@@ -100,10 +107,10 @@ def facts(audit: Audit, story: Story) -> list[dict[str, str]]:
         return []
     link, counts = cases_link(audit, lead.cases), lead.counts
     shown = [
-        (f"Effect, {wording.contrast(lead)}", f"{numbers.estimate_and_interval(lead)} {numbers.unit_name(lead)}", link),
-        ("Matched pairs", numbers.count(lead.n), link),
+        (f"Effect, {wording.contrast(lead)}", sentences_of.shown(lead), link),
+        ("Applications", numbers.count(lead.n), link),
     ]
-    for key, flipped, label in (("b", "against", "Flips against"), ("c", "towards", "Flips towards")):
+    for key, flipped, label in (("b", "against", "Lose approval"), ("c", "towards", "Gain approval")):
         # At the matched operating point a flip is one at another threshold: outcomes do not show it.
         at_own = lead.metric == "cf_net_effect"
         where = cases_link(audit, lead.cases, flipped=flipped) if at_own else link
@@ -111,9 +118,15 @@ def facts(audit: Audit, story: Story) -> list[dict[str, str]]:
     family = sum(item.family == lead.family for item in story.measurements) if lead.family else 1
     shown.append((f"p, adjusted in a family of {family}", numbers.p_value(lead.p_adjusted), link))
     floor = story.floors
+
+    def link_of(item: Measurement) -> str:
+        return cases_link(audit, item.cases)
+
     if floor:
-        text = f"{numbers.estimate(floor[0])} {numbers.interval(floor[0])}"
-        shown.append(("Noise floor", text, cases_link(audit, floor[0].cases)))
+        text = wording.with_reason(floor[0])
+        shown.append(
+            (f"Decisions that change: {wording.lower_first(wording.contrast(floor[0]))}", text, link_of(floor[0]))
+        )
     return [{"label": label, "value": value, "link": link} for label, value, link in shown]
 
 
@@ -128,7 +141,7 @@ def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
             "measurements": [
                 {
                     "label": f"{wording.metric_label(named[key])}, {wording.contrast(named[key])}",
-                    "value": f"{numbers.estimate_and_interval(named[key])} {numbers.unit_name(named[key])}",
+                    "value": sentences_of.shown(named[key]),
                     "link": cases_link(audit, named[key].cases),
                 }
                 for key in item.measurements
@@ -146,10 +159,15 @@ def shown_charts(audit: Audit, story: Story) -> list[Shown]:
     behind = {
         "effects": [item for item in all_items if item.metric == "cf_net_effect"],
         "effects-matched": [item for item in all_items if item.metric == "cf_net_effect_matched"],
+        "effects-range": [item for item in all_items if item.metric == "cf_range_effect"],
+        "cut-off-curve": [item for item in all_items if item.metric == "cf_curve_effect"],
+        "readability": [item for item in all_items if item.metric == "refusal_rate_gap"],
         "margin-shift": [item for item in all_items if item.metric == "cf_mean_shift_sd"],
         "power": [i for i in all_items if i.metric.startswith("cf_net_effect") and i.role is Role.PRIMARY],
         "rates": [i for i in all_items if i.metric == "selection_rate" and i.test in ("group_rates", "arm_rates")],
-        "margins": [item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd")],
+        "margins": [
+            item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
+        ],
     }
     names = [name for name in READING if name in story.charts]
     return [
@@ -229,7 +247,7 @@ def every_number(audit: Audit, story: Story) -> LinkedTable:
 
 
 def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> LinkedTable:
-    if name in ("rates", "margins"):
+    if name in ("rates", "margins", "cut-off-curve"):
         return _numbers(audit, story, items)
     ordered = by_conclusion(items)
     return linked(audit, contrasts(ordered, story.design, title=""), ordered)

@@ -23,7 +23,7 @@ PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN = 21 * mm
 COLUMN = PAGE_WIDTH - 2 * MARGIN
 TOP, BOTTOM = 24 * mm, 22 * mm
-COVER_HEIGHT = PAGE_HEIGHT - 40 * mm
+COVER_HEIGHT = PAGE_HEIGHT - 46 * mm
 
 
 def render_pdf(content: ReportContent, *, result: bytes) -> bytes:
@@ -131,7 +131,6 @@ def shortened(text: str, room: float) -> str:
 
 def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
     first: list[Flowable] = [
-        _Brand(),
         Paragraph(
             escape(
                 f"Model audit report {content.audit_id}"
@@ -149,6 +148,7 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
         first += grouped(block, width=COLUMN, pages=pages).parts
     story: list[Flowable] = [
         Bookmark("cover", "Verdict", 0),
+        _Brand(),
         # One page whatever it holds: a reader must not look for the controls on the next.
         KeepInFrame(COLUMN, COVER_HEIGHT, first, mode="shrink"),
         PageBreak(),
