@@ -11,12 +11,15 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, RANGE_FAMILY, READABILITY_FAMILY, Draft
+from auditor.behaviour.context import EXPLORATORY_FAMILY, NO_MARGINS, RANGE_FAMILY, READABILITY_FAMILY, Draft
 from auditor.measures.equivalence import deciding_interval
 from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
+
+STAGES = {"refusal_rate_gap": READABILITY_FAMILY, "cf_range_effect": RANGE_FAMILY}
+"""What is concluded before the rest even where it has no p-value, and so stands in no family."""
 
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
@@ -46,7 +49,7 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
         barriers = _barriers(list(done.values()))
         for draft in ready:
             name = draft.measurement.id
-            if name not in done and family in (None, draft.measurement.family):
+            if name not in done and family in (None, draft.measurement.family, STAGES.get(draft.measurement.metric)):
                 done[name] = _conclude(_barred(draft, barriers), adjusted[name], broken)
     return tuple(done[name] for name in ids)
 
@@ -118,29 +121,35 @@ def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p
 class _Barriers:
     """What tests already concluded say against reading others as the absence of a difference.
 
-    ``unreadable`` by field: gaps in readable answers. ``elsewhere`` by field and group: a difference at a cut-off.
+    ``unreadable`` by field: gaps in readable answers. By field and group ``elsewhere``: a difference at a cut-off;
+    ``undrawn``: why the effect could not be drawn against the cut-off.
     """
 
     unreadable: dict[str, tuple[str, ...]]
     elsewhere: dict[tuple[str, str], str]
+    undrawn: dict[tuple[str, str], str]
 
 
 def _barriers(done: Sequence[Measurement]) -> _Barriers:
     unreadable: dict[str, tuple[str, ...]] = {}
     elsewhere: dict[tuple[str, str], str] = {}
+    undrawn: dict[tuple[str, str], str] = {}
     for item in done:
         field, group = item.subject.get("field", ""), item.subject.get("group", "")
-        if item.family == READABILITY_FAMILY and item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN:
+        stage = item.family or STAGES.get(item.metric)
+        if stage == READABILITY_FAMILY and item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN:
             word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
             said = f"a gap in readable answers between {group} and {item.reference} {word}"
             unreadable[field] = (*unreadable.get(field, ()), said)
-        if item.family == RANGE_FAMILY and item.conclusion in SEEN and item.estimate is not None:
+        if stage == RANGE_FAMILY and item.estimate is None and item.missing_reason != NO_MARGINS:
+            undrawn[field, group] = f"the effect could not be drawn against the cut-off: {item.missing_reason}"
+        if stage == RANGE_FAMILY and item.conclusion in SEEN and item.estimate is not None:
             rate = float(item.counts.get("rate") or 0.0)
             elsewhere[field, group] = (
                 f"at a cut-off where {100 * rate:.0f}% of the {item.reference} arm are approved, the same applications "
                 f"differ by {size(item.estimate, 'rate difference', signed=True)}"
             )
-    return _Barriers(unreadable, elsewhere)
+    return _Barriers(unreadable, elsewhere, undrawn)
 
 
 def _barred(draft: Draft, barriers: _Barriers) -> Draft:
@@ -153,7 +162,11 @@ def _barred(draft: Draft, barriers: _Barriers) -> Draft:
         found += barriers.unreadable.get(field, ())
     if draft.at_cut_off and (field, group) in barriers.elsewhere:
         found.append(barriers.elsewhere[field, group])
-    return replace(draft, evidence=replace(draft.evidence, absence_barriers=tuple(found)))
+    barred = list(draft.evidence.equivalence_barriers)
+    if draft.at_cut_off and (field, group) in barriers.undrawn:
+        barred.append(barriers.undrawn[field, group])
+    evidence = replace(draft.evidence, absence_barriers=tuple(found), equivalence_barriers=tuple(barred))
+    return replace(draft, evidence=evidence)
 
 
 def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:

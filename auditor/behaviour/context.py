@@ -33,6 +33,9 @@ EXPLORATORY_FAMILY = "exploratory"
 SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
+NO_MARGINS = "sampled answers have no margin"
+"""Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
+
 
 def inside_family(test: str) -> str:
     """The family of the declared contrasts of one test on internals, adjusted by Holm."""

@@ -12,9 +12,8 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from auditor.behaviour.context import RANGE_FAMILY, Context, Draft
+from auditor.behaviour.context import NO_MARGINS, RANGE_FAMILY, Context, Draft
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.matched import NO_MARGINS
 from auditor.behaviour.pair_measures import TEST, Contrast, concluded, smallest_seen
 from auditor.counterfactuals import arm
 from auditor.language_models.packed import TOLERANCE

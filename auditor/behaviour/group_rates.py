@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import FILED_FAMILY, Arm, Card, Context, Draft, case_query
+from auditor.behaviour.context import FILED_FAMILY, NO_MARGINS, Arm, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
@@ -235,7 +235,7 @@ def _gap(context: Context, chosen: Arm, reference: Arm, short: tuple[str, ...]) 
         return missing(method=method, reason=short[0], n=0)
     margins = np.concatenate([chosen.margins, reference.margins])
     if not np.isfinite(margins).all():
-        return missing(method=method, reason="sampled answers have no margin", n=n)
+        return missing(method=method, reason=NO_MARGINS, n=n)
     return smd(
         scores=margins,
         protected=np.arange(n) < n_group,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditor.behaviour.context import MATCHED_FAMILY, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
+from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, smallest_seen
 from auditor.behaviour.state import percent
@@ -15,8 +15,6 @@ from auditor.measures.pairs import PairCounts
 from auditor.measures.power import detectable_mean_shift, worst_level
 from auditor.measures.results import missing
 from auditor.records import Role
-
-NO_MARGINS = "sampled answers have no margin"
 
 
 def matched_point(contrast: Contrast) -> Draft:

@@ -96,17 +96,25 @@ def _states(
     decoder: Decoder | ResidualView, sequences: Sequence[Tokens], positions: Sequence[Sequence[int]], layers: list[int]
 ) -> npt.NDArray[np.float32]:
     capture = [(RESIDUAL, layer) for layer in layers]
-    tokens = pad(sequences)
-    index = torch.tensor([list(wanted) for wanted in positions])
-    rows = torch.arange(len(sequences))[:, None]
+    device = decoder.model.device
+    tokens = pad(sequences).to(device)
+    index = torch.tensor([list(wanted) for wanted in positions]).to(device)
+    rows = torch.arange(len(sequences), device=device)[:, None]
     with torch.inference_mode():
         if isinstance(decoder, ResidualView):
             run = decoder.run(tokens, capture=capture)
             picked = [run.states[site][rows, index] for site in capture]
         else:
             start = shared_length(sequences) if len(sequences) > 1 else 0
-            head = decoder.run(tokens[:1, :start], capture=capture, keep_past=True) if start else None
-            tail = decoder.run(tokens[:, start:], past=head.past if head else None, capture=capture)
+            # Blocks after the last layer that is kept are not run.
+            stop = max(layers)
+            head = None
+            if start:
+                stream = decoder.embed(tokens[:1, :start])
+                head = decoder.run_from(0, stream, capture=capture, keep_past=True, stop=stop)
+            past = head.past if head else None
+            stream = decoder.embed(tokens[:, start:], start=start)
+            tail = decoder.run_from(0, stream, past=past, capture=capture, stop=stop)
             picked = []
             for site in capture:
                 late = tail.states[site][rows, (index - start).clamp(min=0)]

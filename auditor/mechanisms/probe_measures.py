@@ -1,30 +1,34 @@
-"""Measurements from probes: one a layer, position, group and setting, and where the attribute can be read at all."""
+"""Measurements from probes: one a layer, position, group and setting; where the attribute can be read at all although
+the prompt withholds it; and whether, stated, it is read better than words without a meaning.
+
+Stated and withheld are printed apart. Only withheld has a p-value for being readable; only stated has control pairs.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft
+from auditor.behaviour.context import Context, Draft, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
+from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
 from auditor.measures.results import Estimate, Interval, Significance, missing
-from auditor.records import Check, Role
+from auditor.mechanisms.probe_controls import DECLARED_SITE
+from auditor.records import Check, Conclusion, Role
 
 ACCURACY = "probe_balanced_accuracy"
 CONTROL = "probe_control_accuracy"
 SELECTIVITY = "probe_selectivity"
 READABLE = "probe_layers_readable"
+STATED, WITHHELD = "stated", "withheld"
 #: Standard deviations from chance (as if both labels were as few as the rarer one) at which labels without a meaning
 #: were read too well, or too badly, to be believed.
 PERMUTED_SD = 4.0
-SAID = {
-    "control": "control labels by type",
-    "untrained": "random weights",
-    "numbers": "the application's numbers alone",
-}
+SAID = {"untrained": "random weights", "numbers": "the application's numbers alone"}
 BASELINES = tuple(SAID)
+CEILING = "too few to say: not even perfect reading would stand out from words without a meaning"
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -32,7 +36,6 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
     plain = {_key(result, probe): probe["accuracy"] for result in results for probe in _of(result, trained=False)}
     for result in results:
         found = [{**probe, "untrained": plain.get(_key(result, probe))} for probe in _of(result, trained=True)]
-        yield from _controls(context, result, found, test=test)
         for group, setting in dict.fromkeys((probe["group"], probe["setting"]) for probe in found):
             mine = [probe for probe in found if (probe["group"], probe["setting"]) == (group, setting)]
             yield from _one(context, result, mine, test=test)
@@ -44,32 +47,6 @@ def _of(result: Mapping[str, Any], *, trained: bool) -> Sequence[Mapping[str, An
 
 def _key(result: Mapping[str, Any], probe: Mapping[str, Any]) -> tuple[Any, ...]:
     return (result["field"], *(probe[name] for name in ("group", "setting", "site", "layer")))
-
-
-def _controls(
-    context: Context, result: Mapping[str, Any], probes: Sequence[Mapping[str, Any]], *, test: str
-) -> Iterable[Draft]:
-    """How well words without a meaning are read in the attribute's place: what such a probe can learn at all."""
-    seen: dict[tuple[str, int], float] = {
-        (probe["site"], probe["layer"]): probe["control"] for probe in probes if probe["control"] is not None
-    }
-    for (site, layer), accuracy in seen.items():
-        yield Draft(
-            measurement(
-                Estimate(
-                    value=accuracy,
-                    n=result["applications"],
-                    method="balanced accuracy on random groupings of words without a meaning, mean over groupings",
-                ),
-                test=test,
-                metric=CONTROL,
-                role=Role.SUPPORTING,
-                subject={"field": result["field"], "at": site, "layer": str(layer)},
-                unit="rate",
-                cases=f"role:{ACTUAL}",
-                higher_is_better=None,
-            )
-        )
 
 
 def _one(
@@ -87,7 +64,8 @@ def _one(
     }
     subject = {"field": result["field"], "group": group, "setting": setting}
     checks = tuple(_checks(probes))
-    family = f"probes of {result['field']}={group}, {setting}"
+    # Withheld, all layers and positions are one test, whose p-value stands with the places that can be read.
+    family = f"probes of {result['field']}={group}, {setting}" if setting == STATED else None
     for probe in probes:
         where = {**subject, "at": probe["site"], "layer": str(probe["layer"])}
         accuracy = Estimate(
@@ -95,9 +73,10 @@ def _one(
             n=probe["clusters"],
             method="balanced accuracy of an L2-logistic probe on held-out applications",
             interval=Interval(probe["low"], probe["high"], level, "mean of two Wilson intervals, by application"),
-            test=Significance(probe["p_value"], "clustered z test against 1/2"),
+            test=Significance(probe["p_value"], "clustered z test against 1/2") if setting == STATED else None,
         )
-        counts = {key: probe[key] for key in ("auroc", "auroc_low", "auroc_high", "permuted", *BASELINES)}
+        names = ("auroc", "auroc_low", "auroc_high", "permuted", *BASELINES)
+        counts = {key: probe[key] for key in names} | {"p_over_all_places": probe.get("p_largest")}
         yield Draft(
             measurement(
                 accuracy,
@@ -110,67 +89,184 @@ def _one(
                 **common,
             )
         )
-    best = _best(probes)
-    adjusted = holm([probe["p_value"] for probe in probes])
+    yield _readable(context, result, probes, subject=subject, checks=checks, common=common)
+    at = _declared(result, probes)
+    if setting == STATED:
+        yield from _selective(context, result, at, probes, subject=subject, checks=checks, common=common)
+    elif at is not None:
+        yield Draft(
+            measurement(
+                _above_baselines(at, level),
+                metric=SELECTIVITY,
+                subject={**subject, "at": at["site"], "layer": str(at["layer"])},
+                unit="rate_difference",
+                checks=checks,
+                counts={key: at[key] for key in ("accuracy", *BASELINES)}
+                | {"embedding": _embedding(probes, at["site"]), "withheld": 1},
+                **common,
+            )
+        )
+
+
+def _readable(
+    context: Context,
+    result: Mapping[str, Any],
+    probes: Sequence[Mapping[str, Any]],
+    *,
+    subject: dict[str, str],
+    checks: tuple[Check, ...],
+    common: dict[str, Any],
+) -> Draft:
+    """Places where the attribute can be read; where it was withheld, with one p-value over all of them."""
+    alpha = context.plan.thresholds.alpha
+    withheld = subject["setting"] == WITHHELD
+    adjusted = [probe["p_largest"] for probe in probes] if withheld else holm([probe["p_value"] for probe in probes])
     readable = [
         probe
         for probe, p in zip(probes, adjusted, strict=True)
-        if p is not None and p < context.plan.thresholds.alpha and probe["accuracy"] > 0.5
+        if p is not None and p <= alpha and probe["accuracy"] > 0.5
     ]
-    yield Draft(
+    best = max(probes, key=lambda probe: float(probe["accuracy"]))
+    counts: dict[str, Any] = {
+        "withheld": int(withheld),
+        "probes": len(probes),
+        "first_layer": min((probe["layer"] for probe in readable), default=None),
+        "readable_at_last_token": sum(probe["site"] == DECLARED_SITE for probe in readable),
+        "best_accuracy": best["accuracy"],
+        "smaller_group": best["smaller"],
+    }
+    how = "against the best place of every draw of labels permuted among applications" if withheld else "Holm over all"
+    said = None
+    if withheld:
+        counts |= {"draws": best["draws"], "draws_needed": _needed(context, result)}
+        test = Significance(best["p_largest"], "permutation test over all layers and positions")
+    else:
+        said = "Stated in the prompt: the states hold it by construction, so being readable says nothing."
+    estimate = Estimate(
+        value=float(len(readable)),
+        n=probes[0]["clusters"],
+        method=f"layers and positions where the attribute can be read ({how})",
+        test=test if withheld else None,
+    )
+    return Draft(
         measurement(
-            Estimate(
-                value=float(len(readable)),
-                n=best["clusters"],
-                method="layers and positions where the attribute can be read (Holm over all of them)",
-            ),
+            estimate,
             metric=READABLE,
             subject=subject,
             unit="count",
+            family=f"{inside_family(common['test'])}, withheld",
             checks=checks,
-            counts={
-                "probes": len(probes),
-                "first_layer": min((probe["layer"] for probe in readable), default=None),
-                "readable_at_last_token": sum(probe["site"] == "last token" for probe in readable),
-            },
+            counts=counts,
+            conclusion_reason=said,
             **common,
         )
     )
+
+
+def _selective(
+    context: Context,
+    result: Mapping[str, Any],
+    at: Mapping[str, Any] | None,
+    probes: Sequence[Mapping[str, Any]],
+    *,
+    subject: dict[str, str],
+    checks: tuple[Check, ...],
+    common: dict[str, Any],
+) -> Iterable[Draft]:
+    """The attribute's words against pairs of words without a meaning, and those pairs themselves."""
+    found = next((item for item in result["selectivity"] if item["group"] == subject["group"]), None)
+    if found is None:
+        return
+    where = {**subject, "at": DECLARED_SITE, "layer": str(result["declared_layer"])}
+    method = (
+        "balanced accuracy of the groups' words minus its mean over pairs of words without a meaning, as long, in the "
+        "same applications"
+    )
+    conclusion, said = None, None
+    counts: dict[str, Any] = {"withheld": 0}
+    if "reason" in found:
+        estimate = missing(method=method, reason=found["reason"], n=result["applications"])
+        conclusion, said = Conclusion.INCONCLUSIVE, found["reason"]
+    else:
+        level = 1 - context.plan.thresholds.alpha
+        estimate = Estimate(
+            value=found["accuracy"] - found["control"],
+            n=found["applications"],
+            method=method,
+            interval=Interval(
+                found["low"], found["high"], level, "Wilson's, put together by application; these control words"
+            ),
+            test=Significance(
+                found["p_value"], "permutation test: which two of the words, own and control, are the attribute's"
+            ),
+        )
+        counts |= {name: found[name] for name in ("accuracy", "control", "draws", "perfect_p")}
+        counts |= {
+            "control_lowest": found["lowest"],
+            "control_highest": found["highest"],
+            "control_words": found["words"],
+            "draws_needed": found["needed"],
+            "ceiling": int(found["ceiling"]),
+            "untrained": at["untrained"] if at is not None else None,
+            "embedding": _embedding(probes, DECLARED_SITE),
+        }
+        if found["draws"] < found["needed"]:
+            said = f"too few draws to say: {found['draws']} control pairs, at least {found['needed']} needed"
+        elif found["ceiling"]:
+            said = CEILING
+        if said is not None:
+            conclusion = Conclusion.INCONCLUSIVE
+        yield Draft(
+            measurement(
+                Estimate(
+                    value=found["control"],
+                    n=found["applications"],
+                    method="mean balanced accuracy of pairs of words without a meaning, as long as the groups' own",
+                ),
+                metric=CONTROL,
+                subject=where,
+                unit="rate",
+                counts={name: counts[name] for name in ("control_lowest", "control_highest", "control_words")},
+                **common,
+            )
+        )
     yield Draft(
         measurement(
-            _selectivity(best, setting),
+            estimate,
             metric=SELECTIVITY,
-            subject={**subject, "at": best["site"], "layer": str(best["layer"])},
+            subject=where,
             unit="rate_difference",
+            family=inside_family(common["test"]),
             checks=checks,
-            counts={key: best[key] for key in ("accuracy", *BASELINES)}
-            | {"embedding": _embedding(probes, best["site"])},
+            counts=counts,
+            conclusion=conclusion,
+            conclusion_reason=f"{said[0].upper()}{said[1:]}." if said else None,
             **common,
         )
     )
 
 
-def _best(probes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any]:
-    """The last token's probe in the middle of the model: fixed before any is looked at, so nothing is picked."""
-    last = [probe for probe in probes if probe["site"] == "last token"] or list(probes)
-    middle = max(probe["layer"] for probe in last) // 2
-    return next(probe for probe in last if probe["layer"] >= middle)
+def _needed(context: Context, result: Mapping[str, Any]) -> int:
+    return draws_needed(alpha=context.plan.thresholds.alpha, family_size=result["contrasts"])
 
 
-def _selectivity(probe: Mapping[str, Any], setting: str) -> Estimate:
-    # The control words stand in the attribute's place, which is the same word everywhere where it is withheld.
-    names = ("untrained", "numbers") if setting == "withheld" else ("control", "untrained")
-    known = [name for name in names if probe[name] is not None]
-    baselines = [0.5, *(probe[name] for name in known)]
+def _declared(result: Mapping[str, Any], probes: Sequence[Mapping[str, Any]]) -> Mapping[str, Any] | None:
+    """The reading at the place that was declared beforehand."""
+    place = (DECLARED_SITE, result["declared_layer"])
+    return next((probe for probe in probes if (probe["site"], probe["layer"]) == place), None)
+
+
+def _above_baselines(probe: Mapping[str, Any], level: float) -> Estimate:
+    """Withheld: above what random weights and the application's numbers give away."""
+    known = [name for name in BASELINES if probe[name] is not None]
     if not known:
         return missing(method="balanced accuracy minus baselines", reason="no baseline was read", n=probe["clusters"])
-    method = f"balanced accuracy minus the highest of 1/2 and {', '.join(SAID[name] for name in known)}"
-    highest = max(baselines)
+    highest = max([0.5, *(probe[name] for name in known)])
     return Estimate(
         value=probe["accuracy"] - highest,
         n=probe["clusters"],
-        method=method,
-        interval=Interval(probe["low"] - highest, probe["high"] - highest, 0.95, "of the accuracy, baseline as read"),
+        method=f"balanced accuracy minus the highest of 1/2 and {', '.join(SAID[name] for name in known)}",
+        interval=Interval(probe["low"] - highest, probe["high"] - highest, level, "of the accuracy, baseline as read"),
     )
 
 

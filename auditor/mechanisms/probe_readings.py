@@ -78,7 +78,7 @@ def read(*, logits: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLik
         rows = y == label
         share = float(right[rows].mean())
         shares.append(share)
-        bounds.append(_wilson(share, len(np.unique(codes[rows])), z))
+        bounds.append(wilson(share, len(np.unique(codes[rows])), z))
     accuracy = sum(shares) / 2
     low, high = (sum(bound[side] for bound in bounds) / 2 for side in (0, 1))
     surplus = np.where(y, (right - 0.5) / (2 * y.sum()), (right - 0.5) / (2 * (~y).sum()))
@@ -95,7 +95,8 @@ def _right(logits: FloatArray, labels: npt.NDArray[np.bool_]) -> FloatArray:
     return np.where(np.abs(logits) < SILENT, 0.5, (logits > 0) == labels).astype(np.float64)
 
 
-def _wilson(share: float, n: int, z: float) -> tuple[float, float]:
+def wilson(share: float, n: int, z: float) -> tuple[float, float]:
+    """Wilson's interval of a share of ``n``, z standard errors wide."""
     centre = (share + z**2 / (2 * n)) / (1 + z**2 / n)
     half = z * np.sqrt(share * (1 - share) / n + z**2 / (4 * n**2)) / (1 + z**2 / n)
     return max(0.0, float(centre - half)), min(1.0, float(centre + half))

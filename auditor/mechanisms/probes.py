@@ -1,13 +1,13 @@
 """Probes: can a linear reader tell the attribute from the model's states, where, and from what.
 
-Stated: the attribute stands in the prompt, once as every group, so a reader needs nothing else. Withheld: the attribute
-is replaced by a neutral word and the reader is asked for the group the application was filed with, which only the other
-fields can give away.
+Stated: the attribute stands in the prompt, once as every group, so a reader needs nothing else: the states hold it by
+construction, and the question is whether it is read better than words without a meaning (probe_controls.py). Withheld:
+the attribute is replaced by a neutral word and the reader is asked for the group the application was filed with, which
+only the other fields can give away. Only this reading says that a model's states encode the attribute.
 """
 
 from __future__ import annotations
 
-import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Annotated, Any
@@ -21,11 +21,21 @@ from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
+from auditor.mechanisms.control_words import WORDS
+from auditor.mechanisms.probe_controls import (
+    DECLARED_SITE,
+    control_words,
+    declared_layer,
+    harvest_controls,
+    selectivities,
+)
 from auditor.mechanisms.probe_fits import assign_folds, basis_of, cross_validate
 from auditor.mechanisms.probe_measures import measures
 from auditor.mechanisms.probe_readings import balanced_accuracy, read
+from auditor.mechanisms.selectivity import SAME
 from auditor.plan import Section
 
 CARD = Card(
@@ -33,10 +43,11 @@ CARD = Card(
     purpose="Whether a protected attribute can be read from the model's internal states, at which layer and position.",
     method=(
         "L2-logistic probes of every layer, at the end of the attribute's field and at the last token, on applications "
-        "(and proxy values) the probe was not fitted on. Stated: the attribute in the prompt, as each group in turn. "
-        "Withheld: a neutral word in its place, read for the group as filed. Beside each: a control label that groups "
-        "words without a meaning (Hewitt and Liang), labels permuted, the embedding layer, the same architecture with "
-        "random weights, and, where the attribute is withheld, the application's numbers alone."
+        "(and proxy values) the probe was not fitted on. Withheld: a neutral word in the attribute's place, read for "
+        "the group as filed, against labels permuted among applications, over all layers at once; beside it the "
+        "application's numbers alone. Stated: the attribute in the prompt, as each group in turn; at one declared "
+        "place, the last token in the middle of the model, against pairs of words without a meaning as long as the "
+        "groups' own, in the same applications; beside it the same architecture with random weights."
     ),
     worrying=(
         "The attribute can be read although it was withheld. Where it is stated, being readable is expected and says "
@@ -44,10 +55,12 @@ CARD = Card(
     ),
     limitations=(
         "Readable is not used: only erasure and steering speak of use. A probe that finds nothing says that no linear "
-        "reader of this kind, fitted on so many applications, did. Layers are looked at together, by Holm."
+        "reader of this kind, fitted on so many applications, did. Where words without a meaning are read perfectly "
+        "too, selectivity cannot be said."
     ),
     references=(
         "Hewitt and Liang (2019), Designing and interpreting probes with control tasks, EMNLP",
+        "Westfall and Young (1993), Resampling-based multiple testing (the largest over all layers)",
         "Belinkov (2022), Probing classifiers: promises, shortcomings, and advances, doi:10.1162/coli_a_00422",
     ),
     needs_internals=True,
@@ -57,6 +70,8 @@ CARD = Card(
 STATED, WITHHELD = "stated", "withheld"
 TRAINED, UNTRAINED = "trained", "untrained"
 SITES = ("field end", "last token")
+#: Draws of permuted labels at least, also where the level needs fewer.
+LEAST_DRAWS = 99
 #: Rows, their labels, their folds by every grouping, and their applications.
 Task = tuple[list[int], np.ndarray[Any, Any], list[np.ndarray[Any, Any]], list[str]]
 
@@ -73,11 +88,13 @@ class Settings(Section):
     withheld_words
         What stands in the attribute's place where it is withheld.
     control_words
-        Words without a meaning here, two of which stand in the attribute's place in every application.
+        Words without a meaning here; those, and phrases of them, that are as long in tokens as a group's word stand in
+        the attribute's place.
     control_draws
-        How many random groupings of them the control averages over.
+        Pairs of them at least; 0: as many as the plan's level needs over all contrasts. Fewer than that and the test
+        says that it has too few.
     untrained
-        Whether the same architecture with random weights is read as well; it doubles the cost.
+        Whether the same architecture with random weights is read as well, where selectivity is declared.
     every
         Layers apart; the embedding and the stream after the last block are always read.
     penalty
@@ -89,17 +106,8 @@ class Settings(Section):
     attributes: tuple[str, ...] = ()
     applications: Annotated[int, Field(ge=8)] = 96
     withheld_words: Annotated[str, Field(min_length=1)] = "not provided"
-    control_words: Annotated[tuple[str, ...], Field(min_length=4)] = (
-        "Amber",
-        "Birch",
-        "Cedar",
-        "Delta",
-        "Flint",
-        "Grove",
-        "Haven",
-        "Maple",
-    )
-    control_draws: Annotated[int, Field(ge=1, le=50)] = 5
+    control_words: Annotated[tuple[str, ...], Field(min_length=4)] = WORDS
+    control_draws: Annotated[int, Field(ge=0, le=2000)] = 0
     untrained: bool = True
     every: Annotated[int, Field(ge=1, le=100)] = 1
     penalty: Annotated[float, Field(gt=0)] = 1.0
@@ -110,11 +118,12 @@ class Settings(Section):
 class Rows:
     """Prompts and their states: what stands in the attribute's place, and which application each is of.
 
-    ``states`` has shape [rows, positions, layers, width], ``layers`` names the layers.
+    ``states`` has shape [rows, positions, layers, width]; ``sites`` names the positions, ``layers`` the layers.
     """
 
     words: tuple[str, ...]
     case: tuple[int, ...]
+    sites: tuple[str, ...]
     layers: tuple[int, ...]
     states: np.ndarray[Any, np.dtype[np.float32]]
 
@@ -126,19 +135,24 @@ class Rows:
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk an attribute, and one for the baseline with random weights."""
     settings: Settings = asked.settings
-    for attribute in asked.plan.attributes:
-        if settings.attributes and attribute.field not in settings.attributes:
-            continue
+    chosen = [item for item in asked.plan.attributes if not settings.attributes or item.field in settings.attributes]
+    contrasts = sum(len(attribute.groups) - 1 for attribute in chosen)
+    for attribute in chosen:
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
-        payload = concept_payload(asked, attribute, clusters)
+        payload = concept_payload(asked, attribute, clusters) | {"contrasts": contrasts}
+        controls = control_words(asked, attribute, contrasts=contrasts)
+        words = len({word for mine in controls.values() for word in mine})
+        sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
         for part in (TRAINED, UNTRAINED) if settings.untrained else (TRAINED,):
-            # Stated as every group and withheld; words without a meaning for the model itself alone.
-            variants = len(attribute.groups) + (3 if part == TRAINED else 1)
-            tokens = 0
-            for cluster in clusters:
-                whole, suffix = suffix_tokens(asked, cluster, attribute.field)
-                tokens += whole + (variants - 1) * suffix
-            yield Work(prompts=variants * len(clusters), tokens=tokens, payload={**payload, "part": part})
+            variants = len(attribute.groups) + 1
+            tokens = sum(whole + (variants - 1) * suffix for whole, suffix in sizes)
+            more: dict[str, Any] = {"part": part}
+            if part == TRAINED:
+                # Words without a meaning run through the first half of the blocks alone.
+                tokens += sum(whole + (words + variants) * suffix for whole, suffix in sizes) // 2
+                variants += words + variants - 1
+                more["controls"] = controls
+            yield Work(prompts=variants * len(clusters), tokens=tokens, payload={**payload, **more})
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -148,15 +162,25 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``probes``: one entry a layer, position, group and setting, with its reading and its baselines; of random
-        weights the accuracy alone.
+        weights the accuracy alone, at the declared place. ``selectivity``: one entry a group.
     """
     model = bench.loaded.model
-    if payload["part"] == UNTRAINED:
+    trained = payload["part"] == TRAINED
+    if not trained:
         model = untrained(model, seed=bench.plan.cases.seed)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with threadpool_limits(bench.plan.budget.threads):
-        rows = _harvest(bench, payload, model)
-        probes = list(_probes(bench, payload, rows))
+        decoder = read_decoder(model)
+        layers = (*range(0, decoder.layers, bench.settings.every), decoder.layers)
+        declared = declared_layer(layers)
+        selective: list[dict[str, Any]] = []
+        if trained:
+            rows = _harvest(bench, payload, decoder, SITES, layers)
+            states, controls = harvest_controls(bench, payload, decoder, layer=declared)
+            selective = selectivities(bench, payload, states, controls)
+        else:
+            rows = _harvest(bench, payload, decoder, (DECLARED_SITE,), (declared,))
+        probes = _probes(bench, payload, rows)
     return {
         "field": payload["field"],
         "part": payload["part"],
@@ -164,7 +188,10 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "proxies": payload["proxies"],
         "withheld_words": bench.settings.withheld_words,
         "applications": len(payload["cases"]),
+        "contrasts": payload["contrasts"],
+        "declared_layer": declared,
         "probes": probes,
+        "selectivity": selective,
     }
 
 
@@ -181,10 +208,9 @@ def untrained(model: Any, *, seed: int) -> Any:
     return fresh.to(device=model.device, dtype=model.dtype).eval()
 
 
-def _harvest(bench: Bench, payload: Mapping[str, Any], model: Any) -> Rows:
-    settings: Settings = bench.settings
-    decoder = read_decoder(model)
-    layers = (*range(0, decoder.layers, settings.every), decoder.layers)
+def _harvest(
+    bench: Bench, payload: Mapping[str, Any], decoder: Any, sites: tuple[str, ...], layers: tuple[int, ...]
+) -> Rows:
     field = payload["field"]
     words: list[str] = []
     case: list[int] = []
@@ -192,20 +218,18 @@ def _harvest(bench: Bench, payload: Mapping[str, Any], model: Any) -> Rows:
     for number, item in enumerate(payload["cases"]):
         if bench.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
-        controls = random.Random(f"{bench.plan.cases.seed}/{item['id']}").sample(list(settings.control_words), 2)
-        mine = [*payload["groups"], settings.withheld_words, *(controls if payload["part"] == TRAINED else ())]
+        mine = [*payload["groups"], bench.settings.withheld_words]
         placed = place(bench, [{**item["words"], field: word} for word in mine], field)
-        positions = [[each.end, each.last] for each in placed]
+        positions = [[each.last if site == DECLARED_SITE else each.end for site in sites] for each in placed]
         states.append(harvest(decoder, [each.tokens for each in placed], positions, layers=layers))
         words += mine
         case += [number] * len(mine)
-    return Rows(tuple(words), tuple(case), layers, np.concatenate(states))
+    return Rows(tuple(words), tuple(case), sites, layers, np.concatenate(states))
 
 
-def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows) -> Iterable[dict[str, Any]]:
+def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows) -> list[dict[str, Any]]:
     settings: Settings = bench.settings
     trained = payload["part"] == TRAINED
-    controls = _controls(bench, rows) if trained else None
     tasks = {
         (group, setting): task
         for group in payload["groups"]
@@ -213,40 +237,84 @@ def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows) -> Iterable[di
         for setting in (STATED, WITHHELD)
         if (task := _task(payload, rows, group, setting, settings)) is not None
     }
+    labels = {
+        (group, setting): _labels(bench, payload, task, setting) if trained else task[1][:, None]
+        for (group, setting), task in tasks.items()
+    }
     numbers = {key: _from_numbers(bench, payload, rows, task) for key, task in tasks.items() if key[1] == WITHHELD}
-    for site, name in enumerate(SITES):
+    found: list[dict[str, Any]] = []
+    meaningless: dict[tuple[str, str], list[FloatArray]] = {key: [] for key in tasks}
+    for site, name in enumerate(rows.sites):
         for place_of, layer in enumerate(rows.layers):
             if bench.should_stop():
                 raise Interrupted("stopped between two layers; nothing of this chunk is kept")
             states = rows.states[:, site, place_of]
-            control = _control_accuracy(bench, states, controls) if controls is not None else None
-            for (group, setting), task in tasks.items():
-                chosen, labels, partitions, clusters = task
-                both = np.stack([labels, _permuted(labels, clusters, bench.plan.cases.seed)], axis=1)
+            for key, (chosen, own, partitions, clusters) in tasks.items():
                 logits, solved = cross_validate(
-                    basis=basis_of(states[chosen]),
-                    labels=both if trained else both[:, :1],
-                    partitions=partitions,
-                    penalty=settings.penalty,
+                    basis=basis_of(states[chosen]), labels=labels[key], partitions=partitions, penalty=settings.penalty
                 )
-                if not np.isfinite(logits).all():
+                if not np.isfinite(logits[:, 0]).all():
                     continue
-                found: dict[str, Any] = {"group": group, "setting": setting, "site": name, "layer": layer}
+                where: dict[str, Any] = {"group": key[0], "setting": key[1], "site": name, "layer": layer}
                 if not trained:
-                    yield {**found, "accuracy": balanced_accuracy(logits=logits[:, 0], labels=labels)}
+                    found.append({**where, "accuracy": balanced_accuracy(logits=logits[:, 0], labels=own)})
                     continue
-                reading = read(
-                    logits=logits[:, 0], labels=labels, clusters=clusters, level=1 - bench.plan.thresholds.alpha
+                level = 1 - bench.plan.thresholds.alpha
+                reading = read(logits=logits[:, 0], labels=own, clusters=clusters, level=level)
+                drawn = _accuracies(logits[:, 1:], labels[key][:, 1:])
+                meaningless[key].append(drawn)
+                found.append(
+                    {
+                        **where,
+                        **asdict(reading),
+                        "smaller": int(min(own.sum(), (~own).sum())),
+                        "solved": solved,
+                        "permuted": float(drawn.mean()),
+                        "numbers": numbers.get(key),
+                    }
                 )
-                yield {
-                    **found,
-                    **asdict(reading),
-                    "smaller": int(min(labels.sum(), (~labels).sum())),
-                    "solved": solved,
-                    "permuted": balanced_accuracy(logits=logits[:, 1], labels=both[:, 1]),
-                    "control": control,
-                    "numbers": numbers.get((group, setting)),
-                }
+    return [_with_draws(item, meaningless) for item in found] if trained else found
+
+
+def _labels(bench: Bench, payload: Mapping[str, Any], task: Task, setting: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+    """A column of the true labels, then columns without a meaning: one where the attribute is stated, else a draw each.
+
+    Withheld, they are permuted among the applications of a fold, so that every draw has as many of each label in every
+    fold as the true labels have.
+    """
+    _, own, partitions, clusters = task
+    if setting == STATED:
+        return np.stack([own, _permuted(own, clusters, bench.plan.cases.seed)], axis=1)
+    generator = np.random.default_rng(bench.plan.cases.seed)
+    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=payload["contrasts"])
+    columns = [own]
+    for _ in range(max(needed, LEAST_DRAWS)):
+        column = np.array(own)
+        for fold in np.unique(partitions[0]):
+            rows = np.flatnonzero(partitions[0] == fold)
+            column[rows] = generator.permutation(column[rows])
+        columns.append(column)
+    return np.stack(columns, axis=1)
+
+
+def _accuracies(logits: FloatArray, labels: np.ndarray[Any, Any]) -> FloatArray:
+    """Balanced accuracy by column; one that could not be read counts as read perfectly, against the attribute."""
+    known = np.asarray(np.isfinite(logits).all(axis=0))
+    return np.array(
+        [
+            balanced_accuracy(logits=logits[:, column], labels=labels[:, column]) if known[column] else 1.0
+            for column in range(logits.shape[1])
+        ]
+    )
+
+
+def _with_draws(item: dict[str, Any], meaningless: Mapping[tuple[str, str], Sequence[FloatArray]]) -> dict[str, Any]:
+    """A withheld reading with its p-value over all layers and positions: against the best of every draw."""
+    if item["setting"] != WITHHELD:
+        return item
+    best = np.max(np.stack(meaningless[item["group"], WITHHELD]), axis=0)
+    above = int((best >= item["accuracy"] - SAME).sum())
+    return {**item, "p_largest": (1 + above) / (1 + len(best)), "draws": len(best)}
 
 
 def _from_numbers(bench: Bench, payload: Mapping[str, Any], rows: Rows, task: Task) -> float | None:
@@ -286,7 +354,8 @@ def _task(payload: Mapping[str, Any], rows: Rows, group: str, setting: str, sett
     values = [" | ".join(cases[rows.case[row]]["words"][name] for name in payload["proxies"]) for row in chosen]
     if setting == WITHHELD and len(set(values)) >= settings.folds:
         # A name or postcode that the probe was fitted on would be recognised, not read.
-        partitions.append(assign_folds(groups=values, labels=labels, folds=settings.folds, seed=1))
+        # By value alone, so that labels permuted among applications have folds of the same kind.
+        partitions.append(assign_folds(groups=values, labels=np.zeros(len(values)), folds=settings.folds, seed=1))
     return chosen, labels, partitions, clusters
 
 
@@ -299,31 +368,3 @@ def _permuted(labels: np.ndarray[Any, Any], clusters: Sequence[str], seed: int) 
     order = generator.permutation(len(names))
     turned = {names[number] for number in order[: len(names) // 2]}
     return np.array([bool(label) != (cluster in turned) for label, cluster in zip(labels, clusters, strict=True)])
-
-
-def _controls(bench: Bench, rows: Rows) -> tuple[list[int], FloatArray, np.ndarray[Any, Any]]:
-    """The rows of the control words, a random even grouping of the words a column, and folds by application."""
-    settings: Settings = bench.settings
-    words = list(settings.control_words)
-    chosen = rows.of(*words)
-    generator = np.random.default_rng(bench.plan.cases.seed)
-    columns = []
-    for _ in range(settings.control_draws):
-        ones = {words[number] for number in generator.permutation(len(words))[: len(words) // 2]}
-        columns.append([rows.words[row] in ones for row in chosen])
-    labels = np.array(columns, dtype=np.float64).T
-    groups = [str(rows.case[row]) for row in chosen]
-    return chosen, labels, assign_folds(groups=groups, labels=labels[:, 0], folds=settings.folds, seed=0)
-
-
-def _control_accuracy(
-    bench: Bench, states: np.ndarray[Any, Any], controls: tuple[list[int], FloatArray, np.ndarray[Any, Any]]
-) -> float | None:
-    chosen, labels, folds = controls
-    logits, _ = cross_validate(
-        basis=basis_of(states[chosen]), labels=labels, partitions=[folds], penalty=bench.settings.penalty
-    )
-    usable = [column for column in range(labels.shape[1]) if np.isfinite(logits[:, column]).all()]
-    if not usable:
-        return None
-    return float(np.mean([balanced_accuracy(logits=logits[:, each], labels=labels[:, each]) for each in usable]))

@@ -1,4 +1,4 @@
-"""Few flips, few denials or few pairs are no equivalence; a family's claims are adjusted and the deciding interval kept."""
+"""Few flips, few denials or few pairs are no equivalence; claims are adjusted over a family, the interval is kept."""
 
 from __future__ import annotations
 
@@ -34,14 +34,14 @@ def test_six_flips_all_one_way_from_fifteen_approvals_are_not_equivalent(tmp_pat
         approved = number % 60 == 1  # 15 of 900, spread so that 10 stand in the race contrast
         if not approved:
             return -2.0 - number % 9 / 10
-        lost = case.groups.get("race") == "Black" and number % 120 == 1
+        lost = case.groups.get("race") == "Black" and number % 120 == 1 and number < 700
         return -1.0 if lost else 1.0
 
     conclusions = conclude(simulated(tmp_path, small_plan(), small_data(900), margin))
     effect = of(conclusions, "cf_net_effect")
     assert effect.n == 600
     assert effect.counts["favourable_reference"] == 15
-    assert (effect.counts["b"], effect.counts["c"]) == (8, 0)
+    assert (effect.counts["b"], effect.counts["c"]) == (6, 0)
     assert effect.conclusion not in ABSENT
 
 
@@ -102,7 +102,9 @@ def test_a_gap_between_different_applicants_lends_its_significance_to_no_pair(tm
     def margin(case: Case) -> float:
         number = int(case.cluster)
         own_black = (number - 1) % 6 in (1, 3)
-        wobble = ((number * 7919 + len(case.id) * 104729 + sum(map(ord, case.id)) * 31) % 1000 - 500) / 5000
+        # Asked again the same prompt answers alike; another version wobbles a little.
+        version = 0 if case.role in ("actual", "reask") else sum(map(ord, case.id))
+        wobble = ((number * 7919 + version * 31) % 1000 - 500) / 5000
         return (1.0 if number * 37 % 100 < (40 if own_black else 85) else -1.0) * (1 + number % 13 / 10) + wobble
 
     conclusions = conclude(simulated(tmp_path, small_plan(), small_data(900), margin))

@@ -120,13 +120,38 @@ def test_a_missing_number_is_inconclusive_with_its_reason_and_never_a_null(chang
     assert words in verdict.reason
 
 
+def test_a_barrier_to_equivalence_leaves_no_evidence_and_is_said():
+    barred = replace(NULL, equivalent=True, equivalence_barriers=("too few denials to say: 15 of 600",))
+    verdict = conclude(barred)
+    assert verdict.conclusion is Conclusion.NO_EVIDENCE
+    assert "Equivalence is not said: too few denials to say: 15 of 600." in verdict.reason
+    assert conclude(replace(barred, equivalence_barriers=())).conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
+
+
+def test_a_barrier_to_any_absence_leaves_a_difference_alone():
+    reason = "22% of the Black arm, 0% of the White arm gave no readable answer"
+    for claim in (True, False, None):
+        verdict = conclude(replace(NULL, equivalent=claim, absence_barriers=(reason,)))
+        assert verdict.conclusion is Conclusion.INCONCLUSIVE
+        assert reason in verdict.reason
+    assert conclude(replace(FOUND, absence_barriers=(reason,))).conclusion is Conclusion.DIFFERENCE_FOUND
+
+
+def test_a_small_difference_is_small_and_real_and_an_exploratory_one_is_a_signal():
+    small = replace(FOUND, estimate=-0.005)
+    assert conclude(small).reason.startswith("A small and real difference was found: −0.5 pp, adjusted p = 0.001")
+    assert conclude(replace(small, exploratory=True)).reason.startswith(
+        "A small exploratory signal was found: −0.5 pp, q"
+    )
+
+
 def test_reasons_are_plain_sentences_with_units():
     assert conclude(FOUND).reason == (
         "A difference was found: −5.0 pp, adjusted p = 0.001; it meets the practical threshold of 2.0 pp."
     )
     assert conclude(NULL).reason == (
-        "No evidence of a difference of 2.0 pp or more was found; the test could have detected 1.5 pp, "
-        "smaller differences cannot be excluded."
+        "No evidence of a difference of 2.0 pp or more was found (−0.4 pp); the test could have detected 1.5 pp after "
+        "adjustment, smaller differences cannot be excluded."
     )
     standardised = Evidence(estimate=0.4, p_adjusted=0.01, practical_threshold=0.1, scale="standardised")
     assert "+0.40 SD" in conclude(standardised).reason

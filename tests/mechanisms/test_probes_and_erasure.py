@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from auditor.applications import Applications
 from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
@@ -29,26 +30,30 @@ def plan_of(test: str) -> Plan:
     return small_plan(prompt__answers=ANSWERS, tests__run=[test], noise__reask=0)
 
 
-def bench_with(model: Any, settings: Any, plan: Plan, *, probe: PackingProbe = PACKABLE) -> Bench:
+def bench_with(
+    model: Any, settings: Any, plan: Plan, *, probe: PackingProbe = PACKABLE, data: Applications = DATA
+) -> Bench:
     return Bench(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
         scorer=PackedScorer(model, pack_tokens=64, probe=probe),
-        render=renderer(plan, DATA),
+        render=renderer(plan, data),
         should_stop=lambda: False,
     )
 
 
-def concluded(test: Any, model: Any, *, probe: PackingProbe = PACKABLE, **settings: Any) -> Found:
+def concluded(
+    test: Any, model: Any, *, probe: PackingProbe = PACKABLE, data: Applications = DATA, **settings: Any
+) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
     plan = plan_of(test.CARD.name)
     only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
     chosen = test.Settings(**only, **settings)
-    bench = bench_with(model, chosen, plan, probe=probe)
-    pieces = list(test.work(asked(chosen, plan=plan, data=DATA)))
+    bench = bench_with(model, chosen, plan, probe=probe, data=data)
+    pieces = list(test.work(asked(chosen, plan=plan, data=data)))
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
-    cases = small_cases(plan, DATA)
+    cases = small_cases(plan, data)
     margins = bench.margins([case.prompt for case in cases])
     decisions = {case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)}
     context = Context(
