@@ -17,6 +17,7 @@ NAMES = (
     "sae",
     "interpretation",
     "pages",
+    "coverage",
 )
 
 

@@ -20,6 +20,7 @@ from auditor.measures.groups import HIGHEST_RATE, impact_ratios
 from auditor.measures.minimums import GROUP, REFERENCE_GROUP, unmet
 from auditor.measures.power import detectable_rate_difference, worst_level
 from auditor.measures.rates import (
+    TWO_RATE_RULE,
     Tally,
     adverse_impact_ratio,
     denial_odds_ratio,
@@ -39,10 +40,10 @@ CARD = Card(
     purpose="How the model decides the applications of each group as they were filed.",
     method=(
         "Rates with Wilson intervals, impact ratio with log interval, risk difference with Newcombe's interval, denial "
-        "odds ratio, standardised mean difference of the margin (pooled SD), shortfall in people. Fisher's exact test "
-        "where a group is under 30 or an expected cell under 5, else the pooled z test. Exploratory, BH-adjusted, "
-        "unless a pack of the plan makes a measure primary: then against the pack's threshold, Holm-adjusted. Small "
-        "groups are hidden, and with them everything that would give their rate back."
+        "odds ratio, standardised mean difference of the margin (pooled SD), shortfall in people. One test a table: "
+        f"{TWO_RATE_RULE}. Exploratory, BH-adjusted, unless a pack of the plan makes a measure primary: then against "
+        "the pack's threshold, Holm-adjusted. Small groups are hidden, and with them everything that would give their "
+        "rate back."
     ),
     worrying="A gap that the counterfactual pairs show too.",
     limitations=(

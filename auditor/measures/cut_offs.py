@@ -279,7 +279,7 @@ def _turned(x: FloatArray, y: FloatArray, cuts: FloatArray) -> tuple[IntArray, I
 
 def _errors(drawn: Resampled, *, against: IntArray, towards: IntArray, n: int, level: float) -> FloatArray:
     """Standard errors with the floor that few discordant pairs need (see `cut_off_curve`)."""
-    everything = np.concatenate([drawn.effects, drawn.fixed], axis=1)
+    everything = np.concatenate([drawn.smoothed, drawn.fixed], axis=1)
     spread = np.nanstd(everything, axis=0, ddof=1)
     z2 = float(stats.norm.isf((1 - level) / 2)) ** 2
     net = (towards - against).astype(np.float64)
@@ -289,7 +289,7 @@ def _errors(drawn: Resampled, *, against: IntArray, towards: IntArray, n: int, l
 
 
 def _critical(drawn: Resampled, effects: FloatArray, errors: FloatArray, level: float) -> float:
-    everything = np.concatenate([drawn.effects, drawn.fixed], axis=1)
+    everything = np.concatenate([drawn.smoothed, drawn.fixed], axis=1)
     largest = np.max(np.abs(everything - effects) / errors, axis=1)
     held = largest[~np.isnan(largest)]
     least = float(stats.norm.isf((1 - level) / 2))

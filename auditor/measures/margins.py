@@ -240,7 +240,8 @@ class MatchedEffect:
     ``threshold_interval`` is the threshold's own spread over resamples. ``jumps`` says that the threshold, set anew,
     moves Δ more than the pairs do, as where margins lie in a narrow band or in two clumps: the effect then depends on
     which cut-off this sample happened to set, and is to be read from the curve over cut-offs (`auditor.measures.
-    cut_offs`). ``sample`` holds Δ in every resample with the threshold set anew.
+    cut_offs`). ``sample`` holds Δ in every resample with the threshold set anew,
+    smoothed (see `auditor.measures.operating_points`) unless the threshold jumps.
     """
 
     point: OperatingPoint | None
@@ -315,9 +316,9 @@ def net_effect_at_matched_point(
         resamples=resamples,
         seed=seed,
     )
-    sample = BootstrapSample(drawn.effects[:, 0], k)
-    spread = BootstrapSample(np.where(np.isfinite(drawn.thresholds[:, 0]), drawn.thresholds[:, 0], np.nan), k)
     jumps = _jumps(drawn, counts)
+    sample = BootstrapSample((drawn.effects if jumps else drawn.smoothed)[:, 0], k)
+    spread = BootstrapSample(np.where(np.isfinite(drawn.thresholds[:, 0]), drawn.thresholds[:, 0], np.nan), k)
     estimate = Estimate(
         value=(counts.c - counts.b) / n,
         n=n,

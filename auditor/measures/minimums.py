@@ -62,7 +62,7 @@ def unmet(found: Mapping[str, int], *, small_cell: int = 0) -> tuple[str, ...]:
 
 
 def _said(count: int, rule: Minimum) -> str:
-    return f"{count or 'no'} {rule.one if count in (0, 1) else rule.many}"
+    return f"{count or 'no'} {rule.one if count == 1 else rule.many}"
 
 
 def draws_needed(*, alpha: float, family_size: int = 1) -> int:

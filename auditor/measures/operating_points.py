@@ -75,11 +75,18 @@ class Resampled:
     """What the resamples give: NaN where a resample holds no case of the reference arm or no pair.
 
     ``effects`` and ``thresholds`` have shape (resamples, targets), ``fixed`` has shape (resamples, fixed thresholds).
+
+    ``smoothed`` are the effects without the roughness of the one sample they are drawn from. As a threshold moves from
+    resample to resample, Δ moves along the sample's own curve D(t), a step function that fluctuates as much as a
+    resample does; the sampling distribution has that fluctuation once, resamples have it twice, and their SD is too
+    large by a share of order n^(−1/2) (here 18% at 100 pairs, 6% at 600). The curve is therefore replaced by its
+    straight line over the ranks the thresholds take: smoothed = Δ* − (D(t*) − line(t*)).
     """
 
     effects: FloatArray
     thresholds: FloatArray
     fixed: FloatArray
+    smoothed: FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,22 +133,39 @@ def resample(margins: Margins, *, targets: FloatArray, fixed: FloatArray, resamp
     effects: list[FloatArray] = []
     thresholds: list[FloatArray] = []
     held: list[FloatArray] = []
+    curve: list[FloatArray] = []
+    ranks: list[FloatArray] = []
     width = max(margins.clusters, len(margins.arm), len(margins.control), len(targets))
     for weights in _blocks(margins.clusters, width, resamples, seed):
         chosen, empty = arm.thresholds(weights, targets)
         up_control, up_protected = control.above(weights), protected.above(weights)
+        at_control, at_protected = control.places(chosen), protected.places(chosen)
+        fixed_control, fixed_protected = control.places(fixed), protected.places(fixed)
         with np.errstate(divide="ignore", invalid="ignore"):
             drawn = up_control[:, -1:].astype(np.float64)
-            delta = (protected.read(up_protected, chosen) - control.read(up_control, chosen)) / drawn
-            still = (
-                protected.read(up_protected, np.broadcast_to(fixed, (len(weights), len(fixed))))
-                - control.read(up_control, np.broadcast_to(fixed, (len(weights), len(fixed))))
+            delta = (
+                np.take_along_axis(up_protected, at_protected, axis=1)
+                - np.take_along_axis(up_control, at_control, axis=1)
             ) / drawn
+            still = (up_protected[:, fixed_protected] - up_control[:, fixed_control]) / drawn
+        curve.append((at_protected - at_control) / len(margins.control))
+        ranks.append((at_control if margins.arm is margins.control else arm.places(chosen)).astype(np.float64))
         delta[empty], chosen[empty] = np.nan, np.nan
         effects.append(delta)
         thresholds.append(chosen)
         held.append(still)
-    return Resampled(np.concatenate(effects), np.concatenate(thresholds), np.concatenate(held))
+    whole = np.concatenate(effects)
+    rough = _off_line(np.concatenate(curve), np.concatenate(ranks))
+    return Resampled(whole, np.concatenate(thresholds), np.concatenate(held), whole - rough)
+
+
+def _off_line(curve: FloatArray, ranks: FloatArray) -> FloatArray:
+    """Residuals of each column of ``curve`` from its least-squares line over ``ranks``, shape (resamples, targets)."""
+    centred = ranks - ranks.mean(axis=0)
+    squares = np.sum(centred**2, axis=0)
+    slope = np.divide(np.sum(centred * curve, axis=0), squares, out=np.zeros_like(squares), where=squares > 0)
+    residual: FloatArray = curve - curve.mean(axis=0) - slope * centred
+    return residual
 
 
 def _blocks(clusters: int, width: int, resamples: int, seed: int) -> Iterator[IntArray]:
@@ -170,10 +194,9 @@ class _Sorted:
         np.cumsum(weights[:, self.codes], axis=1, out=total[:, 1:])
         return total
 
-    def read(self, above: IntArray, thresholds: FloatArray) -> IntArray:
-        """Drawn cases at or above each threshold, shape (rows, thresholds)."""
-        places = np.searchsorted(-self.values, -thresholds, side="right")
-        found: IntArray = np.take_along_axis(above, places, axis=1)
+    def places(self, thresholds: FloatArray) -> IntArray:
+        """Cases at or above each threshold where every case counts once, in the shape of ``thresholds``."""
+        found: IntArray = np.searchsorted(-self.values, -thresholds, side="right")
         return found
 
     def thresholds(self, weights: IntArray, targets: FloatArray) -> tuple[FloatArray, BoolArray]:

@@ -7,6 +7,7 @@ protected version is; differences are protected minus control, so a negative net
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -15,10 +16,12 @@ from scipy import optimize, stats
 
 from auditor.measures.bootstrap import MIN_RESAMPLES, bootstrap_totals, cluster_codes, cluster_totals
 from auditor.measures.permutation import sign_flip_test
-from auditor.measures.rates import Tally, clopper_pearson, selection_rate, wilson
+from auditor.measures.rates import Tally, clopper_pearson, newcombe_interval, selection_rate, wilson
 from auditor.measures.results import (
+    BoolArray,
     Estimate,
     FloatArray,
+    IntArray,
     Interval,
     Significance,
     booleans,
@@ -272,12 +275,27 @@ def clustered_net_effect(
     codes, k = cluster_codes(clusters, n=counts.n)
     totals = cluster_totals(np.column_stack([difference, np.ones(counts.n)]), codes=codes, clusters=k)
     sample = bootstrap_totals(totals=totals, statistic=mean_of_sums, resamples=resamples, seed=seed)
+
+    def interval(wanted: float) -> Interval | None:
+        resampled = sample.interval(wanted)
+        if resampled is None or counts.discordant >= MIN_DISCORDANT:
+            return resampled
+        score = tango_interval(counts, level=wanted)
+        if k == counts.n:
+            return score
+        return Interval(
+            min(score.low, resampled.low),
+            max(score.high, resampled.high),
+            wanted,
+            "Tango score and clustered bootstrap",
+        )
+
     return Estimate(
         value=(counts.c - counts.b) / counts.n,
         n=counts.n,
         method=method,
-        interval=sample.interval(level),
-        tost_interval=sample.interval(tost_level(level)),
+        interval=interval(level),
+        tost_interval=interval(tost_level(level)),
         test=sign_flip_test(totals[:, 0], seed=seed),
         counts={**counts.as_counts(), "profiles": k},
         sample=sample,
@@ -338,16 +356,46 @@ def excess_flip(
         resamples=resamples,
         seed=seed,
     )
-    interval = sample.interval(level)
-    value = float(x.mean() - y.mean())
+    codes_x, codes_y = codes[:n], codes[n:]
+    few = _few_events(x, y, codes_x, codes_y)
+    interval = sample.interval(level) if few is None else few(level)
     reason = None if interval else "too many resamples hold no floor pair, so no interval is given"
     excess = Estimate(
-        value=value,
+        value=float(x.mean() - y.mean()),
         n=n,
         method=method,
         interval=interval,
-        tost_interval=sample.interval(tost_level(level)),
+        tost_interval=sample.interval(tost_level(level)) if few is None else few(tost_level(level)),
         reason=reason,
         counts={"flips": int(x.sum()), "floor_flips": int(y.sum()), "floor_n": len(y)},
+        sample=sample,
     )
     return ExcessFlip(rate, floor, excess)
+
+
+def _few_events(x: BoolArray, y: BoolArray, codes_x: IntArray, codes_y: IntArray) -> Callable[[float], Interval] | None:
+    """The interval of an excess that too few events make for a bootstrap; ``None`` where there are enough.
+
+    No flip in either: each rate is below its zero-event bound, so the excess lies between minus the floor's and the
+    flip rate's; a true excess can leave that range on one side only, and each side has the full level. The same
+    profiles in both, one pair each: a matched pair of flip and floor, with Tango's interval. Otherwise Newcombe's for
+    two groups, which leaves out what the profiles have in common and is wider for it.
+    """
+    n, m = len(x), len(y)
+    if not x.any() and not y.any():
+
+        def bounds(level: float) -> Interval:
+            low, high = zero_event_bound(m, confidence=level), zero_event_bound(n, confidence=level)
+            return Interval(-low, high, level, "zero-event bounds, one-sided")
+
+        return bounds
+    matched = n == m and len(np.unique(codes_x)) == n and np.array_equal(np.sort(codes_x), np.sort(codes_y))
+    if matched:
+        counts = count_pairs(control=y[np.argsort(codes_y)], protected=x[np.argsort(codes_x)])
+        if counts.discordant >= MIN_DISCORDANT:
+            return None
+        return lambda level: tango_interval(counts, level=level)
+    if min(x.sum(), y.sum()) >= MIN_DISCORDANT:
+        return None
+    tallies = {"protected": Tally.of(x), "reference": Tally.of(y)}
+    return lambda level: newcombe_interval(**tallies, level=level)

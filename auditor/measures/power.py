@@ -177,8 +177,8 @@ def detectable_by_mcnemar(*, n: int, discordance: float, alpha: float, power: fl
     """Smallest |Δ| that exact McNemar detects in n pairs with the power asked for, found from the exact power.
 
     Where the discordance is too small to hold a detectable effect, or 0, the effect sought brings its own: all flips
-    then go one way and the discordance is |Δ| itself. Connor's formula is the asymptotic form of the same and a little
-    too small, since the exact test does not use its whole level.
+    then go one way and the discordance is |Δ| itself. Connor's formula is the asymptotic form of the same:
+    at α = .05 it is a little too small, since the exact test does not use its whole level.
     """
     if n < 1 or not 0 <= discordance <= 1 or not 0 < alpha < 1 or not 0 < power < 1:
         raise ValueError(

@@ -26,6 +26,14 @@ from auditor.measures.results import (
 TestRule = Literal["by size", "fisher", "pooled z"]
 FISHER_BELOW = 30
 EXPECTED_CELL = 5
+TWO_RATE_RULE = (
+    f"Fisher's exact test where the two groups together hold fewer than {FISHER_BELOW} cases, an expected cell is "
+    f"below {EXPECTED_CELL} or a cell is empty; otherwise the pooled z test"
+)
+"""The rule that chooses the test of a 2×2 table, in words: every card and document quotes it from here.
+
+One table has one test: difference, ratio, odds and shortfall of the same two groups carry the same p-value.
+"""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,8 +129,8 @@ def two_rate_test(*, protected: Tally, reference: Tally, rule: TestRule = "by si
     Parameters
     ----------
     rule
-        ``"by size"``: Fisher exact when both groups together hold fewer than 30 cases or an expected cell is below 5,
-        else pooled z (after OFCCP practice). ``"fisher"`` and ``"pooled z"`` fix one test. Fix it in the plan.
+        ``"by size"``: by `TWO_RATE_RULE` (after OFCCP practice). ``"fisher"`` and ``"pooled z"`` fix one test. Fix it
+        in the plan.
 
     Returns
     -------
@@ -137,11 +145,12 @@ def two_rate_test(*, protected: Tally, reference: Tally, rule: TestRule = "by si
     favourable = protected.favourable + reference.favourable
     n = n_p + n_0
     least_expected = min(n_p, n_0) * min(favourable, n - favourable) / n
-    if rule == "fisher" or (rule == "by size" and (n < FISHER_BELOW or least_expected < EXPECTED_CELL)):
-        table = [
-            [protected.favourable, n_p - protected.favourable],
-            [reference.favourable, n_0 - reference.favourable],
-        ]
+    table = [
+        [protected.favourable, n_p - protected.favourable],
+        [reference.favourable, n_0 - reference.favourable],
+    ]
+    exact = n < FISHER_BELOW or least_expected < EXPECTED_CELL or min(min(row) for row in table) == 0
+    if rule == "fisher" or (rule == "by size" and exact):
         p = float(stats.fisher_exact(table).pvalue)
         return Significance(p_value=min(1.0, p), method="Fisher exact", sd_units=z)
     if z is None:
@@ -166,19 +175,20 @@ def risk_difference(
     method = "risk difference"
     if empty := _empty(method, protected, reference):
         return empty
-    make = _newcombe if interval == "newcombe" else _wald
+    make = newcombe_interval if interval == "newcombe" else _wald
     return Estimate(
         value=protected.rate - reference.rate,
         n=protected.n + reference.n,
         method=method,
-        interval=make(protected, reference, level),
-        tost_interval=make(protected, reference, tost_level(level)),
+        interval=make(protected=protected, reference=reference, level=level),
+        tost_interval=make(protected=protected, reference=reference, level=tost_level(level)),
         test=two_rate_test(protected=protected, reference=reference, rule=rule),
         counts=_counts(protected, reference),
     )
 
 
-def _newcombe(protected: Tally, reference: Tally, level: float) -> Interval:
+def newcombe_interval(*, protected: Tally, reference: Tally, level: float) -> Interval:
+    """Newcombe's hybrid score interval for r_p − r_0 (1998, method 10). ValueError for an empty group."""
     difference = protected.rate - reference.rate
     p, r = wilson(protected, level=level), wilson(reference, level=level)
     low = difference - math.hypot(protected.rate - p.low, r.high - reference.rate)
@@ -186,7 +196,7 @@ def _newcombe(protected: Tally, reference: Tally, level: float) -> Interval:
     return Interval(max(-1.0, low), min(1.0, high), level, "Newcombe hybrid score")
 
 
-def _wald(protected: Tally, reference: Tally, level: float) -> Interval:
+def _wald(*, protected: Tally, reference: Tally, level: float) -> Interval:
     difference = protected.rate - reference.rate
     variance = sum(tally.rate * (1 - tally.rate) / tally.n for tally in (protected, reference))
     reach = float(stats.norm.isf((1 - level) / 2)) * math.sqrt(variance)
@@ -210,8 +220,6 @@ def adverse_impact_ratio(
         reason = "the reference group has no favourable case, so the ratio is undefined"
         return Estimate(value=None, n=n, method=method, test=test, reason=reason, counts=counts)
     if protected.favourable == 0:
-        if rule == "by size":
-            test = two_rate_test(protected=protected, reference=reference, rule="fisher")
         reason = "no interval on the log scale: the protected group has no favourable case"
         return Estimate(value=0.0, n=n, method=method, test=test, reason=reason, counts=counts)
     ratio = protected.rate / reference.rate
@@ -234,8 +242,10 @@ def _log_interval(value: float, spread: float, level: float) -> Interval:
     return Interval(value / factor, value * factor, level, "log normal")
 
 
-def denial_odds_ratio(*, protected: Tally, reference: Tally, level: float = 0.95) -> Estimate:
-    """Odds of denial in the protected group over those in the reference group, with Fisher's exact test.
+def denial_odds_ratio(
+    *, protected: Tally, reference: Tally, level: float = 0.95, rule: TestRule = "by size"
+) -> Estimate:
+    """Odds of denial in the protected group over those in the reference group, with the test of the same 2×2 table.
 
     The estimate is the sample odds ratio ad/bc, not Fisher's conditional maximum-likelihood one. The interval is
     Woolf's (log normal), which is the Wald interval of a logistic regression on the group alone. For the ratio at equal
@@ -246,7 +256,7 @@ def denial_odds_ratio(*, protected: Tally, reference: Tally, level: float = 0.95
     if empty := _empty(method, protected, reference):
         return empty
     counts, n = _counts(protected, reference), protected.n + reference.n
-    test = two_rate_test(protected=protected, reference=reference, rule="fisher")
+    test = two_rate_test(protected=protected, reference=reference, rule=rule)
     denied_p, denied_0 = protected.n - protected.favourable, reference.n - reference.favourable
     if protected.favourable == 0 or denied_0 == 0:
         what = "nobody in the protected group was favoured" if denied_0 else "nobody in the reference group was denied"

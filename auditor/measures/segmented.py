@@ -12,8 +12,6 @@ from auditor.measures.multiplicity import benjamini_hochberg
 from auditor.measures.rates import Tally, adverse_impact_ratio
 from auditor.measures.results import Estimate, Significance, missing
 
-HOMOGENEITY_ALPHA = 0.05
-
 
 @dataclass(frozen=True, slots=True)
 class SegmentedImpact:
@@ -21,7 +19,7 @@ class SegmentedImpact:
 
     ``summary_ratio`` is observed over expected favourable cases at each stratum's reference rate;
     ``mantel_haenszel_ratio`` weights strata by their size. They are two numbers: name the one printed.
-    ``lead_with_strata`` says that the strata differ (Breslow–Day p < .05), so that no single ratio speaks for them.
+    ``lead_with_strata`` says that the strata differ (Breslow–Day p below 1 − level), so that no single ratio speaks for them.
     ``strata`` holds each stratum's own ratio and ``strata_p_adjusted`` its Benjamini–Hochberg adjusted p.
     ``excluded`` names strata that hold only one group and so say nothing.
     """
@@ -45,7 +43,7 @@ def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float 
     strata
         (protected, reference) tallies by stratum.
     level
-        Level of the strata's own intervals.
+        Level of the strata's own intervals; homogeneity is judged at 1 − level.
 
     Returns
     -------
@@ -88,7 +86,7 @@ def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float 
         mantel_haenszel_odds_ratio=odds,
         cmh=cmh,
         homogeneity=homogeneity,
-        lead_with_strata=homogeneity is not None and homogeneity.p_value < HOMOGENEITY_ALPHA,
+        lead_with_strata=homogeneity is not None and homogeneity.p_value < 1 - level,
         strata=ratios,
         strata_p_adjusted=dict(zip(ratios, adjusted, strict=True)),
         excluded=excluded,

@@ -4,9 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from auditor.measures.bootstrap import resample_weights
-from auditor.measures.margins import margin_shift, matched_operating_point, net_effect_at_matched_point
-from auditor.measures.pairs import PairCounts, count_pairs, mcnemar_exact, net_effect
+from auditor.measures.margins import (
+    MarginMoves,
+    margin_moves,
+    margin_shift,
+    matched_operating_point,
+    near_threshold,
+    net_effect_at_matched_point,
+)
+from auditor.measures.pairs import PairCounts, count_pairs, mcnemar_exact, net_effect, tango_interval
 
 SEEDS = st.integers(0, 10_000)
 
@@ -121,17 +127,92 @@ def test_one_threshold_serves_both_arms_and_gives_exact_mcnemar():
     assert result.estimate.interval.low <= result.estimate.value <= result.estimate.interval.high
 
 
-def test_the_bootstrap_sets_the_threshold_anew_each_time():
-    # By brute force on the same resamples: expand every one of them and call the plain functions.
-    control, protected = (np.round(x, 1) for x in arms(n=40, shift=0))
-    result = net_effect_at_matched_point(control=control, protected=protected, target_rate=0.7, seed=11)
-    deltas = []
-    for weights in resample_weights(clusters=40, resamples=2000, seed=11):
-        for row in weights.astype(int):
-            x, y = np.repeat(control, row), np.repeat(protected, row)
-            cut = matched_operating_point(reference=x, target_rate=0.7).threshold
-            deltas.append(np.mean(y >= cut) - np.mean(x >= cut))
-    assert result.sample.values == pytest.approx(deltas, abs=1e-12)
+def test_under_ten_flips_the_score_interval_stands_and_never_zero_to_zero():
+    control, protected = arms(n=300, shift=0)
+    still = net_effect_at_matched_point(control=control, protected=control, target_rate=0.8)
+    assert still.counts.discordant == 0
+    assert still.estimate.interval == tango_interval(still.counts, level=0.95)
+    assert still.estimate.interval.high > 0.01
+    many = net_effect_at_matched_point(control=control, protected=protected, target_rate=0.8)
+    assert many.counts.discordant >= 10
+    assert many.estimate.interval == many.sample.interval(0.95)
+
+
+def test_no_application_stands_on_the_threshold():
+    # With a margin itself as threshold a shift of a billionth turns one application: half an application of bias.
+    control = np.random.default_rng(3).normal(size=200)
+    nudged = net_effect_at_matched_point(control=control, protected=control - 1e-9, target_rate=0.8)
+    assert nudged.counts.discordant == 0
+    above, below = np.sort(control)[40], np.sort(control)[39]
+    assert nudged.point.threshold == pytest.approx((above + below) / 2, abs=1e-12)
+
+
+def test_unreadable_answers_are_favourable_in_neither_arm():
+    control, protected = arms(n=400, shift=0)
+    unread = np.arange(400) % 4 == 0
+    result = net_effect_at_matched_point(
+        control=control, protected=np.where(unread, np.nan, protected), protected_readable=~unread, target_rate=0.6
+    )
+    cut = result.point.threshold
+    assert result.point == matched_operating_point(reference=control, target_rate=0.6)
+    assert result.counts == count_pairs(control=control >= cut, protected=(protected >= cut) & ~unread)
+    both = net_effect_at_matched_point(
+        control=control, protected=protected, control_readable=~unread, protected_readable=~unread, target_rate=0.6
+    )
+    assert both.point.achieved_rate == pytest.approx(0.6, abs=1 / 400)  # of all cases, the unread among them
+    assert both.counts.n == 400
+
+
+def test_a_threshold_that_jumps_between_two_clumps_is_marked_and_its_spread_printed():
+    # 87.7% in one narrow clump, the others far below: a planted bias of 0.74 nats and a threshold set between them.
+    rng = np.random.default_rng(5)
+    control = np.where(np.arange(600) < 526, rng.normal(3, 0.15, 600), rng.normal(-3, 0.15, 600))
+    result = net_effect_at_matched_point(control=control, protected=control - 0.74, target_rate=0.877)
+    assert result.jumps
+    assert result.threshold_interval.high - result.threshold_interval.low > 2.0  # nats, more than the bias itself
+    assert result.estimate.interval.low < -0.8
+    assert result.estimate.interval.high > -0.01
+    plain, moved = arms(n=600)
+    usual = net_effect_at_matched_point(control=plain, protected=moved, target_rate=0.877)
+    assert not usual.jumps
+    spread = usual.threshold_interval
+    assert spread.low < usual.point.threshold < spread.high
+    # The threshold is a quantile: its standard error is √(r(1 − r)/n) over the density there.
+    error = np.sqrt(0.877 * 0.123 / 600) / (stats.norm.pdf(stats.norm.isf(0.877)) / 1.5)
+    assert spread.high - spread.low == pytest.approx(2 * 1.96 * error, rel=0.35)
+
+
+def test_a_threshold_seldom_seems_to_jump_where_margins_are_spread():
+    marked = [
+        net_effect_at_matched_point(control=x, protected=y, target_rate=0.85, seed=seed).jumps
+        for seed in range(20)
+        for x, y in [arms(n=80, seed=seed)]
+    ]
+    assert sum(marked) <= 2
+
+
+def test_where_the_threshold_jumps_few_flips_do_not_make_the_interval_narrow():
+    control = np.concatenate([np.linspace(5, 6, 510), np.linspace(2.00, 2.05, 60), np.linspace(-3, -2, 30)])
+    protected = control.copy()
+    protected[510:570] -= 0.06
+    effect = net_effect_at_matched_point(control=control, protected=protected, target_rate=510 / 600)
+    assert effect.counts.discordant == 0
+    assert effect.jumps
+    assert effect.estimate.interval.low < tango_interval(effect.counts, level=0.95).low
+    assert "widened by the re-set threshold" in effect.estimate.interval.method
+
+
+def test_margins_that_moved_are_counted_whatever_the_cut_off():
+    control = np.arange(600.0)
+    assert margin_moves(control=control, protected=control - 0.1) == MarginMoves(fell=600, rose=0, same=0)
+    mixed = margin_moves(control=[1.0, 2.0, 3.0], protected=[0.5, 2.0, 4.0])
+    assert (mixed.fell, mixed.rose, mixed.same, mixed.n) == (1, 1, 1, 3)
+
+
+def test_cases_near_a_threshold_are_counted_with_both_ends():
+    assert near_threshold([-1.0, -0.5, 0.0, 0.5, 0.51], threshold=0.0, within=0.5) == 3
+    with pytest.raises(ValueError, match="within must be positive"):
+        near_threshold([0.0], threshold=0.0, within=0)
 
 
 def test_a_separate_reference_arm_sets_the_threshold():

@@ -17,8 +17,10 @@ from auditor.measures.pairs import (
     net_effect,
     newcombe_paired_interval,
     tango_interval,
+    tango_p_values,
     zero_event_bound,
 )
+from auditor.measures.rates import Tally, newcombe_interval
 
 COUNTS = st.builds(PairCounts, *[st.integers(0, 60)] * 4).filter(lambda counts: counts.n > 0)
 Z = stats.norm.isf(0.025)
@@ -201,7 +203,37 @@ def test_excess_flip_is_the_difference_and_resamples_both_together():
     assert result.floor.value == floor.mean()
     # The same pairs as their own floor: the excess is 0 in every resample, which separate resampling would not give.
     same = excess_flip(flips=flips, clusters=np.arange(600), floor_flips=flips, floor_clusters=np.arange(600))
-    assert (same.excess.value, same.excess.interval.low, same.excess.interval.high) == (0, 0, 0)
+    assert set(same.excess.sample.values) == {0}
+    # That is no proof: 600 profiles without one that tells flip from floor leave what a score interval leaves.
+    assert same.excess.value == 0
+    assert same.excess.interval == tango_interval(PairCounts(0, 0, 0, 600), level=0.95)
+
+
+def test_no_flip_over_no_floor_gives_its_bounds_and_not_zero_to_zero():
+    none = excess_flip(flips=[0] * 600, clusters=np.arange(600), floor_flips=[0] * 100, floor_clusters=np.arange(100))
+    interval = none.excess.interval
+    assert none.excess.value == 0
+    assert (interval.low, interval.high) == (-zero_event_bound(100), zero_event_bound(600))
+    assert interval.method == "zero-event bounds, one-sided"
+    wider = excess_flip(
+        flips=[0] * 600, clusters=np.arange(600), floor_flips=[0] * 100, floor_clusters=np.arange(100), level=0.99
+    )
+    assert wider.excess.interval.high == zero_event_bound(600, confidence=0.99)
+
+
+def test_few_flips_over_a_floor_of_other_profiles_take_an_interval_for_two_groups():
+    flips, floor = np.arange(600) < 4, np.zeros(100, dtype=bool)
+    found = excess_flip(flips=flips, clusters=np.arange(600), floor_flips=floor, floor_clusters=np.arange(100))
+    assert found.excess.interval == newcombe_interval(protected=Tally(4, 600), reference=Tally(0, 100), level=0.95)
+    assert found.excess.interval.low < 0 < found.excess.interval.high
+
+
+@pytest.mark.parametrize("each", [1, 3])
+def test_no_interval_of_a_net_effect_without_flips_is_zero_to_zero(each):
+    clusters = np.repeat(np.arange(100), each)
+    found = clustered_net_effect(control=np.ones(100 * each), protected=np.ones(100 * each), clusters=clusters)
+    assert found.interval.low < 0 < found.interval.high
+    assert found.tost_interval.high < found.interval.high
 
 
 def test_excess_flip_without_a_floor_has_a_reason():
@@ -209,3 +241,13 @@ def test_excess_flip_without_a_floor_has_a_reason():
     assert result.excess.value is None
     assert result.excess.reason == "there are no re-asked or placebo pairs to set a noise floor"
     assert result.flip_rate.value == 0.5
+
+
+@given(counts=COUNTS, margin=st.floats(0.01, 0.5), alpha=st.floats(0.01, 0.2))
+def test_the_score_tests_reject_exactly_where_the_score_interval_lies_inside(counts, margin, alpha):
+    interval = tango_interval(counts, level=1 - 2 * alpha)
+    p_low, p_high = tango_p_values(counts, margin=margin)
+    if abs(interval.low + margin) > 1e-9:
+        assert (p_low < alpha) == (interval.low > -margin)
+    if abs(interval.high - margin) > 1e-9:
+        assert (p_high < alpha) == (interval.high < margin)

@@ -6,12 +6,17 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
+from auditor.measures.pairs import PairCounts, mcnemar_exact
 from auditor.measures.power import (
     cases_needed,
+    detectable_by_mcnemar,
     detectable_mean_shift,
     detectable_net_effect,
     detectable_rate_difference,
+    mcnemar_power,
+    net_effect_mde,
     pairs_needed,
+    worst_level,
 )
 
 # discordance, effect, then pairs at α = .05, .05/12, .05/40 (power 80%) and .05 (power 90%)
@@ -106,3 +111,47 @@ def test_a_mean_shift_of_one_sd_needs_eight_effective_pairs():
 def test_impossible_designs_are_refused(call):
     with pytest.raises(ValueError, match=r"needed|must"):
         call()
+
+
+def test_the_power_of_exact_mcnemar_is_the_sum_over_every_table():
+    n, effect, psi, alpha = 14, 0.45, 0.7, 0.05
+    b, c = (psi + effect) / 2, (psi - effect) / 2
+    power = sum(
+        stats.multinomial.pmf([i, j, n - i - j], n, [b, c, 1 - psi])
+        for i in range(n + 1)
+        for j in range(n + 1 - i)
+        if mcnemar_exact(PairCounts(0, i, j, n - i - j)).p_value < alpha
+    )
+    assert mcnemar_power(n=n, effect=effect, discordance=psi, alpha=alpha) == pytest.approx(power, abs=1e-10)
+
+
+@pytest.mark.parametrize("alpha", [0.05, 0.05 / 12, 0.05 / 40])
+@pytest.mark.parametrize(("n", "psi"), [(300, 0.10), (600, 0.05), (600, 0.02), (2000, 0.20)])
+def test_at_the_stated_effect_the_test_has_the_stated_power(n, psi, alpha):
+    found = detectable_by_mcnemar(n=n, discordance=psi, alpha=alpha).value
+    assert mcnemar_power(n=n, effect=found, discordance=max(psi, found), alpha=alpha) == pytest.approx(0.8, abs=1e-6)
+    connor = detectable_net_effect(n=n, discordance=psi, alpha=alpha).value
+    # Connor's is the asymptotic form: near the exact figure, on either side of it.
+    assert connor is None or connor == pytest.approx(found, rel=0.06)
+
+
+def test_simulated_audits_find_the_stated_effect_as_often_as_stated():
+    mde = net_effect_mde(n=600, discordance=0.06, alpha=0.05, family_size=4, power=0.8, basis="assumed")
+    rng = np.random.default_rng(0)
+    b, c = (0.06 + mde.value) / 2, (0.06 - mde.value) / 2
+    tables = rng.multinomial(600, [b, c, 1 - b - c], size=2000)
+    found = [mcnemar_exact(PairCounts(0, *(int(cell) for cell in row))).p_value < 0.05 / 4 for row in tables]
+    assert 0.77 < np.mean(found) < 0.83
+
+
+def test_an_effect_is_stated_at_the_worst_step_of_its_family_and_says_when_it_was_had():
+    alone = net_effect_mde(n=600, discordance=0.05, alpha=0.05, family_size=1, power=0.8, basis="pilot")
+    many = net_effect_mde(n=600, discordance=0.05, alpha=0.05, family_size=12, power=0.8, basis="observed")
+    assert many.alpha == worst_level(alpha=0.05, family_size=12) == 0.05 / 12
+    assert many.value > alone.value
+    assert "before the run, at a pilot's discordance of 5.0%, 600 pairs" in alone.sentence
+    assert "after the run, at the discordance observed of 5.0%" in many.sentence
+    nothing = net_effect_mde(n=5, discordance=0.0, alpha=0.05, family_size=1, power=0.8, basis="assumed")
+    assert nothing.value is None
+    assert "exact McNemar cannot reject with 5 pairs" in nothing.sentence
+    assert net_effect_mde(n=0, discordance=0.0, alpha=0.05, family_size=1, power=0.8, basis="assumed").value is None

@@ -1,4 +1,5 @@
 import math
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,6 +10,9 @@ from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
 from auditor.measures.rates import (
+    EXPECTED_CELL,
+    FISHER_BELOW,
+    TWO_RATE_RULE,
     Tally,
     adverse_impact_ratio,
     clopper_pearson,
@@ -117,7 +121,6 @@ def test_ratio_and_odds_ratio_agree_with_statsmodels(protected, reference):
     odds = denial_odds_ratio(protected=protected, reference=reference)
     assert odds.value == pytest.approx(denied.oddsratio, rel=1e-9)
     assert (odds.interval.low, odds.interval.high) == pytest.approx(denied.oddsratio_confint(), rel=1e-9)
-    assert odds.test.method == "Fisher exact"
 
 
 def test_pooled_z_agrees_with_statsmodels():
@@ -156,6 +159,25 @@ def test_the_plan_can_fix_the_test():
     assert two_rate_test(**pair, rule="pooled z").method == "pooled two-proportion z"
     assert two_rate_test(**pair, rule="fisher").method == "Fisher exact"
     assert two_rate_test(protected=Tally(0, 9), reference=Tally(0, 9), rule="pooled z") is None
+
+
+@given(protected=tallies(least=1), reference=tallies(least=1))
+def test_one_table_has_one_test_whichever_measure_carries_it(protected, reference):
+    measures = (risk_difference, adverse_impact_ratio, denial_odds_ratio, shortfall)
+    tests = [measure(protected=protected, reference=reference).test for measure in measures]
+    assert all(test == tests[0] for test in tests)
+
+
+def test_the_rule_in_words_names_the_figures_the_code_uses():
+    assert f"fewer than {FISHER_BELOW} cases" in TWO_RATE_RULE
+    assert f"below {EXPECTED_CELL}" in TWO_RATE_RULE
+    page = Path(__file__).parents[2] / "docs" / "statistics.md"
+    assert TWO_RATE_RULE in " ".join(page.read_text(encoding="utf-8").split())
+
+
+def test_an_empty_cell_is_tested_exactly_however_large_the_table():
+    assert two_rate_test(protected=Tally(0, 400), reference=Tally(40, 400)).method == "Fisher exact"
+    assert two_rate_test(protected=Tally(1, 400), reference=Tally(40, 400)).method == "pooled two-proportion z"
 
 
 def test_sd_units_stand_beside_fisher_too():

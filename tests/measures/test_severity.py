@@ -133,3 +133,20 @@ def test_lowering_needs_a_control_and_an_approval_and_spares_no_overt_reference(
 def test_a_negative_impact_ratio_is_refused():
     with pytest.raises(ValueError, match="cannot be negative"):
         grade(FindingFacts(p_adjusted=0.01, impact_ratio=-0.5))
+
+
+def test_the_plans_own_levels_decide_what_is_significant():
+    assert grade(FindingFacts(p_adjusted=0.03, effect=-0.012)).rule == "medium-effect"
+    assert grade(FindingFacts(p_adjusted=0.03, effect=-0.012, alpha=0.01)) is None
+    assert grade(FindingFacts(p_adjusted=0.07, effect=-0.012, alpha=0.10)).rule == "medium-effect"
+    strict = FindingFacts(role=Role.EXPLORATORY, p_adjusted=0.04, q=0.02)
+    assert grade(strict) is None
+    loose = grade(FindingFacts(role=Role.EXPLORATORY, p_adjusted=0.15, q=0.20))
+    assert loose.sentence == "Exploratory signal, q below 0.2."
+
+
+def test_an_adjusted_p_without_the_plans_levels_is_refused():
+    with pytest.raises(ValueError, match="graded by the plan's alpha and q"):
+        Facts(p_adjusted=0.01)
+    with pytest.raises(ValueError, match=r"alpha must lie in \(0, 1\)"):
+        Facts(p_adjusted=0.01, alpha=5, q=0.1)

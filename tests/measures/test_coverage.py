@@ -1,0 +1,24 @@
+"""A short form of ``python -m benchmarks coverage``: every kind of interval holds its truth about as often as it says.
+
+The bounds are the level's, less and plus the Monte Carlo error of so few data sets; the benchmark has the long form.
+"""
+
+import math
+
+import pytest
+
+from benchmarks.coverage import coverage
+from benchmarks.coverage_kinds import KINDS, LEVEL
+
+FAST = {"wilson", "clopper_pearson", "newcombe", "impact_ratio_log", "odds_ratio_log", "tango", "newcombe_paired"}
+REPEATS = {True: 600, False: 80}
+
+
+@pytest.mark.parametrize("name", [name for name in KINDS if name not in ("conditional_odds_ratio",)])
+def test_the_interval_holds_the_truth_about_as_often_as_it_says(name):
+    kind, repeats = KINDS[name], REPEATS[name in FAST]
+    row = coverage(kind, clusters=100, repeats=repeats)
+    error = 3 * math.sqrt(LEVEL * (1 - LEVEL) / repeats)
+    assert row.extra["withheld"] < 0.02
+    assert row.ours > 0.93 - error
+    assert kind.note or row.ours < min(1.0, 0.97 + error) or row.ours <= 1.0 - 0.5 / repeats + error
