@@ -9,7 +9,7 @@ decoders with random weights follow, through the harvest of the real test: their
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import combinations
 from typing import Any
 
@@ -40,9 +40,9 @@ def run() -> Iterator[Row]:
     for strength in (0.5, 1.0, 4.0):
         yield _row(f"selective, null, strength {strength:g}", false_selective(strength=strength, trials=2000, seed=1))
     for family in FAMILIES:
-        for strength in (1.0, 4.0):
-            said = family_false_selective(family, strength=strength, trials=2000, seed=1)
-            yield _row(f"selective, null {family}, words {strength:g} times as long", said)
+        for differing in (3, 6, 10):
+            said = family_false_selective(family, differing=differing, trials=2000, seed=1)
+            yield _row(f"selective, null {family}, applications differ in {differing} tokens", said)
     for apart in (2.0, 3.0, 6.0):
         yield _row(f"selective, planted {apart:g} apart", planted(apart=apart, trials=200, seed=1), power=True)
     yield from inside_nulls_ladder.run()
@@ -50,11 +50,12 @@ def run() -> Iterator[Row]:
 
 @dataclass(frozen=True)
 class Said:
-    """How often the step said yes, and how often that it cannot say."""
+    """How often the step said yes, how often that it cannot say, and how well pairs of words are read on average."""
 
     yes: float
     unsaid: float
     trials: int
+    control: float = float("nan")
 
 
 def false_selective(*, strength: float, trials: int, seed: int, words: int = 40) -> Said:
@@ -67,10 +68,10 @@ def false_selective(*, strength: float, trials: int, seed: int, words: int = 40)
     return _drawn(banks, generator, trials=trials)
 
 
-def family_false_selective(family: str, *, strength: float, trials: int, seed: int, words: int = 24) -> Said:
+def family_false_selective(family: str, *, differing: int, trials: int, seed: int, words: int = 24) -> Said:
     """Two tokens of a decoder with random weights as the attribute, harvested as the test does."""
     generator = np.random.default_rng(seed)
-    banks = (_harvested(family, generator, words=words, strength=strength) for _ in range(BANKS))
+    banks = (_harvested(family, generator, words=words, differing=differing) for _ in range(BANKS))
     return _drawn(banks, generator, trials=trials)
 
 
@@ -89,13 +90,14 @@ def planted(*, apart: float, trials: int, seed: int, words: int = 8) -> Said:
 
 
 def _drawn(banks: Iterable[Array], generator: np.random.Generator, *, trials: int) -> Said:
-    found = []
+    found, read = [], []
     for states in banks:
         rights = _all_pairs(states)
+        read += [float(mine.mean()) for mine in rights.values()]
         for _ in range(trials // BANKS):
             # The attribute's two and seven others: 36 pairs, where the level needs 20 draws.
             found.append(called_selective(rights, generator.permutation(len(states))[:9]))
-    return _said(found)
+    return replace(_said(found), control=float(np.mean(read)))
 
 
 def _said(found: Sequence[bool | None]) -> Said:
@@ -144,8 +146,11 @@ def _states(generator: np.random.Generator, *, words: int, strength: float) -> A
     return np.asarray(cases + meaning + generator.standard_normal((words, APPLICATIONS, WIDTH)))
 
 
-def _harvested(family: str, generator: np.random.Generator, *, words: int, strength: float) -> Array:
-    """States [words, applications, width] at the last token in the middle of a small random model."""
+def _harvested(family: str, generator: np.random.Generator, *, words: int, differing: int) -> Array:
+    """States [words, applications, width] at the last token in the middle of a small random model.
+
+    Applications differ in ``differing`` of their tokens: the fewer, the better any two words are read apart.
+    """
     torch.manual_seed(int(generator.integers(2**31)))
     sizes = {"vocab_size": 200, "bos_token_id": 0, "eos_token_id": 1}
     if family == "gpt2":
@@ -160,8 +165,8 @@ def _harvested(family: str, generator: np.random.Generator, *, words: int, stren
         for parameter in model.parameters():
             if parameter.dim() > 1:
                 parameter.mul_(4)
-        model.get_input_embeddings().weight[100 : 100 + words].mul_(strength)
-    before, after = generator.integers(3, 100, (APPLICATIONS, 10)), generator.integers(3, 100, (APPLICATIONS, 5))
+    before, after = (np.repeat(generator.integers(3, 100, (1, size)), APPLICATIONS, axis=0) for size in (10, 5))
+    before[:, :differing] = generator.integers(3, 100, (APPLICATIONS, differing))
     decoder = read_decoder(model)
     states = []
     for word in range(100, 100 + words):
@@ -192,6 +197,7 @@ def _row(name: str, said: Said, *, power: bool = False) -> Row:
             "power" if power else "false_findings": said.yes,
             "standard_error": error,
             "too_few_to_say": said.unsaid,
+            "words_read_at": None if np.isnan(said.control) else said.control,
             "level": ALPHA,
         },
     )
