@@ -16,8 +16,8 @@ import auditor
 from auditor.behaviour import context as families
 from auditor.catalogue import TESTS
 from auditor.records import Conclusion, Role
-from compliance.summary import checked_line, found_line, judged_line
 from reports import wording
+from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_content
 from reports.labels import (
     CASE_ROLE_LABELS,
@@ -74,7 +74,13 @@ def constants(tree: ast.Module) -> dict[str, list[str]]:
 
 
 def strings(node: ast.AST) -> list[str]:
-    return [one.value for one in ast.walk(node) if isinstance(one, ast.Constant) and isinstance(one.value, str)]
+    """The strings of an expression; the keys that it looks something up by are none of them."""
+    keys = {id(one.slice) for one in ast.walk(node) if isinstance(one, ast.Subscript)}
+    return [
+        one.value
+        for one in ast.walk(node)
+        if isinstance(one, ast.Constant) and isinstance(one.value, str) and id(one) not in keys
+    ]
 
 
 def of_keyword(name: str) -> set[str]:

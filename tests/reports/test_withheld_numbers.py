@@ -9,7 +9,6 @@ import pytest
 from pypdf import PdfReader
 
 from auditor.records import Check, Conclusion, Measurement
-from compliance.summary import checked_line, found_line, judged_line
 from reports.bundle import Bundle
 from reports.charts import (
     effect_chart,
@@ -20,6 +19,7 @@ from reports.charts import (
     references,
     render_charts,
 )
+from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_content
 from reports.cut_off_charts import curve_chart
 from reports.maps import OUTPUT_TESTS, draw_maps
