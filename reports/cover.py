@@ -9,6 +9,7 @@ from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
 from reports.cover_lines import cover_lines
 from reports.story import Story
+from reports.terms import terms
 from reports.wording import sentence_case
 
 COVER_FINDINGS = 4
@@ -122,6 +123,7 @@ def conclusion(story: Story) -> list[Block]:
             weights=(0.36, 0.64),
             note="The absence of a difference is never a seal of approval.",
         ),
+        Pairs(title="Terms", rows=terms(story.design.noun)),
     ]
 
 

@@ -50,7 +50,7 @@ def readability_sentence(measurements: Sequence[Measurement], design: Design) ->
     if share > 0 and all(item.estimate == share for item in arms):
         return f"Answers that cannot be read: {numbers.rate(share)} of every arm; they count as not favourable."
     if share == 0:
-        return f"Every answer could be read, in all {numbers.count(len(arms))} arms."
+        return f"Every answer could be read, in every arm ({numbers.count(len(arms))})."
     beside = [
         item
         for item in arms
