@@ -21,7 +21,7 @@ from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_of
 from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin
 from auditor.measures.margins import matched_operating_point, near_threshold
 from auditor.measures.minimums import draws_needed
-from auditor.measures.pairs import PairCounts
+from auditor.measures.pairs import NO_PAIRS, PairCounts
 from auditor.measures.power import worst_level
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
@@ -38,7 +38,7 @@ HALF_WIDTH = 0.10
 def cut_off_measures(contrast: Contrast) -> Iterable[Draft]:
     """The largest effect over the range, the curve, and the share of pairs whose margin moved down."""
     if not contrast.has_margins:
-        reason = NO_MARGINS if contrast.n else "there are no pairs"
+        reason = NO_MARGINS if contrast.n else NO_PAIRS
         yield _largest(contrast, None, missing(method=METHOD, reason=reason, n=contrast.n))
         return
     thresholds = contrast.context.plan.thresholds

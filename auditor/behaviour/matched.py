@@ -11,7 +11,7 @@ from auditor.behaviour.state import percent
 from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
 from auditor.measures.minimums import MARGINS
-from auditor.measures.pairs import PairCounts
+from auditor.measures.pairs import NO_PAIRS, PairCounts
 from auditor.measures.power import detectable_mean_shift, worst_level
 from auditor.measures.results import missing
 from auditor.records import Role
@@ -22,7 +22,7 @@ def matched_point(contrast: Contrast) -> Draft:
     context = contrast.context
     thresholds, target = context.plan.thresholds, context.target_rate
     if target is None or not contrast.has_margins:
-        reason = "no outcome is recorded" if target is None else NO_MARGINS
+        reason = "no outcome is recorded" if target is None else NO_MARGINS if contrast.n else NO_PAIRS
         effect = MatchedEffect(None, PairCounts(0, 0, 0, 0), missing(method=MATCHED, reason=reason, n=0))
     else:
         effect = net_effect_at_matched_point(

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -13,8 +12,8 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.margins import matched_operating_point
-from auditor.measures.pairs import count_pairs, excess_flip, flip_rates, zero_event_bound
-from auditor.measures.results import Estimate, Interval, missing
+from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
+from auditor.measures.results import Estimate, missing
 from auditor.records import Check, Role
 
 CARD = Card(
@@ -59,7 +58,7 @@ def run(context: Context) -> Iterable[Draft]:
         ).excess
         yield Draft(
             measurement(
-                _bounded(excess, level=level),
+                excess,
                 test=CARD.name,
                 metric="cf_excess_flip",
                 role=Role.SECONDARY,
@@ -71,16 +70,6 @@ def run(context: Context) -> Iterable[Draft]:
                 cases=case_query(arm(attribute.field, attribute.reference), arm(attribute.field, group)),
             )
         )
-
-
-def _bounded(excess: Estimate, *, level: float) -> Estimate:
-    """Without a flip on either side a bootstrap gives [0, 0]; each side then has its one-sided zero-event bound."""
-    if excess.value is None or excess.counts.get("flips") or excess.counts.get("floor_flips"):
-        return excess
-    floor_n = int(excess.counts["floor_n"])
-    low, high = (zero_event_bound(count, confidence=level) for count in (floor_n, excess.n))
-    interval = Interval(-low, high, level, "zero-event bounds, each one-sided")
-    return replace(excess, interval=interval, tost_interval=None)
 
 
 def _floor(context: Context, kind: str, first: str, second: str, words: str) -> Iterable[Draft]:

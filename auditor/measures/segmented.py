@@ -19,7 +19,7 @@ class SegmentedImpact:
 
     ``summary_ratio`` is observed over expected favourable cases at each stratum's reference rate;
     ``mantel_haenszel_ratio`` weights strata by their size. They are two numbers: name the one printed.
-    ``lead_with_strata`` says that the strata differ (Breslow–Day p below 1 − level), so that no single ratio speaks for them.
+    ``lead_with_strata`` says that the strata differ (Breslow–Day p below 1 − level): no single ratio speaks for them.
     ``strata`` holds each stratum's own ratio and ``strata_p_adjusted`` its Benjamini–Hochberg adjusted p.
     ``excluded`` names strata that hold only one group and so say nothing.
     """

@@ -90,7 +90,7 @@ def test_two_applications_alone_are_concluded_without_a_crash(tmp_path: Path) ->
     assert of(conclusions, "cf_net_effect").conclusion is Conclusion.INCONCLUSIVE
 
 
-@settings(max_examples=12)
+@settings(max_examples=8)
 @given(
     st.sampled_from([-5.0, 0.0, 3.0]),
     st.floats(0, 0.3),
@@ -108,7 +108,7 @@ def test_a_model_that_does_not_decide_is_never_called_equivalent(
         return level if kind == "constant" else wander(case) + (0 if level or kind == "mute" else 2)
 
     with tempfile.TemporaryDirectory() as folder:
-        conclusions = concluded(Path(folder), margin, size=500, plan=plan, mass=0.01 if kind == "mute" else 0.9)
+        conclusions = concluded(Path(folder), margin, size=300, plan=plan, mass=0.01 if kind == "mute" else 0.9)
     assert conclusions.controls["degenerate"]["holds"]
     outcome = of(conclusions, "cf_net_effect")
     assert outcome.conclusion is Conclusion.INCONCLUSIVE

@@ -3,7 +3,6 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.behaviour.counterfactual import equivalent_at_matched_point
 from auditor.measures.bootstrap import BootstrapSample
 from auditor.measures.equivalence import (
     Equivalence,
@@ -12,6 +11,7 @@ from auditor.measures.equivalence import (
     equivalence_barriers,
     pairs_for_margin,
     tost,
+    tost_at_matched_point,
     tost_pairs,
 )
 from auditor.measures.margins import net_effect_at_matched_point
@@ -85,9 +85,9 @@ def test_at_the_matched_point_few_flips_are_not_enough_where_the_threshold_may_f
     effect = net_effect_at_matched_point(control=control, protected=protected, target_rate=510 / 600)
     assert effect.counts.discordant == 0
     assert tost_pairs(counts=effect.counts, margin=0.02, alpha=0.05, clustered=effect.sample).established
-    assert equivalent_at_matched_point(effect, margin=0.02, alpha=0.05) is False
+    assert tost_at_matched_point(effect=effect, margin=0.02, alpha=0.05).established is False
     still = net_effect_at_matched_point(control=control, protected=control, target_rate=510 / 600)
-    assert equivalent_at_matched_point(still, margin=0.02, alpha=0.05) is True
+    assert tost_at_matched_point(effect=still, margin=0.02, alpha=0.05).established is True
 
 
 SIX_AGAINST = PairCounts(a=9, b=6, c=0, d=585)
