@@ -13,6 +13,7 @@ NAMES = (
     "integrated_gradients",
     "patching",
     "attribution_patching",
+    "known_circuit",
     "probes",
     "sae",
     "interpretation",

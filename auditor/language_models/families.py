@@ -190,13 +190,13 @@ def gain(norm: Any, *, width: int, like: Tensor) -> tuple[Tensor, Tensor, bool]:
     way the family keeps its weight.
     """
     if isinstance(norm, nn.LayerNorm):
-        weight = norm.weight if norm.weight is not None else torch.ones(width).to(like)
-        bias = norm.bias if norm.bias is not None else torch.zeros(width).to(like)
+        weight = norm.weight if norm.weight is not None else like.new_ones(width)
+        bias = norm.bias if norm.bias is not None else like.new_zeros(width)
         return weight.detach(), bias.detach(), True
     with torch.no_grad():
-        ones = torch.ones(width).to(like)
+        ones = like.new_ones(width)
         epsilon = float(getattr(norm, "eps", getattr(norm, "variance_epsilon", 0.0)))
-        return norm(ones) * (1.0 + epsilon) ** 0.5, torch.zeros(width).to(like), False
+        return norm(ones) * (1.0 + epsilon) ** 0.5, like.new_zeros(width), False
 
 
 def _block(layout: Layout, block: Any, window: int | None) -> Block:

@@ -11,10 +11,12 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
+from auditor.measures.minimums import GROUP, MINIMUMS
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
+from auditor.mechanisms.pair_measures import ENOUGH, scope
 from auditor.mechanisms.players import Player
 from auditor.records import Check, Outcome, Role
 
@@ -59,8 +61,8 @@ class Explained:
             subject = {"field": player.name, **subject}
             if player.fields[0] in self.reference_words and len(player.fields) == 1:
                 reference = self.reference_words[player.fields[0]]
-        if self.note:
-            estimate = replace(estimate, method=f"{estimate.method}; {self.note}")
+        words = (estimate.method, self.note, scope(estimate.n) if estimate.value is not None else "")
+        estimate = replace(estimate, method="; ".join(part for part in words if part))
         counts = {"cases": len(self.cases), "cases_left_out": self.left_out, **more.pop("counts", {})}
         return Draft(
             measurement(
@@ -78,8 +80,12 @@ class Explained:
             )
         )
 
-    def bootstrapped(self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str) -> Estimate:
+    def bootstrapped(
+        self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str, least: int = 1
+    ) -> Estimate:
         """A function of sums over applications, with a percentile interval from resampled applications.
+
+        So few that it is an illustration have no interval; fewer than ``least`` have no value.
 
         Parameters
         ----------
@@ -92,14 +98,16 @@ class Explained:
             value = float(statistic(rows.sum(axis=0, keepdims=True))[0]) if len(rows) else np.nan
         if not np.isfinite(value):
             return missing(method=method, reason="no explained application gives it a value", n=len(rows))
+        if len(rows) < least:
+            return missing(method=method, reason=f"one application gives no share; {ENOUGH} and more tell", n=len(rows))
         interval: Interval | None = None
-        if len(rows) > 1:
+        if len(rows) >= ENOUGH:
             thresholds = self.context.plan.thresholds
             sampled = bootstrap_totals(
                 totals=rows, statistic=statistic, resamples=thresholds.bootstrap, seed=self.context.plan.cases.seed
             )
             interval = sampled.interval(1 - thresholds.alpha)
-        reason = None if interval else "one application has no interval"
+        reason = None if interval else f"an interval takes {ENOUGH} applications"
         return Estimate(value=value, n=len(rows), method=method, interval=interval, reason=reason)
 
 
@@ -119,7 +127,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             reference=results[0]["reference"]["name"],
             reference_words=results[0]["reference"]["words"],
             cases=mine,
-            checks=tuple(_checks(context, mine, method)),
+            checks=tuple(_checks(context, mine, method, NoiseFloor(**results[0]["noise"]))),
             left_out=results[0]["left_out"],
         )
         yield from sizes(explained)
@@ -128,23 +136,23 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             yield from _sums(explained)
 
 
-def _checks(context: Context, cases: Sequence[Case], method: str) -> Iterable[Check]:
+def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFloor) -> Iterable[Check]:
     """Each application was read here and with the run's own cases, in other trees: both must say the same."""
     apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
     yield Check(
         name="margin as decided",
-        held=apart <= TOLERANCE,
+        held=apart <= floor.bound,
         value=apart,
-        bound=TOLERANCE,
-        note="largest difference in nats between the margin explained and the margin decided on",
+        bound=floor.bound,
+        note=f"largest difference in nats between the margin explained and the margin decided on; {floor.words}",
     )
     if method == SHAPLEY:
         gap = max(abs(_gap(case)) for case in cases)
         yield Check(
             name="values sum to the margin's change",
-            held=gap <= TOLERANCE,
+            held=gap <= floor.bound,
             value=gap,
-            bound=TOLERANCE,
+            bound=floor.bound,
             note="largest |Σφ − (margin as filed − margin at the reference)| in nats; holds for any number of samples, "
             "so it shows no convergence",
         )
@@ -188,6 +196,7 @@ def sizes(explained: Explained) -> Iterable[Draft]:
         totals,
         lambda sums: sums[:, 0] / sums[:, 1],
         method="Σ|value| of protected attributes and proxies over Σ|value|",
+        least=2,
     )
     yield explained.measured(share, metric="protected_share", unit="rate", higher_is_better=False)
 
@@ -225,10 +234,14 @@ def _reasons(explained: Explained) -> Iterable[Draft]:
 
 
 def _rate(cases: Sequence[bool]) -> Estimate:
+    """A share of the explained adverse decisions; none below the minimum denominator of a rate."""
+    method = "share of adverse decisions"
     if not cases:
-        return missing(
-            method="share of adverse decisions", reason="no explained application was decided adversely", n=0
-        )
+        return missing(method=method, reason="no explained application was decided adversely", n=0)
+    least = MINIMUMS[GROUP].least
+    if len(cases) < least:
+        decided = "one adverse decision was" if len(cases) == 1 else f"{len(cases)} adverse decisions were"
+        return missing(method=method, reason=f"{decided} explained, at least {least} needed", n=len(cases))
     return selection_rate(Tally.of(np.array(cases, dtype=bool)))
 
 

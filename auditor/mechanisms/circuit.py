@@ -12,13 +12,13 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
-from auditor.mechanisms.circuit_measures import FRACTIONS, measures, weighted_share
+from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.mechanisms.circuit_measures import FRACTIONS, ORDERS, measures, weighted_share
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.edge_runs import FloatArray, circuit_margins, edge_scores, memory_of_one
 from auditor.mechanisms.edges import Edges, read_edges
-from auditor.mechanisms.pair_measures import each_pair
+from auditor.mechanisms.pair_measures import ENOUGH, each_pair
 from auditor.mechanisms.pairs import PairRuns, plan_pairs, read_pair, structured
-from auditor.mechanisms.patches import TOLERANCE
 from auditor.plan import Section
 from auditor.records import Check
 
@@ -28,8 +28,9 @@ CARD = Card(
     method=(
         "Every connection (edge) is scored to first order with gradients averaged between the two prompts (EAP-IG). "
         "The highest-scoring edges make a circuit. It is judged on other applications by real ablation: every other "
-        "edge is patched with the prompt of the other group. Faithfulness is the share of the difference that is left; "
-        "random circuits of the same size and resampled applications stand beside it."
+        "edge is patched with the prompt of the other group. Faithfulness is the share of the difference that is left, "
+        "a ratio of sums over applications. Edges are ranked by size and, beside it, by what they add in the "
+        "difference's own direction; random circuits of the same size and resampled applications stand beside both."
     ),
     worrying="A small circuit that carries most of the difference: the decision has a path of its own for the group.",
     question="where",
@@ -51,7 +52,8 @@ class Settings(Section):
     Attributes
     ----------
     pairs
-        Applications a contrast; the edges are scored on one half and judged on the other.
+        Applications a contrast; the edges are scored on one half and judged on the other. How stable the circuit is
+        takes at least 24 that are scored.
     steps
         Points between the two prompts at which gradients are taken.
     random
@@ -64,7 +66,7 @@ class Settings(Section):
         Memory that circuits of one batch may take. A model of which not one circuit fits is not tested.
     """
 
-    pairs: Annotated[int, Field(ge=1, le=1000)] = 6
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 2 * ENOUGH
     steps: Annotated[int, Field(ge=1, le=64)] = 5
     random: Annotated[int, Field(ge=1, le=50)] = 3
     resamples: Annotated[int, Field(ge=20, le=10_000)] = 200
@@ -76,7 +78,7 @@ def work(asked: Asked) -> Iterable[Work]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
     # Passes over a suffix, which is a third of a prompt on average; half of the pairs are scored, half are judged.
-    cost = (2 * settings.steps + len(FRACTIONS) * (1 + settings.random)) / 6 + 3
+    cost = (2 * settings.steps + len(FRACTIONS) * (len(ORDERS) + settings.random)) / 6 + 3
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost)
 
 
@@ -127,13 +129,14 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     def judge(runs: PairRuns, _: str) -> dict[str, Any]:
         margins = circuit_margins(runs, found, circuits, memory=memory)
         ends = margins[[0, -1]] - [runs.donor_margin, runs.base_margin]
-        rows = margins[1 : 1 + len(sizes) * (1 + settings.random)].reshape(1 + settings.random, len(sizes))
+        kinds = len(ORDERS) + settings.random
+        rows = margins[1 : 1 + len(sizes) * kinds].reshape(kinds, len(sizes))
         return {
             "full": runs.base_margin,
             "empty": runs.donor_margin,
-            "found": rows[0].tolist(),
-            "random": rows[1:].tolist(),
-            "checks": [asdict(check) for check in _checks(ends)],
+            **{kind: row.tolist() for kind, row in zip(ORDERS, rows, strict=False)},
+            "random": rows[len(ORDERS) :].tolist(),
+            "checks": [asdict(check) for check in _checks(ends, noise_floor(runs.decoder.model))],
         }
 
     judged = each_pair(bench, {**payload, "pairs": aligned[1::2] or aligned}, judge)
@@ -155,7 +158,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def run(context: Context) -> Iterable[Draft]:
     """The faithfulness curve with random circuits beside it, its summaries, the largest edges, and stability."""
-    return measures(context.results.get(CARD.name, ()), test=CARD.name)
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
 def _edges_of(bench: Bench, payload: Mapping[str, Any]) -> Edges | str:
@@ -166,9 +169,9 @@ def _edges_of(bench: Bench, payload: Mapping[str, Any]) -> Edges | str:
 def _circuits(
     shares: FloatArray, sizes: Sequence[int], generator: np.random.Generator, *, random: int
 ) -> np.ndarray[Any, np.dtype[np.bool_]]:
-    """[circuits, edges]: none; the found ones by size; random ones by size, several times; all."""
+    """[circuits, edges]: none; the ones found, by size; the signed ones; random ones, several times; all."""
     count = len(shares)
-    orders = [np.lexsort((np.arange(count), -np.abs(shares)))]
+    orders = [np.lexsort((np.arange(count), -np.abs(shares))), np.lexsort((np.arange(count), -shares))]
     orders += [generator.permutation(count) for _ in range(random)]
     circuits = np.zeros((2 + len(orders) * len(sizes), count), dtype=bool)
     for number, order in enumerate(orders):
@@ -181,8 +184,11 @@ def _circuits(
 def _overlap(
     table: FloatArray, gaps: FloatArray, sizes: Sequence[int], generator: np.random.Generator, *, resamples: int
 ) -> list[list[float]] | None:
-    """By size, the Jaccard overlap of the circuit with those of resampled applications; ``None`` for one of them."""
-    if len(table) < 2:
+    """By size, the Jaccard overlap of the circuit with those of resampled applications.
+
+    ``None`` for fewer than ``ENOUGH``: a resample of few holds most of them, and agrees with them for that.
+    """
+    if len(table) < ENOUGH:
         return None
     own = np.argsort(-np.abs(weighted_share(table, gaps)), kind="stable")
     overlaps: list[list[float]] = [[] for _ in sizes]
@@ -195,11 +201,12 @@ def _overlap(
     return overlaps
 
 
-def _checks(ends: FloatArray) -> tuple[Check, Check]:
+def _checks(ends: FloatArray, floor: NoiseFloor) -> tuple[Check, Check]:
+    bound, note = floor.bound, f"nats; {floor.words}"
     empty, full = (abs(float(end)) for end in ends)
     return (
-        Check("without an edge it is the other prompt's margin", empty <= TOLERANCE, empty, TOLERANCE, "nats"),
-        Check("with all edges it is the prompt's own margin", full <= TOLERANCE, full, TOLERANCE, "nats"),
+        Check("without an edge it is the other prompt's margin", empty <= bound, empty, bound, note),
+        Check("with all edges it is the prompt's own margin", full <= bound, full, bound, note),
     )
 
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Draft, FloatArray
-from auditor.mechanisms.pair_measures import checks_of, slope, supporting, whole_gap
+from auditor.behaviour.context import Context, Draft, FloatArray
+from auditor.mechanisms.pair_measures import ENOUGH, checks_of, supporting, whole_gap
 from auditor.records import Check
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -17,7 +17,9 @@ NEAR = 0.15
 """A circuit is enough from the size on from which faithfulness stays this near to 1: one that overshoots is not."""
 COMPLETE = 0.05
 """Largest gap between the embedding's edge scores and the difference they should sum to, as a share of it."""
-FOUND, RANDOM = "found", "random"
+FOUND, SIGNED, RANDOM = "found", "signed", "random"
+ORDERS = (FOUND, SIGNED)
+"""Circuits by the size of their edges' scores, and by the scores with their sign: what adds to the difference."""
 
 
 def weighted_share(scores: FloatArray, gaps: FloatArray) -> FloatArray:
@@ -28,11 +30,22 @@ def weighted_share(scores: FloatArray, gaps: FloatArray) -> FloatArray:
 
 
 def faithfulness(pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray:
-    """f = (m_C − m_∅) / (m_full − m_∅) over pairs, weighted by the square of the gap: [sizes] from [pairs, sizes]."""
+    """f = Σ (m_C − m_∅) / Σ (m_full − m_∅) over pairs, each with its difference's sign: [sizes] from [pairs, sizes].
+
+    Where all differences point one way this is the ratio of the mean margins; where they do not, they do not cancel.
+    """
+    rows = _sums(pairs, margins).sum(axis=0)
+    shares: FloatArray = rows[:-1] / rows[-1]
+    return shares
+
+
+def _sums(pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray:
+    """By pair what is left of its difference, by size, and the difference itself: [pairs, sizes + 1]."""
     full = np.array([pair["full"] for pair in pairs])
     empty = np.array([pair["empty"] for pair in pairs])
     gaps = full - empty
-    return np.array([slope(column - empty, gaps) for column in margins.T])
+    sign = np.sign(gaps)
+    return np.column_stack([sign[:, None] * (margins - empty[:, None]), np.abs(gaps)])
 
 
 def area(values: FloatArray) -> float:
@@ -41,20 +54,26 @@ def area(values: FloatArray) -> float:
     return float(np.trapezoid(values, FRACTIONS) / width)
 
 
-def measures(results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
     """All measurements of every contrast; one without a value where there is nothing to measure."""
     for result in results:
         pairs = result["pairs"]
         common: dict[str, Any] = {"test": test, "checks": checks_of(pairs)}
         if result["reason"] or not pairs:
             yield supporting(
-                result, metric="circuit_cpr", subject={"circuit": FOUND}, unit="ratio", value=float, method="", **common
+                result,
+                metric="circuit_faithfulness_area",
+                subject={"circuit": FOUND},
+                unit="ratio",
+                value=float,
+                method="",
+                **common,
             )
             continue
         method = f"share of the difference left when every other edge is patched; {_basis(result)}"
         yield whole_gap(result, **common)
-        yield from _curves(result, method, common)
-        yield from _size(result, method, common)
+        yield from _curves(context, result, method, common)
+        yield from _size(result, method, common, level=1 - context.plan.thresholds.alpha)
         yield from _edges(result, test)
 
 
@@ -63,46 +82,67 @@ def _basis(result: Mapping[str, Any]) -> str:
     return f"edges scored on {result['scored']} applications, judged on {where}"
 
 
-def _curves(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
+def _curves(context: Context, result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
     pairs = result["pairs"]
-    found = np.array([pair["found"] for pair in pairs])
-    others = np.array([pair["random"] for pair in pairs])
-    curves = {
-        FOUND: lambda: faithfulness(pairs, found),
-        RANDOM: lambda: np.mean([faithfulness(pairs, others[:, draw]) for draw in range(others.shape[1])], axis=0),
-    }
-    for kind, curve in curves.items():
+    tables = {kind: np.array([pair[kind] for pair in pairs]) for kind in ORDERS}
+    # The mean margin over the random circuits of a size: faithfulness is linear in it.
+    tables[RANDOM] = np.array([pair[RANDOM] for pair in pairs]).mean(axis=1)
+    level = 1 - context.plan.thresholds.alpha
+    for kind, table in tables.items():
+        sampled = _sampled(context, pairs, table)
         for place, fraction in enumerate(FRACTIONS):
             yield supporting(
                 result,
                 metric="circuit_faithfulness",
                 subject={"circuit": kind, "share_of_edges": f"{fraction:g}"},
                 unit="ratio",
-                value=lambda curve=curve, place=place: float(curve()[place]),  # type: ignore[misc]
+                value=lambda table=table, place=place: float(faithfulness(pairs, table)[place]),  # type: ignore[misc]
+                interval=lambda sampled=sampled, place=place: _ends(sampled, place, level),  # type: ignore[misc]
+                level=level,
                 method=method,
                 **common,
             )
         yield supporting(
             result,
-            metric="circuit_cpr",
+            metric="circuit_faithfulness_area",
             subject={"circuit": kind},
             unit="ratio",
-            value=lambda curve=curve: area(curve()),  # type: ignore[misc]
+            value=lambda table=table: area(faithfulness(pairs, table)),  # type: ignore[misc]
             method="area under faithfulness over the share of edges kept, .001 to 1",
             **common,
         )
         yield supporting(
             result,
-            metric="circuit_cmd",
+            metric="circuit_faithfulness_distance",
             subject={"circuit": kind},
             unit="ratio",
-            value=lambda curve=curve: area(np.abs(1 - curve())),  # type: ignore[misc]
+            value=lambda table=table: area(np.abs(1 - faithfulness(pairs, table))),  # type: ignore[misc]
             method="area between faithfulness and 1 over the share of edges kept, .001 to 1",
             **common,
         )
 
 
-def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
+def _sampled(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray | None:
+    """Faithfulness by size for resampled applications, [resamples, sizes]; ``None`` for an illustration."""
+    rows = _sums(pairs, margins)
+    if len(rows) < ENOUGH or not rows[:, -1].sum() > 0:
+        return None
+    draws = np.random.default_rng(context.plan.cases.seed).multinomial(
+        len(rows), np.full(len(rows), 1 / len(rows)), size=context.plan.thresholds.bootstrap
+    )
+    sums = draws @ rows
+    shares: FloatArray = sums[:, :-1] / sums[:, -1:]
+    return shares
+
+
+def _ends(sampled: FloatArray | None, place: int, level: float) -> tuple[float, float] | None:
+    if sampled is None:
+        return None
+    low, high = np.quantile(sampled[:, place], [(1 - level) / 2, (1 + level) / 2])
+    return float(low), float(high)
+
+
+def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, level: float) -> Iterable[Draft]:
     """The smallest circuit that is enough, and how often resampled applications choose the same edges."""
     pairs = result["pairs"]
     margins = np.array([pair["found"] for pair in pairs])
@@ -123,10 +163,21 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> 
         counts={"edges": result["edges"]},
         **common,
     )
-    if result["overlap"] is not None:
+    # The circuit of all edges is always the same, so it says nothing.
+    place = FRACTIONS.index(0.01)
+    if result["overlap"] is None:
+        reason = f"{result['scored']} applications were scored, and stability takes at least {ENOUGH}"
+        yield supporting(
+            {**result, "reason": reason},
+            metric="circuit_stability",
+            subject={"share_of_edges": f"{FRACTIONS[place]:g}"},
+            unit="ratio",
+            value=float,
+            method="mean Jaccard overlap of the circuit with those of resampled applications",
+            **common,
+        )
+    else:
         overlaps = np.array(result["overlap"])
-        # The circuit of all edges is always the same, so it says nothing.
-        place = FRACTIONS.index(0.01)
         yield supporting(
             result,
             metric="circuit_stability",
@@ -134,7 +185,8 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> 
             unit="ratio",
             value=lambda: float(overlaps[place].mean()),
             method="mean Jaccard overlap of the circuit with those of resampled applications",
-            interval=(float(np.quantile(overlaps[place], 0.025)), float(np.quantile(overlaps[place], 0.975))),
+            interval=lambda: _ends(overlaps.T, place, level),
+            level=level,
             **common,
         )
 

@@ -10,14 +10,15 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
+from auditor.language_models.noise import MARGIN, noise_floor
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
-from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.localisation import NOISING, repeated
+from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, supporting, whole_gap
+from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
+from auditor.mechanisms.patches import CHECKED
 from auditor.plan import Section
 from auditor.records import Check
-
-TOLERANCE = 1e-4
 
 CARD = Card(
     name="components",
@@ -42,7 +43,7 @@ class Settings(Section):
     """``attributes``: by field, empty for all; ``pairs``: applications a contrast; ``top``: components reported."""
 
     attributes: tuple[str, ...] = ()
-    pairs: Annotated[int, Field(ge=1, le=1000)] = 8
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 24
     top: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
@@ -54,8 +55,13 @@ def work(asked: Asked) -> Iterable[Work]:
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Attribute both prompts of every pair."""
-    result = each_pair(bench, payload, _explain)
-    return {**result, "top": bench.settings.top}
+    done: list[str] = []
+
+    def explain(runs: PairRuns, application: str) -> dict[str, Any]:
+        done.append(application)
+        return _explain(runs, prove=len(done) <= CHECKED)
+
+    return {**each_pair(bench, payload, explain), "top": bench.settings.top}
 
 
 def run(context: Context) -> Iterable[Draft]:
@@ -86,13 +92,14 @@ def run(context: Context) -> Iterable[Draft]:
         for (layer, head), effects in ranked[: result["top"]]:
             one = attention.shape[2] == 1
             node = "MLP" if head is None else "attention" if one else f"head {head}"
-            yield supporting(
+            yield shared(
+                context,
                 result,
+                effects,
                 test=CARD.name,
                 metric="direct_share",
                 subject={"layer": str(layer), "node": node},
-                unit="ratio",
-                value=lambda effects=effects, gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
+                **repeated(context, {NOISING: effects}, gaps),
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer",
             )
@@ -112,34 +119,49 @@ def run(context: Context) -> Iterable[Draft]:
         )
         lenses = np.array([pair["lens"] for pair in pairs])
         for layer in range(lenses.shape[1]):
-            yield supporting(
+            yield shared(
+                context,
                 result,
+                lenses[:, layer],
                 test=CARD.name,
                 metric="lens_share",
                 subject={"layer": str(layer)},
-                unit="ratio",
-                value=lambda effects=lenses[:, layer], gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
                 checks=checks,
                 method="share of the difference that can be read from the stream before this layer",
             )
 
 
-def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
-    sides = [attribute(runs.decoder, run, runs.target) for run in (runs.base, runs.donor)]
+def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
+    # Two whole prompts by the model's own forward pass, so a few pairs of a contrast stand for all.
+    own: list[float] | list[None] = (
+        own_margins(runs.decoder, runs.target, (runs.pair.base, runs.pair.donor)) if prove else [None, None]
+    )
+    sides = [
+        attribute(runs.decoder, run, runs.target, own=margin)
+        for run, margin in zip((runs.base, runs.donor), own, strict=True)
+    ]
     lenses = [lens(runs.decoder, run, runs.target) for run in (runs.base, runs.donor)]
-    return {
+    found: dict[str, Any] = {
         "attention": (sides[1].attention - sides[0].attention).tolist(),
         "mlps": (sides[1].mlps - sides[0].mlps).tolist(),
         "lens": (lenses[1] - lenses[0]).tolist(),
         "direction": [side.direction for side in sides],
-        "checks": [asdict(check) for check in _checks(sides, [float(side[-1]) for side in lenses])],
     }
+    if prove:
+        checks = _checks(runs, sides, [float(side[-1]) for side in lenses], [side for side in own if side is not None])
+        found["checks"] = [asdict(check) for check in checks]
+    return found
 
 
-def _checks(sides: list[Direct], last: list[float]) -> tuple[Check, Check]:
+def _checks(runs: PairRuns, sides: list[Direct], last: list[float], own: list[float]) -> tuple[Check, Check]:
+    """Both against the model's own forward pass, which neither sum nor lens comes from."""
+    floor = noise_floor(runs.decoder.model)
     gap = max(side.gap for side in sides)
-    off = max(abs(side.margin - read) for side, read in zip(sides, last, strict=True))
+    bound = floor.bound + MARGIN * max(side.rounding for side in sides)
+    off = max(abs(read - margin) for read, margin in zip(last, own, strict=True))
     return (
-        Check("contributions sum to the margin", gap <= TOLERANCE, gap, TOLERANCE, "nats"),
-        Check("the lens at the last layer is the margin", off <= TOLERANCE, off, TOLERANCE, "nats"),
+        Check("contributions sum to the model's own margin", gap <= bound, gap, bound, f"nats; {floor.words}"),
+        Check(
+            "the lens at the last layer is the model's own margin", off <= floor.bound, off, floor.bound, floor.words
+        ),
     )

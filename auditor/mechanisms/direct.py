@@ -1,13 +1,18 @@
 """Direct logit attribution: the margin at the last token as a sum over what the blocks wrote into the stream.
 
 With the scale of the final norm frozen, and the weights of several spellings frozen at their values, the margin is
-linear in the stream: ``m = Σ component · direction + constant``. Where a norm follows attention (Gemma 2 and 3) its
-output is the component, so attention is one component and not one a head.
+linear in the stream: ``m = Σ component · direction + constant``. A soft cap (Gemma 2) bends every logit ``l`` to
+``cap · tanh(l / cap)``; frozen as well, it is the factor by which the answer's row is scaled, so that what is shared
+out is the margin the model decides on and not the one before the cap. Where a norm follows attention (Gemma 2 and 3)
+its output is the component, so attention is one component and not one a head.
+
+Everything but the components is computed from the model's parameters, and the sum is held against a margin that comes
+from none of this: the model's own forward pass.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -17,14 +22,25 @@ from torch import Tensor
 
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Run, Target, project
 from auditor.language_models.families import gain, output_bias, output_rows
+from auditor.language_models.noise import summing_noise
 
 
 @dataclass(frozen=True)
 class Direct:
     """Contributions in nats: embedding; attention [layers, heads] ([layers, 1] where heads do not add up); MLPs.
 
-    ``constant`` holds biases and the terms of spellings and soft cap. ``gap`` is what the sum of the linear part
-    misses of the linear margin (0 up to rounding), ``direction`` the norm of the answers' direction.
+    Attributes
+    ----------
+    constant
+        What is no component's, from the model's parameters: biases, the final norm's offset, several spellings.
+    margin
+        The margin read from the stream after the last block.
+    gap
+        By how much components and constant together miss the model's own margin.
+    direction
+        Length of the direction in the stream that the margin is linear in.
+    rounding
+        By how much the sum of the components moves with the order they are added in.
     """
 
     embedding: float
@@ -34,38 +50,48 @@ class Direct:
     margin: float
     gap: float
     direction: float
+    rounding: float
+
+    @property
+    def total(self) -> float:
+        """The sum of all components and the constant, in nats."""
+        return self.embedding + float(self.attention.sum()) + float(self.mlps.sum()) + self.constant
 
 
-def attribute(decoder: Decoder, run: Run, target: Target) -> Direct:
-    """Attribute the margin of a run of one prompt that captured RESIDUAL 0, HEADS and MLP of every layer."""
+def attribute(decoder: Decoder, run: Run, target: Target, *, own: float | None = None) -> Direct:
+    """Attribute the margin of a run of one prompt that captured RESIDUAL 0, HEADS and MLP of every layer.
+
+    ``own`` is the same prompt's margin from the model's own forward pass (:func:`.pairs.own_margins`), which the sum is
+    held against; without it that of the run stands in.
+    """
     parts = decoder.parts
     with torch.no_grad():
         final = run.final[0, -1]
-        direction, offset = _direction(decoder, final, target)
+        direction, constant = _direction(decoder, final, target)
 
         def share(component: Float[Tensor, "*rows width"]) -> npt.NDArray[np.float64]:
             values: npt.NDArray[np.float64] = (component.double() @ direction).cpu().numpy()
             return values
 
-        attention, mlps, biases = [], [], 0.0
+        written = [run.states[RESIDUAL, 0][0, -1]]
+        attention, mlps = [], []
         for layer, block in enumerate(parts.blocks):
             z = run.states[HEADS, layer][:, -1:]
             if decoder.linear_heads:
                 attention.append(share(torch.einsum("hd,hdw->hw", z[0, 0], output_rows(block, heads=decoder.heads))))
                 bias = output_bias(block)
-                biases += 0.0 if bias is None else float(share(bias))
+                constant += 0.0 if bias is None else float(share(bias))
             else:
                 attention.append(share(project(block, z)[0]))
             mlps.append(float(share(run.states[MLP, layer][0, -1])))
-        embedding = float(share(run.states[RESIDUAL, 0][0, -1]))
+            written += [project(block, z)[0, 0], run.states[MLP, layer][0, -1]]
+        embedding = float(share(written[0]))
         margin = float(decoder.margin_of(final, target))
-    linear = float(share(final))
-    total = embedding + float(np.sum(attention)) + float(np.sum(mlps)) + biases
-    # What the frozen weights, the final norm's offset, the head's bias and the soft cap add is no component's.
-    constant = biases + (margin - linear)
-    expected = offset if offset is not None else margin - linear
-    gap = max(abs(total - linear), abs(margin - linear - expected))
-    return Direct(embedding, np.array(attention), np.array(mlps), constant, margin, gap, float(direction.norm()))
+        rounding = summing_noise(written, direction)
+    found = Direct(
+        embedding, np.array(attention), np.array(mlps), constant, margin, 0.0, float(direction.norm()), rounding
+    )
+    return replace(found, gap=abs(found.total - (margin if own is None else own)))
 
 
 def lens(decoder: Decoder, run: Run, target: Target) -> npt.NDArray[np.float64]:
@@ -76,17 +102,23 @@ def lens(decoder: Decoder, run: Run, target: Target) -> npt.NDArray[np.float64]:
     return values
 
 
-def _direction(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tensor, float | None]:
-    """The direction in the stream that the margin is linear in, and the constant it should leave (None: soft cap)."""
+def _direction(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tensor, float]:
+    """The direction in the stream that the margin is linear in, and the constant that it leaves, in nats."""
     parts, head = decoder.parts, decoder.parts.head
     tokens = list(target.favourable + target.adverse)
     cut = len(target.favourable)
-    logits = decoder.logits(final, tokens).double()
+    normed = parts.after_norm(parts.final_norm(final)).double()
+    bias = head.bias[tokens].double() if getattr(head, "bias", None) is not None else None
+    raw = torch.nn.functional.linear(normed, head.weight[tokens].double(), bias)
+    bent = _bent(raw, parts.soft_cap)
+    logits = raw * bent
     weights = torch.cat([logits[:cut].softmax(-1), -logits[cut:].softmax(-1)])
+    entropies = -(weights[:cut].xlogy(weights[:cut]).sum() - (-weights[cut:]).xlogy(-weights[cut:]).sum())
+    slopes = weights * bent
     rows = head.weight[tokens].double()
     if getattr(parts.body, "project_out", None) is not None:
         rows = rows @ parts.body.project_out.weight.double()
-    answer = weights @ rows
+    answer = slopes @ rows
     scale, shift, centred = gain(parts.final_norm, width=decoder.width, like=final)
     epsilon = float(getattr(parts.final_norm, "eps", getattr(parts.final_norm, "variance_epsilon", 0.0)))
     state = final.double()
@@ -94,8 +126,13 @@ def _direction(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tensor,
     direction = answer * scale.double() / (state.pow(2).mean() + epsilon).sqrt()
     if centred:
         direction = direction - direction.mean()
-    if parts.soft_cap:
-        return direction, None
-    entropies = -(weights[:cut].xlogy(weights[:cut]).sum() - (-weights[cut:]).xlogy(-weights[cut:]).sum())
-    bias = head.bias[tokens].double() @ weights if getattr(head, "bias", None) is not None else torch.zeros(())
-    return direction, float(shift.double() @ answer + bias + entropies)
+    offset = shift.double() @ answer + entropies
+    return direction, float(offset if bias is None else offset + bias @ slopes)
+
+
+def _bent(logits: Float[Tensor, " tokens"], cap: float | None) -> Float[Tensor, " tokens"]:
+    """cap · tanh(l / cap) / l by token: 1 without a cap, and at 0, where it bends nothing."""
+    if not cap:
+        return torch.ones_like(logits)
+    share = logits / cap
+    return torch.where(share != 0, torch.tanh(share) / torch.where(share != 0, share, 1.0), 1.0)

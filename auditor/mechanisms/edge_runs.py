@@ -117,8 +117,8 @@ def edge_scores(runs: PairRuns, edges: Edges, *, steps: int, memory: int) -> Edg
     blocks = [torch.zeros(shape, dtype=torch.float64, device=base.device) for shape in edges.blocks]
     at_once = max(1, TOKENS_AT_ONCE // base.shape[1])
     for start in range(0, steps, at_once):
-        place = torch.tensor((nodes[start : start + at_once] + 1) / 2).to(base)[:, None, None]
-        weight = torch.tensor(weights[start : start + at_once] / 2).to(base)
+        place = _like((nodes[start : start + at_once] + 1) / 2, base)[:, None, None]
+        weight = _like(weights[start : start + at_once] / 2, base)
         slopes = _slopes(runs, edges, base + place * (end - base), weight)
         readers = max(len(each.names) for each in edges.readers)
         a_position = (edges.senders + 4 * len(weight) * readers) * base.shape[2] * base.element_size()
@@ -128,6 +128,10 @@ def edge_scores(runs: PairRuns, edges: Edges, *, steps: int, memory: int) -> Edg
     values: FloatArray = torch.cat([block.flatten() for block in blocks]).cpu().numpy()
     total = sum(float(block[:, 0].sum()) for block in blocks)
     return EdgeScores(values, total - runs.gap)
+
+
+def _like(values: FloatArray, other: Tensor) -> Tensor:
+    return torch.as_tensor(values, dtype=other.dtype, device=other.device)
 
 
 @dataclass(frozen=True)

@@ -14,13 +14,13 @@ from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target
+from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.measures.results import missing
 from auditor.mechanisms.attribution_measures import GRADIENT, PATH, Explained, sizes
 from auditor.mechanisms.baselines import Aligned, Candidates, align
 from auditor.mechanisms.contract import Asked, Attribution, Bench, Work
 from auditor.mechanisms.pair_measures import SMALLEST_GAP, checks_of, each_pair, slope, supporting
-from auditor.mechanisms.pairs import Pair, PairRuns, plan_pairs, run_prefix, structured
-from auditor.mechanisms.patches import TOLERANCE
+from auditor.mechanisms.pairs import Pair, PairRuns, own_margins, plan_pairs, run_prefix, structured
 from auditor.mechanisms.paths import COMPLETE, FIRST_STEPS, integrate_pair
 from auditor.mechanisms.players import TYPICAL, Player, find_players, reference_words
 from auditor.plan import Section
@@ -116,7 +116,12 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     """
     if "contrast" in payload:
         return _contrast(bench, payload)
-    about = {"players": payload["players"], "reference": payload["reference"], "id": payload["id"]}
+    about = {
+        "players": payload["players"],
+        "reference": payload["reference"],
+        "id": payload["id"],
+        "noise": noise_floor(bench.loaded.model).row(),
+    }
     view = structured(bench, bench.render(payload["words"]).text)
     if isinstance(view, str):
         return {**about, "left_out": view}
@@ -170,11 +175,13 @@ def _explain(decoder: Decoder, target: Target, aligned: Aligned, *, most: int) -
             for name, places in aligned.places.items()
         }
 
+    near, far = own_margins(decoder, target, (pair.base, pair.donor))
     return {
         "fields": {PATH: folded(found.values), GRADIENT: folded(found.first_order)},
         "margin": found.margin,
         "gap": found.gap,
-        "delta": found.delta,
+        "own_gap": far - near,
+        "sum": float(found.values.sum()),
         "steps": found.steps,
     }
 
@@ -217,7 +224,8 @@ def _contrast(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
                     reference=contrast["reference"],
                 )
             )
-        check = _sum_check(found.gap, found.delta)
+        near, far = own_margins(runs.decoder, runs.target, (runs.pair.base, runs.pair.donor))
+        check = _sum_check(float(found.values.sum()), far - near, noise_floor(runs.decoder.model))
         total = {"sum": float(found.values.sum()), "first_order": float(found.first_order.sum()), "steps": found.steps}
         return {"held": True, **total, "checks": [asdict(check)]}
 
@@ -227,9 +235,11 @@ def _contrast(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**result, "pairs": pairs, "left_out": left_out, "attributions": [row.row() for row in rows]}
 
 
-def _sum_check(gap: float, delta: float) -> Check:
-    bound = max(COMPLETE * abs(gap), 1e-5)
-    return Check(SUM, abs(delta) <= bound, abs(delta), bound, "nats")
+def _sum_check(total: float, gap: float, floor: NoiseFloor) -> Check:
+    """Against the difference by the model's own forward pass: the path stops where it meets its own ends."""
+    bound = max(COMPLETE * abs(gap), floor.bound)
+    note = f"nats, within {COMPLETE:.0%} of the difference by the model's own forward pass"
+    return Check(SUM, abs(total - gap) <= bound, abs(total - gap), bound, note)
 
 
 def _contrasts(result: Mapping[str, Any]) -> Iterable[Draft]:
@@ -274,15 +284,18 @@ def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Draf
         empty = Explained(method=PATH, checks=(), **common)
         yield empty.measured(nothing, metric="protected_share", unit="rate", higher_is_better=False)
         return
-    worst = max(cases, key=lambda case: abs(case["delta"]) / abs(case["gap"]))
+    floor = NoiseFloor(**cases[0]["noise"])
+    checks = [_sum_check(case["sum"], case["own_gap"], floor) for case in cases]
+    worst = max(checks, key=lambda check: (check.value or 0.0) / (check.bound or 1.0))
     decided: tuple[Check, ...] = ()
     if not cases[0]["note"]:  # else the margin of first tokens is read, which is not what is decided on
         apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
-        decided = (Check("margin as decided", apart <= TOLERANCE, apart, TOLERANCE, "nats, read apart from the run"),)
+        note = f"nats, read apart from the run; {floor.words}"
+        decided = (Check("margin as decided", apart <= floor.bound, apart, floor.bound, note),)
     for method in (PATH, GRADIENT):
         explained = Explained(
             method=method,
-            checks=(*decided, _sum_check(worst["gap"], worst["delta"])) if method == PATH else decided,
+            checks=(*decided, worst) if method == PATH else decided,
             note=cases[0]["note"],
             **common,
         )

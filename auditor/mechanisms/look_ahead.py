@@ -18,6 +18,7 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms import (
     look_ahead_exchange,
     look_ahead_rationale,
@@ -37,8 +38,9 @@ CARD = Card(
     ),
     method=(
         "Linear readers of the state at every field's end predict the model's own final margin on held-out "
-        "applications, against the same reader of the fields read so far; a fact that does not matter is read beside "
-        "it. States of an application with other words, aligned token by token, are put in by layer and part of the "
+        "applications, against two readers of the fields read so far, a linear one and one that bends; a fact that "
+        "does not matter is read beside it. States of an application with other words, aligned token by token, are put "
+        "in by layer and part of the "
         "prompt. The margin is split into what attention and MLPs of each layer write. Attention from each field is "
         "cut. The model writes a reason before and after its decision; reasons and forced decisions change places."
     ),
@@ -47,8 +49,9 @@ CARD = Card(
         "the decision changing: then the rationale does not explain it."
     ),
     limitations=(
-        "Readable early need not mean planned: read it with the fields-only reader beside it. Words are exchanged only "
-        "where every token keeps its place, and of several candidates the one that moves the margin most is taken. "
+        "Readable early need not mean planned: read it with the fields-only readers beside it. Words are exchanged "
+        "only where every token keeps its place, and of several candidates the one that moves the margin most is "
+        "taken. "
         "Cutting attention leaves the states a model ever has. A small model's rationale may be no reason at all; how "
         "many differ and how many name an answer is counted."
     ),
@@ -173,7 +176,8 @@ def work(asked: Asked) -> Iterable[Work]:
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Do one chunk of one part."""
-    return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"]}
+    noise = noise_floor(bench.loaded.model).row()
+    return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"], "noise": noise}
 
 
 def run(context: Context) -> Iterable[Draft]:

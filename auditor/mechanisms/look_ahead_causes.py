@@ -104,7 +104,10 @@ def rationale(part: Part) -> Iterable[Draft]:
         yield part.draft(nothing, metric="decision_follows", unit="share")
         return
     free = [each["free"] for pair in pairs for each in pair["written"]]
-    checks = checks_of(pairs)
+    as_filed = part.decided(
+        (name, margin) for pair in pairs for name, margin in zip(pair["ids"], pair["plain"], strict=True)
+    )
+    checks = (*checks_of(pairs), as_filed)
     counts = {"distinct": len(set(free)), "rationales": len(free), "empty": sum(not text.strip() for text in free)}
     reason = ""
     if counts["empty"] == len(free):

@@ -89,17 +89,23 @@ def _reading(part: Part) -> Iterable[Draft]:
     )
     bags = {bag["position"]: bag for bag in result["bags"]}
     for bag in result["bags"]:
+        better, counts = _without_the_model(bag)
         yield part.draft(
-            _skill(part, bag["margin"], "share of the margin's spread read from the fields so far, without the model"),
+            _skill(
+                part,
+                better,
+                "share of the margin's spread read from the fields so far, without the model, by the "
+                "better of a linear and a kernel ridge regression",
+            ),
             metric="fields_alone",
             subject={"position": bag["position"]},
             unit="share",
             checks=checks,
-            counts=_auroc(bag, "outcome"),
+            counts={**_auroc(bag, "outcome"), **counts},
         )
     for site in result["sites"]:
         where = {"layer": str(site["layer"]), "position": site["position"]}
-        bag = bags[site["position"]]["margin"]
+        bag, _ = _without_the_model(bags[site["position"]])
         yield part.draft(
             _skill(part, site["margin"], "share of the margin's spread read from the state, held-out ridge regression"),
             metric="look_ahead_readable",
@@ -115,7 +121,11 @@ def _reading(part: Part) -> Iterable[Draft]:
     chosen += [({"layer": str(site["layer"])}, site) for site in result["sites"] if site["position"] == LAST]
     for where, site in chosen:
         yield part.draft(
-            _skill(part, site["gain"], "share read from the state minus share read from the fields so far"),
+            _skill(
+                part,
+                site["gain"],
+                "share read from the state minus share the better of two readers reads from the fields so far",
+            ),
             metric="look_ahead_above_fields",
             subject=where,
             unit="share",
@@ -123,6 +133,14 @@ def _reading(part: Part) -> Iterable[Draft]:
             checks=checks,
         )
     yield from _control(part, result, checks)
+
+
+def _without_the_model(bag: Mapping[str, Any]) -> tuple[Mapping[str, float] | None, dict[str, float | None]]:
+    """What the better reader of the fields tells, and what each does."""
+    readers = {"linear": bag["margin"], "kernel": bag["curved"]}
+    known = [found for found in readers.values() if found]
+    better = max(known, key=lambda found: float(found["value"])) if known else None
+    return better, {name: found["value"] if found else None for name, found in readers.items()}
 
 
 def _control(part: Part, result: Result, checks: Sequence[Check]) -> Iterable[Draft]:

@@ -11,7 +11,7 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
 from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.pair_measures import SMALLEST_GAP
@@ -107,8 +107,9 @@ class Part:
     def decided(self, pairs: Iterable[tuple[str, float]]) -> Check:
         """The margins this part started from against those the run decided on."""
         apart = max(abs(margin - float(self.context.decisions[name].margin or 0.0)) for name, margin in pairs)
-        note = "largest difference in nats between the margin looked at and the margin decided on"
-        return Check("margin as decided", apart <= TOLERANCE, apart, TOLERANCE, note)
+        floor = NoiseFloor(**self.results[0]["noise"])
+        note = f"largest difference in nats between the margin looked at and the margin decided on; {floor.words}"
+        return Check("margin as decided", apart <= floor.bound, apart, floor.bound, note)
 
 
 def share(sums: FloatArray) -> FloatArray:

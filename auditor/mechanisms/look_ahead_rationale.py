@@ -17,12 +17,11 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.pairs import structured
+from auditor.mechanisms.pairs import row_of, structured
 from auditor.records import Check
 
-LIKELIHOOD_TOLERANCE = 1e-3
 FAVOURABLE, ADVERSE = "favourable", "adverse"
 
 
@@ -130,15 +129,8 @@ def _pair(bench: Bench, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, 
         "written": [{name: one.text for name, one in each.items()} for each in written],
         "states_answer": [any(word.strip().lower() in reason.lower() for word in spoken.values()) for reason in free],
         "likelihoods": likelihoods,
-        "checks": [asdict(check) for check in (*checks, _swap_check(swapped))],
+        "checks": [asdict(check) for check in checks],
     }
-
-
-def _swap_check(swapped: Any) -> Check:
-    """Both effects, each the mean over both values of the other, sum to the whole difference."""
-    by_application, by_reason = effects(swapped)
-    gap = abs(by_application + by_reason - float(swapped[0, 0] - swapped[1, 1]))
-    return Check("application and rationale sum to the difference", gap <= TOLERANCE, gap, TOLERANCE, "nats")
 
 
 def effects(swapped: Any) -> tuple[float, float]:
@@ -157,7 +149,7 @@ def write(bench: Bench, decoder: Decoder, prompts: Sequence[str]) -> list[Writte
     ids = [encoding.ids for encoding in encode(bench.loaded.tokenizer, prompts, chat=chat)]
     common = shared_length(ids) if len(ids) > 1 else 0
     with torch.no_grad():
-        past = decoder.run(torch.tensor([ids[0][:common]]), keep_past=True).past if common else None
+        past = decoder.run(row_of(decoder, ids[0][:common]), keep_past=True).past if common else None
         return [_continue(bench, decoder, each[common:], past) for each in ids]
 
 
@@ -168,7 +160,7 @@ def _continue(bench: Bench, decoder: Decoder, tokens: Sequence[int], past: Past 
     likelihood = 0.0
     step = list(tokens)
     while len(written) < bench.settings.rationale_tokens:
-        run = decoder.run(torch.tensor([step]), past=past, keep_past=True)
+        run = decoder.run(row_of(decoder, step), past=past, keep_past=True)
         past = run.past
         logits = decoder.logits(run.final[0, -1])
         best = int(logits.argmax())
@@ -219,7 +211,9 @@ def _likelihoods(
             apart = max(apart, abs(greedy.likelihood - own.likelihood) / len(own.tokens))
         values = {"own": own.mean, "turned": turned.mean, "moved": moved.mean}
         kept.append({"application": number, "decision": side, **values})
-    bound, note = LIKELIHOOD_TOLERANCE, "largest difference in nats a token between writing and scoring a rationale"
+    floor = noise_floor(bench.loaded.model)
+    bound = floor.bound
+    note = f"largest difference in nats a token between writing and scoring a rationale; {floor.words}"
     return kept, [Check("what was written is scored as written", apart <= bound, apart, bound, note)]
 
 

@@ -2,7 +2,8 @@
 
 The state at a field's end has seen the prompt up to there and nothing else, so a probe there is given what the model
 had. What the fields themselves tell of the decision, without any model, is the mark to beat: a bag of the fields read
-so far, as numbers and words, by the same regression on the same folds.
+so far, as numbers and words, on the same folds, by the same regression and by one that bends. What a state is credited
+with is the smaller of the two excesses: a bend or a product of fields that the model computes is no plan.
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder, read_decoder, target_of
 from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.kernel_reader import predict_curved
 from auditor.mechanisms.look_ahead_layout import LAST, lay_out
 from auditor.mechanisms.probe_fits import Basis, assign_folds, basis_of, cross_validate
 from auditor.mechanisms.probe_readings import read
@@ -123,11 +125,13 @@ def _read(reader: _Reader, layers: Sequence[int], states: npt.NDArray[np.float32
     for number, position in enumerate([*reader.fields, LAST]):
         if reader.bench.should_stop():
             raise Interrupted("stopped between two positions; nothing of this chunk is kept")
-        bag, bag_errors = reader.site(basis_of(bag_of_fields(reader.words, reader.fields[: number + 1])))
-        bags.append({"position": position, **bag})
+        columns = bag_of_fields(reader.words, reader.fields[: number + 1])
+        bag, straight = reader.site(basis_of(columns))
+        curved, bent = reader.curved(columns)
+        bags.append({"position": position, **bag, "curved": curved})
         for place, layer in enumerate(layers):
             site, errors = reader.site(basis_of(states[:, number, place]))
-            sites.append({"position": position, "layer": layer, **site, "gain": reader.above(errors, bag_errors)})
+            sites.append({"position": position, "layer": layer, **site, "gain": reader.above(errors, straight, bent)})
     return {"bags": bags, "sites": sites, "smaller": reader.smaller, "solved": reader.solved}
 
 
@@ -168,12 +172,24 @@ class _Reader:
         means = predict(features=np.empty((len(margins), 0)), targets=self.numbers, folds=self.folds)[1]
         self.squares = (self.numbers - means) ** 2
 
-    def above(self, errors: FloatArray, bag: FloatArray) -> dict[str, float] | None:
-        """How much more of the margin is read than from the bag; ``None`` where no margin differs from another."""
+    def above(self, errors: FloatArray, *bags: FloatArray) -> dict[str, float] | None:
+        """How much more of the margin is read than by the best reader of the fields.
+
+        ``None`` where no margin differs from another. The smallest excess, and the largest p-value: that it is above
+        one reader and not the other shows nothing.
+        """
         spread = np.asarray(self.squares[:, 0])
         if not spread.sum() > 0:
             return None
-        return asdict(gain(errors=errors, others=bag, spread=spread, level=self.level))
+        found = [gain(errors=errors, others=bag, spread=spread, level=self.level) for bag in bags]
+        least = min(found, key=lambda each: each.value)
+        return {**asdict(least), "p_value": max(each.p_value for each in found)}
+
+    def curved(self, columns: FloatArray) -> tuple[dict[str, float] | None, FloatArray]:
+        """What a reader that bends tells of the margin, and its squared errors."""
+        predictions = predict_curved(columns=columns, targets=self.numbers[:, :1], folds=self.folds)
+        errors = (self.numbers[:, :1] - predictions) ** 2
+        return self._skill(errors, 0), np.asarray(errors[:, 0])
 
     def site(self, basis: Basis) -> tuple[dict[str, Any], FloatArray]:
         """What is read, and the squared errors of the margin."""

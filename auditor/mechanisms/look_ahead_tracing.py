@@ -17,15 +17,14 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.noise import MARGIN, NoiseFloor, noise_floor
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.direct import attribute
 from auditor.mechanisms.look_ahead_layout import Layout, twin
-from auditor.mechanisms.pairs import structured
+from auditor.mechanisms.pairs import own_margins, row_of, structured
 from auditor.records import Check
 
 ALL_FIELDS = "all fields"
-SUM_TOLERANCE = 1e-3
 #: What is decoded through the final norm and the unembedding: the stream for a probability, what is added for a rank.
 STREAMS = ("stream after attention", "stream after MLP")
 ADDED = ("attention output", "MLP output")
@@ -52,7 +51,7 @@ def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tenso
 
     The tokens of a value still see each other.
     """
-    mask = torch.zeros((1, stop - start, stop), dtype=torch.bool)
+    mask = torch.zeros((1, stop - start, stop), dtype=torch.bool, device="cpu")  # moved to where it is used
     for name in fields:
         first, end = layout.spans[name]
         mask[:, max(0, end - start) :, first:end] = True
@@ -63,16 +62,18 @@ def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, An
     layout, other, _, _ = twin(bench, case["words"], case["other"])
     layers = range(decoder.layers)
     sites = [(node, layer) for layer in layers for node in (RESIDUAL, HEADS, ATTENTION, MLP)]
-    tokens = torch.tensor([layout.tokens])
+    tokens = row_of(decoder, layout.tokens)
     run = decoder.run(tokens, capture=[*sites, (RESIDUAL, decoder.layers)], keep_past=True)
-    found = attribute(decoder, run, target)
     everything = {layer: hidden(layout, layout.fields, start=0, stop=len(layout.tokens)) for layer in layers}
     nothing = {layer: torch.zeros_like(mask) for layer, mask in everything.items()}
-    own = float(bench.margins([layout.text])[0]) if target.exact else found.margin
+    # Both are the model's own forward pass; whole answers are read with others, packed.
+    exact = target.exact
+    own = float(bench.margins([layout.text])[0]) if exact else own_margins(decoder, target, [layout.tokens])[0]
+    found = attribute(decoder, run, target, own=own)
     empty = float(decoder.margins(decoder.run(tokens, hide=nothing), target))
     without = float(decoder.margins(decoder.run(tokens, hide=everything), target))
-    twinned = float(decoder.margins(decoder.run(torch.tensor([other.tokens]), hide=everything), target))
-    gaps = {"empty": abs(empty - own), "twin": abs(without - twinned), "sum": found.gap}
+    twinned = float(decoder.margins(decoder.run(row_of(decoder, other.tokens), hide=everything), target))
+    gaps = {"empty": abs(empty - own), "twin": abs(without - twinned), "sum": found.gap, "rounding": found.rounding}
     return {
         "id": case["id"],
         "margin": found.margin,
@@ -86,25 +87,28 @@ def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, An
         "twin": other.tokens != layout.tokens,
         "to_last": _to_last(bench, decoder, run, layout, target),
         "to_later": _to_later(decoder, run, layout, target) if case["deep"] else None,
-        "checks": [asdict(check) for check in _checks(gaps, twinned=other.tokens != layout.tokens)],
+        "checks": [
+            asdict(check) for check in _checks(gaps, noise_floor(decoder.model), twinned=other.tokens != layout.tokens)
+        ],
     }
 
 
-def _checks(gaps: Mapping[str, float], *, twinned: bool) -> list[Check]:
+def _checks(gaps: Mapping[str, float], floor: NoiseFloor, *, twinned: bool) -> list[Check]:
+    bound, summed = floor.bound, floor.bound + MARGIN * gaps["rounding"]
     checks = [
-        Check("contributions sum to the margin", gaps["sum"] <= SUM_TOLERANCE, gaps["sum"], SUM_TOLERANCE, "nats"),
+        Check("contributions sum to the model's own margin", gaps["sum"] <= summed, gaps["sum"], summed, floor.words),
         Check(
             "nothing knocked out changes nothing",
-            gaps["empty"] <= TOLERANCE,
+            gaps["empty"] <= bound,
             gaps["empty"],
-            TOLERANCE,
+            bound,
             "largest difference in nats between a run with an empty knockout and the margin decided on",
         ),
     ]
     if twinned:
         note = "two applications of one layout, attention to all fields cut: largest difference of margins in nats"
-        held = gaps["twin"] <= SUM_TOLERANCE
-        checks.append(Check("with every field knocked out none matters", held, gaps["twin"], SUM_TOLERANCE, note))
+        held = gaps["twin"] <= bound
+        checks.append(Check("with every field knocked out none matters", held, gaps["twin"], bound, note))
     return checks
 
 

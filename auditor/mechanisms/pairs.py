@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -75,10 +75,25 @@ class PairRuns:
     base_margin: float
     donor_margin: float
 
+    def size(self) -> int:
+        """Bytes that the prefix and the states of both runs take."""
+        pasts = [past for past in (self.prefix, self.base.past, self.donor.past) if past is not None]
+        tensors = [tensor for past in pasts for held in (past.keys, past.values) for tensor in held.values()]
+        tensors += [*self.base.states.values(), *self.donor.states.values()]
+        return sum(tensor.numel() * tensor.element_size() for tensor in tensors)
+
     @property
     def gap(self) -> float:
         """What the change does to the margin, in nats."""
         return self.donor_margin - self.base_margin
+
+
+def turned(runs: PairRuns) -> PairRuns:
+    """The same pair the other way round: the reference's states are put into the group's prompt."""
+    pair = replace(runs.pair, base=runs.pair.donor, donor=runs.pair.base)
+    return PairRuns(
+        runs.decoder, runs.target, pair, runs.prefix, runs.donor, runs.base, runs.donor_margin, runs.base_margin
+    )
 
 
 def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()) -> Iterable[Work]:
@@ -152,20 +167,37 @@ def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:
 def run_prefix(decoder: Decoder, pair: Pair) -> Past | None:
     """Keys and values of what stands before the first difference."""
     with torch.no_grad():
-        return decoder.run(_row(pair.base[: pair.first]), keep_past=True).past if pair.first else None
+        return decoder.run(row_of(decoder, pair.base[: pair.first]), keep_past=True).past if pair.first else None
 
 
-def run_pair(decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[int] | None = None) -> PairRuns:
-    """Run both prompts of a pair: the shared prefix once, then the two suffixes with every site captured."""
+def run_pair(
+    decoder: Decoder, target: Target, pair: Pair, *, layers: Sequence[int] | None = None, keep_past: bool = True
+) -> PairRuns:
+    """Run both prompts of a pair: the shared prefix once, then the two suffixes with every site captured.
+
+    Keys and values of the suffixes (``keep_past``) are needed where a run starts behind the first difference.
+    """
     wanted = range(decoder.layers) if layers is None else layers
     sites: list[Site] = [(node, layer) for layer in wanted for node in (RESIDUAL, HEADS, MLP)]
     sites.append((RESIDUAL, decoder.layers))
     prefix = run_prefix(decoder, pair)
     with torch.no_grad():
-        base = decoder.run(_row(pair.base[pair.first :]), past=prefix, capture=sites, keep_past=True)
-        donor = decoder.run(_row(pair.donor[pair.first :]), past=prefix, capture=sites)
+        base = decoder.run(row_of(decoder, pair.base[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
+        donor = decoder.run(row_of(decoder, pair.donor[pair.first :]), past=prefix, capture=sites, keep_past=keep_past)
         margins = [float(decoder.margins(run, target)) for run in (base, donor)]
     return PairRuns(decoder, target, pair, prefix, base, donor, margins[0], margins[1])
+
+
+def own_margins(decoder: Decoder, target: Target, prompts: Sequence[Sequence[int]]) -> list[float]:
+    """Margins in nats of whole prompts by the model's own forward pass: no view, no prefix, nothing captured."""
+    cut, tokens = len(target.favourable), list(target.favourable + target.adverse)
+    found = []
+    for ids in prompts:
+        with torch.no_grad():
+            logits = decoder.model(input_ids=row_of(decoder, ids), use_cache=False).logits[0, -1, tokens]
+        read = logits.double()
+        found.append(float(read[:cut].logsumexp(-1) - read[cut:].logsumexp(-1)))
+    return found
 
 
 def mix(base: Float[Tensor, "1 n width"], donor: Float[Tensor, "1 n width"], places: Sequence[int]) -> Tensor:
@@ -175,5 +207,6 @@ def mix(base: Float[Tensor, "1 n width"], donor: Float[Tensor, "1 n width"], pla
     return mixed
 
 
-def _row(ids: Sequence[int]) -> Tensor:
-    return torch.tensor([list(ids)])
+def row_of(decoder: Decoder, ids: Sequence[int]) -> Tensor:
+    """Ids as a batch of one, where the model is: [1, n]."""
+    return torch.tensor([list(ids)], device=decoder.model.device)

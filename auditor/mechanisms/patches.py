@@ -15,20 +15,15 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
+from auditor.exceptions import ScoringError
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Edit, Site
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.pairs import PairRuns, mix
 from auditor.records import Check
 
 FloatArray = npt.NDArray[np.float64]
-TOLERANCE = 1e-4
-"""Largest difference in nats (fp32) between a run patched whole and the donor's own run."""
-
-ROUNDING = 3e-5
-"""Largest difference in nats between a run and the same run patched with itself: where tensors lie in memory decides
-how kernels sum, so the last digits of fp32 need not be the same. The largest seen over 16 pairs of the demonstration is
-1.2e-05."""
-
-
+CHECKED = 2
+"""Pairs of a contrast that the proofs are computed on: they cost two whole prompts more each."""
 BATCH_TOKENS = 8192
 """Tokens that go through a block at once: it bounds what a block's MLP holds, whatever the number of nodes."""
 
@@ -74,7 +69,11 @@ def residual_effects(
             continue
         start = min(after)
         skip = start - runs.pair.first
-        past = runs.base.past.upto(start) if runs.base.past is not None and start else None
+        past = runs.prefix
+        if skip:
+            if runs.base.past is None:
+                raise ScoringError("a patch behind the first difference needs the keys and values before it")
+            past = runs.base.past.upto(start)
         rows: Tensor | None = None
         with torch.no_grad():
             for layer in range(decoder.layers + 1):
@@ -167,25 +166,27 @@ def patch_checks(runs: PairRuns) -> tuple[Check, ...]:
         plain = decoder.margin_of(last, runs.target)
     own = node_effects(itself, nodes) + runs.base_margin - plain.double().cpu().numpy()
     largest, moved = float(np.abs(whole).max()), float(np.abs(own).max())
+    floor = noise_floor(decoder.model)
+    bound, note = floor.bound, f"nats; {floor.words}"
     return (
-        Check("everything patched gives the other prompt's margin", largest <= TOLERANCE, largest, TOLERANCE),
-        Check("patched with itself changes nothing", moved <= ROUNDING, moved, ROUNDING),
-        _before(runs, middle),
+        Check("everything patched gives the other prompt's margin", largest <= bound, largest, bound, note),
+        Check("patched with itself changes nothing", moved <= bound, moved, bound, note),
+        _before(runs, middle, bound),
     )
 
 
-def _before(runs: PairRuns, layer: int) -> Check:
+def _before(runs: PairRuns, layer: int, bound: float) -> Check:
     """Recompute both prompts whole, unshared, and patch what stands before the first difference."""
     decoder, pair = runs.decoder, runs.pair
     name = "states before the first difference are the same"
     with torch.no_grad():
-        tokens = torch.tensor([pair.base, pair.donor])
+        tokens = torch.tensor([pair.base, pair.donor], device=decoder.model.device)
         run = decoder.run(tokens, capture=[(RESIDUAL, layer)])
         base, donor = run.states[RESIDUAL, layer][:1], run.states[RESIDUAL, layer][1:]
         patched = decoder.run_from(layer, torch.cat([base, mix(base, donor, range(pair.first))])).final[:, -1]
         margins = decoder.margin_of(patched, runs.target)
     moved = abs(float(margins[1] - margins[0]))
-    return Check(name, moved <= TOLERANCE, moved, TOLERANCE, note="effect of patching them, in nats")
+    return Check(name, moved <= bound, moved, bound, note="effect of patching them, in nats")
 
 
 def _edits(runs: PairRuns, layer: int, nodes: Sequence[Node]) -> dict[Site, Edit]:

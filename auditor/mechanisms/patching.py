@@ -11,9 +11,10 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.pair_measures import checks_of, each_pair, slope, supporting, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs
-from auditor.mechanisms.patches import Node, node_effects, patch_checks, residual_effects
+from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
+from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, whole_gap
+from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
+from auditor.mechanisms.patches import CHECKED, Node, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
 
 CARD = Card(
@@ -43,7 +44,7 @@ class Settings(Section):
     """``attributes``: of the plan by field, empty for all; ``pairs``: applications a contrast."""
 
     attributes: tuple[str, ...] = ()
-    pairs: Annotated[int, Field(ge=1, le=1000)] = 4
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 24
 
 
 def work(asked: Asked) -> Iterable[Work]:
@@ -54,7 +55,13 @@ def work(asked: Asked) -> Iterable[Work]:
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Patch every pair of a contrast."""
-    return each_pair(bench, payload, _explain)
+    done: list[str] = []
+
+    def explain(runs: PairRuns, application: str) -> dict[str, Any]:
+        done.append(application)
+        return _explain(runs, prove=len(done) <= CHECKED)
+
+    return each_pair(bench, payload, explain)
 
 
 def run(context: Context) -> Iterable[Draft]:
@@ -63,7 +70,7 @@ def run(context: Context) -> Iterable[Draft]:
         pairs = result["pairs"]
         checks = checks_of(pairs)
         gaps = np.array([pair["gap"] for pair in pairs])
-        common: dict[str, Any] = {"test": CARD.name, "unit": "ratio", "checks": checks}
+        common: dict[str, Any] = {"test": CARD.name, "checks": checks}
         yield whole_gap(result, test=CARD.name, checks=checks)
         # In the order of the prompt, which a ledger's sorted keys do not keep.
         for part in sorted({part for pair in pairs for part in pair["stream"]}, key=_place):
@@ -71,21 +78,29 @@ def run(context: Context) -> Iterable[Draft]:
             position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
             for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
                 effects = np.array([pairs[index]["stream"][part][layer] for index in held])
-                yield supporting(
+                about: dict[str, Any] = {}
+                if part == "last":
+                    back = np.array([pairs[index]["turned"][layer] for index in held])
+                    about = repeated(context, {NOISING: effects, DENOISING: back}, gaps[held])
+                yield shared(
+                    context,
                     result,
+                    effects,
+                    gaps=gaps[held],
+                    **about,
                     metric="patch_stream",
                     subject={"layer": str(layer), "position": position},
-                    value=lambda effects=effects, held=held, gaps=gaps: slope(effects, gaps[held]),  # type: ignore[misc]
                     method="share of the difference carried by the stream before this layer",
                     **common,
                 )
         for layer in range(len(pairs[0]["mlps"]) if pairs else 0):
             effects = np.array([pair["mlps"][layer] for pair in pairs])
-            yield supporting(
+            yield shared(
+                context,
                 result,
+                effects,
                 metric="patch_mlp",
                 subject={"layer": str(layer)},
-                value=lambda effects=effects, gaps=gaps: slope(effects, gaps),  # type: ignore[misc]
                 method="share of the difference carried by what this MLP adds",
                 **common,
             )
@@ -95,12 +110,13 @@ def _place(part: str) -> tuple[int, str]:
     return {OWN: 0, "between": 2, "last": 3}.get(part, 1), part
 
 
-def _explain(runs: PairRuns, _: str) -> dict[str, Any]:
+def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
     parts = runs.pair.segments()
     effects = residual_effects(runs, list(parts.values()))
     mlps = node_effects(runs, [Node(layer) for layer in range(runs.decoder.layers)])
     return {
         "stream": dict(zip(parts, effects.tolist(), strict=True)),
         "mlps": mlps.tolist(),
-        "checks": [asdict(check) for check in patch_checks(runs)],
+        "turned": (-residual_effects(turned(runs), [parts["last"]])[0]).tolist(),
+        **({"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}),
     }

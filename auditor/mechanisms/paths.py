@@ -143,7 +143,7 @@ class _Path:
         away = self.end - self.base
         margins, slopes = [], []
         for part in np.array_split(places, -(-len(places) // self.batch)):
-            at = torch.tensor(part).to(self.base)[:, None, None]
+            at = torch.as_tensor(part, dtype=self.base.dtype, device=self.base.device)[:, None, None]
             streams = (self.base + at * away).detach().requires_grad_()
             run = self.decoder.run_from(0, streams, past=self.past, last_only=True)
             found = self.decoder.margins(run, self.target)

@@ -59,7 +59,7 @@ def predict(*, features: FloatArray, targets: FloatArray, folds: IntArray) -> tu
             left, values, right = np.linalg.svd(x, full_matrices=False)
             along = left.T @ y
             shrink = values**2 / (values**2 + np.array(STRENGTHS)[:, None] * size)
-            best = np.argmin([_left_out(left, each, along, y) for each in shrink], axis=0)
+            best = np.argmin([left_out(left, each, along, y) for each in shrink], axis=0)
             with np.errstate(divide="ignore", invalid="ignore"):
                 coefficients = np.where(values[:, None] > 0, shrink[best].T / values[:, None], 0.0) * along
             found = mean + (features[test] - centre) @ right.T @ coefficients
@@ -91,7 +91,7 @@ def _ratio(value: float, influence: FloatArray, spread: FloatArray, level: float
     return Skill(value, value - half, value + half, p_value)
 
 
-def _left_out(left: FloatArray, shrink: FloatArray, along: FloatArray, y: FloatArray) -> FloatArray:
+def left_out(left: FloatArray, shrink: FloatArray, along: FloatArray, y: FloatArray) -> FloatArray:
     """Mean squared error of predicting each training row from the others, in closed form, by target."""
     leverage = (left**2) @ shrink + 1.0 / len(y)
     residuals = y - left @ (shrink[:, None] * along)

@@ -37,5 +37,7 @@ def payload(*groups: str) -> dict[str, Any]:
 
 
 def conclude(module: Any, results: list[dict[str, Any]]) -> list[Any]:
-    context: Any = SimpleNamespace(results={module.CARD.name: results})
+    thresholds = SimpleNamespace(alpha=0.05, bootstrap=2000)
+    plan = SimpleNamespace(thresholds=thresholds, cases=SimpleNamespace(seed=1))
+    context: Any = SimpleNamespace(results={module.CARD.name: results}, plan=plan)
     return [draft.measurement for draft in module.run(context)]

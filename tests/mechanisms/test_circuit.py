@@ -11,13 +11,14 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import RESIDUAL
+from auditor.language_models.noise import noise_floor
 from auditor.mechanisms import circuit
 from auditor.mechanisms.circuit_measures import FRACTIONS, area, faithfulness, weighted_share
 from auditor.mechanisms.edge_runs import circuit_margins, edge_scores
 from auditor.mechanisms.edges import ANSWER, EMBEDDING, Edges, read_edges
 from auditor.mechanisms.pairs import PairRuns
 from auditor.mechanisms.patches import Node, node_effects
-from tests.language_models.zoo import PACKABLE
+from tests.language_models.zoo import PACKABLE, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
 from tests.mechanisms.known_circuit import (
     KNOWN,
@@ -176,13 +177,18 @@ def test_the_test_reports_a_curve_beside_random_circuits() -> None:
     assert len(result["pairs"]) == result["scored"] == 2
     found = {row.id: row for row in conclude(circuit, [result])}
     curve = [row for row in found.values() if row.metric == "circuit_faithfulness"]
-    assert len(curve) == 2 * len(FRACTIONS)
+    assert len(curve) == 3 * len(FRACTIONS)
     ends = [row.estimate for row in curve if row.subject["share_of_edges"] == "1"]
-    assert ends == pytest.approx([1, 1], abs=1e-3)
+    assert ends == pytest.approx([1, 1, 1], abs=1e-3)
     assert all(len(row.checks) == 2 for row in curve)
     metrics = {row.metric for row in found.values()}
+    stable = next(row for row in found.values() if row.metric == "circuit_stability")
+    assert stable.estimate is None
+    assert "stability takes at least 24" in str(stable.missing_reason)
+    assert all("an illustration, 2 applications" in row.method for row in curve)
     assert metrics == {
-        "patch_gap", "circuit_faithfulness", "circuit_cpr", "circuit_cmd", "circuit_size", "circuit_stability",
+        "patch_gap", "circuit_faithfulness", "circuit_faithfulness_area", "circuit_faithfulness_distance",
+        "circuit_size", "circuit_stability",
         "circuit_edge",
     }  # fmt: skip
     again = circuit.compute(bench(settings), rows)
@@ -190,7 +196,7 @@ def test_the_test_reports_a_curve_beside_random_circuits() -> None:
 
 
 def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
-    result = circuit.compute(bench(circuit.Settings(resamples=20)), payload("Black", "Asian"))
+    result = circuit.compute(bench(circuit.Settings(resamples=20)), payload("Black", "Asian", "Black", "Asian"))
     result["completeness"] = 1e9
     rows = conclude(circuit, [result])
     assert all(row.estimate is None for row in rows if row.metric == "circuit_edge")
@@ -217,12 +223,62 @@ def test_the_areas_of_a_perfect_circuit_are_one_and_nothing() -> None:
 
 def test_a_circuit_that_overshoots_is_not_enough() -> None:
     curve = [0, 0, 0.9, 2.1, 0.9, 0.95, 1, 1.1, 1, 1.0]
-    pair = {"id": "a", "gap": -1.0, "full": 1.0, "empty": 0.0, "found": curve, "random": [curve], "checks": []}
+    pair = {
+        "id": "a",
+        "gap": -1.0,
+        "full": 1.0,
+        "empty": 0.0,
+        "found": curve,
+        "signed": curve,
+        "random": [curve],
+        "checks": [],
+    }
     result = {
         "contrast": {"field": "race", "group": "Black", "reference": "White"},
         "reason": None, "note": "", "left_out": {}, "pairs": [pair], "same": False, "scored": 1, "edges": 100,
         "live": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": None,
+        "noise": noise_floor(zoo_model("llama")).row(),
     }  # fmt: skip
     rows = {row.metric: row for row in conclude(circuit, [result])}
     assert rows["circuit_size"].estimate == 5
     assert rows["circuit_size"].counts["edges"] == 100
+
+
+def test_faithfulness_is_a_ratio_of_sums_and_differences_that_point_opposite_ways_do_not_cancel() -> None:
+    pairs = [{"full": 3.0, "empty": 0.0}, {"full": -1.0, "empty": 0.0}]
+    assert faithfulness(pairs, np.array([[3.0], [-1.0]])) == pytest.approx([1])
+    # Weighted by squares, as a slope is, the first pair alone would give 0.9.
+    assert faithfulness(pairs, np.array([[3.0], [0.0]])) == pytest.approx([0.75])
+    one_way = [{"full": 3.0, "empty": 1.0}, {"full": 1.0, "empty": 0.0}]
+    assert faithfulness(one_way, np.array([[2.5], [0.25]])) == pytest.approx([1.75 / 3])
+
+
+def test_the_signed_circuit_leaves_out_what_works_against_the_difference() -> None:
+    shares = np.array([0.5, -0.9, 0.3, 0.0])
+    none, found, signed, *_, everything = circuit._circuits(shares, [2], np.random.default_rng(0), random=1)
+    assert found.tolist() == [True, True, False, False]
+    assert signed.tolist() == [True, False, True, False]
+    assert not none.any()
+    assert everything.all()
+
+
+def test_over_enough_applications_faithfulness_has_an_interval_and_stability_a_figure() -> None:
+    rng = np.random.default_rng(0)
+    pairs = []
+    for number in range(24):
+        curve = (np.linspace(0, 1, len(FRACTIONS)) + rng.normal(0, 0.1, len(FRACTIONS))).tolist()
+        about = {"full": 1.0, "empty": 0.0, "gap": -1.0, "id": str(number), "checks": []}
+        pairs.append({**about, "found": curve, "signed": curve, "random": [curve, curve]})
+    overlap = rng.uniform(0.5, 0.9, (len(FRACTIONS), 40)).tolist()
+    result = {
+        "contrast": {"field": "race", "group": "Black", "reference": "White"}, "reason": None, "note": "",
+        "left_out": {}, "pairs": pairs, "same": False, "scored": 24, "edges": 100, "live": list(range(10)),
+        "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": overlap,
+        "noise": noise_floor(zoo_model("llama")).row(),
+    }  # fmt: skip
+    rows = conclude(circuit, [result])
+    curve = [row for row in rows if row.metric == "circuit_faithfulness"]
+    assert all(row.low < row.estimate < row.high for row in curve)
+    assert not any("illustration" in row.method for row in rows)
+    [stable] = [row for row in rows if row.metric == "circuit_stability"]
+    assert 0.5 < stable.low < stable.estimate < stable.high < 0.9

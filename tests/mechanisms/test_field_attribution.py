@@ -26,7 +26,7 @@ from auditor.mechanisms.players import Player, choose
 from auditor.mechanisms.reasons import NOTICE, principal, sentence
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome, Role
-from tests.engine.small import small_plan
+from tests.engine.small import small_data, small_plan
 from tests.mechanisms.asking import Watched, asked, bench, through_a_ledger
 
 FIELDS = ("income", "form", "sex", "race")
@@ -314,13 +314,14 @@ def measured(results: list[dict[str, Any]], *, apart: float = 0.0) -> dict[str, 
     return {item.id: item for item in settle(list(run(context(small_plan(), results, apart=apart))))}
 
 
-def toy_results(**changes: Any) -> list[dict[str, Any]]:
-    chosen = settings(**changes)
-    return [compute(bench(chosen, toy=additive), payload) for payload in payloads(asked(chosen))]
+def toy_results(*, size: int = 24, **changes: Any) -> list[dict[str, Any]]:
+    chosen, data = settings(**changes), small_data(size)
+    at = bench(chosen, toy=additive, data=data)
+    return [compute(at, payload) for payload in payloads(asked(chosen, data=data))]
 
 
 def test_measurements_are_means_over_the_explained_applications() -> None:
-    results = toy_results(cases=12, shapley_cases=5)
+    results = toy_results(cases=24, shapley_cases=5)
     cases = [case for result in results for case in result["cases"]]
     found = measured(results)
     assert {item.role for item in found.values()} == {Role.SUPPORTING}
@@ -333,8 +334,11 @@ def test_measurements_are_means_over_the_explained_applications() -> None:
     assert size.low is not None
     assert size.high is not None
     assert size.low <= size.estimate <= size.high
-    assert (size.n, size.counts["cases_left_out"]) == (12, 0)
-    assert found["field_attribution/attribution_size/field=race/method=shapley/vs=White"].n == 5
+    assert (size.n, size.counts["cases_left_out"]) == (24, 0)
+    assert "illustration" not in size.method
+    deep = found["field_attribution/attribution_size/field=race/method=shapley/vs=White"]
+    assert (deep.n, deep.low) == (5, None)
+    assert "an illustration, 5 applications" in deep.method
     values = [case["values"]["occlusion"] for case in cases]
     share = found["field_attribution/protected_share/method=occlusion/vs=typical"]
     assert share.estimate == pytest.approx(
@@ -347,7 +351,7 @@ def test_measurements_are_means_over_the_explained_applications() -> None:
 
 
 def test_adverse_decisions_are_counted_by_the_fields_that_lowered_them() -> None:
-    results = toy_results(cases=24, shapley_cases=0)
+    results = toy_results(size=60, cases=60, shapley_cases=0)
     cases = [case for result in results for case in result["cases"]]
     adverse = [case for case in cases if case["margin"] < 0]
     assert 0 < len(adverse) < len(cases)
@@ -361,6 +365,20 @@ def test_adverse_decisions_are_counted_by_the_fields_that_lowered_them() -> None
     turned = found["field_attribution/reasons_turn_decision/method=occlusion/vs=typical"]
     assert turned.estimate == np.mean([case["reasons"]["occlusion"]["margin_without"] >= 0 for case in adverse])
     assert not [name for name in found if "reason_share/field=form" in name]
+
+
+def test_a_share_of_few_adverse_decisions_is_no_main_reason() -> None:
+    """One adverse case once read as "Race: a main reason of 100 %"."""
+    for cases in (2, 24):
+        results = toy_results(cases=cases, shapley_cases=1)
+        found = {name: item for name, item in measured(results).items() if "reason" in name}
+        assert len(found) >= 3
+        for item in found.values():
+            assert item.estimate is None
+            assert "at least 30 needed" in str(item.missing_reason)
+    shapley = measured(results)["field_attribution/protected_share/method=shapley/vs=typical"]
+    assert shapley.estimate is None
+    assert "one application gives no share" in str(shapley.missing_reason)
 
 
 def test_without_an_adverse_decision_the_shares_have_a_reason_and_no_number() -> None:

@@ -13,8 +13,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.language_models.decoder import RESIDUAL, Decoder, Run, Target, read_decoder
+from auditor.language_models.noise import MARGIN, noise_floor
 from auditor.mechanisms import components
 from auditor.mechanisms.direct import attribute, lens
+from auditor.mechanisms.pairs import own_margins
 from auditor.mechanisms.paths import Integrated, gradient_times_input, integrate, points, weights
 from tests.language_models.zoo import PACKABLE, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
@@ -89,6 +91,73 @@ def test_contributions_sum_to_the_margin(family: str, target: Target) -> None:
     assert total == pytest.approx(found.margin, abs=1e-3)
     assert found.attention.shape == (2, 4 if runs.decoder.linear_heads else 1)
     assert lens(runs.decoder, runs.base, target)[-1] == pytest.approx(found.margin, abs=1e-5)
+
+
+def capped(share: float) -> Decoder:
+    """A tiny Gemma 2 whose cap on logits is a share of its largest logit, and whose attention is capped too."""
+    model = zoo_model("gemma2")
+    with torch.no_grad():
+        model.config.final_logit_softcapping = None
+        largest = float(model(torch.tensor([[5, 8, 30, 31]])).logits.abs().max())
+    model.config.final_logit_softcapping = share * largest
+    model.config.attn_logit_softcapping = 1.0
+    decoder = read_decoder(model)
+    assert isinstance(decoder, Decoder)
+    return decoder
+
+
+def captured(decoder: Decoder, ids: list[int]) -> Run:
+    sites = [(node, layer) for layer in range(decoder.layers) for node in ("residual", "heads", "mlp")]
+    with torch.no_grad():
+        return decoder.run(torch.tensor([ids]), capture=[*sites, (RESIDUAL, decoder.layers)])
+
+
+@pytest.mark.parametrize("share", [0.05, 0.3, 1.0, 3.0])
+@pytest.mark.parametrize("target", [TARGET, Target((5, 6), (9, 10, 11))])
+def test_under_a_cap_that_bites_contributions_sum_to_the_margin_that_is_decided_on(
+    share: float, target: Target
+) -> None:
+    """Against the model's own forward pass; before, they summed to what stood before the cap."""
+    decoder = capped(share)
+    ids = [[5, 8, 30, 31, 17], [5, 8, 90, 31, 17]]
+    own = own_margins(decoder, target, ids)
+    sides = [
+        attribute(decoder, captured(decoder, each), target, own=margin) for each, margin in zip(ids, own, strict=True)
+    ]
+    for side, margin in zip(sides, own, strict=True):
+        assert side.total == pytest.approx(margin, abs=1e-5)
+        assert side.gap < 1e-5
+    change = own[1] - own[0]
+    parts = [
+        sides[1].embedding - sides[0].embedding,
+        *(sides[1].attention - sides[0].attention).ravel(),
+        *(sides[1].mlps - sides[0].mlps),
+        sides[1].constant - sides[0].constant,
+    ]
+    assert abs(change) > 1e-4
+    assert sum(parts) / change == pytest.approx(1, abs=0.01)
+    if target.single:
+        assert sides[0].constant == pytest.approx(0, abs=1e-9)
+
+
+def test_the_check_of_the_sum_fails_where_a_component_is_not_what_was_written() -> None:
+    decoder = capped(0.3)
+    ids = [5, 8, 30, 31, 17]
+    run = captured(decoder, ids)
+    run.states["mlp", 1].mul_(1.01)
+    [own] = own_margins(decoder, TARGET, [ids])
+    found = attribute(decoder, run, TARGET, own=own)
+    assert found.gap > noise_floor(decoder.model).bound + MARGIN * found.rounding
+
+
+def test_in_half_precision_the_sum_holds_within_the_bound_of_that_precision() -> None:
+    """A constant of single precision would refuse every model in half precision."""
+    decoder = read_decoder(zoo_model("llama").to(torch.bfloat16))
+    assert isinstance(decoder, Decoder)
+    ids = [5, 8, 30, 31, 17]
+    [own] = own_margins(decoder, TARGET, [ids])
+    found = attribute(decoder, captured(decoder, ids), TARGET, own=own)
+    assert 1e-4 < found.gap <= noise_floor(decoder.model).bound + MARGIN * found.rounding
 
 
 def test_contributions_sum_exactly_in_double_precision() -> None:

@@ -47,7 +47,7 @@ def test_values_sum_to_the_gap_between_the_application_and_its_reference() -> No
     assert len(shown) >= 3
     for result in shown:
         assert sum(result["values"][PATH].values()) == pytest.approx(result["gap"], abs=0.01 * abs(result["gap"]))
-        assert abs(result["delta"]) <= max(0.01 * abs(result["gap"]), 1e-5)
+        assert result["sum"] == pytest.approx(result["own_gap"], abs=max(0.01 * abs(result["gap"]), 1e-5))
 
 
 def test_the_gap_is_that_of_two_whole_prompts_read_apart() -> None:

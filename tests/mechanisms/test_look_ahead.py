@@ -15,13 +15,15 @@ from auditor.conclusions import settle
 from auditor.exceptions import PlanError, ScoringError
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
+from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms import look_ahead
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.look_ahead_layout import LAST, lay_out, regions, twin
 from auditor.mechanisms.look_ahead_rationale import Frame, effects, frame_of, score, write
-from auditor.mechanisms.look_ahead_reading import bag_of_fields, spaced
+from auditor.mechanisms.look_ahead_reading import _Reader, bag_of_fields, spaced
 from auditor.mechanisms.look_ahead_tracing import hidden
+from auditor.mechanisms.probe_fits import basis_of
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
 from tests.acceptance.planted import planted_model
@@ -253,6 +255,26 @@ def test_a_decision_that_hangs_on_the_first_field_is_read_there_and_no_earlier_t
     assert of(measurements, "first_readable_field").estimate == 1.0
 
 
+def test_a_product_of_fields_in_the_state_is_nothing_beyond_the_fields() -> None:
+    """Above a linear reader of the fields it stands out; a reader that bends tells it from the fields alone."""
+    rng = np.random.default_rng(0)
+    income, debt = rng.integers(1, 99, (2, 80))
+    words = [{"income": f"${one}", "debt": f"${two}"} for one, two in zip(income, debt, strict=True)]
+    product = (income - 50.0) * (debt - 50.0) / 1000
+    cases = [{"id": str(number), "words": each} for number, each in enumerate(words)]
+    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    reader = _Reader(bench, {"cases": cases, "control": ""}, ["income", "debt"], product)
+    columns = bag_of_fields(words, ["income", "debt"])
+    _, errors = reader.site(basis_of(np.column_stack([columns, product])))
+    _, straight = reader.site(basis_of(columns))
+    _, bent = reader.curved(columns)
+    alone, claimed = reader.above(errors, straight), reader.above(errors, straight, bent)
+    assert alone["value"] > 0.9
+    assert alone["p_value"] < 0.001
+    assert claimed["value"] < 0.3
+    assert claimed["p_value"] >= alone["p_value"]
+
+
 def test_the_irrelevant_fact_is_at_chance_before_it_is_read_and_readable_after() -> None:
     """The sum of all digits so far gives the form number away only where it stands and not before."""
     _, measurements = planted()
@@ -328,11 +350,16 @@ def test_what_is_written_is_what_the_model_itself_would_write() -> None:
 
 
 def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
-    result = {"part": "rationale", "reason": None, "note": "", "left_out": 0, "pairs": list(pairs)}
+    noise = noise_floor(zoo_model("llama")).row()
+    result = {"part": "rationale", "reason": None, "note": "", "left_out": 0, "pairs": list(pairs), "noise": noise}
+    decided = {
+        name: Decision(name, margin, 1.0, None, None, Outcome.FAVOURABLE if margin >= 0 else Outcome.ADVERSE)
+        for name, margin in (("a", 1.0), ("b", -1.0))
+    }
     context = Context(
         plan=plan_of(),
         cases=(),
-        decisions={},
+        decisions=decided,
         observed={},
         values={},
         observed_rate=None,
@@ -344,6 +371,7 @@ def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
 def a_pair(swapped: list[list[float]], *, reasons: tuple[str, str], losses: tuple[float, float]) -> dict[str, Any]:
     turned, moved = losses
     return {
+        "ids": ["a", "b"],
         "plain": [1.0, -1.0],
         "swapped": swapped,
         "written": [{"free": reason, "favourable": " good", "adverse": " bad"} for reason in reasons],

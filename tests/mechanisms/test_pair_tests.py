@@ -47,7 +47,9 @@ def test_attribution_patching_verifies_what_it_reports() -> None:
     assert result["screened"] == 10
     assert len(result["nodes"]) == 3 + 3
     rows = {row.metric: row for row in conclude(attribution_patching, [result])}
-    assert set(rows) == {"patch_gap", "screening_rank_agreement", "screening_miss_bound", "patch_node"}
+    assert set(rows) == {
+        "patch_gap", "screening_rank_agreement", "screening_sample_largest", "screening_missed_at_most", "patch_node"
+    }  # fmt: skip
     assert all(row.estimate is not None for row in rows.values())
     again = attribution_patching.compute(bench(settings), payload("Black", "Asian"))
     assert json.loads(json.dumps(again)) == result

@@ -1,0 +1,40 @@
+"""Localisation on circuits that were planted: the power of each method on true nodes, and its false alarms.
+
+Not a comparison with a peer but with the truth: models trained so that two fields can only pass known heads, with
+variants of the same function whose work two heads share, or where one head works against another. Every method names
+nodes on changes of one field; the head that carries the other field moves the margin and must not be named. False
+alarms are counted there, on all other nodes, and with the differences of other pairs, which no node can carry.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from benchmarks.rows import Row
+
+SEEDS = range(6)
+PAIRS = 24
+
+
+def run() -> Iterable[Row]:
+    """One row a method, kind of circuit and contrast, over all seeds."""
+    from tests.mechanisms.planted_circuits import KINDS, study
+
+    for (method, kind, contrast), tally in study(KINDS, SEEDS, pairs=PAIRS).items():
+        yield Row(
+            name=f"known circuit: {method}, {kind}, another {contrast}",
+            ours=tally.found / tally.true,
+            peer=None,
+            ratio=None,
+            agreement=None,
+            unit="share of true nodes named",
+            n=len(SEEDS),
+            extra={
+                "power": tally.found / tally.true,
+                "true_nodes": tally.true,
+                "false_alarms_distractor": tally.distractor / tally.distractors,
+                "false_alarms_others": tally.others / tally.other_nodes,
+                "false_alarms_permuted": tally.null / tally.null_nodes,
+                "pairs": PAIRS,
+            },
+        )
