@@ -238,9 +238,9 @@ def prompt_blocks(bundle: Bundle) -> list[Block]:
     how = f"Form: {prompt.get('form', 'record')}. Names in braces are filled with the values of an application."
     if example and len(filled) == len(template) and max(map(len, template + filled)) <= LINE_AT_MOST:
         both = tuple((Literal(one), Literal(two)) for one, two in zip(template, filled, strict=True))
-        title = ("Template", f"Application {example[0]}, as filed")
+        heads = ("Template", f"Application {example[0]}, as filed")
         blocks.append(
-            Table(title="Prompt", head=title, rows=both, align="ll", weights=(0.5, 0.5), note=how),
+            Table(title="Prompt", head=heads, rows=both, align="ll", weights=(0.5, 0.5), note=how),
         )
         return blocks
     for title, lines in (
