@@ -147,7 +147,8 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
         if stage == RANGE_FAMILY and item.conclusion in SEEN and item.estimate is not None:
             rate = float(item.counts.get("rate") or 0.0)
             elsewhere[field, group] = (
-                f"at a cut-off where {printed(float(rate), 0, percent=True)}% of the {item.reference} arm are approved, the same applications "
+                f"at a cut-off where {printed(float(rate), 0, percent=True)}% of the {item.reference} arm are "
+                f"approved, the same applications "
                 f"differ by {size(item.estimate, 'rate difference', signed=True)}"
             )
     return _Barriers(unreadable, elsewhere, undrawn)

@@ -91,7 +91,7 @@ def test_a_shift_of_the_margin_claims_no_approvals() -> None:
         measured("cf_mean_shift_sd", -0.214, -0.25, -0.18),
     )
     assert finding.effect == (
-        "Seen in the margin alone: −0.21 SD (95% interval −0.25 to −0.18). No change in approvals is claimed."
+        "Seen in the score alone: −0.21 SD (95% interval −0.25 to −0.18). No change in approvals is claimed."
     )
     assert finding.title == "Race changed from White to Black: the score moves towards denial"
 
