@@ -137,6 +137,7 @@ def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
     return [
         {
             "finding": item,
+            "condition": wording.with_p_values(item.condition),
             "severity": wording.severity_word(item.severity),
             "measurements": [
                 {

@@ -119,6 +119,8 @@ PLACES = (
 
 
 def _subject(metric: str, number: int, copy: int) -> dict[str, str]:
+    if metric == "attribute_ladder":
+        return CONTRASTS
     place = PLACES[2] if metric.startswith("feature_") else PLACES[number % len(PLACES)]
     return {**place, **({"field": "marital_status"} if copy else {})}
 

@@ -203,7 +203,7 @@ def test_another_record_gives_another_report(working: Audit, governance: dict) -
 def test_an_unanswered_prompt_is_the_first_thing_said_of_a_mute_model(mute: Audit) -> None:
     content = build_content(mute.bundle, {"audit_id": "A-1", "title": "T", "governed": False, "status": "complete"})
     assert "left 100.0% of its prompts without a usable answer" in content.verdict.others[0]
-    assert "at the matched cut-off" in audit_words(content)
+    assert "Matched cut-off: " in audit_words(content)
 
 
 def audit_words(content) -> str:
