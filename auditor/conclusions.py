@@ -17,6 +17,7 @@ from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
+from auditor.rounding import printed
 
 STAGES = {"refusal_rate_gap": READABILITY_FAMILY, "cf_range_effect": RANGE_FAMILY}
 """What is concluded before the rest even where it has no p-value, and so stands in no family."""
@@ -146,7 +147,8 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
         if stage == RANGE_FAMILY and item.conclusion in SEEN and item.estimate is not None:
             rate = float(item.counts.get("rate") or 0.0)
             elsewhere[field, group] = (
-                f"at a cut-off where {100 * rate:.0f}% of the {item.reference} arm are approved, the same applications "
+                f"at a cut-off where {printed(float(rate), 0, percent=True)}% of the {item.reference} arm are "
+                f"approved, the same applications "
                 f"differ by {size(item.estimate, 'rate difference', signed=True)}"
             )
     return _Barriers(unreadable, elsewhere, undrawn)

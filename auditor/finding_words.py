@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from auditor.behaviour.state import percent
 from auditor.records import Conclusion, Measurement, Role
+from auditor.rounding import printed
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
 READABILITY, FELL = "refusal_rate_gap", "cf_margin_fell_share"
@@ -33,7 +34,7 @@ def direction(item: Measurement) -> str:
         return f"{slightly}{'fewer' if less else 'more'} answers that cannot be read"
     if item.unit == "rate_difference":
         return f"{slightly}{'fewer' if less else 'more'} approvals"
-    return f"the margin moves {slightly}towards {'denial' if less else 'approval'}"
+    return f"the score moves {slightly}towards {'denial' if less else 'approval'}"
 
 
 def where(item: Measurement) -> str:
@@ -41,7 +42,7 @@ def where(item: Measurement) -> str:
     if item.metric == NATURAL:
         return " at the model's own cut-off"
     if item.metric == MATCHED:
-        return " at the matched operating point"
+        return " at the matched cut-off"
     if item.metric == RANGE:
         return f" at a cut-off that approves {_rate(item, 'rate')} of the {item.reference} arm"
     return ""
@@ -49,7 +50,7 @@ def where(item: Measurement) -> str:
 
 def _rate(item: Measurement, key: str) -> str:
     share = item.counts.get(key)
-    return "an unknown share" if share is None else f"{100 * float(share):.0f}%"
+    return "an unknown share" if share is None else f"{printed(float(share), 0, percent=True)}%"
 
 
 def condition_of(worst: Measurement, involved: Sequence[Measurement], mine: Sequence[Measurement]) -> str:
@@ -80,9 +81,9 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
         return said(item, mine)
     changed = f"With {_lower(changed_words(item))},"
     if item.unit != "rate_difference":
-        return f"{changed} the margin moves and approvals are not claimed to. {said(item, mine)}"
+        return f"{changed} the score moves and approvals are not claimed to. {said(item, mine)}"
     less = item.estimate < 0
-    points = f"{abs(100 * item.estimate):.1f} pp"
+    points = f"{printed(abs(item.estimate), 1, percent=True)} pp"
     small = "a small and real " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     way = f"by {small}{points}"
     text = f"{changed} approvals {'fall' if less else 'rise'} {way}{where(item)}{_moved(item)}"
@@ -121,7 +122,7 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
             f"{item.reference} arm differ most where {_rate(item, 'rate')} are approved "
             f"({points}{moved}){_outside(item)}"
         )
-    place = "At the model's own cut-off" if item.metric == NATURAL else "At the matched operating point"
+    place = "At the model's own cut-off" if item.metric == NATURAL else "At the matched cut-off"
     return f"{place} approvals change by {points}{moved}"
 
 
@@ -138,10 +139,10 @@ def _readability(item: Measurement) -> str:
 
 def _margin(item: Measurement, mine: Sequence[Measurement]) -> str:
     fell = next((other for other in mine if other.metric == FELL and other.estimate is not None), None)
-    shift = f"The margin moves by {signed(item.estimate, 2)} SD on average"
+    shift = f"The score moves by {signed(item.estimate, 2)} SD on average"
     if fell is None or not {"fell", "rose"} <= fell.counts.keys():
         return shift
-    return f"{shift}; {fell.counts['fell']:,} of {fell.n:,} margins fell, {fell.counts['rose']:,} rose"
+    return f"{shift}; {fell.counts['fell']:,} of {fell.n:,} scores fell, {fell.counts['rose']:,} rose"
 
 
 def effect_of(item: Measurement) -> str:
@@ -150,7 +151,7 @@ def effect_of(item: Measurement) -> str:
         return "Not estimated; the measurement gives the reason."
     if item.unit != "rate_difference":
         shift = f"{signed(item.estimate, 2)} SD{_range(item, 1, 2)}"
-        return f"Seen in the margin alone: {shift}. No change in approvals is claimed."
+        return f"Seen in the score alone: {shift}. No change in approvals is claimed."
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
     people = round(1000 * item.estimate)
@@ -175,7 +176,7 @@ def signed(value: float | None, decimals: int) -> str:
     """A number with a true minus sign, a plus sign, or neither where it rounds to 0."""
     if value is None:
         return "not estimated"
-    text = f"{abs(value):,.{decimals}f}"
+    text = printed(abs(value), decimals)
     if not float(text.replace(",", "")):
         return text
     return ("−" if value < 0 else "+") + text

@@ -245,7 +245,7 @@ def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
         return f"approval rates {signed(100 * item.estimate, 1)} pp apart{tail}"
     if item.unit == "ratio":
         return f"{_NAMES.get(item.metric, item.metric)} {item.estimate:.2f}{tail}"
-    return f"margins {signed(item.estimate, 2)} SD apart{tail}"
+    return f"mean scores {signed(item.estimate, 2)} SD apart{tail}"
 
 
 _NAMES = {"impact_ratio": "impact ratio", "denial_odds_ratio": "odds of denial, ratio"}
@@ -271,8 +271,8 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         criteria=_criteria(packs, ["cf_net_effect"], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
-            "Contrasts of such arms at the model's own cut-off say nothing and are inconclusive. The matched operating "
-            "point and the shift of the margin carry the audit there."
+            "Contrasts of such arms at the model's own cut-off say nothing and are inconclusive. The matched "
+            "cut-off and the shift of the score carry the audit there."
         ),
         recommendation=(
             "Do not rely on this model's answers as decisions; revise prompt, answers or model and repeat the plan."

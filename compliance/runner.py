@@ -221,7 +221,9 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
 
 def phase_of(kind: str) -> str:
     """What a chunk does, in a word or two: ``scoring``, or the test on internals that it is part of."""
-    return {"shared": "scoring", "unshared": "asking again"}.get(kind, kind.replace("_", " "))
+    from reports.wording import chunk_words
+
+    return chunk_words(kind)
 
 
 def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callable[[str], None]) -> Published:

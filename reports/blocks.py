@@ -98,12 +98,16 @@ class Section:
 
 @dataclass(frozen=True)
 class Verdict:
-    """The conclusion in one box: the code, the sentence that carries it, what else was seen, and its chart."""
+    """The conclusion in one box: the code, the sentence that carries it, what else was seen, and its chart.
+
+    ``beside`` is what must be read together with the sentence, because it alone would read clean; else nothing.
+    """
 
     conclusion: Conclusion
     sentence: str
     others: tuple[str, ...]
     chart: Chart | None
+    beside: str = ""
 
 
 @dataclass(frozen=True)

@@ -14,6 +14,7 @@ from auditor.canonical import pretty_json, sha256_bytes
 from auditor.exceptions import InputError
 from auditor.records import Check, Conclusion, Finding, Measurement, Role, Severity
 from reports.archives import MOST_JSON, read_folder, read_zip
+from reports.printable import printable
 
 MANIFEST = "manifest.json"
 RECORDS = ("plan.json", "run.json", "environment.json", "measurements.json", "findings.json", "controls.json")
@@ -79,9 +80,25 @@ class Bundle:
             str(arm[0]): tuple(part["margin"].to_list()) for arm, part in rows.group_by("arms", maintain_order=True)
         }
 
+    @cached_property
+    def example(self) -> tuple[str, str] | None:
+        """Number and prompt of the first application as filed; ``None`` where the bundle holds no cases."""
+        if TABLES[0] not in self.contents:
+            return None
+        import polars as pl
+
+        cases = pl.read_parquet(io.BytesIO(self.contents[TABLES[0]]), columns=["cluster", "id", "role", "prompt"])
+        first = cases.filter(pl.col("role") == "actual").sort("id").head(1).to_dicts()
+        return (str(first[0]["cluster"]), str(first[0]["prompt"])) if first else None
+
+    @cached_property
+    def printable(self) -> tuple[Measurement, ...]:
+        """The measurements as they may be printed; ``result.json`` and this bundle hold what was measured."""
+        return printable(self.measurements, small_cell=int(self.plan["thresholds"]["small_cell"]))
+
     def measured(self, *, test: str | None = None, metric: str | None = None) -> tuple[Measurement, ...]:
-        """The measurements of a test or metric, in file order."""
-        return tuple(item for item in self.measurements if test in (None, item.test) and metric in (None, item.metric))
+        """The measurements of a test or metric as they may be printed, in file order."""
+        return tuple(item for item in self.printable if test in (None, item.test) and metric in (None, item.metric))
 
 
 def read_bundle(path: Path) -> Bundle:

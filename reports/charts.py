@@ -4,20 +4,28 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.bundle import Bundle
 from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
+from reports.cut_off_charts import curve_chart, margins_chart, matched_thresholds
 from reports.maps import draw_maps
-from reports.wording import CONCLUSION_ORDER, Design, contrast, field_words, lead_measurement, sentence_case
+from reports.small_cells import people
+from reports.wording import (
+    CONCLUSION_ORDER,
+    Design,
+    contrast,
+    field_words,
+    interval_head,
+    interval_short,
+    lead_measurement,
+    sentence_case,
+)
 
 WIDTH = 700
 ROW = 27
 TOP = 32
 FOOT = 46
-BINS = 56
 
 
 def render_charts(bundle: Bundle) -> dict[str, Chart]:
@@ -30,16 +38,19 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
     """
     design = Design.of(bundle.plan)
     effects = [item for metric in ("cf_net_effect", "cf_net_effect_matched") for item in bundle.measured(metric=metric)]
-    lead = lead_measurement(bundle.measurements)
+    lead = lead_measurement(bundle.printable, bundle.findings)
     charts: list[Chart | None] = [
         verdict_chart(lead, design) if lead is not None else None,
         effect_chart([item for item in effects if item.metric == "cf_net_effect"], design),
-        effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, matched=True),
+        effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, where="matched"),
         margin_shift_chart(bundle.measured(metric="cf_mean_shift_sd"), design),
         rate_chart(bundle.measured(metric="selection_rate"), references(bundle.plan), design),
         power_chart([item for item in effects if item.role == "primary"], design),
-        margins_chart(bundle.margins, bundle.plan, design),
-        *draw_maps(bundle.measurements),
+        effect_chart(bundle.measured(metric="cf_range_effect"), design, where="range"),
+        readability_chart(bundle.measured(metric="refusal_rate_gap"), design),
+        curve_chart(bundle.measured(metric="cf_curve_effect"), bundle.measured(metric="cf_range_effect"), design),
+        margins_chart(bundle.margins, bundle.plan, matched_thresholds(bundle.printable)),
+        *draw_maps(bundle.printable),
     ]
     return {chart.name: chart for chart in charts if chart is not None}
 
@@ -61,7 +72,7 @@ def by_conclusion(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], list[tuple[str, ...]]]:
     """The table behind a chart: column heads, and one row of printed values for each measurement, in chart order."""
-    head = ("Contrast", "Unit", "n", "Estimate", "95% interval", "p", "p adjusted", "Conclusion")
+    head = ("Contrast", "Unit", "n", "Estimate", interval_head(measurements), "p", "p adjusted", "Conclusion")
     rows: list[tuple[str, ...]] = [
         (
             contrast(item),
@@ -78,16 +89,42 @@ def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], l
     return head, rows
 
 
-def effect_chart(measurements: Sequence[Measurement], design: Design, *, matched: bool = False) -> Chart | None:
-    """Net effect on the approval rate by contrast, in percentage points; ``None`` without measurements."""
+EFFECTS = {
+    "own": ("effects", "Change in approvals at the model's own cut-off"),
+    "matched": ("effects-matched", "Change in approvals at the matched cut-off"),
+    "range": ("effects-range", "Largest change in approvals over the range of cut-offs"),
+}
+
+
+def effect_chart(measurements: Sequence[Measurement], design: Design, *, where: str = "own") -> Chart | None:
+    """Change of the approval rate by contrast, in percentage points; ``None`` without measurements."""
+    name, title = EFFECTS[where]
     return _forest(
         measurements,
-        name="effects-matched" if matched else "effects",
-        title="Effect on approval rate, by contrast" + (", at the matched operating point" if matched else ""),
+        name=name,
+        title=title.replace("approvals", design.noun),
         threshold=100 * design.practical_rate,
         unit="pp",
-        words=f"practical threshold ±{numbers.number(100 * design.practical_rate, decimals=1)} pp",
-        directions=("fewer approvals", "more approvals"),
+        words=f"practical threshold ±{numbers.percent(design.practical_rate)} pp",
+        directions=(f"fewer {design.noun}", f"more {design.noun}"),
+        scale=100.0,
+        method="Paired difference, one pair an application."
+        + (" At the cut-off where it is largest; the interval holds for all cut-offs at once." * (where == "range")),
+    )
+
+
+def readability_chart(measurements: Sequence[Measurement], design: Design) -> Chart | None:
+    """Difference of answers that cannot be read, by contrast; ``None`` without measurements or without any."""
+    if not any(item.estimate for item in measurements):
+        return None  # every answer could be read: the table says so
+    return _forest(
+        measurements,
+        name="readability",
+        title="Answers that cannot be read, group minus reference",
+        threshold=100 * design.practical_rate,
+        unit="pp",
+        words=f"practical threshold ±{numbers.percent(design.practical_rate)} pp",
+        directions=("fewer unreadable", "more unreadable"),
         scale=100.0,
         method="Paired difference, one pair an application.",
     )
@@ -98,13 +135,13 @@ def margin_shift_chart(measurements: Sequence[Measurement], design: Design) -> C
     return _forest(
         measurements,
         name="margin-shift",
-        title="Shift of the decision margin, by contrast",
+        title="Change of the score, by contrast",
         threshold=design.practical_margin_sd,
         unit="SD",
         words=f"practical threshold ±{numbers.number(design.practical_margin_sd, decimals=2)} SD",
         directions=("towards denial", "towards approval"),
         scale=1.0,
-        method="Mean paired difference of the margin, in standard deviations of the reference arm's margins.",
+        method="Mean paired difference of the score (log-odds), in standard deviations of the reference arm's scores.",
     )
 
 
@@ -118,7 +155,7 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
     # Three storeys, so that nothing can meet: the number, the threshold's label, the plot.
     number_at, band_at, axis_at, mark_at = 12, 38, 82, 60
     canvas = Canvas(330, 106, domain=(ticks[0], ticks[-1]), span=(12, 318))
-    unit = "SD" if in_sd else "pp"
+    unit = "SD of scores" if in_sd else "pp"
     canvas.band(
         threshold,
         top=band_at,
@@ -146,8 +183,8 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
     return canvas.finish(
         name="verdict",
         title=f"{contrast(measurement)}, {unit}",
-        description=f"Estimate and 95% interval {numbers.estimate_and_interval(measurement)} "
-        f"{unit}; threshold ±{threshold:g}.",
+        description=f"Estimate and {interval_head([measurement])} {numbers.estimate_and_interval(measurement)} "
+        f"{unit}; threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)}.",
         caption="",
     )
 
@@ -155,21 +192,21 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
 def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str], design: Design) -> Chart | None:
     """Approval rate of every group as filed and of every arm, with Wilson intervals; a square marks the reference."""
     blocks = [
-        (title, [item for item in measurements if item.test == test and item.estimate is not None])
+        (title, [item for item in measurements if item.test == test])
         for title, test in (
             ("As filed: different applicants", "group_rates"),
             ("Same applications, only one field changed", "arm_rates"),
         )
     ]
     shown = [item for _, items in blocks for item in items]
-    if not shown:
+    if not any(item.estimate is not None for item in shown):
         return None
     bounds = [100 * bound for item in shown for bound in (item.low, item.high, item.estimate) if bound is not None]
     ticks = nice_ticks(max(0.0, min(bounds) - 1), min(100.0, max(bounds) + 1))
     lines = len(shown) + sum(1 for _, items in blocks if items)
     canvas = Canvas(WIDTH, TOP + lines * 21 + 34, domain=(ticks[0], ticks[-1]), span=(200, 500))
     bottom = TOP + lines * 21 + 6
-    canvas.text(620, 20, "% [95% interval]", align="right")
+    canvas.text(620, 20, f"% [{numbers.interval_head(shown)}]", align="right")
     canvas.text(WIDTH, 20, "n", align="right")
     for tick in ticks:
         canvas.rule(canvas.x(tick), TOP, canvas.x(tick), bottom, colour=GRID)
@@ -179,16 +216,14 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
             canvas.text(0, y + 14, title, size=NORMAL, bold=True, colour=INK)
             y += 21
         for item in items:
-            _rate_row(
-                canvas, item, y + 10, reference, small_cell=design.small_cell if item.test == "group_rates" else 0
-            )
+            _rate_row(canvas, item, y + 10, reference, small_cell=design.small_cell)
             y += 21
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False, suffix="%")
     return canvas.finish(
         name="rates",
         title="Approval rate as filed, and with only one field changed",
-        description="Wilson 95% intervals of the approval rate by group; the reference group has a square.",
-        caption="Wilson 95% intervals. Square: reference group. The "
+        description=f"Wilson {numbers.interval_head(shown)}s of the approval rate by group; a square: reference.",
+        caption=f"Wilson {numbers.interval_head(shown)}s. Square: reference group. The "
         "upper part compares different applicants, whose other "
         "circumstances differ too; the lower part compares the same applications.",
     )
@@ -211,13 +246,13 @@ def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
         y = TOP + index * ROW + ROW / 2
         canvas.text(0, y + 4, contrast(item), size=NORMAL, colour=INK)
         canvas.boxes([(200, y - 6, canvas.x(100 * mde), y + 6)], fill=BARS)
-        canvas.text(640, y + 4, numbers.number(100 * mde, decimals=1), align="right", size=NORMAL, colour=INK)
+        canvas.text(640, y + 4, numbers.percent(mde, decimals=1), align="right", size=NORMAL, colour=INK)
         canvas.text(WIDTH, y + 4, numbers.count(item.n), align="right", size=NORMAL)
     canvas.rule(canvas.x(threshold), TOP - 4, canvas.x(threshold), bottom, dashed=True, colour=AXIS)
     canvas.text(canvas.x(threshold), TOP - 12, f"threshold {numbers.number(threshold, decimals=1)} pp", align="center")
     canvas.rule(200, bottom, 560, bottom)
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False)
-    power = numbers.number(100 * design.power, decimals=0)
+    power = numbers.percent(design.power, decimals=0)
     return canvas.finish(
         name="power",
         title=f"Smallest difference the test could have seen with {power}% power",
@@ -225,73 +260,6 @@ def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
         caption=f"Smallest detectable difference (MDE) at {power}% power, "
         "as each measurement's method gives it. A bar "
         "that ends inside the grey band could have seen a difference of the practical threshold.",
-    )
-
-
-def margins_chart(margins: Mapping[str, Sequence[float]], plan: Mapping[str, object], design: Design) -> Chart | None:
-    """How the margins of each arm lie about the natural threshold: a mute or one-sided model shows at a glance."""
-    reference = references(plan)
-    arms = [arm for arm in margins if arm.partition("=")[0] in reference and len(margins[arm]) > 0]
-    order = list(reference)
-    arms.sort(
-        key=lambda arm: (
-            order.index(arm.partition("=")[0]),
-            arm.partition("=")[2] != reference[arm.partition("=")[0]],
-            arm,
-        )
-    )
-    if not arms:
-        return None
-    natural = float(plan["operating_point"]["natural_margin"])  # type: ignore[index]
-    values = np.concatenate([np.asarray(margins[arm]) for arm in arms])
-    ticks = nice_ticks(min(float(values.min()), natural - 0.5), max(float(values.max()), natural + 0.5))
-    edges = np.linspace(ticks[0], ticks[-1], BINS + 1)
-    shares = {arm: np.histogram(np.asarray(margins[arm]), bins=edges)[0] / len(margins[arm]) for arm in arms}
-    tallest = max(float(share.max()) for share in shares.values())
-    row = 36
-    bottom = TOP + len(arms) * row
-    canvas = Canvas(WIDTH, bottom + FOOT, domain=(ticks[0], ticks[-1]), span=(160, 540))
-    canvas.text(0, 20, "Arm")
-    canvas.text(620, 20, "at or above", align="right")
-    canvas.text(WIDTH, 20, "n", align="right")
-    for index, arm in enumerate(arms):
-        base = TOP + (index + 1) * row - 4
-        field, _, group = arm.partition("=")
-        values = np.asarray(margins[arm])
-        mark = "□ " if reference[field] == group else ""
-        canvas.text(0, base - 6, f"{mark}{sentence_case(field_words(field))}: {group}", size=NORMAL, colour=INK)
-        canvas.boxes(
-            [
-                (
-                    canvas.x(float(edges[at])),
-                    base - 28 * float(share) / tallest,
-                    canvas.x(float(edges[at + 1])),
-                    float(base),
-                )
-                for at, share in enumerate(shares[arm])
-                if share > 0
-            ],
-            fill=BARS,
-        )
-        canvas.rule(160, base, 540, base, colour=GRID)
-        canvas.text(
-            620, base - 6, numbers.rate(float((values >= natural).mean())), align="right", size=NORMAL, colour=INK
-        )
-        canvas.text(WIDTH, base - 6, numbers.count(len(values)), align="right", size=NORMAL)
-    canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=True)
-    canvas.plumb_line(natural, top=TOP - 4, bottom=bottom + 5)
-    canvas.text(160, bottom + 38, "← towards denial")
-    canvas.text(350, bottom + 38, "decision margin, logits", align="center")
-    canvas.text(540, bottom + 38, "towards approval →", align="right")
-    return canvas.finish(
-        name="margins",
-        title="Decision margins by arm",
-        description="Histogram of the decision margin of every arm around the natural threshold.",
-        caption="Each row is a histogram of one arm's margins (log-odds of "
-        "the favourable against the adverse answers) with common "
-        "bins; heights are shares of the arm. The line hangs at "
-        "the natural threshold: cases at or above it are favourable. "
-        "A model that answers one way, or hardly at all, has its whole row on one side.",
     )
 
 
@@ -316,7 +284,7 @@ def _forest(
     canvas = Canvas(WIDTH, bottom + FOOT, domain=(ticks[0], ticks[-1]), span=(170, 470))
     canvas.band(threshold, top=TOP, bottom=bottom, words=words)
     canvas.text(0, 24, "Contrast")
-    canvas.text(592, 24, f"{unit} [95% interval]", align="right")
+    canvas.text(592, 24, f"{unit} [{interval_short(rows)}]", align="right")
     canvas.text(642, 24, "n pairs", align="right")
     canvas.text(WIDTH, 24, "p adjusted", align="right")
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=True)
@@ -344,26 +312,24 @@ def _forest(
     return canvas.finish(
         name=name,
         title=title,
-        description=f"Estimates and 95% intervals in {unit}: {stated}.",
+        description=f"Estimates and {interval_head(rows)} in {unit}: {stated}.",
         caption="Marker: estimate; its shape is the conclusion in the "
-        f"table. Line: 95% interval. Grey band: {words}. {method}",
+        f"table. Line: {interval_head(rows)}. Grey band: {words}. {method}",
     )
 
 
 def _rate_row(canvas: Canvas, item: Measurement, y: float, reference: Mapping[str, str], *, small_cell: int) -> None:
     group = item.subject.get("group", "")
     is_reference = reference.get(item.subject.get("field", "")) == group
-    hidden = item.n < small_cell
     label = f"{sentence_case(field_words(item.subject.get('field', '')))}: {group}"
     canvas.text(0, y + 4, label, size=NORMAL, colour=INK)
-    if not hidden and item.estimate is not None:
+    if item.estimate is not None:
         if item.low is not None and item.high is not None:
             canvas.error_bar(100 * item.low, 100 * item.high, y, colour=INK, width=1.5)
         marker = Marker(INK, "square", False) if is_reference else Marker(INK, "circle", True)
         canvas.marker(canvas.x(100 * item.estimate), y, marker, size=55)
-    shown = numbers.DASH if hidden else numbers.estimate_and_interval(item)
-    canvas.text(620, y + 4, shown, align="right", size=NORMAL, colour=INK)
-    canvas.text(WIDTH, y + 4, numbers.people(item.n, small_cell=small_cell), align="right", size=NORMAL)
+    canvas.text(620, y + 4, numbers.estimate_and_interval(item), align="right", size=NORMAL, colour=INK)
+    canvas.text(WIDTH, y + 4, people(item, small_cell=small_cell), align="right", size=NORMAL)
 
 
 def _ticks(values: Sequence[float], threshold: float, *, most: int = 9) -> list[float]:
@@ -375,7 +341,6 @@ __all__ = [
     "chart_table",
     "effect_chart",
     "margin_shift_chart",
-    "margins_chart",
     "power_chart",
     "rate_chart",
     "references",

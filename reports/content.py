@@ -13,9 +13,10 @@ from reports.blocks import ReportContent, Section
 from reports.bundle import Bundle
 from reports.canvas import Chart
 from reports.charts import render_charts
-from reports.cover import conclusion, cover, verdict
-from reports.evidence_sections import data_blocks, design_blocks, pack_blocks, provenance_blocks, scope_blocks
+from reports.cover import conclusion, cover, cover_verdict
+from reports.evidence_sections import data_blocks, design_blocks, provenance_blocks, scope_blocks
 from reports.inside_sections import inside
+from reports.pack_sections import pack_blocks
 from reports.record_sections import document_control, integrity, limitations, not_in_run, reproduction, sign_off
 from reports.result_sections import controls, findings, model_quality, results_primary, results_secondary
 from reports.story import Story
@@ -55,7 +56,7 @@ def build_content(
         model=story.model,
         governed=governed,
         mark="" if governed else UNGOVERNED,
-        verdict=verdict(story),
+        verdict=cover_verdict(story),
         cover=tuple(cover(story)),
         sections=_sections(story),
         run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
@@ -85,7 +86,7 @@ def _sections(story: Story) -> tuple[Section, ...]:
         ("not_in_run", "Sections not part of this run", not_in_run()),
         ("findings_register", "Findings", findings(story)),
         ("limitations", "Limitations", limitations(story)),
-        ("measurements", "All measurements", all_measurements(bundle.measurements, design)),
+        ("measurements", "All measurements", all_measurements(bundle.printable, design)),
         ("reproduction", "Check and repeat this report", reproduction(story)),
         ("review_and_sign_off", "Review and sign-off", sign_off(story)),
         ("integrity_manifest", "Integrity manifest", integrity(story)),

@@ -1,70 +1,97 @@
-"""The cover and the conclusion: verdict, controls, findings and scope, each in a few lines."""
+"""The cover and the conclusion: verdict, findings, what the audit could have seen, and scope, each in a few lines."""
 
 from __future__ import annotations
 
-from auditor.records import Conclusion, Severity
-from reports import numbers, wording
+from dataclasses import replace
+
+from auditor.records import Conclusion, Finding, Measurement, Severity
+from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
+from reports.cover_lines import cover_lines
 from reports.story import Story
+from reports.terms import terms
 from reports.wording import sentence_case
 
-COVER_FINDINGS = 6
+COVER_FINDINGS = 4
+NOT_RUN = "not run"
 
 
 def verdict(story: Story) -> Verdict:
-    """The box on the cover."""
-    lead = wording.lead_measurement(story.bundle.measurements)
+    """The box on the cover: the gravest result in a sentence, then what is different elsewhere."""
+    lead, design = story.lead, story.design
     said = [story.mute] if story.mute else []
     if story.governance.get("status") != "complete":
         words = "The run is incomplete: no conclusion is drawn from part of it."
         return Verdict(Conclusion.INCONCLUSIVE, words, (), None)
     if lead is None:
         return Verdict(Conclusion.NOT_TESTED, "No primary contrast was tested.", tuple(said), None)
-    if lead.conclusion is Conclusion.DIFFERENCE_FOUND:
-        sentence = wording.conclusion_sentence(lead, story.design)
+    code = lead.conclusion or Conclusion.NOT_TESTED
+    if code in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+        sentence = sentences.conclusion_sentence(lead, design)
         rest = [item for item in story.contrasts if item is not lead]
     else:
-        together = next(group for group in wording.grouped(story.contrasts, story.design) if lead in group)
-        sentence = wording.group_sentence(together, story.design)
+        together = next(
+            (group for group in sentences.grouped(story.contrasts, design) if lead in group),
+            [lead],
+        )
+        sentence = sentences.group_sentence(together, design)
         rest = [item for item in story.contrasts if item not in together]
-        more = wording.exploratory_sentence(story.bundle.measurements)
-        said += [more] if more else []
-    for group in wording.grouped(rest, story.design):
-        # Of a mute model the natural threshold says nothing, and the sentence before has said why.
+    more = elsewhere.exploratory_sentence(story.measurements, but=_said(story, lead))
+    # A quiet first sentence must not stand alone where something was found beside it.
+    beside = more if more and code in wording.QUIET else ""
+    grave = wording.contradicting(code, story.bundle.findings)
+    if grave is not None:
+        code = wording.card_conclusion(code, story.bundle.findings)
+        sentence = f"{wording.severity_word(grave.severity)} finding {grave.id}: {grave.title}. {sentence}"
+    for group in sentences.grouped(rest, design):
+        # Of a mute model its own cut-off says nothing, and the sentence before has said why.
         silent = story.mute and group[0].metric == "cf_net_effect" and group[0].conclusion is Conclusion.INCONCLUSIVE
-        said.append(wording.group_sentence(group, story.design, cause="see above" if silent else None))
-    return Verdict(lead.conclusion or Conclusion.NOT_TESTED, sentence, tuple(said), story.charts.get("verdict"))
+        said.append(sentences.group_sentence(group, design, cause="see above" if silent else None))
+    told = {item.metric for item in story.contrasts}
+    more_said = (
+        elsewhere.score_sentence(story.measurements),
+        None if sentences.RANGE in told else elsewhere.range_sentence(story.measurements),
+        elsewhere.readability_sentence(story.measurements, design),
+        None if beside else more,
+    )
+    said += [words for words in more_said if words]
+    return Verdict(code, sentence, tuple(said), story.charts.get("verdict"), beside)
+
+
+def _said(story: Story, lead: Measurement) -> frozenset[str]:
+    """What the card says apart from the sentence on exploratory tests: the leading contrast, and scores."""
+    scores = [item.id for item in story.measurements if item.metric == sentences.SCORE]
+    quiet = (lead.conclusion or Conclusion.NOT_TESTED) in wording.QUIET
+    return frozenset([lead.id] if quiet else [lead.id, *scores])
+
+
+def cover_verdict(story: Story) -> Verdict:
+    """The verdict for the first page: its sentence, and one labelled line a place instead of every sentence."""
+    whole = verdict(story)
+    if story.lead is None or story.governance.get("status") != "complete":
+        return whole
+    return replace(whole, others=cover_lines(story, story.lead))
 
 
 def cover(story: Story) -> list[Block]:
-    """Controls, findings and scope in short."""
+    """Findings by severity, what this audit could have seen, and scope in short."""
     plan, run = story.bundle.plan, story.bundle.run
-    not_covered = (
-        "Other prompts, data and versions; people's use of the decision. This report is evidence, not an approval."
-    )
-    frozen = (
-        f"Design {numbers.short_hash(story.hashes['design'])}, frozen before the first prompt; "
-        f"run begun {numbers.date(story.governance.get('started_at'))}"
-    )
-    criteria = (
-        "; ".join(f"{pack['id']} {pack['version']}" for pack in run["packs"])
-        or "no policy pack; the plan's own thresholds"
-    )
     return [
-        control_table(story, "Could this audit have seen a difference?"),
         finding_table(story, most=COVER_FINDINGS),
+        control_table(story, "What this audit could and could not have seen"),
         Pairs(
             title="Scope",
             rows=(
                 (
-                    "Data",
-                    f"{run['data']['title']}: {numbers.count(len(run['data']['selected']))} "
-                    f"of {numbers.count(run['data']['rows'])} applications",
+                    "Asked",
+                    f"{plan['use']['business_use']} ({plan['use']['decision_role']}); {run['data']['title']}, "
+                    f"{numbers.count(len(run['data']['selected']))} of {numbers.count(run['data']['rows'])} rows",
                 ),
-                ("Use", f"{plan['use']['business_use']}; {plan['use']['decision_role']}"),
-                ("Plan", frozen),
-                ("Criteria", criteria),
-                ("Not covered", not_covered),
+                (
+                    "Not covered",
+                    "Other prompts, data and versions; names, places and other signals of a group; people's use of "
+                    "the decision. This report is evidence, not an approval.",
+                ),
             ),
         ),
     ]
@@ -73,17 +100,17 @@ def cover(story: Story) -> list[Block]:
 def conclusion(story: Story) -> list[Block]:
     """The verdict and every primary contrast in a sentence, with the codes explained."""
     said = verdict(story)
-    by_level = [
-        f"{sum(f.severity is level for f in story.bundle.findings)} {level.value}" for level in reversed(Severity)
-    ]
-    seen = {item.conclusion for item in story.bundle.measurements if item.conclusion}
+    seen = {item.conclusion for item in story.measurements if item.conclusion}
+    near = elsewhere.near_sentence(story.measurements)
     return [
         Text(said.sentence, tone="lead"),
+        *([Text(said.beside, tone="lead")] if said.beside else []),
         *(Text(words) for words in said.others),
+        *([Text(near)] if near else []),
         Pairs(
             rows=(
                 ("Conclusion code", Code(said.conclusion)),
-                ("Findings", f"{numbers.count(len(story.bundle.findings))}: {', '.join(by_level)}"),
+                ("Findings", findings_words(story.bundle.findings)),
             )
         ),
         Table(
@@ -96,81 +123,99 @@ def conclusion(story: Story) -> list[Block]:
             weights=(0.36, 0.64),
             note="The absence of a difference is never a seal of approval.",
         ),
+        Pairs(title="Terms", rows=terms(story.design.noun)),
     ]
 
 
+def findings_words(findings: tuple[Finding, ...]) -> str:
+    """``3 findings: 1 high, 2 low``; the levels that no finding has are left out."""
+    if not findings:
+        return "none was raised by the plan's rules"
+    counted = [(level, sum(item.severity is level for item in findings)) for level in reversed(Severity)]
+    by_level = ", ".join(f"{numbers.count(many)} {level.value}" for level, many in counted if many)
+    return f"{numbers.count(len(findings))}: {by_level}"
+
+
 def control_table(story: Story, title: str) -> Table:
-    """Positive control, placebo, noise floor and power, one row each."""
-    controls = story.bundle.controls
-    rows: list[tuple[Cell, ...]] = []
-    planted = controls.get("planted_bias")
-    if planted is None:
-        rows.append(("Positive: planted bias", sentence_case(story.no_planted_bias), "not tested", numbers.DASH))
-    else:
-        rows.append(
-            ("Positive: planted bias", str(planted.get("design", "")), str(planted.get("result", "")), numbers.DASH)
-        )
-    floors = (
-        ("Negative: placebo field", "One irrelevant field changed", "placebo"),
-        ("Noise floor", "Same prompt asked again, packed differently", "noise_floor"),
-    )
-    for name, how, key in floors:
-        floor = controls.get(key)
-        if floor is None:
-            rows.append((name, "Not part of this run", "not tested", numbers.DASH))
-        else:
-            bounds = (
-                f"[{numbers.number(100 * floor['low'], decimals=1)}, {numbers.number(100 * floor['high'], decimals=1)}]"
-            )
-            rows.append(
-                (
-                    name,
-                    f"{how}; {numbers.count(floor['n'])} applications",
-                    f"{numbers.rate(floor['flip_rate'])} flips",
-                    bounds,
-                )
-            )
-    contrasts = controls.get("power") or []
-    power = [item for item in contrasts if item.get("mde") is not None]
-    if contrasts and not power:
-        why = "The run gives no smallest one; the intervals show what is excluded"
-        rows.append(("Detectable effect", why, "not known", numbers.DASH))
-    elif power:
-        widest = max(power, key=lambda item: item["mde"])
-        share = numbers.number(100 * story.design.power, decimals=0)
-        rows.append(
-            (
-                "Detectable effect",
-                f"Smallest with {share}% power: {widest['contrast']} (the least powerful of {len(power)})",
-                f"{numbers.number(100 * widest['mde'], decimals=1)} pp",
-                numbers.DASH,
-            )
-        )
+    """Planted bias, placebo, the same prompt again, and power, one row each; what was not run says so and why."""
+    rows: list[tuple[Cell, ...]] = [_planted(story)]
+    for name, how, change in (
+        ("Placebo", "One irrelevant field changed: decisions should stay", "placebo"),
+        ("Asked again", "The same prompt, packed differently: decisions should stay", "reask"),
+    ):
+        found = [item for item in story.floors if item.subject.get("change") == change]
+        rows.append(_floor(found, name, how) if found else (name, how, NOT_RUN, numbers.DASH))
+    rows.append(_power(story))
     return Table(
         title=title,
-        head=("Control", "Design", "Result", "95% interval, %"),
+        head=("Control", "What it shows", "Result", f"{numbers.interval_head(story.floors)}, %"),
         rows=tuple(rows),
         align="llrr",
-        weights=(0.2, 0.55, 0.12, 0.13),
+        weights=(0.13, 0.6, 0.14, 0.13),
+        note=" ".join(missing_words(story.floors)),
     )
+
+
+def missing_words(measurements: list[Measurement]) -> list[str]:
+    """Why numbers are missing, one sentence a reason."""
+    reasons: dict[str, dict[str, None]] = {}
+    for item in measurements:
+        if item.estimate is None:
+            why = wording.reason_words(item)
+            reasons.setdefault(why, {})[f"{wording.metric_label(item)} ({wording.contrast(item)})"] = None
+    return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
 def finding_table(story: Story, *, most: int) -> Block:
     """Findings in one line each, worst first; of more than ``most`` only those, and how many more there are."""
-    named = {item.id: item for item in story.bundle.measurements}
+    named = {item.id: item for item in story.measurements}
     rows: list[tuple[Cell, ...]] = []
     for item in sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id)):
         first = named.get(item.measurements[0]) if item.measurements else None
-        effect = f"{numbers.estimate_and_interval(first)} {numbers.unit_name(first)}" if first else numbers.DASH
-        rows.append((item.id, Level(item.severity), item.title, effect, Target(item.id)))
+        rows.append((item.id, Level(item.severity), item.title, _effect(first), Target(item.id)))
     if not rows:
-        return Text("Findings: none was raised by the plan's rules.")
+        return Text("Findings: none was raised by the plan's rules. That is no proof that there is nothing to find.")
     left = len(rows) - most
     return Table(
-        title="Findings",
+        title=f"Findings, {findings_words(story.bundle.findings)}" + (f"; the {most} gravest" if left > 0 else ""),
         head=("No.", "Severity", "Finding", "Effect", "Page"),
         rows=tuple(rows[:most]),
-        note=f"{numbers.count(left)} more in the section Findings." if left > 0 else "",
         align="lllrr",
         weights=(0.075, 0.145, 0.52, 0.2, 0.06),
     )
+
+
+def _effect(first: Measurement | None) -> str:
+    return numbers.DASH if first is None else sentences.shown(first)
+
+
+def _planted(story: Story) -> tuple[Cell, ...]:
+    planted = story.bundle.controls.get("planted_bias")
+    if planted is None:
+        how = f"Would show that a known difference is found. {sentence_case(story.no_planted_bias)}"
+        return ("Planted bias", how, NOT_RUN, numbers.DASH)
+    return ("Planted bias", str(planted.get("design", "")), str(planted.get("result", "")), numbers.DASH)
+
+
+def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
+    """One kind of floor at the model's own cut-off, and in words what it is at the matched one."""
+    item = next((one for one in found if one.subject.get("cut_off", "natural") == "natural"), found[0])
+    others = [one for one in found if one is not item]
+    design = f"{how}; {numbers.count(item.n)} applications" + "".join(
+        f"; at the matched cut-off {numbers.estimate_and_interval(one)}%" for one in others if one.estimate is not None
+    )
+    if item.estimate is None:
+        return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
+    return (name, design, f"{numbers.rate(item.estimate)} changed", numbers.interval(item))
+
+
+def _power(story: Story) -> tuple[Cell, ...]:
+    name, share = "Smallest effect", numbers.percent(story.design.power, decimals=0)
+    effects = [item for item in story.primary if item.metric.startswith("cf_net_effect")]
+    known = [(item, mde) for item in effects if (mde := item.counts.get("mde")) is not None]
+    if not known:
+        why = "The run gives no smallest one; the intervals show what is excluded" if effects else "No contrast was run"
+        return (name, why, "not known" if effects else NOT_RUN, numbers.DASH)
+    item, mde = max(known, key=lambda pair: pair[1])
+    how = f"In {story.design.noun}, with {share}% power: {wording.contrast(item)}, the least powerful of {len(known)}"
+    return (name, how, f"{numbers.detectable(mde, item.unit)} {numbers.unit_name(item)}", numbers.DASH)

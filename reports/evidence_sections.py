@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.canonical import sha256_json
 from auditor.measures.verdict import PAIRS_FOR_SMALL_CLAIM
-from auditor.records import Role
-from reports import numbers, wording
-from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
+from reports import numbers, small_cells, wording
+from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.bundle import Bundle
 
 NOT_GIVEN = "not given"
 TRAINING_RECORD = "training-record.json"
+LINE_AT_MOST = 1200  # characters of a line of a prompt; a longer one would not fit on a page
 
 
 def scope_blocks(bundle: Bundle) -> list[Block]:
@@ -98,56 +97,6 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
     return blocks
 
 
-def pack_blocks(bundle: Bundle) -> list[Block]:
-    """Which policy packs apply, which clauses this run speaks to, and which it leaves open and why."""
-    pinned = bundle.run["packs"]
-    if not pinned:
-        return [Text("Not part of this run: the plan names no policy pack. Thresholds are the plan's own.")]
-    blocks: list[Block] = [
-        Table(
-            title="Packs applied",
-            head=("Pack", "Version", "SHA-256"),
-            rows=tuple((pack["id"], str(pack["version"]), Literal(pack["sha256"])) for pack in pinned),
-            align="lll",
-            weights=(0.22, 0.12, 0.66),
-        )
-    ]
-    texts = {pack["id"]: pack for pack in bundle.packs}
-    measured = _measured(bundle)
-    tested = {attribute["field"] for attribute in bundle.plan["attributes"]}
-    for pin in pinned:
-        pack = texts.get(pin["id"])
-        if pack is None or sha256_json(pack) != pin["sha256"]:
-            blocks.append(
-                Text(f"{pin['id']}: the bundle does not hold the text of this version, so no clause is listed.")
-            )
-            continue
-        status = pack.get("status", {})
-        blocks.append(
-            Table(
-                title=f"{pack['name']}, status as of {status.get('as_of', 'an unknown date')}",
-                head=("Clause", "Requirement", "In this run"),
-                rows=tuple(
-                    (clause["ref"], clause["requirement"], _clause_state(clause, measured))
-                    for clause in pack["clauses"]
-                ),
-                align="lll",
-                weights=(0.2, 0.46, 0.34),
-            )
-        )
-        missing = [item["label"] for item in pack.get("protected_attributes", ()) if item["id"] not in tested]
-        if missing:
-            blocks.append(
-                Text(
-                    "Bases of this pack not tested, because the plan "
-                    f"names no field for them: {wording.joined(missing)}.",
-                    tone="small",
-                )
-            )
-    blocks.append(Text("A clause is listed for counsel's review. Nothing here is a legal conclusion.", tone="small"))
-    return blocks
-
-
 def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording.Design) -> list[Block]:
     """Hypotheses, family, thresholds and power, as fixed before the run."""
     plan = bundle.plan
@@ -163,7 +112,7 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
         for attribute in plan["attributes"]
     ]
     rate = point["matched_rate"]
-    pp = f"{numbers.number(100 * thresholds['practical_rate'], decimals=1)} pp"
+    pp = f"{numbers.percent(thresholds['practical_rate'], decimals=1)} pp"
     return [
         Pairs(
             rows=(
@@ -174,43 +123,40 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
                     f"begun {numbers.date(governance.get('started_at'))}",
                 ),
                 ("Hypotheses", "No difference, two-sided, for " + "; ".join(hypotheses)),
-                ("Tests", ", ".join(plan["tests"]["run"])),
-                ("Families", ", ".join(f"{name} ({size} tests)" for name, size in sorted(families.items())) or "none"),
+                ("Tests", "; ".join(wording.test_label(name) for name in plan["tests"]["run"])),
+                ("Tested together", _families(families) or "none"),
                 (
                     "Adjustment",
-                    f"Holm at α = {numbers.ratio(thresholds['alpha'])} (primary); Benjamini–Hochberg "
-                    f"at q = {numbers.ratio(thresholds['exploratory_q'])} (exploratory)",
+                    f"Holm at α = {numbers.ratio(thresholds['alpha'])} within each family; exploratory families by "
+                    f"Benjamini–Hochberg at q = {numbers.ratio(thresholds['exploratory_q'])}",
                 ),
                 ("Unit of analysis", "one application; its prompts are one cluster"),
                 (
                     "Practical threshold",
-                    f"{pp} of the approval rate; {numbers.ratio(thresholds['practical_margin_sd'])} SD of the margin "
+                    f"{pp} of the approval rate; {numbers.ratio(thresholds['practical_margin_sd'])} SD of scores "
                     "(platform defaults unless the institution set them; no lending law sets a number)",
                 ),
                 (
                     "Equivalence margin",
-                    f"±{numbers.number(100 * thresholds['equivalence_rate'], decimals=1)} pp, two one-sided tests",
+                    f"±{numbers.percent(thresholds['equivalence_rate'], decimals=1)} pp, two one-sided tests",
                 ),
                 (
                     "Power",
-                    f"{numbers.number(100 * design.power, decimals=0)}%; under "
+                    f"{numbers.percent(design.power, decimals=0)}%; under "
                     f"{numbers.count(PAIRS_FOR_SMALL_CLAIM)} pairs a claim of 2 pp or less is inconclusive",
                 ),
                 (
-                    "Favourable when",
-                    f"margin ≥ {numbers.number(point['natural_margin'], decimals=2)}; "
-                    "an unusable answer counts as not favourable",
+                    "Own cut-off",
+                    f"favourable where the score is {numbers.number(point['natural_margin'], decimals=2)} or more; "
+                    "an answer that cannot be read counts as not favourable",
                 ),
-                (
-                    "Matched point",
-                    "reference arm's rate set to "
-                    + ("the data's share of favourable outcomes" if rate == "observed" else numbers.rate(rate)),
-                ),
+                ("Matched cut-off", _matched(bundle, rate)),
+                *_range(point),
                 ("Stopping", "none: the number of applications was fixed with the design"),
                 (
                     "Intervals",
-                    f"95%; bootstrap {numbers.count(thresholds['bootstrap'])} "
-                    "resamples of applications where one is used",
+                    f"{design.level}, not adjusted for the number of contrasts unless marked simultaneous; bootstrap "
+                    f"{numbers.count(thresholds['bootstrap'])} resamples of applications where one is used",
                 ),
             )
         )
@@ -257,15 +203,14 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             )
         )
     ]
+    blocks += prompt_blocks(bundle)
     if left_out:
+        shown = small_cells.printed_counts(left_out, small_cell=design.small_cell)
         blocks.append(
             Table(
                 title="Applications left out",
                 head=("Reason", "Applications"),
-                rows=tuple(
-                    (str(reason), numbers.people(number, small_cell=design.small_cell))
-                    for reason, number in sorted(left_out.items())
-                ),
+                rows=tuple((str(reason), shown[reason]) for reason in sorted(left_out)),
                 align="lr",
                 weights=(0.8, 0.2),
             )
@@ -273,26 +218,74 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
     return blocks
 
 
-def _measured(bundle: Bundle) -> set[str]:
-    names = {
-        item.metric for item in bundle.measurements if item.estimate is not None and item.role is not Role.SUPPORTING
-    }
-    if any(item.test == "noise_floor" and item.estimate is not None for item in bundle.measurements):
-        names.add("cf_noise_floor")
-    return names
+def prompt_blocks(bundle: Bundle) -> list[Block]:
+    """The whole prompt template, line by line, beside one application as the model saw it."""
+    prompt = bundle.plan["prompt"]
+    template = str(prompt["template"]).strip("\n").split("\n")
+    blocks: list[Block] = []
+    if prompt.get("system"):
+        blocks.append(
+            Table(
+                title="System prompt",
+                head=("Line by line",),
+                rows=tuple((Literal(line),) for line in pieces(str(prompt["system"]).split("\n"))),
+                align="l",
+                weights=(1.0,),
+            )
+        )
+    example = bundle.example
+    filled = example[1].strip("\n").split("\n") if example else []
+    how = f"Form: {prompt.get('form', 'record')}. Names in braces are filled with the values of an application."
+    if example and len(filled) == len(template) and max(map(len, template + filled)) <= LINE_AT_MOST:
+        both = tuple((Literal(one), Literal(two)) for one, two in zip(template, filled, strict=True))
+        heads = ("Template", f"Application {example[0]}, as filed")
+        blocks.append(
+            Table(title="Prompt", head=heads, rows=both, align="ll", weights=(0.5, 0.5), note=how),
+        )
+        return blocks
+    for title, lines in (
+        ("Prompt template", template),
+        (f"Prompt of application {example[0] if example else ''}", filled),
+    ):
+        if lines:
+            rows = tuple((Literal(line),) for line in pieces(lines))
+            note = how if lines is template else "One of the applications asked, as filed."
+            blocks.append(Table(title=title, head=("Line by line",), rows=rows, align="l", weights=(1.0,), note=note))
+    return blocks
 
 
-def _clause_state(clause: Mapping[str, Any], measured: set[str]) -> str:
-    refs = clause.get("evidence_refs", ())
-    wanted = [ref.partition(":")[2] for ref in refs if ref.startswith("metric:")]
-    if not wanted:
-        fields = [ref.partition(":")[2] for ref in refs]
-        return f"Not tested: {'see ' + wording.joined(fields) if fields else 'no measurement answers it'}"
-    have = [name for name in wanted if name in measured]
-    lack = [name for name in wanted if name not in measured]
-    if not have:
-        return f"Not tested: needs {wording.joined(lack)}, which the plan does not run"
-    return f"Tested: {wording.joined(have)}" + (f". Not tested: {wording.joined(lack)}" if lack else "")
+def pieces(lines: list[str]) -> list[str]:
+    """Lines cut to lengths that fit on a page."""
+    return [line[at : at + LINE_AT_MOST] for line in lines for at in range(0, max(1, len(line)), LINE_AT_MOST)]
+
+
+def _families(sizes: Mapping[str, int]) -> str:
+    return "; ".join(f"{wording.family_words(name)} ({numbers.count(size)})" for name, size in sorted(sizes.items()))
+
+
+def _matched(bundle: Bundle, rate: object) -> str:
+    whose = "set so that the reference arm's approval rate is "
+    wanted = "the data's share of favourable outcomes" if rate == "observed" else numbers.rate(float(str(rate)))
+    found = sorted(
+        {
+            round(float(threshold), 6)
+            for item in bundle.printable
+            if item.metric in ("cf_net_effect_matched", "near_cut_off")
+            and item.subject.get("cut_off", "matched") == "matched"
+            and (threshold := item.counts.get("threshold")) is not None
+        }
+    )
+    reached = [numbers.number(value, decimals=2, signed=True) for value in (found[0], found[-1])] if found else []
+    at = f"; a score of {' to '.join(dict.fromkeys(reached))}" if reached else ""
+    return f"{whose}{wanted}{at}"
+
+
+def _range(point: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
+    tried = point.get("range")
+    if not isinstance(tried, (list, tuple)) or len(tried) != 2:
+        return ()
+    low, high = (numbers.percent(value, decimals=0) for value in tried)
+    return (("Range of cut-offs", f"all that approve {low} to {high}% of the reference arm"),)
 
 
 def _listed(values: object) -> str:

@@ -12,16 +12,16 @@ from auditor.records import Measurement, Role
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of
-from reports.maps import Map, maps_of
+from reports.maps import OUTPUT_TESTS, Map, maps_of
 from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside, standings
 from reports.story import Story
 from reports.tables import short_rows
 
 ROWS_AT_MOST = 12
+UNCHECKED_NAMED = 8
 SUPPORTING = (
     "Supporting evidence. What a model's internals show is no outcome: that a field can be read from the states does "
-    "not mean the decision uses it, and none of this replaces the results on decisions. Every figure stands beside the "
-    "check that it can be trusted; a figure whose check does not hold is not printed."
+    "not mean the decision uses it, and none of this replaces the results on decisions."
 )
 PARTS = {
     "fields": "What drove the decisions",
@@ -52,7 +52,7 @@ def parts_of(measurements: Sequence[Measurement]) -> list[tuple[str, list[Inside
     """Tests on internals under the questions they answer; the ladder, which is read from them, stands apart."""
     rows: dict[str, list[Measurement]] = {}
     for item in measurements:
-        if item.role is Role.SUPPORTING and item.test != LADDER:
+        if item.role is Role.SUPPORTING and item.test not in (*OUTPUT_TESTS, LADDER):
             rows.setdefault(item.test, []).append(item)
     tests = [InsideTest(name, _card(name), tuple(mine)) for name, mine in rows.items()]
     asked = [(test.card.question if test.card and test.card.question in PARTS else "", test) for test in tests]
@@ -62,19 +62,41 @@ def parts_of(measurements: Sequence[Measurement]) -> list[tuple[str, list[Inside
 
 def inside(story: Story) -> list[Block]:
     """The ladder, then maps, figures and checks of every test that looks inside the model, or why there are none."""
-    parts = parts_of(story.bundle.measurements)
+    parts = parts_of(story.measurements)
     if not parts:
         return [Text("Not part of this run: the plan names no test of the model's internals.")]
-    blocks: list[Block] = [Text(SUPPORTING, tone="note"), *_ladder(standings(story.bundle.measurements))]
+    figures = [row for _, tests in parts for test in tests for row in test.rows]
+    blocks: list[Block] = [
+        Text(f"{SUPPORTING} {checked_words(figures)}", tone="note"),
+        *_ladder(standings(story.measurements)),
+    ]
     for title, tests in parts:
         blocks.append(Text(title, tone="heading"))
         for test in tests:
             maps = maps_of(test.rows)
             blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]
             blocks += [_largest(rows, story) for rows in without_maps(test.rows, maps)]
-            blocks += blocks_of(test.rows, story.bundle.measurements)
+            blocks += blocks_of(test.rows, story.measurements)
             blocks += [item for item in [checks(test.rows)] if item is not None]
     return blocks
+
+
+def checked_words(rows: Sequence[Measurement]) -> str:
+    """How many figures stand beside a self-check, how many were withheld by one, and which have none and why."""
+    held = sum(bool(item.checks) and all(check.held for check in item.checks) for item in rows)
+    failed = sum(any(not check.held for check in item.checks) for item in rows)
+    bare = [item for item in rows if not item.checks]
+    said = f"Of {numbers.count(len(rows))} figures, {numbers.count(held)} stand beside self-checks that held"
+    said += f" and {numbers.count(failed)} are withheld because a self-check did not hold" if failed else ""
+    if not bare:
+        return f"{said}."
+    metrics = dict.fromkeys(wording.lower_first(wording.metric_label(item)) for item in bare)
+    named = list(metrics)[:UNCHECKED_NAMED]
+    more = f" and {numbers.count(len(metrics) - len(named))} more kinds" if len(metrics) > len(named) else ""
+    return (
+        f"{said}; {numbers.count(len(bare))} have none, since they describe or count what other figures show "
+        f"and nothing else gives the same number: {', '.join(named)}{more}."
+    )
 
 
 def without_maps(rows: Sequence[Measurement], maps: Sequence[Map]) -> list[list[Measurement]]:

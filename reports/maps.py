@@ -44,6 +44,8 @@ AXES = (
     ("field",),
 )
 LINES = (("layer",), ("dose",), ("share_of_edges",))
+#: Tests on outputs have charts of their own.
+OUTPUT_TESTS = ("counterfactual", "arm_rates", "group_rates", "model_quality", "noise_floor")
 CONTRAST = ("field", "group")
 CONTROL = "random"  # a line of a control is never among those left out
 OF_GROUPS = "group"  # rates and contrasts of groups have charts of their own
@@ -56,8 +58,8 @@ AGAINST, FOR = "#b23a0e", SERIES
 READING = {
     "heat": "Each cell: the estimate at one layer and position. Seven steps of one seventh of the largest size; the "
     "value is printed from the third step on where it has room.",
-    "bars": "Bar: estimate. Line: 95% interval. Plumb line: no effect. The largest first.",
-    "lines": "Marker: estimate. Line through it: 95% interval.",
+    "bars": "Bar: estimate. Line: interval. Plumb line: no effect. The largest first.",
+    "lines": "Marker: estimate. Line through it: interval.",
 }
 
 
@@ -81,14 +83,14 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
     found: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], list[Measurement]] = {}
     for item in measurements:
         axes = axes_of(item)
-        if axes is None or (axes == ("field",) and OF_GROUPS in item.subject):
+        if axes is None or item.test in OUTPUT_TESTS or (axes == ("field",) and OF_GROUPS in item.subject):
             continue
         named = () if axes in LINES else tuple(rest_of(item).items())
         found.setdefault((item.test, item.metric, item.unit, "+".join(axes), named), []).append(item)
     maps = []
     for (test, _, _, along, _), rows in found.items():
         for apart, mine in _spread(rows) if (along,) in LINES else [(rest_of(rows[0]), rows)]:
-            if len(mine) < 2:
+            if len(mine) < 2 or all(item.estimate is None for item in mine):
                 continue
             kind = "heat" if along == "layer+position" else "lines" if (along,) in LINES else "bars"
             words = [f"{key} {value}" for key, value in apart.items()]
@@ -141,10 +143,7 @@ def _title(first: Measurement, along: str, apart: Mapping[str, str]) -> str:
     if "field" in apart:
         name = sentence_case(field_words(apart["field"]))
         parts.append(f"{name}: {contrast(first)}" if "group" in apart else name)
-    parts += [
-        field_words(value) if key in wording.SAID_ALONE else f"{field_words(key)} {field_words(value)}"
-        for key, value in others.items()
-    ]
+    parts += [wording.named(key, value) for key, value in others.items()]
     named = f", {', '.join(parts)}" if parts else ""
     return f"{metric_label(first)} by {field_words(along.replace('+', ' and '))}{named}"
 
@@ -220,7 +219,8 @@ def _bars(shown: Map) -> Chart:
     ticks = nice_ticks(min([0.0, *seen]), max([0.0, *seen]) or 1.0, most=7)
     bottom = TOP + ROW * len(rows)
     canvas = Canvas(WIDTH, bottom + 30 + (18 if len(ranked) > len(rows) else 0), domain=_ends(ticks), span=(170, 500))
-    canvas.text(WIDTH, 22, f"{_unit(shown)} [95% interval]".strip(), align="right")
+    interval = f" [{numbers.interval_head(shown.rows)}]" if any(item.low is not None for item in shown.rows) else ""
+    canvas.text(WIDTH, 22, f"{_unit(shown)}{interval}".strip(), align="right")
     for tick in ticks:
         canvas.rule(canvas.x(tick), TOP - 2, canvas.x(tick), bottom, colour=GRID)
     signed = ticks[0] < 0

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from datetime import UTC, datetime
+from decimal import Decimal
 
 from auditor.records import Measurement
+from auditor.rounding import half_away, printed
+from reports.labels import UNIT_LABELS
 
 MINUS = "\u2212"
 DASH = "–"
@@ -19,8 +23,10 @@ UNSIGNED = {
 }  # spreads and sizes: they have no direction
 
 
-def number(value: float | None, *, decimals: int, signed: bool = False) -> str:
-    """A number with a true minus and thousands commas; a rounded zero has no sign; ``None`` is a dash.
+def number(value: float | None, *, decimals: int, signed: bool = False, percent: bool = False) -> str:
+    """A number with a true minus and thousands commas, halves away from zero; ``None`` is a dash.
+
+    A rounded zero has no sign.
 
     Parameters
     ----------
@@ -30,10 +36,12 @@ def number(value: float | None, *, decimals: int, signed: bool = False) -> str:
         Digits after the point.
     signed
         Whether a positive number shows its sign.
+    percent
+        Whether to print a hundred times the value.
     """
     if value is None or not math.isfinite(value):
         return MISSING
-    text = f"{abs(value):,.{decimals}f}"
+    text = printed(abs(value), decimals, percent=percent)
     if not any(digit in text for digit in "123456789"):
         return text
     if value < 0:
@@ -55,14 +63,14 @@ def people(value: float | None, *, small_cell: int) -> str:
 
 def rate(value: float | None) -> str:
     """A share as a percentage: ``82.6%``."""
-    return MISSING if value is None else number(100 * value, decimals=1) + "%"
+    return MISSING if value is None else number(value, decimals=1, percent=True) + "%"
 
 
 def points(value: float | None, *, unit: bool = True) -> str:
     """A difference of rates in percentage points, always signed: ``−2.9 pp``."""
     if value is None:
         return MISSING
-    return number(100 * value, decimals=1, signed=True) + (" pp" if unit else "")
+    return number(value, decimals=1, percent=True, signed=True) + (" pp" if unit else "")
 
 
 def ratio(value: float | None) -> str:
@@ -81,7 +89,7 @@ def p_value(value: float | None) -> str:
         return MISSING
     if value < 0.001:
         return "< .001"
-    return _pointed(value, decimals=3 if value < 0.0995 else 2)
+    return _pointed(value, decimals=3 if half_away(value, 3) < Decimal("0.1") else 2)
 
 
 def p_words(value: float, *, symbol: str = "p") -> str:
@@ -97,24 +105,33 @@ def estimate(measurement: Measurement) -> str:
 
 def interval(measurement: Measurement) -> str:
     """``[−4.1, −1.7]`` in the unit of the estimate, without the unit sign; a dash where there is none."""
-    if measurement.low is None or measurement.high is None:
+    low, high = (
+        None if bound is None else _of(measurement, bound, with_unit=False)
+        for bound in (measurement.low, measurement.high)
+    )
+    if low is None and high is None:
         return MISSING
-    low, high = (_of(measurement, bound, with_unit=False) for bound in (measurement.low, measurement.high))
-    return f"[{low}, {high}]"
+    if low is None:
+        return f"≤ {high}"
+    return f"≥ {low}" if high is None else f"[{low}, {high}]"
 
 
 def estimate_and_interval(measurement: Measurement) -> str:
     """``−2.9 [−4.1, −1.7]``, without the unit sign."""
     if measurement.estimate is None:
         return MISSING
-    text = _of(measurement, measurement.estimate, with_unit=False)
-    return text if measurement.low is None else f"{text} {interval(measurement)}"
+    text, bounds = _of(measurement, measurement.estimate, with_unit=False), interval(measurement)
+    return text if bounds == MISSING else f"{text} {bounds}"
+
+
+def in_unit_of(measurement: Measurement, value: float | None) -> str:
+    """Another figure in the print of a measurement's unit, without the unit sign."""
+    return _of(measurement, value, with_unit=False)
 
 
 def unit_name(measurement: Measurement) -> str:
     """The unit as a table's column says it."""
-    names = {"rate": "%", "rate_difference": "pp", "sd": "SD", "ratio": "ratio", "logit": "logits", "share": ""}
-    return names.get(measurement.unit, measurement.unit)
+    return UNIT_LABELS.get(measurement.unit, measurement.unit.replace("_", " "))
 
 
 def date(iso: str | None) -> str:
@@ -138,15 +155,15 @@ def size(octets: int) -> str:
     if octets < 1000:
         return f"{octets} B"
     if octets < 1_000_000:
-        return f"{octets / 1000:.1f} kB"
-    return f"{octets / 1_000_000:.1f} MB"
+        return f"{printed(octets / 1000, 1)} kB"
+    return f"{printed(octets / 1_000_000, 1)} MB"
 
 
 def detectable(value: float | None, unit: str) -> str:
     """A smallest detectable difference in the unit of its effect, without sign and unit."""
     if value is None:
         return MISSING
-    return number(100 * value, decimals=1) if unit in ("rate", "rate_difference") else _size(value)
+    return number(value, decimals=1, percent=True) if unit in ("rate", "rate_difference") else _size(value)
 
 
 def _of(measurement: Measurement, value: float | None, *, with_unit: bool) -> str:
@@ -163,7 +180,7 @@ def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
     if value is None:
         return MISSING
     if unit in ("rate", "rate_difference"):
-        shown = number(100 * value, decimals=1, signed=unit == "rate_difference")
+        shown = number(value, decimals=1, percent=True, signed=unit == "rate_difference")
         return shown + {"rate": "%", "rate_difference": " pp"}[unit] * with_unit
     if unit in ("ratio", "share"):
         return ratio(value)
@@ -171,8 +188,9 @@ def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
         return number(value, decimals=0 if float(value).is_integer() else 1)
     if unit == "people":
         return number(value, decimals=1, signed=True)
-    names = {"logit": "logits", "sd": "SD"}
-    return number(value, decimals=2, signed=True) + (f" {names.get(unit, unit)}" if with_unit and unit else "")
+    # Beside a label that says of what: a cell has no room for the whole name.
+    name = "SD" if unit == "sd" else UNIT_LABELS.get(unit, unit.replace("_", " "))
+    return number(value, decimals=2, signed=True) + (f" {name}" if with_unit and name else "")
 
 
 def _pointed(value: float | None, *, decimals: int) -> str:
@@ -185,3 +203,26 @@ def figure(value: float | None) -> str:
     if value is None:
         return DASH
     return f"{value:.1e}".replace("-", MINUS) if 0 < abs(value) < 0.001 else number(value, decimals=3)
+
+
+def percent(value: float | None, *, decimals: int = 1) -> str:
+    """A hundred times a share, without its sign: ``82.6``."""
+    return number(value, decimals=decimals, percent=True)
+
+
+def level(value: float) -> str:
+    """The level of an interval: ``95%``, ``99.5%``."""
+    text = printed(value, 2, percent=True)
+    return (text.rstrip("0").rstrip(".") if "." in text else text) + "%"
+
+
+def interval_head(measurements: Iterable[Measurement]) -> str:
+    """What a column of intervals is called: ``95% interval``; ``Interval`` where they are at several levels."""
+    levels = sorted({item.level for item in measurements if item.low is not None and item.high is not None})
+    return f"{level(levels[0])} interval" if len(levels) == 1 else "Interval"
+
+
+def several_levels(measurements: Iterable[Measurement]) -> str:
+    """A sentence that names the levels where a column's intervals have several; else nothing."""
+    levels = sorted({item.level for item in measurements if item.low is not None and item.high is not None})
+    return f"Intervals are at {', '.join(level(item) for item in levels)}." if len(levels) > 1 else ""

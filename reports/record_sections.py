@@ -92,7 +92,7 @@ def limitations(story: Story) -> list[Block]:
         (
             "One prompt and one data set",
             "Another wording or population may give another result",
-            "The prompt is in the plan, hashed with the design",
+            "The prompt is printed under “Data and test cases” and hashed with the design",
         ),
         (
             "The protected fields are stated in words",

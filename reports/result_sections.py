@@ -5,76 +5,67 @@ from __future__ import annotations
 from collections import Counter
 
 from auditor.records import Measurement, Role
-from reports import numbers, wording
-from reports.blocks import Block, Code, FindingBlock, Level, Literal, Table, Text
+from reports import elsewhere, numbers, sentences, wording
+from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
-from reports.cover import control_table
+from reports.cover import control_table, missing_words
+from reports.labels import CASE_ROLE_LABELS
+from reports.maps import OUTPUT_TESTS
 from reports.story import Story
 from reports.tables import contrasts, short_rows
 
+CONTROL_ARMS = {"reask": "asked again", "placebo": "placebo"}
+#: The chart of each metric of contrasts.
+CHART_OF = {
+    "cf_net_effect": "effects",
+    "cf_net_effect_matched": "effects-matched",
+    "cf_range_effect": "effects-range",
+    "refusal_rate_gap": "readability",
+    "cf_mean_shift_sd": "margin-shift",
+}
+
 
 def results_primary(story: Story) -> list[Block]:
-    """The confirmatory family: figure, table, sentences."""
+    """The confirmatory families, one after another: figure and table of each."""
     if not story.primary:
         return [Text("Not tested: the plan declares no primary contrast, or the run gave none.")]
-    families = Counter(str(item.family) for item in story.primary)
-    sizes = [f"{size} contrasts in the family “{name}”" for name, size in sorted(families.items())]
-    methods = list(dict.fromkeys(item.method for item in story.contrasts if item.method))
-    metric = {item.metric for item in story.primary}
-    names = [
-        "effects" if name == "cf_net_effect" else "effects-matched"
-        for name in sorted(metric)
-        if name.startswith("cf_net_effect")
-    ]
-    lines: list[Block] = [
+    sizes = Counter(str(item.family) for item in story.primary if item.family)
+    named = [f"{wording.family_words(name)} ({numbers.count(size)})" for name, size in sizes.items()]
+    blocks: list[Block] = [
         Text(
-            f"Each application was put to the model again with one field changed and every other word the same. "
-            f"Confirmatory: {wording.joined(sizes)}; "
-            f"p-values are adjusted by Holm within each. Method: {'. '.join(methods) or 'as the plan states'}."
+            "Each application was put to the model again with one field changed and every other word the same. "
+            f"Confirmatory, each family adjusted by Holm on its own: {wording.joined(named)}."
         )
     ]
-    if "cf_net_effect_matched" in metric:
-        lines.append(
+    if any(item.metric == "cf_net_effect_matched" for item in story.primary):
+        blocks.append(
             Text(
-                "The matched operating point is primary here: one "
-                "threshold for all arms, set so that the reference arm's "
+                "The matched cut-off is primary here: one cut-off for all arms, set so that the reference arm's "
                 "approval rate equals the share of favourable outcomes in the data.",
                 tone="note",
             )
         )
-    return [
-        *lines,
-        *story.figures(*names),
-        contrasts(story.primary, story.design, title="The numbers of the primary contrasts"),
-    ]
+    for metric in _in_order({item.metric for item in story.primary}):
+        blocks += _contrasts(story, [item for item in story.primary if item.metric == metric])
+    return [*blocks, *story.figures("cut-off-curve"), *_near(story)]
 
 
 def results_secondary(story: Story) -> list[Block]:
     """Everything that is reported and not confirmatory."""
-    rest = [item for item in story.bundle.measurements if item.role is not Role.PRIMARY]
-    pairs = by_conclusion([item for item in rest if item.metric.startswith("cf_net_effect")])
-    shifts = by_conclusion([item for item in rest if item.metric == "cf_mean_shift_sd"])
-    flips = [item for item in rest if item.test == "counterfactual" and item.metric.startswith("cf_flip_rate")]
-    filed = [item for item in rest if item.test == "group_rates"]
-    names = [
-        "effects" if name == "cf_net_effect" else "effects-matched" for name in sorted({item.metric for item in pairs})
-    ]
+    rest = [item for item in story.measurements if item.role is not Role.PRIMARY]
     blocks: list[Block] = []
-    if pairs:
-        blocks += [
-            *story.figures(*names),
-            contrasts(pairs, story.design, title="Net effect, not part of the primary family"),
-        ]
-    if shifts:
-        blocks += [*story.figures("margin-shift"), contrasts(shifts, story.design, title="Margin shift")]
+    for metric in _in_order({item.metric for item in rest} & set(CHART_OF)):
+        blocks += _contrasts(story, by_conclusion([item for item in rest if item.metric == metric]))
+    flips = [item for item in rest if item.metric.startswith(("cf_flip_rate", "cf_margin_fell", "cf_excess"))]
+    filed = [item for item in rest if item.test == "group_rates"]
     blocks += story.figures("rates")
     if flips:
         blocks.append(
             short_rows(
                 flips,
                 story.design,
-                title="Flip rates, in both directions where measured",
-                note="Read each beside the noise floor of the next section.",
+                title="Decisions and scores that change, pair by pair",
+                note="Read each beside what changes by itself, in the next section.",
             )
         )
     if filed:
@@ -83,18 +74,70 @@ def results_secondary(story: Story) -> list[Block]:
                 filed,
                 story.design,
                 title="As filed: different applicants",
-                note="Exploratory. Groups of different applicants differ in "
-                "more than the protected field; a gap here does not show "
-                "that the field caused it. Counts of people below the small-cell rule are not printed.",
+                note="Exploratory. Groups of different applicants differ in more than the protected field; a gap here "
+                "does not show that the field caused it. Counts of people below the small-cell rule are not printed, "
+                "nor what they could be worked out from.",
             )
         )
     return blocks or [Text("Not part of this run: no secondary or exploratory test was planned.")]
 
 
+def _in_order(metrics: set[str]) -> list[str]:
+    return [metric for metric in wording.CONTRAST_METRICS if metric in metrics] + sorted(
+        metrics - set(wording.CONTRAST_METRICS)
+    )
+
+
+def _contrasts(story: Story, items: list[Measurement]) -> list[Block]:
+    metric = items[0].metric
+    methods = list(dict.fromkeys(item.method for item in items if item.method))
+    said = sentences.what_words(items[0], story.design, items)
+    blocks: list[Block] = [
+        *story.figures(*[CHART_OF[metric]] if metric in CHART_OF else []),
+        contrasts(items, story.design, title=f"Numbers: {said}"),
+    ]
+    if methods:
+        blocks.append(Text(f"Method: {'. '.join(methods)}.", tone="small"))
+    return blocks
+
+
+def _near(story: Story) -> list[Block]:
+    """How many applications lie near each cut-off, attribute by attribute."""
+    near = [item for item in story.measurements if item.metric == "near_cut_off"]
+    if not near:
+        return []
+    return [
+        Table(
+            title="Applications near a cut-off",
+            head=("Reference arm of", "Cut-off", "At a score of", "Within, logits", "Applications", "Of"),
+            rows=tuple(
+                (
+                    wording.sentence_case(wording.field_words(item.subject.get("field", ""))),
+                    wording.named("cut_off", item.subject.get("cut_off", "")),
+                    numbers.number(item.counts.get("threshold"), decimals=2, signed=True),
+                    numbers.number(item.counts.get("within"), decimals=2),
+                    numbers.estimate(item),
+                    numbers.count(item.n),
+                )
+                for item in near
+            ),
+            align="llrrrr",
+            weights=(0.2, 0.3, 0.14, 0.14, 0.12, 0.1),
+            note=" ".join(
+                [
+                    "Where no application lies near a cut-off, a change of the score turns no decision there, however "
+                    "general it is.",
+                    *missing_words(near),
+                ]
+            ),
+        )
+    ]
+
+
 def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
     # Those of tests on internals stand with their figures, each kind once.
-    inside = {item.id for item in story.bundle.measurements if item.role is Role.SUPPORTING}
+    inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and item.test not in OUTPUT_TESTS}
     checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
     blocks: list[Block] = [
         Text(
@@ -133,11 +176,13 @@ def model_quality(story: Story) -> list[Block]:
     """Whether the model answers at all, and how its answers relate to the recorded outcomes."""
     quality = [
         item
-        for item in story.bundle.measurements
+        for item in story.measurements
         if item.test == "model_quality" or item.metric in ("invalid_rate", "answer_mass")
     ]
     blocks: list[Block] = [Text(story.mute, tone="note")] if story.mute else []
     blocks += story.figures("margins")
+    near = elsewhere.near_sentence(story.measurements)
+    blocks += [Text(near)] if near else []
     if quality:
         blocks.append(short_rows(quality, story.design, title="Quality of the answers"))
     return blocks or [Text("Not part of this run: neither margins nor quality figures are in the bundle.")]
@@ -145,7 +190,7 @@ def model_quality(story: Story) -> list[Block]:
 
 def findings(story: Story) -> list[Block]:
     """One block a finding, worst first."""
-    named = {item.id: item for item in story.bundle.measurements}
+    named = {item.id: item for item in story.measurements}
     ranked = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
     if not ranked:
         return [Text("No finding was raised by the plan's rules. This says nothing about what was not tested.")]
@@ -161,7 +206,7 @@ def findings(story: Story) -> list[Block]:
                 ("Effect", item.effect),
                 ("Recommend", item.recommendation),
                 ("Measurements", "; ".join(_named(named[name]) for name in item.measurements if name in named)),
-                ("Cases", Literal(item.cases or numbers.DASH)),
+                ("Cases", cases_words(item.cases)),
                 ("Conclusion", Code(item.conclusion) if item.conclusion else numbers.DASH),
             ),
         )
@@ -170,4 +215,18 @@ def findings(story: Story) -> list[Block]:
 
 
 def _named(measurement: Measurement) -> str:
-    return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)}"
+    return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)} ({sentences.shown(measurement)})"
+
+
+def cases_words(query: str) -> str:
+    """The cases that a query names, in words: ``race: Black and race: White``."""
+    parts = dict(part.split(":", 1) for part in query.split(";") if ":" in part)
+    arms = [part.partition("=") for part in parts.get("arm", "").split("|") if part]
+    said = wording.joined(
+        [
+            f"{CONTROL_ARMS.get(name, wording.field_words(name))}: {wording.field_words(value)}"
+            for name, _, value in arms
+        ]
+    )
+    role = CASE_ROLE_LABELS.get(parts.get("role", ""), "")
+    return ", ".join(word for word in (said, role) if word) or numbers.DASH

@@ -9,7 +9,7 @@ from typing import Any
 
 from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Measurement, Role
-from reports import wording
+from reports import elsewhere, wording
 from reports.blocks import Block, Figure
 from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
@@ -30,15 +30,30 @@ class Story:
         return wording.Design.of(self.bundle.plan)
 
     @cached_property
+    def measurements(self) -> tuple[Measurement, ...]:
+        """Every measurement as it may be printed: small cells, and what would give them away, are withheld."""
+        return self.bundle.printable
+
+    @cached_property
+    def lead(self) -> Measurement | None:
+        """The measurement that carries the verdict."""
+        return wording.lead_measurement(self.measurements, self.bundle.findings)
+
+    @cached_property
+    def floors(self) -> list[Measurement]:
+        """What changes by itself, or with a placebo, at each cut-off where it was measured."""
+        return [item for item in self.measurements if item.metric == "cf_noise_floor"]
+
+    @cached_property
     def primary(self) -> list[Measurement]:
         """Primary measurements, gravest first."""
-        return by_conclusion([item for item in self.bundle.measurements if item.role is Role.PRIMARY])
+        return by_conclusion([item for item in self.measurements if item.role is Role.PRIMARY])
 
     @cached_property
     def contrasts(self) -> list[Measurement]:
         """Primary measurements, gravest conclusion first, else in the order of the plan."""
         order = {code: rank for rank, code in enumerate(wording.CONCLUSION_ORDER)}
-        primary = [item for item in self.bundle.measurements if item.role is Role.PRIMARY]
+        primary = [item for item in self.measurements if item.role is Role.PRIMARY]
         return sorted(primary, key=lambda item: order[item.conclusion or Conclusion.NOT_TESTED])
 
     @cached_property
@@ -49,7 +64,7 @@ class Story:
     @cached_property
     def mute(self) -> str | None:
         """What is said of a model that answers hardly anybody, or everybody alike."""
-        return wording.mute_sentence(self.bundle.measurements, self.design)
+        return elsewhere.mute_sentence(self.measurements, self.design)
 
     @cached_property
     def model(self) -> str:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.records import Conclusion, Measurement
-from reports import numbers, wording
+from auditor.records import Conclusion, Measurement, Role
+from reports import numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Table, Text
+
+SUPPORTING_AT_MOST = 24
 
 
 def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, title: str) -> Table:
@@ -18,13 +20,14 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     mixed = len(units) > 1
     rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
-    heads = ("Contrast", "n pairs", "b", "c", effect, "95% interval", "MDE", "SD from 0", "p", "p adj.", "Conclusion")
+    interval, z = wording.interval_head(measurements), "z"
+    heads = ("Contrast", "n pairs", "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     notes = {
-        "b": "b: reference favourable, group not; c: the reverse.",
+        "b": _pair_words(measurements),
         "MDE": "MDE: smallest detectable difference at the plan's power, in the unit of the effect.",
-        "SD from 0": "SD from 0: distance from no difference in standard deviations.",
+        z: "z: distance from no difference in standard errors of the test.",
         "p": "p: raw and adjusted within its family.",
     }
     said = [notes[heads[at]] for at in shown if heads[at] in notes]
@@ -34,13 +37,15 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
         rows=tuple(tuple(row[at] for at in shown) for row in rows),
         align="".join("lrrrrrrrrrl"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
-        note=" ".join([*said, *_inconclusive(measurements, design)]),
+        note=" ".join(
+            [*said, *_level_notes(measurements, design), *_missing(measurements), *_inconclusive(measurements, design)]
+        ),
     )
 
 
 def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, title: str, note: str = "") -> Table:
     """One row a measurement: what, of whom, estimate, interval, n; reasons for what is missing stand below."""
-    heads = ("Measure", "Of", "Against", "Estimate", "95% interval", "n")
+    heads = ("Measure", "Of", "Against", "Estimate", wording.interval_head(measurements), "n")
     weights = (0.31, 0.22, 0.11, 0.14, 0.14, 0.08)
     rows = [_short_row(item, design) for item in measurements]
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
@@ -51,7 +56,12 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
         align="".join("lllrrr"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
         note=" ".join(
-            [*([note] if note else []), *_missing(measurements), *_inconclusive(measurements, design, brief=True)]
+            [
+                *([note] if note else []),
+                *_level_notes(measurements, design),
+                *_missing(measurements),
+                *_inconclusive(measurements, design, brief=True),
+            ]
         ),
     )
 
@@ -74,11 +84,27 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
     )
     return Table(
         title="",
-        head=("Measure", "Of", "n", "Estimate", "95% interval", "MDE", "p", "p adj.", "Conclusion"),
+        head=(
+            "Measure",
+            "Of",
+            "n",
+            "Estimate",
+            wording.interval_head(measurements),
+            "MDE",
+            "p",
+            "p adj.",
+            "Conclusion",
+        ),
         rows=rows,
         align="llrrrrrrl",
         weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
-        note=" ".join([*_missing(measurements), *_inconclusive(measurements, design, brief=True)]),
+        note=" ".join(
+            [
+                *_level_notes(measurements, design),
+                *_missing(measurements),
+                *_inconclusive(measurements, design, brief=True),
+            ]
+        ),
     )
 
 
@@ -91,26 +117,51 @@ def _of_versions(item: Measurement) -> str:
 
 
 def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> list[Block]:
-    """Every measurement of ``result.json`` in words, one row each, one table a test."""
-    tests = dict.fromkeys(item.test for item in measurements)
+    """The measurements of ``result.json`` in words, one row each, one table a test.
+
+    Of one kind of supporting figure, such as an effect at every layer and position, only the largest: charts show them
+    all, and ``result.json``, which is attached, holds them.
+    """
+    shown = _without_the_many(measurements)
+    tests = dict.fromkeys(item.test for item in shown)
+    left = len(measurements) - len(shown)
     intro = (
-        f"Every number of this audit, {numbers.count(len(measurements))} in all; result.json holds the same rows by "
-        "their ids, with methods, checks and the query of their cases. Differences of rates are in percentage points."
+        f"{numbers.count(len(shown))} of the {numbers.count(len(measurements))} numbers of this audit: all that speak "
+        f"of decisions, and of each kind of supporting figure the {SUPPORTING_AT_MOST} largest. "
+        if left
+        else f"Every number of this audit, {numbers.count(len(measurements))} in all. "
     )
-    return [Text(intro), *(_all_of([item for item in measurements if item.test == test], design) for test in tests)]
+    intro += (
+        "The attached result.json holds every one by its id, with methods, checks and the query of its cases. "
+        "Differences of rates are in percentage points."
+    )
+    return [Text(intro), *(_all_of([item for item in shown if item.test == test], design) for test in tests)]
+
+
+def _without_the_many(measurements: Sequence[Measurement]) -> list[Measurement]:
+    """All measurements but the smaller ones of a kind of supporting figure of which there are many, in their order."""
+    kinds: dict[tuple[str, str], list[Measurement]] = {}
+    for item in measurements:
+        if item.role is Role.SUPPORTING:
+            kinds.setdefault((item.test, item.metric), []).append(item)
+    dropped: set[str] = set()
+    for rows in kinds.values():
+        ranked = sorted(rows, key=lambda item: (item.estimate is None, -abs(item.estimate or 0.0)))
+        dropped |= {item.id for item in ranked[SUPPORTING_AT_MOST:]}
+    return [item for item in measurements if item.id not in dropped]
 
 
 def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Table:
     return Table(
         title=wording.test_label(measurements[0].test),
-        head=("Measure", "Of", "Against", "Role", "n", "Estimate", "95% interval", "p", "p adj."),
+        head=("Measure", "Of", "Against", "Role", "n", "Estimate", wording.interval_head(measurements), "p", "p adj."),
         rows=tuple(
             (
                 *(words for words in _short_row(item, design)[:3]),
-                item.role.value,
-                _people(item, design),
-                _estimate(item, design),
-                _interval(item, design),
+                wording.role_words(item.role.value),
+                small_cells.people(item, small_cell=design.small_cell),
+                numbers.estimate(item),
+                numbers.interval(item),
                 numbers.p_value(item.p_value),
                 numbers.p_value(item.p_adjusted),
             )
@@ -118,7 +169,7 @@ def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         ),
         align="llllrrrrr",
         weights=(0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063),
-        note=" ".join(_missing(measurements)),
+        note=" ".join([*_level_notes(measurements, design), *_missing(measurements)]),
     )
 
 
@@ -144,9 +195,9 @@ def _short_row(item: Measurement, design: wording.Design) -> tuple[str, ...]:
         wording.metric_label(item),
         wording.of_whom(item),
         item.reference or numbers.DASH,
-        _estimate(item, design),
-        _interval(item, design),
-        _people(item, design),
+        numbers.estimate(item),
+        numbers.interval(item),
+        small_cells.people(item, small_cell=design.small_cell),
     )
 
 
@@ -154,8 +205,8 @@ def _missing(measurements: Sequence[Measurement]) -> list[str]:
     """Why estimates are missing, one sentence a reason."""
     reasons: dict[str, dict[str, None]] = {}
     for item in measurements:
-        if item.estimate is None and item.missing_reason:
-            reasons.setdefault(item.missing_reason, {})[wording.metric_label(item)] = None
+        if item.estimate is None:
+            reasons.setdefault(wording.reason_words(item), {})[wording.metric_label(item)] = None
     return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
@@ -164,7 +215,7 @@ def _inconclusive(measurements: Sequence[Measurement], design: wording.Design, *
     reasons: dict[str, list[str]] = {}
     for item in measurements:
         if item.conclusion is Conclusion.INCONCLUSIVE:
-            why = wording.inconclusive_cause(item, design)
+            why = sentences.inconclusive_cause(item, design)
             reasons.setdefault(why.partition(":")[0] if brief else why, []).append(_which(item))
     return [f"Inconclusive: {'; '.join(names)}: {why}." for why, names in reasons.items()]
 
@@ -174,17 +225,13 @@ def _which(item: Measurement) -> str:
     return f"{wording.contrast(item)}{matched}"
 
 
-def _hidden(item: Measurement, design: wording.Design) -> bool:
-    return item.test == "group_rates" and 0 < item.n < design.small_cell
+def _level_notes(measurements: Sequence[Measurement], design: wording.Design) -> list[str]:
+    """What a reader must know of the intervals: several levels, and those that seem to contradict their p."""
+    several = numbers.several_levels(measurements)
+    return [*([several] if several else []), *wording.interval_and_p_apart(measurements, design)]
 
 
-def _estimate(item: Measurement, design: wording.Design) -> str:
-    return "small cell" if _hidden(item, design) else numbers.estimate(item)
-
-
-def _interval(item: Measurement, design: wording.Design) -> str:
-    return numbers.DASH if _hidden(item, design) else numbers.interval(item)
-
-
-def _people(item: Measurement, design: wording.Design) -> str:
-    return numbers.people(item.n, small_cell=design.small_cell if item.test == "group_rates" else 0)
+def _pair_words(measurements: Sequence[Measurement]) -> str:
+    if {item.metric for item in measurements} == {sentences.READABLE}:
+        return "b, c: pairs that can be read in one arm alone, the reference's (b) or the group's (c)."
+    return "b: reference favourable, group not; c: the reverse."

@@ -10,7 +10,7 @@ from itertools import pairwise
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.canvas import AXIS, BAND, GRID, INK, MARKERS, NORMAL, Canvas, Chart, decimals_of, nice_ticks
-from reports.wording import contrast
+from reports.wording import contrast, interval_head
 
 WIDTH, LEFT, RIGHT, TOP, BOTTOM = 700, 40, 612, 14, 196
 MOST = 8
@@ -64,11 +64,14 @@ def trend_chart(
     """
     if len(points) < 2:
         return None
-    return _drawn(tuple(points[-MOST:]), contrast(measurement), measurement.unit, threshold, power)
+    return _drawn(
+        tuple(points[-MOST:]), (contrast(measurement), interval_head([measurement])), measurement.unit, threshold, power
+    )
 
 
 @lru_cache(maxsize=128)
-def _drawn(points: tuple[TrendPoint, ...], words: str, unit: str, threshold: float, power: float) -> Chart:
+def _drawn(points: tuple[TrendPoint, ...], words: tuple[str, str], unit: str, threshold: float, power: float) -> Chart:
+    name_of, interval = words
     scale, name = (100.0, "pp") if unit == "rate_difference" else (1.0, {"sd": "SD", "logit": "logits"}.get(unit, unit))
     digits = 1 if scale > 1 else 2
     limit = scale * threshold
@@ -97,12 +100,12 @@ def _drawn(points: tuple[TrendPoint, ...], words: str, unit: str, threshold: flo
         _point(canvas, point, x, scale=scale, digits=digits)
     _seen_label(canvas, points[-1], at[-1], scale=scale, digits=digits)
     listed = "; ".join(f"{p.version}: {_value(p.estimate, scale, digits)} {name}" for p in points)
-    percent = numbers.number(100 * power, decimals=0)
+    percent = numbers.percent(power, decimals=0)
     return canvas.finish(
         name="trend",
-        title=f"{words}, {name}, by audit",
-        description=f"Estimates with 95% intervals, oldest first: {listed}.",
-        caption="Marker: estimate, its shape is the conclusion. Line: 95% interval. Grey box: differences too small "
+        title=f"{name_of}, {name}, by audit",
+        description=f"Estimates with {interval}, oldest first: {listed}.",
+        caption=f"Marker: estimate, its shape is the conclusion. Line: {interval}. Grey box: differences too small "
         f"for that audit to detect (MDE, {percent}% power). Dashed: practical threshold. Ink line: no difference.",
     )
 

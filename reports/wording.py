@@ -1,7 +1,6 @@
-"""Plain sentences from measurements: what was changed, what was seen, how sure. Both directions get the same words.
+"""Words for what measurements name: contrasts, subjects, metrics, conclusions; and which measurement leads a report.
 
-The sentences never claim that a model is good or bad in law; ``reports.lint`` checks the finished text for words that
-would.
+Sentences made of them are in ``reports.sentences`` and ``reports.elsewhere``.
 """
 
 from __future__ import annotations
@@ -11,9 +10,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.records import Conclusion, Measurement, Role, Severity
+from auditor.policies.packs import catalogue
+from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import numbers
-from reports.labels import METRIC_LABELS, TEST_LABELS
+from reports.labels import (
+    CHUNK_LABELS,
+    CONCLUSION_LABELS,
+    FAMILY_LABELS,
+    METRIC_LABELS,
+    ROLE_LABELS,
+    SUBJECT_LABELS,
+    TEST_LABELS,
+    VALUE_LABELS,
+)
 
 CONCLUSION_ORDER = (
     Conclusion.DIFFERENCE_FOUND,
@@ -31,10 +40,18 @@ CONCLUSION_MEANING = {
     Conclusion.INCONCLUSIVE: "too little power or data quality to say",
     Conclusion.NOT_TESTED: "out of scope, or not tested",
 }
-CHANGES = {"reask": "Asked again, nothing changed", "placebo": "Placebo field changed"}
-NAMED_AT_MOST = 4
-#: Keys of a subject whose value says enough.
-SAID_ALONE = ("setting", "at", "method", "path", "node", "by")
+#: Conclusions that read clean.
+QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)
+#: Measurements of one contrast, in the order in which a reader should meet them where they weigh the same.
+CONTRAST_METRICS = (
+    "cf_net_effect",
+    "cf_net_effect_matched",
+    "refusal_rate_gap",
+    "cf_range_effect",
+    "cf_mean_shift_sd",
+)
+#: Intervals that hold for a whole curve at once; all others speak of one contrast alone.
+SIMULTANEOUS = ("cf_range_effect", "cf_curve_effect")
 
 
 @dataclass(frozen=True)
@@ -46,29 +63,39 @@ class Design:
     practical_margin_sd: float
     power: float
     alpha: float
+    q: float
     mass_floor: float
     mute_share: float
     degenerate_share: float
     small_cell: int
     verb: str
+    noun: str
 
     @classmethod
     def of(cls, plan: Mapping[str, Any]) -> Design:
         """From the design record (``plan.json``)."""
         thresholds, point = plan["thresholds"], plan["operating_point"]
         answers = [answer.strip().lower() for answer in plan["prompt"]["answers"]["favourable"]]
+        approves = any(answer.startswith("approve") for answer in answers)
         return cls(
             practical_rate=thresholds["practical_rate"],
             equivalence_rate=thresholds["equivalence_rate"],
             practical_margin_sd=thresholds["practical_margin_sd"],
             power=thresholds["power"],
             alpha=thresholds["alpha"],
+            q=thresholds["exploratory_q"],
             mass_floor=plan["prompt"]["answers"]["mass_floor"],
             mute_share=point["mute_share"],
             degenerate_share=point["degenerate_share"],
             small_cell=thresholds["small_cell"],
-            verb="approved" if any(answer.startswith("approve") for answer in answers) else "favoured",
+            verb="approved" if approves else "favoured",
+            noun="approvals" if approves else "favourable answers",
         )
+
+    @property
+    def level(self) -> str:
+        """The level of the plan's intervals: ``95%``."""
+        return numbers.level(1 - self.alpha)
 
 
 def field_words(field: str) -> str:
@@ -81,6 +108,11 @@ def sentence_case(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
+def lower_first(text: str) -> str:
+    """The text for the middle of a sentence; abbreviations keep their capitals."""
+    return text if text[1:2].isupper() else text[:1].lower() + text[1:]
+
+
 def contrast(measurement: Measurement) -> str:
     """``Black − White``: the group against its reference; what was measured, where there is no reference."""
     group = measurement.subject.get("group")
@@ -89,25 +121,65 @@ def contrast(measurement: Measurement) -> str:
     return subject(measurement)
 
 
+def named(key: str, value: object) -> str:
+    """A key of a subject with its value: ``layer 3``, ``field withheld``, ``Black``."""
+    said = VALUE_LABELS.get((key, str(value)))
+    if said is not None:
+        return said
+    before = SUBJECT_LABELS.get(key, field_words(key))
+    return f"{before} {field_words(str(value))}".strip()
+
+
 def subject(measurement: Measurement) -> str:
     """What was measured, in words."""
     parts = dict(measurement.subject)
-    if parts.get("change") in CHANGES:
-        return CHANGES[parts["change"]]
     field, group = parts.pop("field", None), parts.pop("group", None)
     words = [sentence_case(group) if group else "", field_words(field) if field and not group else ""]
-    words += [f"{field_words(key)} {field_words(str(value))}" for key, value in parts.items()]
+    words += [named(key, value) for key, value in parts.items()]
     return ", ".join(word for word in words if word) or "all cases"
 
 
 def metric_label(measurement: Measurement) -> str:
     """The measure's name in words."""
-    return METRIC_LABELS.get(measurement.metric, sentence_case(field_words(measurement.metric)))
+    return metric_words(measurement.metric)
+
+
+def metric_words(metric: str) -> str:
+    """A metric in words, also one that policy packs name and no test measures yet."""
+    if metric in METRIC_LABELS:
+        return METRIC_LABELS[metric]
+    known = catalogue()["metric_catalog"].get(metric, {})
+    return str(known.get("label") or sentence_case(field_words(metric)))
 
 
 def test_label(test: str) -> str:
     """The test's name in words."""
     return TEST_LABELS.get(test, sentence_case(field_words(test)))
+
+
+def role_words(role: str) -> str:
+    """What a measurement may be used for."""
+    return ROLE_LABELS[role]
+
+
+def family_words(family: str) -> str:
+    """A family of tests that are adjusted together, in words: ``approvals at the model's own cut-off``."""
+    if family in FAMILY_LABELS:
+        return FAMILY_LABELS[family]
+    before, _, test = family.partition(": ")
+    if test in TEST_LABELS:
+        return f"{field_words(before)}: {TEST_LABELS[test].lower()}"
+    return field_words(family).replace("=", " ")
+
+
+def conclusion_words(conclusion: str | None) -> str:
+    """A conclusion code in words, in the middle of a sentence."""
+    return CONCLUSION_LABELS[Conclusion(conclusion or Conclusion.NOT_TESTED).value]
+
+
+def chunk_words(kind: str) -> str:
+    """What a run is busy with: ``scoring``, or the test on internals that a chunk of work is part of."""
+    return CHUNK_LABELS.get(kind) or TEST_LABELS.get(kind, field_words(kind)).partition(":")[0].lower()
 
 
 def of_whom(measurement: Measurement) -> str:
@@ -116,7 +188,7 @@ def of_whom(measurement: Measurement) -> str:
     field, group = parts.pop("field", None), parts.pop("group", None)
     if not field or not group:
         return subject(measurement)
-    places = [value if key in SAID_ALONE else f"{field_words(key)} {value}" for key, value in parts.items()]
+    places = [named(key, value) for key, value in parts.items()]
     return ", ".join([f"{sentence_case(field_words(field))}: {group}", *places])
 
 
@@ -129,170 +201,135 @@ def with_p_values(text: str) -> str:
     )
 
 
-def effect_sentence(measurement: Measurement, design: Design) -> str:
-    """``When only race changed from White to Black, the model approved 2.9 percentage points fewer …``."""
-    group, reference = measurement.subject.get("group", "the group"), measurement.reference or "the reference"
-    field = field_words(measurement.subject.get("field", "the attribute"))
-    start = f"When only {field} changed from {reference} to {group}, "
-    if measurement.metric == "cf_net_effect_matched":
-        start += "and one threshold for every group gave the reference the recorded approval rate, "
-    value = measurement.estimate or 0.0
-    shown = numbers.number(abs(100 * value), decimals=1)
-    if not any(digit in shown for digit in "123456789"):
-        seen = f"the model {design.verb} as many of the same applications"
-    else:
-        direction = "fewer" if value < 0 else "more"
-        seen = f"the model {design.verb} {shown} percentage points {direction} of the same applications"
-    return f"{start}{seen} {_interval_words(measurement)}."
+def reason_words(measurement: Measurement) -> str:
+    """Why a number is missing, in words: a dash never stands without its reason."""
+    failed = next((check for check in measurement.checks if not check.held), None)
+    recorded = measurement.missing_reason or (f"the check “{failed.name}” did not hold" if failed else "")
+    return with_p_values(recorded or "no reason is recorded").rstrip(".")
 
 
-def conclusion_sentence(measurement: Measurement, design: Design) -> str:
-    """What one contrast's result lets one say."""
-    threshold = numbers.number(100 * design.practical_rate, decimals=1)
-    if measurement.conclusion is Conclusion.DIFFERENCE_FOUND:
-        return f"{effect_sentence(measurement, design)} The threshold set before the run was {threshold}."
-    if measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD:
-        return f"{effect_sentence(measurement, design)} That is below the threshold set before the run of {threshold}."
-    return group_sentence([measurement], design)
+def with_reason(measurement: Measurement) -> str:
+    """Estimate and interval, or a dash with the reason why there are none."""
+    if measurement.estimate is None:
+        return f"{numbers.DASH} ({reason_words(measurement)})"
+    bounds = numbers.interval(measurement)
+    return numbers.estimate(measurement) + (f" {bounds}" if bounds != numbers.MISSING else "")
 
 
-def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str | None = None) -> str:
-    """What contrasts of one conclusion at one operating point let one say, together.
-
-    Parameters
-    ----------
-    group
-        Measurements with the same metric and the same conclusion, at least one.
-    design
-        The plan's figures.
-    cause
-        Why the result is inconclusive, where that was said before; else the recorded reason is printed.
-    """
-    first, name = group[0], f"For {_against(group)}{_at(group[0])}"
-    largest = max(group, key=lambda item: abs(item.estimate or 0.0))
-    seen = f"{'largest ' if len(group) > 1 else ''}{_shown(largest)}"
-    threshold = numbers.number(100 * design.practical_rate, decimals=1)
-    if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
-        size = "at or beyond" if first.conclusion is Conclusion.DIFFERENCE_FOUND else "below"
-        each = joined([_shown(item) for item in group])
-        return f"{name}, a difference {size} the threshold of {threshold} pp was found: {each}."
-    if first.conclusion is Conclusion.NO_EVIDENCE:
-        return f"{name}, no evidence of a difference ≥ {threshold} pp was found. {_power(group, seen, design)}"
-    if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
-        margin = numbers.number(100 * design.equivalence_rate, decimals=1)
-        close = f"; {seen}" if len(group) > 1 else f" ({seen})"
-        return f"{name}, the difference lay within ±{margin} pp{close}."
-    if first.conclusion is Conclusion.INCONCLUSIVE:
-        return f"{name}, the result is inconclusive: {cause or inconclusive_cause(first, design)} ({seen})."
-    return f"{name}: not tested ({first.missing_reason or 'not part of the plan'})."
+def interval_kind(measurement: Measurement) -> str:
+    """Whether an interval is ``unadjusted`` for the tests beside it, ``simultaneous``, or alone (nothing)."""
+    if measurement.metric in SIMULTANEOUS:
+        return "simultaneous"
+    return "unadjusted" if measurement.p_adjusted is not None else ""
 
 
-def grouped(measurements: Sequence[Measurement], design: Design) -> list[list[Measurement]]:
-    """Contrasts that one sentence can speak of, in the order of their first.
-
-    The same operating point, the same conclusion and, where the result is inconclusive or missing, the same reason.
-    """
-    groups: dict[tuple[object, ...], list[Measurement]] = {}
-    for item in measurements:
-        reason = inconclusive_cause(item, design) if item.conclusion is Conclusion.INCONCLUSIVE else item.missing_reason
-        groups.setdefault((item.metric, item.conclusion, reason), []).append(item)
-    return list(groups.values())
+def interval_head(measurements: Sequence[Measurement]) -> str:
+    """The head of a column of intervals: ``95% interval, unadjusted``."""
+    kinds = {interval_kind(item) for item in measurements if item.low is not None or item.high is not None} - {""}
+    head = numbers.interval_head(measurements)
+    return f"{head}, {kinds.pop()}" if len(kinds) == 1 else head
 
 
-def exploratory_sentence(measurements: Sequence[Measurement]) -> str | None:
-    """One sentence that names the differences found outside the primary family; ``None`` where there are none."""
-    parts = []
-    for metric, place in (
-        ("cf_net_effect", "at the natural threshold"),
-        ("cf_net_effect_matched", "at the matched operating point"),
-        ("cf_mean_shift_sd", "in the margin"),
-        ("risk_difference", "as filed, between different applicants"),
-    ):
-        found = sorted(
-            (
-                item
-                for item in measurements
-                if item.metric == metric
-                and item.role is not Role.PRIMARY
-                and item.conclusion is Conclusion.DIFFERENCE_FOUND
-            ),
-            key=lambda item: (-abs(item.estimate or 0.0), item.id),
-        )
-        if found:
-            named = [
-                f"{_against([item])} {numbers.estimate_and_interval(item).partition(' [')[0]}"
-                for item in found[:NAMED_AT_MOST]
-            ]
-            more = f", {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
-            parts.append(f"{place} ({', '.join(named)} {numbers.unit_name(found[0])}{more})")
-    if not parts:
-        return None
-    start = "This is not the whole picture: exploratory tests, outside the primary family, found differences"
-    return f"{start} {joined(parts)}."
+def interval_short(measurements: Sequence[Measurement]) -> str:
+    """The same for a chart: ``95%, unadjusted``."""
+    return interval_head(measurements).replace(" interval", "")
 
 
-def inconclusive_cause(measurement: Measurement, design: Design) -> str:
-    """Why a contrast is inconclusive: the recorded reason, the checks that did not hold, or the power."""
-    for recorded in (measurement.missing_reason, measurement.conclusion_reason):
-        if recorded:
-            words = with_p_values(re.sub(r"^Inconclusive[,:]\s*", "", recorded).rstrip("."))
-            return words[:1].lower() + words[1:]
-    failed = [
-        check.note.rstrip(".") or f"the check “{check.name}” did not hold"
-        for check in measurement.checks
-        if not check.held
+def excludes_zero(measurement: Measurement) -> bool:
+    """Whether the interval of a difference lies on one side of zero."""
+    low, high = measurement.low, measurement.high
+    if measurement.unit in ("ratio", "share", "rate", "count") or low is None or high is None:
+        return False
+    return low > 0 or high < 0
+
+
+def interval_and_p_apart(measurements: Sequence[Measurement], design: Design) -> list[str]:
+    """A sentence where an unadjusted interval leaves zero out and the adjusted p does not fall below the level."""
+    apart = [
+        item
+        for item in measurements
+        if interval_kind(item) == "unadjusted"
+        and excludes_zero(item)
+        and (item.p_adjusted or 0.0) >= (design.q if (item.family or "").startswith("exploratory") else design.alpha)
     ]
-    if failed:
-        return "; ".join(failed)
-    mde = measurement.counts.get("mde")
-    pairs = f"{numbers.count(measurement.n)} pairs"
-    if mde is not None and mde > design.practical_rate:
-        return (
-            f"too few pairs to say. {sentence_case(pairs)} could have seen {numbers.number(100 * mde, decimals=1)} pp "
-            f"with {numbers.number(100 * design.power, decimals=0)}% power; the threshold is "
-            f"{numbers.number(100 * design.practical_rate, decimals=1)} pp"
-        )
-    return pairs
+    said = _band_and_p_apart(measurements, design)
+    if not apart:
+        return said
+    named_first = [f"{contrast(item)} ({numbers.p_words(item.p_adjusted or 0.0)})" for item in apart[:4]]
+    more = f" and {numbers.count(len(apart) - 4)} more" if len(apart) > 4 else ""
+    return [
+        *said,
+        f"The interval leaves out zero and the adjusted p is not small: {', '.join(named_first)}{more}. The interval "
+        "speaks of one contrast alone; p is adjusted for all that were tested together, and decides.",
+    ]
 
 
-def mute_sentence(measurements: Sequence[Measurement], design: Design) -> str | None:
-    """One sentence where the model answers almost nobody, or gives one answer to almost everybody; else ``None``.
+def _band_and_p_apart(measurements: Sequence[Measurement], design: Design) -> list[str]:
+    """The other way round: a simultaneous band that holds zero beside a small p."""
+    apart = [
+        contrast(item)
+        for item in measurements
+        if item.metric in SIMULTANEOUS
+        and item.p_adjusted is not None
+        and item.p_adjusted < design.alpha
+        and item.low is not None
+        and item.high is not None
+        and not excludes_zero(item)
+    ]
+    if not apart:
+        return []
+    return [
+        f"The band holds zero and p is small: {joined(apart)}. The band comes from resamples of applications, p from "
+        "swapping the two versions of each application, which asks only whether there is a difference; p decides."
+    ]
 
-    Reads the share of unusable answers and the reference arm's approval rate against the plan's two shares.
+
+def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Finding] = ()) -> Measurement | None:
+    """The measurement that carries the verdict.
+
+    The gravest conclusion among all primary measurements, of whatever family, and those that a finding of medium
+    severity or more rests on. Where several are as grave: primary ones, contrasts of the same applications, the gravest
+    finding, the order of ``CONTRAST_METRICS``, the largest effect.
     """
-    parts = []
-    invalid = [item for item in measurements if item.metric == "invalid_rate" and item.estimate is not None]
-    worst = max(invalid, key=lambda item: item.estimate or 0.0, default=None)
-    if worst is not None and (worst.estimate or 0.0) > design.mute_share:
-        parts.append(
-            f"The model left {numbers.rate(worst.estimate)} of its prompts without a usable answer: it put less than "
-            f"{numbers.ratio(design.mass_floor)} probability on all planned answers together"
-        )
-    for field, item in _reference_rates(measurements):
-        share = item.estimate if item.estimate is not None else 0.5
-        if share >= design.degenerate_share or share <= 1 - design.degenerate_share:
-            parts.append(
-                f"At its natural threshold the model {design.verb} {numbers.rate(share)} of the applications with "
-                f"{field_words(field)} {item.subject.get('group')}: one answer for almost everybody"
-            )
-            break
-    if not parts:
-        return None
-    return ". ".join(parts) + ". Outcomes at that threshold cannot show whether an attribute matters."
-
-
-def lead_measurement(measurements: Iterable[Measurement]) -> Measurement | None:
-    """The primary measurement that carries the verdict: the gravest code first, then the largest effect."""
-    primary = [item for item in measurements if item.role is Role.PRIMARY]
+    rank: dict[str, int] = {}
+    for finding in findings:
+        for name in finding.measurements:
+            rank[name] = max(rank.get(name, 0), finding.severity.rank)
+    able = [
+        item
+        for item in measurements
+        if item.role is Role.PRIMARY or (item.conclusion and rank.get(item.id, 0) >= Severity.MEDIUM.rank)
+    ]
     return min(
-        primary,
+        able,
         key=lambda item: (
             CONCLUSION_ORDER.index(item.conclusion or Conclusion.NOT_TESTED),
+            item.role is not Role.PRIMARY,
+            item.metric not in CONTRAST_METRICS,
+            -rank.get(item.id, 0),
+            CONTRAST_METRICS.index(item.metric) if item.metric in CONTRAST_METRICS else len(CONTRAST_METRICS),
             -abs(item.estimate or 0.0),
             item.id,
         ),
         default=None,
     )
+
+
+def contradicting(conclusion: Conclusion, findings: Iterable[Finding]) -> Finding | None:
+    """The gravest finding of medium severity or more beside a conclusion that reads clean; ``None`` where none is."""
+    if conclusion not in QUIET:
+        return None
+    grave = [item for item in findings if item.severity.rank >= Severity.MEDIUM.rank]
+    return max(grave, key=lambda item: item.severity.rank, default=None)
+
+
+def card_conclusion(conclusion: Conclusion, findings: Iterable[Finding]) -> Conclusion:
+    """The code that stands for a whole audit: none that reads clean beside a finding of medium severity or more."""
+    grave = contradicting(conclusion, findings)
+    if grave is None:
+        return conclusion
+    said = grave.conclusion or Conclusion.INCONCLUSIVE
+    return Conclusion.INCONCLUSIVE if said in (*QUIET, Conclusion.NOT_TESTED) else said
 
 
 def severity_word(severity: Severity) -> str:
@@ -303,53 +340,3 @@ def severity_word(severity: Severity) -> str:
 def joined(words: Sequence[str]) -> str:
     """``a, b and c``."""
     return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
-
-
-def _reference_rates(measurements: Sequence[Measurement]) -> list[tuple[str, Measurement]]:
-    references = {item.reference for item in measurements if item.test == "counterfactual" and item.reference}
-    return [
-        (item.subject["field"], item)
-        for item in measurements
-        if item.test == "arm_rates" and item.metric == "selection_rate" and item.subject.get("group") in references
-    ]
-
-
-def _against(group: Sequence[Measurement]) -> str:
-    """``Black and Hispanic against White and female against male``."""
-    by_reference: dict[tuple[str, str], list[str]] = {}
-    for item in group:
-        key = item.subject.get("field", ""), item.reference or "the reference"
-        by_reference.setdefault(key, []).append(item.subject.get("group", "the group"))
-    return joined([f"{joined(sorted(names))} against {base}" for (_, base), names in by_reference.items()])
-
-
-def _at(measurement: Measurement) -> str:
-    return " at the matched operating point" if measurement.metric == "cf_net_effect_matched" else ""
-
-
-def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
-    """What the contrasts could have seen: the largest of their smallest detectable differences."""
-    pairs = f"{numbers.count(min(item.n for item in group))} pairs{' or more' if len(group) > 1 else ''}"
-    known = [item.counts.get("mde") for item in group]
-    mdes = [mde for mde in known if mde is not None]
-    if len(mdes) < len(known):
-        return f"What it could have seen is not known ({pairs}; {seen})."
-    return (
-        f"The test had {numbers.number(100 * design.power, decimals=0)}% power for "
-        f"{numbers.number(100 * max(mdes), decimals=1)} pp ({pairs}; {seen})."
-    )
-
-
-def _shown(measurement: Measurement) -> str:
-    return f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".strip()
-
-
-def _interval_words(measurement: Measurement) -> str:
-    low, high = measurement.low, measurement.high
-    if low is None or high is None:
-        return "(no interval)"
-    level = numbers.number(100 * measurement.level, decimals=0)
-    sizes = [numbers.number(abs(100 * bound), decimals=1) for bound in sorted((low, high), key=abs)]
-    if high < 0 or low > 0:
-        return f"({level}% interval {sizes[0]} to {sizes[1]} {'fewer' if high < 0 else 'more'})"
-    return f"({level}% interval {numbers.points(low, unit=False)} to {numbers.points(high)})"

@@ -76,7 +76,7 @@ def _says_nothing(effect: MatchedEffect, share: float) -> tuple[str, ...]:
     same = max(effect.point.achieved_rate, 1 - effect.point.achieved_rate)
     # Margins that do not vary give one outcome at every threshold; no flips then say nothing about the attribute.
     if same >= share:
-        found.append(f"{percent(same)} of the reference arm get one outcome at the matched operating point too")
+        found.append(f"{percent(same)} of the reference arm get one outcome at the matched cut-off too")
     if effect.jumps and effect.threshold_interval is not None:
         spread = effect.threshold_interval
         found.append(

@@ -11,6 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.records import Outcome
+from auditor.rounding import printed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -180,4 +181,4 @@ def percent(share: float) -> str:
         return "under 0.1%"
     if 0.9995 < share < 1:
         return "over 99.9%"
-    return f"{100 * share:.1f}".removesuffix(".0") + "%"
+    return printed(share, 1, percent=True).removesuffix(".0") + "%"

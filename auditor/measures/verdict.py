@@ -8,6 +8,7 @@ from typing import Literal
 
 from auditor.measures.results import SMALL_CELL
 from auditor.records import Conclusion
+from auditor.rounding import printed
 
 Scale = Literal["rate difference", "ratio", "standardised"]
 
@@ -249,11 +250,15 @@ def printed_count(count: int) -> str:
 def size(value: float, scale: Scale, *, signed: bool = False) -> str:
     """A difference or ratio in words: "2.0 pp", "0.10 SD", "0.79"."""
     if scale == "ratio":
-        return f"{value:.2f}"
+        return printed(value, 2)
     sign = "" if not signed else "−" if value < 0 else "+" if value > 0 else ""
     if scale == "standardised" and 0 < abs(value) < 0.005:  # two decimals would print it as none
         return f"{sign}<0.01 SD" if sign else "under 0.01 SD"
-    return f"{sign}{100 * abs(value):.1f} pp" if scale == "rate difference" else f"{sign}{abs(value):.2f} SD"
+    return (
+        f"{sign}{printed(abs(value), 1, percent=True)} pp"
+        if scale == "rate difference"
+        else f"{sign}{printed(abs(value), 2)} SD"
+    )
 
 
 def _sentence(text: str) -> str:

@@ -13,6 +13,7 @@ from compliance.dashboard.cases import filter_of
 from compliance.dashboard.model_page import Comparison
 from compliance.models import Audit
 from reports import numbers, wording
+from reports import sentences as sentences_of
 from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
@@ -23,17 +24,23 @@ from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside, standin
 from reports.story import Story
 from reports.tables import changes, contrasts, short_rows
 
+BEHIND_SCORES = ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
 NUMBER_HEADS = ("Effect", "Estimate")
 READING = {
     "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
-    "shape is the conclusion. Line: 95% interval. Band: practical threshold. Plumb line: no difference.",
-    "effects-matched": "As above, with one threshold for all arms, set so that the reference arm's approval rate is "
-    "the share of favourable outcomes in the data.",
-    "margin-shift": "Mean paired difference of the decision margin, in standard deviations of the reference arm.",
-    "rates": "Wilson 95% intervals. Square: reference group. The upper half compares different applicants, the lower "
+    "shape is the conclusion. Line: interval. Band: practical threshold. Plumb line: no difference.",
+    "effects-range": "The same at the cut-off of the plan's range where it is largest; the interval holds for all "
+    "cut-offs at once.",
+    "effects-matched": "The same with one cut-off for all arms, set so that the reference arm's approval rate is the "
+    "share of favourable outcomes in the data.",
+    "cut-off-curve": "The effect at every cut-off of the range. Grey: simultaneous interval. Ring: the largest.",
+    "readability": "How many more answers of the group cannot be read than of the reference.",
+    "margin-shift": "Mean paired difference of the score, in standard deviations of the reference arm's scores.",
+    "rates": "Wilson intervals. Square: reference group. The upper half compares different applicants, the lower "
     "half the same applications with one field changed.",
     "power": "The smallest difference each contrast could have seen at the plan's power.",
-    "margins": "Each row is the distribution of one arm's margins, the log-odds of the favourable answers.",
+    "margins": "Each row is the distribution of one arm's scores, the log-odds of the favourable answers. Line with "
+    "the bob: the model's own cut-off. Dashed: the matched one.",
 }
 
 
@@ -95,40 +102,47 @@ def plain(table: Table) -> LinkedTable:
 
 def facts(audit: Audit, story: Story) -> list[dict[str, str]]:
     """The figures of the leading contrast, short, each with the address of its cases."""
-    lead = wording.lead_measurement(story.bundle.measurements)
+    lead = story.lead
     if lead is None:
         return []
     link, counts = cases_link(audit, lead.cases), lead.counts
     shown = [
-        (f"Effect, {wording.contrast(lead)}", f"{numbers.estimate_and_interval(lead)} {numbers.unit_name(lead)}", link),
-        ("Matched pairs", numbers.count(lead.n), link),
+        (f"Effect, {wording.contrast(lead)}", sentences_of.shown(lead), link),
+        ("Applications", numbers.count(lead.n), link),
     ]
-    for key, flipped, label in (("b", "against", "Flips against"), ("c", "towards", "Flips towards")):
+    for key, flipped, label in (("b", "against", "Lose approval"), ("c", "towards", "Gain approval")):
         # At the matched operating point a flip is one at another threshold: outcomes do not show it.
         at_own = lead.metric == "cf_net_effect"
         where = cases_link(audit, lead.cases, flipped=flipped) if at_own else link
         shown.append((label, numbers.count(counts.get(key)), where))
-    family = sum(item.family == lead.family for item in story.bundle.measurements) if lead.family else 1
+    family = sum(item.family == lead.family for item in story.measurements) if lead.family else 1
     shown.append((f"p, adjusted in a family of {family}", numbers.p_value(lead.p_adjusted), link))
-    floor = story.bundle.measured(test="noise_floor")
+    floor = story.floors
+
+    def link_of(item: Measurement) -> str:
+        return cases_link(audit, item.cases)
+
     if floor:
-        text = f"{numbers.estimate(floor[0])} {numbers.interval(floor[0])}"
-        shown.append(("Noise floor", text, cases_link(audit, floor[0].cases)))
+        text = wording.with_reason(floor[0])
+        shown.append(
+            (f"Decisions that change: {wording.lower_first(wording.contrast(floor[0]))}", text, link_of(floor[0]))
+        )
     return [{"label": label, "value": value, "link": link} for label, value, link in shown]
 
 
 def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
     """The findings, worst first, with the address of their cases and of their measurements' cases."""
-    named = {item.id: item for item in story.bundle.measurements}
+    named = {item.id: item for item in story.measurements}
     ranked = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
     return [
         {
             "finding": item,
+            "condition": wording.with_p_values(item.condition),
             "severity": wording.severity_word(item.severity),
             "measurements": [
                 {
                     "label": f"{wording.metric_label(named[key])}, {wording.contrast(named[key])}",
-                    "value": f"{numbers.estimate_and_interval(named[key])} {numbers.unit_name(named[key])}",
+                    "value": sentences_of.shown(named[key]),
                     "link": cases_link(audit, named[key].cases),
                 }
                 for key in item.measurements
@@ -142,14 +156,19 @@ def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
 
 def shown_charts(audit: Audit, story: Story) -> list[Shown]:
     """The kept charts in the report's order, the verdict's own apart."""
-    all_items = story.bundle.measurements
+    all_items = story.measurements
     behind = {
         "effects": [item for item in all_items if item.metric == "cf_net_effect"],
         "effects-matched": [item for item in all_items if item.metric == "cf_net_effect_matched"],
+        "effects-range": [item for item in all_items if item.metric == "cf_range_effect"],
+        "cut-off-curve": [item for item in all_items if item.metric == "cf_curve_effect"],
+        "readability": [item for item in all_items if item.metric == "refusal_rate_gap"],
         "margin-shift": [item for item in all_items if item.metric == "cf_mean_shift_sd"],
         "power": [i for i in all_items if i.metric.startswith("cf_net_effect") and i.role is Role.PRIMARY],
         "rates": [i for i in all_items if i.metric == "selection_rate" and i.test in ("group_rates", "arm_rates")],
-        "margins": [item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd")],
+        "margins": [
+            item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
+        ],
     }
     names = [name for name in READING if name in story.charts]
     return [
@@ -166,14 +185,14 @@ def inside(audit: Audit, story: Story) -> list[dict[str, Any]]:
     """What the tests on internals saw, under the questions they answer: maps, other figures, self-checks."""
     return [
         {"title": title, "tests": [_inside_test(audit, story, test) for test in tests]}
-        for title, tests in parts_of(story.bundle.measurements)
+        for title, tests in parts_of(story.measurements)
     ]
 
 
 def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]:
     maps = [item for item in maps_of(test.rows) if item.name in story.charts]
     held, said = checks(test.rows), sentences(test.rows)
-    features = features_table(test.rows, story.bundle.measurements)
+    features = features_table(test.rows, story.measurements)
     return {
         "label": test.label,
         "card": test.card,
@@ -193,10 +212,10 @@ def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]
 
 def ladder(story: Story) -> dict[str, Any] | None:
     """The ladder and outputs × internals: the contrast of the verdict in full, the others as a table."""
-    found = standings(story.bundle.measurements)
+    found = standings(story.measurements)
     if not found:
         return None
-    lead = wording.lead_measurement(story.bundle.measurements)
+    lead = story.lead
     named = lead.subject if lead else {}
     first = next((item for item in found if item.measurement.subject.items() <= named.items()), found[0])
     cells = corners(found)
@@ -212,7 +231,7 @@ def ladder(story: Story) -> dict[str, Any] | None:
 
 def checks_inside(story: Story) -> dict[str, int]:
     """How many numbers the tests on internals gave, how many self-checks they carry, and how many held."""
-    rows = [row for _, tests in parts_of(story.bundle.measurements) for test in tests for row in test.rows]
+    rows = [row for _, tests in parts_of(story.measurements) for test in tests for row in test.rows]
     held = [check.held for row in rows for check in row.checks]
     return {"checks": len(held), "held": sum(held), "numbers": len(rows)}
 
@@ -225,11 +244,11 @@ def comparison_table(comparison: Comparison) -> LinkedTable:
 
 def every_number(audit: Audit, story: Story) -> LinkedTable:
     """All measurements, in the order of result.json."""
-    return _numbers(audit, story, story.bundle.measurements)
+    return _numbers(audit, story, story.measurements)
 
 
 def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> LinkedTable:
-    if name in ("rates", "margins"):
+    if name in ("rates", "margins", "cut-off-curve"):
         return _numbers(audit, story, items)
     ordered = by_conclusion(items)
     return linked(audit, contrasts(ordered, story.design, title=""), ordered)

@@ -20,7 +20,7 @@ from compliance.models import Audit
 from compliance.runner import PUBLISHED
 from reports import wording
 from reports.charts import references
-from reports.cover import control_table, verdict
+from reports.cover import control_table, cover_verdict
 
 
 @page
@@ -42,7 +42,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "audit": row,
         "run": row.run,
         "problem": problem,
-        "verdict": verdict(told),
+        "verdict": cover_verdict(told),
         "facts": audit_page.facts(row, told),
         "controls": audit_page.plain(control_table(told, "")) if controls else None,
         "findings": audit_page.finding_blocks(row, told),

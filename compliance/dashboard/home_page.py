@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -12,9 +12,9 @@ from django.db.models import Count, Q, QuerySet
 from django.urls import reverse
 
 from auditor.policies.packs import catalogue
-from auditor.records import Measurement, Role, Severity
+from auditor.records import Conclusion, Measurement, Role, Severity
 from compliance.dashboard.records import measurement
-from compliance.dashboard.standing import Standing
+from compliance.dashboard.standing import Standing, grave_findings
 from compliance.job import JobState
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports import wording
@@ -73,13 +73,23 @@ def remediation_days() -> dict[str, int]:
 
 
 def lead_measurements(audits: Iterable[Audit]) -> dict[int, Measurement]:
-    """The measurement that carries the verdict, by audit."""
-    rows = MeasurementRow.objects.filter(audit__in=[audit.pk for audit in audits], role=Role.PRIMARY).order_by()
+    """The measurement that carries the verdict, by audit; its conclusion never reads clean beside a grave finding."""
+    keys = [audit.pk for audit in audits]
+    findings = grave_findings(keys)
+    cited = {name for items in findings.values() for item in items for name in item.measurements}
+    wanted = Q(role=Role.PRIMARY) | Q(key__in=cited) if cited else Q(role=Role.PRIMARY)
     by_audit: dict[int, list[Measurement]] = {}
-    for row in rows:
+    for row in MeasurementRow.objects.filter(wanted, audit__in=keys).order_by():
         by_audit.setdefault(row.audit_id, []).append(measurement(row))
-    leads = {pk: wording.lead_measurement(items) for pk, items in by_audit.items()}
-    return {pk: lead for pk, lead in leads.items() if lead is not None}
+    leads = {pk: wording.lead_measurement(items, findings.get(pk, ())) for pk, items in by_audit.items()}
+    return {
+        pk: replace(
+            lead,
+            conclusion=wording.card_conclusion(lead.conclusion or Conclusion.NOT_TESTED, findings.get(pk, ())),
+        )
+        for pk, lead in leads.items()
+        if lead is not None
+    }
 
 
 def findings_of(audits: QuerySet[Audit], *, severity: str = "", age: str = "", now: datetime) -> QuerySet[FindingRow]:

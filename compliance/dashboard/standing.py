@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, NamedTuple
 
 from django.urls import reverse
 
-from auditor.records import Conclusion, Role
+from auditor.records import Conclusion, Finding, Role, Severity
+from compliance.dashboard.records import finding
 from compliance.job import JobState
-from compliance.models import Audit, MeasurementRow, PlanVersion
-from reports.wording import CONCLUSION_ORDER
+from compliance.models import Audit, FindingRow, MeasurementRow, PlanVersion
+from reports.wording import CONCLUSION_ORDER, QUIET, card_conclusion
 
 if TYPE_CHECKING:
     from compliance.models.audits import AuditQuerySet
@@ -93,13 +94,24 @@ def standings(rows: Iterable[Finished]) -> list[Standing]:
 
 
 def gravest(audits: Iterable[int]) -> dict[int, Conclusion]:
-    """The gravest conclusion of the primary contrasts, by audit."""
+    """The gravest conclusion of the primary contrasts, by audit; none that reads clean beside a grave finding."""
     primary = MeasurementRow.objects.filter(audit__in=list(audits), role=Role.PRIMARY)
     found: dict[int, Conclusion] = {}
     # Ordered by nothing: the table's own order would read every row.
     for pk, code in primary.order_by().values_list("audit_id", "conclusion").distinct():
         said = Conclusion(code or Conclusion.NOT_TESTED)
         found[pk] = min(found.get(pk, said), said, key=CONCLUSION_ORDER.index)
+    quiet = [pk for pk, code in found.items() if code in QUIET]
+    beside = grave_findings(quiet) if quiet else {}
+    return {pk: card_conclusion(code, beside.get(pk, ())) for pk, code in found.items()}
+
+
+def grave_findings(audits: Iterable[int]) -> dict[int, list[Finding]]:
+    """The findings of medium severity or more, by audit."""
+    rows = FindingRow.objects.filter(audit__in=list(audits), severity_rank__gte=Severity.MEDIUM.rank).order_by()
+    found: dict[int, list[Finding]] = {}
+    for row in rows:
+        found.setdefault(row.audit_id, []).append(finding(row))
     return found
 
 

@@ -179,7 +179,9 @@ PARTS = (
         boxes=(
             Box(key="operating_point.natural_margin", label="Natural margin, nats", kind=NUMBER),
             Box(key="operating_point.matched_rate", label="Matched rate", kind=NUMBER, help="observed, or a share."),
-            Box(key="operating_point.range", label="Cut-off range", help="observed, or two approval rates: 0.8 to 0.95."),
+            Box(
+                key="operating_point.range", label="Cut-off range", help="observed, or two approval rates: 0.8 to 0.95."
+            ),
             Box(key="operating_point.degenerate_share", label="Degenerate from this share on", kind=NUMBER),
             Box(key="operating_point.mute_share", label="Mute above this share", kind=NUMBER),
         ),

@@ -11,9 +11,10 @@ from django.utils.safestring import SafeString, mark_safe
 from auditor.records import Conclusion, Measurement, Severity
 from compliance.dashboard.audit_page import LinkedTable, Row, cases_link
 from compliance.models import Audit
-from reports import numbers
+from reports import numbers, sentences, wording
 from reports.blocks import Cell, Code, Level, Literal, Target
 from reports.canvas import Chart
+from reports.labels import CASE_ROLE_LABELS
 
 register = template.Library()
 
@@ -107,6 +108,30 @@ def words(value: str | None) -> str:
 
 
 @register.filter
+def case_role(value: str | None) -> str:
+    """What a case is asked for: ``as filed``, ``one field changed``."""
+    return CASE_ROLE_LABELS.get(value or "", words(value))
+
+
+@register.filter
+def test_name(value: str) -> str:
+    """A test in words."""
+    return wording.lower_first(wording.test_label(value).partition(":")[0])
+
+
+@register.filter
+def arms(value: list[str]) -> str:
+    """The arms a case stands in: ``race: Black, sex: female``."""
+    return ", ".join(arm(one) for one in value)
+
+
+@register.filter
+def arm(value: str) -> str:
+    """One arm: ``race: Black``."""
+    return ": ".join(words(part) for part in value.split("=", 1))
+
+
+@register.filter
 def cell(value: Cell) -> SafeString | str:
     """A cell of a report's table."""
     if isinstance(value, Code):
@@ -167,7 +192,7 @@ def conclusion_short(conclusion: str | None) -> str:
 @register.filter
 def interval_words(item: Measurement) -> str:
     """Estimate and interval with the unit."""
-    return f"{numbers.estimate_and_interval(item)} {numbers.unit_name(item)}".strip()
+    return sentences.shown(item)
 
 
 @register.filter

@@ -10,7 +10,7 @@ from reportlab.lib.pagesizes import A4
 from reportlab.lib.units import mm
 from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.pdfgen.canvas import Canvas
-from reportlab.platypus import BaseDocTemplate, Flowable, Frame, PageBreak, PageTemplate, Paragraph, Spacer
+from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepInFrame, PageBreak, PageTemplate, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 
 from reports import numbers
@@ -23,6 +23,7 @@ PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN = 21 * mm
 COLUMN = PAGE_WIDTH - 2 * MARGIN
 TOP, BOTTOM = 24 * mm, 22 * mm
+COVER_HEIGHT = PAGE_HEIGHT - 46 * mm
 
 
 def render_pdf(content: ReportContent, *, result: bytes) -> bytes:
@@ -129,9 +130,7 @@ def shortened(text: str, room: float) -> str:
 
 
 def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
-    story: list[Flowable] = [
-        Bookmark("cover", "Verdict", 0),
-        _Brand(),
+    first: list[Flowable] = [
         Paragraph(
             escape(
                 f"Model audit report {content.audit_id}"
@@ -139,15 +138,19 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
             ),
             styles.KIND,
         ),
-        Paragraph(escape(content.model), styles.TITLE),
         Paragraph(escape(content.title), styles.TITLE),
-        Spacer(1, 8),
+        Paragraph(escape(f"Model: {content.model}"), styles.MODEL),
+        Spacer(1, 6),
         _verdict(content),
         Spacer(1, 4),
     ]
     for block in content.cover:
-        story += placed(grouped(block, width=COLUMN, pages=pages), width=COLUMN)
-    story += [
+        first += grouped(block, width=COLUMN, pages=pages).parts
+    story: list[Flowable] = [
+        Bookmark("cover", "Verdict", 0),
+        _Brand(),
+        # One page whatever it holds: a reader must not look for the controls on the next.
+        KeepInFrame(COLUMN, COVER_HEIGHT, first, mode="shrink"),
         PageBreak(),
         Bookmark("contents", "Contents", 0),
         Paragraph("Contents", styles.H1),
@@ -199,9 +202,9 @@ def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:
 def _verdict(content: ReportContent) -> Flowable:
     verdict = content.verdict
     left: list[Flowable] = [
-        CodeMark(verdict.conclusion, size=9),
-        Spacer(1, 5),
         Paragraph(escape(verdict.sentence), styles.VERDICT),
+        Spacer(1, 4),
+        CodeMark(verdict.conclusion),
     ]
     inner = COLUMN - 26
     rows: list[list[object]]
@@ -220,6 +223,7 @@ def _verdict(content: ReportContent) -> Flowable:
             ("RIGHTPADDING", (0, 0), (-1, -1), 4),
         ],
     )
+    beside = [Paragraph(escape(verdict.beside), styles.VERDICT_BESIDE)] if verdict.beside else []
     others = [Paragraph(escape(words), styles.VERDICT_SMALL) for words in verdict.others]
     look = [
         *PLAIN,
@@ -230,7 +234,7 @@ def _verdict(content: ReportContent) -> Flowable:
         ("TOPPADDING", (0, 0), (-1, -1), 9),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
     ]
-    return Grid([[[top, *others]]], colWidths=[COLUMN], style=look)
+    return Grid([[[top, *beside, *others]]], colWidths=[COLUMN], style=look)
 
 
 class _Brand(Flowable):  # type: ignore[misc]  # reportlab has no types

@@ -135,7 +135,7 @@ def test_a_matched_point_that_gives_one_outcome_says_nothing(tmp_path: Path) -> 
     matched = of(concluded(tmp_path, lambda _: 1.5), "cf_net_effect_matched")
     assert matched.conclusion is Conclusion.INCONCLUSIVE
     assert matched.conclusion_reason is not None
-    assert "100% of the reference arm get one outcome at the matched operating point too" in matched.conclusion_reason
+    assert "100% of the reference arm get one outcome at the matched cut-off too" in matched.conclusion_reason
 
 
 def draft(name: str, p_value: float | None, family: str | None, checks: tuple[Check, ...] = ()) -> Draft:

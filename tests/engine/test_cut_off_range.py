@@ -61,7 +61,7 @@ def test_margins_that_all_fall_are_never_equivalent_nor_clean(hidden: Conclusion
     finding = next(item for item in hidden.findings if "Black" in item.title and "Race" in item.title)
     assert finding.severity.rank >= Severity.MEDIUM.rank
     assert "at a cut-off that approves" in finding.title
-    assert "600 of 600 margins fell" in finding.condition
+    assert "600 of 600 scores fell" in finding.condition
     assert "own cut-off approvals change by 0.0 pp" in finding.condition
 
 

@@ -79,10 +79,10 @@ def test_a_degenerate_models_effect_is_the_one_at_the_matched_point() -> None:
     assert undecided.title == "At its own cut-off the model hardly decides"
     assert undecided.conclusion is Conclusion.INCONCLUSIVE
     assert pair.effect == (
-        "About 40 fewer approvals at the matched operating point in 1,000 such applications than as White "
+        "About 40 fewer approvals at the matched cut-off in 1,000 such applications than as White "
         "(95% interval −60 to −25)."
     )
-    assert pair.title.endswith("fewer approvals at the matched operating point")
+    assert pair.title.endswith("fewer approvals at the matched cut-off")
 
 
 def test_a_shift_of_the_margin_claims_no_approvals() -> None:
@@ -91,9 +91,9 @@ def test_a_shift_of_the_margin_claims_no_approvals() -> None:
         measured("cf_mean_shift_sd", -0.214, -0.25, -0.18),
     )
     assert finding.effect == (
-        "Seen in the margin alone: −0.21 SD (95% interval −0.25 to −0.18). No change in approvals is claimed."
+        "Seen in the score alone: −0.21 SD (95% interval −0.25 to −0.18). No change in approvals is claimed."
     )
-    assert finding.title == "Race changed from White to Black: the margin moves towards denial"
+    assert finding.title == "Race changed from White to Black: the score moves towards denial"
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,15 @@
 from __future__ import annotations
 
+from decimal import ROUND_HALF_UP, Decimal
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.rounding import half_away
 from reports import numbers
 
+HALVES = st.decimals(min_value="-9999", max_value="9999", places=5, allow_nan=False, allow_infinity=False)
 FINITE = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
 
 
@@ -30,6 +34,14 @@ FINITE = st.floats(min_value=-1e6, max_value=1e6, allow_nan=False)
         (numbers.date("2026-11-21T12:12:00+01:00"), "21 Nov 2026, 11:12 UTC"),
         (numbers.short_hash("c41b7f09" + "0" * 50 + "9d04b7"), "c41b7f09…9d04b7"),
         (numbers.rate(None), "–"),
+        (numbers.p_value(0.0625), ".063"),
+        (numbers.p_value(0.125), ".13"),
+        (numbers.p_value(0.0995), ".10"),
+        (numbers.points(-0.0725), "−7.3 pp"),
+        (numbers.percent(0.285, decimals=0), "29"),
+        (numbers.logit(-0.125), "−0.13"),
+        (numbers.level(0.95), "95%"),
+        (numbers.level(0.9875), "98.75%"),
     ],
 )
 def test_a_number_prints_as_the_look_says(printed: str, expected: str) -> None:
@@ -66,3 +78,17 @@ def test_a_p_value_never_prints_as_zero(value: float) -> None:
 def test_a_count_below_the_small_cell_rule_is_never_printed(value: int, small_cell: int) -> None:
     text = numbers.people(value, small_cell=small_cell)
     assert (text == f"< {small_cell}") == (0 < value < small_cell)
+
+
+@given(HALVES, st.integers(0, 4), st.booleans())
+def test_a_number_is_rounded_as_its_decimal_is_by_hand(value: Decimal, decimals: int, percent: bool) -> None:
+    by_hand = (value * 100 if percent else value).quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP)
+    assert half_away(float(value), decimals, percent=percent) == by_hand
+    text = numbers.number(float(value), decimals=decimals, percent=percent)
+    assert Decimal(text.replace(numbers.MINUS, "-").replace(",", "")) == by_hand
+
+
+@given(FINITE.filter(lambda value: abs(value) > 1e-4), st.integers(0, 4))
+def test_both_signs_print_the_same_digits(value: float, decimals: int) -> None:
+    digits = [numbers.number(side, decimals=decimals).lstrip(numbers.MINUS) for side in (value, -value)]
+    assert digits[0] == digits[1]

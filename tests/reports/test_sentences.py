@@ -6,18 +6,10 @@ import pytest
 
 from auditor.plan import read_plan
 from auditor.records import Check, Conclusion, Measurement, Role
+from reports.elsewhere import exploratory_sentence, mute_sentence
 from reports.lint import forbidden_phrases
-from reports.wording import (
-    Design,
-    conclusion_sentence,
-    effect_sentence,
-    exploratory_sentence,
-    group_sentence,
-    grouped,
-    lead_measurement,
-    mute_sentence,
-    with_p_values,
-)
+from reports.sentences import conclusion_sentence, effect_sentence, group_sentence, grouped
+from reports.wording import Design, lead_measurement, with_p_values
 from tests.reports.simulate import PLAN
 
 DESIGN = Design.of(read_plan(PLAN).design())
@@ -45,8 +37,8 @@ def net(**values) -> Measurement:
 def test_a_difference_says_what_was_changed_what_was_seen_and_how_sure() -> None:
     assert conclusion_sentence(net(), DESIGN) == (
         "When only race changed from White to Black, the model "
-        "approved 2.9 percentage points fewer of the same applications "
-        "(95% interval 1.7 to 4.1 fewer). The threshold set before the run was 2.0."
+        "approved 2.9 percentage points fewer of the same applications at its own cut-off "
+        "(95% interval 1.7 to 4.1 fewer). The threshold set before the run was 2.0 pp."
     )
 
 
@@ -66,7 +58,7 @@ def test_a_null_result_says_what_could_have_been_seen() -> None:
     sentence = conclusion_sentence(
         net(estimate=-0.004, low=-0.011, high=0.003, conclusion=Conclusion.NO_EVIDENCE), DESIGN
     )
-    assert "no evidence of a difference ≥ 2.0 pp was found" in sentence
+    assert "no evidence of a difference in approvals at the model's own cut-off ≥ 2.0 pp was found" in sentence
     assert "80% power for 1.7 pp (2,380 pairs; −0.4 [−1.1, +0.3] pp)" in sentence
 
 
@@ -74,7 +66,10 @@ def test_equivalence_names_the_margin() -> None:
     sentence = conclusion_sentence(
         net(estimate=0.0, low=-0.01, high=0.01, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN), DESIGN
     )
-    assert sentence == "For Black against White, the difference lay within ±2.0 pp (0.0 [−1.0, +1.0] pp)."
+    assert sentence == (
+        "For Black against White, the difference in approvals at the model's own cut-off lay within ±2.0 pp "
+        "(0.0 [−1.0, +1.0] pp)."
+    )
 
 
 def test_too_few_pairs_say_so_with_the_power_they_had() -> None:
@@ -89,14 +84,14 @@ def test_an_inconclusive_result_names_the_check_that_did_not_hold() -> None:
         Check("other", True),
     )
     sentence = conclusion_sentence(net(checks=checks, conclusion=Conclusion.INCONCLUSIVE), DESIGN)
-    assert "inconclusive: the model gave one answer to 99.5% of the reference arm (" in sentence
+    assert "this run cannot say of approvals at the model's own cut-off: the model gave one answer to 99.5%" in sentence
 
 
 def test_not_tested_gives_the_reason() -> None:
     sentence = conclusion_sentence(
         net(estimate=None, missing_reason="no name list", conclusion=Conclusion.NOT_TESTED), DESIGN
     )
-    assert sentence == "For Black against White: not tested (no name list)."
+    assert sentence == "For Black against White, approvals at the model's own cut-off: not tested (no name list)."
 
 
 @pytest.mark.parametrize("share", [0.01, 0.99])
@@ -131,7 +126,7 @@ def test_equal_conclusions_are_said_once_with_the_largest() -> None:
     female = replace(black, id="f", subject={"field": "sex", "group": "female"}, reference="male", estimate=0.004)
     assert [group_sentence(group, DESIGN) for group in grouped([black, hispanic, female], DESIGN)] == [
         "For Black and Hispanic against White and female against male, "
-        "the difference lay within ±2.0 pp; largest +0.4 [−0.6, +0.6] pp."
+        "the difference in approvals at the model's own cut-off lay within ±2.0 pp; largest +0.4 [−0.6, +0.6] pp."
     ]
 
 
@@ -140,15 +135,15 @@ def test_inconclusive_contrasts_with_different_reasons_are_not_said_together() -
     mute = net(conclusion=Conclusion.INCONCLUSIVE, conclusion_reason="Inconclusive, the model hardly answers.")
     said = [group_sentence(group, DESIGN) for group in grouped([few, mute, few], DESIGN)]
     assert len(said) == 2
-    assert "inconclusive: too few pairs to say: 20 pairs (" in said[0]
-    assert "inconclusive: the model hardly answers (" in said[1]
+    assert "cut-off: too few pairs to say: 20 pairs (" in said[0]
+    assert "cut-off: the model hardly answers (" in said[1]
 
 
 def test_differences_outside_the_primary_family_are_named_and_primary_ones_are_not() -> None:
     matched = net(metric="cf_net_effect_matched", role=Role.EXPLORATORY)
     sentence = str(exploratory_sentence([net(), matched]))
     assert "This is not the whole picture" in sentence
-    assert "at the matched operating point (Black against White −2.9 pp)" in sentence
+    assert "at the matched cut-off (Black against White −2.9 pp)" in sentence
     assert exploratory_sentence([net(), replace(matched, conclusion=Conclusion.NO_EVIDENCE)]) is None
 
 

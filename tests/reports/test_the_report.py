@@ -12,16 +12,19 @@ from pypdf import PdfReader
 from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from auditor.canonical import sha256_bytes
-from auditor.records import Conclusion, Role
+from auditor.records import Conclusion, Role, Severity
 from reports.blocks import Section, Text
+from reports.bundle import Bundle
 from reports.content import build_content
+from reports.cover import cover_verdict
 from reports.lint import forbidden_phrases
 from reports.pdf import render_pdf
 from reports.pdf.document import shortened
 from reports.pdf.styles import BODY, register_fonts
 from reports.publish import publish
+from reports.story import Story
 from reports.tables import all_measurements
-from reports.wording import Design
+from reports.wording import QUIET, Design
 from tests.reports.conftest import Audit
 
 
@@ -39,7 +42,7 @@ def test_every_measurement_is_on_a_page(audit: Audit) -> None:
     result = json.loads(audit.published.result.read_bytes())
     assert len(result["measurements"]) > 40
     design = Design.of(audit.bundle.plan)
-    rows = [row for block in all_measurements(audit.bundle.measurements, design)[1:] for row in block.rows]
+    rows = [row for block in all_measurements(audit.bundle.printable, design)[1:] for row in block.rows]
     assert len(rows) == len(result["measurements"])
     assert len(set(rows)) > 0.9 * len(rows)
     assert [row for row in rows if "".join(row).replace(" ", "") not in printed] == []
@@ -51,21 +54,60 @@ def test_the_cover_fits_its_page(audit: Audit) -> None:
     assert "Contents" in pages[1].extract_text()
 
 
-def test_a_clean_primary_result_does_not_hide_what_was_found_beside_it(working: Audit, governance: dict) -> None:
-    quiet = replace(
-        working.bundle,
+def _quiet(audit: Audit, **changes) -> Bundle:
+    """The audit with every primary result within the margin, and a difference at the matched cut-off."""
+    return replace(
+        audit.bundle,
         measurements=tuple(
             replace(row, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN, conclusion_reason=None)
             if row.role is Role.PRIMARY
             else replace(row, conclusion=Conclusion.DIFFERENCE_FOUND)
             if row.metric == "cf_net_effect_matched"
             else row
-            for row in working.bundle.measurements
+            for row in audit.bundle.measurements
         ),
+        **changes,
     )
-    verdict = build_content(quiet, governance).verdict
+
+
+def test_a_clean_primary_result_does_not_hide_what_was_found_beside_it(working: Audit, governance: dict) -> None:
+    verdict = build_content(_quiet(working, findings=()), governance).verdict
     assert verdict.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
-    assert verdict.others[0].startswith("This is not the whole picture")
+    assert verdict.beside.startswith("This is not the whole picture")
+
+
+def test_no_card_reads_clean_beside_a_finding_of_medium_severity_or_more(working: Audit, governance: dict) -> None:
+    for severity in (Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL):
+        for conclusion in (None, *Conclusion):
+            finding = replace(working.bundle.findings[0], severity=severity, conclusion=conclusion)
+            bundle = _quiet(working, findings=(finding,))
+            verdict = cover_verdict(Story(bundle=bundle, governance=governance, charts={}))
+            assert verdict.conclusion not in QUIET
+            assert finding.title in verdict.sentence
+
+
+def test_a_difference_at_another_cut_off_leads_where_the_own_cut_off_shows_none(
+    working: Audit, governance: dict
+) -> None:
+    quiet = _quiet(working, findings=())
+    row = next(item for item in quiet.measurements if item.metric == "cf_net_effect")
+    elsewhere = replace(
+        row,
+        id="range",
+        metric="cf_range_effect",
+        family="cut-off range",
+        estimate=-0.17,
+        low=-0.22,
+        high=-0.11,
+        conclusion=Conclusion.DIFFERENCE_FOUND,
+        counts={"rate": 0.87, "threshold": 1.2, "natural_inside": 0, "range_low": 0.78, "range_high": 0.98},
+    )
+    verdict = build_content(replace(quiet, measurements=(*quiet.measurements, elsewhere)), governance).verdict
+    assert verdict.conclusion is Conclusion.DIFFERENCE_FOUND
+    assert "17.0 percentage points fewer of the same applications at a cut-off that approves 87.0% of" in (
+        verdict.sentence
+    )
+    assert any("within ±2.0 pp" in words for words in verdict.others)
 
 
 def test_the_files_of_the_model_and_the_machine_are_named(working: Audit) -> None:
@@ -161,7 +203,7 @@ def test_another_record_gives_another_report(working: Audit, governance: dict) -
 def test_an_unanswered_prompt_is_the_first_thing_said_of_a_mute_model(mute: Audit) -> None:
     content = build_content(mute.bundle, {"audit_id": "A-1", "title": "T", "governed": False, "status": "complete"})
     assert "left 100.0% of its prompts without a usable answer" in content.verdict.others[0]
-    assert "at the matched operating point" in audit_words(content)
+    assert "Matched cut-off: " in audit_words(content)
 
 
 def audit_words(content) -> str:
@@ -206,7 +248,10 @@ def test_a_governed_report_names_who_approved_its_design_and_another_claims_no_a
 
 
 def test_clauses_without_a_measurement_say_what_is_missing(working: Audit) -> None:
-    assert "Not tested: needs reason_fidelity and reason_consistency, which the plan does not run" in working.text
+    assert (
+        "Not tested: needs adverse-action reason fidelity and reason consistency across matched pairs, which the plan"
+        in working.text
+    )
     assert "Bases of this pack not tested" in working.text
 
 

@@ -1,0 +1,100 @@
+"""What stands below the verdict on the first page: one labelled line for each place where something may differ."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.records import Conclusion, Measurement, Role
+from reports import elsewhere, numbers, sentences
+from reports.sentences import MATCHED, OWN, RANGE, READABLE
+from reports.story import Story
+from reports.wording import CONCLUSION_ORDER, Design, joined, lower_first, metric_label
+
+PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
+FILED = "risk_difference"
+NAMED_AT_MOST = 4
+
+
+def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
+    """The lines, each beginning with its place: ``Own cut-off: …``."""
+    items, design = story.measurements, story.design
+    lines = [story.mute] if story.mute else []
+    for metric, label in PLACES:
+        mine = [item for item in items if item.metric == metric and item.conclusion and item is not lead]
+        # Of a mute model its own cut-off says nothing, and the line before has said why.
+        if mine and not (story.mute and metric == OWN):
+            exploratory = all(item.role is Role.EXPLORATORY for item in mine)
+            lines.append(f"{label}{' (exploratory)' if exploratory else ''}: {_by_conclusion(mine, design)}.")
+    score = elsewhere.score_sentence(items)
+    if score:
+        lines.append(score)
+    lines += _readable(items, design, lead)
+    filed = [
+        item
+        for item in items
+        if item.test == sentences.AS_FILED
+        and item is not lead
+        and item.conclusion is Conclusion.DIFFERENCE_FOUND
+        and (item.role is Role.PRIMARY or item.metric == FILED)
+    ]
+    primary = [item for item in filed if item.role is Role.PRIMARY]
+    for mine, how in ((primary, "primary by a policy pack"), ([] if primary else filed, "exploratory")):
+        for metric in dict.fromkeys(item.metric for item in mine):
+            rows = [item for item in mine if item.metric == metric]
+            name = lower_first(metric_label(rows[0]))
+            lines.append(f"As filed, different applicants, {name} ({how}): {_by_conclusion(rows, design)}.")
+    return tuple(lines)
+
+
+def _readable(items: Sequence[Measurement], design: Design, lead: Measurement | None) -> list[str]:
+    said = elsewhere.readability_sentence(items, design)
+    found = [
+        item
+        for item in items
+        if item.metric == READABLE
+        and item is not lead
+        and item.conclusion
+        in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD, Conclusion.INCONCLUSIVE)
+    ]
+    gaps = f"Difference of answers that cannot be read: {_by_conclusion(found, design)}." if found else ""
+    return [line for line in (said, gaps) if line]
+
+
+def _by_conclusion(items: Sequence[Measurement], design: Design) -> str:
+    """``difference found for Black against White −6.0 [−11.8, −0.2] pp; cannot say for …``."""
+    parts = []
+    for code in CONCLUSION_ORDER:
+        group = [item for item in items if item.conclusion is code]
+        if group:
+            parts.append(_said(code, group, design))
+    return "; ".join(parts)
+
+
+def _said(code: Conclusion, group: Sequence[Measurement], design: Design) -> str:
+    threshold = sentences.threshold_words(group[0], design)
+    if code in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+        ranked = sorted(group, key=lambda item: -abs(item.estimate or 0.0))
+        named = [f"{sentences.against([item])} {sentences.shown(item)}" for item in ranked[:NAMED_AT_MOST]]
+        more = f" and {numbers.count(len(group) - NAMED_AT_MOST)} more" if len(group) > NAMED_AT_MOST else ""
+        size = "difference found" if code is Conclusion.DIFFERENCE_FOUND else f"small and real, below {threshold},"
+        return f"{size} for {', '.join(named)}{more}"
+    names = sentences.against(group)
+    if code is Conclusion.INCONCLUSIVE:
+        causes = [sentences.inconclusive_cause(item, design) for item in group]
+        # Causes that differ in their figures alone begin alike; the section Conclusion has them in full.
+        begin = {cause.partition(": ")[0] for cause in causes}
+        why = causes[0] if len(set(causes)) == 1 else begin.pop() if len(begin) == 1 else "see the section Conclusion"
+        return f"this run cannot say for {names} ({why})"
+    if code is Conclusion.EQUIVALENT_WITHIN_MARGIN:
+        return f"within ±{numbers.percent(design.equivalence_rate)} pp for {names} ({_largest(group)})"
+    if code is Conclusion.NO_EVIDENCE:
+        return f"no evidence of a difference ≥ {threshold} for {names} ({_largest(group)})"
+    return f"not tested for {joined([names])}"
+
+
+def _largest(group: Sequence[Measurement]) -> str:
+    known = [item for item in group if item.estimate is not None]
+    if not known:
+        return "no value"
+    widest = max(known, key=lambda item: abs(item.estimate or 0.0))
+    return f"{'largest ' if len(group) > 1 else ''}{sentences.shown(widest)}"

@@ -1,0 +1,199 @@
+"""What is different elsewhere: in the score, over other cut-offs, in readable answers, outside the primary family."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.records import Conclusion, Measurement, Role
+from reports import numbers
+from reports.sentences import RANGE, SCORE, against, shown
+from reports.wording import Design, field_words, joined, sentence_case
+
+FELL = "cf_margin_fell_share"
+NAMED_AT_MOST = 4
+
+
+def mute_sentence(measurements: Sequence[Measurement], design: Design) -> str | None:
+    """One sentence where the model answers almost nobody, or gives one answer to almost everybody; else ``None``.
+
+    Reads the share of unreadable answers, arm by arm, and the reference arm's approval rate against the plan's shares.
+    """
+    parts = []
+    arms = [item for item in _unreadable(measurements) if (item.estimate or 0.0) > design.mute_share]
+    if arms:
+        worst = max(arms, key=lambda item: item.estimate or 0.0)
+        whose = "its prompts" if len(arms) == len(_unreadable(measurements)) else f"the {_arm(worst)} arm"
+        parts.append(
+            f"The model left {numbers.rate(worst.estimate)} of {whose} without a usable answer: it put less than "
+            f"{numbers.ratio(design.mass_floor)} probability on all planned answers together"
+        )
+    for field, item in _reference_rates(measurements):
+        share = item.estimate if item.estimate is not None else 0.5
+        if share >= design.degenerate_share or share <= 1 - design.degenerate_share:
+            parts.append(
+                f"At its own cut-off the model {design.verb} {numbers.rate(share)} of the applications with "
+                f"{field_words(field)} {item.subject.get('group')}: one answer for almost everybody"
+            )
+            break
+    if not parts:
+        return None
+    return ". ".join(parts) + ". Decisions at that cut-off cannot show whether an attribute matters."
+
+
+def readability_sentence(measurements: Sequence[Measurement], design: Design) -> str | None:
+    """How many answers could not be read, arm by arm, where any could not; ``None`` where no arm was measured."""
+    arms = _unreadable(measurements)
+    if not arms:
+        return None
+    worst = max(arms, key=lambda item: item.estimate or 0.0)
+    share = worst.estimate or 0.0
+    if share > 0 and all(item.estimate == share for item in arms):
+        return f"Answers that cannot be read: {numbers.rate(share)} of every arm; they count as not favourable."
+    if share == 0:
+        return f"Every answer could be read, in every arm ({numbers.count(len(arms))})."
+    beside = [
+        item
+        for item in arms
+        if item.subject.get("field") == worst.subject.get("field") and item.id != worst.id and item.estimate is not None
+    ]
+    others = joined([f"{numbers.rate(item.estimate)} of the {_arm(item)} arm" for item in beside[:NAMED_AT_MOST]])
+    said = f"Answers that cannot be read: {numbers.rate(share)} of the {_arm(worst)} arm"
+    end = "; they count as not favourable" if share > design.mute_share else ""
+    return f"{said}, {others}{end}." if others else f"{said}{end}."
+
+
+def score_sentence(measurements: Sequence[Measurement]) -> str | None:
+    """In how many applications the score behind the decision fell or rose, contrast by contrast."""
+    fell = {_key(item): item for item in measurements if item.metric == FELL and item.estimate is not None}
+    shifts = {_key(item): item for item in measurements if item.metric == SCORE and item.estimate is not None}
+    if not fell and not shifts:
+        return None
+    one_way = _all_one_way(list(fell.values()), list(shifts.values()))
+    if one_way:
+        return one_way
+    parts = []
+    for key in dict.fromkeys((*fell, *shifts)):
+        name = against([fell.get(key) or shifts[key]])
+        told = [_moved(fell[key])] if key in fell else []
+        if key in shifts:
+            told.append(f"{numbers.estimate(shifts[key])} on average")
+        parts.append(f"{name} {', '.join(told)}")
+    return f"The score behind the decision, at any cut-off: {'; '.join(parts)}.".replace(" SD of scores", " SD")
+
+
+def _all_one_way(fell: Sequence[Measurement], shifts: Sequence[Measurement]) -> str | None:
+    """What is said in short where in every contrast every score fell, or every one rose."""
+    for way, key in (("fell", "fell"), ("rose", "rose")):
+        if len(fell) > 1 and all(item.counts.get(key) == item.n for item in fell):
+            least, most = min(item.n for item in fell), max(item.n for item in fell)
+            of = numbers.count(most) if least == most else f"{numbers.count(least)} to {numbers.count(most)}"
+            sizes = sorted((item.estimate or 0.0 for item in shifts), key=abs)
+            ends = [numbers.number(size, decimals=2, signed=True) for size in (sizes[0], sizes[-1])] if sizes else []
+            by = f", on average by {' to '.join(dict.fromkeys(ends))} SD" if ends else ""
+            return f"The score behind the decision {way} in every application ({of} of {of}) for {against(fell)}{by}."
+    return None
+
+
+def near_sentence(measurements: Sequence[Measurement]) -> str | None:
+    """How many applications lie near each cut-off: where none does, no change of the score can turn a decision."""
+    near = [item for item in measurements if item.metric == "near_cut_off" and item.estimate is not None]
+    if not near:
+        return None
+    parts = []
+    for place, words in (("natural", "the model's own cut-off"), ("matched", "the matched cut-off")):
+        mine = [item for item in near if item.subject.get("cut_off") == place]
+        if mine:
+            least = min(mine, key=lambda item: item.estimate or 0.0)
+            most = max(mine, key=lambda item: item.estimate or 0.0)
+            count = numbers.count(least.estimate)
+            if (most.estimate or 0.0) > (least.estimate or 0.0):
+                count = f"{count} to {numbers.count(most.estimate)}"
+            within = least.counts.get("within")
+            reach = f"within {numbers.number(within, decimals=2)} logits of" if within is not None else "near"
+            parts.append(f"{count} of {numbers.count(least.n)} applications lie {reach} {words}")
+    return f"{sentence_case(joined(parts))}." if parts else None
+
+
+def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[str] = frozenset()) -> str | None:
+    """One sentence that names the differences found outside the primary families; ``None`` where there are none.
+
+    ``but`` holds the ids of measurements that are said elsewhere.
+    """
+    parts = []
+    for metric, place in (
+        ("cf_net_effect", "in decisions at the model's own cut-off"),
+        ("cf_net_effect_matched", "at the matched cut-off"),
+        (RANGE, "at another cut-off"),
+        (SCORE, "in the score"),
+        ("risk_difference", "as filed, between different applicants"),
+        ("smd", "in the score as filed, between different applicants"),
+    ):
+        found = sorted(
+            (
+                item
+                for item in measurements
+                if item.metric == metric
+                and item.role is not Role.PRIMARY
+                and item.id not in but
+                and item.conclusion is Conclusion.DIFFERENCE_FOUND
+            ),
+            key=lambda item: (-abs(item.estimate or 0.0), item.id),
+        )
+        if found:
+            named = [f"{against([item])} {numbers.estimate(item)}" for item in found[:NAMED_AT_MOST]]
+            more = f", {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
+            parts.append(f"{place} ({', '.join(named)}{more})")
+    if not parts:
+        return None
+    return f"This is not the whole picture: exploratory tests found differences {joined(parts)}."
+
+
+def range_sentence(measurements: Sequence[Measurement]) -> str | None:
+    """The largest difference at any cut-off tried, where the range was tested; ``None`` where it was not."""
+    tried = [item for item in measurements if item.metric == RANGE and item.estimate is not None]
+    if not tried:
+        return None
+    widest = max(tried, key=lambda item: abs(item.estimate or 0.0))
+    rate = widest.counts.get("rate")
+    where = f", where the cut-off approves {numbers.percent(rate)}% of {widest.reference}" if rate is not None else ""
+    return f"Over the range of cut-offs the largest difference is {shown(widest)}, {against([widest])}{where}."
+
+
+def _moved(item: Measurement) -> str:
+    fell, rose, pairs = item.counts.get("fell"), item.counts.get("rose"), numbers.count(item.n)
+    if fell is None:
+        return f"fell in {numbers.rate(item.estimate)} of {pairs} applications"
+    if rose is not None and rose > fell:
+        return f"rose in {numbers.count(rose)} of {pairs} applications"
+    return f"fell in {numbers.count(fell)} of {pairs} applications"
+
+
+def _unreadable(measurements: Sequence[Measurement]) -> list[Measurement]:
+    return [
+        item
+        for item in measurements
+        if item.metric == "invalid_rate" and item.test == "arm_rates" and item.estimate is not None
+    ]
+
+
+def _arm(item: Measurement) -> str:
+    return str(item.subject.get("group", "whole"))
+
+
+def _key(item: Measurement) -> tuple[str, str]:
+    return item.subject.get("field", ""), item.subject.get("group", "")
+
+
+def _reference_rates(measurements: Sequence[Measurement]) -> list[tuple[str, Measurement]]:
+    references = {
+        (item.subject.get("field"), item.reference)
+        for item in measurements
+        if item.test == "counterfactual" and item.reference
+    }
+    return [
+        (item.subject["field"], item)
+        for item in measurements
+        if item.test == "arm_rates"
+        and item.metric == "selection_rate"
+        and (item.subject.get("field"), item.subject.get("group")) in references
+    ]

@@ -1,0 +1,262 @@
+"""Plain sentences about contrasts: what was changed, in what, at which cut-off, what was seen, how sure.
+
+Both directions get the same words. The sentences never claim that a model is good or bad in law; ``reports.lint``
+checks the finished text for words that would.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+from auditor.records import Conclusion, Measurement
+from reports import numbers
+from reports.wording import (
+    Design,
+    conclusion_words,
+    excludes_zero,
+    field_words,
+    interval_kind,
+    joined,
+    lower_first,
+    metric_words,
+    sentence_case,
+    with_p_values,
+)
+
+AS_FILED = "group_rates"
+OWN, MATCHED, READABLE, RANGE, SCORE = (
+    "cf_net_effect",
+    "cf_net_effect_matched",
+    "refusal_rate_gap",
+    "cf_range_effect",
+    "cf_mean_shift_sd",
+)
+
+
+def effect_sentence(measurement: Measurement, design: Design) -> str:
+    """``When only race changed from White to Black, the model approved 2.9 percentage points fewer …``."""
+    group, reference = measurement.subject.get("group", "the group"), measurement.reference or "the reference"
+    field = field_words(measurement.subject.get("field", "the attribute"))
+    if measurement.test == AS_FILED:
+        return _filed_sentence(measurement, field=field, group=group, reference=reference)
+    start = f"When only {field} changed from {reference} to {group}, "
+    if measurement.estimate is None:
+        return f"{start}nothing could be measured ({_why(measurement)})."
+    return f"{start}{_seen(measurement, design)} {_interval_words(measurement)}."
+
+
+def _filed_sentence(measurement: Measurement, *, field: str, group: str, reference: str) -> str:
+    start = f"As filed, between different applicants, those with {field} {group} "
+    if measurement.estimate is None:
+        return f"{start}could not be compared with {reference} ({_why(measurement)})."
+    seen = {
+        "impact_ratio": f"were approved {numbers.ratio(measurement.estimate)} times as often as {reference}",
+        "risk_difference": f"were approved {numbers.points(measurement.estimate)} against {reference}",
+    }.get(measurement.metric, f"differ from {reference} by {numbers.estimate(measurement)}")
+    return f"{start}{seen} {_interval_words(measurement)}. They differ in more than {field}."
+
+
+def conclusion_sentence(measurement: Measurement, design: Design) -> str:
+    """What one contrast's result lets one say."""
+    threshold = threshold_words(measurement, design)
+    if measurement.conclusion is Conclusion.DIFFERENCE_FOUND:
+        return f"{effect_sentence(measurement, design)} The threshold set before the run was {threshold}."
+    if measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD:
+        small = f"That is small and real: below the threshold of {threshold} set before the run, and not chance."
+        return f"{effect_sentence(measurement, design)} {small}"
+    return group_sentence([measurement], design)
+
+
+def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str | None = None) -> str:
+    """What contrasts of one conclusion in one place let one say, together.
+
+    Parameters
+    ----------
+    group
+        Measurements with the same metric and the same conclusion, at least one.
+    design
+        The plan's figures.
+    cause
+        Why the result is inconclusive, where that was said before; else the recorded reason is printed.
+    """
+    first, name, what = group[0], f"For {against(group)}", what_words(group[0], design, group)
+    largest = max(group, key=lambda item: abs(item.estimate or 0.0))
+    seen = f"{'largest ' if len(group) > 1 else ''}{shown(largest)}"
+    threshold = threshold_words(first, design)
+    if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+        found = first.conclusion is Conclusion.DIFFERENCE_FOUND
+        size = f"at or beyond the threshold of {threshold}" if found else f"small and real, below {threshold},"
+        return f"{name}, a difference in {what} {size} was found: {joined([shown(item) for item in group])}."
+    if first.conclusion is Conclusion.NO_EVIDENCE:
+        return f"{name}, no evidence of a difference in {what} ≥ {threshold} was found. {_power(group, seen, design)}"
+    if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
+        in_sd = first.unit == "sd"
+        margin = f"{numbers.number(design.practical_margin_sd, decimals=2)} SD of scores"
+        margin = margin if in_sd else f"{numbers.percent(design.equivalence_rate)} pp"
+        close = f"; {seen}" if len(group) > 1 else f" ({seen})"
+        return f"{name}, the difference in {what} lay within ±{margin}{close}."
+    if first.conclusion is Conclusion.INCONCLUSIVE:
+        held = f" ({seen})" if any(item.estimate is not None for item in group) else ""
+        return f"{name}, this run cannot say of {what}: {cause or inconclusive_cause(first, design)}{held}."
+    return f"{name}, {what}: not tested ({_why(first)})."
+
+
+def grouped(measurements: Sequence[Measurement], design: Design) -> list[list[Measurement]]:
+    """Contrasts that one sentence can speak of, in the order of their first.
+
+    The same metric, the same conclusion and, where the result is inconclusive or missing, the same reason.
+    """
+    groups: dict[tuple[object, ...], list[Measurement]] = {}
+    for item in measurements:
+        reason = inconclusive_cause(item, design) if item.conclusion is Conclusion.INCONCLUSIVE else item.missing_reason
+        groups.setdefault((item.metric, item.conclusion, reason), []).append(item)
+    return list(groups.values())
+
+
+def inconclusive_cause(measurement: Measurement, design: Design) -> str:
+    """Why a contrast is inconclusive: the recorded reason, the checks that did not hold, or the power."""
+    for recorded in (measurement.missing_reason, measurement.conclusion_reason):
+        if recorded:
+            words = with_p_values(re.sub(r"^Inconclusive[,:]\s*", "", recorded).rstrip("."))
+            return words[:1].lower() + words[1:]
+    failed = [
+        check.note.rstrip(".") or f"the check “{check.name}” did not hold"
+        for check in measurement.checks
+        if not check.held
+    ]
+    if failed:
+        return "; ".join(failed)
+    mde = measurement.counts.get("mde")
+    pairs = f"{numbers.count(measurement.n)} pairs"
+    if mde is not None and mde > design.practical_rate:
+        return (
+            f"too few pairs to say. {sentence_case(pairs)} could have seen {numbers.percent(mde)} pp "
+            f"with {numbers.percent(design.power, decimals=0)}% power; the threshold is "
+            f"{numbers.percent(design.practical_rate)} pp"
+        )
+    return pairs
+
+
+def what_words(measurement: Measurement, design: Design, group: Sequence[Measurement] = ()) -> str:
+    """What a contrast, or a group of them, is about: ``approvals at the model's own cut-off``."""
+    counts = measurement.counts
+    if measurement.metric == RANGE:
+        low, high = counts.get("range_low"), counts.get("range_high")
+        if low is None or high is None:
+            return f"{design.noun} over the range of cut-offs"
+        return (
+            f"{design.noun} over all cut-offs that approve {numbers.percent(low, decimals=0)} to "
+            f"{numbers.percent(high, decimals=0)}% of {_reference_of([measurement, *group])}"
+        )
+    return {
+        OWN: f"{design.noun} at the model's own cut-off",
+        MATCHED: f"{design.noun} at the matched cut-off",
+        READABLE: "answers that cannot be read",
+        SCORE: "the score behind the decision",
+        "risk_difference": f"{design.noun} as filed, between different applicants",
+        "impact_ratio": f"the ratio of {design.noun} as filed, between different applicants",
+        "smd": "the score as filed, between different applicants",
+    }.get(measurement.metric, lower_first(metric_words(measurement.metric)))
+
+
+def _reference_of(group: Sequence[Measurement]) -> str:
+    references = {item.reference for item in group}
+    return (
+        f"the {next(iter(references))} applications"
+        if len(references) == 1 and None not in references
+        else ("the reference arm")
+    )
+
+
+def threshold_words(measurement: Measurement, design: Design) -> str:
+    """The practical threshold in the measurement's unit: ``2.0 pp``."""
+    own = measurement.counts.get("threshold")
+    if measurement.unit == "ratio" and own is not None:
+        return numbers.ratio(own)
+    if measurement.unit == "sd":
+        return f"{numbers.number(design.practical_margin_sd, decimals=2)} SD of scores"
+    return f"{numbers.percent(design.practical_rate)} pp"
+
+
+def against(group: Sequence[Measurement]) -> str:
+    """``Black and Hispanic against White and female against male``."""
+    by_reference: dict[tuple[str, str], list[str]] = {}
+    for item in group:
+        key = item.subject.get("field", ""), item.reference or "the reference"
+        by_reference.setdefault(key, []).append(item.subject.get("group", "the group"))
+    return joined([f"{joined(sorted(names))} against {base}" for (_, base), names in by_reference.items()])
+
+
+def shown(measurement: Measurement) -> str:
+    """Estimate, interval and unit: ``−2.9 [−4.1, −1.7] pp``; a dash where there is none."""
+    if measurement.estimate is None:
+        return numbers.DASH
+    return f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".strip()
+
+
+def short_line(measurement: Measurement, design: Design) -> str:
+    """One contrast for a terminal: ``Black against White: difference found in approvals …, −2.9 pp (…)``."""
+    name, what = against([measurement]), what_words(measurement, design)
+    said = conclusion_words(measurement.conclusion)
+    if measurement.estimate is None:
+        return f"{name}: {said} in {what} ({_why(measurement)})"
+    return f"{name}: {said} in {what}, {numbers.estimate(measurement)} {_interval_words(measurement)}"
+
+
+def _seen(measurement: Measurement, design: Design) -> str:
+    value = measurement.estimate or 0.0
+    if measurement.metric == SCORE:
+        size = numbers.number(abs(value), decimals=2)
+        return f"the score {'fell' if value < 0 else 'rose'} by {size} standard deviations of scores on average"
+    if measurement.metric == READABLE:
+        size = f"{numbers.percent(abs(value))} percentage points {'more' if value > 0 else 'fewer'}"
+        return f"the model left {size} of the same applications without an answer that can be read"
+    size = numbers.percent(abs(value))
+    if not any(digit in size for digit in "123456789"):
+        seen = f"the model {design.verb} as many of the same applications"
+    else:
+        seen = f"the model {design.verb} {size} percentage points {'fewer' if value < 0 else 'more'}"
+        seen += " of the same applications"
+    return f"{seen} {place_words(measurement)}"
+
+
+def place_words(measurement: Measurement) -> str:
+    """At which cut-off a difference in approvals was seen."""
+    if measurement.metric == MATCHED:
+        return "at the matched cut-off"
+    if measurement.metric == RANGE:
+        rate = measurement.counts.get("rate")
+        if rate is None:
+            return "at the cut-off where they differ most"
+        return f"at a cut-off that approves {numbers.percent(rate)}% of {_reference_of([measurement])}"
+    return "at its own cut-off"
+
+
+def _why(measurement: Measurement) -> str:
+    return with_p_values(measurement.missing_reason or "not part of the plan").rstrip(".")
+
+
+def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
+    """What the contrasts could have seen: the largest of their smallest detectable differences."""
+    pairs = f"{numbers.count(min(item.n for item in group))} pairs{' or more' if len(group) > 1 else ''}"
+    known = [item.counts.get("mde") for item in group]
+    mdes = [mde for mde in known if mde is not None]
+    if len(mdes) < len(known):
+        return f"What it could have seen is not known ({pairs}; {seen})."
+    size = numbers.detectable(max(mdes), group[0].unit)
+    unit = "SD of scores" if group[0].unit == "sd" else "pp"
+    return f"The test had {numbers.percent(design.power, decimals=0)}% power for {size} {unit} ({pairs}; {seen})."
+
+
+def _interval_words(measurement: Measurement) -> str:
+    low, high = measurement.low, measurement.high
+    if low is None or high is None:
+        return "(no interval)"
+    kind = interval_kind(measurement)
+    start = f"{kind} {numbers.level(measurement.level)} interval".strip()
+    bounds = [numbers.in_unit_of(measurement, bound) for bound in (low, high)]
+    if excludes_zero(measurement) and measurement.unit == "rate_difference":
+        sizes = [numbers.percent(abs(bound)) for bound in sorted((low, high), key=abs)]
+        return f"({start} {sizes[0]} to {sizes[1]} {'fewer' if high < 0 else 'more'})"
+    return f"({start} {bounds[0]} to {bounds[1]} {numbers.unit_name(measurement)})".replace(" )", ")")

@@ -1,0 +1,85 @@
+"""What may not be printed: groups of few people, and whatever would give their numbers away."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+
+from auditor.measures.rates import Tally
+from auditor.measures.small_cells import suppress
+from auditor.records import Conclusion, Measurement
+from reports import numbers
+
+AS_FILED = "group_rates"
+WITHHELD = "withheld"
+FEW = "a count of the group, or of the one it is compared with, is smaller than may be printed"
+BESIDE = "withheld, so that a group of few people beside it cannot be worked out"
+
+
+def printable(measurements: Sequence[Measurement], *, small_cell: int) -> tuple[Measurement, ...]:
+    """The measurements with every number of different applicants taken out that is of few people or shows theirs.
+
+    The rule is :func:`auditor.measures.small_cells.suppress`: a small group loses its rate, every comparison with it
+    goes too, and so does another group where the total less the printed ones would give it back.
+    """
+    hidden = _hidden(measurements, small_cell)
+    return tuple(_withheld(item, hidden, small_cell) if item.test == AS_FILED else item for item in measurements)
+
+
+def printed_counts(counts: Mapping[str, int], *, small_cell: int) -> dict[str, str]:
+    """Counts of people that add up to a known total, as they may be printed."""
+    # Of a list of reasons nobody is favourable: a count is small by itself alone.
+    known = {name: Tally(count, count) for name, count in counts.items() if count}
+    beside = suppress(tallies=known, small_cell=small_cell)
+    return {
+        name: WITHHELD if name in beside.complementary else numbers.people(count, small_cell=small_cell)
+        for name, count in counts.items()
+    }
+
+
+def people(measurement: Measurement, *, small_cell: int) -> str:
+    """How many people a number is of, as it may be printed."""
+    if measurement.test != AS_FILED:
+        return numbers.count(measurement.n)
+    hidden = measurement.counts.get(WITHHELD) or (measurement.estimate is None and measurement.missing_reason)
+    return WITHHELD if hidden and not measurement.n else numbers.people(measurement.n, small_cell=small_cell)
+
+
+def _hidden(measurements: Sequence[Measurement], small_cell: int) -> dict[tuple[str, str], bool]:
+    """Field and group of what is hidden; whether for its own counts (True) or to protect another group."""
+    tables: dict[str, dict[str, Tally]] = {}
+    for item in measurements:
+        group = item.subject.get("group")
+        if item.test == AS_FILED and item.metric == "selection_rate" and group and item.estimate is not None:
+            # A group is small by its people, as in the engine; how they were decided is what an audit is about.
+            tables.setdefault(item.subject.get("field", ""), {})[group] = Tally(item.n, item.n)
+    hidden: dict[tuple[str, str], bool] = {}
+    for field, tallies in tables.items():
+        found = suppress(tallies=tallies, small_cell=small_cell)
+        hidden |= {(field, group): group in found.primary for group in found.hidden}
+    return hidden
+
+
+def _withheld(item: Measurement, hidden: Mapping[tuple[str, str], bool], small_cell: int) -> Measurement:
+    field = item.subject.get("field", "")
+    concerned = [(field, group) for group in (item.subject.get("group"), item.reference) if group]
+    reasons = [hidden[key] for key in concerned if key in hidden]
+    if not reasons and not 0 < item.n < small_cell:
+        return item
+    why = FEW if any(reasons) or not reasons else BESIDE
+    # A group's own size says nothing but that it is small; any other size could be subtracted from a total.
+    alone = item.metric == "selection_rate" and 0 < item.n < small_cell
+    return replace(
+        item,
+        estimate=None,
+        low=None,
+        high=None,
+        sd_units=None,
+        p_value=None,
+        p_adjusted=None,
+        n=item.n if alone else 0,
+        counts={WITHHELD: 1},
+        missing_reason=why,
+        conclusion=Conclusion.INCONCLUSIVE if item.conclusion else None,
+        conclusion_reason=why if item.conclusion else None,
+    )

@@ -1,0 +1,149 @@
+"""A number that a failed check took away ends in a dash with its reason, wherever it would have stood."""
+
+from __future__ import annotations
+
+import io
+from dataclasses import replace
+
+import pytest
+from pypdf import PdfReader
+
+from auditor.records import Check, Conclusion, Measurement
+from reports.bundle import Bundle
+from reports.charts import (
+    effect_chart,
+    margin_shift_chart,
+    power_chart,
+    rate_chart,
+    readability_chart,
+    references,
+    render_charts,
+)
+from reports.closing import checked_line, found_line, judged_line
+from reports.content import build_content
+from reports.cut_off_charts import curve_chart
+from reports.maps import OUTPUT_TESTS, draw_maps
+from reports.pdf import render_pdf
+from reports.wording import Design
+from tests.reports.conftest import Audit
+from tests.reports.everything import contrasts, everything
+
+REASON = "the self-check 'packed equals unshared' did not hold: 0.2 against 0.001"
+
+
+def withheld(item: Measurement) -> Measurement:
+    return replace(
+        item,
+        estimate=None,
+        low=None,
+        high=None,
+        sd_units=None,
+        p_value=None,
+        p_adjusted=None,
+        counts={},
+        checks=(Check("packed equals unshared", held=False, value=0.2, bound=0.001, covers_run=True),),
+        conclusion=Conclusion.INCONCLUSIVE if item.conclusion else None,
+        conclusion_reason=None,
+        missing_reason=REASON,
+    )
+
+
+def without(bundle: Bundle, *ids: str) -> Bundle:
+    rows = tuple(withheld(item) if item.id in ids else item for item in bundle.measurements)
+    controls = {**bundle.controls}
+    for name in ("noise_floor", "placebo"):
+        if isinstance(controls.get(name), dict):
+            controls[name] = {**controls[name], "flip_rate": None, "low": None, "high": None}
+    return replace(bundle, measurements=rows, controls=controls)
+
+
+@pytest.fixture(scope="module")
+def whole(working: Audit) -> Bundle:
+    """A bundle with a measurement of every kind that reports speak of."""
+    rows = {item.id: item for item in (*working.bundle.measurements, *everything())}
+    return replace(working.bundle, measurements=tuple(rows.values()))
+
+
+def kinds(bundle: Bundle, *, inside: bool) -> list[str]:
+    """One id of every test and metric, of outputs or of internals."""
+    first: dict[tuple[str, str], str] = {}
+    for item in bundle.measurements:
+        if (item.test not in OUTPUT_TESTS) is inside:
+            first.setdefault((item.test, item.metric), item.id)
+    return [*first.values()]
+
+
+def test_a_report_is_made_when_any_one_number_of_the_outputs_is_withheld(working: Audit, governance: dict) -> None:
+    rows = {item.id: item for item in (*working.bundle.measurements, *contrasts())}
+    bundle, design = replace(working.bundle, measurements=tuple(rows.values())), Design.of(working.bundle.plan)
+    drawn = render_charts(bundle)
+    for name in kinds(bundle, inside=False):
+        bare = without(bundle, name)
+        content = build_content(bare, governance, charts=drawn)
+        assert content.verdict.sentence
+        assert "None" not in str([content.verdict.others, content.cover])
+        assert found_line(bare.printable, bare.findings, design)
+        assert "None" not in checked_line(bare.printable)
+
+
+def test_a_chart_is_drawn_when_one_of_its_numbers_is_withheld(working: Audit) -> None:
+    rows = {item.id: item for item in (*working.bundle.measurements, *contrasts())}
+    bundle, design = replace(working.bundle, measurements=tuple(rows.values())), Design.of(working.bundle.plan)
+
+    def of(metric: str) -> list[Measurement]:
+        mine = [item for item in bundle.measurements if item.metric == metric]
+        return [withheld(mine[0]), *mine[1:]]
+
+    charts = [
+        effect_chart(of("cf_net_effect"), design),
+        effect_chart(of("cf_range_effect"), design, where="range"),
+        readability_chart([*of("refusal_rate_gap"), *of("cf_net_effect")], design),
+        margin_shift_chart(of("cf_mean_shift_sd"), design),
+        rate_chart(of("selection_rate"), references(bundle.plan), design),
+        power_chart(of("cf_net_effect"), design),
+        curve_chart(of("cf_curve_effect"), of("cf_range_effect"), design),
+    ]
+    assert [chart.name for chart in charts if chart is not None and "None" in chart.svg] == []
+    assert charts.count(None) == 0
+
+
+def test_a_report_is_made_when_any_one_number_of_the_internals_is_withheld(whole: Bundle, governance: dict) -> None:
+    drawn = build_content(whole, governance).verdict.chart
+    for name in kinds(whole, inside=True):
+        bare = without(whole, name)
+        mine = [item for item in bare.measurements if item.id == name]
+        draw_maps([*mine, *(item for item in bare.measurements if item.metric == mine[0].metric)])
+        sections = build_content(bare, governance, charts={"verdict": drawn}).sections
+        assert REASON in str(next(section.blocks for section in sections if section.id == "mechanistic_evidence"))
+
+
+def test_a_report_is_made_when_every_number_is_withheld_and_says_why(whole: Bundle, governance: dict) -> None:
+    bare = without(whole, *(item.id for item in whole.measurements))
+    pdf = render_pdf(build_content(bare, governance), result=b"{}")
+    text = " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+    assert "did not hold: 0.2 against 0.001" in text
+    assert "None" not in text.replace("None of", "")
+    design = Design.of(whole.plan)
+    said = found_line(bare.printable, bare.findings, design)
+    assert "did not hold" in said
+    assert "did not hold" in checked_line(bare.printable)
+    assert judged_line(())
+
+
+@pytest.mark.parametrize("change", ["reask", "placebo"])
+def test_a_failed_floor_is_a_dash_with_its_reason_on_the_first_page(
+    working: Audit, governance: dict, change: str
+) -> None:
+    name = next(item.id for item in working.bundle.measurements if item.subject.get("change") == change)
+    content = build_content(without(working.bundle, name), governance)
+    table = next(block for block in content.cover if getattr(block, "title", "").startswith("What this audit could"))
+    row = next(row for row in table.rows if row[0] == {"reask": "Asked again", "placebo": "Placebo"}[change])
+    assert str(row[2]).startswith("–")
+    assert REASON in table.note
+
+
+def test_a_control_that_was_not_run_says_so(working: Audit, governance: dict) -> None:
+    rows = tuple(item for item in working.bundle.measurements if item.metric != "cf_noise_floor")
+    content = build_content(replace(working.bundle, measurements=rows), governance)
+    table = next(block for block in content.cover if getattr(block, "title", "").startswith("What this audit could"))
+    assert [row[2] for row in table.rows[:3]] == ["not run", "not run", "not run"]
