@@ -102,7 +102,7 @@ def prepare(
         "prompts": {"longest_tokens": longest},
         "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
-        "code": {"version": __version__, "sha256": code_sha256(), "libraries": libraries()},
+        "code": made_here(),
         "device": device_kind(device),
     }
     chunks = list(_chunks(plan, clusters, questions))
@@ -134,6 +134,11 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
                 rows |= {str(row) for row in content.get("rows", ())}
         stored = stored.base
     return frozenset(rows)
+
+
+def made_here() -> dict[str, Any]:
+    """What computes here: the engine's version, the hash of its code, the libraries that numbers go through."""
+    return {"version": __version__, "sha256": code_sha256(), "libraries": libraries()}
 
 
 def libraries() -> dict[str, str]:

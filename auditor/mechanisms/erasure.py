@@ -25,7 +25,7 @@ from pydantic import Field, field_validator
 from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft, FloatArray
-from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
+from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
@@ -153,7 +153,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     target = target_of(bench.questions([bench.render(first).text])[0])
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
-    decoder = read_decoder(bench.loaded.model)
+    decoder = bench.decoder()
     noise = noise_floor(bench.loaded.model)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):

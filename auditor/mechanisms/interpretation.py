@@ -19,7 +19,6 @@ from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted, ModelError
-from auditor.language_models.decoder import read_decoder
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import activations_of, contrast_work, read_states
@@ -140,7 +139,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         return {"reason": dictionary}
     settings: Settings = bench.settings
     with threadpool_limits(bench.plan.budget.threads):
-        corpus, states = read_states(bench, payload, decoder=read_decoder(bench.loaded.model), layer=dictionary.layer)
+        corpus, states = read_states(bench, payload, decoder=bench.decoder(), layer=dictionary.layer)
         read = Read(corpus, activations_of(dictionary, states))
         norms = np.linalg.norm(dictionary.autoencoder.decoder.detach().cpu().numpy(), axis=1).astype(np.float64)
         features = interpret(read, settings=settings, seed=bench.plan.cases.seed)

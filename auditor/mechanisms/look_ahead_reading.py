@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from auditor.behaviour.context import FloatArray
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import Decoder, read_decoder, target_of
+from auditor.language_models.decoder import Decoder, target_of
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.kernel_reader import predict_curved
 from auditor.mechanisms.look_ahead_layout import LAST, lay_out
@@ -49,7 +49,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         words = [case["words"] for case in payload["cases"]]
         layouts = lay_out(bench, words)
         fields = list(layouts[0].spans)
-        decoder = read_decoder(bench.loaded.model)
+        decoder = bench.decoder()
         layers = spaced(decoder.layers, bench.settings.layers)
         states = harvest(
             decoder,

@@ -22,7 +22,6 @@ from auditor.language_models.decoder import (
     Run,
     Site,
     Target,
-    read_decoder,
     target_of,
 )
 from auditor.language_models.residual_view import ResidualView
@@ -157,7 +156,7 @@ def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
 
 def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:
     """The decoder and the target of a chunk, or the reason why the test cannot be done on this model."""
-    decoder = read_decoder(bench.loaded.model)
+    decoder = bench.decoder()
     if isinstance(decoder, ResidualView):
         return f"needs the structure of the model: {decoder.reason}"
     target = target_of(bench.questions([prompt])[0])

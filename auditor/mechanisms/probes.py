@@ -170,7 +170,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         model = untrained(model, seed=bench.plan.cases.seed)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with threadpool_limits(bench.plan.budget.threads):
-        decoder = read_decoder(model)
+        decoder = read_decoder(model, longest=bench.longest)
         layers = (*range(0, decoder.layers, bench.settings.every), decoder.layers)
         declared = declared_layer(layers)
         selective: list[dict[str, Any]] = []

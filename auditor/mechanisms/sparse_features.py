@@ -18,7 +18,7 @@ from torch import Tensor
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
+from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.mechanisms.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose, differences
@@ -166,7 +166,7 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
-    decoder = read_decoder(bench.loaded.model)
+    decoder = bench.decoder()
     if not isinstance(decoder, Decoder):
         return {**about, "reason": decoder.reason}
     if isinstance(target, str):

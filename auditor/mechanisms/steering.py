@@ -20,7 +20,7 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft
-from auditor.language_models.decoder import read_decoder, target_of
+from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
@@ -116,7 +116,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
-    decoder = read_decoder(bench.loaded.model)
+    decoder = bench.decoder()
     needed = draws_needed(alpha=bench.plan.thresholds.alpha, family=payload["family"])
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):

@@ -16,7 +16,6 @@ from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
-from auditor.language_models.decoder import read_decoder
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import States, activations_of, contrast_work, read_states
@@ -112,7 +111,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(dictionary, str):
         return {"reason": dictionary}
     with threadpool_limits(bench.plan.budget.threads):
-        corpus, states = read_states(bench, payload, decoder=read_decoder(bench.loaded.model), layer=dictionary.layer)
+        corpus, states = read_states(bench, payload, decoder=bench.decoder(), layer=dictionary.layer)
         alpha = bench.plan.thresholds.alpha
         return measured(dictionary, corpus, states, payload, most=bench.settings.features, level=1 - alpha)
 

@@ -17,6 +17,7 @@ from auditor.canonical import canonical_json, sha256_bytes
 from auditor.counterfactuals import make_clusters, select
 from auditor.ledger import Chunk, FolderLedger
 from auditor.plan import Plan, plan_from
+from auditor.preparation import made_here
 from auditor.records import Case, Decision, Outcome
 
 if TYPE_CHECKING:
@@ -108,7 +109,7 @@ def simulated(
         {"id": record.id, "values": dict(record.values), "favourable": record.favourable} for record in data.records
     ]
     payload = {"kind": "shared", "cases": [_plain(case.row()) for case in cases], "applications": applications}
-    run = {"design": plan.design(), "data": {"observed_rate": data.observed_rate}}
+    run = {"design": plan.design(), "data": {"observed_rate": data.observed_rate}, "code": made_here()}
     ledger = FolderLedger(folder)
     ledger.freeze(run, [Chunk(0, "shared", len(cases), 0, canonical_json(payload))])
     decisions = [_decide(case, margin(case), mass(case), plan) for case in cases]

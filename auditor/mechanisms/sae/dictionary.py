@@ -27,7 +27,6 @@ from torch import Tensor
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
 from auditor.exceptions import ModelError, PlanError
-from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.contract import Asked, Bench
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
 from auditor.mechanisms.sae.declared import files_of
@@ -257,7 +256,7 @@ def held_out(application: int) -> bool:
 
 
 def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
-    decoder = read_decoder(bench.loaded.model)
+    decoder = bench.decoder()
     settings = wanted["settings"]
     _unchanged(wanted)
     try:

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace, target_of
+from auditor.language_models.decoder import RESIDUAL, Decoder, Target, replace, target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Bench
@@ -46,7 +46,7 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
     texts = [bench.render(item["words"]).text for item in chosen]
     chat = bench.plan.prompt.form == "chat"
     target = target_of(bench.questions(texts[:1])[0])
-    decoder = read_decoder(bench.loaded.model)
+    decoder = bench.decoder()
     margins: dict[str, list[float]] = {}
     entropies: dict[str, list[float]] = {}
     identity = 0.0
