@@ -9,7 +9,7 @@ plan's level after Holm over its attributes. ``by_applications`` is what a t tes
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -19,16 +19,17 @@ import torch
 from scipy.stats import ttest_1samp
 from torch import Tensor
 
-from auditor.conclusions import settle
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import LoadedModel
+from auditor.measures.multiplicity import holm
 from auditor.measures.rates import Tally, wilson
 from auditor.mechanisms import superposition
 from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.contrasts import States, read_states
-from auditor.mechanisms.corpus import Corpus
+from auditor.mechanisms.contrasts import States, activations_of, read_states
+from auditor.mechanisms.corpus import Corpus, Read
+from auditor.mechanisms.responses import tails
 from auditor.mechanisms.sae import Autoencoder, Dictionary, Quality
-from auditor.mechanisms.superposition_measures import EXCESS, measures
+from auditor.mechanisms.superposition_null import draws_needed
 from auditor.plan import Plan
 from benchmarks.rows import Row
 from tests.engine.small import small_data, small_plan
@@ -37,8 +38,9 @@ from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, bench, through_a_ledger
 
 FAMILIES = ("llama", "gpt_neox")
-MODELS, DICTIONARIES = 5, 40
-LATENTS, ACTIVE, WIDTH = 512, 24, 32
+MODELS, DICTIONARIES, DESCRIBED = 5, 200, 40
+"""Models of a family, dictionaries of a model, and of how many a test over applications is made beside."""
+LATENTS, ACTIVE, WIDTH, MOST = 512, 24, 32, 8
 TOWARDS = 0.6
 """Cosine at which a planted feature stands to a credit field's direction."""
 LAYER = 1
@@ -56,10 +58,11 @@ class Material:
 
 @dataclass(frozen=True)
 class Count:
-    """Audits that could be tested, those with a finding, and those a t test over applications would have had."""
+    """Audits that could be tested, those with a finding; of how many a t test over applications was made, and found."""
 
     tested: int
     found: int
+    described: int
     by_applications: int
 
 
@@ -70,20 +73,23 @@ def run(*, models: int = MODELS, dictionaries: int = DICTIONARIES) -> Iterator[R
             name = "tied" if tied else "independent"
             count = null_rate(family, tied=tied, models=models, dictionaries=dictionaries)
             yield _row(f"inside nulls: superposition, {family}, random {name} directions", "false_findings", count)
-        planted = planted_rate(family, models=models, dictionaries=max(1, dictionaries // 4))
+        planted = planted_rate(family, models=models, dictionaries=max(1, dictionaries // 10))
         yield _row(f"inside nulls: superposition, {family}, planted at cosine {TOWARDS}", "power", planted)
 
 
-def null_rate(family: str, *, tied: bool, models: int, dictionaries: int) -> Count:
+def null_rate(family: str, *, tied: bool, models: int, dictionaries: int, described: int = DESCRIBED) -> Count:
     """Findings in random dictionaries."""
     return _counted(
-        (material(family, model), random_dictionary(1000 * model + number, tied=tied))
-        for model in range(models)
-        for number in range(dictionaries)
+        (
+            (material(family, model), random_dictionary(1000 * model + number, tied=tied))
+            for model in range(models)
+            for number in range(dictionaries)
+        ),
+        most=described,
     )
 
 
-def planted_rate(family: str, *, models: int, dictionaries: int) -> Count:
+def planted_rate(family: str, *, models: int, dictionaries: int, described: int = DESCRIBED) -> Count:
     """Findings where the features of the attributes point to a credit field's features."""
 
     def planted() -> Iterator[tuple[Material, Dictionary]]:
@@ -93,7 +99,7 @@ def planted_rate(family: str, *, models: int, dictionaries: int) -> Count:
                 dictionary = random_dictionary(1000 * model + number, tied=False)
                 yield here, turned(dictionary, _measured(here, dictionary), seed=number)
 
-    return _counted(planted())
+    return _counted(planted(), most=described)
 
 
 @lru_cache(maxsize=16)
@@ -142,28 +148,39 @@ def turned(dictionary: Dictionary, result: dict[str, Any], *, seed: int) -> Dict
     return replace(dictionary, autoencoder=replace(dictionary.autoencoder, decoder=rows))
 
 
-def _counted(tries: Iterator[tuple[Material, Dictionary]]) -> Count:
-    tested = found = by_applications = 0
+def _counted(tries: Iterator[tuple[Material, Dictionary]], *, most: int) -> Count:
+    tested = found = described = by_applications = 0
     for here, dictionary in tries:
-        result = _measured(here, dictionary)
-        context: Any = _Context(here.plan)
-        excess = [
-            item
-            for item in settle(list(measures(context, [result], test="superposition")))
-            if item.metric == EXCESS and item.p_adjusted is not None
-        ]
-        if not excess:
+        alpha, fields = here.plan.thresholds.alpha, here.payload["fields_changed"]
+        attributes = here.payload["attributes"]
+        carriers = _carriers(here, dictionary)
+        needed = draws_needed(alpha=alpha, contrasts=len(attributes))
+        tried = [carriers.chance(name, carriers.of_fields(fields), level=1 - alpha, seed=0) for name in attributes]
+        p_values = [one.p_value() for one in tried if one is not None and one.too_few(needed) is None]
+        if not p_values:
             continue
         tested += 1
-        alpha = here.plan.thresholds.alpha
-        found += any((item.p_adjusted or 0.0) < alpha for item in excess)
-        by_applications += any(_over_applications(item) < alpha for item in result["attributes"])
-    return Count(tested, found, by_applications)
+        found += any((p or 0.0) < alpha for p in holm(p_values))
+        if described < most:
+            described += 1
+            by_applications += any(
+                _over_applications(item) < alpha for item in _measured(here, dictionary)["attributes"]
+            )
+    return Count(tested, found, described, by_applications)
+
+
+def _carriers(here: Material, dictionary: Dictionary) -> superposition.Carriers:
+    rows = dictionary.autoencoder.decoder.numpy()
+    found = tails(
+        Read(here.corpus, activations_of(dictionary, here.states)),
+        norms=np.linalg.norm(rows, axis=1).astype(np.float64),
+    )
+    return superposition.Carriers.of(found, here.payload, rows, most=MOST)
 
 
 def _measured(here: Material, dictionary: Dictionary) -> dict[str, Any]:
     level = 1 - here.plan.thresholds.alpha
-    return superposition.measured(dictionary, here.corpus, here.states, here.payload, most=8, level=level)
+    return superposition.measured(dictionary, here.corpus, here.states, here.payload, most=MOST, level=level)
 
 
 def _over_applications(item: dict[str, Any]) -> float:
@@ -188,16 +205,11 @@ def _row(name: str, rate: str, count: Count) -> Row:
             rate: share,
             "low": bounds.low if bounds else None,
             "high": bounds.high if bounds else None,
-            "by_applications": count.by_applications / count.tested if count.tested else None,
+            "by_applications": count.by_applications / count.described if count.described else None,
+            "described": count.described,
         },
     )
 
 
 def _unit(rows: Tensor) -> Tensor:
     return torch.nn.functional.normalize(rows, dim=1)
-
-
-@dataclass(frozen=True)
-class _Context:
-    plan: Plan
-    cases: Sequence[Any] = ()

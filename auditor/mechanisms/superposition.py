@@ -6,8 +6,9 @@ alone, and the features that move at the closing words of the prompt, which are 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from typing import Annotated, Any
 
 import numpy as np
@@ -16,7 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
-from auditor.measures.results import FloatArray
+from auditor.measures.results import BoolArray, FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.contrasts import States, activations_of, contrast_work, read_states
 from auditor.mechanisms.corpus import Corpus, Read
@@ -30,7 +31,7 @@ from auditor.mechanisms.sae.geometry import (
     unit_rows,
 )
 from auditor.mechanisms.superposition_measures import measures
-from auditor.mechanisms.superposition_null import chance
+from auditor.mechanisms.superposition_null import Chance, chance
 from auditor.plan import Section
 
 CARD = Card(
@@ -176,57 +177,102 @@ def _geometry(rows: FloatArray, energy: FloatArray) -> dict[str, Any]:
     }
 
 
+@dataclass(frozen=True)
+class Carriers:
+    """Which features carry what, found on every other application, and what is needed to compare them on the rest.
+
+    Attributes
+    ----------
+    carried
+        Features of every attribute and changed field, numbered as in ``cosines``.
+    cosines
+        Between all directions that act at the closing words.
+    second
+        The applications on which features are compared.
+    alike
+        What features are matched on, shape (latents, properties).
+    """
+
+    carried: Mapping[str, list[int]]
+    cosines: FloatArray
+    second: Tails
+    alike: FloatArray
+
+    @classmethod
+    def of(cls, found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int) -> Carriers:
+        """Find them; ``rows`` are the dictionary's directions."""
+        first, second = found.halves()
+        noise = first.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
+        responses = {name: first.response(name) for name in (*payload["attributes"], *payload["fields_changed"])}
+        carried = {name: responding(response, noise=noise, most=most) for name, response in responses.items()}
+        directions = unit_rows(rows[found.latents].astype(np.float64))
+        return cls(carried, directions @ directions.T, second, _alike(second, responses))
+
+    @cached_property
+    def active(self) -> BoolArray:
+        """Which features act on which token, shape (tokens, latents)."""
+        return np.asarray(self.second.values.reshape(-1, len(self.second.latents)) > 0)
+
+    @cached_property
+    def together(self) -> FloatArray:
+        """On how many tokens every two act."""
+        counts = self.active.astype(np.float64)
+        return np.asarray(counts.T @ counts)
+
+    @property
+    def everything(self) -> list[int]:
+        """Features that carry anything."""
+        return sorted({latent for latents in self.carried.values() for latent in latents})
+
+    def of_fields(self, names: Sequence[str]) -> list[int]:
+        """Features that carry one of some fields."""
+        return sorted({latent for name in names for latent in self.carried[name]})
+
+    def chance(self, attribute: str, latents: Sequence[int], *, level: float, seed: int) -> Chance | None:
+        """An attribute's features beside some others, against matched features in their place."""
+        return chance(
+            together=self.together,
+            cosines=self.cosines,
+            first=self.carried[attribute],
+            second=latents,
+            taken=self.everything,
+            alike=self.alike,
+            level=level,
+            seed=seed,
+        )
+
+
 def _attributes(
     found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int, level: float
 ) -> list[dict[str, Any]]:
-    """Overlap of every attribute with all credit fields and with each.
-
-    Which features carry what is found on every other application; where they act together, on the rest.
-    """
-    first, second = found.halves()
-    noise = first.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
-    responses = {name: first.response(name) for name in (*payload["attributes"], *payload["fields_changed"])}
-    carried = {name: responding(response, noise=noise, most=most) for name, response in responses.items()}
-    directions = unit_rows(rows[found.latents].astype(np.float64))
-    cosines = directions @ directions.T
-    active = second.values.reshape(-1, len(found.latents)) > 0
-    applications = np.repeat(second.applications, second.values.shape[1]).tolist()
-    everything = sorted({latent for latents in carried.values() for latent in latents})
-    alike = _alike(second, responses)
-    together = active.T.astype(np.float64) @ active
+    """Overlap of every attribute with all credit fields and with each."""
+    carriers = Carriers.of(found, payload, rows, most=most)
+    positions = carriers.second.values.shape[1]
+    applications = np.repeat(carriers.second.applications, positions).tolist()
+    fields: list[str] = payload["fields_changed"]
+    sets = {"": carriers.of_fields(fields), **{name: carriers.carried[name] for name in fields}}
     results = []
     for attribute in payload["attributes"]:
-        credit = sorted({latent for name in payload["fields_changed"] for latent in carried[name]})
-        sets = {"": credit, **{name: carried[name] for name in payload["fields_changed"]}}
+        own = carriers.carried[attribute]
         overlaps, chances = {}, {}
         for number, (name, latents) in enumerate(sets.items()):
             overlaps[name] = overlap(
-                active,
+                carriers.active,
                 applications=applications,
-                first=carried[attribute],
+                first=own,
                 second=latents,
-                apart=everything,
-                cosines=cosines,
+                apart=carriers.everything,
+                cosines=carriers.cosines,
                 seed=number,
             ).row()
-            tried = chance(
-                together=together,
-                cosines=cosines,
-                first=carried[attribute],
-                second=latents,
-                taken=everything,
-                alike=alike,
-                level=level,
-                seed=number,
-            )
+            tried = carriers.chance(attribute, latents, level=level, seed=number)
             chances[name] = asdict(tried) if tried is not None else None
-        shared = {name: len(set(carried[attribute]) & set(latents)) for name, latents in sets.items()}
         results.append(
             {
                 "attribute": attribute,
-                "features": [int(found.latents[latent]) for latent in carried[attribute]],
+                "features": [int(found.latents[latent]) for latent in own],
                 "credit": {name: [int(found.latents[latent]) for latent in latents] for name, latents in sets.items()},
-                "shared": shared,
+                "shared": {name: len(set(own) & set(latents)) for name, latents in sets.items()},
                 "overlaps": overlaps,
                 "chances": chances,
             }

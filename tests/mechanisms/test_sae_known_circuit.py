@@ -35,7 +35,7 @@ def found(known: KnownCircuit) -> Found:
         states = known.decoder.run_from(0, stream, stop=LAYER).final.flatten(0, 1)
     recipe = Recipe(latents=128, k=8, steps=400, batch=256, learning_rate=3e-3, dead_after=5000)
     model = train(Matrix(states), recipe).autoencoder
-    dictionary = Dictionary(model, LAYER, measure(model, Matrix(states)), 1.0, float("inf"), {})
+    dictionary = Dictionary(model, LAYER, measure(model, Matrix(states)), 0.0, 1.0, float("inf"), {})
     texts = (prompt(draw) for _ in range(1000))
     # One place of the field in all pairs, as in a template.
     bases = [text for text in texts if text.endswith(f"{ASKED}1>")][:60]

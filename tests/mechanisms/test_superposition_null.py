@@ -47,17 +47,17 @@ def test_p_values_of_random_directions_are_below_each_level_no_more_often_than_i
 
 @pytest.mark.parametrize("family", ["llama", "gpt_neox"])
 def test_null_copies_of_small_families_raise_no_more_findings_than_the_level(family: str) -> None:
-    count = null_rate(family, tied=False, models=1, dictionaries=10)
+    count = null_rate(family, tied=False, models=1, dictionaries=40, described=5)
 
-    assert count.tested == 10
-    # At 5 % of 10, more than 2 would come about in fewer than one run of a hundred.
-    assert count.found <= 2
+    assert count.tested == 40
+    # At 5 % of 40, more than 6 would come about in fewer than one run of a hundred.
+    assert count.found <= 6
     # What took applications for replicates found most of them.
-    assert count.by_applications >= 5
+    assert count.by_applications >= 2
 
 
 def test_planted_superposition_is_found() -> None:
-    count = planted_rate("llama", models=1, dictionaries=4)
+    count = planted_rate("llama", models=1, dictionaries=4, described=0)
 
     assert count.tested == 4
     assert count.found >= 3
