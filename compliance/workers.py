@@ -249,8 +249,8 @@ def _conclude(audit: Audit, *, seconds: float) -> None:
     except Exception:
         # Ended with a word: given back, so that the next one need not wait until it counts as lost.
         with suppress(DatabaseError):
-            mine = Audit.objects.filter(pk=audit.pk, keeper=keeper)
-            mine.update(keeper="", attempts=F("attempts") - 1)
+            mine = Audit.objects.filter(pk=audit.pk, keeper=keeper, attempts__gt=0)
+            patiently(lambda: mine.update(keeper="", attempts=F("attempts") - 1))
         raise
 
 

@@ -28,12 +28,11 @@ WAITED, HELD = 0.1, 1.0
 
 
 @pytest.fixture(autouse=True)
-def hasty(embedded: Path) -> Iterator[None]:
+def hasty(embedded: Path) -> None:
     """A statement waits for a tenth of a second only, so that a lock of one second is long."""
     connections.settings["default"]["OPTIONS"]["timeout"] = WAITED
     connections["default"].close()
     del connections["default"]
-    yield
 
 
 @pytest.fixture
@@ -66,7 +65,7 @@ def locked(path: Path, *, seconds: float = HELD) -> Iterator[None]:
 
 def test_the_lock_of_these_tests_is_one_that_a_statement_does_not_outwait(embedded: Path) -> None:
     with locked(embedded), pytest.raises(OperationalError, match="locked"):
-        default_team()
+        make_audit()
 
 
 @pytest.mark.parametrize("step", ["claim", "complete", "release"])
