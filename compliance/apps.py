@@ -16,11 +16,14 @@ class ComplianceConfig(AppConfig):
     verbose_name = "Compliance"
 
     def ready(self) -> None:
-        """Let every migration end with the shipped policy packs entered and the evidence protected."""
+        """Let every migration end with the packs entered and the evidence protected; hear what is done to accounts."""
+        from compliance.accounts import sessions  # noqa: F401, hears who signs in
+        from compliance.accounts.records import listen
         from compliance.triggers import protect_evidence
 
         post_migrate.connect(protect_evidence, sender=self, dispatch_uid="protect_evidence")
         post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")
+        listen()
 
 
 def _enter_packs(*, using: str, **_: Any) -> None:

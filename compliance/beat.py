@@ -18,6 +18,11 @@ class Scheduler(PersistentScheduler):  # type: ignore[misc]
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Send what is due; returns the seconds until there is more."""
+        for entry in self.schedule.values():
+            if entry.last_run_at > entry.default_now():
+                # Sent before the clock was set back. It is due a round from now, not when the clock has caught up.
+                entry.last_run_at = entry.default_now()
+                self._heap = None
         seconds = float(super().tick(*args, **options))
         _sign().touch()
         return seconds
@@ -26,7 +31,7 @@ class Scheduler(PersistentScheduler):  # type: ignore[misc]
 def lives() -> bool:
     """Whether a scheduler on this data folder ticked lately."""
     try:
-        return time.time() - _sign().stat().st_mtime < FRESH_SECONDS
+        return abs(time.time() - _sign().stat().st_mtime) < FRESH_SECONDS
     except FileNotFoundError:
         return False
 

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+from typing import Any
 
-from django.db import transaction
+from django.db import DatabaseError, transaction
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
@@ -25,7 +27,7 @@ def call_worker(audit: Audit, *, copies: int = 1) -> None:
 def _send(audit: Audit, copies: int) -> None:
     from compliance.tasks import work_on
 
-    Audit.objects.filter(pk=audit.pk).update(seen_at=Now())
+    _note(Audit.objects.filter(pk=audit.pk))
     try:
         for _ in range(copies):
             work_on.apply_async((audit.pk,), queue=audit.queue)
@@ -33,15 +35,24 @@ def _send(audit: Audit, copies: int) -> None:
         logger.warning("%s: no worker could be called (%s); the next sweep calls again", audit, type(error).__name__)
 
 
-def call_registrar(registration: Registration, *, left_behind: bool = False) -> None:
-    """Call a worker for a registration that waits, or (``left_behind``) for one whose worker is gone."""
-    transaction.on_commit(lambda: _send_registration(registration.pk, left_behind))
+def call_registrar(registration: Registration) -> None:
+    """Call a worker for a registration that waits, or whose worker is gone."""
+    transaction.on_commit(lambda: _send_registration(registration.pk))
 
 
-def _send_registration(pk: int, left_behind: bool) -> None:
+def _send_registration(pk: int) -> None:
     from compliance.tasks import register
 
+    _note(Registration.objects.filter(pk=pk))
     try:
-        register.apply_async((pk, left_behind))
+        register.apply_async((pk,))
     except (OperationalError, OSError) as error:
         logger.warning("registration %s: no worker could be called (%s); the next sweep calls again", pk, error)
+
+
+def _note(row: QuerySet[Any]) -> None:
+    """Note when the call was made. What it is about is committed: a busy database must not make an error of it."""
+    try:
+        row.update(seen_at=Now())
+    except DatabaseError as error:
+        logger.warning("a call could not be noted (%s)", type(error).__name__)

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from django.conf import settings
 
+from auditor.applications import Applications
 from auditor.behaviour import NAMES as OUTPUT_TESTS
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.data_sources import DEMONSTRATION
@@ -35,7 +36,9 @@ BYTES_BESIDE = 1.3e9
 
 @dataclass(frozen=True, kw_only=True)
 class Estimate:
-    """About how much work an audit is. ``problem`` says why it cannot be estimated, or cannot be run.
+    """About how much work an audit is. ``problem`` says in one line why it cannot be estimated.
+
+    ``fits`` is false if plan and data do not fit together: such an audit cannot be run and is not started.
 
     ``seconds`` of scoring, and of the tests on internals where a run of this design was finished before; else those
     tests are ``uncounted``. ``measured`` if the rate comes from earlier runs of the same model; ``memory`` in bytes.
@@ -48,6 +51,7 @@ class Estimate:
     memory: float | None = None
     uncounted: tuple[str, ...] = ()
     problem: str = ""
+    fits: bool = True
 
     @property
     def minutes(self) -> float | None:
@@ -68,12 +72,16 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     try:
         if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
             return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
-        bound = bound_plan(plan, model=model, data=data)
-        prompts, tokens = _sample(bound, model, data)
+        applications = registered_data(data)
     except InputError as error:
         return Estimate(memory=memory, problem=str(error))
     except OSError as error:
         return Estimate(memory=memory, problem=f"{data.source}: {error.strerror}")
+    try:
+        bound = bound_plan(plan, model=model, data=data)
+        prompts, tokens = _sample(bound, model, applications, where=str(plan))
+    except InputError as error:
+        return Estimate(memory=memory, problem=str(error), fits=False)
     seconds = tokens / rate if rate and tokens else None
     inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if name not in OUTPUT_TESTS)
     spent = seconds_inside(plan) if inside else 0.0
@@ -131,13 +139,20 @@ def _parameters(model: LanguageModelVersion) -> int:
     return 0
 
 
-def _sample(plan: Plan, model: LanguageModelVersion, data: DataSetVersion) -> tuple[int, int | None]:
+def misfit(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> str:
+    """The line that says why plan and data do not fit together; empty if they do, or nobody can tell here."""
+    found = estimate(plan=plan, model=model, data=data)
+    return "" if found.fits else found.problem
+
+
+def _sample(
+    plan: Plan, model: LanguageModelVersion, applications: Applications, *, where: str
+) -> tuple[int, int | None]:
     """Prompts and distinct tokens, counted up from the first applications of the selection."""
     from tokenizers import Tokenizer
 
-    applications = registered_data(data)
-    chosen = select(plan, applications, seen=frozenset(), where=str(plan)).records
-    clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=str(plan))
+    chosen = select(plan, applications, seen=frozenset(), where=where).records
+    clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=where)
     share = len(chosen) / len(clusters)
     again = min(plan.noise.reask, len(chosen))
     prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again

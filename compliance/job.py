@@ -16,6 +16,9 @@
 freezes first and starts at *queued*. A run whose process was lost stays *running*: its chunks have leases, and the
 reaper calls another worker. A cancelled or failed run is incomplete: its chunks are kept, and it may be resumed. Only a
 done run has measurements.
+
+A stop is final: from *cancelling* and *cancelled* no worker leads anywhere but to the end, whatever it was doing when
+somebody pressed the button. What leads back is a person who asks to go on.
 """
 
 from __future__ import annotations
@@ -41,8 +44,8 @@ class JobState(TextChoices):
 
     @property
     def sources(self) -> frozenset[JobState]:
-        """The states from which this one can be reached."""
-        return frozenset(state for state, targets in TRANSITIONS.items() if self in targets)
+        """The states from which work leads to this one; out of a stop or a failure only ``RESUMABLE`` does."""
+        return frozenset(s for s, targets in TRANSITIONS.items() if self in targets and s not in RESUMABLE)
 
 
 COLOURS = {
@@ -55,11 +58,12 @@ COLOURS = {
     JobState.DONE: "green",
 }
 
-#: Nobody works on it yet; a stop takes effect at once.
+#: Nobody scores anything of it yet; a stop takes effect at once.
 WAITING = frozenset({JobState.REQUESTED, JobState.QUEUED})
 #: A worker that is called may work on it.
 WORKABLE = WAITING | {JobState.RUNNING}
 ACTIVE = WORKABLE | {JobState.CANCELLING}
+#: A person may ask to go on; nobody else leads out of these.
 RESUMABLE = frozenset({JobState.CANCELLED, JobState.FAILED})
 TERMINAL = frozenset({JobState.DONE})
 INCOMPLETE = frozenset(JobState) - TERMINAL
@@ -68,7 +72,7 @@ TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.REQUESTED: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.FAILED}),
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
     JobState.RUNNING: frozenset({JobState.CANCELLING, JobState.FAILED, JobState.DONE}),
-    JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED, JobState.DONE}),
+    JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED}),
     JobState.CANCELLED: frozenset({JobState.REQUESTED, JobState.QUEUED}),
     JobState.FAILED: frozenset({JobState.REQUESTED, JobState.QUEUED}),
     JobState.DONE: frozenset(),

@@ -17,7 +17,7 @@ from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
-from django.db.models import F, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from auditor.canonical import sha256_json
@@ -26,6 +26,7 @@ from auditor.ledger import Chunk
 from auditor.ledger import ChunkState as LedgerState
 from compliance.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState
+from compliance.patience import passes, patiently
 
 MAX_LOST = 50
 ROWS_AT_ONCE = 50
@@ -97,7 +98,8 @@ class DatabaseLedger:
 
     def states(self) -> list[LedgerState]:
         """All chunks in index order."""
-        rows = self._chunks().order_by("index").values_list("index", "kind", "prompts", "tokens", "state")
+        asked = self._chunks().order_by("index").values_list("index", "kind", "prompts", "tokens", "state")
+        rows = patiently(lambda: list(asked.all()))
         return [
             LedgerState(index=index, kind=kind, prompts=prompts, tokens=tokens, done=state == ChunkState.DONE)
             for index, kind, prompts, tokens, state in rows
@@ -119,24 +121,25 @@ class DatabaseLedger:
             "lease_expires_at": Now() + self._lease,
             "attempt": F("attempt") + 1,
         }
-        expired = self._one(index).filter(state=ChunkState.RUNNING, lease_expires_at__lt=Now())
-        won = self._one(index).filter(state=ChunkState.QUEUED).update(**taken) or expired.filter(
-            lost__lt=MAX_LOST
-        ).update(**taken, lost=F("lost") + 1)
-        if won:
+        # A lease that ends further ahead than any could was given before the clock was set back.
+        ended = Q(lease_expires_at__lt=Now()) | Q(lease_expires_at__gt=Now() + 2 * self._lease)
+        expired = self._one(index).filter(ended, state=ChunkState.RUNNING)
+        queued = self._one(index).filter(state=ChunkState.QUEUED)
+        lost = expired.filter(lost__lt=MAX_LOST)
+        if patiently(lambda: queued.update(**taken) or lost.update(**taken, lost=F("lost") + 1)):
             self._held.add(index)
             self._renewed = time.monotonic()
             return True
-        expired.filter(lost__gte=MAX_LOST).update(
-            state=ChunkState.FAILED, lease_owner="", lease_expires_at=None, error="its worker was lost too often"
-        )
+        given_up = {"state": ChunkState.FAILED, "lease_owner": "", "lease_expires_at": None}
+        gone = expired.filter(lost__gte=MAX_LOST)
+        patiently(lambda: gone.update(**given_up, error="its worker was lost too often"))
         if self._one(index).filter(state=ChunkState.FAILED).exists():
             raise RunError(f"{self.audit}: chunk {index} lost its worker {MAX_LOST} times; it is not sent again")
         return False
 
     def payload(self, index: int) -> bytes:
         """The cases of a chunk."""
-        return zlib.decompress(self._one(index).values_list("payload", flat=True).get())
+        return zlib.decompress(patiently(lambda: self._one(index).values_list("payload", flat=True).get()))
 
     def complete(self, index: int, result: bytes) -> bool:
         """Store the result and count its prompts, once.
@@ -149,32 +152,30 @@ class DatabaseLedger:
             If the database cannot take it.
         """
         self._held.discard(index)
-        with _storing(self.audit), transaction.atomic():
+        packed = zlib.compress(result)
+
+        @transaction.atomic
+        def store() -> bool:
             # Two workers may be here for one chunk: a slow one whose lease ran out, and the one that took it over.
-            stored = (
-                self._one(index)
-                .exclude(state=ChunkState.DONE)
-                .update(
-                    state=ChunkState.DONE,
-                    result=zlib.compress(result),
-                    lease_owner="",
-                    lease_expires_at=None,
-                    error="",
-                    done_at=Now(),
-                )
-            )
-            if stored:
-                prompts = self._one(index).values_list("prompts", flat=True).get()
-                Audit.objects.filter(pk=self.audit.pk).update(prompts_done=F("prompts_done") + prompts)
-        return bool(stored)
+            done = {"state": ChunkState.DONE, "lease_owner": "", "lease_expires_at": None, "error": ""}
+            left = self._one(index).exclude(state=ChunkState.DONE)
+            if not left.update(**done, result=packed, done_at=Now()):
+                return False
+            prompts = self._one(index).values_list("prompts", flat=True).get()
+            # The run moves: what was begun in vain before does not count any more.
+            Audit.objects.filter(pk=self.audit.pk).update(prompts_done=F("prompts_done") + prompts, attempts=0)
+            return True
+
+        with _storing(self.audit):
+            return patiently(store)  # what took minutes to score is not lost to a database that is busy for one
 
     def release(self, index: int, reason: str) -> None:
         """Give a chunk back, if it is still this worker's."""
         self._held.discard(index)
         # Somebody else may have taken it over in the meantime; then it is not ours to give back.
-        self._one(index).filter(state=ChunkState.RUNNING, lease_owner=self.owner).update(
-            state=ChunkState.QUEUED, lease_owner="", lease_expires_at=None, error=reason[:2000]
-        )
+        mine = self._one(index).filter(state=ChunkState.RUNNING, lease_owner=self.owner)
+        freed = {"state": ChunkState.QUEUED, "lease_owner": "", "lease_expires_at": None}
+        patiently(lambda: mine.update(**freed, error=reason[:2000]))
 
     def give_back(self, reason: str) -> None:
         """Release whatever this worker still holds, so that nobody has to wait for its lease to run out."""
@@ -183,13 +184,28 @@ class DatabaseLedger:
 
     def result(self, index: int) -> bytes:
         """The stored result of a chunk that is done."""
-        stored = self._one(index).values_list("result", flat=True).get()
+        stored = patiently(lambda: self._one(index).values_list("result", flat=True).get())
         if stored is None:
             raise RunError(f"{self.audit}: chunk {index} has no result yet")
         return zlib.decompress(stored)
 
     def should_stop(self) -> bool:
-        """Whether to stop. Also keeps the lease of the chunk in hand alive."""
+        """Whether to stop. Also keeps the lease of the chunk in hand alive.
+
+        A database that is busy is asked again at the next batch.
+        """
+        try:
+            self._ask()
+        except DatabaseError as error:
+            if not passes(error):
+                raise
+        return self._asked_to_stop or self._stop()
+
+    def stopped(self) -> bool:
+        """Whether somebody stopped the run by its row, asked now."""
+        return Audit.objects.filter(pk=self.audit.pk, state__in=STOPPED).exists()
+
+    def _ask(self) -> None:
         now = time.monotonic()
         if self._held and now - self._renewed > self._lease.total_seconds() / 4:
             self._renewed = now
@@ -198,8 +214,7 @@ class DatabaseLedger:
             )
         if now - self._asked > ASK_SECONDS:
             self._asked = now
-            self._asked_to_stop = Audit.objects.filter(pk=self.audit.pk, state__in=STOPPED).exists()
-        return self._asked_to_stop or self._stop()
+            self._asked_to_stop = self.stopped()
 
     def _chunks(self) -> QuerySet[AuditChunk]:
         return AuditChunk.objects.filter(audit_id=self.audit.pk)

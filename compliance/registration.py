@@ -13,6 +13,7 @@ from typing import Any
 
 import polars as pl
 from django.conf import settings
+from django.db.models.functions import Now
 
 from auditor.applications import Applications, DataMapping, apply_mapping, mapping_from, write_mapping
 from auditor.canonical import sha256_bytes
@@ -27,6 +28,8 @@ from compliance import actions
 from compliance.events import Actor
 from compliance.exceptions import ComplianceError, EvidenceError, StateError
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
+from compliance.patience import passes, patiently
+from compliance.signs import Signs
 
 log = logging.getLogger(__name__)
 
@@ -46,21 +49,38 @@ def perform_registration(registration_id: int) -> None:
         Key of the row. One that is not waiting (or left behind by a lost worker) is left alone.
     """
     row = Registration.objects.select_related("team", "language_model", "requested_by_user").get(pk=registration_id)
-    if not actions.begin_registration(registration=row):
+    if not patiently(lambda: actions.begin_registration(registration=row)):
         return
     actor = Actor(name=row.requested_by, role="registration", user=row.requested_by_user)
+    # Only while it is this process's: what somebody else has taken over gives its signs there.
+    mine = Registration.objects.filter(pk=row.pk, keeper=row.keeper)
     try:
-        version = _import_model(row, actor) if row.kind == Registration.MODEL else _enter_data(row, actor)
-        actions.finish_registration(registration=row, version=version, actor=actor)
+        with Signs(lambda: mine.update(seen_at=Now()), name=f"registration {row.pk}"):
+            _register(row, actor)
     except StateError:
         log.info("registration %s was settled by another worker", row.pk)
+
+
+def _register(row: Registration, actor: Actor) -> None:
+    enter = _import_model if row.kind == Registration.MODEL else _enter_data
+
+    def fail(line: str) -> None:
+        patiently(lambda: actions.fail_registration(registration=row, error=line, actor=actor))
+
+    try:
+        version = patiently(lambda: enter(row, actor))
+        patiently(lambda: actions.finish_registration(registration=row, version=version, actor=actor))
+    except StateError:
+        raise
     except (AuditorError, ComplianceError) as error:
-        actions.fail_registration(registration=row, error=str(error), actor=actor)
+        fail(str(error))
     except Exception as error:
+        if passes(error):
+            raise  # the database is busy or away: it stays under way, and the sweep comes back to it
         # Whatever it was, the row must say so; the trace is for the log, the line for the page.
         log.exception("registration %s crashed", row.pk)
         line = f"{row.source}: crashed ({type(error).__name__}); the log says where"
-        actions.fail_registration(registration=row, error=line, actor=actor)
+        fail(line)
 
 
 def check_model_source(source: str) -> str:

@@ -16,32 +16,37 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from importlib.metadata import distributions
 from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError
+from django.db.models import F
 from django.utils import timezone
 
 from auditor.canonical import pretty_json, sha256_file
 from auditor.data_sources import load_data
-from auditor.exceptions import InputError, Interrupted, StorageError
+from auditor.exceptions import InputError, Interrupted, RunError, StorageError
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
 from compliance import actions
 from compliance.database import ensure_tables
 from compliance.events import Actor, chain_head
-from compliance.exceptions import ComplianceError
+from compliance.exceptions import ComplianceError, StateError
 from compliance.job import JobState
 from compliance.ledger import DatabaseLedger
-from compliance.models import Audit
+from compliance.models import Audit, Worker
+from compliance.patience import patiently
 from compliance.progress import Progress
 from compliance.summary import summarise
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
 WAIT_SECONDS = 1.0
+#: How often what is not a chunk is begun without an end before a person has to ask for it once more.
+MOST_ATTEMPTS = 5
 ON_THE_SITE = "Run audit on the site: the same plan, model and data"
 
 
@@ -102,27 +107,29 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
     load(stored, threads=plan.budget.threads, device=settings.DEVICE)
     actor = request.actor
-    audit = actions.start_ungoverned_audit(
-        run=prepared.run,
-        chunks=prepared.chunks,
-        prompts=prepared.prompts,
-        tokens=prepared.tokens,
-        model=actions.register_model(
-            source=plan.run.model, sha256=stored.sha256, manifest=stored.manifest, actor=actor
-        ),
-        data=actions.register_data(data=applications, actor=actor),
-        plan=actions.register_plan(plan=plan, actor=actor),
-        actor=actor,
-        command=request.command,
+    audit = patiently(
+        lambda: actions.start_ungoverned_audit(
+            run=prepared.run,
+            chunks=prepared.chunks,
+            prompts=prepared.prompts,
+            tokens=prepared.tokens,
+            model=actions.register_model(
+                source=plan.run.model, sha256=stored.sha256, manifest=stored.manifest, actor=actor
+            ),
+            data=actions.register_data(data=applications, actor=actor),
+            plan=actions.register_plan(plan=plan, actor=actor),
+            actor=actor,
+            command=request.command,
+        )
     )
     out = request.out or audit_folder(audit)
     try:
-        actions.begin_audit(audit=audit, actor=actor)
+        patiently(lambda: actions.begin_audit(audit=audit, actor=actor))
         started = time.monotonic()
         score(audit, store=store, progress=progress, stop=stop)
         return finish(audit, out=out, seconds=time.monotonic() - started, actor=actor, say=progress.say)
     except Interrupted as error:
-        _settle_stop(audit, reason=str(error), actor=actor)
+        patiently(partial(_settle_stop, audit, reason=str(error), actor=actor))
         _write_incomplete(audit, out, command=request.command)
         audit.refresh_from_db()
         raise Interrupted(
@@ -131,8 +138,9 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
         ) from error
     except Exception as error:
         # Whatever it was, the register must say so; if the database itself is gone, the first error is the one to tell.
+        said = f"{type(error).__name__}: {error}"
         with suppress(DatabaseError, ComplianceError):
-            actions.fail_audit(audit=audit, error=f"{type(error).__name__}: {error}"[:2000], actor=actor)
+            patiently(lambda: actions.fail_audit(audit=audit, error=said[:2000], actor=actor), seconds=60)
         raise
 
 
@@ -193,7 +201,8 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
     waiting = False
     try:
         if before < audit.prompts:
-            load_for(ledger, store=store, device=settings.DEVICE)
+            with _counted(audit):
+                load_for(ledger, store=store, device=settings.DEVICE)
         while left := [state for state in ledger.states() if not state.done]:
             scored = 0
             for state in left:
@@ -219,6 +228,30 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
         progress.end()
 
 
+@contextmanager
+def _counted(audit: Audit) -> Iterator[None]:
+    """Loading the model, counted: what ends the process does not get to the end of this block.
+
+    Every worker that is there may be loading it now; one more than that, and a few, were lost while they did.
+    """
+    row = Audit.objects.filter(pk=audit.pk)
+    if audit.queue:  # a command line is repeated by a person, who sees it end
+        begun = row.values_list("attempts", flat=True).get()
+        if begun >= MOST_ATTEMPTS + len(Worker.objects.listening(audit.queue)):
+            raise RunError(given_up(f"{audit}: loading the model"))
+        patiently(lambda: row.update(attempts=F("attempts") + 1))
+    try:
+        yield
+    finally:
+        if audit.queue:
+            patiently(lambda: row.filter(attempts__gt=0).update(attempts=F("attempts") - 1))
+
+
+def given_up(what: str) -> str:
+    """The line that says why something is not begun once more."""
+    return f"{what} ended its process {MOST_ATTEMPTS} times without a word; it is not begun again by itself"
+
+
 def phase_of(kind: str) -> str:
     """What a chunk does, in a word or two: ``scoring``, or the test on internals that it is part of."""
     from reports.wording import chunk_words
@@ -235,6 +268,11 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
         Where the three files go, beside the audit's own folder.
     seconds
         How long scoring took in this process; kept outside the hashed files.
+
+    Raises
+    ------
+    Interrupted
+        Somebody stopped the audit; a stop counts until the last of it is entered.
     """
     from auditor.audit import conclude
     from auditor.evidence import write_evidence
@@ -244,9 +282,16 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     title = audit.plan.title
     ledger = DatabaseLedger(audit)
     kept = audit_folder(audit)
+
+    def go_on() -> None:
+        if ledger.stopped():
+            raise Interrupted("the run was asked to stop")
+
     with _alone(kept):
+        go_on()
         begun = time.monotonic()
         conclusions = conclude(ledger)
+        go_on()
         timings = {"scoring_seconds": seconds, "concluding_seconds": time.monotonic() - begun}
         audit.refresh_from_db()
         finished_at = audit.finished_at or timezone.now()
@@ -258,16 +303,28 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
             say("Writing the report")
             record = governance(audit, title=title, command=audit.command or ON_THE_SITE, finished_at=finished_at)
             publish(kept / "evidence", record, kept)
+            go_on()
         files = _hand_over(kept, out)
         if not concluded:
-            actions.finish_audit(
+            hashes = {name: sha256_file(path) for name, path in files.items()}
+            enter = partial(
+                actions.finish_audit,
                 audit=audit,
                 measurements=conclusions.measurements,
                 findings=conclusions.findings,
-                files={name: sha256_file(path) for name, path in files.items()},
+                files=hashes,
                 finished_at=finished_at,
                 actor=actor,
             )
+            try:
+                patiently(enter)
+            except StateError:
+                # Whoever pressed Stop while it was written shall not find a report where it was handed over.
+                if ledger.stopped() and out.resolve() != kept.resolve():
+                    for path in files.values():
+                        path.unlink(missing_ok=True)
+                go_on()
+                raise
     for folder in (kept, out):
         (folder / INCOMPLETE).unlink(missing_ok=True)
     summary = summarise(

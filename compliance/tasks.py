@@ -13,9 +13,9 @@ def work_on(audit: int) -> None:
 
 
 @app.task(name="compliance.register")
-def register(registration: int, left_behind: bool) -> None:
-    """A worker is called for a registration."""
-    workers.register(registration, left_behind=left_behind)
+def register(registration: int, left_behind: bool = False) -> None:
+    """A worker is called for a registration. ``left_behind`` comes with messages of versions before 0.3 only."""
+    workers.register(registration)
 
 
 @app.task(name="compliance.reap")

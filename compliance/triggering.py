@@ -17,7 +17,7 @@ from django.urls import reverse
 from auditor.canonical import sha256_json
 from compliance import actions
 from compliance.access import teams_where
-from compliance.estimates import Estimate, estimate
+from compliance.estimates import Estimate, estimate, misfit
 from compliance.events import site_actor
 from compliance.models import (
     Audit,
@@ -129,6 +129,9 @@ def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
     if request.method == "POST":
         form = RequestForm(request.POST, user=request.user)
         if form.is_valid():
+            for line in _misfits(form.cleaned_data):
+                form.add_error(None, line)
+        if form.is_valid():
             return _start(request, form.cleaned_data)
         return render(request, "admin/compliance/request_audit.html", _context(request, site, form, []), status=422)
     form, chosen = _asked(request)
@@ -146,6 +149,13 @@ def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
             for model in found["models"]
         ]
     return render(request, "admin/compliance/request_audit.html", _context(request, site, form, offers))
+
+
+def _misfits(found: dict[str, Any]) -> list[str]:
+    """Why what was chosen cannot be run, a line for each plan that does not fit the data."""
+    pairs = [(plan, model) for plan in found["plans"] for model in found["models"]]
+    lines = [misfit(plan=plan, model=model, data=found["data"]) for plan, model in pairs]
+    return sorted({line for line in lines if line})
 
 
 def _asked(request: HttpRequest) -> tuple[RequestForm, bool]:
@@ -199,6 +209,7 @@ def _context(request: HttpRequest, site: admin.AdminSite, form: RequestForm, off
         "offers": offers,
         "opts": Audit._meta,
         "listening": Worker.objects.listening(),
+        "fits": all(offer.estimate.fits for offer in offers),
         "ungoverned": [offer for offer in offers if not offer.governed],
     }
 

@@ -5,7 +5,8 @@
                         ─▶ conclude and publish, if none is left
 
 Every step asks the rows and moves them by one conditional update, so a worker may be called twice, late or in vain.
-While it works, a thread gives signs of life on the audit's row; the reaper calls again where they stopped.
+While it works, a thread gives signs of life on the audit's row; the reaper calls again where they stopped. What ends
+one process after another is begun a few times and then has failed, with the reason on the page; chunks count their own.
 """
 
 from __future__ import annotations
@@ -24,10 +25,10 @@ from types import TracebackType
 
 from django.conf import settings
 from django.db import DatabaseError, connection
-from django.db.models import Q, QuerySet
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from auditor.exceptions import AuditorError, Interrupted
+from auditor.exceptions import AuditorError, Interrupted, RunError
 from compliance import actions
 from compliance.binding import bound_plan, model_store, registered_data, registered_model
 from compliance.dispatch import call_registrar, call_worker
@@ -35,10 +36,12 @@ from compliance.events import Actor
 from compliance.exceptions import ComplianceError, StateError
 from compliance.job import ACTIVE, WAITING, WORKABLE, JobState
 from compliance.models import Audit, Registration, RegistrationState, Worker
+from compliance.patience import passes, patiently
 from compliance.presence import stopping
 from compliance.progress import Silence
 from compliance.registration import perform_registration
-from compliance.runner import audit_folder, finish, score
+from compliance.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
+from compliance.signs import lease, silent
 
 WORKER = Actor(name="worker", role="worker")
 REAPER = Actor(name="reaper", role="worker")
@@ -50,7 +53,19 @@ logger = logging.getLogger(__name__)
 
 
 def work(pk: int) -> None:
-    """Do what there is to do for an audit; return when nothing is left that this worker could do."""
+    """Do what there is to do for an audit; return when nothing is left that this worker could do.
+
+    While the database is busy it is begun again, from what the rows say; if that takes too long, by the next sweep.
+    """
+    try:
+        patiently(lambda: _work(pk))
+    except DatabaseError as error:
+        if not passes(error):
+            raise
+        logger.warning("audit %s: the database is busy (%s); the next sweep calls again", pk, type(error).__name__)
+
+
+def _work(pk: int) -> None:
     audit = _first_in_line(pk)
     if audit is None:
         return
@@ -61,15 +76,18 @@ def work(pk: int) -> None:
             actions.begin_audit(audit=audit, actor=WORKER)
             begun = time.monotonic()
             if score(audit, store=model_store(), progress=Silence(), stop=attendance.stop, wait=False):
-                seconds = time.monotonic() - begun
-                finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=logger.info)
+                _conclude(audit, seconds=time.monotonic() - begun)
         except StateError as error:
             logger.info("%s: left alone: %s", audit, error)  # stopped, failed or finished by somebody else
+            _settle(audit, call=False)
         except Interrupted:
             _settle(audit)
-        except (AuditorError, ComplianceError) as error:
-            _fail(audit, str(error))
         except Exception as error:
+            if passes(error):
+                raise
+            if isinstance(error, (AuditorError, ComplianceError)):
+                _fail(audit, str(error))
+                return
             logger.exception("%s: crashed", audit)
             _fail(audit, f"crashed: {type(error).__name__}: {' '.join(str(error).split())}")
 
@@ -82,45 +100,44 @@ def reap() -> int:
     int
         How many audits and registrations were seen to.
     """
-    silent = timedelta(seconds=settings.LEASE_SECONDS)
     seen_to = 0
-    for audit in _of_the_site().filter(Q(seen_at__lt=Now() - silent) | Q(seen_at=None), state__in=ACTIVE):
+    for audit in _of_the_site().filter(silent("seen_at", lease()), state__in=ACTIVE):
         try:
             if audit.state == JobState.CANCELLING:
                 actions.confirm_stopped(audit=audit, actor=REAPER)
             else:
-                # Two reapers may be here at once: the first one's mark is what the second one no longer finds.
-                mine = Audit.objects.filter(pk=audit.pk, state=audit.state, seen_at=audit.seen_at)
-                if not mine.update(seen_at=Now(), keeper=""):
+                # Two reapers may be here at once: the second one no longer finds the number of calls it read.
+                mine = Audit.objects.filter(pk=audit.pk, state=audit.state, calls=audit.calls)
+                if not mine.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
                     continue
                 call_worker(audit)
             seen_to += 1
         except Exception:  # one bad row must not end the sweep
             logger.exception("%s: could not be reaped", audit)
-    for registration in Registration.objects.filter(state=RegistrationState.WAITING):
-        call_registrar(registration)
-        seen_to += 1
-    Worker.objects.filter(seen_at__lt=Now() - FORGOTTEN).delete()
+    under_way = (RegistrationState.WAITING, RegistrationState.REGISTERING)
+    for registration in Registration.objects.filter(silent("seen_at", lease()), state__in=under_way):
+        waits = Registration.objects.filter(pk=registration.pk, state=registration.state, calls=registration.calls)
+        if waits.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
+            call_registrar(registration)
+            seen_to += 1
+    Worker.objects.filter(silent("seen_at", FORGOTTEN)).delete()
     _tidy_messages()
     return seen_to
 
 
-def register(pk: int, *, left_behind: bool) -> None:
-    """Do a registration that waits. A call that comes late finds it under way or done, and leaves it alone."""
-    states = [RegistrationState.WAITING, *([RegistrationState.REGISTERING] if left_behind else [])]
-    if Registration.objects.filter(pk=pk, state__in=states).exists():
+def register(pk: int) -> None:
+    """Do a registration that waits or was left behind. A call that comes late finds it under way or done."""
+    if Registration.objects.filter(pk=pk).exists():
         perform_registration(pk)
 
 
 def call_for(queues: list[str]) -> None:
-    """A worker that has just come is called for everything that is under way in its queues.
+    """A worker that has just come is called for everything that waits or is under way in its queues.
 
-    A registration gives no signs of life; one that is under way when the only worker comes has lost its own.
+    What another worker is at has signs of life, and is left to it; what has none any more, to the next sweep.
     """
-    alone = len(Worker.objects.listening()) <= 1
-    states = [RegistrationState.WAITING, *([RegistrationState.REGISTERING] if alone else [])]
-    for registration in Registration.objects.filter(state__in=states).order_by("pk"):
-        call_registrar(registration, left_behind=registration.state == RegistrationState.REGISTERING)
+    for registration in Registration.objects.filter(state=RegistrationState.WAITING).order_by("pk"):
+        call_registrar(registration)
     for audit in _of_the_site().filter(state__in=WORKABLE, queue__in=queues).order_by("-priority", "serial"):
         call_worker(audit)
 
@@ -199,13 +216,8 @@ def _prepare(audit: Audit) -> bool:
     """Bind, render and cut; False if another worker is at it."""
     from auditor.audit import prepare
 
-    keeper = secrets.token_hex(16)
-    silent = timedelta(seconds=settings.LEASE_SECONDS)
-    # Two workers may be called for one audit; the second finds a keeper that lives.
-    free = Audit.objects.filter(pk=audit.pk, state=JobState.REQUESTED).filter(
-        Q(keeper="") | Q(seen_at__lt=Now() - silent)
-    )
-    if not free.update(keeper=keeper, seen_at=Now()):
+    keeper = _claim(audit, JobState.REQUESTED, what="preparing it")
+    if not keeper:
         return False
     plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
     data = registered_data(audit.data)
@@ -219,6 +231,7 @@ def _prepare(audit: Audit) -> bool:
         prompts=prepared.prompts,
         tokens=prepared.tokens,
         actor=WORKER,
+        keeper=keeper,
     )
     others = min(len(Worker.objects.listening(audit.queue)), len(prepared.chunks)) - 1
     if others > 0:
@@ -226,20 +239,56 @@ def _prepare(audit: Audit) -> bool:
     return True
 
 
-def _settle(audit: Audit) -> None:
+def _conclude(audit: Audit, *, seconds: float) -> None:
+    """Conclude and publish, unless another worker is at it."""
+    keeper = _claim(audit, JobState.RUNNING, what="concluding it and writing its report")
+    if not keeper:
+        return
+    try:
+        finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=logger.info)
+    except Exception:
+        # Ended with a word: given back, so that the next one need not wait until it counts as lost.
+        with suppress(DatabaseError):
+            mine = Audit.objects.filter(pk=audit.pk, keeper=keeper, attempts__gt=0)
+            patiently(lambda: mine.update(keeper="", attempts=F("attempts") - 1))
+        raise
+
+
+def _claim(audit: Audit, state: JobState, *, what: str) -> str:
+    """The token under which this process does what only one does at a time; empty if another one that lives has it.
+
+    Raises
+    ------
+    RunError
+        If it was begun too often without an end: what it does is what ends whoever does it.
+    """
+    keeper = secrets.token_hex(16)
+    # Two workers may be called for one audit; the second finds a keeper that lives.
+    free = Audit.objects.filter(Q(keeper="") | silent("seen_at", lease()), pk=audit.pk, state=state)
+    few = free.filter(attempts__lt=MOST_ATTEMPTS)
+    if patiently(lambda: few.update(keeper=keeper, seen_at=Now(), attempts=F("attempts") + 1)):
+        return keeper
+    if free.exists():
+        raise RunError(given_up(f"{audit}: {what}"))
+    return ""
+
+
+def _settle(audit: Audit, *, call: bool = True) -> None:
     """After a stop: of the audit, which is confirmed, or of this worker, after which another one is called."""
     audit.refresh_from_db(fields=["state"])
     with suppress(StateError):  # somebody else settled it
         if audit.state == JobState.CANCELLING:
             actions.confirm_stopped(audit=audit, actor=WORKER)
-    if audit.state in WORKABLE:
+    if call and audit.state in WORKABLE:
         call_worker(audit)
 
 
 def _fail(audit: Audit, error: str) -> None:
     # If somebody stopped it in the meantime their word stands; if the database is gone the reaper comes back to it.
     with suppress(DatabaseError, ComplianceError):
-        actions.fail_audit(audit=audit, error=error[:2000], actor=WORKER)
+        patiently(lambda: actions.fail_audit(audit=audit, error=error[:2000], actor=WORKER))
+    with suppress(DatabaseError):
+        _settle(audit, call=False)
 
 
 def _of_the_site() -> QuerySet[Audit]:

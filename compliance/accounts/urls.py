@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from allauth.account.views import LoginView, LogoutView, PasswordChangeView
+from django.core.exceptions import PermissionDenied
+from django.http import HttpRequest, HttpResponse
 from django.urls import path
 from django.views.decorators.http import require_POST
 
@@ -10,7 +12,15 @@ from compliance.accounts.views import first_run
 
 login = LoginView.as_view(template_name="accounts/login.html")
 logout = require_POST(LogoutView.as_view())
-change_password = PasswordChangeView.as_view(template_name="accounts/password.html")
+_change_password = PasswordChangeView.as_view(template_name="accounts/password.html")
+
+
+def change_password(request: HttpRequest) -> HttpResponse:
+    """Change one's password, if there is one: allauth would lead others to a page that this site does not have."""
+    if request.user.is_authenticated and not request.user.has_usable_password():
+        raise PermissionDenied("this account has no password; whoever administers the installation sets one")
+    return _change_password(request)
+
 
 urlpatterns = [
     path("login/", login, name="login"),

@@ -12,6 +12,7 @@ from compliance.actions.audits import (
     start_ungoverned_audit,
     stop_audit,
 )
+from compliance.actions.exports import export_file, may_export, view_evidence
 from compliance.actions.packs import load_shipped_packs, review_pack
 from compliance.actions.people import (
     add_member,
@@ -54,6 +55,7 @@ __all__ = [
     "decide_on_design",
     "decide_on_language_model",
     "describe_language_model",
+    "export_file",
     "fail_audit",
     "fail_registration",
     "finish_audit",
@@ -63,6 +65,7 @@ __all__ = [
     "keep_mapping",
     "keep_upload",
     "load_shipped_packs",
+    "may_export",
     "name_of",
     "name_team",
     "note_received",
@@ -83,5 +86,6 @@ __all__ = [
     "start_ungoverned_audit",
     "stop_audit",
     "try_again",
+    "view_evidence",
     "withdraw_release",
 ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from datetime import datetime
+from types import MappingProxyType
 from typing import Any
 
 from django.core.exceptions import PermissionDenied
@@ -20,7 +21,7 @@ from compliance.attestation import attested
 from compliance.dispatch import call_worker
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
-from compliance.job import WAITING, JobState
+from compliance.job import RESUMABLE, WAITING, WORKABLE, JobState
 from compliance.ledger import DatabaseLedger
 from compliance.models import (
     Audit,
@@ -181,9 +182,21 @@ def request_audit(
 
 @transaction.atomic
 def freeze_audit(
-    *, audit: Audit, run: dict[str, Any], chunks: Iterable[Chunk], prompts: int, tokens: int, actor: Actor
+    *,
+    audit: Audit,
+    run: dict[str, Any],
+    chunks: Iterable[Chunk],
+    prompts: int,
+    tokens: int,
+    actor: Actor,
+    keeper: str | None = None,
 ) -> None:
     """Freeze a requested audit to its run; parameters as ``auditor.audit.prepare`` gave them.
+
+    Parameters
+    ----------
+    keeper
+        The token with which the worker claimed it; refused if another one has it by now.
 
     Raises
     ------
@@ -192,7 +205,8 @@ def freeze_audit(
     """
     run_json = canonical_json(run)
     frozen = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json), "prompts": prompts, "tokens": tokens}
-    _move(audit, JobState.QUEUED, **frozen)
+    held = {} if keeper is None else {"keeper": keeper}
+    _move(audit, JobState.QUEUED, held=held, **frozen, keeper="", attempts=0)
     DatabaseLedger(audit).freeze(run, chunks)
     payload = {"run_sha256": audit.run_sha256, "prompts": prompts, "chunks": audit.chunks.count()}
     append_event(actor=actor, team=audit.team, action="audit.started", object=audit.number, payload=payload)
@@ -249,7 +263,7 @@ def _resume(audit: Audit, *, actor: Actor, queue: str = "") -> None:
     if audit.resumable:
         to = JobState.QUEUED if audit.frozen else JobState.REQUESTED
         fresh = {"error": "", "finished_at": None, "stop_requested_at": None, "forced": False, "keeper": ""}
-        _move(audit, to, **fresh, queue=audit.queue or queue)
+        _move(audit, to, sources=RESUMABLE, **fresh, attempts=0, queue=audit.queue or queue)
         AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
     payload = {"from": before, "prompts_done": audit.prompts_done}
     append_event(actor=actor, team=audit.team, action="audit.resumed", object=audit.number, payload=payload)
@@ -290,11 +304,20 @@ def stop_audit(*, audit: Audit, reason: str, actor: Actor) -> None:
         If it is not under way.
     """
     _allow(actor, "cancel_audit", audit.team)
-    audit.refresh_from_db(fields=["state"])
-    if audit.state == JobState.CANCELLING:
-        return
-    to = JobState.CANCELLED if audit.state in WAITING else JobState.CANCELLING
-    _move(audit, to, stop_requested_at=timezone.now())
+    while True:
+        audit.refresh_from_db(fields=["state"])
+        if audit.state == JobState.CANCELLING:
+            return
+        to, sources = (
+            (JobState.CANCELLED, WAITING) if audit.state in WAITING else (JobState.CANCELLING, {JobState.RUNNING})
+        )
+        try:
+            _move(audit, to, sources=sources, stop_requested_at=timezone.now())
+            break
+        except StateError:
+            # A worker may begin it between the look and the move; then it is asked to stop as a running one is.
+            if audit.state not in WORKABLE:
+                raise
     append_event(
         actor=actor, team=audit.team, action="audit.stop_requested", object=audit.number, payload={"reason": reason}
     )
@@ -309,7 +332,7 @@ def confirm_stopped(*, audit: Audit, actor: Actor) -> None:
     StateError
         If nobody asked it to.
     """
-    _move(audit, JobState.CANCELLED)
+    _move(audit, JobState.CANCELLED, sources={JobState.CANCELLING})
     append_event(actor=actor, team=audit.team, action="audit.stopped", object=audit.number, payload=_progress(audit))
 
 
@@ -364,11 +387,19 @@ def finish_audit(
     append_event(actor=actor, team=audit.team, action="audit.finished", object=audit.number, payload=payload)
 
 
-def _move(audit: Audit, to: JobState, **fields: Any) -> None:
-    """One conditional UPDATE: whoever comes second finds the state changed and is refused."""
-    if not Audit.objects.filter(pk=audit.pk, state__in=to.sources).update(state=to, **fields):
+def _move(
+    audit: Audit,
+    to: JobState,
+    *,
+    sources: Iterable[JobState] | None = None,
+    held: Mapping[str, Any] = MappingProxyType({}),
+    **fields: Any,
+) -> None:
+    """One conditional UPDATE: whoever comes second finds the state, or what they ``held``, changed and is refused."""
+    sources = to.sources if sources is None else frozenset(sources)
+    if not Audit.objects.filter(pk=audit.pk, state__in=sources, **held).update(state=to, **fields):
         audit.refresh_from_db(fields=["state"])
-        expected = ", ".join(sorted(source.label.lower() for source in to.sources))
+        expected = ", ".join(sorted(source.label.lower() for source in sources))
         raise StateError(f"{audit}: is {JobState(audit.state).label.lower()}; expected one of: {expected}")
     audit.state = to
     for name, value in fields.items():

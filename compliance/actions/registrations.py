@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import secrets
 import uuid
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 from django.db import transaction
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
 from django.utils import timezone
 
 from compliance.dispatch import call_registrar
@@ -19,10 +24,14 @@ from compliance.models import (
     Team,
 )
 from compliance.models import RegistrationState as State
+from compliance.signs import lease, silent
+
+#: How often it is begun without an end before a person has to ask for it once more.
+MOST_ATTEMPTS = 5
 
 SOURCES = {
     State.MAPPING: (State.UPLOADING, State.MAPPING, State.FAILED),
-    State.WAITING: (State.MAPPING, State.FAILED),
+    State.WAITING: (State.MAPPING, State.FAILED, State.REGISTERING),
     State.REGISTERING: (State.WAITING, State.REGISTERING),
     State.READY: (State.REGISTERING,),
     State.FAILED: (State.REGISTERING, State.UPLOADING),
@@ -86,27 +95,51 @@ def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor
 
 @transaction.atomic
 def try_again(*, registration: Registration, actor: Actor) -> None:
-    """Let a failed registration wait once more.
+    """Let a registration wait once more that failed, or that is under way.
+
+    What somebody tries again while a process still works on it is taken from that process: its end no longer counts. So
+    this works as well where the process is gone, and nobody has to know which of the two it is.
 
     Raises
     ------
     StateError
-        If it has not failed.
+        If it neither failed nor is under way.
     """
     if not registration.at_hand and not registration.mapping:
         raise StateError(f"{registration}: has no mapping; expected one before it is registered")
-    if registration.state != State.FAILED:
+    if registration.state not in (State.FAILED, State.REGISTERING):
         label = State(registration.state).label.lower()
-        raise StateError(f"{registration}: is {label}; expected one that failed")
-    _move(registration, State.WAITING, error="")
+        raise StateError(f"{registration}: is {label}; expected one that failed or is being registered")
+    _move(registration, State.WAITING, error="", keeper="", attempts=0)
     _tell(registration, "registration.tried_again", actor, {})
     call_registrar(registration)
 
 
 def begin_registration(*, registration: Registration) -> bool:
-    """Start on it; false if it is not waiting. A lost worker's is begun again: importing twice is harmless."""
-    rows = Registration.objects.filter(pk=registration.pk, state__in=SOURCES[State.REGISTERING])
-    return bool(rows.update(state=State.REGISTERING))
+    """Start on it; false if it neither waits nor was left behind. Importing twice is harmless.
+
+    Begun too often without an end it has failed, with the reason on its page: what it asks for ends whoever does it.
+    """
+    left_behind = Q(state=State.REGISTERING) & (Q(keeper="") | silent("seen_at", lease()))
+    # Two workers may be called for one registration; the second finds a keeper that lives.
+    rows = Registration.objects.filter(Q(state=State.WAITING) | left_behind, pk=registration.pk)
+    fresh = {"state": State.REGISTERING, "keeper": secrets.token_hex(16)}
+    if rows.filter(attempts__lt=MOST_ATTEMPTS).update(**fresh, seen_at=Now(), attempts=F("attempts") + 1):
+        registration.state, registration.keeper = State.REGISTERING, fresh["keeper"]
+        return True
+    _give_up(registration, rows.filter(attempts__gte=MOST_ATTEMPTS))
+    return False
+
+
+@transaction.atomic
+def _give_up(registration: Registration, rows: QuerySet[Registration]) -> None:
+    error = (
+        f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it is not begun again "
+        "by itself"
+    )
+    if rows.update(state=State.FAILED, error=error, finished_at=timezone.now(), keeper=""):
+        actor = Actor(name="worker", role="worker")
+        _tell(registration, "registration.failed", actor, {"error": error, "attempts": MOST_ATTEMPTS})
 
 
 @transaction.atomic
@@ -115,14 +148,16 @@ def finish_registration(
 ) -> None:
     """It is in the register, as ``version``."""
     kind = "model_version" if isinstance(version, LanguageModelVersion) else "data_version"
-    _move(registration, State.READY, finished_at=timezone.now(), error="", **{kind: version})
+    done = {"finished_at": timezone.now(), "error": "", "attempts": 0, kind: version}
+    _move(registration, State.READY, held={"keeper": registration.keeper}, **done)
     _tell(registration, "registration.finished", actor, {"version": version.event_object})
 
 
 @transaction.atomic
 def fail_registration(*, registration: Registration, error: str, actor: Actor) -> None:
     """It cannot be entered as it is; ``error`` is the line its page shows. What was uploaded and written is kept."""
-    _move(registration, State.FAILED, finished_at=timezone.now(), error=error)
+    held = {"keeper": registration.keeper}
+    _move(registration, State.FAILED, held=held, finished_at=timezone.now(), error=error, attempts=0)
     _tell(registration, "registration.failed", actor, {"error": error})
 
 
@@ -145,9 +180,9 @@ def _ask(
     return row
 
 
-def _move(row: Registration, to: State, **fields: Any) -> None:
-    """One conditional UPDATE: whoever comes second finds the state changed and is refused."""
-    if not Registration.objects.filter(pk=row.pk, state__in=SOURCES[to]).update(state=to, **fields):
+def _move(row: Registration, to: State, *, held: Mapping[str, Any] = MappingProxyType({}), **fields: Any) -> None:
+    """One conditional UPDATE: whoever comes second finds the state, or what they ``held``, changed and is refused."""
+    if not Registration.objects.filter(pk=row.pk, state__in=SOURCES[to], **held).update(state=to, **fields):
         row.refresh_from_db(fields=["state"])
         expected = ", ".join(sorted(source.label.lower() for source in SOURCES[to]))
         raise StateError(f"{row}: is {State(row.state).label.lower()}; expected one of: {expected}")

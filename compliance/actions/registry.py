@@ -5,11 +5,13 @@ from __future__ import annotations
 import re
 from typing import Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.plan import Plan
+from compliance import access
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
 from compliance.models import (
@@ -67,11 +69,19 @@ def register_model(
 
 @transaction.atomic
 def open_language_model(*, team: Team, description: dict[str, Any], actor: Actor) -> LanguageModel:
-    """The language model of that name in a team; described and entered if there is none."""
+    """The language model of that name in a team; described and entered if there is none.
+
+    Raises
+    ------
+    PermissionDenied
+        If there is none, and the account may not add one. A new version of one that is there is another permission.
+    """
     lock_chain()
     found = LanguageModel.objects.filter(team=team, name=description["name"]).first()
     if found is not None:
         return found
+    if actor.user is not None and not access.may(actor.user, "add_languagemodel", team.pk):
+        raise PermissionDenied(f"{actor.name}: may not add language models of {team}")
     created = LanguageModel.objects.create(team=team, **description)
     _tell(actor, "language_model.described", created, _description(created), team=team)
     return created
@@ -99,8 +109,10 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
     Raises
     ------
     StateError
-        If it is not where this can follow.
+        If it is not where this can follow, or there is nothing to approve.
     """
+    if approval == Approval.APPROVED and not language_model.versions.exists():
+        raise StateError(f"{language_model}: has no version; expected a model whose files were imported")
     before = language_model.approval
     sources = [state for state, targets in APPROVALS.items() if approval in targets]
     # Two people may decide at once; the second finds it decided.

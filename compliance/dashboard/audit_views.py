@@ -8,13 +8,14 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from auditor.records import Outcome
+from compliance import actions
 from compliance.dashboard import audit_page, prompts
 from compliance.dashboard import cases as case_pages
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
 from compliance.dashboard.records import story
-from compliance.events import chain_head
+from compliance.events import chain_head, site_actor
 from compliance.exceptions import EvidenceError
 from compliance.models import Audit
 from compliance.runner import PUBLISHED
@@ -53,6 +54,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "every": audit_page.every_number(row, told),
         "bundle": bundle,
         "head": chain_head(),
+        "may_export": actions.may_export(request.user, row),
         "files": [
             {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None}
             for name in PUBLISHED
@@ -66,6 +68,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
     """The cases behind a number; of pairs, one is open beside the list."""
     row = _audit(request, number)
     evidence = _evidence(row)
+    _viewed(request, row)
     design = row.plan.design
     asked = case_pages.reference_first(case_pages.filter_from(request.GET), references(design))
     found = case_pages.find_cases(evidence, asked)
@@ -97,6 +100,7 @@ def case(request: HttpRequest, number: int, case_id: str) -> HttpResponse:
     siblings = case_pages.application(evidence, case_id)
     if not siblings:
         raise Http404("no such case")
+    _viewed(request, row)
     this = next(item for item in siblings if item["id"] == case_id)
     others = [item for item in siblings if item["id"] != case_id]
     beside = next((item for item in others if item["id"] == request.GET.get("beside")), None)
@@ -114,6 +118,7 @@ def download(request: HttpRequest, number: int, name: str) -> FileResponse:
     path = kept_file(row, name)
     if path is None:
         raise Http404("not on this server, or not the file that was recorded")
+    actions.export_file(audit=row, name=name, actor=site_actor(request))
     return FileResponse(path.open("rb"), as_attachment=True, filename=f"{row.number}-{name}")
 
 
@@ -133,6 +138,12 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
         "attributed": prompts.table(given, ids) if given else [],
         "again": f"{others.urlencode()}&" if others else "",
     }
+
+
+def _viewed(request: HttpRequest, row: Audit) -> None:
+    """Who looks at whose answers is on record, in the words of the address, before anything is shown."""
+    what = request.get_full_path().removeprefix(row.get_absolute_url())
+    actions.view_evidence(audit=row, what=what, actor=site_actor(request))
 
 
 def _audit(request: HttpRequest, number: int) -> Audit:

@@ -265,7 +265,7 @@ def _report(reported: Audit | None) -> Step:
 
 
 NEEDED = {
-    "model": "add_languagemodelversion",
+    "model": "add_languagemodel",
     "data": "add_datasetversion",
     "plan": "add_planversion",
     "run": "run_audit",

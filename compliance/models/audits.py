@@ -55,7 +55,9 @@ class Audit(models.Model):
     Numbers have no gaps, so a run that is missing from the register shows.
 
     ``queue`` names the workers that are called for it; empty for a run of the command line. ``keeper`` is the random
-    token of the worker that prepares it, ``seen_at`` the last sign of life from a worker, or the last call for one.
+    token of the worker that prepares or concludes it, ``seen_at`` the last sign of life from a worker, or the last call
+    for one. ``calls`` counts the sweep's calls: whoever raises it from what they read makes the call. ``attempts``
+    counts how often what is not a chunk (preparing, loading the model, concluding) was begun without an end.
     ``forced``: processes that do not heed the stop are to be ended.
     """
 
@@ -85,6 +87,8 @@ class Audit(models.Model):
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
     keeper = models.CharField(max_length=40, blank=True, editable=False)
     seen_at = models.DateTimeField(null=True, blank=True)
+    calls = models.PositiveIntegerField(default=0, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     forced = models.BooleanField(default=False, editable=False)
     stop_requested_at = models.DateTimeField(null=True, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)

@@ -10,6 +10,7 @@ from auditor.data_sources import DEMONSTRATION
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
 from compliance.models.versions import DataSetVersion, LanguageModel, LanguageModelVersion
+from compliance.signs import lease, silent
 
 
 class RegistrationState(models.TextChoices):
@@ -30,8 +31,11 @@ class Registration(models.Model):
                          ▲           ▲             │
                          └───────────┴── failed ◀──┘
 
-    A model begins as waiting, and so do the demonstration's data. These are tried again as they are when they failed,
-    an uploaded table after its mapping was mended.
+    A model begins as waiting, and so do the demonstration's data. These are tried again as they are when they failed or
+    their worker is gone, an uploaded table after its mapping was mended.
+
+    ``keeper`` is the random token of the process that registers it, ``seen_at`` its last sign of life or the last call
+    for a worker; ``calls`` counts the sweep's calls and ``attempts`` how often it was begun without an end.
     """
 
     MODEL, DATA = "model", "data"
@@ -54,6 +58,10 @@ class Registration(models.Model):
     requested_by_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="registrations"
     )
+    keeper = models.CharField(max_length=40, blank=True, editable=False)
+    seen_at = models.DateTimeField(null=True, blank=True, editable=False)
+    calls = models.PositiveIntegerField(default=0, editable=False)
+    attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)
 
@@ -74,6 +82,13 @@ class Registration(models.Model):
     def event_object(self) -> str:
         """What events call it."""
         return f"registration {self.pk}"
+
+    @property
+    def left_behind(self) -> bool:
+        """Whether it is under way by its state, and nobody was heard of for a lease."""
+        if self.state != RegistrationState.REGISTERING:
+            return False
+        return Registration.objects.filter(silent("seen_at", lease()), pk=self.pk).exists()
 
     @property
     def at_hand(self) -> bool:

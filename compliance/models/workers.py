@@ -9,6 +9,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from compliance.models.rows import TeamRows
+from compliance.signs import silent
 
 #: A worker gives a sign of life this often, and counts as gone when it missed four.
 SIGN_SECONDS = 5.0
@@ -20,7 +21,7 @@ class WorkerQuerySet(TeamRows):
 
     def listening(self, queue: str | None = None) -> list[Worker]:
         """The workers that gave a sign of life lately and are not going, those of one queue if it is named."""
-        fresh = self.filter(seen_at__gt=Now() - FRESH, stopping=False)
+        fresh = self.filter(~silent("seen_at", FRESH), stopping=False)
         return [worker for worker in fresh if queue is None or queue in worker.queues]
 
 

@@ -128,9 +128,12 @@ class Site:
 
     def report(self) -> str:
         """What there is to say when something took too long."""
-        logs = "\n".join(f"{path.name}:\n{path.read_text()[-3000:]}" for path in sorted(self.data.glob("*.log")))
         row = self.one("SELECT state, prompts_done, prompts, error, seen_at FROM compliance_audit")
-        return f"{row}\n{logs}"
+        return f"{row}\n{self.report_all()}"
+
+    def report_all(self) -> str:
+        """What the processes said."""
+        return "\n".join(f"{path.name}:\n{path.read_text()[-3000:]}" for path in sorted(self.data.glob("*.log")))
 
     def _run(self, *arguments: str) -> str:
         done = manage(self.data, *arguments, **self.settings)

@@ -5,12 +5,16 @@ from __future__ import annotations
 import shutil
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.contrib.auth.models import User
+from django.core.management import call_command
+from django.db import connections
 from django.test import Client
 
+from compliance.environment import sqlite
 from compliance.models import Audit, Membership, default_team
 from compliance.roles import Role
 from tests.compliance.finished import finish, simulate
@@ -43,3 +47,59 @@ def signed_in(client: Client, officer: User) -> Client:
     """The officer's browser."""
     client.force_login(officer)
     return client
+
+
+def use_sqlite(path: Path) -> dict[str, Any]:
+    """Let every thread use the SQLite database at ``path``; returns the settings of what was used before."""
+    return use_settings(connections.configure_settings({"default": sqlite(path)})["default"])
+
+
+def use_settings(settings: dict[str, Any]) -> dict[str, Any]:
+    """The same by settings as Django completed them."""
+    before = connections.settings["default"]
+    connections["default"].close()
+    del connections["default"]
+    connections.settings["default"] = settings
+    return before
+
+
+@pytest.fixture(scope="session")
+def empty_sqlite(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """An embedded database as the first command leaves it, to be copied."""
+    path = tmp_path_factory.mktemp("sqlite") / "plumbline.sqlite3"
+    with django_db_blocker.unblock():
+        before = use_sqlite(path)
+        try:
+            call_command("migrate", verbosity=0)
+        finally:
+            use_settings(before)
+    return path
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """Either database, for tests that are marked ``django_db(transaction=True)``; its vendor."""
+    if request.param == "postgresql":
+        yield request.param
+        return
+    path = tmp_path / "plumbline.sqlite3"
+    shutil.copy(request.getfixturevalue("empty_sqlite"), path)
+    with request.getfixturevalue("django_db_blocker").unblock():
+        before = use_sqlite(path)
+        try:
+            yield request.param
+        finally:
+            use_settings(before)
+
+
+@pytest.fixture
+def embedded(empty_sqlite: Path, tmp_path: Path, django_db_blocker: Any) -> Iterator[Path]:
+    """The embedded database, where only its file matters."""
+    path = tmp_path / "plumbline.sqlite3"
+    shutil.copy(empty_sqlite, path)
+    with django_db_blocker.unblock():
+        before = use_sqlite(path)
+        try:
+            yield path
+        finally:
+            use_settings(before)

@@ -77,16 +77,13 @@ ALLOWED = {
     ("begin", "running"): "running",
     ("fail", "requested"): "failed",
     ("stop", "requested"): "cancelled",
-    ("confirm", "requested"): "cancelled",
     ("stop", "queued"): "cancelled",
     ("stop", "running"): "cancelling",
     ("stop", "cancelling"): "cancelling",
-    ("confirm", "queued"): "cancelled",
     ("confirm", "cancelling"): "cancelled",
     ("fail", "running"): "failed",
     ("fail", "cancelling"): "failed",
     ("finish", "running"): "done",
-    ("finish", "cancelling"): "done",
 }
 
 

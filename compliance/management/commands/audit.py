@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import getpass
 import shlex
 import sys
 from pathlib import Path
@@ -12,6 +11,7 @@ from django.core.management.base import CommandParser
 
 from auditor.exceptions import InputError
 from auditor.records import Severity
+from compliance.accounts.acting import command_line_account
 from compliance.events import Actor
 from compliance.management.base import BAD_NEWS, PlainCommand
 from compliance.progress import Progress, Silence, StopRequest, TerminalProgress
@@ -46,7 +46,7 @@ class Command(PlainCommand):
             data=options["data"],
             out=options["out"],
             command=shlex.join(["python", "manage.py", *sys.argv[1:]]),
-            actor=Actor(name=_account(), role="command line"),
+            actor=Actor(name=command_line_account(), role="command line"),
         )
         progress: Progress = Silence() if options["no_progress"] else TerminalProgress()
         with StopRequest(progress) as stop:
@@ -63,10 +63,3 @@ def _pair(text: str) -> tuple[str, str]:
     if not separator or not key:
         raise InputError(f"--set {text}", "has no key and value", "key=value, as in thresholds.alpha=0.01")
     return key, value
-
-
-def _account() -> str:
-    try:
-        return getpass.getuser()
-    except (KeyError, OSError):  # a user id without a name, as in some containers
-        return "unnamed account"

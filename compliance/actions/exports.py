@@ -1,0 +1,38 @@
+"""Evidence that leaves the register, or is looked at: who may, and the event that says who did."""
+
+from __future__ import annotations
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+
+from compliance import access
+from compliance.events import Actor, append_event
+from compliance.models import Audit, Release
+
+
+def may_export(user: object, audit: Audit) -> bool:
+    """Whether somebody may take an audit's files with them: by permission, or because it was released to them."""
+    released = Release.objects.current().filter(reader=user, audit=audit)
+    return access.may(user, "export_audit", audit.team_id) or released.exists()
+
+
+@transaction.atomic
+def export_file(*, audit: Audit, name: str, actor: Actor) -> None:
+    """A published file is handed out.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission to export audits, unless the audit was released to this person.
+    """
+    if actor.user is not None and not may_export(actor.user, audit):
+        raise PermissionDenied(f"{actor.name}: may not export audits of {audit.team}")
+    payload = {"file": name, "sha256": audit.files.get(name, "")}
+    append_event(actor=actor, action="evidence.downloaded", object=audit.number, payload=payload, team=audit.team)
+
+
+@transaction.atomic
+def view_evidence(*, audit: Audit, what: str, actor: Actor) -> None:
+    """Cases are shown: prompts that hold applicants' fields. ``what`` says which, as the address does."""
+    payload = {"what": what[:1000]}
+    append_event(actor=actor, action="evidence.viewed", object=audit.number, payload=payload, team=audit.team)

@@ -1,0 +1,72 @@
+"""Signs of life: when a row was last heard of, and the thread that lets it be heard of.
+
+Who may take a row over is decided by tokens and counters, never by comparing two moments for equality: databases keep
+different numbers of digits. A moment only says whether somebody has been silent for long, on the database's clock.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from datetime import timedelta
+from types import TracebackType
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import Q
+from django.db.models.functions import Now
+
+logger = logging.getLogger(__name__)
+
+
+def silent(field: str, period: timedelta) -> Q:
+    """Rows without a sign of life for a period.
+
+    A sign that lies further ahead than a period was given before the clock was set back. It says nothing about now, and
+    waiting until the clock has caught up could take for ever.
+    """
+    return (
+        Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__lt": Now() - period}) | Q(**{f"{field}__gt": Now() + period})
+    )
+
+
+def lease() -> timedelta:
+    """How long somebody may be silent before others take over."""
+    return timedelta(seconds=settings.LEASE_SECONDS)
+
+
+class Signs:
+    """A thread that gives signs of life while its block runs.
+
+    Parameters
+    ----------
+    give
+        Gives one; called four times a lease, first after a quarter of one: whoever claimed the row gave the first.
+    """
+
+    def __init__(self, give: Callable[[], object], *, name: str) -> None:
+        self._give = give
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=f"signs of {name}", daemon=True)
+
+    def __enter__(self) -> Signs:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End."""
+        self._left.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while not self._left.wait(settings.LEASE_SECONDS / 4):
+            try:
+                self._give()
+            except DatabaseError as error:
+                logger.warning("no sign of life could be given (%s)", type(error).__name__)
+            finally:
+                connection.close()
