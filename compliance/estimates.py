@@ -25,6 +25,8 @@ from reports.labels import TEST_LABELS
 
 SAMPLE = 12
 LARGEST_FILE = 20_000_000
+LARGEST_BOOK = 2_000_000  # of a workbook, which unpacks to ten times as much and more
+LARGEST_CELLS = 400_000
 CHUNKS = 8
 SCORING = ("shared", "unshared")
 #: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
@@ -66,7 +68,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     try:
-        if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
+        if too_large(data):
             return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, data)
@@ -85,6 +87,15 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         memory=memory,
         uncounted=inside if spent is None else (),
     )
+
+
+def too_large(data: DataSetVersion) -> bool:
+    """Whether a data set takes longer to be read than a page may; OSError if its file is gone."""
+    if data.source == DEMONSTRATION:
+        return False
+    path = data_file(data)
+    most = LARGEST_BOOK if path.suffix == ".xlsx" else LARGEST_FILE
+    return data.rows * len(data.mapping["fields"]) > LARGEST_CELLS or path.stat().st_size > most
 
 
 def seconds_inside(plan: PlanVersion) -> float | None:

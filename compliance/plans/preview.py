@@ -15,17 +15,16 @@ from typing import Any
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, prompt_template, select, words_of
-from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import AuditorError
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
-from compliance.binding import data_file, registered_data
+from compliance.binding import registered_data
 from compliance.dashboard.prompts import marked
-from compliance.estimates import LARGEST_FILE, tokenizer_file
+from compliance.estimates import tokenizer_file, too_large
 from compliance.exceptions import ComplianceError
 from compliance.models import DataSetVersion, LanguageModelVersion
 from compliance.plans.checks import WHERE, Problem, problem_of
-from compliance.registration import MASK, MASKED_ROLES
+from compliance.registry.columns import MASK, MASKED_ROLES
 
 SHOWN = 3
 CHAT = "In chat form the tokenizer's chat template stands around this text."
@@ -73,7 +72,7 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
         Whose tokenizer counts; it must be in this machine's store, else nothing is counted.
     """
     try:
-        if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
+        if too_large(data):
             return Preview(note="The data are too large to be read for a preview; the worker checks the plan on them.")
         applications = _applications(data)
         chosen = select(plan, applications, seen=frozenset(), where=WHERE).records
