@@ -17,7 +17,10 @@ NAMES = (
     "sae",
     "interpretation",
     "pages",
+    "import",
 )
+#: A module cannot be called like a statement of the language.
+MODULES = {"import": "imports"}
 
 
 def main() -> int:
@@ -30,7 +33,7 @@ def main() -> int:
         if name not in NAMES:
             parser.error(f"unknown benchmark {name!r}; expected one of: {', '.join(NAMES)}")
     for name in arguments.names or NAMES:
-        module = importlib.import_module(f"benchmarks.{name}")
+        module = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}")
         for row in module.run():
             print(row.line(as_json=arguments.json), flush=True)
     return 0
