@@ -49,6 +49,10 @@ DAYS = (-719_162, 2_932_897)
 UNITS_A_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 
 
+class TooLargeError(DataError):
+    """The table is larger than was asked for; nothing else is known to be wrong with it."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Limits:
     """How large a table may be; ``characters`` counts the UTF-8 bytes of all its text once unpacked."""
@@ -59,13 +63,13 @@ class Limits:
     characters: int = 256 << 20
 
     def check(self, *, where: str, rows: int = 0, columns: int = 0, cells: int = 0, characters: int = 0) -> None:
-        """Raise DataError naming the first count that is beyond its limit; ``cells`` beside rows times columns."""
+        """Raise TooLargeError naming the first count beyond its limit; ``cells`` beside rows times columns."""
         cells = max(cells, rows * columns)
         found = {"rows": rows, "columns": columns, "cells": cells, "characters": characters}
         for what, count in found.items():
             most = getattr(self, what)
             if count > most:
-                raise DataError(where, f"has more {what} than can be read", f"at most {most:,} {what}")
+                raise TooLargeError(where, f"has more {what} than can be read", f"at most {most:,} {what}")
 
 
 #: What the engine reads at most. A caller may ask for less.

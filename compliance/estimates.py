@@ -18,6 +18,7 @@ from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.language_models.trie import distinct_tokens
 from auditor.plan import Plan
+from auditor.tables import Limits, TooLargeError
 from compliance.binding import bound_plan, data_file, registered_data
 from compliance.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
@@ -27,6 +28,9 @@ SAMPLE = 12
 LARGEST_FILE = 20_000_000
 LARGEST_BOOK = 2_000_000  # of a workbook, which unpacks to ten times as much and more
 LARGEST_CELLS = 400_000
+#: What a page reads at most of a registered table, whatever its file and its mapping say of its size.
+QUICK = Limits(cells=2_000_000, characters=32 << 20)
+TOO_LARGE = "The data are too large for a quick sample; the worker counts them."
 CHUNKS = 8
 SCORING = ("shared", "unshared")
 #: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
@@ -69,9 +73,11 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     try:
         if too_large(data):
-            return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
+            return Estimate(memory=memory, problem=TOO_LARGE)
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, data)
+    except TooLargeError:
+        return Estimate(memory=memory, problem=TOO_LARGE)
     except InputError as error:
         return Estimate(memory=memory, problem=str(error))
     except OSError as error:
@@ -146,7 +152,7 @@ def _sample(plan: Plan, model: LanguageModelVersion, data: DataSetVersion) -> tu
     """Prompts and distinct tokens, counted up from the first applications of the selection."""
     from tokenizers import Tokenizer
 
-    applications = registered_data(data)
+    applications = registered_data(data, limits=QUICK)
     chosen = select(plan, applications, seen=frozenset(), where=str(plan)).records
     clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=str(plan))
     share = len(chosen) / len(clusters)

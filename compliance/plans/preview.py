@@ -18,15 +18,17 @@ from auditor.counterfactuals import make_clusters, prompt_template, select, word
 from auditor.exceptions import AuditorError
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
+from auditor.tables import TooLargeError
 from compliance.binding import registered_data
 from compliance.dashboard.prompts import marked
-from compliance.estimates import tokenizer_file, too_large
+from compliance.estimates import QUICK, tokenizer_file, too_large
 from compliance.exceptions import ComplianceError
 from compliance.models import DataSetVersion, LanguageModelVersion
 from compliance.plans.checks import WHERE, Problem, problem_of
 from compliance.registry.columns import MASK, MASKED_ROLES
 
 SHOWN = 3
+TOO_LARGE = "The data are too large to be read for a preview; the worker checks the plan on them."
 CHAT = "In chat form the tokenizer's chat template stands around this text."
 
 
@@ -73,10 +75,12 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
     """
     try:
         if too_large(data):
-            return Preview(note="The data are too large to be read for a preview; the worker checks the plan on them.")
+            return Preview(note=TOO_LARGE)
         applications = _applications(data)
         chosen = select(plan, applications, seen=frozenset(), where=WHERE).records
         clusters = make_clusters(plan, applications, chosen[:SHOWN], chat=None, where=WHERE)
+    except TooLargeError:
+        return Preview(note=TOO_LARGE)
     except AuditorError as refusal:
         problem = problem_of(refusal) if hasattr(refusal, "where") else Problem(key="", line=str(refusal))
         return Preview(problem=problem)
@@ -134,7 +138,7 @@ def _applications(data: DataSetVersion) -> Applications:
 @lru_cache(maxsize=1)
 def _read(key: int, fingerprint: str) -> Applications:
     """Read once while somebody writes: a plan is checked with every pause in typing, on one data set."""
-    return registered_data(DataSetVersion.objects.get(pk=key, fingerprint=fingerprint))
+    return registered_data(DataSetVersion.objects.get(pk=key, fingerprint=fingerprint), limits=QUICK)
 
 
 def _counter(model: LanguageModelVersion | None) -> Any:

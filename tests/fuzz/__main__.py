@@ -22,7 +22,7 @@ from pathlib import Path
 
 COUNT = 2_000
 MUTANT_SECONDS = 20
-MEMORY = 12 << 30  # address space: torch alone maps several GiB
+MEMORY = 4 << 30  # address space, beside what making the good files took
 GROWTH = 700 << 10  # KiB of resident memory from the tenth mutant to the last
 LONGEST_LINE = 2_000
 
@@ -61,12 +61,14 @@ def _feed(name: str, count: int, seed: int, keep: Path) -> int:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "tests.settings")
     from tests.fuzz.targets import TARGETS
 
-    resource.setrlimit(resource.RLIMIT_AS, (MEMORY, MEMORY))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
     keep.mkdir(parents=True, exist_ok=True)
     begun, slowest, refused, failures, early = time.monotonic(), 0.0, 0, 0, 0
     with tempfile.TemporaryDirectory() as scratch:
         target = TARGETS[name](Path(scratch))
+        # What made the good files may have reserved much that it does not use.
+        reserved = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+        resource.setrlimit(resource.RLIMIT_AS, (reserved + MEMORY, reserved + MEMORY))
         faults = [fault for good in target.whole() if (fault := _fault(target, good))]
         if faults:
             raise RuntimeError(f"{name}: a good file was met with {faults[0]}")
