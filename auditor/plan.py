@@ -26,6 +26,7 @@ from pydantic import (
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
 from auditor.measures.bootstrap import MIN_RESAMPLES
+from auditor.toml_text import parse_toml
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
@@ -254,7 +255,7 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> Plan:
     except UnicodeDecodeError as error:
         raise PlanError(str(path), f"is not UTF-8 (byte {error.start})", "a plan file in UTF-8") from error
     try:
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         raise PlanError(str(path), f"is no TOML: {error}", "a plan as docs/plan.md describes") from error
     for key, value in (overrides or {}).items():
@@ -350,6 +351,6 @@ def _override(raw: dict[str, Any], key: str, value: str) -> None:
     if not isinstance(target, dict) or not last:
         raise PlanError(f"--set {key}", "names no plan key", "section.key=value, as in thresholds.alpha=0.01")
     try:
-        target[last] = tomllib.loads(f"value = {value}")["value"]
+        target[last] = parse_toml(f"value = {value}")["value"]
     except tomllib.TOMLDecodeError:
         target[last] = value

@@ -22,7 +22,10 @@ NAMES = (
     "coverage",
     "inside_nulls",
     "simulations",
+    "import",
 )
+#: A module cannot be called like a statement of the language.
+MODULES = {"import": "imports"}
 
 
 def main() -> int:
@@ -35,7 +38,7 @@ def main() -> int:
         if name not in NAMES:
             parser.error(f"unknown benchmark {name!r}; expected one of: {', '.join(NAMES)}")
     for name in arguments.names or NAMES:
-        module = importlib.import_module(f"benchmarks.{name}")
+        module = importlib.import_module(f"benchmarks.{MODULES.get(name, name)}")
         for row in module.run():
             print(row.line(as_json=arguments.json), flush=True)
     return 0

@@ -48,6 +48,16 @@ class Environment(BaseSettings):
     plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
     upload_megabytes: Annotated[int, Field(ge=1, le=256)] = Field(256, validation_alias="PLUMBLINE_UPLOAD_MB")
     session_hours: Annotated[int, Field(ge=1, le=24 * 7)] = Field(12, validation_alias="PLUMBLINE_SESSION_HOURS")
+    # The most a table may be or cost. The engine reads no larger ones (auditor/tables.py): these only lower its limits.
+    table_seconds: Annotated[int, Field(ge=5, le=600)] = Field(60, validation_alias="PLUMBLINE_TABLE_SECONDS")
+    table_megabytes: Annotated[int, Field(ge=512, le=65_536)] = Field(2_048, validation_alias="PLUMBLINE_TABLE_MB")
+    table_rows: Annotated[int, Field(ge=1, le=1_000_000)] = Field(1_000_000, validation_alias="PLUMBLINE_TABLE_ROWS")
+    table_cells: Annotated[int, Field(ge=1, le=20_000_000)] = Field(
+        20_000_000, validation_alias="PLUMBLINE_TABLE_CELLS"
+    )
+    table_characters: Annotated[int, Field(ge=1, le=256 << 20)] = Field(
+        256 << 20, validation_alias="PLUMBLINE_TABLE_CHARACTERS"
+    )
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")

@@ -19,6 +19,7 @@ from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.language_models.trie import distinct_tokens
 from auditor.plan import Plan
+from auditor.tables import Limits, TooLargeError
 from compliance.binding import bound_plan, data_file, registered_data
 from compliance.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
@@ -26,6 +27,11 @@ from reports.labels import TEST_LABELS
 
 SAMPLE = 12
 LARGEST_FILE = 20_000_000
+LARGEST_BOOK = 2_000_000  # of a workbook, which unpacks to ten times as much and more
+LARGEST_CELLS = 400_000
+#: What a page reads at most of a registered table, whatever its file and its mapping say of its size.
+QUICK = Limits(cells=2_000_000, characters=32 << 20)
+TOO_LARGE = "The data are too large for a quick sample; the worker counts them."
 CHUNKS = 8
 SCORING = ("shared", "unshared")
 #: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
@@ -73,6 +79,12 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
             return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
         applications = registered_data(data)
+        if too_large(data):
+            return Estimate(memory=memory, problem=TOO_LARGE)
+        bound = bound_plan(plan, model=model, data=data)
+        prompts, tokens = _sample(bound, model, data)
+    except TooLargeError:
+        return Estimate(memory=memory, problem=TOO_LARGE)
     except InputError as error:
         return Estimate(memory=memory, problem=str(error))
     except OSError as error:
@@ -93,6 +105,15 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         memory=memory,
         uncounted=inside if spent is None else (),
     )
+
+
+def too_large(data: DataSetVersion) -> bool:
+    """Whether a data set takes longer to be read than a page may; OSError if its file is gone."""
+    if data.source == DEMONSTRATION:
+        return False
+    path = data_file(data)
+    most = LARGEST_BOOK if path.suffix == ".xlsx" else LARGEST_FILE
+    return data.rows * len(data.mapping["fields"]) > LARGEST_CELLS or path.stat().st_size > most
 
 
 def seconds_inside(plan: PlanVersion) -> float | None:
@@ -153,6 +174,9 @@ def _sample(
 
     chosen = select(plan, applications, seen=frozenset(), where=where).records
     clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=where)
+    applications = registered_data(data, limits=QUICK)
+    chosen = select(plan, applications, seen=frozenset(), where=str(plan)).records
+    clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=str(plan))
     share = len(chosen) / len(clusters)
     again = min(plan.noise.reask, len(chosen))
     prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again

@@ -1,4 +1,4 @@
-"""Doing what a registration asks for: importing a model, or reading an uploaded table through its mapping.
+"""Doing what a registration asks for: importing a model, or having an uploaded table read through its mapping.
 
 ``perform_registration`` is what a worker calls, with the row's key. It may be called again at any time: what is in the
 register is found there, and a registration that is ready stays as it is.
@@ -7,37 +7,26 @@ register is found there, and a registration that is ready stays as it is.
 from __future__ import annotations
 
 import logging
-import tomllib
 from pathlib import Path
-from typing import Any
 
-import polars as pl
 from django.conf import settings
 from django.db.models.functions import Now
 
-from auditor.applications import Applications, DataMapping, apply_mapping, mapping_from, write_mapping
-from auditor.canonical import sha256_bytes
+from auditor.applications import Applications
 from auditor.data_sources import DEMONSTRATION, load_data
 from auditor.demo_data import loanapp_table
-from auditor.exceptions import AuditorError, DataError, ModelError
+from auditor.exceptions import AuditorError, ModelError
 from auditor.language_models.sources import parse_source
-from auditor.mapping_inference import infer_mapping
-from auditor.tables import parse_csv, parse_parquet
-from auditor.workbooks import parse_workbook
 from compliance import actions
 from compliance.events import Actor
-from compliance.exceptions import ComplianceError, EvidenceError, StateError
+from compliance.exceptions import ComplianceError, StateError
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
 from compliance.patience import passes, patiently
 from compliance.signs import Signs
+from compliance.registry.columns import masked_preview
+from compliance.registry.reading import survey_of
 
 log = logging.getLogger(__name__)
-
-READERS = {".csv": parse_csv, ".parquet": parse_parquet, ".xlsx": parse_workbook}
-MASKED_ROLES = frozenset({"id", "protected", "protected_proxy"})
-MASK = "•••"
-PREVIEW_ROWS = 10
-SHOWN_CHARACTERS = 60
 
 
 def perform_registration(registration_id: int) -> None:
@@ -104,89 +93,10 @@ def check_model_source(source: str) -> str:
     return source.strip()
 
 
-def read_upload(row: Registration | DataSetVersion) -> tuple[pl.DataFrame, str]:
-    """The uploaded table and the SHA-256 of its bytes.
-
-    Raises
-    ------
-    DataError
-        Naming the file as it was called when it was uploaded.
-    """
-    path = kept_upload(row.file)
-    try:
-        raw = path.read_bytes()
-    except OSError as error:
-        raise DataError(row.source, "its upload is not on this server", "the file to be uploaded again") from error
-    return READERS[path.suffix](raw, where=row.source), sha256_bytes(raw)
-
-
-def kept_upload(file: str) -> Path:
-    """Where an upload is kept."""
-    return Path(settings.DATA_FOLDER) / file
-
-
-def proposed_mapping(row: Registration, frame: pl.DataFrame) -> str:
-    """What somebody wrote about the columns, else a first guess, as TOML."""
-    return row.mapping or write_mapping(infer_mapping(frame, row.name))
-
-
-def mapping_of(text: str, *, where: str) -> DataMapping:
-    """The mapping a text holds; DataError in one line if it holds none."""
-    try:
-        raw = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise DataError(where, f"is no TOML: {error}", "a mapping as docs/data.md describes") from error
-    return mapping_from(raw, where=where)
-
-
-def masked_preview(frame: pl.DataFrame, mapping: DataMapping, *, rows: int = PREVIEW_ROWS) -> list[list[str]]:
-    """The first rows of a table, names first. Ids, protected fields and their proxies, and free text are masked.
-
-    Columns that no field uses are left out: nobody said what they hold.
-    """
-    columns = {
-        column: item.role in MASKED_ROLES or item.type == "text" for item in mapping.fields for column in item.columns
-    }
-    hidden = {column for item in mapping.fields if item.role in MASKED_ROLES for column in item.columns}
-    shown = [column for column in frame.columns if column in columns]
-    lines = [shown]
-    for row in frame.head(rows).iter_rows(named=True):
-        lines.append([_cell(row[column], masked=columns[column] or column in hidden) for column in shown])
-    return lines
-
-
 def demonstration_data() -> tuple[Applications, list[list[str]]]:
     """The demonstration's applications, and their first rows as a preview shows them."""
     data = load_data(DEMONSTRATION, "")
     return data, masked_preview(loanapp_table()[0], data.mapping)
-
-
-def applications_of(version: DataSetVersion) -> Applications:
-    """The applications of a registered data set, checked to be those that were registered.
-
-    Raises
-    ------
-    DataError
-        If they cannot be read.
-    EvidenceError
-        If they are others.
-    """
-    if version.source == DEMONSTRATION:
-        found = load_data(version.source, "")
-    else:
-        mapping = mapping_from(_without_defaults(version.mapping), where=version.source)
-        if version.file:
-            frame, sha256 = read_upload(version)
-        else:
-            from auditor.data_sources import data_path
-            from auditor.tables import read_table
-
-            table = read_table(data_path(version.source))
-            frame, sha256 = table.frame, table.sha256
-        found = apply_mapping(frame, mapping, source=version.source, file_sha256=sha256)
-    if found.fingerprint != version.fingerprint:
-        raise EvidenceError(f"{version}: the data behind it changed; expected what was registered")
-    return found
 
 
 def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
@@ -206,25 +116,5 @@ def _enter_data(row: Registration, actor: Actor) -> DataSetVersion:
     if row.source == DEMONSTRATION:
         data, preview = demonstration_data()
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
-    mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
-    frame, sha256 = read_upload(row)
-    return actions.register_data(
-        data=apply_mapping(frame, mapping, source=row.source, file_sha256=sha256),
-        team=row.team,
-        file=row.file,
-        preview=masked_preview(frame, mapping),
-        actor=actor,
-    )
-
-
-def _without_defaults(design: dict[str, Any]) -> dict[str, Any]:
-    """A mapping's design without what it leaves open: as TOML has no null, the reader knows none."""
-    empty: tuple[Any, ...] = (None, {}, [], ())
-    fields = [{key: value for key, value in item.items() if value not in empty} for item in design["fields"]]
-    return {**design, "fields": fields}
-
-
-def _cell(value: Any, *, masked: bool) -> str:
-    if value is None:
-        return "–"
-    return MASK if masked else str(value)[:SHOWN_CHARACTERS]
+    found, preview = survey_of(row)
+    return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

@@ -23,6 +23,12 @@ DATA_FOLDER = data_folder(_environment.data)
 MODEL_FOLDER = (_environment.models or DATA_FOLDER / "store").expanduser().absolute()
 LEASE_SECONDS = _environment.lease_seconds
 UPLOAD_BYTES = _environment.upload_megabytes << 20
+# What a table may cost the process that reads it, and how large it may be.
+TABLE_SECONDS = _environment.table_seconds
+TABLE_MEMORY = _environment.table_megabytes << 20
+TABLE_ROWS = _environment.table_rows
+TABLE_CELLS = _environment.table_cells
+TABLE_CHARACTERS = _environment.table_characters
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
 # The ready-made plans that are offered on the site.
@@ -51,13 +57,14 @@ MIDDLEWARE = [
     "django.middleware.security.SecurityMiddleware",
     "whitenoise.middleware.WhiteNoiseMiddleware",
     "csp.middleware.CSPMiddleware",
-    "compliance.registry.uploads.bounded_requests",
     "django.contrib.sessions.middleware.SessionMiddleware",
     "django.middleware.common.CommonMiddleware",
     "django.middleware.csrf.CsrfViewMiddleware",
     "django.contrib.auth.middleware.AuthenticationMiddleware",
     "compliance.accounts.sessions.limited",
     "compliance.accounts.acting.acting",
+    # Bodies are read first where a form's token is looked for, which is after all of these and before any view.
+    "compliance.registry.uploads.bounded_requests",
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",

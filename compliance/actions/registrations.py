@@ -83,6 +83,13 @@ def keep_upload(*, registration: Registration, file: str, actor: Actor) -> None:
     _tell(registration, "registration.uploaded", actor, {"file": file, "bytes": registration.size})
 
 
+def keep_look(*, registration: Registration, look: dict[str, Any]) -> None:
+    """Keep what was seen of an upload, for its page. No event: it is no evidence. What is on its way is left alone."""
+    rows = Registration.objects.filter(pk=registration.pk, state__in=(State.MAPPING, State.FAILED))
+    if rows.update(look=look):
+        registration.look = look
+
+
 @transaction.atomic
 def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor: Actor) -> None:
     """Keep what somebody said the columns mean, right or wrong; ``ready`` asks for the data set to be registered."""

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
-from auditor.applications import Applications
+from auditor.applications import Applications, Survey
 from auditor.canonical import canonical_json
 from auditor.plan import Plan
 from compliance import access
@@ -135,13 +135,13 @@ def name_of(source: str) -> str:
 @transaction.atomic
 def register_data(
     *,
-    data: Applications,
+    data: Applications | Survey,
     actor: Actor,
     team: Team | None = None,
     file: str = "",
     preview: list[list[str]] | None = None,
 ) -> DataSetVersion:
-    """Enter a set of applications with its mapping.
+    """Enter a set of applications, kept or only surveyed, with its mapping.
 
     Parameters
     ----------
@@ -159,7 +159,7 @@ def register_data(
             "name": data.mapping.name[:200],
             "source": data.source,
             "mapping": data.mapping.design(),
-            "rows": len(data.records),
+            "rows": data.count,
             "file": file,
             "preview": preview or [],
         },

@@ -5,6 +5,7 @@ from __future__ import annotations
 from django.urls import path, register_converter
 from django.urls.converters import StringConverter
 
+import compliance.addresses  # noqa: F401, registers what stands for a row in an address
 from compliance.dashboard import audit_views, first_steps_views, live, views
 
 
@@ -37,12 +38,12 @@ register_converter(Published, "published")
 urlpatterns = [
     path("", views.home, name="home"),
     path("first-steps/", first_steps_views.steps, name="first_steps"),
-    path("first-steps/<int:team>/model/", first_steps_views.register_model, name="first_steps_model"),
-    path("first-steps/<int:team>/data/", first_steps_views.register_data, name="first_steps_data"),
-    path("first-steps/<int:team>/plan/", first_steps_views.register_plan, name="first_steps_plan"),
+    path("first-steps/<key:team>/model/", first_steps_views.register_model, name="first_steps_model"),
+    path("first-steps/<key:team>/data/", first_steps_views.register_data, name="first_steps_data"),
+    path("first-steps/<key:team>/plan/", first_steps_views.register_plan, name="first_steps_plan"),
     path("findings/", views.findings, name="findings"),
     path("models/", views.models, name="models"),
-    path("models/<int:number>/", views.model, name="model"),
+    path("models/<key:number>/", views.model, name="model"),
     path("audits/", views.audits, name="audits"),
     path("audits/<audit:number>/", audit_views.audit, name="audit"),
     path("audits/<audit:number>/live/", live.fragment, name="live"),

@@ -52,6 +52,7 @@ class Registration(models.Model):
     received = models.PositiveBigIntegerField(default=0, help_text="Bytes that arrived.")
     file = models.CharField(max_length=200, blank=True, help_text="Below the data folder.")
     mapping = models.TextField(blank=True, help_text="What the columns mean, as TOML.")
+    look = models.JSONField(default=dict, blank=True, help_text="What was seen of an upload; pages read it.")
     model_version = models.ForeignKey(LanguageModelVersion, null=True, blank=True, on_delete=models.PROTECT)
     data_version = models.ForeignKey(DataSetVersion, null=True, blank=True, on_delete=models.PROTECT)
     requested_by = models.CharField(max_length=200)

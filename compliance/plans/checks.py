@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from auditor.exceptions import InputError, PlanError
 from auditor.plan import Plan, plan_from, plan_problems
 from auditor.policies.packs import load_packs
+from auditor.toml_text import parse_toml
 
 WHERE = "plan"
 TEXT = "toml"  # the box of the whole text
@@ -34,7 +35,7 @@ class Checked:
 def check_text(text: str) -> Checked:
     """Check a TOML text as a plan: its keys, its policy packs, its tests and their settings. No data is asked for."""
     try:
-        raw = tomllib.loads(text)
+        raw = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
         refusal = PlanError(WHERE, f"is no TOML: {error}", "a plan as docs/plan.md describes")
         return Checked(plan=None, problems=(problem_of(refusal),), readable=False)

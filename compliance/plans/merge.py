@@ -20,10 +20,11 @@ import tomlkit
 from tomlkit.exceptions import TOMLKitError
 from tomlkit.items import AoT
 
+from auditor.toml_text import parse_toml
 from compliance.plans.fields import ATTRIBUTES, CHECKS, LINES, NUMBER, Box, boxes
 
 Values = dict[str, Any]  # by key: text, or for lists and checked boxes the items
-NUMBER_TEXT = re.compile(r"[+-]?(\d+)(\.\d+)?([eE][+-]?\d+)?")
+NUMBER_TEXT = re.compile(r"[+-]?(\d{1,100})(\.\d{1,100})?([eE][+-]?\d{1,9})?")
 FORM_PREFIX = "f."
 
 
@@ -50,7 +51,7 @@ class Draft:
 def plain(text: str) -> dict[str, Any] | None:
     """A TOML text as plain data, ``None`` if it is none."""
     try:
-        return tomllib.loads(text)
+        return parse_toml(text)
     except tomllib.TOMLDecodeError:
         return None
 

@@ -15,19 +15,20 @@ from typing import Any
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, prompt_template, select, words_of
-from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import AuditorError
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
-from compliance.binding import data_file, registered_data
+from auditor.tables import TooLargeError
+from compliance.binding import registered_data
 from compliance.dashboard.prompts import marked
-from compliance.estimates import LARGEST_FILE, tokenizer_file
+from compliance.estimates import QUICK, tokenizer_file, too_large
 from compliance.exceptions import ComplianceError
 from compliance.models import DataSetVersion, LanguageModelVersion
 from compliance.plans.checks import WHERE, Problem, problem_of
-from compliance.registration import MASK, MASKED_ROLES
+from compliance.registry.columns import MASK, MASKED_ROLES
 
 SHOWN = 3
+TOO_LARGE = "The data are too large to be read for a preview; the worker checks the plan on them."
 CHAT = "In chat form the tokenizer's chat template stands around this text."
 
 
@@ -73,11 +74,13 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
         Whose tokenizer counts; it must be in this machine's store, else nothing is counted.
     """
     try:
-        if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
-            return Preview(note="The data are too large to be read for a preview; the worker checks the plan on them.")
+        if too_large(data):
+            return Preview(note=TOO_LARGE)
         applications = _applications(data)
         chosen = select(plan, applications, seen=frozenset(), where=WHERE).records
         clusters = make_clusters(plan, applications, chosen[:SHOWN], chat=None, where=WHERE)
+    except TooLargeError:
+        return Preview(note=TOO_LARGE)
     except AuditorError as refusal:
         problem = problem_of(refusal) if hasattr(refusal, "where") else Problem(key="", line=str(refusal))
         return Preview(problem=problem)
@@ -135,7 +138,7 @@ def _applications(data: DataSetVersion) -> Applications:
 @lru_cache(maxsize=1)
 def _read(key: int, fingerprint: str) -> Applications:
     """Read once while somebody writes: a plan is checked with every pause in typing, on one data set."""
-    return registered_data(DataSetVersion.objects.get(pk=key, fingerprint=fingerprint))
+    return registered_data(DataSetVersion.objects.get(pk=key, fingerprint=fingerprint), limits=QUICK)
 
 
 def _counter(model: LanguageModelVersion | None) -> Any:

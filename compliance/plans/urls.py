@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from django.urls import path
 
+import compliance.addresses  # noqa: F401, registers what stands for a row in an address
 from compliance.plans import views
 
 urlpatterns = [
     path("", views.plans, name="plans"),
     path("new/", views.begin, name="plan_new"),
-    path("drafts/<int:pk>/", views.draft, name="plan_draft"),
-    path("drafts/<int:pk>/check/", views.check, name="plan_check"),
-    path("<int:pk>/", views.plan, name="plan"),
-    path("<int:pk>/decide/", views.decide, name="plan_decide"),
+    path("drafts/<key:pk>/", views.draft, name="plan_draft"),
+    path("drafts/<key:pk>/check/", views.check, name="plan_check"),
+    path("<key:pk>/", views.plan, name="plan"),
+    path("<key:pk>/decide/", views.decide, name="plan_decide"),
 ]

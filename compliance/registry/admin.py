@@ -19,6 +19,7 @@ from django.utils import timezone
 from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
+import compliance.addresses  # noqa: F401, registers what stands for a row in an address
 from compliance import access, actions
 from compliance.actions.registry import DESCRIPTION
 from compliance.admin_base import ActingAdmin, ReadOnlyAdmin, progress_bar
@@ -240,6 +241,7 @@ class RegistrationAdmin(ReadOnlyAdmin):
     list_display = ("name", "kind", "team", "state", "source", "requested_by", "created_at", "finished_at")
     list_filter = ("kind", "state", "created_at")
     list_select_related = ("team",)
+    exclude = ("look",)
     search_fields = ("name", "source", "requested_by")
 
 
@@ -275,8 +277,8 @@ class PolicyPackAdmin(ActingAdmin):
         """Review and difference beside the usual pages."""
         view = self.admin_site.admin_view
         return [
-            path("<int:pk>/review/", view(self.review), name="compliance_policypackversion_review"),
-            path("<int:pk>/diff/<int:other>/", view(self.difference), name="compliance_policypackversion_diff"),
+            path("<key:pk>/review/", view(self.review), name="compliance_policypackversion_review"),
+            path("<key:pk>/diff/<key:other>/", view(self.difference), name="compliance_policypackversion_diff"),
             *super().get_urls(),
         ]
 

@@ -8,8 +8,11 @@ from pathlib import Path, PurePath
 from typing import IO
 
 from django.conf import settings
+from django.contrib.auth.views import redirect_to_login
 from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
 from django.template.loader import get_template
+from django.urls import Resolver404, resolve
 
 from auditor.canonical import sha256_file
 from auditor.exceptions import DataError
@@ -17,23 +20,54 @@ from auditor.tables import KINDS
 from compliance import actions
 from compliance.events import Actor
 from compliance.models import Registration, RegistrationState, Team
+from compliance.registry.forms import DataForm
 
 PART_BYTES = 1 << 20
 NAME_CHARACTERS = 120
 SLACK = 64 << 10  # what a form adds around its file
+FORM_BYTES = 4 << 20  # more than any form without a file has
+#: Addresses that take tables, and what it takes to send one there.
+UPLOADS = dict.fromkeys(("register_data", "announce_upload", "upload_part"), DataForm.permission)
 
 
 def bounded_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
-    """Middleware that refuses what is larger than any upload may be, before it is read and fills the disk."""
+    """Middleware that refuses a body before it is read and fills the disk.
+
+    It stands behind the one that knows the account and before any view, and so before the check of a form's token,
+    which reads the form: an upload is taken from people who may upload, of the size one may have, and everything else
+    is as small as forms are.
+    """
 
     def answer(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        if length.isdecimal() and int(length) > settings.UPLOAD_BYTES + SLACK:
-            context = {"megabytes": settings.UPLOAD_BYTES >> 20}
-            return HttpResponse(get_template("413.html").render(context), status=413)
-        return get_response(request)
+        # A length of thousands of digits is none that a number could be made of.
+        size = int(length[:16]) if length.isdecimal() else 0
+        if request.method in ("GET", "HEAD", "OPTIONS") and not size:
+            return get_response(request)
+        permission = _asked_of(request)
+        if permission is None:
+            return _too_large(FORM_BYTES) if size > FORM_BYTES else get_response(request)
+        if not request.user.is_authenticated:
+            return redirect_to_login(request.get_full_path())
+        if not request.user.has_perm(f"compliance.{permission}"):
+            # Django's own page of that kind looks for a form's token, and so reads what was sent.
+            return render(request, "403.html", status=403)
+        return _too_large(settings.UPLOAD_BYTES) if size > settings.UPLOAD_BYTES + SLACK else get_response(request)
 
     return answer
+
+
+def _asked_of(request: HttpRequest) -> str | None:
+    """The permission that sending something to this address takes, if it is one that takes tables."""
+    try:
+        name = resolve(request.path_info).url_name
+    except Resolver404:
+        return None
+    return UPLOADS.get(name or "")
+
+
+def _too_large(most: int) -> HttpResponse:
+    return HttpResponse(get_template("413.html").render({"megabytes": most >> 20}), status=413)
 
 
 def checked_name(name: str) -> str:

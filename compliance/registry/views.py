@@ -17,16 +17,17 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
 from auditor.exceptions import DataError, InputError
-from auditor.mapping_checks import check_mapping
 from compliance import access, actions
 from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
 from compliance.models import Registration, RegistrationState
-from compliance.registration import mapping_of, masked_preview, proposed_mapping, read_upload
+from compliance.registry.columns import mapping_of
 from compliance.registry.forms import DataForm, MappingForm, ModelForm, UploadForm
+from compliance.registry.reading import Look, look_at
 from compliance.registry.uploads import PART_BYTES, begin_upload, take_part, take_whole
 
 LINES = 25
+SHOWN_ROWS = 5
 PERMISSIONS = {Registration.MODEL: "add_languagemodelversion", Registration.DATA: "add_datasetversion"}
 
 
@@ -81,6 +82,7 @@ def register_data(request: HttpRequest) -> HttpResponse:
                 actor=site_actor(request),
             )
             take_whole(row, asked["file"], actor=site_actor(request))
+            _look(row, mapping="")
             return _to(row)
         except InputError as error:
             form.add_error("file", str(error))
@@ -119,6 +121,8 @@ def upload_part(request: HttpRequest, public_id: UUID) -> HttpResponse:
         try:
             offset = int(request.GET.get("offset", ""))
             take_part(row, offset=offset, content=request.read(PART_BYTES + 1), actor=site_actor(request))
+            if row.state == RegistrationState.MAPPING:
+                _look(row, mapping="")
         except ValueError:
             status, error = 400, "offset: is no number; expected where the part begins"
         except (DataError, ComplianceError) as refused:
@@ -140,26 +144,50 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
             return _to(row)
     if not describable or not row.file:
         return render(request, "registry/registration.html", context)
-    try:
-        frame, _ = read_upload(row)
-    except InputError as error:
-        return render(request, "registry/registration.html", {**context, "error": str(error)})
-    form = MappingForm(request.POST or None, initial={"mapping": proposed_mapping(row, frame)})
-    text = form.cleaned_data["mapping"] if form.is_valid() else form["mapping"].value() or ""
-    error = ""
-    try:
-        mapping = mapping_of(text, where="mapping")
-        lines = check_mapping(frame, mapping)
-        context |= {"lines": lines, "preview": masked_preview(frame, mapping, rows=5), "mapping": mapping}
-    except InputError as refused:
-        error = str(refused)
-    if form.is_bound and form.is_valid():
-        # Kept right or wrong, so that nothing somebody wrote is lost.
-        ready = not error and "register" in request.POST
-        actions.keep_mapping(registration=row, mapping=text, ready=ready, actor=site_actor(request))
-        if ready:
+    form = MappingForm(request.POST if "mapping" in request.POST else None)
+    if request.method == "POST" and (form.is_valid() or not form.is_bound):
+        text = form.cleaned_data["mapping"] if form.is_bound else row.mapping
+        if "register" in request.POST and text and not _problem(text):
+            # Right or wrong for the table: the worker reads it, and says so.
+            actions.keep_mapping(registration=row, mapping=text, ready=True, actor=site_actor(request))
             return _to(row)
-    return render(request, "registry/registration.html", {**context, "form": form, "error": error})
+        if form.is_bound:
+            # Kept right or wrong, so that nothing somebody wrote is lost.
+            actions.keep_mapping(registration=row, mapping=text, ready=False, actor=site_actor(request))
+        if not (text and _problem(text)):
+            _look(row, mapping=text)
+    return render(request, "registry/registration.html", {**context, **_described(row, form)})
+
+
+def _look(row: Registration, *, mapping: str) -> None:
+    """Have the table read, in a process of its own, and keep what was seen: no page reads it again."""
+    actions.keep_look(registration=row, look=look_at(row, mapping=mapping).to_keep())
+
+
+def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
+    """What the page says of the columns: all of it was kept when the table was read."""
+    look = Look.kept(row)
+    text = row.mapping or (look.mapping if look else "")
+    if look is not None and look.refused:
+        return {"error": look.refused, "unread": True}
+    if not form.is_bound:
+        form.initial = {"mapping": text}
+    if error := _problem(text) if text else "":
+        return {"form": form, "error": error}
+    if look is None or look.mapping != text:
+        return {"form": form if text else None, "unread": True}
+    mapping = mapping_of(text, where="mapping")
+    preview = look.preview[: SHOWN_ROWS + 1]
+    return {"form": form, "error": look.error, "lines": look.lines, "preview": preview, "mapping": mapping}
+
+
+def _problem(text: str) -> str:
+    """What is wrong with a mapping as such, whatever the table; empty if nothing is."""
+    try:
+        mapping_of(text, where="mapping")
+    except InputError as refused:
+        return str(refused)
+    return ""
 
 
 @page("POST")

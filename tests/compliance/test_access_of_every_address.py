@@ -38,14 +38,14 @@ SITE = {
     "": Line("/"),
     "first-steps/": Line("/first-steps/"),
     **{
-        f"first-steps/<int:team>/{step}/": Line(
+        f"first-steps/<key:team>/{step}/": Line(
             f"/first-steps/{{team.pk}}/{step}/", method="post", without=MISSING, allowed=302, foreign=MISSING
         )
         for step in ("model", "data", "plan")
     },
     "findings/": Line("/findings/"),
     "models/": Line("/models/"),
-    "models/<int:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
+    "models/<key:number>/": Line("/models/{languagemodelversion.pk}/", without=MISSING, foreign=MISSING),
     "audits/": Line("/audits/"),
     "audits/<audit:number>/live/": Line("/audits/{audit.number}/live/", without=MISSING, allowed=286, foreign=MISSING),
     **{
@@ -82,12 +82,12 @@ SITE = {
     ),
     "plans/": Line("/plans/"),
     "plans/new/": Line("/plans/new/"),
-    "plans/drafts/<int:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),
-    "plans/drafts/<int:pk>/check/": Line(
+    "plans/drafts/<key:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),
+    "plans/drafts/<key:pk>/check/": Line(
         "/plans/drafts/{plandraft.pk}/check/", method="post", without=MISSING, foreign=MISSING
     ),
-    "plans/<int:pk>/": Line("/plans/{planversion.pk}/", without=MISSING, foreign=MISSING),
-    "plans/<int:pk>/decide/": Line(
+    "plans/<key:pk>/": Line("/plans/{planversion.pk}/", without=MISSING, foreign=MISSING),
+    "plans/<key:pk>/decide/": Line(
         "/plans/{planversion.pk}/decide/", method="post", without=MISSING, allowed=400, foreign=MISSING
     ),
     "favicon.ico": Line("/favicon.ico", anybody=302, without=302, allowed=302),
@@ -109,10 +109,10 @@ ADMIN = {
     ),
     "admin/^(?P<app_label>auth|compliance)/$": Line("/admin/compliance/", without=MISSING),
     "admin/(?P<url>.*)$": Line("/admin/nothing/", without=MISSING, allowed=MISSING),
-    "admin/compliance/policypackversion/<int:pk>/review/": Line(
+    "admin/compliance/policypackversion/<key:pk>/review/": Line(
         "/admin/compliance/policypackversion/{policypackversion.pk}/review/"
     ),
-    "admin/compliance/policypackversion/<int:pk>/diff/<int:other>/": Line(
+    "admin/compliance/policypackversion/<key:pk>/diff/<key:other>/": Line(
         "/admin/compliance/policypackversion/{policypackversion.pk}/diff/{policypackversion.pk}/"
     ),
 }

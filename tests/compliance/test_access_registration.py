@@ -14,20 +14,13 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.core.management import call_command
 from django.test import Client
 
-from auditor.exceptions import ModelError
+from auditor.exceptions import DataError, ModelError
 from compliance import actions
 from compliance.binding import registered_data
-from compliance.exceptions import EvidenceError
 from compliance.models import DataSetVersion, Event, LanguageModel, Registration, RegistrationState, default_team
-from compliance.registration import (
-    MASK,
-    applications_of,
-    check_model_source,
-    kept_upload,
-    mapping_of,
-    masked_preview,
-    perform_registration,
-)
+from compliance.registration import check_model_source, perform_registration
+from compliance.registry.columns import MASK, mapping_of, masked_preview
+from compliance.registry.reading import kept_upload
 from compliance.registry.uploads import PART_BYTES
 from compliance.roles import Role
 from tests.compliance.factories import ACTOR
@@ -102,7 +95,6 @@ def test_a_table_is_uploaded_described_and_registered(browser: Client, folder: P
     version = row.data_version
     assert version is not None
     assert (version.rows, version.source, version.team) == (60, "loans.csv", default_team())
-    assert applications_of(version).fingerprint == version.fingerprint
     assert registered_data(version).fingerprint == version.fingerprint, "a worker reads what was uploaded"
     assert browser.get(f"/register/{row.public_id}/").status_code == 200
 
@@ -254,8 +246,8 @@ def test_a_registered_table_that_changed_is_refused(browser: Client) -> None:
     perform_registration(row.pk)
     path = kept_upload(row.file)
     path.write_bytes(path.read_bytes().replace(b"White", b"Wite"))
-    with pytest.raises(EvidenceError, match="the data behind it changed; expected what was registered"):
-        applications_of(DataSetVersion.objects.get())
+    with pytest.raises(DataError, match="is not what was registered"):
+        registered_data(DataSetVersion.objects.get())
 
 
 def test_a_model_is_asked_for_and_described(browser: Client) -> None:

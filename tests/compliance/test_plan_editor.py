@@ -24,7 +24,7 @@ from compliance.plans.checks import check_text
 from compliance.plans.merge import FORM_PREFIX, form_values, plain
 from compliance.plans.preview import preview
 from compliance.plans.shelf import SHELF, ready_made, written_out
-from compliance.registration import MASK
+from compliance.registry.columns import MASK
 from compliance.roles import Role
 from reports.lint import forbidden_phrases
 from tests.compliance.factories import ACTOR, make_plan

@@ -14,8 +14,13 @@ PACKAGE = "http://schemas.openxmlformats.org/package/2006"
 OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
-def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], *, extra: Mapping[str, bytes] | None = None) -> bytes:
-    """An XLSX file; text that begins with # is an error value."""
+def workbook(
+    sheets: Mapping[str, Sequence[Sequence[Cell]]],
+    *,
+    extra: Mapping[str, bytes] | None = None,
+    replace: Mapping[str, bytes] | None = None,
+) -> bytes:
+    """An XLSX file; text that begins with # is an error value. Parts may be added, or stand in place of others."""
     numbers = range(1, len(sheets) + 1)
     parts = {
         "[Content_Types].xml": f'{START}<Types xmlns="{PACKAGE}/content-types">'
@@ -40,7 +45,7 @@ def workbook(sheets: Mapping[str, Sequence[Sequence[Cell]]], *, extra: Mapping[s
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for name, text in parts.items():
-            archive.writestr(name, text)
+            archive.writestr(name, (replace or {}).get(name, text))
         for name, content in (extra or {}).items():
             archive.writestr(name, content)
     return target.getvalue()

@@ -16,7 +16,7 @@ import pytest
 
 from auditor import tables, workbooks
 from auditor.exceptions import DataError
-from auditor.tables import read_table
+from auditor.tables import Limits, read_table
 from tests.data.books import workbook
 
 QUOTES = 'expected fields as "…", quotes inside them doubled'
@@ -106,11 +106,14 @@ def test_a_table_that_grows_too_large_is_refused(tmp_path: Path, monkeypatch: py
     parquet = tmp_path / "large.parquet"
     pl.DataFrame({"a": [1] * 10, "b": [1] * 10, "c": [1] * 10}).write_parquet(parquet)
     book = write(tmp_path, "large.xlsx", workbook({"s": [["a", "b", "c"]] + [[1, 2, 3]] * 10}))
-    for limit, value, what in (("MAX_ROWS", 9, "rows"), ("MAX_COLUMNS", 2, "columns"), ("MAX_CELLS", 29, "cells")):
-        with monkeypatch.context() as patch:
-            patch.setattr(tables, limit, value)
-            for file in (path, parquet, book):
-                assert f"has more {what} than can be read; expected at most {value} {what}" in refusal(file)
+    for limits, value, what in (
+        (Limits(rows=9), 9, "rows"),
+        (Limits(columns=2), 2, "columns"),
+        (Limits(cells=29), 29, "cells"),
+    ):
+        for file in (path, parquet, book):
+            with pytest.raises(DataError, match=f"has more {what} than can be read; expected at most {value} {what}"):
+                read_table(file, limits=limits)
     monkeypatch.setattr(tables, "MAX_BYTES", 16)
     assert refusal(path).startswith(": is larger than 0 MiB; expected a smaller file")
 

@@ -1,0 +1,85 @@
+"""The child process in which an untrusted table is read: ``python -m compliance.registry.child``.
+
+One job comes as JSON on standard input, one answer goes as JSON to standard output. The process first takes its own
+rights to memory, time and files away, and only then loads what parses. It knows no Django, no database and no key.
+"""
+
+from __future__ import annotations
+
+import json
+import resource
+import sys
+from pathlib import Path
+from typing import Any
+
+ANSWER_BYTES = 64 << 20
+
+
+def main() -> int:
+    """Read a job, answer it."""
+    job = json.load(sys.stdin)
+    _bind(memory=job["memory"], seconds=job["seconds"])
+    try:
+        answer = _answer(job)
+    except MemoryError:
+        return 1
+    json.dump(answer, sys.stdout)
+    return 0
+
+
+def _bind(*, memory: int, seconds: int) -> None:
+    """Bound the process: bytes of memory, seconds of processor time, what it may write; no child, no core dump."""
+    bounds = {
+        resource.RLIMIT_AS: memory,
+        # The parent counts by the clock. This one holds where the parent is gone, or on one core of many threads.
+        resource.RLIMIT_CPU: 2 * seconds,
+        resource.RLIMIT_FSIZE: ANSWER_BYTES,
+        resource.RLIMIT_CORE: 0,
+    }
+    for which, most in bounds.items():
+        resource.setrlimit(which, (most, most))
+
+
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    from auditor.exceptions import DataError
+    from auditor.tables import Limits, read_table
+
+    where = str(job["where"])
+    try:
+        table = read_table(Path(job["path"]), where=where, limits=Limits(**job["limits"]))
+        return _register(job, table) if job["register"] else _look(job, table)
+    except DataError as error:
+        return {"refused": [error.where, error.what, error.expected]}
+
+
+def _look(job: dict[str, Any], table: Any) -> dict[str, Any]:
+    """What somebody needs who says what the columns mean: a proposal, else what is wrong with what they said."""
+    from auditor.applications import write_mapping
+    from auditor.exceptions import DataError
+    from auditor.mapping_checks import check_mapping
+    from auditor.mapping_inference import infer_mapping
+    from compliance.registry.columns import mapping_of, masked_preview
+
+    text = job["mapping"] or write_mapping(infer_mapping(table.frame, str(job["name"])))
+    answer: dict[str, Any] = {"rows": table.frame.height, "mapping": text, "lines": [], "preview": [], "error": ""}
+    try:
+        mapping = mapping_of(text, where="mapping")
+        answer["lines"] = check_mapping(table.frame, mapping)
+        answer["preview"] = masked_preview(table.frame, mapping)
+    except DataError as error:
+        answer["error"] = str(error)
+    return answer
+
+
+def _register(job: dict[str, Any], table: Any) -> dict[str, Any]:
+    """What the register needs: that the table fits its mapping, its hash, how many rows it has, and the first."""
+    from auditor.applications import survey
+    from compliance.registry.columns import mapping_of, masked_preview
+
+    mapping = mapping_of(job["mapping"], where=f"{job['name']}: mapping")
+    found = survey(table.frame, mapping, source=str(job["where"]), file_sha256=table.sha256)
+    return {"rows": found.count, "sha256": found.file_sha256, "preview": masked_preview(table.frame, mapping)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

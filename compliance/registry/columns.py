@@ -1,0 +1,48 @@
+"""What a table's columns are said to mean, and its first rows with personal data masked. Needs no Django."""
+
+from __future__ import annotations
+
+import tomllib
+from typing import Any
+
+import polars as pl
+
+from auditor.applications import DataMapping, mapping_from
+from auditor.exceptions import DataError
+from auditor.toml_text import parse_toml
+
+MASKED_ROLES = frozenset({"id", "protected", "protected_proxy"})
+MASK = "•••"
+PREVIEW_ROWS = 10
+SHOWN_CHARACTERS = 60
+
+
+def mapping_of(text: str, *, where: str) -> DataMapping:
+    """The mapping a text holds; DataError in one line if it holds none."""
+    try:
+        raw = parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(where, f"is no TOML: {error}", "a mapping as docs/data.md describes") from error
+    return mapping_from(raw, where=where)
+
+
+def masked_preview(frame: pl.DataFrame, mapping: DataMapping, *, rows: int = PREVIEW_ROWS) -> list[list[str]]:
+    """The first rows of a table, names first. Ids, protected fields and their proxies, and free text are masked.
+
+    Columns that no field uses are left out: nobody said what they hold.
+    """
+    columns = {
+        column: item.role in MASKED_ROLES or item.type == "text" for item in mapping.fields for column in item.columns
+    }
+    hidden = {column for item in mapping.fields if item.role in MASKED_ROLES for column in item.columns}
+    shown = [column for column in frame.columns if column in columns]
+    lines = [shown]
+    for row in frame.head(rows).iter_rows(named=True):
+        lines.append([_cell(row[column], masked=columns[column] or column in hidden) for column in shown])
+    return lines
+
+
+def _cell(value: Any, *, masked: bool) -> str:
+    if value is None:
+        return "–"
+    return MASK if masked else str(value)[:SHOWN_CHARACTERS]

@@ -1,0 +1,172 @@
+"""Reading untrusted tables: in a child process, bounded in time, memory, rows, cells and text. Never in this one."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import IO, Any
+
+from django.conf import settings
+
+from auditor.applications import Survey
+from auditor.exceptions import DataError
+from auditor.tables import Limits
+from compliance.models import Registration
+from compliance.registry.columns import mapping_of
+
+log = logging.getLogger(__name__)
+
+BUSY_SECONDS = 10.0
+LOOK_SECONDS = 0.05
+SMALLER = "a smaller file, or the same rows as Parquet"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Look:
+    """What was seen of a table, as it is kept with its upload.
+
+    ``mapping`` is what ``lines`` (what looks wrong) and ``preview`` (the first rows, masked) are about: a proposal, or
+    what somebody wrote. ``error`` says what is wrong with the mapping itself, ``refused`` why the table cannot be read.
+    """
+
+    mapping: str = ""
+    lines: tuple[str, ...] = ()
+    preview: tuple[tuple[str, ...], ...] = ()
+    error: str = ""
+    refused: str = ""
+
+    @classmethod
+    def kept(cls, row: Registration) -> Look | None:
+        """What was kept with an upload; ``None`` if nobody looked yet."""
+        return cls(**row.look) if row.look else None
+
+    def to_keep(self) -> dict[str, Any]:
+        """Plain data."""
+        return asdict(self)
+
+
+def look_at(row: Registration, *, mapping: str) -> Look:
+    """Read an upload for whoever describes its columns; without a mapping one is proposed.
+
+    One at a time on this machine, for pages start it: whoever finds another at work waits a little and is then told so.
+    """
+    try:
+        with _alone(row.source):
+            answer = _ask(row, mapping=mapping, register=False)
+    except DataError as error:
+        return Look(mapping=mapping, refused=str(error))
+    return Look(
+        mapping=answer["mapping"],
+        lines=tuple(answer["lines"]),
+        preview=tuple(tuple(line) for line in answer["preview"]),
+        error=answer["error"],
+    )
+
+
+def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
+    """Read an upload through its mapping, for the register; with the first rows, masked.
+
+    Raises
+    ------
+    DataError
+        If it cannot be read within the limits, or does not fit its mapping.
+    """
+    answer = _ask(row, mapping=row.mapping, register=True)
+    mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
+    found = Survey(mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"])
+    return found, answer["preview"]
+
+
+def kept_upload(file: str) -> Path:
+    """Where an upload is kept."""
+    return Path(settings.DATA_FOLDER) / file
+
+
+def limits() -> Limits:
+    """How large a table may be on this installation."""
+    return Limits(rows=settings.TABLE_ROWS, cells=settings.TABLE_CELLS, characters=settings.TABLE_CHARACTERS)
+
+
+def _ask(row: Registration, *, mapping: str, register: bool) -> dict[str, Any]:
+    path = kept_upload(row.file)
+    if not path.is_file():
+        raise DataError(row.source, "its upload is not on this server", "the file to be uploaded again")
+    job = {
+        "path": str(path),
+        "where": row.source,
+        "name": row.name,
+        "mapping": mapping,
+        "register": register,
+        "limits": asdict(limits()),
+        "memory": settings.TABLE_MEMORY,
+        "seconds": settings.TABLE_SECONDS,
+    }
+    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as trace:
+        asked.write(json.dumps(job).encode())
+        asked.seek(0)
+        code = _run(asked, said, trace)
+        if code == 0:
+            said.seek(0)
+            answer: dict[str, Any] = json.loads(said.read())
+            if "refused" in answer:
+                raise DataError(*answer["refused"])
+            return answer
+        trace.seek(0, os.SEEK_END)
+        trace.seek(max(0, trace.tell() - 2_000))
+        told = trace.read().decode("utf-8", "replace")
+        log.warning("%s: the process that read it ended with %s: %s", row.source, code, told)
+    if code is None or code == -signal.SIGXCPU:
+        raise DataError(row.source, f"takes longer than {settings.TABLE_SECONDS} s to be read", SMALLER)
+    raise DataError(
+        row.source, f"cannot be read within {settings.TABLE_MEMORY >> 20:,} MiB of memory, or is damaged", SMALLER
+    )
+
+
+def _run(asked: IO[bytes], said: IO[bytes], trace: IO[bytes]) -> int | None:
+    """The exit code of the child, ``None`` if its time was up; it and whatever it started are gone then."""
+    # No variable of this process is handed on: they hold the keys of the installation.
+    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
+    child = subprocess.Popen(
+        [sys.executable, "-m", "compliance.registry.child"],
+        cwd=settings.BASE_DIR,
+        env=environment,
+        stdin=asked,
+        stdout=said,
+        stderr=trace,
+        start_new_session=True,
+    )
+    try:
+        return child.wait(settings.TABLE_SECONDS)
+    except subprocess.TimeoutExpired:
+        return None
+    finally:
+        if child.poll() is None:
+            os.killpg(child.pid, signal.SIGKILL)
+            child.wait()
+
+
+@contextmanager
+def _alone(where: str) -> Iterator[None]:
+    with (Path(settings.DATA_FOLDER) / "reading.lock").open("w") as lock:
+        end = time.monotonic() + BUSY_SECONDS
+        while True:
+            try:
+                fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                break
+            except BlockingIOError as error:
+                if time.monotonic() > end:
+                    what = "was not read yet, for another table is being read"
+                    raise DataError(where, what, "to be asked again in a moment") from error
+                time.sleep(LOOK_SECONDS)
+        yield
