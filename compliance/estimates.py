@@ -76,19 +76,12 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
     try:
-        if data.source != DEMONSTRATION and data_file(data).stat().st_size > LARGEST_FILE:
-            return Estimate(memory=memory, problem="The data are too large for a quick sample; the worker counts them.")
-        applications = registered_data(data)
-        if too_large(data):
-            return Estimate(memory=memory, problem=TOO_LARGE)
-        bound = bound_plan(plan, model=model, data=data)
-        prompts, tokens = _sample(bound, model, data)
-    except TooLargeError:
+        applications = _quickly_read(data)
+    except (InputError, OSError) as error:
+        said = str(error) if isinstance(error, InputError) else f"{data.source}: {error.strerror}"
+        return Estimate(memory=memory, problem=said)
+    if applications is None:
         return Estimate(memory=memory, problem=TOO_LARGE)
-    except InputError as error:
-        return Estimate(memory=memory, problem=str(error))
-    except OSError as error:
-        return Estimate(memory=memory, problem=f"{data.source}: {error.strerror}")
     try:
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, applications, where=str(plan))
@@ -105,6 +98,16 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         memory=memory,
         uncounted=inside if spent is None else (),
     )
+
+
+def _quickly_read(data: DataSetVersion) -> Applications | None:
+    """The applications of a data set; ``None`` where reading them takes longer than a page may."""
+    if too_large(data):
+        return None
+    try:
+        return registered_data(data, limits=QUICK)
+    except TooLargeError:
+        return None
 
 
 def too_large(data: DataSetVersion) -> bool:
@@ -174,9 +177,6 @@ def _sample(
 
     chosen = select(plan, applications, seen=frozenset(), where=where).records
     clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=where)
-    applications = registered_data(data, limits=QUICK)
-    chosen = select(plan, applications, seen=frozenset(), where=str(plan)).records
-    clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=str(plan))
     share = len(chosen) / len(clusters)
     again = min(plan.noise.reask, len(chosen))
     prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again

@@ -22,9 +22,9 @@ from compliance.events import Actor
 from compliance.exceptions import ComplianceError, StateError
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
 from compliance.patience import passes, patiently
-from compliance.signs import Signs
 from compliance.registry.columns import masked_preview
 from compliance.registry.reading import survey_of
+from compliance.signs import Signs
 
 log = logging.getLogger(__name__)
 
