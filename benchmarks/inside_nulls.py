@@ -27,9 +27,10 @@ from scipy.stats import beta
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.noise import noise_floor
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import Placed
 from auditor.mechanisms.erasure_runs import Eraser, gaps_removed
-from auditor.mechanisms.randomisation import draws_needed, randomised, together
+from auditor.mechanisms.randomisation import randomised, together
 from auditor.mechanisms.scrubbing import carried
 from auditor.mechanisms.steering_runs import Steerer
 from auditor.mechanisms.streams import Streams
@@ -45,7 +46,7 @@ GROUPS = ("White", "Black")
 FAMILIES = ("llama", "gpt_neox")
 SMALLEST_GAP = 1e-3
 MOST_LEFT = 0.10
-DRAWS = draws_needed(alpha=ALPHA, family=1)
+DRAWS = draws_needed(alpha=ALPHA, family_size=1)
 OTHERS = ("inside_nulls_probes", "inside_nulls_ladder", "inside_nulls_superposition")
 
 

@@ -16,6 +16,7 @@ from typing import Any
 
 import torch
 from torch import Tensor
+from torch.multiprocessing.reductions import StorageWeakRef
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_flatten, tree_map
@@ -31,7 +32,9 @@ MAKERS = frozenset(
 )
 INDEXED = frozenset({"aten::index", "aten::index_put_", "aten::index_put", "aten::_index_put_impl_"})
 COPIES = frozenset({"aten::copy_", "aten::_to_copy"})
-MARK = "_on_second_device"
+#: By its number, the memory that stands there. Memory and not the tensor, because what a backward pass reads of an
+#: operation's own output is another tensor with the same memory. A weak reference keeps its number from being reused.
+_STANDS_THERE: dict[int, StorageWeakRef] = {}
 
 
 class MixedDevices(RuntimeError):
@@ -40,11 +43,25 @@ class MixedDevices(RuntimeError):
 
 def on_second(tensor: Tensor) -> bool:
     """Whether a tensor stands on the second device."""
-    return bool(tensor.__dict__.get(MARK, False))
+    return _memory(tensor) in _STANDS_THERE
+
+
+def _storage(tensor: Tensor) -> torch.UntypedStorage:
+    """The memory of a tensor; of a sparse one that of its numbers."""
+    with torch._C.DisableTorchFunction():
+        return (tensor if tensor.layout is torch.strided else tensor.values()).untyped_storage()
+
+
+def _memory(tensor: Tensor) -> int:
+    number: int = _storage(tensor)._cdata
+    return number
 
 
 def _put(tensor: Tensor, second: bool) -> Tensor:
-    tensor.__dict__[MARK] = second
+    if second:
+        _STANDS_THERE.setdefault(_memory(tensor), StorageWeakRef(_storage(tensor)))
+    else:
+        _STANDS_THERE.pop(_memory(tensor), None)
     return tensor
 
 
@@ -91,7 +108,7 @@ class _Names(TorchFunctionMode):
             second = _is_second(named["device"])
             named["device"] = "cpu" if second else named["device"]
             made = func(*args, **named)
-            return _put(made, second)
+            return made if on_second(made) == second else _put(made.clone(), second)
         return func(*args, **named)
 
 
@@ -115,7 +132,7 @@ def _moved(func: Callable[..., Any], name: str, tensor: Tensor, args: tuple[Any,
     out = func(tensor, *rest, **named) if rest or named else tensor
     if second == on_second(out):
         return out
-    return _put(out.clone() if out is tensor else out.view_as(out), second)
+    return _put(out.clone() if _memory(out) == _memory(tensor) else out, second)
 
 
 @contextmanager
@@ -128,5 +145,4 @@ def second_device(model: torch.nn.Module) -> Iterator[torch.device]:
         with _Names(), _Operations():
             yield DEVICE
     finally:
-        for tensor in held:
-            _put(tensor, False)
+        _STANDS_THERE.clear()

@@ -12,6 +12,7 @@ from operator import attrgetter
 from typing import Any
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 #: Size of the vectors that a norm's gain is read with.
@@ -232,6 +233,21 @@ def gain(norm: Any, *, width: int, like: Tensor) -> tuple[Tensor, Tensor, bool]:
         signs[1::2] = -1.0
         found = (norm(LONG * signs) - offset) * signs
     return found, offset, centred
+
+
+def frozen_scale(norm: Any, state: Float[Tensor, " width"]) -> float:
+    """What a norm multiplies a state with beside its gain: 1 / sqrt(mean square + epsilon), frozen at this state.
+
+    Read from what the norm does, because not every family keeps its epsilon where it can be read (OLMo's stands in its
+    code alone): the number by which the gain times the state comes nearest to the norm's own output.
+    """
+    scale, offset, centred = gain(norm, width=len(state), like=state)
+    exact = state.double()
+    unscaled = scale.double() * (exact - exact.mean() if centred else exact)
+    with torch.no_grad():
+        normed = norm(state).double() - offset.double()
+    size = float(unscaled @ unscaled)
+    return float(unscaled @ normed) / size if size > 0 else 0.0
 
 
 def _block(layout: Layout, block: Any, window: int | None) -> Block:

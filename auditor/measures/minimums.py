@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
+from fractions import Fraction
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,15 +66,26 @@ def _said(count: int, rule: Minimum) -> str:
     return f"{count or 'no'} {rule.one if count == 1 else rule.many}"
 
 
-def draws_needed(*, alpha: float, family_size: int = 1) -> int:
-    """Random draws at which a randomisation p can be significant at the family's worst step.
+def draws_needed(*, alpha: float, family_size: int = 1, tails: int = 1) -> int:
+    """Fewest random draws R at which a randomisation p can be significant at the family's worst step: 39 for two tests.
 
-    The smallest p of R draws is 1/(R + 1). It must lie below α/m at the worst step of Holm over m tests (and of BH,
-    where the one test alone is below its cut), so R + 1 > m/α.
+    The smallest p of R draws is 1/(R + 1), twice that where the smaller of two tails is doubled. It must reach α/m, the
+    worst step of Holm over m tests (and of BH, where the one test alone reaches its cut): R = m/α − 1. Equal to its
+    level is significant (`multiplicity.significant`), since a draw of the null gets there with that probability.
+
+    Parameters
+    ----------
+    alpha
+        The plan's level.
+    family_size
+        Tests in the family: the factor of Holm's first step.
+    tails
+        2 where the p-value is twice that of the smaller tail.
     """
     if not 0 < alpha < 1 or family_size < 1:
         raise ValueError(f"alpha in (0, 1) and a family of at least 1 are needed, got {alpha} and {family_size}")
-    return math.floor(round(family_size / alpha, 9))
+    # As a fraction: 2/0.05 is 40 exactly, and one draw less or more is a matter of the last bit otherwise.
+    return math.ceil(Fraction(tails * family_size) / Fraction(str(alpha))) - 1
 
 
 def too_few_draws(draws: int, *, alpha: float, family_size: int = 1) -> str | None:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from auditor.behaviour.context import FloatArray
+from auditor.measures.minimums import draws_needed
 from auditor.measures.results import Estimate, Significance
-from auditor.mechanisms.randomisation import Randomised, draws_needed
+from auditor.mechanisms.randomisation import Randomised
 
 METHOD = "randomisation: labels permuted within applications"
 ROUNDING = 1e-12
@@ -54,7 +55,7 @@ def draw_counts(found: Randomised, *, needed: int) -> dict[str, float | int | No
 
 def holds(found: Randomised, *, alpha: float) -> bool | None:
     """Whether an effect is beyond its own controls at the level; ``None`` where there are too few to say."""
-    if found.p_value is None or (found.draws < draws_needed(alpha=alpha, family=1) and not found.ended):
+    if found.p_value is None or (found.draws < draws_needed(alpha=alpha, family_size=1) and not found.ended):
         return None
     return found.p_value <= alpha + ROUNDING
 

@@ -21,7 +21,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Run, Target, project
-from auditor.language_models.families import gain, output_bias, output_rows
+from auditor.language_models.families import frozen_scale, gain, output_bias, output_rows
 from auditor.language_models.noise import summing_noise
 
 
@@ -120,10 +120,7 @@ def _direction(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tensor,
         rows = rows @ parts.body.project_out.weight.double()
     answer = slopes @ rows
     scale, shift, centred = gain(parts.final_norm, width=decoder.width, like=final)
-    epsilon = float(getattr(parts.final_norm, "eps", getattr(parts.final_norm, "variance_epsilon", 0.0)))
-    state = final.double()
-    state = state - state.mean() if centred else state
-    direction = answer * scale.double() / (state.pow(2).mean() + epsilon).sqrt()
+    direction = answer * scale.double() * frozen_scale(parts.final_norm, final)
     if centred:
         direction = direction - direction.mean()
     offset = shift.double() @ answer + entropies

@@ -28,11 +28,11 @@ from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.residual_view import ResidualView
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.erasure_measures import measures
 from auditor.mechanisms.erasure_runs import Eraser, Ran
-from auditor.mechanisms.randomisation import draws_needed
 from auditor.mechanisms.scrubbing import Window, carried, covariances, design_of, everywhere, scrub
 from auditor.mechanisms.specifications import Specification
 from auditor.mechanisms.streams import HookedStreams, Streams, open_rows
@@ -124,8 +124,8 @@ def work(asked: Asked) -> Iterable[Work]:
         # Untouched, erased, erased everywhere; then draws, and one erasure and its draws for every repeat.
         runs = 3 + settings.draws_elsewhere
         if full:
-            each = 1 + draws_needed(alpha=asked.plan.thresholds.alpha, family=1)
-            runs = 3 + draws_needed(alpha=asked.plan.thresholds.alpha, family=family.size)
+            each = 1 + draws_needed(alpha=asked.plan.thresholds.alpha, family_size=1)
+            runs = 3 + draws_needed(alpha=asked.plan.thresholds.alpha, family_size=family.size)
             runs += (1 + len(settings.repeats)) * each
         sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
         tokens = sum(whole + runs * variants * suffix for whole, suffix in sizes)
@@ -186,12 +186,12 @@ def _attribute(
         noise=noise,
         seed=bench.plan.cases.seed,
     )
-    count = draws_needed(alpha=alpha, family=payload["family"]) if payload["full"] else settings.draws_elsewhere
+    count = draws_needed(alpha=alpha, family_size=payload["family"]) if payload["full"] else settings.draws_elsewhere
     declared = eraser.run(windows[0], draws=count, stop=payload["full"])
     whole = eraser.run(everywhere(decoder.layers), draws=0)
     repeats: list[tuple[Specification, Ran]] = []
     if payload["full"]:
-        each = draws_needed(alpha=alpha, family=1)
+        each = draws_needed(alpha=alpha, family_size=1)
         # Windows that a shallow model cannot tell apart are one specification.
         others = [window for window in dict.fromkeys(windows[1:]) if window != windows[0]]
         asked = [(window, False) for window in others] + [(windows[0], True)]
@@ -204,7 +204,7 @@ def _attribute(
         "fitted": len(cases) - len(eraser.measured()),
         "untouched": {"cases": [case["id"] for case in cases], "margins": eraser.clean.tolist()},
         "mass": eraser.mass,
-        "needed": draws_needed(alpha=alpha, family=payload["family"]),
+        "needed": draws_needed(alpha=alpha, family_size=payload["family"]),
         "possible": eraser.possible(),
         "declared": {"specification": specification(windows[0]).row(), **declared.row()},
         "whole": whole.row(),

@@ -25,7 +25,6 @@ import itertools
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
 import numpy as np
 import numpy.typing as npt
@@ -59,20 +58,6 @@ class Randomised:
     as_large: int
     ended: bool
     largest: float | None
-
-
-def draws_needed(*, alpha: float, family: int) -> int:
-    """Draws from which the least p-value, 1/(1 + R), times Holm's worst step reaches ``alpha``: 39 for two tests.
-
-    Parameters
-    ----------
-    alpha
-        The plan's level.
-    family
-        Tests in the family: the factor of Holm's first step.
-    """
-    # As a fraction: 2/0.05 is 40 exactly, and one draw less or more is a matter of the last bit otherwise.
-    return math.ceil(Fraction(family) / Fraction(str(alpha))) - 1
 
 
 def relabellings(*, applications: int, groups: int) -> int:

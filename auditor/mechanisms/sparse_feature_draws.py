@@ -7,7 +7,6 @@ and stop where enough of them were as large (Besag and Clifford 1991): the p-val
 
 from __future__ import annotations
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -54,11 +53,6 @@ def rank(value: float, drawn: Sequence[float] | FloatArray) -> Rank:
         if as_large == ENOUGH:
             return Rank(as_large / number, number, as_large)
     return Rank((1 + as_large) / (1 + len(drawn)), len(drawn), as_large)
-
-
-def draws_needed(*, alpha: float, contrasts: int) -> int:
-    """Draws at which the smallest p-value reaches the worst step of the family: m/α − 1."""
-    return math.ceil(max(1, contrasts) / alpha - 1e-9) - 1
 
 
 def settled(value: float, drawn: Sequence[float] | FloatArray) -> bool:

@@ -11,6 +11,7 @@ import numpy as np
 from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
+from auditor.measures.minimums import draws_needed
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Significance, missing
 from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
@@ -24,7 +25,7 @@ from auditor.mechanisms.sae.choices import (
     STEER,
 )
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
-from auditor.mechanisms.sparse_feature_draws import ENOUGH, Rank, draws_needed, gap_moved, moved_to_group, rank
+from auditor.mechanisms.sparse_feature_draws import ENOUGH, Rank, gap_moved, moved_to_group, rank
 from auditor.records import Check, Conclusion, Role
 
 UNEXPLAINED = "sparse_unexplained"
@@ -50,7 +51,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
         if result["part"] == "quality":
             yield from _quality(context, result, test)
         else:
-            yield from _Features(context, result, test, contrasts=contrasts).drafts()
+            yield from _Features(context, result, test, family_size=max(1, contrasts)).drafts()
 
 
 def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable[Draft]:
@@ -171,7 +172,7 @@ class _Features:
 
     def __init__(self, context: Context, result: Mapping[str, Any], test: str, *, contrasts: int) -> None:
         self.context, self.result, self.test = context, result, test
-        self.needed = draws_needed(alpha=context.plan.thresholds.alpha, contrasts=contrasts)
+        self.needed = draws_needed(alpha=context.plan.thresholds.alpha, family_size=max(1, contrasts))
         self.level = 1 - context.plan.thresholds.alpha
         self.groups: list[str] = result["groups"]
         self.reference = self.groups.index(result["reference"])

@@ -19,13 +19,14 @@ from torch import Tensor
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target, target_of
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose, differences
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
 from auditor.mechanisms.sae.splices import splice
 from auditor.mechanisms.sae.windows import Window, open_window
-from auditor.mechanisms.sparse_feature_draws import FIRST, draws_needed, gap_moved, moved_to_group, settled
+from auditor.mechanisms.sparse_feature_draws import FIRST, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_feature_measures import measures
 from auditor.plan import Plan, Section
 
@@ -87,7 +88,7 @@ def draws_of(settings: Settings, plan: Plan) -> int:
     """Draws that are made: the settings', or as many as the level of the plan needs for all declared contrasts."""
     wanted = [item for item in plan.attributes if not settings.attributes or item.field in settings.attributes]
     contrasts = sum(len(item.groups) - 1 for item in wanted)
-    return settings.random_draws or draws_needed(alpha=plan.thresholds.alpha, contrasts=contrasts)
+    return settings.random_draws or draws_needed(alpha=plan.thresholds.alpha, family_size=max(1, contrasts))
 
 
 def work(asked: Asked) -> Iterable[Work]:

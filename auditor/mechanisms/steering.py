@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.randomisation import draws_needed
 from auditor.mechanisms.steering_measures import measures
 from auditor.mechanisms.steering_runs import Steerer
 from auditor.plan import Section
@@ -87,7 +87,7 @@ def work(asked: Asked) -> Iterable[Work]:
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
         variants = len(attribute.groups)
         full = attribute.field in family.fields
-        draws = draws_needed(alpha=alpha, family=family.size) if full else settings.draws_elsewhere
+        draws = draws_needed(alpha=alpha, family_size=family.size) if full else settings.draws_elsewhere
         # One token through half the depth, for both prompts of every other group, target, dose, source and draw.
         ways = len(settings.depths) + draws
         runs = (variants - 1) * len(settings.depths) * len(settings.doses) * ways
@@ -117,7 +117,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
     decoder = bench.decoder()
-    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family=payload["family"])
+    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=payload["family"])
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
         placed = place(bench, variants, payload["field"])

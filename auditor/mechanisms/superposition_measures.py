@@ -7,10 +7,11 @@ from typing import Any
 
 from auditor.behaviour.context import Context, Draft, inside_family
 from auditor.behaviour.fill import measurement
+from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
 from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.responses import Overlap
-from auditor.mechanisms.superposition_null import Chance, draws_needed
+from auditor.mechanisms.superposition_null import Chance
 from auditor.records import Check, Conclusion, Role
 
 PARTICIPATION = "superposition_dimensions_used"
@@ -179,7 +180,7 @@ class _Measured:
     @property
     def needed(self) -> int:
         """Different draws a test needs at the worst step of the family."""
-        return draws_needed(alpha=self.alpha, contrasts=self.contrasts)
+        return draws_needed(alpha=self.alpha, family_size=max(1, self.contrasts), tails=2)
 
     def _excess(self, chance: Chance, subject: dict[str, str], counts: dict[str, float | int | None]) -> Draft:
         method = "mean |cos| minus that of matched features in the attribute's place"

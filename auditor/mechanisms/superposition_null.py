@@ -72,11 +72,6 @@ class Chance:
         )
 
 
-def draws_needed(*, alpha: float, contrasts: int) -> int:
-    """Draws, or different ones, below which no two-sided test at the family's worst step can speak: 2m/α − 1."""
-    return math.ceil(2 * max(1, contrasts) / alpha - 1e-9) - 1
-
-
 def chance(
     *,
     together: FloatArray,

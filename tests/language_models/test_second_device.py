@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import pytest
 import torch
@@ -72,3 +74,30 @@ def test_transformers_runs_there(family: str) -> None:
         with second_device(model):
             found = model(input_ids=ids.to(model.device), use_cache=False).logits.cpu()
     assert torch.equal(found, expected)
+
+
+def test_a_cpu_mask_is_found_in_a_backward_pass_as_well(linear: torch.nn.Linear) -> None:
+    """What a backward pass reads of an operation's own output is another tensor with the same memory."""
+
+    class Masked(torch.autograd.Function):
+        @staticmethod
+        def forward(ctx: Any, value: torch.Tensor) -> torch.Tensor:
+            return value.clone()
+
+        @staticmethod
+        def backward(ctx: Any, slope: torch.Tensor) -> torch.Tensor:
+            return slope * torch.ones(slope.shape, device="cpu")
+
+    with second_device(linear):
+        value = torch.zeros(1, 3, device=DEVICE, requires_grad=True)
+        (slope,) = torch.autograd.grad(linear(value).tanh().softmax(-1)[0, 0], value)
+        assert on_second(slope)
+        with pytest.raises(MixedDevices):
+            torch.autograd.grad(Masked.apply(linear(value)).sum(), value)
+
+
+def test_a_copy_on_the_cpu_leaves_what_it_was_copied_from_there(linear: torch.nn.Linear) -> None:
+    with second_device(linear):
+        assert not on_second(torch.as_tensor(linear.weight, device="cpu"))
+        assert not on_second(linear.weight.to("cpu"))
+        assert on_second(linear.weight)

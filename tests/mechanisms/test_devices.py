@@ -10,7 +10,7 @@ from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder, read_decoder
 from auditor.language_models.residual_view import ResidualView
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.second_device import SECOND, OnSecond, on_second_device
+from tests.second_device import DEVICE, second_device
 
 PROMPTS = [(5, 6, 7, 8, 9, 10), (5, 6, 7, 8, 11, 12, 13), (5, 6, 9)]
 POSITIONS = [[1, 5], [4, 6], [0, 2]]
@@ -19,8 +19,9 @@ POSITIONS = [[1, 5], [4, 6], [0, 2]]
 @pytest.mark.parametrize("family", ["llama", "gpt2", "gemma2", "opt"])
 def test_states_are_harvested_on_another_device(family: str) -> None:
     here = harvest(read_decoder(zoo_model(family)), PROMPTS, POSITIONS)
-    with on_second_device(zoo_model(family)) as model:
-        assert model.device == SECOND
+    model = zoo_model(family)
+    with second_device(model):
+        assert model.device == DEVICE
         decoder = read_decoder(model)
         there = harvest(decoder, PROMPTS, POSITIONS)
 
@@ -30,7 +31,8 @@ def test_states_are_harvested_on_another_device(family: str) -> None:
 
 def test_states_are_harvested_on_another_device_through_hooks() -> None:
     here = harvest(ResidualView(zoo_model("bloom"), reason="no table"), PROMPTS, POSITIONS)
-    with on_second_device(zoo_model("bloom")) as model:
+    model = zoo_model("bloom")
+    with second_device(model):
         there = harvest(ResidualView(model, reason="no table"), PROMPTS, POSITIONS)
 
     np.testing.assert_array_equal(there, here)
@@ -56,12 +58,3 @@ def test_layers_after_the_last_one_kept_are_not_run() -> None:
 
     np.testing.assert_array_equal(first[:, :, 0], whole[:, :, 1])
     assert set(ran) == {0}
-
-
-def test_the_second_device_catches_what_a_gpu_would() -> None:
-    with pytest.raises(RuntimeError, match="same device"):
-        OnSecond(torch.ones(2)) + torch.ones(2)
-    with pytest.raises(RuntimeError, match="same device"):
-        torch.where(torch.tensor([True, False]), OnSecond(torch.ones(2)), OnSecond(torch.zeros(2)))
-    assert OnSecond(torch.ones(2))[torch.tensor([1])].device == SECOND
-    assert OnSecond(torch.ones(2)).cpu().numpy().tolist() == [1.0, 1.0]

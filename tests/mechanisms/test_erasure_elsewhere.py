@@ -16,7 +16,7 @@ from auditor.mechanisms.scrubbing import carried
 from auditor.mechanisms.steering_runs import Point, Steerer
 from auditor.mechanisms.streams import HookedStreams, Streams, open_rows
 from benchmarks.inside_nulls import GROUPS, prompts, random_model, target
-from tests.mechanisms.second_device import SECOND, on_second_device
+from tests.second_device import DEVICE, second_device
 
 SETS = prompts(0, 8)
 NOISE = noise_floor(random_model("llama", 0))
@@ -42,8 +42,9 @@ def assert_same(found: Ran, other: Ran, *, within: float) -> None:
 
 @pytest.mark.parametrize("family", ["llama", "gpt_neox"])
 def test_erasure_and_steering_leave_no_tensor_behind_on_the_cpu(family: str) -> None:
-    with on_second_device(random_model(family, 0)) as model:
-        assert model.device == SECOND
+    model = random_model(family, 0)
+    with second_device(model):
+        assert model.device == DEVICE
         decoder = read_decoder(model)
         assert isinstance(decoder, Decoder)
         # What mixes devices raises here, as on a GPU; the numbers are compared in other precisions below.
@@ -52,7 +53,8 @@ def test_erasure_and_steering_leave_no_tensor_behind_on_the_cpu(family: str) -> 
 
 
 def test_they_leave_no_tensor_behind_through_hooks() -> None:
-    with on_second_device(random_model("llama", 0)) as model:
+    model = random_model("llama", 0)
+    with second_device(model):
         view = ResidualView(model, reason="no table")
         assert erased(view).turned.shape == (3, 8)
         assert len(steered(view)) == 2

@@ -18,8 +18,8 @@ from auditor.mechanisms.sae.windows import open_window
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_data
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
-from tests.mechanisms.second_device import on_second_device
 from tests.mechanisms.test_sae_sparse_features import bench_with, plan_of
+from tests.second_device import second_device
 
 DATA = small_data(24)
 TESTS = {
@@ -57,7 +57,8 @@ def test_a_test_on_features_runs_in_half_precision_with_its_checks(test: Any) ->
 def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
     plan = plan_of(**DICTIONARY)
     settings = test.Settings(**TESTS[test])
-    with on_second_device(planted_model("B", against=40.0)) as model:
+    model = planted_model("B", against=40.0)
+    with second_device(model):
         bench = bench_with(model, settings, plan)
         bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
         found = computed(test, bench, plan, gradients=False)
@@ -83,7 +84,8 @@ def test_states_are_changed_on_a_second_device_as_here() -> None:
         return window.states, len(margins)
 
     here = changed(planted_model("B", against=40.0))
-    with on_second_device(planted_model("B", against=40.0)) as model:
+    model = planted_model("B", against=40.0)
+    with second_device(model):
         there = changed(model)
     torch.testing.assert_close(there[0], here[0], rtol=1e-4, atol=1e-4)
     assert there[1] == here[1] == 2
@@ -95,7 +97,8 @@ def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:
         next(iter(sparse_features.work(asked(sparse_features.Settings(), plan=plan, data=DATA)))).payload
     )
     here = dictionary_for(bench_with(planted_model("B", against=40.0), None, plan), payload["dictionary"])
-    with on_second_device(planted_model("B", against=40.0)) as model:
+    model = planted_model("B", against=40.0)
+    with second_device(model):
         there = dictionary_for(bench_with(model, None, plan), payload["dictionary"])
 
     assert isinstance(here, Dictionary)

@@ -18,7 +18,7 @@ from auditor.mechanisms import components
 from auditor.mechanisms.direct import attribute, lens
 from auditor.mechanisms.pairs import own_margins
 from auditor.mechanisms.paths import Integrated, gradient_times_input, integrate, points, weights
-from tests.language_models.zoo import PACKABLE, zoo_model
+from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
 from tests.mechanisms.test_patches import TARGET, runs_of
 
@@ -91,6 +91,23 @@ def test_contributions_sum_to_the_margin(family: str, target: Target) -> None:
     assert total == pytest.approx(found.margin, abs=1e-3)
     assert found.attention.shape == (2, 4 if runs.decoder.linear_heads else 1)
     assert lens(runs.decoder, runs.base, target)[-1] == pytest.approx(found.margin, abs=1e-5)
+
+
+@pytest.mark.parametrize("family", STRUCTURED)
+@pytest.mark.parametrize("size", [1.0, 0.02])
+def test_contributions_sum_to_the_models_own_margin_in_every_family(family: str, size: float) -> None:
+    """With short states too, where a norm's epsilon counts; OLMo keeps it in its code alone."""
+    model = zoo_model(family)
+    with torch.no_grad():
+        for name, parameter in model.named_parameters():
+            if parameter.dim() > 1 and "lm_head" not in name:
+                parameter.mul_(size if "embed" in name or "wte" in name else size**0.5)
+    decoder = read_decoder(model)
+    assert isinstance(decoder, Decoder)
+    ids = [5, 8, 30, 31, 17]
+    [own] = own_margins(decoder, TARGET, [ids])
+    found = attribute(decoder, captured(decoder, ids), TARGET, own=own)
+    assert found.gap <= noise_floor(decoder.model).bound + MARGIN * found.rounding
 
 
 def capped(share: float) -> Decoder:

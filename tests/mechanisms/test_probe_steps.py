@@ -18,8 +18,8 @@ from tests.acceptance.planted import planted_model
 from tests.engine.small import MAPPING
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, through_a_ledger
-from tests.mechanisms.second_device import on_second_device
 from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, of, plan_of
+from tests.second_device import second_device
 
 
 def giving_away(size: int = 48) -> Applications:
@@ -100,7 +100,8 @@ def piece() -> tuple[probes.Settings, Plan, dict[str, Any]]:
 def test_probes_run_on_another_device_and_read_the_same() -> None:
     settings, plan, payload = piece()
     here = probes.compute(bench_with(zoo_model("llama"), settings, plan), payload)
-    with on_second_device(zoo_model("llama")) as model:
+    model = zoo_model("llama")
+    with second_device(model):
         there = probes.compute(bench_with(model, settings, plan), payload)
 
     assert there == here
