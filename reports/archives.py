@@ -6,6 +6,7 @@ size; readers differ in what they then show. An evidence archive is exactly its 
 
 from __future__ import annotations
 
+import stat
 import struct
 import zipfile
 import zlib
@@ -20,7 +21,7 @@ MOST_FILES = 10_000
 MOST_JSON = 256 << 20
 """Bytes of one JSON record; parsed it takes some ten times as much."""
 
-LOCAL_HEADER, END_RECORD = 30, 22
+END_RECORD = 22
 METHODS = (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED)
 BLOCK = 1 << 20
 
@@ -37,6 +38,8 @@ def read_folder(path: Path, *, most: int = MOST_BYTES) -> dict[str, bytes]:
     for file in files:
         if file.is_symlink():
             raise InputError(f"{path}: {file.relative_to(path)}", "is a link", "files only")
+        if not file.is_file() and not file.is_dir():
+            raise InputError(f"{path}: {file.relative_to(path)}", "is a pipe, a socket or a device", "files only")
     files = [file for file in files if file.is_file()]
     _few_enough(path, count=len(files), size=sum(file.stat().st_size for file in files), most=most)
     return {file.relative_to(path).as_posix(): file.read_bytes() for file in files}
@@ -89,6 +92,8 @@ def _nothing_beside(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.
             raise InputError(place, "stands there twice", "every file once")
         if entry.comment or entry.extra or entry.flag_bits & ~0x800 or entry.compress_type not in METHODS:
             raise InputError(place, "has a comment, extra fields or is encrypted", "an entry as it was written")
+        if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
+            raise InputError(place, "unpacks as a link or a device", "files only")
         names.add(entry.filename)
     if archive.comment:
         raise InputError(str(path), f"ends with a comment of {len(archive.comment):,} bytes", "no comment")
@@ -98,14 +103,14 @@ def _nothing_beside(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.
     for entry in sorted(entries, key=lambda entry: entry.header_offset):
         if entry.header_offset != at:
             raise InputError(f"{path}: byte {at:,}", "bytes that belong to no file", f"{entry.filename} there")
+        # Some readers believe the directory, others what stands before each entry: both must say the same.
+        header = entry.FileHeader(zip64=False)
         stream.seek(at)
-        header = stream.read(LOCAL_HEADER)
-        if len(header) < LOCAL_HEADER or header[:4] != b"PK\x03\x04":
-            raise InputError(f"{path}: byte {at:,}", "no entry begins here", entry.filename)
-        name, extra = struct.unpack("<HH", header[26:30])
-        if extra or stream.read(name) != entry.filename.encode():
-            raise InputError(f"{path}: {entry.filename}", "is named otherwise where it begins", "one name")
-        at += LOCAL_HEADER + name + entry.compress_size
+        if stream.read(len(header)) != header:
+            raise InputError(
+                f"{path}: {entry.filename}", "is described otherwise where it begins", "name, size and CRC said once"
+            )
+        at += len(header) + entry.compress_size
     size = path.stat().st_size
     stream.seek(max(0, size - END_RECORD))
     end = stream.read(END_RECORD)
@@ -117,6 +122,7 @@ def _nothing_beside(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.
 
 
 def _unpacked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:
+    _packed_alone(path, archive, entry)
     blocks, left = [], entry.file_size
     with archive.open(entry) as stream:
         while block := stream.read(min(BLOCK, left + 1)):
@@ -129,6 +135,29 @@ def _unpacked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> b
     if left:
         raise InputError(f"{path}: {entry.filename}", "unpacks to less than it says", f"{entry.file_size:,} bytes")
     return b"".join(blocks)
+
+
+def _packed_alone(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> None:
+    """Packed bytes end where their entry ends: readers leave out what follows within it, and it would stay hidden."""
+    if entry.compress_type != zipfile.ZIP_DEFLATED:
+        return
+    stream = archive.fp
+    assert stream is not None  # noqa: S101 - it is open
+    stream.seek(entry.header_offset + len(entry.FileHeader(zip64=False)))
+    unpacker, packed, room = zlib.decompressobj(-zlib.MAX_WBITS), entry.compress_size, entry.file_size + 1
+    pending = b""
+    while room > 0 and not unpacker.eof and (pending or packed):
+        if not pending:
+            pending = stream.read(min(BLOCK, packed))
+            packed -= len(pending)
+            if not pending:
+                break
+        room -= len(unpacker.decompress(pending, min(BLOCK, room)))
+        pending = unpacker.unconsumed_tail
+    if beside := packed + len(unpacker.unused_data):
+        raise InputError(
+            f"{path}: {entry.filename}", f"holds {beside:,} bytes that belong to no file", "its file alone"
+        )
 
 
 def unpacked_stream(stream: Any, *, most: int) -> bytes:

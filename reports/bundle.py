@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -170,7 +171,7 @@ def parse(data: bytes, *, where: str) -> Any:
     if len(data) > MOST_JSON:
         raise InputError(where, f"has {len(data):,} bytes", f"at most {MOST_JSON:,}")
     try:
-        return json.loads(data, object_pairs_hook=_once, parse_constant=_finite)
+        return json.loads(data, object_pairs_hook=_once, parse_constant=_finite, parse_float=_number)
     except (ValueError, RecursionError) as error:
         raise InputError(where, f"is not valid JSON ({error})", "canonical JSON") from error
 
@@ -181,6 +182,12 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(name for name, _ in pairs if sum(other == name for other, _ in pairs) > 1)
         raise ValueError(f"the key {twice!r} stands twice")
     return found
+
+
+def _number(digits: str) -> float:
+    # 1e999 is a number of JSON, and infinite to Python.
+    value = float(digits)
+    return value if math.isfinite(value) else _finite(digits)
 
 
 def _finite(name: str) -> float:

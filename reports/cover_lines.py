@@ -8,7 +8,7 @@ from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, numbers, sentences
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
 from reports.story import Story
-from reports.wording import CONCLUSION_ORDER, Design, joined, lower_first, metric_label
+from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label
 
 PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
 FILED = "risk_difference"
@@ -21,6 +21,10 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
     lines = [story.mute] if story.mute else []
     for metric, label in PLACES:
         mine = [item for item in items if item.metric == metric and item.conclusion and item is not lead]
+        # The verdict names every contrast it holds of; a line without its largest would seem to leave that one out.
+        quiet = lead is not None and lead.metric == metric and lead.conclusion in QUIET
+        if quiet and all(item.conclusion is lead.conclusion for item in mine):
+            continue
         # Of a mute model its own cut-off says nothing, and the line before has said why.
         if mine and not (story.mute and metric == OWN):
             exploratory = all(item.role is Role.EXPLORATORY for item in mine)

@@ -210,12 +210,18 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             Table(
                 title="Applications left out",
                 head=("Reason", "Applications"),
-                rows=tuple((str(reason), shown[reason]) for reason in sorted(left_out)),
+                rows=tuple((_reason_words(str(reason)), shown[reason]) for reason in sorted(left_out)),
                 align="lr",
                 weights=(0.8, 0.2),
             )
         )
     return blocks
+
+
+def _reason_words(reason: str) -> str:
+    """A reason that begins with the name of a field, in words."""
+    name, space, rest = reason.partition(" ")
+    return f"{wording.sentence_case(wording.field_words(name)) if '_' in name else name}{space}{rest}"
 
 
 def prompt_blocks(bundle: Bundle) -> list[Block]:

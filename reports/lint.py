@@ -7,22 +7,28 @@ The base list is the platform's; every policy pack adds its own phrases. What is
 from __future__ import annotations
 
 import re
+import unicodedata
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 BASE_PATTERNS: dict[str, str] = {
-    "compliant": r"(?:non-?)?compliant|compl(?:y|ies) with",
-    "certified": r"certif(?:y|ies|ied|ication)",
-    "unbiased": r"unbiased|bias-free|free (?:of|from) bias",
-    "fair": r"fair|fairly|fairness|unfair",
-    "safe": r"safe|safely|unsafe",
-    "passed": r"pass(?:es|ed)?|failed the audit",
-    "no discrimination": r"(?:proves? )?no discrimination|does not discriminate|non-?discriminatory",
+    "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying) with|in compliance with|"
+    r"(?:meets?|satisf(?:y|ies)) (?:all |the )*(?:legal |regulatory )?(?:requirements?|regulation)|"
+    r"conforms? (?:to|with) the (?:law|regulation)",
+    "lawful": r"(?:un)?lawful|(?:il)?legal(?:ly)? (?:sound|clean|cleared)|(?:il)?legal(?= *[.,;])",
+    "certified": r"certif(?:y|ies|ied|ying|ications?)|certificates? of|accredited|clean bill of health",
+    "unbiased": r"unbiased|bias[- ]free|free (?:of|from) (?:bias|discrimination)|no (?:evidence of )?bias|impartial",
+    "fair": r"fair|fairly|fairness|unfair(?:ly|ness)?|fair-minded|equitabl[ey]|"
+    r"treats? all \w+ (?:equally|alike|the same)",
+    "safe": r"safe|safely|unsafe|trustworthy",
+    "passed": r"pass(?:es|ed)?|passing grade|failed the audit",
+    "no discrimination": r"(?:proves? )?no (?:discrimination|disparate impact)|does not discriminate|"
+    r"non-?discriminat(?:ory|ion)",
     "violation": r"violat(?:es?|ed|ions?)",
     "discriminates": r"discriminat(?:es|ed|ing)",
     "intent": r"intentional(?:ly)?|deliberate(?:ly)?",
-    "guaranteed": r"guarantees?d?",
+    "guaranteed": r"guarantee(?:s|d|ing)?",
 }
 PROPER_NAMES = (
     "Fair Housing Act",
@@ -36,6 +42,7 @@ PROPER_NAMES = (
 _HASH = re.compile(r"\b[0-9a-f]{6,64}(?:…[0-9a-f]{4,8})?\b")
 _ASIDE = re.compile(r"\s*\([^)]*\)\s*$")
 _CONTEXT = 40
+_HYPHENS = {0x00AD: None, 0x200B: None, 0x2010: "-", 0x2011: "-"}
 
 
 @dataclass(frozen=True)
@@ -66,7 +73,7 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
         In the order of the text; empty when there is nothing to object to.
     """
     packs = list(packs)
-    plain = " ".join(text.split())
+    plain = _plain(text)
     for quoted in sorted({*PROPER_NAMES, *_quotes(packs)}, key=len, reverse=True):
         plain = plain.replace(quoted, "·")
     plain = _HASH.sub("·", plain)
@@ -83,10 +90,16 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
     return [hit for _, hit in sorted(hits, key=lambda pair: (pair[0], pair[1].phrase))]
 
 
+def _plain(text: str) -> str:
+    """Words as they are read: every hyphen the same, none that only breaks a line, white space folded."""
+    text = unicodedata.normalize("NFKC", text).translate(_HYPHENS)
+    return " ".join(re.sub(r"(?<=[a-z])-\s*\n\s*(?=[a-z])", "", text).split())
+
+
 def _quotes(packs: Iterable[Mapping[str, Any]]) -> set[str]:
     quotes: set[str] = set()
     for pack in packs:
-        quotes.add(" ".join(str(pack.get("name", "")).split()))
+        quotes.add(_plain(str(pack.get("name", ""))))
         for clause in pack.get("clauses", ()):
-            quotes.update(" ".join(str(clause.get(key, "")).split()) for key in ("requirement", "evidence"))
+            quotes.update(_plain(str(clause.get(key, ""))) for key in ("requirement", "evidence"))
     return {quote for quote in quotes if len(quote.split()) >= 3}

@@ -74,8 +74,20 @@ class Map:
 
     @property
     def reading(self) -> str:
-        """How to read it."""
-        return READING[self.kind]
+        """How to read it: what the marks are, at which level, and of how many."""
+        words = READING[self.kind]
+        bounded = [item for item in self.rows if item.low is not None and item.high is not None]
+        head = wording.interval_head(bounded)
+        head = head[:1].lower() + head[1:] if head[:1].isalpha() else head
+        for mark in ("Line: interval.", "Line through it: interval."):
+            words = words.replace(mark, mark.replace("interval", head) if bounded else "")
+        if several := numbers.several_levels(bounded):
+            words = f"{words} {several}"
+        known = sorted({item.n for item in self.rows if item.n})
+        if known:
+            many = f"{numbers.count(known[0])} to {numbers.count(known[-1])}, in the tables"
+            words = f"{words} n: {numbers.count(known[0]) if len(known) == 1 else many}."
+        return " ".join(words.split())
 
 
 def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
@@ -256,8 +268,11 @@ def _lines(shown: Map) -> Chart:
     scale = _scale(shown)
     seen = [scale * value for rows in drawn.values() for item in rows for value in _values(item)]
     low, high = min(seen, default=0.0), max(seen, default=1.0)
-    ticks = nice_ticks(low, high if high > low else low + 1.0, most=7)
-    top, bottom, left, right = 14, 200, 44, 540
+    if high <= low:
+        # One level line: room below it where it is the largest that a share can be.
+        low, high = (low - 1.0, low) if shown.rows[0].unit == "rate" and low >= scale else (low, low + 1.0)
+    ticks = nice_ticks(low, high, most=7)
+    top, bottom, left, right = 28, 214, 44, 540
     left_out = len(series) - len(drawn)
     canvas = Canvas(WIDTH, bottom + 40 + (18 if left_out else 0), domain=_ends(ticks), span=(bottom, top))
     for tick in ticks:
@@ -269,7 +284,8 @@ def _lines(shown: Map) -> Chart:
         if index % every == 0:
             words = layer.replace("-", numbers.MINUS)
             canvas.text(left + across * (index + 0.5), bottom + 16, words, align="center")
-    canvas.text((left + right) / 2, bottom + 34, f"{field_words(along)}; {_unit(shown)}".rstrip("; "), align="center")
+    canvas.text((left + right) / 2, bottom + 34, field_words(along), align="center")
+    canvas.text(0, 12, _unit(shown))
     if left_out:
         canvas.text(0, bottom + 52, f"Smaller ones, in the table: {left_out}.")
     used: list[float] = []

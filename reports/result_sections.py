@@ -75,8 +75,9 @@ def results_secondary(story: Story) -> list[Block]:
                 story.design,
                 title="As filed: different applicants",
                 note="Exploratory. Groups of different applicants differ in more than the protected field; a gap here "
-                "does not show that the field caused it. Counts of people below the small-cell rule are not printed, "
-                "nor what they could be worked out from.",
+                "does not show that the field caused it. Groups of fewer than "
+                f"{story.design.small_cell} people are not printed, nor what their numbers could be worked out from; "
+                "of a larger group the rate is printed, even where few were denied.",
             )
         )
     return blocks or [Text("Not part of this run: no secondary or exploratory test was planned.")]

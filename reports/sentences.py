@@ -63,7 +63,7 @@ def conclusion_sentence(measurement: Measurement, design: Design) -> str:
     if measurement.conclusion is Conclusion.DIFFERENCE_FOUND:
         return f"{effect_sentence(measurement, design)} The threshold set before the run was {threshold}."
     if measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD:
-        small = f"That is small and real: below the threshold of {threshold} set before the run, and not chance."
+        small = f"That is small and real: below the threshold of {threshold} set before the run."
         return f"{effect_sentence(measurement, design)} {small}"
     return group_sentence([measurement], design)
 
@@ -87,7 +87,9 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
     if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
         found = first.conclusion is Conclusion.DIFFERENCE_FOUND
         size = f"at or beyond the threshold of {threshold}" if found else f"small and real, below {threshold},"
-        return f"{name}, a difference in {what} {size} was found: {joined([shown(item) for item in group])}."
+        # Names that are sorted and joined cannot stand for figures in another order: each figure has its own.
+        each = "; ".join(f"{against([item])} {shown(item)}" for item in group) if len(group) > 1 else shown(first)
+        return f"{name}, a difference in {what} {size} was found: {each}."
     if first.conclusion is Conclusion.NO_EVIDENCE:
         return f"{name}, no evidence of a difference in {what} ≥ {threshold} was found. {_power(group, seen, design)}"
     if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:

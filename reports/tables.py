@@ -38,7 +38,13 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
         align="".join("lrrrrrrrrrl"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
         note=" ".join(
-            [*said, *_level_notes(measurements, design), *_missing(measurements), *_inconclusive(measurements, design)]
+            [
+                *said,
+                *_level_notes(measurements, design),
+                *_missing(measurements),
+                *_inconclusive(measurements, design),
+                *_equivalence(measurements),
+            ]
         ),
     )
 
@@ -218,6 +224,23 @@ def _inconclusive(measurements: Sequence[Measurement], design: wording.Design, *
             why = sentences.inconclusive_cause(item, design)
             reasons.setdefault(why.partition(":")[0] if brief else why, []).append(_which(item))
     return [f"Inconclusive: {'; '.join(names)}: {why}." for why, names in reasons.items()]
+
+
+def _equivalence(measurements: Sequence[Measurement]) -> list[str]:
+    """The interval that decides where a difference lay within the margin, and why that is not said where it is not."""
+    decided, barred = [], []
+    for item in measurements:
+        low, high, level = (item.counts.get(f"equivalence_{name}") for name in ("low", "high", "level"))
+        if item.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN and None not in (low, high, level):
+            bounds = ", ".join(numbers.in_unit_of(item, bound) for bound in (low, high) if bound is not None)
+            decided.append(
+                f"{wording.contrast(item)} {numbers.level(level or 0.0)} [{bounds}] {numbers.unit_name(item)}"
+            )
+        why = (item.conclusion_reason or "").partition("Equivalence is not said: ")[2].rstrip(".")
+        if item.conclusion is Conclusion.NO_EVIDENCE and why:
+            barred.append(f"{wording.contrast(item)}: {wording.with_p_values(why)}")
+    said = [f"Intervals that decide equivalence, adjusted within the family: {'; '.join(decided)}."] if decided else []
+    return [*said, *([f"Equivalence is not said of {'; '.join(barred)}."] if barred else [])]
 
 
 def _which(item: Measurement) -> str:

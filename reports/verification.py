@@ -19,6 +19,9 @@ from reports.archives import unpacked_stream
 from reports.bundle import MANIFEST, PACKS, Bundle, BundleFile, bundle_from, parse, read_files, result_record
 
 MOST_OF_A_PAGE = 64 << 20
+MOST_GOVERNANCE = 1 << 18
+MOST_OF_A_WORDING = 10_000
+"""Characters of an audit's record, and of one wording in it."""
 
 
 @dataclass(frozen=True)
@@ -106,8 +109,13 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None) -> Iterator[str]:
             )
         elif kind == "result":
             compared = [others[name] for name in ("bundle", "report") if name in others]
-            if compared:
+            if "bundle" in others:
                 yield f"{path}: unchanged: compared with {' and '.join(compared)}"
+            elif compared:
+                yield (
+                    f"{path}: equal to what {compared[0]} carries; neither was compared with the evidence, so it is "
+                    "not shown that this is the result that was issued"
+                )
             else:
                 yield f"{path}: readable; compared with nothing, so nothing is shown of it"
         elif kind == "report" and bundle is not None:
@@ -115,9 +123,14 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None) -> Iterator[str]:
         elif kind == "report":
             beside = f" and with {others['result']}" if "result" in others else ""
             yield (
-                f"{path}: consistent with itself{beside}; not compared with its evidence, so it is not shown that this "
-                "is the report that was issued"
+                f"{path}: consistent with itself{beside} by the hashes it states; what its pages show was not looked "
+                "at, and not compared with its evidence, so it is not shown that this is the report that was issued"
             )
+    if bundle is not None:
+        yield (
+            "the measurements are as the bundle says; none was computed again from its decisions, and whoever can "
+            "write all the files can write them to agree"
+        )
     yield (
         "who asked, approved and signed is as the files say; an installation compares it with its event log "
         "(verify --events), anybody with the head printed in a report"
@@ -229,7 +242,15 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
             yield Mismatch(name, f"{MANIFEST}: {key}", str(manifest.get(key)), value)
     if bundle.run_sha256 != run:
         yield Mismatch(name, "run.json", "JSON that is not canonical", "canonical JSON (RFC 8785)")
+    known = {item.id for item in bundle.measurements}
+    if len(known) < len(bundle.measurements):
+        yield Mismatch(name, "measurements.json", "an id that stands twice", "every measurement once")
+    for finding in bundle.findings:
+        for cited in sorted(set(finding.measurements) - known):
+            yield Mismatch(name, f"findings.json: {finding.id}", f"a measurement {cited!r:.80}", "one that is there")
     pins = {pin["id"]: pin["sha256"] for pin in bundle.run.get("packs", ())}
+    for missing in sorted(set(pins) - {pack["id"] for pack in bundle.packs}):
+        yield Mismatch(name, f"{PACKS}: {missing}", "no such pack", f"SHA-256 {pins[missing]}, as in run.json")
     for pack in bundle.packs:
         if pins.get(pack["id"]) != sha256_json(pack):
             yield Mismatch(
@@ -295,8 +316,21 @@ def _check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes |
         if stated.get(key) != value:
             found.append(Mismatch(name, f"stated {key} hash", stated.get(key, "nothing"), value))
     if bundle is not None and not found:
+        found += _too_long(f"{name}: attached result.json: audit", record["audit"])
+    if bundle is not None and not found:
         found += _check_pages(name, data, bundle, record["audit"], attached)
     return found
+
+
+def _too_long(where: str, governance: Mapping[str, Any]) -> list[Mismatch]:
+    """A record that would take minutes to set in type: anybody can write one into an attached file."""
+    size = len(json.dumps(governance))
+    if size > MOST_GOVERNANCE:
+        return [Mismatch(where, "", f"{size:,} characters", f"at most {MOST_GOVERNANCE:,}")]
+    for key, value in governance.items():
+        if isinstance(value, str) and len(value) > MOST_OF_A_WORDING:
+            return [Mismatch(where, str(key), f"{len(value):,} characters", f"at most {MOST_OF_A_WORDING:,}")]
+    return []
 
 
 def _check_pages(
@@ -314,7 +348,7 @@ def _check_pages(
     if data.startswith(rebuilt):
         more = f"{len(data) - len(rebuilt):,} bytes after the end of the report"
         return [Mismatch(name, f"byte {len(rebuilt):,}", more, "nothing; what is appended can replace pages")]
-    expected = "the report set again from this bundle by the installed version"
+    expected = f"the report set again from this bundle{_made_by_other_code(bundle)}"
     with pikepdf.open(io.BytesIO(data)) as given, pikepdf.open(io.BytesIO(rebuilt)) as again:
         if len(given.pages) != len(again.pages):
             return [Mismatch(name, "pages", str(len(given.pages)), f"{len(again.pages)}: {expected}")]
@@ -326,6 +360,19 @@ def _check_pages(
         min(len(data), len(rebuilt)),
     )
     return [Mismatch(name, f"byte {at:,}", "other bytes", expected)]
+
+
+def _made_by_other_code(bundle: Bundle) -> str:
+    """Whether a difference may be the version's: a report is set the same only by the code that set it."""
+    from auditor.preparation import code_sha256
+
+    made, installed = str(bundle.run.get("code", {}).get("sha256", "")), code_sha256()
+    if made in ("", installed):
+        return " by the installed version"
+    return (
+        f" by the installed version (code {installed[:8]}); its run was made by other code ({made[:8]}), which may set "
+        "the same figures otherwise: check it with that version before calling it changed"
+    )
 
 
 def _stream(page: Any) -> bytes:

@@ -55,3 +55,24 @@ def test_a_pack_adds_its_own_phrases() -> None:
     pack = {"wording": {"forbidden": ["CE-ready (unless a body said so)"]}}
     assert forbidden_phrases("The model is CE-ready.") == []
     assert [hit.phrase for hit in forbidden_phrases("The model is CE-ready.", [pack])] == ["CE-ready"]
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "The lender is in compliance with Regulation B.",
+        "The model meets the requirements of ECOA.",
+        "The model is lawful.",
+        "A certificate of audit",
+        "bias‑free decisions",
+        "No bias was found.",
+        "free from discrimination",
+        "non-discrimination is shown",
+        "fair-minded",
+        "It treats all groups equally.",
+        "certifi-\ncation",
+        "non\u00adcompliant",
+    ],
+)
+def test_the_same_claim_in_other_words_or_broken_over_lines_is_found(claim: str) -> None:
+    assert forbidden_phrases(claim)

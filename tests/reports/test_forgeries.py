@@ -191,6 +191,34 @@ def an_unlisted_file(path: Path) -> None:
         archive.writestr("note.txt", b"all is well")
 
 
+def hidden_behind_packed_bytes(path: Path) -> None:
+    """Bytes after the end of the last file's packed bytes, counted as its own: unpackers leave them out."""
+    data, hidden = path.read_bytes(), b"what nobody is shown"
+    with zipfile.ZipFile(path) as archive:
+        last = max(archive.infolist(), key=lambda entry: entry.header_offset)
+    size, at = struct.unpack("<II", data[-10:-2])
+    body, directory, end = bytearray(data[:at]), bytearray(data[at : at + size]), bytearray(data[-22:])
+    longer = struct.pack("<I", last.compress_size + len(hidden))
+    body[last.header_offset + 18 : last.header_offset + 22] = longer
+    place = directory.index(last.filename.encode()) - 46
+    directory[place + 20 : place + 24] = longer
+    end[16:20] = struct.pack("<I", at + len(hidden))
+    path.write_bytes(bytes(body + hidden + directory + end))
+
+
+def described_otherwise_where_it_begins(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    data[14:26] = b"\xee" * 12
+    path.write_bytes(bytes(data))
+
+
+def unpacked_as_a_link(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    _, at = struct.unpack("<II", data[-10:-2])
+    data[at + 38 : at + 42] = struct.pack("<I", 0o120777 << 16)
+    path.write_bytes(bytes(data))
+
+
 ZIPS = {
     change.__name__: change
     for change in (
@@ -202,6 +230,9 @@ ZIPS = {
         a_way_out,
         another_name_inside,
         an_unlisted_file,
+        hidden_behind_packed_bytes,
+        described_otherwise_where_it_begins,
+        unpacked_as_a_link,
     )
 }
 
@@ -249,6 +280,7 @@ SHAPES: dict[str, object] = {
     "text": "text",
     "deep": b"[" * 100_000,
     "not a number": b'{"a": NaN}',
+    "a number beyond all": b'{"a": 1e999}',
     "a key twice": b'{"a": 1, "a": 2}',
     "no utf-8": b"\xff\xfe",
     "nothing": b"",
@@ -307,3 +339,74 @@ def test_a_made_up_record_of_who_approved_is_said_to_be_compared_with_nothing(
 def test_reading_a_zip_gives_what_was_written(files: dict[str, Path]) -> None:
     with zipfile.ZipFile(files["evidence"]) as archive:
         assert read_zip(files["evidence"]) == {name: archive.read(name) for name in archive.namelist()}
+
+
+def rewritten(working: Audit, base: Path, **records: object) -> Path:
+    """The folder with other records and a manifest that lists them, as whoever holds it can make."""
+    from reports.publish import write_manifest
+
+    folder = base / "evidence"
+    shutil.copytree(working.folder, folder)
+    for name, value in records.items():
+        (folder / f"{name}.json").write_bytes(canonical_json(value))
+    write_manifest(folder)
+    return folder
+
+
+def test_a_pack_of_the_run_that_is_not_in_the_bundle_is_named(working: Audit, tmp_path: Path) -> None:
+    folder = rewritten(working, tmp_path, packs=list(working.bundle.packs[:1]))
+    assert verify([folder])[0].where == f"packs.json: {working.bundle.packs[1]['id']}"
+
+
+def test_a_finding_on_a_measurement_that_is_not_there_is_named(working: Audit, tmp_path: Path) -> None:
+    rows = [{**item.row(), "measurements": ["made up"]} for item in working.bundle.findings]
+    found = verify([rewritten(working, tmp_path, findings=rows)])[0]
+    assert (found.where, found.found) == (f"findings.json: {working.bundle.findings[0].id}", "a measurement 'made up'")
+
+
+def test_a_pipe_in_a_folder_is_refused(working: Audit, tmp_path: Path) -> None:
+    import os
+
+    folder = rewritten(working, tmp_path)
+    os.mkfifo(folder / "pipe")
+    assert verify([folder])[0].found == "is a pipe, a socket or a device"
+
+
+def with_result(data: bytes, result: bytes) -> bytes:
+    """A report that carries another result, with its hash restated and sealed again."""
+    import re
+
+    from auditor.canonical import sha256_bytes
+
+    with pikepdf.open(io.BytesIO(data)) as pdf:
+        pdf.attachments["result.json"] = pikepdf.AttachedFileSpec(pdf, result, filename="result.json")
+        stated = re.sub(
+            rb"result [0-9a-f]{64}", b"result " + sha256_bytes(result).encode(), pdf.Root.Metadata.read_bytes()
+        )
+        pdf.Root.Metadata = pdf.make_stream(stated, Type=pikepdf.Name.Metadata, Subtype=pikepdf.Name.XML)
+        out = io.BytesIO()
+        pdf.save(out, stream_decode_level=pikepdf.StreamDecodeLevel.none)
+    return resealed(out.getvalue())
+
+
+def test_a_result_forged_with_its_report_is_never_called_unchanged(files: dict[str, Path]) -> None:
+    result = json.loads(files["result"].read_bytes())
+    result["findings"] = []
+    files["result"].write_text(pretty_json(result), encoding="utf-8")
+    files["report"].write_bytes(with_result(files["report"].read_bytes(), files["result"].read_bytes()))
+    found = check([files["report"], files["result"]])
+    assert found.mismatches == ()
+    assert not [line for line in found.said if "unchanged" in line]
+    assert "what its pages show was not looked at" in found.said[0]
+
+
+def test_a_record_that_would_take_minutes_to_set_is_refused(files: dict[str, Path]) -> None:
+    result = json.loads(files["result"].read_bytes())
+    result["audit"]["title"] = "word " * 40_000
+    forged = with_result(files["report"].read_bytes(), pretty_json(result).encode())
+    files["report"].write_bytes(forged)
+    assert verify([files["report"], files["evidence"]])[0].where == "title"
+
+
+def test_beside_evidence_it_is_said_that_no_measurement_was_computed_again(files: dict[str, Path]) -> None:
+    assert "none was computed again from its decisions" in check([files["evidence"]]).said[-2]

@@ -9,6 +9,7 @@ from auditor.records import Check, Conclusion, Measurement, Role
 from reports.elsewhere import exploratory_sentence, mute_sentence
 from reports.lint import forbidden_phrases
 from reports.sentences import conclusion_sentence, effect_sentence, group_sentence, grouped
+from reports.tables import contrasts
 from reports.wording import Design, lead_measurement, with_p_values
 from tests.reports.simulate import PLAN
 
@@ -150,3 +151,24 @@ def test_differences_outside_the_primary_family_are_named_and_primary_ones_are_n
 def test_p_values_in_recorded_text_print_as_p_values() -> None:
     assert with_p_values("adjusted p = 0.000136; it") == "adjusted p < .001; it"
     assert with_p_values("(q = 1.2e-12), p = 0.0312.") == "(q < .001), p = .031."
+
+
+def test_each_figure_of_several_differences_stands_beside_its_own_contrast() -> None:
+    group = [net(subject={"field": "race", "group": "Hispanic"}), net(estimate=-0.055, low=-0.065, high=-0.045)]
+    sentence = group_sentence(group, DESIGN)
+    assert "Hispanic against White −2.9 [−4.1, −1.7] pp; Black against White −5.5 [−6.5, −4.5] pp" in sentence
+
+
+def test_the_interval_that_decides_equivalence_is_printed_at_its_level() -> None:
+    deciding = {"equivalence_low": -0.0121, "equivalence_high": 0.0118, "equivalence_level": 0.975}
+    item = net(estimate=0.0, low=-0.01, high=0.01, conclusion=Conclusion.EQUIVALENT_WITHIN_MARGIN, counts=deciding)
+    assert (
+        "adjusted within the family: Black − White 97.5% [−1.2, +1.2] pp." in contrasts([item], DESIGN, title="").note
+    )
+
+
+def test_why_equivalence_is_not_said_is_printed() -> None:
+    reason = "No evidence of it. Equivalence is not said: too few denials to say (12 of 600)."
+    item = net(conclusion=Conclusion.NO_EVIDENCE, conclusion_reason=reason)
+    note = contrasts([item], DESIGN, title="").note
+    assert "Equivalence is not said of Black − White: too few denials to say (12 of 600)." in note
