@@ -30,6 +30,7 @@ from auditor.measures.permutation import sign_flip_test
 from auditor.measures.power import detectable_by_mcnemar, detectable_mean_shift, worst_level
 from auditor.measures.results import Estimate, missing
 from auditor.records import Conclusion, Measurement, Outcome, Role
+from auditor.rounding import printed
 
 __all__ = ["FAMILY", "RANGE", "READABILITY", "TEST", "Answer", "compare_versions"]
 
@@ -291,9 +292,10 @@ def _elsewhere(found: Measurement) -> tuple[str, ...]:
     if found.conclusion not in SEEN:
         return ()
     rate = float(found.counts.get("rate") or 0.0)
-    size = f"{'−' if (found.estimate or 0) < 0 else '+'}{100 * abs(found.estimate or 0):.1f} pp"
+    size = f"{'−' if (found.estimate or 0) < 0 else '+'}{printed(abs(found.estimate or 0), 1, percent=True)} pp"
     return (
-        f"at cut-offs where {100 * rate:.0f}% of the {found.reference} arm are approved, the effect changed by {size}",
+        f"at cut-offs where {printed(rate, 0, percent=True)}% of the {found.reference} arm are approved, "
+        f"the effect changed by {size}",
     )
 
 
@@ -307,7 +309,7 @@ def _one_answer(both: Sequence[Both], rules: Rules) -> str:
         outcomes = [item.outcome for item in answers]
         share = max((outcomes.count(outcome) / len(outcomes) for outcome in Outcome), default=0.0) if outcomes else 0.0
         if share >= rules.degenerate_share:
-            return f"the {name} version gives {share:.1%} of the reference arms one outcome"
+            return f"the {name} version gives {percent(share)} of the reference arms one outcome"
     return ""
 
 

@@ -15,7 +15,7 @@ from scipy import stats
 
 from auditor.behaviour.context import Draft, FloatArray
 from auditor.comparison_pairs import Contrast, Rules, concluded
-from auditor.measures.equivalence import Equivalence
+from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin
 from auditor.measures.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
 from auditor.measures.power import worst_level
 from auditor.measures.results import Estimate, Interval, Significance, missing, tost_level
@@ -91,12 +91,27 @@ def range_change(pair: Contrast, rules: Rules, *, test: str, family: str, doubts
         counts=counts,
         claim=claim,
         mde=mde,
-        equivalence_barriers=(),
+        equivalence_barriers=() if isinstance(curve, str) else _barriers(curve, rules),
         doubts=doubts,
     )
     if isinstance(curve, str):
         return draft
     return replace(draft, deciding=lambda alpha: curve.equivalence(margin=rules.equivalence, alpha=alpha).interval)
+
+
+def _barriers(curve: _Curve, rules: Rules) -> tuple[str, ...]:
+    """Why an unchanged effect over the range may not be called equivalent: too few of one outcome, too few pairs."""
+    found = []
+    both = float(np.max(np.minimum(curve.rates, 1 - curve.rates))) * curve.n
+    if round(both, 6) < MIN_OUTCOMES:
+        found.append(
+            f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, "
+            f"at least {MIN_OUTCOMES} needed"
+        )
+    needed = pairs_for_margin(margin=rules.equivalence, alpha=rules.alpha)
+    if curve.n < needed:
+        found.append(f"too few pairs to say: {curve.n}, at least {needed} needed even if no decision changed")
+    return tuple(found)
 
 
 def _curve(pair: Contrast, rules: Rules) -> _Curve | str:

@@ -17,7 +17,7 @@ from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
-from auditor.rounding import printed
+from auditor.rounding import printed, significant
 
 STAGES = {"refusal_rate_gap": READABILITY_FAMILY, "cf_range_effect": RANGE_FAMILY}
 """What is concluded before the rest even where it has no p-value, and so stands in no family."""
@@ -110,11 +110,11 @@ def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
 def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p_adjusted: float) -> str:
     within = f"within ±{size(margin, evidence.scale)}, the margin set before the run"
     if interval is None:
-        return f"The difference lies {within} (adjusted p = {p_adjusted:.3g})"
+        return f"The difference lies {within} (adjusted p = {significant(p_adjusted, 3)})"
     low, high = (size(bound, evidence.scale, signed=True) for bound in (interval.low, interval.high))
     return (
         f"The difference lies {within}: the {100 * interval.level:.4g}% interval that decides runs from {low} to "
-        f"{high} (adjusted p = {p_adjusted:.3g})"
+        f"{high} (adjusted p = {significant(p_adjusted, 3)})"
     )
 
 
@@ -179,7 +179,8 @@ def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -
         item = replace(item, estimate=None, low=None, high=None, sd_units=None, missing_reason=reason)
         item = replace(item, p_value=None, p_adjusted=None)
     if draft.evidence is None:
-        return item
+        # Nothing is concluded from it, but findings read an adjusted p of what is described: a broken run has none.
+        return replace(item, p_adjusted=None) if broken else item
     evidence = replace(draft.evidence, p_adjusted=p_adjusted)
     if failed or broken:
         evidence = replace(evidence, checks_held=False, quality_reason=(failed or broken)[0].name)
@@ -193,11 +194,20 @@ def _beside(item: Measurement, evidence: Evidence) -> str:
     if item.low is None or item.high is None or item.p_adjusted is None:
         return ""
     null = 1.0 if evidence.scale == "ratio" else 0.0
-    significant, covered = item.p_adjusted < evidence.alpha, item.low <= null <= item.high
-    if significant != covered:
+    clear, covered = item.p_adjusted < evidence.alpha, item.low <= null <= item.high
+    if clear != covered:
         return ""
-    if significant:
+    # The interval's own level is what its test alone would have to meet; only beyond that is another cause named.
+    alone = item.p_value is not None and item.p_value < 1 - item.level
+    if clear and evidence.exploratory and not alone:
+        return (
+            f" The interval reaches {null:g} because it stands at {100 * item.level:.4g}%, while an exploratory signal "
+            f"is judged by a share of {100 * evidence.alpha:.3g}% false ones."
+        )
+    if clear:
         return f" The interval reaches {null:g} because it is made in another way than the test; the test decides."
+    if not alone:
+        return f" The interval leaves out {null:g} because it is made in another way than the test; the test decides."
     return (
         f" The interval leaves out {null:g} because it stands for this one comparison alone; over all comparisons of "
         "its family the difference is not significant."

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from auditor.behaviour.state import percent
 from auditor.records import Conclusion, Measurement, Role
-from auditor.rounding import printed
+from auditor.rounding import half_away, printed
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
 READABILITY, FELL = "refusal_rate_gap", "cf_margin_fell_share"
@@ -89,7 +89,11 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
     text = f"{changed} approvals {'fall' if less else 'rise'} {way}{where(item)}{_moved(item)}"
     if item.metric == RANGE:
         text += (
-            f". That is the most over cut-offs that approve {_rate(item, 'range_low')} to "
+            f". That is the model's own cut-off, outside the range of cut-offs that approve "
+            f"{_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the {item.reference} arm; no cut-off of "
+            "the range shows more"
+            if _at_own_cut_off(item)
+            else f". That is the most over cut-offs that approve {_rate(item, 'range_low')} to "
             f"{_rate(item, 'range_high')} of the {item.reference} arm{_outside(item)}"
         )
     return text
@@ -100,6 +104,14 @@ def _moved(item: Measurement) -> str:
     if lost is None or gained is None:
         return ""
     return f": {lost:,} of {item.n:,} applications lose approval, {gained:,} gain it"
+
+
+def _at_own_cut_off(item: Measurement) -> bool:
+    """Whether the largest effect stands at the model's own cut-off although that lies outside the range."""
+    rate, low, high = (item.counts.get(key) for key in ("rate", "range_low", "range_high"))
+    if rate is None or low is None or high is None or item.counts.get("natural_inside"):
+        return False
+    return not low - 1e-9 <= rate <= high + 1e-9
 
 
 def _outside(item: Measurement) -> str:
@@ -116,6 +128,12 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
         return _margin(item, mine)
     moved = _moved(item)
     points = f"{signed(100 * item.estimate, 1)} pp"
+    if item.metric == RANGE and _at_own_cut_off(item):
+        return (
+            f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
+            f"{item.reference} arm differ nowhere more than at the model's own cut-off, outside this range, where "
+            f"{_rate(item, 'rate')} are approved ({points}{moved})"
+        )
     if item.metric == RANGE:
         return (
             f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
@@ -154,7 +172,13 @@ def effect_of(item: Measurement) -> str:
         return f"Seen in the score alone: {shift}. No change in approvals is claimed."
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
-    people = round(1000 * item.estimate)
+    people = int(half_away(1000 * item.estimate, 0))
+    if people == 0 and item.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
+        way = "fewer" if item.estimate < 0 else "more"
+        return (
+            f"Under 1 in 1,000 such applications has {way} {what}{place} than as {item.reference}"
+            f"{_range(item, 1000, 1)}. Small, and real."
+        )
     if people == 0:
         return f"No measurable change in {what}{place}, compared with {item.reference}{_range(item, 1000, 0)} in 1,000."
     way = "fewer" if people < 0 else "more"

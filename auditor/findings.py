@@ -31,6 +31,7 @@ from auditor.mechanisms.ladder import summary_of
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
+from auditor.rounding import printed, significant
 
 PAIR_METRICS = (NATURAL, RANGE, MATCHED, SHIFT)
 FILED_METRICS = ("risk_difference", "smd")
@@ -174,8 +175,8 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
     title = f"As filed, applications with {say(field)} {group} fare differently from {reference}"
     if worst.metric == "impact_ratio" and worst.estimate is not None:
         title = (
-            f"As filed, applications with {say(field)} {group} are approved {worst.estimate:.2f} times as often as "
-            f"{reference}"
+            f"As filed, applications with {say(field)} {group} are approved {printed(worst.estimate, 2)} times as "
+            f"often as {reference}"
         )
     if undecided:
         title = f"As filed, this run cannot say whether applications with {say(field)} {group} fare as {reference}"
@@ -222,9 +223,11 @@ def _grade_filed(item: Measurement, plan: Plan) -> Grade | None:
     if item.conclusion not in SEEN:
         return None
     is_ratio = item.unit == "ratio"
+    between = None if item.low is None or item.high is None else Interval(item.low, item.high, item.level, item.method)
     return grade(
         replace(
             facts,
+            interval=between if item.unit == "rate_difference" else None,
             impact_ratio=item.estimate if is_ratio else None,
             effect=item.estimate if item.unit == "rate_difference" else None,
             determinative=plan.use.decision_role == "determinative",
@@ -236,7 +239,7 @@ def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
     """A gap as filed in words, with its size, its adjusted p, and by which pack it is primary."""
     asking = [pack.id for pack in packs if pack.role_of(item.metric) == Role.PRIMARY]
     letter = "adjusted p" if item.role is Role.PRIMARY else "q"
-    tail = f" ({letter} = {item.p_adjusted:.2g})" if item.p_adjusted is not None else ""
+    tail = f" ({letter} = {significant(item.p_adjusted, 2)})" if item.p_adjusted is not None else ""
     if item.role is Role.PRIMARY and asking:
         tail += f", a primary measure of {', '.join(asking)}"
     if item.estimate is None:
@@ -244,7 +247,7 @@ def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
     if item.unit == "rate_difference":
         return f"approval rates {signed(100 * item.estimate, 1)} pp apart{tail}"
     if item.unit == "ratio":
-        return f"{_NAMES.get(item.metric, item.metric)} {item.estimate:.2f}{tail}"
+        return f"{_NAMES.get(item.metric, item.metric)} {printed(item.estimate, 2)}{tail}"
     return f"mean scores {signed(item.estimate, 2)} SD apart{tail}"
 
 

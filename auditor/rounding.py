@@ -28,6 +28,15 @@ def half_away(value: float, decimals: int, *, percent: bool = False) -> Decimal:
     return scaled.quantize(Decimal(1).scaleb(-decimals), rounding=ROUND_HALF_UP, context=_WIDE)
 
 
+def significant(value: float, digits: int) -> str:
+    """A number with so many significant digits, half away from zero: 0.0625 with two is ``0.063``, not ``0.062``."""
+    exact = Decimal(repr(float(value)))
+    if not exact:
+        return "0"
+    rounded = exact.quantize(Decimal(1).scaleb(exact.adjusted() - digits + 1), rounding=ROUND_HALF_UP, context=_WIDE)
+    return f"{float(rounded):.{digits}g}"
+
+
 def printed(value: float, decimals: int, *, percent: bool = False) -> str:
     """The rounded number as text with thousands commas and an ASCII minus; a rounded zero has no sign."""
     rounded = half_away(value, decimals, percent=percent)

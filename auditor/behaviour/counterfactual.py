@@ -17,7 +17,15 @@ from auditor.behaviour.context import PRIMARY_FAMILY, READABILITY_FAMILY, Card, 
 from auditor.behaviour.cut_offs import cut_off_measures, near_cut_offs
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.matched import matched_point, shift_of_margins
-from auditor.behaviour.pair_measures import TEST, Contrast, concluded, counts_of, effect_of, smallest_seen
+from auditor.behaviour.pair_measures import (
+    TEST,
+    Contrast,
+    concluded,
+    counts_of,
+    effect_of,
+    enough_pairs,
+    smallest_seen,
+)
 from auditor.counterfactuals import arm
 from auditor.measures.equivalence import equivalence_barriers, pairs_for_margin
 from auditor.measures.minimums import MINIMUMS, POSITIVES
@@ -158,7 +166,7 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
     ):
         yield Draft(
             measurement(
-                estimate,
+                enough_pairs(estimate),
                 metric=metric,
                 role=Role.SECONDARY,
                 unit="rate",

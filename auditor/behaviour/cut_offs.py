@@ -14,13 +14,13 @@ from scipy import stats
 
 from auditor.behaviour.context import NO_MARGINS, RANGE_FAMILY, Context, Draft
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.pair_measures import TEST, Contrast, concluded, smallest_seen
+from auditor.behaviour.pair_measures import TEST, Contrast, concluded, enough_pairs, readable_of, smallest_seen
 from auditor.counterfactuals import arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
-from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin
+from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, one_sided, pairs_for_margin
 from auditor.measures.margins import matched_operating_point, near_threshold
-from auditor.measures.minimums import draws_needed
+from auditor.measures.minimums import PAIRS, draws_needed, unmet
 from auditor.measures.pairs import NO_PAIRS, PairCounts
 from auditor.measures.power import worst_level
 from auditor.measures.rates import Tally, selection_rate
@@ -130,6 +130,9 @@ def _barriers(curve: CutOffCurve, *, margin: float, alpha: float) -> tuple[str, 
             f"too few of one outcome to say: at most {both:.0f} at any cut-off of the range, "
             f"at least {MIN_OUTCOMES} needed"
         )
+    if curve.where is not None:
+        b, c = curve.where.against, curve.where.towards
+        found += one_sided(PairCounts(0, b, c, curve.n - b - c), alpha=alpha)
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if curve.n < needed:
         found.append(f"too few pairs to say: {curve.n}, at least {needed} needed even if no decision changed")
@@ -167,7 +170,9 @@ def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:
             value=point.effect,
             n=curve.n,
             method="net effect at one cut-off",
-            interval=Interval(point.low, point.high, curve.level, "simultaneous over the range, max-t bootstrap"),
+            interval=None
+            if unmet({PAIRS: curve.n})
+            else Interval(point.low, point.high, curve.level, "simultaneous over the range, max-t bootstrap"),
         )
         common = contrast.common
         yield Draft(
@@ -198,7 +203,7 @@ def _fell(contrast: Contrast) -> Draft:
     level = 1 - contrast.context.plan.thresholds.alpha
     return Draft(
         measurement(
-            selection_rate(Tally(fell, contrast.n), level=level, exact=True),
+            enough_pairs(selection_rate(Tally(fell, contrast.n), level=level, exact=True)),
             metric="cf_margin_fell_share",
             role=Role.SECONDARY,
             unit="rate",
@@ -217,7 +222,9 @@ def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[Draft]:
         return
     cuts = {"natural": context.plan.operating_point.natural_margin}
     if context.target_rate is not None:
-        cuts["matched"] = matched_operating_point(reference=margins, target_rate=context.target_rate).threshold
+        cuts["matched"] = matched_operating_point(
+            reference=margins, target_rate=context.target_rate, readable=readable_of(reference)
+        ).threshold
     for name, threshold in cuts.items():
         near = Estimate(
             value=float(near_threshold(margins, threshold=threshold, within=WITHIN)),

@@ -127,7 +127,18 @@ def _comparison(
             return missing(method=estimate.method, reason=hidden, n=0)
         return replace(estimate, interval=None, tost_interval=None) if short else estimate
 
-    drop = _detectable(context, tally, base, short=bool(short))
+    # The exploratory family holds the difference of rates and of margins of every contrast, a confirmed one one test.
+    drop = _detectable(
+        context,
+        tally,
+        base,
+        short=bool(short),
+        alpha=thresholds.exploratory_q,
+        family_size=2 * len(context.contrasts()),
+    )
+    confirmed_drop = _detectable(
+        context, tally, base, short=bool(short), alpha=thresholds.alpha, family_size=len(context.contrasts())
+    )
     evidence = Evidence(
         estimate=None,
         p_adjusted=None,
@@ -140,10 +151,27 @@ def _comparison(
         alpha=thresholds.exploratory_q,
         exploratory=True,
     )
+    confirmed = replace(evidence, mde=confirmed_drop)
     difference = seen(risk_difference(protected=tally, reference=base, level=level))
-    yield _draft(context, difference, metric="risk_difference", unit="rate_difference", evidence=evidence, **common)
+    yield _draft(
+        context,
+        difference,
+        metric="risk_difference",
+        unit="rate_difference",
+        evidence=evidence,
+        confirmed=confirmed,
+        **common,
+    )
     ratio = seen(adverse_impact_ratio(protected=tally, reference=base, level=level))
-    yield _draft(context, ratio, metric="impact_ratio", unit="ratio", evidence=_as_ratio(evidence, base), **common)
+    yield _draft(
+        context,
+        ratio,
+        metric="impact_ratio",
+        unit="ratio",
+        evidence=evidence,
+        confirmed=_as_ratio(confirmed, base),
+        **common,
+    )
     odds = seen(denial_odds_ratio(protected=tally, reference=base, level=level))
     yield _draft(
         context, odds, metric="denial_odds_ratio", unit="ratio", higher_is_better=False, evidence=evidence, **common
@@ -163,28 +191,43 @@ def _comparison(
 
 
 def _draft(
-    context: Context, estimate: Estimate, *, metric: str, unit: str, evidence: Evidence | None, **common: Any
+    context: Context,
+    estimate: Estimate,
+    *,
+    metric: str,
+    unit: str,
+    evidence: Evidence | None,
+    confirmed: Evidence | None = None,
+    **common: Any,
 ) -> Draft:
-    """A measure in the role the packs of the plan give it: primary with their threshold, otherwise exploratory."""
+    """A measure in the role the packs of the plan give it: primary with their threshold, otherwise exploratory.
+
+    ``confirmed`` is the evidence with the smallest effect detectable at the level of a confirmatory family.
+    """
     rule = metric_rule(context.packs, metric, field=common["subject"]["field"])
-    if rule.role is Role.PRIMARY and rule.threshold is not None and evidence is not None and unit == "ratio":
+    threshold = rule.threshold
+    if metric == "risk_difference" and rule.role is Role.PRIMARY and threshold is None:
+        # A pack that makes the difference primary and sets no number leaves it to the plan's practical threshold.
+        threshold = context.plan.thresholds.practical_rate
+    if rule.role is Role.PRIMARY and threshold is not None and evidence is not None:
+        mde = confirmed.mde if confirmed is not None else None
         drafted = measurement(
             replace(estimate, method=f"{estimate.method}, primary by {rule.words}"),
             metric=metric,
             unit=unit,
             role=Role.PRIMARY,
             family=confirmed_family(metric),
-            counts={"threshold": rule.threshold, "mde": evidence.mde},
+            counts={"threshold": threshold, "mde": mde},
             **common,
         )
-        alpha = context.plan.thresholds.alpha
         judged = replace(
             evidence,
-            scale="ratio",
-            practical_threshold=rule.threshold,
+            scale="ratio" if unit == "ratio" else "rate difference",
+            practical_threshold=threshold,
             estimate=estimate.value,
-            alpha=alpha,
+            alpha=context.plan.thresholds.alpha,
             exploratory=False,
+            mde=mde,
         )
         return Draft(drafted, judged, outcome=True)
     if metric == "risk_difference" and evidence is not None:
@@ -217,13 +260,14 @@ def _as_ratio(evidence: Evidence, base: Tally) -> Evidence:
     return replace(evidence, mde=max(0.0, base.rate - evidence.mde) / base.rate)
 
 
-def _detectable(context: Context, tally: Tally, base: Tally, *, short: bool) -> float | None:
-    """Smallest drop below the reference rate seen at the level the exploratory family's worst cut leaves."""
+def _detectable(
+    context: Context, tally: Tally, base: Tally, *, short: bool, alpha: float, family_size: int
+) -> float | None:
+    """Smallest drop below the reference rate seen at the level the family's worst step or cut leaves."""
     thresholds = context.plan.thresholds
     if short or not tally.n or not base.n or not 0 < base.rate < 1:
         return None
-    # The family holds the difference of rates and of margins of every contrast.
-    level = worst_level(alpha=thresholds.exploratory_q, family_size=2 * len(context.contrasts()))
+    level = worst_level(alpha=alpha, family_size=family_size)
     return detectable_rate_difference(
         n_protected=tally.n, n_reference=base.n, reference_rate=base.rate, alpha=level, power=thresholds.power
     ).value

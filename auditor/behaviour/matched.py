@@ -6,7 +6,7 @@ from collections.abc import Iterable
 
 from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, smallest_seen
+from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
 from auditor.behaviour.state import percent
 from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
@@ -102,7 +102,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     )
     yield Draft(
         measurement(
-            shift.estimate,
+            enough_pairs(shift.estimate, minimum=MARGINS),
             metric="cf_mean_shift",
             role=Role.SECONDARY,
             unit="logit",

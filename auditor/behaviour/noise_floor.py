@@ -9,6 +9,7 @@ import numpy as np
 
 from auditor.behaviour.context import Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
+from auditor.behaviour.pair_measures import enough_pairs, readable_of
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.margins import matched_operating_point
@@ -58,7 +59,7 @@ def run(context: Context) -> Iterable[Draft]:
         ).excess
         yield Draft(
             measurement(
-                excess,
+                enough_pairs(excess),
                 test=CARD.name,
                 metric="cf_excess_flip",
                 role=Role.SECONDARY,
@@ -100,7 +101,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     }
     yield Draft(
         measurement(
-            flip_rates(counts, level=level).total,
+            enough_pairs(flip_rates(counts, level=level).total),
             metric="cf_noise_floor",
             subject={"change": kind},
             unit="rate",
@@ -113,7 +114,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     if (threshold := _matched_threshold(context)) is not None and known:
         yes = [(side.margins >= threshold) & ~side.invalid for side in (pairs.control, pairs.protected)]
         matched = count_pairs(control=yes[0], protected=yes[1])
-        rate = flip_rates(matched, level=level).total
+        rate = enough_pairs(flip_rates(matched, level=level).total)
         kept: dict[str, float | int | None] = {"flips": matched.discordant, "threshold": threshold}
         failed = next((check for check in checks if not check.held), None)
         if failed is not None:
@@ -150,4 +151,6 @@ def _matched_threshold(context: Context) -> float | None:
     reference = context.arm(arm(attribute.field, attribute.reference))
     if context.target_rate is None or not len(reference.margins) or not np.isfinite(reference.margins).all():
         return None
-    return matched_operating_point(reference=reference.margins, target_rate=context.target_rate).threshold
+    return matched_operating_point(
+        reference=reference.margins, target_rate=context.target_rate, readable=readable_of(reference)
+    ).threshold

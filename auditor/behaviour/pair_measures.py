@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import BoolArray, Context, Draft, Pairs
+from auditor.behaviour.context import Arm, BoolArray, Context, Draft, Pairs
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
 from auditor.measures.equivalence import Equivalence, tost_pairs
@@ -191,6 +191,16 @@ def concluded(
         pairs=contrast.n,
     )
     return Draft(drafted, evidence, outcome=True, at_cut_off=at_cut_off, equivalence=None if short else claim)
+
+
+def readable_of(arm: Arm) -> BoolArray | None:
+    """Which cases of the reference arm a cut-off is set on, as `Contrast.readable` has it: all, where most are not."""
+    return None if len(arm.invalid) and float(arm.invalid.mean()) > 0.5 else ~arm.invalid
+
+
+def enough_pairs(estimate: Estimate, *, minimum: str = PAIRS) -> Estimate:
+    """The estimate as it may be shown: without its interval under the minimum of pairs."""
+    return without_interval(estimate) if unmet({minimum: estimate.n}) else estimate
 
 
 def without_interval(estimate: Estimate) -> Estimate:

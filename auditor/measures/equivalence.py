@@ -21,6 +21,7 @@ from auditor.measures.pairs import (
     zero_event_bound,
 )
 from auditor.measures.results import Interval, tost_level
+from auditor.rounding import significant
 
 MIN_OUTCOMES = 30
 """Favourable and adverse decisions the reference arm must show before "equivalent" may be said."""
@@ -168,6 +169,18 @@ def pairs_for_margin(*, margin: float, alpha: float) -> int:
     return n
 
 
+def one_sided(counts: PairCounts, *, alpha: float) -> tuple[str, ...]:
+    """That all discordant pairs lie on one side with an exact p below α, in words; empty where they do not."""
+    exact = mcnemar_exact(counts).p_value
+    if not counts.discordant or min(counts.b, counts.c) or exact >= alpha:
+        return ()
+    side = "against" if counts.b else "towards"
+    return (
+        f"all {counts.discordant} changed decisions go {side} the group, which chance rarely gives "
+        f"(exact p = {significant(exact, 2)})",
+    )
+
+
 def equivalence_barriers(
     *, counts: PairCounts, margin: float, alpha: float, favourable: str = "approvals", adverse: str = "denials"
 ) -> tuple[str, ...]:
@@ -183,13 +196,7 @@ def equivalence_barriers(
             reasons.append(
                 f"too few {word} to say: {count} of {counts.n} in the reference arm, at least {MIN_OUTCOMES} needed"
             )
-    exact = mcnemar_exact(counts).p_value
-    if counts.discordant and min(counts.b, counts.c) == 0 and exact < alpha:
-        side = "against" if counts.b else "towards"
-        reasons.append(
-            f"all {counts.discordant} changed decisions go {side} the group, which chance rarely gives "
-            f"(exact p = {exact:.2g})"
-        )
+    reasons += one_sided(counts, alpha=alpha)
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if counts.n < needed:
         reasons.append(

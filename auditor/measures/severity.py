@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from auditor.measures.results import Interval
 from auditor.records import Conclusion, Role, Severity
+from auditor.rounding import printed
 
 ROUNDING = 1e-12
 
@@ -130,7 +131,8 @@ def _critical(facts: FindingFacts) -> Grade | None:
     if facts.integrity_failure:
         return Grade(Severity.CRITICAL, "critical-evidence-integrity", "The evidence does not verify")
     if _significant(facts) and facts.determinative and _effect(facts) >= 0.05 - ROUNDING:
-        text = f"Significant difference of {100 * _effect(facts):.1f} pp (5 or more) in a determinative decision"
+        points = printed(_effect(facts), 1, percent=True)
+        text = f"Significant difference of {points} pp (5 or more) in a determinative decision"
         return Grade(Severity.CRITICAL, "critical-net-effect", text)
     return None
 
@@ -140,15 +142,15 @@ def _high(facts: FindingFacts) -> Grade | None:
         return None
     nearest = facts.interval.nearest_zero if facts.interval and facts.effect is not None else 0.0
     if nearest >= 0.02 - ROUNDING:
-        text = f"Significant, and the interval stays {100 * nearest:.1f} pp (2 or more) away from 0"
+        text = f"Significant, and the interval stays {printed(nearest, 1, percent=True)} pp (2 or more) away from 0"
         return Grade(Severity.HIGH, "high-interval", text)
     ratio = _ratio(facts)
     if ratio is not None and ratio < 0.80 - ROUNDING:
-        text = f"Significant, and the impact ratio is {ratio:.2f} (below 0.80, in either direction)"
+        text = f"Significant, and the impact ratio is {printed(ratio, 2)} (below 0.80, in either direction)"
         return Grade(Severity.HIGH, "high-impact-ratio", text)
     fidelity = facts.reason_fidelity
     if fidelity is not None and fidelity < 0.80 - ROUNDING:
-        text = f"Significant, and {100 * fidelity:.0f}% of stated reasons are real (below 80%)"
+        text = f"Significant, and {printed(fidelity, 0, percent=True)}% of stated reasons are real (below 80%)"
         return Grade(Severity.HIGH, "high-reason-fidelity", text)
     return None
 
@@ -156,16 +158,16 @@ def _high(facts: FindingFacts) -> Grade | None:
 def _medium(facts: FindingFacts) -> Grade | None:
     significant, ratio, fidelity = _significant(facts), _ratio(facts), facts.reason_fidelity
     if significant and _effect(facts) >= 0.01 - ROUNDING:
-        text = f"Significant difference of {100 * _effect(facts):.1f} pp (1 or more)"
+        text = f"Significant difference of {printed(_effect(facts), 1, percent=True)} pp (1 or more)"
         return Grade(Severity.MEDIUM, "medium-effect", text)
     if significant and ratio is not None and ratio < 0.90 - ROUNDING:
-        text = f"Significant, and the impact ratio is {ratio:.2f} (0.80 to 0.90, in either direction)"
+        text = f"Significant, and the impact ratio is {printed(ratio, 2)} (0.80 to 0.90, in either direction)"
         return Grade(Severity.MEDIUM, "medium-impact-ratio", text)
     if facts.conclusion is Conclusion.INCONCLUSIVE and facts.role is Role.PRIMARY and facts.top_tier_model:
         text = "A primary test of a tier 1 model is inconclusive"
         return Grade(Severity.MEDIUM, "medium-inconclusive", text)
     if fidelity is not None and fidelity < 0.95 - ROUNDING:
-        text = f"{100 * fidelity:.0f}% of stated reasons are real (below 95%)"
+        text = f"{printed(fidelity, 0, percent=True)}% of stated reasons are real (below 95%)"
         return Grade(Severity.MEDIUM, "medium-reason-fidelity", text)
     if significant and facts.conclusion is Conclusion.DIFFERENCE_FOUND and facts.effect is None and ratio is None:
         # A shift in SDs has no rule of its own in the scheme; met thresholds must not rank as "below threshold".

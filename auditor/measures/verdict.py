@@ -8,7 +8,7 @@ from typing import Literal
 
 from auditor.measures.results import SMALL_CELL
 from auditor.records import Conclusion
-from auditor.rounding import printed
+from auditor.rounding import printed, significant
 
 Scale = Literal["rate difference", "ratio", "standardised"]
 
@@ -110,10 +110,10 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
     assert evidence.estimate is not None  # noqa: S101 - a missing estimate or p failed the quality step
     assert evidence.p_adjusted is not None  # noqa: S101
     seen = size(evidence.estimate, evidence.scale, signed=True)
-    p = f"{'q' if evidence.exploratory else 'adjusted p'} = {evidence.p_adjusted:.3g}"
+    p = f"{'q' if evidence.exploratory else 'adjusted p'} = {significant(evidence.p_adjusted, 3)}"
     kind = "An exploratory signal" if evidence.exploratory else "A difference"
-    significant = evidence.p_adjusted < evidence.alpha
-    if significant and _beyond(evidence.estimate, evidence):
+    clear = evidence.p_adjusted < evidence.alpha
+    if clear and _beyond(evidence.estimate, evidence):
         reason = f"{kind} was found: {seen}, {p}; it meets the practical threshold of {threshold}"
         return Verdict(Conclusion.DIFFERENCE_FOUND, _sentence(reason))
     small_claim = evidence.scale == "rate difference" and evidence.practical_threshold <= SMALL_CLAIM + ROUNDING
@@ -123,7 +123,7 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
             f"at least {PAIRS_FOR_SMALL_CLAIM}"
         )
         return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason))
-    if significant:
+    if clear:
         reason = (
             f"{'A small exploratory signal' if evidence.exploratory else 'A small and real difference'} was found: "
             f"{seen}, {p}; it is below the practical threshold of {threshold}"
@@ -143,8 +143,11 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
         return Verdict(Conclusion.INCONCLUSIVE, _sentence(reason + barred))
     mde = size(evidence.mde, evidence.scale)
     if _detects(evidence):
+        sought = f"a difference of {threshold} or more"
+        if evidence.scale == "ratio":
+            sought = f"a ratio outside {threshold} to {size(1 / evidence.practical_threshold, evidence.scale)}"
         reason = (
-            f"No evidence of a difference of {threshold} or more was found ({seen}); the test could have detected "
+            f"No evidence of {sought} was found ({seen}); the test could have detected "
             f"{mde} after adjustment, smaller differences cannot be excluded"
         )
         return Verdict(Conclusion.NO_EVIDENCE, _sentence(reason + barred))

@@ -66,7 +66,8 @@ class MetricRule:
         The strongest role a pack gives it; ``None`` where no pack names it. ``optional_annex`` is exploratory here: it
         is printed apart and never confirmatory.
     threshold
-        For a ratio the largest τ of the packs that make it primary, the strictest; ``None`` where they only report it.
+        For a ratio the largest τ of the packs that make it primary, for a difference the smallest: the strictest;
+        ``None`` where they only report it.
     basis
         What that threshold stands on, in the catalogue's words.
     packs
@@ -114,14 +115,16 @@ def metric_rule(packs: Sequence[PolicyPack], metric: str, *, field: str) -> Metr
     role = min((ROLES[rule["role"]] for _, rule in found), key=order.index)
     giving = [(pack, rule) for pack, rule in found if ROLES[rule["role"]] is role]
     limits = [
-        (float(limit["value"]), str(limit["basis"]))
+        (float(limit["value"]), str(limit["basis"]), str(limit["op"]))
         for _, rule in giving
         if role is Role.PRIMARY
         and (limit := rule.get("threshold"))
-        and limit["op"] == ">="
+        and limit["op"] in (">=", "abs<=")
         and limit.get("value") is not None
     ]
-    value, basis = max(limits) if limits else (None, "")
+    # A floor is stricter the higher it lies, a tolerance the smaller it is.
+    strictest = sorted(limits, key=lambda limit: -limit[0] if limit[2] == ">=" else limit[0])
+    value, basis = strictest[0][:2] if strictest else (None, "")
     shares = [float(rule["min_category_share"]) for _, rule in found if "min_category_share" in rule]
     return MetricRule(
         role=role,
