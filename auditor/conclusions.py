@@ -14,6 +14,7 @@ from dataclasses import dataclass, replace
 from auditor.behaviour.context import EXPLORATORY_FAMILY, NO_MARGINS, RANGE_FAMILY, READABILITY_FAMILY, Draft
 from auditor.measures.equivalence import deciding_interval
 from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
@@ -193,7 +194,7 @@ def _beside(item: Measurement, evidence: Evidence) -> str:
     if item.low is None or item.high is None or item.p_adjusted is None:
         return ""
     null = 1.0 if evidence.scale == "ratio" else 0.0
-    significant, covered = item.p_adjusted < evidence.alpha, item.low <= null <= item.high
+    significant, covered = at_level(item.p_adjusted, alpha=evidence.alpha), item.low <= null <= item.high
     if significant != covered:
         return ""
     if significant:

@@ -22,6 +22,7 @@ from torch import Tensor
 from auditor.conclusions import settle
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import LoadedModel
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.rates import Tally, wilson
 from auditor.mechanisms import superposition
 from auditor.mechanisms.contract import Bench
@@ -156,8 +157,8 @@ def _counted(tries: Iterator[tuple[Material, Dictionary]]) -> Count:
             continue
         tested += 1
         alpha = here.plan.thresholds.alpha
-        found += any((item.p_adjusted or 0.0) < alpha for item in excess)
-        by_applications += any(_over_applications(item) < alpha for item in result["attributes"])
+        found += any(at_level(item.p_adjusted, alpha=alpha) for item in excess)
+        by_applications += any(at_level(_over_applications(item), alpha=alpha) for item in result["attributes"])
     return Count(tested, found, by_applications)
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from auditor.measures.bootstrap import BootstrapSample
 from auditor.measures.margins import MatchedEffect
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import (
     MIN_DISCORDANT,
     PairCounts,
@@ -184,7 +185,7 @@ def equivalence_barriers(
                 f"too few {word} to say: {count} of {counts.n} in the reference arm, at least {MIN_OUTCOMES} needed"
             )
     exact = mcnemar_exact(counts).p_value
-    if counts.discordant and min(counts.b, counts.c) == 0 and exact < alpha:
+    if counts.discordant and min(counts.b, counts.c) == 0 and at_level(exact, alpha=alpha):
         side = "against" if counts.b else "towards"
         reasons.append(
             f"all {counts.discordant} changed decisions go {side} the group, which chance rarely gives "
