@@ -25,6 +25,7 @@ from auditor.comparison_range import range_change
 from auditor.conclusions import settle
 from auditor.counterfactuals import ACTUAL, arm
 from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost, tost_pairs
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import PairCounts, count_pairs, flip_rates, net_effect
 from auditor.measures.permutation import sign_flip_test
 from auditor.measures.power import detectable_by_mcnemar, detectable_mean_shift, worst_level
@@ -275,7 +276,11 @@ def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
                 side = f"{count} of {len(pair.control)} in the {version} version's reference arm"
                 found.append(f"too few {word} to say: {side}, at least {MIN_OUTCOMES} needed")
     up, down = int((pair.changes > 0).sum()), int((pair.changes < 0).sum())
-    if up + down and not min(up, down) and sign_flip_test(pair.changes, seed=rules.seed).p_value < rules.alpha:
+    if (
+        up + down
+        and not min(up, down)
+        and at_level(sign_flip_test(pair.changes, seed=rules.seed).p_value, alpha=rules.alpha)
+    ):
         way = "towards" if up else "against"
         found.append(f"all {up + down} changes go {way} the group, which chance rarely gives")
     needed = pairs_for_margin(margin=rules.equivalence, alpha=rules.alpha)

@@ -34,7 +34,6 @@ from auditor.mechanisms.randomisation import randomised, together
 from auditor.mechanisms.scrubbing import carried
 from auditor.mechanisms.steering_runs import Steerer
 from auditor.mechanisms.streams import Streams
-from benchmarks import inside_nulls_probes
 from benchmarks.rows import Row
 from tests.acceptance.planted import SCALE, planted_model
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, tiny_tokenizer
@@ -76,7 +75,6 @@ def interventions() -> Iterator[Row]:
     for against in (2.0, 10.0, 40.0):
         found = [mediator(seed, against=against) for seed in range(COPIES // 10)]
         yield from rows(f"mediator of strength {against:g}", "llama", found)
-    yield from inside_nulls_probes.run()
 
 
 def rows(kind: str, family: str, said: Sequence[Said]) -> Iterator[Row]:

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.measures.multiplicity import significant as at_level
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import numbers
@@ -270,8 +271,7 @@ def _band_and_p_apart(measurements: Sequence[Measurement], design: Design) -> li
         contrast(item)
         for item in measurements
         if item.metric in SIMULTANEOUS
-        and item.p_adjusted is not None
-        and item.p_adjusted < design.alpha
+        and at_level(item.p_adjusted, alpha=design.alpha)
         and item.low is not None
         and item.high is not None
         and not excludes_zero(item)

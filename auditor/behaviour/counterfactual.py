@@ -29,6 +29,7 @@ from auditor.behaviour.pair_measures import (
 from auditor.counterfactuals import arm
 from auditor.measures.equivalence import equivalence_barriers, pairs_for_margin
 from auditor.measures.minimums import MINIMUMS, POSITIVES
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import PairCounts, flip_rates
 from auditor.records import Role
 
@@ -119,7 +120,7 @@ def _unreadable_barriers(counts: PairCounts, *, margin: float, alpha: float, p_v
         found.append(
             f"too few readable answers to say: {readable} of {counts.n} in the reference arm, at least {least}"
         )
-    if counts.discordant and min(counts.b, counts.c) == 0 and p_value is not None and p_value < alpha:
+    if counts.discordant and min(counts.b, counts.c) == 0 and at_level(p_value, alpha=alpha):
         found.append(f"all {counts.discordant} answers that became readable or unreadable did so one way")
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if counts.n < needed:

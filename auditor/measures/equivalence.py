@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 
 from auditor.measures.bootstrap import BootstrapSample
 from auditor.measures.margins import MatchedEffect
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import (
     MIN_DISCORDANT,
     PairCounts,
@@ -196,7 +197,17 @@ def equivalence_barriers(
             reasons.append(
                 f"too few {word} to say: {count} of {counts.n} in the reference arm, at least {MIN_OUTCOMES} needed"
             )
+<<<<<<< HEAD
     reasons += one_sided(counts, alpha=alpha)
+=======
+    exact = mcnemar_exact(counts).p_value
+    if counts.discordant and min(counts.b, counts.c) == 0 and at_level(exact, alpha=alpha):
+        side = "against" if counts.b else "towards"
+        reasons.append(
+            f"all {counts.discordant} changed decisions go {side} the group, which chance rarely gives "
+            f"(exact p = {exact:.2g})"
+        )
+>>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if counts.n < needed:
         reasons.append(

@@ -13,6 +13,18 @@ import numpy as np
 
 from auditor.measures.results import FloatArray
 
+ROUNDING = 1e-12
+"""Adjusting multiplies, and 3 · (1/60) is not .05 to the last bit."""
+
+
+def significant(p_value: float | None, *, alpha: float) -> bool:
+    """Whether p ≤ α: the one rule of every test.
+
+    Equal counts. A test has level α where P(p ≤ α) ≤ α, and the p-value of a randomisation test with the fewest draws
+    that its level needs (`minimums.draws_needed`) is α or more; of other tests none is α exactly.
+    """
+    return p_value is not None and p_value <= alpha + ROUNDING
+
 
 def holm(p_values: Sequence[float | None], *, family_size: int | None = None) -> list[float | None]:
     """Holm's step-down adjustment: max over j ≤ i of min(1, (m − j + 1)·p(j)).

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Interval
 from auditor.records import Conclusion, Role, Severity
 from auditor.rounding import printed
@@ -107,7 +108,7 @@ def _significant(facts: FindingFacts) -> bool:
 
 
 def _below(p_value: float | None, level: float | None) -> bool:
-    return p_value is not None and level is not None and p_value < level
+    return level is not None and at_level(p_value, alpha=level)
 
 
 def _effect(facts: FindingFacts) -> float:

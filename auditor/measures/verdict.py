@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import SMALL_CELL
 from auditor.records import Conclusion
 from auditor.rounding import printed, significant
@@ -112,8 +113,13 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
     seen = size(evidence.estimate, evidence.scale, signed=True)
     p = f"{'q' if evidence.exploratory else 'adjusted p'} = {significant(evidence.p_adjusted, 3)}"
     kind = "An exploratory signal" if evidence.exploratory else "A difference"
+<<<<<<< HEAD
     clear = evidence.p_adjusted < evidence.alpha
     if clear and _beyond(evidence.estimate, evidence):
+=======
+    significant = at_level(evidence.p_adjusted, alpha=evidence.alpha)
+    if significant and _beyond(evidence.estimate, evidence):
+>>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
         reason = f"{kind} was found: {seen}, {p}; it meets the practical threshold of {threshold}"
         return Verdict(Conclusion.DIFFERENCE_FOUND, _sentence(reason))
     small_claim = evidence.scale == "rate difference" and evidence.practical_threshold <= SMALL_CLAIM + ROUNDING
@@ -224,7 +230,7 @@ def flag_ratio(
     failed = [
         name
         for name, holds in (
-            (f"not significant at {alpha:g}", p_value < alpha),
+            (f"not significant at {alpha:g}", at_level(p_value, alpha=alpha)),
             (f"ratio within [{tau:g}, {1 / tau:.4g}]", outside_band(ratio, tau)),
             (f"rates less than {100 * min_difference:g} pp apart", abs(difference) >= min_difference - ROUNDING),
         )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 
 from auditor.behaviour.context import FloatArray
 from auditor.measures.minimums import draws_needed
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Significance
 from auditor.mechanisms.randomisation import Randomised
 
@@ -57,7 +58,7 @@ def holds(found: Randomised, *, alpha: float) -> bool | None:
     """Whether an effect is beyond its own controls at the level; ``None`` where there are too few to say."""
     if found.p_value is None or (found.draws < draws_needed(alpha=alpha, family_size=1) and not found.ended):
         return None
-    return found.p_value <= alpha + ROUNDING
+    return at_level(found.p_value, alpha=alpha)
 
 
 def turned_beyond(turned: float, controls: FloatArray) -> float | None:

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from auditor.measures.multiplicity import significant as at_level
 from auditor.mechanisms.specifications import stable_by
 from auditor.records import Conclusion, Measurement
 
@@ -28,7 +29,6 @@ SAYS = {True: "yes", False: "no", None: "not known"}
 MOST_LEFT = 0.10
 #: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
 LEAST_IN_GROUP = 30
-ROUNDING = 1e-12
 
 
 @dataclass(frozen=True)
@@ -193,11 +193,11 @@ def _decisions(item: Measurement, alpha: float) -> tuple[float | None, bool | No
         return None, None
     if turned == 0:
         return 0.0, False
-    return float(turned), None if p_value is None else p_value <= alpha + ROUNDING
+    return float(turned), None if p_value is None else at_level(p_value, alpha=alpha)
 
 
 def _significant(item: Measurement, alpha: float) -> bool:
-    return item.p_adjusted is not None and item.p_adjusted <= alpha + ROUNDING
+    return at_level(item.p_adjusted, alpha=alpha)
 
 
 def _p(item: Measurement) -> str:

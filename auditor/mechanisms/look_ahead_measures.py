@@ -9,6 +9,7 @@ import numpy as np
 
 from auditor.behaviour.context import Context, Draft
 from auditor.measures.multiplicity import holm
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.look_ahead_causes import exchange, rationale
 from auditor.mechanisms.look_ahead_layout import LAST
@@ -183,7 +184,7 @@ def _first(sites: Sequence[Mapping[str, Any]], kind: str, part: Part) -> int | N
     """The first position where the skill is above 0, counted from 0; ``None``: nowhere."""
     adjusted = holm([site[kind]["p_value"] if site[kind] else None for site in sites])
     for number, (site, p_value) in enumerate(zip(sites, adjusted, strict=True)):
-        if p_value is not None and p_value < part.context.plan.thresholds.alpha and site[kind]["value"] > 0:
+        if at_level(p_value, alpha=part.context.plan.thresholds.alpha) and site[kind]["value"] > 0:
             return number
     return None
 

@@ -14,6 +14,7 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.probe_controls import DECLARED_SITE
 from auditor.records import Check, Conclusion, Role
@@ -122,9 +123,7 @@ def _readable(
     withheld = subject["setting"] == WITHHELD
     adjusted = [probe["p_largest"] for probe in probes] if withheld else holm([probe["p_value"] for probe in probes])
     readable = [
-        probe
-        for probe, p in zip(probes, adjusted, strict=True)
-        if p is not None and p <= alpha and probe["accuracy"] > 0.5
+        probe for probe, p in zip(probes, adjusted, strict=True) if at_level(p, alpha=alpha) and probe["accuracy"] > 0.5
     ]
     best = max(probes, key=lambda probe: float(probe["accuracy"]))
     counts: dict[str, Any] = {

@@ -233,7 +233,9 @@ def scrub(
                 readable.append(eraser.readable)
             if len(held):
                 ratios.append(_moved(states[:, held], erased[:, held]))
-            leftovers.append(_share(erased[:, fitted], before, concept))
+            # States that vary by rounding alone hold nothing to erase, and all of that rounding is left.
+            share = _share(erased[:, fitted], before, concept)
+            leftovers.append(torch.where(eraser.kept.any(-1), share, 0.0))
         found = covariances(streams, window, design, layer)
         whole = clean[layer]
         left[layer] = np.divide(found, whole, out=np.zeros_like(found), where=whole > 0)

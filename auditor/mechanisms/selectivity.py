@@ -19,6 +19,7 @@ import numpy.typing as npt
 from scipy.stats import norm
 
 from auditor.measures.minimums import draws_needed
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.probe_fits import basis_of, cross_validate
 from auditor.mechanisms.probe_readings import wilson
@@ -169,4 +170,4 @@ def difference_interval(first: FloatArray, second: FloatArray, *, level: float) 
 
 def ceiling(found: Selectivity, *, alpha: float, family_size: int) -> bool:
     """Whether not even perfect reading could be significant at the family's worst step."""
-    return found.perfect_p * family_size >= alpha
+    return not at_level(found.perfect_p * family_size, alpha=alpha)

@@ -9,6 +9,7 @@ from auditor.behaviour.context import Context, Draft, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
+from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.responses import Overlap
 from auditor.mechanisms.superposition_null import Chance
@@ -249,7 +250,7 @@ class _Measured:
         adjusted = self.adjusted.get(item["attribute"])
         if adjusted is None:
             return ": too few features to say whether that is chance"
-        if adjusted >= self.alpha or abs(chance.value - chance.mean) < SLIGHT:
+        if not at_level(adjusted, alpha=self.alpha) or abs(chance.value - chance.mean) < SLIGHT:
             return ": no difference is shown"
         return f": {'more' if chance.value > chance.mean else 'less'} than features like them do"
 

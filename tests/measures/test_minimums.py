@@ -58,10 +58,12 @@ def test_the_draws_needed_are_the_fewest_that_can_be_significant_at_the_worst_st
 
 
 def test_three_random_draws_say_nothing():
-    assert draws_needed(alpha=0.05) == 20  # p = 1/20 is not below .05
+    assert draws_needed(alpha=0.05) == 19  # p = 1/20 is .05, and equal to its level is significant
+    assert draws_needed(alpha=0.05, family_size=2) == 39
+    assert draws_needed(alpha=0.05, family_size=2, tails=2) == 79
     assert too_few_draws(3, alpha=0.05, family_size=4) == (
-        "too few draws to say: 3 random draws, at least 80 needed in a family of 4"
+        "too few draws to say: 3 random draws, at least 79 needed in a family of 4"
     )
-    assert too_few_draws(80, alpha=0.05, family_size=4) is None
+    assert too_few_draws(79, alpha=0.05, family_size=4) is None
     with pytest.raises(ValueError, match="family of at least 1"):
         draws_needed(alpha=0.05, family_size=0)

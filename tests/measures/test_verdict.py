@@ -75,12 +75,14 @@ def test_a_ratio_and_its_inverse_are_concluded_alike(ratio, p, mde):
     assert conclude(evidence).conclusion is conclude(replace(evidence, estimate=1 / ratio)).conclusion
 
 
-def test_the_threshold_itself_counts_as_met_and_alpha_itself_as_not_significant():
+def test_the_threshold_itself_and_alpha_itself_count_as_met():
+    """A randomisation test with the fewest draws that its level needs gives p = α and no less (docs/statistics.md)."""
     at = replace(FOUND, estimate=0.92 - 0.90)  # 0.020000000000000018
     assert conclude(at).conclusion is Conclusion.DIFFERENCE_FOUND
     below = replace(FOUND, estimate=0.90 - 0.88 - 1e-15)
     assert conclude(below).conclusion is Conclusion.DIFFERENCE_FOUND
-    assert conclude(replace(FOUND, p_adjusted=0.05)).conclusion is Conclusion.NO_EVIDENCE
+    assert conclude(replace(FOUND, p_adjusted=0.05)).conclusion is Conclusion.DIFFERENCE_FOUND
+    assert conclude(replace(FOUND, p_adjusted=0.0501)).conclusion is Conclusion.NO_EVIDENCE
     assert conclude(replace(NULL, mde=0.02)).conclusion is Conclusion.NO_EVIDENCE
 
 

@@ -7,15 +7,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
-from auditor.mechanisms.randomisation import STOP, draws_needed, randomised, relabel, relabellings, together
+from auditor.mechanisms.randomisation import STOP, randomised, relabel, relabellings, together
 
 
 @given(alpha=st.sampled_from([0.01, 0.05, 0.1]), family=st.integers(1, 12))
 def test_the_draws_needed_are_the_fewest_from_which_one_test_of_the_family_can_reach_the_level(
     alpha: float, family: int
 ) -> None:
-    needed = draws_needed(alpha=alpha, family=family)
+    needed = draws_needed(alpha=alpha, family_size=family)
     reached = [holm([1 / (1 + draws), *[1.0] * (family - 1)])[0] for draws in (needed, needed - 1)]
 
     assert reached[0] is not None
@@ -24,7 +25,7 @@ def test_the_draws_needed_are_the_fewest_from_which_one_test_of_the_family_can_r
 
 
 def test_two_groups_against_a_reference_need_39_draws() -> None:
-    assert draws_needed(alpha=0.05, family=2) == 39
+    assert draws_needed(alpha=0.05, family_size=2) == 39
 
 
 @given(applications=st.integers(2, 6), groups=st.integers(2, 3), count=st.integers(1, 60), seed=st.integers(0, 9))

@@ -7,10 +7,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.sparse_feature_draws import (
     ENOUGH,
     Rank,
-    draws_needed,
     gap_moved,
     moved_to_group,
     rank,
@@ -20,7 +20,7 @@ from auditor.mechanisms.sparse_feature_draws import (
 
 @pytest.mark.parametrize(("alpha", "contrasts", "needed"), [(0.05, 1, 19), (0.05, 2, 39), (0.01, 3, 299), (0.1, 0, 9)])
 def test_draws_needed_reach_the_worst_step(alpha: float, contrasts: int, needed: int) -> None:
-    assert draws_needed(alpha=alpha, contrasts=contrasts) == needed
+    assert draws_needed(alpha=alpha, family_size=max(1, contrasts)) == needed
     assert rank(1.0, [0.0] * needed).p_value <= alpha / max(1, contrasts) + 1e-12
     assert rank(1.0, [0.0] * (needed - 1)).p_value > alpha / max(1, contrasts)
 

@@ -7,8 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.sae.geometry import unit_rows
-from auditor.mechanisms.superposition_null import Chance, chance, draws_needed
+from auditor.mechanisms.superposition_null import Chance, chance
 from benchmarks.inside_nulls_superposition import null_rate, planted_rate
 
 LATENTS, WIDTH = 240, 24
@@ -125,5 +126,5 @@ def test_features_that_never_act_beside_the_others_give_nothing_to_compare() -> 
 def test_draws_needed_are_those_at_which_the_smallest_p_value_is_the_worst_step(
     alpha: float, contrasts: int, needed: int
 ) -> None:
-    assert draws_needed(alpha=alpha, contrasts=contrasts) == needed
+    assert draws_needed(alpha=alpha, family_size=max(1, contrasts), tails=2) == needed
     assert 2 / (1 + needed) <= alpha / max(1, contrasts) + 1e-12
