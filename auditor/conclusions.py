@@ -195,13 +195,8 @@ def _beside(item: Measurement, evidence: Evidence) -> str:
     if item.low is None or item.high is None or item.p_adjusted is None:
         return ""
     null = 1.0 if evidence.scale == "ratio" else 0.0
-<<<<<<< HEAD
-    clear, covered = item.p_adjusted < evidence.alpha, item.low <= null <= item.high
+    clear, covered = at_level(item.p_adjusted, alpha=evidence.alpha), item.low <= null <= item.high
     if clear != covered:
-=======
-    significant, covered = at_level(item.p_adjusted, alpha=evidence.alpha), item.low <= null <= item.high
-    if significant != covered:
->>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
         return ""
     # The interval's own level is what its test alone would have to meet; only beyond that is another cause named.
     alone = item.p_value is not None and item.p_value < 1 - item.level

@@ -21,11 +21,8 @@ from torch import Tensor
 
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import LoadedModel
-<<<<<<< HEAD
 from auditor.measures.multiplicity import holm
-=======
 from auditor.measures.multiplicity import significant as at_level
->>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
 from auditor.measures.rates import Tally, wilson
 from auditor.mechanisms import superposition
 from auditor.mechanisms.contract import Bench
@@ -164,12 +161,11 @@ def _counted(tries: Iterator[tuple[Material, Dictionary]], *, most: int) -> Coun
         if not p_values:
             continue
         tested += 1
-<<<<<<< HEAD
-        found += any((p or 0.0) < alpha for p in holm(p_values))
+        found += any(at_level(p, alpha=alpha) for p in holm(p_values))
         if described < most:
             described += 1
             by_applications += any(
-                _over_applications(item) < alpha for item in _measured(here, dictionary)["attributes"]
+                at_level(_over_applications(item), alpha=alpha) for item in _measured(here, dictionary)["attributes"]
             )
     return Count(tested, found, described, by_applications)
 
@@ -181,12 +177,6 @@ def _carriers(here: Material, dictionary: Dictionary) -> superposition.Carriers:
         norms=np.linalg.norm(rows, axis=1).astype(np.float64),
     )
     return superposition.Carriers.of(found, here.payload, rows, most=MOST)
-=======
-        alpha = here.plan.thresholds.alpha
-        found += any(at_level(item.p_adjusted, alpha=alpha) for item in excess)
-        by_applications += any(at_level(_over_applications(item), alpha=alpha) for item in result["attributes"])
-    return Count(tested, found, by_applications)
->>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
 
 
 def _measured(here: Material, dictionary: Dictionary) -> dict[str, Any]:

@@ -173,7 +173,7 @@ def pairs_for_margin(*, margin: float, alpha: float) -> int:
 def one_sided(counts: PairCounts, *, alpha: float) -> tuple[str, ...]:
     """That all discordant pairs lie on one side with an exact p below α, in words; empty where they do not."""
     exact = mcnemar_exact(counts).p_value
-    if not counts.discordant or min(counts.b, counts.c) or exact >= alpha:
+    if not counts.discordant or min(counts.b, counts.c) or not at_level(exact, alpha=alpha):
         return ()
     side = "against" if counts.b else "towards"
     return (
@@ -197,17 +197,7 @@ def equivalence_barriers(
             reasons.append(
                 f"too few {word} to say: {count} of {counts.n} in the reference arm, at least {MIN_OUTCOMES} needed"
             )
-<<<<<<< HEAD
     reasons += one_sided(counts, alpha=alpha)
-=======
-    exact = mcnemar_exact(counts).p_value
-    if counts.discordant and min(counts.b, counts.c) == 0 and at_level(exact, alpha=alpha):
-        side = "against" if counts.b else "towards"
-        reasons.append(
-            f"all {counts.discordant} changed decisions go {side} the group, which chance rarely gives "
-            f"(exact p = {exact:.2g})"
-        )
->>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
     needed = pairs_for_margin(margin=margin, alpha=alpha)
     if counts.n < needed:
         reasons.append(

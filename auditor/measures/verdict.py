@@ -113,13 +113,8 @@ def conclude(evidence: Evidence) -> Verdict:  # noqa: PLR0911 - one return a ste
     seen = size(evidence.estimate, evidence.scale, signed=True)
     p = f"{'q' if evidence.exploratory else 'adjusted p'} = {significant(evidence.p_adjusted, 3)}"
     kind = "An exploratory signal" if evidence.exploratory else "A difference"
-<<<<<<< HEAD
-    clear = evidence.p_adjusted < evidence.alpha
+    clear = at_level(evidence.p_adjusted, alpha=evidence.alpha)
     if clear and _beyond(evidence.estimate, evidence):
-=======
-    significant = at_level(evidence.p_adjusted, alpha=evidence.alpha)
-    if significant and _beyond(evidence.estimate, evidence):
->>>>>>> 3198b31c15c8341ce53a75f245adf70fee1e917f
         reason = f"{kind} was found: {seen}, {p}; it meets the practical threshold of {threshold}"
         return Verdict(Conclusion.DIFFERENCE_FOUND, _sentence(reason))
     small_claim = evidence.scale == "rate difference" and evidence.practical_threshold <= SMALL_CLAIM + ROUNDING
