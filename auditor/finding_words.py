@@ -173,12 +173,6 @@ def effect_of(item: Measurement) -> str:
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
     people = int(half_away(1000 * item.estimate, 0))
-    if people == 0 and item.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
-        way = "fewer" if item.estimate < 0 else "more"
-        return (
-            f"Under 1 in 1,000 such applications has {way} {what}{place} than as {item.reference}"
-            f"{_range(item, 1000, 1)}. Small, and real."
-        )
     if people == 0:
         return f"No measurable change in {what}{place}, compared with {item.reference}{_range(item, 1000, 0)} in 1,000."
     way = "fewer" if people < 0 else "more"
