@@ -24,6 +24,7 @@ STAGES = {"refusal_rate_gap": READABILITY_FAMILY, "cf_range_effect": RANGE_FAMIL
 """What is concluded before the rest even where it has no p-value, and so stands in no family."""
 
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
+EQUIVALENT = Conclusion.EQUIVALENT_WITHIN_MARGIN
 
 
 def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
@@ -124,7 +125,7 @@ class _Barriers:
     """What tests already concluded say against reading others as the absence of a difference.
 
     ``unreadable`` by field: gaps in readable answers. By field and group ``elsewhere``: a difference at a cut-off;
-    ``undrawn``: why the effect could not be drawn against the cut-off.
+    ``undrawn``: why the effect against the cut-off does not stand behind an equivalence.
     """
 
     unreadable: dict[str, tuple[str, ...]]
@@ -145,6 +146,10 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
             unreadable[field] = (*unreadable.get(field, ()), said)
         if stage == RANGE_FAMILY and item.estimate is None and item.missing_reason != NO_MARGINS:
             undrawn[field, group] = f"the effect could not be drawn against the cut-off: {item.missing_reason}"
+        if stage == RANGE_FAMILY and item.estimate is not None and item.conclusion not in (*SEEN, EQUIVALENT):
+            undrawn[field, group] = (
+                "over all cut-offs of the plan's range a difference beyond the margin is not excluded"
+            )
         if stage == RANGE_FAMILY and item.conclusion in SEEN and item.estimate is not None:
             rate = float(item.counts.get("rate") or 0.0)
             elsewhere[field, group] = (

@@ -85,15 +85,22 @@ def _said(code: Conclusion, group: Sequence[Measurement], design: Design) -> str
     names = sentences.against(group)
     if code is Conclusion.INCONCLUSIVE:
         causes = [sentences.inconclusive_cause(item, design) for item in group]
-        # Causes that differ in their figures alone begin alike; the section Conclusion has them in full.
-        begin = {cause.partition(": ")[0] for cause in causes}
-        why = causes[0] if len(set(causes)) == 1 else begin.pop() if len(begin) == 1 else "see the section Conclusion"
+        why = _why(causes)
         return f"this run cannot say for {names} ({why})"
     if code is Conclusion.EQUIVALENT_WITHIN_MARGIN:
         return f"within ±{numbers.percent(design.equivalence_rate)} pp for {names} ({_largest(group)})"
     if code is Conclusion.NO_EVIDENCE:
         return f"no evidence of a difference ≥ {threshold} for {names} ({_largest(group)})"
     return f"not tested for {joined([names])}"
+
+
+def _why(causes: Sequence[str]) -> str:
+    """One cause for several contrasts: the same one, or its first ground, which their figures leave alike."""
+    if len(set(causes)) == 1:
+        return causes[0]
+    # "No difference was found, but its absence cannot be said: too few denials to say: 15 of 600 …; …"
+    grounds = {(cause.partition(": ")[2] or cause).split("; ")[0].partition(": ")[0] for cause in causes}
+    return grounds.pop() if len(grounds) == 1 else "see the section Conclusion"
 
 
 def _largest(group: Sequence[Measurement]) -> str:

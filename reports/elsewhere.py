@@ -86,11 +86,13 @@ def _all_one_way(fell: Sequence[Measurement], shifts: Sequence[Measurement]) -> 
     for way, key in (("fell", "fell"), ("rose", "rose")):
         if len(fell) > 1 and all(item.counts.get(key) == item.n for item in fell):
             least, most = min(item.n for item in fell), max(item.n for item in fell)
-            of = numbers.count(most) if least == most else f"{numbers.count(least)} to {numbers.count(most)}"
+            of = f"{numbers.count(most)} of {numbers.count(most)}"
+            if least < most:
+                of = f"all of {numbers.count(least)} to {numbers.count(most)}"
             sizes = sorted((item.estimate or 0.0 for item in shifts), key=abs)
             ends = [numbers.number(size, decimals=2, signed=True) for size in (sizes[0], sizes[-1])] if sizes else []
             by = f", on average by {' to '.join(dict.fromkeys(ends))} SD" if ends else ""
-            return f"The score behind the decision {way} in every application ({of} of {of}) for {against(fell)}{by}."
+            return f"The score behind the decision {way} in every application ({of}) for {against(fell)}{by}."
     return None
 
 

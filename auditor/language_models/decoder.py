@@ -30,7 +30,7 @@ from torch import Tensor
 from auditor.exceptions import ScoringError
 from auditor.language_models.answers import Question
 from auditor.language_models.families import Block, Parts, read_parts
-from auditor.language_models.positions import forget_lengths
+from auditor.language_models.positions import forget_lengths, switch_length
 from auditor.language_models.residual_view import ResidualView
 
 RESIDUAL, HEADS, ATTENTION, MLP = "residual", "heads", "attention", "mlp"
@@ -396,6 +396,10 @@ def check_decoder(model: Any, *, longest: int = SHORT) -> DecoderCheck:
 
 def _compare(model: Any, decoder: Decoder, *, longest: int) -> DecoderCheck:
     config = model.config.get_text_config()
+    switch = switch_length(model)
+    if switch is not None and longest > switch:
+        # What the encoding keeps of the prompt before can make a check agree by chance.
+        return DecoderCheck(False, None, f"its position encoding reads prompts by their length past {switch} tokens")
     most = int(getattr(config, "max_position_embeddings", None) or longest)
     largest = 0.0
     for length in sorted({min(SHORT, most), min(max(SHORT, longest), most)}):

@@ -15,6 +15,7 @@ from auditor.language_models.answers import encode
 from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer
+from auditor.language_models.positions import switch_length
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
 from auditor.mechanisms.contract import Asked, Bench, ModelTest, Work
@@ -141,9 +142,18 @@ def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
     """Why there is no decision to look into: most of some prompts leave the answers under the plan's mass floor.
 
+    Or its states cannot be read: an encoding of positions that changes with a prompt's length.
+
     The margin of a model that does not answer compares two improbable words; where it comes from explains nothing. A
     few prompts tell before any work is done, the same ones for every chunk.
     """
+    switch = switch_length(bench.loaded.model)
+    if switch is not None and bench.longest > switch:
+        # Rows of different length are padded to one, and past the switch the longest would say how all are read.
+        return (
+            f"past {switch} tokens the model's position encoding reads a prompt by its length, and the longest prompt "
+            f"of the run has {bench.longest}: states of prompts run together are not those of each alone"
+        )
     floor = bench.plan.prompt.answers.mass_floor
     masses = bench.masses(prompts)
     silent = int((masses < floor).sum())
