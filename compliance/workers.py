@@ -69,6 +69,7 @@ def _work(pk: int) -> None:
     audit = _first_in_line(pk)
     if audit is None:
         return
+    audit.keeper = ""  # whose it was when it was read is not whose it is; a claim enters this worker's own
     with Attendance(audit) as attendance:
         try:
             if audit.state == JobState.REQUESTED and not _prepare(audit):
@@ -184,7 +185,9 @@ class Attendance:
             try:
                 if now - signed > settings.LEASE_SECONDS / 4:
                     signed = now
-                    Audit.objects.filter(pk=self._audit.pk).update(seen_at=Now())
+                    # Whoever only looks in gives no sign for a keeper that may be dead.
+                    own = Audit.objects.filter(pk=self._audit.pk, keeper__in={"", self._audit.keeper})
+                    own.update(seen_at=Now())
                 self._stop = self._stop or stopping()
                 if not Audit.objects.filter(pk=self._audit.pk, forced=True).exists():
                     ended = float("-inf")
@@ -267,6 +270,7 @@ def _claim(audit: Audit, state: JobState, *, what: str) -> str:
     free = Audit.objects.filter(Q(keeper="") | silent("seen_at", lease()), pk=audit.pk, state=state)
     few = free.filter(attempts__lt=MOST_ATTEMPTS)
     if patiently(lambda: few.update(keeper=keeper, seen_at=Now(), attempts=F("attempts") + 1)):
+        audit.keeper = keeper
         return keeper
     if free.exists():
         raise RunError(given_up(f"{audit}: {what}"))

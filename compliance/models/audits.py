@@ -103,7 +103,11 @@ class Audit(models.Model):
 
     class Meta:
         ordering = ("-serial",)
-        permissions = (("run_audit", "Can run audits"), ("cancel_audit", "Can stop audits"))
+        permissions = (
+            ("run_audit", "Can run audits"),
+            ("cancel_audit", "Can stop audits"),
+            ("export_audit", "Can download the files of audits"),
+        )
         indexes = (
             models.Index(fields=["state", "created_at"], name="audit_state"),
             # What lists over all audits read, so that they need not read the rows: a frozen run is large.

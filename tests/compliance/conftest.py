@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
-from django.contrib.auth.models import User
+from django.contrib.auth.models import Permission, User
 from django.core.management import call_command
 from django.db import connections
 from django.test import Client
@@ -36,8 +37,9 @@ def finished(db: None, simulated: Path, settings: LazySettings, tmp_path: Path) 
 
 @pytest.fixture
 def officer(db: None) -> User:
-    """Somebody who may look at everything of the default team."""
+    """Somebody who may look at everything of the default team, and take its files."""
     user = User.objects.create_user("officer", password="a long password")
+    user.user_permissions.add(Permission.objects.get(codename="export_audit"))
     Membership.objects.create(team=default_team(), user=user, role=Role.INTERNAL_AUDIT)
     return user
 
@@ -49,30 +51,27 @@ def signed_in(client: Client, officer: User) -> Client:
     return client
 
 
-def use_sqlite(path: Path) -> dict[str, Any]:
-    """Let every thread use the SQLite database at ``path``; returns the settings of what was used before."""
-    return use_settings(connections.configure_settings({"default": sqlite(path)})["default"])
-
-
-def use_settings(settings: dict[str, Any]) -> dict[str, Any]:
-    """The same by settings as Django completed them."""
-    before = connections.settings["default"]
-    connections["default"].close()
+@contextmanager
+def sqlite_in_use(path: Path) -> Iterator[None]:
+    """Let every thread use the SQLite database at ``path``."""
+    settings, connection = connections.settings["default"], connections["default"]
+    connection.close()
     del connections["default"]
-    connections.settings["default"] = settings
-    return before
+    connections.settings["default"] = connections.configure_settings({"default": sqlite(path)})["default"]
+    try:
+        yield
+    finally:
+        connections["default"].close()
+        connections.settings["default"] = settings
+        connections["default"] = connection  # the very one that ends the test database at last
 
 
 @pytest.fixture(scope="session")
 def empty_sqlite(django_db_setup: None, django_db_blocker: Any, tmp_path_factory: pytest.TempPathFactory) -> Path:
     """An embedded database as the first command leaves it, to be copied."""
     path = tmp_path_factory.mktemp("sqlite") / "plumbline.sqlite3"
-    with django_db_blocker.unblock():
-        before = use_sqlite(path)
-        try:
-            call_command("migrate", verbosity=0)
-        finally:
-            use_settings(before)
+    with django_db_blocker.unblock(), sqlite_in_use(path):
+        call_command("migrate", verbosity=0)
     return path
 
 
@@ -84,12 +83,8 @@ def database(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         return
     path = tmp_path / "plumbline.sqlite3"
     shutil.copy(request.getfixturevalue("empty_sqlite"), path)
-    with request.getfixturevalue("django_db_blocker").unblock():
-        before = use_sqlite(path)
-        try:
-            yield request.param
-        finally:
-            use_settings(before)
+    with request.getfixturevalue("django_db_blocker").unblock(), sqlite_in_use(path):
+        yield request.param
 
 
 @pytest.fixture
@@ -97,9 +92,5 @@ def embedded(empty_sqlite: Path, tmp_path: Path, django_db_blocker: Any) -> Iter
     """The embedded database, where only its file matters."""
     path = tmp_path / "plumbline.sqlite3"
     shutil.copy(empty_sqlite, path)
-    with django_db_blocker.unblock():
-        before = use_sqlite(path)
-        try:
-            yield path
-        finally:
-            use_settings(before)
+    with django_db_blocker.unblock(), sqlite_in_use(path):
+        yield path

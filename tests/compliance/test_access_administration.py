@@ -40,7 +40,9 @@ def model() -> LanguageModel:
 
 
 def actions_told() -> list[str]:
-    return list(Event.objects.order_by("seq").values_list("action", flat=True))
+    """What was recorded, but for the accounts that these tests make."""
+    rows = Event.objects.exclude(action__startswith="account.").order_by("seq")
+    return list(rows.values_list("action", flat=True))
 
 
 def test_a_language_model_is_described_anew_and_the_event_says_what_changed(browser: Client) -> None:
@@ -64,7 +66,7 @@ def test_a_language_model_is_described_anew_and_the_event_says_what_changed(brow
 
 
 def test_approval_goes_from_state_to_state(browser: Client) -> None:
-    row = model()
+    row = actions.register_model(source="U", sha256="1" * 64, manifest={}, actor=ACTOR).language_model
     page = "/admin/compliance/languagemodel/"
     for action, state in (("approve", "approved"), ("retire", "retired"), ("propose", "proposed")):
         browser.post(page, {"action": action, "_selected_action": [row.pk]})

@@ -82,7 +82,7 @@ def test_it_shows_phases_progress_rate_and_log(client: Client, officer: User) ->
 def test_without_scripts_it_reloads_itself_and_with_them_a_fragment_is_asked_for(client: Client, officer: User) -> None:
     running()
     answer = client.get("/audits/A-0001/")
-    assert '<meta http-equiv="refresh" content="5">' in answer.content.decode()
+    assert '<meta http-equiv="refresh" content="5; url=?again">' in answer.content.decode()
     assert 'hx-get="/audits/A-0001/live/"' in answer.content.decode()
     assert "unsafe" not in answer["Content-Security-Policy"]
     fragment = client.get("/audits/A-0001/live/")

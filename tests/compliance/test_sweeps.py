@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from datetime import timedelta
 from threading import Barrier, Thread
 
@@ -113,6 +114,16 @@ def test_two_sweeps_at_once_make_one_call(called: list[tuple[str, int]]) -> None
     threads = [Thread(target=sweep) for _ in range(4)]
     [thread.start() for thread in threads], [thread.join() for thread in threads]
     assert sum(found) == len(called) == 1
+
+
+def test_who_only_looks_in_gives_no_sign_for_a_keeper_that_is_dead(
+    called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    audit = begun(request())
+    Audit.objects.update(keeper="dead", seen_at=Now() - LONG / 2)
+    monkeypatch.setattr(workers, "score", lambda audit, **_: time.sleep(0.5))
+    work(audit.pk)
+    assert reap() == 1
 
 
 def test_a_new_worker_leaves_what_has_a_keeper_to_it_or_to_the_sweep(called: list[tuple[str, int]]) -> None:
