@@ -88,9 +88,9 @@ def _rows(path: Path, kind: str) -> Iterator[Row]:
         answer = client.post("/register/data/", form)
     uploaded = time.perf_counter() - begun
     row = Registration.objects.get(name=kind)
-    page = client.get(answer["Location"])
-    mapping = page.context["form"]["mapping"].value()
-    client.post(answer["Location"], {"mapping": mapping, "register": ""})
+    if row.look["refused"]:
+        raise RuntimeError(row.look["refused"])
+    client.post(answer["Location"], {"mapping": row.look["mapping"], "register": ""})
     begun = time.perf_counter()
     perform_registration(row.pk)
     registered = time.perf_counter() - begun
