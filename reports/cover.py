@@ -141,7 +141,7 @@ def control_table(story: Story, title: str) -> Table:
     rows: list[tuple[Cell, ...]] = [_planted(story)]
     for name, how, change in (
         ("Placebo", "One irrelevant field changed: decisions should stay", "placebo"),
-        ("Asked again", "The same prompt, packed differently: decisions should stay", "reask"),
+        ("Asked again", "The same prompt, alone: decisions should stay", "reask"),
     ):
         found = [item for item in story.floors if item.subject.get("change") == change]
         rows.append(_floor(found, name, how) if found else (name, how, NOT_RUN, numbers.DASH))

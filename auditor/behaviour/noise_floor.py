@@ -21,8 +21,7 @@ CARD = Card(
     name="noise_floor",
     purpose="How much of a flip rate is noise: of the arithmetic (asked again) and of the wording (a placebo changed).",
     method=(
-        "A sample of the applications is asked once more, sharing nothing with other prompts "
-        "and packed differently; and "
+        "A sample of the applications is asked once more, each prompt alone by the model's own forward pass; and "
         "in every application an irrelevant field is changed. Each contrast's flip rate is "
         "printed above the placebo's, "
         "both bootstrapped together over applications."
@@ -38,7 +37,9 @@ CARD = Card(
 def run(context: Context) -> Iterable[Draft]:
     """Floor of both kinds, at both cut-offs, and the excess of every contrast over the placebo."""
     if context.arm(arm(REASK, "first")).clusters:
-        yield from _floor(context, REASK, "first", "second", "asked again, unshared and packed differently")
+        yield from _floor(
+            context, REASK, "first", "second", "asked again, each prompt alone by the model's own forward pass"
+        )
     if context.plan.placebo is None:
         return
     yield from _floor(context, PLACEBO, "filed", "changed", f"{context.plan.placebo.label} changed")
@@ -85,12 +86,12 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     if kind == REASK and largest is not None:
         checks = (
             Check(
-                name="packed equals unshared",
+                name="packed equals alone",
                 held=largest <= TOLERANCE,
                 value=largest,
                 bound=TOLERANCE,
                 covers_run=True,
-                note="largest margin difference in nats between a shared and an unshared reading of the same prompt",
+                note="largest difference in nats between the packed reading of a prompt and the model's own forward pass",
             ),
         )
     common: dict[str, Any] = {

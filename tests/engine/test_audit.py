@@ -196,6 +196,6 @@ def test_the_packing_check_and_the_noise_floor_stand_in_the_controls(
     assert controls["packing"]["packable"] is True
     assert controls["noise_floor"]["n"] == 4
     assert controls["noise_floor"]["flip_rate"] == 0
-    [check] = [check for check in controls["self_checks"] if check["name"] == "packed equals unshared"]
+    [check] = [check for check in controls["self_checks"] if check["name"] == "packed equals alone"]
     assert check["held"]
     assert check["value"] == controls["noise_floor"]["largest_margin_difference"]

@@ -163,13 +163,13 @@ def test_declared_families_are_adjusted_apart_and_by_their_own_rule(
 
 
 def test_a_failed_self_check_takes_the_number_away_and_says_why() -> None:
-    failed = Check("packed equals unshared", held=False, value=0.5, bound=1e-4)
+    failed = Check("packed equals alone", held=False, value=0.5, bound=1e-4)
     kept, gone = settle([draft("kept", 0.01, "primary"), draft("gone", 0.01, "primary", (failed,))])
     assert kept.conclusion is Conclusion.DIFFERENCE_FOUND
     assert kept.p_adjusted == 0.02, "the family stays as it was declared"
     numbers = (gone.estimate, gone.low, gone.high, gone.sd_units, gone.p_value, gone.p_adjusted)
     assert numbers == (None,) * 6
-    assert gone.missing_reason == "the self-check 'packed equals unshared' did not hold: 0.5 against 0.0001"
+    assert gone.missing_reason == "the self-check 'packed equals alone' did not hold: 0.5 against 0.0001"
     assert gone.conclusion is Conclusion.INCONCLUSIVE
     assert gone.row()["missing_reason"] == gone.missing_reason
 
@@ -180,11 +180,11 @@ def test_two_measurements_of_one_name_are_refused() -> None:
 
 
 def test_a_failed_check_of_how_the_run_was_scored_leaves_nothing_concluded() -> None:
-    failed = Check("packed equals unshared", held=False, value=0.5, bound=1e-4, covers_run=True)
+    failed = Check("packed equals alone", held=False, value=0.5, bound=1e-4, covers_run=True)
     contrast, _ = settle([draft("contrast", 0.0001, "primary"), draft("floor", None, None, (failed,))])
     assert contrast.conclusion is Conclusion.INCONCLUSIVE
     assert contrast.conclusion_reason is not None
-    assert "packed equals unshared" in contrast.conclusion_reason
+    assert "packed equals alone" in contrast.conclusion_reason
 
 
 def test_a_run_with_chunks_left_is_not_concluded(tmp_path: Path) -> None:

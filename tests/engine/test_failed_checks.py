@@ -21,14 +21,14 @@ def test_a_failed_re_ask_check_leaves_a_reason_where_the_numbers_were(tmp_path: 
     conclusions = conclude(ledger)
     floor = conclusions.controls["noise_floor"]
     assert (floor["flip_rate"], floor["low"], floor["high"]) == (None, None, None)
-    assert "packed equals unshared" in floor["missing_reason"]
+    assert "packed equals alone" in floor["missing_reason"]
     assert conclusions.controls["noise_floor_matched"]["flip_rate"] is None
     assert conclusions.controls["placebo"]["flip_rate"] == 0
     concluded = [item for item in conclusions.measurements if item.conclusion is not None]
     assert concluded
     for item in concluded:
         assert item.conclusion is Conclusion.INCONCLUSIVE, item.id
-        assert "packed equals unshared" in (item.conclusion_reason or ""), item.id
+        assert "packed equals alone" in (item.conclusion_reason or ""), item.id
     assert conclusions.findings, "a top-tier model's inconclusive tests are findings"
     write_evidence(tmp_path / "evidence", {"design": {}}, conclusions, {"cpus": 1})
     for name in REPEATABLE:

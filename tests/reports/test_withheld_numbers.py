@@ -28,7 +28,7 @@ from reports.wording import Design
 from tests.reports.conftest import Audit
 from tests.reports.everything import contrasts, everything
 
-REASON = "the self-check 'packed equals unshared' did not hold: 0.2 against 0.001"
+REASON = "the self-check 'packed equals alone' did not hold: 0.2 against 0.001"
 
 
 def withheld(item: Measurement) -> Measurement:
@@ -41,7 +41,7 @@ def withheld(item: Measurement) -> Measurement:
         p_value=None,
         p_adjusted=None,
         counts={},
-        checks=(Check("packed equals unshared", held=False, value=0.2, bound=0.001, covers_run=True),),
+        checks=(Check("packed equals alone", held=False, value=0.2, bound=0.001, covers_run=True),),
         conclusion=Conclusion.INCONCLUSIVE if item.conclusion else None,
         conclusion_reason=None,
         missing_reason=REASON,
