@@ -186,7 +186,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ),
                 (
                     "Asked again",
-                    f"{numbers.count(noise.get('reask') or 0)} applications, each prompt alone by the model's own forward pass",
+                    f"{numbers.count(noise.get('reask') or 0)} applications, each prompt alone",
                 ),
                 ("Answers", f"favourable {_quoted(answers['favourable'])}; adverse {_quoted(answers['adverse'])}"),
                 (

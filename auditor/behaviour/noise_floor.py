@@ -91,7 +91,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
                 value=largest,
                 bound=TOLERANCE,
                 covers_run=True,
-                note="largest difference in nats between the packed reading of a prompt and the model's own forward pass",
+                note="largest difference in nats between the packed reading of a prompt and the same prompt alone",
             ),
         )
     common: dict[str, Any] = {
