@@ -100,6 +100,8 @@ def _why(causes: Sequence[str]) -> str:
         return causes[0]
     # "No difference was found, but its absence cannot be said: too few denials to say: 15 of 600 …; …"
     grounds = {(cause.partition(": ")[2] or cause).split("; ")[0].partition(": ")[0] for cause in causes}
+    if all(ground.startswith("at a cut-off where") for ground in grounds):
+        return "at other cut-offs decisions differ, so their absence here says little"
     return grounds.pop() if len(grounds) == 1 else "see the section Conclusion"
 
 
