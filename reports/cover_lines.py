@@ -22,8 +22,8 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
     for metric, label in PLACES:
         mine = [item for item in items if item.metric == metric and item.conclusion and item is not lead]
         # The verdict names every contrast it holds of; a line without its largest would seem to leave that one out.
-        quiet = lead is not None and lead.metric == metric and lead.conclusion in QUIET
-        if quiet and all(item.conclusion is lead.conclusion for item in mine):
+        quiet = lead.conclusion if lead is not None and lead.metric == metric and lead.conclusion in QUIET else None
+        if quiet is not None and all(item.conclusion is quiet for item in mine):
             continue
         # Of a mute model its own cut-off says nothing, and the line before has said why.
         if mine and not (story.mute and metric == OWN):

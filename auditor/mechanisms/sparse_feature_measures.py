@@ -51,7 +51,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
         if result["part"] == "quality":
             yield from _quality(context, result, test)
         else:
-            yield from _Features(context, result, test, family_size=max(1, contrasts)).drafts()
+            yield from _Features(context, result, test, contrasts=contrasts).drafts()
 
 
 def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable[Draft]:
