@@ -198,6 +198,7 @@ CONCLUSION_LABELS = {
 }
 #: What stands before the value of a key of a subject; nothing where the value says enough.
 SUBJECT_LABELS = {
+    "version": "version",
     "at": "",
     "attribute": "attribute",
     "by": "by",
