@@ -21,6 +21,7 @@ from torch import Tensor
 
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import LoadedModel
+from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.rates import Tally, wilson
@@ -30,7 +31,6 @@ from auditor.mechanisms.contrasts import States, activations_of, read_states
 from auditor.mechanisms.corpus import Corpus, Read
 from auditor.mechanisms.responses import tails
 from auditor.mechanisms.sae import Autoencoder, Dictionary, Quality
-from auditor.mechanisms.superposition_null import draws_needed
 from auditor.plan import Plan
 from benchmarks.rows import Row
 from tests.engine.small import small_data, small_plan
@@ -155,7 +155,7 @@ def _counted(tries: Iterator[tuple[Material, Dictionary]], *, most: int) -> Coun
         alpha, fields = here.plan.thresholds.alpha, here.payload["fields_changed"]
         attributes = here.payload["attributes"]
         carriers = _carriers(here, dictionary)
-        needed = draws_needed(alpha=alpha, contrasts=len(attributes))
+        needed = draws_needed(alpha=alpha, family_size=len(attributes), tails=2)
         tried = [carriers.chance(name, carriers.of_fields(fields), level=1 - alpha, seed=0) for name in attributes]
         p_values = [one.p_value() for one in tried if one is not None and one.too_few(needed) is None]
         if not p_values:
