@@ -204,7 +204,7 @@ def _attribute(
         "fitted": len(cases) - len(eraser.measured()),
         "untouched": {"cases": [case["id"] for case in cases], "margins": eraser.clean.tolist()},
         "mass": eraser.mass,
-        "needed": draws_needed(alpha=alpha, family_size=payload["family"]),
+        "needed": draws_needed(alpha=alpha, family_size=max(1, payload["family"])),
         "possible": eraser.possible(),
         "declared": {"specification": specification(windows[0]).row(), **declared.row()},
         "whole": whole.row(),

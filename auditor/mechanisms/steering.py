@@ -117,7 +117,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
     decoder = bench.decoder()
-    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=payload["family"])
+    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=max(1, payload["family"]))
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
         placed = place(bench, variants, payload["field"])

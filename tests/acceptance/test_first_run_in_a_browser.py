@@ -16,6 +16,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from itertools import product
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from playwright.sync_api import Error as PlaywrightError
@@ -147,8 +148,22 @@ def test_an_empty_installation_is_led_to_a_report_that_verifies(served: tuple[Si
     assert len([line for line in lines if line.startswith(tuple(f"{path}: " for path in files))]) == len(files)
 
 
+def answering(link: str) -> None:
+    """Wait until the site listens: it says where it will be before its server is up."""
+    address = urlsplit(link)
+    limit = time.monotonic() + 90
+    while True:
+        try:
+            with socket.create_connection((address.hostname, address.port), timeout=5):
+                return
+        except OSError:
+            assert time.monotonic() < limit, f"nothing listens at {address.netloc}"
+            time.sleep(0.3)
+
+
 def become_administrator(visit: Visit, link: str) -> None:
     page = visit.page
+    answering(link)
     page.goto(link)
     visit.look("first administrator")
     page.locator("[name=username]").fill("ada")

@@ -82,7 +82,9 @@ INSIDE = ("field_attribution", "probes", "erasure", "steering", "attribution_pat
 
 def test_tests_on_internals_are_part_of_it_and_their_checks_hold(result: dict[str, Any], report: list[str]) -> None:
     inside = [item for item in result["measurements"] if item["test"] in INSIDE]
-    assert {item["test"] for item in inside if item["estimate"] is not None} == set(INSIDE)
+    # On so few applications no step of the ladder may be known; its rows then say why.
+    assert {item["test"] for item in inside if item["estimate"] is not None} >= set(INSIDE) - {"ladder"}
+    assert {item["test"] for item in inside} == set(INSIDE)
     assert {item["role"] for item in inside} == {"supporting"}
     assert [(item["id"], check) for item in inside for check in item["checks"] if not check["held"]] == []
     found = {tuple(item["subject"].values()): item for item in inside if item["test"] == "ladder"}
