@@ -145,7 +145,8 @@ def test_an_empty_installation_is_led_to_a_report_that_verifies(served: tuple[Si
     assert (checked.returncode, checked.stderr) == (0, "")
     lines = checked.stdout.splitlines()
     assert [line for line in lines if ": unchanged: " in line], lines
-    assert len([line for line in lines if line.startswith(tuple(f"{path}: " for path in files))]) == len(files)
+    for path in files:
+        assert any(line.startswith(f"{path}: ") for line in lines), lines
 
 
 def answering(link: str) -> None:
