@@ -88,7 +88,7 @@ def test_a_version_that_gives_everybody_one_answer_cannot_be_concluded_upon() ->
     mute = [replace(item, outcome=Outcome.ADVERSE) for item in answers(MARGINS, 0.0)]
     found = change(compare_versions(design=DESIGN, earlier=answers(MARGINS, -0.8), later=mute))
     assert found.conclusion is Conclusion.INCONCLUSIVE
-    assert "the later version gives 100.0% of the reference arms one outcome" in found.conclusion_reason
+    assert "the later version gives 100% of the reference arms one outcome" in found.conclusion_reason
 
 
 def test_runs_without_a_common_case_give_reasons_instead_of_numbers() -> None:

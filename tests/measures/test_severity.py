@@ -63,13 +63,13 @@ def test_each_rule_gives_its_severity(facts, severity, rule):
     "facts",
     [
         FindingFacts(),
-        FindingFacts(p_adjusted=0.05, effect=-0.3, impact_ratio=0.2),
+        FindingFacts(p_adjusted=0.0501, effect=-0.3, impact_ratio=0.2),
         FindingFacts(conclusion=Conclusion.NO_EVIDENCE, p_adjusted=0.6, effect=0.001),
         FindingFacts(conclusion=Conclusion.INCONCLUSIVE),
         FindingFacts(conclusion=Conclusion.INCONCLUSIVE, role=Role.SECONDARY, top_tier_model=True),
         FindingFacts(overt_reviewers=1),
         FindingFacts(reason_fidelity=0.95),
-        FindingFacts(role=Role.EXPLORATORY, p_adjusted=0.10, effect=-0.3),
+        FindingFacts(role=Role.EXPLORATORY, p_adjusted=0.1001, effect=-0.3),
         FindingFacts(role=Role.SUPPORTING, p_adjusted=0.0001, effect=-0.3),
     ],
 )
