@@ -17,7 +17,6 @@ NAMES = (
     "probes",
     "sae",
     "interpretation",
-    "inside_nulls_superposition",
     "pages",
     "coverage",
     "inside_nulls",

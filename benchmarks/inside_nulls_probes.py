@@ -22,7 +22,6 @@ from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.ladder_steps import selective
 from auditor.mechanisms.selectivity import ceiling, compare, read_pair
 from auditor.records import Measurement, Role
-from benchmarks import inside_nulls_ladder
 from benchmarks.rows import Row
 
 ALPHA = 0.05
@@ -45,7 +44,6 @@ def run() -> Iterator[Row]:
             yield _row(f"selective, null {family}, applications differ in {differing} tokens", said)
     for apart in (2.0, 3.0, 6.0):
         yield _row(f"selective, planted {apart:g} apart", planted(apart=apart, trials=200, seed=1), power=True)
-    yield from inside_nulls_ladder.run()
 
 
 @dataclass(frozen=True)
