@@ -10,7 +10,7 @@ import numpy as np
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, chat_wrapper, prompt_template, words_of
-from auditor.exceptions import ModelError
+from auditor.exceptions import ModelError, PlanError
 from auditor.language_models.answers import encode
 from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel, load
@@ -24,6 +24,8 @@ from auditor.prompts import Rendered, render
 from auditor.records import Conclusion, Measurement, Role
 
 NOT_TESTED = "not_tested"
+NAMING_ATTRIBUTES = ("attributes", "full_strength")
+"""Settings, of whatever test, that name attributes of the plan by their field."""
 LISTENED = 8
 """Applications that are asked first, whether the model answers at all."""
 
@@ -34,10 +36,18 @@ def settings_of(plan: Plan, test: ModelTest, *, where: str) -> Section:
     Raises
     ------
     PlanError
-        Naming the key, if the test does not know it or its value.
+        Naming the key, if the test does not know it or its value, or the plan has no such attribute: a name that
+        nobody noticed would leave the attribute it was meant for untested.
     """
     name = test.CARD.name
-    return check_section(test.Settings, plan.settings.get(name, {}), where=f"{where}: settings.{name}")
+    settings = check_section(test.Settings, plan.settings.get(name, {}), where=f"{where}: settings.{name}")
+    known = [attribute.field for attribute in plan.attributes]
+    for key in NAMING_ATTRIBUTES:
+        for field in getattr(settings, key, ()):
+            if field not in known:
+                expected = f"one of: {', '.join(known)}"
+                raise PlanError(f"{where}: settings.{name}.{key}", f"{field!r} is no attribute of the plan", expected)
+    return settings
 
 
 def plan_work(
