@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from typing import Any
 
 from auditor.behaviour.context import FloatArray
 from auditor.measures.minimums import draws_needed
@@ -16,13 +18,20 @@ ROUNDING = 1e-12
 
 @dataclass(frozen=True)
 class Strength:
-    """How many draws there are to be: ``needed`` for the level, ``possible`` with these applications."""
+    """How many draws there are to be: ``needed`` for the level, ``possible`` with these applications.
 
-    family: int
+    ``full`` says that the plan tests the attribute with as many as its level needs; ``tested`` names those it does.
+    """
+
     needed: int
     possible: int
     full: bool
     tested: tuple[str, ...]
+
+    @classmethod
+    def of(cls, result: Mapping[str, Any]) -> Strength:
+        """As erasure and steering keep it with their results."""
+        return cls(result["needed"], result["possible"], result["full"], tuple(result["tested"]))
 
     def short(self, draws: int, *, ended: bool) -> str | None:
         """Why the draws do not say anything; ``None`` where they do."""

@@ -100,13 +100,7 @@ class _Erased:
         ran = self.result["declared"]
         both = self._randomised(ran, column)
         found = together(list(both.values()))
-        strength = Strength(
-            self.result["family"],
-            self.result["needed"],
-            self.result["possible"],
-            self.result["full"],
-            tuple(self.result["tested"]),
-        )
+        strength = Strength.of(self.result)
         short = strength.short(found.draws, ended=found.ended)
         gap, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
         nothing = abs(gap) <= max(SMALLEST_GAP, self.noise.bound)

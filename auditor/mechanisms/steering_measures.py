@@ -120,13 +120,7 @@ class _Steered:
         ways = self._both(point)
         # Both ways have to hold: the larger p-value is that of the two together.
         found = together(list(ways.values()))
-        strength = Strength(
-            self.result["family"],
-            self.result["needed"],
-            self.result["possible"],
-            self.result["full"],
-            tuple(self.result["tested"]),
-        )
+        strength = Strength.of(self.result)
         short = strength.short(found.draws, ended=found.ended)
         repeats = self._agreement(points, point, found) if self.result["full"] else None
         turned = np.concatenate([self._turned(point, way) for way in WAYS])

@@ -63,11 +63,9 @@ class KnownCircuit:
             return self.decoder.margins(self.decoder.run(self.tokens(texts)), self.target)
 
 
-@lru_cache(maxsize=1)
-def known_circuit() -> KnownCircuit:
-    """Train it, once a test run; a few seconds, the same every time on one machine."""
-    torch.manual_seed(0)
-    model = hf.LlamaForCausalLM(
+def small_llama() -> hf.LlamaForCausalLM:
+    """The untrained model of known and planted circuits; its weights follow from torch's seed."""
+    return hf.LlamaForCausalLM(
         hf.LlamaConfig(
             vocab_size=260,
             hidden_size=32,
@@ -82,6 +80,13 @@ def known_circuit() -> KnownCircuit:
             pad_token_id=2,
         )
     )
+
+
+@lru_cache(maxsize=1)
+def known_circuit() -> KnownCircuit:
+    """Train it, once a test run; a few seconds, the same every time on one machine."""
+    torch.manual_seed(0)
+    model = small_llama()
     tokenizer = tiny_tokenizer()
     decoder = read_decoder(model.eval())
     assert isinstance(decoder, Decoder)

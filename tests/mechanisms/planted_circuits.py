@@ -28,7 +28,6 @@ from functools import lru_cache
 import numpy as np
 import numpy.typing as npt
 import torch
-import transformers as hf
 from scipy.stats import t as student
 
 from auditor.language_models.decoder import HEADS, MLP, Decoder, Edit, Site, Target, read_decoder
@@ -40,11 +39,22 @@ from auditor.mechanisms.pair_measures import slope
 from auditor.mechanisms.pairs import Pair, PairRuns, run_pair
 from auditor.mechanisms.patches import all_nodes, attribution_effects, node_effects
 from tests.language_models.tiny import tiny_tokenizer
-from tests.mechanisms.known_circuit import ADVERSE, ASKED, FAVOURABLE, VALUES, KnownCircuit, other_value, prompt
+from tests.mechanisms.known_circuit import (
+    ADVERSE,
+    ASKED,
+    FAVOURABLE,
+    HEADS_A_LAYER,
+    LAYERS,
+    VALUES,
+    KnownCircuit,
+    other_value,
+    prompt,
+    small_llama,
+)
 
 FloatArray = npt.NDArray[np.float64]
 Node = tuple[int, int | None]
-LAYERS, HEADS_A_LAYER, HEAD_WIDTH = 2, 4, 8
+HEAD_WIDTH = 8
 NAME_HEAD, VALUE_HEAD, OTHER_HEAD, COPY = (0, 1), (1, 2), (1, 0), (1, 3)
 OTHER = "L"
 WEIGHTS = {ASKED: 3.0, OTHER: 2.0}
@@ -102,20 +112,7 @@ def worth(text: str, field: str) -> float:
 
 def _trained(seed: int) -> KnownCircuit:
     torch.manual_seed(seed)
-    config = hf.LlamaConfig(
-        vocab_size=260,
-        hidden_size=HEADS_A_LAYER * HEAD_WIDTH,
-        intermediate_size=32,
-        num_hidden_layers=LAYERS,
-        num_attention_heads=HEADS_A_LAYER,
-        num_key_value_heads=2,
-        max_position_embeddings=64,
-        initializer_range=0.2,
-        bos_token_id=0,
-        eos_token_id=1,
-        pad_token_id=2,
-    )
-    model = hf.LlamaForCausalLM(config).eval()
+    model = small_llama().eval()
     with torch.no_grad():  # COPY is a silent head until a variant gives it something to do
         place = slice(COPY[1] * HEAD_WIDTH, (COPY[1] + 1) * HEAD_WIDTH)
         model.model.layers[COPY[0]].self_attn.o_proj.weight[:, place] = 0
