@@ -164,6 +164,7 @@ def _largest(rows: Sequence[Measurement], story: Story) -> Table:
     note = (
         f"The {ROWS_AT_MOST} largest of {numbers.count(len(rows))}; all stand under “All measurements”." if left else ""
     )
+    note = " ".join(part for part in (note, wording.illustration(shown)) if part)
     return short_rows(shown, story.design, title=wording.metric_label(shown[0]), note=note)
 
 

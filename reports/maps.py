@@ -87,6 +87,7 @@ class Map:
         if known:
             many = f"{numbers.count(known[0])} to {numbers.count(known[-1])}, in the tables"
             words = f"{words} n: {numbers.count(known[0]) if len(known) == 1 else many}."
+        words = f"{words} {wording.illustration(self.rows)}"
         return " ".join(words.split())
 
 

@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.measures.minimums import ILLUSTRATION, scope
 from auditor.measures.multiplicity import significant as at_level
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
@@ -102,6 +103,12 @@ class Design:
 def field_words(field: str) -> str:
     """``marital_status`` as ``marital status``."""
     return field.replace("_", " ")
+
+
+def illustration(measurements: Sequence[Measurement]) -> str:
+    """What is said of figures that speak of no more than the few applications they were taken from; else empty."""
+    few = [item.n for item in measurements if item.estimate is not None and ILLUSTRATION in item.method]
+    return f"{sentence_case(scope(max(few)))}." if few and scope(max(few)) else ""
 
 
 def sentence_case(text: str) -> str:

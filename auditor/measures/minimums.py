@@ -34,6 +34,19 @@ MINIMUMS: Mapping[str, Minimum] = {
 }
 
 
+FOR_A_SHARE = 24
+"""Applications from which on a share or an attribution speaks of more than those it was taken from."""
+ILLUSTRATION = "an illustration"
+
+
+def scope(n: int) -> str:
+    """What a share or an attribution from ``n`` applications is, in words; empty where it is more than this."""
+    if n >= FOR_A_SHARE:
+        return ""
+    few = "one application" if n == 1 else f"{n} applications"
+    return f"{ILLUSTRATION}, {few}: {FOR_A_SHARE} and more would tell how it is in general"
+
+
 def unmet(found: Mapping[str, int], *, small_cell: int = 0) -> tuple[str, ...]:
     """Which minimum denominators are not met, in words; empty when all are.
 

@@ -13,10 +13,9 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import GROUP, MINIMUMS
+from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, scope
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
-from auditor.mechanisms.pair_measures import ENOUGH, scope
 from auditor.mechanisms.players import Player
 from auditor.records import Check, Outcome, Role
 
@@ -99,15 +98,16 @@ class Explained:
         if not np.isfinite(value):
             return missing(method=method, reason="no explained application gives it a value", n=len(rows))
         if len(rows) < least:
-            return missing(method=method, reason=f"one application gives no share; {ENOUGH} and more tell", n=len(rows))
+            reason = f"one application gives no share; {FOR_A_SHARE} and more tell"
+            return missing(method=method, reason=reason, n=len(rows))
         interval: Interval | None = None
-        if len(rows) >= ENOUGH:
+        if len(rows) >= FOR_A_SHARE:
             thresholds = self.context.plan.thresholds
             sampled = bootstrap_totals(
                 totals=rows, statistic=statistic, resamples=thresholds.bootstrap, seed=self.context.plan.cases.seed
             )
             interval = sampled.interval(1 - thresholds.alpha)
-        reason = None if interval else f"an interval takes {ENOUGH} applications"
+        reason = None if interval else f"an interval takes {FOR_A_SHARE} applications"
         return Estimate(value=value, n=len(rows), method=method, interval=interval, reason=reason)
 
 

@@ -13,11 +13,12 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.language_models.noise import noise_floor
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.circuit_measures import FRACTIONS, ORDERS, measures, weighted_share
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.edge_runs import FloatArray, circuit_margins, edge_scores, memory_of_one
 from auditor.mechanisms.edges import Edges, read_edges
-from auditor.mechanisms.pair_measures import ENOUGH, each_pair
+from auditor.mechanisms.pair_measures import each_pair
 from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs, read_pair, structured
 from auditor.mechanisms.patches import CHECKED
 from auditor.plan import Section
@@ -67,7 +68,7 @@ class Settings(Section):
         Memory that circuits of one batch may take. A model of which not one circuit fits is not tested.
     """
 
-    pairs: Annotated[int, Field(ge=1, le=1000)] = 2 * ENOUGH
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 2 * FOR_A_SHARE
     steps: Annotated[int, Field(ge=1, le=64)] = 5
     random: Annotated[int, Field(ge=1, le=50)] = 3
     resamples: Annotated[int, Field(ge=20, le=10_000)] = 200
@@ -189,9 +190,9 @@ def _overlap(
 ) -> list[list[float]] | None:
     """By size, the Jaccard overlap of the circuit with those of resampled applications.
 
-    ``None`` for fewer than ``ENOUGH``: a resample of few holds most of them, and agrees with them for that.
+    ``None`` for fewer than ``FOR_A_SHARE``: a resample of few holds most of them, and agrees with them for that.
     """
-    if len(table) < ENOUGH:
+    if len(table) < FOR_A_SHARE:
         return None
     own = np.argsort(-np.abs(weighted_share(table, gaps)), kind="stable")
     overlaps: list[list[float]] = [[] for _ in sizes]

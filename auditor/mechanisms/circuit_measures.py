@@ -8,7 +8,8 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft, FloatArray
-from auditor.mechanisms.pair_measures import ENOUGH, checks_of, supporting, whole_gap
+from auditor.measures.minimums import FOR_A_SHARE
+from auditor.mechanisms.pair_measures import checks_of, supporting, whole_gap
 from auditor.records import Check
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -125,7 +126,7 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
 def _sampled(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray | None:
     """Faithfulness by size for resampled applications, [resamples, sizes]; ``None`` for an illustration."""
     rows = _sums(pairs, margins)
-    if len(rows) < ENOUGH or not rows[:, -1].sum() > 0:
+    if len(rows) < FOR_A_SHARE or not rows[:, -1].sum() > 0:
         return None
     draws = np.random.default_rng(context.plan.cases.seed).multinomial(
         len(rows), np.full(len(rows), 1 / len(rows)), size=context.plan.thresholds.bootstrap
@@ -166,7 +167,7 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, 
     # The circuit of all edges is always the same, so it says nothing.
     place = FRACTIONS.index(0.01)
     if result["overlap"] is None:
-        reason = f"{result['scored']} applications were scored, and stability takes at least {ENOUGH}"
+        reason = f"{result['scored']} applications were scored, and stability takes at least {FOR_A_SHARE}"
         yield supporting(
             {**result, "reason": reason},
             metric="circuit_stability",

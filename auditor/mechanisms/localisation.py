@@ -14,8 +14,8 @@ import numpy as np
 
 from auditor.behaviour.context import Context
 from auditor.measures.bootstrap import bootstrap_totals
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.measures.results import FloatArray
-from auditor.mechanisms.pair_measures import ENOUGH
 from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
 
 NOISING, DENOISING = "group's state put in", "reference's state put in"
@@ -64,8 +64,8 @@ def _result(context: Context, specification: Specification, rows: FloatArray) ->
     if not total[1] > 0:
         return Result(specification=specification, estimate=None, holds=None, reason="there is no difference")
     estimate = float(total[0] / total[1])
-    if len(rows) < ENOUGH:
-        reason = f"{len(rows)} applications, {ENOUGH} needed"
+    if len(rows) < FOR_A_SHARE:
+        reason = f"{len(rows)} applications, {FOR_A_SHARE} needed"
         return Result(specification=specification, estimate=estimate, holds=None, reason=reason)
 
     def ratio(sums: FloatArray) -> FloatArray:

@@ -13,12 +13,11 @@ from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.measures.bootstrap import bootstrap_totals
+from auditor.measures.minimums import FOR_A_SHARE, scope
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
 from auditor.records import Check, Conclusion, Measurement, Role
 
-ENOUGH = 24
-"""Applications from which on a share speaks of more than the ones it was taken from."""
 KEPT_BYTES = 512 << 20
 """Memory that kept runs may take."""
 SHARES = ("rate", "ratio", "share")
@@ -101,17 +100,9 @@ def slope(effects: FloatArray, gaps: FloatArray) -> float:
     return float(effects @ gaps / (gaps @ gaps))
 
 
-def scope(n: int) -> str:
-    """What a figure from so few applications is, in words; empty from ``ENOUGH`` on."""
-    if n >= ENOUGH:
-        return ""
-    few = "one application" if n == 1 else f"{n} applications"
-    return f"an illustration, {few}: {ENOUGH} and more would tell how it is in general"
-
-
 def share_interval(context: Context, effects: FloatArray, gaps: FloatArray) -> tuple[float, float] | None:
     """Percentile interval of :func:`slope` at the plan's level, applications resampled; none for an illustration."""
-    if len(gaps) < ENOUGH or not float(gaps @ gaps) > 0:
+    if len(gaps) < FOR_A_SHARE or not float(gaps @ gaps) > 0:
         return None
     thresholds = context.plan.thresholds
     sampled = bootstrap_totals(
@@ -155,7 +146,7 @@ def supporting(
     """One supporting measurement of a contrast.
 
     Its number is withheld where a self-check did not hold, and a share where it would come from one application; fewer
-    applications than ``ENOUGH`` are called an illustration. ``again`` says how often
+    applications than ``FOR_A_SHARE`` are called an illustration. ``again`` says how often
     other specifications agree, and ``unstable`` why nothing can be concluded from it.
     """
     contrast, pairs = result["contrast"], result["pairs"]
@@ -167,7 +158,7 @@ def supporting(
     if reason is None and failed:
         reason = f"a self-check did not hold: {'; '.join(failed)}"
     if reason is None and unit in SHARES and len(pairs) < 2:
-        reason = f"one application gives no share; {ENOUGH} and more tell how it is in general"
+        reason = f"one application gives no share; {FOR_A_SHARE} and more tell how it is in general"
     if reason is None and needs_gap:
         reason = nothing_to_share(gaps, NoiseFloor(**result["noise"]))
     ends = interval() if interval is not None and reason is None else None
