@@ -219,6 +219,6 @@ def integrity(story: Story) -> list[Block]:
                 for line in story.bundle.files
             ),
             align="llrl",
-            weights=(0.19, 0.55, 0.09, 0.17),
+            weights=(0.25, 0.54, 0.08, 0.13),
         ),
     ]

@@ -190,10 +190,10 @@ def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:
 def _names(points: Sequence[CutOff]) -> list[str]:
     """The cut-offs in words, with as many decimals as tell them apart."""
     for decimals in (0, 1, 2, 4):
-        names = [f"reference approves {100 * point.rate:.{decimals}f} %" for point in points]
+        names = [f"reference approves {100 * point.rate:.{decimals}f}%" for point in points]
         if len(set(names)) == len(names):
             return names
-    return [f"reference approves {100 * point.rate} %" for point in points]
+    return [f"reference approves {100 * point.rate}%" for point in points]
 
 
 def _fell(contrast: Contrast) -> Draft:

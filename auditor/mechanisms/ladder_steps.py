@@ -150,7 +150,8 @@ def _draws_short(item: Measurement) -> str | None:
 
 
 def _causal(name: str, item: Measurement, moved: str, alpha: float, *, needs_left: bool) -> Step:
-    control = f"{moved}, against labels without a meaning, {_p(item)} ({item.counts.get('draws') or 0:.0f} draws)"
+    draws = item.counts.get("draws") or 0
+    control = f"{moved}, against shuffled labels and random moves as large, {_p(item)} ({draws:.0f} draws)"
     barrier = _barrier(item, alpha, needs_left=needs_left)
     if barrier is not None:
         return Step(name, None, f"{barrier}; {control}")

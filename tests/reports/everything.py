@@ -43,7 +43,7 @@ def contrasts() -> list[Measurement]:
             id=f"made/curve/{rate}",
             metric="cf_curve_effect",
             role=Role.SUPPORTING,
-            subject={**CONTRASTS, "cut_off": f"reference approves {rate} %"},
+            subject={**CONTRASTS, "cut_off": f"reference approves {rate}%"},
             unit="rate_difference",
             estimate=-0.002 * rate / 2,
             low=-0.14,
