@@ -98,8 +98,8 @@ class Explained:
         if not np.isfinite(value):
             return missing(method=method, reason="no explained application gives it a value", n=len(rows))
         if len(rows) < least:
-            reason = f"one application gives no share; {FOR_A_SHARE} and more tell"
-            return missing(method=method, reason=reason, n=len(rows))
+            too_few = f"one application gives no share; {FOR_A_SHARE} and more tell"
+            return missing(method=method, reason=too_few, n=len(rows))
         interval: Interval | None = None
         if len(rows) >= FOR_A_SHARE:
             thresholds = self.context.plan.thresholds
