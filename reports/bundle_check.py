@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
 from reports.bundle import MANIFEST, PACKS, RECORDS, Bundle, BundleFile, bundle_from, parse, read_files
+from reports.canvas import Chart
+from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
 from reports.recount import recount
@@ -22,11 +24,12 @@ FIGURES = "figures/"
 
 @dataclass(frozen=True)
 class BundleCheck:
-    """A bundle that is what its manifest says (``None`` if it is not), what differs in it, and what was compared."""
+    """A bundle that is what its manifest says (``None`` if not), what differs in it, what was compared, its charts."""
 
     bundle: Bundle | None
     mismatches: tuple[Mismatch, ...]
     said: tuple[str, ...] = ()
+    charts: Mapping[str, Chart] = field(default_factory=dict)
 
 
 def check_bundle(path: Path) -> BundleCheck:
@@ -48,8 +51,9 @@ def check_bundle(path: Path) -> BundleCheck:
         if found:
             return BundleCheck(None, tuple(found))
         numbers, said = _numbers(name, bundle)
-        figures, drawn = _figures(name, bundle)
-        return BundleCheck(bundle, (*numbers, *figures), (*said, *drawn))
+        charts = render_charts(bundle)
+        figures, drawn = _figures(name, bundle, charts)
+        return BundleCheck(bundle, (*numbers, *figures), (*said, *drawn), charts)
     except InputError as error:
         where = error.where.removeprefix(f"{path}").lstrip(": ")
         return BundleCheck(None, (Mismatch(name, where, error.what, error.expected),))
@@ -151,14 +155,12 @@ def _numbers(name: str, bundle: Bundle) -> tuple[list[Mismatch], list[str]]:
     return [], said
 
 
-def _figures(name: str, bundle: Bundle) -> tuple[list[Mismatch], list[str]]:
+def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> tuple[list[Mismatch], list[str]]:
     """Every figure against the one drawn from the records, by name."""
-    from reports.charts import render_charts
-
     there = {file: data for file, data in bundle.contents.items() if file.startswith(FIGURES)}
     if not there:
         return [], ["the bundle holds no figures"]
-    drawn = {f"{FIGURES}{chart.name}.svg": chart.svg.encode() for chart in render_charts(bundle).values()}
+    drawn = {f"{FIGURES}{chart.name}.svg": chart.svg.encode() for chart in charts.values()}
     by = "" if bundle.renderer == installed() else f" by {installed()}; the bundle's were drawn by {bundle.renderer}"
     found = []
     for file in sorted({*there, *drawn}):

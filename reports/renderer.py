@@ -16,7 +16,7 @@ from typing import Any
 from auditor import __version__
 from auditor.canonical import sha256_bytes, sha256_json
 
-LIBRARIES = ("pikepdf", "reportlab")
+LIBRARIES = ("altair", "pikepdf", "reportlab", "svglib", "vl-convert-python")
 KINDS = (".py", ".ttf", ".json", ".toml")
 
 

@@ -13,6 +13,7 @@ from auditor.canonical import sha256_bytes
 from auditor.exceptions import InputError
 from reports.archives import unpacked_stream
 from reports.bundle import Bundle, parse, result_record
+from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import MOST_GOVERNANCE, too_long
 from reports.pdf.active import beside_pages
@@ -43,7 +44,14 @@ def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch
     )
 
 
-def check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes | None) -> list[Mismatch]:
+def check_report(
+    name: str,
+    data: bytes,
+    bundle: Bundle | None,
+    result: bytes | None,
+    *,
+    charts: Mapping[str, Chart] | None = None,
+) -> list[Mismatch]:
     """A report against what it carries and states, and beside its bundle against the same report set again."""
     # Beside its evidence a report is set again and compared whole, which names the page that differs.
     if bundle is None and (broken := broken_seal(data)):
@@ -59,6 +67,9 @@ def check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes | 
         return [Mismatch(name, active[0], active[1], "pages, links between them and the attached result alone")]
     if attached is None:
         return [Mismatch(name, "attachments", "no result.json", "the attached result")]
+    from reports.content import build_content
+    from reports.pdf import render_pdf
+
     record = parse(attached, where=f"{name}: attached result.json")
     found: list[Mismatch] = []
     if result is not None and attached != result:
@@ -72,7 +83,8 @@ def check_report(name: str, data: bytes, bundle: Bundle | None, result: bytes | 
         if stated.get(key) != value:
             found.append(Mismatch(name, f"stated {key} hash", short(stated.get(key, "nothing")), short(value)))
     if bundle is not None and not found:
-        found += _check_pages(name, data, bundle, record["audit"], attached)
+        content = build_content(bundle, record["audit"], charts=charts)
+        found += _check_pages(name, data, bundle, render_pdf(content, result=attached))
     return found
 
 
@@ -94,14 +106,8 @@ def _long(name: str, where: str, result: Any) -> Mismatch | None:
     return None
 
 
-def _check_pages(
-    name: str, data: bytes, bundle: Bundle, governance: Mapping[str, Any], result: bytes
-) -> list[Mismatch]:
-    """Set the report again and compare, to the last byte: what is appended to a PDF can replace what its pages show."""
-    from reports.content import build_content
-    from reports.pdf import render_pdf
-
-    rebuilt = render_pdf(build_content(bundle, governance), result=result)
+def _check_pages(name: str, data: bytes, bundle: Bundle, rebuilt: bytes) -> list[Mismatch]:
+    """Compare with the report set again, to the last byte: what is appended to a PDF can replace its pages."""
     if data == rebuilt:
         return []
     if data.startswith(rebuilt):

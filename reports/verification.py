@@ -14,6 +14,7 @@ from pathlib import Path
 from auditor.exceptions import InputError
 from reports.bundle import Bundle
 from reports.bundle_check import BundleCheck, check_bundle
+from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference
 from reports.report_check import check_report, check_result
 
@@ -64,11 +65,12 @@ def check(paths: Sequence[Path]) -> Checked:
     found: list[Mismatch] = []
     bundle: Bundle | None = None
     said: tuple[str, ...] = ()
+    charts: Mapping[str, Chart] | None = None
     if "bundle" in kinds:
         checked = _checked_bundle(kinds["bundle"])
         if checked.bundle is None:
             return Checked(checked.mismatches)
-        bundle, said = checked.bundle, checked.said
+        bundle, said, charts = checked.bundle, checked.said, checked.charts
         found += checked.mismatches
     result = _read(kinds["result"]) if "result" in kinds else None
     if result is not None:
@@ -76,7 +78,7 @@ def check(paths: Sequence[Path]) -> Checked:
         found += _guarded(name, lambda: check_result(name, result, bundle))
     if "report" in kinds:
         title, report = kinds["report"].name, _read(kinds["report"])
-        found += _guarded(title, lambda: check_report(title, report, bundle, result))
+        found += _guarded(title, lambda: check_report(title, report, bundle, result, charts=charts))
     return Checked(tuple(found), () if found else tuple(_said(kinds, bundle, said)))
 
 

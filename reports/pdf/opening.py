@@ -38,7 +38,6 @@ def opened(data: bytes) -> Iterator[pikepdf.Pdf]:
         dct_max_memory=MOST_OBJECTS,
         parser_max_container_size=MOST_ITEMS,
         max_stream_filters=MOST_FILTERS,
-        doc_max_warnings=100,
     )
     try:
         with pikepdf.open(io.BytesIO(data)) as pdf:
