@@ -1,7 +1,8 @@
 """``python -m tests.fuzz [TARGET …] [--count N] [--seed N] [--keep FOLDER]``: feed readers with changed files.
 
 Each target runs in a process of its own, bounded in memory. Printed are the seed and one line a target; a mutant that
-raised anything but a refusal of one line, took too long, wrote to standard error or ended the process is kept.
+raised anything but a refusal of one line, took too long, wrote to standard error or ended the process is kept. So is
+the last one if memory grew by more than was allowed.
 """
 
 from __future__ import annotations
