@@ -11,6 +11,7 @@ import pikepdf
 import pytest
 
 from auditor.canonical import canonical_json
+from reports.numbers import short_hash
 from reports.publish import publish, write_manifest
 from reports.renderer import Renderer, installed
 from reports.verification import check, verify
@@ -90,7 +91,7 @@ def test_a_forged_page_is_not_excused_by_naming_another_renderer(elsewhere: list
 
 
 def test_a_report_names_what_set_its_pages(working: Audit) -> None:
-    assert f"Plumbline {installed().version}, renderer {installed().sha256[:12]}" in working.text
+    assert f"Plumbline {installed().version}, renderer {short_hash(installed().sha256)}" in working.text
 
 
 def with_action(data: bytes, kind: str) -> bytes:
