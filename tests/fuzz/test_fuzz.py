@@ -65,7 +65,7 @@ FAULTS = {
 def test_what_is_written_takes_long_grows_or_ends_the_process_is_a_fault(tmp_path: Path, does: str) -> None:
     code = (
         "import sys, tests.fuzz.targets as t, tests.fuzz.__main__ as m\n"
-        "m.MUTANT_SECONDS, m.GROWTH = 1 if 'sleep' in '" + does[:20].replace("'", "") + "' else 20, 100 << 10\n"
+        "m.MUTANT_SECONDS, m.GROWTH = 1 if 'sleep' in '" + does[:40].replace("'", "") + "' else 20, 100 << 10\n"
         "class Bad(t.Csv):\n"
         "    def look(self, path):\n"
         "        self.seen = getattr(self, 'seen', -1) + 1\n"
