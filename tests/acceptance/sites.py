@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
@@ -128,6 +129,20 @@ class Site:
             with psycopg.connect(url) as connection:
                 return tuple(connection.execute(query).fetchone() or ())
         return tuple(ask(self.data / "plumbline.sqlite3", query)[0])
+
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Another process writes: the whole embedded database, or the rows of audits and of the event chain."""
+        if url := self.settings.get("DATABASE_URL"):
+            with psycopg.connect(url) as other:
+                other.execute("SELECT 1 FROM compliance_chainhead, compliance_audit FOR UPDATE")
+                yield
+            return
+        other = sqlite3.connect(self.data / "plumbline.sqlite3", isolation_level=None, timeout=30)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+        other.close()
 
     def state(self) -> str:
         """Where the newest audit stands."""

@@ -1,6 +1,7 @@
 """``kill -9`` in every phase of an audit, on both databases: the same bytes, nothing stuck, nothing failed.
 
-Short: one after another on one installation, and then a second audit by two workers that nobody disturbs. Long, with
+Short: one after another on one installation, and then a second audit by two workers, while another process holds the
+database's write lock for longer than a statement waits (``PLUMBLINE_TEST_LOCK=30`` for half a minute). Long, with
 ``PLUMBLINE_TEST_PHASES=1``: every phase by every way in which work is taken up again, each on an installation of its
 own.
 """
@@ -20,6 +21,8 @@ from tests.acceptance.conftest import Place
 from tests.acceptance.holding import PHASES, Holding
 from tests.acceptance.sites import REQUEST, SECONDS, Site, site
 
+#: How long another process holds the database while the second audit runs; a statement waits for a second.
+LOCK_SECONDS = float(os.environ.get("PLUMBLINE_TEST_LOCK", "3"))
 LEASE_SECONDS = 2  # whoever is killed counts as lost soon; a busy machine may lose a lease without a kill
 WAYS = ("at once", "late", "another")
 SHORT = ("registering:another", "preparing:late", "scoring:at once", "concluding:at once", "publishing:another")
@@ -72,7 +75,7 @@ class Play:
 def kill_in(phases: Sequence[Sequence[str]], *, data: Path, plan: Path, place: Place) -> list[Path]:
     """Run an audit whose workers are killed in these phases, then one by two workers; the folders of both."""
     holding = Holding(data / "holding", tuple(phase for phase, _ in phases))
-    settings = {"PLUMBLINE_LEASE_SECONDS": str(LEASE_SECONDS), **place.settings}
+    settings = {"PLUMBLINE_LEASE_SECONDS": str(LEASE_SECONDS), "PLUMBLINE_DATABASE_SECONDS": "1", **place.settings}
     with site(data / "site", plan, PYTHONPATH=f"{ROOT}:{holding.folder}", **settings) as here:
         here.copy(place.installed)
         here.shell(f"{WANTED}\n{REQUEST}" if phases[0][0] != "registering" else WANTED)
@@ -91,6 +94,9 @@ def kill_in(phases: Sequence[Sequence[str]], *, data: Path, plan: Path, place: P
         if len(phases) > 1:
             play.two_workers()
             here.shell(REQUEST.replace('KEY = "one"', 'KEY = "two"'))
+            here.wait(lambda: here.done() > 0)
+            with here.locked():
+                time.sleep(LOCK_SECONDS)
             outs.append(here.finish())
         told = "SELECT count(*) FROM compliance_event WHERE action IN ('audit.failed', 'registration.failed')"
         assert here.one(told) == (0,)
