@@ -85,7 +85,7 @@ ACTIONS = {
     "admin/compliance/membership/<path:object_id>/delete/": Action(("delete_membership",), {"post": "yes"}),
     "admin/compliance/release/add/": Action(
         ("add_release",),
-        {"audit": "{audit.pk}", "reader": "{reader.pk}", "expires_at_0": "{day}", "expires_at_1": "12:00:00",
+        {"audit": "{done.pk}", "reader": "{reader.pk}", "expires_at_0": "{day}", "expires_at_1": "12:00:00",
          "reason": "asked"},
     ),
     "admin/compliance/release/<path:object_id>/delete/": Action(("delete_release",), {"post": "yes"}),
@@ -110,9 +110,9 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     settings.DATA_FOLDER = tmp_path / "data"
     settings.DATA_FOLDER.mkdir()
     found = rows_of(default_team(), name="own")
-    found["audit"] = request()  # one that can be stopped
+    found["done"], found["audit"] = found["audit"], request()  # one that can be stopped
     Registration.objects.filter(pk=found["registration"].pk).update(state="mapping", received=9, file="data/none.csv")
-    reader = User.objects.get(username="examiner own")
+    reader = make_person("another reader", default_team(), [Role.EXAMINER])
     day = (timezone.now() + timedelta(days=9)).date().isoformat()
     return {**found, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
 
