@@ -1,24 +1,38 @@
-"""What a process that reads untrusted files takes away from itself, before it loads what parses."""
+"""What a child process takes from itself before it loads anything: memory, time, files, children that outlive it.
+
+Knows no Django, no database and no key.
+"""
 
 from __future__ import annotations
 
+import ctypes
 import resource
+import signal
+from contextlib import suppress
 
-ANSWER_BYTES = 64 << 20
+PR_SET_PDEATHSIG = 1
 
 
-def bind(*, memory: int, seconds: int, reserving: bool = False) -> None:
-    """Bound this process: bytes of memory, seconds of processor time, what it may write; no core dump.
+def bind(*, memory: int, seconds: int, written: int, mapped: bool = False) -> None:
+    """Bound this process for good.
 
-    ``reserving`` is for a process that lays out more addresses than it uses (the engine that draws charts reserves
-    tens of GB): then only memory that can be written counts.
+    Parameters
+    ----------
+    memory
+        Bytes: of addresses or, where files are ``mapped`` into memory, of what is this process's own.
+    seconds
+        Of processor time, twice: the parent counts by the clock. This holds where the parent is gone, or on one core of
+        many threads.
+    written
+        Bytes of any file it writes.
     """
     bounds = {
-        resource.RLIMIT_DATA if reserving else resource.RLIMIT_AS: memory,
-        # The parent counts by the clock. This one holds where the parent is gone, or on one core of many threads.
+        resource.RLIMIT_DATA if mapped else resource.RLIMIT_AS: memory,
         resource.RLIMIT_CPU: 2 * seconds,
-        resource.RLIMIT_FSIZE: ANSWER_BYTES,
+        resource.RLIMIT_FSIZE: written,
         resource.RLIMIT_CORE: 0,
     }
     for which, most in bounds.items():
         resource.setrlimit(which, (most, most))
+    with suppress(OSError, AttributeError):  # Linux: whoever is left without a parent goes too
+        ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)

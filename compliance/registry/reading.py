@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fcntl
-import logging
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,11 +15,10 @@ from django.conf import settings
 from auditor.applications import Survey
 from auditor.exceptions import DataError
 from auditor.tables import Limits
-from compliance.children import ask
+from compliance.children import ChildError, answer_of
 from compliance.models import Registration
 from compliance.registry.columns import mapping_of
-
-log = logging.getLogger(__name__)
+from compliance.registry.keeping import keep_packed
 
 BUSY_SECONDS = 10.0
 LOOK_SECONDS = 0.05
@@ -70,7 +68,7 @@ def look_at(row: Registration, *, mapping: str) -> Look:
 
 
 def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
-    """Read an upload through its mapping, for the register; with the first rows, masked.
+    """Read an upload through its mapping, for the register; with the first rows, masked. What pages read is kept.
 
     Raises
     ------
@@ -80,6 +78,7 @@ def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
     answer = _ask(row, mapping=row.mapping, register=True)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
     found = Survey(mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"])
+    keep_packed(found.fingerprint, answer["records"])
     return found, answer["preview"]
 
 
@@ -107,17 +106,16 @@ def _ask(row: Registration, *, mapping: str, register: bool) -> dict[str, Any]:
         "memory": settings.TABLE_MEMORY,
         "seconds": settings.TABLE_SECONDS,
     }
-    answer = ask("compliance.registry.child", job, seconds=settings.TABLE_SECONDS, folder=settings.BASE_DIR)
-    if answer.code == 0:
-        if "refused" in answer.said:
-            raise DataError(*answer.said["refused"])
-        return dict(answer.said)
-    log.warning("%s: the process that read it ended with %s: %s", row.source, answer.code, answer.told)
-    if answer.late:
-        raise DataError(row.source, f"takes longer than {settings.TABLE_SECONDS} s to be read", SMALLER)
-    raise DataError(
-        row.source, f"cannot be read within {settings.TABLE_MEMORY >> 20:,} MiB of memory, or is damaged", SMALLER
-    )
+    try:
+        answer = answer_of("compliance.registry.child", job, where=row.source, seconds=settings.TABLE_SECONDS)
+    except ChildError as error:
+        what = f"cannot be read within {settings.TABLE_MEMORY >> 20:,} MiB of memory, or is damaged"
+        if error.late:
+            what = f"takes longer than {settings.TABLE_SECONDS} s to be read"
+        raise DataError(row.source, what, SMALLER) from error
+    if "refused" in answer:
+        raise DataError(*answer["refused"])
+    return answer
 
 
 @contextmanager

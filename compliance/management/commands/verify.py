@@ -13,7 +13,7 @@ from django.core.management.base import CommandError, CommandParser
 from auditor.canonical import sha256_file
 from auditor.exceptions import InputError
 from compliance.attestation import erasures, problems
-from compliance.children import ask
+from compliance.children import ChildError, answer_of
 from compliance.database import ensure_tables
 from compliance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
@@ -95,15 +95,18 @@ def _checked(paths: Sequence[Path]) -> dict[str, Any]:
         "seconds": SECONDS,
         "most": MOST_LINES,
     }
-    answer = ask("compliance.verify_child", job, seconds=SECONDS, folder=settings.BASE_DIR)
-    if answer.code == 0:
-        if "refused" in answer.said:
-            raise InputError(*answer.said["refused"])
-        return dict(answer.said)
     names = ", ".join(path.name for path in paths)
-    if answer.late:
-        return _broken(f"{names}: found what takes longer than {SECONDS:,} s to be checked")
-    return _broken(f"{names}: found what cannot be checked within {MEMORY >> 20:,} MiB of memory, or ends its reader")
+    try:
+        answer = answer_of("compliance.verify_child", job, where=names, seconds=SECONDS)
+    except ChildError as error:
+        if error.late:
+            return _broken(f"{names}: found what takes longer than {SECONDS:,} s to be checked")
+        return _broken(
+            f"{names}: found what cannot be checked within {MEMORY >> 20:,} MiB of memory, or ends its reader"
+        )
+    if "refused" in answer:
+        raise InputError(*answer["refused"])
+    return answer
 
 
 def _broken(line: str) -> dict[str, Any]:
