@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,10 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TRAINING_RECORD = "training-record.json"
 
+#: Weights in forms that can run code when they are opened. Nothing here ever opens one.
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
-CODE = frozenset({".py", ".pyc", ".pyo", ".pyd", ".so", ".dll", ".dylib"})
+#: Files named one by one among those that are left behind.
+LOOSE_NAMED = 12
 LARGEST_JSON_BYTES = 64 << 20
 LARGEST_HEADER_BYTES = 100_000_000
 ITEM_BYTES = {
@@ -122,24 +125,62 @@ def check_model_folder(folder: Path) -> list[str]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that is missing, or that holds pickles, code, odd files or links that lead out of it."""
+    """Refuse a folder that is missing, or that holds odd files or links that lead out of its repository."""
     mode = _mode(folder)
     if mode is None or not stat.S_ISDIR(mode):
         raise ModelError(str(folder), "there is no such folder", "a folder of model or adapter files")
+    home = repository_of(folder)
     for path in _walk(folder):
         try:
-            inside = path.resolve().is_relative_to(folder.resolve())
+            inside = path.resolve().is_relative_to(home)
         except (OSError, RuntimeError) as error:  # a link to itself
             raise ModelError(str(path), "this link leads nowhere", "files inside the folder") from error
         if not inside:
             raise ModelError(str(path), "this link leads out of the model's folder", "files inside the folder")
-        if path.is_dir():
+        if not path.is_dir():
+            check_file(path, "plain files only")
+
+
+def repository_of(folder: Path) -> Path:
+    """The folder that links may lead to: the folder itself, or in a hub's cache the repository that it is a snapshot of.
+
+    A cache keeps ``models--ORG--NAME/snapshots/COMMIT/FILE`` as links to ``models--ORG--NAME/blobs/HASH``.
+    """
+    real = folder.resolve()
+    repository = real.parent.parent
+    cached = real.parent.name == "snapshots" and repository.name.startswith("models--") and (repository / "blobs").is_dir()
+    return repository if cached else real
+
+
+def left_behind(folder: Path, taken: list[str]) -> str:
+    """One line on the files of a folder that are not part of the model: they are neither copied nor opened.
+
+    Parameters
+    ----------
+    folder
+        A checked folder.
+    taken
+        The files that are.
+
+    Returns
+    -------
+    str
+        For example ``left behind unopened: optimizer.pt, original/ (3 files)``; empty if nothing was.
+    """
+    loose, below = [], Counter[str]()
+    for path in _walk(folder):
+        name = path.relative_to(folder)
+        if path.is_dir() or str(name) in taken:
             continue
-        check_file(path, "plain files only")
-        if path.suffix.lower() in PICKLES:
-            raise ModelError(str(path), "pickle weights can run code and are never opened", "safetensors weights only")
-        if path.suffix.lower() in CODE:
-            raise ModelError(str(path), "model code is never run", "weights, config and tokenizer files only")
+        if len(name.parts) > 1:
+            below[name.parts[0]] += 1
+        else:
+            loose.append(str(name))
+    groups = [f"{name}/ ({count} file{'s' if count > 1 else ''})" for name, count in sorted(below.items())]
+    names = [*loose[:LOOSE_NAMED], *groups]
+    if len(loose) > LOOSE_NAMED:
+        names.append(f"{len(loose) - LOOSE_NAMED} more")
+    return f"left behind unopened: {', '.join(names)}" if names else ""
 
 
 def check_file(path: Path, expected: str) -> None:
@@ -243,6 +284,9 @@ def check_weights(folder: Path) -> list[str]:
         read_safetensors_header(folder / SINGLE_WEIGHTS)
         return [SINGLE_WEIGHTS]
     if not (folder / WEIGHTS_INDEX).exists():
+        if pickled := sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES):
+            what = f"its weights are pickled ({pickled[0]}): opening them can run code, so they are never opened"
+            raise ModelError(str(folder), what, f"{SINGLE_WEIGHTS}, or {WEIGHTS_INDEX} with its shards")
         raise ModelError(str(folder), "there are no weights", f"{SINGLE_WEIGHTS} or {WEIGHTS_INDEX} with its shards")
     weight_map = read_json(folder / WEIGHTS_INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:

@@ -166,6 +166,8 @@ def dequantised(architecture: str, model: Any, kind: str) -> Any:
     changed = copy.deepcopy(model)
     state = changed.state_dict()
     for name, tensor in state.items():
+        if name == "lm_head.weight" and model.config.tie_word_embeddings:
+            continue
         order = np.arange(tensor.numel()).reshape(tensor.shape)
         places = laid_out(architecture, model.config, name, order)
         values = tensor.numpy().astype(np.float32).reshape(-1).copy()
