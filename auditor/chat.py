@@ -51,27 +51,27 @@ class Clock:
             raise ClockNeeded
         for form, written in _C_LOCALE.items():
             pattern = pattern.replace(form, written)
-        return _DIRECTIVE.sub(self._written, pattern)
+        now = self.now
+        return _DIRECTIVE.sub(lambda found: _written(now, *found.groups()), pattern)
 
     def __repr__(self) -> str:
         """One text on every machine: a template can print the function itself."""
         return "strftime_now"
 
-    def _written(self, found: re.Match[str]) -> str:
-        assert self.now is not None
-        flag, letter = found.groups()
-        names = {
-            "A": DAYS[self.now.weekday()],
-            "a": DAYS[self.now.weekday()][:3],
-            "B": MONTHS[self.now.month - 1],
-            "b": MONTHS[self.now.month - 1][:3],
-            "p": "PM",
-            "e": f"{self.now.day:2}",
-        }
-        if letter in names:
-            return names[letter]
-        text = self.now.strftime(f"%{letter}") if letter in _NUMBERS else ""
-        return (text.lstrip("0") or "0") if flag == "-" and letter in "dmyHIMSj" else text
+
+def _written(now: datetime, flag: str, letter: str) -> str:
+    names = {
+        "A": DAYS[now.weekday()],
+        "a": DAYS[now.weekday()][:3],
+        "B": MONTHS[now.month - 1],
+        "b": MONTHS[now.month - 1][:3],
+        "p": "PM",
+        "e": f"{now.day:2}",
+    }
+    if letter in names:
+        return names[letter]
+    text = now.strftime(f"%{letter}") if letter in _NUMBERS else ""
+    return (text.lstrip("0") or "0") if flag == "-" and letter in "dmyHIMSj" else text
 
 
 def apply_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, day: str) -> str:
@@ -155,7 +155,9 @@ def _text(tokenizer: Any, content: str, system: str, *, where: str, day: str) ->
         said = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
         if system and _works(tokenizer, messages[1:], day=day):
             what = f"the model's chat template refuses a system message ({said})"
-            raise PlanError(f"{where}: prompt.system", what, "no prompt.system, its words in prompt.template") from error
+            raise PlanError(
+                f"{where}: prompt.system", what, "no prompt.system, its words in prompt.template"
+            ) from error
         what = f"the model's chat template cannot be applied ({said})"
         raise PlanError(f"{where}: prompt.form", what, 'form = "record"') from error
 
@@ -163,6 +165,6 @@ def _text(tokenizer: Any, content: str, system: str, *, where: str, day: str) ->
 def _works(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, day: str) -> bool:
     try:
         apply_template(tokenizer, messages, day=day)
-    except Exception:  # noqa: BLE001 - whatever it raises, it does not work
+    except Exception:
         return False
     return True

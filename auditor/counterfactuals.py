@@ -80,7 +80,8 @@ def make_clusters(
     Parameters
     ----------
     chat
-        ``None`` for a record, else a function from the rendered text to the chat text (see :func:`auditor.chat.chat_wrapper`).
+        ``None`` for a record, else a function from the rendered text to the chat text
+        (see :func:`auditor.chat.chat_wrapper`).
 
     Raises
     ------

@@ -194,11 +194,7 @@ class GgufTokens:
                 continue
             parts = list(letters)
             while len(parts) > 1:
-                ranked = [
-                    (self.ranks[pair], at)
-                    for at, pair in enumerate(pairwise(parts))
-                    if pair in self.ranks
-                ]
+                ranked = [(self.ranks[pair], at) for at, pair in enumerate(pairwise(parts)) if pair in self.ranks]
                 if not ranked:
                     break
                 _, at = min(ranked)

@@ -59,12 +59,16 @@ ADAPTER_OPTIONS = (
     "layers_pattern",
     "rank_pattern",
     "alpha_pattern",
+    "modules_to_save",
+    "trainable_token_indices",
+    "target_parameters",
 )
 #: Options without effect on a merged model: names, training settings, and defaults of switched-off features.
 ADAPTER_IDLE_OPTIONS = frozenset(
     {
         "peft_type",
         "task_type",
+        "auto_mapping",
         "peft_version",
         "base_model_name_or_path",
         "revision",
@@ -142,13 +146,15 @@ def check_folder(folder: Path) -> None:
 
 
 def repository_of(folder: Path) -> Path:
-    """The folder that links may lead to: the folder itself, or in a hub's cache the repository that it is a snapshot of.
+    """The folder that links may lead to: the folder itself, or for a snapshot in a hub's cache its repository.
 
     A cache keeps ``models--ORG--NAME/snapshots/COMMIT/FILE`` as links to ``models--ORG--NAME/blobs/HASH``.
     """
     real = folder.resolve()
     repository = real.parent.parent
-    cached = real.parent.name == "snapshots" and repository.name.startswith("models--") and (repository / "blobs").is_dir()
+    cached = (
+        real.parent.name == "snapshots" and repository.name.startswith("models--") and (repository / "blobs").is_dir()
+    )
     return repository if cached else real
 
 
@@ -381,22 +387,36 @@ def _tensor(path: Path, name: str, entry: Any) -> tuple[TensorHeader, int, int]:
 def check_adapter_folder(folder: Path) -> list[str]:
     """Check a PEFT adapter's folder; return the names of the files that make up the adapter.
 
-    A training record beside the adapter is part of it: it lists the rows the model has seen, and no audit may call them
-    unseen.
+    So are its own tokenizer and chat template, where it brings them, and a training record: that lists the rows the
+    model has seen, and no audit may call them unseen.
     """
     check_folder(folder)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(str(folder), f"there is no {ADAPTER_CONFIG}", "a PEFT adapter's folder")
     check_adapter_config(folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise ModelError(str(folder), "there are no adapter weights", ADAPTER_WEIGHTS)
+        pickled = [path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in PICKLES]
+        more = f" but {pickled[0]}, which can run code and is never opened" if pickled else ""
+        raise ModelError(str(folder), f"there are no adapter weights{more}", ADAPTER_WEIGHTS)
     read_safetensors_header(folder / ADAPTER_WEIGHTS)
+    names = [ADAPTER_CONFIG, ADAPTER_WEIGHTS, *_adapter_tokenizer(folder)]
     if not (folder / TRAINING_RECORD).is_file():
-        return [ADAPTER_CONFIG, ADAPTER_WEIGHTS]
+        return names
     rows = read_json(folder / TRAINING_RECORD).get("rows")
     if not isinstance(rows, list):
         raise ModelError(f"{folder / TRAINING_RECORD}, rows", "is no list", "the ids of the rows the adapter has seen")
-    return [ADAPTER_CONFIG, ADAPTER_WEIGHTS, TRAINING_RECORD]
+    return [*names, TRAINING_RECORD]
+
+
+def _adapter_tokenizer(folder: Path) -> list[str]:
+    """The files of an adapter's own tokenizer: it was trained with that one, so it is asked with it."""
+    present = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    if present and TOKENIZER_FILE not in present:
+        what = f"{present[0]} is there without {TOKENIZER_FILE}: the tokenizer it was trained with is not complete"
+        raise ModelError(str(folder), what, f"{TOKENIZER_FILE} beside it, or no file of a tokenizer")
+    for name in set(present) - {"added_tokens.json", "chat_template.jinja"}:
+        check_no_code(folder / name, read_json(folder / name))
+    return present
 
 
 def check_adapter_config(folder: Path) -> dict[str, Any]:
@@ -408,10 +428,16 @@ def check_adapter_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path}, peft_type", f"is {config.get('peft_type')!r}", "LORA")
     if config.get("task_type") not in (None, "CAUSAL_LM"):
         raise ModelError(f"{path}, task_type", f"is {config['task_type']!r}", "CAUSAL_LM")
-    if config.get("init_lora_weights", True) not in (True, False, "gaussian"):
+    if config.get("init_lora_weights", True) not in (True, False, "gaussian", "orthogonal"):
         # PiSSA, OLoRA and their kin change the base weights at start: the adapter alone does not say how.
-        raise ModelError(f"{path}, init_lora_weights", f"is {config['init_lora_weights']!r}", "true, false or gaussian")
-    if not isinstance(config.get("r"), int) or config["r"] < 1 or not config.get("target_modules"):
+        raise ModelError(
+            f"{path}, init_lora_weights", f"is {config['init_lora_weights']!r}", "true, false, gaussian or orthogonal"
+        )
+    if (
+        not isinstance(config.get("r"), int)
+        or config["r"] < 1
+        or not (config.get("target_modules") or config.get("target_parameters"))
+    ):
         raise ModelError(str(path), "r or target_modules is missing", "a LoRA rank and the modules it changes")
     for name, value in config.items():
         if value and name not in ADAPTER_OPTIONS and name not in ADAPTER_IDLE_OPTIONS:

@@ -10,12 +10,14 @@ A model with an adapter is stored as the adapter's files and the hash of its bas
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +28,13 @@ from auditor.language_models.conversion import convert_gguf
 from auditor.language_models.files import copy_source, hash_source, publish, replace
 from auditor.language_models.gguf_files import gguf_parts
 from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
-from auditor.language_models.safety import check_adapter_folder, check_model_folder, read_json
+from auditor.language_models.safety import (
+    TOKENIZER_FILE,
+    check_adapter_folder,
+    check_model_folder,
+    left_behind,
+    read_json,
+)
 from auditor.language_models.sources import ModelSource, parse_source
 
 MANIFEST = "manifest.json"
@@ -55,12 +63,15 @@ class StoredModel:
         ``{"identity": …, "import": …}`` as written at import.
     base
         The model an adapter belongs to; ``None`` for a model with weights of its own.
+    notes
+        What its importer should know, a line each: files that were left behind. Only of the import just made.
     """
 
     sha256: str
     folder: Path
     manifest: dict[str, Any]
     base: StoredModel | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -74,8 +85,15 @@ class StoredModel:
         return int(self.manifest["import"].get("reading", 1))
 
     @property
+    def tokenizer_folder(self) -> Path:
+        """Where its tokenizer is: an adapter that brings its own is asked with that one."""
+        if self.base is None or (self.folder / TOKENIZER_FILE).is_file():
+            return self.folder
+        return self.base.tokenizer_folder
+
+    @property
     def root(self) -> StoredModel:
-        """The model below all adapters: it has the weights and the tokenizer."""
+        """The model below all adapters: it has the weights."""
         return self.base.root if self.base else self
 
     def verify(self) -> None:
@@ -159,9 +177,11 @@ class ModelStore:
         for adapter in adapters:
             check_adapter_folder(adapter)  # before minutes are spent on the base
         stored = self._import_base(source)
+        notes = list(stored.notes)
         for adapter in adapters:
             stored = self._import_adapter(source, stored, adapter)
-        return stored
+            notes += _left(adapter, check_adapter_folder(adapter))
+        return changed(stored, notes=tuple(notes))
 
     def _import_base(self, source: ModelSource) -> StoredModel:
         if source.kind == "endpoint":
@@ -179,9 +199,10 @@ class ModelStore:
         def build(target: Path) -> Description:
             for name in names:
                 copy_source(folder / name, target / name, hashes[name])
-            return describe(target)
+            return describe(target, plain=True)
 
-        return self._find_or_build(source, {"kind": "dir", "files": hashes}, build)
+        stored = self._find_or_build(source, {"kind": "dir", "files": hashes}, build, given=str(folder))
+        return changed(stored, notes=_left(folder, names))
 
     def _import_hub(self, source: ModelSource) -> StoredModel:
         commit = hub.resolve_commit(source)
@@ -192,9 +213,9 @@ class ModelStore:
                 hub.download(source, commit, download)
                 for name in check_model_folder(download):
                     (download / name).rename(target / name)
-            return describe(target, commit=commit)
+            return describe(target, plain=True, commit=commit)
 
-        return self._find_or_build(source, fingerprint, build)
+        return self._find_or_build(source, fingerprint, build, given=str(source))
 
     def _import_gguf(self, source: ModelSource, path: Path) -> StoredModel:
         parts = gguf_parts(path)
@@ -214,7 +235,7 @@ class ModelStore:
             origin = {"container": "GGUF", "sha256": sha256, "tensor_types": done.tensor_types, "stored_as": "float32"}
             return describe(target, quantisation=origin, conversion_largest_logit_difference=done.logit_difference)
 
-        return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build)
+        return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build, given=str(path))
 
     def _import_adapter(self, source: ModelSource, base: StoredModel, folder: Path) -> StoredModel:
         names = check_adapter_folder(folder)
@@ -225,25 +246,34 @@ class ModelStore:
 
             for name in names:
                 copy_source(folder / name, target / name, hashes[name])
-            loaded = assemble(base, dtype="float32", device="cpu")
-            return describe_adapter(
-                target, base=base.identity, base_sha256=base.sha256, model=loaded.model, tokenizer=loaded.tokenizer
-            )
 
-        return self._find_or_build(source, {"kind": "adapter", "base": base.sha256, "files": hashes}, build)
+            def fresh() -> Any:
+                return assemble(base, dtype="float32", device="cpu").model
+
+            own = target if TOKENIZER_FILE in names else base.tokenizer_folder
+            return describe_adapter(target, base=base.identity, base_sha256=base.sha256, fresh=fresh, own=own)
+
+        return self._find_or_build(
+            source, {"kind": "adapter", "base": base.sha256, "files": hashes}, build, given=str(folder)
+        )
 
     def _find_or_build(
         self,
         source: ModelSource,
         fingerprint: dict[str, Any],
         build: Callable[[Path], Description],
+        *,
+        given: str,
     ) -> StoredModel:
         """The model this fingerprint became; else build it out of sight, and publish it in one rename."""
         entry = self.index / f"{sha256_json({'format': FORMAT, 'reading': READING, **fingerprint})}.json"
         if entry.is_file() and (self.models / str(read_json(entry).get("model")) / MANIFEST).is_file():
             return self.get(read_json(entry)["model"])
         with self._workspace() as target:
-            built = build(target)
+            try:
+                built = build(target)
+            except ModelError as error:
+                raise self._of_the_source(error, given) from error
             sha256 = sha256_json(built.identity)
             about = {
                 "source": str(source),
@@ -261,6 +291,14 @@ class ModelStore:
             self.index.mkdir(parents=True, exist_ok=True)
             replace(entry, canonical_json({"model": sha256, "source": fingerprint}))
         return self.get(sha256)
+
+    def _of_the_source(self, error: ModelError, given: str) -> ModelError:
+        """The same error, of the path its user gave: the hidden folder that was being checked is gone by then."""
+        hidden = re.compile(re.escape(f"{self.models}/.incoming-") + r"[^/\s:;,]+(/converted)?")
+        where, what, expected = (
+            hidden.sub(lambda _: given, text) for text in (error.where, error.what, error.expected)
+        )
+        return ModelError(where, what, expected)
 
     @contextmanager
     def _workspace(self) -> Iterator[Path]:
@@ -284,6 +322,11 @@ class ModelStore:
             with suppress(FileNotFoundError):
                 if folder.stat().st_mtime < time.time() - STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left(folder: Path, names: list[str]) -> tuple[str, ...]:
+    line = left_behind(folder, names)
+    return (f"{folder}: {line}",) if line else ()
 
 
 def demo_file() -> Path:

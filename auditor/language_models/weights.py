@@ -164,18 +164,21 @@ def attach_adapter(model: Any, folder: Path) -> Any:
         If the adapter's tensors are not exactly those that its config asks for on this base.
     """
     import peft
+    import torch
     from safetensors.torch import load_file
 
     options = check_adapter_config(folder)
     where = str(folder / ADAPTER_WEIGHTS)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
+    embeddings = _own_embeddings(model, tensors, where)
     with _peft_warnings():
         try:
             adapted = peft.get_peft_model(model, peft.LoraConfig(**options, inference_mode=True))
-        except (ValueError, TypeError, AttributeError, RuntimeWarning) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, RuntimeError, RuntimeWarning) as error:
             what = f"does not fit the base model: {one_line(error)}"
             raise ModelError(where, what, "an adapter trained on this model") from error
         wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    wanted |= {name: adapted.state_dict()[name] for name in embeddings if name not in wanted}
     if odd := sorted(wanted.keys() ^ tensors.keys()):
         kind = "missing" if odd[0] in wanted else "unexpected"
         raise ModelError(where, f"{kind} tensor {odd[0]}", "exactly the tensors that adapter_config.json asks for")
@@ -183,8 +186,54 @@ def attach_adapter(model: Any, folder: Path) -> Any:
         if tensor.shape != wanted[name].shape:
             expected = f"{tuple(wanted[name].shape)} for this base model"
             raise ModelError(where, f"{name} has the shape {tuple(tensor.shape)}", expected)
-    peft.set_peft_model_state_dict(adapted, tensors)
+    with _peft_warnings():
+        peft.set_peft_model_state_dict(adapted, tensors)
+        held = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    held |= {name: adapted.state_dict()[name] for name in embeddings if name not in held}
+    for name, tensor in tensors.items():
+        if not torch.equal(held[name].detach().cpu(), tensor.to(held[name].dtype)):
+            raise ModelError(where, f"{name} did not reach the model", "an adapter that PEFT loads as it is")
     return adapted.eval()
+
+
+def _own_embeddings(model: Any, tensors: dict[str, Any], where: str) -> list[str]:
+    """The whole embeddings an adapter brings, for tokens that were added; the model gets as many rows.
+
+    Rows that are added here are an initialiser's until the adapter's take their place, so it must bring all of them.
+    """
+    places = {
+        f"base_model.model.{name}.weight": module
+        for name, module in model.named_modules()
+        if module in (model.get_input_embeddings(), model.get_output_embeddings())
+    }
+    brought = [name for name in places if name in tensors]
+    saved = [name for name in tensors if name.rpartition(".")[0] in {place.rpartition(".")[0] for place in places}]
+    rows = {int(tensors[name].shape[0]) for name in saved if tensors[name].dim() == 2}
+    have = int(model.get_input_embeddings().weight.shape[0])
+    if rows and rows != {have}:
+        if len(rows) > 1:
+            raise ModelError(where, f"its embeddings have {' and '.join(map(str, sorted(rows)))} rows", "one number")
+        tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
+        if len(saved) < (1 if tied else len(places)):
+            lacking = next(name for name in places if name not in saved)
+            raise ModelError(where, f"it adds tokens and brings no {lacking}", "all embeddings with the added rows")
+        with quiet():
+            model.resize_token_embeddings(rows.pop(), mean_resizing=False)
+    return brought
+
+
+def plain_adapter(model: Any, folder: Path) -> Any:
+    """The adapter as PEFT itself reads it, for comparison: no option or tensor passes through the code above."""
+    import peft
+    from safetensors import safe_open
+
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
+        names = [name for name in file.keys() if name.endswith(("embed_tokens.weight", "lm_head.weight"))]  # noqa: SIM118
+        rows = [file.get_slice(name).get_shape()[0] for name in names]
+    with _peft_warnings():
+        if rows and rows[0] != model.get_input_embeddings().weight.shape[0]:
+            model.resize_token_embeddings(rows[0], mean_resizing=False)
+        return peft.PeftModel.from_pretrained(model, str(folder), local_files_only=True).eval()
 
 
 def merge_adapter(adapted: Any) -> Any:
