@@ -91,7 +91,7 @@ class Prompt(Section):
     style: Literal["lines", "table", "json", "prose"] = "lines"
     fields: tuple[Identifier, ...] = ()
     system: str = ""
-    date: Annotated[str, Field(pattern=r"\A(\d{4}-\d{2}-\d{2})?\Z")] = ""
+    date: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
     answers: Answers
 
     @field_validator("date")
