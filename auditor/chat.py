@@ -29,34 +29,41 @@ _DIRECTIVE = re.compile(r"%([-_^0]?)([A-Za-z%])")
 _NUMBERS = frozenset("dmyYHIMSjuwUWVGfFTDR%")
 
 
-class ClockNeeded(Exception):
-    """The template asked for the date, and the plan names none."""
+#: A call of the clock with a format that is written out, and a question whether there is a clock.
+_CALL = re.compile(r"strftime_now\(\s*(?:format\s*=\s*)?(['\"])(.*?)\1\s*\)")
+_ASKED = re.compile(r"strftime_now\s+is\s+(?:not\s+)?defined")
+_NO_DATE = "this template prints the date of the day"
 
 
-class Clock:
-    """``strftime_now`` for a template: noon of the plan's date, in English."""
+def dated(pattern: str, day: str) -> str:
+    """Noon of a day in a format of ``strftime``, in English whatever the machine's locale.
 
-    def __init__(self, day: str) -> None:
-        self.now = datetime.fromisoformat(f"{day}T12:00:00") if day else None
+    >>> dated("%A, %-d %B %Y", "2026-02-01")
+    'Sunday, 1 February 2026'
+    """
+    now = datetime.fromisoformat(f"{day}T12:00:00")
+    for form, written in _C_LOCALE.items():
+        pattern = pattern.replace(form, written)
+    return _DIRECTIVE.sub(lambda found: _written(now, *found.groups()), pattern)
 
-    def __call__(self, pattern: str) -> str:
-        """The date in a format.
 
-        Raises
-        ------
-        ClockNeeded
-            If the plan names no date.
-        """
-        if self.now is None:
-            raise ClockNeeded
-        for form, written in _C_LOCALE.items():
-            pattern = pattern.replace(form, written)
-        now = self.now
-        return _DIRECTIVE.sub(lambda found: _written(now, *found.groups()), pattern)
+def frozen_template(template: str, *, day: str) -> str:
+    """A template with the plan's date where it asks the clock; without a date it fails where it would ask.
 
-    def __repr__(self) -> str:
-        """One text on every machine: a template can print the function itself."""
-        return "strftime_now"
+    Raises
+    ------
+    ValueError
+        If it asks for a format that only comes about while it runs.
+    """
+
+    def literal(found: re.Match[str]) -> str:
+        quote, pattern = found.groups()
+        return f"{quote}{dated(pattern, day)}{quote}" if day else f"raise_exception({_NO_DATE!r})"
+
+    frozen = _CALL.sub(literal, template)
+    if "strftime_now" in _ASKED.sub("", frozen):
+        raise ValueError("it asks the clock in a way that cannot be fixed")
+    return frozen
 
 
 def _written(now: datetime, flag: str, letter: str) -> str:
@@ -85,14 +92,10 @@ def apply_template(tokenizer: Any, messages: Sequence[Mapping[str, str]], *, day
         ``role`` and ``content`` of each.
     day
         The date a template may print, ``YYYY-MM-DD``; empty for none.
-
-    Raises
-    ------
-    ClockNeeded
-        If it asks for a date where there is none.
     """
+    template = frozen_template(tokenizer.get_chat_template(), day=day)
     text: str = tokenizer.apply_chat_template(
-        list(messages), tokenize=False, add_generation_prompt=True, strftime_now=Clock(day)
+        list(messages), chat_template=template, tokenize=False, add_generation_prompt=True
     )
     return text
 
@@ -148,10 +151,10 @@ def _text(tokenizer: Any, content: str, system: str, *, where: str, day: str) ->
     messages.append({"role": "user", "content": content})
     try:
         return apply_template(tokenizer, messages, day=day)
-    except ClockNeeded:
-        what = "the model's chat template prints the date of the day, so another day would ask other prompts"
-        raise PlanError(f"{where}: prompt.date", what, 'a date to print, as prompt.date = "2026-01-31"') from None
     except Exception as error:  # a template may raise anything; users get one line
+        if _NO_DATE in str(error):
+            what = "the model's chat template prints the date of the day, so another day would ask other prompts"
+            raise PlanError(f"{where}: prompt.date", what, 'a date to print, as prompt.date = "2026-01-31"') from None
         said = " ".join(str(error).split())[:120].rstrip(".") or type(error).__name__
         if system and _works(tokenizer, messages[1:], day=day):
             what = f"the model's chat template refuses a system message ({said})"

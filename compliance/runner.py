@@ -97,6 +97,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     applications = load_data(plan.run.data, plan.run.mapping)
     store = _model_store()
     stored = store.import_model(plan.run.model)
+    for line in stored.notes:
+        progress.say(line)
     _check(stop, "the run was not frozen yet, nothing is scored")
 
     from auditor.audit import prepare

@@ -82,7 +82,7 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
         options: dict[str, Any] = {"gguf_file": name, "local_files_only": True, "trust_remote_code": False}
         try:
             config = _with_fields(file, alone, expected, options)
-            model, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 alone,
                 config=config,
                 dtype=torch.float32,
@@ -90,13 +90,14 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
                 ignore_mismatched_sizes=True,  # so that the mismatch is reported below, in one line
                 **options,
             )
-            model.eval()
             tokenizer: Any = AutoTokenizer.from_pretrained(alone, **options) if tokens.byte_level else None
         except ModelError:
             raise
         except Exception as error:  # whatever a library makes of a bad file, users get one line
             said = one_line(error).replace(f"{alone}/{name}", path.name).replace(alone, path.name)
             raise ModelError(str(path), f"cannot be converted: {said}", "a supported GGUF model") from error
+    model, report = loaded
+    model.eval()
     refuse_incomplete(path, report, "every tensor of the model, and no other")
     tokenizer = mend_tokenizer(tokens, tokenizer)
     save_converted(model, tokenizer, folder)

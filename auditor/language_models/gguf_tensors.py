@@ -90,7 +90,8 @@ def _expected(file: GgufFile, name: str, sources: tuple[str, ...]) -> Values:
     """The values a tensor of the model must have."""
     parts = [file.values(source) for source in sources]
     if len(parts) > 1:
-        return np.concatenate(parts, axis=1)
+        joined: Values = np.concatenate(parts, axis=1)
+        return joined
     (values,) = parts
     for applies, undo in _LAYOUTS:
         if applies(file, sources[0]):
@@ -109,7 +110,8 @@ def _apart(file: GgufFile, source: str, values: Values) -> Values:
         heads = file.fields.get(f"{file.architecture}.attention.head_count_kv", heads)
     count = int(heads[0] if isinstance(heads, list) else heads)
     rows = values.reshape(count, values.shape[0] // count // 2, 2, *values.shape[1:])
-    return np.ascontiguousarray(np.moveaxis(rows, 2, 1)).reshape(values.shape)
+    halves: Values = np.ascontiguousarray(np.moveaxis(rows, 2, 1)).reshape(values.shape)
+    return halves
 
 
 _Applies = Callable[[GgufFile, str], bool]

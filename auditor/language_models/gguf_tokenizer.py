@@ -101,7 +101,8 @@ def _from_scores(tokens: GgufTokens) -> Any:
         number = tokens.fields.get(f"ggml.{key}_token_id")
         if number is not None:
             named[f"{name}_token"] = tokens.tokens[number]
-    return PreTrainedTokenizerFast(
+    fast: Any = PreTrainedTokenizerFast
+    return fast(
         tokenizer_object=backend,
         chat_template=tokens.fields.get("chat_template"),
         clean_up_tokenization_spaces=False,

@@ -124,7 +124,6 @@ def describe_adapter(
     if odd := not_finite(iter(load_file(folder / ADAPTER_WEIGHTS).items())):
         raise ModelError(where, f"{odd} holds values that are no numbers", "finite weights")
     tokenizer = read_tokenizer(own)
-    plain = sample_logits(plain_adapter(fresh(), folder), tokenizer)
     adapted = attach_adapter(fresh(), folder)
     rows = adapted.get_input_embeddings().weight.shape[0]
     if own == folder:
@@ -141,7 +140,7 @@ def describe_adapter(
     if not difference <= bound:
         what = f"its logits change by {difference:.3g} when it is merged"
         raise ModelError(where, what, f"at most {bound:.3g}, as for an adapter on untied weights")
-    apart = largest_difference(before, plain)
+    apart = largest_difference(before, sample_logits(plain_adapter(fresh(), folder), tokenizer))
     if not apart <= bound:
         raise ModelError(where, f"its logits differ from PEFT's own reading by {apart:.3g}", f"at most {bound:.3g}")
     files = list_files(folder)

@@ -46,7 +46,7 @@ def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    options = {"local_files_only": True, "trust_remote_code": False}
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
     with quiet():
         try:
             other: Any = AutoTokenizer.from_pretrained(folder, **options)
@@ -57,12 +57,13 @@ def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
     expected = sample_logits(model, tokenizer)
     with quiet():
         try:
-            plain, report = AutoModelForCausalLM.from_pretrained(
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
                 folder, dtype=model.dtype, use_safetensors=True, output_loading_info=True, **options
             )
         except Exception as error:
             what = f"transformers cannot use it: {one_line(error)}"
             raise ModelError(str(folder / CONFIG_FILE), what, "a causal language model") from error
+    plain, report = loaded
     refuse_incomplete(folder, report, "weights that fit config.json exactly")
     difference = largest_difference(expected, sample_logits(plain.eval(), tokenizer))
     share = PLAIN_TOLERANCE if model.dtype.itemsize >= 4 else COARSE_TOLERANCE

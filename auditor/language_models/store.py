@@ -181,7 +181,10 @@ class ModelStore:
         for adapter in adapters:
             stored = self._import_adapter(source, stored, adapter)
             notes += _left(adapter, check_adapter_folder(adapter))
-        return changed(stored, notes=tuple(notes))
+        if notes:
+            about = {**stored.manifest["import"], "left_behind": notes}
+            stored = changed(stored, manifest={**stored.manifest, "import": about}, notes=tuple(notes))
+        return stored
 
     def _import_base(self, source: ModelSource) -> StoredModel:
         if source.kind == "endpoint":

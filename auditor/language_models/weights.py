@@ -170,7 +170,7 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     options = check_adapter_config(folder)
     where = str(folder / ADAPTER_WEIGHTS)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
-    embeddings = _own_embeddings(model, tensors, where)
+    embeddings = _make_room(model, tensors, where)
     with _peft_warnings():
         try:
             adapted = peft.get_peft_model(model, peft.LoraConfig(**options, inference_mode=True))
@@ -178,7 +178,10 @@ def attach_adapter(model: Any, folder: Path) -> Any:
             what = f"does not fit the base model: {one_line(error)}"
             raise ModelError(where, what, "an adapter trained on this model") from error
         wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    wanted |= {name: adapted.state_dict()[name] for name in embeddings if name not in wanted}
+    # Whole embeddings lie beside the adapter's own tensors, where PEFT saved them because tokens were added.
+    state = adapted.state_dict()
+    beside = [name for name in tensors if name not in wanted and name in state and _layer(name) in embeddings]
+    wanted |= {name: state[name] for name in beside}
     if odd := sorted(wanted.keys() ^ tensors.keys()):
         kind = "missing" if odd[0] in wanted else "unexpected"
         raise ModelError(where, f"{kind} tensor {odd[0]}", "exactly the tensors that adapter_config.json asks for")
@@ -189,37 +192,36 @@ def attach_adapter(model: Any, folder: Path) -> Any:
     with _peft_warnings():
         peft.set_peft_model_state_dict(adapted, tensors)
         held = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
-    held |= {name: adapted.state_dict()[name] for name in embeddings if name not in held}
+    held |= {name: value for name, value in adapted.state_dict().items() if name in beside}
     for name, tensor in tensors.items():
         if not torch.equal(held[name].detach().cpu(), tensor.to(held[name].dtype)):
             raise ModelError(where, f"{name} did not reach the model", "an adapter that PEFT loads as it is")
     return adapted.eval()
 
 
-def _own_embeddings(model: Any, tensors: dict[str, Any], where: str) -> list[str]:
-    """The whole embeddings an adapter brings, for tokens that were added; the model gets as many rows.
+def _layer(name: str) -> str:
+    """The layer of the base model that a tensor of an adapter replaces."""
+    return name.removeprefix("base_model.model.").removesuffix(".weight").removesuffix(".base_layer")
+
+
+def _make_room(model: Any, tensors: dict[str, Any], where: str) -> set[str]:
+    """Give the model as many rows as the embeddings that an adapter brings; the names of its embeddings.
 
     Rows that are added here are an initialiser's until the adapter's take their place, so it must bring all of them.
     """
-    places = {
-        f"base_model.model.{name}.weight": module
-        for name, module in model.named_modules()
-        if module in (model.get_input_embeddings(), model.get_output_embeddings())
-    }
-    brought = [name for name in places if name in tensors]
-    saved = [name for name in tensors if name.rpartition(".")[0] in {place.rpartition(".")[0] for place in places}]
-    rows = {int(tensors[name].shape[0]) for name in saved if tensors[name].dim() == 2}
-    have = int(model.get_input_embeddings().weight.shape[0])
-    if rows and rows != {have}:
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    places = {name for name, module in model.named_modules() if any(module is end for end in ends)}
+    saved = {name: tensor for name, tensor in tensors.items() if _layer(name) in places and tensor.dim() == 2}
+    rows = {int(tensor.shape[0]) for tensor in saved.values()}
+    if rows and rows != {int(ends[0].weight.shape[0])}:
         if len(rows) > 1:
             raise ModelError(where, f"its embeddings have {' and '.join(map(str, sorted(rows)))} rows", "one number")
         tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
-        if len(saved) < (1 if tied else len(places)):
-            lacking = next(name for name in places if name not in saved)
-            raise ModelError(where, f"it adds tokens and brings no {lacking}", "all embeddings with the added rows")
+        if (lacking := sorted(places - {_layer(name) for name in saved})) and not tied:
+            raise ModelError(where, f"it adds tokens and brings no {lacking[0]}", "all embeddings with the added rows")
         with quiet():
             model.resize_token_embeddings(rows.pop(), mean_resizing=False)
-    return brought
+    return places
 
 
 def plain_adapter(model: Any, folder: Path) -> Any:

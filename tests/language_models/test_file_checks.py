@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -68,7 +67,15 @@ def test_a_folder_without_tokenizer_is_refused(folder: Path) -> None:
     assert "the tokenizer is missing" in refusal(folder)
 
 
-PICKLES = ["pytorch_model.bin", "training_args.bin", "optimizer.pt", "rng_state.pth", "scheduler.PTH", "m.pkl", "m.ckpt"]
+PICKLES = [
+    "pytorch_model.bin",
+    "training_args.bin",
+    "optimizer.pt",
+    "rng_state.pth",
+    "scheduler.PTH",
+    "m.pkl",
+    "m.ckpt",
+]
 LEFT = [*PICKLES, "original/consolidated.00.pth", "events.out.tfevents.1", ".DS_Store", ".git/HEAD", "README.md"]
 CODE = ["modeling_x.py", "custom/tokenization.py", "kernel.so"]
 

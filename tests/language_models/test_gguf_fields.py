@@ -213,7 +213,7 @@ def test_a_later_part_says_which_file_to_give(store: ModelStore, tmp_path: Path,
 
 def test_a_renamed_part_is_still_a_part(tmp_path: Path, model: Any) -> None:
     parts = in_parts(tmp_path, model)
-    with pytest.raises(ModelError, match="split.count is 3: this is part 1 of a file in 3 parts"):
+    with pytest.raises(ModelError, match=r"split\.count is 3: this is part 1 of a file in 3 parts"):
         read_gguf(parts[0].rename(tmp_path / "whole.gguf"))
 
 
@@ -222,7 +222,7 @@ def test_parts_of_two_files_are_not_put_together(tmp_path: Path, model: Any) -> 
     (tmp_path / "other").mkdir()
     other = in_parts(tmp_path / "other", model)
     other[1].replace(parts[2])
-    with pytest.raises(ModelError, match="split.no is 1 and split.count 3"):
+    with pytest.raises(ModelError, match=r"split\.no is 1 and split\.count 3"):
         read_gguf(parts[0])
 
 
