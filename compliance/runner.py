@@ -116,7 +116,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
             prompts=prepared.prompts,
             tokens=prepared.tokens,
             model=actions.register_model(
-                source=plan.run.model, sha256=stored.sha256, manifest=stored.manifest, actor=actor
+                source=plan.run.model, sha256=stored.sha256, manifest=stored.record, actor=actor
             ),
             data=actions.register_data(data=applications, actor=actor),
             plan=actions.register_plan(plan=plan, actor=actor),

@@ -92,7 +92,7 @@ def _expected(file: GgufFile, name: str, sources: tuple[str, ...]) -> Values:
     if len(parts) > 1:
         joined: Values = np.concatenate(parts, axis=1)
         return joined
-    (values,) = parts
+    values: Values = parts[0]
     for applies, undo in _LAYOUTS:
         if applies(file, sources[0]):
             values = undo(file, sources[0], values)

@@ -80,6 +80,13 @@ class StoredModel:
         return identity
 
     @property
+    def record(self) -> dict[str, Any]:
+        """The manifest for a register, with the notes of the import just made."""
+        if not self.notes:
+            return self.manifest
+        return {**self.manifest, "import": {**self.manifest["import"], "left_behind": list(self.notes)}}
+
+    @property
     def reading(self) -> int:
         """By which reading it was imported, see `READING`; 1 for those from before it was written down."""
         return int(self.manifest["import"].get("reading", 1))
@@ -181,10 +188,7 @@ class ModelStore:
         for adapter in adapters:
             stored = self._import_adapter(source, stored, adapter)
             notes += _left(adapter, check_adapter_folder(adapter))
-        if notes:
-            about = {**stored.manifest["import"], "left_behind": notes}
-            stored = changed(stored, manifest={**stored.manifest, "import": about}, notes=tuple(notes))
-        return stored
+        return changed(stored, notes=tuple(notes))
 
     def _import_base(self, source: ModelSource) -> StoredModel:
         if source.kind == "endpoint":
