@@ -7,37 +7,23 @@ rights to memory, time and files away, and only then loads what parses. It knows
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
 
-ANSWER_BYTES = 64 << 20
+from compliance.bounds import bind
 
 
 def main() -> int:
     """Read a job, answer it."""
     job = json.load(sys.stdin)
-    _bind(memory=job["memory"], seconds=job["seconds"])
+    bind(memory=job["memory"], seconds=job["seconds"])
     try:
         answer = _answer(job)
     except MemoryError:
         return 1
     json.dump(answer, sys.stdout)
     return 0
-
-
-def _bind(*, memory: int, seconds: int) -> None:
-    """Bound the process: bytes of memory, seconds of processor time, what it may write; no child, no core dump."""
-    bounds = {
-        resource.RLIMIT_AS: memory,
-        # The parent counts by the clock. This one holds where the parent is gone, or on one core of many threads.
-        resource.RLIMIT_CPU: 2 * seconds,
-        resource.RLIMIT_FSIZE: ANSWER_BYTES,
-        resource.RLIMIT_CORE: 0,
-    }
-    for which, most in bounds.items():
-        resource.setrlimit(which, (most, most))
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:

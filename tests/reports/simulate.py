@@ -57,7 +57,8 @@ def write_evidence(
         )
         outcome = Outcome.INVALID if mute else Outcome.FAVOURABLE if seen >= 0 else Outcome.ADVERSE
         cases.append(case)
-        decisions.append(Decision(case.id, seen, mass, math.log(mass / 2), math.log(mass / 2), outcome))
+        adverse = math.log(mass) - math.log1p(math.exp(seen))
+        decisions.append(Decision(case.id, seen, mass, adverse + seen, adverse, outcome))
         return seen
 
     for number in range(PEOPLE):
@@ -207,6 +208,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
                         else Conclusion.DIFFERENCE_BELOW_THRESHOLD,
                         cases=query,
                         method="Wilcoxon signed-rank",
+                        level=0.95,
                     )
                 )
             k0 = sum(approved[i, field, base] for i in range(PEOPLE) if own[field][i] == base)
@@ -228,6 +230,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
                     family="exploratory",
                     cases=query,
                     missing_reason=None if value else "the reference group's rate is 0",
+                    level=0.95,
                 )
             )
     auc = Measurement(
@@ -242,6 +245,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
         high=0.55 if mute else 0.89,
         n=PEOPLE,
         higher_is_better=True,
+        level=0.95,
     )
     floor = [
         replace(
@@ -273,6 +277,7 @@ def _rate(test, metric, field, group, k, n, role, query, base=None) -> Measureme
         counts={"k": k},
         cases=query,
         method="Wilson",
+        level=0.95,
     )
 
 
@@ -313,6 +318,7 @@ def _net(metric, field, group, base, b, c, *, mute) -> Measurement:
         cases=f"arm:{field}={group}|{field}={base}",
         checks=(check,),
         method="exact McNemar; Tango",
+        level=0.95,
     )
 
 
