@@ -20,7 +20,7 @@ from tests.language_models.zoo import STRUCTURED, zoo_model
 #: Adapters on experts, which PEFT keeps as whole parameters with patterns of its own, are refused; Mamba takes few.
 MODULES = {
     "mamba": ["in_proj"],
-    **dict.fromkeys(("deepseek_v3", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe"), ["o_proj"]),
+    **{name: ["o_proj"] for name in ("deepseek_v3", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe")},
 }
 #: Two families without an adapter of their own stand for all others.
 FAMILY_ROWS = (*STRUCTURED, "bloom", "mamba")
