@@ -14,7 +14,7 @@ from typing import Any
 from auditor.applications import Application, Applications
 from auditor.exceptions import DataError, PlanError
 from auditor.plan import Plan
-from auditor.prompts import Rendered, Template, parse_template, render
+from auditor.prompts import Template, parse_template, render
 from auditor.records import Case
 
 ACTUAL = "actual"
@@ -80,7 +80,8 @@ def make_clusters(
     Parameters
     ----------
     chat
-        ``None`` for a record, else a function from the rendered text to the chat text (see :func:`chat_wrapper`).
+        ``None`` for a record, else a function from the rendered text to the chat text
+        (see :func:`auditor.chat.chat_wrapper`).
 
     Raises
     ------
@@ -137,42 +138,6 @@ def words_of(plan: Plan, data: Applications, record: Application) -> tuple[dict[
     draw = random.Random(f"{plan.cases.seed}/{record.id}")
     first, second = draw.sample(range(plan.placebo.low, plan.placebo.high + 1), 2)
     return {**words, plan.placebo.field: str(first)}, str(second)
-
-
-def chat_wrapper(tokenizer: Any, system: str, *, where: str) -> Any:
-    """A function that puts a rendered prompt through the tokenizer's chat template and moves the spans along.
-
-    Raises
-    ------
-    PlanError
-        If the tokenizer has no chat template, or the template does not carry the text through.
-    """
-    if not getattr(tokenizer, "chat_template", None):
-        raise PlanError(f"{where}: prompt.form", "the model's tokenizer has no chat template", 'form = "record"')
-
-    def wrap(rendered: Rendered) -> Rendered:
-        messages = [{"role": "system", "content": system}] if system else []
-        messages.append({"role": "user", "content": rendered.text})
-        try:
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
-        except MemoryError:
-            raise
-        except Exception as error:  # a template is a program of the model's author, and may raise anything
-            what = f"the chat template fails: {' '.join(str(error).split())[:200] or type(error).__name__}"
-            raise PlanError(f"{where}: prompt.form", what, 'form = "record"') from error
-        # Some templates strip the message; the spans then count from the stripped text.
-        stripped = rendered.text.strip()
-        lead = len(rendered.text) - len(rendered.text.lstrip())
-        start = text.rfind(stripped)
-        if start < 0:
-            raise PlanError(
-                f"{where}: prompt.form", "the chat template changes the text it is given", 'form = "record"'
-            )
-        shift = start - lead
-        spans = {name: (first + shift, last + shift) for name, (first, last) in rendered.spans.items()}
-        return Rendered(text=text, spans=spans)
-
-    return wrap
 
 
 def _check_attributes(plan: Plan, data: Applications, template: Template, where: str) -> None:

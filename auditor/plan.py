@@ -10,6 +10,7 @@ import math
 import re
 import tomllib
 from collections.abc import Iterator, Mapping
+from datetime import date as calendar_date
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -90,7 +91,15 @@ class Prompt(Section):
     style: Literal["lines", "table", "json", "prose"] = "lines"
     fields: tuple[Identifier, ...] = ()
     system: str = ""
+    date: Annotated[str, Field(pattern=r"^(\d{4}-\d{2}-\d{2})?$")] = ""
     answers: Answers
+
+    @field_validator("date")
+    @classmethod
+    def _is_a_day(cls, value: str) -> str:
+        if value:
+            calendar_date.fromisoformat(value)
+        return value
 
 
 class Placebo(Section):
@@ -223,8 +232,14 @@ class Plan(Section):
         return self
 
     def design(self) -> dict[str, Any]:
-        """The design as plain data: every section but ``[run]``, defaults written out."""
-        return self.model_dump(mode="json", by_alias=True, exclude={"run"})
+        """The design as plain data: every section but ``[run]``, defaults written out.
+
+        ``prompt.date`` stands in it only where it is given: designs from before there was such a key keep their hash.
+        """
+        design = self.model_dump(mode="json", by_alias=True, exclude={"run"})
+        if not design["prompt"]["date"]:
+            del design["prompt"]["date"]
+        return design
 
     @property
     def design_sha256(self) -> str:

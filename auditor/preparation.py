@@ -14,7 +14,8 @@ from auditor import __version__
 from auditor.applications import Applications
 from auditor.canonical import canonical_json, sha256_bytes, sha256_json
 from auditor.catalogue import find_tests, looks_inside
-from auditor.counterfactuals import Cluster, chat_wrapper, make_clusters, select
+from auditor.chat import chat_wrapper
+from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.exceptions import PlanError
 from auditor.language_models.answers import Question, ask
 from auditor.language_models.local import read_stored_tokenizer
@@ -71,7 +72,7 @@ def prepare(
     seen = training_rows(model, data)
     selection = select(plan, data, seen=seen, where=where)
     chat = plan.prompt.form == "chat"
-    wrap = chat_wrapper(tokenizer, plan.prompt.system, where=where) if chat else None
+    wrap = chat_wrapper(tokenizer, plan.prompt.system, where=where, day=plan.prompt.date) if chat else None
     clusters = make_clusters(plan, data, selection.records, chat=wrap, where=where)
     questions = _questions(tokenizer, clusters, plan, where=where)
     longest = _longest(plan, model, clusters, questions, where=where)

@@ -105,7 +105,7 @@ def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
     return actions.register_model(
         source=row.source,
         sha256=stored.sha256,
-        manifest=stored.manifest,
+        manifest=stored.record,
         language_model=row.language_model,
         actor=actor,
     )

@@ -98,6 +98,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     applications = load_data(plan.run.data, plan.run.mapping)
     store = _model_store()
     stored = store.import_model(plan.run.model)
+    for line in stored.notes:
+        progress.say(line)
     _check(stop, "the run was not frozen yet, nothing is scored")
 
     from auditor.audit import prepare
@@ -116,7 +118,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
             prompts=prepared.prompts,
             tokens=prepared.tokens,
             model=actions.register_model(
-                source=plan.run.model, sha256=stored.sha256, manifest=stored.manifest, actor=actor
+                source=plan.run.model, sha256=stored.sha256, manifest=stored.record, actor=actor
             ),
             data=actions.register_data(data=applications, actor=actor),
             plan=actions.register_plan(plan=plan, actor=actor),

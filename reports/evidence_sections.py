@@ -75,6 +75,7 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
     rows += [
         ("Decoding", "none: log-probabilities of the planned answers are read, nothing is sampled"),
         ("System prompt", "none" if not bundle.plan["prompt"].get("system") else "in the plan, hashed with the design"),
+        *([("Date in the chat template", Literal(day))] if (day := bundle.plan["prompt"].get("date")) else []),
         ("Software", f"Plumbline {code['version']}"),
         ("Code SHA-256", Literal(code["sha256"])),
         ("Libraries", libraries or NOT_GIVEN),

@@ -1,9 +1,9 @@
-"""GGUF to safetensors, once: dequantise, restore the tokenizer, save, and compare logits with the original."""
+"""GGUF to safetensors, once: dequantise, honour every field, save, and compare with what the file declares."""
 
 from __future__ import annotations
 
 import importlib
-from collections import Counter
+import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +13,11 @@ from typing import Any
 
 from auditor.canonical import pretty_json
 from auditor.exceptions import ModelError, StorageError
+from auditor.language_models.gguf_fields import expected_config
+from auditor.language_models.gguf_files import GgufFile, join_parts, read_gguf
+from auditor.language_models.gguf_tensors import check_tensors
+from auditor.language_models.gguf_tokenizer import check_tokenizer, mend_tokenizer
+from auditor.language_models.gguf_tokens import GgufTokens
 from auditor.language_models.safety import CONFIG_FILE, read_json
 from auditor.language_models.weights import (
     largest_difference,
@@ -20,16 +25,12 @@ from auditor.language_models.weights import (
     quiet,
     read_model,
     read_tokenizer,
+    refuse_incomplete,
     sample_logits,
 )
 
 #: The largest difference between a logit of the converted model and of its reloaded copy.
 LOGIT_TOLERANCE = 1e-5
-
-#: How byte-level vocabularies split text before merging, by GGUF's ``tokenizer.ggml.pre``. transformers knows the
-#: families with a split pattern of their own; these two it leaves, or wrongly falls back to, at the GPT-2 rule.
-GPT2_SPLIT = frozenset({"gpt-2", "mpt", "olmo", "phi-2"})
-DIGITS_THEN_GPT2_SPLIT = frozenset({"smollm", "starcoder", "refact", "command-r", "codeshell"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,34 +52,54 @@ class Conversion:
 def convert_gguf(path: Path, folder: Path) -> Conversion:
     """Write the model in a GGUF file to ``folder`` as float32 safetensors with config and tokenizer.
 
+    transformers reads the tensors and the vocabulary. What it leaves out of the config is set from the file's fields;
+    then the stored copy is compared with a reading of the file that shares none of this: every field, every tensor,
+    the tokens of many texts.
+
     Parameters
     ----------
     path
-        The file, alone in its folder: transformers reads any config or adapter that lies beside it.
+        The file, or the first part of one in several.
     folder
         An empty folder.
 
     Raises
     ------
     ModelError
-        If the file is no GGUF file, its architecture or tokenizer cannot be rebuilt exactly, or the stored copy
-        answers differently.
+        If the file is no GGUF file, declares something that is not read, its tokenizer cannot be rebuilt exactly, or
+        the stored copy is another model.
     StorageError
         If the folder cannot be written.
     """
     import torch
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
-    header = read_gguf(path)
-    options: dict[str, Any] = {"gguf_file": path.name, "local_files_only": True, "trust_remote_code": False}
-    with quiet(), _no_conversion_bar():
+    file = read_gguf(path)
+    expected = expected_config(file)
+    tokens = GgufTokens(file)
+    with tempfile.TemporaryDirectory(prefix=".alone-", dir=folder.parent) as alone, quiet(), _no_conversion_bar():
+        name = _alone(file, Path(alone))
+        options: dict[str, Any] = {"gguf_file": name, "local_files_only": True, "trust_remote_code": False}
         try:
-            model: Any = AutoModelForCausalLM.from_pretrained(path.parent, dtype=torch.float32, **options)
-            model.eval()
-            tokenizer: Any = AutoTokenizer.from_pretrained(path.parent, **options)
+            config = _with_fields(file, alone, expected, options)
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                alone,
+                config=config,
+                dtype=torch.float32,
+                output_loading_info=True,
+                ignore_mismatched_sizes=True,  # so that the mismatch is reported below, in one line
+                **options,
+            )
+            tokenizer: Any = AutoTokenizer.from_pretrained(alone, **options) if tokens.byte_level else None
+        except ModelError:
+            raise
         except Exception as error:  # whatever a library makes of a bad file, users get one line
-            raise ModelError(str(path), f"cannot be converted: {one_line(error)}", "a supported GGUF model") from error
-    _restore_split(path, tokenizer, header.vocabulary, header.split)
+            said = one_line(error).replace(f"{alone}/{name}", path.name).replace(alone, path.name)
+            raise ModelError(str(path), f"cannot be converted: {said}", "a supported GGUF model") from error
+    model, report = loaded
+    model.eval()
+    refuse_incomplete(path, report, "every tensor of the model, and no other")
+    tokenizer = mend_tokenizer(tokens, tokenizer)
     save_converted(model, tokenizer, folder)
     stored, read_back = read_model(folder, dtype="float32"), read_tokenizer(folder)
     difference = largest_difference(sample_logits(model, tokenizer), sample_logits(stored, read_back))
@@ -86,62 +107,50 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
         raise ModelError(
             str(path), f"the stored copy's logits differ by {difference:.3g}", f"at most {LOGIT_TOLERANCE}"
         )
-    return Conversion(header.tensor_types, difference)
+    _check_config(file, stored.config, expected)
+    check_tensors(file, stored)
+    check_tokenizer(tokens, read_back)
+    return Conversion(file.tensor_types, difference)
 
 
-@dataclass(frozen=True, slots=True)
-class GgufHeader:
-    """The parts of a GGUF header that conversion needs."""
-
-    vocabulary: str
-    split: str
-    tensor_types: dict[str, int]
-
-
-def read_gguf(path: Path) -> GgufHeader:
-    """Read a GGUF file's header, or say in one line why it is none."""
-    expected = "an undamaged GGUF file"
-    try:
-        with path.open("rb") as stream:
-            magic = stream.read(4)
-    except OSError as error:
-        raise ModelError(str(path), f"cannot be read ({error.strerror})", "a GGUF file") from error
-    if magic != b"GGUF":
-        raise ModelError(str(path), "this is no GGUF file", expected)
-    import gguf
-
-    try:
-        reader = gguf.GGUFReader(path)
-        types = Counter(tensor.tensor_type.name for tensor in reader.tensors)
-        texts = {key: reader.fields[key].contents() for key in _TEXT_KEYS if key in reader.fields}
-        layers = [field.contents() for name, field in reader.fields.items() if name.endswith(".block_count")]
-    except Exception as error:
-        raise ModelError(str(path), f"the header cannot be read: {one_line(error)}", expected) from error
-    if any(isinstance(count, int) and count > sum(types.values()) for count in layers):
-        what = f"names {max(layers):,} layers for {sum(types.values()):,} tensors"
-        raise ModelError(str(path), what, "the layers it has")  # a library would build them all to find out
-    return GgufHeader(str(texts.get(_TEXT_KEYS[0])), str(texts.get(_TEXT_KEYS[1])), dict(sorted(types.items())))
+def _alone(file: GgufFile, folder: Path) -> str:
+    """Put the file into a folder of its own, joined if it has parts: nothing that lies beside it is read with it."""
+    if len(file.parts) == 1:
+        (folder / file.path.name).symlink_to(file.path.resolve())
+    else:
+        join_parts(file, folder / file.path.name)
+    return file.path.name
 
 
-_TEXT_KEYS = ("tokenizer.ggml.model", "tokenizer.ggml.pre")
+def _with_fields(file: GgufFile, folder: str, expected: dict[str, Any], options: dict[str, Any]) -> Any:
+    """transformers' config of the file, with every field it leaves out or takes from a default of its own."""
+    from transformers import AutoConfig
+
+    config = AutoConfig.from_pretrained(folder, **options)
+    for key, value in expected.items():
+        if not hasattr(config, key) and value is not None and value is not False:
+            what = f"asks for {key} = {value!r}, which {type(config).__name__} does not have"
+            raise ModelError(str(file.path), what, "the same model as safetensors, by dir: or hf:")
+        if hasattr(config, key):
+            setattr(config, key, value)
+    # A window or a choice of layers that no field speaks of is a default of the class, not the file's.
+    for key in ("sliding_window", "use_sliding_window"):
+        if key not in expected and getattr(config, key, None):
+            setattr(config, key, None if key == "sliding_window" else False)
+    if "layer_types" not in expected and getattr(config, "layer_types", None):
+        config.layer_types = ["full_attention"] * config.num_hidden_layers
+    return config
 
 
-def _restore_split(path: Path, tokenizer: Any, vocabulary: str, split: str) -> None:
-    """Give a byte-level tokenizer the splitting rule that its GGUF file names.
-
-    Without it "x  12" or a blank line before a number is cut into other tokens than those the model was trained on.
-    """
-    from tokenizers import pre_tokenizers
-
-    if vocabulary != "gpt2" or split in GPT2_SPLIT:
-        return
-    backend = tokenizer.backend_tokenizer
-    if split in DIGITS_THEN_GPT2_SPLIT:
-        digits = pre_tokenizers.Digits(individual_digits=True)
-        backend.pre_tokenizer = pre_tokenizers.Sequence([digits, pre_tokenizers.ByteLevel(add_prefix_space=False)])
-    elif isinstance(backend.pre_tokenizer, pre_tokenizers.ByteLevel):
-        what = f"its tokenizer splits text by the rule {split!r}, which cannot be rebuilt exactly"
-        raise ModelError(str(path), what, "the same model as safetensors, by dir: or hf:")
+def _check_config(file: GgufFile, config: Any, expected: dict[str, Any]) -> None:
+    """Refuse a stored config that does not say what the file's fields say."""
+    for key, value in expected.items():
+        found = getattr(config, key, None)
+        if isinstance(value, dict) and isinstance(found, dict):
+            found = {name: found.get(name) for name in value}
+        if found != value and not (value is False and found is None):
+            what = f"{key} of the stored config is {found!r}"
+            raise ModelError(str(file.path), what, f"{value!r}, as the file's fields say")
 
 
 def save_converted(model: Any, tokenizer: Any, folder: Path) -> None:

@@ -85,7 +85,7 @@ def load(stored: StoredModel, *, threads: int, dtype: str = "float32", device: s
 
 def read_stored_tokenizer(stored: StoredModel) -> Any:
     """The tokenizer of a stored model, without its weights."""
-    return read_tokenizer(stored.root.folder)
+    return read_tokenizer(stored.tokenizer_folder)
 
 
 def forget_models() -> None:
@@ -100,5 +100,6 @@ def assemble(stored: StoredModel, *, dtype: str, device: str) -> LoadedModel:
         model, tokenizer = read_model(stored.folder, dtype=dtype, device=device), read_tokenizer(stored.folder)
     else:
         base = assemble(stored.base, dtype=dtype, device=device)
-        model, tokenizer = merge_adapter(attach_adapter(base.model, stored.folder)), base.tokenizer
+        model = merge_adapter(attach_adapter(base.model, stored.folder))
+        tokenizer = read_tokenizer(stored.folder) if stored.tokenizer_folder == stored.folder else base.tokenizer
     return LoadedModel(model, tokenizer, stored.manifest, device)

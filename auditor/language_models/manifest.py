@@ -3,19 +3,25 @@
 from __future__ import annotations
 
 import importlib.metadata
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from safetensors.torch import load_file
+
 from auditor.canonical import sha256_json
 from auditor.exceptions import ModelError
 from auditor.language_models.files import list_files
+from auditor.language_models.gguf_tensors import not_finite
+from auditor.language_models.plain_reading import check_against_plain
 from auditor.language_models.safety import ADAPTER_WEIGHTS, TOKENIZER_FILE, TOKENIZER_FILES, check_model_folder
 from auditor.language_models.weights import (
     SAMPLE_TEXT,
     attach_adapter,
     largest_difference,
     merge_adapter,
+    plain_adapter,
     read_model,
     read_tokenizer,
     sample_logits,
@@ -44,7 +50,9 @@ class Description:
     checks: dict[str, Any] = field(default_factory=dict)
 
 
-def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **checks: Any) -> Description:
+def describe(
+    folder: Path, *, quantisation: dict[str, Any] | None = None, plain: bool = False, **checks: Any
+) -> Description:
     """Check a copied or converted model by loading it once, and describe it.
 
     Parameters
@@ -53,6 +61,8 @@ def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **chec
         A flat folder that holds the model's files and nothing else.
     quantisation
         Where its float weights were dequantised from; ``None`` for weights stored as they came.
+    plain
+        Compare it with what plain transformers makes of the same files: its own choice of class, tokenizer, attention.
     **checks
         Figures measured on the way here.
 
@@ -64,9 +74,13 @@ def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **chec
     check_model_folder(folder)
     model = read_model(folder, dtype="auto")
     check_tokenizer(folder, vocabulary=model.get_input_embeddings().num_embeddings)
+    if odd := not_finite(iter(model.state_dict().items())):
+        raise ModelError(str(folder), f"{odd} holds values that are no numbers", "finite weights")
+    if plain:
+        difference = check_against_plain(folder, model=model, tokenizer=read_tokenizer(folder))
+        checks = {**checks, "plain_largest_logit_difference": difference}
     files = list_files(folder)
     weights = {entry["path"]: entry["sha256"] for entry in files if ".safetensors" in entry["path"]}
-    tokenizer = {entry["path"]: entry["sha256"] for entry in files if entry["path"] in TOKENIZER_FILES}
     identity = {
         "format": FORMAT,
         "architecture": type(model).__name__,
@@ -77,7 +91,7 @@ def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **chec
         "quantisation": quantisation,
         "files": files,
         "weights_sha256": sha256_json(weights),
-        "tokenizer_sha256": sha256_json(tokenizer),
+        "tokenizer_sha256": _tokenizer_hash(files),
         "base_sha256": None,
         "adapter_sha256": None,
     }
@@ -85,9 +99,9 @@ def describe(folder: Path, *, quantisation: dict[str, Any] | None = None, **chec
 
 
 def describe_adapter(
-    folder: Path, *, base: dict[str, Any], base_sha256: str, model: Any, tokenizer: Any
+    folder: Path, *, base: dict[str, Any], base_sha256: str, fresh: Callable[[], Any], own: Path
 ) -> Description:
-    """Check a copied adapter by merging it into its base once, and describe the two together.
+    """Check a copied adapter against PEFT's own reading and by merging it once, and describe it and its base.
 
     Parameters
     ----------
@@ -95,30 +109,55 @@ def describe_adapter(
         A flat folder that holds the adapter's files and nothing else.
     base, base_sha256
         Identity of the base model and its hash.
-    model, tokenizer
-        The base model in float32, for this call's own use: it is changed.
+    fresh
+        Gives the base model in float32, for this call's own use: it is changed.
+    own
+        The folder of the tokenizer that goes with it, its own or its base's.
 
     Raises
     ------
     ModelError
-        If the adapter does not fit, or answers otherwise once merged.
+        If the adapter does not fit, is not what PEFT reads, answers otherwise once merged, or its tokenizer names
+        tokens that the model has no rows for.
     """
-    adapted = attach_adapter(model, folder)
+    where = str(folder / ADAPTER_WEIGHTS)
+    if odd := not_finite(iter(load_file(folder / ADAPTER_WEIGHTS).items())):
+        raise ModelError(where, f"{odd} holds values that are no numbers", "finite weights")
+    tokenizer = read_tokenizer(own)
+    adapted = attach_adapter(fresh(), folder)
+    rows = adapted.get_input_embeddings().weight.shape[0]
+    if own == folder:
+        check_tokenizer(folder, vocabulary=rows)
+        if len(tokenizer) > rows:
+            what = f"has {len(tokenizer)} tokens, the model has rows for {rows}"
+            raise ModelError(
+                str(folder / TOKENIZER_FILE), what, "rows for every added token among the adapter's weights"
+            )
     before = sample_logits(adapted, tokenizer)
-    difference = largest_difference(before, sample_logits(merge_adapter(adapted), tokenizer))
+    merged = merge_adapter(adapted)
+    difference = largest_difference(before, sample_logits(merged, tokenizer))
     bound = MERGE_TOLERANCE * max(1.0, float(before.nan_to_num(0.0).abs().max()))
     if not difference <= bound:
         what = f"its logits change by {difference:.3g} when it is merged"
-        raise ModelError(
-            str(folder / ADAPTER_WEIGHTS), what, f"at most {bound:.3g}, as for an adapter on untied weights"
-        )
+        raise ModelError(where, what, f"at most {bound:.3g}, as for an adapter on untied weights")
+    apart = largest_difference(before, sample_logits(plain_adapter(fresh(), folder), tokenizer))
+    if not apart <= bound:
+        raise ModelError(where, f"its logits differ from PEFT's own reading by {apart:.3g}", f"at most {bound:.3g}")
     files = list_files(folder)
     identity = base | {
         "files": files,
         "base_sha256": base_sha256,
         "adapter_sha256": sha256_json({entry["path"]: entry["sha256"] for entry in files}),
     }
-    return Description(identity, {"merging_largest_logit_difference": difference})
+    if own == folder:
+        identity["tokenizer_sha256"] = _tokenizer_hash(files)
+    if (count := sum(parameter.numel() for parameter in merged.parameters())) != base.get("parameters", count):
+        identity["parameters"] = count
+    return Description(identity, {"merging_largest_logit_difference": difference, "peft_largest_difference": apart})
+
+
+def _tokenizer_hash(files: list[dict[str, Any]]) -> str:
+    return sha256_json({entry["path"]: entry["sha256"] for entry in files if entry["path"] in TOKENIZER_FILES})
 
 
 def check_tokenizer(folder: Path, *, vocabulary: int) -> None:

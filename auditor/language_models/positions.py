@@ -20,6 +20,8 @@ def switch_length(model: Any) -> int | None:
             elif rope == "longrope":
                 parameters = module.config.rope_parameters
                 named = parameters if kind is None else parameters[kind]
+                if list(named["long_factor"]) == list(named["short_factor"]):
+                    continue  # one list of factors at every length, as a GGUF file with rope_freqs has it
                 lengths.append(int(named["original_max_position_embeddings"]))
     return min(lengths, default=None)
 

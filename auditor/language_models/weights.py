@@ -130,12 +130,17 @@ def read_model(folder: Path, *, dtype: str, device: str = "cpu") -> Any:
         except Exception as error:
             expected = "weights that fit config.json"
             raise ModelError(str(folder), f"transformers cannot load it: {one_line(error)}", expected) from error
+    refuse_incomplete(folder, report, "weights that fit config.json exactly")
+    return model.to(device).eval().requires_grad_(False)
+
+
+def refuse_incomplete(where: Path, report: Any, expected: str) -> None:
+    """Refuse a load that left a tensor to its initialiser, or a tensor of the file unused."""
     for kind in ("missing", "unexpected", "mismatched"):
         names = sorted(str(key[0] if isinstance(key, tuple) else key) for key in report[f"{kind}_keys"])
         if names:
             more = f" and {len(names) - 1} more" if len(names) > 1 else ""
-            raise ModelError(str(folder), f"{kind} tensor {names[0]}{more}", "weights that fit config.json exactly")
-    return model.to(device).eval().requires_grad_(False)
+            raise ModelError(str(where), f"{kind} tensor {names[0]}{more}", expected)
 
 
 def attach_adapter(model: Any, folder: Path) -> Any:
@@ -159,18 +164,24 @@ def attach_adapter(model: Any, folder: Path) -> Any:
         If the adapter's tensors are not exactly those that its config asks for on this base.
     """
     import peft
+    import torch
     from safetensors.torch import load_file
 
     options = check_adapter_config(folder)
     where = str(folder / ADAPTER_WEIGHTS)
     tensors = load_file(folder / ADAPTER_WEIGHTS)
+    embeddings = _make_room(model, tensors, where)
     with _peft_warnings():
         try:
             adapted = peft.get_peft_model(model, peft.LoraConfig(**options, inference_mode=True))
-        except (ValueError, TypeError, AttributeError, RuntimeWarning) as error:
+        except (ValueError, TypeError, AttributeError, KeyError, RuntimeError, RuntimeWarning) as error:
             what = f"does not fit the base model: {one_line(error)}"
             raise ModelError(where, what, "an adapter trained on this model") from error
         wanted = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    # Whole embeddings lie beside the adapter's own tensors, where PEFT saved them because tokens were added.
+    state = adapted.state_dict()
+    beside = [name for name in tensors if name not in wanted and name in state and _layer(name) in embeddings]
+    wanted |= {name: state[name] for name in beside}
     if odd := sorted(wanted.keys() ^ tensors.keys()):
         kind = "missing" if odd[0] in wanted else "unexpected"
         raise ModelError(where, f"{kind} tensor {odd[0]}", "exactly the tensors that adapter_config.json asks for")
@@ -178,8 +189,53 @@ def attach_adapter(model: Any, folder: Path) -> Any:
         if tensor.shape != wanted[name].shape:
             expected = f"{tuple(wanted[name].shape)} for this base model"
             raise ModelError(where, f"{name} has the shape {tuple(tensor.shape)}", expected)
-    peft.set_peft_model_state_dict(adapted, tensors)
+    with _peft_warnings():
+        peft.set_peft_model_state_dict(adapted, tensors)
+        held = peft.get_peft_model_state_dict(adapted, save_embedding_layers=False)
+    held |= {name: value for name, value in adapted.state_dict().items() if name in beside}
+    for name, tensor in tensors.items():
+        if not torch.equal(held[name].detach().cpu(), tensor.to(held[name].dtype)):
+            raise ModelError(where, f"{name} did not reach the model", "an adapter that PEFT loads as it is")
     return adapted.eval()
+
+
+def _layer(name: str) -> str:
+    """The layer of the base model that a tensor of an adapter replaces."""
+    return name.removeprefix("base_model.model.").removesuffix(".weight").removesuffix(".base_layer")
+
+
+def _make_room(model: Any, tensors: dict[str, Any], where: str) -> set[str]:
+    """Give the model as many rows as the embeddings that an adapter brings; the names of its embeddings.
+
+    Rows that are added here are an initialiser's until the adapter's take their place, so it must bring all of them.
+    """
+    ends = (model.get_input_embeddings(), model.get_output_embeddings())
+    places = {name for name, module in model.named_modules() if any(module is end for end in ends)}
+    saved = {name: tensor for name, tensor in tensors.items() if _layer(name) in places and tensor.dim() == 2}
+    rows = {int(tensor.shape[0]) for tensor in saved.values()}
+    if rows and rows != {int(ends[0].weight.shape[0])}:
+        if len(rows) > 1:
+            raise ModelError(where, f"its embeddings have {' and '.join(map(str, sorted(rows)))} rows", "one number")
+        tied = bool(getattr(model.config.get_text_config(), "tie_word_embeddings", False))
+        if (lacking := sorted(places - {_layer(name) for name in saved})) and not tied:
+            raise ModelError(where, f"it adds tokens and brings no {lacking[0]}", "all embeddings with the added rows")
+        with quiet():
+            model.resize_token_embeddings(rows.pop(), mean_resizing=False)
+    return places
+
+
+def plain_adapter(model: Any, folder: Path) -> Any:
+    """The adapter as PEFT itself reads it, for comparison: no option or tensor passes through the code above."""
+    import peft
+    from safetensors import safe_open
+
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
+        names = [name for name in file.keys() if name.endswith(("embed_tokens.weight", "lm_head.weight"))]  # noqa: SIM118
+        rows = [file.get_slice(name).get_shape()[0] for name in names]
+    with _peft_warnings():
+        if rows and rows[0] != model.get_input_embeddings().weight.shape[0]:
+            model.resize_token_embeddings(rows[0], mean_resizing=False)
+        return peft.PeftModel.from_pretrained(model, str(folder), local_files_only=True).eval()
 
 
 def merge_adapter(adapted: Any) -> Any:

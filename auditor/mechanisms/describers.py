@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 import torch
 
+from auditor.chat import apply_template
 from auditor.exceptions import Interrupted
 from auditor.language_models.local import LoadedModel
 from auditor.measures.results import BoolArray, FloatArray, IntArray
@@ -23,6 +24,8 @@ from auditor.mechanisms.corpus import Corpus
 from auditor.mechanisms.description_scores import Answered, Answers, HeldOut, Question
 
 EXAMPLES, EXAMPLE_TOKENS, ANSWER_TOKENS = 5, 40, 4
+#: The date that a describing model's chat template prints, if it prints one: the same on every day.
+TEMPLATE_DATE = "2026-01-01"
 DESCRIBE = (
     "Pieces of credit applications. The words between « and » switch on one part of a language model.\n{pieces}\n"
     "In one short sentence, what do the marked words have in common? The marked words are"
@@ -66,7 +69,7 @@ class LocalTextModel:
         text = prompt
         if chat:
             messages = [{"role": "user", "content": prompt}]
-            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+            text = apply_template(tokenizer, messages, day=TEMPLATE_DATE)
         ids = tokenizer(text, add_special_tokens=not chat, return_tensors="pt").input_ids.to(model.device)
         end = tokenizer.eos_token_id
         with torch.inference_mode():

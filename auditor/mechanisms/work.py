@@ -9,7 +9,8 @@ import numpy as np
 
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
-from auditor.counterfactuals import Cluster, chat_wrapper, prompt_template, words_of
+from auditor.chat import chat_wrapper
+from auditor.counterfactuals import Cluster, prompt_template, words_of
 from auditor.exceptions import ModelError, PlanError
 from auditor.language_models.answers import encode
 from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
@@ -109,7 +110,8 @@ def bench_for(
     """
     template = prompt_template(plan, _triples(run["data"]["mapping"]), where="run")
     chat = plan.prompt.form == "chat"
-    wrap = chat_wrapper(loaded.tokenizer, plan.prompt.system, where="run") if chat else None
+    prompt = plan.prompt
+    wrap = chat_wrapper(loaded.tokenizer, prompt.system, where="run", day=prompt.date) if chat else None
 
     def rendered(words: Mapping[str, str]) -> Rendered:
         plain = render(template, words)

@@ -117,6 +117,7 @@ PARTS = (
             Box(key="prompt.style", label="Style of {fields}", kind=CHOICE),
             Box(key="prompt.fields", label="What {fields} stands for", kind=LINES, help="One field a line."),
             Box(key="prompt.system", label="System message", help="Chat form only."),
+            Box(key="prompt.date", label="Date", help="Chat form only: for templates that print one, as 2026-01-31."),
             Box(
                 key="prompt.answers.favourable",
                 label="Favourable answers",

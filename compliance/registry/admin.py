@@ -144,8 +144,13 @@ class LanguageModelVersionAdmin(Runnable, VersionAdmin):
     list_select_related = ("language_model",)
     search_fields = ("language_model__name", "source", "sha256")
     list_filter = ("imported_at", "language_model__risk_tier")
-    fields = ("language_model", "number", "source", "sha256", "imported_at", "files")
-    readonly_fields = ("number", "files")
+    fields = ("language_model", "number", "source", "sha256", "imported_at", "left_behind", "files")
+    readonly_fields = ("number", "left_behind", "files")
+
+    @admin.display(description="left behind")
+    def left_behind(self, obj: LanguageModelVersion) -> str:
+        """The lines that the command line prints at import, too."""
+        return "; ".join(obj.manifest.get("import", {}).get("left_behind", ())) or "nothing"
 
     @admin.display(description="manifest")
     def files(self, obj: LanguageModelVersion) -> SafeString:

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer
 from tokenizers.models import BPE
 from transformers import PreTrainedTokenizerFast
 
-from auditor.counterfactuals import chat_wrapper
+from auditor.chat import chat_wrapper
 from auditor.exceptions import PlanError
 from auditor.prompts import STYLES, Rendered, parse_template, render, token_span
 from tests.language_models.tiny import tiny_tokenizer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import warnings
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,9 @@ from safetensors.torch import load_file, save_file
 
 from auditor.exceptions import ModelError
 from auditor.language_models import store as store_module
-from auditor.language_models.local import load
+from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.store import ModelStore
-from tests.language_models.tiny import edit_json, save_tiny, tiny_model
+from tests.language_models.tiny import edit_json, save_tiny, tiny_model, tiny_tokenizer
 
 TOKENS = torch.arange(4, 120)[None]
 TARGETS = {"gpt2": ["c_attn"], "gpt_neox": ["query_key_value"]}
@@ -138,10 +139,9 @@ def refused(store: ModelStore, base: Path, adapter: Path) -> str:
         ({"peft_type": "IA3"}, "peft_type: is 'IA3'"),
         ({"peft_type": None}, "peft_type: is None"),
         ({"task_type": "SEQ_CLS"}, "task_type: is 'SEQ_CLS'"),
-        ({"auto_mapping": {"base_model_class": "X", "parent_library": "os"}}, "auto_mapping: this option"),
         ({"megatron_config": {"a": 1}}, "megatron_config: this option"),
         ({"layer_replication": [[0, 2]]}, "layer_replication: this option"),
-        ({"modules_to_save": ["lm_head"]}, "modules_to_save: this option"),
+        ({"modules_to_save": ["lm_head"]}, "missing tensor base_model.model.lm_head.weight"),
         ({"a_later_option": True}, "a_later_option: this option"),
         ({"init_lora_weights": "pissa"}, "init_lora_weights: is 'pissa'"),
         ({"auto_map": {"A": "b.C"}}, "auto_map: asks for code"),
@@ -168,7 +168,9 @@ def test_an_adapter_of_another_model_is_refused(store: ModelStore, adapter: Path
 
 def test_pickled_adapter_weights_are_refused(store: ModelStore, base: Path, adapter: Path) -> None:
     torch.save(load_file(adapter / "adapter_model.safetensors"), adapter / "adapter_model.bin")
-    assert "pickle weights can run code" in refused(store, base, adapter)
+    (adapter / "adapter_model.safetensors").unlink()
+    said = refused(store, base, adapter)
+    assert "there are no adapter weights but adapter_model.bin, which can run code and is never opened" in said
 
 
 def test_a_missing_folder_config_or_weights_file_is_named(store: ModelStore, base: Path, adapter: Path) -> None:
@@ -204,3 +206,123 @@ def test_the_shipped_adapter_must_be_there(store: ModelStore, tmp_path: Path, mo
     with pytest.raises(ModelError, match="demo:underwriter: its adapter is not part of this installation"):
         store.import_model("demo:underwriter")
     assert not store.models.exists()
+
+
+def trained(folder: Path, *, extra: int = 0, **options: Any) -> Any:
+    """A tiny model as a trainer leaves it: tokens added, other modules trained whole, everything saved by PEFT."""
+    torch.manual_seed(7)
+    model = tiny_model()
+    tokenizer = tiny_tokenizer()
+    if extra:
+        tokenizer.add_tokens([f"<field{number}>" for number in range(extra)])
+        tokenizer.chat_template = "{% for message in messages %}<field0>{{ message.content }}{% endfor %}"
+        model.resize_token_embeddings(len(tokenizer))
+    config = peft.LoraConfig(r=4, lora_alpha=16, target_modules=["q_proj", "v_proj"], **options)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        adapted = peft.get_peft_model(model, config).eval()
+        with torch.no_grad():
+            for name, parameter in adapted.named_parameters():
+                if "lora_" in name or "modules_to_save" in name:
+                    parameter.add_(torch.randn_like(parameter) * 0.1)
+        adapted.save_pretrained(folder)
+    if extra:
+        tokenizer.save_pretrained(folder)
+    return adapted
+
+
+def same(store: ModelStore, base: Path, adapter: Path, adapted: Any) -> LoadedModel:
+    """Imported, it answers as what PEFT trained, before and after PEFT merges it."""
+    loaded = load(store.import_model(f"dir:{base}+adapter:{adapter}"), threads=1)
+    with torch.inference_mode():
+        found = loaded.model(TOKENS).logits
+        assert (found - adapted(TOKENS).logits).abs().max() < 1e-5
+        assert (found - adapted.merge_and_unload().eval()(TOKENS).logits).abs().max() < 1e-5
+    return loaded
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"modules_to_save": ["lm_head"]},
+        {"modules_to_save": ["embed_tokens", "lm_head"]},
+        {"bias": "all"},
+        {"layers_to_transform": [1]},
+        {"alpha_pattern": {"q_proj": 64}},
+        {"use_rslora": True, "use_dora": True},
+        {"trainable_token_indices": [5, 9]},
+    ],
+)
+def test_whatever_peft_trains_and_saves_is_what_is_audited(
+    store: ModelStore, base: Path, tmp_path: Path, options: dict[str, Any]
+) -> None:
+    same(store, base, tmp_path / "own", trained(tmp_path / "own", **options))
+
+
+def test_an_adapter_brings_its_own_tokens_template_and_rows(store: ModelStore, base: Path, tmp_path: Path) -> None:
+    adapted = trained(tmp_path / "own", extra=3, modules_to_save=["embed_tokens", "lm_head"])
+    loaded = same(store, base, tmp_path / "own", adapted)
+    assert loaded.tokenizer("<field2>")["input_ids"] == [len(tiny_tokenizer()) + 2]
+    assert loaded.tokenizer.chat_template.startswith("{% for message")
+    rows = len(tiny_tokenizer()) + 3
+    assert loaded.model.get_input_embeddings().weight.shape[0] == rows
+
+
+def test_embeddings_that_peft_saves_by_itself_are_read(store: ModelStore, base: Path, tmp_path: Path) -> None:
+    """Where tokens were added PEFT keeps both embeddings, though no option names them."""
+    adapted = trained(tmp_path / "own", extra=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        adapted.save_pretrained(tmp_path / "own", save_embedding_layers=True)
+    assert "base_model.model.lm_head.weight" in load_file(tmp_path / "own" / "adapter_model.safetensors")
+    same(store, base, tmp_path / "own", adapted)
+
+
+def test_added_tokens_without_rows_are_refused(store: ModelStore, base: Path, adapter: Path) -> None:
+    tokenizer = tiny_tokenizer()
+    tokenizer.add_tokens(["<field>"])
+    tokenizer.save_pretrained(adapter)
+    assert "has 261 tokens, the model has rows for 260" in refused(store, base, adapter)
+
+
+def test_added_rows_of_one_embedding_alone_are_refused(store: ModelStore, base: Path, tmp_path: Path) -> None:
+    """The other one's new rows would come from an initialiser."""
+    adapted = trained(tmp_path / "own", extra=1)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        adapted.save_pretrained(tmp_path / "own", save_embedding_layers=True)
+    path = tmp_path / "own" / "adapter_model.safetensors"
+    tensors = load_file(path)
+    del tensors["base_model.model.lm_head.weight"]
+    save_file(tensors, path)
+    assert "it adds tokens and brings no lm_head" in refused(store, base, tmp_path / "own")
+
+
+def test_half_a_tokenizer_beside_an_adapter_is_refused(store: ModelStore, base: Path, adapter: Path) -> None:
+    (adapter / "chat_template.jinja").write_text("{{ messages }}")
+    assert "chat_template.jinja is there without tokenizer.json" in refused(store, base, adapter)
+
+
+def test_an_adapter_without_a_task_and_with_names_of_classes_is_accepted(
+    store: ModelStore, base: Path, tmp_path: Path
+) -> None:
+    """PEFT itself writes ``auto_mapping`` where no task is given: two names, which nothing is loaded by."""
+    adapted = trained(tmp_path / "own")
+    written = json.loads((tmp_path / "own" / "adapter_config.json").read_text())
+    assert written["task_type"] is None
+    assert written["auto_mapping"]["base_model_class"] == "LlamaForCausalLM"
+    same(store, base, tmp_path / "own", adapted)
+
+
+def test_adapter_weights_that_are_no_numbers_are_refused(store: ModelStore, base: Path, adapter: Path) -> None:
+    tensors = load_file(adapter / "adapter_model.safetensors")
+    name = sorted(tensors)[0]
+    tensors[name][0, 0] = float("inf")
+    save_file(tensors, adapter / "adapter_model.safetensors")
+    assert f"{name} holds values that are no numbers" in refused(store, base, adapter)
+
+
+def test_what_a_trainer_leaves_beside_an_adapter_is_said(store: ModelStore, base: Path, adapter: Path) -> None:
+    (adapter / "optimizer.pt").write_bytes(b"\x80\x04")
+    stored = store.import_model(f"dir:{base}+adapter:{adapter}")
+    assert stored.notes == (f"{adapter}: left behind unopened: README.md, optimizer.pt",)

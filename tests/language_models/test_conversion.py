@@ -152,7 +152,7 @@ def test_a_splitting_rule_that_cannot_be_rebuilt_is_refused(store: ModelStore, t
 
 def test_an_architecture_that_cannot_be_converted_is_refused(store: ModelStore, tmp_path: Path) -> None:
     path = write_gguf(tmp_path / "tiny.gguf", model_with_vocabulary(), architecture="novel")
-    assert "tiny.gguf: cannot be converted" in refused(store, path)
+    assert "tiny.gguf: the architecture 'novel' is not read from GGUF" in refused(store, path)
 
 
 @pytest.mark.parametrize("share", [0.01, 0.3, 0.95])

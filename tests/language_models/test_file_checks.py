@@ -13,12 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from auditor.exceptions import ModelError
-from auditor.language_models.safety import ITEM_BYTES, check_model_folder, read_safetensors_header
+from auditor.language_models.safety import ITEM_BYTES, check_model_folder, left_behind, read_safetensors_header
 from tests.language_models.tiny import edit_json, raw_safetensors, save_tiny
 
 NOBODY = 65534
@@ -68,18 +67,48 @@ def test_a_folder_without_tokenizer_is_refused(folder: Path) -> None:
     assert "the tokenizer is missing" in refusal(folder)
 
 
-@pytest.mark.parametrize("name", ["pytorch_model.bin", "model.pt", "model.PTH", "m.pkl", "m.ckpt", "original/m.pth"])
-def test_pickle_weights_are_refused_even_beside_safetensors(folder: Path, name: str) -> None:
-    (folder / name).parent.mkdir(exist_ok=True)
-    torch.save({"weight": torch.zeros(1)}, folder / name)
-    assert "pickle weights can run code" in refusal(folder)
+PICKLES = [
+    "pytorch_model.bin",
+    "training_args.bin",
+    "optimizer.pt",
+    "rng_state.pth",
+    "scheduler.PTH",
+    "m.pkl",
+    "m.ckpt",
+]
+LEFT = [*PICKLES, "original/consolidated.00.pth", "events.out.tfevents.1", ".DS_Store", ".git/HEAD", "README.md"]
+CODE = ["modeling_x.py", "custom/tokenization.py", "kernel.so"]
 
 
-@pytest.mark.parametrize("name", ["modeling_x.py", "custom/tokenization.py", "kernel.so"])
-def test_code_beside_the_weights_is_refused(folder: Path, name: str) -> None:
+@pytest.mark.parametrize("name", [*LEFT, *CODE])
+def test_files_that_are_not_the_models_are_left_behind_unopened_and_said(folder: Path, name: str) -> None:
+    """They are neither copied nor opened, so they cannot do harm; folders of trainers and hubs are full of them."""
+    expected = check_model_folder(folder)
     (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_text("raise SystemExit")
-    assert "model code is never run" in refusal(folder)
+    (folder / name).write_bytes(pickle.dumps(Trap()))
+    assert check_model_folder(folder) == expected
+    shown = name if "/" not in name else f"{name.partition('/')[0]}/ (1 file)"
+    assert left_behind(folder, expected) == f"left behind unopened: {shown}"
+
+
+class Trap:
+    """Unpickled, it would end the process."""
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return (os.abort, ())
+
+
+def test_a_line_on_many_files_stays_short(folder: Path) -> None:
+    for number in range(40):
+        (folder / f"log-{number:02d}.txt").write_text("")
+    line = left_behind(folder, check_model_folder(folder))
+    assert line.startswith("left behind unopened: log-00.txt, ")
+    assert line.endswith("log-11.txt, 28 more")
+
+
+def test_weights_that_are_only_pickled_are_refused_by_name(folder: Path) -> None:
+    (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
+    assert "its weights are pickled (pytorch_model.bin): opening them can run code" in refusal(folder)
 
 
 def test_a_pickle_named_safetensors_is_refused(folder: Path) -> None:
@@ -155,6 +184,41 @@ def test_a_link_inside_the_folder_is_followed(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "blob.safetensors")
     (folder / "model.safetensors").symlink_to("blob.safetensors")
     assert "model.safetensors" in check_model_folder(folder)
+
+
+def hub_cache(root: Path, folder: Path) -> Path:
+    """A repository as the hub's cache keeps it: files by hash, and a snapshot of links to them."""
+    repository = root / "models--org--name"
+    snapshot = repository / "snapshots" / "0123456789abcdef0123456789abcdef01234567"
+    (repository / "blobs").mkdir(parents=True)
+    snapshot.mkdir(parents=True)
+    for number, path in enumerate(sorted(folder.iterdir())):
+        blob = repository / "blobs" / f"{number:040x}"
+        path.rename(blob)
+        (snapshot / path.name).symlink_to(Path("..", "..", "blobs", blob.name))
+    return snapshot
+
+
+def test_a_snapshot_in_a_hubs_cache_is_read_through_its_links(folder: Path, tmp_path: Path) -> None:
+    expected = check_model_folder(folder)
+    assert check_model_folder(hub_cache(tmp_path / "cache", folder)) == expected
+
+
+def test_a_link_of_a_snapshot_that_leaves_its_repository_is_refused(folder: Path, tmp_path: Path) -> None:
+    snapshot = hub_cache(tmp_path / "cache", folder)
+    (tmp_path / "cache" / "other.json").write_text("{}")
+    (snapshot / "added_tokens.json").symlink_to(Path("..", "..", "..", "other.json"))
+    assert "leads out of the model's folder" in refusal(snapshot)
+
+
+def test_links_of_a_folder_that_only_looks_like_a_cache_may_not_leave_it(folder: Path, tmp_path: Path) -> None:
+    """``../../blobs`` is followed where the folder is a snapshot of a cached repository, and nowhere else."""
+    (tmp_path / "blobs").mkdir()
+    (tmp_path / "blobs" / "x.json").write_text("{}")
+    (tmp_path / "snapshots").mkdir()
+    moved = folder.rename(tmp_path / "snapshots" / "x")
+    (moved / "added_tokens.json").symlink_to(Path("..", "..", "blobs", "x.json"))
+    assert "leads out of the model's folder" in refusal(moved)
 
 
 def test_a_link_to_itself_is_refused(folder: Path) -> None:

@@ -153,3 +153,15 @@ def test_a_missing_or_truncated_file_is_named(tmp_path: Path) -> None:
     shutil.rmtree(folder)
     with pytest.raises(ModelError, match=r"cfg\.json: cannot be read"):
         load(folder)
+
+
+def test_a_key_of_a_version_that_is_not_known_is_refused_by_its_name(tmp_path: Path) -> None:
+    """Passed over, it could be part of the function; unset, or about the training alone, it cannot."""
+    from auditor.mechanisms.sae.declared import read_declared
+
+    config = {"architecture": "standard", "d_in": 4, "d_sae": 8, "l1_coefficient": 5.0, "wandb_project": "x"}
+    (tmp_path / "cfg.json").write_text(json.dumps({**config, "a_later_key": None}))
+    assert read_declared(tmp_path).latents == 8
+    (tmp_path / "cfg.json").write_text(json.dumps({**config, "a_later_key": 0.5}))
+    with pytest.raises(ModelError, match=r"cfg\.json: a_later_key is 0\.5: a key that is not read"):
+        read_declared(tmp_path)

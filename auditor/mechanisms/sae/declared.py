@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.exceptions import ModelError
+from auditor.mechanisms.sae.keys import check_keys
 
 CONFIG = "cfg.json"
 RUNNER = "runner_cfg.json"
@@ -107,6 +108,7 @@ def read_declared(folder: Path) -> Declared:
         return _scope(folder, names)
     where = str(folder / next(name for name in names if name != WEIGHTS))
     own = _table(folder / CONFIG) if CONFIG in names else {}
+    check_keys(own, where)
     runner = _table(folder / RUNNER) if RUNNER in names else {}
     inner = runner.get("sae")
     config = _flat({**runner, **(inner if isinstance(inner, dict) else {})}) | _flat(own)

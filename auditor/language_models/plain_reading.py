@@ -1,0 +1,89 @@
+"""A stored model held against what plain transformers makes of the same files.
+
+Whoever deploys the model loads it with ``AutoModelForCausalLM`` and ``AutoTokenizer``. Import chooses class, attention
+and tokenizer by itself; where that gives another answer, what would be audited is not what is in use.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from auditor.exceptions import ModelError
+from auditor.language_models.safety import CONFIG_FILE, TOKENIZER_FILE
+from auditor.language_models.weights import largest_difference, one_line, quiet, refuse_incomplete, sample_logits
+
+#: How far the two readings' logits may lie apart, as a share of the largest: other kernels round otherwise.
+PLAIN_TOLERANCE = 1e-4
+#: The same for weights of 16 bits, whose sums are rounded at each step.
+COARSE_TOLERANCE = 2e-2
+TEXTS = (
+    "Applicant 0417 asks for $12,500.75 over 36 months.\n\n  Debt ratio:  38.5 %; employed since 1989 (naïve: é, ½).",
+    "  Leading blanks, trailing blanks   ",
+    "don't WE'LL  x  12\t345\r\n\n  #42 [a]{b} Łódź 你好 🏦",
+)
+
+
+def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
+    """Compare tokens, special tokens, template and logits with plain transformers' reading of ``folder``.
+
+    Parameters
+    ----------
+    folder
+        The model's files and nothing else.
+    model, tokenizer
+        As import reads them.
+
+    Returns
+    -------
+    float
+        The largest difference of a logit, in nats.
+
+    Raises
+    ------
+    ModelError
+        If anything differs.
+    """
+    from transformers import AutoModelForCausalLM, AutoTokenizer
+
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False}
+    with quiet():
+        try:
+            other: Any = AutoTokenizer.from_pretrained(folder, **options)
+        except Exception as error:  # whatever a library makes of a bad file, users get one line
+            what = f"transformers cannot read it: {one_line(error)}"
+            raise ModelError(str(folder / TOKENIZER_FILE), what, "a tokenizer that AutoTokenizer reads") from error
+    _same_tokens(folder, tokenizer, other)
+    expected = sample_logits(model, tokenizer)
+    with quiet():
+        try:
+            loaded: Any = AutoModelForCausalLM.from_pretrained(
+                folder, dtype=model.dtype, use_safetensors=True, output_loading_info=True, **options
+            )
+        except Exception as error:
+            what = f"transformers cannot use it: {one_line(error)}"
+            raise ModelError(str(folder / CONFIG_FILE), what, "a causal language model") from error
+    plain, report = loaded
+    refuse_incomplete(folder, report, "weights that fit config.json exactly")
+    difference = largest_difference(expected, sample_logits(plain.eval(), tokenizer))
+    share = PLAIN_TOLERANCE if model.dtype.itemsize >= 4 else COARSE_TOLERANCE
+    bound = share * max(1.0, float(expected.nan_to_num(0.0).abs().max()))
+    if not difference <= bound:
+        what = f"its logits differ from plain transformers' by {difference:.3g}"
+        raise ModelError(str(folder), what, f"at most {bound:.3g}")
+    return difference
+
+
+def _same_tokens(folder: Path, tokenizer: Any, other: Any) -> None:
+    where, expected = str(folder / TOKENIZER_FILE), "one tokenizer, whoever reads it"
+    for text in TEXTS:
+        for special in (False, True):
+            ours = tokenizer(text, add_special_tokens=special)["input_ids"]
+            theirs = other(text, add_special_tokens=special)["input_ids"]
+            if ours != theirs:
+                name = type(other).__name__
+                what = f"gives other tokens for {text[:16]!r} than {name}, which tokenizer_config.json names"
+                raise ModelError(where, what, expected)
+    for name in ("bos_token_id", "eos_token_id", "chat_template"):
+        if (getattr(tokenizer, name, None) or None) != (getattr(other, name, None) or None):
+            raise ModelError(where, f"{name} is another one to {type(other).__name__}", expected)
