@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from auditor.applications import Applications, apply_mapping, mapping_from
+from auditor.applications import apply_mapping, Applications
+from auditor.mapping_files import mapping_from
 from auditor.ledger import Chunk
 from auditor.plan import Plan, plan_from
 from compliance import actions

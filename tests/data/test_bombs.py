@@ -13,8 +13,8 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from auditor.applications import mapping_from, read_mapping
 from auditor.exceptions import DataError
+from auditor.mapping_files import mapping_from, read_mapping
 from auditor.tables import Limits, parse_csv, parse_parquet, read_table
 from auditor.toml_text import MAX_PARTS, parse_toml
 from auditor.workbooks import parse_workbook

@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from auditor.applications import apply_mapping, mapping_from
+from auditor.applications import apply_mapping
 from auditor.exceptions import DataError
 from auditor.mapping_checks import check_mapping
+from auditor.mapping_files import mapping_from
 
 SEX = {"name": "sex", "role": "protected", "type": "category", "column": "sex", "words": {"1": "male", "0": "female"}}
 OUTCOME = {"name": "ok", "role": "outcome", "type": "flag", "column": "ok"}

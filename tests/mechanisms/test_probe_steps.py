@@ -8,7 +8,8 @@ import polars as pl
 import pytest
 import torch
 
-from auditor.applications import Applications, apply_mapping, mapping_from
+from auditor.applications import apply_mapping, Applications
+from auditor.mapping_files import mapping_from
 from auditor.canonical import sha256_bytes
 from auditor.mechanisms import probes
 from auditor.mechanisms.ladder import Rung, climb
