@@ -173,7 +173,8 @@ def misfits(table: Table | pl.DataFrame, mapping: DataMapping) -> Iterator[tuple
     """What stops an audit of this table with this mapping: what it is, and what was expected.
 
     A mapped column that is not there or holds no single values; an id that repeats or is missing, unless the mapping
-    says what to do; text in a number field; a field without a value; an outcome without a favourable or an adverse value.
+    says what to do; text in a number field; a field without a value; an outcome without a favourable or an
+    adverse value.
     """
     table = as_table(table)
     there = True

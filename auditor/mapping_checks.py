@@ -168,7 +168,8 @@ def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
             raw for raw in raws if isinstance(raw, str) and is_null_word(raw) and code_of(raw) not in item.missing_codes
         ]
         if nulls:
-            yield f"{where} holds {_some(nulls)} in {column.is_in(nulls).sum():,} rows, read as missing: missing would say so"
+            rows = column.is_in(nulls).sum()
+            yield f"{where} holds {_some(nulls)} in {rows:,} rows, read as missing: the key missing would say so"
     if item.type not in ("category", "flag"):
         return
     words = set(item.words_of_codes.values())

@@ -39,10 +39,10 @@ class Field:
 
     Exactly one of ``column`` (as it stands), ``ratio`` (numerator and denominator columns, times ``scale``) and
     ``one_of`` (indicator column to group) names its origin. ``form`` says how the column writes numbers. ``missing``
-    lists codes and ``missing_from`` the smallest number that mean "not stated". ``words`` turns a code into the words of
-    the prompt; for a category the words are also the value everything else works with. An outcome names its
-    ``favourable`` and its ``adverse`` values: others are no outcome. An id says what becomes of rows whose id ``repeats``
-    or is ``empty``.
+    lists codes and ``missing_from`` the smallest number that mean "not stated". ``words`` turns a code into the words
+    of the prompt; for a category the words are also the value everything else works with. An outcome names its
+    ``favourable`` and its ``adverse`` values: others are no outcome. An id says what becomes of rows whose id
+    ``repeats`` or is ``empty``.
     """
 
     name: str
@@ -161,7 +161,7 @@ class Field:
         ]
 
     def outcomes(self, said: str | tuple[str, ...] | None) -> frozenset[str]:
-        """The values that ``favourable`` or ``adverse`` name, as :func:`code_of` writes them; a code stands for its words."""
+        """The values that ``favourable`` or ``adverse`` name, as codes; a code that has words stands for them."""
         names = (said,) if isinstance(said, str) else said or ()
         return frozenset(code_of(self.words_of_codes.get(code_of(name), name)) for name in names)
 
@@ -190,7 +190,7 @@ class DataMapping:
     reading: Reading = Reading()
 
     def design(self) -> dict[str, Any]:
-        """Plain data, for hashing and for the report. Keys that came later stand in it only where they say something."""
+        """Plain data, for hashing and for the report. Keys that came later are there only if they say something."""
         plain = asdict(self)
         for item, own in zip(plain["fields"], self.fields, strict=True):
             for key in LATER:

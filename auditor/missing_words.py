@@ -1,4 +1,4 @@
-"""Words and signs that often mean "no value": proposed as missing, for people to confirm. None of them is so by itself."""
+"""Words and signs that often mean "no value": proposed as missing, for people to confirm."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""How numbers are written in text: ``18.5%``, ``$39,375``, ``1.234,50``, ``39k``, ``(1,200)``; and which form a column has.
+"""How numbers are written in text: ``18.5%``, ``$39,375``, ``1.234,50``, ``39k``, ``(1,200)``; and in which form.
 
-A form is strict: a column in which one cell has a percent sign and the next has none is no column of one form, since the
-two differ by a factor that nobody wrote down.
+A form is strict: a column in which one cell has a percent sign and the next has none is no column of one form, since
+the two differ by a factor that nobody wrote down.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ TIMES: Mapping[str, float] = {
 }  # fmt: skip
 SHARES = ("%", "‰", "bps", "bp")
 CURRENCIES = (
-    "USD", "EUR", "GBP", "JPY", "CNY", "INR", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "BRL", "MXN",
-    "ZAR", "KRW", "SGD", "HKD", "NZD", "TRY", "kr", "kr.", "zł", "Kč", "Ft", "lei", "R$", "Fr.", "Rs", "Rs.", "Rp", "RM",
-    "US$", "C$", "A$",
+    "USD", "EUR", "GBP", "JPY", "CNY", "INR", "AUD", "CAD", "CHF", "SEK", "NOK", "DKK", "PLN", "CZK", "HUF", "BRL",
+    "MXN", "ZAR", "KRW", "SGD", "HKD", "NZD", "TRY", "kr", "kr.", "zł", "Kč", "Ft", "lei", "R$", "Fr.", "Rs", "Rs.",
+    "Rp", "RM", "US$", "C$", "A$",
 )  # fmt: skip
 WRITTEN = re.compile(
     r"(?P<open>\()? ?+(?P<sign>[-+−])? ?+(?P<before>[^\W\d_]{1,4}[.$]?|[^\w\s.,'()+−-]{1,2})? ?+(?P<inner>[-+−])? ?+"
@@ -163,8 +163,8 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
 def spelled_plainly(texts: Iterable[str]) -> bool:
     """Whether numbers would give every one of these distinct texts back.
 
-    A zero in front, a plus sign, ``2E1`` or more than 15 digits say that a text is a code. A zero at the end does not if
-    all texts have as many decimals, or if it is the ``.0`` with which programs write whole numbers among decimals.
+    A zero in front, a plus sign, ``2E1`` or more than 15 digits say that a text is a code. A zero at the end does not
+    if all texts have as many decimals, or if it is the ``.0`` with which programs write whole numbers among decimals.
     """
     places: set[int] = set()
     even = True
@@ -262,7 +262,7 @@ def _marks(bodies: Sequence[str], hint: str) -> tuple[str, str, str] | None:
 
 
 def _codelike(bodies: Sequence[str], form: NumberForm) -> bool:
-    """Whether the digits would not give the texts back: zeros in front, more digits than a float keeps, or uneven ends."""
+    """Whether numbers would not give the digits back: zeros in front, more than a float keeps, uneven ends."""
     plain = [body.replace(form.thousands, "") if form.thousands else body for body in bodies]
     plain = [body.replace(form.decimal, ".") for body in plain]
     return not spelled_plainly(plain)

@@ -22,7 +22,7 @@ class Proposed:
 def proposed(
     path: Path, name: str, *, where: str = "", said: Reading | None = None, limits: Limits = LIMITS
 ) -> Proposed:
-    """Propose how a file is read and what its columns mean; keys that are ``said`` stay. DataError as for any reading."""
+    """Propose how a file is read and what its columns mean; keys that are ``said`` stay."""
     reading, reasons = propose_reading(path, where=where, said=said)
     table = read_table(path, where=where, limits=limits, reading=reading)
     return Proposed(table, propose(table, name, reading=reading, reasons=reasons))

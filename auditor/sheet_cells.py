@@ -48,8 +48,8 @@ class Merged:
 class SheetCells:
     """Iterates over the rows of a sheet: their numbers, and their values up to the last one that is there.
 
-    When the last row was taken, ``merged``, ``hidden`` (rows), ``not_available`` (cells) and ``broken`` (cells without a
-    value, by column) say what else the sheet holds.
+    When the last row was taken, ``merged``, ``hidden`` (rows), ``not_available`` (cells) and ``broken`` (cells without
+    a value, by column) say what else the sheet holds.
     """
 
     def __init__(

@@ -65,8 +65,8 @@ LIMITS = Limits()
 class Reading:
     """What a file does not say of itself: the keys of ``[reading]`` in a mapping. What is 0 or empty is not said.
 
-    ``sheet`` is the sheet of a workbook; ``header`` the line (of a sheet: the row) of the column names and ``last`` that
-    of the last record; ``delimiter`` what stands between fields and ``encoding`` what the bytes of a text file mean.
+    ``sheet`` is the sheet of a workbook; ``header`` the line (of a sheet: the row) of the column names and ``last``
+    that of the last record; ``delimiter`` what stands between fields, ``encoding`` what the bytes of a text file mean.
     """
 
     sheet: str = ""
@@ -87,7 +87,7 @@ class Table:
     ``rows`` is the line or row of the file in which each record stands (without it they count from 1), ``letters`` the
     letter of each column of a sheet. ``untyped`` are the columns in whose text a number may hide, since their format
     does not tell the two apart. ``notes`` is what a person should know of how the file was read, ``left_out`` how many
-    lines were no records, by reason, ``unreadable`` the columns that hold no single values: what, and what was expected.
+    lines were no records, by reason, ``unreadable`` the columns without single values: what, and what was expected.
     """
 
     frame: pl.DataFrame

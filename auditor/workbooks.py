@@ -129,7 +129,11 @@ class _Book:
             if target[0] == "worksheet" and target[1] in parts:
                 found[item.get("name", "")[:200]] = target[1]
         setting = next(tree.iter("workbookPr"), Element("workbookPr"))
-        others = {kind: target for kind, target in related.values() if target in parts}
+        # Some programs leave the relation out, and readers look where the part usually is.
+        folder = posixpath.dirname(main)
+        usual = {"sharedStrings": f"{folder}/sharedstrings.xml", "styles": f"{folder}/styles.xml"}
+        others = {kind: target for kind, target in usual.items() if target in parts}
+        others |= {kind: target for kind, target in related.values() if target in parts}
         shared: Sequence[str] = ()
         if "sharedStrings" in others:
             member = parts[others["sharedStrings"]]
@@ -272,7 +276,7 @@ def _opened(raw: bytes, where: str) -> zipfile.ZipFile:
 
 @contextmanager
 def _one_line(where: str, what: str = "cannot be read") -> Iterator[None]:
-    """Whatever is raised over a made-up file becomes one line that names it: seek, struct, value, key, memory of zlib."""
+    """Whatever is raised over a made-up file becomes one line that names it: seek, struct, value, key errors."""
     try:
         yield
     except (DataError, MemoryError):
