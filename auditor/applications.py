@@ -52,6 +52,13 @@ class Counts:
     no_outcome: Mapping[str, int] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
 
+    def outcomes(self) -> dict[str, int]:
+        """How many records are favourable, adverse and neither; empty without an outcome field."""
+        if not self.outcome:
+            return {}
+        neither = sum(self.no_outcome.values())
+        return {"favourable": self.favourable, "adverse": self.adverse, "no outcome": neither}
+
     def lines(self) -> list[str]:
         """What there is to say, a line each."""
         lines = list(self.notes)

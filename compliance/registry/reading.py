@@ -19,7 +19,7 @@ from typing import IO, Any
 
 from django.conf import settings
 
-from auditor.applications import Survey
+from auditor.applications import Counts, Survey
 from auditor.exceptions import DataError
 from auditor.tables import Limits
 from compliance.models import Registration
@@ -84,7 +84,10 @@ def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
     """
     answer = _ask(row, mapping=row.mapping, register=True)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
-    found = Survey(mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"])
+    counts = Counts(**{**answer["counts"], "notes": tuple(answer["counts"]["notes"])})
+    found = Survey(
+        mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"], counts=counts
+    )
     return found, answer["preview"]
 
 

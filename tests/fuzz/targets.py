@@ -51,9 +51,8 @@ class Tables(Target):
 
     def look(self, path: Path) -> list[str]:
         from auditor.applications import survey
-        from auditor.mapping_checks import STOPS, check_mapping
-        from auditor.mapping_files import write_mapping
         from auditor.exceptions import InputError
+        from auditor.mapping_checks import STOPS, check_mapping
         from auditor.proposals import proposed
         from compliance.registry.columns import mapping_of, masked_preview
 
@@ -127,7 +126,7 @@ class Mapping_(Target):
 
     def look(self, path: Path) -> list[str]:
         from auditor.applications import survey
-        from auditor.mapping_checks import STOPS, check_mapping
+        from auditor.mapping_checks import check_mapping
         from auditor.mapping_files import read_mapping, write_mapping
         from compliance.registry.columns import mapping_of
 

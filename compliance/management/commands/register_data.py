@@ -55,5 +55,7 @@ class Command(PlainCommand):
         row.refresh_from_db()
         if row.data_version is None:
             self.end(BAD_INPUT, row.error, options)
+        for line in row.look.get("lines", ()):
+            self.stdout.write(line)
         self.stdout.write(row.data_version.fingerprint)
         return 0
