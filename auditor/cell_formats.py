@@ -62,14 +62,10 @@ def format_of(number: int, codes: Mapping[int, str]) -> Format:
 @cache
 def _parsed(code: str) -> Format:
     pieces, letters, elapsed = _pieces(code)
-    if elapsed:
-        return Format("duration")
     mask = "".join(text for is_mask, text in pieces if is_mask)
-    if letters:
-        day, clock = any(each in letters for each in "yd"), any(each in letters for each in "hs")
-        return Format("moment" if day and clock else "time" if clock else "date")
-    if "%" in mask:
-        return Format("percent")
+    kind = _kind_of_moment(letters, elapsed) or ("percent" if "%" in mask else "")
+    if kind:
+        return Format(kind)
     places = [at for at, (is_mask, text) in enumerate(pieces) if is_mask and text in "0#?"]
     if not places:
         return PLAIN
@@ -80,6 +76,14 @@ def _parsed(code: str) -> Format:
     if mask[0] == "0" and mask.count("0") > 1 and not mask.strip("0#"):
         return Format("digits", digits=tuple(pieces))
     return PLAIN
+
+
+def _kind_of_moment(letters: str, elapsed: bool) -> str:
+    """Which kind of date or time the letters of a format stand for; empty if there are none."""
+    if elapsed or not letters:
+        return "duration" if elapsed else ""
+    day, clock = any(each in letters for each in "yd"), any(each in letters for each in "hs")
+    return "moment" if day and clock else "time" if clock else "date"
 
 
 def _pieces(code: str) -> tuple[list[tuple[bool, str]], str, bool]:
@@ -160,7 +164,7 @@ def _moment(value: float, kind: str, from_1904: bool) -> str:
         seconds = round(value * 86_400)
         return f"{seconds // 3600:02d}:{seconds // 60 % 60:02d}:{seconds % 60:02d}"
     whole = int(value // 1)
-    if value < 0 or (kind != "time" and not from_1904 and (whole == FALSE_DAY or whole == 0)):
+    if value < 0 or (kind != "time" and not from_1904 and whole in (FALSE_DAY, 0)):
         raise NoDateError("no day of the calendar")
     first = FIRST_1904 if from_1904 else FIRST_1900 if whole > FALSE_DAY else FIRST_1900 + timedelta(days=1)
     try:

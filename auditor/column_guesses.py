@@ -39,7 +39,8 @@ def guess_columns(table: Table) -> Mapping[str, ColumnGuess]:
 
 
 def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
-    counted = column.drop_nulls().value_counts(name="\0rows")
+    # In file order: what is said of a column names the first cell.
+    counted = column.drop_nulls().to_frame().group_by(column.name, maintain_order=True).len("\0rows")
     rows = dict(counted.iter_rows())
     texts = [text for text in rows if not is_missing_word(text, number=True)]
     if not texts:

@@ -208,13 +208,7 @@ def _field(raw: Mapping[str, Any], where: str) -> Field:
     unknown = sorted(set(raw) - known)
     if unknown:
         raise DataError(where, f"unknown key {shown(unknown[0])}", f"one of: {', '.join(sorted(known))}")
-    for key in ("name", "role", "type"):
-        if not isinstance(raw.get(key), str):
-            raise DataError(where, f"{key!r} is missing", "name, role and type of the field")
-    if raw["role"] not in ROLES:
-        raise DataError(where, f"role {shown(raw['role'])} is unknown", f"one of: {', '.join(ROLES)}")
-    if raw["type"] not in TYPES:
-        raise DataError(where, f"type {shown(raw['type'])} is unknown", f"one of: {', '.join(TYPES)}")
+    _check_kind(raw, where)
     if sum(key in raw for key in ("column", "ratio", "one_of")) != 1:
         raise DataError(where, f"field {shown(raw['name'])} has no single origin", "one of column, ratio, one_of")
     for key, value in raw.items():
@@ -235,6 +229,17 @@ def _field(raw: Mapping[str, Any], where: str) -> Field:
     found = Field(**values)
     _check_sense(found, raw, where)
     return found
+
+
+def _check_kind(raw: Mapping[str, Any], where: str) -> None:
+    """Refuse a field without a name, or of an unknown role or type."""
+    for key in ("name", "role", "type"):
+        if not isinstance(raw.get(key), str):
+            raise DataError(where, f"{key!r} is missing", "name, role and type of the field")
+    if raw["role"] not in ROLES:
+        raise DataError(where, f"role {shown(raw['role'])} is unknown", f"one of: {', '.join(ROLES)}")
+    if raw["type"] not in TYPES:
+        raise DataError(where, f"type {shown(raw['type'])} is unknown", f"one of: {', '.join(TYPES)}")
 
 
 def _check_sense(item: Field, raw: Mapping[str, Any], where: str) -> None:

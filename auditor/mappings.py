@@ -187,7 +187,7 @@ class DataMapping:
     population: str
     fields: tuple[Field, ...]
     excluded: Mapping[str, str]
-    reading: Reading = Reading()
+    reading: Reading = field(default_factory=Reading)
 
     def design(self) -> dict[str, Any]:
         """Plain data, for hashing and for the report. Keys that came later are there only if they say something."""

@@ -71,32 +71,23 @@ class NumberForm:
     def number(self, text: str) -> float | None:
         """The number a text says in this form; ``None`` if it says none."""
         text = _evenly(text)
-        if len(text) > MAX_CHARACTERS * 2:
-            return None
         negative = False
         if self.minus == "brackets" and text.startswith("(") and text.endswith(")"):
             negative, text = True, text[1:-1].strip()
         elif self.minus == "behind" and text[-1:] in ("-", "−"):
             negative, text = True, text[:-1].strip()
         sign, text = _signed(text)
-        if self.before:
-            if not text.startswith(self.before):
-                return None
-            inner, text = _signed(text[len(self.before) :].strip())
-            if sign and inner:
-                return None
-            sign = sign or inner
-        if self.after:
-            if not text.endswith(self.after):
-                return None
-            text = text[: -len(self.after)].strip()
-        if (negative and sign) or self._digits.fullmatch(text) is None:
+        fits = len(text) <= 2 * MAX_CHARACTERS and text.startswith(self.before) and text.endswith(self.after)
+        text = text[len(self.before) : len(text) - len(self.after)].strip()
+        inner, text = _signed(text) if self.before else ("", text)
+        signs = [each for each in (negative, sign, inner) if each]
+        if not fits or len(signs) > 1 or self._digits.fullmatch(text) is None:
             return None
         plain = text.replace(self.thousands, "") if self.thousands else text
         number = float(Decimal(plain.replace(self.decimal, ".")) * Decimal(repr(self.times)))
         if not math.isfinite(number):
             return None
-        return -number if negative or (sign and sign in MINUS) else number
+        return -number if negative or (sign or inner) in ("-", "−") else number
 
 
 PLAIN_FORM = NumberForm()
@@ -139,10 +130,15 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
         # Plain numbers beside words are codes or a mixture; beside a unit they are the question which one is meant.
         share = len(fits) / len(texts)
         return FormGuess(odd=odd if share >= 0.5 and (before or after or len(texts) > 4) else ())
-    bodies = [part["body"].strip() for part in fits.values()]
-    marks = _marks(bodies, decimal)
+    return _form_of(fits, before, after, decimal)
+
+
+def _form_of(fits: Mapping[str, Mapping[str, str | None]], before: str, after: str, hint: str) -> FormGuess:
+    """The form of texts that have the same signs beside their numbers."""
+    bodies = [(part["body"] or "").strip() for part in fits.values()]
+    marks = _marks(bodies, hint)
     if marks is None:
-        return FormGuess(odd=tuple(text for text in texts if _evenly(text)))
+        return FormGuess(odd=tuple(fits))
     point, thousands, why = marks
     minus = ""
     if any(part["open"] or part["close"] for part in fits.values()):
@@ -152,11 +148,9 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
     form = NumberForm(
         decimal=point, thousands=thousands, before=before, after=after, times=TIMES.get(after, 1), minus=minus
     )
-    unread = tuple(text for text in texts if form.number(text) is None)
-    if unread or (form == PLAIN_FORM):
+    unread = tuple(text for text in fits if form.number(text) is None)
+    if unread or form == PLAIN_FORM or (not (before or after or minus) and _codelike(bodies, form)):
         return FormGuess(odd=unread)
-    if not (before or after or minus) and _codelike(bodies, form):
-        return FormGuess()
     return FormGuess(form=form, why="; ".join(filter(None, (_told(form), why))))
 
 
@@ -170,8 +164,7 @@ def spelled_plainly(texts: Iterable[str]) -> bool:
     even = True
     count = 0
     values: set[float] = set()
-    for text in texts:
-        text = text.strip()
+    for text in map(str.strip, texts):
         count += 1
         if PLAIN.fullmatch(text) is None:
             if (

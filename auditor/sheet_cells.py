@@ -161,21 +161,15 @@ class SheetCells:
         self._characters += len(text)
         self._limits.check(where=self._where, characters=self._characters)
         if not text and self._kind != "str":
-            if self._formula:
-                return self._break("holds a formula without a stored result")
+            return self._break("holds a formula without a stored result") if self._formula else None
+        if self._kind in ("s", "str", "inlineStr", "d"):
+            return (text if self._kind == "s" else unescaped(text)) or None
+        if self._kind == "e" and text.strip() == NOT_AVAILABLE:
+            self.not_available += 1
             return None
-        if self._kind == "s":
-            return text or None
-        if self._kind in ("str", "inlineStr", "d"):
-            return unescaped(text) or None
         if self._kind == "e":
-            if text.strip() == NOT_AVAILABLE:
-                self.not_available += 1
-                return None
             return self._break(f"holds the error {text[:20]}")
-        if self._kind == "b":
-            return text.strip() == "1"
-        return self._number(text.strip())
+        return text.strip() == "1" if self._kind == "b" else self._number(text.strip())
 
     def _number(self, text: str) -> Any:
         digits = text.removeprefix("-")

@@ -230,7 +230,7 @@ def _reading_rows(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
         sides = f"{numbers.count(counts['favourable'])} favourable, {numbers.count(counts['adverse'])} adverse"
         others = f", {numbers.count(neither)} neither, and so without an outcome" if neither else ""
         rows.append(("Recorded outcomes", sides + others))
-    return rows + [("How the file was read", "; ".join(counts["notes"]))] if counts.get("notes") else rows
+    return [*rows, ("How the file was read", "; ".join(counts["notes"]))] if counts.get("notes") else rows
 
 
 def _reason_words(reason: str) -> str:
