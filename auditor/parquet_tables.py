@@ -11,7 +11,7 @@ from collections.abc import Mapping
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.tables import LIMITS, Limits, Table, check_header
+from auditor.tables import LIMITS, Limits, Table, check_header, check_some_readable
 
 #: Days from 1970-01-01 to the first and past the last day that ISO 8601 writes with four digits of the year.
 DAYS = (-719_162, 2_932_897)
@@ -71,7 +71,8 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
         notes.append(f"{left_out['rows without a value']:,} rows without a value left out")
         if not frame.height:
             raise DataError(where, "has no value in any row", "at least one row")
-    return Table(frame=frame, rows=rows, notes=tuple(notes), left_out=left_out, unreadable=unreadable)
+    table = Table(frame=frame, rows=rows, notes=tuple(notes), left_out=left_out, unreadable=unreadable)
+    return check_some_readable(table, where=where)
 
 
 def _check_kind(kind: pl.DataType) -> None:

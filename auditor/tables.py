@@ -194,6 +194,14 @@ def check_header(names: Sequence[str], *, where: str) -> list[str]:
     return stripped
 
 
+def check_some_readable(table: Table, *, where: str) -> Table:
+    """The same table; DataError naming a column if none can be read."""
+    if table.unreadable and not table.frame.width:
+        column, (what, expected) = next(iter(table.unreadable.items()))
+        raise DataError(f"{where}: column {column!r}", what, expected)
+    return table
+
+
 def spelled(value: Any) -> str:
     """A value as text that gives it back: a whole number without a point, a truth value as spreadsheets show it."""
     if isinstance(value, bool):

@@ -26,7 +26,7 @@ from auditor.cell_formats import Format, format_of
 from auditor.exceptions import DataError
 from auditor.sheet_cells import SheetCells, checked_parser, letters_of, shared_strings
 from auditor.table_rows import Sheet, assemble, counted, holds, likely_header, likely_last
-from auditor.tables import LIMITS, Limits, Reading, Table, spelled
+from auditor.tables import LIMITS, Limits, Reading, Table, check_some_readable, spelled
 
 MAX_MEMBERS = 2_000
 MAX_UNPACKED_BYTES = 512 << 20
@@ -72,7 +72,8 @@ def parse_workbook(raw: bytes, *, where: str, limits: Limits = LIMITS, reading: 
         column for at, column in names.items() if column in frame.columns and cells.has_numbers(at)
         and frame[column].dtype == pl.String
     )  # fmt: skip
-    return replace(table, frame=frame, notes=tuple(notes), unreadable=unreadable, untyped=untyped)
+    table = replace(table, frame=frame, notes=tuple(notes), unreadable=unreadable, untyped=untyped)
+    return check_some_readable(table, where=place)
 
 
 def likely_rows(raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list[str]]:
