@@ -113,7 +113,7 @@ def _drafts(test: Test, context: Context) -> Iterable[Draft]:
     """What a test measures; of one that was not done, why."""
     reason = next((work[NOT_TESTED] for work in context.results.get(test.CARD.name, ()) if NOT_TESTED in work), None)
     if reason is not None and looks_inside(test):
-        return [Draft(not_tested(test, reason))]
+        return [Draft(not_tested(test, reason, level=1 - context.plan.thresholds.alpha))]
     return test.run(context)
 
 

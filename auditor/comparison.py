@@ -99,6 +99,7 @@ def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[Draft]:
         "reference": BEFORE,
         "cases": f"role:{ACTUAL}",
         "higher_is_better": None,
+        "level": rules.level,
         "counts": {"b": counts.b, "c": counts.c, **rules.left_out},
     }
     rate = flip_rates(counts, level=rules.level).total

@@ -8,8 +8,9 @@ families adjusted ─▶ readability concluded ─▶ cut-off range concluded �
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import Protocol
 
 from auditor.behaviour.context import EXPLORATORY_FAMILY, NO_MARGINS, RANGE_FAMILY, READABILITY_FAMILY, Draft
 from auditor.measures.equivalence import deciding_interval
@@ -20,8 +21,11 @@ from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
 from auditor.rounding import printed, significant
 
-STAGES = {"refusal_rate_gap": READABILITY_FAMILY, "cf_range_effect": RANGE_FAMILY}
-"""What is concluded before the rest even where it has no p-value, and so stands in no family."""
+FAMILY_SIZE = "family_size"
+"""The count under which a measurement keeps how many tests its p-value was adjusted over."""
+
+JUDGED = ("largest_margin_difference", "threshold")
+"""Counts that are the very figure a check judged, or the design: they stay where it took everything else away."""
 
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 EQUIVALENT = Conclusion.EQUIVALENT_WITHIN_MARGIN
@@ -31,9 +35,10 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
     """Adjust and conclude.
 
     Families named ``exploratory``, alone or as ``exploratory: …``, are adjusted by Benjamini and Hochberg, all others
-    by Holm; the equivalence claims of a family are adjusted by Holm among themselves. A failed self-check takes the
-    number away: the measurement keeps its row and says which check did not hold. A failed check that covers the run
-    leaves every number in its row but lets none of the run's tests be concluded.
+    by Holm; the equivalence claims of a family are adjusted by Holm among themselves. A family is what the plan
+    declared: a member without a p-value counts in it as p = 1, so that no data can make the others' adjustment milder.
+    A failed self-check takes every number away: the measurement keeps its row and says which check did not hold. A
+    failed check that covers the run leaves every number in its row but lets none of the run's tests be concluded.
 
     Raises
     ------
@@ -44,7 +49,8 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
     if len(set(ids)) != len(ids):
         twice = next(name for name in ids if ids.count(name) > 1)
         raise ValueError(f"two measurements are called {twice!r}")
-    adjusted = _adjust(drafts, lambda draft: draft.measurement.p_value, _method)
+    adjusted = _adjust(drafts, lambda draft: None if _failed(draft) else draft.measurement.p_value, _method)
+    drafts = [_with_size(draft, _size(drafts, draft.measurement.family)) for draft in drafts]
     ready = _with_equivalence(drafts)
     broken = [check for draft in drafts for check in draft.measurement.checks if check.covers_run and not check.held]
     done: dict[str, Measurement] = {}
@@ -52,24 +58,54 @@ def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
         barriers = _barriers(list(done.values()))
         for draft in ready:
             name = draft.measurement.id
-            if name not in done and family in (None, draft.measurement.family, STAGES.get(draft.measurement.metric)):
+            if name not in done and family in (None, draft.measurement.family):
                 done[name] = _conclude(_barred(draft, barriers), adjusted[name], broken)
     return tuple(done[name] for name in ids)
 
 
-def _method(family: str) -> Callable[[Sequence[float | None]], list[float | None]]:
+class Adjustment(Protocol):
+    """Holm's, or Benjamini and Hochberg's."""
+
+    def __call__(self, p_values: Sequence[float | None], *, family_size: int | None = None) -> list[float | None]:
+        """Adjusted p-values in the order given."""
+
+
+def _method(family: str) -> Adjustment:
     return benjamini_hochberg if family.split(":", maxsplit=1)[0] == EXPLORATORY_FAMILY else holm
+
+
+def _failed(draft: Draft) -> list[Check]:
+    """The checks of a measurement that did not hold: what was read under them may not help others either."""
+    return [check for check in draft.measurement.checks if not check.held]
+
+
+def _members(drafts: Sequence[Draft], family: str | None) -> list[Draft]:
+    return [draft for draft in drafts if draft.measurement.family == family]
+
+
+def _size(drafts: Sequence[Draft], family: str | None) -> int:
+    """How many tests the family of this name was declared with; 0 of what stands in none."""
+    members = _members(drafts, family) if family else []
+    return max([len(members), *(draft.family_size for draft in members if draft.family_size is not None)])
+
+
+def _with_size(draft: Draft, size: int) -> Draft:
+    if not size or draft.measurement.p_value is None:
+        return draft
+    item = replace(draft.measurement, counts={**draft.measurement.counts, FAMILY_SIZE: size})
+    return replace(draft, measurement=item)
 
 
 def _adjust(
     drafts: Sequence[Draft],
     p_of: Callable[[Draft], float | None],
-    method: Callable[[str], Callable[[Sequence[float | None]], list[float | None]]],
+    method: Callable[[str], Adjustment],
 ) -> dict[str, float | None]:
     result: dict[str, float | None] = {draft.measurement.id: None for draft in drafts}
     for family in dict.fromkeys(draft.measurement.family for draft in drafts if draft.measurement.family):
-        members = [draft for draft in drafts if draft.measurement.family == family]
-        for member, value in zip(members, method(family)([p_of(draft) for draft in members]), strict=True):
+        members = _members(drafts, family)
+        values = method(family)([p_of(draft) for draft in members], family_size=_size(drafts, family))
+        for member, value in zip(members, values, strict=True):
             result[member.measurement.id] = value
     return result
 
@@ -78,7 +114,7 @@ def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
     """Decide the equivalence claims of every family by Holm; keep the interval that decides, at its level."""
 
     def claim(draft: Draft) -> float | None:
-        return None if draft.equivalence is None else draft.equivalence.p_value
+        return None if draft.equivalence is None or _failed(draft) else draft.equivalence.p_value
 
     adjusted = _adjust(drafts, claim, lambda _: holm)
     ready = []
@@ -88,8 +124,9 @@ def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
             ready.append(draft)
             continue
         alpha = draft.evidence.equivalence_alpha
-        family = [other for other in drafts if other.measurement.family == draft.measurement.family]
-        levels = holm_alphas([claim(other) for other in family], alpha=alpha)
+        name = draft.measurement.family
+        family = _members(drafts, name)
+        levels = holm_alphas([claim(other) for other in family], alpha=alpha, family_size=_size(drafts, name))
         level = levels[family.index(draft)]
         assert level is not None  # noqa: S101 - it has a p-value, so it has a step
         interval = draft.deciding(level) if draft.deciding else deciding_interval(draft.equivalence, alpha=level)
@@ -139,7 +176,7 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
     undrawn: dict[tuple[str, str], str] = {}
     for item in done:
         field, group = item.subject.get("field", ""), item.subject.get("group", "")
-        stage = item.family or STAGES.get(item.metric)
+        stage = item.family
         if stage == READABILITY_FAMILY and item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN:
             word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
             said = f"a gap in readable answers between {group} and {item.reference} {word}"
@@ -179,11 +216,16 @@ def _barred(draft: Draft, barriers: _Barriers) -> Draft:
 
 def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:
     item = replace(draft.measurement, p_adjusted=p_adjusted)
-    failed = [check for check in item.checks if not check.held]
+    failed = _failed(draft)
     if failed:
         reason = f"the self-check {failed[0].name!r} did not hold: {failed[0].value} against {failed[0].bound}"
         item = replace(item, estimate=None, low=None, high=None, sd_units=None, missing_reason=reason)
-        item = replace(item, p_value=None, p_adjusted=None)
+        item = replace(item, p_value=None, p_adjusted=None, counts=_withheld(item.counts))
+        if item.conclusion_reason is not None:
+            # A sentence made before the check was read names the numbers that are now withheld.
+            item = replace(item, conclusion_reason=f"{reason[0].upper()}{reason[1:]}.")
+        if item.conclusion is not None:
+            item = replace(item, conclusion=Conclusion.INCONCLUSIVE)
     if draft.evidence is None:
         # Nothing is concluded from it, but findings read an adjusted p of what is described: a broken run has none.
         return replace(item, p_adjusted=None) if broken else item
@@ -193,6 +235,11 @@ def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -
     verdict = conclude(evidence)
     reason = f"{verdict.reason}{_beside(item, evidence)}"
     return replace(item, conclusion=verdict.conclusion, conclusion_reason=reason)
+
+
+def _withheld(counts: Mapping[str, float | int | None]) -> dict[str, float | int | None]:
+    """Counts of a measurement whose check failed: they come from the same readings as its estimate."""
+    return {name: value if name in JUDGED else None for name, value in counts.items()}
 
 
 def _beside(item: Measurement, evidence: Evidence) -> str:

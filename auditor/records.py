@@ -133,7 +133,7 @@ class Measurement:
     estimate: float | None = None
     low: float | None = None
     high: float | None = None
-    level: float = 0.95
+    level: float = field(kw_only=True)
     higher_is_better: bool | None = None
     n: int = 0
     sd_units: float | None = None

@@ -95,6 +95,7 @@ def _drafts(generator: np.random.Generator, plan: Plan, effect: float) -> Sequen
                 family=inside_family(step),
                 counts={"draws": draws, "draws_needed": draws, "held_out_left": 0.0, "sign_agrees": 1}
                 | _repeated(generator, observed, controls, p_value),
+                level=0.95,
             )
             drafts.append(Draft(item))
     return drafts

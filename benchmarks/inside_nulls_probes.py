@@ -131,6 +131,7 @@ def called_selective(rights: dict[tuple[int, int], Array], words: Sequence[int] 
             "control": result.control,
             "ceiling": int(ceiling(result, alpha=ALPHA, family_size=1)),
         },
+        level=0.95,
     )
     return selective([item], alpha=ALPHA).held
 

@@ -40,6 +40,7 @@ def run(context: Context) -> Iterable[Draft]:
                 "subject": {"field": attribute.field, "group": group},
                 "role": Role.SECONDARY,
                 "cases": case_query(name),
+                "level": level,
             }
             yield Draft(
                 measurement(

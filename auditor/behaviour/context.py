@@ -74,6 +74,9 @@ class Draft:
     equivalence
         The equivalence claim, whose p-value is adjusted over its family like any other; the interval that decides is
         then read from it, or from ``deciding``, at the level the family leaves.
+    family_size
+        How many tests the plan declares in the measurement's family, those included that this run turned out not to
+        carry. Without it the drafts of the family are all that was declared.
     """
 
     measurement: Measurement
@@ -82,6 +85,7 @@ class Draft:
     at_cut_off: bool = False
     equivalence: Equivalence | None = None
     deciding: Callable[[float], Interval | None] | None = None
+    family_size: int | None = None
 
 
 @dataclass(frozen=True)

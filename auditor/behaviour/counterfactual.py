@@ -172,7 +172,6 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
                 role=Role.SECONDARY,
                 unit="rate",
                 higher_is_better=False,
-                level=1 - thresholds.alpha,
                 **contrast.common,
             )
         )

@@ -240,6 +240,7 @@ def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[Draft]:
                 subject={"field": attribute.field, "cut_off": name},
                 unit="count",
                 higher_is_better=None,
+                level=1 - context.plan.thresholds.alpha,
                 cases=f"arm:{arm(attribute.field, attribute.reference)}",
                 counts={"threshold": threshold, "within": WITHIN},
             )

@@ -20,7 +20,7 @@ def measurement(
     reference: str | None = None,
     higher_is_better: bool | None = True,
     family: str | None = None,
-    level: float = 0.95,
+    level: float,
     counts: dict[str, float | int | None] | None = None,
     **more: Any,
 ) -> Measurement:
@@ -51,7 +51,8 @@ def measurement(
         n=estimate.n,
         sd_units=estimate.test.sd_units if estimate.test else None,
         p_value=estimate.test.p_value if estimate.test else None,
-        family=family if estimate.test else None,
+        # A declared test that gave no p-value still belongs to its family, which was fixed before the run.
+        family=family,
         cases=cases,
         missing_reason=estimate.reason if estimate.value is None else None,
         method="; ".join(method),

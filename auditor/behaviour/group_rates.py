@@ -18,7 +18,7 @@ from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.groups import HIGHEST_RATE, impact_ratios
 from auditor.measures.minimums import GROUP, REFERENCE_GROUP, unmet
-from auditor.measures.power import detectable_rate_difference, worst_level
+from auditor.measures.power import detectable_mean_shift, detectable_rate_difference, worst_level
 from auditor.measures.rates import (
     TWO_RATE_RULE,
     Tally,
@@ -127,18 +127,13 @@ def _comparison(
             return missing(method=estimate.method, reason=hidden, n=0)
         return replace(estimate, interval=None, tost_interval=None) if short else estimate
 
-    # The exploratory family holds the difference of rates and of margins of every contrast, a confirmed one one test.
-    drop = _detectable(
-        context,
-        tally,
-        base,
-        short=bool(short),
-        alpha=thresholds.exploratory_q,
-        family_size=2 * len(context.contrasts()),
-    )
-    confirmed_drop = _detectable(
-        context, tally, base, short=bool(short), alpha=thresholds.alpha, family_size=len(context.contrasts())
-    )
+    def drop(alpha: float, family_size: int) -> float | None:
+        return _detectable(context, tally, base, short=bool(short), alpha=alpha, family_size=family_size)
+
+    confirmed_drop = {
+        metric: drop(thresholds.alpha, _confirmed_size(context, metric))
+        for metric in ("risk_difference", "impact_ratio")
+    }
     evidence = Evidence(
         estimate=None,
         p_adjusted=None,
@@ -147,11 +142,11 @@ def _comparison(
         degenerate=bool(_silent(context, attribute, group)),
         quality_reason="; ".join((*short, *_silent(context, attribute, group))),
         absence_barriers=context.state.doubts(field=attribute.field),
-        mde=drop,
+        mde=drop(thresholds.exploratory_q, _filed_size(context)),
         alpha=thresholds.exploratory_q,
+        equivalence_alpha=thresholds.alpha,
         exploratory=True,
     )
-    confirmed = replace(evidence, mde=confirmed_drop)
     difference = seen(risk_difference(protected=tally, reference=base, level=level))
     yield _draft(
         context,
@@ -159,7 +154,7 @@ def _comparison(
         metric="risk_difference",
         unit="rate_difference",
         evidence=evidence,
-        confirmed=confirmed,
+        confirmed=replace(evidence, mde=confirmed_drop["risk_difference"]),
         **common,
     )
     ratio = seen(adverse_impact_ratio(protected=tally, reference=base, level=level))
@@ -169,7 +164,7 @@ def _comparison(
         metric="impact_ratio",
         unit="ratio",
         evidence=evidence,
-        confirmed=_as_ratio(confirmed, base),
+        confirmed=_as_ratio(replace(evidence, mde=confirmed_drop["impact_ratio"]), base),
         **common,
     )
     odds = seen(denial_odds_ratio(protected=tally, reference=base, level=level))
@@ -178,16 +173,61 @@ def _comparison(
     )
     people = seen(shortfall(protected=tally, reference=base, level=level))
     yield _draft(context, people, metric="shortfall", unit="people", higher_is_better=False, evidence=None, **common)
-    yield Draft(
-        measurement(
-            _gap(context, chosen, reference, short),
-            metric="smd",
-            unit="sd",
-            role=Role.EXPLORATORY,
-            family=FILED_FAMILY,
-            **common,
-        )
+    yield _scores(context, chosen, reference, short, evidence=evidence, common=common)
+
+
+def _scores(
+    context: Context,
+    chosen: Arm,
+    reference: Arm,
+    short: tuple[str, ...],
+    *,
+    evidence: Evidence,
+    common: Mapping[str, Any],
+) -> Draft:
+    """The difference of mean margins, concluded against the practical threshold of a shift as the rates are."""
+    thresholds = context.plan.thresholds
+    gap, known = _gap(context, chosen, reference, short), bool(np.isfinite([*chosen.margins, *reference.margins]).all())
+    mde = None
+    if gap.value is not None and not short:
+        # Two means in SDs of their own: an error of √(1/n + 1/n) is that of one mean of their harmonic n.
+        n = 1 / (1 / len(chosen.clusters) + 1 / len(reference.clusters))
+        level = worst_level(alpha=thresholds.exploratory_q, family_size=_filed_size(context))
+        mde = detectable_mean_shift(n=n, sd=1.0, alpha=level, power=thresholds.power).value
+    drafted = measurement(
+        gap, metric="smd", unit="sd", role=Role.EXPLORATORY, family=FILED_FAMILY, counts={"mde": mde}, **common
     )
+    judged = replace(
+        evidence,
+        estimate=gap.value,
+        scale="standardised",
+        practical_threshold=thresholds.practical_margin_sd,
+        degenerate=False,
+        quality_reason="; ".join(short),
+        mde=mde,
+    )
+    # Sampled answers have no margin at all: there is nothing that a run of this kind could have concluded.
+    return Draft(drafted, judged if known or short else None, outcome=True, family_size=_filed_size(context))
+
+
+def _is_primary(context: Context, metric: str, field: str) -> bool:
+    """Whether a pack of the plan concludes the measure of one attribute by itself; an impact ratio needs its number."""
+    rule = metric_rule(context.packs, metric, field=field)
+    return rule.role is Role.PRIMARY and (rule.threshold is not None or metric == "risk_difference")
+
+
+def _confirmed_size(context: Context, metric: str) -> int:
+    """How many contrasts a pack makes this measure primary for: the plan's and its packs' alone, whatever the data."""
+    return max(1, sum(_is_primary(context, metric, attribute.field) for attribute, _ in context.contrasts()))
+
+
+def _filed_size(context: Context) -> int:
+    """How many tests the exploratory family of different applicants holds.
+
+    One of margins a contrast, and one of rates wherever no pack takes that into a family of its own.
+    """
+    confirmed = sum(_is_primary(context, "risk_difference", attribute.field) for attribute, _ in context.contrasts())
+    return 2 * len(context.contrasts()) - confirmed
 
 
 def _draft(
@@ -229,7 +269,7 @@ def _draft(
             exploratory=False,
             mde=mde,
         )
-        return Draft(drafted, judged, outcome=True)
+        return Draft(drafted, judged, outcome=True, family_size=_confirmed_size(context, metric))
     if metric == "risk_difference" and evidence is not None:
         drafted = measurement(
             estimate,
@@ -240,7 +280,8 @@ def _draft(
             counts={"mde": evidence.mde},
             **common,
         )
-        return Draft(drafted, replace(evidence, estimate=estimate.value), outcome=True)
+        judged = replace(evidence, estimate=estimate.value)
+        return Draft(drafted, judged, outcome=True, family_size=_filed_size(context))
     return Draft(measurement(estimate, metric=metric, unit=unit, role=_described(rule), **common))
 
 

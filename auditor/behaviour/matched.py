@@ -44,6 +44,7 @@ def matched_point(contrast: Contrast) -> Draft:
         unit="rate_difference",
         family=MATCHED_FAMILY if carries else SAME_APPLICANTS_FAMILY,
         carries=carries,
+        family_size=family_size,
         practical=thresholds.practical_rate,
         mde=smallest_seen(effect.counts, alpha=alpha, family_size=family_size, power=thresholds.power),
         claim=(
@@ -106,16 +107,15 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
             metric="cf_mean_shift",
             role=Role.SECONDARY,
             unit="logit",
-            level=1 - thresholds.alpha,
             counts={"reference_sd": shift.reference_sd},
             **contrast.common,
         )
     )
     differences = contrast.pairs.protected.margins - contrast.pairs.control.margins
     mde = None
+    alpha, family_size = _level(contrast, carries=carries)
     if shift.reference_sd and len(differences) > 1:
         spread = float(differences.std(ddof=1)) / shift.reference_sd
-        alpha, family_size = _level(contrast, carries=carries)
         level = worst_level(alpha=alpha, family_size=family_size)
         mde = detectable_mean_shift(n=len(differences), sd=spread, alpha=level, power=thresholds.power).value
     claim = None
@@ -129,6 +129,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
         unit="sd",
         family=SHIFT_FAMILY if carries else SAME_APPLICANTS_FAMILY,
         carries=carries,
+        family_size=family_size,
         practical=thresholds.practical_margin_sd,
         scale="standardised",
         mde=mde,

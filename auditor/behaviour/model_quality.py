@@ -43,6 +43,7 @@ def run(context: Context) -> Iterable[Draft]:
         "role": Role.SECONDARY,
         "subject": {"group": "all as filed"},
         "cases": cases,
+        "level": level,
     }
 
     def plain(value: float, method: str, count: int = n) -> Estimate:

@@ -14,7 +14,7 @@ from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.margins import matched_operating_point
 from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
-from auditor.measures.results import Estimate, missing
+from auditor.measures.results import Estimate
 from auditor.records import Check, Role
 
 CARD = Card(
@@ -99,6 +99,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         "role": Role.SECONDARY,
         "cases": case_query(*arms),
         "level": level,
+        "checks": checks,
     }
     yield Draft(
         measurement(
@@ -107,7 +108,6 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
             subject={"change": kind},
             unit="rate",
             higher_is_better=False,
-            checks=checks,
             counts={"flips": counts.discordant, "largest_margin_difference": largest},
             **common,
         )
@@ -115,21 +115,14 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     if (threshold := _matched_threshold(context)) is not None and known:
         yes = [(side.margins >= threshold) & ~side.invalid for side in (pairs.control, pairs.protected)]
         matched = count_pairs(control=yes[0], protected=yes[1])
-        rate = enough_pairs(flip_rates(matched, level=level).total)
-        kept: dict[str, float | int | None] = {"flips": matched.discordant, "threshold": threshold}
-        failed = next((check for check in checks if not check.held), None)
-        if failed is not None:
-            # The same readings as at the natural cut-off, whose check took the number away there.
-            reason = f"the self-check {failed.name!r} did not hold: {failed.value} against {failed.bound}"
-            rate, kept = missing(method=rate.method, reason=reason, n=rate.n), {"threshold": threshold}
         yield Draft(
             measurement(
-                rate,
+                enough_pairs(flip_rates(matched, level=level).total),
                 metric="cf_noise_floor",
                 subject={"change": kind, "cut_off": "matched"},
                 unit="rate",
                 higher_is_better=False,
-                counts=kept,
+                counts={"flips": matched.discordant, "threshold": threshold},
                 **common,
             )
         )

@@ -54,6 +54,7 @@ class Contrast:
             "subject": {"field": self.attribute.field, "group": self.group},
             "reference": self.attribute.reference,
             "cases": f"arm:{reference}|{group}",
+            "level": 1 - self.context.plan.thresholds.alpha,
         }
 
     @property
@@ -149,6 +150,7 @@ def concluded(
     minimum: str = PAIRS,
     at_cut_off: bool = False,
     note: str = "",
+    family_size: int | None = None,
     **named: Any,
 ) -> Draft:
     """A contrast's measurement with what its conclusion is drawn from, under the minimum of pairs.
@@ -163,6 +165,8 @@ def concluded(
         Which minimum denominator its pairs must meet; below it no interval is given.
     note
         What more its method says.
+    family_size
+        Tests the plan declares in its family; by default one a contrast.
     """
     thresholds = contrast.context.plan.thresholds
     short = unmet({minimum: contrast.n})
@@ -171,7 +175,6 @@ def concluded(
         replace(shown, method=f"{shown.method}, {note}") if note else shown,
         metric=metric,
         counts={**(counts or {}), "mde": mde},
-        level=1 - thresholds.alpha,
         **{**contrast.common, **named},
     )
     evidence = Evidence(
@@ -190,7 +193,14 @@ def concluded(
         exploratory=not carries,
         pairs=contrast.n,
     )
-    return Draft(drafted, evidence, outcome=True, at_cut_off=at_cut_off, equivalence=None if short else claim)
+    return Draft(
+        drafted,
+        evidence,
+        outcome=True,
+        at_cut_off=at_cut_off,
+        equivalence=None if short else claim,
+        family_size=family_size or contrast.family_size,
+    )
 
 
 def readable_of(arm: Arm) -> BoolArray | None:

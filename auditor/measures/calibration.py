@@ -56,7 +56,7 @@ def calibration_gap(
     edges: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
     min_cell: int = SMALL_CELL,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     permutations: int = 10_000,
     seed: int = 0,

@@ -40,7 +40,7 @@ class ImpactRatios:
 
 
 def impact_ratios(
-    *, tallies: Mapping[str, Tally], reference: str, min_share: float = 0.0, level: float = 0.95
+    *, tallies: Mapping[str, Tally], reference: str, min_share: float = 0.0, level: float
 ) -> ImpactRatios:
     """Impact ratio of every group against a stated reference.
 
@@ -97,7 +97,7 @@ def scoring_rate_ratios(
     groups: npt.ArrayLike,
     reference: str = HIGHEST_RATE,
     min_share: float = 0.0,
-    level: float = 0.95,
+    level: float,
 ) -> ImpactRatios:
     """LL144 scoring rates: a group's share of scores strictly above the median of the full sample, and their ratios.
 
@@ -128,7 +128,7 @@ def weighted_rate(
     *,
     probabilities: npt.ArrayLike,
     outcomes: npt.ArrayLike,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:

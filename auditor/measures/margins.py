@@ -66,7 +66,7 @@ def margin_shift(
     control: npt.ArrayLike,
     protected: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     flips: int = FLIPS,
     seed: int = 0,
@@ -263,7 +263,7 @@ def net_effect_at_matched_point(
     control_readable: npt.ArrayLike | None = None,
     protected_readable: npt.ArrayLike | None = None,
     reference_readable: npt.ArrayLike | None = None,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> MatchedEffect:

@@ -82,7 +82,7 @@ class FlipRates:
     towards: Estimate
 
 
-def flip_rates(counts: PairCounts, *, level: float = 0.95) -> FlipRates:
+def flip_rates(counts: PairCounts, *, level: float) -> FlipRates:
     """Flip rate (b+c)/n and both directions, each with the exact Clopper–Pearson interval."""
 
     def rate(method: str, flips: int) -> Estimate:
@@ -117,14 +117,14 @@ def mcnemar_exact(counts: PairCounts) -> Significance:
     return Significance(p_value=p, method="exact McNemar", statistic=float(c), sd_units=(c - b) / math.sqrt(b + c))
 
 
-def zero_event_bound(n: int, *, confidence: float = 0.95) -> float:
+def zero_event_bound(n: int, *, confidence: float) -> float:
     """Upper bound on discordance, and so on |Δ|, when none of n pairs flipped: 1 − (1 − confidence)^(1/n) ≈ 3/n."""
     if n < 1:
         raise ValueError("at least one pair is needed")
     return -math.expm1(math.log1p(-check_level(confidence)) / n)
 
 
-def tango_interval(counts: PairCounts, *, level: float = 0.95) -> Interval:
+def tango_interval(counts: PairCounts, *, level: float) -> Interval:
     """Tango's score interval for the net effect (c − b)/n (Statistics in Medicine, 1998). ValueError without pairs."""
     n, b, c = counts.n, counts.b, counts.c
     if n == 0:
@@ -183,7 +183,7 @@ def _score_variance(*, n: int, b: int, c: int, delta: float) -> float:
     return n * (2 * q + delta * (1 - delta))
 
 
-def newcombe_paired_interval(counts: PairCounts, *, level: float = 0.95) -> Interval:
+def newcombe_paired_interval(counts: PairCounts, *, level: float) -> Interval:
     """Newcombe's square-and-add interval for paired proportions (1998, method 10). ValueError without pairs.
 
     The correlation of the two versions is corrected for continuity as in the paper: a positive ad − bc is lowered by
@@ -223,7 +223,7 @@ class NetEffect:
     zero_event_bound: float | None
 
 
-def net_effect(counts: PairCounts, *, level: float = 0.95) -> NetEffect:
+def net_effect(counts: PairCounts, *, level: float) -> NetEffect:
     """Net effect Δ = (c − b)/n of one pair per base profile: negative = fewer favourable outcomes when protected.
 
     The same counts serve a refusal or steering gap, where a positive difference is adverse.
@@ -249,7 +249,7 @@ def clustered_net_effect(
     control: npt.ArrayLike,
     protected: npt.ArrayLike,
     clusters: npt.ArrayLike,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
@@ -323,7 +323,7 @@ def excess_flip(
     clusters: npt.ArrayLike,
     floor_flips: npt.ArrayLike,
     floor_clusters: npt.ArrayLike,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> ExcessFlip:

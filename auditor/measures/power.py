@@ -32,7 +32,7 @@ def _quantiles(alpha: float, power: float) -> tuple[float, float]:
     return float(stats.norm.isf(alpha / 2)), float(stats.norm.ppf(power))
 
 
-def pairs_needed(*, effect: float, discordance: float, alpha: float = 0.05, power: float = 0.8) -> int:
+def pairs_needed(*, effect: float, discordance: float, alpha: float, power: float) -> int:
     """Matched pairs needed to detect a net effect, two-sided (Connor 1987).
 
     Parameters
@@ -50,7 +50,7 @@ def pairs_needed(*, effect: float, discordance: float, alpha: float = 0.05, powe
     return math.ceil(root**2 / delta**2)
 
 
-def detectable_net_effect(*, n: float, discordance: float, alpha: float = 0.05, power: float = 0.8) -> DetectableEffect:
+def detectable_net_effect(*, n: float, discordance: float, alpha: float, power: float) -> DetectableEffect:
     """Smallest |Δ| that n effective pairs detect: the inverse of Connor's formula.
 
     No |Δ| exceeds the discordance: where the formula asks for more, nothing at that discordance is detectable. Without
@@ -69,7 +69,7 @@ def detectable_net_effect(*, n: float, discordance: float, alpha: float = 0.05, 
     return DetectableEffect(value)
 
 
-def detectable_one_way_effect(*, n: int, alpha: float = 0.05, power: float = 0.8) -> DetectableEffect:
+def detectable_one_way_effect(*, n: int, alpha: float, power: float) -> DetectableEffect:
     """Smallest |Δ| that n pairs detect when every flip goes one way, by exact McNemar.
 
     The answer where few or no pairs flipped and Connor's formula has nothing to invert: with all flips in one direction
@@ -88,7 +88,7 @@ def detectable_one_way_effect(*, n: int, alpha: float = 0.05, power: float = 0.8
     return DetectableEffect(float(stats.beta.ppf(power, flips, n - flips + 1)))
 
 
-def cases_needed(*, protected_rate: float, reference_rate: float, alpha: float = 0.05, power: float = 0.8) -> int:
+def cases_needed(*, protected_rate: float, reference_rate: float, alpha: float, power: float) -> int:
     """Cases needed in each of two equal groups to tell their rates apart, two-sided."""
     if not (0 <= protected_rate <= 1 and 0 <= reference_rate <= 1) or protected_rate == reference_rate:
         raise ValueError(f"two different rates in [0, 1] are needed, got {protected_rate} and {reference_rate}")
@@ -100,7 +100,7 @@ def cases_needed(*, protected_rate: float, reference_rate: float, alpha: float =
 
 
 def detectable_rate_difference(
-    *, n_protected: int, n_reference: int, reference_rate: float, alpha: float = 0.05, power: float = 0.8
+    *, n_protected: int, n_reference: int, reference_rate: float, alpha: float, power: float
 ) -> DetectableEffect:
     """Smallest drop below the reference rate that two groups of these sizes detect.
 
@@ -123,7 +123,7 @@ def detectable_rate_difference(
     return DetectableEffect(float(optimize.brentq(surplus, low, reference_rate, xtol=1e-12)))
 
 
-def detectable_mean_shift(*, n: float, sd: float, alpha: float = 0.05, power: float = 0.8) -> DetectableEffect:
+def detectable_mean_shift(*, n: float, sd: float, alpha: float, power: float) -> DetectableEffect:
     """Smallest mean of n effective paired differences with standard deviation ``sd`` detected, (z_a + z_b)·sd/√n."""
     if not n > 0 or not sd >= 0:
         raise ValueError(f"n must be positive and sd at least 0, got {n} and {sd}")
@@ -183,7 +183,7 @@ def _mcnemar_tails(n: int, alpha: float) -> FloatArray:
 
 
 @lru_cache(maxsize=256)
-def detectable_by_mcnemar(*, n: int, discordance: float, alpha: float, power: float = 0.8) -> DetectableEffect:
+def detectable_by_mcnemar(*, n: int, discordance: float, alpha: float, power: float) -> DetectableEffect:
     """Smallest |Δ| that exact McNemar detects in n pairs with the power asked for, found from the exact power.
 
     Where the discordance is too small to hold a detectable effect, or 0, the effect sought brings its own: all flips

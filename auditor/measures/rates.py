@@ -79,7 +79,7 @@ def _empty(method: str, protected: Tally, reference: Tally) -> Estimate | None:
     )
 
 
-def wilson(tally: Tally, *, level: float = 0.95) -> Interval:
+def wilson(tally: Tally, *, level: float) -> Interval:
     """Wilson score interval of a rate (Wilson 1927). ValueError for an empty group."""
     if tally.n == 0:
         raise ValueError("an empty group has no interval")
@@ -93,7 +93,7 @@ def wilson(tally: Tally, *, level: float = 0.95) -> Interval:
     )
 
 
-def clopper_pearson(tally: Tally, *, level: float = 0.95) -> Interval:
+def clopper_pearson(tally: Tally, *, level: float) -> Interval:
     """Exact (Clopper–Pearson) interval of a rate. ValueError for an empty group."""
     if tally.n == 0:
         raise ValueError("an empty group has no interval")
@@ -101,7 +101,7 @@ def clopper_pearson(tally: Tally, *, level: float = 0.95) -> Interval:
     return Interval(float(low), float(high), level, "Clopper–Pearson")
 
 
-def selection_rate(tally: Tally, *, level: float = 0.95, exact: bool = False) -> Estimate:
+def selection_rate(tally: Tally, *, level: float, exact: bool = False) -> Estimate:
     """Share of favourable cases, k/n, with Wilson's interval (or Clopper–Pearson's when ``exact``)."""
     if tally.n == 0:
         return missing(method="selection rate", reason="the group has no cases", n=0)
@@ -164,7 +164,7 @@ def risk_difference(
     *,
     protected: Tally,
     reference: Tally,
-    level: float = 0.95,
+    level: float,
     interval: Literal["newcombe", "wald"] = "newcombe",
     rule: TestRule = "by size",
 ) -> Estimate:
@@ -203,9 +203,7 @@ def _wald(*, protected: Tally, reference: Tally, level: float) -> Interval:
     return Interval(difference - reach, difference + reach, level, "Wald")
 
 
-def adverse_impact_ratio(
-    *, protected: Tally, reference: Tally, level: float = 0.95, rule: TestRule = "by size"
-) -> Estimate:
+def adverse_impact_ratio(*, protected: Tally, reference: Tally, level: float, rule: TestRule = "by size") -> Estimate:
     """Adverse impact ratio (AIR), r_p / r_0, with the interval on the log scale (Katz 1978).
 
     No favourable case in the protected group: AIR is 0 and has no log interval (the exact test and the risk difference
@@ -242,9 +240,7 @@ def _log_interval(value: float, spread: float, level: float) -> Interval:
     return Interval(value / factor, value * factor, level, "log normal")
 
 
-def denial_odds_ratio(
-    *, protected: Tally, reference: Tally, level: float = 0.95, rule: TestRule = "by size"
-) -> Estimate:
+def denial_odds_ratio(*, protected: Tally, reference: Tally, level: float, rule: TestRule = "by size") -> Estimate:
     """Odds of denial in the protected group over those in the reference group, with the test of the same 2×2 table.
 
     The estimate is the sample odds ratio ad/bc, not Fisher's conditional maximum-likelihood one. The interval is
@@ -273,7 +269,7 @@ def denial_odds_ratio(
     )
 
 
-def shortfall(*, protected: Tally, reference: Tally, level: float = 0.95, rule: TestRule = "by size") -> Estimate:
+def shortfall(*, protected: Tally, reference: Tally, level: float, rule: TestRule = "by size") -> Estimate:
     """Favourable outcomes the protected group lacks at the reference rate, n_p·r_0 − k_p, in people.
 
     Positive is adverse. The interval is minus the risk difference's times n_p. A version with the pooled rate would be

@@ -53,7 +53,7 @@ def conditional_odds_ratio(
     group: npt.ArrayLike,
     controls: npt.ArrayLike,
     control_names: Sequence[str],
-    level: float = 0.95,
+    level: float,
 ) -> ConditionalOddsRatio:
     """Logistic regression of the outcome on the group and stated controls.
 
@@ -169,7 +169,7 @@ def _fit(y: npt.NDArray[np.bool_], design: FloatArray) -> _Fit | None:
     return _Fit(slope, error, float(fit.llf))
 
 
-def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float = 0.95) -> Estimate:
+def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float) -> Estimate:
     """Area under the ROC curve with DeLong's interval (1988), cut at 0 and 1.
 
     Parameters

@@ -45,7 +45,7 @@ def smd(
     reference: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
     denominator: Denominator = "pooled",
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
@@ -113,7 +113,7 @@ def residual_smd(
     reference: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
     denominator: Denominator = "pooled",
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> Estimate:
@@ -225,7 +225,7 @@ def compare_labelled(
     protected: npt.ArrayLike,
     reference: npt.ArrayLike,
     clusters: npt.ArrayLike | None = None,
-    level: float = 0.95,
+    level: float,
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> LabelledComparison:

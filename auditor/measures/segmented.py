@@ -35,7 +35,7 @@ class SegmentedImpact:
     excluded: dict[str, str]
 
 
-def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float = 0.95) -> SegmentedImpact:
+def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float) -> SegmentedImpact:
     """Compare two groups within strata.
 
     Parameters

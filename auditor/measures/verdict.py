@@ -65,11 +65,11 @@ class Evidence:
     quality_reason: str = ""
     equivalent: bool | None = None
     equivalence: str = ""
-    equivalence_alpha: float = 0.05
+    equivalence_alpha: float
     equivalence_barriers: tuple[str, ...] = ()
     absence_barriers: tuple[str, ...] = ()
     mde: float | None = None
-    alpha: float = 0.05
+    alpha: float
     exploratory: bool = False
     pairs: int | None = None
 
@@ -212,7 +212,7 @@ def flag_ratio(
     tau: float,
     difference: float | None,
     min_difference: float,
-    alpha: float = 0.05,
+    alpha: float,
 ) -> Flag:
     """Flag rule for groups: significant, and the ratio outside [τ, 1/τ], and the rates far enough apart.
 

@@ -50,6 +50,11 @@ class Explained:
     left_out: int
     note: str = ""
 
+    @property
+    def level(self) -> float:
+        """Of every interval."""
+        return 1 - self.context.plan.thresholds.alpha
+
     def measured(
         self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any
     ) -> Draft:
@@ -73,6 +78,7 @@ class Explained:
                 reference=reference,
                 unit=unit,
                 cases=f"role:{ACTUAL}",
+                level=self.level,
                 checks=self.checks,
                 counts=counts,
                 **{"higher_is_better": None, **more},
@@ -216,24 +222,35 @@ def _reasons(explained: Explained) -> Iterable[Draft]:
     for player in explained.players:
         named = [player.name in reasons["players"] for reasons in adverse]
         if any(named):
-            yield explained.measured(_rate(named), metric="reason_share", unit="rate", player=player)
+            yield explained.measured(
+                _rate(named, level=explained.level),
+                metric="reason_share",
+                unit="rate",
+                player=player,
+            )
     protected = {player.name for player in explained.players if player.protected}
     yield explained.measured(
-        _rate([bool(protected & set(reasons["players"])) for reasons in adverse]),
+        _rate(
+            [bool(protected & set(reasons["players"])) for reasons in adverse],
+            level=explained.level,
+        ),
         metric="protected_reason_share",
         unit="rate",
         higher_is_better=False,
     )
     threshold = context.plan.operating_point.natural_margin
     yield explained.measured(
-        _rate([reasons["margin_without"] >= threshold for reasons in adverse]),
+        _rate(
+            [reasons["margin_without"] >= threshold for reasons in adverse],
+            level=explained.level,
+        ),
         metric="reasons_turn_decision",
         unit="rate",
         higher_is_better=True,
     )
 
 
-def _rate(cases: Sequence[bool]) -> Estimate:
+def _rate(cases: Sequence[bool], *, level: float) -> Estimate:
     """A share of the explained adverse decisions; none below the minimum denominator of a rate."""
     method = "share of adverse decisions"
     if not cases:
@@ -242,7 +259,7 @@ def _rate(cases: Sequence[bool]) -> Estimate:
     if len(cases) < least:
         decided = "one adverse decision was" if len(cases) == 1 else f"{len(cases)} adverse decisions were"
         return missing(method=method, reason=f"{decided} explained, at least {least} needed", n=len(cases))
-    return selection_rate(Tally.of(np.array(cases, dtype=bool)))
+    return selection_rate(Tally.of(np.array(cases, dtype=bool)), level=level)
 
 
 def _sums(explained: Explained) -> Iterable[Draft]:

@@ -118,7 +118,7 @@ def run(context: Context) -> Iterable[Draft]:
         estimate = np.array([pair["estimate"] for pair in pairs])
         gaps = np.array([pair["gap"] for pair in pairs])
         top = result.get("top", 0)
-        about: dict[str, Any] = {"test": CARD.name, "checks": checks_of(pairs)}
+        about: dict[str, Any] = {"test": CARD.name, "checks": checks_of(pairs), "level": 1 - alpha}
         if pairs:
             yield whole_gap(result, **about)
         yield supporting(

@@ -59,7 +59,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
     """All measurements of every contrast; one without a value where there is nothing to measure."""
     for result in results:
         pairs = result["pairs"]
-        common: dict[str, Any] = {"test": test, "checks": checks_of(pairs)}
+        common: dict[str, Any] = {"test": test, "checks": checks_of(pairs), "level": 1 - context.plan.thresholds.alpha}
         if result["reason"] or not pairs:
             yield supporting(
                 result,
@@ -75,7 +75,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
         yield whole_gap(result, **common)
         yield from _curves(context, result, method, common)
         yield from _size(result, method, common, level=1 - context.plan.thresholds.alpha)
-        yield from _edges(result, test)
+        yield from _edges(result, test, level=1 - context.plan.thresholds.alpha)
 
 
 def _basis(result: Mapping[str, Any]) -> str:
@@ -99,7 +99,6 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
                 unit="ratio",
                 value=lambda table=table, place=place: float(faithfulness(pairs, table)[place]),  # type: ignore[misc]
                 interval=lambda sampled=sampled, place=place: _ends(sampled, place, level),  # type: ignore[misc]
-                level=level,
                 method=method,
                 **common,
             )
@@ -187,12 +186,11 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, 
             value=lambda: float(overlaps[place].mean()),
             method="mean Jaccard overlap of the circuit with those of resampled applications",
             interval=lambda: _ends(overlaps.T, place, level),
-            level=level,
             **common,
         )
 
 
-def _edges(result: Mapping[str, Any], test: str) -> Iterable[Draft]:
+def _edges(result: Mapping[str, Any], test: str, *, level: float) -> Iterable[Draft]:
     """First-order shares of the largest edges, withheld where the scores do not add up."""
     bound = COMPLETE * result["scored_gap"]
     delta = result["completeness"]
@@ -206,5 +204,6 @@ def _edges(result: Mapping[str, Any], test: str) -> Iterable[Draft]:
             unit="ratio",
             value=lambda share=share: share,  # type: ignore[misc]
             checks=(check,),
+            level=level,
             method="first-order share of the difference that passes this edge (EAP-IG); a score, not an ablation",
         )

@@ -78,6 +78,7 @@ def run(context: Context) -> Iterable[Draft]:
                 value=float,
                 checks=(),
                 method="",
+                level=1 - context.plan.thresholds.alpha,
             )
             continue
         checks = checks_of(pairs)
@@ -103,7 +104,7 @@ def run(context: Context) -> Iterable[Draft]:
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer",
             )
-        yield whole_gap(result, test=CARD.name, checks=checks)
+        yield whole_gap(result, test=CARD.name, checks=checks, level=1 - context.plan.thresholds.alpha)
         norms = np.array([pair["direction"] for pair in pairs])
         yield supporting(
             result,
@@ -116,6 +117,7 @@ def run(context: Context) -> Iterable[Draft]:
             method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats "
             "that one unit written at the last token can move the margin; mean over both prompts of all pairs",
             needs_gap=False,
+            level=1 - context.plan.thresholds.alpha,
         )
         lenses = np.array([pair["lens"] for pair in pairs])
         for layer in range(lenses.shape[1]):

@@ -81,6 +81,7 @@ class _Erased:
                     metric=GAP_REMOVED,
                     column=column,
                     unit="logit",
+                    family=inside_family(self.test) if result.get("full") else None,
                     conclusion=Conclusion.NOT_TESTED,
                     conclusion_reason=result["reason"],
                 )
@@ -261,7 +262,7 @@ class _Erased:
         turned = self._turned(clean, erased)[:, column]
         shares = [float(self._turned(clean, other)[:, column].mean()) for other in controls]
         yield self._draft(
-            selection_rate(Tally.of(turned)),
+            selection_rate(Tally.of(turned), level=self.level),
             metric=FLIPS,
             column=column,
             unit="rate",

@@ -151,7 +151,7 @@ def run(context: Context) -> Iterable[Draft]:
     yield from _fields(context, [result for result in results if "contrast" not in result])
     for result in results:
         if "contrast" in result:
-            yield from _contrasts(result)
+            yield from _contrasts(result, level=1 - context.plan.thresholds.alpha)
 
 
 def _select(asked: Asked, settings: Settings) -> list[Cluster]:
@@ -242,10 +242,10 @@ def _sum_check(total: float, gap: float, floor: NoiseFloor) -> Check:
     return Check(SUM, abs(total - gap) <= bound, abs(total - gap), bound, note)
 
 
-def _contrasts(result: Mapping[str, Any]) -> Iterable[Draft]:
+def _contrasts(result: Mapping[str, Any], *, level: float) -> Iterable[Draft]:
     pairs = result["pairs"]
     gaps = np.array([pair["gap"] for pair in pairs])
-    common: dict[str, Any] = {"test": CARD.name, "subject": {}, "checks": checks_of(pairs)}
+    common: dict[str, Any] = {"test": CARD.name, "subject": {}, "checks": checks_of(pairs), "level": level}
     yield supporting(
         result,
         metric="path_sum",

@@ -38,7 +38,9 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
     for result in results:
         if result["reason"] is not None:
             nothing = missing(method="descriptions of features", reason=result["reason"], n=0)
-            yield Draft(_measurement(nothing, test=test, metric=DESCRIBED, subject={"states": "no dictionary"}))
+            yield Draft(
+                _measurement(nothing, test=test, level=level, metric=DESCRIBED, subject={"states": "no dictionary"})
+            )
             continue
         yield from _together(result, test=test, level=level)
         by_latent = {row["latent"]: row for row in result["features"]}
@@ -95,6 +97,7 @@ def feature_rows(
         yield _measurement(
             estimate,
             test=test,
+            level=level,
             metric=name,
             subject=subject,
             conclusion_reason=words,
@@ -117,7 +120,7 @@ def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable
     if "reason" in found:
         nothing = missing(method="descriptions by a model", reason=found["reason"], n=0)
         subject = {"states": f"before layer {result['layer']}", **describer}
-        yield Draft(_measurement(nothing, test=test, metric=DESCRIBED, subject=subject))
+        yield Draft(_measurement(nothing, test=test, level=level, metric=DESCRIBED, subject=subject))
         return
     rows = [{**row, "reason": None if row["answers"] else SAID_NOTHING, "active": 0} for row in found["features"]]
     counts: dict[str, float | int | None] = {
@@ -149,7 +152,7 @@ def _group(
     else:
         share = missing(method="share described", reason="no feature acts on these prompts", n=0)
     counts = {**counts, "described_and_scored": len(scored)}
-    yield Draft(_measurement(share, test=test, metric=DESCRIBED, subject=subject, counts=counts))
+    yield Draft(_measurement(share, test=test, level=level, metric=DESCRIBED, subject=subject, counts=counts))
     for place, metric in enumerate((DETECTION, FUZZING)):
         values = [_value(Answers.of(row["answers"]), metric) for row in scored]
         exchanged = [row["shuffled"][place] for row in scored if row.get("shuffled")]
@@ -162,6 +165,7 @@ def _group(
             _measurement(
                 _mean(values, level=level, method=method),
                 test=test,
+                level=level,
                 metric=metric,
                 subject=subject,
                 checks=checks,
@@ -173,7 +177,7 @@ def _group(
             )
         )
         other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
-        yield Draft(_measurement(other, test=test, metric=SHUFFLED[metric], subject=subject))
+        yield Draft(_measurement(other, test=test, level=level, metric=SHUFFLED[metric], subject=subject))
 
 
 def _recounted(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
@@ -227,7 +231,9 @@ def _mean(values: Sequence[float], *, level: float, method: str) -> Estimate:
     return mean_share(np.array(values, dtype=np.float64), level=level, method=method, by="feature")
 
 
-def _measurement(estimate: Estimate, *, test: str, metric: str, subject: dict[str, str], **more: Any) -> Measurement:
+def _measurement(
+    estimate: Estimate, *, test: str, metric: str, subject: dict[str, str], level: float, **more: Any
+) -> Measurement:
     return measurement(
         estimate,
         test=test,
@@ -236,6 +242,7 @@ def _measurement(estimate: Estimate, *, test: str, metric: str, subject: dict[st
         subject=subject,
         unit="rate",
         cases="role:actual",
+        level=level,
         higher_is_better=None,
         **more,
     )

@@ -124,7 +124,7 @@ def climb(measurements: Sequence[Measurement], *, plan: Plan) -> tuple[Rung, ...
 
 def ladder(measurements: Sequence[Measurement], *, plan: Plan) -> tuple[Measurement, ...]:
     """One measurement a contrast: the height on the ladder, its steps, grade and cell, and what it was read from."""
-    return tuple(_measurement(rung) for rung in climb(measurements, plan=plan))
+    return tuple(_measurement(rung, level=1 - plan.thresholds.alpha) for rung in climb(measurements, plan=plan))
 
 
 def said(item: Measurement) -> tuple[Step, ...]:
@@ -183,7 +183,7 @@ def _outputs(items: Sequence[Measurement]) -> bool | None:
     return False if deciding and all(item.conclusion in CLEAN for item in deciding) else None
 
 
-def _measurement(rung: Rung) -> Measurement:
+def _measurement(rung: Rung, *, level: float) -> Measurement:
     height = rung.height
     return Measurement(
         id=f"{TEST}/{METRIC}/field={rung.field}/group={rung.group}/vs={rung.reference}",
@@ -193,6 +193,7 @@ def _measurement(rung: Rung) -> Measurement:
         subject={"field": rung.field, "group": rung.group},
         reference=rung.reference,
         unit="count",
+        level=level,
         estimate=None if height is None else float(height),
         n=len(rung.sources),
         missing_reason="no step is known" if height is None else None,

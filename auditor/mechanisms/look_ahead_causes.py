@@ -157,13 +157,15 @@ def _before(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Ite
         ("rationale_turns_outcome", (after >= threshold) != (plain >= threshold)),
         ("rationale_names_answer", np.array([named for pair in pairs for named in pair["states_answer"]])),
     ):
-        yield part.draft(selection_rate(Tally.of(happened.astype(bool))), metric=metric, unit="rate", checks=checks)
+        yield part.draft(
+            selection_rate(Tally.of(happened.astype(bool)), level=part.level), metric=metric, unit="rate", checks=checks
+        )
 
 
 def _after(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
     changed = [each["favourable"] != each["adverse"] for pair in pairs for each in pair["written"]]
     yield part.draft(
-        selection_rate(Tally.of(np.array(changed, dtype=bool))),
+        selection_rate(Tally.of(np.array(changed, dtype=bool)), level=part.level),
         metric="rationale_changes_with_decision",
         unit="rate",
         checks=checks,

@@ -138,7 +138,7 @@ def supporting(
     method: str,
     needs_gap: bool = True,
     interval: Callable[[], tuple[float, float] | None] | None = None,
-    level: float = 0.95,
+    level: float,
     counts: Mapping[str, float | int | None] | None = None,
     again: str = "",
     unstable: str | None = None,
@@ -212,7 +212,7 @@ def shared(
     )
 
 
-def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check]) -> Draft:
+def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check], level: float) -> Draft:
     """The difference itself, in nats: what every share of it is a share of."""
     gaps = np.array([pair["gap"] for pair in result["pairs"]], dtype=np.float64)
     return supporting(
@@ -225,4 +225,5 @@ def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check]) 
         checks=checks,
         method="mean difference of the margin over the aligned pairs",
         needs_gap=False,
+        level=level,
     )

@@ -71,7 +71,7 @@ def run(context: Context) -> Iterable[Draft]:
         checks = checks_of(pairs)
         gaps = np.array([pair["gap"] for pair in pairs])
         common: dict[str, Any] = {"test": CARD.name, "checks": checks}
-        yield whole_gap(result, test=CARD.name, checks=checks)
+        yield whole_gap(result, test=CARD.name, checks=checks, level=1 - context.plan.thresholds.alpha)
         # In the order of the prompt, which a ledger's sorted keys do not keep.
         for part in sorted({part for pair in pairs for part in pair["stream"]}, key=_place):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]

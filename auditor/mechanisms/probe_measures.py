@@ -153,7 +153,7 @@ def _readable(
             metric=READABLE,
             subject=subject,
             unit="count",
-            family=f"{inside_family(common['test'])}, withheld",
+            family=f"{inside_family(common['test'])}, withheld" if withheld else None,
             checks=checks,
             counts=counts,
             conclusion_reason=said,

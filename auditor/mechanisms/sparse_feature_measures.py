@@ -172,6 +172,7 @@ class _Features:
 
     def __init__(self, context: Context, result: Mapping[str, Any], test: str, *, contrasts: int) -> None:
         self.context, self.result, self.test = context, result, test
+        self.contrasts = contrasts
         self.needed = draws_needed(alpha=context.plan.thresholds.alpha, family_size=max(1, contrasts))
         self.level = 1 - context.plan.thresholds.alpha
         self.groups: list[str] = result["groups"]
@@ -190,6 +191,7 @@ class _Features:
                         metric=GAP_REMOVED,
                         group=group,
                         unit="logit",
+                        family=inside_family(self.test),
                         conclusion=Conclusion.NOT_TESTED,
                         conclusion_reason=reason,
                     )
@@ -383,8 +385,8 @@ class _Features:
         test = Significance(place.p_value, f"rank among {place.draws} draws of {words}, one-sided")
         more: dict[str, Any] = {"family": family}
         if reason is not None:
-            more = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": reason}
-        return self._draft(
+            more |= {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": reason}
+        draft = self._draft(
             replace(estimate, test=None if reason is not None or estimate.value is None else test),
             metric=metric,
             group=self.groups[found["group"]],
@@ -394,6 +396,7 @@ class _Features:
             checks=(*self.decided, self._mass(found, name)),
             **more,
         )
+        return replace(draft, family_size=self.contrasts)
 
     def _unlike(self, found: Mapping[str, Any], counts: Mapping[str, float | int | None], place: Rank) -> str | None:
         """Why the draws are no measure of chance: hardly different from each other, or moving the states much less."""

@@ -68,6 +68,7 @@ class _Steered:
                 nothing,
                 metric=POTENCY,
                 subject=self.subject,
+                family=inside_family(self.test) if result.get("full") else None,
                 conclusion=Conclusion.NOT_TESTED,
                 conclusion_reason=result["reason"],
                 **self.common,

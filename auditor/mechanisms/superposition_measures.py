@@ -194,6 +194,7 @@ class _Measured:
                 subject=subject,
                 unit="cosine",
                 counts=counts,
+                family=inside_family(self.test),
                 conclusion=Conclusion.INCONCLUSIVE,
                 conclusion_reason=reason,
             )
@@ -222,7 +223,8 @@ class _Measured:
                 testable = self._reason(item, "", Overlap.of(item["overlaps"][""])) is None
                 if testable:
                     found[item["attribute"]] = chance.p_value()
-        return dict(zip(found, holm(list(found.values())), strict=True))
+        size = max(len(found), self.contrasts)
+        return dict(zip(found, holm(list(found.values()), family_size=size), strict=True))
 
     def _reason(self, item: Mapping[str, Any], field: str, found: Overlap) -> str | None:
         if not item["features"]:
@@ -273,7 +275,8 @@ class _Measured:
                 level=self.level,
                 checks=checks,
                 **more,
-            )
+            ),
+            family_size=self.contrasts,
         )
 
 

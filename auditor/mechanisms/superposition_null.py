@@ -80,7 +80,7 @@ def chance(
     second: Sequence[int],
     taken: Sequence[int],
     alike: FloatArray,
-    level: float = 0.95,
+    level: float,
     draws: int = DRAWS,
     seed: int,
 ) -> Chance | None:

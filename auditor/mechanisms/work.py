@@ -176,7 +176,7 @@ def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
     )
 
 
-def not_tested(test: ModelTest, reason: str) -> Measurement:
+def not_tested(test: ModelTest, reason: str, *, level: float) -> Measurement:
     """The one measurement of a test that was not done."""
     name = test.CARD.name
     return Measurement(
@@ -186,6 +186,7 @@ def not_tested(test: ModelTest, reason: str) -> Measurement:
         role=Role.SUPPORTING,
         subject={},
         unit="count",
+        level=level,
         conclusion=Conclusion.NOT_TESTED,
         conclusion_reason=reason,
         missing_reason=reason,

@@ -102,7 +102,7 @@ def _row(test: str, metric: str, subject: dict[str, str], unit: str, value: floa
     return Measurement(
         name, test, metric, Role.SUPPORTING, subject, unit, estimate=value, low=value - 0.03, high=value + 0.03,
         n=48, checks=(held,), cases="role:actual", method="made up for a test of pages",
-    )  # fmt: skip
+    level=0.95)  # fmt: skip
 
 
 def _plain(item: Measurement) -> dict[str, object]:

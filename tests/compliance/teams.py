@@ -59,7 +59,7 @@ def make_team_audit(team: Team, *, name: str) -> Audit:
         id="m", test="counterfactual", metric="cf_net_effect", role=MeasurementRole.PRIMARY, subject={"field": "race"},
         unit="rate_difference", reference="a", estimate=-0.2, low=-0.5, high=-0.1, n=40, p_value=0.01, p_adjusted=0.01,
         conclusion=Conclusion.DIFFERENCE_FOUND, conclusion_reason="…",
-    )  # fmt: skip
+    level=0.95)  # fmt: skip
     finding = Finding(
         id="F-001", title="Approved less often", severity=Severity.HIGH, rule="R1: …", condition="…", criteria=("c",),
         cause="Not examined.", effect="…", recommendation="…", measurements=("m",),

@@ -32,6 +32,7 @@ MEASUREMENT = Measurement(
     p_value=0.0004,
     conclusion=Conclusion.DIFFERENCE_FOUND,
     counts={"b": 21, "c": 2, "mde": 0.01},
+    level=0.95,
 )
 FINDING = Finding(
     id="F-1",

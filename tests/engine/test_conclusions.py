@@ -142,8 +142,13 @@ def draft(name: str, p_value: float | None, family: str | None, checks: tuple[Ch
     item = Measurement(
         id=name, test="t", metric="m", role=Role.PRIMARY, subject={}, unit="rate_difference", estimate=0.1, low=0.05,
         high=0.15, sd_units=3.0, p_value=p_value, family=family, checks=checks, n=1000,
-    )  # fmt: skip
-    return Draft(item, Evidence(estimate=0.1, p_adjusted=None, practical_threshold=0.02, pairs=1000))
+    level=0.95)  # fmt: skip
+    return Draft(
+        item,
+        Evidence(
+            estimate=0.1, p_adjusted=None, practical_threshold=0.02, pairs=1000, alpha=0.05, equivalence_alpha=0.05
+        ),
+    )
 
 
 P_VALUES = st.lists(st.one_of(st.none(), st.floats(0, 1)), min_size=1, max_size=6)
@@ -157,8 +162,10 @@ def test_declared_families_are_adjusted_apart_and_by_their_own_rule(
     drafts += [draft(f"e{number}", value, "exploratory") for number, value in enumerate(explored)]
     drafts.append(draft("alone", 0.001, None))
     settled = {item.id: item.p_adjusted for item in settle(drafts)}
-    assert [settled[f"c{number}"] for number in range(len(confirmed))] == holm(confirmed)
-    assert [settled[f"e{number}"] for number in range(len(explored))] == benjamini_hochberg(explored)
+    assert [settled[f"c{number}"] for number in range(len(confirmed))] == holm(confirmed, family_size=len(confirmed))
+    assert [settled[f"e{number}"] for number in range(len(explored))] == benjamini_hochberg(
+        explored, family_size=len(explored)
+    )
     assert settled["alone"] is None
 
 

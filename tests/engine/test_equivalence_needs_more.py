@@ -64,9 +64,14 @@ def claim(name: str, counts: PairCounts, *, family: str = "primary") -> Draft:
     item = Measurement(
         id=name, test="t", metric="m", role=Role.PRIMARY, subject={}, unit="rate_difference",
         estimate=(counts.c - counts.b) / counts.n, p_value=1.0, family=family, n=counts.n,
-    )  # fmt: skip
+    level=0.95)  # fmt: skip
     evidence = Evidence(
-        estimate=item.estimate, p_adjusted=None, practical_threshold=0.02, pairs=counts.n, equivalence_alpha=0.05
+        estimate=item.estimate,
+        p_adjusted=None,
+        practical_threshold=0.02,
+        pairs=counts.n,
+        equivalence_alpha=0.05,
+        alpha=0.05,
     )
     return Draft(item, evidence, equivalence=tost_pairs(counts=counts, margin=0.02, alpha=0.05))
 
@@ -125,7 +130,7 @@ def test_as_filed_p_values_never_change_an_adjusted_p_of_pairs() -> None:
         def one(name: str, p_value: float, family: str) -> Draft:
             return Draft(
                 Measurement(id=name, test="t", metric="m", role=Role.EXPLORATORY, subject={}, unit="logit",
-                            p_value=p_value, family=family)
+                            p_value=p_value, family=family, level=0.95)
             )  # fmt: skip
 
         pairs = [one(f"p{number}", 0.06, SAME_APPLICANTS_FAMILY) for number in range(3)]

@@ -25,7 +25,7 @@ def measured(metric: str, estimate: float, low: float, high: float, **changes: o
         "id": metric, "test": "counterfactual", "metric": metric, "role": Role.PRIMARY, "unit": unit,
         "subject": {"field": "race", "group": "Black"}, "reference": "White", "estimate": estimate, "low": low,
         "high": high, "p_adjusted": 0.001, "conclusion": Conclusion.DIFFERENCE_FOUND, "conclusion_reason": "Found.",
-        "n": 600,
+        "n": 600, "level": 0.95,
     }  # fmt: skip
     return Measurement(**{**base, **changes})  # type: ignore[arg-type]
 

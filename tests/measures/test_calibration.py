@@ -17,7 +17,7 @@ def test_the_gap_is_the_largest_over_bins_by_hand():
     data = sample()
     edges = quantile_edges(data["scores"], bins=4)
     assert edges == pytest.approx(np.quantile(data["scores"], [0.25, 0.5, 0.75]))
-    result = calibration_gap(**data, edges=edges)
+    result = calibration_gap(**data, edges=edges, level=0.95)
     gaps = []
     for low, high in zip([-np.inf, *edges], [*edges, np.inf], strict=True):
         here = (data["scores"] >= low) & (data["scores"] < high)
@@ -30,7 +30,7 @@ def test_the_gap_is_the_largest_over_bins_by_hand():
 def test_under_no_difference_the_permutation_p_value_is_uniform_enough():
     p = [
         calibration_gap(
-            **sample(n=300, seed=seed), edges=[0.25, 0.5, 0.75], permutations=999, seed=seed
+            **sample(n=300, seed=seed), edges=[0.25, 0.5, 0.75], permutations=999, seed=seed, level=0.95
         ).gap.test.p_value
         for seed in range(150)
     ]
@@ -39,14 +39,14 @@ def test_under_no_difference_the_permutation_p_value_is_uniform_enough():
 
 
 def test_a_real_gap_is_found_although_a_maximum_is_biased():
-    found = calibration_gap(**sample(lift=0.3), edges=[0.25, 0.5, 0.75])
+    found = calibration_gap(**sample(lift=0.3), edges=[0.25, 0.5, 0.75], level=0.95)
     assert found.gap.test.p_value < 0.001
     assert found.gap.interval.low > 0.05
 
 
 def test_the_permutation_p_value_counts_ties_and_agrees_with_the_exact_distribution():
     data = sample(n=60, lift=0.1, seed=4)
-    result = calibration_gap(**data, edges=[], permutations=100_000)
+    result = calibration_gap(**data, edges=[], permutations=100_000, level=0.95)
     p, r = result.bins[0].protected, result.bins[0].reference
     favourable = p.favourable + r.favourable
     drawn = np.arange(max(0, favourable - r.n), min(p.n, favourable) + 1)
@@ -58,9 +58,9 @@ def test_the_permutation_p_value_counts_ties_and_agrees_with_the_exact_distribut
 
 
 def test_a_score_on_an_edge_falls_in_the_bin_above():
-    result = calibration_gap(scores=[0.5, 0.4], labels=[1, 1], protected=[1, 1], edges=[0.5], min_cell=1)
+    result = calibration_gap(scores=[0.5, 0.4], labels=[1, 1], protected=[1, 1], edges=[0.5], min_cell=1, level=0.95)
     assert [item.protected.n for item in result.bins] == [1, 1]
-    below = calibration_gap(scores=[0.5, 0.6], labels=[1, 1], protected=[1, 1], edges=[0.5], min_cell=1)
+    below = calibration_gap(scores=[0.5, 0.6], labels=[1, 1], protected=[1, 1], edges=[0.5], min_cell=1, level=0.95)
     assert [item.protected.n for item in below.bins] == [0, 2]
 
 
@@ -68,17 +68,17 @@ def test_small_bins_are_skipped_and_said_to_be():
     scores = np.r_[np.full(20, 0.1), np.full(20, 0.9), np.full(10, 0.9)]
     protected = np.r_[np.ones(10), np.zeros(10), np.ones(20), np.zeros(10)].astype(bool)
     labels = np.tile([1, 0], 25)
-    none = calibration_gap(scores=scores, labels=labels, protected=protected, edges=[0.5])
+    none = calibration_gap(scores=scores, labels=labels, protected=protected, edges=[0.5], level=0.95)
     assert none.gap.value is None
     assert none.gap.reason == "no bin holds at least 11 cases of both groups"
     assert [item.skipped for item in none.bins] == [True, True]
-    kept = calibration_gap(scores=scores, labels=labels, protected=protected, edges=[0.5], min_cell=10)
+    kept = calibration_gap(scores=scores, labels=labels, protected=protected, edges=[0.5], min_cell=10, level=0.95)
     assert kept.gap.counts == {"bins": 2, "bins_skipped": 0}
 
 
 def test_with_repeated_profiles_the_p_value_is_withheld():
     data = sample(n=400)
-    result = calibration_gap(**data, edges=[0.5], clusters=np.repeat(np.arange(200), 2))
+    result = calibration_gap(**data, edges=[0.5], clusters=np.repeat(np.arange(200), 2), level=0.95)
     assert result.gap.test is None
     assert result.gap.interval is not None
     assert "not exchangeable" in result.gap.reason
@@ -86,6 +86,6 @@ def test_with_repeated_profiles_the_p_value_is_withheld():
 
 def test_edges_that_do_not_increase_are_refused():
     with pytest.raises(ValueError, match="edges must increase"):
-        calibration_gap(**sample(n=50), edges=[0.5, 0.5])
+        calibration_gap(**sample(n=50), edges=[0.5, 0.5], level=0.95)
     with pytest.raises(ValueError, match="bins must be at least 1"):
         quantile_edges([], bins=3)

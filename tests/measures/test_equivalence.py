@@ -50,13 +50,13 @@ def test_an_interval_at_another_level_is_refused():
 
 
 def test_a_model_that_never_flips_in_few_pairs_is_not_called_equivalent():
-    mute = clustered_net_effect(control=[0] * 60, protected=[0] * 60, clusters=np.arange(60))
+    mute = clustered_net_effect(control=[0] * 60, protected=[0] * 60, clusters=np.arange(60), level=0.95)
     alone = mute.sample.interval(0.90)
     assert (alone.low, alone.high) == (0, 0)  # what the bootstrap alone would say
     assert mute.tost_interval.high > 0.04  # what is given instead
     result = tost_pairs(counts=PairCounts(0, 0, 0, 60), margin=0.02, alpha=0.05, clustered=mute.sample)
     assert result.established is False
-    assert result.interval.high == zero_event_bound(60)
+    assert result.interval.high == zero_event_bound(60, confidence=0.95)
     enough = tost_pairs(counts=PairCounts(0, 0, 0, 149), margin=0.02, alpha=0.05)
     assert enough.established  # 1 − .05^(1/149) = .0199
     assert not tost_pairs(counts=PairCounts(0, 0, 0, 148), margin=0.02, alpha=0.05).established
@@ -82,11 +82,11 @@ def test_at_the_matched_point_few_flips_are_not_enough_where_the_threshold_may_f
     control = np.concatenate([np.linspace(5, 6, 510), np.linspace(2.00, 2.05, 60), np.linspace(-3, -2, 30)])
     protected = control.copy()
     protected[510:570] -= 0.06
-    effect = net_effect_at_matched_point(control=control, protected=protected, target_rate=510 / 600)
+    effect = net_effect_at_matched_point(control=control, protected=protected, target_rate=510 / 600, level=0.95)
     assert effect.counts.discordant == 0
     assert tost_pairs(counts=effect.counts, margin=0.02, alpha=0.05, clustered=effect.sample).established
     assert tost_at_matched_point(effect=effect, margin=0.02, alpha=0.05).established is False
-    still = net_effect_at_matched_point(control=control, protected=control, target_rate=510 / 600)
+    still = net_effect_at_matched_point(control=control, protected=control, target_rate=510 / 600, level=0.95)
     assert tost_at_matched_point(effect=still, margin=0.02, alpha=0.05).established is True
 
 

@@ -86,18 +86,18 @@ def test_every_golden_figure_is_met(german, contrast):
     golden = GOLDEN[contrast]
     assert (protected.favourable, protected.n, reference.favourable, reference.n) == golden["tallies"]
 
-    difference = risk_difference(protected=protected, reference=reference, interval="wald")
+    difference = risk_difference(protected=protected, reference=reference, interval="wald", level=0.95)
     assert difference.value == pytest.approx(golden["difference"], abs=1e-6)
     assert (difference.interval.low, difference.interval.high) == pytest.approx(golden["wald"], abs=5e-5)
-    air = adverse_impact_ratio(protected=protected, reference=reference)
+    air = adverse_impact_ratio(protected=protected, reference=reference, level=0.95)
     assert air.value == pytest.approx(golden["air"], abs=1e-6)
     assert (air.interval.low, air.interval.high) == pytest.approx(golden["air_interval"], abs=5e-5)
     assert pooled_z(protected=protected, reference=reference) == pytest.approx(golden["z"], abs=5e-5)
     fisher = two_rate_test(protected=protected, reference=reference, rule="fisher")
     assert f"{fisher.p_value:.4g}" == golden["fisher"]
-    odds = denial_odds_ratio(protected=protected, reference=reference)
+    odds = denial_odds_ratio(protected=protected, reference=reference, level=0.95)
     assert odds.value == pytest.approx(golden["denial"], abs=1e-6)
-    missing_people = shortfall(protected=protected, reference=reference)
+    missing_people = shortfall(protected=protected, reference=reference, level=0.95)
     assert missing_people.value == pytest.approx(golden["shortfall"], abs=5e-5)
 
 
@@ -110,14 +110,18 @@ def test_the_data_are_the_ones_the_golden_figures_came_from(german, contrast):
 
 
 def test_moving_the_age_cut_by_one_comparison_moves_the_ratio_across_four_fifths(german):
-    at_most = adverse_impact_ratio(**dict(zip(("protected", "reference"), german["age ≤25 vs >25"], strict=True)))
-    below = adverse_impact_ratio(**dict(zip(("protected", "reference"), german["age <25 vs ≥25"], strict=True)))
+    at_most = adverse_impact_ratio(
+        **dict(zip(("protected", "reference"), german["age ≤25 vs >25"], strict=True)), level=0.95
+    )
+    below = adverse_impact_ratio(
+        **dict(zip(("protected", "reference"), german["age <25 vs ≥25"], strict=True)), level=0.95
+    )
     assert at_most.value < 0.80 < below.value
 
 
 def test_the_reference_by_highest_rate_is_named(german):
     female, male = german["female vs male"]
-    result = impact_ratios(tallies={"female": female, "male": male}, reference=HIGHEST_RATE)
+    result = impact_ratios(tallies={"female": female, "male": male}, reference=HIGHEST_RATE, level=0.95)
     assert result.reference == "male"
     assert result.basis == "highest rate"
     assert result.ratios["female"].value == pytest.approx(0.896567, abs=1e-6)

@@ -20,18 +20,18 @@ def test_at_that_effect_the_exact_test_rejects_with_the_power_asked_for(n: int, 
 
 
 def test_it_is_larger_than_the_asymptotic_figure_at_the_same_discordance() -> None:
-    exact = detectable_one_way_effect(n=600).value
+    exact = detectable_one_way_effect(n=600, alpha=0.05, power=0.8).value
     assert exact is not None
-    asymptotic = detectable_net_effect(n=600, discordance=exact)
+    asymptotic = detectable_net_effect(n=600, discordance=exact, alpha=0.05, power=0.8)
     assert asymptotic.value is None or asymptotic.value <= exact
 
 
 def test_too_few_pairs_can_show_nothing() -> None:
-    found = detectable_one_way_effect(n=5)
+    found = detectable_one_way_effect(n=5, alpha=0.05, power=0.8)
     assert found.value is None
     assert found.reason == "exact McNemar cannot reject with 5 pairs at alpha = 0.05"
 
 
 def test_bad_numbers_are_refused() -> None:
     with pytest.raises(ValueError, match="n of at least 1"):
-        detectable_one_way_effect(n=0)
+        detectable_one_way_effect(n=0, alpha=0.05, power=0.8)

@@ -63,16 +63,19 @@ def test_tango_bounds_lie_where_the_constrained_score_reaches_the_level(counts, 
 def test_both_paired_intervals_reproduce_published_examples():
     # Fagerland, Lydersen and Laake: airway hyper-responsiveness (Bentur 2009) and complete response (Cavo 2012).
     bentur, cavo = PairCounts(1, 1, 7, 12), PairCounts(59, 16, 6, 80)
-    assert [round(x, 3) for x in (tango_interval(bentur).low, tango_interval(bentur).high)] == [0.026, 0.517]
-    newcombe = newcombe_paired_interval(bentur)
+    assert [round(x, 3) for x in (tango_interval(bentur, level=0.95).low, tango_interval(bentur, level=0.95).high)] == [
+        0.026,
+        0.517,
+    ]
+    newcombe = newcombe_paired_interval(bentur, level=0.95)
     assert [round(x, 3) for x in (newcombe.low, newcombe.high)] == [0.026, 0.507]
-    newcombe = newcombe_paired_interval(cavo)
+    newcombe = newcombe_paired_interval(cavo, level=0.95)
     assert [round(x, 4) for x in (newcombe.low, newcombe.high)] == [-0.1186, -0.0046]
 
 
 @pytest.mark.parametrize("counts", [PairCounts(0, 0, 30, 0), PairCounts(0, 30, 0, 0), PairCounts(12, 0, 0, 18)])
 def test_tango_stands_at_the_edges(counts):
-    interval = tango_interval(counts)
+    interval = tango_interval(counts, level=0.95)
     delta = (counts.c - counts.b) / counts.n
     assert -1 <= interval.low <= delta <= interval.high <= 1
     moving = interval.low if delta > 0 else interval.high
@@ -83,14 +86,14 @@ def test_tango_stands_at_the_edges(counts):
 @given(counts=COUNTS)
 def test_swapping_the_versions_turns_every_sign(counts):
     swapped = PairCounts(counts.a, counts.c, counts.b, counts.d)
-    one, two = net_effect(counts), net_effect(swapped)
+    one, two = net_effect(counts, level=0.95), net_effect(swapped, level=0.95)
     assert one.estimate.value == -two.estimate.value
     assert one.estimate.test.p_value == two.estimate.test.p_value
     for left, right in ((one.estimate.interval, two.estimate.interval), (one.newcombe, two.newcombe)):
         assert left.low == pytest.approx(-right.high, abs=1e-9)
         assert left.low <= one.estimate.value + 1e-12
         assert left.high >= one.estimate.value - 1e-12
-    assert flip_rates(counts).against.value == flip_rates(swapped).towards.value
+    assert flip_rates(counts, level=0.95).against.value == flip_rates(swapped, level=0.95).towards.value
 
 
 @given(counts=COUNTS)
@@ -116,8 +119,12 @@ def test_mcnemar_never_switches_to_chi_square():
 @given(counts=COUNTS, times=st.integers(2, 4))
 def test_duplicating_every_pair_changes_no_estimate(counts, times):
     many = PairCounts(*(times * cell for cell in (counts.a, counts.b, counts.c, counts.d)))
-    assert net_effect(many).estimate.value == pytest.approx(net_effect(counts).estimate.value, abs=1e-15)
-    assert flip_rates(many).total.value == pytest.approx(flip_rates(counts).total.value, abs=1e-15)
+    assert net_effect(many, level=0.95).estimate.value == pytest.approx(
+        net_effect(counts, level=0.95).estimate.value, abs=1e-15
+    )
+    assert flip_rates(many, level=0.95).total.value == pytest.approx(
+        flip_rates(counts, level=0.95).total.value, abs=1e-15
+    )
 
 
 def test_pairs_are_counted_by_who_is_favoured():
@@ -125,38 +132,38 @@ def test_pairs_are_counted_by_who_is_favoured():
     protected = [1, 0, 0, 1, 0, 1]
     counts = count_pairs(control=control, protected=protected)
     assert counts == PairCounts(a=2, b=2, c=1, d=1)
-    effect = net_effect(counts).estimate
+    effect = net_effect(counts, level=0.95).estimate
     assert effect.value == pytest.approx(-1 / 6)  # adverse is negative
-    flips = flip_rates(counts)
+    flips = flip_rates(counts, level=0.95)
     assert (flips.total.value, flips.against.value, flips.towards.value) == (3 / 6, 2 / 6, 1 / 6)
 
 
 def test_flip_rates_carry_clopper_pearson_intervals():
-    rate = flip_rates(PairCounts(900, 30, 12, 58)).total
+    rate = flip_rates(PairCounts(900, 30, 12, 58), level=0.95).total
     assert stats.binom.sf(41, 1000, rate.interval.low) == pytest.approx(0.025, abs=1e-9)
     assert stats.binom.cdf(42, 1000, rate.interval.high) == pytest.approx(0.025, abs=1e-9)
 
 
 def test_without_a_flip_the_bound_is_about_three_over_n():
-    assert round(zero_event_bound(300), 4) == 0.0099
-    assert round(zero_event_bound(1000), 4) == 0.0030
-    assert (1 - zero_event_bound(300)) ** 300 == pytest.approx(0.05, rel=1e-12)
-    none = net_effect(PairCounts(250, 0, 0, 50))
-    assert none.zero_event_bound == zero_event_bound(300)
+    assert round(zero_event_bound(300, confidence=0.95), 4) == 0.0099
+    assert round(zero_event_bound(1000, confidence=0.95), 4) == 0.0030
+    assert (1 - zero_event_bound(300, confidence=0.95)) ** 300 == pytest.approx(0.05, rel=1e-12)
+    none = net_effect(PairCounts(250, 0, 0, 50), level=0.95)
+    assert none.zero_event_bound == zero_event_bound(300, confidence=0.95)
     assert none.estimate.test.p_value == 1
-    assert net_effect(PairCounts(250, 1, 0, 50)).zero_event_bound is None
+    assert net_effect(PairCounts(250, 1, 0, 50), level=0.95).zero_event_bound is None
 
 
 def test_no_pairs_give_no_value_and_a_reason():
     nothing = PairCounts(0, 0, 0, 0)
-    assert net_effect(nothing).estimate.value is None
-    assert net_effect(nothing).estimate.reason == "there are no pairs"
-    assert flip_rates(nothing).total.value is None
+    assert net_effect(nothing, level=0.95).estimate.value is None
+    assert net_effect(nothing, level=0.95).estimate.reason == "there are no pairs"
+    assert flip_rates(nothing, level=0.95).total.value is None
     for make in (tango_interval, newcombe_paired_interval):
         with pytest.raises(ValueError, match="there are no pairs"):
-            make(nothing)
+            make(nothing, level=0.95)
     with pytest.raises(ValueError, match="at least one pair"):
-        zero_event_bound(0)
+        zero_event_bound(0, confidence=0.95)
     with pytest.raises(ValueError, match="differ in length: control 1, protected 2"):
         count_pairs(control=[1], protected=[1, 0])
     with pytest.raises(ValueError, match="whole numbers of at least 0"):
@@ -170,8 +177,8 @@ def test_names_within_one_file_are_not_independent():
     control = np.repeat(shift < 0, 25)
     protected = np.repeat(shift > 0, 25)
     clusters = np.repeat(np.arange(40), 25)
-    clustered = clustered_net_effect(control=control, protected=protected, clusters=clusters)
-    naive = net_effect(count_pairs(control=control, protected=protected)).estimate
+    clustered = clustered_net_effect(control=control, protected=protected, clusters=clusters, level=0.95)
+    naive = net_effect(count_pairs(control=control, protected=protected), level=0.95).estimate
     assert clustered.value == naive.value
     width = clustered.interval.high - clustered.interval.low
     assert width > 4 * (naive.interval.high - naive.interval.low)
@@ -187,8 +194,8 @@ def test_names_within_one_file_are_not_independent():
 def test_clustering_by_pair_gives_nearly_the_score_interval(seed):
     rng = np.random.default_rng(seed)
     control, protected = rng.random(800) < 0.8, rng.random(800) < 0.75
-    clustered = clustered_net_effect(control=control, protected=protected, clusters=np.arange(800))
-    tango = tango_interval(count_pairs(control=control, protected=protected))
+    clustered = clustered_net_effect(control=control, protected=protected, clusters=np.arange(800), level=0.95)
+    tango = tango_interval(count_pairs(control=control, protected=protected), level=0.95)
     assert clustered.interval.low == pytest.approx(tango.low, abs=0.006)
     assert clustered.interval.high == pytest.approx(tango.high, abs=0.006)
 
@@ -197,12 +204,16 @@ def test_excess_flip_is_the_difference_and_resamples_both_together():
     rng = np.random.default_rng(2)
     flips = rng.random(600) < 0.10
     floor = rng.random(100) < 0.03
-    result = excess_flip(flips=flips, clusters=np.arange(600), floor_flips=floor, floor_clusters=np.arange(100))
+    result = excess_flip(
+        flips=flips, clusters=np.arange(600), floor_flips=floor, floor_clusters=np.arange(100), level=0.95
+    )
     assert result.excess.value == pytest.approx(flips.mean() - floor.mean(), abs=1e-15)
     assert result.flip_rate.value == flips.mean()
     assert result.floor.value == floor.mean()
     # The same pairs as their own floor: the excess is 0 in every resample, which separate resampling would not give.
-    same = excess_flip(flips=flips, clusters=np.arange(600), floor_flips=flips, floor_clusters=np.arange(600))
+    same = excess_flip(
+        flips=flips, clusters=np.arange(600), floor_flips=flips, floor_clusters=np.arange(600), level=0.95
+    )
     assert set(same.excess.sample.values) == {0}
     # That is no proof: 600 profiles without one that tells flip from floor leave what a score interval leaves.
     assert same.excess.value == 0
@@ -210,10 +221,15 @@ def test_excess_flip_is_the_difference_and_resamples_both_together():
 
 
 def test_no_flip_over_no_floor_gives_its_bounds_and_not_zero_to_zero():
-    none = excess_flip(flips=[0] * 600, clusters=np.arange(600), floor_flips=[0] * 100, floor_clusters=np.arange(100))
+    none = excess_flip(
+        flips=[0] * 600, clusters=np.arange(600), floor_flips=[0] * 100, floor_clusters=np.arange(100), level=0.95
+    )
     interval = none.excess.interval
     assert none.excess.value == 0
-    assert (interval.low, interval.high) == (-zero_event_bound(100), zero_event_bound(600))
+    assert (interval.low, interval.high) == (
+        -zero_event_bound(100, confidence=0.95),
+        zero_event_bound(600, confidence=0.95),
+    )
     assert interval.method == "zero-event bounds, one-sided"
     wider = excess_flip(
         flips=[0] * 600, clusters=np.arange(600), floor_flips=[0] * 100, floor_clusters=np.arange(100), level=0.99
@@ -223,7 +239,9 @@ def test_no_flip_over_no_floor_gives_its_bounds_and_not_zero_to_zero():
 
 def test_few_flips_over_a_floor_of_other_profiles_take_an_interval_for_two_groups():
     flips, floor = np.arange(600) < 4, np.zeros(100, dtype=bool)
-    found = excess_flip(flips=flips, clusters=np.arange(600), floor_flips=floor, floor_clusters=np.arange(100))
+    found = excess_flip(
+        flips=flips, clusters=np.arange(600), floor_flips=floor, floor_clusters=np.arange(100), level=0.95
+    )
     assert found.excess.interval == newcombe_interval(protected=Tally(4, 600), reference=Tally(0, 100), level=0.95)
     assert found.excess.interval.low < 0 < found.excess.interval.high
 
@@ -231,13 +249,15 @@ def test_few_flips_over_a_floor_of_other_profiles_take_an_interval_for_two_group
 @pytest.mark.parametrize("each", [1, 3])
 def test_no_interval_of_a_net_effect_without_flips_is_zero_to_zero(each):
     clusters = np.repeat(np.arange(100), each)
-    found = clustered_net_effect(control=np.ones(100 * each), protected=np.ones(100 * each), clusters=clusters)
+    found = clustered_net_effect(
+        control=np.ones(100 * each), protected=np.ones(100 * each), clusters=clusters, level=0.95
+    )
     assert found.interval.low < 0 < found.interval.high
     assert found.tost_interval.high < found.interval.high
 
 
 def test_excess_flip_without_a_floor_has_a_reason():
-    result = excess_flip(flips=[1, 0], clusters=[0, 1], floor_flips=[], floor_clusters=[])
+    result = excess_flip(flips=[1, 0], clusters=[0, 1], floor_flips=[], floor_clusters=[], level=0.95)
     assert result.excess.value is None
     assert result.excess.reason == "there are no re-asked or placebo pairs to set a noise floor"
     assert result.flip_rate.value == 0.5

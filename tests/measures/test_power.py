@@ -40,7 +40,7 @@ def test_the_table_of_pairs_is_met_in_every_cell(row):
 
 @pytest.mark.parametrize(("ratio", "n"), [(0.95, 2776), (0.90, 713), (0.80, 186)])
 def test_the_group_sizes_for_three_impact_ratios_are_met(ratio, n):
-    assert cases_needed(protected_rate=0.7 * ratio, reference_rate=0.7) == n
+    assert cases_needed(protected_rate=0.7 * ratio, reference_rate=0.7, alpha=0.05, power=0.8) == n
 
 
 @given(psi=st.floats(0.02, 1), share=st.floats(0.05, 0.9), power=st.floats(0.5, 0.95))
@@ -48,17 +48,19 @@ def test_the_detectable_effect_inverts_the_number_of_pairs(psi, share, power):
     delta = psi * share
     z_a, z_b = stats.norm.isf(0.025), stats.norm.ppf(power)
     n = (z_a * math.sqrt(psi) + z_b * math.sqrt(psi - delta**2)) ** 2 / delta**2  # before rounding up
-    assert detectable_net_effect(n=n, discordance=psi, power=power).value == pytest.approx(delta, rel=1e-9)
+    assert detectable_net_effect(n=n, discordance=psi, power=power, alpha=0.05).value == pytest.approx(delta, rel=1e-9)
 
 
 def test_both_directions_need_the_same_pairs():
-    assert pairs_needed(effect=-0.02, discordance=0.1) == pairs_needed(effect=0.02, discordance=0.1)
+    assert pairs_needed(effect=-0.02, discordance=0.1, alpha=0.05, power=0.8) == pairs_needed(
+        effect=0.02, discordance=0.1, alpha=0.05, power=0.8
+    )
 
 
 def test_exact_mcnemar_reaches_about_the_promised_power():
     # An oracle of its own kind: the test is run on simulated pairs. Connor is asymptotic, so a little below 80%.
     rng = np.random.default_rng(3)
-    n = pairs_needed(effect=0.05, discordance=0.2)
+    n = pairs_needed(effect=0.05, discordance=0.2, alpha=0.05, power=0.8)
     cells = rng.multinomial(n, [0.075, 0.125, 0.8], size=4000)
     low, total = cells[:, :2].min(axis=1), cells[:, :2].sum(axis=1)
     power = np.mean(2 * stats.binom.cdf(low, total, 0.5) < 0.05)
@@ -66,11 +68,14 @@ def test_exact_mcnemar_reaches_about_the_promised_power():
 
 
 def test_an_effect_above_the_discordance_is_never_called_detectable():
-    few = detectable_net_effect(n=20, discordance=0.05)
+    few = detectable_net_effect(n=20, discordance=0.05, alpha=0.05, power=0.8)
     assert few.value is None
     assert few.reason == "no net effect within a discordance of 0.05 is detectable"
-    assert detectable_net_effect(n=1000, discordance=0).reason == "no pair was discordant; see the zero-event bound"
-    assert detectable_net_effect(n=0.5, discordance=0.9).reason == "too few pairs"
+    assert (
+        detectable_net_effect(n=1000, discordance=0, alpha=0.05, power=0.8).reason
+        == "no pair was discordant; see the zero-event bound"
+    )
+    assert detectable_net_effect(n=0.5, discordance=0.9, alpha=0.05, power=0.8).reason == "too few pairs"
 
 
 @given(
@@ -78,34 +83,44 @@ def test_an_effect_above_the_discordance_is_never_called_detectable():
     rate=st.floats(0.2, 0.95),
 )
 def test_the_detectable_rate_difference_inverts_the_group_size(n, rate):
-    mde = detectable_rate_difference(n_protected=n, n_reference=n, reference_rate=rate).value
+    mde = detectable_rate_difference(n_protected=n, n_reference=n, reference_rate=rate, alpha=0.05, power=0.8).value
     assume(mde is not None and mde < rate)
-    assert abs(cases_needed(protected_rate=rate - mde, reference_rate=rate) - n) <= 1
+    assert abs(cases_needed(protected_rate=rate - mde, reference_rate=rate, alpha=0.05, power=0.8) - n) <= 1
 
 
 def test_hopeless_group_designs_have_no_detectable_difference():
-    assert detectable_rate_difference(n_protected=3, n_reference=3, reference_rate=0.2).value is None
-    assert detectable_rate_difference(n_protected=300, n_reference=300, reference_rate=0.0).value is None
-    assert 0 < detectable_rate_difference(n_protected=300, n_reference=300, reference_rate=1.0).value < 0.1
+    assert (
+        detectable_rate_difference(n_protected=3, n_reference=3, reference_rate=0.2, alpha=0.05, power=0.8).value
+        is None
+    )
+    assert (
+        detectable_rate_difference(n_protected=300, n_reference=300, reference_rate=0.0, alpha=0.05, power=0.8).value
+        is None
+    )
+    assert (
+        0
+        < detectable_rate_difference(n_protected=300, n_reference=300, reference_rate=1.0, alpha=0.05, power=0.8).value
+        < 0.1
+    )
 
 
 def test_a_mean_shift_of_one_sd_needs_eight_effective_pairs():
-    assert detectable_mean_shift(n=7.8489, sd=1).value == pytest.approx(1.0, abs=1e-4)
-    assert detectable_mean_shift(n=9, sd=0).value is None
+    assert detectable_mean_shift(n=7.8489, sd=1, alpha=0.05, power=0.8).value == pytest.approx(1.0, abs=1e-4)
+    assert detectable_mean_shift(n=9, sd=0, alpha=0.05, power=0.8).value is None
 
 
 @pytest.mark.parametrize(
     "call",
     [
-        lambda: pairs_needed(effect=0.2, discordance=0.1),
-        lambda: pairs_needed(effect=0, discordance=0.1),
-        lambda: pairs_needed(effect=0.01, discordance=0.1, power=0.3),
-        lambda: pairs_needed(effect=0.01, discordance=0.1, alpha=0),
-        lambda: cases_needed(protected_rate=0.5, reference_rate=0.5),
-        lambda: cases_needed(protected_rate=1.5, reference_rate=0.5),
-        lambda: detectable_net_effect(n=0, discordance=0.1),
-        lambda: detectable_rate_difference(n_protected=0, n_reference=3, reference_rate=0.5),
-        lambda: detectable_mean_shift(n=3, sd=-1),
+        lambda: pairs_needed(effect=0.2, discordance=0.1, alpha=0.05, power=0.8),
+        lambda: pairs_needed(effect=0, discordance=0.1, alpha=0.05, power=0.8),
+        lambda: pairs_needed(effect=0.01, discordance=0.1, power=0.3, alpha=0.05),
+        lambda: pairs_needed(effect=0.01, discordance=0.1, alpha=0, power=0.8),
+        lambda: cases_needed(protected_rate=0.5, reference_rate=0.5, alpha=0.05, power=0.8),
+        lambda: cases_needed(protected_rate=1.5, reference_rate=0.5, alpha=0.05, power=0.8),
+        lambda: detectable_net_effect(n=0, discordance=0.1, alpha=0.05, power=0.8),
+        lambda: detectable_rate_difference(n_protected=0, n_reference=3, reference_rate=0.5, alpha=0.05, power=0.8),
+        lambda: detectable_mean_shift(n=3, sd=-1, alpha=0.05, power=0.8),
     ],
 )
 def test_impossible_designs_are_refused(call):
@@ -128,9 +143,9 @@ def test_the_power_of_exact_mcnemar_is_the_sum_over_every_table():
 @pytest.mark.parametrize("alpha", [0.05, 0.05 / 12, 0.05 / 40])
 @pytest.mark.parametrize(("n", "psi"), [(300, 0.10), (600, 0.05), (600, 0.02), (2000, 0.20)])
 def test_at_the_stated_effect_the_test_has_the_stated_power(n, psi, alpha):
-    found = detectable_by_mcnemar(n=n, discordance=psi, alpha=alpha).value
+    found = detectable_by_mcnemar(n=n, discordance=psi, alpha=alpha, power=0.8).value
     assert mcnemar_power(n=n, effect=found, discordance=max(psi, found), alpha=alpha) == pytest.approx(0.8, abs=1e-5)
-    connor = detectable_net_effect(n=n, discordance=psi, alpha=alpha).value
+    connor = detectable_net_effect(n=n, discordance=psi, alpha=alpha, power=0.8).value
     # Connor's is the asymptotic form: near the exact figure, on either side of it.
     assert connor is None or connor == pytest.approx(found, rel=0.06)
 

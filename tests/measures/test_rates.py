@@ -36,13 +36,13 @@ def tallies(draw, least=1, most=400):
 
 def test_wilson_bounds_solve_the_score_equation():
     for k, n in ((0, 9), (3, 17), (88, 149), (149, 149)):
-        interval = wilson(Tally(k, n))
+        interval = wilson(Tally(k, n), level=0.95)
         for bound in (interval.low, interval.high):
             assert (k / n - bound) ** 2 == pytest.approx(Z**2 * bound * (1 - bound) / n, abs=1e-12)
 
 
 def test_clopper_pearson_bounds_leave_two_and_a_half_percent_in_each_tail():
-    interval = clopper_pearson(Tally(7, 40))
+    interval = clopper_pearson(Tally(7, 40), level=0.95)
     assert stats.binom.sf(6, 40, interval.low) == pytest.approx(0.025, abs=1e-9)
     assert stats.binom.cdf(7, 40, interval.high) == pytest.approx(0.025, abs=1e-9)
 
@@ -51,14 +51,14 @@ def test_clopper_pearson_bounds_leave_two_and_a_half_percent_in_each_tail():
 def test_intervals_of_a_rate_hold_it_and_mirror_with_the_outcome(tally):
     mirrored = Tally(tally.n - tally.favourable, tally.n)
     for make in (wilson, clopper_pearson):
-        interval, other = make(tally), make(mirrored)
+        interval, other = make(tally, level=0.95), make(mirrored, level=0.95)
         assert 0 <= interval.low <= tally.rate <= interval.high <= 1
         assert interval.low == pytest.approx(1 - other.high, abs=1e-9)
 
 
 def test_newcombe_reproduces_the_published_example():
     # Newcombe 1998 (independent proportions), 56/70 against 48/80: method 10 gives 0.0524 to 0.3339.
-    estimate = risk_difference(protected=Tally(56, 70), reference=Tally(48, 80))
+    estimate = risk_difference(protected=Tally(56, 70), reference=Tally(48, 80), level=0.95)
     assert round(estimate.interval.low, 4) == 0.0524
     assert round(estimate.interval.high, 4) == 0.3339
 
@@ -76,24 +76,24 @@ def test_intervals_of_a_difference_agree_with_statsmodels(protected, reference):
             correction=False,
         )
 
-    newcombe = risk_difference(protected=protected, reference=reference).interval
+    newcombe = risk_difference(protected=protected, reference=reference, level=0.95).interval
     assert (newcombe.low, newcombe.high) == pytest.approx(oracle("newcomb"), abs=1e-9)
-    wald = risk_difference(protected=protected, reference=reference, interval="wald").interval
+    wald = risk_difference(protected=protected, reference=reference, interval="wald", level=0.95).interval
     assert (wald.low, wald.high) == pytest.approx(oracle("wald"), abs=1e-9)
 
 
 @given(protected=tallies(), reference=tallies())
 def test_swapping_groups_flips_the_difference_and_inverts_the_ratio(protected, reference):
-    one = risk_difference(protected=protected, reference=reference)
-    two = risk_difference(protected=reference, reference=protected)
+    one = risk_difference(protected=protected, reference=reference, level=0.95)
+    two = risk_difference(protected=reference, reference=protected, level=0.95)
     assert one.value == -two.value
     assert one.interval.low == pytest.approx(-two.interval.high, abs=1e-12)
     assert (one.test is None) == (two.test is None)
     assert one.test.p_value == pytest.approx(two.test.p_value, rel=1e-9)
     assume(protected.favourable and reference.favourable)
     air, inverse = (
-        adverse_impact_ratio(protected=protected, reference=reference),
-        adverse_impact_ratio(protected=reference, reference=protected),
+        adverse_impact_ratio(protected=protected, reference=reference, level=0.95),
+        adverse_impact_ratio(protected=reference, reference=protected, level=0.95),
     )
     assert air.value * inverse.value == pytest.approx(1, rel=1e-12)
     assert air.interval.low * inverse.interval.high == pytest.approx(1, rel=1e-9)
@@ -103,8 +103,8 @@ def test_swapping_groups_flips_the_difference_and_inverts_the_ratio(protected, r
 def test_duplicating_every_case_changes_no_estimate(protected, reference, times):
     many = [Tally(t.favourable * times, t.n * times) for t in (protected, reference)]
     for measure in (risk_difference, adverse_impact_ratio, denial_odds_ratio):
-        once = measure(protected=protected, reference=reference).value
-        again = measure(protected=many[0], reference=many[1]).value
+        once = measure(protected=protected, reference=reference, level=0.95).value
+        again = measure(protected=many[0], reference=many[1], level=0.95).value
         assert (once is None) == (again is None)
         if once is not None:
             assert again == pytest.approx(once, rel=1e-12, abs=1e-15)
@@ -115,10 +115,10 @@ def test_ratio_and_odds_ratio_agree_with_statsmodels(protected, reference):
     assume(0 < protected.favourable < protected.n and 0 < reference.favourable < reference.n)
     favourable = Table2x2([[t.favourable, t.n - t.favourable] for t in (protected, reference)])
     denied = Table2x2([[t.n - t.favourable, t.favourable] for t in (protected, reference)])
-    air = adverse_impact_ratio(protected=protected, reference=reference)
+    air = adverse_impact_ratio(protected=protected, reference=reference, level=0.95)
     assert air.value == pytest.approx(favourable.riskratio, rel=1e-9)
     assert (air.interval.low, air.interval.high) == pytest.approx(favourable.riskratio_confint(), rel=1e-9)
-    odds = denial_odds_ratio(protected=protected, reference=reference)
+    odds = denial_odds_ratio(protected=protected, reference=reference, level=0.95)
     assert odds.value == pytest.approx(denied.oddsratio, rel=1e-9)
     assert (odds.interval.low, odds.interval.high) == pytest.approx(denied.oddsratio_confint(), rel=1e-9)
 
@@ -164,7 +164,7 @@ def test_the_plan_can_fix_the_test():
 @given(protected=tallies(least=1), reference=tallies(least=1))
 def test_one_table_has_one_test_whichever_measure_carries_it(protected, reference):
     measures = (risk_difference, adverse_impact_ratio, denial_odds_ratio, shortfall)
-    tests = [measure(protected=protected, reference=reference).test for measure in measures]
+    tests = [measure(protected=protected, reference=reference, level=0.95).test for measure in measures]
     assert all(test == tests[0] for test in tests)
 
 
@@ -187,7 +187,7 @@ def test_sd_units_stand_beside_fisher_too():
 
 
 def test_no_favourable_case_in_the_reference_group_leaves_the_ratio_undefined():
-    air = adverse_impact_ratio(protected=Tally(3, 40), reference=Tally(0, 40))
+    air = adverse_impact_ratio(protected=Tally(3, 40), reference=Tally(0, 40), level=0.95)
     assert air.value is None
     assert air.interval is None
     assert air.reason == "the reference group has no favourable case, so the ratio is undefined"
@@ -195,7 +195,7 @@ def test_no_favourable_case_in_the_reference_group_leaves_the_ratio_undefined():
 
 
 def test_no_favourable_case_in_the_protected_group_gives_zero_without_an_interval():
-    air = adverse_impact_ratio(protected=Tally(0, 400), reference=Tally(40, 400))
+    air = adverse_impact_ratio(protected=Tally(0, 400), reference=Tally(40, 400), level=0.95)
     assert air.value == 0
     assert air.interval is None
     assert "no interval on the log scale" in air.reason
@@ -213,7 +213,7 @@ def test_no_favourable_case_in_the_protected_group_gives_zero_without_an_interva
     ],
 )
 def test_an_odds_ratio_with_an_empty_cell_has_a_reason(protected, reference, value):
-    odds = denial_odds_ratio(protected=protected, reference=reference)
+    odds = denial_odds_ratio(protected=protected, reference=reference, level=0.95)
     assert odds.value == value
     assert odds.interval is None
     assert odds.reason
@@ -226,19 +226,19 @@ def test_an_odds_ratio_with_an_empty_cell_has_a_reason(protected, reference, val
     [(Tally(0, 0), Tally(3, 5), "protected"), (Tally(3, 5), Tally(0, 0), "reference")],
 )
 def test_an_empty_group_gives_no_value_and_a_reason(measure, protected, reference, which):
-    estimate = measure(protected=protected, reference=reference)
+    estimate = measure(protected=protected, reference=reference, level=0.95)
     assert estimate.value is None
     assert estimate.reason == f"the {which} group has no cases"
 
 
 def test_an_empty_group_has_no_selection_rate():
-    assert selection_rate(Tally(0, 0)).value is None
-    assert selection_rate(Tally(0, 0)).reason == "the group has no cases"
+    assert selection_rate(Tally(0, 0), level=0.95).value is None
+    assert selection_rate(Tally(0, 0), level=0.95).reason == "the group has no cases"
 
 
 def test_shortfall_is_the_difference_in_people_with_the_sign_turned():
     pair = {"protected": Tally(110, 190), "reference": Tally(590, 810)}
-    people, difference = shortfall(**pair), risk_difference(**pair)
+    people, difference = shortfall(**pair, level=0.95), risk_difference(**pair, level=0.95)
     assert people.value == pytest.approx(-difference.value * 190, rel=1e-12)
     assert people.interval.low == pytest.approx(-difference.interval.high * 190, rel=1e-12)
     assert people.interval.high == pytest.approx(-difference.interval.low * 190, rel=1e-12)
@@ -246,7 +246,7 @@ def test_shortfall_is_the_difference_in_people_with_the_sign_turned():
 
 
 def test_the_ninety_percent_interval_stands_inside_the_ninety_five_percent_one():
-    estimate = risk_difference(protected=Tally(110, 190), reference=Tally(590, 810))
+    estimate = risk_difference(protected=Tally(110, 190), reference=Tally(590, 810), level=0.95)
     assert estimate.tost_interval.level == 0.90
     assert estimate.interval.low < estimate.tost_interval.low < estimate.tost_interval.high < estimate.interval.high
 

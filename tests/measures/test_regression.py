@@ -19,7 +19,7 @@ def lending(n=600, effect=0.8, seed=0):
 def test_the_fit_is_the_maximum_of_the_likelihood():
     outcome, group, income = lending()
     result = conditional_odds_ratio(
-        outcome=outcome, group=group, controls=income[:, None], control_names=["monthly income"]
+        outcome=outcome, group=group, controls=income[:, None], control_names=["monthly income"], level=0.95
     )
     design = np.column_stack([np.ones(600), group, (income - 50) / 15])
 
@@ -44,8 +44,10 @@ def test_the_fit_is_the_maximum_of_the_likelihood():
 
 def test_without_controls_it_is_the_raw_odds_ratio():
     outcome, group, _ = lending()
-    result = conditional_odds_ratio(outcome=outcome, group=group, controls=np.empty((600, 0)), control_names=[])
-    raw = denial_odds_ratio(protected=Tally.of(~outcome[group]), reference=Tally.of(~outcome[~group]))
+    result = conditional_odds_ratio(
+        outcome=outcome, group=group, controls=np.empty((600, 0)), control_names=[], level=0.95
+    )
+    raw = denial_odds_ratio(protected=Tally.of(~outcome[group]), reference=Tally.of(~outcome[~group]), level=0.95)
     assert result.estimate.value == pytest.approx(raw.value, rel=1e-9)
     assert result.estimate.interval.low == pytest.approx(raw.interval.low, rel=1e-9)
 
@@ -55,7 +57,7 @@ def test_without_controls_it_is_the_raw_odds_ratio():
 def test_the_unit_of_a_control_does_not_matter_and_swapping_groups_inverts(seed, scale):
     outcome, group, income = lending(n=300, seed=seed)
     one, scaled, swapped = (
-        conditional_odds_ratio(outcome=outcome, group=g, controls=c[:, None], control_names=["x"])
+        conditional_odds_ratio(outcome=outcome, group=g, controls=c[:, None], control_names=["x"], level=0.95)
         for g, c in ((group, income), (group, scale * income), (~group, income))
     )
     assert scaled.estimate.value == pytest.approx(one.estimate.value, rel=1e-7)
@@ -68,7 +70,9 @@ def test_what_cannot_be_fitted_has_a_reason():
 
     def reason(outcome=outcome, group=group, controls=income[:, None]):
         names = [f"c{i}" for i in range(controls.shape[1])]
-        result = conditional_odds_ratio(outcome=outcome, group=group, controls=controls, control_names=names)
+        result = conditional_odds_ratio(
+            outcome=outcome, group=group, controls=controls, control_names=names, level=0.95
+        )
         assert result.estimate.value is None
         assert result.likelihood_ratio is None
         return result.estimate.reason
@@ -84,10 +88,12 @@ def test_what_cannot_be_fitted_has_a_reason():
 def test_controls_of_the_wrong_shape_or_with_gaps_are_refused():
     outcome, group, income = lending(n=50)
     with pytest.raises(ValueError, match=r"controls must have shape \(50, 2\)"):
-        conditional_odds_ratio(outcome=outcome, group=group, controls=income[:, None], control_names=["a", "b"])
+        conditional_odds_ratio(
+            outcome=outcome, group=group, controls=income[:, None], control_names=["a", "b"], level=0.95
+        )
     income[3] = np.nan
     with pytest.raises(ValueError, match="finite numbers"):
-        conditional_odds_ratio(outcome=outcome, group=group, controls=income[:, None], control_names=["a"])
+        conditional_odds_ratio(outcome=outcome, group=group, controls=income[:, None], control_names=["a"], level=0.95)
 
 
 def test_auc_is_the_share_of_pairs_ranked_right_and_its_interval_is_delongs():
@@ -97,19 +103,19 @@ def test_auc_is_the_share_of_pairs_ranked_right_and_its_interval_is_delongs():
     ones, zeros = scores[labels], scores[~labels]
     wins = (ones[:, None] > zeros) + 0.5 * (ones[:, None] == zeros)
     variance = wins.mean(axis=1).var(ddof=1) / len(ones) + wins.mean(axis=0).var(ddof=1) / len(zeros)
-    result = auc(scores=scores, labels=labels)
+    result = auc(scores=scores, labels=labels, level=0.95)
     assert result.value == pytest.approx(wins.mean(), abs=1e-12)
     assert result.interval.high - result.interval.low == pytest.approx(2 * 1.959963984540054 * variance**0.5, abs=1e-9)
-    mirrored = auc(scores=-scores, labels=labels)
+    mirrored = auc(scores=-scores, labels=labels, level=0.95)
     assert mirrored.value == pytest.approx(1 - result.value, abs=1e-12)
-    assert auc(scores=np.exp(scores), labels=labels).interval == result.interval
+    assert auc(scores=np.exp(scores), labels=labels, level=0.95).interval == result.interval
 
 
 def test_auc_without_two_of_each_label_or_with_a_perfect_ranking_says_so():
-    assert auc(scores=[1, 2, 3], labels=[1, 0, 0]).reason == "each label needs at least two cases"
-    perfect = auc(scores=[1, 2, 3, 4], labels=[0, 0, 1, 1])
+    assert auc(scores=[1, 2, 3], labels=[1, 0, 0], level=0.95).reason == "each label needs at least two cases"
+    perfect = auc(scores=[1, 2, 3, 4], labels=[0, 0, 1, 1], level=0.95)
     assert perfect.value == 1
     assert perfect.interval is None
     assert "perfect" in perfect.reason
-    constant = auc(scores=[1, 1, 1, 1], labels=[0, 0, 1, 1])
+    constant = auc(scores=[1, 1, 1, 1], labels=[0, 0, 1, 1], level=0.95)
     assert constant.value == 0.5

@@ -43,7 +43,7 @@ def rows(*cells):
 @pytest.mark.parametrize("name", FAIRLEARN)
 def test_fairlearns_published_figures_are_met(name):
     first, second, odds_difference, odds_ratio, opportunity = FAIRLEARN[name]
-    result = compare_labelled(**rows(first, second))
+    result = compare_labelled(**rows(first, second), level=0.95)
     assert result.equalised_odds_difference.value == pytest.approx(odds_difference, abs=1e-9)
     assert result.equalised_odds_ratio.value == pytest.approx(odds_ratio, abs=1e-9)
     assert abs(result.equal_opportunity.value) == pytest.approx(opportunity, abs=1e-9)
@@ -60,7 +60,9 @@ def test_labelled_measures_agree_with_the_installed_fairlearn(seed):
         y_pred=decisions,
         sensitive_features=member,
     ).by_group
-    result = compare_labelled(labels=labels, decisions=decisions, protected=member == 1, reference=member == 0)
+    result = compare_labelled(
+        labels=labels, decisions=decisions, protected=member == 1, reference=member == 0, level=0.95
+    )
     oracle = {"y_true": labels, "y_pred": decisions, "sensitive_features": member}
     assert result.protected.true_positive.rate == pytest.approx(frame["tpr"][1], abs=1e-12)
     assert result.reference.false_positive.rate == pytest.approx(frame["fpr"][0], abs=1e-12)
@@ -77,8 +79,8 @@ def test_swapping_groups_flips_equal_opportunity_and_keeps_equalised_odds(seed):
     rng = np.random.default_rng(seed)
     labels, decisions, member = rng.integers(0, 2, (3, 90))
     data = {"labels": labels, "decisions": decisions}
-    one = compare_labelled(**data, protected=member == 1, reference=member == 0)
-    two = compare_labelled(**data, protected=member == 0, reference=member == 1)
+    one = compare_labelled(**data, protected=member == 1, reference=member == 0, level=0.95)
+    two = compare_labelled(**data, protected=member == 0, reference=member == 1, level=0.95)
     assert one.equal_opportunity.value == -two.equal_opportunity.value
     assert one.equal_opportunity.interval.low == pytest.approx(-two.equal_opportunity.interval.high, abs=1e-12)
     assert one.equalised_odds_difference.value == two.equalised_odds_difference.value
@@ -93,7 +95,7 @@ def test_swapping_groups_flips_equal_opportunity_and_keeps_equalised_odds(seed):
     ],
 )
 def test_a_true_positive_rate_that_cannot_be_had_is_missing_and_not_zero(first, second, reason):
-    result = compare_labelled(**rows(first, second))
+    result = compare_labelled(**rows(first, second), level=0.95)
     for estimate in (result.equal_opportunity, result.equalised_odds_difference, result.equalised_odds_ratio):
         assert estimate.value is None
         assert estimate.interval is None
@@ -101,21 +103,21 @@ def test_a_true_positive_rate_that_cannot_be_had_is_missing_and_not_zero(first, 
 
 
 def test_without_unfavourable_truths_equal_opportunity_still_stands():
-    result = compare_labelled(**rows((5, 8, 0, 0), (6, 8, 1, 9)))
+    result = compare_labelled(**rows((5, 8, 0, 0), (6, 8, 1, 9)), level=0.95)
     assert result.equal_opportunity.value == pytest.approx(-1 / 8)
     assert result.equalised_odds_difference.value is None
     assert result.equalised_odds_difference.counts["negatives_p"] == 0
 
 
 def test_a_ratio_of_two_rates_of_zero_is_undefined():
-    result = compare_labelled(**rows((5, 8, 0, 9), (6, 8, 0, 9)))
+    result = compare_labelled(**rows((5, 8, 0, 9), (6, 8, 0, 9)), level=0.95)
     assert result.equalised_odds_ratio.value is None
     assert "undefined" in result.equalised_odds_ratio.reason
     assert result.equalised_odds_difference.value == pytest.approx(1 / 8)
 
 
 def test_a_rare_denominator_withholds_the_interval_and_says_so():
-    result = compare_labelled(**rows((1, 1, 5, 30), (6, 8, 4, 30)))
+    result = compare_labelled(**rows((1, 1, 5, 30), (6, 8, 4, 30)), level=0.95)
     assert result.equal_opportunity.value == pytest.approx(1 - 6 / 8)
     assert result.equal_opportunity.interval is None
     assert "resamples" in result.equal_opportunity.reason
@@ -125,8 +127,8 @@ def test_labelled_intervals_resample_profiles():
     data = rows((15, 22, 7, 14), (18, 23, 6, 12))
     many = {key: np.repeat(value, 6) for key, value in data.items()}
     n = len(data["labels"])
-    once = compare_labelled(**data).equal_opportunity
-    clustered = compare_labelled(**many, clusters=np.repeat(np.arange(n), 6)).equal_opportunity
+    once = compare_labelled(**data, level=0.95).equal_opportunity
+    clustered = compare_labelled(**many, clusters=np.repeat(np.arange(n), 6), level=0.95).equal_opportunity
     assert clustered.value == pytest.approx(once.value)
     assert clustered.interval.low == pytest.approx(once.interval.low, abs=1e-12)
     assert once.interval.low < once.value < once.interval.high
@@ -144,7 +146,7 @@ def test_smd_and_welch_agree_with_statsmodels(seed):
     rng = np.random.default_rng(seed)
     x, y = rng.normal(5, 2, 30), rng.normal(4, 1, 45)
     compare = CompareMeans(DescrStatsW(x), DescrStatsW(y))
-    result = smd(scores=np.r_[x, y], **groups(30, 45))
+    result = smd(scores=np.r_[x, y], **groups(30, 45), level=0.95)
     pooled = compare.std_meandiff_pooledvar * np.sqrt(1 / (1 / 30 + 1 / 45))
     assert result.value == pytest.approx((x.mean() - y.mean()) / pooled, rel=1e-9)
     t, p, _ = compare.ttest_ind(usevar="unequal")
@@ -155,14 +157,16 @@ def test_smd_and_welch_agree_with_statsmodels(seed):
 def test_the_denominator_is_named_and_changes_the_value():
     rng = np.random.default_rng(1)
     scores = np.r_[rng.normal(1, 1, 50), rng.normal(0, 1, 60), rng.normal(9, 4, 40)]
-    pooled, population = (smd(scores=scores, **groups(50, 60, 40), denominator=d) for d in ("pooled", "population"))
+    pooled, population = (
+        smd(scores=scores, **groups(50, 60, 40), denominator=d, level=0.95) for d in ("pooled", "population")
+    )
     assert pooled.method == "standardised mean difference, pooled SD"
     assert population.method == "standardised mean difference, population SD"
     difference = scores[:50].mean() - scores[50:110].mean()
     assert population.value == pytest.approx(difference / np.std(scores, ddof=1), rel=1e-12)
     assert pooled.value > 2 * population.value
     with pytest.raises(ValueError, match="'pooled' or 'population'"):
-        smd(scores=scores, **groups(50, 60, 40), denominator="control")
+        smd(scores=scores, **groups(50, 60, 40), denominator="control", level=0.95)
 
 
 @settings(max_examples=15, deadline=None)
@@ -170,31 +174,31 @@ def test_the_denominator_is_named_and_changes_the_value():
 def test_smd_ignores_the_unit_of_the_score_and_turns_with_the_groups(seed, scale, shift):
     scores = np.random.default_rng(seed).normal(size=60)
     who = groups(25, 35)
-    one = smd(scores=scores, **who)
-    assert smd(scores=scale * scores, **who).value == pytest.approx(one.value, rel=1e-9)
-    assert smd(scores=scores + shift, **who).value == pytest.approx(one.value, abs=1e-6)
-    swapped = smd(scores=scores, protected=who["reference"], reference=who["protected"])
+    one = smd(scores=scores, **who, level=0.95)
+    assert smd(scores=scale * scores, **who, level=0.95).value == pytest.approx(one.value, rel=1e-9)
+    assert smd(scores=scores + shift, **who, level=0.95).value == pytest.approx(one.value, abs=1e-6)
+    swapped = smd(scores=scores, protected=who["reference"], reference=who["protected"], level=0.95)
     assert swapped.value == pytest.approx(-one.value, rel=1e-9)
     assert swapped.interval.low == pytest.approx(-one.interval.high, abs=1e-9)
 
 
 def test_the_bootstrap_interval_of_smd_has_the_textbook_width():
     scores = np.random.default_rng(3).normal(size=800)
-    result = smd(scores=scores, **groups(400, 400))
+    result = smd(scores=scores, **groups(400, 400), level=0.95)
     width = 2 * 1.96 * np.sqrt(1 / 400 + 1 / 400 + result.value**2 / 1600)
     assert result.interval.high - result.interval.low == pytest.approx(width, rel=0.08)
 
 
 def test_smd_without_spread_or_without_two_scores_has_a_reason():
-    flat = smd(scores=[3.3] * 8, **groups(4, 4))
+    flat = smd(scores=[3.3] * 8, **groups(4, 4), level=0.95)
     assert flat.value is None
     assert flat.reason == "the scores do not vary, so there is no SD to divide by"
-    apart = smd(scores=[0.1] * 4 + [0.7] * 4, **groups(4, 4))  # means differ, spread within groups is 0
+    apart = smd(scores=[0.1] * 4 + [0.7] * 4, **groups(4, 4), level=0.95)  # means differ, spread within groups is 0
     assert apart.value is None
-    single = smd(scores=[1, 2, 3], **groups(1, 2))
+    single = smd(scores=[1, 2, 3], **groups(1, 2), level=0.95)
     assert single.reason == "each group needs at least two scores"
     with pytest.raises(ValueError, match="overlap"):
-        smd(scores=[1, 2], protected=[1, 0], reference=[1, 1])
+        smd(scores=[1, 2], protected=[1, 0], reference=[1, 1], level=0.95)
 
 
 def test_residual_smd_is_positive_where_the_model_under_rates_the_group():
@@ -202,9 +206,9 @@ def test_residual_smd_is_positive_where_the_model_under_rates_the_group():
     predictions = rng.uniform(0.2, 0.8, 400)
     who = groups(200, 200)
     labels = rng.random(400) < predictions + 0.2 * who["protected"]
-    result = residual_smd(labels=labels, predictions=predictions, **who)
+    result = residual_smd(labels=labels, predictions=predictions, **who, level=0.95)
     assert result.value > 0.2
-    assert result.value == smd(scores=labels - predictions, **who).value
+    assert result.value == smd(scores=labels - predictions, **who, level=0.95).value
     assert result.method == "residual standardised mean difference, pooled SD"
 
 
@@ -216,4 +220,4 @@ def test_welch_agrees_with_its_closed_form(values):
     v, w = x.var(ddof=1) / 5, y.var(ddof=1) / 7
     freedom = (v + w) ** 2 / (v**2 / 4 + w**2 / 6)
     p = 2 * stats.t.sf(abs(x.mean() - y.mean()) / np.sqrt(v + w), freedom)
-    assert smd(scores=values, **groups(5, 7)).test.p_value == pytest.approx(p, rel=1e-6, abs=1e-12)
+    assert smd(scores=values, **groups(5, 7), level=0.95).test.p_value == pytest.approx(p, rel=1e-6, abs=1e-12)

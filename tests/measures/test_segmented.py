@@ -21,7 +21,7 @@ def stratified(strata):
 
 
 def test_cmh_has_no_continuity_correction_and_agrees_with_statsmodels():
-    result = segmented_impact(strata=STRATA)
+    result = segmented_impact(strata=STRATA, level=0.95)
     oracle = stratified(STRATA).test_null_odds(correction=False)
     assert result.cmh.statistic == pytest.approx(oracle.statistic, rel=1e-9)
     assert result.cmh.p_value == pytest.approx(oracle.pvalue, rel=1e-9)
@@ -29,7 +29,7 @@ def test_cmh_has_no_continuity_correction_and_agrees_with_statsmodels():
 
 
 def test_homogeneity_and_both_mantel_haenszel_figures_agree_with_statsmodels():
-    result, oracle = segmented_impact(strata=STRATA), stratified(STRATA)
+    result, oracle = segmented_impact(strata=STRATA, level=0.95), stratified(STRATA)
     tarone = oracle.test_equal_odds(adjust=True)
     assert result.homogeneity.statistic == pytest.approx(tarone.statistic, rel=1e-9)
     assert result.homogeneity.p_value == pytest.approx(tarone.pvalue, rel=1e-9)
@@ -38,7 +38,7 @@ def test_homogeneity_and_both_mantel_haenszel_figures_agree_with_statsmodels():
 
 
 def test_the_summary_ratio_is_observed_over_expected_and_not_the_mantel_haenszel_ratio():
-    result = segmented_impact(strata=STRATA)
+    result = segmented_impact(strata=STRATA, level=0.95)
     expected = 60 * 0.7 + 50 * 0.5 + 25 * 0.9
     assert result.summary_ratio.value == pytest.approx(65 / expected, rel=1e-12)
     assert abs(result.summary_ratio.value - result.mantel_haenszel_ratio.value) > 1e-3
@@ -47,15 +47,15 @@ def test_the_summary_ratio_is_observed_over_expected_and_not_the_mantel_haenszel
 
 def test_strata_that_differ_are_to_be_shown_before_any_summary():
     opposed = {"up": (Tally(80, 100), Tally(40, 100)), "down": (Tally(40, 100), Tally(80, 100))}
-    result = segmented_impact(strata=opposed)
+    result = segmented_impact(strata=opposed, level=0.95)
     assert result.lead_with_strata
     assert result.mantel_haenszel_odds_ratio.value == pytest.approx(1)  # where the textbook root divides by zero
-    assert not segmented_impact(strata=STRATA).lead_with_strata
+    assert not segmented_impact(strata=STRATA, level=0.95).lead_with_strata
 
 
 def test_a_stratum_with_one_group_is_named_and_changes_nothing():
     more = {**STRATA, "west": (Tally(4, 9), Tally(0, 0)), "centre": (Tally(0, 0), Tally(5, 9))}
-    result, plain = segmented_impact(strata=more), segmented_impact(strata=STRATA)
+    result, plain = segmented_impact(strata=more, level=0.95), segmented_impact(strata=STRATA, level=0.95)
     assert result.excluded == {
         "west": "the reference group has no cases",
         "centre": "the protected group has no cases",
@@ -68,21 +68,23 @@ def test_a_stratum_with_one_group_is_named_and_changes_nothing():
 
 def test_a_stratum_in_which_all_are_alike_has_no_degree_of_freedom():
     more = {**STRATA, "all": (Tally(9, 9), Tally(8, 8)), "none": (Tally(0, 9), Tally(0, 8))}
-    assert segmented_impact(strata=more).homogeneity == segmented_impact(strata=STRATA).homogeneity
+    assert (
+        segmented_impact(strata=more, level=0.95).homogeneity == segmented_impact(strata=STRATA, level=0.95).homogeneity
+    )
 
 
 def test_nothing_favourable_anywhere_gives_reasons_not_numbers():
-    result = segmented_impact(strata={"one": (Tally(0, 9), Tally(0, 8))})
+    result = segmented_impact(strata={"one": (Tally(0, 9), Tally(0, 8))}, level=0.95)
     assert result.summary_ratio.value is None
     assert result.mantel_haenszel_ratio.reason == "the denominator is 0 in every stratum that has both groups"
     assert result.cmh is None
     assert result.homogeneity is None
     with pytest.raises(ValueError, match="at least one stratum"):
-        segmented_impact(strata={})
+        segmented_impact(strata={}, level=0.95)
 
 
 def test_strata_p_values_are_adjusted_by_benjamini_hochberg():
-    result = segmented_impact(strata=STRATA)
+    result = segmented_impact(strata=STRATA, level=0.95)
     raw = sorted(ratio.test.p_value for ratio in result.strata.values())
     adjusted = sorted(result.strata_p_adjusted.values())
     assert adjusted[0] == pytest.approx(min(3 * raw[0], 3 * raw[1] / 2, raw[2]))
@@ -99,7 +101,7 @@ def test_strata_p_values_are_adjusted_by_benjamini_hochberg():
 def test_any_strata_agree_with_statsmodels_and_swapping_groups_inverts(cells):
     strata = {str(i): (Tally(a, a + b), Tally(c, c + d)) for i, (a, b, c, d) in enumerate(cells)}
     swapped = {name: (r, p) for name, (p, r) in strata.items()}
-    one, two = segmented_impact(strata=strata), segmented_impact(strata=swapped)
+    one, two = segmented_impact(strata=strata, level=0.95), segmented_impact(strata=swapped, level=0.95)
     assert one.mantel_haenszel_ratio.value * two.mantel_haenszel_ratio.value == pytest.approx(1, rel=1e-9)
     assert one.cmh.sd_units == pytest.approx(-two.cmh.sd_units, abs=1e-9)
     assert one.homogeneity.statistic == pytest.approx(two.homogeneity.statistic, rel=1e-6, abs=1e-8)

@@ -14,7 +14,16 @@ from auditor.measures.verdict import (
 )
 from auditor.records import Conclusion
 
-FOUND = Evidence(estimate=-0.05, p_adjusted=0.001, practical_threshold=0.02, mde=0.015, equivalent=False, pairs=1000)
+FOUND = Evidence(
+    estimate=-0.05,
+    p_adjusted=0.001,
+    practical_threshold=0.02,
+    mde=0.015,
+    equivalent=False,
+    pairs=1000,
+    alpha=0.05,
+    equivalence_alpha=0.05,
+)
 SMALL = replace(FOUND, estimate=-0.012)
 NULL = replace(FOUND, estimate=-0.004, p_adjusted=0.4)
 
@@ -64,14 +73,29 @@ def test_equivalence_comes_before_no_evidence():
 )
 def test_both_directions_are_concluded_alike(estimate, p, equivalent, mde, pairs):
     evidence = Evidence(
-        estimate=estimate, p_adjusted=p, practical_threshold=0.02, equivalent=equivalent, mde=mde, pairs=pairs
+        estimate=estimate,
+        p_adjusted=p,
+        practical_threshold=0.02,
+        equivalent=equivalent,
+        mde=mde,
+        pairs=pairs,
+        alpha=0.05,
+        equivalence_alpha=0.05,
     )
     assert conclude(evidence).conclusion is conclude(replace(evidence, estimate=-estimate)).conclusion
 
 
 @given(ratio=st.floats(0.05, 20), p=st.floats(0, 1), mde=st.none() | st.floats(0.3, 0.99))
 def test_a_ratio_and_its_inverse_are_concluded_alike(ratio, p, mde):
-    evidence = Evidence(estimate=ratio, p_adjusted=p, practical_threshold=0.8, scale="ratio", mde=mde)
+    evidence = Evidence(
+        estimate=ratio,
+        p_adjusted=p,
+        practical_threshold=0.8,
+        scale="ratio",
+        mde=mde,
+        alpha=0.05,
+        equivalence_alpha=0.05,
+    )
     assert conclude(evidence).conclusion is conclude(replace(evidence, estimate=1 / ratio)).conclusion
 
 
@@ -155,7 +179,9 @@ def test_reasons_are_plain_sentences_with_units():
         "No evidence of a difference of 2.0 pp or more was found (−0.4 pp); the test could have detected 1.5 pp after "
         "adjustment, smaller differences cannot be excluded."
     )
-    standardised = Evidence(estimate=0.4, p_adjusted=0.01, practical_threshold=0.1, scale="standardised")
+    standardised = Evidence(
+        estimate=0.4, p_adjusted=0.01, practical_threshold=0.1, scale="standardised", alpha=0.05, equivalence_alpha=0.05
+    )
     assert "+0.40 SD" in conclude(standardised).reason
 
 
@@ -175,6 +201,8 @@ def test_no_reason_claims_that_anything_passed(estimate, p, tested, degenerate, 
             tested=tested,
             degenerate=degenerate,
             equivalent=equivalent,
+            alpha=0.05,
+            equivalence_alpha=0.05,
         )
     )
     assert verdict.reason.endswith(".")
@@ -198,15 +226,15 @@ def test_impossible_evidence_is_refused(change):
 
 def test_a_flag_needs_all_three_parts_and_both_directions_can_raise_it():
     rule = {"tau": 0.8, "min_difference": 0.02}
-    assert flag_ratio(p_value=0.01, ratio=0.7, difference=-0.2, **rule).raised is True
-    assert flag_ratio(p_value=0.01, ratio=1.4, difference=0.2, **rule).raised is True
-    assert flag_ratio(p_value=0.2, ratio=0.7, difference=-0.2, **rule).raised is False
-    assert flag_ratio(p_value=0.01, ratio=0.9, difference=-0.2, **rule).raised is False
-    assert flag_ratio(p_value=0.01, ratio=0.7, difference=-0.01, **rule).raised is False
+    assert flag_ratio(p_value=0.01, ratio=0.7, difference=-0.2, **rule, alpha=0.05).raised is True
+    assert flag_ratio(p_value=0.01, ratio=1.4, difference=0.2, **rule, alpha=0.05).raised is True
+    assert flag_ratio(p_value=0.2, ratio=0.7, difference=-0.2, **rule, alpha=0.05).raised is False
+    assert flag_ratio(p_value=0.01, ratio=0.9, difference=-0.2, **rule, alpha=0.05).raised is False
+    assert flag_ratio(p_value=0.01, ratio=0.7, difference=-0.01, **rule, alpha=0.05).raised is False
 
 
 def test_a_test_that_never_ran_leaves_the_flag_undecided_instead_of_masking_it():
-    flag = flag_ratio(p_value=None, ratio=0.5, tau=0.8, difference=-0.3, min_difference=0.02)
+    flag = flag_ratio(p_value=None, ratio=0.5, tau=0.8, difference=-0.3, min_difference=0.02, alpha=0.05)
     assert flag.raised is None
     assert flag.reason == "not computed: significance"
 

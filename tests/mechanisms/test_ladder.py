@@ -34,7 +34,14 @@ CAUSAL = {
 
 def measured(metric: str, estimate: float | None, **more: Any) -> Measurement:
     row = Measurement(
-        id=metric, test="t", metric=metric, role=Role.SUPPORTING, subject=SUBJECT, unit="logit", estimate=estimate
+        id=metric,
+        test="t",
+        metric=metric,
+        role=Role.SUPPORTING,
+        subject=SUBJECT,
+        unit="logit",
+        estimate=estimate,
+        level=0.95,
     )
     return replace(row, **more)
 

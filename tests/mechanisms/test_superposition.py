@@ -231,6 +231,7 @@ def planted_chance(cosine: float, *, carriers: int = 2, others: int = 400, seed:
         taken=[],
         alike=np.zeros((count, 1)),
         seed=0,
+        level=0.95,
     )
     assert found is not None
     return found

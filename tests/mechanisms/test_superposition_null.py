@@ -31,6 +31,7 @@ def tried(seed: int, *, carriers: int = 5, draws: int = 199) -> Chance:
         alike=np.log1p(often)[:, None],
         draws=draws,
         seed=seed,
+        level=0.95,
     )
     assert found is not None
     return found
@@ -78,7 +79,15 @@ def test_renumbering_latents_or_turning_the_space_changes_nothing_observed(seed:
         cosines: np.ndarray, first: list[int], second: list[int], counts: np.ndarray, like: np.ndarray
     ) -> Chance | None:
         return chance(
-            together=counts, cosines=cosines, first=first, second=second, taken=[], alike=like, draws=9, seed=0
+            together=counts,
+            cosines=cosines,
+            first=first,
+            second=second,
+            taken=[],
+            alike=like,
+            draws=9,
+            seed=0,
+            level=0.95,
         )
 
     one = of(rows @ rows.T, [0, 1], [2, 3], together, alike)
@@ -107,6 +116,7 @@ def test_what_is_in_both_sets_is_in_neither() -> None:
         taken=[],
         alike=np.zeros((40, 1)),
         seed=0,
+        level=0.95,
     )
 
     assert found is not None
@@ -115,7 +125,16 @@ def test_what_is_in_both_sets_is_in_neither() -> None:
 
 def test_features_that_never_act_beside_the_others_give_nothing_to_compare() -> None:
     assert (
-        chance(together=np.eye(6), cosines=np.eye(6), first=[0], second=[1], taken=[], alike=np.zeros((6, 1)), seed=0)
+        chance(
+            together=np.eye(6),
+            cosines=np.eye(6),
+            first=[0],
+            second=[1],
+            taken=[],
+            alike=np.zeros((6, 1)),
+            seed=0,
+            level=0.95,
+        )
         is None
     )
 

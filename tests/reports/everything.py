@@ -32,6 +32,7 @@ def contrasts() -> list[Measurement]:
             counts=RANGE,
             method="made up",
             **common,
+            level=0.95,
         )
         for metric, family, estimate, code in (
             ("refusal_rate_gap", "readability", 0.22, Conclusion.DIFFERENCE_FOUND),
@@ -50,6 +51,7 @@ def contrasts() -> list[Measurement]:
             high=0.02,
             counts={"rate": rate / 100, "threshold": 2.0},
             **common,
+            level=0.95,
         )
         for rate in range(78, 99, 4)
     ]
@@ -65,6 +67,7 @@ def contrasts() -> list[Measurement]:
             high=1.0,
             counts={"fell": 600, "rose": 0, "same": 0},
             **common,
+            level=0.95,
         )
     )
     rows += [
@@ -77,6 +80,7 @@ def contrasts() -> list[Measurement]:
             estimate=near,
             counts={"threshold": at, "within": 1.0},
             **{**common, "reference": None},
+            level=0.95,
         )
         for place, near, at in (("natural", 0.0, 0.0), ("matched", 212.0, 2.18))
     ]
@@ -92,6 +96,7 @@ def contrasts() -> list[Measurement]:
             low=0.001,
             high=0.014,
             n=600,
+            level=0.95,
         )
     )
     return rows
@@ -148,6 +153,7 @@ def everything() -> list[Measurement]:
                 p_value=0.02,
                 p_adjusted=0.06,
                 checks=(Check("patched with itself changes nothing", True, 1e-6, 1e-3),) if copy else (),
+                level=0.95,
             )
             for number, metric in enumerate(inside)
             for copy in range(2)

@@ -207,6 +207,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
                         else Conclusion.DIFFERENCE_BELOW_THRESHOLD,
                         cases=query,
                         method="Wilcoxon signed-rank",
+                        level=0.95,
                     )
                 )
             k0 = sum(approved[i, field, base] for i in range(PEOPLE) if own[field][i] == base)
@@ -228,6 +229,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
                     family="exploratory",
                     cases=query,
                     missing_reason=None if value else "the reference group's rate is 0",
+                    level=0.95,
                 )
             )
     auc = Measurement(
@@ -242,6 +244,7 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
         high=0.55 if mute else 0.89,
         n=PEOPLE,
         higher_is_better=True,
+        level=0.95,
     )
     floor = [
         replace(
@@ -273,6 +276,7 @@ def _rate(test, metric, field, group, k, n, role, query, base=None) -> Measureme
         counts={"k": k},
         cases=query,
         method="Wilson",
+        level=0.95,
     )
 
 
@@ -313,6 +317,7 @@ def _net(metric, field, group, base, b, c, *, mute) -> Measurement:
         cases=f"arm:{field}={group}|{field}={base}",
         checks=(check,),
         method="exact McNemar; Tango",
+        level=0.95,
     )
 
 

@@ -18,6 +18,7 @@ def row(metric: str, subject: dict[str, str], estimate: float | None = None, **m
         unit="rate",
         estimate=estimate,
         **more,
+        level=0.95,
     )
 
 
@@ -42,6 +43,7 @@ FOREIGN = Measurement(
     subject={"layer": "15", "feature": "12", "group": "Black"},
     unit="logit",
     estimate=-0.4,
+    level=0.95,
 )
 OVERLAP = row("superposition_interference", {"attribute": "race"}, 0.2, conclusion_reason="The directions overlap.")
 

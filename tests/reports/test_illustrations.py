@@ -22,6 +22,7 @@ def share(n: int, layer: int) -> Measurement:
         estimate=0.5,
         n=n,
         method="; ".join(part for part in ("share of the difference", scope(n)) if part),
+        level=0.95,
     )
 
 

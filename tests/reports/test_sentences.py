@@ -31,6 +31,7 @@ def net(**values) -> Measurement:
         n=2380,
         conclusion=Conclusion.DIFFERENCE_FOUND,
         counts={"b": 142, "c": 73, "mde": 0.017},
+        level=0.95,
     )
     return replace(base, **values)
 
@@ -106,6 +107,7 @@ def test_one_answer_for_almost_everybody_is_said_in_both_directions(share: float
         "rate",
         estimate=share,
         n=600,
+        level=0.95,
     )
     assert "one answer for almost everybody" in str(mute_sentence([net(), rate], DESIGN))
     assert mute_sentence([net(), replace(rate, estimate=0.9)], DESIGN) is None

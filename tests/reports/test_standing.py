@@ -29,6 +29,7 @@ def measured(test: str, metric: str, estimate: float | None, **more: Any) -> Mea
         unit="logit",
         reference="White",
         estimate=estimate,
+        level=0.95,
     )
     return replace(row, **more)
 

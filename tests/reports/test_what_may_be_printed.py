@@ -31,6 +31,7 @@ def filed(metric: str, group: str, n: int, *, reference: str | None = None, esti
         p_value=0.01,
         p_adjusted=0.02,
         conclusion=Conclusion.DIFFERENCE_FOUND if reference else None,
+        level=0.95,
     )
 
 
@@ -105,7 +106,15 @@ def test_charts_and_pages_show_no_hidden_rate(working: Audit) -> None:
 @pytest.mark.parametrize(("n", "printed"), [(1, False), (LEAST_FOR_A_SHARE - 1, False), (LEAST_FOR_A_SHARE, True)])
 def test_a_main_reason_of_a_handful_of_decisions_is_a_dash_with_their_number(n: int, printed: bool) -> None:
     item = Measurement(
-        "x", "field_attribution", "reason_share", Role.SUPPORTING, {"field": "race"}, "rate", estimate=1.0, n=n
+        "x",
+        "field_attribution",
+        "reason_share",
+        Role.SUPPORTING,
+        {"field": "race"},
+        "rate",
+        estimate=1.0,
+        n=n,
+        level=0.95,
     )
     (found,) = printable([item], small_cell=11)
     assert (found.estimate is not None) is printed

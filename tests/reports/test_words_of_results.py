@@ -22,7 +22,7 @@ CLAUSE = {"ref": "12 CFR 1002.4(a)", "evidence_refs": ["metric:cf_net_effect", "
 def unreadable(group: str, share: float) -> Measurement:
     subject = {"field": "race", "group": group}
     return Measurement(
-        f"i/{group}", "arm_rates", "invalid_rate", Role.SECONDARY, subject, "rate", estimate=share, n=600
+        f"i/{group}", "arm_rates", "invalid_rate", Role.SECONDARY, subject, "rate", estimate=share, n=600, level=0.95
     )
 
 
