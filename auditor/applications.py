@@ -1,162 +1,30 @@
 """Applications: real decision records with named, typed, documented fields, read through a mapping.
 
-A mapping (TOML) says for every field where its value stands in the table, in what words and units the prompt says it,
-what counts as missing, and which role it plays. Nothing is guessed at run time: what the mapping leaves out is excluded
-by name, with the reason.
+What would change decisions silently stops an audit: :func:`misfits` says what, and a check of the mapping
+(auditor/mapping_checks.py) says the same lines. What a rule of the mapping takes out is counted.
 """
 
 from __future__ import annotations
 
-import json
-import math
-import tomllib
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import MISSING, asdict, dataclass, field
-from dataclasses import fields as dataclass_fields
-from pathlib import Path
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 
 import polars as pl
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import DataError
-from auditor.toml_text import parse_toml
+from auditor.mapping_files import shown
+from auditor.mappings import DataMapping, Field, Value, code_of, written
+from auditor.missing_words import is_missing_word
+from auditor.number_forms import PLAIN_FORM, guess_form
+from auditor.tables import Table, as_table
 
-ROLES = ("predictor", "protected", "protected_proxy", "proxy", "outcome", "id")
-TYPES = ("number", "category", "flag", "text")
-NOT_STATED = "not stated"
-FLAG_WORDS = {"1": "yes", "0": "no"}
-MAX_FIELDS = 1_000
-MAX_WORDS = 400  # of the name and title of data, and of where it comes from
-MAX_INTEGER = 2**53  # beyond it neither floats nor canonical JSON give a whole number back
+SHOWN = 5
 SHOWN_CHARACTERS = 60
-
-Value = float | str | None
-
-
-@dataclass(frozen=True, kw_only=True)
-class Field:
-    """One field of an application: where it comes from, what it means, how a prompt says it.
-
-    Exactly one of ``column`` (as it stands), ``ratio`` (numerator and denominator columns, times ``scale``) and
-    ``one_of`` (indicator column to group) names its origin. ``missing`` lists codes and ``missing_from`` the smallest
-    number that mean "not stated". ``words`` turns a code into the words of the prompt; for a category the words are
-    also the value everything else works with.
-    """
-
-    name: str
-    label: str
-    role: str
-    type: str
-    unit: str = ""
-    column: str | None = None
-    ratio: tuple[str, str] | None = None
-    scale: float = 1.0
-    one_of: Mapping[str, str] = field(default_factory=dict)
-    missing: tuple[float | str, ...] = ()
-    missing_from: float | None = None
-    missing_words: str = NOT_STATED
-    words: Mapping[str, str] = field(default_factory=dict)
-    prefix: str = ""
-    suffix: str = ""
-    decimals: int = 0
-    favourable: str | None = None
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The table columns the field is made from."""
-        if self.ratio is not None:
-            return self.ratio
-        if self.one_of:
-            return tuple(self.one_of)
-        return (self.column,) if self.column else ()
-
-    def value(self, row: Mapping[str, Any]) -> Value:
-        """The typed value in one table row: a number, the words of a category, or ``None`` where it is missing."""
-        if self.one_of:
-            groups = [group for column, group in self.one_of.items() if _number(row[column]) == 1]
-            return groups[0] if len(groups) == 1 else None
-        if self.ratio is not None:
-            top, bottom = (_number(row[column]) for column in self.ratio)
-            return None if top is None or not bottom else top / bottom * self.scale
-        raw = row[self.column or ""]
-        if self._is_missing(raw):
-            return None
-        number = _number(raw)
-        if self.type == "number":
-            return None if number is None else number * self.scale
-        return self._words_for(raw)
-
-    def _words_for(self, raw: Any) -> str:
-        words = self.words or (FLAG_WORDS if self.type == "flag" else {})
-        as_written = raw.strip() if isinstance(raw, str) else _code(raw)
-        # As written first: a postcode 02134 is not the code 2134.
-        return words.get(as_written, words.get(_code(raw), as_written))
-
-    def _is_missing(self, raw: Any) -> bool:
-        if raw is None or (isinstance(raw, str) and not raw.strip()):
-            return True
-        number = _number(raw)
-        beyond = number is not None and self.missing_from is not None and number >= self.missing_from
-        return beyond or any(code in (raw, number) for code in self.missing)
-
-    def values_in(self, table: pl.DataFrame) -> list[Value]:
-        """The value of every row of a table, in order: what ``value`` says of each, sooner where rows repeat."""
-        if self.column is not None and self.type == "number" and table[self.column].dtype in (pl.Int64, pl.Float64):
-            return self._numbers_in(table[self.column])
-        columns = [table[column] for column in self.columns]
-        rows = zip(*columns, strict=True)
-        if any(column.dtype.is_float() for column in columns):  # as keys, 0.0 and -0.0 would be one
-            return [self.value(dict(zip(self.columns, row, strict=True))) for row in rows]
-        known: dict[tuple[Any, ...], Value] = {}
-        values = []
-        for row in rows:
-            if row not in known:
-                known[row] = self.value(dict(zip(self.columns, row, strict=True)))
-            values.append(known[row])
-        return values
-
-    def _numbers_in(self, column: pl.Series) -> list[Value]:
-        codes = {code for code in self.missing if not isinstance(code, str)}
-        bound = math.inf if self.missing_from is None else self.missing_from
-        # Neither "not a number" nor infinity is below the bound or within it.
-        return [
-            None if raw is None or raw in codes or not -math.inf < raw < bound else float(raw) * self.scale
-            for raw in column
-        ]
-
-    def say(self, value: Value) -> str:
-        """The words a prompt uses for ``value``: rounded to ``decimals``, with prefix and suffix."""
-        if value is None:
-            return self.missing_words
-        if isinstance(value, str):
-            return value
-        if _code(value) in self.words:
-            return self.words[_code(value)]
-        sign = "-" if round(value, self.decimals) < 0 else ""
-        return f"{sign}{self.prefix}{abs(value):.{self.decimals}f}{self.suffix}"
-
-
-@dataclass(frozen=True)
-class DataMapping:
-    """What a table's columns mean, and which are left out and why."""
-
-    name: str
-    title: str
-    citation: str
-    population: str
-    fields: tuple[Field, ...]
-    excluded: Mapping[str, str]
-
-    def design(self) -> dict[str, Any]:
-        """Plain data, for hashing and for the report."""
-        return asdict(self)
-
-    @property
-    def sha256(self) -> str:
-        """Hash of the mapping's canonical JSON."""
-        return sha256_json(self.design())
+COUNTED = "\0rows"  # no file has a column of that name
+FIRST = "\0first"
+SAMPLE = 1_000  # distinct texts of which a form is guessed for a line
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,6 +36,43 @@ class Application:
     favourable: bool | None
 
 
+@dataclass(frozen=True, kw_only=True)
+class Counts:
+    """What became of the rows of a file.
+
+    ``left_out`` are rows that are no record, by the rule that took them out; ``no_outcome`` records whose outcome is
+    neither favourable nor adverse, by value. ``notes`` say how the file was read.
+    """
+
+    records: int = 0
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    outcome: str = ""
+    favourable: int = 0
+    adverse: int = 0
+    no_outcome: Mapping[str, int] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    def outcomes(self) -> dict[str, int]:
+        """How many records are favourable, adverse and neither; empty without an outcome field."""
+        if not self.outcome:
+            return {}
+        neither = sum(self.no_outcome.values())
+        return {"favourable": self.favourable, "adverse": self.adverse, "no outcome": neither}
+
+    def lines(self) -> list[str]:
+        """What there is to say, a line each."""
+        lines = list(self.notes)
+        lines += [f"{count:,} left out: {reason}" for reason, count in self.left_out.items()]
+        if self.outcome:
+            said = f"outcome {self.outcome!r}: {self.favourable:,} favourable, {self.adverse:,} adverse"
+            if self.no_outcome:
+                values = ", ".join(f"{value} {count:,}" for value, count in list(self.no_outcome.items())[:SHOWN])
+                more = ", …" if len(self.no_outcome) > SHOWN else ""
+                said += f", {sum(self.no_outcome.values()):,} no outcome ({values}{more})"
+            lines.append(said)
+        return lines
+
+
 @dataclass(frozen=True)
 class Survey:
     """What is known of applications without keeping them: they fit their mapping, and how many there are."""
@@ -176,6 +81,7 @@ class Survey:
     source: str
     file_sha256: str
     count: int
+    counts: Counts = Counts()
 
     @property
     def fingerprint(self) -> str:
@@ -196,6 +102,7 @@ class Applications:
     source: str
     file_sha256: str
     reserved: frozenset[str] = frozenset()
+    counts: Counts = Counts()
 
     @property
     def fingerprint(self) -> str:
@@ -226,260 +133,239 @@ class Applications:
         return tuple(by_id[record_id] for record_id in ids)
 
 
-def read_mapping(path: Path) -> DataMapping:
-    """Read a mapping from TOML.
-
-    Raises
-    ------
-    DataError
-        With the file and key, if it cannot be read, names an unknown role or type, or a field has no single origin.
-    """
-    try:
-        raw = parse_toml(path.read_text(encoding="utf-8"))
-    except OSError as error:
-        raise DataError(str(path), error.strerror or "cannot be read", "a readable mapping file (TOML)") from error
-    except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(str(path), f"is no TOML: {error}", "a mapping file as docs/data.md describes") from error
-    return mapping_from(raw, where=str(path))
-
-
-def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
-    """Build a mapping from plain data; errors as in :func:`read_mapping`."""
-    items = raw.get("fields", ())
-    if not items or not isinstance(items, (list, tuple)) or not all(isinstance(item, Mapping) for item in items):
-        raise DataError(where, "has no [[fields]]", "at least one field")
-    if len(items) > MAX_FIELDS:
-        raise DataError(where, f"has {len(items):,} fields", f"at most {MAX_FIELDS:,}")
-    fields = tuple(_field(item, f"{where}: fields[{index}]") for index, item in enumerate(items))
-    if not isinstance(raw.get("excluded", {}), Mapping):
-        raise DataError(f"{where}: excluded", "is no table", 'column = "reason"')
-    for role in ("id", "outcome"):
-        if sum(item.role == role for item in fields) > 1:
-            raise DataError(where, f"has several fields with the role {role!r}", "one at most")
-    for name, count in Counter(item.name for item in fields).items():
-        if count > 1:
-            raise DataError(where, f"field {_shown(name)} is defined twice", "one definition a field")
-    for key in ("name", "title", "citation", "population"):
-        if (size := len(str(raw.get(key, "")))) > MAX_WORDS:
-            raise DataError(f"{where}: {key}", f"has {size:,} characters", f"at most {MAX_WORDS:,}")
-    return DataMapping(
-        name=str(raw.get("name", Path(where).stem)),
-        title=str(raw.get("title", raw.get("name", Path(where).stem))),
-        citation=str(raw.get("citation", "")),
-        population=str(raw.get("population", "")),
-        fields=fields,
-        excluded={str(key): str(value) for key, value in dict(raw.get("excluded", {})).items()},
-    )
-
-
-def apply_mapping(table: pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str) -> Applications:
+def apply_mapping(table: Table | pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str) -> Applications:
     """Turn a table into applications, in file order; row ids are ``0001``-style positions unless an id field is mapped.
 
     Raises
     ------
     DataError
-        If a mapped column is not in the table, an indicator group is not exactly one of its columns anywhere, an id
-        repeats or is missing, a number field holds text, a field has no value in any row, or the favourable outcome
-        occurs in none.
+        The first of :func:`misfits`.
     """
-    ids = _checked_ids(table, mapping, source)
+    table = as_table(table)
+    _stop_at_misfits(table, mapping, source)
+    table, ids, left_out = _with_ids(table, mapping)
     fields = [item for item in mapping.fields if item.role != "id"]
-    columns = [_checked_values(table, item, source) for item in fields]
+    columns = [item.values_in(table.frame) for item in fields]
     names = [item.name for item in fields]
-    favourable: list[bool | None] = [None] * table.height
+    favourable: list[bool | None] = [None] * table.frame.height
     for item, values in zip(fields, columns, strict=True):
         if item.role == "outcome":
-            favourable = _favourable(item, values, source)
-    rows = zip(*columns, strict=True) if columns else iter([()] * table.height)
+            sides = sides_of(item, {value for value in values if value is not None})
+            favourable = [sides.get(value) for value in values]
+    rows = zip(*columns, strict=True) if columns else iter([()] * table.frame.height)
     records = tuple(
         Application(id=record, values=dict(zip(names, row, strict=True)), favourable=outcome)
         for record, row, outcome in zip(ids, rows, favourable, strict=True)
     )
-    return Applications(mapping=mapping, records=records, source=source, file_sha256=file_sha256)
+    counts = _counts(table, mapping, left_out)
+    return Applications(mapping=mapping, records=records, source=source, file_sha256=file_sha256, counts=counts)
 
 
-def survey(table: pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str) -> Survey:
+def survey(table: Table | pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str) -> Survey:
     """Check what :func:`apply_mapping` checks, one column in memory at a time; errors as there."""
-    _checked_ids(table, mapping, source)
-    outcome: tuple[Field, list[Value]] | None = None
+    table = as_table(table)
+    _stop_at_misfits(table, mapping, source)
+    table, _, left_out = _with_ids(table, mapping)
+    counts = _counts(table, mapping, left_out)
+    return Survey(mapping=mapping, source=source, file_sha256=file_sha256, count=table.frame.height, counts=counts)
+
+
+def counts_of(table: Table | pl.DataFrame, mapping: DataMapping) -> Counts:
+    """What becomes of the rows of a table that fits its mapping."""
+    table, _, left_out = _with_ids(as_table(table), mapping)
+    return _counts(table, mapping, left_out)
+
+
+def misfits(table: Table | pl.DataFrame, mapping: DataMapping) -> Iterator[tuple[str, str]]:
+    """What stops an audit of this table with this mapping: what it is, and what was expected.
+
+    A mapped column that is not there or holds no single values; an id that repeats or is missing, unless the mapping
+    says what to do; text in a number field; a field without a value; an outcome without a favourable or an
+    adverse value.
+    """
+    table = as_table(table)
+    there = True
+    for item in mapping.fields:
+        for column in item.columns:
+            if column in table.unreadable:
+                what, expected = table.unreadable[column]
+                yield f"column {shown(column)} (field {shown(item.name)}) {what}", expected
+                there = False
+            elif column not in table.frame.columns:
+                near = ", ".join(table.columns[:8])
+                yield f"column {shown(column)} (field {shown(item.name)}) is not there", f"one of: {near}, …"
+                there = False
+    if not there:
+        return
+    identity = next((item for item in mapping.fields if item.role == "id"), None)
+    if identity is not None:
+        yield from _id_misfits(table, identity)
     for item in mapping.fields:
         if item.role != "id":
-            values = _checked_values(table, item, source)
-            outcome = (item, values) if item.role == "outcome" else outcome
-    if outcome is not None:
-        _favourable(*outcome, source)
-    return Survey(mapping=mapping, source=source, file_sha256=file_sha256, count=table.height)
+            yield from _field_misfits(table, item)
 
 
-def _checked_ids(table: pl.DataFrame, mapping: DataMapping, source: str) -> list[str]:
-    for item in mapping.fields:
-        for column in item.columns:
-            if column not in table.columns:
-                near = ", ".join(table.columns[:8])
-                what = f"column {_shown(column)} (field {_shown(item.name)}) is not there"
-                raise DataError(source, what, f"one of: {near}, …")
-    _check_numbers(table, mapping, source)
-    name = next((item.column for item in mapping.fields if item.role == "id"), None)
-    if name is None:
-        width = max(4, len(str(table.height)))
-        return [f"{index:0{width}d}" for index in range(1, table.height + 1)]
-    empty = table[name].is_null()
-    if empty.any():
-        row = int(empty.arg_max() or 0) + 1
-        raise DataError(source, f"the id column {name!r} is empty in row {row}", "one id a row")
-    ids = [str(raw) for raw in table[name]]
-    if len(set(ids)) != len(ids):
-        raise DataError(source, f"the id column {name!r} repeats", "one id a row")
-    return ids
+def distinct(frame: pl.DataFrame, item: Field) -> tuple[pl.DataFrame, list[Value], list[int], list[int]]:
+    """Every distinct combination of the field's columns: its cells, its value, how many rows, and the first of them."""
+    names = list(item.columns)
+    indexed = frame.select(names).with_row_index(FIRST)
+    grouped = indexed.group_by(names, maintain_order=True).agg(pl.len().alias(COUNTED), pl.col(FIRST).first())
+    cells = grouped.select(names)
+    return cells, item.values_in(cells), grouped[COUNTED].to_list(), grouped[FIRST].to_list()
 
 
-def _checked_values(table: pl.DataFrame, item: Field, source: str) -> list[Value]:
-    values = item.values_in(table)
-    if all(value is None for value in values):
-        raise DataError(source, f"field {item.name!r} has no value in any row", "a mapping that fits the file")
-    return values
+def sides_of(item: Field, values: set[Value]) -> dict[Value, bool]:
+    """Which of the values of an outcome are favourable and which adverse; the others are no outcome.
+
+    Without ``adverse``, a flag's other side is adverse, and so is a value beside which only favourable ones occur:
+    where there are more, nothing says which of them is an outcome at all.
+    """
+    favourable = item.outcomes(item.favourable or "yes")
+    adverse = item.outcomes(item.adverse)
+    sides = {value: True for value in values if code_of(value) in favourable}
+    rest = [value for value in values if value not in sides]
+    if item.adverse is not None:
+        return sides | {value: False for value in rest if code_of(value) in adverse}
+    if item.type == "flag":
+        return sides | {value: False for value in rest if value in ("yes", "no")}
+    return sides | {value: False for value in rest if len(rest) == 1}
 
 
-def _favourable(item: Field, values: Sequence[Value], source: str) -> list[bool | None]:
-    wanted = item.favourable or "yes"
-    found = [None if value is None else value == wanted for value in values]
-    if not any(found):
-        shown = ", ".join(sorted({str(value)[:SHOWN_CHARACTERS] for value in values if value is not None})[:5])
-        what = f"field {item.name!r} is {_shown(wanted)} in no row"
-        raise DataError(source, what, f"as favourable one of its values: {shown}")
-    return found
+def _stop_at_misfits(table: Table, mapping: DataMapping, source: str) -> None:
+    for what, expected in misfits(table, mapping):
+        raise DataError(source, what, expected)
 
 
-def write_mapping(mapping: DataMapping) -> str:
-    """The mapping as TOML that :func:`read_mapping` reads back to the same mapping; defaults are left out."""
-    lines = [f"{key} = {_toml(getattr(mapping, key))}" for key in ("name", "title", "citation", "population")]
-    for item in mapping.fields:
-        lines += ["", "[[fields]]"]
-        for part in dataclass_fields(Field):
-            value = getattr(item, part.name)
-            default = part.default_factory() if part.default_factory is not MISSING else part.default
-            if value != default:
-                lines.append(f"{part.name} = {_toml(value)}")
-    lines += ["", "[excluded]", *(f"{_toml(key)} = {_toml(reason)}" for key, reason in mapping.excluded.items())]
-    return "\n".join(lines) + "\n"
+def _id_misfits(table: Table, item: Field) -> Iterator[tuple[str, str]]:
+    name = item.columns[0]
+    column = table.frame[name]
+    if column.null_count() and item.empty == "refuse":
+        place = table.place(int(column.is_null().arg_max() or 0), name)
+        more = f" and {column.null_count() - 1:,} more" if column.null_count() > 1 else ""
+        yield f"the id column {name!r} is empty in {place}{more}", 'one id a row, or empty = "leave out" in its field'
+    repeated = repeats_in(table, name)
+    if repeated and item.repeats == "refuse":
+        value, rows = next(iter(repeated.items()))
+        places = " and ".join(table.place(row, name) for row in rows[:SHOWN]) + (", …" if len(rows) > SHOWN else "")
+        more = f" ({len(repeated):,} ids repeat)" if len(repeated) > 1 else ""
+        what = f"the id column {name!r} repeats {value[:SHOWN_CHARACTERS]!r} in {places}{more}"
+        yield what, 'one id a row, or repeats = "first", "last" or "separate" in its field'
 
 
-def _toml(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return "{ " + ", ".join(f"{_toml(key)} = {_toml(item)}" for key, item in value.items()) + " }"
-    if isinstance(value, tuple):
-        return "[" + ", ".join(map(_toml, value)) + "]"
-    if isinstance(value, str):
-        # TOML's basic strings are JSON's, but for the delete character.
-        return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+def repeats_in(table: Table, name: str) -> dict[str, list[int]]:
+    """The ids of a column that stand in several rows (counted from 0)."""
+    column = table.frame[name]
+    if column.drop_nulls().n_unique() == len(column) - column.null_count() and column.dtype != pl.String:
+        return {}
+    rows: dict[str, list[int]] = {}
+    for row, raw in enumerate(column):
+        if raw is not None:
+            rows.setdefault(written(raw), []).append(row)
+    return {value: found for value, found in rows.items() if len(found) > 1}
 
 
-def _check_numbers(table: pl.DataFrame, mapping: DataMapping, source: str) -> None:
-    """Refuse text in a number field: left alone it would become "not stated" without a word."""
-    for item in mapping.fields:
-        if item.type != "number" or item.one_of:
+def _with_ids(table: Table, mapping: DataMapping) -> tuple[Table, list[str], dict[str, int]]:
+    """The rows that stay, their ids, and how many rows each rule took out."""
+    left_out = dict(table.left_out)
+    item = next((each for each in mapping.fields if each.role == "id"), None)
+    if item is None:
+        height = table.frame.height
+        width = max(4, len(str(height)))
+        return table, [f"{index:0{width}d}" for index in range(1, height + 1)], left_out
+    name = item.columns[0]
+    raws = [None if raw is None else written(raw) for raw in table.frame[name]]
+    repeated = repeats_in(table, name)
+    gone = {row for row, raw in enumerate(raws) if raw is None}
+    if gone:
+        left_out["rows without an id"] = len(gone)
+    if repeated and item.repeats in ("first", "last"):
+        others = {row for rows in repeated.values() for row in (rows[1:] if item.repeats == "first" else rows[:-1])}
+        left_out[f"rows whose id repeats: the {item.repeats} of each id stays"] = len(others)
+        gone |= others
+    elif repeated and item.repeats == "separate":
+        taken = set(raws)
+        for value, rows in repeated.items():
+            number = 2
+            for row in rows[1:]:
+                while (own := f"{value}#{number}") in taken:
+                    number += 1
+                taken.add(own)
+                raws[row] = own
+    if gone:
+        stays = [row for row in range(len(raws)) if row not in gone]
+        kept = table.rows.gather(stays) if table.rows is not None else pl.Series([row + 1 for row in stays])
+        table = replace(table, frame=table.frame[stays], rows=kept)
+        raws = [raws[row] for row in stays]
+    return table, [raw or "" for raw in raws], left_out
+
+
+def _field_misfits(table: Table, item: Field) -> Iterator[tuple[str, str]]:
+    cells, values, counts, first = distinct(table.frame, item)
+    if item.type == "number" and not item.one_of:
+        yield from _number_misfits(table, item, cells, first)
+    found = Counter[Value]()
+    for value, count in zip(values, counts, strict=True):
+        if value is not None:
+            found[value] += count
+    if not found:
+        yield f"field {item.name!r} has no value in any row", "a mapping that fits the file"
+    elif item.role == "outcome":
+        yield from _outcome_misfits(item, found)
+
+
+def _number_misfits(table: Table, item: Field, cells: pl.DataFrame, first: Sequence[int]) -> Iterator[tuple[str, str]]:
+    """Text in a number field: left alone it would become "not stated" without a word."""
+    for column in item.columns:
+        if cells[column].dtype != pl.String:
             continue
-        for column in item.columns:
-            if table[column].dtype != pl.String:
+        for raw, row in zip(cells[column], first, strict=True):
+            if item.is_missing(raw) or item.number(raw) is not None:
                 continue
-            for row, raw in enumerate(table[column], start=1):
-                if raw is not None and raw.strip() and _number(raw) is None and raw not in item.missing:
-                    what = f"row {row} of column {column!r} (field {item.name!r}) holds {raw[:30]!r}"
-                    raise DataError(source, what, "a number, or a code in the field's missing")
+            what = f"{table.place(row, column)} of column {column!r} (field {item.name!r}) holds {raw[:30]!r}"
+            expected = "a number, or a code in the field's missing"
+            if is_missing_word(raw, number=True):
+                expected = f"a number, or missing = [{raw.strip()!r}] if it means that nothing is stated".replace(
+                    "'", '"'
+                )
+            else:
+                texts = [text for text in cells[column].head(SAMPLE) if text is not None and not item.is_missing(text)]
+                guess = guess_form([text for text in dict.fromkeys(texts) if not is_missing_word(text, number=True)])
+                if guess.form is not None and guess.form not in (item.form, PLAIN_FORM):
+                    expected = f"a number, or the key form of the field: the column has {guess.why}"
+            yield what, expected
+            break
 
 
-def _shown(value: Any) -> str:
-    """A value as a refusal names it: however long it is, the line stays one."""
-    if isinstance(value, int) and abs(value) > MAX_INTEGER:
-        return f"a whole number of {value.bit_length():,} bits"
-    text = repr(value[:SHOWN_CHARACTERS] if isinstance(value, (str, list, tuple)) else value)
-    return text if len(text) <= 2 * SHOWN_CHARACTERS else text[: 2 * SHOWN_CHARACTERS] + "…"
+def _outcome_misfits(item: Field, found: Counter[Value]) -> Iterator[tuple[str, str]]:
+    sides = sides_of(item, set(found))
+    values = ", ".join(f"{str(value)[:SHOWN_CHARACTERS]} ({count:,} rows)" for value, count in found.most_common(SHOWN))
+    named = item.favourable or "yes"
+    if True not in sides.values():
+        yield f"field {item.name!r} is {shown(named)} in no row", f"as favourable one of its values: {values}"
+    elif item.adverse is not None and False not in sides.values():
+        yield f"field {item.name!r} is {shown(item.adverse)} in no row", f"as adverse one of its values: {values}"
+    elif item.adverse is None and item.type != "flag" and len(found) > len(sides):
+        others = ", ".join(
+            f"{str(value)[:SHOWN_CHARACTERS]} ({found[value]:,} rows)" for value in found if value not in sides
+        )
+        what = f"field {item.name!r} does not say which values are adverse"
+        yield what, f"the key adverse; what it does not name is no outcome: {others}"
 
 
-def _is_number(value: Any) -> bool:
-    if isinstance(value, bool) or not isinstance(value, (int, float)):
-        return False
-    return abs(value) <= MAX_INTEGER if isinstance(value, int) else math.isfinite(value)
-
-
-def _is_words(value: Any) -> bool:
-    return isinstance(value, Mapping) and all(isinstance(word, str) for word in value.values())
-
-
-def _is_text(value: Any) -> bool:
-    return isinstance(value, str)
-
-
-def _is_codes(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and all(isinstance(code, str) or _is_number(code) for code in value)
-
-
-def _is_ratio(value: Any) -> bool:
-    return isinstance(value, (list, tuple)) and len(value) == 2 and all(isinstance(column, str) for column in value)
-
-
-def _is_decimals(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= 10
-
-
-TEXT = (_is_text, "text")
-NUMBER = (_is_number, "a number")
-WORDS = (_is_words, '{ code = "words" }')
-SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
-    **dict.fromkeys(("name", "label", "role", "type", "unit", "column", "missing_words", "prefix", "suffix"), TEXT),
-    "favourable": TEXT,
-    "ratio": (_is_ratio, "[numerator column, denominator column]"),
-    "scale": NUMBER,
-    "missing_from": NUMBER,
-    "missing": (_is_codes, "a list of codes"),
-    "one_of": WORDS,
-    "words": WORDS,
-    "decimals": (_is_decimals, "a whole number from 0 to 10"),
-}
-
-
-def _field(raw: Mapping[str, Any], where: str) -> Field:
-    known = set(Field.__dataclass_fields__)
-    unknown = sorted(set(raw) - known)
-    if unknown:
-        raise DataError(where, f"unknown key {_shown(unknown[0])}", f"one of: {', '.join(sorted(known))}")
-    for key in ("name", "role", "type"):
-        if not isinstance(raw.get(key), str):
-            raise DataError(where, f"{key!r} is missing", "name, role and type of the field")
-    if raw["role"] not in ROLES:
-        raise DataError(where, f"role {_shown(raw['role'])} is unknown", f"one of: {', '.join(ROLES)}")
-    if raw["type"] not in TYPES:
-        raise DataError(where, f"type {_shown(raw['type'])} is unknown", f"one of: {', '.join(TYPES)}")
-    if sum(key in raw for key in ("column", "ratio", "one_of")) != 1:
-        raise DataError(where, f"field {_shown(raw['name'])} has no single origin", "one of column, ratio, one_of")
-    for key, value in raw.items():
-        fits, expected = SHAPES[key]
-        if not fits(value):
-            raise DataError(f"{where}: {key}", f"is {_shown(value)}", expected)
-    if raw["role"] == "id" and "column" not in raw:
-        raise DataError(where, f"field {_shown(raw['name'])} is the id and made from several columns", "column")
-    values = dict(raw)
-    values.setdefault("label", raw["name"])
-    if "ratio" in values:
-        values["ratio"] = tuple(values["ratio"])
-    if "missing" in values:
-        values["missing"] = tuple(values["missing"])
-    return Field(**values)
-
-
-def _number(raw: Any) -> float | None:
-    if isinstance(raw, str) and "_" in raw:  # Python reads 1_000 as a number, nobody else does
-        return None
-    try:
-        number = float(raw)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if math.isfinite(number) else None
-
-
-def _code(raw: Any) -> str:
-    number = _number(raw)
-    if number is not None and number == int(number):
-        return str(int(number))
-    return str(raw).strip()
+def _counts(table: Table, mapping: DataMapping, left_out: Mapping[str, int]) -> Counts:
+    counts = Counts(records=table.frame.height, left_out=left_out, notes=table.notes)
+    item = next((each for each in mapping.fields if each.role == "outcome"), None)
+    if item is None:
+        return counts
+    found = Counter[Value]()
+    for value, count in zip(*distinct(table.frame, item)[1:3], strict=True):
+        found[value] += count
+    sides = sides_of(item, {value for value in found if value is not None})
+    others = {("missing" if value is None else str(value)): found[value] for value in found if value not in sides}
+    return replace(
+        counts,
+        outcome=item.name,
+        favourable=sum(found[value] for value, side in sides.items() if side),
+        adverse=sum(found[value] for value, side in sides.items() if not side),
+        no_outcome=others,
+    )

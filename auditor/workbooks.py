@@ -1,232 +1,347 @@
-"""Excel workbooks (XLSX): one sheet with data, checked before it is opened because a small one can unpack to anything.
+"""Excel workbooks (XLSX): the records of one sheet. Which one is a key where several hold data.
 
-Cells become values as in :mod:`auditor.tables`. A workbook with data on several sheets is refused: which of them is the
-population is a decision for people, and taking the first would hide it.
+A workbook is a ZIP archive of XML, and a small one can unpack to anything: parts and their sizes are counted before one
+is unpacked, only parts that are needed are, and auditor/sheet_cells.py counts cells and characters while it reads.
 
-Before the reader sees it, the archive is written anew with the parts that were checked, since two programs may find
-different ones in one made to deceive. Every part with cells or shared text is parsed as XML by expat, which refuses
-what is not well-formed, and any document type (entities are defined there). Only then is it searched, by patterns that
-cannot cross a ``<`` and so take time in proportion to the text, whatever stands in it. Other parts are left out.
+Cells become values as auditor/cell_formats.py says. Cells merged down a column all have the value that is shown for
+them. What holds no value (an error, a formula without a stored result, a day no calendar has) makes its column
+unreadable; ``#N/A`` is missing.
 """
 
 from __future__ import annotations
 
 import io
-import re
+import posixpath
 import zipfile
-from collections.abc import Iterator, Sequence
-from xml.parsers import expat
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from typing import Any
+from xml.etree.ElementTree import Element, TreeBuilder
 
+import numpy as np
 import polars as pl
 
+from auditor.cell_formats import Format, format_of
 from auditor.exceptions import DataError
-from auditor.tables import LIMITS, Limits, check_header, typed
+from auditor.sheet_cells import SheetCells, checked_parser, letters_of, shared_strings
+from auditor.table_rows import Sheet, assemble, counted, holds, likely_header, likely_last
+from auditor.tables import LIMITS, Limits, Reading, Table, check_some_readable, spelled
 
 MAX_MEMBERS = 2_000
 MAX_UNPACKED_BYTES = 512 << 20
+MAX_INDEX_BYTES = 16 << 20  # of a part that lists sheets, relations or styles
 EXPECTED = "an Excel workbook (.xlsx)"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # also what a workbook with a password looks like
-SHARED = "xl/sharedstrings.xml"
-XML_NAMES = (".xml", ".rels")
-# A tag never crosses "<", which XML forbids in attributes; every repetition is possessive, so nothing is tried twice.
-ATTRIBUTES = rb"""((?:[^<>"']|"[^"<]*+"|'[^'<]*+')*+)>"""
-PREFIX = rb"(?:[^\s<>/:\"'=]++:)?"
-TAG = re.compile(rb"<" + PREFIX + rb"(c|row|v|t)(?=[\s/>])" + ATTRIBUTES + rb"([^<]*+)")
-SHARED_TAG = re.compile(rb"<(/?)" + PREFIX + rb"(si|t)(?=[\s/>])" + ATTRIBUTES + rb"([^<]*+)")
-ATTRIBUTE = re.compile(rb"""\s(r|t)\s*+=\s*+(?:"([^"]*+)"|'([^']*+)')""")
-REFERENCE = re.compile(rb"([A-Z]{0,3})([0-9]{1,7})")
-NOT_AVAILABLE = b"#N/A"
+SHOWN_SHEETS = 5
+UNREADABLE = "a value, or the column left out of the mapping"
 
 
-def parse_workbook(raw: bytes, *, where: str, limits: Limits = LIMITS) -> pl.DataFrame:
-    """Read the only sheet with data of a workbook; its first row is the header.
+def parse_workbook(raw: bytes, *, where: str, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+    """Read one sheet of a workbook; errors as in :func:`auditor.tables.read_table`."""
+    reading = reading or Reading()
+    with _opened(raw, where) as archive:
+        book = _Book.of(archive, where, limits)
+        name = book.chosen(reading)
+        place = f"{where}: sheet {name[:40]!r}"
+        cells = book.cells(name)
+        sheet = Sheet(where=place, unit="row", limits=limits, series=_column, unite=_united, even=False)
+        with _one_line(place):
+            table, stays = assemble(cells, sheet=sheet, reading=reading)
+    names = dict(zip(stays, table.frame.columns, strict=True))
+    letters = {column: letters_of(at) for at, column in names.items()}
+    header = _header_row(table, cells, reading)
+    table = _filled(replace(table, letters=letters), cells, names, header, place)
+    notes = list(table.notes)
+    others = len(book.sheets) - 1
+    if others:
+        notes.insert(0, f"sheet {name[:40]!r} of {others + 1} read")
+    if cells.hidden:
+        notes.append(f"{counted(cells.hidden, 'hidden row')} of the sheet read like the others")
+    if cells.not_available:
+        notes.append(f"{counted(cells.not_available, 'cell')} with #N/A read as missing")
+    first, last = int(table.rows[0]), int(table.rows[-1])  # type: ignore[index]
+    unreadable = {}
+    for at, column in names.items():
+        broken = [what for row, what in cells.broken.get(at, ()) if first <= row <= last]
+        if broken:
+            unreadable[column] = (broken[0], UNREADABLE)
+            notes.append(f"column {column!r} {broken[0]} and cannot be used")
+    frame = table.frame.drop(unreadable)
+    untyped = frozenset(
+        column for at, column in names.items() if column in frame.columns and cells.has_numbers(at)
+        and frame[column].dtype == pl.String
+    )  # fmt: skip
+    table = replace(table, frame=frame, notes=tuple(notes), unreadable=unreadable, untyped=untyped)
+    return check_some_readable(table, where=place)
+
+
+def likely_rows(raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list[str]]:
+    """The keys a workbook seems to need, with reasons; a key that is said stays."""
+    reasons: list[str] = []
+    with _opened(raw, where) as archive:
+        book = _Book.of(archive, where, LIMITS)
+        name = book.chosen(said)
+        with _one_line(f"{where}: sheet {name[:40]!r}"):
+            rows = [(row, cells) for row, cells in book.cells(name) if any(map(holds, cells))]
+    found = said if said.sheet or len(book.sheets) == 1 else replace(said, sheet=name)
+    if not rows:
+        return found, reasons
+    header, likely = said.header or rows[0][0], likely_header(rows[:200])
+    titles = [cell for cell in rows[0][1] if holds(cell)]
+    names: Sequence[Any] = next((cells for row, cells in rows if row == likely), ())
+    if not said.header and likely > header and 2 * len(titles) < len(names):
+        found, header = replace(found, header=likely), likely
+        reasons.append(f"header: what stands above row {likely} is narrower than the table")
+    width = len([cell for cell in next((cells for row, cells in rows if row == header), ()) if holds(cell)])
+    last = likely_last([(row, cells) for row, cells in rows if row >= header], width)
+    if not said.last and last > header:
+        found = replace(found, last=last)
+        reasons.append(f"last: what stands below row {last} is narrower than the table, or a total")
+    return found, reasons
+
+
+@dataclass(frozen=True)
+class _Book:
+    """The parts of a workbook that lead to its cells."""
+
+    archive: zipfile.ZipFile
+    where: str
+    limits: Limits
+    parts: Mapping[str, zipfile.ZipInfo]
+    sheets: Mapping[str, str]
+    shared: Sequence[str]
+    styles: Sequence[Format]
+    from_1904: bool
+
+    @classmethod
+    def of(cls, archive: zipfile.ZipFile, where: str, limits: Limits) -> _Book:
+        """Read what the archive says of itself."""
+        parts = {_plain(member.filename): member for member in archive.infolist()}
+        top = _relations(archive, parts, "", where).values()
+        main = next((target for kind, target in top if kind == "officeDocument"), "")
+        if main not in parts:
+            raise DataError(where, "has no part with the sheets", EXPECTED)
+        related = _relations(archive, parts, main, where)
+        tree = _tree(archive, parts[main], where)
+        found: dict[str, str] = {}
+        for item in tree.iter("sheet"):
+            target = related.get(item.get("id", ""), ("", ""))
+            if target[0] == "worksheet" and target[1] in parts:
+                found[item.get("name", "")[:200]] = target[1]
+        setting = next(tree.iter("workbookPr"), Element("workbookPr"))
+        # Some programs leave the relation out, and readers look where the part usually is.
+        folder = posixpath.dirname(main)
+        usual = {"sharedStrings": f"{folder}/sharedstrings.xml", "styles": f"{folder}/styles.xml"}
+        others = {kind: target for kind, target in usual.items() if target in parts}
+        others |= {kind: target for kind, target in related.values() if target in parts}
+        shared: Sequence[str] = ()
+        if "sharedStrings" in others:
+            member = parts[others["sharedStrings"]]
+            shared = shared_strings(_content(archive, member, where), where=f"{where}: {member.filename[:80]}")
+        styles = _styles(_tree(archive, parts[others["styles"]], where)) if "styles" in others else []
+        return cls(archive, where, limits, parts, found, shared, styles, setting.get("date1904") in ("1", "true"))
+
+    def cells(self, name: str) -> SheetCells:
+        """The rows of a sheet, read as they are asked for."""
+        member = self.parts[self.sheets[name]]
+        return SheetCells(
+            _content(self.archive, member, self.where),
+            where=f"{self.where}: {member.filename[:80]}",
+            limits=self.limits,
+            shared=self.shared,
+            styles=self.styles,
+            from_1904=self.from_1904,
+        )
+
+    def chosen(self, reading: Reading) -> str:
+        """The sheet that is named, else the only one with data."""
+        if reading.sheet:
+            if reading.sheet not in self.sheets:
+                what = f"there is no sheet {reading.sheet[:40]!r}"
+                raise DataError(f"{self.where}: reading.sheet", what, f"one of: {_named(list(self.sheets))}")
+            return reading.sheet
+        filled = []
+        for name in self.sheets:
+            with _one_line(f"{self.where}: sheet {name[:40]!r}"):
+                if any(any(map(holds, cells)) for _, cells in self.cells(name)):
+                    filled.append(name)
+        if not filled:
+            raise DataError(self.where, "is empty", "a sheet with a header and at least one row")
+        if len(filled) > 1:
+            what = f"has {len(filled)} sheets with data ({_named(filled)})"
+            raise DataError(self.where, what, f'one sheet with data, or sheet = "{filled[0][:40]}" under [reading]')
+        return filled[0]
+
+
+def _header_row(table: Table, cells: SheetCells, reading: Reading) -> int:
+    """The row of the column names: the one that is named, else the last one with a value above the records."""
+    first = int(table.rows[0])  # type: ignore[index]
+    return reading.header or max((row for row in cells.filled_rows if row < first), default=first)
+
+
+def _filled(table: Table, cells: SheetCells, names: Mapping[int, str], header: int, where: str) -> Table:
+    """The same table in which merged cells have the value that is shown for them.
 
     Raises
     ------
     DataError
-        If it is no workbook, unpacks to more than this program reads, holds an error value, or has no or several sheets
-        with data.
+        Naming the cells, if the merge spans columns or reaches into the header: what it means is for people to say.
     """
-    checked = _checked_archive(raw, where, limits)
-    try:
-        sheets = {name: sheet for name, sheet in _sheets(checked).items() if sheet.height and sheet.width}
-    except (Exception, pl.exceptions.PanicException) as error:  # the reader raises classes of its own, in several lines
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise DataError(where, f"cannot be opened ({reason})", EXPECTED) from error
-    if not sheets:
-        raise DataError(where, "is empty", "a sheet with a header and at least one row")
-    if len(sheets) > 1:
-        raise DataError(where, f"has {len(sheets)} sheets with data ({_named(list(sheets))})", "one sheet with data")
-    name, sheet = next(iter(sheets.items()))
-    place = f"{where}: sheet {name[:40]!r}"
-    limits.check(where=place, rows=sheet.height, columns=sheet.width)
-    return typed(_below_header(sheet, place), where=where)
+    rows = table.rows.to_numpy()  # type: ignore[union-attr]
+    sources: dict[str, np.ndarray[Any, np.dtype[np.int64]]] = {}
+    filled = []
+    for merged in cells.merged:
+        if merged.last_row < header or merged.first_row > rows[-1] or merged.first_column not in names:
+            continue
+        place = f"{where}: cells {merged.name}"
+        if merged.first_row <= header < merged.last_row or (merged.last_row == header and merged.width > 1):
+            raise DataError(place, "are merged in the header", "one row of names, one name a column")
+        begin, end = np.searchsorted(rows, [merged.first_row, merged.last_row + 1])
+        if merged.last_row == header or begin == end:
+            continue
+        if merged.width > 1:
+            raise DataError(place, "are merged across columns", "one cell a column, or the rows left out")
+        column = names[merged.first_column]
+        if rows[begin] != merged.first_row or table.frame[column].slice(begin + 1, end - begin - 1).drop_nulls().len():
+            what = "are merged and hold several values, or begin in an empty row"
+            raise DataError(place, what, "one value, in the first of them")
+        source = sources.setdefault(column, np.arange(len(rows)))
+        source[begin:end] = begin
+        filled.append(merged.name)
+    if not filled:
+        return table
+    frame = table.frame.with_columns(table.frame[column].gather(source) for column, source in sources.items())
+    shown = ", ".join(filled[:3]) + (", …" if len(filled) > 3 else "")
+    note = f"merged cells filled with the value shown for them: {shown}"
+    return replace(table, frame=frame, notes=(*table.notes, note))
+
+
+def _column(values: Sequence[Any]) -> pl.Series:
+    """A column of the type of its values; of several types, as text."""
+    kinds = {type(value) for value in values if value is not None}
+    if not kinds:
+        return pl.Series([None] * len(values), dtype=pl.Null)
+    if kinds == {str}:
+        column = pl.Series(values, dtype=pl.String)
+        return column.set(column.str.strip_chars() == "", None)
+    if kinds <= {int, float}:
+        return pl.Series(values, dtype=pl.Int64 if kinds == {int} else pl.Float64, strict=False)
+    if kinds == {bool}:
+        return pl.Series(values, dtype=pl.Boolean)
+    return _column(list(map(_spelled_or_none, values)))
+
+
+def _spelled_or_none(value: Any) -> str | None:
+    return None if value is None else spelled(value)
+
+
+def _united(blocks: Sequence[pl.Series]) -> pl.Series:
+    kinds = {block.dtype for block in blocks} - {pl.Null}
+    if not kinds:
+        return pl.concat(blocks).cast(pl.String)
+    if len(kinds) == 1:
+        kind = kinds.pop()
+    elif kinds == {pl.Int64, pl.Float64}:
+        kind = pl.Float64()
+    else:
+        kind = pl.String()
+        blocks = [
+            block if block.dtype == pl.String else _column(list(map(_spelled_or_none, block))) for block in blocks
+        ]
+    return pl.concat([block.cast(kind) for block in blocks])
 
 
 def _named(names: Sequence[str]) -> str:
-    shown = ", ".join(name[:40] for name in names[:5])
-    return shown + (", …" if len(names) > 5 else "")
+    shown = ", ".join(name[:40] for name in names[:SHOWN_SHEETS])
+    return shown + (", …" if len(names) > SHOWN_SHEETS else "")
 
 
-def _sheets(raw: bytes) -> dict[str, pl.DataFrame]:
-    # Read without types first: types would be taken from the header too.
-    frames: dict[str, pl.DataFrame] = pl.read_excel(
-        io.BytesIO(raw),
-        sheet_id=0,
-        engine="calamine",
-        has_header=False,
-        raise_if_empty=False,
-        drop_empty_rows=False,
-        drop_empty_cols=False,
-        read_options={"header_row": None, "skip_rows": 0, "dtypes": "string"},
-    )
-    return frames
-
-
-def _below_header(sheet: pl.DataFrame, where: str) -> pl.DataFrame:
-    filled = sheet.select(pl.any_horizontal(pl.all().str.strip_chars() != "").fill_null(False)).to_series()
-    rows = [index for index, holds in enumerate(filled) if holds]
-    if not rows or not filled[0]:
-        raise DataError(f"{where}: row 1", "is empty", "the column names")
-    sheet = sheet.head(rows[-1] + 1)
-    # A column that was only formatted has neither a name nor a value.
-    sheet = sheet.select(column for column in sheet.get_columns() if column.null_count() < sheet.height)
-    names = check_header([name or "" for name in sheet.row(0)], where=f"{where}: row 1")
-    if sheet.height == 1:
-        raise DataError(where, "has a header and no rows", "at least one row")
-    for index, holds in enumerate(filled.head(sheet.height)):
-        if not holds:
-            raise DataError(f"{where}: row {index + 1}", "is empty", "no empty rows between the others")
-    sheet.columns = names
-    return sheet.slice(1)
-
-
-def _checked_archive(raw: bytes, where: str, limits: Limits) -> bytes:
-    """The archive written anew from the parts that were checked: the reader cannot find others in it."""
-    target = io.BytesIO()
+def _opened(raw: bytes, where: str) -> zipfile.ZipFile:
+    """The archive, if its directory asks for no more than is read."""
     if raw.startswith(OLD_EXCEL):
         raise DataError(where, "is an .xls workbook, or one with a password", EXPECTED)
+    with _one_line(where, "is no workbook"):
+        archive = zipfile.ZipFile(io.BytesIO(raw))
+        members = archive.infolist()
+        names = {_plain(member.filename) for member in members}
+    if len(members) > MAX_MEMBERS:
+        raise DataError(where, f"has {len(members):,} parts", f"at most {MAX_MEMBERS:,}")
+    unpacked = sum(member.file_size for member in members)
+    if unpacked > MAX_UNPACKED_BYTES:
+        raise DataError(where, f"unpacks to {unpacked >> 20:,} MiB", f"at most {MAX_UNPACKED_BYTES >> 20} MiB")
+    if len(names) < len(members) or not names:
+        raise DataError(where, "has no part, or several of one name", EXPECTED)
+    return archive
+
+
+@contextmanager
+def _one_line(where: str, what: str = "cannot be read") -> Iterator[None]:
+    """Whatever is raised over a made-up file becomes one line that names it: seek, struct, value, key errors."""
     try:
-        with zipfile.ZipFile(io.BytesIO(raw)) as archive, zipfile.ZipFile(target, "w") as anew:
-            members = archive.infolist()
-            if len(members) > MAX_MEMBERS:
-                raise DataError(where, f"has {len(members):,} parts", f"at most {MAX_MEMBERS:,}")
-            unpacked = sum(member.file_size for member in members)
-            if unpacked > MAX_UNPACKED_BYTES:
-                found = f"unpacks to {unpacked >> 20:,} MiB"
-                raise DataError(where, found, f"at most {MAX_UNPACKED_BYTES >> 20} MiB")
-            if not members or len({_plain(member) for member in members}) < len(members):
-                raise DataError(where, "has no part, or several of one name", EXPECTED)
-            # Shared text first: how much a sheet unpacks to depends on it.
-            members.sort(key=lambda member: _plain(member) != SHARED)
-            shared: list[int] = []
-            for member in members:
-                content = _content(archive, member, where)
-                place = f"{where}: {member.filename[:80]}"
-                if b"sheetData" not in content and not _plain(member).endswith(XML_NAMES):
-                    continue
-                _check_xml(content, place)
-                if _plain(member) == SHARED:
-                    shared += _shared_lengths(content)
-                if b"sheetData" in content:
-                    _check_sheet(content, place, shared, limits)
-                anew.writestr(member.filename, content)
-    except DataError:
+        yield
+    except (DataError, MemoryError):
         raise
-    except (RuntimeError, NotImplementedError) as error:  # how zipfile says: encrypted, or packed in another way
-        raise DataError(where, f"cannot be unpacked ({error})", EXPECTED) from error
-    except Exception as error:  # what zipfile raises over a made-up directory is anything: seek, struct, value, key
+    except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise DataError(where, f"is no workbook ({reason})", EXPECTED) from error
-    return target.getvalue()
-
-
-def _plain(member: zipfile.ZipInfo) -> str:
-    return member.filename.lower().replace("\\", "/").lstrip("/")
+        raise DataError(where, f"{what} ({reason})", EXPECTED) from error
 
 
 def _content(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> bytes:
     # Declared sizes may lie; reading no further than declared and comparing checksums shows it.
-    try:
+    with _one_line(where, f"its part {member.filename[:80]} is damaged"):
         return archive.read(member)
-    except zipfile.BadZipFile as error:
-        raise DataError(where, f"its part {member.filename[:80]} is damaged", EXPECTED) from error
 
 
-def _check_xml(xml: bytes, where: str) -> None:
-    """Refuse what is not well-formed UTF-8 XML, or brings a document type."""
-    parser = expat.ParserCreate("UTF-8")
-
-    def refuse(name: str, *_: object) -> None:
-        raise DataError(where, f"has a document type ({name[:40]!r})", "plain XML, as spreadsheet programs write it")
-
-    parser.StartDoctypeDeclHandler = refuse
-    try:
-        parser.Parse(xml, True)
-    except expat.ExpatError as error:
-        raise DataError(where, f"is no XML ({error})", EXPECTED) from error
-
-
-def _shared_lengths(xml: bytes) -> list[int]:
-    """Bytes of every shared string, in order, as they stand in the XML: never less than what they say."""
-    lengths: list[int] = []
-    for found in SHARED_TAG.finditer(xml):
-        if found[2] == b"si":
-            if not found[1]:
-                lengths.append(0)
-        elif lengths and not found[1]:
-            lengths[-1] += len(found[4])
-    return lengths
+def _tree(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Element:
+    """A small part as a tree whose names have no namespaces."""
+    place = f"{where}: {member.filename[:80]}"
+    if member.file_size > MAX_INDEX_BYTES:
+        raise DataError(place, f"has {member.file_size >> 20} MiB", f"at most {MAX_INDEX_BYTES >> 20} MiB")
+    with _one_line(place, "is no XML"):
+        builder = TreeBuilder()
+        parser = checked_parser(place)
+        parser.StartElementHandler = lambda name, given: builder.start(
+            _local(name), {_local(key): value for key, value in given.items()}
+        )
+        parser.EndElementHandler = lambda name: builder.end(_local(name))
+        parser.Parse(_content(archive, member, where), True)
+        return builder.close()
 
 
-def _check_sheet(xml: bytes, where: str, shared: Sequence[int], limits: Limits) -> None:
-    """Measure the rectangle the cells span, since a reader makes room for all of it, and the text they unpack to."""
-    rows = columns = counted = across = cells = characters = 0
-    place, kind = b"", b""
-    for name, attributes, text in _tags(xml):
-        if name == b"v":
-            if kind == b"s":
-                characters += _shared_length(text, shared)
-            elif kind == b"e" and text.strip() != NOT_AVAILABLE:
-                said = text.decode(errors="replace")[:20]
-                at = place.decode(errors="replace")[:20] or "?"
-                raise DataError(f"{where}: cell {at}", f"holds the error {said}", "a value or an empty cell")
-            else:
-                characters += len(text)
-            continue
-        if name == b"t":
-            characters += len(text)
-            continue
-        given = {found[1]: found[2] or found[3] or b"" for found in ATTRIBUTE.finditer(attributes)}
-        if name == b"row":
-            counted, across = counted + 1, 0
-        else:
-            cells, across = cells + 1, across + 1
-            kind = given.get(b"t", b"")
-        place = given.get(b"r", b"")
-        row, column = _position(place, where) if place else (0, 0)
-        rows, columns = max(rows, row, counted), max(columns, column, across)
-        if cells > limits.cells or characters > limits.characters:
-            break
-    limits.check(where=where, rows=rows, columns=columns, cells=cells, characters=characters)
+def _local(name: str) -> str:
+    return name.rpartition(":")[2]
 
 
-def _tags(xml: bytes) -> Iterator[tuple[bytes, bytes, bytes]]:
-    return ((found[1], found[2], found[3]) for found in TAG.finditer(xml))
+def _plain(name: str) -> str:
+    return name.lower().replace("\\", "/").lstrip("/")
 
 
-def _shared_length(text: bytes, shared: Sequence[int]) -> int:
-    text = text.strip()
-    index = int(text) if text.isdigit() and len(text) < 10 else len(shared)
-    return shared[index] if index < len(shared) else 0
+def _relations(
+    archive: zipfile.ZipFile, parts: Mapping[str, zipfile.ZipInfo], part: str, where: str
+) -> dict[str, tuple[str, str]]:
+    """What a part refers to: kind and target by id."""
+    folder, name = posixpath.split(part)
+    listed = parts.get(posixpath.join(folder, "_rels", f"{name}.rels"))
+    if listed is None:
+        return {}
+    found = {}
+    for item in _tree(archive, listed, where).iter("Relationship"):
+        target = item.get("Target", "").replace("\\", "/")
+        whole = target if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
+        found[item.get("Id", "")] = (item.get("Type", "").rpartition("/")[2], _plain(whole))
+    return found
 
 
-def _position(reference: bytes, where: str) -> tuple[int, int]:
-    """Row and column of a reference such as B7, from 1; a reference without letters is a row."""
-    found = REFERENCE.fullmatch(reference)
-    if found is None:
-        raise DataError(where, f"names a cell {reference[:20]!r}", "references such as B7")
-    column = 0
-    for letter in found[1]:
-        column = column * 26 + letter - 64
-    return int(found[2]), column
+def _styles(tree: Element) -> list[Format]:
+    """The number format of every cell style, in order."""
+    codes = {}
+    for item in tree.iter("numFmt"):
+        if item.get("numFmtId", "").isdecimal():
+            codes[int(item.get("numFmtId", "")[:9])] = item.get("formatCode", "")
+    styles = []
+    for listed in tree.iter("cellXfs"):
+        for item in listed.iter("xf"):
+            number = item.get("numFmtId", "0")
+            styles.append(format_of(int(number[:9]) if number.isdecimal() else 0, codes))
+    return styles

@@ -9,10 +9,12 @@ from typing import Any
 
 from django.conf import settings
 
-from auditor.applications import Applications, DataMapping, Field, apply_mapping, mapping_from
+from auditor.applications import Applications, apply_mapping
 from auditor.data_sources import DEMONSTRATION, data_path
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
+from auditor.mapping_files import mapping_from
+from auditor.mappings import DataMapping, Field
 from auditor.plan import Plan, plan_from
 from auditor.tables import read_table
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
@@ -35,10 +37,9 @@ def registered_data(version: DataSetVersion) -> Applications:
     if version.source == DEMONSTRATION:
         found = load_loanapp()
     else:
-        table = read_table(data_file(version))
-        found = apply_mapping(
-            table.frame, stored_mapping(version.mapping), source=version.source, file_sha256=table.sha256
-        )
+        mapping = stored_mapping(version.mapping)
+        table = read_table(data_file(version), where=version.source, reading=mapping.reading)
+        found = apply_mapping(table, mapping, source=version.source, file_sha256=table.sha256)
     if found.fingerprint != version.fingerprint:
         raise DataError(
             version.source,

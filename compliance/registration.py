@@ -114,6 +114,8 @@ def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
 def _enter_data(row: Registration, actor: Actor) -> DataSetVersion:
     if row.source == DEMONSTRATION:
         data, preview = demonstration_data()
+        row.look = {"lines": data.counts.lines()}
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
     found, preview = survey_of(row)
+    row.look = {"lines": found.counts.lines()}
     return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

@@ -96,6 +96,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     ensure_tables()
     progress.say(f"Reading {plan.run.data} and {plan.run.model}")
     applications = load_data(plan.run.data, plan.run.mapping)
+    for line in applications.counts.lines():
+        progress.say(line)
     store = _model_store()
     stored = store.import_model(plan.run.model)
     for line in stored.notes:

@@ -181,6 +181,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ("File SHA-256", Literal(data.get("file_sha256") or NOT_GIVEN)),
                 ("Fingerprint", Literal(data["fingerprint"])),
                 ("Applications", f"{numbers.count(len(data['selected']))} of {numbers.count(data['rows'])} rows"),
+                *_reading_rows(data.get("counts") or {}),
                 (
                     "Changes",
                     f"{wording.joined(changes)}, one at a time" + (f"; placebo: {placebo['label']}" if placebo else ""),
@@ -217,6 +218,20 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             )
         )
     return blocks
+
+
+def _reading_rows(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """What became of the rows of the file, and what its outcome says; nothing for a run that did not count them."""
+    left_out = counts.get("left_out") or {}
+    rows = (
+        [("Rows left out", "; ".join(f"{numbers.count(left_out[why])} {why}" for why in left_out))] if left_out else []
+    )
+    if counts.get("outcome"):
+        neither = sum(counts["no_outcome"].values())
+        sides = f"{numbers.count(counts['favourable'])} favourable, {numbers.count(counts['adverse'])} adverse"
+        others = f", {numbers.count(neither)} neither, and so without an outcome" if neither else ""
+        rows.append(("Recorded outcomes", sides + others))
+    return [*rows, ("How the file was read", "; ".join(counts["notes"]))] if counts.get("notes") else rows
 
 
 def _reason_words(reason: str) -> str:

@@ -153,9 +153,9 @@ def _give_up(registration: Registration, rows: QuerySet[Registration]) -> None:
 def finish_registration(
     *, registration: Registration, version: LanguageModelVersion | DataSetVersion, actor: Actor
 ) -> None:
-    """It is in the register, as ``version``."""
+    """It is in the register, as ``version``; ``look`` of the row says what became of the rows of a table."""
     kind = "model_version" if isinstance(version, LanguageModelVersion) else "data_version"
-    done = {"finished_at": timezone.now(), "error": "", "attempts": 0, kind: version}
+    done = {"finished_at": timezone.now(), "error": "", "attempts": 0, "look": registration.look, kind: version}
     _move(registration, State.READY, held={"keeper": registration.keeper}, **done)
     _tell(registration, "registration.finished", actor, {"version": version.event_object})
 

@@ -165,7 +165,8 @@ def register_data(
         },
     )
     if new:
-        _tell(actor, "data.registered", version, _named(version), team=team)
+        payload = {**_named(version), "left_out": dict(data.counts.left_out), "outcomes": data.counts.outcomes()}
+        _tell(actor, "data.registered", version, payload, team=team)
     return version
 
 

@@ -30,52 +30,72 @@ def main() -> int:
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     from auditor.exceptions import DataError
-    from auditor.tables import Limits, read_table
 
-    where = str(job["where"])
     try:
-        table = read_table(Path(job["path"]), where=where, limits=Limits(**job["limits"]))
-        return _register(job, table) if job["register"] else _look(job, table)
+        return _register(job) if job["register"] else _look(job)
     except DataError as error:
         return {"refused": [error.where, error.what, error.expected]}
 
 
-def _look(job: dict[str, Any], table: Any) -> dict[str, Any]:
+def _look(job: dict[str, Any]) -> dict[str, Any]:
     """What somebody needs who says what the columns mean: a proposal, else what is wrong with what they said."""
-    from auditor.applications import write_mapping
     from auditor.exceptions import DataError
     from auditor.mapping_checks import check_mapping
-    from auditor.mapping_inference import infer_mapping
-    from compliance.registry.columns import mapping_of, masked_preview
+    from auditor.proposals import has_fields, proposed
+    from compliance.registry.columns import mapping_of, masked_preview, reading_of
 
-    text = job["mapping"] or write_mapping(infer_mapping(table.frame, str(job["name"])))
-    answer: dict[str, Any] = {"rows": table.frame.height, "mapping": text, "lines": [], "preview": [], "error": ""}
+    path, where, limits = Path(job["path"]), str(job["where"]), _limits(job)
+    text = str(job["mapping"])
+    if not has_fields(text):
+        found = proposed(path, str(job["name"]), where=where, said=reading_of(text, where="mapping"), limits=limits)
+        table, text = found.table, found.proposal.text()
+    answer: dict[str, Any] = {"mapping": text, "lines": [], "preview": [], "error": ""}
     try:
         mapping = mapping_of(text, where="mapping")
-        answer["lines"] = check_mapping(table.frame, mapping)
-        answer["preview"] = masked_preview(table.frame, mapping)
     except DataError as error:
-        answer["error"] = str(error)
+        return answer | {"error": str(error)}
+    if job["mapping"] and text == job["mapping"]:
+        table = _table(job, mapping.reading)
+    answer["lines"] = check_mapping(table, mapping)
+    answer["preview"] = masked_preview(table, mapping)
     return answer
 
 
-def _register(job: dict[str, Any], table: Any) -> dict[str, Any]:
-    """What the register needs: that the table fits its mapping, its hash, how many rows it has, and the first.
+def _register(job: dict[str, Any]) -> dict[str, Any]:
+    """What the register needs: that the table fits its mapping, its hash, what became of its rows, and the first.
 
     Few applications are handed over whole, for the pages that estimate and preview.
     """
-    from auditor.applications import apply_mapping, survey
+    from dataclasses import asdict
+
+    from auditor.applications import Applications, apply_mapping, survey
     from compliance.registry.columns import mapping_of, masked_preview
     from compliance.registry.records import CELLS, packed
 
     mapping = mapping_of(job["mapping"], where=f"{job['name']}: mapping")
-    preview = masked_preview(table.frame, mapping)
-    told: dict[str, Any] = {"rows": table.frame.height, "sha256": table.sha256, "preview": preview}
+    table = _table(job, mapping.reading)
     about: dict[str, Any] = {"source": str(job["where"]), "file_sha256": table.sha256}
-    if table.frame.height * len(mapping.fields) > CELLS:
-        survey(table.frame, mapping, **about)
-        return {**told, "records": None}
-    return {**told, "records": packed(apply_mapping(table.frame, mapping, **about))}
+    few = table.frame.height * len(mapping.fields) <= CELLS
+    found = (apply_mapping if few else survey)(table, mapping, **about)
+    return {
+        "rows": found.count,
+        "sha256": table.sha256,
+        "counts": asdict(found.counts),
+        "preview": masked_preview(table, mapping),
+        "records": packed(found) if isinstance(found, Applications) else None,
+    }
+
+
+def _table(job: dict[str, Any], reading: Any) -> Any:
+    from auditor.tables import read_table
+
+    return read_table(Path(job["path"]), where=str(job["where"]), limits=_limits(job), reading=reading)
+
+
+def _limits(job: dict[str, Any]) -> Any:
+    from auditor.tables import Limits
+
+    return Limits(**job["limits"])
 
 
 if __name__ == "__main__":

@@ -7,8 +7,10 @@ from typing import Any
 
 import polars as pl
 
-from auditor.applications import DataMapping, mapping_from
 from auditor.exceptions import DataError
+from auditor.mapping_files import mapping_from, reading_from
+from auditor.mappings import DataMapping
+from auditor.tables import Reading, Table, as_table
 from auditor.toml_text import parse_toml
 
 MASKED_ROLES = frozenset({"id", "protected", "protected_proxy"})
@@ -26,11 +28,21 @@ def mapping_of(text: str, *, where: str) -> DataMapping:
     return mapping_from(raw, where=where)
 
 
-def masked_preview(frame: pl.DataFrame, mapping: DataMapping, *, rows: int = PREVIEW_ROWS) -> list[list[str]]:
+def reading_of(text: str, *, where: str) -> Reading:
+    """How a file is read, as ``[reading]`` of a text without fields says; DataError in one line if it holds no such."""
+    try:
+        raw = parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        raise DataError(where, f"is no TOML: {error}", "a mapping as docs/data.md describes") from error
+    return reading_from(raw.get("reading", {}), where=f"{where}: reading")
+
+
+def masked_preview(table: Table | pl.DataFrame, mapping: DataMapping, *, rows: int = PREVIEW_ROWS) -> list[list[str]]:
     """The first rows of a table, names first. Ids, protected fields and their proxies, and free text are masked.
 
     Columns that no field uses are left out: nobody said what they hold.
     """
+    frame = as_table(table).frame
     columns = {
         column: item.role in MASKED_ROLES or item.type == "text" for item in mapping.fields for column in item.columns
     }

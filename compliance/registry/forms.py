@@ -12,7 +12,7 @@ from compliance import access
 from compliance.models import LanguageModel, Team
 from compliance.registration import check_model_source
 
-KINDS = ".csv,.parquet,.xlsx"
+KINDS = ".csv,.tsv,.txt,.parquet,.xlsx"
 
 
 def teams_for(user: Any, permission: str) -> QuerySet[Any]:
@@ -65,7 +65,7 @@ class DataForm(TeamForm):
     file = forms.FileField(
         label="File",
         allow_empty_file=True,
-        help_text="CSV (comma-separated UTF-8), Parquet or Excel (.xlsx), with one header line.",
+        help_text="Text with delimiters (.csv, .tsv, .txt), Parquet or Excel (.xlsx), with one line of column names.",
         widget=forms.FileInput(attrs={"accept": KINDS}),
     )
 

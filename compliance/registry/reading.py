@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 
-from auditor.applications import Survey
+from auditor.applications import Counts, Survey
 from auditor.exceptions import DataError
 from auditor.tables import Limits
 from compliance.children import ChildError, answer_of
@@ -77,7 +77,10 @@ def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
     """
     answer = _ask(row, mapping=row.mapping, register=True)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
-    found = Survey(mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"])
+    counts = Counts(**{**answer["counts"], "notes": tuple(answer["counts"]["notes"])})
+    found = Survey(
+        mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"], counts=counts
+    )
     keep_packed(found.fingerprint, answer["records"])
     return found, answer["preview"]
 

@@ -17,7 +17,7 @@ from django.urls import Resolver404, resolve
 
 from auditor.canonical import sha256_file
 from auditor.exceptions import DataError
-from auditor.tables import KINDS
+from auditor.tables import KINDS, KNOWN_KINDS
 from compliance import actions
 from compliance.events import Actor
 from compliance.models import Registration, RegistrationState, Team
@@ -75,7 +75,7 @@ def checked_name(name: str) -> str:
     """The name of a file as we keep it; DataError unless it is of a kind that can be read."""
     plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
     if Path(plain).suffix.lower() not in KINDS:
-        raise DataError(plain or "the file", "is of no known kind", "a .csv, .parquet or .xlsx file")
+        raise DataError(plain or "the file", "is of no known kind", KNOWN_KINDS)
     return plain[-NAME_CHARACTERS:]
 
 

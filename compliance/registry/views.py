@@ -19,12 +19,13 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_http_methods
 
 from auditor.exceptions import DataError, InputError
+from auditor.proposals import has_fields
 from compliance import access, actions
 from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
 from compliance.models import Registration, RegistrationState
 from compliance.patience import passes
-from compliance.registry.columns import mapping_of
+from compliance.registry.columns import mapping_of, reading_of
 from compliance.registry.forms import DataForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.reading import Look, look_at
 from compliance.registry.uploads import PART_BYTES, begin_upload, take_part, take_whole
@@ -33,6 +34,15 @@ log = logging.getLogger(__name__)
 
 LINES = 25
 SHOWN_ROWS = 5
+#: What a page offers where the file cannot be read without being told how.
+READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
+[reading]
+# sheet = "Sheet1"
+# header = 1
+# last = 100
+# delimiter = ";"
+# encoding = "cp1252"
+"""
 PERMISSIONS = {Registration.MODEL: "add_languagemodelversion", Registration.DATA: "add_datasetversion"}
 
 
@@ -155,7 +165,7 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
     form = MappingForm(request.POST if "mapping" in request.POST else None)
     if request.method == "POST" and (form.is_valid() or not form.is_bound):
         text = form.cleaned_data["mapping"] if form.is_bound else row.mapping
-        if "register" in request.POST and text and not _problem(text):
+        if "register" in request.POST and has_fields(text) and not _problem(text):
             # Right or wrong for the table: the worker reads it, and says so.
             actions.keep_mapping(registration=row, mapping=text, ready=True, actor=site_actor(request))
             return _to(row)
@@ -164,6 +174,8 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
             actions.keep_mapping(registration=row, mapping=text, ready=False, actor=site_actor(request))
         if not (text and _problem(text)):
             _look(row, mapping=text)
+        if form.is_bound and not has_fields(text) and not _problem(text):
+            form = MappingForm(None)  # only how the file is read was said: the page shows what is proposed of it
     return render(request, "registry/registration.html", {**context, **_described(row, form)})
 
 
@@ -182,9 +194,14 @@ def _look(row: Registration, *, mapping: str) -> None:
 def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
     """What the page says of the columns: all of it was kept when the table was read."""
     look = Look.kept(row)
-    text = row.mapping or (look.mapping if look else "")
+    proposed = look.mapping if look else ""
+    text = row.mapping if has_fields(row.mapping) else proposed or row.mapping
     if look is not None and look.refused:
-        return {"error": look.refused, "unread": True}
+        if not form.is_bound:
+            form.initial = {"mapping": text or READING}
+        # Where a key says how the file is read, people can say it here.
+        helps = "[reading]" in look.refused or bool(text)
+        return {"error": look.refused, "unread": True} | ({"form": form} if helps else {})
     if not form.is_bound:
         form.initial = {"mapping": text}
     if error := _problem(text) if text else "":
@@ -197,9 +214,9 @@ def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
 
 
 def _problem(text: str) -> str:
-    """What is wrong with a mapping as such, whatever the table; empty if nothing is."""
+    """What is wrong with a mapping as such, or with keys for reading the file, whatever the table; empty if nothing."""
     try:
-        mapping_of(text, where="mapping")
+        (mapping_of if has_fields(text) else reading_of)(text, where="mapping")
     except InputError as refused:
         return str(refused)
     return ""

@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from auditor.applications import Applications, apply_mapping, mapping_from
+from auditor.applications import Applications, apply_mapping
 from auditor.ledger import Chunk
+from auditor.mapping_files import mapping_from
 from auditor.plan import Plan, plan_from
 from compliance import actions
 from compliance.events import Actor

@@ -41,6 +41,22 @@ def hidden_cell(reference: str) -> bytes:
     )
 
 
+def cells_without_places(count: int) -> bytes:
+    """A row of cells that do not say where they stand."""
+    return _book_with(
+        f'{START}<worksheet xmlns="{MAIN}"><sheetData><row>{"<c/>" * count}</row></sheetData></worksheet>'
+    )
+
+
+def merged(count: int) -> bytes:
+    """A sheet with so many merged ranges."""
+    ranges = "".join(f'<mergeCell ref="A{n}:A{n + 1}"/>' for n in range(1, count + 1))
+    sheet = '<row r="1"><c r="A1"><v>1</v></c></row>'
+    return _book_with(
+        f'{START}<worksheet xmlns="{MAIN}"><sheetData>{sheet}</sheetData><mergeCells>{ranges}</mergeCells></worksheet>'
+    )
+
+
 def elsewhere(reference: str) -> bytes:
     """A sheet that is kept under another name than spreadsheet programs give it."""
     sheet = f'<worksheet xmlns="{MAIN}"><sheetData><row><c r="{reference}"><v>1</v></c></row></sheetData></worksheet>'

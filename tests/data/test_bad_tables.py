@@ -22,29 +22,42 @@ from tests.data.books import workbook
 QUOTES = 'expected fields as "…", quotes inside them doubled'
 CSV = {
     "empty": (b"", ": is empty; expected a header and at least one row"),
-    "blank": (b"\n\r\n\n", ": is empty; expected a header line and at least one row"),
-    "blank first": (b"\na,b\n1,2\n", ": line 1 is empty; expected a header line and at least one row"),
+    "blank": (b"\n\r\n\n", ": is empty; expected a header and at least one row"),
     "header only": (b"a,b\n", ": has a header and no rows; expected at least one row"),
     "semicolons": (b"a;b\n1,5;2\n", ": line 1: its fields are separated by a semicolon; expected commas between the"),
     "tabs": (b"a\tb\n1\t2\n", ": line 1: its fields are separated by a tab; expected commas between the fields"),
-    "bars": (b"a|b\n1|2\n", ": line 1: its fields are separated by a vertical bar; expected commas between the"),
+    "bars": (
+        b"a|b\n1|2\n",
+        ": line 1: its fields are separated by a vertical bar; expected commas between the fields, or",
+    ),
     "bars, no rows": (b"a|b\n", ": line 1: its fields are separated by a vertical bar"),
-    "latin-1": (b"a,b\n1,2\n3,Jos\xe9\n", ": line 3: byte 0xe9 at position 14 is not UTF-8; expected UTF-8; save it"),
-    "utf-16": ("a,b\n1,2\n".encode("utf-16"), ": is encoded in UTF-16; expected UTF-8; save it as CSV UTF-8"),
+    "latin-1": (
+        b"a,b\n1,2\n3,Jos\xe9\n",
+        ': line 3: byte 0xe9 at position 14 is not UTF-8; expected UTF-8, or encoding = "cp1252" under',
+    ),
     "nul": (b"a,b\n1,\x00\n", ": line 2: holds a NUL byte; expected UTF-8 text"),
     "same name": (b"a,b, a\n1,2,3\n", ": line 1: columns 1 and 3 are both called 'a'; expected one name a column"),
-    "no name": (b"a,,c\n1,2,3\n", ": line 1: column 2 has no name; expected a name for every column"),
-    "too long": (b"a,b\n1,2\n1,2,3\n", ": line 3: has 3 fields; expected 2, as in the header"),
-    "too short": (b'a,b\n"1\n1",2\n7\n', ": line 4: has 1 field; expected 2, as in the header"),
-    "empty line": (b"a,b\n1,2\n\n\n3,4\n", ": line 3: has no field; expected 2, as in the header"),
+    "no names": (b"a,,\n1,2,3\n", ": line 1: 2 of 3 columns have no name; expected names"),
+    "too long": (
+        b"a,b\n1,2\n1,2,3\n",
+        ": line 3: has 3 fields; expected 2, as in the header, line 1; if it stands below the table, last = 2",
+    ),
+    "too short": (
+        b'a,b\n"1\n1",2\n7\n',
+        ": line 4: has 1 field; expected 2, as in the header, line 1; if it stands below the table, last = 2",
+    ),
+    "title": (
+        b"Loans of May\na,b,c\n1,2,3\n4,5,6\n",
+        ": line 2: has 3 fields: line 1 seems to be text above the table; expected header = 2 under [reading]",
+    ),
     "open quote": (b'a,b\n1,2\n1,"2\n3,4\n', f": line 3: a quote is opened and not closed; {QUOTES}"),
     "text after": (b'a,b\n1,"x"y\n', f": line 2: a quoted field goes on after its closing quote; {QUOTES}"),
     "long field": (
         b'a,b\n1,"' + b"x,\n" * 50_000,
         f": line 2: a field is longer than 131,072 characters, or its quote is not closed; {QUOTES}",
     ),
-    "a workbook": (workbook({"a": [["a"], [1]]}), ": is a ZIP archive or an Excel workbook, not CSV; expected comma"),
-    "gzip": (b"\x1f\x8b\x08", ": is gzip data, not CSV; expected comma-separated UTF-8 text"),
+    "a workbook": (workbook({"a": [["a"], [1]]}), ": is a ZIP archive or an Excel workbook, not CSV; expected text"),
+    "gzip": (b"\x1f\x8b\x08", ": is gzip data, not CSV; expected text, its fields separated by commas"),
 }
 
 
@@ -78,7 +91,7 @@ def test_a_file_that_is_not_there_or_no_file_is_named(tmp_path: Path) -> None:
         refusal(tmp_path / f"{'x' * 300}.csv")
         == ": cannot be read (File name too long); expected a file that can be read"
     )
-    assert refusal(write(tmp_path, "a.ods", b"x")) == ": is of no known kind; expected a .csv, .parquet or .xlsx file"
+    assert refusal(write(tmp_path, "a.ods", b"x")) == f": is of no known kind; expected {tables.KNOWN_KINDS}"
 
 
 @contextmanager
@@ -132,14 +145,10 @@ def test_damaged_parquet_is_named(tmp_path: Path) -> None:
     assert refusal(write(tmp_path, "body.parquet", bytes(body))).startswith(": is damaged: ")
 
 
-def test_parquet_without_rows_or_with_nested_or_infinite_values_is_named(tmp_path: Path) -> None:
+def test_parquet_without_rows_is_named(tmp_path: Path) -> None:
     path = tmp_path / "x.parquet"
     pl.DataFrame({"a": []}, schema={"a": pl.Int64}).write_parquet(path)
     assert refusal(path) == ": has columns and no rows; expected at least one row"
-    pl.DataFrame({"a": [[1, 2]]}).write_parquet(path)
-    assert refusal(path) == ": column 'a': holds values of type List(Int64); expected numbers, text or dates"
-    pl.DataFrame({"a": [1.0, float("-inf")]}).write_parquet(path)
-    assert refusal(path) == ": column 'a': is infinite in row 2; expected finite numbers"
 
 
 BOOKS = {
@@ -150,16 +159,13 @@ BOOKS = {
     "header": (workbook({"a": [["a", "b"]]}), ": sheet 'a': has a header and no rows; expected at least one row"),
     "two": (
         workbook({"Loans": [["a"], [1]], "Notes": [["read me"]]}),
-        ": has 2 sheets with data (Loans, Notes); expected one sheet with data",
+        ': has 2 sheets with data (Loans, Notes); expected one sheet with data, or sheet = "Loans" under [reading]',
     ),
-    "gap": (workbook({"a": [["a"], [1], [], [2]]}), ": sheet 'a': row 3: is empty; expected no empty rows between"),
-    "title": (workbook({"a": [[], ["a"], [1]]}), ": sheet 'a': row 1: is empty; expected the column names"),
-    "no name": (workbook({"a": [["a"], [1, 2]]}), ": sheet 'a': row 1: column 2 has no name; expected a name for"),
+    "title": (
+        workbook({"a": [["Loans of May"], [], ["a", "b", "c"], [1, 2, 3]]}),
+        ": sheet 'a': row 1: 2 of 3 columns have no name: row 1 seems to be text above the table; expected header = 3",
+    ),
     "twice": (workbook({"a": [["a", "a"], [1, 2]]}), ": sheet 'a': row 1: columns 1 and 2 are both called 'a'"),
-    "error": (
-        workbook({"a": [["a", "b"], [1, "#DIV/0!"]]}),
-        ": xl/worksheets/sheet1.xml: cell B2: holds the error #DIV/0!; expected a value or an empty cell",
-    ),
     "other zip": (workbook({}), ": "),
 }
 
@@ -180,7 +186,8 @@ def test_a_zip_bomb_is_refused_before_it_is_opened(tmp_path: Path, monkeypatch: 
 
 def test_a_zip_bomb_that_lies_about_its_size_is_refused(tmp_path: Path) -> None:
     size = 3 << 20
-    bomb = workbook({"a": [["a"], [1]]}, extra={"xl/media/x.bin": bytes(size)})
+    sheet = b"<worksheet>" + b" " * (size - 23) + b"</worksheet>"
+    bomb = workbook({"a": [["a"], [1]]}, replace={"xl/worksheets/sheet1.xml": sheet})
     lie = bomb.replace(struct.pack("<I", size), struct.pack("<I", 10))
     assert lie != bomb
     assert "damaged" in refusal(write(tmp_path, "lie.xlsx", lie))
@@ -193,10 +200,19 @@ def test_two_cells_far_apart_are_refused_before_room_is_made_for_all_between(tmp
         for name in source.namelist():
             archive.writestr(name, source.read(name).replace(b'r="A2"', b'r="XFD1048576"'))
     text = refusal(write(tmp_path, "far.xlsx", target.getvalue()))
-    assert text == ": xl/worksheets/sheet1.xml: has more rows than can be read; expected at most 1,000,000 rows"
+    assert text == ": xl/worksheets/sheet1.xml: has more columns than can be read; expected at most 1,000 columns"
 
 
 def test_dates_in_parquet_become_text(tmp_path: Path) -> None:
     path = tmp_path / "dates.parquet"
-    pl.DataFrame({"day": [date(1990, 5, 1), None]}).write_parquet(path)
-    assert read_table(path).frame.to_dict(as_series=False) == {"day": ["1990-05-01", None]}
+    pl.DataFrame({"day": [date(1990, 5, 1), None], "x": [1, 2]}).write_parquet(path)
+    assert read_table(path).frame["day"].to_list() == ["1990-05-01", None]
+
+
+def test_rows_of_parquet_without_a_value_are_left_out_and_counted(tmp_path: Path) -> None:
+    path = tmp_path / "x.parquet"
+    pl.DataFrame({"a": [1, None, 3], "b": ["x", None, None]}).write_parquet(path)
+    table = read_table(path)
+    assert table.frame.rows() == [(1, "x"), (3, None)]
+    assert table.left_out == {"rows without a value": 1}
+    assert table.place(1) == "row 3"

@@ -7,9 +7,10 @@ from typing import Any
 import polars as pl
 import pytest
 
-from auditor.applications import apply_mapping, mapping_from
+from auditor.applications import apply_mapping
 from auditor.exceptions import DataError
 from auditor.mapping_checks import check_mapping
+from auditor.mapping_files import mapping_from
 
 SEX = {"name": "sex", "role": "protected", "type": "category", "column": "sex", "words": {"1": "male", "0": "female"}}
 OUTCOME = {"name": "ok", "role": "outcome", "type": "flag", "column": "ok"}
@@ -31,8 +32,10 @@ def test_a_mapping_that_fits_has_nothing_to_look_at() -> None:
         ({"x": [5, 6, 7, 999]}, "field 'x' holds 999, far from its other values; if that means missing, say so"),
         ({"x": [5, 6, None, 8]}, "field 'x' is missing in 1 of 4 rows (25.0%)"),
         ({"x": [5, 5, 5, 5]}, "field 'x' is constant: 5.0"),
-        ({"x": [None] * 4}, "field 'x' has no value in any row"),
-        ({"sex": [1, 1, 1, 1]}, "field 'sex' has one group: male"),
+        (
+            {"x": [None] * 4},
+            "stops an audit: field 'x' has no value in any row; expected a mapping that fits the file",
+        ),
         ({"sex": [1, 0, 2, 2]}, "field 'sex' holds 2 in 2 rows, for which it has no words"),
         ({"more": [1, 2, 3, 4]}, "column 'more' is neither a field nor excluded"),
     ],
@@ -42,18 +45,26 @@ def test_each_problem_is_one_line(change: dict[str, list[Any]], line: str) -> No
     assert check(frame, OUTCOME, SEX, X) == [line]
 
 
+def test_one_group_is_said_and_that_a_code_of_the_mapping_matches_nothing() -> None:
+    assert check(FRAME.with_columns(sex=pl.Series([1, 1, 1, 1])), OUTCOME, SEX, X) == [
+        "field 'sex' names '0' in words, which no row holds",
+        "field 'sex' has one group: male",
+    ]
+
+
 def test_text_in_a_number_field_is_said_beside_what_it_makes_missing() -> None:
     assert check(FRAME.with_columns(x=pl.Series(["5", "6", "?", "8"])), OUTCOME, SEX, X) == [
+        "stops an audit: row 3 of column 'x' (field 'x') holds '?'; "
+        'expected a number, or missing = ["?"] if it means that nothing is stated',
         "field 'x' is missing in 1 of 4 rows (25.0%)",
-        "field 'x' is a number and holds '?'",
     ]
 
 
 def test_a_constant_outcome_and_one_that_is_never_favourable_are_said() -> None:
     frame = FRAME.with_columns(ok=pl.Series([0, 0, 0, 0]))
     assert check(frame, OUTCOME, SEX, X) == [
+        "stops an audit: field 'ok' is 'yes' in no row; expected as favourable one of its values: no (4 rows)",
         "field 'ok' is constant: no",
-        "field 'ok' is 'yes' (favourable) in no row; its values are no",
     ]
 
 
@@ -61,8 +72,8 @@ def test_categories_without_words_columns_that_are_not_there_and_missing_roles_a
     coded = {"name": "x", "role": "predictor", "type": "category", "column": "x"}
     gone = {"name": "gone", "role": "predictor", "type": "number", "column": "gone"}
     assert check(FRAME, coded, gone, excluded={"sex": "", "ok": "", "x": "", "z": ""}) == [
+        "stops an audit: column 'gone' (field 'gone') is not there; expected one of: ok, sex, x, …",
         "column 'x' is excluded and used by field 'x'",
-        "column 'gone' (field 'gone') is not in the table",
         "column 'z' is excluded and not in the table",
         "field 'x' has codes and no words: 5, 6, 7, 8",
         "no field has the role 'outcome': the model cannot be compared with recorded decisions",
@@ -74,8 +85,10 @@ def test_ids_that_repeat_or_are_missing_and_several_indicators_at_once_are_said(
     frame = pl.DataFrame({"no": ["a", "a", None], "w": [1, 0, 1], "b": [1, 1, 0], "ok": [1, 0, 1]})
     race = {"name": "race", "role": "protected", "type": "category", "one_of": {"w": "White", "b": "Black"}}
     assert check(frame, {"name": "no", "role": "id", "type": "text", "column": "no"}, race, OUTCOME) == [
-        "field 'no' is missing in 1 rows",
-        "field 'no' repeats an id in 1 rows",
+        "stops an audit: the id column 'no' is empty in row 3; "
+        'expected one id a row, or empty = "leave out" in its field',
+        "stops an audit: the id column 'no' repeats 'a' in row 1 and row 2; "
+        'expected one id a row, or repeats = "first", "last" or "separate" in its field',
         "field 'race' is missing in 1 of 3 rows (33.3%)",
         "field 'race' is in several groups at once in 1 rows, which count as missing",
     ]
@@ -87,7 +100,7 @@ def test_ids_that_repeat_or_are_missing_and_several_indicators_at_once_are_said(
         (
             {"x": ["5", "6", "?", "8"]},
             X,
-            "d.csv: row 3 of column 'x' (field 'x') holds '?'; expected a number, or a code",
+            "d.csv: row 3 of column 'x' (field 'x') holds '?'; expected a number, or missing = [\"?\"] if it",
         ),
         ({"ok": [0, 0, 0, 0]}, X, "d.csv: field 'ok' is 'yes' in no row; expected as favourable one of its values: no"),
         (

@@ -11,9 +11,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.applications import ROLES, TYPES, DataMapping, Field, apply_mapping, read_mapping, write_mapping
+from auditor.applications import apply_mapping
 from auditor.mapping_checks import check_mapping
+from auditor.mapping_files import read_mapping, write_mapping
 from auditor.mapping_inference import infer_mapping, sentinel_bound, sentinel_codes
+from auditor.mappings import ROLES, TYPES, DataMapping, Field
 
 ROWS = 12
 

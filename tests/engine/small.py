@@ -12,10 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import polars as pl
 
-from auditor.applications import Applications, apply_mapping, mapping_from
+from auditor.applications import Applications, apply_mapping
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.counterfactuals import make_clusters, select
 from auditor.ledger import Chunk, FolderLedger
+from auditor.mapping_files import mapping_from
 from auditor.plan import Plan, plan_from
 from auditor.preparation import made_here
 from auditor.records import Case, Decision, Outcome

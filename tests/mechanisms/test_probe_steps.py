@@ -8,8 +8,9 @@ import polars as pl
 import pytest
 import torch
 
-from auditor.applications import Applications, apply_mapping, mapping_from
+from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
+from auditor.mapping_files import mapping_from
 from auditor.mechanisms import probes
 from auditor.mechanisms.ladder import Rung, climb
 from auditor.plan import Plan

@@ -7,9 +7,9 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from auditor.applications import read_mapping, write_mapping
 from auditor.data_sources import DEMONSTRATION, data_path
 from auditor.exceptions import InputError
+from auditor.mapping_files import read_mapping, write_mapping
 from compliance import actions
 from compliance.database import ensure_tables
 from compliance.management.accounts import command_actor, team_called
@@ -25,7 +25,7 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract of docs/operations.md."""
-        parser.add_argument("file", metavar="FILE", help="a .csv, .parquet or .xlsx file, or demo:loanapp")
+        parser.add_argument("file", metavar="FILE", help="a .csv, .tsv, .txt, .parquet or .xlsx file, or demo:loanapp")
         parser.add_argument("--mapping", metavar="MAPPING.toml", type=Path, help="what its columns mean")
         parser.add_argument("--team", metavar="NAME", help="whose register; the default team if left out")
 
@@ -55,5 +55,7 @@ class Command(PlainCommand):
         row.refresh_from_db()
         if row.data_version is None:
             self.end(BAD_INPUT, row.error, options)
+        for line in row.look.get("lines", ()):
+            self.stdout.write(line)
         self.stdout.write(row.data_version.fingerprint)
         return 0

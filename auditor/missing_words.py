@@ -1,0 +1,45 @@
+"""Words and signs that often mean "no value": proposed as missing, for people to confirm."""
+
+from __future__ import annotations
+
+WORDS = frozenset(
+    (
+        "na",
+        "n/a",
+        "n.a.",
+        "#n/a",
+        "#na",
+        "<na>",
+        "null",
+        "(null)",
+        "nan",
+        "-nan",
+        "nil",
+        "nat",
+        "\\n",
+        ".",
+        "-",
+        "--",
+        "—",
+        "–",
+        "?",
+        "_",
+    )
+)
+#: In a column of text these may be values, and are proposed only as programs write them.
+AS_WRITTEN = frozenset(("None", "NONE", "NONE SPECIFIED", "Not Available", "not available", "unknown value"))
+
+
+#: What programs write for "no value": beside numbers it can mean nothing else.
+NULL = frozenset(("na", "n/a", "#n/a", "#na", "<na>", "null", "nan", "-nan", "none", "nat"))
+
+
+def is_null_word(text: str) -> bool:
+    """Whether a text in a column of numbers is how a program writes that there is none."""
+    return text.strip().lower() in NULL
+
+
+def is_missing_word(text: str, *, number: bool = False) -> bool:
+    """Whether a text often means that nothing is stated; in a column of numbers ``none`` does so too."""
+    bare = text.strip()
+    return bare.lower() in WORDS or bare in AS_WRITTEN or (number and bare.lower() in ("none", "missing", "not stated"))

@@ -1,0 +1,280 @@
+"""From the lines of a text file or the rows of a sheet to a table: header, records, and what is neither."""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain, islice
+from typing import Any
+
+import polars as pl
+
+from auditor.exceptions import DataError
+from auditor.tables import Limits, Reading, Table, check_header
+
+BLOCK_ROWS = 20_000
+SAMPLE = 200  # records that are looked at to find the header
+SHOWN = 3
+MOST_BELOW = 20  # lines that stand below a table at most
+TOTAL = re.compile(
+    r"(grand |sub)?(totals?|sum)|gesamt(summe)?|summe|total(e|es|is)?|suma|average|mean|durchschnitt", re.I
+)
+NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?\s?[0-9][0-9.,' ]*%?\)?")
+
+Record = tuple[int, Sequence[Any]]  # where it stands, and its cells
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sheet:
+    """A source of records: what it is called in errors, what one of its rows is called, and how cells become columns.
+
+    ``series`` makes a column of a block of cells, ``unite`` one of the columns of several blocks. ``even`` says that
+    every record has as many fields as the header.
+    """
+
+    where: str
+    unit: str
+    limits: Limits
+    series: Callable[[Sequence[Any]], pl.Series]
+    unite: Callable[[Sequence[pl.Series]], pl.Series]
+    even: bool
+
+
+def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tuple[Table, list[int]]:
+    """The table of these records, and the positions in its source (from 0) of the columns that stayed.
+
+    Raises
+    ------
+    DataError
+        If there is no header or no record, two columns share a name, or a line does not fit the header: with the likely
+        cause, and the key that helps.
+    """
+    source = iter(records)
+    notes: list[str] = []
+    above, head = _find_header(source, sheet, reading)
+    sample = list(islice(source, SAMPLE))
+    likely = likely_header([head, *sample])
+    start, names = head[0], [str(cell or "") for cell in head[1]]
+    if above:
+        notes.append(f"{counted(above, sheet.unit)} above the header, {sheet.unit} {start}, not read")
+    try:
+        names = check_header(names, where=f"{sheet.where}: {sheet.unit} {start}")
+    except DataError as error:
+        raise _or_below(error, sheet, start, likely) from error
+    below: list[int] = []
+    rest = _until(chain(sample, source), reading.last, below)
+    blocks, places, blank = _blocks(rest, sheet, names, start, likely)
+    if blank:
+        shown = ", ".join(str(line) for line in blank[:SHOWN]) + (", …" if len(blank) > SHOWN else "")
+        notes.append(f"{counted(len(blank), sheet.unit)} without a value left out: {shown}")
+    if not places:
+        raise DataError(sheet.where, "has a header and no rows", "at least one row")
+    if reading.last:
+        notes.append(f"read up to {sheet.unit} {reading.last}; {counted(len(below), sheet.unit)} below it left out")
+    width = max(len(names), *(len(block) for block in blocks))
+    names += [""] * (width - len(names))
+    empty = pl.Series([None], dtype=pl.Null)
+    columns = [
+        sheet.unite([block[at] if at < len(block) else empty.new_from_index(0, len(block[0])) for block in blocks])
+        for at in range(width)
+    ]
+    stays = [at for at in range(width) if names[at] or columns[at].null_count() < len(columns[at])]
+    gone = [at + 1 for at in range(width) if at not in set(stays)]
+    if gone:
+        notes.append(f"{counted(len(gone), 'column')} with neither a name nor a value left out: {_span(gone)}")
+    unnamed = [at for at in stays if not names[at]]
+    if len(unnamed) > 1 and 2 * len(unnamed) > len(stays):
+        what = f"{len(unnamed)} of {len(stays)} columns have no name"
+        raise _or_below(DataError(f"{sheet.where}: {sheet.unit} {start}", what, "names"), sheet, start, likely)
+    for at in unnamed:
+        names[at] = _name_for(at, names)
+        counts = " and numbers the rows" if numbers_rows(columns[at]) else ""
+        notes.append(f"column {at + 1} has no name{counts}: it is called {names[at]!r}")
+    frame = pl.DataFrame([columns[at].alias(names[at]) for at in stays])
+    total = _total(frame)
+    if total:
+        line = places[-1]
+        notes.append(
+            f"{sheet.unit} {line} seems to be a total ({total!r}), not a record: "
+            f"last = {places[-2] if len(places) > 1 else line} under [reading] leaves it out"
+        )
+    left_out = {f"{sheet.unit}s without a value": len(blank)} if blank else {}
+    if below:
+        left_out[f"{sheet.unit}s below reading.last"] = len(below)
+    rows = pl.Series(places, dtype=pl.UInt32)
+    return Table(frame=frame, rows=rows, unit=sheet.unit, notes=tuple(notes), left_out=left_out), stays
+
+
+def holds(cell: Any) -> bool:
+    """Whether a cell holds a value."""
+    return cell is not None and not (isinstance(cell, str) and not cell.strip())
+
+
+def likely_header(records: Sequence[Record]) -> int:
+    """Where the names seem to stand: the first record as wide as most, each of its cells other text; 0 if none does."""
+    widths = Counter(len([cell for cell in cells if holds(cell)]) for _, cells in records if any(map(holds, cells)))
+    if not widths:
+        return 0
+    usual = max(widths, key=lambda width: (widths[width], width))
+    for line, cells in records:
+        said = [str(cell).strip() for cell in cells if holds(cell)]
+        names = [cell for cell in said if not NUMBER_LIKE.fullmatch(cell)]
+        # A column of the index has no name, and some columns are mostly empty.
+        if len(said) >= usual - 1 and len(said) > 1 and len(set(said)) == len(said) == len(names):
+            return line
+    return 0
+
+
+def likely_last(records: Sequence[Record], width: int) -> int:
+    """Where the records seem to end, if lines of another width or a total stand below them; else 0."""
+    filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
+    last = len(filled)
+    while last > 1 and len(filled) - last < MOST_BELOW and _below(filled[last - 1][1], width):
+        last -= 1
+    return filled[last - 1][0] if 1 < last < len(filled) else 0
+
+
+def _below(cells: Sequence[Any], width: int) -> bool:
+    said = [cell for cell in cells if holds(cell)]
+    first = str(said[0]).strip().rstrip(":") if said else ""
+    return (width > 2 and len(said) == 1) or (bool(TOTAL.fullmatch(first)) and len(said) < width)
+
+
+def counted(count: int, what: str) -> str:
+    """``1 line``, ``2 lines``."""
+    return f"{count:,} {what}{'s' * (count != 1)}"
+
+
+def numbers_rows(column: pl.Series) -> bool:
+    """Whether a column counts 0, 1, 2 or 1, 2, 3 from row to row."""
+    first = spelled_first(column)
+    if first not in ("0", "1"):
+        return False
+    start = int(first)
+    if column.dtype == pl.String:
+        wanted = pl.int_range(start, start + len(column), eager=True).cast(pl.String)
+        return bool((column.str.strip_chars() == wanted).fill_null(False).all())
+    if not column.dtype.is_numeric():
+        return False
+    return bool((column == pl.int_range(start, start + len(column), eager=True)).fill_null(False).all())
+
+
+def spelled_first(column: pl.Series) -> str:
+    """The first value as text, whole numbers without a point."""
+    value = column[0]
+    return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
+
+
+def _find_header(source: Iterator[Record], sheet: Sheet, reading: Reading) -> tuple[int, Record]:
+    """How many filled records stand above the header, and the header."""
+    above = 0
+    for line, cells in source:
+        if reading.header and line < reading.header:
+            above += any(map(holds, cells))
+        elif reading.header and line > reading.header:
+            break
+        elif any(map(holds, cells)):
+            return above, (line, cells)
+    if reading.header:
+        where = f"{sheet.where}: reading.header"
+        raise DataError(where, f"{sheet.unit} {reading.header} is empty or not there", "where the column names stand")
+    raise DataError(sheet.where, "is empty", "a header and at least one row")
+
+
+def _until(records: Iterator[Record], last: int, below: list[int]) -> Iterator[Record]:
+    """Records up to the line ``last``; the lines of those that follow go to ``below``."""
+    for line, cells in records:
+        if not last or line <= last:
+            yield line, cells
+        elif any(map(holds, cells)):
+            below.append(line)
+
+
+def _blocks(
+    records: Iterator[Record], sheet: Sheet, names: Sequence[str], start: int, likely: int
+) -> tuple[list[list[pl.Series]], list[int], list[int]]:
+    """Columns of every block of records, where each record stands, and the lines without a value."""
+    blocks: list[list[pl.Series]] = []
+    places: list[int] = []
+    blank: list[int] = []
+
+    def filled() -> Iterator[Sequence[Any]]:
+        for line, cells in records:
+            if not any(map(holds, cells)):
+                blank.append(line)
+                continue
+            if sheet.even and len(cells) != len(names):
+                raise _misfit(line, cells, records, sheet=sheet, names=names, places=places, start=start, likely=likely)
+            places.append(line)
+            yield cells
+
+    source = filled()
+    while block := list(islice(source, BLOCK_ROWS)):
+        width = max(map(len, block))
+        sheet.limits.check(where=sheet.where, rows=len(places), columns=max(width, len(names)))
+        padded = block if sheet.even else [[*cells, *[None] * (width - len(cells))] for cells in block]
+        blocks.append([sheet.series(column) for column in zip(*padded, strict=True)])
+    # Empty lines at the very end are how many programs end a file.
+    while blank and places and blank[-1] > places[-1] and sheet.unit == "row":
+        blank.pop()
+    return blocks, places, blank
+
+
+def _misfit(
+    line: int,
+    cells: Sequence[Any],
+    rest: Iterator[Record],
+    *,
+    sheet: Sheet,
+    names: Sequence[str],
+    places: Sequence[int],
+    start: int,
+    likely: int,
+) -> DataError:
+    """The line of a record that is longer or shorter than the header, with its likely cause."""
+    found = DataError(
+        f"{sheet.where}: {sheet.unit} {line}",
+        f"has {counted(len(cells), 'field')}",
+        f"{len(names)}, as in the header, {sheet.unit} {start}",
+    )
+    if likely > start and len(places) < 2:
+        return _or_below(found, sheet, start, likely)
+    below = [cells for _, cells in islice(rest, MOST_BELOW + 1) if any(map(holds, cells))]
+    if places and len(below) < MOST_BELOW and all(len(cells) != len(names) for cells in below):
+        why = f"{found.expected}; if it stands below the table, last = {places[-1]} under [reading]"
+        return DataError(found.where, found.what, why)
+    return found
+
+
+def _or_below(error: DataError, sheet: Sheet, start: int, likely: int) -> DataError:
+    """The same error, with where the header seems to stand if that is elsewhere."""
+    if likely <= start:
+        return error
+    what = f"{error.what}: {sheet.unit} {start} seems to be text above the table"
+    expected = f"header = {likely} under [reading], if the column names stand in {sheet.unit} {likely}"
+    return DataError(error.where, what, expected)
+
+
+def _name_for(at: int, names: Sequence[str]) -> str:
+    name = f"column {at + 1}"
+    while name in names:
+        name += "'"
+    return name
+
+
+def _span(positions: Sequence[int]) -> str:
+    """``7 to 9`` for positions in a row, else the first few."""
+    if len(positions) > 2 and positions[-1] - positions[0] == len(positions) - 1:
+        return f"{positions[0]} to {positions[-1]}"
+    return ", ".join(map(str, positions[:SHOWN])) + (", …" if len(positions) > SHOWN else "")
+
+
+def _total(frame: pl.DataFrame) -> str:
+    """What the first filled cell of the last row says if that is a word for a total, and others are empty."""
+    if frame.height < 2:
+        return ""
+    said = [cell for cell in frame.row(-1) if holds(cell)]
+    first = str(said[0]).strip().rstrip(":") if said else ""
+    return first if TOTAL.fullmatch(first) and len(said) < frame.width else ""

@@ -1,0 +1,253 @@
+"""Text files of records (CSV, TSV): every field as the text that stands there, nothing turned into numbers.
+
+What a file declares is taken and said: a byte order mark, a first line ``sep=;``. What it does not declare, the
+delimiter and the encoding, is comma (tab in ``.tsv``) and UTF-8 unless the mapping's ``[reading]`` says otherwise; a
+file that seems to be written another way is refused with the key that reads it.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import Any
+
+import polars as pl
+
+from auditor.exceptions import DataError
+from auditor.table_rows import NUMBER_LIKE, Sheet, assemble, holds, likely_header, likely_last
+from auditor.tables import LIMITS, Limits, Reading, Table
+
+MAX_FIELD_CHARACTERS = 131_072  # the csv module's own limit
+DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
+BLOCK_BYTES = 1 << 20
+SAMPLE_BYTES = 64 << 10
+SIGNATURES = {b"PK\x03\x04": "a ZIP archive or an Excel workbook", b"PAR1": "a Parquet file", b"\x1f\x8b": "gzip data"}
+MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
+WINDOWS = "cp1252"  # what programs in western Europe and the Americas write that do not write UTF-8
+#: Encodings that may be named: each takes time in proportion to the text.
+ENCODINGS = (
+    "utf-8", "utf-16", "latin-1", "mac-roman", "cp437", "cp850", "koi8-r", "shift_jis", "gb18030", "big5", "euc-kr",
+    *(f"cp125{n}" for n in range(9)), *(f"iso-8859-{n}" for n in range(1, 17) if n != 12),
+)  # fmt: skip
+CONSISTENT = 0.6  # of the sampled lines, for a delimiter to count as one
+MAX_SHOWN = 40
+
+
+def parse_text(
+    raw: bytes, *, where: str, limits: Limits = LIMITS, reading: Reading | None = None, tabs: bool = False
+) -> Table:
+    """Read delimited text with one header line; errors as in :func:`auditor.tables.read_table`."""
+    reading = reading or Reading()
+    limits.check(where=where, characters=len(raw))
+    text, notes = _as_utf8(raw, where, reading)
+    text, first, declared = _without_sep_line(text)
+    delimiter = reading.delimiter or declared or ("\t" if tabs else ",")
+    if delimiter not in DELIMITERS:
+        known = "one of , ; | and the tab, \\t"
+        raise DataError(f"{where}: reading.delimiter", f"is {delimiter[:MAX_SHOWN]!r}", known)
+    if declared:
+        notes.append(f"line 1, 'sep={declared}', names the delimiter and is no record")
+    if not (reading.delimiter or declared):
+        _check_delimiter(text, delimiter, where, first)
+    sheet = Sheet(where=where, unit="line", limits=limits, series=_text_column, unite=pl.concat, even=True)
+    table, _ = assemble(_records(text, where, delimiter, first), sheet=sheet, reading=reading)
+    if reading.delimiter:
+        notes.append(f"fields are separated by {DELIMITERS[delimiter]}")
+    return replace(table, untyped=frozenset(table.frame.columns), notes=(*notes, *table.notes))
+
+
+def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False) -> tuple[Reading, list[str]]:
+    """The keys a text file seems to need, with reasons; a key that is said stays."""
+    found, reasons = said, []
+    if not said.encoding and (place := _not_utf8(raw)) is not None and not raw.startswith(tuple(MARKS)):
+        shown = _shown_line(raw, place)
+        if shown is not None:
+            found = replace(found, encoding=WINDOWS)
+            reasons.append(
+                f"encoding: byte 0x{raw[place]:02x} in line {_line(raw, place)} is not UTF-8; "
+                f"{WINDOWS} reads {shown!r} there"
+            )
+    text, _ = _as_utf8(raw, where, found)
+    text, first, declared = _without_sep_line(text)
+    delimiter = said.delimiter or declared
+    if not delimiter:
+        usual = "\t" if tabs else ","
+        delimiter = _likely_delimiter(_sample(text)) or usual
+        if delimiter != usual:
+            found = replace(found, delimiter=delimiter)
+            reasons.append(f"delimiter: the fields are separated by {DELIMITERS[delimiter]}")
+    records = list(_records(text, where, delimiter, first, strict=False))
+    filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
+    if not filled:
+        return found, reasons
+    header = said.header or filled[0][0]
+    likely = likely_header(filled[:200])
+    widths = Counter(len(cells) for _, cells in filled)
+    width = max(widths, key=lambda each: (widths[each], each))
+    top = [cell for cell in filled[0][1] if holds(cell)]
+    if not said.header and likely > header and (len(filled[0][1]) < width or 2 * len(top) < width):
+        found, header = replace(found, header=likely), likely
+        reasons.append(f"header: what stands above line {likely} is narrower than the table")
+    last = likely_last([(line, cells) for line, cells in filled if line >= header], width)
+    if not said.last and last > header:
+        found = replace(found, last=last)
+        reasons.append(f"last: what stands below line {last} is narrower than the table, or a total")
+    return found, reasons
+
+
+def decimal_mark(table: Table) -> str:
+    """The decimal mark the file's language suggests: a comma where semicolons stand between its fields."""
+    return "," if any("separated by a semicolon" in note or "'sep=;'" in note for note in table.notes) else "."
+
+
+def _text_column(values: Sequence[Any]) -> pl.Series:
+    column = pl.Series(values, dtype=pl.String)
+    return column.set(column.str.strip_chars() == "", None)
+
+
+def _as_utf8(raw: bytes, where: str, reading: Reading) -> tuple[bytes, list[str]]:
+    """The same text in UTF-8 without a mark, checked, and what is to be said of its encoding."""
+    for signature, name in SIGNATURES.items():
+        if raw.startswith(signature):
+            raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
+    marked = next((mark for mark in MARKS if raw.startswith(mark)), b"")
+    encoding = MARKS[marked] if marked else reading.encoding or "utf-8"
+    notes = [] if encoding == "utf-8" else [f"read as {encoding}"]
+    raw = raw[len(marked) :]
+    if encoding.lower() not in ("utf-8", "utf8"):
+        if not marked and encoding not in ENCODINGS:
+            found = f"is {encoding[:MAX_SHOWN]!r}"
+            raise DataError(f"{where}: reading.encoding", found, f"one of: {', '.join(ENCODINGS)}")
+        try:
+            raw = raw.decode(encoding).encode()
+        except UnicodeError as error:
+            found = f"cannot be read as {encoding} ({str(error)[:200]})"
+            raise DataError(where, found, "the encoding it is written in, as encoding under [reading]") from error
+    elif (place := _not_utf8(raw)) is not None:
+        shown = _shown_line(raw, place)
+        found = f"byte 0x{raw[place]:02x} at position {place + 1 + len(marked):,} is not UTF-8"
+        hint = "UTF-8" if shown is None else f'UTF-8, or encoding = "{WINDOWS}" under [reading] if it says {shown!r}'
+        raise DataError(f"{where}: line {_line(raw, place)}", found, hint)
+    nul = raw.find(b"\0")
+    if nul >= 0:
+        raise DataError(f"{where}: line {_line(raw, nul)}", "holds a NUL byte", "UTF-8 text")
+    return raw, notes
+
+
+def _not_utf8(raw: bytes) -> int | None:
+    """Where the first byte stands that UTF-8 does not have there."""
+    decoder = codecs.getincrementaldecoder("utf-8")()
+    for begin in range(0, len(raw), BLOCK_BYTES):
+        # In blocks: the whole text would take up to four times the room of the file.
+        held = len(decoder.getstate()[0])
+        try:
+            decoder.decode(raw[begin : begin + BLOCK_BYTES], final=begin + BLOCK_BYTES >= len(raw))
+        except UnicodeDecodeError as error:
+            return begin - held + error.start
+    return None
+
+
+def _shown_line(raw: bytes, place: int) -> str | None:
+    """What the field around a byte says as Windows text; ``None`` if that has no such byte."""
+    begin = max(raw.rfind(mark, 0, place) for mark in (b"\n", b",", b";", b"\t", b"|")) + 1
+    field = raw[max(begin, place - MAX_SHOWN) : place + MAX_SHOWN]
+    for mark in (b"\n", b"\r", b",", b";", b"\t", b"|"):
+        field = field.split(mark, maxsplit=1)[0]
+    try:
+        return field.decode(WINDOWS).strip(' "')
+    except UnicodeDecodeError:
+        return None
+
+
+def _line(raw: bytes, position: int) -> int:
+    return raw.count(b"\n", 0, position) + 1
+
+
+def _without_sep_line(text: bytes) -> tuple[bytes, int, str]:
+    """The text below a line ``sep=;``, the number of its first line, and the delimiter that line names."""
+    end = text.find(b"\n", 0, 16)
+    first = text[:end].strip(b'\r "') if end >= 0 else b""
+    if first[:4].lower() == b"sep=" and len(first) == 5 and first[4:].decode("ascii", "replace") in DELIMITERS:
+        return text[end + 1 :], 2, first[4:].decode()
+    return text, 1, ""
+
+
+def _records(
+    text: bytes, where: str, delimiter: str, first: int, *, strict: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """Records with the line each begins in; empty lines are records of no field, but for those at the very end."""
+    stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    reader = csv.reader(stream, delimiter=delimiter, strict=strict)
+    begins = first
+    empty: list[int] = []
+    while True:
+        try:
+            fields = next(reader, None)
+        except csv.Error as error:
+            if not strict:
+                return
+            if "field limit" in str(error):
+                what = f"a field is longer than {MAX_FIELD_CHARACTERS:,} characters, or its quote is not closed"
+            elif "unexpected end" in str(error):
+                what = "a quote is opened and not closed"
+            else:
+                what = "a quoted field goes on after its closing quote"
+            raise DataError(f"{where}: line {begins}", what, 'fields as "…", quotes inside them doubled') from error
+        if fields is None:
+            return
+        if fields:
+            for line in empty:
+                yield line, []
+            empty = []
+            yield begins, fields
+        else:
+            empty.append(begins)
+        begins = reader.line_num + first
+
+
+def _sample(text: bytes) -> bytes:
+    """Whole lines from the beginning."""
+    if len(text) <= SAMPLE_BYTES:
+        return text
+    return text[: text.rfind(b"\n", 0, SAMPLE_BYTES) + 1] or text[:SAMPLE_BYTES]
+
+
+def _likely_delimiter(sample: bytes) -> str:
+    """What separates the fields of a sample into the most even and widest table; empty where nothing does.
+
+    Two delimiters that both do, equally wide, are joined: which of them it is cannot be told.
+    """
+    found: dict[str, tuple[bool, int, float]] = {}
+    for delimiter in DELIMITERS:
+        records = [cells for _, cells in _records(sample, "", delimiter, 1, strict=False) if any(map(holds, cells))]
+        widths = Counter(map(len, records))
+        if not widths:
+            continue
+        width = max(widths, key=lambda each: (widths[each], each))
+        share = widths[width] / len(records)
+        if width > 1 and share >= CONSISTENT:
+            # Names of columns are seldom numbers: "1,5;2,5" has semicolons.
+            named = not any(NUMBER_LIKE.fullmatch(cell.strip()) for cell in records[0])
+            found[delimiter] = (share == 1 and named, width, share)
+    if not found:
+        return ""
+    best = max(found.values())
+    return "".join(delimiter for delimiter, score in found.items() if score == best)
+
+
+def _check_delimiter(text: bytes, delimiter: str, where: str, first: int) -> None:
+    """Refuse a file whose fields seem to be separated by something else."""
+    likely = _likely_delimiter(_sample(text))
+    if likely in ("", delimiter):
+        return
+    key = 'delimiter = "{}" under [reading]'.format(likely[-1].replace("\t", "\\t"))
+    if len(likely) > 1:
+        names = " or ".join(DELIMITERS[each] for each in likely)
+        what = f"its fields may be separated by {names}"
+        raise DataError(f"{where}: line {first}", what, "the key delimiter under [reading]")
+    expected = f"{DELIMITERS[delimiter].removeprefix('a ')}s between the fields, or {key}"
+    raise DataError(f"{where}: line {first}", f"its fields are separated by {DELIMITERS[likely]}", expected)
