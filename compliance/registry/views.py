@@ -195,6 +195,9 @@ def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
     """What the page says of the columns: all of it was kept when the table was read."""
     look = Look.kept(row)
     proposed = look.mapping if look else ""
+    if row.mapping and not has_fields(row.mapping) and (error := _problem(row.mapping)):
+        form.initial = {"mapping": row.mapping}
+        return {"form": form, "error": error}
     text = row.mapping if has_fields(row.mapping) else proposed or row.mapping
     if look is not None and look.refused:
         if not form.is_bound:
