@@ -99,8 +99,9 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         "role": Role.SECONDARY,
         "cases": case_query(*arms),
         "level": level,
-        "checks": checks,
     }
+    # The same readings: a check that failed takes all of them away; one that held is listed once.
+    others = () if all(check.held for check in checks) else checks
     yield Draft(
         measurement(
             enough_pairs(flip_rates(counts, level=level).total),
@@ -108,6 +109,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
             subject={"change": kind},
             unit="rate",
             higher_is_better=False,
+            checks=checks,
             counts={"flips": counts.discordant, "largest_margin_difference": largest},
             **common,
         )
@@ -122,6 +124,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
                 subject={"change": kind, "cut_off": "matched"},
                 unit="rate",
                 higher_is_better=False,
+                checks=others,
                 counts={"flips": matched.discordant, "threshold": threshold},
                 **common,
             )
@@ -134,7 +137,13 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     )
     yield Draft(
         measurement(
-            shift, metric="noise_margin", subject={"change": kind}, unit="logit", higher_is_better=False, **common
+            shift,
+            metric="noise_margin",
+            subject={"change": kind},
+            unit="logit",
+            higher_is_better=False,
+            checks=others,
+            **common,
         )
     )
 
