@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.exceptions import InputError
+from reports.blocks import Block, FindingBlock, Pairs, ReportContent, Table, Text
+
 BASE_PATTERNS: dict[str, str] = {
     "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying) with|in compliance with|"
-    r"(?:meets?|satisf(?:y|ies)) (?:all |the )*(?:legal |regulatory )?(?:requirements?|regulation)|"
-    r"conforms? (?:to|with) the (?:law|regulation)",
+    r"(?:meets?|met|satisf(?:y|ies|ied)) (?:all |the )*(?:legal |regulatory )?(?:requirements?|regulation)|"
+    r"conform(?:s|ed|ing|ity)? (?:to|with)(?! the plan)|"
+    r"me(?:ets?|t|eting) (?:all |the |its |legal |regulatory )*requirements? of",
+    "approved for use": r"(?:approved|cleared|authori[sz]ed|ready|fit) for (?:use|release|deployment|production|"
+    r"purpose)|(?:safe|ready|cleared) to deploy|deployable",
+    "validated": r"(?:in)?validat(?:es?|ed)|successfully validat(?:es?|ed|ing)",
     "lawful": r"(?:un)?lawful|(?:il)?legal(?:ly)? (?:sound|clean|cleared)|(?:il)?legal(?= *[.,;])",
-    "certified": r"certif(?:y|ies|ied|ying|ications?)|certificates? of|accredited|clean bill of health",
-    "unbiased": r"unbiased|bias[- ]free|free (?:of|from) (?:bias|discrimination)|no (?:evidence of )?bias|impartial",
+    "certified": r"(?:un|re|pre)?certif(?:y|ies|ied|ying|ications?)|certificates? of|accredited|clean bill of health",
+    "unbiased": r"unbiased|bias[- ]?free|(?:free|devoid|clear) of (?:any |all )?bias|not biased|without bias|"
+    r"free (?:of|from) (?:bias|discrimination)|no (?:evidence of )?bias|impartial",
     "fair": r"fair|fairly|fairness|unfair(?:ly|ness)?|fair-minded|equitabl[ey]|"
     r"treats? all \w+ (?:equally|alike|the same)",
     "safe": r"safe|safely|unsafe|trustworthy",
-    "passed": r"pass(?:es|ed)?|passing grade|failed the audit",
+    "passed": r"pass(?:es|ed|ing)? (?:the|all|every|its|this|our)|pass(?:es|ed)?|passing grade|failed the audit",
     "no discrimination": r"(?:proves? )?no (?:discrimination|disparate impact)|does not discriminate|"
-    r"non-?discriminat(?:ory|ion)",
+    r"(?:non-?|anti-?)discriminat(?:ory|ion)|not discriminatory",
     "violation": r"violat(?:es?|ed|ions?)",
     "discriminates": r"discriminat(?:es|ed|ing)",
     "intent": r"intentional(?:ly)?|deliberate(?:ly)?",
@@ -88,6 +96,77 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
         for match in re.finditer(rf"(?<![\w-])(?:{pattern})(?![\w-])", plain, re.IGNORECASE)
     ]
     return [hit for _, hit in sorted(hits, key=lambda pair: (pair[0], pair[1].phrase))]
+
+
+def own_words(content: ReportContent) -> Iterator[str]:
+    """Every sentence of a report that the software itself writes.
+
+    What people typed is quoted, not claimed: the title, the business use, a record's remarks and names (`typed`).
+    Hashes, paths and commands stand in blocks of their own and are no sentences.
+    """
+    yield content.verdict.sentence
+    yield content.verdict.beside
+    yield from content.verdict.others
+    for block in (*content.cover, *(block for section in content.sections for block in section.blocks)):
+        yield from _words_of(block)
+
+
+def _words_of(block: Block) -> Iterator[str]:
+    if isinstance(block, Text):
+        yield block.words
+    elif isinstance(block, Pairs | FindingBlock):
+        yield from (value for _, value in block.rows if isinstance(value, str))
+    elif isinstance(block, Table):
+        yield from (block.title, block.note)
+        yield from (value for row in block.rows for value in row if isinstance(value, str))
+    else:
+        yield from (block.chart.title, block.chart.caption)
+
+
+def refuse_claims(content: ReportContent, *, packs: Sequence[Mapping[str, Any]], typed: Iterable[str]) -> None:
+    """Stop a report whose own sentences say what no report may.
+
+    Parameters
+    ----------
+    packs
+        As `forbidden_phrases` takes them.
+    typed
+        What people wrote into the plan or the record; it is quoted in the report and exempt wherever it stands.
+
+    Raises
+    ------
+    InputError
+        One line that names the sentence and the phrase.
+    """
+    # Only what would be objected to is taken out: a group called "a" must not break other words apart.
+    said = {_plain(words) for words in typed if forbidden_phrases(words, packs)}
+    quoted = sorted(said, key=len, reverse=True)
+    for words in own_words(content):
+        plain = _plain(words)
+        for quote in quoted:
+            plain = plain.replace(quote, "·")
+        hits = forbidden_phrases(plain, packs)
+        if hits:
+            raise InputError(
+                "report",
+                f"a sentence of its own says {hits[0].found!r}: “{plain[:200]}”",
+                "words that claim nothing about the law or the quality of the model",
+            )
+
+
+def typed_words(governance: Mapping[str, Any], plan: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
+    """What people wrote: every text of the record and the plan, and the names of data and model."""
+    yield from _leaves([governance, plan, run.get("data", {}).get("title"), run.get("model")])
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _leaves(list(value.values()))
+    elif isinstance(value, Sequence):
+        for part in value:
+            yield from _leaves(part)
 
 
 def _plain(text: str) -> str:

@@ -20,7 +20,6 @@ MAX_UNDEFINED = 0.05  # share of resamples that may lack the statistic before th
 
 
 EXPANDED = "clustered bootstrap, expanded percentile"
-STUDENTISED = "clustered bootstrap, percentile-t"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,13 +30,11 @@ class BootstrapSample:
     number of base profiles drawn from. A percentile interval is too narrow for few of them: resampling k profiles
     gives (k − 1)/k of the variance, and normal instead of t tails. With ``clusters`` the percentiles are taken
     further out, at Φ(−t·√(k/(k − 1))) with t the quantile of k − 1 degrees of freedom (Hesterberg 2015, "expanded
-    percentile"); for many clusters that is the plain percentile. ``method`` names how the values were made, where they
-    are not the plain resampled ones.
+    percentile"); for many clusters that is the plain percentile.
     """
 
     values: FloatArray
     clusters: int | None = None
-    method: str = ""
 
     @property
     def undefined(self) -> float:
@@ -51,8 +48,9 @@ class BootstrapSample:
             return None
         tail = self._expanded((1 - level) / 2)
         low, high = np.nanquantile(self.values, [tail, 1 - tail])
-        method = self.method or (EXPANDED if self.clusters else "clustered bootstrap, percentile")
-        return Interval(float(low), float(high), level, method)
+        return Interval(
+            float(low), float(high), level, EXPANDED if self.clusters else "clustered bootstrap, percentile"
+        )
 
     def one_sided_p(self, bound: float, *, above: bool) -> float | None:
         """The smallest α at which the one-sided interval excludes ``bound``; ``None`` where no interval is given.
@@ -191,52 +189,6 @@ def bootstrap_totals(
             result = np.asarray(statistic(weights @ totals), dtype=np.float64)
         values.append(np.where(np.isfinite(result), result, np.nan))
     return BootstrapSample(np.concatenate(values), len(totals))
-
-
-def studentised_totals(
-    *,
-    totals: FloatArray,
-    statistic: Callable[[FloatArray], FloatArray],
-    resamples: int = MIN_RESAMPLES,
-    seed: int = 0,
-) -> BootstrapSample | None:
-    """The percentile-t bootstrap of a smooth function of sums over cases; parameters as for `bootstrap_totals`.
-
-    The values are θ − e·(θ* − θ)/e*, with e the delta-method error of each resample itself, so that their percentiles
-    are the bounds. It is second-order right where percentiles are not: for a ratio of a mean to an SD of skewed scores
-    in a few dozen profiles. ``None`` where the error is 0 and there is nothing to divide by.
-    """
-    k, m = totals.shape
-    # Sums are scaled so that one step serves all gradients, and their products so that variances do not cancel.
-    scale = np.maximum(np.abs(totals).max(axis=0), 1e-300)
-    scaled = totals / scale
-    pairs = (scaled[:, :, None] * scaled[:, None, :]).reshape(k, m * m)
-
-    def read(weights: FloatArray) -> tuple[FloatArray, FloatArray]:
-        sums = weights @ scaled
-        spread = (weights @ pairs).reshape(-1, m, m) - sums[:, :, None] * sums[:, None, :] / k
-        slopes = np.empty_like(sums)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            for column in range(m):
-                step = np.zeros(m)
-                step[column] = 1e-5 * k
-                ahead, behind = (statistic((sums + sign * step) * scale) for sign in (1, -1))
-                slopes[:, column] = (ahead - behind) / (2 * step[column])
-            variance = np.einsum("bi,bij,bj->b", slopes, spread, slopes) * k / (k - 1)
-            return np.asarray(statistic(sums * scale), dtype=np.float64), np.sqrt(np.maximum(variance, 0.0))
-
-    if k < 2:
-        return None
-    own, error = (float(part[0]) for part in read(np.ones((1, k))))
-    if not (math.isfinite(own) and math.isfinite(error)) or error <= 1e-9 * abs(own):
-        return None
-    values: list[FloatArray] = []
-    for weights in resample_weights(clusters=k, resamples=resamples, seed=seed):
-        drawn, errors = read(weights)
-        with np.errstate(divide="ignore", invalid="ignore"):
-            result = own - error * (drawn - own) / errors
-        values.append(np.where(np.isfinite(result), result, np.nan))
-    return BootstrapSample(np.concatenate(values), method=STUDENTISED)
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -15,8 +15,8 @@ from auditor.measures.bootstrap import (
     bootstrap_totals,
     cluster_codes,
     cluster_totals,
-    studentised_totals,
 )
+from auditor.measures.minimums import PAIRS, unmet
 from auditor.measures.operating_points import (
     Margins,
     Resampled,
@@ -83,8 +83,9 @@ def margin_shift(
 
     Notes
     -----
-    The bootstrap resamples profiles and takes the reference SD anew each time; in SDs it is studentised, because the
-    ratio of a mean to an SD is skewed in a few dozen profiles. Wilcoxon drops zero differences (its
+    The bootstrap resamples profiles and takes the reference SD anew each time. Below the minimum of pairs the shift in
+    SDs has no interval: at 40 profiles with skewed margins it held its truth in .927 of a nominal .95, and a
+    percentile-t bootstrap, tried in its place, in .930. Wilcoxon drops zero differences (its
     classic form); where all are zero it has p = 1.
     """
     x, y = floats(control, name="control"), floats(protected, name="protected")
@@ -122,6 +123,9 @@ def margin_shift(
             level=level,
             test=test,
         )
+        if short := unmet({PAIRS: k}):
+            reason = f"no interval: {'; '.join(short)}"
+            standardised = replace(standardised, interval=None, tost_interval=None, sample=None, reason=reason)
     means = totals[:, 0] / totals[:, 1]
     return MarginShift(estimate, standardised, _wilcoxon(means), sd if sd > floor else None)
 
@@ -132,10 +136,6 @@ def _sample(totals: FloatArray, *, standardise: bool, resamples: int, seed: int)
         mean: FloatArray = difference / n
         return mean / np.sqrt((q - s**2 / n) / (n - 1)) if standardise else mean
 
-    if standardise:
-        studentised = studentised_totals(totals=totals, statistic=statistic, resamples=resamples, seed=seed)
-        if studentised is not None:
-            return studentised
     return bootstrap_totals(totals=totals, statistic=statistic, resamples=resamples, seed=seed)
 
 
