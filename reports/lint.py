@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -16,7 +16,7 @@ from auditor.exceptions import InputError
 from reports.blocks import Block, FindingBlock, Pairs, ReportContent, Table, Text
 
 BASE_PATTERNS: dict[str, str] = {
-    "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying) with|in compliance with|"
+    "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying)|in compliance with|"
     r"(?:meets?|met|satisf(?:y|ies|ied)) (?:all |the )*(?:legal |regulatory )?(?:requirements?|regulation)|"
     r"conform(?:s|ed|ing|ity)? (?:to|with)(?! the plan)|"
     r"me(?:ets?|t|eting) (?:all |the |its |legal |regulatory )*requirements? of",
@@ -46,6 +46,14 @@ PROPER_NAMES = (
     "fair lending examination",
     "fair-lending examination",
     "Fair value",
+)
+# What is said not to be shown is not claimed; only of praise, so that "does not show that it is unfair" stays a claim.
+_DISCLAIMED = re.compile(
+    r"\b(?:(?:do|does|did|can|could) ?not|cannot) "
+    r"(?:show|prove|say|mean|tell|establish) (?:that|whether) (?:it|they|(?:the|this|any) (?:model|decisions?|lender)) "
+    r"(?:compl(?:y|ies|ied)|(?:is|are|was|were) (?:compliant|lawful|safe|fair|unbiased))"
+    r"(?! (?:and|or|but)\b)",
+    re.IGNORECASE,
 )
 _HASH = re.compile(r"\b[0-9a-f]{6,64}(?:…[0-9a-f]{4,8})?\b")
 _ASIDE = re.compile(r"\s*\([^)]*\)\s*$")
@@ -84,7 +92,7 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
     plain = _plain(text)
     for quoted in sorted({*PROPER_NAMES, *_quotes(packs)}, key=len, reverse=True):
         plain = plain.replace(quoted, "·")
-    plain = _HASH.sub("·", plain)
+    plain = _DISCLAIMED.sub("·", _HASH.sub("·", plain))
     patterns = dict(BASE_PATTERNS)
     for pack in packs:
         for phrase in pack.get("wording", {}).get("forbidden", ()):
@@ -131,20 +139,25 @@ def refuse_claims(content: ReportContent, *, packs: Sequence[Mapping[str, Any]],
     packs
         As `forbidden_phrases` takes them.
     typed
-        What people wrote into the plan or the record; it is quoted in the report and exempt wherever it stands.
+        What people wrote into the plan or the record; it is quoted in the report and exempt wherever it stands. A
+        single word ("fair" as a grade of credit) is exempt only where it stands as the name it was typed as.
 
     Raises
     ------
     InputError
         One line that names the sentence and the phrase.
     """
+    texts = {_plain(words) for words in typed}
     # Only what would be objected to is taken out: a group called "a" must not break other words apart.
-    said = {_plain(words) for words in typed if forbidden_phrases(words, packs)}
-    quoted = sorted(said, key=len, reverse=True)
+    said = {words for words in texts if forbidden_phrases(words, packs)}
+    long = sorted((words for words in said if " " in words), key=len, reverse=True)
+    short = _as_names({words for words in said if " " not in words}, beside=texts)
     for words in own_words(content):
         plain = _plain(words)
-        for quote in quoted:
+        for quote in long:
             plain = plain.replace(quote, "·")
+        if short is not None:
+            plain = short.sub("·", plain)
         hits = forbidden_phrases(plain, packs)
         if hits:
             raise InputError(
@@ -152,6 +165,41 @@ def refuse_claims(content: ReportContent, *, packs: Sequence[Mapping[str, Any]],
                 f"a sentence of its own says {hits[0].found!r}: “{plain[:200]}”",
                 "words that claim nothing about the law or the quality of the model",
             )
+
+
+def _as_names(names: Collection[str], *, beside: Collection[str]) -> re.Pattern[str] | None:
+    """Where a single typed word stands as a name: alone, quoted, as an arm, or compared with another typed name.
+
+    ``beside`` are all typed texts: groups it is compared with, and fields it is a value of ("credit history fair").
+    """
+    if not names:
+        return None
+
+    def choice(words: Collection[str]) -> str:
+        # Longest first: a name that begins like another one is read whole.
+        return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+    few = {*beside, *(word.replace("_", " ") for word in beside)}
+    name = rf"(?<![\w-])(?:{choice(names)})(?![\w-])"
+    other = rf"(?<![\w-])(?:{choice({word for word in few if word and len(word.split()) <= MOST_WORDS})})(?![\w-])"
+    joint, minus = "(?:, | and | or |, and |, or )", "[−–-]"
+    places = (
+        rf"^(?:{other}(?:{joint}|; |: ?|=| {minus} | against ))*{name}(?:{joint}{other})*$",
+        rf"[“\"‘']{name}[”\"’']",
+        rf"(?:\({other}{joint}|\(){name}(?=(?:{joint}{other})*\))",
+        rf"{name}(?=(?:{joint}{other})* (?:against {other}|arms?(?!\w)|applications?(?!\w)))",
+        rf"(?:(?<=from ){name}(?= to {other})|{name}(?= {minus} {other}))",
+        rf"(?:{other} (?:against|to|{minus}) |% of |often as |than as |fare as |compared with |points? against |"
+        rf"differ from |differently from |changed from ){name}",
+        rf"{other}(?: |: ?|=){name}(?=$|[^\w\s-]|\s(?!\w)| (?:{_GO_ON})(?!\w))",
+        rf"(?:^|(?<=Audited: )|(?<=\. )){name}(?=: | \()",
+    )
+    return re.compile("|".join(places), re.IGNORECASE)
+
+
+MOST_WORDS = 4
+"""Longer typed texts are no names of groups or fields."""
+_GO_ON = "against|were|are|fare|could|differ|moves?"
 
 
 def typed_words(governance: Mapping[str, Any], plan: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:

@@ -31,6 +31,10 @@ from tests.reports.conftest import Audit
         "The model is not discriminatory.",
         "The model was recertified.",
         "The model is uncertified.",
+        "The model complies.",
+        "This audit shows that it complies.",
+        "The audit does not show that it is unfair.",
+        "The audit does not show that the model complies and it is fair.",
     ],
 )
 def test_claims_in_other_words_are_found(claim: str) -> None:
@@ -45,6 +49,15 @@ def test_claims_in_other_words_are_found(claim: str) -> None:
         "This report is evidence, not an approval.",
         "All files agree with their hashes.",
         "The prompt is read in one forward pass-through.",
+        "This report does not show that it complies.",
+        "That does not show that the model is fair.",
+        "The audit cannot say whether the model complies.",
+        "The absence of a difference is never a seal of approval.",
+        "Approvals fall by 8.0 pp when only race changes from White to Black.",
+        "This run cannot say whether applications with race Black fare as White.",
+        "The range of cut-offs is that of the plan; each is set anew in every resample.",
+        "Confirm with a second prompt before relying on it.",
+        "Find out which answers of the Black arm the planned spellings miss.",
     ],
 )
 def test_ordinary_sentences_raise_no_alarm(sentence: str) -> None:
@@ -71,3 +84,48 @@ def test_what_people_typed_is_quoted_and_exempt(working: Audit, governance: dict
     refuse_claims(content, packs=working.bundle.packs, typed=typed)
     with pytest.raises(InputError, match="compliant"):
         refuse_claims(content, packs=working.bundle.packs, typed=typed_words({}, {}, {}))
+
+
+GRADES = {"attributes": [{"field": "credit_history", "groups": ["good", "fair", "poor"], "reference": "good"}]}
+
+
+@pytest.mark.parametrize(
+    "sentence",
+    [
+        "fair",
+        "The answer “fair” was given twice.",
+        "Credit history: fair against good",
+        "Fair − Good",
+        "Changing credit history from good to fair lowers approvals.",
+        "When only credit history changed from fair to good, approvals fell.",
+        "good, fair and poor",
+        "credit history (good, fair, poor)",
+        "22.0% of the fair arm gave no readable answer.",
+        "no evidence of a difference for poor and fair against good",
+        "Of approvals: fair and poor against good.",
+        "About 9 fewer approvals in 1,000 such applications than as fair (95% interval −20 to −1).",
+        "As filed, those with credit history fair were approved 0.80 times as often as good.",
+        "at a cut-off that approves 85.0% of the fair applications",
+    ],
+)
+def test_a_group_whose_name_is_forbidden_may_be_named(working: Audit, governance: dict, sentence: str) -> None:
+    content = replace(content_of(working, governance), cover=(Text(sentence),), sections=())
+    refuse_claims(content, packs=(), typed=typed_words({}, GRADES, {}))
+
+
+@pytest.mark.parametrize(
+    "claim",
+    [
+        "The model is fair.",
+        "The model is fair to poor applicants.",
+        "It is a fair model.",
+        "Decisions are good and seen as fair.",
+        "The model reaches fair decisions.",
+        "Nothing was found that is not fair, good and proper.",
+        "Its decisions are good and fair.",
+    ],
+)
+def test_a_group_whose_name_is_forbidden_excuses_no_claim(working: Audit, governance: dict, claim: str) -> None:
+    content = replace(content_of(working, governance), cover=(Text(claim),), sections=())
+    with pytest.raises(InputError, match="fair"):
+        refuse_claims(content, packs=(), typed=typed_words({}, GRADES, {}))
