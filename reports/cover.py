@@ -285,12 +285,15 @@ def _planted(story: Story) -> tuple[Cell, ...]:
 
 
 def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
-    """One kind of floor at the model's own cut-off, and in words what it is at the matched one."""
+    """One kind of floor at the model's own cut-off, and in words the most it is at the others."""
     item = next((one for one in found if one.subject.get("cut_off", "natural") == "natural"), found[0])
-    others = [one for one in found if one is not item]
-    design = f"{how}; {numbers.count(item.n)} applications" + "".join(
-        f"; at the matched cut-off {numbers.estimate_and_interval(one)}%" for one in others if one.estimate is not None
-    )
+    design = f"{how}; {numbers.count(item.n)} applications"
+    for place, words in (("matched", "the matched cut-off"), ("largest", "the cut-off of the largest difference")):
+        there = [one for one in found if one.subject.get("cut_off") == place and one.estimate is not None]
+        if there:
+            most = max(there, key=lambda one: one.estimate or 0.0)
+            at_most = f"at most, of {numbers.count(len(there))}, " if len(there) > 1 else ""
+            design += f"; at {words} {at_most}{numbers.estimate_and_interval(most)}%"
     if item.estimate is None:
         return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
     return (name, design, f"{numbers.rate(item.estimate)} changed", numbers.interval(item))
@@ -304,5 +307,9 @@ def _power(story: Story) -> tuple[Cell, ...]:
         why = "The run gives no smallest one; the intervals show what is excluded" if effects else "No contrast was run"
         return (name, why, "not known" if effects else NOT_RUN, numbers.DASH)
     item, mde = max(known, key=lambda pair: pair[1])
-    how = f"In {story.design.noun}, with {share}% power: {wording.contrast(item)}, the least powerful of {len(known)}"
+    # An effect computed from the run's own flips restates the data: it is never printed as one fixed beforehand.
+    how = (
+        f"In {story.design.noun}, with {share}% power, worked out after the run from its own flips: "
+        f"{wording.contrast(item)}, the least powerful of {len(known)}"
+    )
     return (name, how, f"{numbers.detectable(mde, item.unit)} {numbers.unit_name(item)}", numbers.DASH)
