@@ -191,7 +191,7 @@ def _as_names(names: Collection[str], *, beside: Collection[str]) -> re.Pattern[
         rf"(?:(?<=from ){name}(?= to {other})|{name}(?= {minus} {other}))",
         rf"(?:{other} (?:against|to|{minus}) |% of |often as |than as |fare as |compared with |points? against |"
         rf"differ from |differently from |changed from ){name}",
-        rf"{other}(?: |: ?|=){name}(?=$|[^\w\s-]|\s(?!\w)| (?:{_GO_ON})(?!\w))",
+        rf"{other}(?: |: ?|=){name}(?=$|[^\w\s-]|\s(?!\w)| (?:{_GO_ON})(?!\w)| (?:and|or) {other})",
         rf"(?:^|(?<=Audited: )|(?<=\. )){name}(?=: | \()",
     )
     return re.compile("|".join(places), re.IGNORECASE)
