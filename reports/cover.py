@@ -155,6 +155,7 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
 
 UNSETTLED = 3
 ADVICE = 3
+NAMED = 3
 
 
 def _next(story: Story) -> list[tuple[str, Cell]]:
@@ -168,7 +169,13 @@ def _next(story: Story) -> list[tuple[str, Cell]]:
     by_advice: dict[str, list[str]] = {}
     for item in findings:
         by_advice.setdefault(item.recommendation, []).append(item.id)
-    return [(", ".join(ids), advice) for advice, ids in list(by_advice.items())[:ADVICE]]
+    told = list(by_advice.items())
+    # Three whole sentences, and no finding without a word: the rest are named together.
+    rows: list[tuple[str, Cell]] = [(", ".join(ids), advice) for advice, ids in told[:ADVICE]]
+    if rest := [name for _, ids in told[ADVICE:] for name in ids]:
+        names = ", ".join(sorted(rest)[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
+        rows.append((names, "The page of each finding says what to do about it."))
+    return rows
 
 
 def conclusion(story: Story) -> list[Block]:
