@@ -8,6 +8,7 @@ conclude(ledger)           ─▶ measurements, findings, controls
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -123,14 +124,16 @@ def _decision(row: dict[str, Any]) -> Decision:
 
 def _controls(measurements: Sequence[Measurement], state: State, packing: dict[str, Any]) -> dict[str, Any]:
     """The controls in one place; each figure is a measurement's, or ``None`` with the measurement's reason."""
-    floors = {
-        (item.subject["change"], item.subject.get("cut_off", "natural")): item
-        for item in measurements
-        if item.metric == "cf_noise_floor"
-    }
 
     def floor(kind: str, cut_off: str = "natural") -> dict[str, Any] | None:
-        item = floors.get((kind, cut_off))
+        found = [
+            item
+            for item in measurements
+            if item.metric == "cf_noise_floor"
+            and (item.subject["change"], item.subject.get("cut_off", "natural")) == (kind, cut_off)
+        ]
+        # Of several attributes and groups the one that changes most; one without a number is not passed over.
+        item = max(found, key=lambda one: math.inf if one.estimate is None else one.estimate, default=None)
         if item is None:
             return None
         row = item.row()
@@ -150,6 +153,8 @@ def _controls(measurements: Sequence[Measurement], state: State, packing: dict[s
         "placebo": floor("placebo"),
         "noise_floor_matched": floor("reask", "matched"),
         "placebo_matched": floor("placebo", "matched"),
+        "noise_floor_largest": floor("reask", "largest"),
+        "placebo_largest": floor("placebo", "largest"),
         "planted_bias": None,
         "planted_bias_missing_reason": "copies of the model with a planted bias are not part of this plan",
         "degenerate": {

@@ -99,6 +99,12 @@ def range_change(pair: Contrast, rules: Rules, *, test: str, family: str, doubts
     return replace(draft, deciding=lambda alpha: curve.equivalence(margin=rules.equivalence, alpha=alpha).interval)
 
 
+def range_p_value(pair: Contrast, rules: Rules) -> float:
+    """p of the largest change alone, 1 where there is no curve: what simulations of its level count."""
+    curve = _curve(pair, rules)
+    return 1.0 if isinstance(curve, str) else curve.p_value
+
+
 def _barriers(curve: _Curve, rules: Rules) -> tuple[str, ...]:
     """Why an unchanged effect over the range may not be called equivalent: too few of one outcome, too few pairs."""
     found = []

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.behaviour.state import percent
+from auditor.measures.verdict import size
 from auditor.records import Conclusion, Measurement, Role
-from auditor.rounding import half_away, printed
+from auditor.rounding import half_away, printed, significant
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
 READABILITY, FELL = "refusal_rate_gap", "cf_margin_fell_share"
+SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
 
 def title_of(item: Measurement) -> str:
@@ -83,7 +85,7 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
     if item.unit != "rate_difference":
         return f"{changed} the score moves and approvals are not claimed to. {said(item, mine)}"
     less = item.estimate < 0
-    points = f"{printed(abs(item.estimate), 1, percent=True)} pp"
+    points = _points(item.estimate, signs=False)
     small = "a small and real " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     way = f"by {small}{points}"
     text = f"{changed} approvals {'fall' if less else 'rise'} {way}{where(item)}{_moved(item)}"
@@ -97,6 +99,13 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
             f"{_rate(item, 'range_high')} of the {item.reference} arm{_outside(item)}"
         )
     return text
+
+
+def _points(value: float, *, signs: bool = True) -> str:
+    """Percentage points, where what is not 0 is not printed as 0."""
+    if value and not half_away(1000 * value, 0):
+        return f"under {('−' if value < 0 else '+') if signs else ''}0.1 pp"
+    return f"{signed(100 * value, 1)} pp" if signs else f"{printed(abs(value), 1, percent=True)} pp"
 
 
 def _moved(item: Measurement) -> str:
@@ -127,7 +136,7 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
     if item.metric == SHIFT:
         return _margin(item, mine)
     moved = _moved(item)
-    points = f"{signed(100 * item.estimate, 1)} pp"
+    points = _points(item.estimate)
     if item.metric == RANGE and _at_own_cut_off(item):
         return (
             f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
@@ -167,16 +176,22 @@ def effect_of(item: Measurement) -> str:
     """The effect per 1,000 applications, or in the margin, where no approvals may be claimed."""
     if item.estimate is None:
         return "Not estimated; the measurement gives the reason."
+    small = " Small, and real." if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     if item.unit != "rate_difference":
-        shift = f"{signed(item.estimate, 2)} SD{_range(item, 1, 2)}"
-        return f"Seen in the score alone: {shift}. No change in approvals is claimed."
+        shift = f"{size(item.estimate, 'standardised', signed=True)}{_range(item, 1, 2)}"
+        return f"Seen in the score alone: {shift}. No change in approvals is claimed.{small}"
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
     people = int(half_away(1000 * item.estimate, 0))
+    if people == 0 and item.estimate and item.conclusion in SEEN:
+        way = "Fewer" if item.estimate < 0 else "More"
+        return (
+            f"{way} {what}{place}, by less than one in 1,000 such applications, than as {item.reference}"
+            f"{_range(item, 1000, 1)}.{small}"
+        )
     if people == 0:
         return f"No measurable change in {what}{place}, compared with {item.reference}{_range(item, 1000, 0)} in 1,000."
     way = "fewer" if people < 0 else "more"
-    small = " Small, and real." if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     return (
         f"About {abs(people):,} {way} {what}{place} in 1,000 such applications than as {item.reference}"
         f"{_range(item, 1000, 0)}.{small}"
@@ -187,7 +202,21 @@ def _range(item: Measurement, scale: float, decimals: int) -> str:
     if item.low is None or item.high is None:
         return ""
     low, high = (signed(scale * bound, decimals) for bound in (item.low, item.high))
-    return f" ({100 * item.level:g}% interval {low} to {high})"
+    by = found_by(item)
+    return f" ({100 * item.level:g}% interval {low} to {high}{f'; {by}' if by else ''})"
+
+
+def found_by(item: Measurement) -> str:
+    """What found a difference whose printed interval does not leave "no difference" out; empty for any other."""
+    if item.conclusion not in SEEN or item.low is None or item.high is None:
+        return ""
+    null = 1 if item.unit == "ratio" else 0
+    if not item.low <= null <= item.high:
+        return ""
+    p = f", adjusted p = {significant(item.p_adjusted, 2)}" if item.p_adjusted is not None else ""
+    if item.metric == RANGE:
+        return f"found by the test over all cut-offs{p}; the interval is wider and reaches {null}"
+    return f"found by the test{p}; the interval is made in another way and reaches {null}"
 
 
 def signed(value: float | None, decimals: int) -> str:

@@ -21,6 +21,7 @@ NAMES = (
     "coverage",
     "inside_nulls",
     "simulations",
+    "version_nulls",
     "import",
 )
 #: A module cannot be called like a statement of the language.

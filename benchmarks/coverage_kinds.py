@@ -251,7 +251,7 @@ def _second_moment() -> float:
 
 
 EXACT = "exact: at least the level by construction, for every rate, so above it on average"
-MAXIMUM = "a maximum of absolute differences is biased upward; its percentiles are a description, not a test"
+MAXIMUM = "projected from both gaps: at least the level, whichever of them is the larger"
 KINDS: Mapping[str, Kind] = {
     kind.name: kind
     for kind in (
@@ -279,8 +279,8 @@ KINDS: Mapping[str, Kind] = {
         Kind("cut_off_largest", _largest, "a simultaneous band read at one cut-off", conservative=True),
         Kind("smd", _smd),
         Kind("equal_opportunity", _labelled("equal_opportunity")),
-        Kind("equalised_odds_difference", _labelled("equalised_odds_difference"), MAXIMUM, reaches=False),
-        Kind("equalised_odds_ratio", _labelled("equalised_odds_ratio"), MAXIMUM, reaches=False),
+        Kind("equalised_odds_difference", _labelled("equalised_odds_difference"), MAXIMUM, conservative=True),
+        Kind("equalised_odds_ratio", _labelled("equalised_odds_ratio"), MAXIMUM, conservative=True),
         Kind("weighted_rate", _weighted),
         Kind("conditional_odds_ratio", _logistic),
         Kind("auc_delong", _auc),

@@ -13,7 +13,7 @@ from reports.blocks import ReportContent, Section
 from reports.bundle import Bundle
 from reports.canvas import Chart
 from reports.charts import render_charts
-from reports.cover import conclusion, cover, cover_verdict
+from reports.cover import REPRODUCTION, conclusion, cover, front_verdict
 from reports.evidence_sections import data_blocks, design_blocks, provenance_blocks, scope_blocks
 from reports.inside_sections import inside
 from reports.pack_sections import pack_blocks
@@ -56,7 +56,7 @@ def build_content(
         model=story.model,
         governed=governed,
         mark="" if governed else UNGOVERNED,
-        verdict=cover_verdict(story),
+        verdict=front_verdict(story),
         cover=tuple(cover(story)),
         sections=_sections(story),
         run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
@@ -87,7 +87,7 @@ def _sections(story: Story) -> tuple[Section, ...]:
         ("findings_register", "Findings", findings(story)),
         ("limitations", "Limitations", limitations(story)),
         ("measurements", "All measurements", all_measurements(bundle.printable, design)),
-        ("reproduction", "Check and repeat this report", reproduction(story)),
+        ("reproduction", REPRODUCTION, reproduction(story)),
         ("review_and_sign_off", "Review and sign-off", sign_off(story)),
         ("integrity_manifest", "Integrity manifest", integrity(story)),
     )

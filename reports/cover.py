@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Finding, Measurement, Severity
 from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
@@ -12,7 +13,7 @@ from reports.story import Story
 from reports.terms import terms
 from reports.wording import sentence_case
 
-COVER_FINDINGS = 4
+COVER_FINDINGS = 5
 NOT_RUN = "not run"
 
 
@@ -73,28 +74,108 @@ def cover_verdict(story: Story) -> Verdict:
     return replace(whole, others=cover_lines(story, story.lead))
 
 
+def front_verdict(story: Story) -> Verdict:
+    """The verdict for the first page of a report: one sentence, and what must be read together with it."""
+    whole = verdict(story)
+    lead = story.lead
+    if lead is None or story.governance.get("status") != "complete":
+        return whole
+    sentence = whole.sentence
+    plain = whole.chart is not None and lead.conclusion in SEEN
+    if plain and not found_by(lead):
+        sentence = sentence.replace(
+            sentences.conclusion_sentence(lead, story.design), sentences.plain_sentence(lead, story.design)
+        )
+    return replace(whole, sentence=sentence, others=(story.mute,) if story.mute else ())
+
+
 def cover(story: Story) -> list[Block]:
-    """Findings by severity, what this audit could have seen, and scope in short."""
+    """What was audited, the gravest findings, what could not be seen, what to do next, and where to check it."""
     plan, run = story.bundle.plan, story.bundle.run
+    fields = wording.joined([wording.field_words(attribute["field"]) for attribute in plan["attributes"]])
+    asked = (
+        f"Audited: {plan['use']['business_use']} ({plan['use']['decision_role']}). {run['data']['title']}: "
+        f"{numbers.count(len(run['data']['selected']))} of {numbers.count(run['data']['rows'])} rows, each as filed "
+        f"and again with only {fields} changed."
+    )
     return [
+        Text(asked),
         finding_table(story, most=COVER_FINDINGS),
-        control_table(story, "What this audit could and could not have seen"),
+        Pairs(title="What this audit could not see", rows=tuple(_unseen(story))),
         Pairs(
-            title="Scope",
+            title="What next",
             rows=(
+                *_next(story),
                 (
-                    "Asked",
-                    f"{plan['use']['business_use']} ({plan['use']['decision_role']}); {run['data']['title']}, "
-                    f"{numbers.count(len(run['data']['selected']))} of {numbers.count(run['data']['rows'])} rows",
-                ),
-                (
-                    "Not covered",
-                    "Other prompts, data and versions; names, places and other signals of a group; people's use of "
-                    "the decision. This report is evidence, not an approval.",
+                    "Check",
+                    f"Section “{REPRODUCTION}” gives the command that recomputes every hash of this report; section "
+                    "“Conclusion” gives every contrast in a sentence. This report is evidence, not an approval.",
                 ),
             ),
         ),
     ]
+
+
+REPRODUCTION = "Check and repeat this report"
+
+
+def _unseen(story: Story) -> list[tuple[str, Cell]]:
+    """What stayed open, one line each: contrasts this run cannot settle, the positive control, power, and scope."""
+    rows: list[tuple[str, Cell]] = []
+    design = story.design
+    undecided = [item for item in story.contrasts if item.conclusion is Conclusion.INCONCLUSIVE]
+    if undecided:
+        by_place: dict[str, list[Measurement]] = {}
+        for item in undecided:
+            by_place.setdefault(sentences.what_words(item, design, undecided), []).append(item)
+        said = "; ".join(f"{what}: {sentences.against(items)}" for what, items in list(by_place.items())[:UNSETTLED])
+        more = len(by_place) - UNSETTLED
+        rows.append(("Cannot say", f"Of {said}{f'; and {more} more measures' if more > 0 else ''}."))
+    untried = []
+    if story.bundle.controls.get("planted_bias") is None:
+        untried.append(f"a known, planted difference, to see that it is found ({story.no_planted_bias})")
+    for change, words in (("placebo", "an irrelevant field changed"), ("reask", "the same prompt asked again")):
+        if not any(item.subject.get("change") == change for item in story.floors):
+            untried.append(words)
+    if untried:
+        rows.append(("Not tried", f"{sentence_case(wording.joined(untried))}."))
+    if withheld := missing_words([item for item in story.floors if item.estimate is None]):
+        rows.append(("Withheld", " ".join(withheld)))
+    name, how, result, _ = _power(story)
+    rows.append((str(name), f"{result}. {how}."))
+    rows.append(
+        (
+            "Not covered",
+            "Other prompts, data and versions; names, places and other signals of a group; people's use of the "
+            "decision.",
+        )
+    )
+    return rows
+
+
+UNSETTLED = 3
+ADVICE = 3
+NAMED = 3
+
+
+def _next(story: Story) -> list[tuple[str, Cell]]:
+    """What to do: what the gravest findings recommend, or why a quiet result is no reason to do nothing."""
+    if story.governance.get("status") != "complete":
+        return [("Do", "Finish the run; nothing is concluded from part of it.")]
+    findings = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
+    if not findings:
+        words = "Read what this audit could not see before relying on it; repeat the plan when model or prompt changes."
+        return [("Do", words)]
+    by_advice: dict[str, list[str]] = {}
+    for item in findings:
+        by_advice.setdefault(item.recommendation, []).append(item.id)
+    told = list(by_advice.items())
+    # Three whole sentences, and no finding without a word: the rest are named together.
+    rows: list[tuple[str, Cell]] = [(", ".join(ids), advice) for advice, ids in told[:ADVICE]]
+    if rest := [name for _, ids in told[ADVICE:] for name in ids]:
+        names = ", ".join(sorted(rest)[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
+        rows.append((names, "The page of each finding says what to do about it."))
+    return rows
 
 
 def conclusion(story: Story) -> list[Block]:
@@ -172,21 +253,34 @@ def finding_table(story: Story, *, most: int) -> Block:
     rows: list[tuple[Cell, ...]] = []
     for item in sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id)):
         first = named.get(item.measurements[0]) if item.measurements else None
-        rows.append((item.id, Level(item.severity), item.title, _effect(first), Target(item.id)))
+        people = numbers.DASH if first is None or first.estimate is None else numbers.count(first.n)
+        rows.append((item.id, Level(item.severity), item.title, _effect(first), people, Target(item.id)))
     if not rows:
         return Text("Findings: none was raised by the plan's rules. That is no proof that there is nothing to find.")
     left = len(rows) - most
+    marked = [one for each in story.bundle.findings if (one := named.get(next(iter(each.measurements), "")))]
+    notes = dict.fromkeys(wording.with_p_values(by) for one in marked if (by := found_by(one)))
     return Table(
         title=f"Findings, {findings_words(story.bundle.findings)}" + (f"; the {most} gravest" if left > 0 else ""),
-        head=("No.", "Severity", "Finding", "Effect", "Page"),
+        head=("No.", "Severity", "Finding", "Effect", "n", "Page"),
         rows=tuple(rows[:most]),
-        align="lllrr",
-        weights=(0.075, 0.145, 0.52, 0.2, 0.06),
+        align="lllrrr",
+        weights=(0.075, 0.145, 0.46, 0.19, 0.07, 0.06),
+        note=f"* {sentence_case('; '.join(notes))}." if notes else "",
     )
 
 
 def _effect(first: Measurement | None) -> str:
-    return numbers.DASH if first is None else sentences.shown(first)
+    if first is None:
+        return numbers.DASH
+    return _brief(first)
+
+
+def _brief(item: Measurement) -> str:
+    """The effect with a mark where the interval alone does not show what was found; the note says what did."""
+    if not found_by(item):
+        return sentences.shown(item)
+    return f"{numbers.estimate_and_interval(item)} {numbers.unit_name(item)} *"
 
 
 def _planted(story: Story) -> tuple[Cell, ...]:
@@ -198,12 +292,15 @@ def _planted(story: Story) -> tuple[Cell, ...]:
 
 
 def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
-    """One kind of floor at the model's own cut-off, and in words what it is at the matched one."""
+    """One kind of floor at the model's own cut-off, and in words the most it is at the others."""
     item = next((one for one in found if one.subject.get("cut_off", "natural") == "natural"), found[0])
-    others = [one for one in found if one is not item]
-    design = f"{how}; {numbers.count(item.n)} applications" + "".join(
-        f"; at the matched cut-off {numbers.estimate_and_interval(one)}%" for one in others if one.estimate is not None
-    )
+    design = f"{how}; {numbers.count(item.n)} applications"
+    for place, words in (("matched", "the matched cut-off"), ("largest", "the cut-off of the largest difference")):
+        there = [one for one in found if one.subject.get("cut_off") == place and one.estimate is not None]
+        if there:
+            most = max(there, key=lambda one: one.estimate or 0.0)
+            at_most = f"at most, of {numbers.count(len(there))}, " if len(there) > 1 else ""
+            design += f"; at {words} {at_most}{numbers.estimate_and_interval(most)}%"
     if item.estimate is None:
         return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
     return (name, design, f"{numbers.rate(item.estimate)} changed", numbers.interval(item))
@@ -217,5 +314,9 @@ def _power(story: Story) -> tuple[Cell, ...]:
         why = "The run gives no smallest one; the intervals show what is excluded" if effects else "No contrast was run"
         return (name, why, "not known" if effects else NOT_RUN, numbers.DASH)
     item, mde = max(known, key=lambda pair: pair[1])
-    how = f"In {story.design.noun}, with {share}% power: {wording.contrast(item)}, the least powerful of {len(known)}"
+    # An effect computed from the run's own flips restates the data: it is never printed as one fixed beforehand.
+    how = (
+        f"In {story.design.noun}, with {share}% power, worked out after the run from its own flips: "
+        f"{wording.contrast(item)}, the least powerful of {len(known)}"
+    )
     return (name, how, f"{numbers.detectable(mde, item.unit)} {numbers.unit_name(item)}", numbers.DASH)

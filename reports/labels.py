@@ -235,6 +235,7 @@ VALUE_LABELS = {
     ("change", "placebo"): "Placebo field changed",
     ("cut_off", "natural"): "the model's own cut-off",
     ("cut_off", "matched"): "the matched cut-off",
+    ("cut_off", "largest"): "the cut-off of the largest difference",
     ("role", "actual"): "as filed",
     ("setting", "withheld"): "field withheld",
     ("setting", "stated"): "field stated",

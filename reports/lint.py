@@ -8,23 +8,31 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.exceptions import InputError
+from reports.blocks import Block, FindingBlock, Pairs, ReportContent, Table, Text
+
 BASE_PATTERNS: dict[str, str] = {
-    "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying) with|in compliance with|"
-    r"(?:meets?|satisf(?:y|ies)) (?:all |the )*(?:legal |regulatory )?(?:requirements?|regulation)|"
-    r"conforms? (?:to|with) the (?:law|regulation)",
+    "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying)|in compliance with|"
+    r"(?:meets?|met|satisf(?:y|ies|ied)) (?:all |the )*(?:legal |regulatory )?(?:requirements?|regulation)|"
+    r"conform(?:s|ed|ing|ity)? (?:to|with)(?! the plan)|"
+    r"me(?:ets?|t|eting) (?:all |the |its |legal |regulatory )*requirements? of",
+    "approved for use": r"(?:approved|cleared|authori[sz]ed|ready|fit) for (?:use|release|deployment|production|"
+    r"purpose)|(?:safe|ready|cleared) to deploy|deployable",
+    "validated": r"(?:in)?validat(?:es?|ed)|successfully validat(?:es?|ed|ing)",
     "lawful": r"(?:un)?lawful|(?:il)?legal(?:ly)? (?:sound|clean|cleared)|(?:il)?legal(?= *[.,;])",
-    "certified": r"certif(?:y|ies|ied|ying|ications?)|certificates? of|accredited|clean bill of health",
-    "unbiased": r"unbiased|bias[- ]free|free (?:of|from) (?:bias|discrimination)|no (?:evidence of )?bias|impartial",
+    "certified": r"(?:un|re|pre)?certif(?:y|ies|ied|ying|ications?)|certificates? of|accredited|clean bill of health",
+    "unbiased": r"unbiased|bias[- ]?free|(?:free|devoid|clear) of (?:any |all )?bias|not biased|without bias|"
+    r"free (?:of|from) (?:bias|discrimination)|no (?:evidence of )?bias|impartial",
     "fair": r"fair|fairly|fairness|unfair(?:ly|ness)?|fair-minded|equitabl[ey]|"
     r"treats? all \w+ (?:equally|alike|the same)",
     "safe": r"safe|safely|unsafe|trustworthy",
-    "passed": r"pass(?:es|ed)?|passing grade|failed the audit",
+    "passed": r"pass(?:es|ed|ing)? (?:the|all|every|its|this|our)|pass(?:es|ed)?|passing grade|failed the audit",
     "no discrimination": r"(?:proves? )?no (?:discrimination|disparate impact)|does not discriminate|"
-    r"non-?discriminat(?:ory|ion)",
+    r"(?:non-?|anti-?)discriminat(?:ory|ion)|not discriminatory",
     "violation": r"violat(?:es?|ed|ions?)",
     "discriminates": r"discriminat(?:es|ed|ing)",
     "intent": r"intentional(?:ly)?|deliberate(?:ly)?",
@@ -38,6 +46,14 @@ PROPER_NAMES = (
     "fair lending examination",
     "fair-lending examination",
     "Fair value",
+)
+# What is said not to be shown is not claimed; only of praise, so that "does not show that it is unfair" stays a claim.
+_DISCLAIMED = re.compile(
+    r"\b(?:(?:do|does|did|can|could) ?not|cannot) "
+    r"(?:show|prove|say|mean|tell|establish) (?:that|whether) (?:it|they|(?:the|this|any) (?:model|decisions?|lender)) "
+    r"(?:compl(?:y|ies|ied)|(?:is|are|was|were) (?:compliant|lawful|safe|fair|unbiased))"
+    r"(?! (?:and|or|but)\b)",
+    re.IGNORECASE,
 )
 _HASH = re.compile(r"\b[0-9a-f]{6,64}(?:…[0-9a-f]{4,8})?\b")
 _ASIDE = re.compile(r"\s*\([^)]*\)\s*$")
@@ -76,7 +92,7 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
     plain = _plain(text)
     for quoted in sorted({*PROPER_NAMES, *_quotes(packs)}, key=len, reverse=True):
         plain = plain.replace(quoted, "·")
-    plain = _HASH.sub("·", plain)
+    plain = _DISCLAIMED.sub("·", _HASH.sub("·", plain))
     patterns = dict(BASE_PATTERNS)
     for pack in packs:
         for phrase in pack.get("wording", {}).get("forbidden", ()):
@@ -88,6 +104,117 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
         for match in re.finditer(rf"(?<![\w-])(?:{pattern})(?![\w-])", plain, re.IGNORECASE)
     ]
     return [hit for _, hit in sorted(hits, key=lambda pair: (pair[0], pair[1].phrase))]
+
+
+def own_words(content: ReportContent) -> Iterator[str]:
+    """Every sentence of a report that the software itself writes.
+
+    What people typed is quoted, not claimed: the title, the business use, a record's remarks and names (`typed`).
+    Hashes, paths and commands stand in blocks of their own and are no sentences.
+    """
+    yield content.verdict.sentence
+    yield content.verdict.beside
+    yield from content.verdict.others
+    for block in (*content.cover, *(block for section in content.sections for block in section.blocks)):
+        yield from _words_of(block)
+
+
+def _words_of(block: Block) -> Iterator[str]:
+    if isinstance(block, Text):
+        yield block.words
+    elif isinstance(block, Pairs | FindingBlock):
+        yield from (value for _, value in block.rows if isinstance(value, str))
+    elif isinstance(block, Table):
+        yield from (block.title, block.note)
+        yield from (value for row in block.rows for value in row if isinstance(value, str))
+    else:
+        yield from (block.chart.title, block.chart.caption)
+
+
+def refuse_claims(content: ReportContent, *, packs: Sequence[Mapping[str, Any]], typed: Iterable[str]) -> None:
+    """Stop a report whose own sentences say what no report may.
+
+    Parameters
+    ----------
+    packs
+        As `forbidden_phrases` takes them.
+    typed
+        What people wrote into the plan or the record; it is quoted in the report and exempt wherever it stands. A
+        single word ("fair" as a grade of credit) is exempt only where it stands as the name it was typed as.
+
+    Raises
+    ------
+    InputError
+        One line that names the sentence and the phrase.
+    """
+    texts = {_plain(words) for words in typed}
+    # Only what would be objected to is taken out: a group called "a" must not break other words apart.
+    said = {words for words in texts if forbidden_phrases(words, packs)}
+    long = sorted((words for words in said if " " in words), key=len, reverse=True)
+    short = _as_names({words for words in said if " " not in words}, beside=texts)
+    for words in own_words(content):
+        plain = _plain(words)
+        for quote in long:
+            plain = plain.replace(quote, "·")
+        if short is not None:
+            plain = short.sub("·", plain)
+        hits = forbidden_phrases(plain, packs)
+        if hits:
+            raise InputError(
+                "report",
+                f"a sentence of its own says {hits[0].found!r}: “{plain[:200]}”",
+                "words that claim nothing about the law or the quality of the model",
+            )
+
+
+def _as_names(names: Collection[str], *, beside: Collection[str]) -> re.Pattern[str] | None:
+    """Where a single typed word stands as a name: alone, quoted, as an arm, or compared with another typed name.
+
+    ``beside`` are all typed texts: groups it is compared with, and fields it is a value of ("credit history fair").
+    """
+    if not names:
+        return None
+
+    def choice(words: Collection[str]) -> str:
+        # Longest first: a name that begins like another one is read whole.
+        return "|".join(re.escape(word) for word in sorted(words, key=len, reverse=True))
+
+    few = {*beside, *(word.replace("_", " ") for word in beside)}
+    name = rf"(?<![\w-])(?:{choice(names)})(?![\w-])"
+    other = rf"(?<![\w-])(?:{choice({word for word in few if word and len(word.split()) <= MOST_WORDS})})(?![\w-])"
+    joint, minus = "(?:, | and | or |, and |, or )", "[−–-]"
+    places = (
+        rf"^(?:{other}(?:{joint}|; |: ?|=| {minus} | against ))*{name}(?:{joint}{other})*$",
+        rf"[“\"‘']{name}[”\"’']",
+        rf"(?:\({other}{joint}|\(){name}(?=(?:{joint}{other})*\))",
+        rf"{name}(?=(?:{joint}{other})* (?:against {other}|arms?(?!\w)|applications?(?!\w)))",
+        rf"(?:(?<=from ){name}(?= to {other})|{name}(?= {minus} {other}))",
+        rf"(?:{other} (?:against|to|{minus}) |% of |often as |than as |fare as |compared with |points? against |"
+        rf"differ from |differently from |changed from ){name}",
+        rf"{other}(?: |: ?|=){name}(?=$|[^\w\s-]|\s(?!\w)| (?:{_GO_ON})(?!\w)| (?:and|or) {other})",
+        rf"(?:^|(?<=Audited: )|(?<=\. )){name}(?=: | \()",
+    )
+    return re.compile("|".join(places), re.IGNORECASE)
+
+
+MOST_WORDS = 4
+"""Longer typed texts are no names of groups or fields."""
+_GO_ON = "against|were|are|fare|could|differ|moves?"
+
+
+def typed_words(governance: Mapping[str, Any], plan: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
+    """What people wrote: every text of the record and the plan, and the names of data and model."""
+    yield from _leaves([governance, plan, run.get("data", {}).get("title"), run.get("model")])
+
+
+def _leaves(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, Mapping):
+        yield from _leaves(list(value.values()))
+    elif isinstance(value, Sequence):
+        for part in value:
+            yield from _leaves(part)
 
 
 def _plain(text: str) -> str:

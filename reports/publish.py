@@ -15,6 +15,7 @@ from auditor.exceptions import StorageError
 from reports.bundle import MANIFEST, bundle_from, read_bundle, read_files, result_bytes
 from reports.charts import render_charts
 from reports.content import build_content
+from reports.lint import refuse_claims, typed_words
 from reports.pdf import render_pdf
 from reports.renderer import installed
 
@@ -60,7 +61,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     Raises
     ------
     InputError
-        If the folder is no evidence folder.
+        If the folder is no evidence folder, or a sentence of the report itself claims what no report may.
     StorageError
         If something could not be written, for example because the disk is full; no half-written file keeps its name.
     """
@@ -71,7 +72,9 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     write_manifest(folder)
     bundle = read_bundle(folder)
     result = result_bytes(bundle, governance)
-    report = render_pdf(build_content(bundle, governance, charts=charts), result=result)
+    content = build_content(bundle, governance, charts=charts)
+    refuse_claims(content, packs=bundle.packs, typed=typed_words(governance, bundle.plan, bundle.run))
+    report = render_pdf(content, result=result)
     paths = {EVIDENCE: zip_bytes(folder), RESULT: result, REPORT: report}
     for name, data in paths.items():
         write_atomically(out / name, data)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.wording import (
@@ -55,6 +56,16 @@ def _filed_sentence(measurement: Measurement, *, field: str, group: str, referen
         "risk_difference": f"were approved {numbers.points(measurement.estimate)} against {reference}",
     }.get(measurement.metric, f"differ from {reference} by {numbers.estimate(measurement)}")
     return f"{start}{seen} {_interval_words(measurement)}. They differ in more than {field}."
+
+
+def plain_sentence(measurement: Measurement, design: Design) -> str:
+    """The verdict of a first page: who, how much, of what; its interval and threshold stand in the chart beside it."""
+    if measurement.estimate is None or measurement.test == AS_FILED or measurement.conclusion not in SEEN:
+        return conclusion_sentence(measurement, design)
+    field = field_words(measurement.subject.get("field", "the attribute"))
+    start = f"When only {field} changed from {measurement.reference} to {measurement.subject.get('group', '')}, "
+    small = measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
+    return f"{start}{_seen(measurement, design)}.{' That is small and real.' if small else ''}"
 
 
 def conclusion_sentence(measurement: Measurement, design: Design) -> str:
@@ -194,7 +205,9 @@ def shown(measurement: Measurement) -> str:
     """Estimate, interval and unit: ``−2.9 [−4.1, −1.7] pp``; a dash where there is none."""
     if measurement.estimate is None:
         return numbers.DASH
-    return f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".strip()
+    by = found_by(measurement)
+    text = f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".strip()
+    return f"{text} ({with_p_values(by)})" if by else text
 
 
 def short_line(measurement: Measurement, design: Design) -> str:
@@ -261,4 +274,6 @@ def _interval_words(measurement: Measurement) -> str:
     if excludes_zero(measurement) and measurement.unit == "rate_difference":
         sizes = [numbers.percent(abs(bound)) for bound in sorted((low, high), key=abs)]
         return f"({start} {sizes[0]} to {sizes[1]} {'fewer' if high < 0 else 'more'})"
-    return f"({start} {bounds[0]} to {bounds[1]} {numbers.unit_name(measurement)})".replace(" )", ")")
+    by = found_by(measurement)
+    tail = f"; {with_p_values(by)}" if by else ""
+    return f"({start} {bounds[0]} to {bounds[1]} {numbers.unit_name(measurement)}".rstrip() + f"{tail})"

@@ -9,6 +9,7 @@ from reports import numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Table, Text
 
 SUPPORTING_AT_MOST = 24
+DESCRIPTIVE = "descriptive"
 
 
 def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, title: str) -> Table:
@@ -84,7 +85,7 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
             numbers.detectable(item.counts.get("mde"), item.unit),
             numbers.p_value(item.p_value),
             numbers.p_value(item.p_adjusted),
-            Code(item.conclusion) if item.conclusion else numbers.DASH,
+            Code(item.conclusion) if item.conclusion else _no_conclusion(item),
         )
         for item in measurements
     )
@@ -192,7 +193,7 @@ def _contrast_row(item: Measurement, *, with_unit: bool) -> tuple[Cell, ...]:
         numbers.number(item.sd_units, decimals=1, signed=True),
         numbers.p_value(item.p_value),
         numbers.p_value(item.p_adjusted),
-        Code(item.conclusion) if item.conclusion else numbers.DASH,
+        Code(item.conclusion) if item.conclusion else _no_conclusion(item),
     )
 
 
@@ -251,7 +252,31 @@ def _which(item: Measurement) -> str:
 def _level_notes(measurements: Sequence[Measurement], design: wording.Design) -> list[str]:
     """What a reader must know of the intervals: several levels, and those that seem to contradict their p."""
     several = numbers.several_levels(measurements)
-    return [*([several] if several else []), *wording.interval_and_p_apart(measurements, design)]
+    return [
+        *([several] if several else []),
+        *wording.interval_and_p_apart(measurements, design),
+        *_described(measurements),
+    ]
+
+
+def _no_conclusion(item: Measurement) -> str:
+    """A number from which nothing is concluded says so; a missing one has its reason elsewhere."""
+    return numbers.DASH if item.estimate is None else DESCRIPTIVE
+
+
+def _described(measurements: Sequence[Measurement]) -> list[str]:
+    """A word on effects whose interval leaves "no difference" out and which no test of the plan concludes."""
+    names = dict.fromkeys(
+        wording.lower_first(wording.metric_label(item))
+        for item in measurements
+        if item.conclusion is None and item.p_adjusted is None and wording.leaves_out_none(item)
+    )
+    if not names:
+        return []
+    return [
+        f"Descriptive, no conclusion is drawn from it even where the interval leaves out no difference: "
+        f"{wording.joined(list(names))}. The plan's tests stand at other measures of the same data."
+    ]
 
 
 def _pair_words(measurements: Sequence[Measurement]) -> str:

@@ -251,6 +251,18 @@ def excludes_zero(measurement: Measurement) -> bool:
     return low > 0 or high < 0
 
 
+def leaves_out_none(measurement: Measurement) -> bool:
+    """Whether the interval of an effect leaves out "no difference": 0, of a ratio of groups 1."""
+    low, high = measurement.low, measurement.high
+    if measurement.unit == "ratio" and measurement.reference and low is not None and high is not None:
+        return low > 1 or high < 1
+    return excludes_zero(measurement) and measurement.metric not in PLACES
+
+
+PLACES = ("cf_curve_effect",)
+"""Points of a curve whose largest is tested: the curve's own table says so."""
+
+
 def interval_and_p_apart(measurements: Sequence[Measurement], design: Design) -> list[str]:
     """A sentence where an unadjusted interval leaves zero out and the adjusted p does not fall below the level."""
     apart = [

@@ -8,14 +8,19 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Card, Context, Draft, case_query
+from auditor.behaviour.cut_offs import range_of
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.pair_measures import enough_pairs, readable_of
+from auditor.behaviour.pair_measures import Contrast, enough_pairs, readable_of
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
+from auditor.measures.cut_offs import largest_at
 from auditor.measures.margins import matched_operating_point
 from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
 from auditor.measures.results import Estimate
 from auditor.records import Check, Role
+
+MATCHED, LARGEST = "matched", "largest"
+"""Cut-offs beside the model's own: the matched one of an attribute, and where the effect on a group is largest."""
 
 CARD = Card(
     name="noise_floor",
@@ -35,7 +40,7 @@ CARD = Card(
 
 
 def run(context: Context) -> Iterable[Draft]:
-    """Floor of both kinds, at both cut-offs, and the excess of every contrast over the placebo."""
+    """Floor of both kinds, at every cut-off contrasts are read at, and each contrast's excess over the placebo."""
     if context.arm(arm(REASK, "first")).clusters:
         yield from _floor(
             context, REASK, "first", "second", "asked again, each prompt alone by the model's own forward pass"
@@ -99,8 +104,9 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         "role": Role.SECONDARY,
         "cases": case_query(*arms),
         "level": level,
-        "checks": checks,
     }
+    # The same readings: a check that failed takes all of them away; one that held is listed once.
+    others = () if all(check.held for check in checks) else checks
     yield Draft(
         measurement(
             enough_pairs(flip_rates(counts, level=level).total),
@@ -108,21 +114,23 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
             subject={"change": kind},
             unit="rate",
             higher_is_better=False,
+            checks=checks,
             counts={"flips": counts.discordant, "largest_margin_difference": largest},
             **common,
         )
     )
-    if (threshold := _matched_threshold(context)) is not None and known:
+    for place, threshold in _cut_offs(context) if known else ():
         yes = [(side.margins >= threshold) & ~side.invalid for side in (pairs.control, pairs.protected)]
-        matched = count_pairs(control=yes[0], protected=yes[1])
+        there = count_pairs(control=yes[0], protected=yes[1])
         yield Draft(
             measurement(
-                enough_pairs(flip_rates(matched, level=level).total),
+                enough_pairs(flip_rates(there, level=level).total),
                 metric="cf_noise_floor",
-                subject={"change": kind, "cut_off": "matched"},
+                subject={"change": kind, **place},
                 unit="rate",
                 higher_is_better=False,
-                counts={"flips": matched.discordant, "threshold": threshold},
+                checks=others,
+                counts={"flips": there.discordant, "threshold": threshold},
                 **common,
             )
         )
@@ -134,17 +142,37 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     )
     yield Draft(
         measurement(
-            shift, metric="noise_margin", subject={"change": kind}, unit="logit", higher_is_better=False, **common
+            shift,
+            metric="noise_margin",
+            subject={"change": kind},
+            unit="logit",
+            higher_is_better=False,
+            checks=others,
+            **common,
         )
     )
 
 
-def _matched_threshold(context: Context) -> float | None:
-    """The matched cut-off of the plan's first contrast; ``None`` where there is none to set."""
-    attribute = context.plan.attributes[0]
-    reference = context.arm(arm(attribute.field, attribute.reference))
-    if context.target_rate is None or not len(reference.margins) or not np.isfinite(reference.margins).all():
-        return None
-    return matched_operating_point(
-        reference=reference.margins, target_rate=context.target_rate, readable=readable_of(reference)
-    ).threshold
+def _cut_offs(context: Context) -> Iterable[tuple[dict[str, str], float]]:
+    """Every other cut-off at which the plan's contrasts are read: matched, and where a contrast is largest."""
+    for attribute in context.plan.attributes:
+        reference = context.arm(arm(attribute.field, attribute.reference))
+        if context.target_rate is not None and len(reference.margins) and np.isfinite(reference.margins).all():
+            point = matched_operating_point(
+                reference=reference.margins, target_rate=context.target_rate, readable=readable_of(reference)
+            )
+            yield {"cut_off": MATCHED, "attribute": attribute.field}, point.threshold
+    for attribute, group in context.contrasts():
+        pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
+        contrast = Contrast(context, attribute, group, pairs)
+        if not contrast.has_margins:
+            continue
+        threshold = largest_at(
+            control=pairs.control.margins,
+            protected=pairs.protected.margins,
+            rates=range_of(contrast)[0],
+            natural=context.plan.operating_point.natural_margin,
+            **contrast.readable,
+        )
+        if threshold is not None:
+            yield {"cut_off": LARGEST, "attribute": attribute.field, "to": group}, threshold

@@ -9,6 +9,7 @@ cut-off, and judges the largest by the distribution of the largest (docs/statist
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -177,9 +178,7 @@ def cut_off_curve(
     codes, k = cluster_codes(clusters, n=n)
     margins = Margins(control=x, protected=y, codes=codes, arm=x, arm_codes=codes, clusters=k)
     least, most = _counts_in(rates, n)
-    thresholds, counts = reference_thresholds(x)
-    inside = (counts >= least) & (counts <= most)
-    thresholds, counts = thresholds[inside], counts[inside]
+    thresholds, counts = _inside(x, rates)
     fixed = np.array([] if natural is None else [natural])
     natural_rate = float(np.mean(x >= natural)) if natural is not None else None
     natural_inside = natural_rate is not None and least <= round(natural_rate * n) <= most
@@ -205,13 +204,16 @@ def cut_off_curve(
         )
         for i in range(len(cuts))
     )
-    # Of several cut-offs with the largest |Δ| the one nearest the middle of the range speaks.
-    size = np.round(np.abs(effects), 12)
-    middle = (low + high) / 2
-    best = max(range(len(cuts)), key=lambda i: (size[i], -abs(share[i] - middle)))
+    best = _largest_of(effects, share, rates)
     where = points[best]
     p_value = swap_p_value(
-        margins, least=least, most=most, fixed=fixed, observed=float(size[best]), swaps=swaps, seed=seed
+        margins,
+        least=least,
+        most=most,
+        fixed=fixed,
+        observed=float(np.round(abs(effects[best]), 12)),
+        swaps=swaps,
+        seed=seed,
     )
     largest = Estimate(
         value=where.effect,
@@ -241,6 +243,43 @@ def cut_off_curve(
         n=n,
         errors=tuple(float(error) for error in errors),
     )
+
+
+def largest_at(
+    *,
+    control: npt.ArrayLike,
+    protected: npt.ArrayLike,
+    rates: tuple[float, float],
+    natural: float,
+    control_readable: npt.ArrayLike | None = None,
+    protected_readable: npt.ArrayLike | None = None,
+) -> float | None:
+    """The threshold of the largest |Δ|, as `cut_off_curve` finds it; ``None`` where no threshold is in the range."""
+    x = with_unreadable(control, control_readable, name="control")
+    y = with_unreadable(protected, protected_readable, name="protected")
+    n = same_length(control=x, protected=y)
+    thresholds, counts = _inside(x, rates)
+    if not n or not len(thresholds):
+        return None
+    codes = np.arange(n)
+    cuts = np.append(thresholds, natural)
+    effects = Margins(control=x, protected=y, codes=codes, arm=x, arm_codes=codes, clusters=n).effect(cuts)
+    return float(cuts[_largest_of(effects, [*(counts / n), float(np.mean(x >= natural))], rates)])
+
+
+def _inside(reference: FloatArray, rates: tuple[float, float]) -> tuple[FloatArray, IntArray]:
+    """Thresholds whose rate lies in the range, strictest first, and how many of the reference arm each favours."""
+    least, most = _counts_in(rates, len(reference))
+    thresholds, counts = reference_thresholds(reference)
+    inside = (counts >= least) & (counts <= most)
+    return thresholds[inside], counts[inside]
+
+
+def _largest_of(effects: FloatArray, share: Sequence[float], rates: tuple[float, float]) -> int:
+    """Place of the largest |Δ|; of several alike the one nearest the middle of the range speaks."""
+    size = np.round(np.abs(effects), 12)
+    middle = (rates[0] + rates[1]) / 2
+    return max(range(len(effects)), key=lambda i: (size[i], -abs(share[i] - middle)))
 
 
 def _empty(rates: tuple[float, float], level: float, n: int, reason: str) -> CutOffCurve:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,7 @@ from auditor.measures.bootstrap import (
     cluster_codes,
     cluster_totals,
 )
+from auditor.measures.minimums import PAIRS, unmet
 from auditor.measures.operating_points import (
     Margins,
     Resampled,
@@ -82,7 +83,9 @@ def margin_shift(
 
     Notes
     -----
-    The bootstrap resamples profiles and takes the reference SD anew each time. Wilcoxon drops zero differences (its
+    The bootstrap resamples profiles and takes the reference SD anew each time. Below the minimum of pairs the shift in
+    SDs has no interval: at 40 profiles with skewed margins it held its truth in .927 of a nominal .95, and a
+    percentile-t bootstrap, tried in its place, in .930. Wilcoxon drops zero differences (its
     classic form); where all are zero it has p = 1.
     """
     x, y = floats(control, name="control"), floats(protected, name="protected")
@@ -120,6 +123,9 @@ def margin_shift(
             level=level,
             test=test,
         )
+        if short := unmet({PAIRS: k}):
+            reason = f"no interval: {'; '.join(short)}"
+            standardised = replace(standardised, interval=None, tost_interval=None, sample=None, reason=reason)
     means = totals[:, 0] / totals[:, 1]
     return MarginShift(estimate, standardised, _wilcoxon(means), sd if sd > floor else None)
 

@@ -222,21 +222,6 @@ class Mde:
     basis: Basis
     reason: str | None = None
 
-    @property
-    def sentence(self) -> str:
-        """What it says, for a report."""
-        when = {
-            "assumed": "before the run, at an assumed discordance",
-            "pilot": "before the run, at a pilot's discordance",
-            "observed": "after the run, at the discordance observed",
-        }[self.basis]
-        if self.value is None:
-            return f"Nothing is detectable ({when}): {self.reason}."
-        return (
-            f"{100 * self.value:.1f} pp detectable with {self.power:.0%} power at level {self.alpha:.2g} "
-            f"({when} of {self.discordance:.1%}, {self.n} pairs)."
-        )
-
 
 def net_effect_mde(*, n: int, discordance: float, alpha: float, family_size: int, power: float, basis: Basis) -> Mde:
     """MDE of a net effect at the level its family's worst step leaves it."""

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 import statsmodels.api as sm
-from scipy import stats
+from scipy import special, stats
 from sklearn.metrics import roc_auc_score
 from statsmodels.tools.sm_exceptions import (
     ConvergenceWarning,
@@ -170,7 +170,10 @@ def _fit(y: npt.NDArray[np.bool_], design: FloatArray) -> _Fit | None:
 
 
 def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float) -> Estimate:
-    """Area under the ROC curve with DeLong's interval (1988), cut at 0 and 1.
+    """Area under the ROC curve with DeLong's variance (1988) and an interval on the scale of the logit.
+
+    On the area's own scale the interval is too narrow with a few dozen cases a label (.93 of a nominal .95 at 20); its
+    logit is nearer to normal (Pepe 2003, section 5.2), and no bound has to be cut at 0 or 1.
 
     Parameters
     ----------
@@ -201,7 +204,9 @@ def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float) -> Estima
         reason = "no interval: a perfect ranking, or scores all alike, leave no variance to estimate"
         return Estimate(value=area, n=n, method=method, reason=reason, counts=counts)
     reach = float(stats.norm.isf((1 - check_level(level)) / 2)) * math.sqrt(variance)
-    interval = Interval(max(0.0, area - reach), min(1.0, area + reach), level, "DeLong")
+    centre, stretched = float(special.logit(area)), reach / (area * (1 - area))
+    bounds = special.expit([centre - stretched, centre + stretched])
+    interval = Interval(float(bounds[0]), float(bounds[1]), level, "DeLong, on the logit scale")
     z = (area - 0.5) / math.sqrt(variance)
     test = Significance(
         p_value=float(2 * stats.norm.sf(abs(z))), method="DeLong z against 0.5", statistic=z, sd_units=z

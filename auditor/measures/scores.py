@@ -7,8 +7,8 @@ with its reason, never 0.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import Literal
 
 import numpy as np
@@ -22,10 +22,12 @@ from auditor.measures.bootstrap import (
     cluster_codes,
     cluster_totals,
 )
+from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.measures.rates import Tally
 from auditor.measures.results import (
     Estimate,
     FloatArray,
+    Interval,
     Significance,
     booleans,
     floats,
@@ -242,8 +244,11 @@ def compare_labelled(
 
     Notes
     -----
-    The equalised odds difference is a maximum of absolute values: it is biased upward and its interval cannot reach
-    below 0.
+    The equalised odds difference is a maximum of absolute values and biased upward, so percentiles of it miss the
+    truth (.72 to .94 of a nominal .95). Its interval is projected from those of the two gaps: the upper bound is the
+    larger of both at the level asked for, since the gap that is the maximum lies below its own; the lower bound the
+    larger of both at half the error, since either may be wrong. The ratio likewise. Below the minimum of positives
+    and negatives no interval is given.
     """
     truth, said = booleans(labels, name="labels"), booleans(decisions, name="decisions")
     in_p, in_0 = booleans(protected, name="protected"), booleans(reference, name="reference")
@@ -279,13 +284,38 @@ def compare_labelled(
         sample = bootstrap_totals(totals=totals, statistic=statistic, resamples=resamples, seed=seed)
         return _with_sample(value=value, n=len(codes), method=method, sample=sample, level=level, counts=counts)
 
-    both = no_positives or no_negatives
+    def projected(
+        method: str, statistic: Callable[[FloatArray], FloatArray], gaps: Sequence[_Gap], fold: _Fold
+    ) -> Estimate:
+        plain = measure(method, statistic, no_positives or no_negatives)
+        if plain.value is None:
+            return plain
+        positives = min(rates_p.true_positive.n, rates_0.true_positive.n)
+        negatives = min(rates_p.false_positive.n, rates_0.false_positive.n)
+        short = unmet({POSITIVES: positives, NEGATIVES: negatives})
+        samples = [bootstrap_totals(totals=totals, statistic=gap, resamples=resamples, seed=seed) for gap in gaps]
+
+        def interval(wanted: float) -> Interval | None:
+            outer = [sample.interval(wanted) for sample in samples]
+            inner = [sample.interval(1 - (1 - wanted) / len(samples)) for sample in samples]
+            return None if short else fold(outer, inner, wanted)
+
+        found = interval(level)
+        reason = "; ".join(short) or (None if found else UNDEFINED)
+        return replace(plain, interval=found, tost_interval=interval(tost_level(level)), reason=reason)
+
+    opportunity = measure("equal opportunity difference", _tpr_difference, no_positives)
+    few = unmet({POSITIVES: min(rates_p.true_positive.n, rates_0.true_positive.n)})
     return LabelledComparison(
         protected=rates_p,
         reference=rates_0,
-        equal_opportunity=measure("equal opportunity difference", _tpr_difference, no_positives),
-        equalised_odds_difference=measure("equalised odds difference", _odds_difference, both),
-        equalised_odds_ratio=measure("equalised odds ratio", _odds_ratio, both),
+        equal_opportunity=replace(opportunity, interval=None, tost_interval=None, reason="; ".join(few))
+        if few and opportunity.value is not None
+        else opportunity,
+        equalised_odds_difference=projected(
+            "equalised odds difference", _odds_difference, (_tpr_difference, _fpr_difference), _largest_gap
+        ),
+        equalised_odds_ratio=projected("equalised odds ratio", _odds_ratio, (_tpr_share, _fpr_share), _smallest_ratio),
     )
 
 
@@ -306,6 +336,53 @@ def _rates(sums: FloatArray) -> tuple[FloatArray, FloatArray, FloatArray, FloatA
 def _tpr_difference(sums: FloatArray) -> FloatArray:
     tpr_p, _, tpr_0, _ = _rates(sums)
     return tpr_p - tpr_0
+
+
+def _fpr_difference(sums: FloatArray) -> FloatArray:
+    _, fpr_p, _, fpr_0 = _rates(sums)
+    return fpr_p - fpr_0
+
+
+def _tpr_share(sums: FloatArray) -> FloatArray:
+    """The protected rate over the sum of both: it grows with their ratio and has a value where one rate is 0."""
+    tpr_p, _, tpr_0, _ = _rates(sums)
+    return tpr_p / (tpr_p + tpr_0)
+
+
+def _fpr_share(sums: FloatArray) -> FloatArray:
+    _, fpr_p, _, fpr_0 = _rates(sums)
+    return fpr_p / (fpr_p + fpr_0)
+
+
+_Gap = Callable[[FloatArray], FloatArray]
+_Fold = Callable[[Sequence[Interval | None], Sequence[Interval | None], float], Interval | None]
+PROJECTED = "projected from the clustered bootstrap intervals of both gaps"
+
+
+def _largest_gap(outer: Sequence[Interval | None], inner: Sequence[Interval | None], level: float) -> Interval | None:
+    """Bounds of the larger absolute gap from the intervals of both."""
+    wide, sure = [one for one in outer if one], [one for one in inner if one]
+    if len(wide) < len(outer) or len(sure) < len(inner):
+        return None
+    low = max(max(0.0, one.low, -one.high) for one in sure)
+    high = max(max(one.high, -one.low) for one in wide)
+    return Interval(min(low, high), high, level, PROJECTED)
+
+
+def _smallest_ratio(
+    outer: Sequence[Interval | None], inner: Sequence[Interval | None], level: float
+) -> Interval | None:
+    """Bounds of the smaller ratio, each the lower rate over the higher, from the shares of both."""
+    centred = [
+        [None if one is None else Interval(one.low - 0.5, one.high - 0.5, one.level, one.method) for one in some]
+        for some in (outer, inner)
+    ]
+    gap = _largest_gap(centred[0], centred[1], level)
+    if gap is None:
+        return None
+    # A share 1/2 + g, whichever way, is a ratio of (1/2 − g)/(1/2 + g).
+    low, high = ((0.5 - bound) / (0.5 + bound) for bound in (gap.high, gap.low))
+    return Interval(low, high, level, PROJECTED)
 
 
 def _odds_difference(sums: FloatArray) -> FloatArray:

@@ -171,8 +171,7 @@ def _section(section: Section, pages: dict[str, int]) -> list[Flowable]:
             head += group.parts
             continue
         # A heading goes to the page of what it stands over.
-        room = group.room + (50 if head else 0)
-        parts += placed(group._replace(parts=[*head, *group.parts], room=room), width=COLUMN)
+        parts += placed(group._replace(parts=[*head, *group.parts]), width=COLUMN)
         head = []
     return [*parts, *head]
 

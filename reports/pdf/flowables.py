@@ -20,6 +20,7 @@ from reports.wording import severity_word
 
 UNBROKEN = 18
 LONG_TABLE = 14
+FIRST_ROWS = 2
 PLAIN = [("FONTNAME", (0, 0), (-1, -1), styles.BODY), ("VALIGN", (0, 0), (-1, -1), "TOP")]
 TIGHT = [
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
@@ -126,11 +127,10 @@ class Bookmark(Flowable):  # type: ignore[misc]  # reportlab has no types
 
 
 class Group(NamedTuple):
-    """Flowables that belong together: on one page if ``keep``, else only their first ``room`` points."""
+    """Flowables that belong together: on one page if ``keep``, else down to the first rows of their table."""
 
     parts: list[Flowable]
     keep: bool = True
-    room: float = 0
 
 
 def grouped(block: Block, *, width: float, pages: dict[str, int]) -> Group:
@@ -149,7 +149,13 @@ def grouped(block: Block, *, width: float, pages: dict[str, int]) -> Group:
 def placed(group: Group, *, width: float) -> list[Flowable]:
     """A group as the page maker wants it: a page break first where the room is too short."""
     # KeepTogether would do, but it splits a group whose last part can be split.
-    need = sum(_height(part, width) for part in group.parts) if group.keep else group.room
+    need = 0.0
+    for part in group.parts:
+        need += _height(part, width)
+        if isinstance(part, LongTable) and not group.keep:
+            # What stands over a table needs its head and the first rows below it, however tall these are.
+            need += sum(part._rowHeights[: 1 + FIRST_ROWS]) - sum(part._rowHeights)
+            break
     return [CondPageBreak(need), *group.parts]
 
 
@@ -234,7 +240,7 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
     widths = [width * weight / total for weight in block.weights]
     grid = LongTable([head, *rows], colWidths=widths, style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT")
     note = [Paragraph(escape(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
-    return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE, room=110)
+    return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE)
 
 
 def _finding(block: FindingBlock, width: float, pages: dict[str, int]) -> list[Flowable]:

@@ -164,9 +164,9 @@ def test_an_effect_is_stated_at_the_worst_step_of_its_family_and_says_when_it_wa
     many = net_effect_mde(n=600, discordance=0.05, alpha=0.05, family_size=12, power=0.8, basis="observed")
     assert many.alpha == worst_level(alpha=0.05, family_size=12) == 0.05 / 12
     assert many.value > alone.value
-    assert "before the run, at a pilot's discordance of 5.0%, 600 pairs" in alone.sentence
-    assert "after the run, at the discordance observed of 5.0%" in many.sentence
+    assert (alone.basis, many.basis) == ("pilot", "observed")
     nothing = net_effect_mde(n=5, discordance=0.0, alpha=0.05, family_size=1, power=0.8, basis="assumed")
     assert nothing.value is None
-    assert "exact McNemar cannot reject with 5 pairs" in nothing.sentence
+    assert nothing.reason is not None
+    assert "exact McNemar cannot reject with 5 pairs" in nothing.reason
     assert net_effect_mde(n=0, discordance=0.0, alpha=0.05, family_size=1, power=0.8, basis="assumed").value is None

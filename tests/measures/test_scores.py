@@ -77,7 +77,7 @@ def test_labelled_measures_agree_with_the_installed_fairlearn(seed):
 @given(seed=SEEDS)
 def test_swapping_groups_flips_equal_opportunity_and_keeps_equalised_odds(seed):
     rng = np.random.default_rng(seed)
-    labels, decisions, member = rng.integers(0, 2, (3, 90))
+    labels, decisions, member = rng.integers(0, 2, (3, 400))
     data = {"labels": labels, "decisions": decisions}
     one = compare_labelled(**data, protected=member == 1, reference=member == 0, level=0.95)
     two = compare_labelled(**data, protected=member == 0, reference=member == 1, level=0.95)
@@ -120,7 +120,7 @@ def test_a_rare_denominator_withholds_the_interval_and_says_so():
     result = compare_labelled(**rows((1, 1, 5, 30), (6, 8, 4, 30)), level=0.95)
     assert result.equal_opportunity.value == pytest.approx(1 - 6 / 8)
     assert result.equal_opportunity.interval is None
-    assert "resamples" in result.equal_opportunity.reason
+    assert result.equal_opportunity.reason == "1 truly favourable case, at least 20 needed"
 
 
 def test_labelled_intervals_resample_profiles():

@@ -9,6 +9,7 @@ import pytest
 from pypdf import PdfReader
 
 from auditor.records import Check, Conclusion, Measurement
+from reports.blocks import ReportContent
 from reports.bundle import Bundle
 from reports.charts import (
     effect_chart,
@@ -136,14 +137,22 @@ def test_a_failed_floor_is_a_dash_with_its_reason_on_the_first_page(
 ) -> None:
     name = next(item.id for item in working.bundle.measurements if item.subject.get("change") == change)
     content = build_content(without(working.bundle, name), governance)
-    table = next(block for block in content.cover if getattr(block, "title", "").startswith("What this audit could"))
+    unseen = dict(_unseen(content))
+    assert "No value of" in str(unseen["Withheld"])
+    assert REASON in str(unseen["Withheld"])
+    controls = next(section for section in content.sections if section.id == "controls")
+    table = next(block for block in controls.blocks if getattr(block, "head", ("",))[0] == "Control")
     row = next(row for row in table.rows if row[0] == {"reask": "Asked again", "placebo": "Placebo"}[change])
     assert str(row[2]).startswith("–")
     assert REASON in table.note
 
 
+def _unseen(content: ReportContent) -> tuple[tuple[str, object], ...]:
+    return next(block.rows for block in content.cover if getattr(block, "title", "") == "What this audit could not see")
+
+
 def test_a_control_that_was_not_run_says_so(working: Audit, governance: dict) -> None:
     rows = tuple(item for item in working.bundle.measurements if item.metric != "cf_noise_floor")
     content = build_content(replace(working.bundle, measurements=rows), governance)
-    table = next(block for block in content.cover if getattr(block, "title", "").startswith("What this audit could"))
-    assert [row[2] for row in table.rows[:3]] == ["not run", "not run", "not run"]
+    said = str(dict(_unseen(content))["Not tried"])
+    assert all(words in said for words in ("planted difference", "irrelevant field", "asked again"))

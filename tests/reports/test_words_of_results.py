@@ -115,3 +115,25 @@ def test_the_prompt_the_cut_offs_and_the_applications_near_them_are_in_the_repor
     assert "cut-off-curve" in sections["results_primary"]
     assert "+2.18" in sections["test_design_and_power"]
     assert "the model's own cut-off" in sections["results_primary"]
+
+
+def test_an_effect_that_no_test_concludes_is_called_descriptive_and_never_left_blank() -> None:
+    """Its interval leaves out no difference, and beside it stands no p and no conclusion: a dash would read clean."""
+    alone = net(id="a", conclusion=None, p_adjusted=None, low=-0.06, high=-0.01)
+    table = contrast_table([alone], DESIGN, title="")
+    assert table.rows[0][-1] == "descriptive"
+    assert "Descriptive, no conclusion is drawn from it even where the interval leaves out no difference" in table.note
+    within = contrast_table([net(id="b", conclusion=None, p_adjusted=None, low=-0.06, high=0.01)], DESIGN, title="")
+    assert within.rows[0][-1] == "descriptive"
+    assert "Descriptive," not in within.note
+    missing = net(id="c", conclusion=None, p_adjusted=None, estimate=None, low=None, high=None, missing_reason="few")
+    assert contrast_table([missing, alone], DESIGN, title="").rows[0][-1] == "–"
+    concluded = contrast_table([net(id="d", p_adjusted=0.01)], DESIGN, title="")
+    assert "descriptive" not in str(concluded.rows)
+
+
+def test_a_ratio_of_groups_is_descriptive_where_it_leaves_out_1_and_not_0() -> None:
+    ratio = net(id="r", metric="impact_ratio", unit="ratio", estimate=0.9, low=0.8, high=1.1)
+    ratio = replace(ratio, conclusion=None, p_adjusted=None)
+    assert "Descriptive," not in contrast_table([ratio], DESIGN, title="").note
+    assert "Descriptive," in contrast_table([replace(ratio, high=0.98)], DESIGN, title="").note
