@@ -30,7 +30,7 @@ _NUMBERS = frozenset("dmyYHIMSjuwUWVGfFTDR%")
 
 
 #: A call of the clock with a format that is written out, and a question whether there is a clock.
-_CALL = re.compile(r"strftime_now\(\s*(?:format\s*=\s*)?(['\"])(.*?)\1\s*\)")
+_CALL = re.compile(r"strftime_now\(\s*(?:format\s*=\s*)?(['\"])((?:(?!\1).)*)\1\s*\)")
 _ASKED = re.compile(r"strftime_now\s+is\s+(?:not\s+)?defined")
 _NO_DATE = "this template prints the date of the day"
 

@@ -34,6 +34,7 @@ Share = Annotated[float, Field(gt=0, lt=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_-]*$", max_length=80)]
 Identifier = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$", max_length=80)]
 TWO_RATES = re.compile(r"\s*\[?\s*(0?\.\d+)\s*(?:,|to)\s*(0?\.\d+)\s*\]?\s*")
+LARGEST_INTEGER = 2**53
 SHARED_SETTINGS = frozenset({"dictionary"})
 """Tables of ``[settings]`` that several tests share."""
 
@@ -324,19 +325,18 @@ def _problem(problem: Mapping[str, Any], where: str) -> PlanError:
 def _json(raw: Mapping[str, Any], where: str) -> bytes:
     import json
 
-    try:
-        return json.dumps(raw, allow_nan=False).encode()
-    except (TypeError, ValueError) as error:
-        key, value = next(_beyond_json(raw), ("", error))
+    for key, value in _beyond_json(raw):
+        shown = f"a whole number of {value.bit_length():,} bits" if isinstance(value, int) else value
         raise PlanError(
             f"{where}: {key}".removesuffix(": "),
-            f"{value}: a plan cannot hold this",
+            f"{shown}: a plan cannot hold this",
             "text, a finite number, true or false, a list or a table",
-        ) from error
+        )
+    return json.dumps(raw).encode()
 
 
 def _beyond_json(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
-    """Every value that JSON has no word for, with its key: dates, times, and numbers that are not finite."""
+    """Every value that canonical JSON does not give back, with its key: dates, numbers not finite or too long."""
     if isinstance(value, Mapping):
         for name, inner in value.items():
             yield from _beyond_json(inner, f"{key}.{name}".removeprefix("."))
@@ -346,7 +346,10 @@ def _beyond_json(value: Any, key: str = "") -> Iterator[tuple[str, Any]]:
     elif isinstance(value, float):
         if not math.isfinite(value):
             yield key, value
-    elif not isinstance(value, str | int | None):
+    elif isinstance(value, int):
+        if abs(value) > LARGEST_INTEGER:
+            yield key, value
+    elif not isinstance(value, str | None):
         yield key, value
 
 

@@ -181,7 +181,7 @@ def test_code_that_lets_no_other_thread_run_ends_with_its_process() -> None:
         "limits.GRACE_SECONDS = 0.1\n"
         "limits.os.cpu_count = lambda: 1\n"
         "with limits.limited('x', seconds=0.5, memory=1 << 32):\n"
-        "    print(len(str(7 ** (10 ** 9))))\n"
+        "    print(sum(range(10 ** 12)))\n"
     )
     ended = subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, capture_output=True, timeout=120)
     assert ended.returncode in (-signal.SIGPROF, -signal.SIGKILL), ended.stderr
@@ -209,8 +209,11 @@ def asked_in_chat_form(room: Path, template: str) -> Audit:
     ("template", "line"),
     [
         (LOOP + SAID, "A-0001: preparing it takes longer than 3 s"),
-        ("{% for a in range(10**9) %}{% endfor %}" + SAID, "the chat template fails: Range too big"),
-        ("{{ raise_exception('no') }}", "the chat template fails: no"),
+        (
+            "{% for a in range(10**9) %}{% endfor %}" + SAID,
+            "chat template cannot be applied (Range too big",
+        ),
+        ("{{ raise_exception('no') }}", "chat template cannot be applied (no"),
         ("{{ 'x' * 10**11 }}" + SAID, "A-0001: preparing it takes more than 8,192 MiB of memory"),
     ],
 )

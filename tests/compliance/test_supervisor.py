@@ -42,7 +42,8 @@ def test_a_program_that_keeps_ending_is_started_again_after_pauses_that_double()
 def test_pauses_stop_growing_and_begin_anew_after_a_program_that_lasted(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 1.0)
     _, said = supervise(Program(name="worker", command=SHORT_LIVED), seconds=2.6)
-    assert [line[-3:] for line in said] == ["1 s"] * 3
+    assert [line[-3:] for line in said] == ["1 s"] * len(said)
+    assert len(said) >= 2
     monkeypatch.setattr(supervisor, "LONGEST_PAUSE", 60.0)
     monkeypatch.setattr(supervisor, "LONG_ENOUGH", 0.1)
     _, said = supervise(Program(name="worker", command=("sh", "-c", "sleep 0.2; exit 7")), seconds=2.6)

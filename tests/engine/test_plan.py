@@ -154,6 +154,10 @@ def test_an_override_that_names_no_key_is_refused(key: str) -> None:
             "p: thresholds.alpha: nan: a plan cannot hold this; expected text, a finite number, true or false, a list",
         ),
         ({"use__products": ["home", float("-inf")]}, "p: use.products.1: -inf: a plan cannot hold this"),
+        (
+            {"settings": {"superposition": {"applications": 10**20}}},
+            "p: settings.superposition.applications: a whole number of 67 bits: a plan cannot hold this",
+        ),
         ({"title": date(2026, 1, 2)}, "p: title: 2026-01-02: a plan cannot hold this"),
         ({"placebo__high": 100}, "p: placebo: "),
         ({"placebo__field": "race"}, "p: plan: "),
