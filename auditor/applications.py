@@ -28,6 +28,7 @@ TYPES = ("number", "category", "flag", "text")
 NOT_STATED = "not stated"
 FLAG_WORDS = {"1": "yes", "0": "no"}
 MAX_FIELDS = 1_000
+MAX_WORDS = 400  # of the name and title of data, and of where it comes from
 MAX_INTEGER = 2**53  # beyond it neither floats nor canonical JSON give a whole number back
 SHOWN_CHARACTERS = 60
 
@@ -258,6 +259,9 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
     for name, count in Counter(item.name for item in fields).items():
         if count > 1:
             raise DataError(where, f"field {_shown(name)} is defined twice", "one definition a field")
+    for key in ("name", "title", "citation", "population"):
+        if (size := len(str(raw.get(key, "")))) > MAX_WORDS:
+            raise DataError(f"{where}: {key}", f"has {size:,} characters", f"at most {MAX_WORDS:,}")
     return DataMapping(
         name=str(raw.get("name", Path(where).stem)),
         title=str(raw.get("title", raw.get("name", Path(where).stem))),

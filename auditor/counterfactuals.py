@@ -153,7 +153,13 @@ def chat_wrapper(tokenizer: Any, system: str, *, where: str) -> Any:
     def wrap(rendered: Rendered) -> Rendered:
         messages = [{"role": "system", "content": system}] if system else []
         messages.append({"role": "user", "content": rendered.text})
-        text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        try:
+            text = tokenizer.apply_chat_template(messages, tokenize=False, add_generation_prompt=True)
+        except MemoryError:
+            raise
+        except Exception as error:  # a template is a program of the model's author, and may raise anything
+            what = f"the chat template fails: {' '.join(str(error).split())[:200] or type(error).__name__}"
+            raise PlanError(f"{where}: prompt.form", what, 'form = "record"') from error
         # Some templates strip the message; the spans then count from the stripped text.
         stripped = rendered.text.strip()
         lead = len(rendered.text) - len(rendered.text.lstrip())

@@ -196,7 +196,7 @@ class Plan(Section):
 
     schema_: Literal[1] = Field(alias="schema")
     name: Name
-    title: str
+    title: Annotated[str, Field(min_length=1, max_length=200)]
     run: Binding = Binding()
     use: Use
     cases: CaseSelection = CaseSelection()

@@ -6,6 +6,7 @@ from typing import Any
 
 from django.apps import AppConfig
 from django.db import connections
+from django.db.backends.signals import connection_created
 from django.db.models.signals import post_migrate
 
 
@@ -19,10 +20,12 @@ class ComplianceConfig(AppConfig):
         """Let every migration end with the packs entered and the evidence protected; hear what is done to accounts."""
         from compliance.accounts import sessions  # noqa: F401, hears who signs in
         from compliance.accounts.records import listen
+        from compliance.busy import bound_waits
         from compliance.triggers import protect_evidence
 
         post_migrate.connect(protect_evidence, sender=self, dispatch_uid="protect_evidence")
         post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")
+        connection_created.connect(bound_waits, dispatch_uid="bound_waits")
         listen()
 
 

@@ -15,7 +15,9 @@ from typing import Any
 from django.forms.models import model_to_dict
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
+from compliance.job import JobState
 from compliance.models import Audit, Event, FindingRow, MeasurementRow
+from compliance.told import decisions
 
 UNHASHED = frozenset({"id", "audit"})
 
@@ -45,7 +47,7 @@ def problems(*, folder: Path) -> Iterator[str]:
     """
     audits = {audit.number: audit for audit in Audit.objects.select_related("plan", "model", "data", "team")}
     told: set[str] = set()
-    finished: dict[str, Mapping[str, Any]] = {}
+    finished: dict[str, Mapping[str, Any] | None] = {}
     for event in Event.objects.filter(action__startswith="audit.").order_by("seq").select_related("payload"):
         told.add(event.object)
         audit = audits.get(event.object)
@@ -55,28 +57,36 @@ def problems(*, folder: Path) -> Iterator[str]:
         if event.team_id is not None and event.team_id != audit.team_id:
             yield f"{audit}: belongs to another team than event {event.seq} says"
         payload = _payload(event)
-        if payload is None:
-            continue
         if event.action in ("audit.requested", "audit.started"):
-            yield from _as_asked(audit, event, payload)
+            yield from _as_asked(audit, event, payload or {})
         if event.action == "audit.finished":
             finished[audit.number] = payload
     for number, audit in sorted(audits.items()):
         if number not in told:
             yield f"{number}: no event tells of it"
-        if audit.run_json and sha256_bytes(audit.run_json.encode()) != audit.run_sha256:
-            yield f"{number}: the frozen run is not the one its SHA-256 names"
-        if sha256_bytes(audit.plan.design_json.encode()) != audit.plan.design_sha256:
-            yield f"{number}: the design is not the one its SHA-256 names"
-        if number in finished:
-            yield from _as_finished(audit, finished[number], folder)
+        yield from _as_it_stands(audit)
+        if (number in finished) != audit.complete:
+            state, said = JobState(audit.state).label.lower(), "finished" if number in finished else "not finished"
+            yield f"{number}: is {state} in the register, and {said} in the event log"
+        payload = finished.get(number)
+        if payload is not None:
+            yield from _as_finished(audit, payload, folder)
         elif audit.files or MeasurementRow.objects.filter(audit=audit).exists():
             yield f"{number}: has results, and no readable event says that it was finished"
+    yield from decisions()
 
 
 def erasures() -> list[int]:
     """Numbers of the events whose payload was erased."""
     return list(Event.objects.filter(payload__isnull=True).order_by("seq").values_list("seq", flat=True))
+
+
+def _as_it_stands(audit: Audit) -> Iterator[str]:
+    """Texts against the hashes beside them."""
+    if audit.run_json and sha256_bytes(audit.run_json.encode()) != audit.run_sha256:
+        yield f"{audit.number}: the frozen run is not the one its SHA-256 names"
+    if sha256_bytes(audit.plan.design_json.encode()) != audit.plan.design_sha256:
+        yield f"{audit.number}: the design is not the one its SHA-256 names"
 
 
 def _as_asked(audit: Audit, event: Event, payload: Mapping[str, Any]) -> Iterator[str]:
@@ -95,6 +105,10 @@ def _as_asked(audit: Audit, event: Event, payload: Mapping[str, Any]) -> Iterato
     asked = event.action == "audit.requested" or "design_sha256" in payload
     if asked and event.actor != audit.requested_by:
         yield f"{audit}: requested by {audit.requested_by}, event {event.seq} says {event.actor}"
+    if asked and event.actor_user_id != audit.requested_by_user_id:
+        yield (
+            f"{audit}: requested by account {audit.requested_by_user_id}, event {event.seq} says {event.actor_user_id}"
+        )
 
 
 def _as_finished(audit: Audit, payload: Mapping[str, Any], folder: Path) -> Iterator[str]:

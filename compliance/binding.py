@@ -14,7 +14,7 @@ from auditor.data_sources import DEMONSTRATION, data_path
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
 from auditor.plan import Plan, plan_from
-from auditor.tables import LIMITS, Limits, read_table
+from auditor.tables import read_table
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
 
 
@@ -24,18 +24,18 @@ def bound_plan(plan: PlanVersion, *, model: LanguageModelVersion, data: DataSetV
     return plan_from({**plan.design, "run": run}, where=str(plan))
 
 
-def registered_data(version: DataSetVersion, *, limits: Limits = LIMITS) -> Applications:
+def registered_data(version: DataSetVersion) -> Applications:
     """Read the applications of a data version.
 
     Raises
     ------
     DataError
-        If the file is gone, is not the one that was registered, or is larger than ``limits`` (TooLargeError).
+        If the file is gone, is not the one that was registered, or is larger than what is read.
     """
     if version.source == DEMONSTRATION:
         found = load_loanapp()
     else:
-        table = read_table(data_file(version), limits=limits)
+        table = read_table(data_file(version))
         found = apply_mapping(
             table.frame, stored_mapping(version.mapping), source=version.source, file_sha256=table.sha256
         )

@@ -42,7 +42,8 @@ class Environment(BaseSettings):
     )
     secret_key: SecretStr | None = Field(None, validation_alias="PLUMBLINE_SECRET_KEY")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", validation_alias="PLUMBLINE_LOG_LEVEL")
-    lease_seconds: Annotated[int, Field(ge=5, le=3600)] = Field(60, validation_alias="PLUMBLINE_LEASE_SECONDS")
+    lease_seconds: Annotated[int, Field(ge=2, le=3600)] = Field(60, validation_alias="PLUMBLINE_LEASE_SECONDS")
+    database_seconds: Annotated[int, Field(ge=1, le=300)] = Field(20, validation_alias="PLUMBLINE_DATABASE_SECONDS")
     device: str = Field("cpu", validation_alias="PLUMBLINE_DEVICE")
     imports: Path | None = Field(None, validation_alias="PLUMBLINE_IMPORTS")
     plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
@@ -57,6 +58,14 @@ class Environment(BaseSettings):
     )
     table_characters: Annotated[int, Field(ge=1, le=256 << 20)] = Field(
         256 << 20, validation_alias="PLUMBLINE_TABLE_CHARACTERS"
+    )
+    import_seconds: Annotated[int, Field(ge=5, le=86_400)] = Field(3_600, validation_alias="PLUMBLINE_IMPORT_SECONDS")
+    import_megabytes: Annotated[int, Field(ge=1_024, le=4_194_304)] = Field(
+        16_384, validation_alias="PLUMBLINE_IMPORT_MB"
+    )
+    prepare_seconds: Annotated[int, Field(ge=5, le=86_400)] = Field(900, validation_alias="PLUMBLINE_PREPARE_SECONDS")
+    prepare_megabytes: Annotated[int, Field(ge=512, le=4_194_304)] = Field(
+        8_192, validation_alias="PLUMBLINE_PREPARE_MB"
     )
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
@@ -153,17 +162,17 @@ def secret_key(folder: Path) -> str:
     return key
 
 
-def sqlite(path: Path) -> dict[str, Any]:
+def sqlite(path: Path, *, wait: int = 20) -> dict[str, Any]:
     """Django's settings for the SQLite database at ``path``.
 
-    Writers queue for up to 20 s instead of failing: every transaction takes the write lock at its start.
+    Writers queue for ``wait`` seconds instead of failing: every transaction takes the write lock at its start.
     """
     return {
         "ENGINE": "django.db.backends.sqlite3",
         "NAME": str(path),
         "OPTIONS": {
             "transaction_mode": "IMMEDIATE",
-            "timeout": 20,
+            "timeout": wait,
             "init_command": "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL;",
         },
     }

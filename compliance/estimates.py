@@ -14,24 +14,18 @@ from django.conf import settings
 
 from auditor.applications import Applications
 from auditor.behaviour import NAMES as OUTPUT_TESTS
-from auditor.counterfactuals import Cluster, make_clusters, select
-from auditor.data_sources import DEMONSTRATION
+from auditor.counterfactuals import make_clusters, select
 from auditor.exceptions import InputError
-from auditor.language_models.trie import distinct_tokens
 from auditor.plan import Plan
-from auditor.tables import Limits, TooLargeError
-from compliance.binding import bound_plan, data_file, registered_data
+from compliance.binding import bound_plan
 from compliance.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.plans.counting import NOT_COUNTED, count
+from compliance.registry.keeping import kept
 from reports.labels import TEST_LABELS
 
 SAMPLE = 12
-LARGEST_FILE = 20_000_000
-LARGEST_BOOK = 2_000_000  # of a workbook, which unpacks to ten times as much and more
-LARGEST_CELLS = 400_000
-#: What a page reads at most of a registered table, whatever its file and its mapping say of its size.
-QUICK = Limits(cells=2_000_000, characters=32 << 20)
-TOO_LARGE = "The data are too large for a quick sample; the worker counts them."
+NOT_KEPT = "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
 CHUNKS = 8
 SCORING = ("shared", "unshared")
 #: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
@@ -75,18 +69,15 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
     rate, measured = tokens_a_second(model)
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
-    try:
-        applications = _quickly_read(data)
-    except (InputError, OSError) as error:
-        said = str(error) if isinstance(error, InputError) else f"{data.source}: {error.strerror}"
-        return Estimate(memory=memory, problem=said)
+    applications = kept(data)
     if applications is None:
-        return Estimate(memory=memory, problem=TOO_LARGE)
+        return Estimate(memory=memory, problem=NOT_KEPT)
     try:
         bound = bound_plan(plan, model=model, data=data)
         prompts, tokens = _sample(bound, model, applications, where=str(plan))
     except InputError as error:
         return Estimate(memory=memory, problem=str(error), fits=False)
+    silent = tokens is None and tokenizer_file(model) is not None
     seconds = tokens / rate if rate and tokens else None
     inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if name not in OUTPUT_TESTS)
     spent = seconds_inside(plan) if inside else 0.0
@@ -97,26 +88,8 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         measured=measured,
         memory=memory,
         uncounted=inside if spent is None else (),
+        problem=NOT_COUNTED if silent else "",
     )
-
-
-def _quickly_read(data: DataSetVersion) -> Applications | None:
-    """The applications of a data set; ``None`` where reading them takes longer than a page may."""
-    if too_large(data):
-        return None
-    try:
-        return registered_data(data, limits=QUICK)
-    except TooLargeError:
-        return None
-
-
-def too_large(data: DataSetVersion) -> bool:
-    """Whether a data set takes longer to be read than a page may; OSError if its file is gone."""
-    if data.source == DEMONSTRATION:
-        return False
-    path = data_file(data)
-    most = LARGEST_BOOK if path.suffix == ".xlsx" else LARGEST_FILE
-    return data.rows * len(data.mapping["fields"]) > LARGEST_CELLS or path.stat().st_size > most
 
 
 def seconds_inside(plan: PlanVersion) -> float | None:
@@ -173,8 +146,6 @@ def _sample(
     plan: Plan, model: LanguageModelVersion, applications: Applications, *, where: str
 ) -> tuple[int, int | None]:
     """Prompts and distinct tokens, counted up from the first applications of the selection."""
-    from tokenizers import Tokenizer
-
     chosen = select(plan, applications, seen=frozenset(), where=where).records
     clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=where)
     share = len(chosen) / len(clusters)
@@ -183,16 +154,12 @@ def _sample(
     path = tokenizer_file(model)
     if path is None:
         return prompts, None
-    tokenizer = Tokenizer.from_file(str(path))
     answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
-
-    def size(cluster: Cluster) -> int:
-        texts = [case.prompt + answer for case in cluster.cases for answer in answers]
-        return distinct_tokens([encoded.ids for encoded in tokenizer.encode_batch(texts)])
-
-    sizes = [size(cluster) for cluster in clusters]
-    longest = max(len(tokenizer.encode(cluster.cases[0].prompt).ids) for cluster in clusters)
-    return prompts, round(sum(sizes) * share) + again * longest
+    groups = [[case.prompt + answer for case in cluster.cases for answer in answers] for cluster in clusters]
+    counts = count(path, groups=groups, texts=[cluster.cases[0].prompt for cluster in clusters])
+    if counts is None:
+        return prompts, None
+    return prompts, round(sum(counts.distinct) * share) + again * max(counts.lengths)
 
 
 def tokenizer_file(model: LanguageModelVersion) -> Path | None:

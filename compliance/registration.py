@@ -23,6 +23,7 @@ from compliance.exceptions import ComplianceError, StateError
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
 from compliance.patience import passes, patiently
 from compliance.registry.columns import masked_preview
+from compliance.registry.importing import import_bounded
 from compliance.registry.reading import survey_of
 from compliance.signs import Signs
 
@@ -100,9 +101,7 @@ def demonstration_data() -> tuple[Applications, list[list[str]]]:
 
 
 def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
-    from auditor.language_models.store import ModelStore
-
-    stored = ModelStore(Path(settings.MODEL_FOLDER)).import_model(row.source)
+    stored = import_bounded(row.source)
     return actions.register_model(
         source=row.source,
         sha256=stored.sha256,

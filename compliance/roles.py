@@ -63,7 +63,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "export_audit",
     },
     Role.VALIDATOR: LOOK | {"approve_languagemodel", "approve_planversion", "review_policypackversion"},
-    Role.APPROVER: LOOK | {"accept_risk", "sign_audit", "add_release", "delete_release"},
+    Role.APPROVER: LOOK | {"add_release", "delete_release"},
     Role.COUNSEL: LOOK | {"add_release", "delete_release"},
     Role.INTERNAL_AUDIT: LOOK,
     Role.EXAMINER: frozenset(),

@@ -40,13 +40,14 @@ from compliance.ledger import DatabaseLedger
 from compliance.models import Audit, Worker
 from compliance.patience import patiently
 from compliance.progress import Progress
+from compliance.registry.keeping import keep
 from compliance.summary import summarise
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
 WAIT_SECONDS = 1.0
 #: How often what is not a chunk is begun without an end before a person has to ask for it once more.
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 3
 ON_THE_SITE = "Run audit on the site: the same plan, model and data"
 
 
@@ -102,6 +103,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     from auditor.audit import prepare
     from auditor.language_models.local import load
 
+    keep(applications)
     progress.say("Freezing the run")
     prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan), device=settings.DEVICE)
     # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.

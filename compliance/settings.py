@@ -22,6 +22,7 @@ BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_FOLDER = data_folder(_environment.data)
 MODEL_FOLDER = (_environment.models or DATA_FOLDER / "store").expanduser().absolute()
 LEASE_SECONDS = _environment.lease_seconds
+DATABASE_SECONDS = _environment.database_seconds  # for which a statement waits for a lock
 UPLOAD_BYTES = _environment.upload_megabytes << 20
 # What a table may cost the process that reads it, and how large it may be.
 TABLE_SECONDS = _environment.table_seconds
@@ -29,6 +30,11 @@ TABLE_MEMORY = _environment.table_megabytes << 20
 TABLE_ROWS = _environment.table_rows
 TABLE_CELLS = _environment.table_cells
 TABLE_CHARACTERS = _environment.table_characters
+# What an import may cost the process that does it, and what preparing a run may cost a worker.
+IMPORT_SECONDS = _environment.import_seconds
+IMPORT_MEMORY = _environment.import_megabytes << 20
+PREPARE_SECONDS = _environment.prepare_seconds
+PREPARE_MEMORY = _environment.prepare_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
 # The ready-made plans that are offered on the site.
@@ -69,6 +75,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "compliance.accounts.sections.login_for_the_whole_page",
+    "compliance.busy.Busy",
 ]
 
 ROOT_URLCONF = "compliance.urls"
@@ -93,7 +100,8 @@ TEMPLATES = [
 _database_url = _environment.database_url.get_secret_value()
 _redis_url = _environment.redis_url.get_secret_value()
 
-DATABASES = {"default": postgresql(_database_url) if _database_url else sqlite(DATA_FOLDER / "plumbline.sqlite3")}
+_embedded = sqlite(DATA_FOLDER / "plumbline.sqlite3", wait=DATABASE_SECONDS)
+DATABASES = {"default": postgresql(_database_url) if _database_url else _embedded}
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # Workers. Messages carry ids; what they mean is in the rows.

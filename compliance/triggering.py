@@ -10,6 +10,7 @@ from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -181,20 +182,21 @@ def _only(rows: Any) -> list[str]:
 def _start(request: HttpRequest, found: dict[str, Any]) -> HttpResponse:
     actor = site_actor(request)
     started: list[Audit] = []
-    for plan in found["plans"]:
-        for model in found["models"]:
-            key = [found["token"], request.user.pk, plan.design_sha256, model.sha256, found["data"].fingerprint]
-            started.append(
-                actions.request_audit(
-                    plan=plan,
-                    model=model,
-                    data=found["data"],
-                    queue=found["queue"],
-                    priority=found["priority"],
-                    request_key=sha256_json(key),
-                    actor=actor,
+    with transaction.atomic():  # all or none: the database may be busy halfway
+        for plan in found["plans"]:
+            for model in found["models"]:
+                key = [found["token"], request.user.pk, plan.design_sha256, model.sha256, found["data"].fingerprint]
+                started.append(
+                    actions.request_audit(
+                        plan=plan,
+                        model=model,
+                        data=found["data"],
+                        queue=found["queue"],
+                        priority=found["priority"],
+                        request_key=sha256_json(key),
+                        actor=actor,
+                    )
                 )
-            )
     if len(started) == 1:
         return redirect(started[0])
     messages.info(request, f"{len(started)} audits were requested: {', '.join(map(str, started))}.")

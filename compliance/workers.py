@@ -35,11 +35,13 @@ from compliance.dispatch import call_registrar, call_worker
 from compliance.events import Actor
 from compliance.exceptions import ComplianceError, StateError
 from compliance.job import ACTIVE, WAITING, WORKABLE, JobState
+from compliance.limits import limited
 from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.patience import passes, patiently
 from compliance.presence import stopping
 from compliance.progress import Silence
 from compliance.registration import perform_registration
+from compliance.registry.keeping import keep
 from compliance.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
 from compliance.signs import lease, silent
 
@@ -223,10 +225,13 @@ def _prepare(audit: Audit) -> bool:
     if not keeper:
         return False
     plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
-    data = registered_data(audit.data)
-    prepared = prepare(
-        plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
-    )
+    # Plan, table, tokenizer and chat template meet here for the first time, and nobody vouches for three of them.
+    with limited(f"{audit}: preparing it", seconds=settings.PREPARE_SECONDS, memory=settings.PREPARE_MEMORY):
+        data = registered_data(audit.data)
+        keep(data)
+        prepared = prepare(
+            plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
+        )
     actions.freeze_audit(
         audit=audit,
         run=prepared.run,

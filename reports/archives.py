@@ -18,7 +18,7 @@ from auditor.exceptions import InputError
 MOST_BYTES = 1 << 30
 """What the files of a bundle may hold together once unpacked."""
 MOST_FILES = 10_000
-MOST_JSON = 256 << 20
+MOST_JSON = 64 << 20
 """Bytes of one JSON record; parsed it takes some ten times as much."""
 
 END_RECORD = 22

@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import io
 import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from auditor.canonical import pretty_json, sha256_bytes
 from auditor.exceptions import InputError
 from auditor.records import Check, Conclusion, Finding, Measurement, Role, Severity
 from reports.archives import MOST_JSON, read_folder, read_zip
 from reports.printable import printable
+
+if TYPE_CHECKING:
+    from reports.evidence_tables import Asked
+    from reports.renderer import Renderer
 
 MANIFEST = "manifest.json"
 RECORDS = ("plan.json", "run.json", "environment.json", "measurements.json", "findings.json", "controls.json")
@@ -62,13 +65,29 @@ class Bundle:
         return sha256_bytes(self.contents["run.json"].removesuffix(b"\n"))
 
     @cached_property
+    def asked(self) -> Asked | None:
+        """Cases and decisions; ``None`` where the bundle does not hold both."""
+        from reports.evidence_tables import asked
+
+        return asked(self.contents)
+
+    @cached_property
+    def renderer(self) -> Renderer:
+        """What drew the figures and sets the pages, as the manifest names it."""
+        from reports.renderer import Renderer, named
+
+        if MANIFEST not in self.contents:
+            return Renderer()
+        return named(parse(self.contents[MANIFEST], where=MANIFEST))
+
+    @cached_property
     def margins(self) -> dict[str, tuple[float, ...]]:
         """Sorted margins by arm; empty where the bundle holds no scored decisions."""
-        if not all(name in self.contents for name in TABLES):
-            return {}
         import polars as pl
 
-        cases, decisions = (pl.read_parquet(io.BytesIO(self.contents[name])) for name in TABLES)
+        if self.asked is None:
+            return {}
+        cases, decisions = self.asked.cases, self.asked.decisions
         rows = (
             cases.filter(pl.col("role").is_in(("actual", "counterfactual")))
             .select("id", "arms")
@@ -88,7 +107,9 @@ class Bundle:
             return None
         import polars as pl
 
-        cases = pl.read_parquet(io.BytesIO(self.contents[TABLES[0]]), columns=["cluster", "id", "role", "prompt"])
+        from reports.evidence_tables import read_columns
+
+        cases = read_columns(self.contents[TABLES[0]], ("cluster", "id", "role", "prompt"), where=TABLES[0])
         first = cases.filter(pl.col("role") == "actual").sort("id").head(1).to_dicts()
         return (str(first[0]["cluster"]), str(first[0]["prompt"])) if first else None
 

@@ -17,6 +17,7 @@ from reports.charts import render_charts
 from reports.content import build_content
 from reports.lint import refuse_claims, typed_words
 from reports.pdf import render_pdf
+from reports.renderer import installed
 
 FIGURES = "figures"
 REPORT, RESULT, EVIDENCE = "report.pdf", "result.json", "evidence.zip"
@@ -86,7 +87,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
 
 
 def write_manifest(folder: Path) -> dict[str, Any]:
-    """Write ``manifest.json``: every other file with hash, size and media type, and the two run hashes.
+    """Write ``manifest.json``: every other file with hash, size and media type, the two run hashes, and the renderer.
 
     Raises
     ------
@@ -97,6 +98,7 @@ def write_manifest(folder: Path) -> dict[str, Any]:
     """
     names = sorted(path.relative_to(folder).as_posix() for path in folder.rglob("*") if path.is_file())
     run = bundle_from(read_files(folder), files=(), where=str(folder))
+    drawn = installed()
     manifest = {
         "files": [
             {
@@ -108,6 +110,7 @@ def write_manifest(folder: Path) -> dict[str, Any]:
             for name in names
             if name != MANIFEST
         ],
+        "renderer": {"version": drawn.version, "sha256": drawn.sha256},
         "run_sha256": run.run_sha256,
         "design_sha256": run.design_sha256,
     }

@@ -60,6 +60,7 @@ def document_control(story: Story) -> list[Block]:
                 ),
                 ("Privilege", "none designated; only counsel may set it"),
                 ("Generator", f"Plumbline {code['version']}, code {numbers.short_hash(code['sha256'])}"),
+                ("Pages set by", _renderer(story)),
                 ("Design SHA-256", Literal(story.hashes["design"])),
                 ("Run SHA-256", Literal(story.hashes["run"])),
                 ("Bundle SHA-256", Literal(story.hashes["bundle"])),
@@ -196,6 +197,12 @@ def sign_off(story: Story) -> list[Block]:
             weights=(0.3, 0.25, 0.2, 0.25),
         ),
     ]
+
+
+def _renderer(story: Story) -> str:
+    """What set the pages: only the same sets them again byte for byte."""
+    named = story.bundle.renderer
+    return f"Plumbline {named.version}, renderer {numbers.short_hash(named.sha256)}" if named.sha256 else "not named"
 
 
 def integrity(story: Story) -> list[Block]:

@@ -74,12 +74,13 @@ class Story:
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """The hashes a reader can check: design, run, bundle (its manifest), attached result."""
+        """The hashes a reader can check: design, run, bundle (its manifest), attached result, renderer."""
         return {
             "design": self.bundle.design_sha256,
             "run": self.bundle.run_sha256,
             "bundle": self.bundle.manifest_sha256,
             "result": sha256_bytes(result_bytes(self.bundle, self.governance)),
+            "renderer": self.bundle.renderer.sha256,
             "events_head": str(self.governance.get("events_head") or ""),
         }
 

@@ -114,8 +114,12 @@ def read_gguf(path: Path) -> GgufHeader:
         reader = gguf.GGUFReader(path)
         types = Counter(tensor.tensor_type.name for tensor in reader.tensors)
         texts = {key: reader.fields[key].contents() for key in _TEXT_KEYS if key in reader.fields}
+        layers = [field.contents() for name, field in reader.fields.items() if name.endswith(".block_count")]
     except Exception as error:
         raise ModelError(str(path), f"the header cannot be read: {one_line(error)}", expected) from error
+    if any(isinstance(count, int) and count > sum(types.values()) for count in layers):
+        what = f"names {max(layers):,} layers for {sum(types.values()):,} tensors"
+        raise ModelError(str(path), what, "the layers it has")  # a library would build them all to find out
     return GgufHeader(str(texts.get(_TEXT_KEYS[0])), str(texts.get(_TEXT_KEYS[1])), dict(sorted(types.items())))
 
 

@@ -33,6 +33,8 @@ TRAINING_RECORD = "training-record.json"
 PICKLES = frozenset({".bin", ".pt", ".pth", ".pkl", ".pickle", ".ckpt", ".joblib", ".dill"})
 CODE = frozenset({".py", ".pyc", ".pyo", ".pyd", ".so", ".dll", ".dylib"})
 LARGEST_JSON_BYTES = 64 << 20
+#: What configs call the number of their layers.
+LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
 LARGEST_HEADER_BYTES = 100_000_000
 ITEM_BYTES = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
@@ -107,11 +109,12 @@ def check_model_folder(folder: Path) -> list[str]:
         raise ModelError(
             str(folder), "this is an adapter, not a model", "the model it was trained on, with +adapter:PATH"
         )
-    check_config(folder / CONFIG_FILE)
+    config = check_config(folder / CONFIG_FILE)
     if (folder / ADAPTER_CONFIG).exists():
         # transformers would follow the base model named in it instead of reading the weights beside it.
         raise ModelError(str(folder / ADAPTER_CONFIG), "an adapter lies among the model's files", "+adapter:PATH")
     weights = check_weights(folder)
+    check_layers(folder / CONFIG_FILE, config, tensors=_tensors(folder, weights))
     if not (folder / TOKENIZER_FILE).is_file():
         raise ModelError(str(folder), "the tokenizer is missing", f"a {TOKENIZER_FILE}")
     read_json(folder / TOKENIZER_FILE)
@@ -212,6 +215,24 @@ def check_config(path: Path) -> dict[str, Any]:
     if config.get("quantization_config"):
         raise ModelError(str(path), "the weights are quantised", "float weights in safetensors, or a GGUF file")
     return config
+
+
+def check_layers(path: Path, config: dict[str, Any], *, tensors: int) -> None:
+    """Refuse a config with more layers than the weights have tensors: a library would build them all to find out."""
+    inner = config.get("text_config")
+    for part in (config, inner if isinstance(inner, dict) else {}):
+        for name in LAYER_COUNTS:
+            count = part.get(name)
+            if isinstance(count, (int, float)) and not count <= tensors:
+                shown = f"{count:,}" if abs(count) < 10**15 else "more than can be counted"
+                raise ModelError(f"{path}, {name}", f"is {shown}, the weights have {tensors:,} tensors", "its layers")
+
+
+def _tensors(folder: Path, weights: list[str]) -> int:
+    """How many tensors the checked weights have."""
+    if WEIGHTS_INDEX in weights:
+        return len(read_json(folder / WEIGHTS_INDEX)["weight_map"])
+    return len(read_safetensors_header(folder / SINGLE_WEIGHTS))
 
 
 def check_no_code(path: Path, value: Any, key: str = "") -> None:

@@ -27,7 +27,7 @@ from compliance.models import RegistrationState as State
 from compliance.signs import lease, silent
 
 #: How often it is begun without an end before a person has to ask for it once more.
-MOST_ATTEMPTS = 5
+MOST_ATTEMPTS = 3
 
 SOURCES = {
     State.MAPPING: (State.UPLOADING, State.MAPPING, State.FAILED),

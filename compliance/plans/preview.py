@@ -10,7 +10,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
-from pathlib import Path
 from typing import Any
 
 from auditor.applications import Applications
@@ -18,17 +17,17 @@ from auditor.counterfactuals import make_clusters, prompt_template, select, word
 from auditor.exceptions import AuditorError
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
-from auditor.tables import TooLargeError
-from compliance.binding import registered_data
 from compliance.dashboard.prompts import marked
-from compliance.estimates import QUICK, tokenizer_file, too_large
+from compliance.estimates import tokenizer_file
 from compliance.exceptions import ComplianceError
 from compliance.models import DataSetVersion, LanguageModelVersion
 from compliance.plans.checks import WHERE, Problem, problem_of
+from compliance.plans.counting import NOT_COUNTED, count
 from compliance.registry.columns import MASK, MASKED_ROLES
+from compliance.registry.keeping import kept
 
 SHOWN = 3
-TOO_LARGE = "The data are too large to be read for a preview; the worker checks the plan on them."
+NOT_KEPT = "No sample of these data is kept for a preview: they are large, or came before samples did."
 CHAT = "In chat form the tokenizer's chat template stands around this text."
 
 
@@ -74,19 +73,18 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
         Whose tokenizer counts; it must be in this machine's store, else nothing is counted.
     """
     try:
-        if too_large(data):
-            return Preview(note=TOO_LARGE)
         applications = _applications(data)
+        if applications is None:
+            return Preview(note=NOT_KEPT)
         chosen = select(plan, applications, seen=frozenset(), where=WHERE).records
         clusters = make_clusters(plan, applications, chosen[:SHOWN], chat=None, where=WHERE)
-    except TooLargeError:
-        return Preview(note=TOO_LARGE)
     except AuditorError as refusal:
         problem = problem_of(refusal) if hasattr(refusal, "where") else Problem(key="", line=str(refusal))
         return Preview(problem=problem)
     except (ComplianceError, OSError) as refusal:
         return Preview(problem=Problem(key="", line=str(refusal)))
-    count = _counter(model)
+    path = tokenizer_file(model) if model is not None else None
+    counts = count(path, texts=[cluster.cases[0].prompt for cluster in clusters]) if path else None
     told = {item.name: item for item in applications.mapping.fields}
     triples = [(item.name, item.label, item.role) for item in applications.mapping.fields]
     template = prompt_template(plan, triples, where=WHERE)
@@ -102,7 +100,7 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
                 number=number,
                 pieces=_pieces(rendered, frozenset(given)),
                 words={name: shown[name] for name in template.names},
-                tokens=count(cluster.cases[0].prompt) if count else None,
+                tokens=counts.lengths[number - 1] if counts else None,
             )
         )
     placebo = plan.placebo
@@ -122,7 +120,7 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
         fields=rows,
         applications=len(chosen),
         too_long=longest if longest > plan.budget.max_prompt_tokens else None,
-        note=CHAT if plan.prompt.form == "chat" else "",
+        note=NOT_COUNTED if path and counts is None else CHAT if plan.prompt.form == "chat" else "",
     )
 
 
@@ -131,26 +129,11 @@ def _pieces(rendered: Rendered, given: frozenset[str]) -> list[dict[str, Any]]:
     return marked({"id": "", "prompt": rendered.text, "spans": spans}, given)
 
 
-def _applications(data: DataSetVersion) -> Applications:
-    return _read(data.pk, data.fingerprint)
+def _applications(data: DataSetVersion) -> Applications | None:
+    return _kept(data.pk, data.fingerprint)
 
 
 @lru_cache(maxsize=1)
-def _read(key: int, fingerprint: str) -> Applications:
+def _kept(key: int, fingerprint: str) -> Applications | None:
     """Read once while somebody writes: a plan is checked with every pause in typing, on one data set."""
-    return registered_data(DataSetVersion.objects.get(pk=key, fingerprint=fingerprint), limits=QUICK)
-
-
-def _counter(model: LanguageModelVersion | None) -> Any:
-    path = tokenizer_file(model) if model is not None else None
-    if path is None:
-        return None
-    tokenizer = _tokenizer(path)
-    return lambda text: len(tokenizer.encode(text).ids)
-
-
-@lru_cache(maxsize=1)
-def _tokenizer(path: Path) -> Any:
-    from tokenizers import Tokenizer
-
-    return Tokenizer.from_file(str(path))
+    return kept(DataSetVersion.objects.get(pk=key, fingerprint=fingerprint))

@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied, RequestDataTooBig
 from django.core.paginator import Paginator
+from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
@@ -92,23 +93,26 @@ def draft(request: HttpRequest, pk: int) -> HttpResponse:
     state = _sent(request, row)
     if "check" in request.POST:
         return _editor(request, row, state)
+    sound = state.checked.plan is not None and not state.draft.changes
     try:
-        actions.save_draft(
-            draft=row,
-            revision=_revision(request),
-            name=_name(state.draft, row),
-            text=state.draft.text,
-            agreed=state.draft.agreed,
-            changes=state.draft.changes,
-            actor=site_actor(request),
-        )
-        if "register" not in request.POST:
-            messages.success(request, "The draft is saved.")
-            return HttpResponseRedirect(f"{row.get_absolute_url()}?{_previewed(state)}")
-        if state.checked.plan is None or state.draft.changes:
+        with transaction.atomic():  # saved and registered, or neither: the database may be busy in between
+            actions.save_draft(
+                draft=row,
+                revision=_revision(request),
+                name=_name(state.draft, row),
+                text=state.draft.text,
+                agreed=state.draft.agreed,
+                changes=state.draft.changes,
+                actor=site_actor(request),
+            )
+            if "register" in request.POST and sound and state.checked.plan is not None:
+                made = actions.register_draft(draft=row, plan=state.checked.plan, actor=site_actor(request))
+                return redirect(made)
+        if "register" in request.POST:
             trouble = "It is saved, not registered: what is marked below has to be mended first."
             return _editor(request, row, state, trouble=trouble, status=422)
-        return redirect(actions.register_draft(draft=row, plan=state.checked.plan, actor=site_actor(request)))
+        messages.success(request, "The draft is saved.")
+        return HttpResponseRedirect(f"{row.get_absolute_url()}?{_previewed(state)}")
     except ComplianceError as error:
         return _editor(request, row, state, trouble=str(error), status=409)
 

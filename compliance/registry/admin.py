@@ -10,6 +10,7 @@ from typing import Any
 from django import forms
 from django.contrib import admin
 from django.core.exceptions import PermissionDenied
+from django.db import transaction
 from django.db.models import Prefetch, QuerySet
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -106,12 +107,13 @@ class LanguageModelAdmin(ActingAdmin):
         self._decide(request, queryset, Approval.PROPOSED)
 
     def _decide(self, request: HttpRequest, queryset: QuerySet[Any], approval: Approval) -> None:
-        for row in queryset:
-            access.require(request.user, "approve_languagemodel", row.team_id)
-            try:
-                actions.decide_on_language_model(language_model=row, approval=approval, actor=self.actor(request))
-            except ComplianceError as error:
-                self.refuse(request, error)
+        with transaction.atomic():  # all that can be decided, or none: the database may be busy halfway
+            for row in queryset:
+                access.require(request.user, "approve_languagemodel", row.team_id)
+                try:
+                    actions.decide_on_language_model(language_model=row, approval=approval, actor=self.actor(request))
+                except ComplianceError as error:
+                    self.refuse(request, error)
 
 
 class VersionAdmin(ReadOnlyAdmin):

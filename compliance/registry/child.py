@@ -7,10 +7,11 @@ rights to memory, time and files away, and only then loads what parses. It knows
 from __future__ import annotations
 
 import json
-import resource
 import sys
 from pathlib import Path
 from typing import Any
+
+from compliance.bounds import bind
 
 ANSWER_BYTES = 64 << 20
 
@@ -18,26 +19,13 @@ ANSWER_BYTES = 64 << 20
 def main() -> int:
     """Read a job, answer it."""
     job = json.load(sys.stdin)
-    _bind(memory=job["memory"], seconds=job["seconds"])
+    bind(memory=job["memory"], seconds=job["seconds"], written=ANSWER_BYTES)
     try:
         answer = _answer(job)
     except MemoryError:
         return 1
     json.dump(answer, sys.stdout)
     return 0
-
-
-def _bind(*, memory: int, seconds: int) -> None:
-    """Bound the process: bytes of memory, seconds of processor time, what it may write; no child, no core dump."""
-    bounds = {
-        resource.RLIMIT_AS: memory,
-        # The parent counts by the clock. This one holds where the parent is gone, or on one core of many threads.
-        resource.RLIMIT_CPU: 2 * seconds,
-        resource.RLIMIT_FSIZE: ANSWER_BYTES,
-        resource.RLIMIT_CORE: 0,
-    }
-    for which, most in bounds.items():
-        resource.setrlimit(which, (most, most))
 
 
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
@@ -72,13 +60,22 @@ def _look(job: dict[str, Any], table: Any) -> dict[str, Any]:
 
 
 def _register(job: dict[str, Any], table: Any) -> dict[str, Any]:
-    """What the register needs: that the table fits its mapping, its hash, how many rows it has, and the first."""
-    from auditor.applications import survey
+    """What the register needs: that the table fits its mapping, its hash, how many rows it has, and the first.
+
+    Few applications are handed over whole, for the pages that estimate and preview.
+    """
+    from auditor.applications import apply_mapping, survey
     from compliance.registry.columns import mapping_of, masked_preview
+    from compliance.registry.records import CELLS, packed
 
     mapping = mapping_of(job["mapping"], where=f"{job['name']}: mapping")
-    found = survey(table.frame, mapping, source=str(job["where"]), file_sha256=table.sha256)
-    return {"rows": found.count, "sha256": found.file_sha256, "preview": masked_preview(table.frame, mapping)}
+    preview = masked_preview(table.frame, mapping)
+    told: dict[str, Any] = {"rows": table.frame.height, "sha256": table.sha256, "preview": preview}
+    about: dict[str, Any] = {"source": str(job["where"]), "file_sha256": table.sha256}
+    if table.frame.height * len(mapping.fields) > CELLS:
+        survey(table.frame, mapping, **about)
+        return {**told, "records": None}
+    return {**told, "records": packed(apply_mapping(table.frame, mapping, **about))}
 
 
 if __name__ == "__main__":

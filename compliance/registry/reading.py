@@ -3,29 +3,22 @@
 from __future__ import annotations
 
 import fcntl
-import json
-import logging
-import os
-import signal
-import subprocess
-import sys
-import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from django.conf import settings
 
 from auditor.applications import Survey
 from auditor.exceptions import DataError
 from auditor.tables import Limits
+from compliance.children import ChildError, answer_of
 from compliance.models import Registration
 from compliance.registry.columns import mapping_of
-
-log = logging.getLogger(__name__)
+from compliance.registry.keeping import keep_packed
 
 BUSY_SECONDS = 10.0
 LOOK_SECONDS = 0.05
@@ -75,7 +68,7 @@ def look_at(row: Registration, *, mapping: str) -> Look:
 
 
 def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
-    """Read an upload through its mapping, for the register; with the first rows, masked.
+    """Read an upload through its mapping, for the register; with the first rows, masked. What pages read is kept.
 
     Raises
     ------
@@ -85,6 +78,7 @@ def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
     answer = _ask(row, mapping=row.mapping, register=True)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
     found = Survey(mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"])
+    keep_packed(found.fingerprint, answer["records"])
     return found, answer["preview"]
 
 
@@ -112,48 +106,16 @@ def _ask(row: Registration, *, mapping: str, register: bool) -> dict[str, Any]:
         "memory": settings.TABLE_MEMORY,
         "seconds": settings.TABLE_SECONDS,
     }
-    with tempfile.TemporaryFile() as asked, tempfile.TemporaryFile() as said, tempfile.TemporaryFile() as trace:
-        asked.write(json.dumps(job).encode())
-        asked.seek(0)
-        code = _run(asked, said, trace)
-        if code == 0:
-            said.seek(0)
-            answer: dict[str, Any] = json.loads(said.read())
-            if "refused" in answer:
-                raise DataError(*answer["refused"])
-            return answer
-        trace.seek(0, os.SEEK_END)
-        trace.seek(max(0, trace.tell() - 2_000))
-        told = trace.read().decode("utf-8", "replace")
-        log.warning("%s: the process that read it ended with %s: %s", row.source, code, told)
-    if code is None or code == -signal.SIGXCPU:
-        raise DataError(row.source, f"takes longer than {settings.TABLE_SECONDS} s to be read", SMALLER)
-    raise DataError(
-        row.source, f"cannot be read within {settings.TABLE_MEMORY >> 20:,} MiB of memory, or is damaged", SMALLER
-    )
-
-
-def _run(asked: IO[bytes], said: IO[bytes], trace: IO[bytes]) -> int | None:
-    """The exit code of the child, ``None`` if its time was up; it and whatever it started are gone then."""
-    # No variable of this process is handed on: they hold the keys of the installation.
-    environment = {"PATH": os.defpath, "LANG": "C.UTF-8", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-    child = subprocess.Popen(
-        [sys.executable, "-m", "compliance.registry.child"],
-        cwd=settings.BASE_DIR,
-        env=environment,
-        stdin=asked,
-        stdout=said,
-        stderr=trace,
-        start_new_session=True,
-    )
     try:
-        return child.wait(settings.TABLE_SECONDS)
-    except subprocess.TimeoutExpired:
-        return None
-    finally:
-        if child.poll() is None:
-            os.killpg(child.pid, signal.SIGKILL)
-            child.wait()
+        answer = answer_of("compliance.registry.child", job, where=row.source, seconds=settings.TABLE_SECONDS)
+    except ChildError as error:
+        what = f"cannot be read within {settings.TABLE_MEMORY >> 20:,} MiB of memory, or is damaged"
+        if error.late:
+            what = f"takes longer than {settings.TABLE_SECONDS} s to be read"
+        raise DataError(row.source, what, SMALLER) from error
+    if "refused" in answer:
+        raise DataError(*answer["refused"])
+    return answer
 
 
 @contextmanager

@@ -9,6 +9,7 @@ from typing import IO
 
 from django.conf import settings
 from django.contrib.auth.views import redirect_to_login
+from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.template.loader import get_template
@@ -113,16 +114,22 @@ def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -
     if row.state != RegistrationState.UPLOADING or offset != row.received or offset + len(content) > row.size:
         raise DataError(row.source, f"byte {offset:,} is not due", f"byte {row.received:,} of {row.size:,}")
     path = _partial(row)
-    with path.open("r+b" if path.exists() else "w+b") as stream:
+    if offset and not path.exists():
+        raise DataError(row.source, "what arrived before is not on this server", "the file to be uploaded again")
+    with path.open("r+b" if offset else "w+b") as stream:
         # A part whose acknowledgement was lost is written again in its place.
         stream.seek(offset)
         stream.write(content)
         stream.truncate()
         stream.flush()
         os.fsync(stream.fileno())
-    actions.note_received(registration=row, start=offset, stop=offset + len(content))
-    if row.received == row.size:
-        _keep(row, actor)
+    kept = _name(row) if offset + len(content) == row.size else None
+    # The last part is noted and the whole kept, or neither: while the database is busy it can be sent again.
+    with transaction.atomic():
+        actions.note_received(registration=row, start=offset, stop=offset + len(content))
+        if kept is not None:
+            actions.keep_upload(registration=row, file=str(kept), actor=actor)
+            path.replace(Path(settings.DATA_FOLDER) / kept)
 
 
 def take_whole(row: Registration, stream: IO[bytes], *, actor: Actor) -> None:
@@ -131,14 +138,11 @@ def take_whole(row: Registration, stream: IO[bytes], *, actor: Actor) -> None:
         take_part(row, offset=row.received, content=content, actor=actor)
 
 
-def _keep(row: Registration, actor: Actor) -> None:
-    """Name the whole table by its content, beside all others; the same table twice is one file."""
-    partial = _partial(row)
-    kept = Path("data") / f"{sha256_file(partial)}{Path(row.source).suffix.lower()}"
-    target = Path(settings.DATA_FOLDER) / kept
-    target.parent.mkdir(mode=0o700, exist_ok=True)
-    partial.replace(target)
-    actions.keep_upload(registration=row, file=str(kept), actor=actor)
+def _name(row: Registration) -> Path:
+    """The place of the whole table, by its content, beside all others; the same table twice is one file."""
+    kept = Path("data") / f"{sha256_file(_partial(row))}{Path(row.source).suffix.lower()}"
+    (Path(settings.DATA_FOLDER) / kept).parent.mkdir(mode=0o700, exist_ok=True)
+    return kept
 
 
 def _partial(row: Registration) -> Path:

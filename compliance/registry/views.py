@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from functools import wraps
 from typing import Any
@@ -10,6 +11,7 @@ from uuid import UUID
 from django.contrib.auth.decorators import login_required
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
+from django.db import DatabaseError, transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseBase, HttpResponseRedirect, JsonResponse
 from django.shortcuts import render
 from django.urls import reverse
@@ -21,10 +23,13 @@ from compliance import access, actions
 from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
 from compliance.models import Registration, RegistrationState
+from compliance.patience import passes
 from compliance.registry.columns import mapping_of
 from compliance.registry.forms import DataForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.reading import Look, look_at
 from compliance.registry.uploads import PART_BYTES, begin_upload, take_part, take_whole
+
+log = logging.getLogger(__name__)
 
 LINES = 25
 SHOWN_ROWS = 5
@@ -60,8 +65,9 @@ def register_model(request: HttpRequest) -> HttpResponse:
         asked = dict(form.cleaned_data)
         team, source = asked.pop("team"), asked.pop("source")
         actor = site_actor(request)
-        language_model = actions.open_language_model(team=team, description=asked, actor=actor)
-        row = actions.request_model(language_model=language_model, source=source, actor=actor)
+        with transaction.atomic():
+            language_model = actions.open_language_model(team=team, description=asked, actor=actor)
+            row = actions.request_model(language_model=language_model, source=source, actor=actor)
         return _to(row)
     return render(request, "registry/model.html", {"form": form}, status=400 if form.errors else 200)
 
@@ -74,14 +80,16 @@ def register_data(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         asked = form.cleaned_data
         try:
-            row = begin_upload(
-                team=asked["team"],
-                title=asked["name"],
-                file_name=asked["file"].name,
-                size=asked["file"].size,
-                actor=site_actor(request),
-            )
-            take_whole(row, asked["file"], actor=site_actor(request))
+            # The file is on disk already: what is written here, with the lock held, is a copy and its hash.
+            with transaction.atomic():
+                row = begin_upload(
+                    team=asked["team"],
+                    title=asked["name"],
+                    file_name=asked["file"].name,
+                    size=asked["file"].size,
+                    actor=site_actor(request),
+                )
+                take_whole(row, asked["file"], actor=site_actor(request))
             _look(row, mapping="")
             return _to(row)
         except InputError as error:
@@ -161,7 +169,14 @@ def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
 
 def _look(row: Registration, *, mapping: str) -> None:
     """Have the table read, in a process of its own, and keep what was seen: no page reads it again."""
-    actions.keep_look(registration=row, look=look_at(row, mapping=mapping).to_keep())
+    look = look_at(row, mapping=mapping).to_keep()
+    try:
+        actions.keep_look(registration=row, look=look)
+    except DatabaseError as error:
+        if not passes(error):
+            raise
+        # The upload itself is kept: its page offers to have it read again.
+        log.warning("%s: what was seen of it could not be kept (%s)", row, type(error).__name__)
 
 
 def _described(row: Registration, form: MappingForm) -> dict[str, Any]:

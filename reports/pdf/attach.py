@@ -11,6 +11,7 @@ import pikepdf
 from auditor.canonical import sha256_bytes
 from reports.archives import MOST_JSON, unpacked_stream
 from reports.blocks import ReportContent
+from reports.pdf.opening import opened
 
 RESULT = "result.json"
 EPOCH = datetime(2000, 1, 1, tzinfo=UTC)
@@ -100,7 +101,7 @@ def attached_result(data: bytes) -> bytes | None:
     ValueError
         If there are several attachments or the attached file unpacks to too much.
     """
-    with pikepdf.open(io.BytesIO(data)) as pdf:
+    with opened(data) as pdf:
         names = list(pdf.attachments)
         if not names:
             return None
@@ -110,8 +111,10 @@ def attached_result(data: bytes) -> bytes | None:
 
 
 def stated_hashes(data: bytes) -> dict[str, str]:
-    """The hashes a report states in its XMP metadata: ``design``, ``run``, ``bundle``, ``result``, ``events_head``."""
-    with pikepdf.open(io.BytesIO(data)) as pdf:
+    """The hashes a report states in its XMP metadata: ``design``, ``run``, ``bundle``, ``result``, ``renderer``,
+    ``events_head``.
+    """
+    with opened(data) as pdf:
         metadata = pdf.Root.get("/Metadata")
         text = unpacked_stream(metadata, most=MOST_METADATA).decode("utf-8", "replace") if metadata is not None else ""
     stated = KEYWORDS.search(text)

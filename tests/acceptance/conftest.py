@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import random
 import uuid
 from collections.abc import Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import psycopg
 import pytest
 
 from tests.acceptance.commands import manage, repeatable, write_plan
+from tests.acceptance.sites import Installed, site
 from tests.language_models.tiny import save_tiny
 
 
@@ -47,4 +50,51 @@ def database_url(postgresql_url: str) -> Iterator[str]:
     with psycopg.connect(postgresql_url, autocommit=True) as server:
         server.execute(f'CREATE DATABASE "{name}"')
         yield postgresql_url.rpartition("/")[0] + f"/{name}"
+        server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    """Where a site is put: what it is copied from, and the settings that name its database and broker."""
+
+    installed: Installed
+    settings: dict[str, str] = field(default_factory=dict)
+
+
+@pytest.fixture(scope="session")
+def installed(small_plan: Path, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """An installation with the small plan's three versions, on files."""
+    data = tmp_path_factory.mktemp("installed")
+    with site(data, small_plan) as made:
+        made.register()
+    return Installed(data=data)
+
+
+@pytest.fixture(scope="session")
+def installed_on_a_server(small_plan: Path, postgresql_url: str, tmp_path_factory: pytest.TempPathFactory) -> Installed:
+    """The same on PostgreSQL; its database is a template for others."""
+    name, data = f"installed_{uuid.uuid4().hex[:12]}", tmp_path_factory.mktemp("installed")
+    with psycopg.connect(postgresql_url, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}"')
+    with site(data, small_plan, DATABASE_URL=postgresql_url.rpartition("/")[0] + f"/{name}") as made:
+        made.register()
+    return Installed(data=data, database=name)
+
+
+@pytest.fixture(params=["files", "servers"])
+def place(request: pytest.FixtureRequest) -> Iterator[Place]:
+    """SQLite with the broker of files, then PostgreSQL with Redis."""
+    if request.param == "files":
+        yield Place(installed=request.getfixturevalue("installed"))
+        return
+    found: Installed = request.getfixturevalue("installed_on_a_server")
+    url, name = request.getfixturevalue("postgresql_url"), f"acceptance_{uuid.uuid4().hex[:12]}"
+    redis = request.getfixturevalue("redis_url").rpartition("/")[0]
+    with psycopg.connect(url, autocommit=True) as server:
+        server.execute(f'CREATE DATABASE "{name}" TEMPLATE "{found.database}"')
+        settings = {
+            "DATABASE_URL": url.rpartition("/")[0] + f"/{name}",
+            "REDIS_URL": f"{redis}/{random.randrange(1, 16)}",
+        }
+        yield Place(installed=found, settings=settings)
         server.execute(f'DROP DATABASE "{name}" WITH (FORCE)')

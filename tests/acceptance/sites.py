@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
+import sqlite3
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -17,16 +20,26 @@ import psycopg
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
 
 SECONDS = 150
+NEWEST = "ORDER BY serial DESC LIMIT 1"
 
 REQUEST = """
+KEY = "one"
 from compliance import actions
 from compliance.events import Actor
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
 audit = actions.request_audit(
-    plan=PlanVersion.objects.get(), model=LanguageModelVersion.objects.get(), data=DataSetVersion.objects.get(),
-    queue="audits", request_key="one", actor=Actor(name="ada", role="officer"),
+    plan=PlanVersion.objects.order_by("pk").last(), model=LanguageModelVersion.objects.get(),
+    data=DataSetVersion.objects.get(), queue="audits", request_key=KEY,
+    actor=Actor(name="ada", role="officer"),
 )
 print(audit)
+"""
+PLAN = """
+from pathlib import Path
+from auditor.plan import read_plan
+from compliance import actions
+from compliance.events import Actor
+actions.register_plan(plan=read_plan(Path(PLAN)), actor=Actor(name="ada", role="officer"))
 """
 REGISTER = """
 import sys
@@ -45,6 +58,14 @@ actions.register_data(data=load_data(plan.run.data, ""), actor=actor)
 """
 
 
+@dataclass(frozen=True, kw_only=True)
+class Installed:
+    """Tables and the three versions, made once and copied: ``data`` the folder, ``database`` a template or none."""
+
+    data: Path
+    database: str = ""
+
+
 class Site:
     """One data folder, or one database and broker, and what runs on it."""
 
@@ -52,6 +73,10 @@ class Site:
         self.data, self.settings = data, settings
         self._plan = plan
         self._workers: list[subprocess.Popen[bytes]] = []
+
+    def copy(self, installed: Installed) -> None:
+        """What ``register`` does, from one that did it. A server's database was made of the template by then."""
+        shutil.copytree(installed.data, self.data, dirs_exist_ok=True)
 
     def register(self) -> None:
         """Tables and the three versions."""
@@ -67,13 +92,13 @@ class Site:
         """What a piece of code says."""
         return self._run("shell", "-v", "0", "-c", code)
 
-    def start(self, command: str = "worker", *arguments: str) -> subprocess.Popen[bytes]:
+    def start(self, command: str = "worker", *arguments: str, **settings: str) -> subprocess.Popen[bytes]:
         """Start a worker, or the scheduler."""
         with (self.data / f"{command}-{len(self._workers)}.log").open("wb") as log:
             process = subprocess.Popen(
                 [sys.executable, "manage.py", command, *arguments],
                 cwd=ROOT,
-                env=surroundings(self.data, **self.settings),
+                env=surroundings(self.data, **{**self.settings, **settings}),
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=log,
@@ -105,13 +130,27 @@ class Site:
                 return tuple(connection.execute(query).fetchone() or ())
         return tuple(ask(self.data / "plumbline.sqlite3", query)[0])
 
+    @contextmanager
+    def locked(self) -> Iterator[None]:
+        """Another process writes: the whole embedded database, or the rows of audits and of the event chain."""
+        if url := self.settings.get("DATABASE_URL"):
+            with psycopg.connect(url) as other:
+                other.execute("SELECT 1 FROM compliance_chainhead, compliance_audit FOR UPDATE")
+                yield
+            return
+        other = sqlite3.connect(self.data / "plumbline.sqlite3", isolation_level=None, timeout=30)
+        other.execute("BEGIN IMMEDIATE")
+        yield
+        other.execute("ROLLBACK")
+        other.close()
+
     def state(self) -> str:
-        """Where the audit stands."""
-        return str(self.one("SELECT state FROM compliance_audit")[0])
+        """Where the newest audit stands."""
+        return str(self.one(f"SELECT state FROM compliance_audit {NEWEST}")[0])
 
     def done(self) -> int:
-        """Prompts scored."""
-        return int(self.one("SELECT prompts_done FROM compliance_audit")[0])
+        """Prompts of the newest audit that are scored."""
+        return int(self.one(f"SELECT prompts_done FROM compliance_audit {NEWEST}")[0])
 
     def wait(self, moment: Callable[[], bool], *, seconds: float = SECONDS) -> None:
         """Until a moment has come."""
@@ -122,13 +161,13 @@ class Site:
             time.sleep(0.05)
 
     def finish(self) -> Path:
-        """Wait for the audit's end; the folder with its files."""
+        """Wait for the newest audit's end; the folder with its files."""
         self.wait(lambda: self.state() == "done")
-        return self.data / "audits" / "A-0001"
+        return self.data / "audits" / f"A-{self.one(f'SELECT serial FROM compliance_audit {NEWEST}')[0]:04d}"
 
     def report(self) -> str:
         """What there is to say when something took too long."""
-        row = self.one("SELECT state, prompts_done, prompts, error, seen_at FROM compliance_audit")
+        row = self.one(f"SELECT state, prompts_done, prompts, error, seen_at FROM compliance_audit {NEWEST}")
         return f"{row}\n{self.report_all()}"
 
     def report_all(self) -> str:

@@ -1,4 +1,7 @@
-"""Real Celery workers on real brokers: the same bytes as the command line, also after ``kill -9``."""
+"""Real Celery workers on real brokers: the same bytes as the command line, also after ``kill -9``.
+
+Two workers on both databases are in test_kills_in_every_phase.py. ``PLUMBLINE_TEST_PHASES=1`` runs the long forms.
+"""
 
 from __future__ import annotations
 
@@ -9,43 +12,41 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.commands import FILES, end, manage, repeatable, start
-from tests.acceptance.sites import REQUEST, site
+from tests.acceptance.conftest import Place
+from tests.acceptance.sites import PLAN, REQUEST, Installed, site
 
-MOMENTS = int(os.environ.get("PLUMBLINE_TEST_KILLS", "3"))
+LONG = os.environ.get("PLUMBLINE_TEST_PHASES") == "1"
+MOMENTS = int(os.environ.get("PLUMBLINE_TEST_KILLS", "3" if LONG else "1"))
 SEED = 20261123
 
 
-@pytest.fixture(params=["files", "servers"])
-def settings(request: pytest.FixtureRequest) -> dict[str, str]:
-    """SQLite with the broker of files, then PostgreSQL with Redis."""
-    if request.param == "files":
-        return {}
-    redis = request.getfixturevalue("redis_url").rpartition("/")[0]
-    return {"DATABASE_URL": request.getfixturevalue("database_url"), "REDIS_URL": f"{redis}/{random.randrange(1, 16)}"}
+if LONG:
+
+    @pytest.mark.slow
+    @pytest.mark.parametrize("count", [1, 2])
+    def test_any_number_of_workers_gives_the_bytes_of_the_command(
+        count: int, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], place: Place
+    ) -> None:
+        with site(tmp_path, small_plan, **place.settings) as here:
+            here.copy(place.installed)
+            here.shell(REQUEST)
+            for number in range(count):
+                here.start("worker", "--name", f"w{number}")
+            out = here.finish()
+            assert repeatable(out) == expected
+            assert here.one("SELECT sum(attempt) - count(*) FROM compliance_auditchunk")[0] == 0
+            checked = manage(tmp_path, "verify", "--events", *(out / name for name in FILES), **place.settings)
+            assert checked.returncode == 0, checked.stderr
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("count", [1, 2])
-def test_any_number_of_workers_gives_the_bytes_of_the_command(
-    count: int, small_plan: Path, tmp_path: Path, expected: dict[str, bytes], settings: dict[str, str]
-) -> None:
-    with site(tmp_path, small_plan, **settings) as here:
-        here.request()
-        for number in range(count):
-            here.start("worker", "--name", f"w{number}")
-        out = here.finish()
-        assert repeatable(out) == expected
-        assert here.one("SELECT sum(attempt) - count(*) FROM compliance_auditchunk")[0] == 0
-        checked = manage(tmp_path, "verify", "--events", *(out / name for name in FILES), **settings)
-        assert checked.returncode == 0, checked.stderr
-
-
-@pytest.mark.slow
+@pytest.mark.parametrize("place", ["files", "servers"] if LONG else ["files"], indirect=True)
 def test_a_worker_killed_at_random_moments_ends_with_the_same_bytes(
-    small_plan: Path, tmp_path: Path, expected: dict[str, bytes], settings: dict[str, str]
+    small_plan: Path, tmp_path: Path, expected: dict[str, bytes], place: Place
 ) -> None:
-    with site(tmp_path, small_plan, **settings) as here:
-        here.request()
+    with site(tmp_path, small_plan, PLUMBLINE_LEASE_SECONDS="2", **place.settings) as here:
+        here.copy(place.installed)
+        here.shell(REQUEST)
         here.start("scheduler")
         worker = here.start()
         here.wait(lambda: here.state() == "running")
@@ -60,20 +61,25 @@ def test_a_worker_killed_at_random_moments_ends_with_the_same_bytes(
 
 
 @pytest.mark.slow
-def test_requests_at_the_same_moment_on_the_embedded_database_are_one_audit(small_plan: Path, tmp_path: Path) -> None:
+def test_requests_at_the_same_moment_on_the_embedded_database_are_one_audit(
+    small_plan: Path, tmp_path: Path, installed: Installed
+) -> None:
     with site(tmp_path, small_plan) as here:
-        here.register()
-        clicks = [start(tmp_path, "shell", "-v", "0", "-c", REQUEST) for _ in range(3)]
-        assert [end(click).stdout.strip() for click in clicks] == ["A-0001"] * 3
+        here.copy(installed)
+        clicks = [start(tmp_path, "shell", "-v", "0", "-c", REQUEST) for _ in range(2)]
+        assert [end(click).stdout.strip() for click in clicks] == ["A-0001"] * 2
         assert here.one("SELECT count(*) FROM compliance_audit") == (1,)
 
 
 @pytest.mark.slow
-def test_a_worker_that_is_told_to_go_leaves_the_rest_to_the_next(small_plan: Path, tmp_path: Path) -> None:
+def test_a_worker_that_is_told_to_go_leaves_the_rest_to_the_next(
+    small_plan: Path, tmp_path: Path, installed: Installed
+) -> None:
     long = tmp_path / "long.toml"  # so long that it cannot end before the worker has gone
-    long.write_text(small_plan.read_text().replace("limit = 40\n", "limit = 160\n"))
+    long.write_text(small_plan.read_text().replace("limit = 40\n", "limit = 120\n"))
     with site(tmp_path, long) as here:
-        here.request()
+        here.copy(installed)
+        here.shell(f"PLAN = {str(long)!r}\n{PLAN}\n{REQUEST}")
         first = here.start()
         here.wait(lambda: here.done() > 0)
         here.stop(first)

@@ -65,8 +65,18 @@ def test_an_administrator_has_no_right_over_evidence() -> None:
 
 
 def test_nobody_approves_what_they_may_write() -> None:
-    for writes, approves in (("add_planversion", "approve_planversion"), ("run_audit", "sign_audit")):
+    for writes, approves in (
+        ("add_planversion", "approve_planversion"),
+        ("add_languagemodel", "approve_languagemodel"),
+    ):
+        assert roles_with(writes)
+        assert roles_with(approves)
         assert not roles_with(writes) & roles_with(approves)
+
+
+def test_every_permission_of_a_role_is_one_that_there_is(db: None) -> None:
+    known = set(Permission.objects.filter(content_type__app_label="compliance").values_list("codename", flat=True))
+    assert {name for names in PERMISSIONS.values() for name in names} <= known
 
 
 def test_every_register_belongs_to_a_team_or_to_all() -> None:

@@ -29,7 +29,7 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
     [
         ("PLUMBLINE_DEBUG", "perhaps", "PLUMBLINE_DEBUG: 'perhaps': input should be a valid boolean"),
         ("PLUMBLINE_SECRET_KEY", "short", "PLUMBLINE_SECRET_KEY: is shorter than 50 characters"),
-        ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 5"),
+        ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 2"),
         ("PLUMBLINE_DEVICE", "gpu", "PLUMBLINE_DEVICE: 'gpu': expected cpu, cuda or cuda:NUMBER"),
         ("PLUMBLINE_DATA", "/dev/null/data", "PLUMBLINE_DATA: /dev/null/data: Not a directory; expected a folder"),
         ("DATABASE_URL", "mysql://me:secret@host/x", "DATABASE_URL: is no PostgreSQL address; expected postgresql://"),

@@ -53,6 +53,37 @@ def test_a_fault_is_found_kept_and_said(tmp_path: Path) -> None:
     assert sorted(path.name for path in tmp_path.iterdir()) == ["csv-5-0.csv", "csv-5-1.csv", "csv-5-2.csv"]
 
 
+FAULTS = {
+    "import os; os.write(2, b'a trace')": "wrote to standard error: 'a trace'",
+    "import time; time.sleep(60)": "TimeoutError: 'took longer than 1 s'",
+    "self.kept = b'x' * (200 << 20)": "memory grew by",
+    "import os; os._exit(7)": "the process ended with 7",
+}
+
+
+@pytest.mark.parametrize("does", FAULTS)
+def test_what_is_written_takes_long_grows_or_ends_the_process_is_a_fault(tmp_path: Path, does: str) -> None:
+    code = (
+        "import sys, tests.fuzz.targets as t, tests.fuzz.__main__ as m\n"
+        "m.MUTANT_SECONDS, m.GROWTH = 1 if 'sleep' in '" + does[:40].replace("'", "") + "' else 20, 100 << 10\n"
+        "class Bad(t.Csv):\n"
+        "    def look(self, path):\n"
+        "        self.seen = getattr(self, 'seen', -1) + 1\n"
+        f"        if self.seen == 13:\n            {does}\n"
+        "        return []\n"
+        "t.TARGETS['csv'] = Bad\n"
+        f"sys.argv[1:] = ['csv', '--count', '14', '--seed', '5', '--keep', {str(tmp_path)!r}, '--here']\n"
+        "sys.exit(m.main())\n"
+    )
+    done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True, text=True)
+    if "_exit" in does:
+        assert done.returncode == 7
+        assert [path.name for path in tmp_path.iterdir()] == ["csv-5-last"], "the mutant that ended it is kept"
+        return
+    assert done.returncode == 1, done.stderr
+    assert FAULTS[does] in done.stdout
+
+
 def test_a_part_of_an_archive_is_changed_behind_its_checksum() -> None:
     target = io.BytesIO()
     with zipfile.ZipFile(target, "w") as archive:

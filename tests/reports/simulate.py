@@ -57,7 +57,8 @@ def write_evidence(
         )
         outcome = Outcome.INVALID if mute else Outcome.FAVOURABLE if seen >= 0 else Outcome.ADVERSE
         cases.append(case)
-        decisions.append(Decision(case.id, seen, mass, math.log(mass / 2), math.log(mass / 2), outcome))
+        adverse = math.log(mass) - math.log1p(math.exp(seen))
+        decisions.append(Decision(case.id, seen, mass, adverse + seen, adverse, outcome))
         return seen
 
     for number in range(PEOPLE):

@@ -81,7 +81,8 @@ def test_a_bundle_sealed_again_after_a_change_no_longer_fits_the_result_and_the_
     (folder / "measurements.json").write_bytes(canonical_json(rows))
     write_manifest(folder)
     found = verify([folder, files["result"], files["report"]])
-    assert found[0].where == "measurements[0].n"
+    assert found[0].where == f"measurements.json: {rows[0]['id']}: n"
+    assert any(item.where == "measurements[0].n" for item in found)
     assert any(item.where == "stated bundle hash" for item in found)
 
 

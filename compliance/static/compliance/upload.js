@@ -9,12 +9,13 @@
   const button = form.querySelector("button[type=submit]");
   const token = form.elements.csrfmiddlewaretoken.value;
   const PATIENCE = [500, 2000, 5000];
+  const HEADERS = { "X-CSRFToken": token, Accept: "application/json" };
 
   const wait = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
   const size = (bytes) => `${(bytes / 1048576).toFixed(1)} MiB`;
 
   async function ask(address, options) {
-    const answer = await fetch(address, { ...options, headers: { "X-CSRFToken": token }, credentials: "same-origin" });
+    const answer = await fetch(address, { ...options, headers: HEADERS, credentials: "same-origin" });
     const isJson = (answer.headers.get("Content-Type") || "").startsWith("application/json");
     const told = isJson ? await answer.json() : { error: `the server answered ${answer.status}; load the page again` };
     return { status: answer.status, ...told };
@@ -39,6 +40,7 @@
       try {
         const part = file.slice(received, received + begun.bytes);
         told = await ask(`${begun.part}?offset=${received}`, { method: "POST", body: part });
+        if (told.busy) throw new Error(told.error);
         failures = 0;
       } catch (error) {
         if (failures >= PATIENCE.length) throw new Error(`the connection was lost (${error.message}); upload it again`);

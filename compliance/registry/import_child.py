@@ -1,0 +1,40 @@
+"""The child process in which a model's files are checked, converted and stored. See :mod:`compliance.children`."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+from compliance.bounds import bind
+
+WRITTEN = 1 << 50  # weights are as large as they are; the disk says no
+
+
+def main() -> int:
+    """Read a job, answer it with the model's hash, or with why it is none."""
+    # Whatever a library prints goes where the trace goes: the answer stands alone.
+    with os.fdopen(os.dup(1), "w") as said:
+        os.dup2(2, 1)
+        job = json.load(sys.stdin)
+        bind(memory=job["memory"], seconds=job["seconds"] * (os.cpu_count() or 1), written=WRITTEN, mapped=True)
+        json.dump(_answer(job), said)
+    return 0
+
+
+def _answer(job: dict[str, Any]) -> dict[str, Any]:
+    from auditor.exceptions import AuditorError, InputError
+    from auditor.language_models.store import ModelStore
+
+    try:
+        return {"sha256": ModelStore(Path(job["store"])).import_model(job["source"]).sha256}
+    except InputError as error:
+        return {"refused": [error.where, error.what, error.expected]}
+    except AuditorError as error:
+        return {"failed": str(error)}
+
+
+if __name__ == "__main__":
+    sys.exit(main())

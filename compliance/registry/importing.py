@@ -1,0 +1,46 @@
+"""Importing a model that nobody vouches for: in a child process, bounded in time and memory, never in this one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from django.conf import settings
+
+from auditor.exceptions import ModelError, StorageError
+from compliance.children import ChildError, answer_of, without_keys
+
+
+def import_bounded(source: str) -> Any:
+    """The stored model of a source, imported if it was not yet.
+
+    Raises
+    ------
+    ModelError
+        If it cannot be imported, or not within ``PLUMBLINE_IMPORT_SECONDS`` and ``PLUMBLINE_IMPORT_MB``.
+    StorageError
+        If the store cannot be written.
+    """
+    from auditor.language_models.store import ModelStore
+
+    job = {
+        "source": source,
+        "store": str(settings.MODEL_FOLDER),
+        "memory": settings.IMPORT_MEMORY,
+        "seconds": settings.IMPORT_SECONDS,
+    }
+    module = "compliance.registry.import_child"
+    try:
+        answer = answer_of(module, job, where=source, seconds=settings.IMPORT_SECONDS, environment=without_keys())
+    except ChildError as error:
+        if error.late:
+            what, expected = f"takes longer than {settings.IMPORT_SECONDS:,} s to be imported", "IMPORT_SECONDS"
+        else:
+            what = f"cannot be imported within {settings.IMPORT_MEMORY >> 20:,} MiB of memory, or is damaged"
+            expected = "IMPORT_MB"
+        raise ModelError(source, what, f"a model of known size; PLUMBLINE_{expected} allows more") from error
+    if "refused" in answer:
+        raise ModelError(*answer["refused"])
+    if "failed" in answer:
+        raise StorageError(answer["failed"])
+    return ModelStore(Path(settings.MODEL_FOLDER)).get(answer["sha256"])

@@ -1,0 +1,128 @@
+"""What the event log says of people's decisions: rows of approvals, releases and reviews, compared with their events.
+
+Each such row is entered in the transaction of its event. Whoever owns the database can change the one without the
+other; these are held against each other here, one by one, in the order in which they were made.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from itertools import zip_longest
+from typing import Any
+
+from compliance.models import (
+    DataSetVersion,
+    Event,
+    LanguageModel,
+    LanguageModelVersion,
+    PlanDecision,
+    PlanVersion,
+    PolicyPackReview,
+    Release,
+)
+
+NAMED = ("source", "name", "title", "sha256", "fingerprint", "design_sha256", "rows")
+Told = tuple[Event, dict[str, Any]]
+
+
+def decisions() -> Iterator[str]:
+    """Everything that people decided in the register and the log says otherwise."""
+    yield from _designs(_events("plan.decided"))
+    yield from _approvals(_events("language_model.decided"))
+    yield from _releases(_events("audit.released"), _events("audit.release_withdrawn"))
+    yield from _reviews(_events("pack.reviewed"))
+    yield from _versions(_events("model.registered", "data.registered", "plan.registered"))
+
+
+def _events(*actions: str) -> dict[str, list[Told]]:
+    """Events with their payloads by what they tell of; one whose payload was erased says who and when, and no more."""
+    found: dict[str, list[Told]] = defaultdict(list)
+    for event in Event.objects.filter(action__in=actions).order_by("seq").select_related("payload"):
+        payload = getattr(event, "payload", None)
+        found[event.object].append((event, {} if payload is None else dict(json.loads(payload.data_json))))
+    return found
+
+
+def _designs(told: dict[str, list[Told]]) -> Iterator[str]:
+    rows: dict[str, list[PlanDecision]] = defaultdict(list)
+    for row in PlanDecision.objects.select_related("plan").order_by("pk"):
+        rows[row.event_object].append(row)
+    for name in sorted({*rows, *told}):
+        for row, entry in zip_longest(rows.get(name, ()), told.get(name, ())):
+            if row is None or entry is None:
+                yield f"{name}: has another number of decisions than events tell of"
+                break
+            event, payload = entry
+            says = {"to": row.state, "reason": row.reason, "design_sha256": row.plan.design_sha256}
+            yield from _compared(f"{name}: a decision", says, event, payload)
+            yield from _by(f"{name}: a decision", row.decided_by, row.decided_by_user_id, event)
+
+
+def _approvals(told: dict[str, list[Told]]) -> Iterator[str]:
+    for model in LanguageModel.objects.order_by("pk"):
+        entries = told.get(model.event_object, [])
+        if entries and entries[-1][1]:
+            yield from _compared(str(model), {"to": model.approval}, *entries[-1])
+        elif not entries and model.approval != LanguageModel._meta.get_field("approval").default:
+            yield f"{model}: is {model.approval}, and no event tells of it"
+
+
+def _releases(released: dict[str, list[Told]], withdrawn: dict[str, list[Told]]) -> Iterator[str]:
+    rows: dict[str, list[Release]] = defaultdict(list)
+    for row in Release.objects.select_related("audit", "reader").order_by("pk"):
+        rows[row.event_object].append(row)
+    for name in sorted({*rows, *released}):
+        for row, entry in zip_longest(rows.get(name, ()), released.get(name, ())):
+            if row is None or entry is None:
+                yield f"{name}: was released another number of times than events tell of"
+                break
+            event, payload = entry
+            says = {"until": row.expires_at.isoformat(), "reason": row.reason, "reader": row.reader.get_username()}
+            yield from _compared(f"{name}: a release", says, event, payload)
+        ended = sum(row.withdrawn_at is not None for row in rows.get(name, ()))
+        if ended != len(withdrawn.get(name, ())):
+            yield f"{name}: {ended} releases are withdrawn, events tell of {len(withdrawn.get(name, ()))}"
+
+
+def _reviews(told: dict[str, list[Told]]) -> Iterator[str]:
+    rows: dict[str, list[PolicyPackReview]] = defaultdict(list)
+    for row in PolicyPackReview.objects.select_related("pack").order_by("pk"):
+        rows[row.pack.event_object].append(row)
+    for name in sorted({*rows, *told}):
+        for row, entry in zip_longest(rows.get(name, ()), told.get(name, ())):
+            if row is None or entry is None:
+                yield f"{name}: has another number of reviews than events tell of"
+                break
+            yield from _compared(f"{name}: a review", {"note": row.note, "due": row.due.isoformat()}, *entry)
+            yield from _by(f"{name}: a review", row.reviewer, row.reviewer_user_id, entry[0])
+
+
+def _versions(told: dict[str, list[Told]]) -> Iterator[str]:
+    """Versions are entered once; what names them is in their event."""
+    for kind in (LanguageModelVersion, DataSetVersion, PlanVersion):
+        for version in _rows(kind):
+            entries = told.get(version.event_object, [])
+            if not entries:
+                yield f"{version}: no event tells of it"
+                continue
+            says = {name: getattr(version, name) for name in NAMED if hasattr(version, name)}
+            if not any(not list(_compared("", says, event, payload)) for event, payload in entries):
+                yield from _compared(str(version), says, *entries[-1])
+
+
+def _rows(kind: Any) -> Iterable[Any]:
+    return kind.objects.order_by("pk").iterator(chunk_size=200)
+
+
+def _compared(what: str, says: dict[str, Any], event: Event, payload: dict[str, Any]) -> Iterator[str]:
+    """Fields that an event names otherwise; what it does not name is not compared."""
+    for name, found in says.items():
+        if name in payload and payload[name] != found:
+            yield f"{what}: {name} is {found!s:.80}, event {event.seq} says {payload[name]!s:.80}"
+
+
+def _by(what: str, person: str, account: int | None, event: Event) -> Iterator[str]:
+    if (person, account) != (event.actor, event.actor_user_id):
+        yield f"{what}: by {person} (account {account}), event {event.seq} says {event.actor} ({event.actor_user_id})"

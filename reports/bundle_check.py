@@ -1,0 +1,173 @@
+"""A bundle against its manifest, its records against each other, its numbers and its figures made again."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from auditor.canonical import sha256_bytes, sha256_json
+from auditor.exceptions import InputError
+from reports.bundle import MANIFEST, PACKS, RECORDS, Bundle, BundleFile, bundle_from, parse, read_files
+from reports.canvas import Chart
+from reports.charts import render_charts
+from reports.differences import Mismatch, first_difference, short
+from reports.extents import too_long
+from reports.recount import recount
+from reports.remeasure import remeasure
+from reports.renderer import installed
+
+FIGURES = "figures/"
+
+
+@dataclass(frozen=True)
+class BundleCheck:
+    """A bundle that is what its manifest says (``None`` if not), what differs in it, what was compared, its charts."""
+
+    bundle: Bundle | None
+    mismatches: tuple[Mismatch, ...]
+    said: tuple[str, ...] = ()
+    charts: Mapping[str, Chart] = field(default_factory=dict)
+
+
+def check_bundle(path: Path) -> BundleCheck:
+    """Check an evidence folder or archive by itself.
+
+    A file that is not the manifest's ends the check, and so do records that do not fit each other: nothing can be held
+    against them. Numbers that do not follow from the decisions, and other figures, are all named.
+    """
+    name = path.name
+    try:
+        contents = read_files(path)
+        found = list(_manifest_mismatches(name, contents)) or list(_extents(name, contents))
+        if found:
+            return BundleCheck(None, tuple(found))
+        manifest = json.loads(contents[MANIFEST])
+        files = tuple(BundleFile(**line) for line in manifest["files"])
+        bundle = bundle_from(contents, files=files, where=name)
+        found = list(_record_mismatches(name, bundle, manifest))
+        if found:
+            return BundleCheck(None, tuple(found))
+        numbers, said = _numbers(name, bundle)
+        charts = render_charts(bundle)
+        figures, drawn = _figures(name, bundle, charts)
+        return BundleCheck(bundle, (*numbers, *figures), (*said, *drawn), charts)
+    except InputError as error:
+        where = error.where.removeprefix(f"{path}").lstrip(": ")
+        return BundleCheck(None, (Mismatch(name, where, error.what, error.expected),))
+
+
+def _manifest_mismatches(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:
+    if MANIFEST not in contents:
+        yield Mismatch(name, MANIFEST, "no such file", "the manifest of the bundle")
+        return
+    manifest = parse(contents[MANIFEST], where=MANIFEST)
+    listed = {line["file"]: line for line in manifest["files"]}
+    if len(listed) < len(manifest["files"]):
+        yield Mismatch(name, MANIFEST, "a file listed twice", "every file once")
+    for file, line in listed.items():
+        if file not in contents:
+            yield Mismatch(name, short(file), "no such file", f"SHA-256 {short(line['sha256'])}")
+        elif (digest := sha256_bytes(contents[file])) != line["sha256"]:
+            yield Mismatch(name, short(file), f"SHA-256 {digest}", short(line["sha256"]))
+        elif len(contents[file]) != line["size"]:
+            yield Mismatch(name, f"{MANIFEST}: size of {file}", short(line["size"]), str(len(contents[file])))
+    for file in sorted(set(contents) - set(listed) - {MANIFEST}):
+        yield Mismatch(name, short(file), "a file the manifest does not list", "only listed files")
+
+
+def _extents(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:
+    """Records that are longer than a run writes them; the manifest's own lines are printed too."""
+    for file in (MANIFEST, *RECORDS, PACKS):
+        if file in contents:
+            found = too_long(name, file, parse(contents[file], where=file))
+            if found is not None:
+                yield found
+                return
+
+
+def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -> Iterator[Mismatch]:
+    design, run = sha256_json(bundle.plan), sha256_json(bundle.run)
+    if bundle.run["design_sha256"] != design:
+        yield Mismatch(name, "run.json: design_sha256", bundle.run["design_sha256"], f"{design}, the hash of plan.json")
+    if difference := first_difference(bundle.run.get("design"), bundle.plan):
+        yield Mismatch(
+            name, f"run.json: design.{difference[0]}", repr(difference[1]), f"{difference[2]!r}, as in plan.json"
+        )
+    for key, value in (("design_sha256", design), ("run_sha256", run)):
+        if manifest.get(key) != value:
+            yield Mismatch(name, f"{MANIFEST}: {key}", short(manifest.get(key)), value)
+    if bundle.run_sha256 != run:
+        yield Mismatch(name, "run.json", "JSON that is not canonical", "canonical JSON (RFC 8785)")
+    known = {item.id for item in bundle.measurements}
+    if len(known) < len(bundle.measurements):
+        yield Mismatch(name, "measurements.json", "an id that stands twice", "every measurement once")
+    for finding in bundle.findings:
+        for cited in sorted(set(finding.measurements) - known):
+            yield Mismatch(name, f"findings.json: {finding.id}", f"a measurement {cited!r:.80}", "one that is there")
+    pins = {pin["id"]: pin["sha256"] for pin in bundle.run.get("packs", ())}
+    for missing in sorted(set(pins) - {pack["id"] for pack in bundle.packs}):
+        yield Mismatch(name, f"{PACKS}: {missing}", "no such pack", f"SHA-256 {pins[missing]}, as in run.json")
+    for pack in bundle.packs:
+        if pins.get(pack["id"]) != sha256_json(pack):
+            yield Mismatch(
+                name,
+                f"{PACKS}: {pack['id']}",
+                f"SHA-256 {sha256_json(pack)}",
+                f"{pins.get(pack['id'])}, as in run.json",
+            )
+
+
+def _numbers(name: str, bundle: Bundle) -> tuple[list[Mismatch], list[str]]:
+    """The measurements against the decisions they speak of: counted anew, and measured anew by the same code."""
+    tables = bundle.asked
+    if tables is None:
+        return [], ["the bundle holds no decisions, so none of its numbers was counted again"]
+    counted = recount(name, bundle, tables)
+    if counted.mismatches:
+        return list(counted.mismatches), []
+    said = [
+        f"{counted.figures:,} figures of {counted.measurements:,} measurements were counted again from the "
+        f"{tables.decisions.height:,} decisions of the bundle, and agree"
+    ]
+    again = remeasure(name, bundle, tables)
+    if again.mismatches:
+        return list(again.mismatches), []
+    if again.reason:
+        said.append(
+            "intervals, adjusted p-values, conclusions and findings were not computed again, so whoever wrote the "
+            f"bundle may have made them up: {again.reason}"
+        )
+    else:
+        left = len(bundle.measurements) - again.measurements
+        said.append(
+            f"{again.measurements:,} measurements with intervals, adjusted p-values and conclusions were computed "
+            f"again from the decisions, and {again.findings:,} findings from the measurements, by the code the "
+            f"run names; the other {left:,} measurements were not, since they follow from activations or recorded "
+            "outcomes, which a bundle does not hold"
+        )
+    said.append(
+        "that the model gave these decisions is not shown by the bundle: scoring the run again shows it, or the event "
+        "log of the installation"
+    )
+    return [], said
+
+
+def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> tuple[list[Mismatch], list[str]]:
+    """Every figure against the one drawn from the records, by name."""
+    there = {file: data for file, data in bundle.contents.items() if file.startswith(FIGURES)}
+    if not there:
+        return [], ["the bundle holds no figures"]
+    drawn = {f"{FIGURES}{chart.name}.svg": chart.svg.encode() for chart in charts.values()}
+    by = "" if bundle.renderer == installed() else f" by {installed()}; the bundle's were drawn by {bundle.renderer}"
+    found = []
+    for file in sorted({*there, *drawn}):
+        if file not in drawn:
+            found.append(Mismatch(name, short(file), "a figure", f"none, as drawn from the records{by}"))
+        elif file not in there:
+            found.append(Mismatch(name, file, "no such figure", f"one, as drawn from the records{by}"))
+        elif there[file] != drawn[file]:
+            found.append(Mismatch(name, file, "another drawing", f"the figure as drawn from the records{by}"))
+    return found, [f"{len(drawn):,} figures were drawn again from the records, and are equal"]

@@ -1,0 +1,114 @@
+"""Cases and decisions of a bundle as tables: bounded before room is made for them, and of the columns that are known.
+
+A Parquet file of a few hundred bytes can hold a thousand million rows. Rows and columns stand in its footer and are
+looked at first, text is counted once it is read, and what a footer can lie about is bounded by the process that reads
+(``manage.py verify`` reads in a child with little memory).
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import polars as pl
+
+from auditor.exceptions import InputError
+from auditor.tables import Limits, TooLargeError
+
+CASES, DECISIONS = "cases.parquet", "decisions.parquet"
+MOST = Limits(rows=2_000_000, columns=32, cells=30_000_000, characters=512 << 20)
+"""Of one table; ``characters`` counts the bytes of all its text that is read."""
+
+TEXT: tuple[Any, ...] = (pl.String,)
+NUMBER: tuple[Any, ...] = (pl.Float64,)
+KNOWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
+    CASES: {"id": TEXT, "cluster": TEXT, "role": TEXT, "changed": (pl.String, pl.Null), "arms": (pl.List(pl.String),)},
+    DECISIONS: {
+        "case_id": TEXT,
+        "margin": (pl.Float64, pl.Null),
+        "mass": (pl.Float64, pl.Null),
+        "log_favourable": (pl.Float64, pl.Null),
+        "log_adverse": (pl.Float64, pl.Null),
+        "outcome": TEXT,
+    },
+}
+DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError)
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What was asked and what was answered.
+
+    ``cases`` has ``id``, ``cluster``, ``role``, ``changed``, ``arms``; ``decisions`` has ``case_id``, ``margin``,
+    ``mass``, ``log_favourable``, ``log_adverse`` (nats, probability) and ``outcome``.
+    """
+
+    cases: pl.DataFrame
+    decisions: pl.DataFrame
+
+
+def asked(contents: Mapping[str, bytes]) -> Asked | None:
+    """Both tables; ``None`` where the bundle does not hold both.
+
+    Raises
+    ------
+    InputError
+        If a table is larger than is read, damaged, or lacks a column.
+    """
+    if CASES not in contents or DECISIONS not in contents:
+        return None
+    return Asked(*(read_columns(contents[name], tuple(KNOWN[name]), where=name) for name in (CASES, DECISIONS)))
+
+
+def read_columns(raw: bytes, names: tuple[str, ...], *, where: str, rows: int | None = None) -> pl.DataFrame:
+    """Some columns of a table, at most ``rows`` of it.
+
+    Raises
+    ------
+    InputError
+        As :func:`asked`.
+    """
+    try:
+        lazy = pl.scan_parquet(io.BytesIO(raw))
+        schema = lazy.collect_schema()
+        height = int(lazy.select(pl.len()).collect().item())
+        MOST.check(where=where, rows=height, columns=len(schema))
+        _of_kinds(schema, names, where)
+        columns, characters = [], 0
+        for name in names:
+            column = lazy.select(name).head(height if rows is None else rows).collect()[name]
+            characters += _characters(column)
+            MOST.check(where=where, characters=characters)
+            columns.append(column)
+    except TooLargeError as error:
+        raise InputError(where, error.what, error.expected) from error
+    except DAMAGED as error:
+        words = " ".join(str(error).split())[:160]
+        raise InputError(where, f"cannot be read ({words})", "a table as it was written") from error
+    if any(len(column) != (height if rows is None else min(rows, height)) for column in columns):
+        raise InputError(where, "has columns of other lengths than its footer says", "a table as it was written")
+    return pl.DataFrame(columns)
+
+
+def _of_kinds(schema: pl.Schema, names: tuple[str, ...], where: str) -> None:
+    known = KNOWN.get(where, {})
+    for name in names:
+        if name not in schema:
+            raise InputError(where, f"has no column {name!r}", ", ".join(names))
+        if name in known and schema[name] not in known[name]:
+            raise InputError(
+                f"{where}: {name}", f"holds values of type {schema[name]}", " or ".join(map(str, known[name]))
+            )
+
+
+def _characters(column: pl.Series) -> int:
+    """Bytes of text, and eight a value of anything else."""
+    if isinstance(column.dtype, pl.List):
+        inner = int(column.list.len().sum() or 0)
+        MOST.check(where=column.name, cells=inner)
+        return 8 * inner + _characters(column.explode())
+    if column.dtype == pl.String:
+        return int(column.str.len_bytes().sum() or 0)
+    return 8 * len(column)

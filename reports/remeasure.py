@@ -1,0 +1,168 @@
+"""Measuring anew: the tests on outputs, the ladder and the findings of a bundle, by the code that measured them.
+
+Only where the very code and number libraries that a run names are installed can more than counts be expected to come
+out again. Then all that follows from decisions is computed from them: intervals, adjusted p-values, conclusions. Tests
+on internals follow from activations, and the quality of the model from recorded outcomes; a bundle holds neither.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, replace
+from typing import Any
+
+from auditor.exceptions import AuditorError
+from auditor.records import Case, Decision, Measurement, Outcome
+from reports.bundle import Bundle
+from reports.differences import Mismatch, first_difference, short
+from reports.evidence_tables import Asked
+
+LIBRARIES = ("numpy", "scipy", "polars")
+WITHIN = 1e-9
+"""How far a number may lie from the one measured, of its size: last digits are the processor's."""
+
+
+@dataclass(frozen=True)
+class Remeasured:
+    """What differs, what was measured anew, and why not, where it was not."""
+
+    mismatches: tuple[Mismatch, ...] = ()
+    measurements: int = 0
+    findings: int = 0
+    reason: str = ""
+
+
+def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
+    """Measure a bundle's decisions anew and compare.
+
+    Parameters
+    ----------
+    name
+        The bundle's name, for lines.
+    tables
+        Its cases and decisions.
+    """
+    if reason := another_code(bundle.run):
+        return Remeasured(reason=reason)
+    from auditor.plan import plan_from
+
+    try:
+        plan = plan_from({**bundle.plan, "run": {}}, where="plan.json")
+        anew, state, packs = _measured(plan, bundle, tables)
+    except AuditorError as error:
+        return Remeasured((Mismatch(name, "plan.json", "a plan that cannot be measured by", str(error)[:200]),))
+    there = {item.id: item for item in bundle.measurements}
+    found = [_difference(name, there.get(item.id), item) for item in anew]
+    mismatches = [item for item in found if item is not None]
+    known, tests = {item.id for item in anew}, {item.test for item in anew}
+    for item in bundle.measurements:
+        if item.test in tests and item.id not in known:
+            mismatches.append(
+                Mismatch(name, f"measurements.json: {item.id}", "a measurement", "none from its decisions")
+            )
+    if mismatches:
+        return Remeasured(tuple(mismatches))
+    mismatches += _rungs(name, bundle, plan)
+    mismatches += _findings(name, bundle, plan, packs, state)
+    return Remeasured(tuple(mismatches), len(anew), len(bundle.findings))
+
+
+def another_code(run: Mapping[str, Any]) -> str:
+    """Why a run cannot be measured anew here: what it names and what is installed; empty if it can."""
+    from importlib.metadata import version
+
+    from auditor import __version__
+    from auditor.preparation import code_sha256
+
+    named = run.get("code", {})
+    if named.get("sha256") != code_sha256():
+        return (
+            f"its run names the engine {short(named.get('version'))} ({str(named.get('sha256'))[:12]}), installed is "
+            f"{__version__} ({code_sha256()[:12]})"
+        )
+    for library in LIBRARIES:
+        here, wanted = version(library), named.get("libraries", {}).get(library)
+        if here != wanted:
+            return f"its run names {library} {short(wanted)}, installed is {here}"
+    return ""
+
+
+def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
+    from auditor.behaviour import arm_rates, counterfactual, group_rates, noise_floor
+    from auditor.behaviour.context import Context, Draft
+    from auditor.conclusions import settle
+
+    tests = {test.CARD.name: test for test in (counterfactual, arm_rates, group_rates, noise_floor)}
+    context = Context(
+        plan=plan,
+        cases=sorted(_cases(plan, tables), key=lambda case: case.id),
+        decisions={item.case_id: item for item in _decisions(tables)},
+        observed={},
+        values={},
+        observed_rate=bundle.run["data"].get("observed_rate"),
+    )
+    drafts: list[Draft] = []
+    for test in plan.tests.run:
+        if test in tests:
+            drafts += tests[test].run(context)
+        else:
+            # A check that failed elsewhere and covers the run keeps the tests on outputs from being concluded too.
+            drafts += [Draft(_check_only(item)) for item in bundle.measurements if item.test == test]
+    done = [item for item in settle(drafts) if item.test in tests]
+    return done, context.state, context.packs
+
+
+def _check_only(item: Measurement) -> Measurement:
+    return replace(item, family=None, p_value=None, checks=tuple(check for check in item.checks if check.covers_run))
+
+
+def _cases(plan: Any, tables: Asked) -> Iterator[Case]:
+    for row in tables.cases.iter_rows(named=True):
+        arms = tuple(row["arms"] or ())
+        # An application as filed stands in the arm of each of its own groups.
+        groups = {
+            item.field: group for item in plan.attributes for group in item.groups if f"{item.field}={group}" in arms
+        }
+        yield Case(row["id"], row["cluster"], row["role"], row["changed"], groups, arms, "", {})
+
+
+def _decisions(tables: Asked) -> Iterable[Decision]:
+    for row in tables.decisions.iter_rows(named=True):
+        yield Decision(**{**row, "outcome": Outcome(row["outcome"])})
+
+
+def _difference(name: str, said: Measurement | None, anew: Measurement) -> Mismatch | None:
+    place = f"measurements.json: {anew.id}"
+    if said is None:
+        return Mismatch(name, place, "no such measurement", f"{short(anew.estimate)}, measured from the decisions")
+    left, right = (json.loads(json.dumps(item.row())) for item in (said, anew))
+    difference = first_difference(left, right, within=WITHIN)
+    if difference is None:
+        return None
+    where, found, expected = difference
+    return Mismatch(name, f"{place}: {where}", short(found), f"{short(expected)}, measured from the decisions")
+
+
+def _rungs(name: str, bundle: Bundle, plan: Any) -> Iterator[Mismatch]:
+    """The ladder is read from the other measurements of the bundle."""
+    from auditor.mechanisms.ladder import METRIC, ladder
+
+    said = {item.id: item for item in bundle.measurements if item.metric == METRIC}
+    for item in ladder([item for item in bundle.measurements if item.metric != METRIC], plan=plan):
+        if (found := _difference(name, said.pop(item.id, None), item)) is not None:
+            yield replace(found, expected=found.expected.replace("the decisions", "the other measurements"))
+    for left in said:
+        yield Mismatch(name, f"measurements.json: {left}", "a step", "none from the other measurements")
+
+
+def _findings(name: str, bundle: Bundle, plan: Any, packs: Any, state: Any) -> Iterator[Mismatch]:
+    from auditor.findings import find
+
+    anew = [
+        json.loads(json.dumps(item.row())) for item in find(bundle.measurements, plan=plan, packs=packs, state=state)
+    ]
+    said = [json.loads(json.dumps(item.row())) for item in bundle.findings]
+    if (difference := first_difference(said, anew)) is not None:
+        where, found, expected = difference
+        yield Mismatch(name, f"findings.json: {where}", short(found), f"{short(expected)}, found from the measurements")

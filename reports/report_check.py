@@ -1,0 +1,173 @@
+"""A report against itself, its result and its bundle: the attachment, the hashes it states, every page set again."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pikepdf
+
+from auditor.canonical import sha256_bytes
+from auditor.exceptions import InputError
+from reports.archives import unpacked_stream
+from reports.bundle import Bundle, parse, result_record
+from reports.canvas import Chart
+from reports.differences import Mismatch, first_difference, short
+from reports.extents import MOST_GOVERNANCE, too_long
+from reports.pdf.active import beside_pages
+from reports.pdf.attach import attached_result, broken_seal, stated_hashes
+from reports.pdf.opening import opened
+from reports.renderer import Renderer, installed
+
+MOST_OF_A_PAGE = 64 << 20
+SIGNATURE = (b"/ByteRange", b"/Sig")
+
+
+def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch]:
+    """A result against its bundle, value by value."""
+    try:
+        result = parse(data, where=name)
+    except InputError as error:
+        return [Mismatch(name, "", error.what, error.expected)]
+    if (long := _long(name, "", result)) is not None:
+        return [long]
+    if bundle is None:
+        return []
+    expected = json.loads(json.dumps(result_record(bundle, result.get("audit", {}))))
+    difference = first_difference(result, expected)
+    return (
+        []
+        if difference is None
+        else [Mismatch(name, difference[0], short(difference[1]), f"{short(difference[2])}, as in the bundle")]
+    )
+
+
+def check_report(
+    name: str,
+    data: bytes,
+    bundle: Bundle | None,
+    result: bytes | None,
+    *,
+    charts: Mapping[str, Chart] | None = None,
+) -> list[Mismatch]:
+    """A report against what it carries and states, and beside its bundle against the same report set again."""
+    # Beside its evidence a report is set again and compared whole, which names the page that differs.
+    if bundle is None and (broken := broken_seal(data)):
+        return [Mismatch(name, "the hash of its own bytes", broken, "a report as it was written")]
+    try:
+        attached, stated = attached_result(data), stated_hashes(data)
+        with opened(data) as pdf:
+            active = beside_pages(pdf)
+    except (pikepdf.PdfError, ValueError) as error:
+        words = short(str(error).splitlines()[0] if str(error) else "damaged")
+        return [Mismatch(name, "", f"no readable PDF ({words})", "a report as it was written")]
+    if active is not None and bundle is None:
+        return [Mismatch(name, active[0], active[1], "pages, links between them and the attached result alone")]
+    if attached is None:
+        return [Mismatch(name, "attachments", "no result.json", "the attached result")]
+    from reports.content import build_content
+    from reports.pdf import render_pdf
+
+    record = parse(attached, where=f"{name}: attached result.json")
+    found: list[Mismatch] = []
+    if result is not None and attached != result:
+        found.append(_other_result(name, attached, result))
+    else:
+        found += check_result(f"{name}: attached result.json", attached, bundle)
+    expected = {"result": sha256_bytes(attached), "design": record["design_sha256"], "run": record["run_sha256"]}
+    if bundle is not None:
+        expected |= {"design": bundle.design_sha256, "run": bundle.run_sha256, "bundle": bundle.manifest_sha256}
+    for key, value in expected.items():
+        if stated.get(key) != value:
+            found.append(Mismatch(name, f"stated {key} hash", short(stated.get(key, "nothing")), short(value)))
+    if bundle is not None and not found:
+        content = build_content(bundle, record["audit"], charts=charts)
+        found += _check_pages(name, data, bundle, render_pdf(content, result=attached))
+    return found
+
+
+def _other_result(name: str, attached: bytes, result: bytes) -> Mismatch:
+    difference = first_difference(parse(attached, where=name), parse(result, where=name))
+    where, found, expected = difference or ("", "other bytes", "the file's bytes")
+    return Mismatch(name, f"attached result.json: {where}", short(found), f"{short(expected)}, as in the file")
+
+
+def _long(name: str, where: str, result: Any) -> Mismatch | None:
+    """A result, or the record of its audit, that is longer than a report can be set with."""
+    found = too_long(name, where or "result.json", result)
+    if found is not None:
+        return found
+    governance = result.get("audit", {}) if isinstance(result, Mapping) else {}
+    size = len(json.dumps(governance))
+    if size > MOST_GOVERNANCE:
+        return Mismatch(name, "audit", f"{size:,} characters", f"at most {MOST_GOVERNANCE:,}")
+    return None
+
+
+def _check_pages(name: str, data: bytes, bundle: Bundle, rebuilt: bytes) -> list[Mismatch]:
+    """Compare with the report set again, to the last byte: what is appended to a PDF can replace its pages."""
+    if data == rebuilt:
+        return []
+    if data.startswith(rebuilt):
+        return [_appended(name, data, len(rebuilt))]
+    if bundle.renderer != installed():
+        return [_not_comparable(name, bundle.renderer)]
+    return [_first_other_page(name, data, rebuilt)]
+
+
+def _first_other_page(name: str, data: bytes, rebuilt: bytes) -> Mismatch:
+    """The page, or the byte, at which a report differs from the one set again."""
+    expected = "the same as set from the evidence by the same renderer"
+    with opened(data) as given, pikepdf.open(io.BytesIO(rebuilt)) as again:
+        if len(given.pages) != len(again.pages):
+            return Mismatch(name, "pages", str(len(given.pages)), f"{len(again.pages)}: {expected}")
+        for number, (left, right) in enumerate(zip(given.pages, again.pages, strict=True), start=1):
+            if _stream(left) != _stream(right):
+                return Mismatch(name, f"page {number}", "other text or drawing", expected)
+            if beside := _beside(left, right):
+                return Mismatch(name, f"page {number}", f"{beside} beside its text", expected)
+        if beside := _beside(given.Root, again.Root):
+            return Mismatch(name, "the document's catalogue", f"another {beside}", expected)
+    at = next(
+        (at for at, (left, right) in enumerate(zip(data, rebuilt, strict=False)) if left != right),
+        min(len(data), len(rebuilt)),
+    )
+    return Mismatch(name, f"byte {at:,}", "other bytes", expected)
+
+
+def _appended(name: str, data: bytes, end: int) -> Mismatch:
+    """What follows the end of a report. A signature is not validated here, and one that is not may hide an update."""
+    more = f"{len(data) - end:,} bytes after the end of the report"
+    if all(mark in data[end:] for mark in SIGNATURE):
+        expected = "the report as issued, and its signature in a file of its own: one inside the PDF is not validated"
+        return Mismatch(name, f"byte {end:,}", f"{more}, with a signature", expected)
+    return Mismatch(name, f"byte {end:,}", more, "nothing; what is appended can replace pages")
+
+
+def _not_comparable(name: str, made: Renderer) -> Mismatch:
+    """The line that a report set by another renderer gets: neither changed nor unchanged."""
+    here = installed()
+    return Mismatch(
+        name,
+        "pages",
+        f"a report made by {made}, while this verify has {here}: the pages cannot be compared byte for byte; what was "
+        "compared is the attached result, value by value with the bundle, and the stated hashes, which agree",
+        f"the version that made it, {made}, to check the pages",
+    )
+
+
+def _beside(left: Any, right: Any) -> str:
+    """What one page or catalogue has and the other has not: annotations, actions, scripts."""
+    ours = {str(key) for key in right.keys()}  # noqa: SIM118 - a PDF dictionary iterates otherwise
+    theirs = {str(key) for key in left.keys()}  # noqa: SIM118
+    return ", ".join(sorted(theirs ^ ours))[:120]
+
+
+def _stream(page: Any) -> bytes:
+    try:
+        page.contents_coalesce()
+        return unpacked_stream(page.Contents, most=MOST_OF_A_PAGE)
+    except (pikepdf.PdfError, ValueError):
+        return b""

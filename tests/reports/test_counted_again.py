@@ -1,0 +1,211 @@
+"""Numbers that somebody made up consistently in a bundle: they do not follow from its decisions, and each is named."""
+
+from __future__ import annotations
+
+import io
+import json
+import shutil
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+
+from auditor.audit import conclude
+from auditor.canonical import canonical_json
+from auditor.evidence import write_evidence
+from auditor.records import Case
+from reports.publish import write_manifest
+from reports.verification import check, verify
+from tests.engine.small import simulated, small_data, small_plan
+from tests.reports.conftest import Audit
+
+NET = "counterfactual/cf_net_effect/field=race/group=Black/vs=White"
+
+
+def margin(case: Case) -> float:
+    """A model that lowers the score of one group enough to turn some decisions."""
+    worth = (sum(map(ord, case.cluster)) * 37 % 101) / 25 - 1.5
+    return worth - (0.6 if case.groups.get("race") == "Black" else 0.0)
+
+
+@pytest.fixture(scope="module")
+def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Evidence as the engine itself concludes and writes it."""
+    base, plan = tmp_path_factory.mktemp("measured"), small_plan()
+    ledger = simulated(base / "ledger", plan, small_data(180), margin)
+    conclusions = conclude(ledger)
+    packs = [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in conclusions.packs]
+    selected = sorted({case.cluster for case in conclusions.cases})
+    run = {
+        **ledger.run(),
+        "design_sha256": plan.design_sha256,
+        "packs": packs,
+        "model": {"source": "simulated"},
+        "data": {**ledger.run()["data"], "selected": selected},
+    }
+    write_evidence(base / "evidence", run, conclusions, {"cpus": 1})
+    write_manifest(base / "evidence")
+    return base / "evidence"
+
+
+def forged(folder: Path, base: Path, **changes: Callable[[Any], Any]) -> Path:
+    """The folder with changed records and tables, and a manifest that lists them: consistent, and made up."""
+    copy = base / "forged"
+    shutil.copytree(folder, copy)
+    for name, change in changes.items():
+        if name in ("cases", "decisions"):
+            change(pl.read_parquet(copy / f"{name}.parquet")).write_parquet(copy / f"{name}.parquet")
+        else:
+            path = copy / f"{name}.json"
+            path.write_bytes(canonical_json(change(json.loads(path.read_bytes()))))
+    write_manifest(copy)
+    return copy
+
+
+def with_value(name: str, place: str, value: Any) -> Callable[[Any], Any]:
+    """Measurements of which one says something else."""
+
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        row = next(row for row in rows if row["id"] == name)
+        *path, last = place.split(".")
+        for key in path:
+            row = row[key]
+        assert row[last] != value, "the forgery changes nothing"
+        row[last] = value
+        return rows
+
+    return change
+
+
+def test_what_was_measured_is_counted_and_computed_again(measured: Path) -> None:
+    done = check([measured])
+    assert done.mismatches == ()
+    counted = next(line for line in done.said if "were counted again" in line)
+    assert int(counted.split(": ")[1].split(" figures")[0].replace(",", "")) > 30
+    assert any("were computed again from the decisions" in line for line in done.said)
+    assert any("that the model gave these decisions is not shown" in line for line in done.said)
+
+
+COUNTED = {
+    "pairs": (NET, "n", 7),
+    "against": (NET, "counts.b", 0),
+    "towards": (NET, "counts.c", 50),
+    "favourable of the reference": (NET, "counts.favourable_reference", 1),
+    "favourable of the group": (NET, "counts.favourable_group", 1),
+    "net effect": (NET, "estimate", -0.001),
+    "net effect taken away": (NET, "estimate", None),
+    "p": (NET, "p_value", 0.9),
+    "refusals": ("counterfactual/refusal_rate_gap/field=race/group=Black/vs=White", "counts.unreadable_group", 9),
+    "flips": ("counterfactual/cf_flip_rate/field=sex/group=female/vs=male", "estimate", 0.5),
+    "shift": ("counterfactual/cf_mean_shift/field=race/group=Black/vs=White", "estimate", 0.0),
+    "rate of an arm": ("arm_rates/selection_rate/field=race/group=Black", "estimate", 0.99),
+    "rate as filed": ("group_rates/selection_rate/field=sex/group=male", "estimate", 0.99),
+}
+COMPUTED = {
+    "adjusted p": (NET, "p_adjusted", 0.9),
+    "interval": (NET, "high", 0.02),
+    "conclusion": (NET, "conclusion", "EQUIVALENT_WITHIN_MARGIN"),
+    "reason": (NET, "conclusion_reason", "Nothing was found."),
+    "role": (NET, "role", "exploratory"),
+    "smallest difference": (NET, "counts.mde", 0.001),
+    "matched": ("counterfactual/cf_net_effect_matched/field=race/group=Black/vs=White", "estimate", 0.0),
+    "noise": ("noise_floor/cf_noise_floor/change=placebo", "estimate", 0.4),
+    "impact ratio": ("group_rates/impact_ratio/field=race/group=Black/vs=White", "estimate", 1.0),
+}
+
+
+@pytest.mark.parametrize("change", [*COUNTED, *COMPUTED])
+def test_a_made_up_number_is_named(measured: Path, tmp_path: Path, change: str) -> None:
+    name, place, value = {**COUNTED, **COMPUTED}[change]
+    found = verify([forged(measured, tmp_path, measurements=with_value(name, place, value))])
+    assert [item.where for item in found] == [f"measurements.json: {name}: {place}"]
+    source = "counted from decisions.parquet" if change in COUNTED else "measured from the decisions"
+    assert source in found[0].expected
+
+
+def test_every_made_up_number_is_named_not_the_first_alone(measured: Path, tmp_path: Path) -> None:
+    def change(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        return with_value(NET, "estimate", 0.0)(with_value(NET, "counts.b", 0)(rows))
+
+    assert [item.where.rpartition(": ")[2] for item in verify([forged(measured, tmp_path, measurements=change)])] == [
+        "counts.b",
+        "estimate",
+    ]
+
+
+def test_a_contrast_or_measurement_that_was_left_out_or_added_is_named(measured: Path, tmp_path: Path) -> None:
+    def without(text: str) -> Callable[[Any], Any]:
+        return lambda rows: [row for row in rows if row["id"] != text]
+
+    assert verify([forged(measured, tmp_path / "a", measurements=without(NET), findings=lambda _: [])])[0].found == (
+        "nothing of race: Black against White"
+    )
+    rate = "counterfactual/cf_margin_fell_share/field=race/group=Black/vs=White"
+    left_out = verify([forged(measured, tmp_path / "b", measurements=without(rate), findings=lambda _: [])])
+    assert (left_out[0].where, left_out[0].found) == (f"measurements.json: {rate}", "no such measurement")
+    added = verify(
+        [forged(measured, tmp_path / "c", measurements=lambda rows: [*rows, {**rows[0], "id": "counterfactual/more"}])]
+    )
+    assert added[0].where == "measurements.json: counterfactual/more"
+
+
+def test_a_finding_that_was_left_out_or_softened_is_named(measured: Path, tmp_path: Path) -> None:
+    def soften(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        assert rows, "the run has findings"
+        rows[0]["severity"] = "low"
+        return rows
+
+    assert verify([forged(measured, tmp_path / "a", findings=lambda _: [])])[0].where == "findings.json: "
+    assert verify([forged(measured, tmp_path / "b", findings=soften)])[0].where == "findings.json: [0].severity"
+
+
+DECISIONS: dict[str, tuple[Callable[[pl.DataFrame], pl.DataFrame], str]] = {
+    "another outcome": (lambda frame: frame.with_columns(outcome=pl.lit("favourable")), "by its margin and the plan's"),
+    "another margin": (lambda frame: frame.with_columns(margin=pl.col("margin") * 1.5), "its log-probabilities give"),
+    "a decision less": (lambda frame: frame.slice(1), "one decision a case"),
+    "a decision twice": (lambda frame: pl.concat([frame, frame.head(1)]), "every id once"),
+    "a column less": (lambda frame: frame.drop("outcome"), "case_id, margin"),
+    "numbers as text": (lambda frame: frame.with_columns(pl.col("margin").cast(pl.String)), "Float64"),
+}
+
+
+@pytest.mark.parametrize("change", DECISIONS)
+def test_decisions_that_do_not_hold_together_are_named(measured: Path, tmp_path: Path, change: str) -> None:
+    made, words = DECISIONS[change]
+    found = verify([forged(measured, tmp_path, decisions=made)])
+    assert "decisions.parquet" in found[0].where
+    assert words in found[0].expected
+
+
+def test_cases_of_other_applications_than_the_run_selected_are_named(measured: Path, tmp_path: Path) -> None:
+    first = pl.read_parquet(measured / "cases.parquet")["cluster"].min()
+    decided = pl.read_parquet(measured / "cases.parquet").filter(pl.col("cluster") != first)["id"]
+    folder = forged(
+        measured,
+        tmp_path,
+        cases=lambda frame: frame.filter(pl.col("cluster") != first),
+        decisions=lambda frame: frame.filter(pl.col("case_id").is_in(decided.implode())),
+    )
+    assert verify([folder])[0].where == f"cases.parquet: application {first}"
+
+
+def test_a_run_of_other_code_is_counted_and_said_not_to_be_computed_again(working: Audit, tmp_path: Path) -> None:
+    done = check([working.folder])
+    assert done.mismatches == ()
+    assert any("may have made them up: its run names the engine" in line for line in done.said)
+    name = "counterfactual.cf_net_effect.race.Black"
+    found = verify([forged(working.folder, tmp_path, measurements=with_value(name, "counts.b", 1))])
+    assert found[0].where == f"measurements.json: {name}: counts.b"
+
+
+def test_a_bundle_without_decisions_says_that_nothing_was_counted(working: Audit, tmp_path: Path) -> None:
+    folder = tmp_path / "evidence"
+    shutil.copytree(working.folder, folder, ignore=shutil.ignore_patterns("decisions.parquet", "figures"))
+    write_manifest(folder)
+    assert any("none of its numbers was counted again" in line for line in check([folder]).said)
+
+
+def test_parquet_of_the_test_is_what_the_engine_reads(measured: Path) -> None:
+    assert pl.read_parquet(io.BytesIO((measured / "decisions.parquet").read_bytes())).height > 500
