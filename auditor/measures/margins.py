@@ -16,7 +16,7 @@ from auditor.measures.bootstrap import (
     cluster_codes,
     cluster_totals,
 )
-from auditor.measures.minimums import PAIRS, unmet
+from auditor.measures.minimums import SHIFT_IN_SDS, unmet
 from auditor.measures.operating_points import (
     Margins,
     Resampled,
@@ -123,7 +123,7 @@ def margin_shift(
             level=level,
             test=test,
         )
-        if short := unmet({PAIRS: k}):
+        if short := unmet({SHIFT_IN_SDS: k}):
             reason = f"no interval: {'; '.join(short)}"
             standardised = replace(standardised, interval=None, tost_interval=None, sample=None, reason=reason)
     means = totals[:, 0] / totals[:, 1]

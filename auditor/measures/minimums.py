@@ -23,6 +23,7 @@ REFERENCE_GROUP = "reference group"
 POSITIVES = "positives"
 NEGATIVES = "negatives"
 MARGINS = "margins"
+SHIFT_IN_SDS = "shift in SDs"
 
 MINIMUMS: Mapping[str, Minimum] = {
     PAIRS: Minimum(50, "matched pair", "matched pairs"),
@@ -30,6 +31,7 @@ MINIMUMS: Mapping[str, Minimum] = {
     REFERENCE_GROUP: Minimum(30, "application in the reference group", "applications in the reference group"),
     POSITIVES: Minimum(20, "truly favourable case", "truly favourable cases"),
     NEGATIVES: Minimum(20, "truly adverse case", "truly adverse cases"),
+    SHIFT_IN_SDS: Minimum(100, "application behind a shift in SDs", "applications behind a shift in SDs"),
     MARGINS: Minimum(30, "application behind the SD of margins", "applications behind the SD of margins"),
 }
 

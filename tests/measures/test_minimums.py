@@ -10,6 +10,7 @@ from auditor.measures.minimums import (
     PAIRS,
     POSITIVES,
     REFERENCE_GROUP,
+    SHIFT_IN_SDS,
     draws_needed,
     too_few_draws,
     unmet,
@@ -18,7 +19,15 @@ from auditor.measures.minimums import (
 
 def test_the_minimums_are_those_of_the_plan_of_statistics():
     least = {name: rule.least for name, rule in MINIMUMS.items()}
-    assert least == {PAIRS: 50, GROUP: 30, REFERENCE_GROUP: 30, POSITIVES: 20, NEGATIVES: 20, MARGINS: 30}
+    assert least == {
+        PAIRS: 50,
+        GROUP: 30,
+        REFERENCE_GROUP: 30,
+        POSITIVES: 20,
+        NEGATIVES: 20,
+        MARGINS: 30,
+        SHIFT_IN_SDS: 100,
+    }
 
 
 @pytest.mark.parametrize("name", MINIMUMS)
