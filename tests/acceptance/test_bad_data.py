@@ -11,7 +11,7 @@ def test_an_audit_of_a_bad_csv_ends_with_one_line(tmp_path: Path) -> None:
     path = tmp_path / "loans.csv"
     path.write_text("id,income\n1,2,3\n", encoding="utf-8")
     done = manage(tmp_path, "audit", PLAN, "--data", str(path), "--no-progress")
-    expected = f"{path}: line 2: has 3 fields; expected 2, as in the header\n"
+    expected = f"{path}: line 2: has 3 fields; expected 2, as in the header, line 1\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
 
 
