@@ -14,7 +14,7 @@ from typing import Any
 
 from django.conf import settings
 
-from auditor.applications import Application, Applications
+from auditor.applications import Application, Applications, Counts
 from auditor.data_sources import DEMONSTRATION
 from auditor.demo_data import load_loanapp
 from compliance.binding import stored_mapping
@@ -58,6 +58,7 @@ def kept(version: DataSetVersion) -> Applications | None:
         records=records,
         source=version.source,
         file_sha256=raw["file_sha256"],
+        counts=Counts(**{**raw["counts"], "notes": tuple(raw["counts"]["notes"])}),
     )
 
 

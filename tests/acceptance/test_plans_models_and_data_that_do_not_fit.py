@@ -123,16 +123,8 @@ def pickled_weights(folder: Path) -> None:
     (folder / "model.safetensors").rename(folder / "pytorch_model.bin")
 
 
-def pickle_beside(folder: Path) -> None:
-    (folder / "optimizer.pt").write_bytes(b"\x80\x04.")
-
-
 def code_elsewhere(folder: Path) -> None:
     edit_json(folder / "config.json", auto_map={"AutoModelForCausalLM": "modeling.Model"})
-
-
-def code_inside(folder: Path) -> None:
-    (folder / "modeling.py").write_text("raise SystemExit\n")
 
 
 def cut_weights(folder: Path) -> None:
@@ -149,10 +141,8 @@ def no_folder(folder: Path) -> None:
     [
         (no_folder, "", "there is no"),
         (no_weights, "", "there are no weights; expected model.safetensors or"),
-        (pickled_weights, "/pytorch_model.bin", "pickle weights can run code and are never opened"),
-        (pickle_beside, "/optimizer.pt", "pickle weights can run code and are never opened"),
+        (pickled_weights, "", "its weights are pickled (pytorch_model.bin): opening them can run code"),
         (code_elsewhere, "/config.json, auto_map", "asks for code from elsewhere"),
-        (code_inside, "/modeling.py", "model code is never run"),
         (cut_weights, "/model.safetensors", "the tensors need "),
     ],
     ids=lambda value: getattr(value, "__name__", ""),

@@ -1,4 +1,4 @@
-"""A run that cannot go on ends with exit code 3 and one line, and loses nothing."""
+"""A run that cannot begin or go on ends with one line, and loses nothing."""
 
 from __future__ import annotations
 
@@ -8,13 +8,12 @@ import pytest
 import torch
 from django.conf import LazySettings
 
-from compliance.job import JobState
 from compliance.models import Audit
 from tests.acceptance.commands import FILES, ask, end, here, manage, repeatable, start, write_plan
 from tests.language_models.tiny import save_tiny, tiny_model
 
 
-def test_a_model_that_returns_no_number_is_named_with_the_case(
+def test_a_model_whose_weights_are_no_numbers_is_refused_before_anything_is_asked(
     db: None, tmp_path: Path, settings: LazySettings, capsys: pytest.CaptureFixture[str]
 ) -> None:
     model = tiny_model(seed=9)
@@ -26,12 +25,9 @@ def test_a_model_that_returns_no_number_is_named_with_the_case(
     capsys.readouterr()
     code = here("audit", plan, "--out", tmp_path / "out", "--no-progress")
     said = capsys.readouterr()
-    audit = Audit.objects.get()
-    first = min(audit.run["data"]["selected"])
-    assert code == 3
-    assert said.err == f"case {first}: the model returned a logit that is not a finite number\n"
-    assert said.out == ""
-    assert (audit.state, audit.prompts_done) == (JobState.FAILED, 0)
+    assert (code, said.out) == (2, "")
+    assert said.err == f"{folder}: lm_head.weight holds values that are no numbers; expected finite weights\n"
+    assert not Audit.objects.exists()
     assert not any((tmp_path / "out" / name).exists() for name in FILES)
 
 

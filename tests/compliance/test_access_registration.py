@@ -15,6 +15,7 @@ from django.core.management import call_command
 from django.test import Client
 
 from auditor.exceptions import DataError, ModelError
+from auditor.tables import KNOWN_KINDS
 from compliance import actions
 from compliance.binding import registered_data
 from compliance.models import DataSetVersion, Event, LanguageModel, Registration, RegistrationState, default_team
@@ -137,7 +138,7 @@ def test_the_same_table_twice_is_one_file(browser: Client, folder: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("loans.txt", CSV, "loans.txt: is of no known kind; expected a .csv, .parquet or .xlsx file"),
+        ("loans.doc", CSV, f"loans.doc: is of no known kind; expected {KNOWN_KINDS}"),
         ("loans.csv", b"", "loans.csv: is empty; expected a header and at least one row"),
     ],
 )
@@ -166,9 +167,7 @@ def test_a_file_beyond_the_limit_is_refused_before_it_is_read(browser: Client, s
 @pytest.mark.parametrize(
     ("content", "line"),
     [
-        (b"a;b\n1;2\n", "loans.csv: line 1: its fields are separated by a semicolon"),
         (b"a,b\n1\n", "loans.csv: line 2: has 1 field; expected 2, as in the header"),
-        (b"a,b\n\xff,1\n", "loans.csv: line 2: byte 0xff at position 5 is not UTF-8"),
         (b"PK\x03\x04", "loans.csv: is a ZIP archive or an Excel workbook, not CSV"),
     ],
 )

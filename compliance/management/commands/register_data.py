@@ -56,6 +56,6 @@ class Command(PlainCommand):
         if row.data_version is None:
             self.end(BAD_INPUT, row.error, options)
         for line in row.look.get("lines", ()):
-            self.stdout.write(line)
+            self.stderr.write(line)
         self.stdout.write(row.data_version.fingerprint)
         return 0
