@@ -31,7 +31,15 @@ def progress_bar(audit: Audit, *, words: str = "") -> SafeString:
     )
 
 
-class ReadOnlyAdmin(admin.ModelAdmin):
+class ByKeyAdmin(admin.ModelAdmin):
+    """Rows are found by their key: a ``_to_field`` that a request leaves empty is none, not a field without a name."""
+
+    def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
+        """The row, or nothing."""
+        return super().get_object(request, object_id, from_field or None)
+
+
+class ReadOnlyAdmin(ByKeyAdmin):
     """Pages to look at a register that only actions write. A row of another team is not there."""
 
     actions = None
