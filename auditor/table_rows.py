@@ -100,6 +100,10 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
             f"{sheet.unit} {line} seems to be a total ({total!r}), not a record: "
             f"last = {places[-2] if len(places) > 1 else line} under [reading] leaves it out"
         )
+    if within := _totals_within(frame, places):
+        shown = ", ".join(f"{sheet.unit} {line:,} ({said!r})" for line, said in within[:SHOWN])
+        more = ", …" if len(within) > SHOWN else ""
+        notes.append(f"among the records, what seems to be a total, and counts as a record: {shown}{more}")
     left_out = {f"{sheet.unit}s without a value": len(blank)} if blank else {}
     if below:
         left_out[f"{sheet.unit}s below reading.last"] = len(below)
@@ -269,6 +273,19 @@ def _span(positions: Sequence[int]) -> str:
     if len(positions) > 2 and positions[-1] - positions[0] == len(positions) - 1:
         return f"{positions[0]} to {positions[-1]}"
     return ", ".join(map(str, positions[:SHOWN])) + (", …" if len(positions) > SHOWN else "")
+
+
+def _totals_within(frame: pl.DataFrame, places: Sequence[int]) -> list[tuple[int, str]]:
+    """Records but the last whose first filled cell is a word for a total while others are empty: where, and the word."""
+    texts = [name for name in frame.columns if frame[name].dtype == pl.String]
+    if frame.width < 2 or not texts:
+        return []
+    mark = f"^(?i:{TOTAL.pattern})\\s*:?$"
+    says = pl.any_horizontal(pl.col(texts).str.strip_chars().str.contains(mark).fill_null(False))
+    found = frame.with_row_index("\0at").filter(says & pl.any_horizontal(pl.col(frame.columns).is_null()))
+    cells = [(row[0], [cell for cell in row[1:] if holds(cell)]) for row in found.iter_rows()]
+    firsts = [(at, str(said[0]).strip().rstrip(":").strip()) for at, said in cells]
+    return [(places[at], first) for at, first in firsts if at < frame.height - 1 and TOTAL.fullmatch(first)]
 
 
 def _total(frame: pl.DataFrame) -> str:
