@@ -57,11 +57,7 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
             except UnreadableError as error:
                 unreadable[called] = (str(error), EXPECTED)
     except pl.exceptions.PanicException as error:
-        zone = ZONE.search(str(error))
-        if zone is None:
-            raise DataError(where, f"is damaged: {_reason(error)}", expected) from error
-        what = f"holds times in the zone {zone[1]!r}, which no list of zones names"
-        raise DataError(where, what, "times in UTC or in a named zone, such as Europe/Berlin") from error
+        raise _panicked(error, where, expected) from error
     except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
         raise DataError(where, f"is damaged: {_reason(error)}", expected) from error
     if not height or not names:
@@ -82,6 +78,14 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
             raise DataError(where, "has no value in any row", "at least one row")
     table = Table(frame=frame, rows=rows, notes=tuple(notes), left_out=left_out, unreadable=unreadable)
     return check_some_readable(table, where=where)
+
+
+def _panicked(error: BaseException, where: str, expected: str) -> DataError:
+    """What a panic of the library says of the file."""
+    if zone := ZONE.search(str(error)):
+        what = f"holds times in the zone {zone[1]!r}, which no list of zones names"
+        return DataError(where, what, "times in UTC or in a named zone, such as Europe/Berlin")
+    return DataError(where, f"is damaged: {_reason(error)}", expected)
 
 
 def _check_kind(kind: pl.DataType) -> None:

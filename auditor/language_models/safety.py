@@ -353,9 +353,9 @@ def read_safetensors_header(path: Path) -> dict[str, TensorHeader]:
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
-            start = stream.read(8)
-            length = int.from_bytes(start, "little")
-            if start == POINTER[:8]:
+            first = stream.read(8)
+            length = int.from_bytes(first, "little")
+            if first == POINTER[:8]:
                 raise ModelError(
                     str(path), "is the pointer of Git LFS to a file that was not fetched", "the file itself"
                 )
