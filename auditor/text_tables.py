@@ -60,7 +60,7 @@ def parse_text(
     table, _ = assemble(_records(text, where, delimiter, first), sheet=sheet, reading=reading)
     if len(table.frame.columns) == 1 and (mark := SEPARATED.search(name := table.frame.columns[0])):
         notes.append(
-            f"one column, {name[:MAX_SHOWN]!r}: if {mark[1]!r} is meant to separate fields, write the file anew with one "
+            f"one column, {name[:MAX_SHOWN]!r}: if {mark[1]!r} is meant to separate fields, write the file with one "
             "of the delimiters that are read: , ; | and the tab"
         )
     if reading.delimiter:
