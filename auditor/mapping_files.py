@@ -160,7 +160,8 @@ def _is_place(value: Any) -> bool:
 
 
 def _is_values(value: Any) -> bool:
-    return isinstance(value, str) or (isinstance(value, (list, tuple)) and all(isinstance(each, str) for each in value))
+    every = value if isinstance(value, (list, tuple)) else (value,)
+    return bool(every) and all(isinstance(each, str) or _is_number(each) for each in every)
 
 
 def _is_form(value: Any) -> bool:
@@ -228,6 +229,11 @@ def _field(raw: Mapping[str, Any], where: str) -> Field:
     for key in ("missing", "favourable", "adverse"):
         if isinstance(values.get(key), list):
             values[key] = tuple(values[key])
+    for key in ("favourable", "adverse"):
+        if key in values:  # the number 4 names the code 4, as it does in missing
+            several = values[key] if isinstance(values[key], tuple) else None
+            codes = tuple(each if isinstance(each, str) else code_of(each) for each in several or (values[key],))
+            values[key] = codes[0] if several is None else codes
     if "form" in values:
         values["form"] = NumberForm(**values["form"])
     found = Field(**values)

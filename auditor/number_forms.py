@@ -36,6 +36,7 @@ WRITTEN = re.compile(
     r"(?P<close>\))?"
 )
 PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
+AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}\.[0-9]{3}")
 LOOSE = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
 
 
@@ -113,7 +114,7 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
         The decimal mark the rest of the file suggests, for ``1,234`` and ``1.234``, which say nothing themselves.
     """
     if spelled_plainly(text.replace("−", "-") for text in texts):
-        return FormGuess(form=PLAIN_FORM)
+        return FormGuess(form=PLAIN_FORM, why=_supposed_point(texts))
     found = {text: WRITTEN.fullmatch(_evenly(text)) for text in texts if len(text) <= MAX_CHARACTERS}
     parts = {text: match.groupdict() for text, match in found.items() if match is not None}
     beside = Counter((part["before"] or "", part["after"] or "") for part in parts.values() if _known(part))
@@ -131,6 +132,17 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
         share = len(fits) / len(texts)
         return FormGuess(odd=odd if share >= 0.5 and (before or after or len(texts) > 4) else ())
     return _form_of(fits, before, after, decimal)
+
+
+def _supposed_point(texts: Sequence[str]) -> str:
+    """What is supposed of plain numbers whose every point stands before three digits: ``1.234`` may be 1234."""
+    pointed = [text for text in texts if "." in text]
+    if not pointed or not all(AMBIGUOUS.fullmatch(text.strip().replace("−", "-")) for text in pointed):
+        return ""
+    return (
+        f"'.' before three digits, as in {pointed[0].strip()!r}, is taken for the decimal mark: "
+        'form = { thousands = ".", decimal = "," } if it stands between thousands'
+    )
 
 
 def _form_of(fits: Mapping[str, Mapping[str, str | None]], before: str, after: str, hint: str) -> FormGuess:

@@ -6,6 +6,7 @@ A text column is text, whatever it looks like. Bytes without the mark of text ar
 from __future__ import annotations
 
 import io
+import re
 from collections.abc import Mapping
 
 import polars as pl
@@ -17,6 +18,8 @@ from auditor.tables import LIMITS, Limits, Table, check_header, check_some_reada
 DAYS = (-719_162, 2_932_897)
 UNITS_A_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 EXPECTED = "numbers, text, truth values or dates"
+#: How the library's panic names a zone that it does not know, such as the offset ``+05:30`` of other writers.
+ZONE = re.compile(r"unable to parse time zone: '([^']{1,40})'")
 FLOAT_DIGITS = 15  # what a decimal number may have and still be given back by a float
 
 
@@ -53,7 +56,9 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
                 columns.append(_plain(column))
             except UnreadableError as error:
                 unreadable[called] = (str(error), EXPECTED)
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError) as error:
+    except pl.exceptions.PanicException as error:
+        raise _panicked(error, where, expected) from error
+    except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
         raise DataError(where, f"is damaged: {_reason(error)}", expected) from error
     if not height or not names:
         raise DataError(where, "has columns and no rows", "at least one row")
@@ -73,6 +78,14 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
             raise DataError(where, "has no value in any row", "at least one row")
     table = Table(frame=frame, rows=rows, notes=tuple(notes), left_out=left_out, unreadable=unreadable)
     return check_some_readable(table, where=where)
+
+
+def _panicked(error: BaseException, where: str, expected: str) -> DataError:
+    """What a panic of the library says of the file."""
+    if zone := ZONE.search(str(error)):
+        what = f"holds times in the zone {zone[1]!r}, which no list of zones names"
+        return DataError(where, what, "times in UTC or in a named zone, such as Europe/Berlin")
+    return DataError(where, f"is damaged: {_reason(error)}", expected)
 
 
 def _check_kind(kind: pl.DataType) -> None:

@@ -93,6 +93,7 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
         counts = " and numbers the rows" if numbers_rows(columns[at]) else ""
         notes.append(f"column {at + 1} has no name{counts}: it is called {names[at]!r}")
     frame = pl.DataFrame([columns[at].alias(names[at]) for at in stays])
+    notes += _totals_within(frame, places, sheet.unit)
     total = _total(frame)
     if total:
         line = places[-1]
@@ -269,6 +270,22 @@ def _span(positions: Sequence[int]) -> str:
     if len(positions) > 2 and positions[-1] - positions[0] == len(positions) - 1:
         return f"{positions[0]} to {positions[-1]}"
     return ", ".join(map(str, positions[:SHOWN])) + (", …" if len(positions) > SHOWN else "")
+
+
+def _totals_within(frame: pl.DataFrame, places: Sequence[int], unit: str) -> list[str]:
+    """Records but the last whose first filled cell is a word for a total, others being empty: none or one line."""
+    texts = [name for name in frame.columns if frame[name].dtype == pl.String]
+    if frame.width < 2 or not texts:
+        return []
+    mark = f"^(?i:{TOTAL.pattern})\\s*:?$"
+    says = pl.any_horizontal(pl.col(texts).str.strip_chars().str.contains(mark).fill_null(False))
+    found = frame.with_row_index("\0at").filter(says & pl.any_horizontal(pl.col(frame.columns).is_null()))
+    cells = [(row[0], [cell for cell in row[1:] if holds(cell)]) for row in found.iter_rows()]
+    firsts = [(at, str(said[0]).strip().rstrip(":").strip()) for at, said in cells]
+    within = [(at, first) for at, first in firsts if at < frame.height - 1 and TOTAL.fullmatch(first)]
+    shown = ", ".join(f"{unit} {places[at]:,} ({first!r})" for at, first in within[:SHOWN])
+    more = ", …" if len(within) > SHOWN else ""
+    return [f"among the records, what seems to be a total, and counts as a record: {shown}{more}"] if within else []
 
 
 def _total(frame: pl.DataFrame) -> str:

@@ -137,6 +137,10 @@ def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS, reading:
     where = where or str(path)
     reading = reading or Reading()
     kind, raw = _checked_file(path, where)
+    for key in ("sheet",) if kind in TEXT_KINDS else ("delimiter", "encoding") if kind == ".xlsx" else ():
+        if key in reading.said():
+            fits, given = ("workbooks", "a text file") if key == "sheet" else ("text files", "a workbook")
+            raise DataError(f"{where}: reading.{key}", f"is for {fits}", f"no such key for {given}")
     if kind in TEXT_KINDS:
         from auditor.text_tables import parse_text
 

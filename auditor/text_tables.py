@@ -10,6 +10,7 @@ from __future__ import annotations
 import codecs
 import csv
 import io
+import re
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -35,6 +36,8 @@ ENCODINGS = (
 )  # fmt: skip
 CONSISTENT = 0.6  # of the sampled lines, for a delimiter to count as one
 MAX_SHOWN = 40
+#: A mark or several blanks that stand at least twice in the only name of a file.
+SEPARATED = re.compile(r"\w( {2,}|[,;|^#~:/\t\x01\x1f])\w.*\1\w")
 
 
 def parse_text(
@@ -55,6 +58,11 @@ def parse_text(
         _check_delimiter(text, delimiter, where, first)
     sheet = Sheet(where=where, unit="line", limits=limits, series=_text_column, unite=pl.concat, even=True)
     table, _ = assemble(_records(text, where, delimiter, first), sheet=sheet, reading=reading)
+    if len(table.frame.columns) == 1 and (mark := SEPARATED.search(name := table.frame.columns[0])):
+        notes.append(
+            f"one column, {name[:MAX_SHOWN]!r}: if {mark[1]!r} is meant to separate fields, write the file with one "
+            "of the delimiters that are read: , ; | and the tab"
+        )
     if reading.delimiter:
         notes.append(f"fields are separated by {DELIMITERS[delimiter]}")
     return replace(table, untyped=frozenset(table.frame.columns), notes=(*notes, *table.notes))

@@ -149,6 +149,9 @@ def _read_part(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         fields = {key: field.contents() for key, field in reader.fields.items() if not key.startswith(_CONTAINER)}
         return fields, {tensor.name: tensor for tensor in reader.tensors}
     except Exception as error:  # whatever the reader makes of a bad file, users get one line
+        if any(words in str(error) for words in ("its size must be a divisor", "out of bounds", "cannot reshape")):
+            # The reader slices the file without a look at its end.
+            raise ModelError(str(path), "is damaged, or ends before its last tensor does", expected) from error
         said = " ".join(str(error).split())[:200].rstrip(".") or type(error).__name__
         raise ModelError(str(path), f"the header cannot be read: {said}", expected) from error
 

@@ -38,6 +38,7 @@ LOOSE_NAMED = 12
 LARGEST_JSON_BYTES = 64 << 20
 #: What configs call the number of their layers.
 LAYER_COUNTS = ("num_hidden_layers", "n_layer", "n_layers", "num_layers", "num_decoder_layers")
+POINTER = b"version https://git-lfs"
 LARGEST_HEADER_BYTES = 100_000_000
 ITEM_BYTES = {
     **dict.fromkeys(("F64", "I64", "U64"), 8),
@@ -352,7 +353,12 @@ def read_safetensors_header(path: Path) -> dict[str, TensorHeader]:
     try:
         size = path.stat().st_size
         with path.open("rb") as stream:
-            length = int.from_bytes(stream.read(8), "little")
+            first = stream.read(8)
+            length = int.from_bytes(first, "little")
+            if first == POINTER[:8]:
+                raise ModelError(
+                    str(path), "is the pointer of Git LFS to a file that was not fetched", "the file itself"
+                )
             if size < 8 or length > min(size - 8, LARGEST_HEADER_BYTES):
                 raise ModelError(str(path), f"the header claims {length} bytes, the file has {size}", expected)
             raw = stream.read(length)
