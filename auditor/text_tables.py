@@ -36,6 +36,7 @@ ENCODINGS = (
 )  # fmt: skip
 CONSISTENT = 0.6  # of the sampled lines, for a delimiter to count as one
 MAX_SHOWN = 40
+MAX_NAME = 400  # of which a pattern is sought
 #: A mark or several blanks that stand at least twice in the only name of a file.
 SEPARATED = re.compile(r"\w( {2,}|[,;|^#~:/\t\x01\x1f])\w.*\1\w")
 
@@ -58,7 +59,7 @@ def parse_text(
         _check_delimiter(text, delimiter, where, first)
     sheet = Sheet(where=where, unit="line", limits=limits, series=_text_column, unite=pl.concat, even=True)
     table, _ = assemble(_records(text, where, delimiter, first), sheet=sheet, reading=reading)
-    if len(table.frame.columns) == 1 and (mark := SEPARATED.search(name := table.frame.columns[0])):
+    if len(table.frame.columns) == 1 and (mark := SEPARATED.search((name := table.frame.columns[0])[:MAX_NAME])):
         notes.append(
             f"one column, {name[:MAX_SHOWN]!r}: if {mark[1]!r} is meant to separate fields, write the file with one "
             "of the delimiters that are read: , ; | and the tab"
