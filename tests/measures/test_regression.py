@@ -105,7 +105,10 @@ def test_auc_is_the_share_of_pairs_ranked_right_and_its_interval_is_delongs():
     variance = wins.mean(axis=1).var(ddof=1) / len(ones) + wins.mean(axis=0).var(ddof=1) / len(zeros)
     result = auc(scores=scores, labels=labels, level=0.95)
     assert result.value == pytest.approx(wins.mean(), abs=1e-12)
-    assert result.interval.high - result.interval.low == pytest.approx(2 * 1.959963984540054 * variance**0.5, abs=1e-9)
+    area = wins.mean()
+    half = 1.959963984540054 * variance**0.5 / (area * (1 - area))  # of the logit, by the delta method
+    ends = [1 / (1 + np.exp(-(np.log(area / (1 - area)) + side * half))) for side in (-1, 1)]
+    assert [result.interval.low, result.interval.high] == pytest.approx(ends, abs=1e-9)
     mirrored = auc(scores=-scores, labels=labels, level=0.95)
     assert mirrored.value == pytest.approx(1 - result.value, abs=1e-12)
     assert auc(scores=np.exp(scores), labels=labels, level=0.95).interval == result.interval

@@ -102,12 +102,13 @@ def test_a_difference_at_another_cut_off_leads_where_the_own_cut_off_shows_none(
         conclusion=Conclusion.DIFFERENCE_FOUND,
         counts={"rate": 0.87, "threshold": 1.2, "natural_inside": 0, "range_low": 0.78, "range_high": 0.98},
     )
-    verdict = build_content(replace(quiet, measurements=(*quiet.measurements, elsewhere)), governance).verdict
+    content = build_content(replace(quiet, measurements=(*quiet.measurements, elsewhere)), governance)
+    verdict = content.verdict
     assert verdict.conclusion is Conclusion.DIFFERENCE_FOUND
     assert "17.0 percentage points fewer of the same applications at a cut-off that approves 87.0% of" in (
         verdict.sentence
     )
-    assert any("within ±2.0 pp" in words for words in verdict.others)
+    assert "within ±2.0 pp" in conclusion_words(content)
 
 
 def test_the_files_of_the_model_and_the_machine_are_named(working: Audit) -> None:
@@ -203,11 +204,11 @@ def test_another_record_gives_another_report(working: Audit, governance: dict) -
 def test_an_unanswered_prompt_is_the_first_thing_said_of_a_mute_model(mute: Audit) -> None:
     content = build_content(mute.bundle, {"audit_id": "A-1", "title": "T", "governed": False, "status": "complete"})
     assert "left 100.0% of its prompts without a usable answer" in content.verdict.others[0]
-    assert "Matched cut-off: " in audit_words(content)
+    assert "matched cut-off" in conclusion_words(content)
 
 
-def audit_words(content) -> str:
-    return " ".join(content.verdict.others)
+def conclusion_words(content) -> str:
+    return str(next(section.blocks for section in content.sections if section.id == "conclusion"))
 
 
 def test_an_incomplete_run_draws_no_conclusion(working: Audit, governance: dict) -> None:
