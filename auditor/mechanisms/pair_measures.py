@@ -207,8 +207,7 @@ def shared(
         unit="ratio",
         value=lambda: slope(effects, own),
         interval=lambda: share_interval(context, effects, own),
-        level=1 - context.plan.thresholds.alpha,
-        **about,
+        **{**about, "level": 1 - context.plan.thresholds.alpha},
     )
 
 
