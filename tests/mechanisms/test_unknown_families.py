@@ -63,5 +63,5 @@ def test_a_model_that_does_not_answer_is_not_looked_into() -> None:
     assert float(bench.masses(["Loan 120. Race: White. Decision:"])[0]) < floor
     assert reason is not None
     assert "3 of 3 applications" in reason
-    row = not_tested(field_attribution, reason)
+    row = not_tested(field_attribution, reason, level=0.95)
     assert (row.estimate, row.conclusion, row.missing_reason) == (None, Conclusion.NOT_TESTED, reason)
