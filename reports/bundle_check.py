@@ -107,6 +107,11 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
     for finding in bundle.findings:
         for cited in sorted(set(finding.measurements) - known):
             yield Mismatch(name, f"findings.json: {finding.id}", f"a measurement {cited!r:.80}", "one that is there")
+    if bundle.controls.get("planted_bias") is not None:
+        # No run plants one yet: a result of it can only have been written in.
+        yield Mismatch(
+            name, "controls.json: planted_bias", short(bundle.controls["planted_bias"]), "null: no run has one"
+        )
     pins = {pin["id"]: pin["sha256"] for pin in bundle.run.get("packs", ())}
     for missing in sorted(set(pins) - {pack["id"] for pack in bundle.packs}):
         yield Mismatch(name, f"{PACKS}: {missing}", "no such pack", f"SHA-256 {pins[missing]}, as in run.json")
@@ -144,10 +149,13 @@ def _numbers(name: str, bundle: Bundle) -> tuple[list[Mismatch], list[str]]:
         left = len(bundle.measurements) - again.measurements
         said.append(
             f"{again.measurements:,} measurements with intervals, adjusted p-values and conclusions were computed "
-            f"again from the decisions, and {again.findings:,} findings from the measurements, by the code the "
-            f"run names; the other {left:,} measurements were not, since they follow from activations or recorded "
+            f"again from the decisions, and {again.findings:,} findings and the controls from the measurements, by "
+            f"the code the run names; the other {left:,} were not, since they follow from activations or recorded "
             "outcomes, which a bundle does not hold"
         )
+    said.append(
+        "what the records say of the model, the data, the applications left out and the machine were not compared"
+    )
     said.append(
         "that the model gave these decisions is not shown by the bundle: scoring the run again shows it, or the event "
         "log of the installation"

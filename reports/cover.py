@@ -86,7 +86,22 @@ def front_verdict(story: Story) -> Verdict:
         sentence = sentence.replace(
             sentences.conclusion_sentence(lead, story.design), sentences.plain_sentence(lead, story.design)
         )
-    return replace(whole, sentence=sentence, others=(story.mute,) if story.mute else ())
+    larger = larger_elsewhere(story, lead)
+    return replace(whole, sentence=sentence, others=tuple(words for words in (story.mute, larger) if words))
+
+
+def larger_elsewhere(story: Story, lead: Measurement) -> str | None:
+    """The largest other primary difference, where it is larger than the one that the first sentence names."""
+    found = [
+        item
+        for item in story.contrasts
+        if item.conclusion is Conclusion.DIFFERENCE_FOUND and item.unit == lead.unit and item.metric != lead.metric
+    ]
+    most = max(found, key=lambda item: abs(item.estimate or 0.0), default=None)
+    if most is None or lead.conclusion in wording.QUIET or abs(most.estimate or 0.0) <= abs(lead.estimate or 0.0):
+        return None
+    about = sentences.what_words(most, story.design, [most])
+    return f"Larger in {about}: {sentences.against([most])} {sentences.shown(most)}, n = {numbers.count(most.n)}."
 
 
 def cover(story: Story) -> list[Block]:
@@ -139,6 +154,8 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
             untried.append(words)
     if untried:
         rows.append(("Not tried", f"{sentence_case(wording.joined(untried))}."))
+    if moving := _moves_by_itself(story):
+        rows.append(("Noise", moving))
     if withheld := missing_words([item for item in story.floors if item.estimate is None]):
         rows.append(("Withheld", " ".join(withheld)))
     name, how, result, _ = _power(story)
@@ -153,6 +170,17 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     return rows
 
 
+def _moves_by_itself(story: Story) -> str:
+    """How many decisions turn without the attribute, where that is no less than the practical threshold."""
+    said = []
+    for change, words in (("placebo", "an irrelevant field is changed"), ("reask", "the same prompt is asked again")):
+        there = [item for item in story.floors if item.subject.get("change") == change]
+        own = next((item for item in there if item.subject.get("cut_off", "natural") == "natural"), None)
+        if own is not None and own.estimate is not None and own.estimate >= story.design.practical_rate:
+            said.append(f"{numbers.rate(own.estimate)} of decisions turn when {words} (n = {numbers.count(own.n)})")
+    return f"{sentence_case(wording.joined(said))}: compare effects with it." if said else ""
+
+
 UNSETTLED = 3
 ADVICE = 3
 NAMED = 3
@@ -165,7 +193,7 @@ def _next(story: Story) -> list[tuple[str, Cell]]:
     findings = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
     if not findings:
         words = "Read what this audit could not see before relying on it; repeat the plan when model or prompt changes."
-        return [("Do", words)]
+        return [("Do", words), *_undecided(story)]
     by_advice: dict[str, list[str]] = {}
     for item in findings:
         by_advice.setdefault(item.recommendation, []).append(item.id)
@@ -175,7 +203,15 @@ def _next(story: Story) -> list[tuple[str, Cell]]:
     if rest := [name for _, ids in told[ADVICE:] for name in ids]:
         names = ", ".join(sorted(rest)[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
         rows.append((names, "The page of each finding says what to do about it."))
-    return rows
+    return rows + _undecided(story)
+
+
+def _undecided(story: Story) -> list[tuple[str, Cell]]:
+    """What to do about contrasts that this run cannot settle."""
+    if not any(item.conclusion is Conclusion.INCONCLUSIVE for item in story.contrasts):
+        return []
+    words = "Do not read it as clean. Section “Conclusion” says what each contrast lacks; ask more where pairs are few."
+    return [("Undecided", words)]
 
 
 def conclusion(story: Story) -> list[Block]:
@@ -308,15 +344,17 @@ def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
 
 def _power(story: Story) -> tuple[Cell, ...]:
     name, share = "Smallest effect", numbers.percent(story.design.power, decimals=0)
-    effects = [item for item in story.primary if item.metric.startswith("cf_net_effect")]
+    decisions = (sentences.OWN, sentences.MATCHED, sentences.RANGE)
+    effects = [item for item in story.primary if item.metric in decisions]
     known = [(item, mde) for item in effects if (mde := item.counts.get("mde")) is not None]
     if not known:
         why = "The run gives no smallest one; the intervals show what is excluded" if effects else "No contrast was run"
         return (name, why, "not known" if effects else NOT_RUN, numbers.DASH)
     item, mde = max(known, key=lambda pair: pair[1])
     # An effect computed from the run's own flips restates the data: it is never printed as one fixed beforehand.
+    about = sentences.what_words(item, story.design, [item])
     how = (
-        f"In {story.design.noun}, with {share}% power, worked out after the run from its own flips: "
+        f"In {about}, with {share}% power, worked out after the run from its own flips: "
         f"{wording.contrast(item)}, the least powerful of {len(known)}"
     )
     return (name, how, f"{numbers.detectable(mde, item.unit)} {numbers.unit_name(item)}", numbers.DASH)

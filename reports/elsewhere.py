@@ -25,7 +25,7 @@ def mute_sentence(measurements: Sequence[Measurement], design: Design) -> str | 
         whose = "its prompts" if len(arms) == len(_unreadable(measurements)) else f"the {_arm(worst)} arm"
         parts.append(
             f"The model left {numbers.rate(worst.estimate)} of {whose} without a usable answer: it put less than "
-            f"{numbers.ratio(design.mass_floor)} probability on all planned answers together"
+            f"{numbers.exact(design.mass_floor)} probability on all planned answers together"
         )
     for field, item in _reference_rates(measurements):
         share = item.estimate if item.estimate is not None else 0.5

@@ -193,8 +193,10 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ("Answers", f"favourable {_quoted(answers['favourable'])}; adverse {_quoted(answers['adverse'])}"),
                 (
                     "Unusable",
-                    f"less than {numbers.ratio(design.mass_floor)} probability "
-                    "on all answers together; kept, counted, not favourable",
+                    f"less than {numbers.exact(design.mass_floor)} probability "
+                    "on all answers together; kept, counted, not favourable"
+                    if design.mass_floor
+                    else "none: the plan's floor is 0, so every answer is read however little probability it has",
                 ),
                 (
                     "Seen before",

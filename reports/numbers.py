@@ -78,6 +78,12 @@ def ratio(value: float | None) -> str:
     return _pointed(value, decimals=2)
 
 
+def exact(value: float) -> str:
+    """A share as a plan names it, with every digit it has: ``.5``, ``.001``; two decimals would print that as none."""
+    digits = f"{Decimal(repr(value)):f}"
+    return (digits.rstrip("0").rstrip(".") if "." in digits else digits).removeprefix("0") or "0"
+
+
 def logit(value: float | None) -> str:
     """Log-odds (nats), signed, two decimals."""
     return number(value, decimals=2, signed=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from reports import numbers, wording
+from auditor.records import Measurement
+from reports import numbers, sentences, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
 
@@ -82,13 +83,19 @@ def not_in_run() -> list[Block]:
     ]
 
 
+def _low_power(story: Story) -> str:
+    """The contrasts that could have missed the practical threshold, by what they are about; empty if none could."""
+    places: dict[str, list[Measurement]] = {}
+    short = [item for item in story.primary if (item.counts.get("mde") or 0.0) > story.design.practical_rate]
+    for item in short:
+        about = sentences.what_words(item, story.design, [other for other in short if other.metric == item.metric])
+        places.setdefault(about, []).append(item)
+    return "; ".join(f"{about}: {sentences.against(items)}" for about, items in places.items())
+
+
 def limitations(story: Story) -> list[Block]:
     """What the conclusion cannot carry."""
-    low_power = [
-        wording.contrast(item)
-        for item in story.primary
-        if (item.counts.get("mde") or 0.0) > story.design.practical_rate
-    ]
+    low_power = _low_power(story)
     rows: list[tuple[Cell, ...]] = [
         (
             "One prompt and one data set",
@@ -117,7 +124,7 @@ def limitations(story: Story) -> list[Block]:
     if low_power:
         rows.append(
             (
-                f"Power below the plan's for {wording.joined(low_power)}",
+                f"Power below the plan's for {low_power}",
                 "A difference of the practical threshold could have been missed",
                 "The smallest detectable difference is printed for each contrast",
             )

@@ -65,6 +65,7 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
         return Remeasured(tuple(mismatches))
     mismatches += _rungs(name, bundle, plan)
     mismatches += _findings(name, bundle, plan, packs, state)
+    mismatches += _controls(name, bundle, state)
     return Remeasured(tuple(mismatches), len(anew), len(bundle.findings))
 
 
@@ -166,3 +167,13 @@ def _findings(name: str, bundle: Bundle, plan: Any, packs: Any, state: Any) -> I
     if (difference := first_difference(said, anew)) is not None:
         where, found, expected = difference
         yield Mismatch(name, f"findings.json: {where}", short(found), f"{short(expected)}, found from the measurements")
+
+
+def _controls(name: str, bundle: Bundle, state: Any) -> Iterator[Mismatch]:
+    from auditor.controls import controls_of
+
+    packing = (bundle.environment.get("scoring") or {}).get("packing") or {}
+    anew = json.loads(json.dumps(controls_of(bundle.measurements, state, packing)))
+    if (difference := first_difference(bundle.controls, anew, within=WITHIN)) is not None:
+        where, found, expected = difference
+        yield Mismatch(name, f"controls.json: {where}", short(found), f"{short(expected)}, read from the measurements")

@@ -12,7 +12,7 @@ import pikepdf
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import InputError
 from reports.archives import unpacked_stream
-from reports.bundle import Bundle, parse, result_record
+from reports.bundle import Bundle, parse, result_bytes, result_record
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import MOST_GOVERNANCE, too_long
@@ -37,11 +37,11 @@ def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch
         return []
     expected = json.loads(json.dumps(result_record(bundle, result.get("audit", {}))))
     difference = first_difference(result, expected)
-    return (
-        []
-        if difference is None
-        else [Mismatch(name, difference[0], short(difference[1]), f"{short(difference[2])}, as in the bundle")]
-    )
+    if difference is not None:
+        return [Mismatch(name, difference[0], short(difference[1]), f"{short(difference[2])}, as in the bundle")]
+    if data != result_bytes(bundle, result.get("audit", {})):
+        return [Mismatch(name, "", "the values of the bundle in other bytes", "the bytes that were written")]
+    return []
 
 
 def check_report(

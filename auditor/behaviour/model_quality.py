@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Card, Context, Draft
+from auditor.behaviour.context import Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
@@ -69,10 +69,19 @@ def run(context: Context) -> Iterable[Draft]:
         else missing(method="SD of the margins", reason="one application has no spread", n=n)
     )
     yield Draft(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))
+    # Of all reference arms together, an application once an attribute: neither rate nor n is that of those filed.
+    references = {attribute.field: attribute.reference for attribute in context.plan.attributes}
     share = plain(
-        state.same_answer_share, f"share of the commonest outcome in the reference arms ({state.same_answer})"
+        state.same_answer_share,
+        f"share of the commonest outcome in the reference arms ({state.same_answer})",
+        sum(arm.n for arm in state.arms if references.get(arm.field) == arm.group),
     )
-    yield Draft(measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **common))
+    whose = {
+        **common,
+        "subject": {"group": "all reference arms"},
+        "cases": case_query(*(f"{field}={group}" for field, group in references.items())),
+    }
+    yield Draft(measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **whose))
     low = plain(
         state.low_mass_share, "share of all cases whose answers hold too little probability", len(context.cases)
     )

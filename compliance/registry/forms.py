@@ -85,6 +85,7 @@ class MappingForm(forms.Form):
     mapping = forms.CharField(
         label="Mapping",
         max_length=400_000,
+        required=False,  # emptied, it asks for the proposal again
         strip=False,
         widget=forms.Textarea(attrs={"rows": 24, "spellcheck": "false"}),
     )

@@ -87,3 +87,17 @@ def test_keys_for_reading_alone_ask_for_a_proposal_by_them(browser: Client) -> N
         page.context["error"]
         == "mapping: reading.header: is 'two'; expected the number of a line, or of a row of the sheet"
     )
+
+
+def test_an_emptied_mapping_brings_the_proposal_back(browser: Client) -> None:
+    row, address = upload(browser, "loans.csv", (CASES / "08-preamble-and-footer" / "lc_footer.csv").read_bytes())
+    proposal = browser.get(address).context["form"].initial["mapping"]
+    page = browser.post(address, {"mapping": "[[["})
+    assert "is no TOML" in page.content.decode()
+    for button in ({}, {"register": ""}):
+        page = browser.post(address, {"mapping": "", **button})
+        assert page.status_code == 200
+        assert "This field is required" not in page.content.decode()
+        assert page.context["form"].initial["mapping"] == proposal
+    row.refresh_from_db()
+    assert row.state == RegistrationState.MAPPING

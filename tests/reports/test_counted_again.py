@@ -209,3 +209,23 @@ def test_a_bundle_without_decisions_says_that_nothing_was_counted(working: Audit
 
 def test_parquet_of_the_test_is_what_the_engine_reads(measured: Path) -> None:
     assert pl.read_parquet(io.BytesIO((measured / "decisions.parquet").read_bytes())).height > 500
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("placebo", None),
+        ("planted_bias_missing_reason", "a planted difference of 5 points was found elsewhere"),
+        ("power", []),
+        ("self_checks", []),
+    ],
+)
+def test_controls_that_do_not_follow_from_the_measurements_are_named(
+    measured: Path, tmp_path: Path, key: str, value: Any
+) -> None:
+    def change(controls: dict[str, Any]) -> dict[str, Any]:
+        assert controls[key] != value, "the forgery changes nothing"
+        return {**controls, key: value}
+
+    found = verify([forged(measured, tmp_path, controls=change)])
+    assert [item.where.partition(key)[0] for item in found] == ["controls.json: "]

@@ -338,6 +338,18 @@ def test_a_made_up_record_of_who_approved_is_said_to_be_compared_with_nothing(
     assert found.said[-1].startswith("who asked, approved and signed is as the files say")
 
 
+def test_a_result_that_was_written_again_is_not_called_unchanged(files: dict[str, Path]) -> None:
+    files["result"].write_text(json.dumps(json.loads(files["result"].read_bytes())), encoding="utf-8")
+    found = verify([files["result"], files["evidence"]])
+    assert [item.found for item in found] == ["the values of the bundle in other bytes"]
+
+
+def test_a_control_that_no_run_makes_is_named(working: Audit, tmp_path: Path) -> None:
+    planted = {"design": "4 copies with a planted difference", "result": "4 of 4 found"}
+    found = verify([rewritten(working, tmp_path, controls={**working.bundle.controls, "planted_bias": planted})])
+    assert found[0].where == "controls.json: planted_bias"
+
+
 def test_reading_a_zip_gives_what_was_written(files: dict[str, Path]) -> None:
     with zipfile.ZipFile(files["evidence"]) as archive:
         assert read_zip(files["evidence"]) == {name: archive.read(name) for name in archive.namelist()}
