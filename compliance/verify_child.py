@@ -31,6 +31,7 @@ def main() -> int:
         checked = check([Path(path) for path in job["files"]])
         answer = {"found": [str(item) for item in checked.mismatches[: job["most"]]], "said": list(checked.said)}
         answer["left"] = max(0, len(checked.mismatches) - job["most"])
+        answer["not_compared"] = list(checked.left)
     except AuditorError as error:
         answer = {"refused": [error.where, error.what, error.expected] if hasattr(error, "where") else [str(error)]}
     except MemoryError:

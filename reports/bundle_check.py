@@ -24,11 +24,15 @@ FIGURES = "figures/"
 
 @dataclass(frozen=True)
 class BundleCheck:
-    """A bundle that is what its manifest says (``None`` if not), what differs in it, what was compared, its charts."""
+    """A bundle that is what its manifest says (``None`` if not), and what came of looking at it.
+
+    ``mismatches`` differ, ``said`` was compared and holds, ``left`` could not be compared though a run writes it.
+    """
 
     bundle: Bundle | None
     mismatches: tuple[Mismatch, ...]
     said: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     charts: Mapping[str, Chart] = field(default_factory=dict)
 
 
@@ -50,10 +54,15 @@ def check_bundle(path: Path) -> BundleCheck:
         found = list(_record_mismatches(name, bundle, manifest))
         if found:
             return BundleCheck(None, tuple(found))
-        numbers, said = _numbers(name, bundle)
         charts = render_charts(bundle)
-        figures, drawn = _figures(name, bundle, charts)
-        return BundleCheck(bundle, (*numbers, *figures), (*said, *drawn), charts)
+        numbers, figures = _numbers(name, bundle), _figures(name, bundle, charts)
+        return BundleCheck(
+            bundle,
+            (*numbers.mismatches, *figures.mismatches),
+            (*numbers.said, *figures.said),
+            (*numbers.left, *figures.left),
+            charts,
+        )
     except InputError as error:
         where = error.where.removeprefix(f"{path}").lstrip(": ")
         return BundleCheck(None, (Mismatch(name, where, error.what, error.expected),))
@@ -125,49 +134,60 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
             )
 
 
-def _numbers(name: str, bundle: Bundle) -> tuple[list[Mismatch], list[str]]:
-    """The measurements against the decisions they speak of: counted anew, and measured anew by the same code."""
+@dataclass(frozen=True)
+class _Part:
+    """What came of one part of a bundle, as in :class:`BundleCheck`."""
+
+    mismatches: tuple[Mismatch, ...] = ()
+    said: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
+
+
+def _numbers(name: str, bundle: Bundle) -> _Part:
+    """The measurements against the decisions they speak of: counted anew, and measured anew."""
     tables = bundle.asked
     if tables is None:
-        return [], ["the bundle holds no decisions, so none of its numbers was counted again"]
+        return _Part(left=("the bundle holds no decisions, so none of its numbers was counted again",))
     counted = recount(name, bundle, tables)
     if counted.mismatches:
-        return list(counted.mismatches), []
+        return _Part(counted.mismatches)
+    again = remeasure(name, bundle, tables)
+    if again.mismatches:
+        return _Part(again.mismatches)
     said = [
         f"{counted.figures:,} figures of {counted.measurements:,} measurements were counted again from the "
         f"{tables.decisions.height:,} decisions of the bundle, and agree"
     ]
-    again = remeasure(name, bundle, tables)
-    if again.mismatches:
-        return list(again.mismatches), []
-    if again.reason:
-        said.append(
+    left = []
+    if again.incomparable:
+        left.append(
             "intervals, adjusted p-values, conclusions and findings were not computed again, so whoever wrote the "
-            f"bundle may have made them up: {again.reason}"
+            f"bundle may have made them up: {again.incomparable}"
         )
     else:
-        left = len(bundle.measurements) - again.measurements
+        others = len(bundle.measurements) - again.measurements
+        by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
         said.append(
             f"{again.measurements:,} measurements with intervals, adjusted p-values and conclusions were computed "
             f"again from the decisions, and {again.findings:,} findings and the controls from the measurements, by "
-            f"the code the run names; the other {left:,} were not, since they follow from activations or recorded "
-            "outcomes, which a bundle does not hold"
+            f"{by}; the other {others:,} were not, since they follow from activations or recorded outcomes, which a "
+            "bundle does not hold"
         )
     said.append(
-        "what the records say of the model, the data, the applications left out and the machine were not compared"
+        "what the records say of the model, the data, the applications left out and the machine was not compared"
     )
     said.append(
         "that the model gave these decisions is not shown by the bundle: scoring the run again shows it, or the event "
         "log of the installation"
     )
-    return [], said
+    return _Part(said=tuple(said), left=tuple(left))
 
 
-def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> tuple[list[Mismatch], list[str]]:
+def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> _Part:
     """Every figure against the one drawn from the records, by name."""
     there = {file: data for file, data in bundle.contents.items() if file.startswith(FIGURES)}
     if not there:
-        return [], ["the bundle holds no figures"]
+        return _Part(left=("the bundle holds no figures, so none was drawn again",))
     drawn = {f"{FIGURES}{chart.name}.svg": chart.svg.encode() for chart in charts.values()}
     by = "" if bundle.renderer == installed() else f" by {installed()}; the bundle's were drawn by {bundle.renderer}"
     found = []
@@ -178,4 +198,4 @@ def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> tuple[li
             found.append(Mismatch(name, file, "no such figure", f"one, as drawn from the records{by}"))
         elif there[file] != drawn[file]:
             found.append(Mismatch(name, file, "another drawing", f"the figure as drawn from the records{by}"))
-    return found, [f"{len(drawn):,} figures were drawn again from the records, and are equal"]
+    return _Part(tuple(found), (f"{len(drawn):,} figures were drawn again from the records, and are equal",))

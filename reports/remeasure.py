@@ -1,8 +1,9 @@
 """Measuring anew: the tests on outputs, the ladder and the findings of a bundle, by the code that measured them.
 
-Only where the very code and number libraries that a run names are installed can more than counts be expected to come
-out again. Then all that follows from decisions is computed from them: intervals, adjusted p-values, conclusions. Tests
-on internals follow from activations, and the quality of the model from recorded outcomes; a bundle holds neither.
+All that follows from decisions is computed from them: intervals, adjusted p-values, conclusions. Whatever code a run
+names, it is tried, or naming another version would be the way around it: the engine the run names must give the same
+numbers, another one may give others, and then the bundle is not compared rather than wrong. Tests on internals follow
+from activations, and the quality of the model from recorded outcomes; a bundle holds neither.
 """
 
 from __future__ import annotations
@@ -25,12 +26,13 @@ WITHIN = 1e-9
 
 @dataclass(frozen=True)
 class Remeasured:
-    """What differs, what was measured anew, and why not, where it was not."""
+    """What differs, what was measured anew and by what, and why it cannot be compared, where it cannot."""
 
     mismatches: tuple[Mismatch, ...] = ()
     measurements: int = 0
     findings: int = 0
-    reason: str = ""
+    engine: str = ""
+    incomparable: str = ""
 
 
 def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
@@ -43,15 +45,61 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     tables
         Its cases and decisions.
     """
-    if reason := another_code(bundle.run):
-        return Remeasured(reason=reason)
+    engine = another_engine(bundle.run)
+    try:
+        done = _compared(name, bundle, tables)
+    except Exception as error:
+        # A run of another engine may ask for what this one does not know; of the same engine it is the bundle.
+        if not engine and not isinstance(error, AuditorError):
+            raise
+        words = " ".join(str(error).split())[:200]
+        done = Remeasured((Mismatch(name, "plan.json", "a plan that cannot be measured by", words),))
+    if not engine:
+        other = another_library(bundle.run)
+        return replace(done, mismatches=tuple(_by(item, other) for item in done.mismatches)) if other else done
+    if not done.mismatches:
+        return replace(done, engine=engine)
+    first = done.mismatches[0]
+    return Remeasured(
+        incomparable=f"{engine}, which gives other numbers or none ({first.where}: {first.found}; {first.expected})"
+    )
+
+
+def another_engine(run: Mapping[str, Any]) -> str:
+    """The engine a run names and the one installed, in words; empty where they are the same code."""
+    from auditor import __version__
+    from auditor.preparation import code_sha256
+
+    named = run.get("code", {})
+    if named.get("sha256") == code_sha256():
+        return ""
+    return (
+        f"its run names the engine {short(named.get('version'))} ({str(named.get('sha256'))[:12]}), installed is "
+        f"{__version__} ({code_sha256()[:12]})"
+    )
+
+
+def another_library(run: Mapping[str, Any]) -> str:
+    """The first library of another version than a run names, in words; empty where all are the same."""
+    from importlib.metadata import version
+
+    for library in LIBRARIES:
+        here, wanted = version(library), run.get("code", {}).get("libraries", {}).get(library)
+        if here != wanted:
+            return f"the run names {library} {short(wanted)}, installed is {here}"
+    return ""
+
+
+def _by(found: Mismatch, other: str) -> Mismatch:
+    return replace(found, expected=f"{found.expected} ({other})")
+
+
+def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
+    """Everything that follows from decisions, against what the bundle says of it."""
     from auditor.plan import plan_from
 
-    try:
-        plan = plan_from({**bundle.plan, "run": {}}, where="plan.json")
-        anew, state, packs = _measured(plan, bundle, tables)
-    except AuditorError as error:
-        return Remeasured((Mismatch(name, "plan.json", "a plan that cannot be measured by", str(error)[:200]),))
+    plan = plan_from({**bundle.plan, "run": {}}, where="plan.json")
+    anew, state, packs = _measured(plan, bundle, tables)
     there = {item.id: item for item in bundle.measurements}
     found = [_difference(name, there.get(item.id), item) for item in anew]
     mismatches = [item for item in found if item is not None]
@@ -67,26 +115,6 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     mismatches += _findings(name, bundle, plan, packs, state)
     mismatches += _controls(name, bundle, state)
     return Remeasured(tuple(mismatches), len(anew), len(bundle.findings))
-
-
-def another_code(run: Mapping[str, Any]) -> str:
-    """Why a run cannot be measured anew here: what it names and what is installed; empty if it can."""
-    from importlib.metadata import version
-
-    from auditor import __version__
-    from auditor.preparation import code_sha256
-
-    named = run.get("code", {})
-    if named.get("sha256") != code_sha256():
-        return (
-            f"its run names the engine {short(named.get('version'))} ({str(named.get('sha256'))[:12]}), installed is "
-            f"{__version__} ({code_sha256()[:12]})"
-        )
-    for library in LIBRARIES:
-        here, wanted = version(library), named.get("libraries", {}).get(library)
-        if here != wanted:
-            return f"its run names {library} {short(wanted)}, installed is {here}"
-    return ""
 
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:

@@ -26,10 +26,11 @@ MOST_OF_A_FILE = 256 << 20
 
 @dataclass(frozen=True)
 class Checked:
-    """What differs, and what was compared with what: a line a file, for people."""
+    """What differs; what was compared with what, a line a file, for people; what could not be compared and should."""
 
     mismatches: tuple[Mismatch, ...]
     said: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
 
 
 def verify(paths: Sequence[Path]) -> list[Mismatch]:
@@ -65,12 +66,14 @@ def check(paths: Sequence[Path]) -> Checked:
     found: list[Mismatch] = []
     bundle: Bundle | None = None
     said: tuple[str, ...] = ()
+    left: tuple[str, ...] = ()
     charts: Mapping[str, Chart] | None = None
     if "bundle" in kinds:
         checked = _checked_bundle(kinds["bundle"])
         if checked.bundle is None:
             return Checked(checked.mismatches)
         bundle, said, charts = checked.bundle, checked.said, checked.charts
+        left = tuple(f"{kinds['bundle'].name}: {line}" for line in checked.left)
         found += checked.mismatches
     result = _read(kinds["result"]) if "result" in kinds else None
     if result is not None:
@@ -79,7 +82,7 @@ def check(paths: Sequence[Path]) -> Checked:
     if "report" in kinds:
         title, report = kinds["report"].name, _read(kinds["report"])
         found += _guarded(title, lambda: check_report(title, report, bundle, result, charts=charts))
-    return Checked(tuple(found), () if found else tuple(_said(kinds, bundle, said)))
+    return Checked(tuple(found)) if found else Checked((), tuple(_said(kinds, bundle, said)), left)
 
 
 def _checked_bundle(path: Path) -> BundleCheck:

@@ -191,20 +191,45 @@ def test_cases_of_other_applications_than_the_run_selected_are_named(measured: P
     assert verify([folder])[0].where == f"cases.parquet: application {first}"
 
 
-def test_a_run_of_other_code_is_counted_and_said_not_to_be_computed_again(working: Audit, tmp_path: Path) -> None:
+def of_another_engine(run: dict[str, Any]) -> dict[str, Any]:
+    return {**run, "code": {**run["code"], "version": "0.0.1", "sha256": "0" * 64}}
+
+
+def of_another_library(run: dict[str, Any]) -> dict[str, Any]:
+    return {**run, "code": {**run["code"], "libraries": {**run["code"]["libraries"], "numpy": "1.0.0"}}}
+
+
+@pytest.mark.parametrize("names", [of_another_engine, of_another_library])
+def test_naming_other_code_is_no_way_around_being_computed_again(
+    measured: Path, tmp_path: Path, names: Callable[[Any], Any]
+) -> None:
+    same = check([forged(measured, tmp_path / "a", run=names)])
+    assert same.mismatches == ()
+    assert not any("computed again" in line for line in same.left)
+    assert any("were computed again from the decisions" in line for line in same.said)
+    made_up = with_value(NET, "high", 0.02)
+    done = check([forged(measured, tmp_path / "b", run=names, measurements=made_up)])
+    lines = " ".join([*map(str, done.mismatches), *done.left])
+    assert "measured from the decisions" in lines
+    assert ("names the engine 0.0.1" if names is of_another_engine else "names numpy 1.0.0") in lines
+
+
+def test_what_another_engine_measures_otherwise_was_not_compared(working: Audit, tmp_path: Path) -> None:
     done = check([working.folder])
     assert done.mismatches == ()
-    assert any("may have made them up: its run names the engine" in line for line in done.said)
+    assert any("may have made them up: its run names the engine" in line for line in done.left)
     name = "counterfactual.cf_net_effect.race.Black"
     found = verify([forged(working.folder, tmp_path, measurements=with_value(name, "counts.b", 1))])
     assert found[0].where == f"measurements.json: {name}: counts.b"
 
 
-def test_a_bundle_without_decisions_says_that_nothing_was_counted(working: Audit, tmp_path: Path) -> None:
+def test_a_bundle_without_decisions_or_figures_leaves_them_uncompared(working: Audit, tmp_path: Path) -> None:
     folder = tmp_path / "evidence"
     shutil.copytree(working.folder, folder, ignore=shutil.ignore_patterns("decisions.parquet", "figures"))
     write_manifest(folder)
-    assert any("none of its numbers was counted again" in line for line in check([folder]).said)
+    left = " ".join(check([folder]).left)
+    assert "none of its numbers was counted again" in left
+    assert "no figures" in left
 
 
 def test_parquet_of_the_test_is_what_the_engine_reads(measured: Path) -> None:

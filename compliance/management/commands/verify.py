@@ -56,6 +56,8 @@ class Command(PlainCommand):
                 return BAD_NEWS
             for line in checked["said"]:
                 self.stdout.write(line)
+            if self._named(checked["not_compared"], left=0):
+                return BAD_NEWS
         return self._events(options["files"], head=options["head"]) if options["events"] else 0
 
     def _events(self, files: Sequence[Path], *, head: str | None) -> int:
@@ -110,7 +112,7 @@ def _checked(paths: Sequence[Path]) -> dict[str, Any]:
 
 
 def _broken(line: str) -> dict[str, Any]:
-    return {"found": [f"{line}; expected the files as they were written"], "left": 0}
+    return {"found": [f"{line}; expected the files as they were written"], "left": 0, "not_compared": []}
 
 
 def _head(head: str | None) -> list[str]:
