@@ -18,6 +18,7 @@ from reports.extents import too_long
 from reports.recount import recount
 from reports.remeasure import remeasure
 from reports.renderer import installed
+from reports.wording import test_label
 
 FIGURES = "figures/"
 
@@ -165,13 +166,14 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
             f"bundle may have made them up: {again.incomparable}"
         )
     else:
-        others = len(bundle.measurements) - again.measurements
+        rest = [item.test for item in bundle.measurements if item.test not in again.tests]
+        words = f" ({', '.join(sorted({test_label(test) for test in rest}))})" if rest else ""
         by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
         said.append(
             f"{again.measurements:,} measurements with intervals, adjusted p-values and conclusions were computed "
             f"again from the decisions, and {again.findings:,} findings and the controls from the measurements, by "
-            f"{by}; the other {others:,} were not, since they follow from activations or recorded outcomes, which a "
-            "bundle does not hold"
+            f"{by}; the other {len(rest):,}{words} were not, since they follow from activations or recorded outcomes, "
+            "which a bundle does not hold"
         )
     said.append(
         "what the records say of the model, the data, the applications left out and the machine was not compared"

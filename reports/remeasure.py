@@ -20,6 +20,7 @@ from reports.differences import Mismatch, first_difference, short
 from reports.evidence_tables import Asked
 
 LIBRARIES = ("numpy", "scipy", "polars")
+LADDER = "ladder"
 WITHIN = 1e-9
 """How far a number may lie from the one measured, of its size: last digits are the processor's."""
 
@@ -31,6 +32,7 @@ class Remeasured:
     mismatches: tuple[Mismatch, ...] = ()
     measurements: int = 0
     findings: int = 0
+    tests: frozenset[str] = frozenset()
     engine: str = ""
     incomparable: str = ""
 
@@ -112,9 +114,10 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     if mismatches:
         return Remeasured(tuple(mismatches))
     mismatches += _rungs(name, bundle, plan)
+    tests.add(LADDER)
     mismatches += _findings(name, bundle, plan, packs, state)
     mismatches += _controls(name, bundle, state)
-    return Remeasured(tuple(mismatches), len(anew), len(bundle.findings))
+    return Remeasured(tuple(mismatches), len(anew), len(bundle.findings), frozenset(tests))
 
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -23,6 +24,7 @@ from reports.renderer import Renderer, installed
 
 MOST_OF_A_PAGE = 64 << 20
 SIGNATURE = (b"/ByteRange", b"/Sig")
+NAMELESS = re.compile(r"<[\w.]+ object at 0x[0-9a-f]+>:?\s*")
 
 
 def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch]:
@@ -61,7 +63,8 @@ def check_report(
         with opened(data) as pdf:
             active = beside_pages(pdf)
     except (pikepdf.PdfError, ValueError) as error:
-        words = short(str(error).splitlines()[0] if str(error) else "damaged")
+        # The reader names the stream that it was handed, which is nothing to a person.
+        words = short(NAMELESS.sub("", next(iter(str(error).splitlines()), "")) or "damaged")
         return [Mismatch(name, "", f"no readable PDF ({words})", "a report as it was written")]
     if active is not None and bundle is None:
         return [Mismatch(name, active[0], active[1], "pages, links between them and the attached result alone")]

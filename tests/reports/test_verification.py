@@ -63,6 +63,14 @@ def test_a_missing_and_an_extra_file_are_named(working: Audit, tmp_path: Path) -
     assert [item.where for item in verify([folder])] == ["cases.parquet", "note.txt"]
 
 
+def test_a_report_that_was_cut_off_is_no_readable_pdf_and_names_nothing_of_its_reader(files: dict[str, Path]) -> None:
+    files["report"].write_bytes(files["report"].read_bytes()[:5000])
+    lines = [str(item) for item in verify([files["evidence"], files["report"]])]
+    assert len(lines) == 1
+    assert lines[0].startswith("report.pdf: found no readable PDF (")
+    assert "object at" not in lines[0]
+
+
 def test_a_changed_number_in_the_result_names_its_key_path(files: dict[str, Path]) -> None:
     result = json.loads(files["result"].read_bytes())
     result["measurements"][3]["estimate"] = 0.123
