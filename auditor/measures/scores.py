@@ -285,7 +285,7 @@ def compare_labelled(
         return _with_sample(value=value, n=len(codes), method=method, sample=sample, level=level, counts=counts)
 
     def projected(
-        method: str, statistic: Callable[[FloatArray], FloatArray], gaps: Sequence[_Gap], fold: _Fold
+        method: str, statistic: Callable[[FloatArray], FloatArray], gaps: Sequence[GapOf], fold: FoldOf
     ) -> Estimate:
         plain = measure(method, statistic, no_positives or no_negatives)
         if plain.value is None:
@@ -354,8 +354,8 @@ def _fpr_share(sums: FloatArray) -> FloatArray:
     return fpr_p / (fpr_p + fpr_0)
 
 
-_Gap = Callable[[FloatArray], FloatArray]
-_Fold = Callable[[Sequence[Interval | None], Sequence[Interval | None], float], Interval | None]
+GapOf = Callable[[FloatArray], FloatArray]
+FoldOf = Callable[[Sequence[Interval | None], Sequence[Interval | None], float], Interval | None]
 PROJECTED = "projected from the clustered bootstrap intervals of both gaps"
 
 

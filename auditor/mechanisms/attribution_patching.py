@@ -118,7 +118,8 @@ def run(context: Context) -> Iterable[Draft]:
         estimate = np.array([pair["estimate"] for pair in pairs])
         gaps = np.array([pair["gap"] for pair in pairs])
         top = result.get("top", 0)
-        about: dict[str, Any] = {"test": CARD.name, "checks": checks_of(pairs), "level": 1 - alpha}
+        named: dict[str, Any] = {"test": CARD.name, "checks": checks_of(pairs)}
+        about = {**named, "level": 1 - alpha}
         if pairs:
             yield whole_gap(result, **about)
         yield supporting(
@@ -143,7 +144,7 @@ def run(context: Context) -> Iterable[Draft]:
                 subject={"layer": str(layer), "node": "MLP" if head is None else f"head {head}"},
                 method="share of the difference carried by the node at every position, patched for real",
                 **again,
-                **about,
+                **named,
             )
 
 

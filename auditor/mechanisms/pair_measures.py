@@ -199,7 +199,7 @@ def shared(
     gaps
         The differences of the same applications; all of the result's by default.
     about
-        As :func:`supporting` takes it.
+        As :func:`supporting` takes it; the level is the plan's.
     """
     own = np.array([pair["gap"] for pair in result["pairs"]], dtype=np.float64) if gaps is None else gaps
     return supporting(
@@ -207,7 +207,8 @@ def shared(
         unit="ratio",
         value=lambda: slope(effects, own),
         interval=lambda: share_interval(context, effects, own),
-        **{**about, "level": 1 - context.plan.thresholds.alpha},
+        level=1 - context.plan.thresholds.alpha,
+        **about,
     )
 
 

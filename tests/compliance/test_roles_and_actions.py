@@ -117,16 +117,21 @@ def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.Mo
     return {**found, "newcomer": make_person("newcomer"), "reader": reader, "day": day}
 
 
-def send(client: Client, route: str, action: Action, rows: dict[str, Any]) -> int:
-    """The status of a POST; what it did is taken back."""
+def filled(action: Action, rows: dict[str, Any]) -> dict[str, Any]:
+    """The form of an action, with the rows it names."""
     sent: dict[str, Any] = {
         name: value.format(**rows) if value.startswith("{") and value.endswith("}") else value
         for name, value in action.form.items()
     }
     if "file" in sent:
         sent["file"] = SimpleUploadedFile("a.csv", b"a,b\n1,2\n")
+    return sent
+
+
+def send(client: Client, route: str, action: Action, rows: dict[str, Any]) -> int:
+    """The status of a POST; what it did is taken back."""
     with transaction.atomic():
-        status = int(client.post(LINES[route].path.format(**rows), sent).status_code)
+        status = int(client.post(LINES[route].path.format(**rows), filled(action, rows)).status_code)
         transaction.set_rollback(True)
     return status
 
@@ -190,14 +195,8 @@ def test_an_action_of_the_table_that_is_allowed_does_change_something(client: Cl
     for route, action in ACTIONS.items():
         if route in idle:
             continue
-        sent: dict[str, Any] = {
-            name: value.format(**rows) if value.startswith("{") and value.endswith("}") else value
-            for name, value in action.form.items()
-        }
-        if "file" in sent:
-            sent["file"] = SimpleUploadedFile("a.csv", b"a,b\n1,2\n")
         with transaction.atomic():
-            answer = client.post(LINES[route].path.format(**rows), sent)
+            answer = client.post(LINES[route].path.format(**rows), filled(action, rows))
             changed = kept() != before
             transaction.set_rollback(True)
         said = answer.context["adminform"].form.errors if answer.context and "adminform" in answer.context else ""
