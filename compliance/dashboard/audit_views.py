@@ -21,7 +21,8 @@ from compliance.models import Audit
 from compliance.runner import PUBLISHED
 from reports import wording
 from reports.charts import references
-from reports.cover import control_table, cover_verdict
+from reports.controls import control_table
+from reports.cover import cover_verdict
 
 
 @page
