@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from auditor.behaviour.state import percent
 from auditor.measures.verdict import size
 from auditor.records import Conclusion, Measurement, Role
-from auditor.rounding import half_away, printed, significant
+from auditor.rounding import digits, half_away, in_words, printed, significant
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
 READABILITY, FELL = "refusal_rate_gap", "cf_margin_fell_share"
@@ -46,7 +46,7 @@ def where(item: Measurement) -> str:
     if item.metric == MATCHED:
         return " at the matched cut-off"
     if item.metric == RANGE:
-        return f" at a cut-off that approves {_rate(item, 'rate')} of the {item.reference} arm"
+        return f" at a cut-off that approves {_rate(item, 'rate')} of the {item.reference} applications"
     return ""
 
 
@@ -83,22 +83,31 @@ def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
         return said(item, mine)
     changed = f"With {_lower(changed_words(item))},"
     if item.unit != "rate_difference":
-        return f"{changed} the score moves and approvals are not claimed to. {said(item, mine)}"
+        towards = "denial" if item.estimate < 0 else "approval"
+        return (
+            f"{changed} the score behind the decision moves towards {towards}; that decisions change is not claimed. "
+            f"{said(item, mine)}"
+        )
     less = item.estimate < 0
-    points = _points(item.estimate, signs=False)
+    points = _in_full(_points(item.estimate, signs=False))
     small = "a small and real " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     way = f"by {small}{points}"
     text = f"{changed} approvals {'fall' if less else 'rise'} {way}{where(item)}{_moved(item)}"
     if item.metric == RANGE:
         text += (
             f". That is the model's own cut-off, outside the range of cut-offs that approve "
-            f"{_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the {item.reference} arm; no cut-off of "
-            "the range shows more"
+            f"{_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the {item.reference} applications; no "
+            "cut-off of the range shows more"
             if _at_own_cut_off(item)
             else f". That is the most over cut-offs that approve {_rate(item, 'range_low')} to "
-            f"{_rate(item, 'range_high')} of the {item.reference} arm{_outside(item)}"
+            f"{_rate(item, 'range_high')} of the {item.reference} applications{_outside(item)}"
         )
     return text
+
+
+def _in_full(points: str) -> str:
+    """The unit written out, where a sentence is read first."""
+    return points.replace(" pp", " percentage points")
 
 
 def _points(value: float, *, signs: bool = True) -> str:
@@ -140,13 +149,13 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
     if item.metric == RANGE and _at_own_cut_off(item):
         return (
             f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
-            f"{item.reference} arm differ nowhere more than at the model's own cut-off, outside this range, where "
-            f"{_rate(item, 'rate')} are approved ({points}{moved})"
+            f"{item.reference} applications differ nowhere more than at the model's own cut-off, outside this range, "
+            f"where {_rate(item, 'rate')} are approved ({points}{moved})"
         )
     if item.metric == RANGE:
         return (
             f"Approvals over cut-offs that approve {_rate(item, 'range_low')} to {_rate(item, 'range_high')} of the "
-            f"{item.reference} arm differ most where {_rate(item, 'rate')} are approved "
+            f"{item.reference} applications differ most where {_rate(item, 'rate')} are approved "
             f"({points}{moved}){_outside(item)}"
         )
     place = "At the model's own cut-off" if item.metric == NATURAL else "At the matched cut-off"
@@ -155,12 +164,12 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
 
 def _readability(item: Measurement) -> str:
     reference, group = (item.counts.get(key) for key in ("unreadable_reference", "unreadable_group"))
-    gap = f"Unreadable answers differ by {signed(100 * (item.estimate or 0), 1)} pp"
+    gap = f"Answers that cannot be read differ by {signed(100 * (item.estimate or 0), 1)} percentage points"
     if reference is None or group is None or not item.n:
         return gap
     return (
-        f"{percent(group / item.n)} of the {item.subject['group']} arm and {percent(reference / item.n)} of the "
-        f"{item.reference} arm gave no readable answer ({signed(100 * (item.estimate or 0), 1)} pp)"
+        f"{percent(group / item.n)} of the {item.subject['group']} applications and {percent(reference / item.n)} of "
+        f"the {item.reference} applications got no answer that can be read"
     )
 
 
@@ -178,8 +187,13 @@ def effect_of(item: Measurement) -> str:
         return "Not estimated; the measurement gives the reason."
     small = " Small, and real." if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     if item.unit != "rate_difference":
-        shift = f"{size(item.estimate, 'standardised', signed=True)}{_range(item, 1, 2)}"
-        return f"Seen in the score alone: {shift}. No change in approvals is claimed.{small}"
+        many = digits(item.low, item.high, least=2)
+        far = abs(item.estimate)
+        by = f"{printed(far, many)} SD" if half_away(far, many) else size(far, "standardised")
+        shift = f"{by} towards {'denial' if item.estimate < 0 else 'approval'}"
+        return (
+            f"Seen in the score alone: {shift}{_range(item, 1, 2, _SHIFT)}. No change in approvals is claimed.{small}"
+        )
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
     people = int(half_away(1000 * item.estimate, 0))
@@ -198,12 +212,18 @@ def effect_of(item: Measurement) -> str:
     )
 
 
-def _range(item: Measurement, scale: float, decimals: int) -> str:
+_COUNT, _SHIFT = ("fewer", "more"), ("towards denial", "towards approval")
+
+
+def _range(item: Measurement, scale: float, least: int, ways: tuple[str, str] = _COUNT) -> str:
+    """The interval in brackets and in words: beside "fewer" a sign would say the opposite."""
     if item.low is None or item.high is None:
         return ""
-    low, high = (signed(scale * bound, decimals) for bound in (item.low, item.high))
+    low, high = scale * item.low, scale * item.high
+    many = digits(low, high, least=least)
+    said = in_words((low, high), [printed(abs(bound), many) for bound in (low, high)], less=ways[0], more=ways[1])
     by = found_by(item)
-    return f" ({100 * item.level:g}% interval {low} to {high}{f'; {by}' if by else ''})"
+    return f" ({100 * item.level:g}% interval {said}{f'; {by}' if by else ''})"
 
 
 def found_by(item: Measurement) -> str:
@@ -233,17 +253,30 @@ def advice_on(item: Measurement) -> str:
     """What to do about the worst measurement of a contrast."""
     field = say(item.subject["field"])
     if item.conclusion is Conclusion.INCONCLUSIVE:
-        return "Ask about more applications, or mend what the reason names, and repeat the plan."
+        return (
+            "Do not read this as clean. Ask about more applications, or put right what the finding names as missing, "
+            "and run the same audit again."
+        )
     if item.role is Role.EXPLORATORY:
-        return "Exploratory: declare it as a primary contrast and repeat it on applications not asked before."
+        return (
+            "This was found on the way, not by a question fixed beforehand. Write a plan that asks it as a main "
+            "question, and run that on applications that were not used here."
+        )
     if item.metric == READABILITY:
         return (
-            f"Find out which answers of the {item.subject['group']} arm the planned spellings miss, mend prompt or "
-            "answers, and repeat the plan; until then no contrast of this attribute shows the absence of a difference."
+            f"Open the cases of this finding and read what the model answered for {item.subject['group']}. Correct the "
+            "prompt or the list of accepted answers, and run the same audit again. Until then this audit cannot say "
+            f"that {field} makes no difference."
+        )
+    next_version = "change the prompt or the model, and run the same audit on what was changed"
+    if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD:
+        return (
+            f"The difference is real and small. Ask whether the prompt has to state {field} at all; if it need not, "
+            f"{next_version}. Otherwise look at it again with every new version. Potential issue for counsel review."
         )
     return (
-        f"Review whether the prompt needs {field} at all, hold reliance on this model until the cause is known, and "
-        "repeat the same plan on the changed version. Potential issue for counsel review."
+        f"Do not rely on this model for these decisions until the cause is known. Ask whether the prompt has to state "
+        f"{field} at all, {next_version}. Potential issue for counsel review."
     )
 
 

@@ -149,7 +149,10 @@ def _inside(inside: Measurement) -> list[Finding]:
             criteria=(),
             cause="The model's states hold the attribute, which the prompt may state or other fields give away.",
             effect="Supporting evidence about the model; no difference in decisions between groups is claimed from it.",
-            recommendation="Watch the outputs of this contrast when the model, the prompt or the data change.",
+            recommendation=(
+                f"Nothing is shown to be wrong with decisions. When the model, the prompt or the data change, run this "
+                f"audit again and look at {field} first."
+            ),
             measurements=(inside.id,),
             cases=inside.cases,
             conclusion=None,
@@ -186,19 +189,20 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=(
-            "Different applicants compared, without adjustment for income, debt or history: "
+            "Different applicants are compared, without allowing for income, debt or history: "
             + "; ".join(_filed(item, packs) for item, _ in graded)
             + "."
             + (f" {worst.conclusion_reason}" if undecided else "")
         ),
         criteria=_criteria(packs, [item.metric for item, _ in graded] + ["impact_ratio"], field),
         cause=(
-            "Open: the gap may stand for the applications' contents. The counterfactual pairs speak of the attribute "
-            "itself."
+            "Open: the gap may come from what else the applications say. Only the comparison in which nothing but this "
+            "field was changed speaks of the field itself."
         ),
-        effect="Describes the applications asked; it is not a measure of different treatment.",
+        effect="Describes the applications that were asked about. It does not show that like cases are treated apart.",
         recommendation=(
-            "Read it beside the counterfactual contrast of the same group, and look for fields that carry it."
+            f"Look at the result for {group} in which only {say(field)} was changed. If that shows no difference, find "
+            "out which other facts differ between these applicants and whether the decision needs them."
         ),
         measurements=tuple(item.id for item, _ in graded),
         cases=worst.cases,
@@ -245,7 +249,7 @@ def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
     if item.estimate is None:
         return f"{_NAMES.get(item.metric, item.metric)} not estimable{tail}"
     if item.unit == "rate_difference":
-        return f"approval rates {signed(100 * item.estimate, 1)} pp apart{tail}"
+        return f"approval rates {signed(100 * item.estimate, 1)} percentage points apart{tail}"
     if item.unit == "ratio":
         return f"{_NAMES.get(item.metric, item.metric)} {printed(item.estimate, 2)}{tail}"
     return f"mean scores {signed(item.estimate, 2)} SD apart{tail}"
@@ -274,11 +278,12 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         criteria=_criteria(packs, ["cf_net_effect"], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
-            "Contrasts of such arms at the model's own cut-off say nothing and are inconclusive. The matched "
-            "cut-off and the shift of the score carry the audit there."
+            "Nothing can be said of groups from the model's own answers there. What this audit can still say rests on "
+            "the score behind the answers and on other cut-offs."
         ),
         recommendation=(
-            "Do not rely on this model's answers as decisions; revise prompt, answers or model and repeat the plan."
+            "Do not use this model's answers as decisions. Change the prompt, the accepted answers or the model, and "
+            "run the same audit again."
         ),
         measurements=tuple(item.id for item in primary),
         cases="role:actual",

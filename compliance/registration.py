@@ -116,6 +116,6 @@ def _enter_data(row: Registration, actor: Actor) -> DataSetVersion:
         data, preview = demonstration_data()
         row.look = {"lines": data.counts.lines()}
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
-    found, preview = survey_of(row)
-    row.look = {"lines": found.counts.lines()}
+    found, preview, lines = survey_of(row)
+    row.look = {"lines": lines}
     return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

@@ -18,7 +18,7 @@ def summarise(
     run = audit.run
     kind = "governed" if audit.governed else "ungoverned"
     design = wording.Design.of(run["design"])
-    shown = printable(measurements, small_cell=design.small_cell)
+    shown = printable(measurements, small_cell=design.small_cell, total=len(run["data"]["selected"]))
     return (
         f"{audit}  {title}: complete, {kind}, run {runs} on this model",
         f"Asked    {run['model']['source']} ({run['model']['sha256'][:12]}) about "

@@ -101,6 +101,7 @@ class Verdict:
     """The conclusion in one box: the code, the sentence that carries it, what else was seen, and its chart.
 
     ``beside`` is what must be read together with the sentence, because it alone would read clean; else nothing.
+    ``figures`` are those of the leading contrast: effect, interval with its level, how many, adjusted p.
     """
 
     conclusion: Conclusion
@@ -108,6 +109,7 @@ class Verdict:
     others: tuple[str, ...]
     chart: Chart | None
     beside: str = ""
+    figures: str = ""
 
 
 @dataclass(frozen=True)

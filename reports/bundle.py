@@ -116,7 +116,12 @@ class Bundle:
     @cached_property
     def printable(self) -> tuple[Measurement, ...]:
         """The measurements as they may be printed; ``result.json`` and this bundle hold what was measured."""
-        return printable(self.measurements, small_cell=int(self.plan["thresholds"]["small_cell"]))
+        asked = self.run["data"].get("selected")
+        return printable(
+            self.measurements,
+            small_cell=int(self.plan["thresholds"]["small_cell"]),
+            total=None if asked is None else len(asked),
+        )
 
     def measured(self, *, test: str | None = None, metric: str | None = None) -> tuple[Measurement, ...]:
         """The measurements of a test or metric as they may be printed, in file order."""

@@ -14,6 +14,7 @@ from reports.small_cells import people
 from reports.wording import (
     CONCLUSION_ORDER,
     Design,
+    conclusion_words,
     contrast,
     field_words,
     interval_head,
@@ -82,7 +83,7 @@ def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], l
             numbers.interval(item),
             numbers.p_value(item.p_value),
             numbers.p_value(item.p_adjusted),
-            item.conclusion.value if item.conclusion else numbers.DASH,
+            sentence_case(conclusion_words(item.conclusion)) if item.conclusion else numbers.DASH,
         )
         for item in by_conclusion(measurements)
     ]

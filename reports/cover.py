@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auditor.finding_words import SEEN, found_by
-from auditor.records import Conclusion, Finding, Measurement, Severity
-from reports import elsewhere, numbers, sentences, wording
-from reports.blocks import Block, Cell, Code, Level, Pairs, Table, Target, Text, Verdict
+from auditor.records import Conclusion, Finding, Measurement, Role, Severity
+from reports import elsewhere, numbers, sentences, small_cells, wording
+from reports.blocks import Block, Cell, Code, Level, Literal, Pairs, Table, Target, Text, Verdict
+from reports.controls import least_powerful, missing_words, power
 from reports.cover_lines import cover_lines
 from reports.story import Story
 from reports.terms import terms
 from reports.wording import sentence_case
 
 COVER_FINDINGS = 5
-NOT_RUN = "not run"
 
 
 def verdict(story: Story) -> Verdict:
@@ -56,7 +56,27 @@ def verdict(story: Story) -> Verdict:
         None if beside else more,
     )
     said += [words for words in more_said if words]
-    return Verdict(code, sentence, tuple(said), story.charts.get("verdict"), beside)
+    return Verdict(code, sentence, tuple(said), story.charts.get("verdict"), beside, figures(story, lead))
+
+
+def figures(story: Story, lead: Measurement) -> str:
+    """The numbers of the leading contrast: ``Black − White: −2.9 [−4.1, −1.7] pp, 95% interval; n = 600; …``."""
+    name = f"{wording.metric_label(lead)}, {wording.contrast(lead)}"
+    if lead.estimate is None:
+        return f"{name}: {numbers.DASH} ({wording.reason_words(lead)})."
+    parts = [f"{name}: {numbers.estimate_and_interval(lead)} {numbers.unit_name(lead)}".rstrip()]
+    if numbers.interval(lead) != numbers.MISSING:
+        parts[0] += f" ({wording.interval_head([lead])})"
+    what = "people" if lead.test == sentences.AS_FILED else "applications"
+    parts.append(f"{small_cells.people(lead, small_cell=story.design.small_cell)} {what}")
+    if lead.p_adjusted is not None:
+        symbol = "adjusted p" if lead.role is Role.PRIMARY else "q"
+        family = sum(item.family == lead.family for item in story.measurements)
+        tested = f" ({numbers.count(family)} tested together)" if family > 1 else ""
+        parts.append(f"{numbers.p_words(lead.p_adjusted, symbol=symbol)}{tested}")
+    if by := found_by(lead):
+        parts.append(f"* {wording.with_p_values(by).partition(', adjusted p')[0]}")
+    return f"{'; '.join(parts)}."
 
 
 def _said(story: Story, lead: Measurement) -> frozenset[str]:
@@ -123,8 +143,9 @@ def cover(story: Story) -> list[Block]:
                 *_next(story),
                 (
                     "Check",
-                    f"Section “{REPRODUCTION}” gives the command that recomputes every hash of this report; section "
-                    "“Conclusion” gives every contrast in a sentence. This report is evidence, not an approval.",
+                    f"Section “{REPRODUCTION}” gives the command with which anybody can see whether a file of this "
+                    "audit was changed; section “Conclusion” says every result in a sentence. This report is evidence, "
+                    "not an approval.",
                 ),
             ),
         ),
@@ -158,8 +179,7 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
         rows.append(("Noise", moving))
     if withheld := missing_words([item for item in story.floors if item.estimate is None]):
         rows.append(("Withheld", " ".join(withheld)))
-    name, how, result, _ = _power(story)
-    rows.append((str(name), f"{result}. {how}."))
+    rows.append(_missed(story))
     rows.append(
         (
             "Not covered",
@@ -170,6 +190,24 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     return rows
 
 
+def _missed(story: Story) -> tuple[str, Cell]:
+    """How large a difference could have been missed, in words that need no statistics."""
+    name, how, result, _ = power(story)
+    found = least_powerful(story)
+    if found is None:
+        return (str(name), f"{sentence_case(str(result))}. {how}.")
+    item, mde, of = found
+    share = numbers.percent(story.design.power, decimals=0)
+    unit = "percentage points" if item.unit == "rate_difference" else numbers.unit_name(item)
+    return (
+        str(name),
+        f"A difference smaller than {numbers.detectable(mde, item.unit)} {unit} could well have been missed: "
+        f"{sentences.against([item])}, in {sentences.what_words(item, story.design, [item])}, the least sure of "
+        f"{numbers.count(of)} comparisons (one of that size is found with {share}% chance; worked out after the run "
+        "from its own decisions).",
+    )
+
+
 def _moves_by_itself(story: Story) -> str:
     """How many decisions turn without the attribute, where that is no less than the practical threshold."""
     said = []
@@ -178,7 +216,7 @@ def _moves_by_itself(story: Story) -> str:
         own = next((item for item in there if item.subject.get("cut_off", "natural") == "natural"), None)
         if own is not None and own.estimate is not None and own.estimate >= story.design.practical_rate:
             said.append(f"{numbers.rate(own.estimate)} of decisions turn when {words} (n = {numbers.count(own.n)})")
-    return f"{sentence_case(wording.joined(said))}: compare effects with it." if said else ""
+    return f"{sentence_case(wording.joined(said))}: an effect no larger than that may be nothing else." if said else ""
 
 
 UNSETTLED = 3
@@ -210,7 +248,10 @@ def _undecided(story: Story) -> list[tuple[str, Cell]]:
     """What to do about contrasts that this run cannot settle."""
     if not any(item.conclusion is Conclusion.INCONCLUSIVE for item in story.contrasts):
         return []
-    words = "Do not read it as clean. Section “Conclusion” says what each contrast lacks; ask more where pairs are few."
+    words = (
+        "Do not read it as clean. Section “Conclusion” says what is missing for each comparison; where applications "
+        "are too few, ask about more."
+    )
     return [("Undecided", words)]
 
 
@@ -226,18 +267,20 @@ def conclusion(story: Story) -> list[Block]:
         *([Text(near)] if near else []),
         Pairs(
             rows=(
-                ("Conclusion code", Code(said.conclusion)),
+                ("Conclusion", Code(said.conclusion)),
                 ("Findings", findings_words(story.bundle.findings)),
             )
         ),
         Table(
-            title="What the codes in this report mean",
-            head=("Code", "Meaning"),
+            title="What the conclusions in this report mean",
+            head=("Conclusion", "Meaning", "Code in result.json"),
             rows=tuple(
-                (Code(code), wording.CONCLUSION_MEANING[code]) for code in wording.CONCLUSION_ORDER if code in seen
+                (Code(code), wording.CONCLUSION_MEANING[code], Literal(code.value))
+                for code in wording.CONCLUSION_ORDER
+                if code in seen
             ),
-            align="ll",
-            weights=(0.36, 0.64),
+            align="lll",
+            weights=(0.29, 0.49, 0.22),
             note="The absence of a difference is never a seal of approval.",
         ),
         Pairs(title="Terms", rows=terms(story.design.noun)),
@@ -251,36 +294,6 @@ def findings_words(findings: tuple[Finding, ...]) -> str:
     counted = [(level, sum(item.severity is level for item in findings)) for level in reversed(Severity)]
     by_level = ", ".join(f"{numbers.count(many)} {level.value}" for level, many in counted if many)
     return f"{numbers.count(len(findings))}: {by_level}"
-
-
-def control_table(story: Story, title: str) -> Table:
-    """Planted bias, placebo, the same prompt again, and power, one row each; what was not run says so and why."""
-    rows: list[tuple[Cell, ...]] = [_planted(story)]
-    for name, how, change in (
-        ("Placebo", "One irrelevant field changed: decisions should stay", "placebo"),
-        ("Asked again", "The same prompt, alone: decisions should stay", "reask"),
-    ):
-        found = [item for item in story.floors if item.subject.get("change") == change]
-        rows.append(_floor(found, name, how) if found else (name, how, NOT_RUN, numbers.DASH))
-    rows.append(_power(story))
-    return Table(
-        title=title,
-        head=("Control", "What it shows", "Result", f"{numbers.interval_head(story.floors)}, %"),
-        rows=tuple(rows),
-        align="llrr",
-        weights=(0.13, 0.6, 0.14, 0.13),
-        note=" ".join(missing_words(story.floors)),
-    )
-
-
-def missing_words(measurements: list[Measurement]) -> list[str]:
-    """Why numbers are missing, one sentence a reason."""
-    reasons: dict[str, dict[str, None]] = {}
-    for item in measurements:
-        if item.estimate is None:
-            why = wording.reason_words(item)
-            reasons.setdefault(why, {})[f"{wording.metric_label(item)} ({wording.contrast(item)})"] = None
-    return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
 def finding_table(story: Story, *, most: int) -> Block:
@@ -317,44 +330,3 @@ def _brief(item: Measurement) -> str:
     if not found_by(item):
         return sentences.shown(item)
     return f"{numbers.estimate_and_interval(item)} {numbers.unit_name(item)} *"
-
-
-def _planted(story: Story) -> tuple[Cell, ...]:
-    planted = story.bundle.controls.get("planted_bias")
-    if planted is None:
-        how = f"Would show that a known difference is found. {sentence_case(story.no_planted_bias)}"
-        return ("Planted bias", how, NOT_RUN, numbers.DASH)
-    return ("Planted bias", str(planted.get("design", "")), str(planted.get("result", "")), numbers.DASH)
-
-
-def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
-    """One kind of floor at the model's own cut-off, and in words the most it is at the others."""
-    item = next((one for one in found if one.subject.get("cut_off", "natural") == "natural"), found[0])
-    design = f"{how}; {numbers.count(item.n)} applications"
-    for place, words in (("matched", "the matched cut-off"), ("largest", "the cut-off of the largest difference")):
-        there = [one for one in found if one.subject.get("cut_off") == place and one.estimate is not None]
-        if there:
-            most = max(there, key=lambda one: one.estimate or 0.0)
-            at_most = f"at most, of {numbers.count(len(there))}, " if len(there) > 1 else ""
-            design += f"; at {words} {at_most}{numbers.estimate_and_interval(most)}%"
-    if item.estimate is None:
-        return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
-    return (name, design, f"{numbers.rate(item.estimate)} changed", numbers.interval(item))
-
-
-def _power(story: Story) -> tuple[Cell, ...]:
-    name, share = "Smallest effect", numbers.percent(story.design.power, decimals=0)
-    decisions = (sentences.OWN, sentences.MATCHED, sentences.RANGE)
-    effects = [item for item in story.primary if item.metric in decisions]
-    known = [(item, mde) for item in effects if (mde := item.counts.get("mde")) is not None]
-    if not known:
-        why = "The run gives no smallest one; the intervals show what is excluded" if effects else "No contrast was run"
-        return (name, why, "not known" if effects else NOT_RUN, numbers.DASH)
-    item, mde = max(known, key=lambda pair: pair[1])
-    # An effect computed from the run's own flips restates the data: it is never printed as one fixed beforehand.
-    about = sentences.what_words(item, story.design, [item])
-    how = (
-        f"In {about}, with {share}% power, worked out after the run from its own flips: "
-        f"{wording.contrast(item)}, the least powerful of {len(known)}"
-    )
-    return (name, how, f"{numbers.detectable(mde, item.unit)} {numbers.unit_name(item)}", numbers.DASH)

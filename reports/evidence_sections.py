@@ -25,11 +25,32 @@ def scope_blocks(bundle: Bundle) -> list[Block]:
                 ("Decision role", use["decision_role"]),
                 ("Products", _listed(use.get("products"))),
                 ("Jurisdictions", _listed(use.get("jurisdictions"))),
-                ("Population", use.get("population") or NOT_GIVEN),
+                *_populations(bundle),
                 ("Excluded uses", _listed(use.get("excluded_uses"))),
                 ("Model tier", f"{use.get('model_tier')} of 4, set by the plan"),
             )
         )
+    ]
+
+
+def _populations(bundle: Bundle) -> list[tuple[str, Cell]]:
+    """Whom the plan speaks of and whom the data are of, and what it means where the two are not said to be the same."""
+    planned = str(bundle.plan["use"].get("population") or "").strip()
+    asked = str(bundle.run["data"].get("population") or "").strip()
+    rows: list[tuple[str, Cell]] = [
+        ("Population, by the plan", planned or NOT_GIVEN),
+        ("Population, of the data", asked or NOT_GIVEN),
+    ]
+    if planned and asked and " ".join(planned.split()).casefold() == " ".join(asked.split()).casefold():
+        return rows
+    words = (
+        "Plan and data name different populations"
+        if planned and asked
+        else "Plan and data do not both name a population"
+    )
+    return [
+        *rows,
+        ("The same?", f"{words}: results speak of the applications that were asked about, and of no others."),
     ]
 
 
@@ -177,7 +198,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ("Data set", f"{data['title']} ({data['name']})"),
                 ("Source", Literal(data["source"])),
                 ("Citation", data.get("citation") or NOT_GIVEN),
-                ("Population", data.get("population") or NOT_GIVEN),
+                *_populations(bundle),
                 ("File SHA-256", Literal(data.get("file_sha256") or NOT_GIVEN)),
                 ("Fingerprint", Literal(data["fingerprint"])),
                 ("Applications", f"{numbers.count(len(data['selected']))} of {numbers.count(data['rows'])} rows"),

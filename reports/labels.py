@@ -190,9 +190,9 @@ FAMILY_LABELS = {
 }
 CONCLUSION_LABELS = {
     "DIFFERENCE_FOUND": "difference found",
-    "DIFFERENCE_BELOW_THRESHOLD": "difference below the threshold",
+    "DIFFERENCE_BELOW_THRESHOLD": "small difference below the threshold",
     "NO_EVIDENCE": "no evidence of a difference",
-    "EQUIVALENT_WITHIN_MARGIN": "within the margin",
+    "EQUIVALENT_WITHIN_MARGIN": "equivalent within the margin",
     "INCONCLUSIVE": "cannot say",
     "NOT_TESTED": "not tested",
 }

@@ -8,7 +8,7 @@ from datetime import UTC, datetime
 from decimal import Decimal
 
 from auditor.records import Measurement
-from auditor.rounding import half_away, printed
+from auditor.rounding import digits, half_away, in_words, printed
 from reports.labels import UNIT_LABELS
 
 MINUS = "\u2212"
@@ -135,6 +135,29 @@ def in_unit_of(measurement: Measurement, value: float | None) -> str:
     return _of(measurement, value, with_unit=False)
 
 
+def digits_of(measurement: Measurement) -> int:
+    """Digits after the point of an estimate and its bounds: as many as its interval needs to be seen."""
+    in_points = measurement.unit in ("rate", "rate_difference")
+    scale, least = (100, 1) if in_points else (1, 2)
+    bounds = (None if bound is None else scale * bound for bound in (measurement.low, measurement.high))
+    return digits(*bounds, least=least)
+
+
+def size_of(measurement: Measurement, value: float) -> str:
+    """A figure of a measurement without its sign and unit, a rate in points: ``2.9``."""
+    in_points = measurement.unit in ("rate", "rate_difference")
+    return number(abs(value), decimals=digits_of(measurement), percent=in_points)
+
+
+def between(measurement: Measurement, *, less: str, more: str) -> str:
+    """An interval in words: ``1.7 to 4.1 fewer``, ``1.1 fewer to 0.3 more``; empty without both bounds."""
+    if measurement.low is None or measurement.high is None:
+        return ""
+    low, high = measurement.low, measurement.high
+    texts = [size_of(measurement, low), size_of(measurement, high)]
+    return in_words((low, high), texts, less=less, more=more)
+
+
 def unit_name(measurement: Measurement) -> str:
     """The unit as a table's column says it."""
     return UNIT_LABELS.get(measurement.unit, measurement.unit.replace("_", " "))
@@ -175,28 +198,28 @@ def detectable(value: float | None, unit: str) -> str:
 def _of(measurement: Measurement, value: float | None, *, with_unit: bool) -> str:
     if value is not None and measurement.metric in UNSIGNED:
         return _size(value) + (f" {unit_name(measurement)}" if with_unit else "")
-    return _in_unit(value, measurement.unit, with_unit=with_unit)
+    return _in_unit(value, measurement.unit, with_unit=with_unit, decimals=digits_of(measurement))
 
 
 def _size(value: float) -> str:
     return "< 0.01" if 0 < value < 0.005 else number(value, decimals=2)
 
 
-def _in_unit(value: float | None, unit: str, *, with_unit: bool) -> str:
+def _in_unit(value: float | None, unit: str, *, with_unit: bool, decimals: int) -> str:
     if value is None:
         return MISSING
     if unit in ("rate", "rate_difference"):
-        shown = number(value, decimals=1, percent=True, signed=unit == "rate_difference")
+        shown = number(value, decimals=decimals, percent=True, signed=unit == "rate_difference")
         return shown + {"rate": "%", "rate_difference": " pp"}[unit] * with_unit
     if unit in ("ratio", "share"):
-        return ratio(value)
+        return _pointed(value, decimals=decimals)
     if unit == "count":
         return number(value, decimals=0 if float(value).is_integer() else 1)
     if unit == "people":
         return number(value, decimals=1, signed=True)
     # Beside a label that says of what: a cell has no room for the whole name.
     name = "SD" if unit == "sd" else UNIT_LABELS.get(unit, unit.replace("_", " "))
-    return number(value, decimals=2, signed=True) + (f" {name}" if with_unit and name else "")
+    return number(value, decimals=decimals, signed=True) + (f" {name}" if with_unit and name else "")
 
 
 def _pointed(value: float | None, *, decimals: int) -> str:

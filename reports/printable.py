@@ -13,9 +13,15 @@ SHARES_OF_DECISIONS = ("reason_share", "protected_reason_share", "reasons_turn_d
 LEAST_FOR_A_SHARE = 30
 
 
-def printable(measurements: Sequence[Measurement], *, small_cell: int) -> tuple[Measurement, ...]:
-    """The measurements without small cells and without shares of too few decisions; each says why."""
-    return tuple(_enough(item) for item in small_cells.printable(measurements, small_cell=small_cell))
+def printable(
+    measurements: Sequence[Measurement], *, small_cell: int, total: int | None = None
+) -> tuple[Measurement, ...]:
+    """The measurements without small cells and without shares of too few decisions; each says why.
+
+    ``total`` is how many applications were asked about: what is printed must not be subtracted from it to find a few.
+    """
+    kept = small_cells.printable(measurements, small_cell=small_cell, total=total)
+    return tuple(_enough(item) for item in kept)
 
 
 def _enough(item: Measurement) -> Measurement:

@@ -8,7 +8,7 @@ from auditor.records import Measurement, Role
 from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
-from reports.cover import control_table, missing_words
+from reports.controls import control_table, missing_words
 from reports.labels import CASE_ROLE_LABELS
 from reports.maps import OUTPUT_TESTS
 from reports.story import Story

@@ -15,7 +15,6 @@ from reports import numbers
 from reports.wording import (
     Design,
     conclusion_words,
-    excludes_zero,
     field_words,
     interval_kind,
     joined,
@@ -53,7 +52,10 @@ def _filed_sentence(measurement: Measurement, *, field: str, group: str, referen
         return f"{start}could not be compared with {reference} ({_why(measurement)})."
     seen = {
         "impact_ratio": f"were approved {numbers.ratio(measurement.estimate)} times as often as {reference}",
-        "risk_difference": f"were approved {numbers.points(measurement.estimate)} against {reference}",
+        "risk_difference": (
+            f"were approved {numbers.size_of(measurement, measurement.estimate)} percentage points "
+            f"{'less' if measurement.estimate < 0 else 'more'} often than {reference}"
+        ),
     }.get(measurement.metric, f"differ from {reference} by {numbers.estimate(measurement)}")
     return f"{start}{seen} {_interval_words(measurement)}. They differ in more than {field}."
 
@@ -216,18 +218,18 @@ def short_line(measurement: Measurement, design: Design) -> str:
     said = conclusion_words(measurement.conclusion)
     if measurement.estimate is None:
         return f"{name}: {said} in {what} ({_why(measurement)})"
-    return f"{name}: {said} in {what}, {numbers.estimate(measurement)} {_interval_words(measurement)}"
+    return f"{name}: {said} in {what}, {numbers.estimate(measurement)} {_interval_words(measurement, signs=True)}"
 
 
 def _seen(measurement: Measurement, design: Design) -> str:
     value = measurement.estimate or 0.0
     if measurement.metric == SCORE:
-        size = numbers.number(abs(value), decimals=2)
+        size = numbers.size_of(measurement, value)
         return f"the score {'fell' if value < 0 else 'rose'} by {size} standard deviations of scores on average"
     if measurement.metric == READABLE:
-        size = f"{numbers.percent(abs(value))} percentage points {'more' if value > 0 else 'fewer'}"
+        size = f"{numbers.size_of(measurement, value)} percentage points {'more' if value > 0 else 'fewer'}"
         return f"the model left {size} of the same applications without an answer that can be read"
-    size = numbers.percent(abs(value))
+    size = numbers.size_of(measurement, value)
     if not any(digit in size for digit in "123456789"):
         seen = f"the model {design.verb} as many of the same applications"
     else:
@@ -264,16 +266,20 @@ def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
     return f"The test had {numbers.percent(design.power, decimals=0)}% power for {size} {unit} ({pairs}; {seen})."
 
 
-def _interval_words(measurement: Measurement) -> str:
+def _interval_words(measurement: Measurement, *, signs: bool = False) -> str:
+    """The interval in brackets: in words, or with signs where its estimate is printed with one."""
     low, high = measurement.low, measurement.high
     if low is None or high is None:
         return "(no interval)"
     kind = interval_kind(measurement)
     start = f"{kind} {numbers.level(measurement.level)} interval".strip()
-    bounds = [numbers.in_unit_of(measurement, bound) for bound in (low, high)]
-    if excludes_zero(measurement) and measurement.unit == "rate_difference":
-        sizes = [numbers.percent(abs(bound)) for bound in sorted((low, high), key=abs)]
-        return f"({start} {sizes[0]} to {sizes[1]} {'fewer' if high < 0 else 'more'})"
     by = found_by(measurement)
     tail = f"; {with_p_values(by)}" if by else ""
+    # The sentence says "fewer" or "fell": signs inside it would turn its words round.
+    ways = {"rate_difference": ("fewer", "more"), "sd": ("lower", "higher")}.get(measurement.unit)
+    if measurement.test == AS_FILED and measurement.unit == "rate_difference":
+        ways = ("less", "more")
+    if ways is not None and not signs:
+        return f"({start} {numbers.between(measurement, less=ways[0], more=ways[1])}{tail})"
+    bounds = [numbers.in_unit_of(measurement, bound) for bound in (low, high)]
     return f"({start} {bounds[0]} to {bounds[1]} {numbers.unit_name(measurement)}".rstrip() + f"{tail})"

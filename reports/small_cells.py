@@ -16,13 +16,17 @@ FEW = "a count of the group, or of the one it is compared with, is smaller than 
 BESIDE = "withheld, so that a group of few people beside it cannot be worked out"
 
 
-def printable(measurements: Sequence[Measurement], *, small_cell: int) -> tuple[Measurement, ...]:
+def printable(
+    measurements: Sequence[Measurement], *, small_cell: int, total: int | None = None
+) -> tuple[Measurement, ...]:
     """The measurements with every number of different applicants taken out that is of few people or shows theirs.
+
+    ``total`` is how many applications were asked about, which a report prints in many places.
 
     The rule is :func:`auditor.measures.small_cells.suppress`: a small group loses its rate, every comparison with it
     goes too, and so does another group where the total less the printed ones would give it back.
     """
-    hidden = _hidden(measurements, small_cell)
+    hidden = _hidden(measurements, small_cell, total)
     return tuple(_withheld(item, hidden, small_cell) if item.test == AS_FILED else item for item in measurements)
 
 
@@ -45,7 +49,7 @@ def people(measurement: Measurement, *, small_cell: int) -> str:
     return WITHHELD if hidden and not measurement.n else numbers.people(measurement.n, small_cell=small_cell)
 
 
-def _hidden(measurements: Sequence[Measurement], small_cell: int) -> dict[tuple[str, str], bool]:
+def _hidden(measurements: Sequence[Measurement], small_cell: int, total: int | None) -> dict[tuple[str, str], bool]:
     """Field and group of what is hidden; whether for its own counts (True) or to protect another group."""
     tables: dict[str, dict[str, Tally]] = {}
     for item in measurements:
@@ -55,7 +59,9 @@ def _hidden(measurements: Sequence[Measurement], small_cell: int) -> dict[tuple[
             tables.setdefault(item.subject.get("field", ""), {})[group] = Tally(item.n, item.n)
     hidden: dict[tuple[str, str], bool] = {}
     for field, tallies in tables.items():
-        found = suppress(tallies=tallies, small_cell=small_cell)
+        # Those of groups without a rate, and of no group: nobody prints them, and a subtraction would.
+        rest = max(0, total - sum(tally.n for tally in tallies.values())) if total is not None else 0
+        found = suppress(tallies=tallies, unprinted=rest, small_cell=small_cell)
         hidden |= {(field, group): group in found.primary for group in found.hidden}
     return hidden
 

@@ -78,8 +78,8 @@ def _attribute(context: Context, attribute: Attribute) -> Iterable[Draft]:
         # A group is small by its people; how they were decided is what the audit is about.
         tallies={group: Tally(tally.n, tally.n) for group, tally in tallies.items()},
         reference=attribute.reference,
-        # Applications in none of the plan's groups keep the total from giving a hidden group back.
-        total_printed=len(context.actual) - inside < max(1, thresholds.small_cell),
+        # How many were asked, and how they were decided in all, is printed: the rest follows from it.
+        unprinted=len(context.actual) - inside,
         small_cell=thresholds.small_cell,
     )
     for group, tally in tallies.items():

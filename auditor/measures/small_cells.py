@@ -43,6 +43,7 @@ def suppress(
     tallies: Mapping[str, Tally],
     reference: str | None = None,
     total_printed: bool = True,
+    unprinted: int = 0,
     small_cell: int = SMALL_CELL,
 ) -> Suppression:
     """Decide which rates and comparisons of one table of groups may be printed.
@@ -59,6 +60,9 @@ def suppress(
         Whether the total over all groups is printed, here or elsewhere. Then a single hidden group is the total less
         the others, so a second one is hidden: the smallest of the others, which costs least. Where only two groups
         exist that is the other one.
+    unprinted
+        Cases of the total that are in none of these groups. They stand nowhere, and are the total less the groups: few
+        of them are a small group of their own, and many of them keep a hidden group from being worked out.
     small_cell
         Counts below it are small; 0 or 1 hides nothing.
 
@@ -73,21 +77,22 @@ def suppress(
         name: f"a count of {name} is below {small_cell}" for name, tally in tallies.items() if _small(tally, small_cell)
     }
     complementary: dict[str, str] = {}
-    hidden = list(primary)
+    hidden = [tallies[name] for name in primary] + ([Tally(unprinted, unprinted)] if unprinted else [])
+    protect = bool(primary) or 0 < unprinted < small_cell
     others = sorted((name for name in tallies if name not in primary), key=lambda name: (tallies[name].n, name))
     # The hidden groups together are the total less the printed ones: one alone, or a small sum, is given away.
-    while total_printed and hidden and others and _given_away([tallies[name] for name in hidden], small_cell):
+    while total_printed and protect and others and _given_away(hidden, small_cell):
         name = others.pop(0)
-        hidden.append(name)
+        hidden.append(tallies[name])
         complementary[name] = "hidden with a small group, which the total less this one would give back"
     comparisons: dict[str, str] = {}
     if reference is not None:
         for name in tallies:
             if name == reference:
                 continue
-            if name in hidden:
+            if name in primary or name in complementary:
                 comparisons[name] = f"the rate of {name} is hidden and a comparison would give it back"
-            elif reference in hidden:
+            elif reference in primary or reference in complementary:
                 comparisons[name] = f"the rate of the reference group {reference} is hidden and would be given back"
     return Suppression(reference, primary, complementary, comparisons)
 

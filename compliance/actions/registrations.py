@@ -30,6 +30,7 @@ from compliance.signs import lease, silent
 MOST_ATTEMPTS = 3
 
 SOURCES = {
+    State.UPLOADING: (State.MAPPING, State.FAILED),
     State.MAPPING: (State.UPLOADING, State.MAPPING, State.FAILED),
     State.WAITING: (State.MAPPING, State.FAILED, State.REGISTERING),
     State.REGISTERING: (State.WAITING, State.REGISTERING),
@@ -60,6 +61,27 @@ def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registr
 def request_upload(*, team: Team, name: str, file_name: str, size: int, actor: Actor) -> Registration:
     """Announce a table of ``size`` bytes; its parts follow."""
     return _ask(Registration.DATA, team, name, file_name, actor, state=State.UPLOADING, size=size)
+
+
+@transaction.atomic
+def replace_upload(*, registration: Registration, file_name: str, size: int, actor: Actor) -> None:
+    """Announce another table of ``size`` bytes in the place of an uploaded one; its parts follow. What was said stays.
+
+    The file before is kept where it is: others may stand on the same content, and the event names it.
+
+    Raises
+    ------
+    StateError
+        If nothing was uploaded here, or it is on its way, or registered: what stands in the register is evidence.
+    """
+    if registration.at_hand:
+        raise StateError(f"{registration}: was not uploaded; expected a data set whose file came from a browser")
+    before = {"file": registration.file, "source": registration.source}
+    _move(
+        registration, State.UPLOADING, source=file_name, size=size, received=0, file="", look={}, error="", attempts=0,
+        finished_at=None,
+    )  # fmt: skip
+    _tell(registration, "registration.file_replaced", actor, {"before": before, "file": file_name, "bytes": size})
 
 
 def note_received(*, registration: Registration, start: int, stop: int) -> None:

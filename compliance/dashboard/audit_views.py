@@ -11,6 +11,7 @@ from auditor.records import Outcome
 from compliance import actions
 from compliance.dashboard import audit_page, prompts
 from compliance.dashboard import cases as case_pages
+from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
@@ -21,7 +22,8 @@ from compliance.models import Audit
 from compliance.runner import PUBLISHED
 from reports import wording
 from reports.charts import references
-from reports.cover import control_table, cover_verdict
+from reports.controls import control_table
+from reports.cover import cover_verdict
 
 
 @page
@@ -70,7 +72,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
     evidence = _evidence(row)
     _viewed(request, row)
     design = row.plan.design
-    asked = case_pages.reference_first(case_pages.filter_from(request.GET), references(design))
+    asked = case_pages.reference_first(case_pages.filter_from(request.GET, evidence=evidence), references(design))
     found = case_pages.find_cases(evidence, asked)
     context = {
         "audit": row,
@@ -82,7 +84,8 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
         "outcomes": [item.value for item in Outcome],
     }
     if asked.paired and found.rows:
-        wanted = request.GET.get("pair", "")
+        # Of those on this page: the first is open where none is asked for.
+        wanted = choice(request.GET, "pair", [item["id_changed"] for item in found.rows])
         open_row = next((item for item in found.rows if item["id_changed"] == wanted), found.rows[0])
         siblings = case_pages.application(evidence, open_row["id_changed"])
         by_id = {item["id"]: item for item in siblings}
@@ -103,7 +106,8 @@ def case(request: HttpRequest, number: int, case_id: str) -> HttpResponse:
     _viewed(request, row)
     this = next(item for item in siblings if item["id"] == case_id)
     others = [item for item in siblings if item["id"] != case_id]
-    beside = next((item for item in others if item["id"] == request.GET.get("beside")), None)
+    wanted = choice(request.GET, "beside", [item["id"] for item in others])
+    beside = next((item for item in others if item["id"] == wanted), None)
     # As filed beside what was changed: the pair that most numbers are made of.
     beside = beside or next((item for item in others if item["role"] == "actual"), others[0] if others else None)
     pair = [this] if beside is None else [beside, this] if beside["role"] == "actual" else [this, beside]

@@ -8,9 +8,10 @@ from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
-from django.http import QueryDict
+from django.http import Http404, QueryDict
 
 from auditor.records import Outcome
+from compliance.dashboard.asked import choice, unknown
 from compliance.dashboard.evidence import EvidenceFolder
 
 PAGE = 25
@@ -70,16 +71,33 @@ class CasePage:
         return max(1, -(-self.total // PAGE))
 
 
-def filter_from(asked: QueryDict) -> CaseFilter:
-    """The filter of an address; what it cannot mean is left out."""
+def filter_from(asked: QueryDict, *, evidence: EvidenceFolder) -> CaseFilter:
+    """The filter of an address.
+
+    Raises
+    ------
+    Http404
+        For an arm in which no case of this audit stands, more than two of them, and any other unknown word.
+    """
     page = asked.get("page", "1")
+    arms = tuple(part for part in asked.get("arm", "").split("|") if part)
+    if len(arms) > 2:
+        raise Http404(f"arm: names {len(arms)} arms; expected one, or two with | between them")
+    if arms and not (known := arms_of(evidence)).issuperset(arms):
+        raise unknown("arm", next(arm for arm in arms if arm not in known), sorted(known))
     return CaseFilter(
-        arms=tuple(part for part in asked.get("arm", "").split("|") if part)[:2],
-        role=_one_of(asked.get("role", ""), ROLES),
-        outcome=_one_of(asked.get("outcome", ""), [item.value for item in Outcome]),
-        flipped=_one_of(asked.get("flipped", ""), FLIPS),
+        arms=arms,
+        role=choice(asked, "role", ROLES),
+        outcome=choice(asked, "outcome", [item.value for item in Outcome]),
+        flipped=choice(asked, "flipped", FLIPS),
         page=max(1, int(page)) if page.isascii() and page.isdigit() and len(page) < 7 else 1,
     )
+
+
+def arms_of(evidence: EvidenceFolder) -> frozenset[str]:
+    """Every arm in which a case of an audit stands: ``race=White``."""
+    arms = pl.scan_parquet(evidence.table("cases.parquet")).select(pl.col("arms").explode().unique()).collect()
+    return frozenset(arms["arms"].drop_nulls().to_list())
 
 
 def filter_of(query: str) -> CaseFilter:

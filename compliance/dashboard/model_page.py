@@ -88,12 +88,14 @@ def comparable(audits: Sequence[Audit]) -> list[Audit]:
 
 
 def choose(audits: Sequence[Audit], *, earlier: str, later: str) -> tuple[Audit, Audit] | None:
-    """The two audits to compare: those asked for if they fit, else the newest and the last before it that fits."""
+    """The two audits to compare: those asked for if they fit, ``None`` if not; the newest that fit where none is."""
     fitting = comparable(audits)
     named = {audit.number: audit for audit in fitting}
     if earlier in named and later in named and _fit(named[earlier], named[later]):
         one, other = named[earlier], named[later]
         return (one, other) if one.serial < other.serial else (other, one)
+    if earlier or later:
+        return None  # others in their place would read as the answer to what was asked
     for index, one in enumerate(fitting):
         before = next((other for other in fitting[index + 1 :] if _fit(one, other)), None)
         if before is not None:

@@ -13,6 +13,7 @@ from django.utils import timezone
 
 from auditor.records import Conclusion, Severity
 from compliance.dashboard import audit_page, home_page, model_page, standing
+from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
@@ -91,15 +92,9 @@ def audits(request: HttpRequest) -> HttpResponse:
 def models(request: HttpRequest) -> HttpResponse:
     """The audited models, by tier and last conclusion."""
     now, stands = timezone.now(), standing.standings(standing.finished(_audits(request)))
-    tier, conclusion = request.GET.get("tier", ""), request.GET.get("conclusion", "")
-    if tier in {str(item) for item in standing.TIERS}:
-        stands = [item for item in stands if str(item.tier) == tier]
-    else:
-        tier = ""
-    if conclusion in set(Conclusion):
-        stands = [item for item in stands if item.conclusion == conclusion]
-    else:
-        conclusion = ""
+    tier = choice(request.GET, "tier", [str(item) for item in standing.TIERS])
+    conclusion = choice(request.GET, "conclusion", list(Conclusion))
+    stands = [item for item in stands if tier in ("", str(item.tier)) and conclusion in ("", item.conclusion)]
     asked = "&".join(f"{key}={value}" for key, value in (("tier", tier), ("conclusion", conclusion)) if value)
     listed = Paginator(stands, LINES).get_page(request.GET.get("page"))
     under_way: dict[int, list[Audit]] = {}
@@ -132,8 +127,12 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
     language_model, name = found
     rows = standing.history(readable, language_model)
     codes = standing.gravest(row.pk for row in rows if row.complete)
-    chosen = model_page.choose(rows, earlier=request.GET.get("earlier", ""), later=request.GET.get("later", ""))
+    numbers = [row.number for row in rows]
+    earlier, later = (choice(request.GET, name, numbers) for name in ("earlier", "later"))
+    chosen = model_page.choose(rows, earlier=earlier, later=later)
     problem, comparison = "", None
+    if chosen is None and (earlier or later):
+        problem = f"{earlier or '–'} and {later or '–'}: expected two finished audits of one plan on the same data."
     if chosen is not None:
         try:
             comparison = model_page.compared(*chosen)
@@ -163,8 +162,8 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
 @page
 def findings(request: HttpRequest) -> HttpResponse:
     """Findings over all audits, worst first."""
-    severity, age = request.GET.get("severity", ""), request.GET.get("age", "")
-    severity = severity if severity in set(Severity) else ""
+    severity = choice(request.GET, "severity", list(Severity))
+    age = choice(request.GET, "age", [item.name for item in home_page.AGES])
     span = next((item for item in home_page.AGES if item.name == age), None)
     found = home_page.findings_of(
         _audits(request), severity=severity, age=span.name if span else "", now=timezone.now()

@@ -32,7 +32,8 @@ class Registration(models.Model):
                          └───────────┴── failed ◀──┘
 
     A model begins as waiting, and so do the demonstration's data. These are tried again as they are when they failed or
-    their worker is gone, an uploaded table after its mapping was mended.
+    their worker is gone, an uploaded table after its mapping was mended. Another file in the place of one that is
+    described or failed brings it back to uploading.
 
     ``keeper`` is the random token of the process that registers it, ``seen_at`` its last sign of life or the last call
     for a worker; ``calls`` counts the sweep's calls and ``attempts`` how often it was begun without an end.

@@ -45,20 +45,33 @@ def _look(job: dict[str, Any]) -> dict[str, Any]:
     from compliance.registry.columns import mapping_of, masked_preview, reading_of
 
     path, where, limits = Path(job["path"]), str(job["where"]), _limits(job)
-    text = str(job["mapping"])
+    text, told = str(job["mapping"]), []
     if not has_fields(text):
         found = proposed(path, str(job["name"]), where=where, said=reading_of(text, where="mapping"), limits=limits)
-        table, text = found.table, found.proposal.text()
-    answer: dict[str, Any] = {"mapping": text, "lines": [], "preview": [], "error": ""}
+        table, text, told = found.table, found.proposal.text(), found.proposal.lines()
+    answer: dict[str, Any] = {"mapping": text, "lines": [], "preview": [], "error": "", "facts": []}
     try:
         mapping = mapping_of(text, where="mapping")
     except DataError as error:
         return answer | {"error": str(error)}
     if job["mapping"] and text == job["mapping"]:
         table = _table(job, mapping.reading)
-    answer["lines"] = check_mapping(table, mapping)
+    lines = check_mapping(table, mapping)
+    answer["lines"] = lines
+    # Why it is proposed so, and how outcomes count: a flag the wrong way round fits its mapping as the right one does.
+    answer["facts"] = [line for line in (*told, *_outcomes(table, mapping)) if line not in lines]
     answer["preview"] = masked_preview(table, mapping)
     return answer
+
+
+def _outcomes(table: Any, mapping: Any) -> list[str]:
+    """How many rows are favourable and adverse, in one line; none where the table does not fit or has no outcome."""
+    from auditor.applications import counts_of, misfits
+
+    if any(misfits(table, mapping)):
+        return []
+    counts = counts_of(table, mapping)
+    return counts.lines()[-1:] if counts.outcome else []
 
 
 def _register(job: dict[str, Any]) -> dict[str, Any]:
@@ -69,6 +82,7 @@ def _register(job: dict[str, Any]) -> dict[str, Any]:
     from dataclasses import asdict
 
     from auditor.applications import Applications, apply_mapping, survey
+    from auditor.mapping_checks import check_mapping
     from compliance.registry.columns import mapping_of, masked_preview
     from compliance.registry.records import CELLS, packed
 
@@ -82,6 +96,7 @@ def _register(job: dict[str, Any]) -> dict[str, Any]:
         "sha256": table.sha256,
         "counts": asdict(found.counts),
         "preview": masked_preview(table, mapping),
+        "lines": check_mapping(table, mapping) if few else None,
         "records": packed(found) if isinstance(found, Applications) else None,
     }
 

@@ -57,17 +57,28 @@ class ModelForm(TeamForm):
             raise forms.ValidationError(str(error)) from error
 
 
-class DataForm(TeamForm):
-    """A table of decision records."""
-
-    permission = "add_datasetversion"
-    name = forms.CharField(max_length=200, required=False, help_text="Left empty, it is called like the file.")
-    file = forms.FileField(
+def table_field() -> forms.FileField:
+    """The field for a table."""
+    return forms.FileField(
         label="File",
         allow_empty_file=True,
         help_text="Text with delimiters (.csv, .tsv, .txt), Parquet or Excel (.xlsx), with one line of column names.",
         widget=forms.FileInput(attrs={"accept": KINDS}),
     )
+
+
+class DataForm(TeamForm):
+    """A table of decision records."""
+
+    permission = "add_datasetversion"
+    name = forms.CharField(max_length=200, required=False, help_text="Left empty, it is called like the file.")
+    file = table_field()
+
+
+class FileForm(forms.Form):
+    """Another table in the place of an uploaded one."""
+
+    file = table_field()
 
 
 class UploadForm(TeamForm):

@@ -30,7 +30,8 @@ class Look:
     """What was seen of a table, as it is kept with its upload.
 
     ``mapping`` is what ``lines`` (what looks wrong) and ``preview`` (the first rows, masked) are about: a proposal, or
-    what somebody wrote. ``error`` says what is wrong with the mapping itself, ``refused`` why the table cannot be read.
+    what somebody wrote. ``facts`` are what there is to know and not to mend: reasons of a proposal, counts of outcomes.
+    ``error`` says what is wrong with the mapping itself, ``refused`` why the table cannot be read.
     """
 
     mapping: str = ""
@@ -38,6 +39,7 @@ class Look:
     preview: tuple[tuple[str, ...], ...] = ()
     error: str = ""
     refused: str = ""
+    facts: tuple[str, ...] = ()
 
     @classmethod
     def kept(cls, row: Registration) -> Look | None:
@@ -64,11 +66,15 @@ def look_at(row: Registration, *, mapping: str) -> Look:
         lines=tuple(answer["lines"]),
         preview=tuple(tuple(line) for line in answer["preview"]),
         error=answer["error"],
+        facts=tuple(answer["facts"]),
     )
 
 
-def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
+def survey_of(row: Registration) -> tuple[Survey, list[list[str]], list[str]]:
     """Read an upload through its mapping, for the register; with the first rows, masked. What pages read is kept.
+
+    The third is what there is to say of it: what became of its rows, and what still looks wrong. Of a table too large
+    to be checked once more that is what its page said of the same mapping.
 
     Raises
     ------
@@ -82,7 +88,11 @@ def survey_of(row: Registration) -> tuple[Survey, list[list[str]]]:
         mapping=mapping, source=row.source, file_sha256=answer["sha256"], count=answer["rows"], counts=counts
     )
     keep_packed(found.fingerprint, answer["records"])
-    return found, answer["preview"]
+    seen, lines = answer["lines"], counts.lines()
+    if seen is None:
+        kept = Look.kept(row)
+        seen = kept.lines if kept and kept.mapping == row.mapping else ()
+    return found, answer["preview"], [*lines, *(line for line in seen if line not in lines)]
 
 
 def kept_upload(file: str) -> Path:

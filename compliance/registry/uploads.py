@@ -28,7 +28,7 @@ NAME_CHARACTERS = 120
 SLACK = 64 << 10  # what a form adds around its file
 FORM_BYTES = 4 << 20  # more than any form without a file has
 #: Addresses that take tables, and what it takes to send one there.
-UPLOADS = dict.fromkeys(("register_data", "announce_upload", "upload_part"), DataForm.permission)
+UPLOADS = dict.fromkeys(("register_data", "announce_upload", "upload_part", "replace_file"), DataForm.permission)
 
 
 def bounded_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Callable[[HttpRequest], HttpResponse]:
@@ -99,6 +99,19 @@ def begin_upload(*, team: Team, title: str, file_name: str, size: int, actor: Ac
     check_size(name, size)
     title = title.strip()[:200] or Path(name).stem
     return actions.request_upload(team=team, name=title, file_name=name, size=size, actor=actor)
+
+
+def begin_again(row: Registration, *, file_name: str, size: int, actor: Actor) -> None:
+    """Announce another table in the place of the one that an unfinished registration holds.
+
+    Raises
+    ------
+    DataError
+        If it is of no known kind, empty or too large.
+    """
+    name = checked_name(file_name)
+    check_size(name, size)
+    actions.replace_upload(registration=row, file_name=name, size=size, actor=actor)
 
 
 def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -> None:

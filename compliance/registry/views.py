@@ -26,9 +26,9 @@ from compliance.exceptions import ComplianceError
 from compliance.models import Registration, RegistrationState
 from compliance.patience import passes
 from compliance.registry.columns import mapping_of, reading_of
-from compliance.registry.forms import DataForm, MappingForm, ModelForm, UploadForm
+from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.reading import Look, look_at
-from compliance.registry.uploads import PART_BYTES, begin_upload, take_part, take_whole
+from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
 
 log = logging.getLogger(__name__)
 
@@ -154,7 +154,7 @@ def upload_part(request: HttpRequest, public_id: UUID) -> HttpResponse:
 def registration(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """How far a registration is; for a table, what its columns mean."""
     row = _row(request, public_id)
-    context: dict[str, Any] = {"row": row, "may": access.may(request.user, PERMISSIONS[row.kind], row.team_id)}
+    context: dict[str, Any] = {"row": row, **_rights(request, row)}
     describable = row.kind == Registration.DATA and row.state in (RegistrationState.MAPPING, RegistrationState.FAILED)
     if request.method == "POST":
         access.require(request.user, PERMISSIONS[row.kind], row.team_id)
@@ -213,7 +213,14 @@ def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
         return {"form": form if text else None, "unread": True}
     mapping = mapping_of(text, where="mapping")
     preview = look.preview[: SHOWN_ROWS + 1]
-    return {"form": form, "error": look.error, "lines": look.lines, "preview": preview, "mapping": mapping}
+    return {
+        "form": form,
+        "error": look.error,
+        "lines": look.lines,
+        "facts": look.facts,
+        "preview": preview,
+        "mapping": mapping,
+    }
 
 
 def _problem(text: str) -> str:
@@ -226,6 +233,42 @@ def _problem(text: str) -> str:
 
 
 @page("POST")
+def replace_file(request: HttpRequest, public_id: UUID) -> HttpResponse:
+    """Take another table in the place of one that cannot be read, or is the wrong one; what was said of it stays."""
+    row = _row(request, public_id)
+    access.require(request.user, PERMISSIONS[row.kind], row.team_id)
+    form = FileForm(request.POST, request.FILES)
+    if not form.is_valid():
+        return _refused(request, row, "file: no file was sent; expected a table", status=400)
+    sent = form.cleaned_data["file"]
+    try:
+        # As with a new upload: the old table stays where no new one could be taken.
+        with transaction.atomic():
+            begin_again(row, file_name=sent.name, size=sent.size, actor=site_actor(request))
+            take_whole(row, sent, actor=site_actor(request))
+    except (InputError, ComplianceError) as error:
+        return _refused(request, row, str(error), status=400 if isinstance(error, InputError) else 409)
+    _look(row, mapping=row.mapping)
+    return _to(row)
+
+
+def _refused(request: HttpRequest, row: Registration, error: str, *, status: int) -> HttpResponse:
+    """The page of a registration as it stands, with the line that says why nothing was done."""
+    row.refresh_from_db()
+    return render(
+        request, "registry/registration.html", {"row": row, "error": error, **_rights(request, row)}, status=status
+    )
+
+
+def _rights(request: HttpRequest, row: Registration) -> dict[str, Any]:
+    """What somebody may do with a registration as it stands."""
+    may = access.may(request.user, PERMISSIONS[row.kind], row.team_id)
+    open_to_change = row.state in (RegistrationState.MAPPING, RegistrationState.FAILED)
+    replace = FileForm() if may and open_to_change and not row.at_hand else None
+    return {"may": may, "replace": replace}
+
+
+@page("POST")
 def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
     """Try a failed registration once more."""
     row = _row(request, public_id)
@@ -233,7 +276,7 @@ def again(request: HttpRequest, public_id: UUID) -> HttpResponse:
     try:
         actions.try_again(registration=row, actor=site_actor(request))
     except ComplianceError as error:
-        return render(request, "registry/registration.html", {"row": row, "error": str(error)}, status=409)
+        return _refused(request, row, str(error), status=409)
     return _to(row)
 
 

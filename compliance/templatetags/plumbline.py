@@ -46,9 +46,17 @@ def conclusion_class(conclusion: str | None) -> str:
 
 @register.filter
 def code(conclusion: str | None) -> SafeString:
-    """A conclusion code with its marker."""
+    """A conclusion in words with its marker; its code, as files have it, shows under the pointer."""
     name = Conclusion(conclusion or Conclusion.NOT_TESTED)
-    return format_html('<span class="code {}">{}</span>', CLASSES[name], name.value)
+    return format_html(
+        '<span class="code {}" title="{}">{}</span>', CLASSES[name], name.value, conclusion_said(name.value)
+    )
+
+
+@register.filter
+def conclusion_said(conclusion: str | None) -> str:
+    """A conclusion in words, as the line of a list: ``Difference found``."""
+    return wording.sentence_case(wording.conclusion_words(conclusion))
 
 
 @register.filter

@@ -203,7 +203,8 @@ def _verdict(content: ReportContent) -> Flowable:
     left: list[Flowable] = [
         Paragraph(escape(verdict.sentence), styles.VERDICT),
         Spacer(1, 4),
-        CodeMark(verdict.conclusion),
+        CodeMark(verdict.conclusion, 9.0, coded=True),
+        *([Spacer(1, 4), Paragraph(escape(verdict.figures), styles.SMALL)] if verdict.figures else []),
     ]
     inner = COLUMN - 26
     rows: list[list[object]]

@@ -8,6 +8,7 @@ from xml.sax.saxutils import escape
 
 from reportlab.lib.colors import HexColor
 from reportlab.lib.styles import ParagraphStyle
+from reportlab.pdfbase.pdfmetrics import stringWidth
 from reportlab.platypus import CondPageBreak, Flowable, LongTable, Paragraph, Spacer
 from reportlab.platypus import Table as Grid
 from svglib.svglib import svg2rlg
@@ -16,11 +17,14 @@ from auditor.records import Conclusion, Severity
 from reports.blocks import Block, Cell, Code, Figure, FindingBlock, Level, Literal, Pairs, Table, Target, Text
 from reports.canvas import MARKERS, Chart
 from reports.pdf import styles
-from reports.wording import severity_word
+from reports.wording import conclusion_words, sentence_case, severity_word
 
 UNBROKEN = 18
 LONG_TABLE = 14
 FIRST_ROWS = 2
+CODE_SHARE = 0.62
+GAP = 6.0  # points beside the words of a cell
+LONGEST_WORD = 90.0  # points; a longer one, such as a path, breaks
 PLAIN = [("FONTNAME", (0, 0), (-1, -1), styles.BODY), ("VALIGN", (0, 0), (-1, -1), "TOP")]
 TIGHT = [
     ("LEFTPADDING", (0, 0), (-1, -1), 0),
@@ -38,25 +42,30 @@ SEVERITY_COLOURS = {
 
 
 class CodeMark(Flowable):  # type: ignore[misc]  # reportlab has no types
-    """A conclusion code with the marker its charts use."""
+    """A conclusion in words with the marker its charts use; ``coded``: its code stands small behind them."""
 
-    def __init__(self, conclusion: Conclusion, size: float = 6.6) -> None:
+    def __init__(self, conclusion: Conclusion, size: float = 7.4, *, coded: bool = False) -> None:
         super().__init__()
         self.conclusion = conclusion
+        self.words = sentence_case(conclusion_words(conclusion))
+        self.code = conclusion.value if coded else ""
         self.size = size
         self.height = size * 1.45
 
     def wrap(self, width: float, height: float) -> tuple[float, float]:
         """As wide as it is given, one line high; the words shrink to the room."""
-        from reportlab.pdfbase.pdfmetrics import stringWidth
-
         self.width = width
-        needed = stringWidth(self.conclusion.value, styles.MONO, self.size) + 2 * self.size
-        self.shown = self.size * min(1.0, width / needed)
+        self.shown = self.size * min(1.0, width / self.needed())
         return width, self.height
 
+    def needed(self) -> float:
+        """Its width in points at full size."""
+        room = 2.4 * self.size if self.code else 1.4 * self.size
+        words = stringWidth(self.words, styles.BOLD if self.code else styles.BODY, self.size)
+        return float(words + stringWidth(self.code, styles.MONO, CODE_SHARE * self.size) + room)
+
     def draw(self) -> None:
-        """Marker, then the code."""
+        """Marker, then the words, then the code where it is asked for."""
         marker, half = MARKERS[self.conclusion], self.shown * 0.42
         canvas, middle = self.canv, self.height * 0.42
         colour = HexColor(marker.colour)
@@ -80,8 +89,13 @@ class CodeMark(Flowable):  # type: ignore[misc]  # reportlab has no types
             canvas.line(0, middle, 2 * half, middle)
         canvas.setDash()
         canvas.setFillColor(colour)
-        canvas.setFont(styles.MONO, self.shown)
-        canvas.drawString(self.shown * 1.25, middle - self.shown * 0.36, self.conclusion.value)
+        font, base = styles.BOLD if self.code else styles.BODY, middle - self.shown * 0.36
+        canvas.setFont(font, self.shown)
+        canvas.drawString(self.shown * 1.25, base, self.words)
+        if self.code:
+            canvas.setFillColor(styles.QUIET)
+            canvas.setFont(styles.MONO, CODE_SHARE * self.shown)
+            canvas.drawString(self.shown * 1.65 + stringWidth(self.words, font, self.shown), base, self.code)
 
 
 class SeverityMark(Flowable):  # type: ignore[misc]  # reportlab has no types
@@ -228,7 +242,6 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
         [cell(value, styles.CELL_RIGHT if flag else styles.CELL, pages) for value, flag in zip(row, right, strict=True)]
         for row in block.rows
     ]
-    total = sum(block.weights)
     look = [
         *PLAIN,
         *TIGHT,
@@ -237,10 +250,50 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
         ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
         ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
     ]
-    widths = [width * weight / total for weight in block.weights]
-    grid = LongTable([head, *rows], colWidths=widths, style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT")
+    grid = LongTable(
+        [head, *rows], colWidths=_widths(block, width), style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT"
+    )
     note = [Paragraph(escape(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
     return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE)
+
+
+def _widths(block: Table, width: float) -> list[float]:
+    """Column widths in points: by weight, and no column narrower than what must not break, ``[−12.4, −7.6]``.
+
+    What a column lacks the others give in proportion to the room they have left.
+    """
+    total = sum(block.weights)
+    given = [width * weight / total for weight in block.weights]
+    needs = [
+        max([_longest(head), *(_needed(row[at], right=block.align[at] == "r") for row in block.rows)])
+        for at, head in enumerate(block.head)
+    ]
+    lacking = sum(max(0.0, need - room) for need, room in zip(needs, given, strict=True))
+    spare = sum(max(0.0, room - need) for need, room in zip(needs, given, strict=True))
+    if not lacking or not spare:
+        return given
+    share = min(1.0, spare / lacking), min(1.0, lacking / spare)
+    return [
+        room + share[0] * (need - room) if need > room else room - share[1] * (room - need)
+        for need, room in zip(needs, given, strict=True)
+    ]
+
+
+def _needed(value: Cell, *, right: bool) -> float:
+    """The points that a cell needs so that nothing in it breaks which must not."""
+    if isinstance(value, Code):
+        return float(CodeMark(value.conclusion).needed()) + GAP
+    if not isinstance(value, str):
+        return 0.0
+    if right and len(value) <= UNBROKEN:
+        return float(stringWidth(value, styles.BODY, styles.CELL.fontSize)) + GAP
+    return _longest(value)
+
+
+def _longest(words: str) -> float:
+    """The width of the longest word, of those that a line can hold."""
+    sizes = [float(stringWidth(word, styles.BODY, styles.CELL.fontSize)) for word in words.split()]
+    return max([size for size in sizes if size <= LONGEST_WORD], default=0.0) + GAP
 
 
 def _finding(block: FindingBlock, width: float, pages: dict[str, int]) -> list[Flowable]:

@@ -139,7 +139,7 @@ def test_cases_are_listed_in_pages(signed_in: Client, finished: Audit) -> None:
     assert last.last == finished.prompts
 
 
-@pytest.mark.parametrize("asked", ["page=x", "page=-1", "page=²", "arm=|", "arm=a|b|c", "role=none", "outcome='--"])
+@pytest.mark.parametrize("asked", ["page=x", "page=-1", "page=²", "arm=|", "role=", "outcome="])
 def test_an_address_that_means_nothing_is_answered_calmly(signed_in: Client, finished: Audit, asked: str) -> None:
     assert signed_in.get(f"/audits/A-0001/cases/?{asked}").status_code == 200
 

@@ -63,6 +63,7 @@ ACTIONS = {
     ),
     "register/<uuid:public_id>/": Action(("add_datasetversion",), {"mapping": "name = 'x'", "register": ""}),
     "register/<uuid:public_id>/part/": Action(("add_datasetversion",)),
+    "register/<uuid:public_id>/file/": Action(("add_datasetversion",), {"file": "a table"}),
     "register/<uuid:public_id>/again/": Action(("add_datasetversion",)),
     "plans/new/": Action(("add_planversion",), {"team": "{team.pk}", "origin": "ready:quick"}),
     "plans/drafts/<key:pk>/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),

@@ -39,11 +39,11 @@ def test_the_effect_is_in_people_with_true_minus_signs() -> None:
     assert (
         finding.effect
         == "About 31 fewer approvals at the model's own cut-off in 1,000 such applications than as White "
-        "(95% interval −45 to −21)."
+        "(95% interval 21 to 45 fewer)."
     )
     assert finding.title == "Race changed from White to Black: fewer approvals at the model's own cut-off"
     assert finding.condition.startswith(
-        "With race changed from White to Black, approvals fall by 3.1 pp at the model's own cut-off"
+        "With race changed from White to Black, approvals fall by 3.1 percentage points at the model's own cut-off"
     )
 
 
@@ -51,7 +51,7 @@ def test_a_hyphen_in_a_group_is_no_minus_sign() -> None:
     [finding] = found(measured("cf_net_effect", 0.03, 0.01, 0.05, level=0.99, reference="non-Hispanic"))
     assert finding.effect == (
         "About 30 more approvals at the model's own cut-off in 1,000 such applications than as non-Hispanic "
-        "(99% interval +10 to +50)."
+        "(99% interval 10 to 50 more)."
     )
 
 
@@ -78,7 +78,7 @@ def test_a_degenerate_models_effect_is_the_one_at_the_matched_point() -> None:
     assert undecided.conclusion is Conclusion.INCONCLUSIVE
     assert pair.effect == (
         "About 40 fewer approvals at the matched cut-off in 1,000 such applications than as White "
-        "(95% interval −60 to −25)."
+        "(95% interval 25 to 60 fewer)."
     )
     assert pair.title.endswith("fewer approvals at the matched cut-off")
 
@@ -89,7 +89,8 @@ def test_a_shift_of_the_margin_claims_no_approvals() -> None:
         measured("cf_mean_shift_sd", -0.214, -0.25, -0.18),
     )
     assert finding.effect == (
-        "Seen in the score alone: −0.21 SD (95% interval −0.25 to −0.18). No change in approvals is claimed."
+        "Seen in the score alone: 0.21 SD towards denial (95% interval 0.18 to 0.25 towards denial). "
+        "No change in approvals is claimed."
     )
     assert finding.title == "Race changed from White to Black: the score moves towards denial"
 

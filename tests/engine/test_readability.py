@@ -60,7 +60,9 @@ def test_the_gap_in_readable_answers_is_a_finding_told_by_arm(tmp_path: Path) ->
     conclusions = concluded(tmp_path, unreadable_in("Black", 0.22))
     finding = next(item for item in conclusions.findings if "cannot be read" in item.title)
     assert finding.title == "Race changed from White to Black: more answers that cannot be read"
-    assert finding.condition.startswith("22% of the Black arm and 0% of the White arm gave no readable answer")
+    assert finding.condition.startswith(
+        "22% of the Black applications and 0% of the White applications got no answer that can be read"
+    )
     assert finding.severity.value == "high"
     arms = {(row["field"], row["group"]): row for row in conclusions.controls["degenerate"]["arms"]}
     assert (arms["race", "Black"]["mute"], arms["race", "White"]["mute"]) == (True, False)

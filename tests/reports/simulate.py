@@ -355,7 +355,7 @@ def _findings(rows) -> list[Finding]:
             ("us-ecoa-regb 12 CFR 1002.4(a)", "us-fha 42 USC 3605"),
             "Only the stated value of the field was changed; the prompt states it in words",
             "Applicants of this group receive a different decision on the same facts",
-            "Hold determinative use; remove the field from the prompt; repeat the same plan",
+            "Do not rely on this model for these decisions until the cause is known",
             (row.id,),
             row.cases,
             row.conclusion,

@@ -57,7 +57,7 @@ def test_claims_in_other_words_are_found(claim: str) -> None:
         "This run cannot say whether applications with race Black fare as White.",
         "The range of cut-offs is that of the plan; each is set anew in every resample.",
         "Confirm with a second prompt before relying on it.",
-        "Find out which answers of the Black arm the planned spellings miss.",
+        "Open the cases of this finding and read what the model answered for Black.",
     ],
 )
 def test_ordinary_sentences_raise_no_alarm(sentence: str) -> None:

@@ -50,10 +50,10 @@ def test_both_directions_get_the_same_words() -> None:
     assert towards == against.replace("fewer", "more")
 
 
-def test_an_interval_over_zero_prints_both_signs() -> None:
+def test_an_interval_over_zero_says_both_sides() -> None:
     sentence = effect_sentence(net(estimate=-0.004, low=-0.011, high=0.003), DESIGN)
     assert "0.4 percentage points fewer" in sentence
-    assert "(95% interval −1.1 to +0.3 pp; found by the test; the interval is made in another way" in sentence
+    assert "(95% interval 1.1 fewer to 0.3 more; found by the test; the interval is made in another way" in sentence
 
 
 def test_a_null_result_says_what_could_have_been_seen() -> None:

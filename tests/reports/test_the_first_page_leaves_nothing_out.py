@@ -84,7 +84,7 @@ def test_decisions_that_turn_with_an_irrelevant_field_are_on_the_first_page(work
 def test_the_smallest_effect_is_the_worst_of_every_primary_change_in_approvals(working: Audit) -> None:
     story = story_of(working.bundle, over_the_range(working.bundle, -0.589))
     said = rows(story, "What this audit could not see")["Smallest effect"]
-    assert said.startswith("17.3 pp. In")
+    assert said.startswith("A difference smaller than 17.3 percentage points could well have been missed")
     assert "over all cut-offs that approve 78 to 98%" in said
 
 
