@@ -18,9 +18,11 @@ from auditor.mapping_files import shown
 from auditor.mappings import DataMapping, Field, Value, code_of, written
 from auditor.missing_words import is_missing_word
 from auditor.number_forms import PLAIN_FORM, guess_form
+from auditor.plain_numbers import are_plain
 from auditor.tables import Table, as_table
 
 SHOWN = 5
+BLANKS = " \t\n\r\x0b\x0c\x1c\x1d\x1e\x1f"  # of ASCII, as ``str.strip`` has them
 SHOWN_CHARACTERS = 60
 COUNTED = "\0rows"  # no file has a column of that name
 FIRST = "\0first"
@@ -255,8 +257,14 @@ def _id_misfits(table: Table, item: Field) -> Iterator[tuple[str, str]]:
 def repeats_in(table: Table, name: str) -> dict[str, list[int]]:
     """The ids of a column that stand in several rows (counted from 0)."""
     column = table.frame[name]
-    if column.drop_nulls().n_unique() == len(column) - column.null_count() and column.dtype != pl.String:
-        return {}
+    known = column.drop_nulls()
+    if known.n_unique() == len(known):
+        if known.dtype != pl.String:
+            return {}
+        # Compared composed and without the blanks around them: ASCII is composed.
+        bare = known.str.strip_chars(BLANKS)
+        if (known.str.len_bytes() == known.str.len_chars()).all() and bare.n_unique() == len(bare):
+            return {}
     rows: dict[str, list[int]] = {}
     for row, raw in enumerate(column):
         if raw is not None:
@@ -318,7 +326,9 @@ def _number_misfits(table: Table, item: Field, cells: pl.DataFrame, first: Seque
     for column in item.columns:
         if cells[column].dtype != pl.String:
             continue
-        for raw, row in zip(cells[column], first, strict=True):
+        odd = ~are_plain(cells[column]) if item.form is None else cells[column].is_not_null()
+        for at in odd.arg_true():
+            raw, row = cells[column][at], first[at]
             if item.is_missing(raw) or item.number(raw) is not None:
                 continue
             what = f"{table.place(row, column)} of column {column!r} (field {item.name!r}) holds {raw[:30]!r}"

@@ -12,6 +12,7 @@ import polars as pl
 
 from auditor.missing_words import is_missing_word
 from auditor.number_forms import LOOSE, PLAIN_FORM, NumberForm, guess_form, spelled_plainly
+from auditor.plain_numbers import are_plain
 from auditor.tables import Table
 from auditor.text_tables import decimal_mark
 
@@ -42,14 +43,17 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
     # In file order: what is said of a column names the first cell.
     counted = column.drop_nulls().to_frame().group_by(column.name, maintain_order=True).len("\0rows")
     rows = dict(counted.iter_rows())
-    texts = [text for text in rows if not is_missing_word(text, number=True)]
+    # A number is no word.
+    others = counted[column.name].filter(~are_plain(counted[column.name]))
+    said_missing = {text for text in others if is_missing_word(text, number=True)}
+    texts = [text for text in rows if text not in said_missing]
     if not texts:
         return _as_text(column, rows, ())
     guess = guess_form(texts[:SAMPLE], decimal=mark)
     form, untyped = guess.form, column.name in table.untyped
     if form is not None and (form != PLAIN_FORM or untyped):
         numbers = _numbers(column, form)
-        words = tuple(sorted(text for text in rows if is_missing_word(text, number=True)))
+        words = tuple(sorted(said_missing))
         odd = numbers.is_null() & column.is_not_null() & ~column.is_in(list(words))
         if not odd.any():
             reasons = [*([guess.why] if guess.why else []), *_missing_reasons(words, rows)]

@@ -18,6 +18,7 @@ from auditor.mapping_inference import sentinel_bound, sentinel_codes
 from auditor.mappings import DataMapping, Field, Value, code_of, codes_of, nfc
 from auditor.missing_words import is_missing_word, is_null_word
 from auditor.number_forms import PLAIN
+from auditor.plain_numbers import are_plain
 from auditor.tables import Table, as_table
 
 MISSING_SHARE = 0.05  # from here on missing values are worth a line
@@ -142,11 +143,13 @@ def _indicator_lines(cells: pl.DataFrame, counts: list[int], values: list[Value]
 
 def _unmatched(cells: pl.DataFrame, item: Field, where: str, groups: Counter[Value]) -> Iterator[str]:
     """Codes the mapping names and no cell holds: a key without effect is a key that was meant for something else."""
-    raws = [raw for column in item.columns for raw in cells[column].unique(maintain_order=True) if raw is not None]
-    there = {code for raw in raws for code in codes_of(raw)}
-    if item.form is not None:
-        there |= {code_of(number) for number in map(item.number, raws) if number is not None}
-    numbers = {code_of(value) for value in groups if isinstance(value, float)}
+    columns = [cells[column].drop_nulls().unique(maintain_order=True) for column in item.columns]
+    there: set[str] = set()
+    if item.missing or item.words:
+        there |= {code for column in columns for raw in column for code in codes_of(raw)}
+        if item.form is not None:
+            there |= {code_of(each) for column in columns for each in item.numbers_in(column) if each is not None}
+    numbers = {code_of(value) for value in groups if isinstance(value, float)} if item.words else set()
     for key, codes in (("missing", item.missing), ("words", tuple(item.words))):
         gone = [
             code for code in codes if code_of(code) not in there and not (key == "words" and code_of(code) in numbers)
@@ -154,7 +157,7 @@ def _unmatched(cells: pl.DataFrame, item: Field, where: str, groups: Counter[Val
         if gone:
             yield f"{where} names {_some(list(gone))} in {key}, which no row holds"
     if item.missing_from is not None and not any(
-        (number := item.number(raw)) is not None and number >= item.missing_from for raw in raws
+        each is not None and each >= item.missing_from for column in columns for each in item.numbers_in(column)
     ):
         yield f"{where} says missing_from = {item.missing_from}, and no row holds as much"
     if item.role == "outcome":
@@ -173,17 +176,20 @@ def _code_lines(column: pl.Series, item: Field, where: str) -> Iterator[str]:
     unique = column.drop_nulls().unique(maintain_order=True)
     raws = unique.to_list()
     values = item.values_in(pl.DataFrame({name: unique}))
-    known = [raw for raw, value in zip(raws, values, strict=True) if value is not None]
-    numbers = [number for number in map(item.number, known) if number is not None]
-    plain = column.dtype.is_numeric() or all(PLAIN.fullmatch(str(raw).strip()) for raw in known)
+    stated = unique.filter(pl.Series([value is not None for value in values], dtype=pl.Boolean))
+    known = stated.to_list()
+    numbers = [number for number in item.numbers_in(stated) if number is not None]
+    if column.dtype == pl.String:
+        plain = bool(are_plain(stated).all())
+    else:
+        plain = column.dtype.is_numeric() or all(PLAIN.fullmatch(str(raw).strip()) for raw in known)
     if item.type == "number" or (plain and column.dtype != pl.Boolean):
         suspects: list[Any] = list(sentinel_codes(numbers)) or [bound for bound in [sentinel_bound(numbers)] if bound]
         if suspects:
             yield f"{where} holds {_some(suspects)}, far from its other values; if that means missing, say so"
     if item.type == "number":
-        nulls = [
-            raw for raw in raws if isinstance(raw, str) and is_null_word(raw) and code_of(raw) not in item.missing_codes
-        ]
+        texts = unique.filter(~are_plain(unique)) if unique.dtype == pl.String else ()
+        nulls = [raw for raw in texts if is_null_word(raw) and code_of(raw) not in item.missing_codes]
         if nulls:
             rows = column.is_in(nulls).sum()
             yield f"{where} holds {_some(nulls)} in {rows:,} rows, read as missing: the key missing would say so"

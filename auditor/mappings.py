@@ -19,6 +19,7 @@ import polars as pl
 from auditor.canonical import sha256_json
 from auditor.missing_words import is_null_word
 from auditor.number_forms import PLAIN, NumberForm, number_in
+from auditor.plain_numbers import plain_numbers
 from auditor.tables import Reading
 
 ROLES = ("predictor", "protected", "protected_proxy", "proxy", "outcome", "id")
@@ -140,6 +141,8 @@ class Field:
         columns = [table[column] for column in self.columns]
         if self.column is not None and self.type == "number" and columns[0].dtype in (pl.Int64, pl.Float64):
             return self._numbers_in(columns[0])
+        if self.column is not None and self.type == "number" and self.form is None and columns[0].dtype == pl.String:
+            return self._written_numbers_in(columns[0])
         rows = zip(*columns, strict=True)
         if any(column.dtype.is_float() for column in columns):  # as keys, 0.0 and -0.0 would be one
             return [self.value(dict(zip(self.columns, row, strict=True))) for row in rows]
@@ -159,6 +162,34 @@ class Field:
             None if raw is None or raw in codes or not -math.inf < raw < bound else float(raw) * self.scale
             for raw in column
         ]
+
+    def _written_numbers_in(self, column: pl.Series) -> list[Value]:
+        """Numbers as programs write them all at once; what a rule may have a say in one by one."""
+        numbers = plain_numbers(column)
+        codes = [float(code) for code in self.missing_codes if PLAIN.fullmatch(code)]
+        ruled = numbers.is_null() & column.is_not_null()
+        if codes:
+            ruled |= numbers.is_in(codes).fill_null(False) | (numbers == 0).fill_null(False)
+        if self.missing_from is not None:
+            ruled |= (numbers >= self.missing_from).fill_null(False)
+        values: list[Value] = (numbers * self.scale).to_list()
+        name, known = self.columns[0], dict[Any, Value]()
+        for row in ruled.arg_true():
+            raw = column[row]
+            if raw not in known:
+                known[raw] = self.value({name: raw})
+            values[row] = known[raw]
+        return values
+
+    def numbers_in(self, column: pl.Series) -> list[float | None]:
+        """What :meth:`number` says of every cell of a column, in order."""
+        if column.dtype != pl.String or self.form is not None:
+            return [self.number(raw) for raw in column]
+        numbers = plain_numbers(column)
+        found: list[float | None] = numbers.to_list()
+        for row in (numbers.is_null() & column.is_not_null()).arg_true():
+            found[row] = self.number(column[row])
+        return found
 
     def outcomes(self, said: str | tuple[str, ...] | None) -> frozenset[str]:
         """The values that ``favourable`` or ``adverse`` name, as codes; a code that has words stands for them."""

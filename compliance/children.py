@@ -10,6 +10,7 @@ import subprocess
 import sys
 import tempfile
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from django.conf import settings
@@ -55,7 +56,9 @@ def answer_of(
         code = _code(child, seconds)
         if code == 0:
             said.seek(0)
-            return dict(json.loads(said.read()))
+            # What a hostile file makes a child say is no answer either.
+            with suppress(ValueError, TypeError):
+                return dict(json.loads(said.read()))
         trace.seek(0, os.SEEK_END)
         trace.seek(max(0, trace.tell() - 2_000))
         told = trace.read().decode("utf-8", "replace")

@@ -67,6 +67,7 @@ class Environment(BaseSettings):
     prepare_megabytes: Annotated[int, Field(ge=512, le=4_194_304)] = Field(
         8_192, validation_alias="PLUMBLINE_PREPARE_MB"
     )
+    step_seconds: Annotated[int, Field(ge=5, le=86_400)] = Field(3_600, validation_alias="PLUMBLINE_STEP_SECONDS")
     proxies: Annotated[int, Field(ge=0, le=9)] = Field(0, validation_alias="PLUMBLINE_PROXIES")
     database_url: SecretStr = Field(SecretStr(""), validation_alias="DATABASE_URL")
     redis_url: SecretStr = Field(SecretStr(""), validation_alias="REDIS_URL")

@@ -29,8 +29,11 @@ from compliance.models import Audit, AuditChunk, ChunkState
 from compliance.patience import passes, patiently
 
 MAX_LOST = 50
+#: How often a chunk may keep whoever takes it from giving a sign; each time costs a whole ``PLUMBLINE_STEP_SECONDS``.
+MAX_STALLED = 3
 ROWS_AT_ONCE = 50
 ASK_SECONDS = 2.0
+STALL_SECONDS = 60.0  # for a busy database, before a process that is stuck is ended uncounted
 STOPPED = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
@@ -111,7 +114,8 @@ class DatabaseLedger:
         Raises
         ------
         RunError
-            If its taker was lost more than 50 times: the chunk itself must be what kills them.
+            If its taker was lost more than 50 times, or gave no sign for too long three times: the chunk itself must be
+            what kills or holds them.
         """
         # Workers, a second command line on the same run and a worker that comes back after its lease ran out may all
         # be here at once. The database serialises these updates; of those that match one row, only the first does.
@@ -133,8 +137,11 @@ class DatabaseLedger:
         given_up = {"state": ChunkState.FAILED, "lease_owner": "", "lease_expires_at": None}
         gone = expired.filter(lost__gte=MAX_LOST)
         patiently(lambda: gone.update(**given_up, error="its worker was lost too often"))
-        if self._one(index).filter(state=ChunkState.FAILED).exists():
-            raise RunError(f"{self.audit}: chunk {index} lost its worker {MAX_LOST} times; it is not sent again")
+        failed = self._one(index).filter(state=ChunkState.FAILED).values_list("stalled", "error").first()
+        if failed is not None:
+            stalled, error = failed
+            why = error if stalled >= MAX_STALLED else f"lost its worker {MAX_LOST} times"
+            raise RunError(f"{self.audit}: chunk {index} {why}; it is not sent again")
         return False
 
     def payload(self, index: int) -> bytes:
@@ -221,6 +228,25 @@ class DatabaseLedger:
 
     def _one(self, index: int) -> QuerySet[AuditChunk]:
         return self._chunks().filter(index=index)
+
+
+def enter_stall(audit: int, chunk: int, *, seconds: float) -> None:
+    """Count that whoever took a chunk gave no sign for ``seconds``; free it, or fail it if that happened too often.
+
+    By whoever ends that process. Loading and concluding, which are no chunk, are counted where they begin. Somebody
+    else may have taken the chunk over meanwhile: it is counted all the same, and whoever completes it first is right.
+    """
+    rows = AuditChunk.objects.filter(audit_id=audit, index=chunk).exclude(state=ChunkState.DONE)
+    line = f"took longer than {seconds:,.0f} s without a sign, {MAX_STALLED} times; PLUMBLINE_STEP_SECONDS allows more"
+
+    @transaction.atomic
+    def count() -> None:
+        freed = {"lease_owner": "", "lease_expires_at": None, "error": line}
+        rows.update(stalled=F("stalled") + 1)
+        rows.filter(stalled__lt=MAX_STALLED).update(state=ChunkState.QUEUED, **freed)
+        rows.filter(stalled__gte=MAX_STALLED).update(state=ChunkState.FAILED, **freed)
+
+    patiently(count, seconds=STALL_SECONDS)
 
 
 @contextmanager

@@ -13,7 +13,7 @@ import platform
 import shutil
 import time
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
@@ -42,6 +42,7 @@ from compliance.patience import patiently
 from compliance.progress import Progress
 from compliance.registry.keeping import keep
 from compliance.summary import summarise
+from compliance.watchdog import NO_CHUNK, Watchdog
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
@@ -170,7 +171,15 @@ def _model_store() -> Any:
     return ModelStore(Path(settings.MODEL_FOLDER))
 
 
-def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bool], wait: bool = True) -> bool:
+def score(
+    audit: Audit,
+    *,
+    store: Any,
+    progress: Progress,
+    stop: Callable[[], bool],
+    wait: bool = True,
+    watchdog: Watchdog | None = None,
+) -> bool:
     """Score what is left, chunk by chunk.
 
     Parameters
@@ -179,6 +188,8 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
         The model store.
     wait
         Whether to wait for chunks that another process holds, or to leave them to it.
+    watchdog
+        Ends this process where a step does not. Without one nobody does: on a command line a person sees it.
 
     Returns
     -------
@@ -196,6 +207,8 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
 
     def stopping() -> bool:
         progress.tick()
+        if watchdog is not None:
+            watchdog.goes_on()
         return stop()
 
     ledger = DatabaseLedger(audit, stop=stopping)
@@ -207,7 +220,7 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
     waiting = False
     try:
         if before < audit.prompts:
-            with _counted(audit):
+            with _counted(audit), _watched(watchdog):
                 load_for(ledger, store=store, device=settings.DEVICE)
         while left := [state for state in ledger.states() if not state.done]:
             scored = 0
@@ -215,7 +228,9 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
                 if ledger.should_stop():
                     raise Interrupted("the run was asked to stop")
                 progress.phase(phase_of(state.kind))
-                if run_one_chunk(ledger, state.index, store=store, device=settings.DEVICE):
+                with _watched(watchdog, chunk=state.index):
+                    mine = run_one_chunk(ledger, state.index, store=store, device=settings.DEVICE)
+                if mine:
                     scored += 1
                     progress.advance(state.prompts)
             if not scored:
@@ -232,6 +247,10 @@ def score(audit: Audit, *, store: Any, progress: Progress, stop: Callable[[], bo
         raise
     finally:
         progress.end()
+
+
+def _watched(watchdog: Watchdog | None, *, chunk: int = NO_CHUNK) -> AbstractContextManager[None]:
+    return nullcontext() if watchdog is None else watchdog.watching(chunk=chunk)
 
 
 @contextmanager

@@ -34,6 +34,7 @@ TABLE_CHARACTERS = _environment.table_characters
 IMPORT_SECONDS = _environment.import_seconds
 IMPORT_MEMORY = _environment.import_megabytes << 20
 PREPARE_SECONDS = _environment.prepare_seconds
+STEP_SECONDS = _environment.step_seconds
 PREPARE_MEMORY = _environment.prepare_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()

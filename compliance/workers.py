@@ -44,6 +44,7 @@ from compliance.registration import perform_registration
 from compliance.registry.keeping import keep
 from compliance.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
 from compliance.signs import lease, silent
+from compliance.watchdog import Watchdog
 
 WORKER = Actor(name="worker", role="worker")
 REAPER = Actor(name="reaper", role="worker")
@@ -72,14 +73,22 @@ def _work(pk: int) -> None:
     if audit is None:
         return
     audit.keeper = ""  # whose it was when it was read is not whose it is; a claim enters this worker's own
-    with Attendance(audit) as attendance:
+    with Attendance(audit) as attendance, Watchdog(audit.pk, seconds=settings.STEP_SECONDS) as watchdog:
         try:
             if audit.state == JobState.REQUESTED and not _prepare(audit):
                 return
             actions.begin_audit(audit=audit, actor=WORKER)
             begun = time.monotonic()
-            if score(audit, store=model_store(), progress=Silence(), stop=attendance.stop, wait=False):
-                _conclude(audit, seconds=time.monotonic() - begun)
+            if score(
+                audit,
+                store=model_store(),
+                progress=Silence(),
+                stop=attendance.stop,
+                wait=False,
+                watchdog=watchdog,
+            ):
+                with watchdog.watching():
+                    _conclude(audit, seconds=time.monotonic() - begun)
         except StateError as error:
             logger.info("%s: left alone: %s", audit, error)  # stopped, failed or finished by somebody else
             _settle(audit, call=False)

@@ -265,6 +265,7 @@ def _resume(audit: Audit, *, actor: Actor, queue: str = "") -> None:
         fresh = {"error": "", "finished_at": None, "stop_requested_at": None, "forced": False, "keeper": ""}
         _move(audit, to, sources=RESUMABLE, **fresh, attempts=0, queue=audit.queue or queue)
         AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
+        AuditChunk.objects.filter(audit=audit, stalled__gt=0).exclude(state=ChunkState.DONE).update(stalled=0)
     payload = {"from": before, "prompts_done": audit.prompts_done}
     append_event(actor=actor, team=audit.team, action="audit.resumed", object=audit.number, payload=payload)
 

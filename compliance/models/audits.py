@@ -182,7 +182,8 @@ class ChunkState(models.TextChoices):
 class AuditChunk(models.Model):
     """A piece of a run: its cases (``payload``), and once scored its decisions (``result``), both compressed.
 
-    ``attempt`` counts how often it was taken, ``lost`` how often the lease of a taker ran out.
+    ``attempt`` counts how often it was taken, ``lost`` how often the lease of a taker ran out, ``stalled`` how often a
+    taker gave no sign for so long that it was ended.
     """
 
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, related_name="chunks")
@@ -195,6 +196,7 @@ class AuditChunk(models.Model):
     state = models.CharField(max_length=8, choices=ChunkState.choices, default=ChunkState.QUEUED)
     attempt = models.PositiveSmallIntegerField(default=0)
     lost = models.PositiveSmallIntegerField(default=0)
+    stalled = models.PositiveSmallIntegerField(default=0)
     lease_owner = models.CharField(max_length=40, blank=True)
     lease_expires_at = models.DateTimeField(null=True, blank=True)
     error = models.TextField(blank=True)

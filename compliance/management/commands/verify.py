@@ -11,18 +11,12 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from auditor.canonical import sha256_file
-from auditor.exceptions import InputError
 from compliance.attestation import erasures, problems
-from compliance.children import ChildError, answer_of
+from compliance.checking import MOST_LINES, checked
 from compliance.database import ensure_tables
 from compliance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
 from compliance.models import Event, EventPayload
-
-MEMORY = 4 << 30
-SECONDS = 900
-"""What checking files may take; a report of a hundred pages takes some 500 MiB and, measured again, half a minute."""
-MOST_LINES = 50
 
 
 class Command(PlainCommand):
@@ -51,12 +45,12 @@ class Command(PlainCommand):
             raise CommandError("verify: nothing to check; expected a FILE or --events")
         if options["files"]:
             # All at once: a report is held against the bundle it was made from, not only against itself.
-            checked = _checked(options["files"])
-            if self._named(checked["found"], left=checked["left"]):
+            answer = checked(options["files"])
+            if self._named(answer["found"], left=answer["left"]):
                 return BAD_NEWS
-            for line in checked["said"]:
+            for line in answer["said"]:
                 self.stdout.write(line)
-            if self._named(checked["not_compared"], left=0):
+            if self._named(answer["not_compared"], left=0):
                 return BAD_NEWS
         return self._events(options["files"], head=options["head"]) if options["events"] else 0
 
@@ -86,33 +80,6 @@ class Command(PlainCommand):
         if left:
             self.stderr.write(f"and {left:,} more differences")
         return bool(lines)
-
-
-def _checked(paths: Sequence[Path]) -> dict[str, Any]:
-    """What a child process found of files that anybody may have made: it may be slow, or break, and this one not."""
-    job = {
-        "files": [str(path) for path in paths],
-        "folder": str(Path.cwd()),
-        "memory": MEMORY,
-        "seconds": SECONDS,
-        "most": MOST_LINES,
-    }
-    names = ", ".join(path.name for path in paths)
-    try:
-        answer = answer_of("compliance.verify_child", job, where=names, seconds=SECONDS)
-    except ChildError as error:
-        if error.late:
-            return _broken(f"{names}: found what takes longer than {SECONDS:,} s to be checked")
-        return _broken(
-            f"{names}: found what cannot be checked within {MEMORY >> 20:,} MiB of memory, or ends its reader"
-        )
-    if "refused" in answer:
-        raise InputError(*answer["refused"])
-    return answer
-
-
-def _broken(line: str) -> dict[str, Any]:
-    return {"found": [f"{line}; expected the files as they were written"], "left": 0, "not_compared": []}
 
 
 def _head(head: str | None) -> list[str]:
