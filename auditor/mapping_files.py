@@ -15,7 +15,7 @@ from typing import Any
 from auditor.exceptions import DataError
 from auditor.mappings import EMPTY, REPEATS, ROLES, TYPES, DataMapping, Field, code_of, said_of
 from auditor.number_forms import NumberForm
-from auditor.tables import Reading
+from auditor.tables import NO_HEADER, Reading
 from auditor.toml_text import parse_toml
 
 MAX_FIELDS = 1_000
@@ -81,7 +81,8 @@ def reading_from(raw: Any, *, where: str) -> Reading:
         fits, expected = READING_SHAPES[key]
         if not fits(value):
             raise DataError(f"{where}.{key}", f"is {shown(value)}", expected)
-    return Reading(**raw)
+    header = NO_HEADER if raw.get("header") is False else raw.get("header", 0)
+    return Reading(**{**raw, "header": header})
 
 
 def write_mapping(mapping: DataMapping, reasons: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -118,7 +119,7 @@ def _toml(value: Any) -> str:
     if isinstance(value, str):
         # TOML's basic strings are JSON's, but for the delete character.
         return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
-    return repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)
 
 
 def shown(value: Any) -> str:
@@ -204,7 +205,11 @@ SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
 }
 READING_SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
     **dict.fromkeys(("sheet", "delimiter", "encoding"), TEXT),
-    **dict.fromkeys(("header", "last"), (_is_place, "the number of a line, or of a row of the sheet")),
+    "header": (
+        lambda value: value is False or _is_place(value),
+        "the number of a line, or of a row of the sheet; false if there are no column names",
+    ),
+    "last": (_is_place, "the number of a line, or of a row of the sheet"),
 }
 
 

@@ -91,7 +91,8 @@ UNSPECIFIC = {"other", "unknown", "joint"}
 YES_NO = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"})
 YES = ("yes", "y", "true", "t")
 
-SENTINELS = (99, 666, 777, 888, 998, 999, 9998, 9999, 99999, 999999, 9999999, 99999999, 999999999)
+# 1111 and 8888 stand for "exempt" and "not applicable" in data under the Home Mortgage Disclosure Act.
+SENTINELS = (99, 666, 777, 888, 998, 999, 1111, 8888, 9998, 9999, 99999, 999999, 9999999, 99999999, 999999999)
 NEGATIVE_SENTINELS = (-9, -99, -666, -999, -9999, -99999, -999999)
 ENDLESS = (999_999, 1_000_000)  # "unknown" as old statistics files store it, rounded or not
 FAR = 2.0  # how many times the spread of the other values a code lies beyond them

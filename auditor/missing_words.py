@@ -30,6 +30,8 @@ WORDS = frozenset(
 AS_WRITTEN = frozenset(("None", "NONE", "NONE SPECIFIED", "Not Available", "not available", "unknown value"))
 
 
+#: Beside numbers these can hardly be values.
+BESIDE_NUMBERS = frozenset(("none", "missing", "not stated", "exempt"))
 #: What programs write for "no value": beside numbers it can mean nothing else.
 NULL = frozenset(("na", "n/a", "#n/a", "#na", "<na>", "null", "nan", "-nan", "none", "nat"))
 
@@ -40,6 +42,9 @@ def is_null_word(text: str) -> bool:
 
 
 def is_missing_word(text: str, *, number: bool = False) -> bool:
-    """Whether a text often means that nothing is stated; in a column of numbers ``none`` does so too."""
+    """Whether a text often means that nothing is stated; in a column of numbers ``none`` does so too.
+
+    There ``Exempt`` is what reporting under the Home Mortgage Disclosure Act writes for figures that need not be given.
+    """
     bare = text.strip()
-    return bare.lower() in WORDS or bare in AS_WRITTEN or (number and bare.lower() in ("none", "missing", "not stated"))
+    return bare.lower() in WORDS or bare in AS_WRITTEN or (number and bare.lower() in BESIDE_NUMBERS)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import re
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -12,18 +10,12 @@ from typing import Any
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.tables import Limits, Reading, Table, check_header
+from auditor.reading_guesses import MOST_BELOW, TOTAL, Record, holds, likely_header, other_mark, record_in_header
+from auditor.tables import NO_HEADER, Limits, Reading, Table, check_header
 
 BLOCK_ROWS = 20_000
 SAMPLE = 200  # records that are looked at to find the header
 SHOWN = 3
-MOST_BELOW = 20  # lines that stand below a table at most
-TOTAL = re.compile(
-    r"(grand |sub)?(totals?|sum)|gesamt(summe)?|summe|total(e|es|is)?|suma|average|mean|durchschnitt", re.I
-)
-NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?\s?[0-9][0-9.,' ]*%?\)?")
-
-Record = tuple[int, Sequence[Any]]  # where it stands, and its cells
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -57,6 +49,11 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
     sample = list(islice(source, SAMPLE))
     likely = likely_header([head, *sample])
     start, names = head[0], [str(cell or "") for cell in head[1]]
+    if reading.header == NO_HEADER:
+        sample, names = [head, *sample], [f"column {at}" for at in range(1, len(head[1]) + 1)]
+        notes.append(f"no {sheet.unit} of column names: the columns are called {_span_of_names(len(names))}")
+    elif not reading.header:
+        _check_names(head, sample, sheet)
     if above:
         notes.append(f"{counted(above, sheet.unit)} above the header, {sheet.unit} {start}, not read")
     try:
@@ -80,18 +77,8 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
         sheet.unite([block[at] if at < len(block) else empty.new_from_index(0, len(block[0])) for block in blocks])
         for at in range(width)
     ]
-    stays = [at for at in range(width) if names[at] or columns[at].null_count() < len(columns[at])]
-    gone = [at + 1 for at in range(width) if at not in set(stays)]
-    if gone:
-        notes.append(f"{counted(len(gone), 'column')} with neither a name nor a value left out: {_span(gone)}")
-    unnamed = [at for at in stays if not names[at]]
-    if len(unnamed) > 1 and 2 * len(unnamed) > len(stays):
-        what = f"{len(unnamed)} of {len(stays)} columns have no name"
-        raise _or_below(DataError(f"{sheet.where}: {sheet.unit} {start}", what, "names"), sheet, start, likely)
-    for at in unnamed:
-        names[at] = _name_for(at, names)
-        counts = " and numbers the rows" if numbers_rows(columns[at]) else ""
-        notes.append(f"column {at + 1} has no name{counts}: it is called {names[at]!r}")
+    stays, said = _name_columns(names, columns, sheet, start, likely)
+    notes += said
     frame = pl.DataFrame([columns[at].alias(names[at]) for at in stays])
     notes += _totals_within(frame, places, sheet.unit)
     total = _total(frame)
@@ -106,41 +93,6 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
         left_out[f"{sheet.unit}s below reading.last"] = len(below)
     rows = pl.Series(places, dtype=pl.UInt32)
     return Table(frame=frame, rows=rows, unit=sheet.unit, notes=tuple(notes), left_out=left_out), stays
-
-
-def holds(cell: Any) -> bool:
-    """Whether a cell holds a value."""
-    return cell is not None and not (isinstance(cell, str) and not cell.strip())
-
-
-def likely_header(records: Sequence[Record]) -> int:
-    """Where the names seem to stand: the first record as wide as most, each of its cells other text; 0 if none does."""
-    widths = Counter(len([cell for cell in cells if holds(cell)]) for _, cells in records if any(map(holds, cells)))
-    if not widths:
-        return 0
-    usual = max(widths, key=lambda width: (widths[width], width))
-    for line, cells in records:
-        said = [str(cell).strip() for cell in cells if holds(cell)]
-        names = [cell for cell in said if not NUMBER_LIKE.fullmatch(cell)]
-        # A column of the index has no name, and some columns are mostly empty.
-        if len(said) >= usual - 1 and len(said) > 1 and len(set(said)) == len(said) == len(names):
-            return line
-    return 0
-
-
-def likely_last(records: Sequence[Record], width: int) -> int:
-    """Where the records seem to end, if lines of another width or a total stand below them; else 0."""
-    filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
-    last = len(filled)
-    while last > 1 and len(filled) - last < MOST_BELOW and _below(filled[last - 1][1], width):
-        last -= 1
-    return filled[last - 1][0] if 1 < last < len(filled) else 0
-
-
-def _below(cells: Sequence[Any], width: int) -> bool:
-    said = [cell for cell in cells if holds(cell)]
-    first = str(said[0]).strip().rstrip(":") if said else ""
-    return (width > 2 and len(said) == 1) or (bool(TOTAL.fullmatch(first)) and len(said) < width)
 
 
 def counted(count: int, what: str) -> str:
@@ -168,17 +120,34 @@ def spelled_first(column: pl.Series) -> str:
     return str(int(value)) if isinstance(value, float) and value.is_integer() else str(value).strip()
 
 
+def _check_names(head: Record, sample: Sequence[Record], sheet: Sheet) -> None:
+    """Refuse a first line that seems to be a record: as names, it would be no record, and the names would be values."""
+    why = record_in_header([head, *filter(_is_filled, sample)])
+    if why:
+        what = f"seems to be a record and not the column names: {why}"
+        expected = f"header = false under [reading] if the file has no names, or header = {head[0]} if these are they"
+        raise DataError(f"{sheet.where}: {sheet.unit} {head[0]}", what, expected)
+
+
+def _is_filled(record: Record) -> bool:
+    return any(map(holds, record[1]))
+
+
+def _span_of_names(count: int) -> str:
+    return "'column 1'" if count == 1 else f"'column 1' to 'column {count}'"
+
+
 def _find_header(source: Iterator[Record], sheet: Sheet, reading: Reading) -> tuple[int, Record]:
     """How many filled records stand above the header, and the header."""
     above = 0
     for line, cells in source:
-        if reading.header and line < reading.header:
+        if reading.header > 0 and line < reading.header:
             above += any(map(holds, cells))
-        elif reading.header and line > reading.header:
+        elif reading.header > 0 and line > reading.header:
             break
         elif any(map(holds, cells)):
             return above, (line, cells)
-    if reading.header:
+    if reading.header > 0:
         where = f"{sheet.where}: reading.header"
         raise DataError(where, f"{sheet.unit} {reading.header} is empty or not there", "where the column names stand")
     raise DataError(sheet.where, "is empty", "a header and at least one row")
@@ -240,6 +209,8 @@ def _misfit(
         f"has {counted(len(cells), 'field')}",
         f"{len(names)}, as in the header, {sheet.unit} {start}",
     )
+    if mark := other_mark(cells, len(names)):
+        return _otherwise_separated(found, mark, chain([(line, cells)], rest), sheet=sheet, width=len(names))
     if likely > start and len(places) < 2:
         return _or_below(found, sheet, start, likely)
     below = [cells for _, cells in islice(rest, MOST_BELOW + 1) if any(map(holds, cells))]
@@ -249,6 +220,18 @@ def _misfit(
     return found
 
 
+def _otherwise_separated(
+    error: DataError, mark: str, records: Iterator[Record], *, sheet: Sheet, width: int
+) -> DataError:
+    """The same error, with the other mark between the fields and the lines that have it."""
+    lines = [line for line, cells in islice(records, SAMPLE) if other_mark(cells, width) == mark]
+    shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", …" if len(lines) > SHOWN else "")
+    what = (
+        f"{error.what}: {counted(len(lines), 'record')} ({sheet.unit} {shown}) would fit with {mark!r} between fields"
+    )
+    return DataError(error.where, what, f"{error.expected}, one delimiter throughout")
+
+
 def _or_below(error: DataError, sheet: Sheet, start: int, likely: int) -> DataError:
     """The same error, with where the header seems to stand if that is elsewhere."""
     if likely <= start:
@@ -256,6 +239,27 @@ def _or_below(error: DataError, sheet: Sheet, start: int, likely: int) -> DataEr
     what = f"{error.what}: {sheet.unit} {start} seems to be text above the table"
     expected = f"header = {likely} under [reading], if the column names stand in {sheet.unit} {likely}"
     return DataError(error.where, what, expected)
+
+
+def _name_columns(
+    names: list[str], columns: Sequence[pl.Series], sheet: Sheet, start: int, likely: int
+) -> tuple[list[int], list[str]]:
+    """The positions of the columns that stay, and what is to be said of them; those without a name get one."""
+    notes: list[str] = []
+    width = len(columns)
+    stays = [at for at in range(width) if names[at] or columns[at].null_count() < len(columns[at])]
+    gone = [at + 1 for at in range(width) if at not in set(stays)]
+    if gone:
+        notes.append(f"{counted(len(gone), 'column')} with neither a name nor a value left out: {_span(gone)}")
+    unnamed = [at for at in stays if not names[at]]
+    if len(unnamed) > 1 and 2 * len(unnamed) > len(stays):
+        what = f"{len(unnamed)} of {len(stays)} columns have no name"
+        raise _or_below(DataError(f"{sheet.where}: {sheet.unit} {start}", what, "names"), sheet, start, likely)
+    for at in unnamed:
+        names[at] = _name_for(at, names)
+        counts = " and numbers the rows" if numbers_rows(columns[at]) else ""
+        notes.append(f"column {at + 1} has no name{counts}: it is called {names[at]!r}")
+    return stays, notes
 
 
 def _name_for(at: int, names: Sequence[str]) -> str:

@@ -34,6 +34,10 @@ KINDS = (*TEXT_KINDS, ".parquet", ".xlsx")
 KNOWN_KINDS = "a .csv, .tsv, .txt, .parquet or .xlsx file"
 
 
+#: ``header`` of a file that has no line of column names; ``false`` in a mapping.
+NO_HEADER = -1
+
+
 class TooLargeError(DataError):
     """The table is larger than was asked for; nothing else is known to be wrong with it."""
 
@@ -65,8 +69,9 @@ LIMITS = Limits()
 class Reading:
     """What a file does not say of itself: the keys of ``[reading]`` in a mapping. What is 0 or empty is not said.
 
-    ``sheet`` is the sheet of a workbook; ``header`` the line (of a sheet: the row) of the column names and ``last``
-    that of the last record; ``delimiter`` what stands between fields, ``encoding`` what the bytes of a text file mean.
+    ``sheet`` is the sheet of a workbook; ``header`` the line (of a sheet: the row) of the column names, `NO_HEADER` if
+    there is none, and ``last`` that of the last record; ``delimiter`` what stands between fields, ``encoding`` what the
+    bytes of a text file mean.
     """
 
     sheet: str = ""
@@ -76,8 +81,8 @@ class Reading:
     encoding: str = ""
 
     def said(self) -> dict[str, str | int]:
-        """The keys that say something."""
-        return {key: value for key, value in vars(self).items() if value}
+        """The keys that say something, as a mapping writes them."""
+        return {key: False if value == NO_HEADER else value for key, value in vars(self).items() if value}
 
 
 @dataclass(frozen=True, kw_only=True)

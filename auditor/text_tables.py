@@ -7,7 +7,6 @@ file that seems to be written another way is refused with the key that reads it.
 
 from __future__ import annotations
 
-import codecs
 import csv
 import io
 import re
@@ -19,21 +18,14 @@ from typing import Any
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.table_rows import NUMBER_LIKE, Sheet, assemble, holds, likely_header, likely_last
-from auditor.tables import LIMITS, Limits, Reading, Table
+from auditor.reading_guesses import NUMBER_LIKE, holds, likely_header, likely_last, record_in_header
+from auditor.table_rows import Sheet, assemble
+from auditor.tables import LIMITS, NO_HEADER, Limits, Reading, Table
+from auditor.text_encodings import as_utf8, likely_encoding, without_bad_columns
 
 MAX_FIELD_CHARACTERS = 131_072  # the csv module's own limit
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
-BLOCK_BYTES = 1 << 20
 SAMPLE_BYTES = 64 << 10
-SIGNATURES = {b"PK\x03\x04": "a ZIP archive or an Excel workbook", b"PAR1": "a Parquet file", b"\x1f\x8b": "gzip data"}
-MARKS = {codecs.BOM_UTF8: "utf-8", codecs.BOM_UTF16_LE: "utf-16-le", codecs.BOM_UTF16_BE: "utf-16-be"}
-WINDOWS = "cp1252"  # what programs in western Europe and the Americas write that do not write UTF-8
-#: Encodings that may be named: each takes time in proportion to the text.
-ENCODINGS = (
-    "utf-8", "utf-16", "latin-1", "mac-roman", "cp437", "cp850", "koi8-r", "shift_jis", "gb18030", "big5", "euc-kr",
-    *(f"cp125{n}" for n in range(9)), *(f"iso-8859-{n}" for n in range(1, 17) if n != 12),
-)  # fmt: skip
 CONSISTENT = 0.6  # of the sampled lines, for a delimiter to count as one
 MAX_SHOWN = 40
 MAX_NAME = 400  # of which a pattern is sought
@@ -47,8 +39,9 @@ def parse_text(
     """Read delimited text with one header line; errors as in :func:`auditor.tables.read_table`."""
     reading = reading or Reading()
     limits.check(where=where, characters=len(raw))
-    text, notes = _as_utf8(raw, where, reading)
-    text, first, declared = _without_sep_line(text)
+    decoded = as_utf8(raw, where, reading)
+    notes = list(decoded.notes)
+    text, first, declared = _without_sep_line(decoded.text)
     delimiter = reading.delimiter or declared or ("\t" if tabs else ",")
     if delimiter not in DELIMITERS:
         known = "one of , ; | and the tab, \\t"
@@ -66,21 +59,18 @@ def parse_text(
         )
     if reading.delimiter:
         notes.append(f"fields are separated by {DELIMITERS[delimiter]}")
-    return replace(table, untyped=frozenset(table.frame.columns), notes=(*notes, *table.notes))
+    table = replace(table, untyped=frozenset(table.frame.columns), notes=(*notes, *table.notes))
+    return without_bad_columns(table, decoded.stand_in, where=where, reading=reading) if decoded.stand_in else table
 
 
 def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False) -> tuple[Reading, list[str]]:
     """The keys a text file seems to need, with reasons; a key that is said stays."""
     found, reasons = said, []
-    if not said.encoding and (place := _not_utf8(raw)) is not None and not raw.startswith(tuple(MARKS)):
-        shown = _shown_line(raw, place)
-        if shown is not None:
-            found = replace(found, encoding=WINDOWS)
-            reasons.append(
-                f"encoding: byte 0x{raw[place]:02x} in line {_line(raw, place)} is not UTF-8; "
-                f"{WINDOWS} reads {shown!r} there"
-            )
-    text, _ = _as_utf8(raw, where, found)
+    if not said.encoding:
+        encoding, why = likely_encoding(raw)
+        found = replace(found, encoding=encoding)
+        reasons += [why] if why else []
+    text = as_utf8(raw, where, found).text
     text, first, declared = _without_sep_line(text)
     delimiter = said.delimiter or declared
     if not delimiter:
@@ -93,6 +83,9 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
     filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
     if not filled:
         return found, reasons
+    if not said.header and (why := record_in_header(filled[:200])):
+        said = found = replace(found, header=NO_HEADER)
+        reasons.append(f"header: line {filled[0][0]} seems to be a record and not the column names: {why}")
     header = said.header or filled[0][0]
     likely = likely_header(filled[:200])
     widths = Counter(len(cells) for _, cells in filled)
@@ -116,64 +109,6 @@ def decimal_mark(table: Table) -> str:
 def _text_column(values: Sequence[Any]) -> pl.Series:
     column = pl.Series(values, dtype=pl.String)
     return column.set(column.str.strip_chars() == "", None)
-
-
-def _as_utf8(raw: bytes, where: str, reading: Reading) -> tuple[bytes, list[str]]:
-    """The same text in UTF-8 without a mark, checked, and what is to be said of its encoding."""
-    for signature, name in SIGNATURES.items():
-        if raw.startswith(signature):
-            raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
-    marked = next((mark for mark in MARKS if raw.startswith(mark)), b"")
-    encoding = MARKS[marked] if marked else reading.encoding or "utf-8"
-    notes = [] if encoding == "utf-8" else [f"read as {encoding}"]
-    raw = raw[len(marked) :]
-    if encoding.lower() not in ("utf-8", "utf8"):
-        if not marked and encoding not in ENCODINGS:
-            found = f"is {encoding[:MAX_SHOWN]!r}"
-            raise DataError(f"{where}: reading.encoding", found, f"one of: {', '.join(ENCODINGS)}")
-        try:
-            raw = raw.decode(encoding).encode()
-        except UnicodeError as error:
-            found = f"cannot be read as {encoding} ({str(error)[:200]})"
-            raise DataError(where, found, "the encoding it is written in, as encoding under [reading]") from error
-    elif (place := _not_utf8(raw)) is not None:
-        shown = _shown_line(raw, place)
-        found = f"byte 0x{raw[place]:02x} at position {place + 1 + len(marked):,} is not UTF-8"
-        hint = "UTF-8" if shown is None else f'UTF-8, or encoding = "{WINDOWS}" under [reading] if it says {shown!r}'
-        raise DataError(f"{where}: line {_line(raw, place)}", found, hint)
-    nul = raw.find(b"\0")
-    if nul >= 0:
-        raise DataError(f"{where}: line {_line(raw, nul)}", "holds a NUL byte", "UTF-8 text")
-    return raw, notes
-
-
-def _not_utf8(raw: bytes) -> int | None:
-    """Where the first byte stands that UTF-8 does not have there."""
-    decoder = codecs.getincrementaldecoder("utf-8")()
-    for begin in range(0, len(raw), BLOCK_BYTES):
-        # In blocks: the whole text would take up to four times the room of the file.
-        held = len(decoder.getstate()[0])
-        try:
-            decoder.decode(raw[begin : begin + BLOCK_BYTES], final=begin + BLOCK_BYTES >= len(raw))
-        except UnicodeDecodeError as error:
-            return begin - held + error.start
-    return None
-
-
-def _shown_line(raw: bytes, place: int) -> str | None:
-    """What the field around a byte says as Windows text; ``None`` if that has no such byte."""
-    begin = max(raw.rfind(mark, 0, place) for mark in (b"\n", b",", b";", b"\t", b"|")) + 1
-    field = raw[max(begin, place - MAX_SHOWN) : place + MAX_SHOWN]
-    for mark in (b"\n", b"\r", b",", b";", b"\t", b"|"):
-        field = field.split(mark, maxsplit=1)[0]
-    try:
-        return field.decode(WINDOWS).strip(' "')
-    except UnicodeDecodeError:
-        return None
-
-
-def _line(raw: bytes, position: int) -> int:
-    return raw.count(b"\n", 0, position) + 1
 
 
 def _without_sep_line(text: bytes) -> tuple[bytes, int, str]:

@@ -24,9 +24,10 @@ import polars as pl
 
 from auditor.cell_formats import Format, format_of
 from auditor.exceptions import DataError
+from auditor.reading_guesses import holds, likely_header, likely_last, record_in_header
 from auditor.sheet_cells import SheetCells, checked_parser, letters_of, shared_strings
-from auditor.table_rows import Sheet, assemble, counted, holds, likely_header, likely_last
-from auditor.tables import LIMITS, Limits, Reading, Table, check_some_readable, spelled
+from auditor.table_rows import Sheet, assemble, counted
+from auditor.tables import LIMITS, NO_HEADER, Limits, Reading, Table, check_some_readable, spelled
 
 MAX_MEMBERS = 2_000
 MAX_UNPACKED_BYTES = 512 << 20
@@ -87,13 +88,17 @@ def likely_rows(raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list
     found = said if said.sheet or len(book.sheets) == 1 else replace(said, sheet=name)
     if not rows:
         return found, reasons
+    if not said.header and (why := record_in_header(rows[:200])):
+        said = found = replace(found, header=NO_HEADER)
+        reasons.append(f"header: row {rows[0][0]} seems to be a record and not the column names: {why}")
     header, likely = said.header or rows[0][0], likely_header(rows[:200])
     titles = [cell for cell in rows[0][1] if holds(cell)]
     names: Sequence[Any] = next((cells for row, cells in rows if row == likely), ())
     if not said.header and likely > header and 2 * len(titles) < len(names):
         found, header = replace(found, header=likely), likely
         reasons.append(f"header: what stands above row {likely} is narrower than the table")
-    width = len([cell for cell in next((cells for row, cells in rows if row == header), ()) if holds(cell)])
+    first = header if header != NO_HEADER else rows[0][0]
+    width = len([cell for cell in next((cells for row, cells in rows if row == first), ()) if holds(cell)])
     last = likely_last([(row, cells) for row, cells in rows if row >= header], width)
     if not said.last and last > header:
         found = replace(found, last=last)
@@ -177,7 +182,7 @@ class _Book:
 def _header_row(table: Table, cells: SheetCells, reading: Reading) -> int:
     """The row of the column names: the one that is named, else the last one with a value above the records."""
     first = int(table.rows[0])  # type: ignore[index]
-    return reading.header or max((row for row in cells.filled_rows if row < first), default=first)
+    return max(reading.header, 0) or max((row for row in cells.filled_rows if row < first), default=first)
 
 
 def _filled(table: Table, cells: SheetCells, names: Mapping[int, str], header: int, where: str) -> Table:

@@ -20,6 +20,7 @@ from auditor.language_models.gguf_tokenizer import check_tokenizer, mend_tokeniz
 from auditor.language_models.gguf_tokens import GgufTokens
 from auditor.language_models.safety import CONFIG_FILE, read_json
 from auditor.language_models.weights import (
+    difference_words,
     largest_difference,
     one_line,
     quiet,
@@ -104,9 +105,8 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
     stored, read_back = read_model(folder, dtype="float32"), read_tokenizer(folder)
     difference = largest_difference(sample_logits(model, tokenizer), sample_logits(stored, read_back))
     if not difference <= LOGIT_TOLERANCE:
-        raise ModelError(
-            str(path), f"the stored copy's logits differ by {difference:.3g}", f"at most {LOGIT_TOLERANCE}"
-        )
+        what = difference_words("the stored copy's logits differ by {}", difference)
+        raise ModelError(str(path), what, f"at most {LOGIT_TOLERANCE}")
     _check_config(file, stored.config, expected)
     check_tensors(file, stored)
     check_tokenizer(tokens, read_back)

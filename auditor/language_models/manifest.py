@@ -19,6 +19,7 @@ from auditor.language_models.safety import ADAPTER_WEIGHTS, TOKENIZER_FILE, TOKE
 from auditor.language_models.weights import (
     SAMPLE_TEXT,
     attach_adapter,
+    difference_words,
     largest_difference,
     merge_adapter,
     plain_adapter,
@@ -138,11 +139,12 @@ def describe_adapter(
     difference = largest_difference(before, sample_logits(merged, tokenizer))
     bound = MERGE_TOLERANCE * max(1.0, float(before.nan_to_num(0.0).abs().max()))
     if not difference <= bound:
-        what = f"its logits change by {difference:.3g} when it is merged"
+        what = difference_words("its logits change by {} when it is merged", difference)
         raise ModelError(where, what, f"at most {bound:.3g}, as for an adapter on untied weights")
     apart = largest_difference(before, sample_logits(plain_adapter(fresh(), folder), tokenizer))
     if not apart <= bound:
-        raise ModelError(where, f"its logits differ from PEFT's own reading by {apart:.3g}", f"at most {bound:.3g}")
+        what = difference_words("its logits differ from PEFT's own reading by {}", apart)
+        raise ModelError(where, what, f"at most {bound:.3g}")
     files = list_files(folder)
     identity = base | {
         "files": files,

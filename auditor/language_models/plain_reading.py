@@ -11,7 +11,14 @@ from typing import Any
 
 from auditor.exceptions import ModelError
 from auditor.language_models.safety import CONFIG_FILE, TOKENIZER_FILE
-from auditor.language_models.weights import largest_difference, one_line, quiet, refuse_incomplete, sample_logits
+from auditor.language_models.weights import (
+    difference_words,
+    largest_difference,
+    one_line,
+    quiet,
+    refuse_incomplete,
+    sample_logits,
+)
 
 #: How far the two readings' logits may lie apart, as a share of the largest: other kernels round otherwise.
 PLAIN_TOLERANCE = 1e-4
@@ -25,7 +32,7 @@ TEXTS = (
 
 
 def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
-    """Compare tokens, special tokens, template and logits with plain transformers' reading of ``folder``.
+    """Compare tokens, special tokens, template, every weight and logits with plain transformers' reading of ``folder``.
 
     Parameters
     ----------
@@ -42,7 +49,7 @@ def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
     Raises
     ------
     ModelError
-        If anything differs.
+        If anything differs, or a weight or logit is no number.
     """
     from transformers import AutoModelForCausalLM, AutoTokenizer
 
@@ -65,13 +72,27 @@ def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
             raise ModelError(str(folder / CONFIG_FILE), what, "a causal language model") from error
     plain, report = loaded
     refuse_incomplete(folder, report, "weights that fit config.json exactly")
+    _same_weights(folder, model, plain)
     difference = largest_difference(expected, sample_logits(plain.eval(), tokenizer))
     share = PLAIN_TOLERANCE if model.dtype.itemsize >= 4 else COARSE_TOLERANCE
     bound = share * max(1.0, float(expected.nan_to_num(0.0).abs().max()))
     if not difference <= bound:
-        what = f"its logits differ from plain transformers' by {difference:.3g}"
+        what = difference_words("its logits differ from plain transformers' by {}", difference)
         raise ModelError(str(folder), what, f"at most {bound:.3g}")
     return difference
+
+
+def _same_weights(folder: Path, model: Any, plain: Any) -> None:
+    """Refuse a weight or buffer that differs, is in one reading only, or holds what equals nothing: NaN, infinity."""
+    ours, theirs = model.state_dict(), plain.state_dict()
+    if odd := sorted(ours.keys() ^ theirs.keys()):
+        where = "import's reading" if odd[0] in ours else "plain transformers' reading"
+        raise ModelError(str(folder), f"{odd[0]} is in {where} alone", "one set of weights, whoever reads it")
+    for name, tensor in ours.items():
+        if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
+            raise ModelError(str(folder), f"{name} holds values that are no numbers", "finite weights")
+        if not tensor.equal(theirs[name].to(tensor.device)):
+            raise ModelError(str(folder), f"{name} is another one to plain transformers", "one reading of each weight")
 
 
 def _same_tokens(folder: Path, tokenizer: Any, other: Any) -> None:

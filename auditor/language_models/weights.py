@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import math
 import re
 import threading
 import warnings
@@ -268,9 +269,15 @@ def sample_logits(model: Any, tokenizer: Any) -> Any:
 
 
 def largest_difference(one: Any, other: Any) -> float:
-    """Largest absolute difference of two logit tensors, in nats. NaN equals NaN: scoring catches those by itself."""
-    gap = (one - other).abs()
-    return float(gap[~(one.isnan() & other.isnan())].max()) if not (one.isnan() & other.isnan()).all() else 0.0
+    """Largest absolute difference of two logit tensors, in nats; NaN, which is within no bound, if one is no number."""
+    if not (bool(one.isfinite().all()) and bool(other.isfinite().all())):
+        return math.nan
+    return float((one - other).abs().max())
+
+
+def difference_words(what: str, difference: float) -> str:
+    """``what`` with the difference in the place of ``{}``, or that logits are no numbers and have none."""
+    return "its logits are no numbers" if math.isnan(difference) else what.format(f"{difference:.3g}")
 
 
 def one_line(error: BaseException) -> str:

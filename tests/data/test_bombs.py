@@ -101,7 +101,7 @@ def test_a_name_of_a_column_is_short() -> None:
 
 
 def test_utf_8_is_checked_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditor.text_tables.BLOCK_BYTES", 4)
+    monkeypatch.setattr("auditor.text_encodings.BLOCK_BYTES", 4)
     assert parse_text("a,b\nä,€\n".encode(), where="x").frame.row(0) == ("ä", "€")
     for cut in (b"a,b\n1,\xe2\x82", b"a,b\nabc\xff,1\n"):
         place = cut.index(b"\xe2" if b"\xe2" in cut else b"\xff") + 1

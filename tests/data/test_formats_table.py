@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 
 from auditor.exceptions import DataError
-from auditor.tables import Table, read_table
+from auditor.tables import NO_HEADER, Reading, Table, read_table
 from tests.data.books import MAIN, workbook
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "data.md"
@@ -61,6 +61,12 @@ FORMULA = (
 ).encode()
 CODES = ["02134", "2E1", "1.10", "+5", "1_000", "4111111111111111"]
 HEAD = ["a", "b"]
+#: Lines about what a key of [reading] does.
+SAID: Mapping[tuple[str, str], Reading] = {
+    ("text", 'the same with `encoding = "utf-8"`'): Reading(encoding="utf-8"),
+    ("text, workbook", "no names, `header = false`"): Reading(header=NO_HEADER),
+}
+SOME_BAD = "a,b\nJosé,x\nZoë,y\n".encode() + b"Ren\xe9,z\n"
 #: For every line: the file, and the values of its first column, a part of a note, or of a refusal (with a "!").
 LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
     ("text", "any field"): [("x.csv", ("a,b\n" + "".join(f"{code},x\n" for code in CODES)).encode(), CODES)],
@@ -73,6 +79,12 @@ LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
     ("text", "other bytes"): [
         ("x.csv", b"a,b\nJos\xe9,x\n", "!encoding = \"cp1252\" under [reading] if it says 'José'")
     ],
+    ("text", "UTF-8 but for some bytes"): [
+        ("x.csv", SOME_BAD, "!1 cell holds bytes that are not UTF-8, as the rest is: line 4 in column 'a'")
+    ],
+    ("text", 'the same with `encoding = "utf-8"`'): [
+        ("x.csv", SOME_BAD, "column 'a' holds bytes that are not UTF-8 in line 4 and cannot be used")
+    ],
     ("text", "comma; tab in `.tsv`; a first line `sep=;`"): [
         ("x.csv", b"a,b\n1;5,x\n", ["1;5"]),
         ("x.tsv", b"a\tb\n1,5\tx\n", ["1,5"]),
@@ -82,6 +94,19 @@ LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
         ("x.csv", f"a{mark}b\n1{mark}x\n".encode(), "!under [reading]") for mark in ";\t|"
     ],
     ("text", "text above the names"): [("x.csv", b"May\na,b,c\n1,x,2\n2,y,3\n", "!header = 2 under [reading]")],
+    ("text, workbook", "a first line that looks like a record"): [
+        ("x.csv", b"620,F,yes\n580,M,no\n", "!line 1: seems to be a record and not the column names: '620' stands"),
+        ("x.xlsx", book(["F", "yes"], ["M", "no"], ["F", "no"]), "!'F' stands again in column 1; expected header = fa"),
+    ],
+    ("text, workbook", "no names, `header = false`"): [
+        ("x.csv", b"620,F,yes\n580,M,no\n", ["620", "580"]),
+        ("x.csv", b"620,F,yes\n580,M,no\n", "the columns are called 'column 1' to 'column 3'"),
+        ("x.xlsx", book(["F", 1], ["M", 2]), ["F", "M"]),
+    ],
+    ("text", "records with another delimiter than the rest, or cut short"): [
+        ("x.csv", b"a,b,c\n1,x,2\n2;y;3\n3;y;4\n", "!2 records (line 3, 4) would fit with ';' between fields"),
+        ("x.csv", b"a,b,c\n1,x,2\n2\n3,y,4\n", "!line 3: has 1 field; expected 3"),
+    ],
     ("text", "lines of another width below the records"): [
         ("x.csv", b"a,b,c\n1,x,2\n2,y,3\nSum: 5\n", "!last = 3 under [reading]")
     ],
@@ -180,14 +205,14 @@ def test_a_line_of_the_table_is_true(line: tuple[str, str], tmp_path: Path) -> N
         if isinstance(expected, str) and expected.startswith("!"):
             assert re.match("asked|refused", becomes)
             with pytest.raises(DataError) as caught:
-                read_table(path)
+                read_table(path, reading=SAID.get(line))
             assert expected[1:] in str(caught.value)
             assert str(caught.value).startswith(str(path))
             continue
         assert not re.match("asked|refused", becomes)
-        table: Table = read_table(path)
+        table: Table = read_table(path, reading=SAID.get(line))
         if isinstance(expected, str):
-            assert re.search("said|cannot be used", becomes)
+            assert re.search("said|named|cannot be used", becomes)
             assert any(expected in note for note in table.notes), table.notes
         else:
             assert table.frame.get_columns()[0].to_list() == expected

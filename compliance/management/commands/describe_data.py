@@ -33,7 +33,9 @@ class Command(PlainCommand):
         parser.add_argument("--out", metavar="MAPPING.toml", type=Path, help="write the proposal to a new file")
         reading = parser.add_argument_group("how the file is read, if it does not say so itself")
         reading.add_argument("--sheet", metavar="NAME", help="the sheet of a workbook")
-        reading.add_argument("--header", metavar="N", type=int, help="the line or row of the column names")
+        reading.add_argument(
+            "--header", metavar="N", type=int, help="the line or row of the column names; 0: there are none"
+        )
         reading.add_argument("--last", metavar="N", type=int, help="the line or row of the last record")
         reading.add_argument("--delimiter", metavar="CHARACTER", help="what separates fields; \\t is the tab")
         reading.add_argument("--encoding", metavar="NAME", help="what the bytes of a text file mean")
@@ -42,6 +44,8 @@ class Command(PlainCommand):
         """Read the file, then propose or check."""
         path = data_path(options["file"])
         given = {key: options[key] for key in READING_KEYS if options[key] is not None}
+        if given.get("header") == 0:
+            given["header"] = False
         if given.get("delimiter") == "\\t":
             given["delimiter"] = "\t"
         said = reading_from(given, where=f"--{next(iter(given), '')}")
