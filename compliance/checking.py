@@ -35,7 +35,8 @@ def checked(
     -------
     dict
         ``found``: lines that name what differs, ``left``: how many more there are, ``said``: what holds, if nothing
-        was found, ``not_compared``: what could not be compared and should have been. A child without an answer is a line in ``found``: what could not be checked is never called whole.
+        was found, ``not_compared``: what could not be compared and should have been. A child without an answer is
+        a line in ``found``: what could not be checked is never called whole.
 
     Raises
     ------
