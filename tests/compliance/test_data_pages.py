@@ -83,9 +83,9 @@ def test_keys_for_reading_alone_ask_for_a_proposal_by_them(browser: Client) -> N
     assert 'column = "race"' in proposal
     assert "sheet &#x27;Loans&#x27; of 2 read" in page.content.decode()
     page = browser.post(address, {"mapping": '[reading]\nheader = "two"\n', "check": ""})
-    assert (
-        page.context["error"]
-        == "mapping: reading.header: is 'two'; expected the number of a line, or of a row of the sheet"
+    assert page.context["error"] == (
+        "mapping: reading.header: is 'two'; expected the number of a line, or of a row of the sheet; "
+        "false if there are no column names"
     )
 
 
