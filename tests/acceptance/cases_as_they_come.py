@@ -115,5 +115,6 @@ def uploaded(browser: Client, path: Path) -> tuple[Registration, str, list[str]]
     page = browser.get(f"/register/{row.public_id}/")
     assert page.status_code == 200
     said = [page.context.get("error") or "", *(page.context.get("lines") or [])]
-    form = page.context.get("form")
-    return row, form.initial["mapping"] if form else "", [line for line in said if line]
+    # The page of a file that failed has a form too: one for another file, without a mapping.
+    asked = page.context.get("form")
+    return row, asked.initial.get("mapping", "") if asked else "", [line for line in said if line]
