@@ -36,7 +36,7 @@ CONCLUSION_ORDER = (
 )
 CONCLUSION_MEANING = {
     Conclusion.DIFFERENCE_FOUND: "chance hardly explains it (adjusted p), and it reaches the practical threshold",
-    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "chance hardly explains it (adjusted p); smaller than the practical threshold",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "chance hardly explains it (adjusted p); below the practical threshold",
     Conclusion.NO_EVIDENCE: "none was found; one smaller than the smallest detectable difference is not ruled out",
     Conclusion.EQUIVALENT_WITHIN_MARGIN: "shown to lie within the margin set before the run (two one-sided tests)",
     Conclusion.INCONCLUSIVE: "too few applications, or checks that did not hold: it must not be read as clean",
