@@ -79,9 +79,12 @@ def condition_of(worst: Measurement, involved: Sequence[Measurement], mine: Sequ
 
 def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
     """The first sentence: what changed, in what, by how much, at which cut-off."""
-    if item.estimate is None or item.conclusion is Conclusion.INCONCLUSIVE or item.metric == READABILITY:
+    if item.estimate is None or item.metric == READABILITY:
         return said(item, mine)
     changed = f"With {_lower(changed_words(item))},"
+    if item.conclusion is Conclusion.INCONCLUSIVE:
+        what = "approvals change" if item.unit == "rate_difference" else "the score moves"
+        return f"{changed} this run cannot say whether {what}. {_in_full(said(item, mine))}"
     if item.unit != "rate_difference":
         towards = "denial" if item.estimate < 0 else "approval"
         return (

@@ -274,7 +274,10 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
         title="At its own cut-off the model hardly decides",
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
-        condition=f"{'; '.join(state.reasons)[:1].upper()}{'; '.join(state.reasons)[1:]}.",
+        condition=(
+            "The model gives nearly every application the same answer, or many of them none that can be read: "
+            f"{'; '.join(state.reasons)}."
+        ),
         criteria=_criteria(packs, ["cf_net_effect"], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(

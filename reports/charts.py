@@ -171,11 +171,11 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
         if measurement.low is not None and measurement.high is not None:
             canvas.error_bar(scale * measurement.low, scale * measurement.high, mark_at, colour=marker.colour, width=3)
         canvas.marker(canvas.x(scale * measurement.estimate), mark_at, marker, size=130)
-        centre = min(max(canvas.x(scale * measurement.estimate), 74.0), 256.0)
+        centre = min(max(canvas.x(scale * measurement.estimate), 96.0), 234.0)
         canvas.text(
             centre,
             number_at,
-            numbers.estimate_and_interval(measurement),
+            f"{numbers.estimate_and_interval(measurement)} {'SD' if in_sd else 'pp'}",
             align="center",
             size=NORMAL,
             bold=True,

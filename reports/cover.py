@@ -288,12 +288,12 @@ def conclusion(story: Story) -> list[Block]:
 
 
 def findings_words(findings: tuple[Finding, ...]) -> str:
-    """``3 findings: 1 high, 2 low``; the levels that no finding has are left out."""
+    """``3: 1 high, 2 low``, and of one level alone ``1 high``; the levels that no finding has are left out."""
     if not findings:
         return "none was raised by the plan's rules"
     counted = [(level, sum(item.severity is level for item in findings)) for level in reversed(Severity)]
     by_level = ", ".join(f"{numbers.count(many)} {level.value}" for level, many in counted if many)
-    return f"{numbers.count(len(findings))}: {by_level}"
+    return f"{numbers.count(len(findings))}: {by_level}" if "," in by_level else by_level
 
 
 def finding_table(story: Story, *, most: int) -> Block:
@@ -310,7 +310,7 @@ def finding_table(story: Story, *, most: int) -> Block:
     marked = [one for each in story.bundle.findings if (one := named.get(next(iter(each.measurements), "")))]
     notes = dict.fromkeys(wording.with_p_values(by) for one in marked if (by := found_by(one)))
     return Table(
-        title=f"Findings, {findings_words(story.bundle.findings)}" + (f"; the {most} gravest" if left > 0 else ""),
+        title=f"Findings: {findings_words(story.bundle.findings)}" + (f"; the {most} gravest" if left > 0 else ""),
         head=("No.", "Severity", "Finding", "Effect", "n", "Page"),
         rows=tuple(rows[:most]),
         align="lllrrr",

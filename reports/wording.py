@@ -35,12 +35,12 @@ CONCLUSION_ORDER = (
     Conclusion.NOT_TESTED,
 )
 CONCLUSION_MEANING = {
-    Conclusion.DIFFERENCE_FOUND: "significant after adjustment, and at or beyond the practical threshold",
-    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "significant after adjustment, smaller than the practical threshold",
-    Conclusion.NO_EVIDENCE: "none found; differences smaller than the smallest detectable one cannot be excluded",
-    Conclusion.EQUIVALENT_WITHIN_MARGIN: "the equivalence test placed the difference within the margin set beforehand",
-    Conclusion.INCONCLUSIVE: "too little power or data quality to say",
-    Conclusion.NOT_TESTED: "out of scope, or not tested",
+    Conclusion.DIFFERENCE_FOUND: "chance hardly explains it (adjusted p), and it reaches the practical threshold",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "chance hardly explains it (adjusted p); below the practical threshold",
+    Conclusion.NO_EVIDENCE: "none was found; one smaller than the smallest detectable difference is not ruled out",
+    Conclusion.EQUIVALENT_WITHIN_MARGIN: "shown to lie within the margin set before the run (two one-sided tests)",
+    Conclusion.INCONCLUSIVE: "too few applications, or checks that did not hold: it must not be read as clean",
+    Conclusion.NOT_TESTED: "not part of the plan, or not run",
 }
 #: Conclusions that read clean.
 QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)

@@ -72,7 +72,9 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
     evidence = _evidence(row)
     _viewed(request, row)
     design = row.plan.design
-    asked = case_pages.reference_first(case_pages.filter_from(request.GET, evidence=evidence), references(design))
+    planned = {arm for value, _ in _choices(design, ()) for arm in value.split("|")}
+    wanted_cases = case_pages.filter_from(request.GET, evidence=evidence, planned=planned)
+    asked = case_pages.reference_first(wanted_cases, references(design))
     found = case_pages.find_cases(evidence, asked)
     context = {
         "audit": row,

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 from urllib.parse import urlencode
 
 import polars as pl
-from django.http import Http404, QueryDict
+from django.http import QueryDict
 
 from auditor.records import Outcome
 from compliance.dashboard.asked import choice, unknown
@@ -71,20 +71,21 @@ class CasePage:
         return max(1, -(-self.total // PAGE))
 
 
-def filter_from(asked: QueryDict, *, evidence: EvidenceFolder) -> CaseFilter:
-    """The filter of an address.
+def filter_from(asked: QueryDict, *, evidence: EvidenceFolder, planned: Collection[str]) -> CaseFilter:
+    """The filter of an address; ``planned`` are the arms that the plan names.
 
     Raises
     ------
     Http404
-        For an arm in which no case of this audit stands, more than two of them, and any other unknown word.
+        For an arm that no plan named and in which no case stands, and any other unknown word.
     """
     page = asked.get("page", "1")
-    arms = tuple(part for part in asked.get("arm", "").split("|") if part)
-    if len(arms) > 2:
-        raise Http404(f"arm: names {len(arms)} arms; expected one, or two with | between them")
-    if arms and not (known := arms_of(evidence)).issuperset(arms):
-        raise unknown("arm", next(arm for arm in arms if arm not in known), sorted(known))
+    # Some numbers are of several arms, such as all reference arms: none of them is left out.
+    arms = tuple(dict.fromkeys(part for part in asked.get("arm", "").split("|") if part))
+    if not set(planned).issuperset(arms):
+        known = arms_of(evidence) | set(planned)
+        if strange := [arm for arm in arms if arm not in known]:
+            raise unknown("arm", strange[0], sorted(known))
     return CaseFilter(
         arms=arms,
         role=choice(asked, "role", ROLES),

@@ -67,7 +67,8 @@ def _look(job: dict[str, Any]) -> dict[str, Any]:
     answer["lines"] = lines
     # Why it is proposed so, and how outcomes count: a flag the wrong way round fits its mapping as the right one does.
     answer["facts"] = [line for line in (*told, *_outcomes(table, mapping)) if line not in lines]
-    answer["preview"] = masked_preview(table, mapping)
+    # What is proposed was said by nobody, be it asked for anew or kept as it was proposed.
+    answer["preview"] = masked_preview(table, mapping, said=bool(job["mapping"]) and text == job["mapping"])
     return answer
 
 

@@ -37,21 +37,58 @@ def reading_of(text: str, *, where: str) -> Reading:
     return reading_from(raw.get("reading", {}), where=f"{where}: reading")
 
 
-def masked_preview(table: Table | pl.DataFrame, mapping: DataMapping, *, rows: int = PREVIEW_ROWS) -> list[list[str]]:
+def masked_preview(
+    table: Table | pl.DataFrame, mapping: DataMapping, *, rows: int = PREVIEW_ROWS, said: bool = True
+) -> list[list[str]]:
     """The first rows of a table, names first. Ids, protected fields and their proxies, and free text are masked.
 
     Columns that no field uses are left out: nobody said what they hold.
+
+    Parameters
+    ----------
+    said
+        Whether a person said what the columns mean. Of a proposal nobody did, and a rule that knows *sex* need not know
+        *Geschlecht*: then every column but the outcome shows only the form of its values, ``Xxxxxx``, ``99.9``.
     """
     frame = as_table(table).frame
     columns = {
         column: item.role in MASKED_ROLES or item.type == "text" for item in mapping.fields for column in item.columns
     }
+    outcomes = {column for item in mapping.fields if item.role == "outcome" for column in item.columns}
     hidden = {column for item in mapping.fields if item.role in MASKED_ROLES for column in item.columns}
     shown = [column for column in frame.columns if column in columns]
     lines = [shown]
     for row in frame.head(rows).iter_rows(named=True):
-        lines.append([_cell(row[column], masked=columns[column] or column in hidden) for column in shown])
+        lines.append(
+            [
+                _cell(row[column], masked=columns[column] or column in hidden)
+                if said or column in outcomes or column in hidden
+                else form_of(row[column])
+                for column in shown
+            ]
+        )
     return lines
+
+
+def form_of(value: Any) -> str:
+    """The form of a value and nothing of what it says: letters as ``x`` and ``X``, digits as ``9``."""
+    if value is None:
+        return "–"
+    letters = (
+        "X" if each.isupper() else "x" if each.isalpha() else "9" if each.isalnum() else each
+        for each in str(value)[:SHOWN_CHARACTERS]
+    )
+    return "".join(letters)
+
+
+def shown_as_they_are(mapping: DataMapping) -> list[str]:
+    """The columns whose values a preview shows to whoever said what they mean: those that no role or type masks."""
+    return [
+        column
+        for item in mapping.fields
+        if item.role not in MASKED_ROLES and item.role != "outcome" and item.type != "text"
+        for column in item.columns
+    ]
 
 
 def _cell(value: Any, *, masked: bool) -> str:

@@ -25,7 +25,7 @@ from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
 from compliance.models import Registration, RegistrationState
 from compliance.patience import passes
-from compliance.registry.columns import mapping_of, reading_of
+from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.reading import Look, look_at
 from compliance.registry.uploads import PART_BYTES, begin_again, begin_upload, take_part, take_whole
@@ -213,6 +213,7 @@ def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
         return {"form": form if text else None, "unread": True}
     mapping = mapping_of(text, where="mapping")
     preview = look.preview[: SHOWN_ROWS + 1]
+    proposal = not has_fields(row.mapping)
     return {
         "form": form,
         "error": look.error,
@@ -220,6 +221,8 @@ def _described(row: Registration, form: MappingForm) -> dict[str, Any]:
         "facts": look.facts,
         "preview": preview,
         "mapping": mapping,
+        "proposed": proposal,
+        "open": [] if proposal else shown_as_they_are(mapping),
     }
 
 

@@ -17,7 +17,7 @@ from reports import numbers
 from reports.blocks import ReportContent, Section, Text
 from reports.pdf import styles
 from reports.pdf.attach import finish_pdf
-from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed
+from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed, said
 
 PAGE_WIDTH, PAGE_HEIGHT = A4
 MARGIN = 21 * mm
@@ -201,10 +201,10 @@ def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:
 def _verdict(content: ReportContent) -> Flowable:
     verdict = content.verdict
     left: list[Flowable] = [
-        Paragraph(escape(verdict.sentence), styles.VERDICT),
+        Paragraph(said(verdict.sentence), styles.VERDICT),
         Spacer(1, 4),
         CodeMark(verdict.conclusion, 9.0, coded=True),
-        *([Spacer(1, 4), Paragraph(escape(verdict.figures), styles.SMALL)] if verdict.figures else []),
+        *([Spacer(1, 4), Paragraph(said(verdict.figures), styles.SMALL)] if verdict.figures else []),
     ]
     inner = COLUMN - 26
     rows: list[list[object]]
@@ -223,8 +223,8 @@ def _verdict(content: ReportContent) -> Flowable:
             ("RIGHTPADDING", (0, 0), (-1, -1), 4),
         ],
     )
-    beside = [Paragraph(escape(verdict.beside), styles.VERDICT_BESIDE)] if verdict.beside else []
-    others = [Paragraph(escape(words), styles.VERDICT_SMALL) for words in verdict.others]
+    beside = [Paragraph(said(verdict.beside), styles.VERDICT_BESIDE)] if verdict.beside else []
+    others = [Paragraph(said(words), styles.VERDICT_SMALL) for words in verdict.others]
     look = [
         *PLAIN,
         ("BOX", (0, 0), (-1, -1), 0.8, styles.INK),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import re
 from typing import Any, NamedTuple
 from xml.sax.saxutils import escape
 
@@ -197,14 +198,24 @@ def cell(value: Cell, style: ParagraphStyle, pages: dict[str, int]) -> Flowable:
         return Paragraph(f'<a href="#{escape(value.anchor)}">{number or "–"}</a>', style)
     # A short value is one word to the eye: "< .001" and "−2.9 pp" do not break.
     return Paragraph(
-        escape(value.replace(" ", "\u00a0") if style is styles.CELL_RIGHT and len(value) <= UNBROKEN else value), style
+        escape(value.replace(" ", "\u00a0")) if style is styles.CELL_RIGHT and len(value) <= UNBROKEN else said(value),
+        style,
     )
+
+
+#: What is one word to the eye: an interval in brackets, a p-value, a number with its unit.
+ONE_WORD = re.compile(r"\[[^\[\]]{1,28}\]|\b[pq] [<=] \.?\d[\d.]*|\d (?:pp|SD)\b|\bn = \d[\d,]*")
+
+
+def said(words: str) -> str:
+    """Prose as the page maker takes it: escaped, and no line ends inside ``[−10.5, −6.1]`` or ``p < .001``."""
+    return escape(ONE_WORD.sub(lambda found: found.group().replace(" ", "\u00a0"), words))
 
 
 def _figure(chart: Chart, *, width: float) -> list[Flowable]:
     parts: list[Flowable] = [Paragraph(escape(chart.title), styles.H2), Spacer(1, 3), drawing(chart, width=width)]
     if chart.caption:
-        parts.append(Paragraph(escape(chart.caption), styles.SMALL))
+        parts.append(Paragraph(said(chart.caption), styles.SMALL))
     return parts
 
 
@@ -212,7 +223,7 @@ def _text(block: Text, width: float) -> Flowable:
     look = {"lead": styles.LEAD, "heading": styles.LEAD, "small": styles.SMALL, "note": styles.BODY_TEXT}.get(
         block.tone, styles.BODY_TEXT
     )
-    paragraph = Paragraph(escape(block.words), look)
+    paragraph = Paragraph(said(block.words), look)
     if block.tone != "note":
         return paragraph
     rule = [
@@ -253,7 +264,7 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
     grid = LongTable(
         [head, *rows], colWidths=_widths(block, width), style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT"
     )
-    note = [Paragraph(escape(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
+    note = [Paragraph(said(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
     return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE)
 
 

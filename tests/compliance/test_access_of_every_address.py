@@ -78,7 +78,7 @@ SITE = {
         "/register/{registration.public_id}/part/", without=MISSING, foreign=MISSING
     ),
     "register/<uuid:public_id>/file/": Line(
-        "/register/{registration.public_id}/file/", method="post", without=MISSING, allowed=400, foreign=MISSING
+        "/register/{registration.public_id}/file/", method="post", allowed=400, foreign=MISSING
     ),
     "register/<uuid:public_id>/again/": Line(
         "/register/{registration.public_id}/again/", method="post", without=MISSING, allowed=409, foreign=MISSING

@@ -80,7 +80,8 @@ def test_no_page_reads_the_table(browser: Client) -> None:
     assert page.status_code == 200
     assert 'role = "protected"' in page.context["form"]["mapping"].value()
     assert page.context["preview"][0] == ["applicant_id", "race", "income", "approved"]
-    assert "30" in page.content.decode()
+    assert page.context["preview"][1][2] == "99", "of a proposal, the form of a value and not the value"
+    assert "<td>99</td>" in page.content.decode()
 
 
 def test_a_check_is_kept_and_shown_until_the_next(browser: Client) -> None:

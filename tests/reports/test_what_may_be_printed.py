@@ -75,6 +75,29 @@ def test_two_small_groups_that_are_many_together_hide_no_third() -> None:
     }
 
 
+def test_what_is_left_of_the_number_asked_about_is_no_small_group_either() -> None:
+    rows = table(White=500, Black=90, Hispanic=30)
+    whole = {item.id for item in printable(rows, small_cell=11, total=620) if item.estimate is not None}
+    assert whole == {item.id for item in rows}
+    # Six of the 626 are of no group: they would be 626 less what is printed.
+    left = {item.id for item in printable(rows, small_cell=11, total=626) if item.estimate is not None}
+    assert left == {
+        "selection_rate/White",
+        "selection_rate/Black",
+        *(f"{metric}/Black" for metric in ("risk_difference", "impact_ratio", "denial_odds_ratio", "shortfall", "smd")),
+    }
+    many = {item.id for item in printable(rows, small_cell=11, total=700) if item.estimate is not None}
+    assert many == whole
+
+
+def test_a_bundle_is_printed_against_the_number_that_it_asked_about(working: Audit) -> None:
+    rows = tuple(item for item in working.bundle.measurements if item.test != "group_rates")
+    run = {**working.bundle.run, "data": {**working.bundle.run["data"], "selected": [str(n) for n in range(626)]}}
+    bundle = replace(working.bundle, run=run, measurements=(*rows, *table(White=500, Black=90, Hispanic=30)))
+    hidden = {item.id for item in bundle.printable if item.test == "group_rates" and item.estimate is None}
+    assert "selection_rate/Hispanic" in hidden
+
+
 def test_a_hidden_number_keeps_no_figure_from_which_it_could_be_had() -> None:
     for item in printable(table(White=593, Black=7), small_cell=11):
         assert (item.estimate, item.low, item.high, item.p_value, item.p_adjusted, item.sd_units) == (None,) * 6
