@@ -118,7 +118,7 @@ def test_every_measurement_links_to_cases(signed_in: Client, finished: Audit) ->
     assert len(rows) == MeasurementRow.objects.filter(audit=finished).count() > 20
     assert all(row.link.startswith("/audits/A-0001/cases/") for row in rows)
     links = {row.link for row in rows}
-    assert {signed_in.get(link).status_code for link in sorted(links)} == {200}
+    assert [link for link in sorted(links) if signed_in.get(link).status_code != 200] == []
 
 
 def test_flips_listed_are_the_flips_counted(signed_in: Client, finished: Audit) -> None:

@@ -43,6 +43,7 @@ class Command(PlainCommand):
             raise CommandError("verify: --head is looked up in the event chain; expected --events with it")
         if not options["files"] and not options["events"]:
             raise CommandError("verify: nothing to check; expected a FILE or --events")
+        left_out = False
         if options["files"]:
             # All at once: a report is held against the bundle it was made from, not only against itself.
             answer = checked(options["files"])
@@ -50,9 +51,10 @@ class Command(PlainCommand):
                 return BAD_NEWS
             for line in answer["said"]:
                 self.stdout.write(line)
-            if self._named(answer["not_compared"], left=0):
-                return BAD_NEWS
-        return self._events(options["files"], head=options["head"]) if options["events"] else 0
+            left_out = self._named(answer["not_compared"], left=0)
+        # What the files alone cannot show, the event log may: it is asked all the same.
+        said = self._events(options["files"], head=options["head"]) if options["events"] else 0
+        return BAD_NEWS if left_out else said
 
     def _events(self, files: Sequence[Path], *, head: str | None) -> int:
         """Check the chain, and against it the rows and files of this installation and the files that were named."""
