@@ -249,11 +249,11 @@ def _measure(margin, own, groups, reference, *, mute, shown) -> list[Measurement
     )
     floor = [
         replace(
-            _rate("noise_floor", "cf_noise_floor", "", "", k, n, Role.SUPPORTING, f"arm:{change}=changed"),
+            _rate("noise_floor", "cf_noise_floor", "", "", k, n, Role.SUPPORTING, f"arm:{change}={last}"),
             id=f"noise_floor.{change}",
             subject={"change": change},
         )
-        for change, k, n in (("reask", 0, 100), ("placebo", 1, PEOPLE))
+        for change, last, k, n in (("reask", "second", 0, 100), ("placebo", "changed", 1, PEOPLE))
     ]
     return _holm([*rows, auc, *floor], shown)
 
