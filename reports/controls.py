@@ -61,7 +61,7 @@ def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
             design += f"; at {words} {at_most}{numbers.estimate_and_interval(most)}%"
     if item.estimate is None:
         return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
-    return (name, design, f"{numbers.rate(item.estimate)} changed", numbers.interval(item))
+    return (name, design, f"{numbers.estimate(item)} changed", numbers.interval(item))
 
 
 def power(story: Story) -> tuple[Cell, ...]:

@@ -34,16 +34,24 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
     pinned = bundle.run["packs"]
     if not pinned:
         return [Text("Not part of this run: the plan names no policy pack. Thresholds are the plan's own.")]
+    texts = {pack["id"]: pack for pack in bundle.packs}
     blocks: list[Block] = [
         Table(
             title="Packs applied",
-            head=("Pack", "Version", "SHA-256"),
-            rows=tuple((pack["id"], str(pack["version"]), Literal(pack["sha256"])) for pack in pinned),
-            align="lll",
-            weights=(0.22, 0.12, 0.66),
+            head=("Pack", "Named in findings", "Version", "SHA-256"),
+            rows=tuple(
+                (
+                    str(texts.get(pack["id"], {}).get("name", numbers.DASH)),
+                    pack["id"],
+                    str(pack["version"]),
+                    Literal(pack["sha256"]),
+                )
+                for pack in pinned
+            ),
+            align="llll",
+            weights=(0.3, 0.14, 0.09, 0.47),
         )
     ]
-    texts = {pack["id"]: pack for pack in bundle.packs}
     for pin in pinned:
         pack = texts.get(pin["id"])
         if pack is None or sha256_json(pack) != pin["sha256"]:

@@ -30,10 +30,10 @@ CLASSES = {
 
 SHORT = {
     Conclusion.DIFFERENCE_FOUND: "Found",
-    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "Below",
-    Conclusion.NO_EVIDENCE: "No evid.",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "Small",
+    Conclusion.NO_EVIDENCE: "No evidence",
     Conclusion.EQUIVALENT_WITHIN_MARGIN: "Equiv.",
-    Conclusion.INCONCLUSIVE: "Incon.",
+    Conclusion.INCONCLUSIVE: "Cannot say",
     Conclusion.NOT_TESTED: "Not tested",
 }
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 import pytest
 from django.test import Client
 from django.utils.html import escape
@@ -35,6 +37,20 @@ def test_the_cases_of_several_arms_are_those_of_all_of_them(signed_in: Client, f
     both = signed_in.get(f"{CASES}?arm=race=White&role=").context["found"].total
     more = signed_in.get(f"{CASES}?arm=race=White|race=Black|race=Hispanic").context["found"].total
     assert more > both > 0
+
+
+def test_no_code_and_no_arm_is_shown_as_it_is_written_in_files(signed_in: Client, finished: Audit) -> None:
+    pairs = f"{CASES}?arm=race=White|race=Black"
+    for address in ("/", "/models/", "/findings/", "/audits/", f"/models/{finished.model_id}/", CASES, pairs):
+        page = signed_in.get(address).content.decode()
+        shown = re.sub(r"<[^>]*>", " ", page)
+        assert re.search(r"\b(DIFFERENCE_FOUND|EQUIVALENT_WITHIN_MARGIN|INCONCLUSIVE|NO_EVIDENCE)\b", shown) is None, (
+            address
+        )
+        assert "race=" not in shown, address
+    # On the page of an audit the code stands once, small behind its words.
+    whole = re.sub(r"<[^>]*>", " ", signed_in.get("/audits/A-0001/").content.decode())
+    assert whole.count("DIFFERENCE_FOUND") == 1
 
 
 def test_a_long_word_is_cut_and_none_is_markup(signed_in: Client, finished: Audit) -> None:
