@@ -10,9 +10,11 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from functools import cache
+from itertools import islice
 from typing import Any
 
 import polars as pl
@@ -26,6 +28,7 @@ from auditor.text_encodings import as_utf8, likely_encoding, without_bad_columns
 MAX_FIELD_CHARACTERS = 131_072  # the csv module's own limit
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
 SAMPLE_BYTES = 64 << 10
+HEAD_RECORDS, TAIL_RECORDS = 10_000, 1_000  # that are kept whole to find where a table begins and ends
 CONSISTENT = 0.6  # of the sampled lines, for a delimiter to count as one
 MAX_SHOWN = 40
 MAX_NAME = 400  # of which a pattern is sought
@@ -79,7 +82,7 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
         if delimiter != usual:
             found = replace(found, delimiter=delimiter)
             reasons.append(f"delimiter: the fields are separated by {DELIMITERS[delimiter]}")
-    records = list(_records(text, where, delimiter, first, strict=False))
+    records = _ends(_records(text, where, delimiter, first, strict=False))
     filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
     if not filled:
         return found, reasons
@@ -104,6 +107,26 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
 def decimal_mark(table: Table) -> str:
     """The decimal mark the file's language suggests: a comma where semicolons stand between its fields."""
     return "," if any("separated by a semicolon" in note or "'sep=;'" in note for note in table.notes) else "."
+
+
+def _ends(records: Iterator[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
+    """All records; of those in the middle only how many cells there are and whether one is filled.
+
+    The cells of a million records would take a gigabyte, and what begins or ends a table stands at its ends.
+    """
+    kept = list(islice(records, HEAD_RECORDS))
+    tail: deque[tuple[int, list[str]]] = deque()
+    for record in records:
+        tail.append(record)
+        if len(tail) > TAIL_RECORDS:
+            line, cells = tail.popleft()
+            kept.append((line, _stand_in(len(cells), any(map(holds, cells)))))
+    return [*kept, *tail]
+
+
+@cache
+def _stand_in(width: int, filled: bool) -> list[str]:
+    return ["x" if filled else ""] * width
 
 
 def _text_column(values: Sequence[Any]) -> pl.Series:

@@ -237,14 +237,15 @@ def enter_stall(audit: int, chunk: int, *, seconds: float) -> None:
     else may have taken the chunk over meanwhile: it is counted all the same, and whoever completes it first is right.
     """
     rows = AuditChunk.objects.filter(audit_id=audit, index=chunk).exclude(state=ChunkState.DONE)
-    line = f"took longer than {seconds:,.0f} s without a sign, {MAX_STALLED} times; PLUMBLINE_STEP_SECONDS allows more"
+    line, more = f"took longer than {seconds:,.0f} s without a sign", "; PLUMBLINE_STEP_SECONDS allows more"
 
     @transaction.atomic
     def count() -> None:
-        freed = {"lease_owner": "", "lease_expires_at": None, "error": line}
+        freed = {"lease_owner": "", "lease_expires_at": None}
         rows.update(stalled=F("stalled") + 1)
-        rows.filter(stalled__lt=MAX_STALLED).update(state=ChunkState.QUEUED, **freed)
-        rows.filter(stalled__gte=MAX_STALLED).update(state=ChunkState.FAILED, **freed)
+        rows.filter(stalled__lt=MAX_STALLED).update(state=ChunkState.QUEUED, error=line + more, **freed)
+        often = f"{line}, {MAX_STALLED} times{more}"
+        rows.filter(stalled__gte=MAX_STALLED).update(state=ChunkState.FAILED, error=often, **freed)
 
     patiently(count, seconds=STALL_SECONDS)
 

@@ -15,13 +15,14 @@ from typing import Any
 from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.auth.signals import user_logged_in
-from django.core.signing import BadSignature, TimestampSigner
+from django.core.signing import BadSignature, TimestampSigner, b62_decode
 from django.dispatch import receiver
 from django.http import HttpRequest, HttpResponse
 from django.utils.crypto import salted_hmac
 
 COOKIE = "plumbline_seen"
 BEGAN = "signed_in_at"
+AHEAD_SECONDS = 60  # by which the clocks of two servers may differ
 AGAIN = "again"  # in the address of a page that loads itself anew, without scripts
 
 _signer = TimestampSigner(salt="compliance.accounts.sessions")
@@ -59,16 +60,22 @@ def _over(request: HttpRequest) -> bool:
     if began is None:
         return True
     age = time.time() - began
+    if age < -AHEAD_SECONDS:
+        # It began before the clock was set back: how long it has lasted nobody knows, and it could last for ever.
+        return True
     return age > settings.SESSION_COOKIE_AGE or (age > settings.SESSION_IDLE_SECONDS and not _seen(request))
 
 
 def _seen(request: HttpRequest) -> bool:
     """Whether the browser was last answered, in this session, a short while ago."""
+    cookie = request.COOKIES.get(COOKIE, "")
     try:
-        told = _signer.unsign(request.COOKIES.get(COOKIE, ""), max_age=settings.SESSION_IDLE_SECONDS)
+        told = _signer.unsign(cookie, max_age=settings.SESSION_IDLE_SECONDS)
     except BadSignature:
         return False
-    return told == _digest(request)
+    # A moment that is still to come was signed before the clock was set back, and is no sign of now.
+    signed = b62_decode(cookie.rsplit(_signer.sep, 2)[1])
+    return told == _digest(request) and signed <= time.time() + AHEAD_SECONDS
 
 
 def _digest(request: HttpRequest) -> str:

@@ -21,7 +21,7 @@ from compliance.attestation import attested
 from compliance.dispatch import call_worker
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
-from compliance.job import RESUMABLE, WAITING, WORKABLE, JobState
+from compliance.job import ACTIVE, RESUMABLE, WAITING, JobState
 from compliance.ledger import DatabaseLedger
 from compliance.models import (
     Audit,
@@ -316,8 +316,9 @@ def stop_audit(*, audit: Audit, reason: str, actor: Actor) -> None:
             _move(audit, to, sources=sources, stop_requested_at=timezone.now())
             break
         except StateError:
-            # A worker may begin it between the look and the move; then it is asked to stop as a running one is.
-            if audit.state not in WORKABLE:
+            # Between the look and the move a worker may begin it: then it is asked to stop as a running one is; or
+            # somebody else may press the same button: then it is asked to stop already.
+            if audit.state not in ACTIVE:
                 raise
     append_event(
         actor=actor, team=audit.team, action="audit.stop_requested", object=audit.number, payload={"reason": reason}

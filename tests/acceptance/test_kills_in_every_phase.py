@@ -1,7 +1,8 @@
 """``kill -9`` in every phase of an audit, on both databases: the same bytes, nothing stuck, nothing failed.
 
 Short: one after another on one installation, and then a second audit by two workers, while another process holds the
-database's write lock for longer than a statement waits (``PLUMBLINE_TEST_LOCK=30`` for half a minute). Long, with
+database's write lock for longer than a statement waits (``PLUMBLINE_TEST_LOCK=30`` for half a minute); and SIGTERM
+while it is registered and prepared, which whoever is at it finishes and then goes. Long, with
 ``PLUMBLINE_TEST_PHASES=1``: every phase by every way in which work is taken up again, each on an installation of its
 own.
 """
@@ -25,9 +26,10 @@ from tests.acceptance.sites import REQUEST, SECONDS, Site, site
 LOCK_SECONDS = float(os.environ.get("PLUMBLINE_TEST_LOCK", "3"))
 LEASE_SECONDS = 2  # whoever is killed counts as lost soon; a busy machine may lose a lease without a kill
 WAYS = ("at once", "late", "another")
+TOLD = ("registering:told", "preparing:told")  # SIGTERM instead of ``kill -9``
 SHORT = ("registering:another", "preparing:late", "scoring:at once", "concluding:at once", "publishing:another")
-LONG = [(f"{phase}:{way}",) for phase in PHASES for way in WAYS]
-PLAYS = [SHORT, *(LONG if os.environ.get("PLUMBLINE_TEST_PHASES") == "1" else [])]
+LONG = [(f"{phase}:{way}",) for phase in PHASES for way in (*WAYS, "told")]
+PLAYS = [SHORT, TOLD, *(LONG if os.environ.get("PLUMBLINE_TEST_PHASES") == "1" else [])]
 
 WANTED = """
 from compliance import actions
@@ -59,9 +61,14 @@ class Play:
         held = self._holding.holder(phase, seconds=SECONDS, say=self._here.report_all)
         family = {parent.pid for parent in held.parents()}
         (victim,) = (worker for worker in self._living if worker.pid in family)
-        self._here.kill(victim)
+        if way == "told":
+            victim.terminate()
+            self._holding.let_go(phase)
+            assert victim.wait(SECONDS) == 0, self._here.report_all()
+        else:
+            self._here.kill(victim)
+            self._holding.let_go(phase)
         self._living.remove(victim)
-        self._holding.let_go(phase)
         if way == "late":
             time.sleep(2 * LEASE_SECONDS)
         if not self._living or way != "another":
@@ -91,7 +98,7 @@ def kill_in(phases: Sequence[Sequence[str]], *, data: Path, plan: Path, place: P
         if len(phases) == 1 and phases[0][0] == "registering":
             here.shell(REQUEST)
         outs = [here.finish()]
-        if len(phases) > 1:
+        if len(phases) == len(PHASES):
             play.two_workers()
             here.shell(REQUEST.replace('KEY = "one"', 'KEY = "two"'))
             here.wait(lambda: here.done() > 0)

@@ -12,9 +12,10 @@ from django.db.models import F
 from django.utils import timezone
 
 from auditor.exceptions import RunError
-from compliance.ledger import MAX_LOST, DatabaseLedger
+from compliance import actions
+from compliance.ledger import MAX_LOST, DatabaseLedger, enter_stall
 from compliance.models import Audit, AuditChunk, ChunkState
-from tests.compliance.factories import make_audit
+from tests.compliance.factories import ACTOR, make_audit
 
 
 @pytest.fixture
@@ -116,3 +117,42 @@ def test_of_four_workers_that_race_for_a_chunk_one_gets_it(expired: bool) -> Non
         won = [index for future in [workers.submit(race) for _ in range(4)] for index in future.result()]
     assert sorted(won) == list(range(12))
     assert AuditChunk.objects.filter(attempt=1, lost=F("attempt") if expired else 0).count() == 12
+
+
+def test_a_chunk_that_gave_no_sign_three_times_is_not_sent_again_and_says_why(audit: Audit) -> None:
+    for count in (1, 2):
+        assert DatabaseLedger(audit).claim(0)
+        enter_stall(audit.pk, 0, seconds=3600)
+        chunk = AuditChunk.objects.get(audit=audit, index=0)
+        assert (chunk.state, chunk.stalled, chunk.lost) == (ChunkState.QUEUED, count, 0)
+    slow, quick = DatabaseLedger(audit), DatabaseLedger(audit)
+    slow.claim(0)
+    run_out(audit, 0)
+    quick.claim(0)  # two that hang on one chunk count too, whoever has it by now
+    enter_stall(audit.pk, 0, seconds=3600)
+    line = (
+        r"A-0001: chunk 0 took longer than 3,600 s without a sign, 3 times; PLUMBLINE_STEP_SECONDS allows more; it is "
+        r"not sent again"
+    )
+    with pytest.raises(RunError, match=line):
+        DatabaseLedger(audit).claim(0)
+    assert quick.complete(0, b"{}")  # whoever comes back after all is right
+
+
+def test_a_stall_of_no_chunk_or_of_one_that_is_done_counts_nothing(audit: Audit) -> None:
+    ledger = DatabaseLedger(audit)
+    ledger.claim(0)
+    ledger.complete(0, b"{}")
+    for chunk in (0, -1, 99):
+        enter_stall(audit.pk, chunk, seconds=1)
+    assert set(AuditChunk.objects.values_list("stalled", flat=True)) == {0}
+    assert AuditChunk.objects.get(audit=audit, index=0).state == ChunkState.DONE
+
+
+def test_who_goes_on_begins_the_counts_anew(audit: Audit) -> None:
+    actions.begin_audit(audit=audit, actor=ACTOR)
+    AuditChunk.objects.filter(audit=audit, index=0).update(state=ChunkState.FAILED, stalled=3, lost=7)
+    AuditChunk.objects.filter(audit=audit, index=1).update(stalled=2)
+    actions.fail_audit(audit=audit, error="chunk 0", actor=ACTOR)
+    actions.retry_audit(audit=audit, queue="audits", actor=ACTOR)
+    assert set(AuditChunk.objects.values_list("stalled", "state")) == {(0, ChunkState.QUEUED)}

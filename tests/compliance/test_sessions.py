@@ -77,6 +77,28 @@ def test_a_session_ends_after_twelve_hours_whatever_somebody_does(officer: Clien
     assert not signed_in(officer)
 
 
+def test_a_session_that_began_before_the_clock_was_set_back_is_over(officer: Client, clock: list[float]) -> None:
+    clock[0] = 300 * 24 * HOUR  # a clock that was wrong when somebody signed in
+    officer.force_login(User.objects.get(username="officer"))
+    assert signed_in(officer)
+    clock[0] = 0
+    assert not signed_in(officer)
+
+
+def test_a_sign_from_before_the_clock_was_set_back_is_no_sign_of_now(officer: Client, clock: list[float]) -> None:
+    for minutes in (29, 58, 87):  # the last sign comes while the clock is ahead; the session began before it was
+        clock[0] = minutes * MINUTE
+        assert signed_in(officer)
+    clock[0] = 40 * MINUTE
+    assert not signed_in(officer)
+
+
+def test_clocks_that_differ_by_seconds_end_nothing(officer: Client, clock: list[float]) -> None:
+    assert signed_in(officer)
+    clock[0] = -20
+    assert signed_in(officer)
+
+
 def test_the_hours_are_a_setting(officer: Client, clock: list[float], settings: LazySettings) -> None:
     settings.SESSION_COOKIE_AGE = HOUR
     for _ in range(3):

@@ -61,9 +61,8 @@ def test_a_call_that_never_returns_is_ended_with_its_process_and_counted(code: s
     stalled, state, error = stalls(folder)
     assert stalled == before + 1
     assert state == ("failed" if stalled >= 3 else "queued")
-    assert error == "took longer than 0 s without a sign, 3 times; PLUMBLINE_STEP_SECONDS allows more".replace(
-        "0 s", f"{SECONDS:,.0f} s"
-    )
+    times = ", 3 times" if stalled >= 3 else ""
+    assert error == f"took longer than 0 s without a sign{times}; PLUMBLINE_STEP_SECONDS allows more"
 
 
 def test_a_step_that_gives_signs_may_take_as_long_as_it_takes() -> None:
