@@ -1,4 +1,4 @@
-"""The tables "Files as people have them" of docs/data.md and docs/models.md, line by line, through commands and pages."""
+"""The tables "Files as people have them" of docs/data.md and docs/models.md, line by line, by command and page."""
 
 from __future__ import annotations
 
