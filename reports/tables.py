@@ -22,7 +22,8 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
     interval, z = wording.interval_head(measurements), "z"
-    heads = ("Contrast", "n pairs", "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
+    people = "n" if all(item.test == sentences.AS_FILED for item in measurements) else "n pairs"
+    heads = ("Contrast", people, "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     notes = {
