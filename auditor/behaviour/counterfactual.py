@@ -26,6 +26,7 @@ from auditor.behaviour.pair_measures import (
     enough_pairs,
     smallest_seen,
 )
+from auditor.behaviour.turned import turned_both_ways
 from auditor.counterfactuals import arm
 from auditor.measures.equivalence import equivalence_barriers, pairs_for_margin
 from auditor.measures.minimums import MINIMUMS, POSITIVES
@@ -102,6 +103,9 @@ def _readability(contrast: Contrast) -> Draft:
             alpha=thresholds.alpha,
             p_value=effect.test.p_value if effect.test else None,
         ),
+        absence_barriers=turned_both_ways(
+            contrast, [lambda side: side.invalid], what="answers become readable and unreadable"
+        ),
         counts={
             "b": counts.b,
             "c": counts.c,
@@ -154,7 +158,7 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
         equivalence_barriers=equivalence_barriers(
             counts=counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha
         ),
-        absence_barriers=contrast.lopsided,
+        absence_barriers=(*contrast.lopsided, *turned_both_ways(contrast, [lambda side: side.favourable])),
         at_cut_off=True,
         counts=counts_of(counts),
     )

@@ -15,6 +15,7 @@ from scipy import stats
 from auditor.behaviour.context import NO_MARGINS, RANGE_FAMILY, Context, Draft
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import TEST, Contrast, concluded, enough_pairs, readable_of, smallest_seen
+from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.counterfactuals import arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
@@ -79,11 +80,16 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
     thresholds = contrast.context.plan.thresholds
     claim: Equivalence | None = None
     barriers: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     mde: float | None = None
     if curve is not None and curve.where is not None:
         claim = curve.equivalence(margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
         barriers = _barriers(curve, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
         mde = _detectable(contrast, curve)
+        cuts = [point.threshold for point in (*curve.points, *([curve.natural] if curve.natural else []))]
+        absent = turned_both_ways(
+            contrast, [at_cut_off(contrast, cut) for cut in cuts], place=" at a cut-off of the range"
+        )
     draft = concluded(
         contrast,
         largest,
@@ -96,6 +102,7 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
         mde=mde,
         claim=claim,
         equivalence_barriers=barriers,
+        absence_barriers=absent,
         quality=_one_outcome(contrast, curve),
         note=f"over {around}" if around else "",
     )

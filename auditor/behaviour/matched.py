@@ -8,6 +8,7 @@ from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANT
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
 from auditor.behaviour.state import percent
+from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
 from auditor.measures.minimums import MARGINS
@@ -56,6 +57,11 @@ def matched_point(contrast: Contrast) -> Draft:
         equivalence_barriers=(
             equivalence_barriers(counts=effect.counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
             if effect.counts.n
+            else ()
+        ),
+        absence_barriers=(
+            turned_both_ways(contrast, [at_cut_off(contrast, effect.point.threshold)])
+            if effect.point is not None
             else ()
         ),
         at_cut_off=True,
