@@ -37,6 +37,9 @@ NO_MARGINS = "sampled answers have no margin"
 """Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
 
 
+NO_PROBABILITY = "sampled answers have no probability"
+
+
 def inside_family(test: str) -> str:
     """The family of the declared contrasts of one test on internals, adjusted by Holm."""
     return f"inside: {test}"
