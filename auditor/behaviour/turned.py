@@ -77,9 +77,9 @@ def turned_both_ways(
     else:
         found = excess_flip(
             flips=most.flips,
-            clusters=contrast.pairs.clusters,
+            clusters=contrast.pairs.profiles,
             floor_flips=most.floor,
-            floor_clusters=floor.clusters,
+            floor_clusters=floor.profiles,
             level=level,
             resamples=thresholds.bootstrap,
             seed=contrast.context.plan.cases.seed,
