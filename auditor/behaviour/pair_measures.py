@@ -42,7 +42,7 @@ class Contrast:
 
     def effective(self, counts: PairCounts) -> PairCounts:
         """The counts as so many pairs as there are applicants: rows of one may say the same thing several times."""
-        if self.profiles == counts.n:
+        if self.profiles == self.n or not counts.n:
             return counts
         b, c, a = (round(cell * self.profiles / counts.n) for cell in (counts.b, counts.c, counts.a))
         return PairCounts(a, b, c, max(0, self.profiles - a - b - c))
