@@ -108,12 +108,33 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
         note=" ".join(
             [
+                *_everybody(measurements, design),
                 *_level_notes(measurements, design),
                 *_missing(measurements),
                 *_inconclusive(measurements, design, brief=True),
             ]
         ),
     )
+
+
+def _everybody(measurements: Sequence[Measurement], design: wording.Design) -> list[str]:
+    """What changed for all applications alike, which no contrast of groups shows, however large it is."""
+    said = []
+    for item in measurements:
+        if item.conclusion is None and item.estimate is not None and item.conclusion_reason:
+            said.append(item.conclusion_reason)
+        if (
+            item.metric == "version_net_change"
+            and item.estimate is not None
+            and abs(item.estimate) >= design.practical_rate
+            and wording.excludes_zero(item)
+        ):
+            way = "fewer" if item.estimate < 0 else "more"
+            said.append(
+                f"As filed, the later version {design.verb} {numbers.percent(abs(item.estimate))} percentage points "
+                f"{way} of the same applications. That an effect between groups did not change does not speak of it."
+            )
+    return said
 
 
 def _of_versions(item: Measurement) -> str:
