@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft
+from auditor.behaviour.context import Context, Draft, keeps_rows_apart
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.conclusions import settle
 from auditor.controls import controls_of
@@ -88,6 +88,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         values={name: item["values"] for name, item in applications.items()},
         observed_rate=run["data"]["observed_rate"],
         results=results,
+        several_rows=keeps_rows_apart(run),
     )
     drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
     measurements = settle(drafts)

@@ -133,7 +133,13 @@ def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
         evidence = replace(
             draft.evidence,
             equivalent=p_adjusted < alpha,
-            equivalence=_equivalence(draft.evidence, interval, draft.equivalence.margin, p_adjusted),
+            equivalence=_equivalence(
+                draft.evidence,
+                interval,
+                draft.equivalence.margin,
+                p_adjusted,
+                place=", at the cut-off where that is least sure," if draft.deciding else "",
+            ),
         )
         kept: dict[str, float | int | None] = {
             "equivalence_low": interval.low if interval else None,
@@ -146,14 +152,15 @@ def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
     return ready
 
 
-def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p_adjusted: float) -> str:
+def _equivalence(evidence: Evidence, interval: Interval | None, margin: float, p_adjusted: float, *, place: str) -> str:
+    """The sentence; ``place`` where the interval is not that of the estimate beside it."""
     within = f"within ±{size(margin, evidence.scale)}, the margin set before the run"
     if interval is None:
         return f"The difference lies {within} (adjusted p = {significant(p_adjusted, 3)})"
     low, high = (size(bound, evidence.scale, signed=True) for bound in (interval.low, interval.high))
     return (
-        f"The difference lies {within}: the {100 * interval.level:.4g}% interval that decides runs from {low} to "
-        f"{high} (adjusted p = {significant(p_adjusted, 3)})"
+        f"The difference lies {within}: the {100 * interval.level:.4g}% interval that decides{place} runs from {low} "
+        f"to {high} (adjusted p = {significant(p_adjusted, 3)})"
     )
 
 

@@ -165,6 +165,16 @@ class Thresholds(Section):
     bootstrap: Annotated[int, Field(ge=MIN_RESAMPLES, le=100_000)] = 2000
     small_cell: Annotated[int, Field(ge=0)] = 11
 
+    @model_validator(mode="after")
+    def _margin_within_threshold(self) -> Thresholds:
+        # Otherwise a difference that meets the practical threshold could be called equivalent.
+        if self.equivalence_rate > self.practical_rate:
+            raise ValueError(
+                f"equivalence_rate {self.equivalence_rate:g} is above practical_rate {self.practical_rate:g}: "
+                "a difference that matters could be called equivalent"
+            )
+        return self
+
 
 class OperatingPoint(Section):
     """``[operating_point]``: when a decision counts as favourable, and when the natural rule says nothing."""

@@ -141,7 +141,11 @@ class Canvas:
 
     def band(self, half_width: float, *, top: float, bottom: float, words: str) -> None:
         """Shade ± ``half_width`` around zero: the practical threshold."""
-        left, right = self.x(-half_width), self.x(half_width)
+        self.shade(-half_width, half_width, top=top, bottom=bottom, words=words)
+
+    def shade(self, low: float, high: float, *, top: float, bottom: float, words: str) -> None:
+        """Shade what lies between two values, with a label above it."""
+        left, right = self.x(low), self.x(high)
         self.boxes([(left, top, right, bottom)], fill=BAND)
         for edge in (left, right):
             self.rule(edge, top, edge, bottom, dashed=True)

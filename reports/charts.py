@@ -10,6 +10,7 @@ from reports.bundle import Bundle
 from reports.canvas import AXIS, BARS, GRID, INK, MARKERS, NORMAL, Canvas, Chart, Marker, decimals_of, nice_ticks
 from reports.cut_off_charts import curve_chart, margins_chart, matched_thresholds
 from reports.maps import draw_maps
+from reports.sentences import ratio_band
 from reports.small_cells import people
 from reports.wording import (
     CONCLUSION_ORDER,
@@ -148,24 +149,18 @@ def margin_shift_chart(measurements: Sequence[Measurement], design: Design) -> C
 
 def verdict_chart(measurement: Measurement, design: Design) -> Chart:
     """The cover's small chart: one effect, its interval, the threshold band and the plumb line."""
-    in_sd = measurement.unit == "sd"
-    scale = 1.0 if in_sd else 100.0
-    threshold = design.practical_margin_sd if in_sd else 100 * design.practical_rate
+    scale, (low, high), words, unit = _verdict_scale(measurement, design)
     values = [scale * value for value in (measurement.estimate, measurement.low, measurement.high) if value is not None]
-    ticks = _ticks(values, threshold, most=8)
+    middle = 1.0 if measurement.unit == "ratio" else 0.0
+    reach = 1.5 * max(high - middle, middle - low)
+    ticks = nice_ticks(min([*values, middle - reach]), max([*values, middle + reach]), most=8)
     # Three storeys, so that nothing can meet: the number, the threshold's label, the plot.
     number_at, band_at, axis_at, mark_at = 12, 38, 82, 60
     canvas = Canvas(330, 106, domain=(ticks[0], ticks[-1]), span=(12, 318))
-    unit = "SD of scores" if in_sd else "pp"
-    canvas.band(
-        threshold,
-        top=band_at,
-        bottom=axis_at,
-        words=f"threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)} {unit}",
-    )
+    canvas.shade(low, high, top=band_at, bottom=axis_at, words=f"threshold {words}")
     canvas.rule(12, axis_at, 318, axis_at)
-    canvas.axis(ticks, y=axis_at, decimals=decimals_of(ticks), signed=True)
-    canvas.plumb_line(0, top=band_at, bottom=axis_at + 2)
+    canvas.axis(ticks, y=axis_at, decimals=decimals_of(ticks), signed=middle == 0)
+    canvas.plumb_line(middle, top=band_at, bottom=axis_at + 2)
     marker = MARKERS[measurement.conclusion or Conclusion.NOT_TESTED]
     if measurement.estimate is not None:
         if measurement.low is not None and measurement.high is not None:
@@ -185,9 +180,22 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
         name="verdict",
         title=f"{contrast(measurement)}, {unit}",
         description=f"Estimate and {interval_head([measurement])} {numbers.estimate_and_interval(measurement)} "
-        f"{unit}; threshold ±{numbers.number(threshold, decimals=2 if in_sd else 1)}.",
+        f"{unit}; threshold {words}.",
         caption="",
     )
+
+
+def _verdict_scale(measurement: Measurement, design: Design) -> tuple[float, tuple[float, float], str, str]:
+    """What the cover's chart multiplies values by, the ends of its threshold band, the band's words and the unit."""
+    if measurement.unit == "ratio":
+        # No difference is a ratio of 1, and the threshold of a pack leaves alone what lies within [τ, 1/τ].
+        tau = measurement.counts.get("threshold") or 1.0
+        return 1.0, (tau, 1 / tau), ratio_band(measurement) or "not set", "ratio"
+    if measurement.unit == "sd":
+        limit = design.practical_margin_sd
+        return 1.0, (-limit, limit), f"±{numbers.number(limit, decimals=2)} SD of scores", "SD of scores"
+    limit = 100 * design.practical_rate
+    return 100.0, (-limit, limit), f"±{numbers.number(limit, decimals=1)} pp", "pp"
 
 
 def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str], design: Design) -> Chart | None:

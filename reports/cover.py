@@ -107,7 +107,17 @@ def front_verdict(story: Story) -> Verdict:
             sentences.conclusion_sentence(lead, story.design), sentences.plain_sentence(lead, story.design)
         )
     larger = larger_elsewhere(story, lead)
-    return replace(whole, sentence=sentence, others=tuple(words for words in (story.mute, larger) if words))
+    return replace(
+        whole, sentence=sentence, others=tuple(words for words in (story.mute, larger, *_same(story, lead)) if words)
+    )
+
+
+def _same(story: Story, lead: Measurement) -> list[str]:
+    """What the same applications show, where the first sentence speaks of different ones alone."""
+    if lead.test != sentences.AS_FILED:
+        return []
+    own = [item for item in story.contrasts if item.metric == sentences.OWN]
+    return [sentences.group_sentence(group, story.design) for group in sentences.grouped(own, story.design)]
 
 
 def larger_elsewhere(story: Story, lead: Measurement) -> str | None:

@@ -75,12 +75,14 @@ def _by_conclusion(items: Sequence[Measurement], design: Design) -> str:
 
 
 def _said(code: Conclusion, group: Sequence[Measurement], design: Design) -> str:
-    threshold = sentences.threshold_words(group[0], design)
+    threshold, band = sentences.threshold_words(group[0], design), sentences.ratio_band(group[0])
     if code in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
         ranked = sorted(group, key=lambda item: -abs(item.estimate or 0.0))
         named = [f"{sentences.against([item])} {sentences.shown(item)}" for item in ranked[:NAMED_AT_MOST]]
         more = f" and {numbers.count(len(group) - NAMED_AT_MOST)} more" if len(group) > NAMED_AT_MOST else ""
         size = "difference found" if code is Conclusion.DIFFERENCE_FOUND else f"small and real, below {threshold},"
+        if band:
+            size = f"outside {band}" if code is Conclusion.DIFFERENCE_FOUND else f"small and real, inside {band},"
         return f"{size} for {', '.join(named)}{more}"
     names = sentences.against(group)
     if code is Conclusion.INCONCLUSIVE:
@@ -89,6 +91,8 @@ def _said(code: Conclusion, group: Sequence[Measurement], design: Design) -> str
         return f"this run cannot say for {names} ({why})"
     if code is Conclusion.EQUIVALENT_WITHIN_MARGIN:
         return f"within ±{numbers.percent(design.equivalence_rate)} pp for {names} ({_largest(group)})"
+    if code is Conclusion.NO_EVIDENCE and band:
+        return f"no evidence of a ratio outside {band} for {names} ({_largest(group)})"
     if code is Conclusion.NO_EVIDENCE:
         return f"no evidence of a difference ≥ {threshold} for {names} ({_largest(group)})"
     return f"not tested for {joined([names])}"

@@ -86,7 +86,7 @@ def not_in_run() -> list[Block]:
 def _low_power(story: Story) -> str:
     """The contrasts that could have missed the practical threshold, by what they are about; empty if none could."""
     places: dict[str, list[Measurement]] = {}
-    short = [item for item in story.primary if (item.counts.get("mde") or 0.0) > story.design.practical_rate]
+    short = [item for item in story.primary if sentences.misses_threshold(item, story.design)]
     for item in short:
         about = sentences.what_words(item, story.design, [other for other in short if other.metric == item.metric])
         places.setdefault(about, []).append(item)

@@ -122,7 +122,7 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
     from auditor.behaviour import arm_rates, counterfactual, group_rates, noise_floor
-    from auditor.behaviour.context import Context, Draft
+    from auditor.behaviour.context import Context, Draft, keeps_rows_apart
     from auditor.conclusions import settle
 
     tests = {test.CARD.name: test for test in (counterfactual, arm_rates, group_rates, noise_floor)}
@@ -133,6 +133,7 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         observed={},
         values={},
         observed_rate=bundle.run["data"].get("observed_rate"),
+        several_rows=keeps_rows_apart(bundle.run),
     )
     drafts: list[Draft] = []
     for test in plan.tests.run:

@@ -73,6 +73,14 @@ def plain_sentence(measurement: Measurement, design: Design) -> str:
 def conclusion_sentence(measurement: Measurement, design: Design) -> str:
     """What one contrast's result lets one say."""
     threshold = threshold_words(measurement, design)
+    if band := ratio_band(measurement):
+        inside = {
+            Conclusion.DIFFERENCE_FOUND: "outside",
+            Conclusion.DIFFERENCE_BELOW_THRESHOLD: "small and real: inside",
+        }
+        if measurement.conclusion in inside:
+            said = f"That is {inside[measurement.conclusion]} {band}, the range set before the run."
+            return f"{effect_sentence(measurement, design)} {said}"
     if measurement.conclusion is Conclusion.DIFFERENCE_FOUND:
         return f"{effect_sentence(measurement, design)} The threshold set before the run was {threshold}."
     if measurement.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD:
@@ -100,9 +108,13 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
     if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
         found = first.conclusion is Conclusion.DIFFERENCE_FOUND
         size = f"at or beyond the threshold of {threshold}" if found else f"small and real, below {threshold},"
+        if band := ratio_band(first):
+            size = f"outside {band}" if found else f"small and real, inside {band},"
         # Names that are sorted and joined cannot stand for figures in another order: each figure has its own.
         each = "; ".join(f"{against([item])} {shown(item)}" for item in group) if len(group) > 1 else shown(first)
         return f"{name}, a difference in {what} {size} was found: {each}."
+    if first.conclusion is Conclusion.NO_EVIDENCE and (band := ratio_band(first)):
+        return f"{name}, no evidence that {what} lies outside {band} was found. {_power(group, seen, design)}"
     if first.conclusion is Conclusion.NO_EVIDENCE:
         return f"{name}, no evidence of a difference in {what} ≥ {threshold} was found. {_power(group, seen, design)}"
     if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
@@ -194,6 +206,24 @@ def threshold_words(measurement: Measurement, design: Design) -> str:
     return f"{numbers.percent(design.practical_rate)} pp"
 
 
+def ratio_band(measurement: Measurement) -> str:
+    """The ratios a threshold leaves alone, in both directions: ``.80 to 1.25``; empty for a difference."""
+    tau = measurement.counts.get("threshold")
+    if measurement.unit != "ratio" or not tau:
+        return ""
+    return f"{numbers.ratio(tau)} to {numbers.ratio(1 / tau)}"
+
+
+def misses_threshold(measurement: Measurement, design: Design) -> bool:
+    """Whether the smallest effect a contrast could have seen is larger than the threshold, each in its own unit."""
+    mde, tau = measurement.counts.get("mde"), measurement.counts.get("threshold")
+    if mde is None:
+        return False
+    if measurement.unit == "ratio":
+        return tau is not None and mde < tau
+    return mde > (design.practical_margin_sd if measurement.unit == "sd" else design.practical_rate)
+
+
 def against(group: Sequence[Measurement]) -> str:
     """``Black and Hispanic against White and female against male``."""
     by_reference: dict[tuple[str, str], list[str]] = {}
@@ -256,14 +286,19 @@ def _why(measurement: Measurement) -> str:
 
 def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
     """What the contrasts could have seen: the largest of their smallest detectable differences."""
-    pairs = f"{numbers.count(min(item.n for item in group))} pairs{' or more' if len(group) > 1 else ''}"
+    what = "applications" if group[0].test == AS_FILED else "pairs"
+    pairs = f"{numbers.count(min(item.n for item in group))} {what}{' or more' if len(group) > 1 else ''}"
     known = [item.counts.get("mde") for item in group]
     mdes = [mde for mde in known if mde is not None]
     if len(mdes) < len(known):
         return f"What it could have seen is not known ({pairs}; {seen})."
+    share = numbers.percent(design.power, decimals=0)
+    if group[0].unit == "ratio":
+        # Nearest to 1 is the easiest to miss: the least powerful contrast sees only the lowest ratio.
+        return f"The test had {share}% power for a ratio of {numbers.ratio(min(mdes))} ({pairs}; {seen})."
     size = numbers.detectable(max(mdes), group[0].unit)
     unit = "SD of scores" if group[0].unit == "sd" else "pp"
-    return f"The test had {numbers.percent(design.power, decimals=0)}% power for {size} {unit} ({pairs}; {seen})."
+    return f"The test had {share}% power for {size} {unit} ({pairs}; {seen})."
 
 
 def _interval_words(measurement: Measurement, *, signs: bool = False) -> str:

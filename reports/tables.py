@@ -22,7 +22,8 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
     interval, z = wording.interval_head(measurements), "z"
-    heads = ("Contrast", "n pairs", "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
+    people = "n" if all(item.test == sentences.AS_FILED for item in measurements) else "n pairs"
+    heads = ("Contrast", people, "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     notes = {
@@ -107,12 +108,33 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         weights=(0.22, 0.16, 0.07, 0.1, 0.13, 0.06, 0.06, 0.06, 0.14),
         note=" ".join(
             [
+                *_everybody(measurements, design),
                 *_level_notes(measurements, design),
                 *_missing(measurements),
                 *_inconclusive(measurements, design, brief=True),
             ]
         ),
     )
+
+
+def _everybody(measurements: Sequence[Measurement], design: wording.Design) -> list[str]:
+    """What changed for all applications alike, which no contrast of groups shows, however large it is."""
+    said = []
+    for item in measurements:
+        if item.conclusion is None and item.estimate is not None and item.conclusion_reason:
+            said.append(item.conclusion_reason)
+        if (
+            item.metric == "version_net_change"
+            and item.estimate is not None
+            and abs(item.estimate) >= design.practical_rate
+            and wording.excludes_zero(item)
+        ):
+            way = "fewer" if item.estimate < 0 else "more"
+            said.append(
+                f"As filed, the later version {design.verb} {numbers.percent(abs(item.estimate))} percentage points "
+                f"{way} of the same applications. That an effect between groups did not change does not speak of it."
+            )
+    return said
 
 
 def _of_versions(item: Measurement) -> str:

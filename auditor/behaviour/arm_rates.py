@@ -5,7 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
-from auditor.behaviour.context import Card, Context, Draft, case_query
+import numpy as np
+
+from auditor.behaviour.context import NO_PROBABILITY, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import arm
@@ -59,10 +61,11 @@ def run(context: Context) -> Iterable[Draft]:
                     **common,
                 )
             )
+            known = bool(count) and not hidden and bool(np.isfinite(chosen.mass).all())
             mass = Estimate(
-                value=float(chosen.mass.mean()) if count and not hidden else None,
+                value=float(chosen.mass.mean()) if known else None,
                 n=0 if hidden else count,
                 method="mean probability on all answers",
-                reason=hidden or (None if count else "the arm holds no application"),
+                reason=hidden or (None if known else NO_PROBABILITY if count else "the arm holds no application"),
             )
             yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -35,6 +36,9 @@ FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
 NO_MARGINS = "sampled answers have no margin"
 """Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
+
+
+NO_PROBABILITY = "sampled answers have no probability"
 
 
 def inside_family(test: str) -> str:
@@ -106,6 +110,12 @@ class Pairs:
     clusters: tuple[str, ...]
     control: Arm
     protected: Arm
+    applicants: tuple[str, ...] = ()
+
+    @property
+    def profiles(self) -> tuple[str, ...]:
+        """Whose row each pair is, the unit that resamples draw: its application's unless applicants have several."""
+        return self.applicants or self.clusters
 
 
 @dataclass(frozen=True)
@@ -114,7 +124,8 @@ class Context:
 
     ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
     its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version. ``results``
-    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/contract.py).
+    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/contract.py). ``several_rows``
+    says that rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
     """
 
     plan: Plan
@@ -124,6 +135,7 @@ class Context:
     values: Mapping[str, Mapping[str, Any]]
     observed_rate: float | None
     results: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    several_rows: bool = False
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -196,8 +208,10 @@ class Context:
         left, right = self.arm(control), self.arm(protected)
         where = {cluster: index for index, cluster in enumerate(right.clusters)}
         rows = [(index, where[cluster]) for index, cluster in enumerate(left.clusters) if cluster in where]
+        clusters = tuple(left.clusters[index] for index, _ in rows)
         return Pairs(
-            clusters=tuple(left.clusters[index] for index, _ in rows),
+            clusters=clusters,
+            applicants=tuple(applicant_of(name) for name in clusters) if self.several_rows else (),
             control=_take(left, [index for index, _ in rows]),
             protected=_take(right, [index for _, index in rows]),
         )
@@ -210,6 +224,21 @@ class Context:
             for group in attribute.groups
             if group != attribute.reference
         ]
+
+
+def keeps_rows_apart(run: Mapping[str, Any]) -> bool:
+    """Whether the mapping of a run keeps rows whose id repeats as records of their own."""
+    fields = run["data"].get("mapping", {}).get("fields", ())
+    return any(item.get("role") == "id" and item.get("repeats") == "separate" for item in fields)
+
+
+def applicant_of(record: str) -> str:
+    """The id that a record of a repeated id was read under: ``A7`` of ``A7#2`` (auditor/applications.py)."""
+    found = LATER_ROW.fullmatch(record)
+    return found[1] if found else record
+
+
+LATER_ROW = re.compile(r"(.+)#(?:[2-9]|[1-9]\d+)", re.DOTALL)
 
 
 def case_query(*arms: str) -> str:

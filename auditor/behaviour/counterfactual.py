@@ -23,9 +23,9 @@ from auditor.behaviour.pair_measures import (
     concluded,
     counts_of,
     effect_of,
-    enough_pairs,
     smallest_seen,
 )
+from auditor.behaviour.turned import turned_both_ways
 from auditor.counterfactuals import arm
 from auditor.measures.equivalence import equivalence_barriers, pairs_for_margin
 from auditor.measures.minimums import MINIMUMS, POSITIVES
@@ -83,7 +83,9 @@ def _readability(contrast: Contrast) -> Draft:
         alpha=thresholds.alpha,
         options=contrast.options,
     )
-    mde = smallest_seen(counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power)
+    mde = smallest_seen(
+        contrast.effective(counts), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
     return concluded(
         contrast,
         effect,
@@ -97,10 +99,13 @@ def _readability(contrast: Contrast) -> Draft:
         mde=mde,
         claim=claim,
         equivalence_barriers=_unreadable_barriers(
-            counts,
+            contrast.effective(counts),
             margin=thresholds.equivalence_rate,
             alpha=thresholds.alpha,
             p_value=effect.test.p_value if effect.test else None,
+        ),
+        absence_barriers=turned_both_ways(
+            contrast, [lambda side: side.invalid], what="answers become readable and unreadable"
         ),
         counts={
             "b": counts.b,
@@ -138,7 +143,9 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
         alpha=thresholds.alpha,
         options=contrast.options,
     )
-    mde = smallest_seen(counts, alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power)
+    mde = smallest_seen(
+        contrast.effective(counts), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
     draft = concluded(
         contrast,
         effect,
@@ -152,9 +159,9 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
         claim=claim,
         quality=contrast.silent,
         equivalence_barriers=equivalence_barriers(
-            counts=counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha
+            counts=contrast.effective(counts), margin=thresholds.equivalence_rate, alpha=thresholds.alpha
         ),
-        absence_barriers=contrast.lopsided,
+        absence_barriers=(*contrast.lopsided, *turned_both_ways(contrast, [lambda side: side.favourable])),
         at_cut_off=True,
         counts=counts_of(counts),
     )
@@ -167,7 +174,7 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
     ):
         yield Draft(
             measurement(
-                enough_pairs(estimate),
+                contrast.shown(estimate),
                 metric=metric,
                 role=Role.SECONDARY,
                 unit="rate",

@@ -14,7 +14,8 @@ from scipy import stats
 
 from auditor.behaviour.context import NO_MARGINS, RANGE_FAMILY, Context, Draft
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.pair_measures import TEST, Contrast, concluded, enough_pairs, readable_of, smallest_seen
+from auditor.behaviour.pair_measures import TEST, Contrast, concluded, readable_of, smallest_seen
+from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.counterfactuals import arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
@@ -46,7 +47,7 @@ def cut_off_measures(contrast: Contrast) -> Iterable[Draft]:
     curve = cut_off_curve(
         control=contrast.pairs.control.margins,
         protected=contrast.pairs.protected.margins,
-        clusters=contrast.pairs.clusters,
+        clusters=contrast.pairs.profiles,
         rates=rates,
         natural=contrast.context.plan.operating_point.natural_margin,
         swaps=max(SWAPS, draws_needed(alpha=thresholds.alpha, family_size=contrast.family_size)),
@@ -79,11 +80,16 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
     thresholds = contrast.context.plan.thresholds
     claim: Equivalence | None = None
     barriers: tuple[str, ...] = ()
+    absent: tuple[str, ...] = ()
     mde: float | None = None
     if curve is not None and curve.where is not None:
         claim = curve.equivalence(margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
-        barriers = _barriers(curve, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+        barriers = _barriers(curve, pairs=contrast.profiles, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
         mde = _detectable(contrast, curve)
+        cuts = [point.threshold for point in (*curve.points, *([curve.natural] if curve.natural else []))]
+        absent = turned_both_ways(
+            contrast, [at_cut_off(contrast, cut) for cut in cuts], place=" at a cut-off of the range"
+        )
     draft = concluded(
         contrast,
         largest,
@@ -96,6 +102,7 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
         mde=mde,
         claim=claim,
         equivalence_barriers=barriers,
+        absence_barriers=absent,
         quality=_one_outcome(contrast, curve),
         note=f"over {around}" if around else "",
     )
@@ -122,7 +129,7 @@ def _one_outcome(contrast: Contrast, curve: CutOffCurve | None) -> tuple[str, ..
     return ()
 
 
-def _barriers(curve: CutOffCurve, *, margin: float, alpha: float) -> tuple[str, ...]:
+def _barriers(curve: CutOffCurve, *, pairs: int, margin: float, alpha: float) -> tuple[str, ...]:
     found = []
     both = max((min(point.rate, 1 - point.rate) * curve.n for point in curve.points), default=0.0)
     if round(both, 6) < MIN_OUTCOMES:
@@ -134,8 +141,8 @@ def _barriers(curve: CutOffCurve, *, margin: float, alpha: float) -> tuple[str, 
         b, c = curve.where.against, curve.where.towards
         found += one_sided(PairCounts(0, b, c, curve.n - b - c), alpha=alpha)
     needed = pairs_for_margin(margin=margin, alpha=alpha)
-    if curve.n < needed:
-        found.append(f"too few pairs to say: {curve.n}, at least {needed} needed even if no decision changed")
+    if pairs < needed:
+        found.append(f"too few pairs to say: {pairs}, at least {needed} needed even if no decision changed")
     return tuple(found)
 
 
@@ -158,7 +165,10 @@ def _detectable(contrast: Contrast, curve: CutOffCurve) -> float | None:
     critical = max(spans) + quantiles[0] - quantiles[1]
     reach = (critical + float(stats.norm.ppf(thresholds.power))) * max(curve.errors)
     one_way = smallest_seen(
-        PairCounts(0, 0, 0, curve.n), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+        PairCounts(0, 0, 0, contrast.profiles),
+        alpha=thresholds.alpha,
+        family_size=contrast.family_size,
+        power=thresholds.power,
     )
     return None if one_way is None else max(reach, one_way)
 
@@ -171,7 +181,7 @@ def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:
             n=curve.n,
             method="net effect at one cut-off",
             interval=None
-            if unmet({PAIRS: curve.n})
+            if unmet({PAIRS: contrast.profiles})
             else Interval(point.low, point.high, curve.level, "simultaneous over the range, max-t bootstrap"),
         )
         common = contrast.common
@@ -203,7 +213,7 @@ def _fell(contrast: Contrast) -> Draft:
     level = 1 - contrast.context.plan.thresholds.alpha
     return Draft(
         measurement(
-            enough_pairs(selection_rate(Tally(fell, contrast.n), level=level, exact=True)),
+            contrast.shown(selection_rate(Tally(fell, contrast.n), level=level, exact=True)),
             metric="cf_margin_fell_share",
             role=Role.SECONDARY,
             unit="rate",

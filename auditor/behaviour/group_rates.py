@@ -6,13 +6,22 @@ then concluded against the pack's threshold in a confirmatory family of its own,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import FILED_FAMILY, NO_MARGINS, Arm, Card, Context, Draft, case_query
+from auditor.behaviour.context import (
+    FILED_FAMILY,
+    NO_MARGINS,
+    Arm,
+    Card,
+    Context,
+    Draft,
+    applicant_of,
+    case_query,
+)
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
@@ -141,6 +150,7 @@ def _comparison(
         denominators_ok=not short,
         degenerate=bool(_silent(context, attribute, group)),
         quality_reason="; ".join((*short, *_silent(context, attribute, group))),
+        dependent=SEVERAL_ROWS if _repeat(context, (*chosen.clusters, *reference.clusters)) else "",
         absence_barriers=context.state.doubts(field=attribute.field),
         mde=drop(thresholds.exploratory_q, _filed_size(context)),
         alpha=thresholds.exploratory_q,
@@ -208,6 +218,14 @@ def _scores(
     )
     # Sampled answers have no margin at all: there is nothing that a run of this kind could have concluded.
     return Draft(drafted, judged if known or short else None, outcome=True, family_size=_filed_size(context))
+
+
+SEVERAL_ROWS = "some applicants have several rows, which a test of different applicants counts as several people"
+
+
+def _repeat(context: Context, clusters: Sequence[str]) -> bool:
+    """Whether applications of one applicant are among those compared."""
+    return context.several_rows and len({applicant_of(name) for name in clusters}) < len(clusters)
 
 
 def _is_primary(context: Context, metric: str, field: str) -> bool:

@@ -8,6 +8,7 @@ from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANT
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
 from auditor.behaviour.state import percent
+from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
 from auditor.measures.minimums import MARGINS
@@ -28,7 +29,7 @@ def matched_point(contrast: Contrast) -> Draft:
         effect = net_effect_at_matched_point(
             control=contrast.pairs.control.margins,
             protected=contrast.pairs.protected.margins,
-            clusters=contrast.pairs.clusters,
+            clusters=contrast.pairs.profiles,
             target_rate=target,
             **contrast.readable,
             **contrast.options,
@@ -46,16 +47,25 @@ def matched_point(contrast: Contrast) -> Draft:
         carries=carries,
         family_size=family_size,
         practical=thresholds.practical_rate,
-        mde=smallest_seen(effect.counts, alpha=alpha, family_size=family_size, power=thresholds.power),
+        mde=smallest_seen(
+            contrast.effective(effect.counts), alpha=alpha, family_size=family_size, power=thresholds.power
+        ),
         claim=(
             tost_at_matched_point(effect=effect, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
-            if effect.point is not None
+            if effect.point is not None and contrast.profiles == contrast.n
             else None
         ),
         quality=_says_nothing(effect, context.plan.operating_point.degenerate_share),
         equivalence_barriers=(
-            equivalence_barriers(counts=effect.counts, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+            equivalence_barriers(
+                counts=contrast.effective(effect.counts), margin=thresholds.equivalence_rate, alpha=thresholds.alpha
+            )
             if effect.counts.n
+            else ()
+        ),
+        absence_barriers=(
+            turned_both_ways(contrast, [at_cut_off(contrast, effect.point.threshold)])
+            if effect.point is not None
             else ()
         ),
         at_cut_off=True,
@@ -98,7 +108,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     shift = margin_shift(
         control=contrast.pairs.control.margins,
         protected=contrast.pairs.protected.margins,
-        clusters=contrast.pairs.clusters,
+        clusters=contrast.pairs.profiles,
         **contrast.options,
     )
     yield Draft(
@@ -117,7 +127,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
     if shift.reference_sd and len(differences) > 1:
         spread = float(differences.std(ddof=1)) / shift.reference_sd
         level = worst_level(alpha=alpha, family_size=family_size)
-        mde = detectable_mean_shift(n=len(differences), sd=spread, alpha=level, power=thresholds.power).value
+        mde = detectable_mean_shift(n=contrast.profiles, sd=spread, alpha=level, power=thresholds.power).value
     claim = None
     if shift.standardised.sample is not None:
         claim = tost(interval=shift.standardised.sample, margin=thresholds.practical_margin_sd, alpha=thresholds.alpha)

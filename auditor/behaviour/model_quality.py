@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Card, Context, Draft, case_query
+from auditor.behaviour.context import NO_MARGINS, NO_PROBABILITY, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import shown_rate
 from auditor.counterfactuals import ACTUAL
@@ -61,12 +61,17 @@ def run(context: Context) -> Iterable[Draft]:
             **common,
         )
     )
-    mass = plain(float(filed.mass.mean()), "mean probability on all answers")
+    mass = (
+        plain(float(filed.mass.mean()), "mean probability on all answers")
+        if np.isfinite(filed.mass).all()
+        else missing(method="mean probability on all answers", reason=NO_PROBABILITY, n=n)
+    )
+    margins = bool(np.isfinite(filed.margins).all())
     yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))
     spread = (
         plain(float(filed.margins.std(ddof=1)), "SD of the margins")
-        if n > 1
-        else missing(method="SD of the margins", reason="one application has no spread", n=n)
+        if n > 1 and margins
+        else missing(method="SD of the margins", reason="one application has no spread" if margins else NO_MARGINS, n=n)
     )
     yield Draft(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))
     # Of all reference arms together, an application once an attribute: neither rate nor n is that of those filed.
@@ -91,9 +96,13 @@ def run(context: Context) -> Iterable[Draft]:
     if known:
         observed = shown_rate(Tally.of(labels), level=level)
         yield Draft(measurement(observed, metric="observed_rate", unit="rate", **common))
-        ranking = auc(scores=filed.margins[known], labels=labels, level=level)
+        ranking = (
+            auc(scores=filed.margins[known], labels=labels, level=level)
+            if margins
+            else missing(method="area under the ROC curve", reason=NO_MARGINS, n=len(known))
+        )
         positives = int(labels.sum())
-        if short := unmet({POSITIVES: positives, NEGATIVES: len(labels) - positives}):
+        if margins and (short := unmet({POSITIVES: positives, NEGATIVES: len(labels) - positives})):
             ranking = replace(ranking, interval=None, tost_interval=None, reason=f"no interval: {'; '.join(short)}")
     else:
         ranking = missing(method="area under the ROC curve", reason="the data records no outcome", n=0)

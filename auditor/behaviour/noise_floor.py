@@ -56,9 +56,9 @@ def run(context: Context) -> Iterable[Draft]:
             continue
         excess = excess_flip(
             flips=pairs.control.favourable != pairs.protected.favourable,
-            clusters=pairs.clusters,
+            clusters=pairs.profiles,
             floor_flips=floor.control.favourable != floor.protected.favourable,
-            floor_clusters=floor.clusters,
+            floor_clusters=floor.profiles,
             level=level,
             resamples=context.plan.thresholds.bootstrap,
             seed=context.plan.cases.seed,

@@ -10,7 +10,7 @@ import numpy as np
 from auditor.behaviour.context import Arm, BoolArray, Context, Draft, Pairs
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
-from auditor.measures.equivalence import Equivalence, tost_pairs
+from auditor.measures.equivalence import Equivalence, tost, tost_pairs
 from auditor.measures.minimums import PAIRS, unmet
 from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
 from auditor.measures.power import net_effect_mde
@@ -34,6 +34,22 @@ class Contrast:
     def n(self) -> int:
         """Pairs, one an application."""
         return len(self.pairs.clusters)
+
+    @property
+    def profiles(self) -> int:
+        """Applicants behind the pairs: fewer than pairs where some have several rows."""
+        return len(set(self.pairs.profiles))
+
+    def effective(self, counts: PairCounts) -> PairCounts:
+        """The counts as so many pairs as there are applicants: rows of one may say the same thing several times."""
+        if self.profiles == self.n or not counts.n:
+            return counts
+        b, c, a = (round(cell * self.profiles / counts.n) for cell in (counts.b, counts.c, counts.a))
+        return PairCounts(a, b, c, max(0, self.profiles - a - b - c))
+
+    def shown(self, estimate: Estimate) -> Estimate:
+        """A share of pairs as it may be shown: an exact interval is of independent pairs, not of rows of one."""
+        return enough_pairs(estimate) if self.profiles == self.n else without_interval(estimate)
 
     @property
     def options(self) -> dict[str, Any]:
@@ -118,7 +134,9 @@ def effect_of(
     exact = net_effect(counts, level=1 - alpha)
     if counts.n == 0:
         return counts, exact.estimate, None
-    clustered = clustered_net_effect(control=control, protected=protected, clusters=pairs.clusters, **options)
+    clustered = clustered_net_effect(control=control, protected=protected, clusters=pairs.profiles, **options)
+    if len(set(pairs.profiles)) < counts.n:
+        return counts, clustered, _clustered_claim(counts, clustered, margin=margin, alpha=alpha)
     claim = tost_pairs(counts=counts, margin=margin, clustered=clustered.sample, alpha=alpha)
     few = counts.discordant < MIN_DISCORDANT
     estimate = Estimate(
@@ -131,6 +149,14 @@ def effect_of(
         counts=counts.as_counts(),
     )
     return counts, estimate, claim
+
+
+def _clustered_claim(counts: PairCounts, clustered: Estimate, *, margin: float, alpha: float) -> Equivalence:
+    """Equivalence where applicants have several rows: from resamples of applicants; a score test would count rows."""
+    if counts.discordant < MIN_DISCORDANT:
+        reason = f"fewer than {MIN_DISCORDANT} decisions turned, and some applicants have several rows"
+        return Equivalence(None, margin, None, reason=reason)
+    return tost(interval=clustered.sample, margin=margin, alpha=alpha)
 
 
 def concluded(
@@ -169,7 +195,7 @@ def concluded(
         Tests the plan declares in its family; by default one a contrast.
     """
     thresholds = contrast.context.plan.thresholds
-    short = unmet({minimum: contrast.n})
+    short = unmet({minimum: contrast.profiles})
     shown = without_interval(estimate) if short else estimate
     drafted = measurement(
         replace(shown, method=f"{shown.method}, {note}") if note else shown,
@@ -191,7 +217,7 @@ def concluded(
         mde=mde,
         alpha=thresholds.alpha if carries else thresholds.exploratory_q,
         exploratory=not carries,
-        pairs=contrast.n,
+        pairs=contrast.profiles,
     )
     return Draft(
         drafted,

@@ -7,6 +7,7 @@ with its reason, never 0.
 from __future__ import annotations
 
 import math
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -163,7 +164,10 @@ def _smd_statistic(denominator: Denominator, *, floor: float) -> Callable[[Float
 def _welch(protected: FloatArray, reference: FloatArray) -> Significance | None:
     if np.ptp(protected) == 0 and np.ptp(reference) == 0:
         return None
-    result = stats.ttest_ind(protected, reference, equal_var=False)
+    with warnings.catch_warnings():
+        # One group's scores may all be alike: its variance is then 0 to the last digit, which is no fault of the test.
+        warnings.filterwarnings("ignore", message="Precision loss occurred", category=RuntimeWarning)
+        result = stats.ttest_ind(protected, reference, equal_var=False)
     return Significance(p_value=float(result.pvalue), method="Welch t", statistic=float(result.statistic))
 
 

@@ -30,6 +30,8 @@ class Evidence:
     denominators_ok, degenerate, checks_held
         Data quality: every minimum denominator met; the model gives one answer to all or hardly any; every self-check
         held. ``quality_reason`` is printed where one of them fails.
+    dependent
+        Why the cases are not independent of one another as the test needs them; empty where they are.
     p_adjusted
         Two-sided, adjusted in its family.
     estimate
@@ -63,6 +65,7 @@ class Evidence:
     degenerate: bool = False
     checks_held: bool = True
     quality_reason: str = ""
+    dependent: str = ""
     equivalent: bool | None = None
     equivalence: str = ""
     equivalence_alpha: float
@@ -165,6 +168,8 @@ def _quality(evidence: Evidence) -> str | None:
         failed.append("a denominator is below its minimum")
     if evidence.degenerate:
         failed.append("the model gives one answer to nearly all cases, or no readable answer to many")
+    if evidence.dependent:
+        failed.append(evidence.dependent)
     if not evidence.checks_held:
         failed.append("a self-check did not hold")
     if evidence.estimate is None:

@@ -187,6 +187,16 @@ def test_a_missing_key_is_named() -> None:
     assert str(refusal.value) == "p.toml: use.business_use: field required; expected a value, see docs/plan.md"
 
 
+def test_a_margin_above_the_practical_threshold_is_refused() -> None:
+    # A difference of 5 points would be practical and equivalent at once.
+    raw = tomllib.loads(DEMO.read_text(encoding="utf-8"))
+    raw["thresholds"] |= {"practical_rate": 0.02, "equivalence_rate": 0.1}
+    with pytest.raises(PlanError, match=r"thresholds: equivalence_rate 0\.1 is above practical_rate 0\.02"):
+        plan_from(raw, where="p.toml")
+    raw["thresholds"]["equivalence_rate"] = 0.02
+    plan_from(raw, where="p.toml")
+
+
 def flat(value: Any, key: str = "") -> dict[str, Any]:
     if isinstance(value, dict):
         return {name: item for part, inner in value.items() for name, item in flat(inner, f"{key}.{part}").items()}

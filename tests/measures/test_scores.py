@@ -221,3 +221,13 @@ def test_welch_agrees_with_its_closed_form(values):
     freedom = (v + w) ** 2 / (v**2 / 4 + w**2 / 6)
     p = 2 * stats.t.sf(abs(x.mean() - y.mean()) / np.sqrt(v + w), freedom)
     assert smd(scores=values, **groups(5, 7), level=0.95).test.p_value == pytest.approx(p, rel=1e-6, abs=1e-12)
+
+
+def test_a_group_whose_scores_are_alike_but_for_their_last_digit_gives_no_warning() -> None:
+    # Warnings are errors here: on a terminal this one stood between the lines of the audit.
+    alike = np.where(np.arange(40) % 2, 0.1 + 0.2, 0.3)
+    scores = np.concatenate([alike, np.linspace(0, 2, 60)])
+    inside = np.arange(100) < 40
+    found = smd(scores=scores, protected=inside, reference=~inside, level=0.95, resamples=2000, seed=1)
+    assert found.test is not None
+    assert found.test.p_value < 0.001
