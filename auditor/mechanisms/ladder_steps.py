@@ -12,6 +12,8 @@ What the causal steps read from the counts of a measurement, beside its adjusted
     held_out_left                        share of what a linear reader finds that is left on unfitted applications
     specifications, …_agree, …_opposed   see specifications.py
     decisions_turned, decisions_p        share of decisions that turned; its p-value against the same draws
+    within_rounding                      1 where rounding could make the difference, or hide the movement
+    first_tokens                         1 where the answers' first tokens are read, and no decision is
 """
 
 from __future__ import annotations
@@ -151,8 +153,11 @@ def _draws_short(item: Measurement) -> str | None:
 
 def _causal(name: str, item: Measurement, moved: str, alpha: float, *, needs_left: bool) -> Step:
     draws = item.counts.get("draws") or 0
+    moved += ", read from the answers' first tokens" if item.counts.get("first_tokens") else ""
     control = f"{moved}, against shuffled labels and random moves as large, {_p(item)} ({draws:.0f} draws)"
     barrier = _barrier(item, alpha, needs_left=needs_left)
+    if item.counts.get("within_rounding"):
+        barrier = "rounding alone could make it, or hide it, in this precision"
     if barrier is not None:
         return Step(name, None, f"{barrier}; {control}")
     if not _significant(item, alpha):
