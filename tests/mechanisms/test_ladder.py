@@ -171,6 +171,26 @@ def test_no_is_withheld_where_the_test_could_not_have_said_yes(change: dict[str,
     assert rung.steps["used"] is held
 
 
+@pytest.mark.parametrize(
+    ("share", "low", "high", "held"),
+    [
+        (1.0, -1.2, -0.8, None),
+        (0.5, 0.1, 0.9, None),
+        (1.0, -2.1, 0.1, False),
+        (0.2, -1.2, -0.8, False),
+        (None, -1.2, -0.8, False),
+    ],
+)
+def test_an_erasure_that_takes_the_difference_off_is_no_proof_that_it_is_not_used(
+    share: float | None, low: float, high: float, held: bool | None
+) -> None:
+    item = counted(replace(USED, p_adjusted=0.1, low=low, high=high), share=share)
+    (rung,) = climb([item], plan=PLAN)
+
+    assert rung.steps["used"] is held
+    assert ("so did a control" in reason(item, "used")) is (held is None)
+
+
 def test_the_smallest_p_value_that_the_draws_allow_is_enough() -> None:
     assert climb([replace(USED, p_adjusted=2 * (1 / 40))], plan=PLAN)[0].steps["used"] is True
 
