@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+import transformers as hf
 
 from auditor.exceptions import ScoringError
 from auditor.language_models.activations import harvest
@@ -23,6 +27,7 @@ from auditor.language_models.decoder import (
 )
 from auditor.language_models.families import output_bias, output_rows
 from auditor.language_models.residual_view import ResidualView
+from tests.language_models.tiny import GROUPED
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
 
 TARGET = Target((5,), (9,))
@@ -188,3 +193,32 @@ def test_the_target_of_a_question_says_when_it_is_not_exact() -> None:
     assert not several.exact
     assert "first tokens" in several.note
     assert "begin with the same token" in str(target_of(Question((1,), ((5, 7),), ((5, 8),))))
+
+
+def as_many_norms_as_blocks() -> Any:
+    return hf.StableLmForCausalLM(
+        hf.StableLmConfig(**GROUPED | {"num_attention_heads": 2}, use_parallel_residual=True, qk_layernorm=True)
+    )
+
+
+def a_tower_as_deep_as_the_text() -> Any:
+    tower = {"model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
+    pictures = {**tower, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    return hf.Mistral3ForConditionalGeneration(
+        hf.Mistral3Config(text_config=hf.MistralConfig(**GROUPED).to_dict(), vision_config=pictures)
+    )
+
+
+@pytest.mark.parametrize("build", [as_many_norms_as_blocks, a_tower_as_deep_as_the_text])
+def test_the_blocks_are_told_from_other_lists_of_as_many_parts(build: Callable[[], Any]) -> None:
+    torch.manual_seed(0)
+    model = build().eval()
+    view = ResidualView(model, reason="hooks are asked for")
+    ids = torch.randint(3, 250, (1, 12))
+    with torch.no_grad():
+        own = model(input_ids=ids, use_cache=False, output_hidden_states=True)
+        run = view.run(ids, capture=[(RESIDUAL, layer) for layer in range(view.layers)])
+
+    assert torch.equal(run.final, own.logits)
+    for layer in range(view.layers):
+        assert torch.equal(run.states[RESIDUAL, layer], own.hidden_states[layer])
