@@ -67,6 +67,9 @@ def encoded(items: Sequence[Measurement], *, alpha: float) -> Step:
         best = item.counts.get("best_accuracy")
         best = None if best is None else float(best)
         reading = where + (f" (best balanced accuracy {_percent(best)})" if best is not None else "")
+        numbers = item.counts.get("numbers")
+        if numbers is not None:
+            reading += f", from the application's numbers alone, without the model, at {_percent(float(numbers))}"
         if _significant(item, alpha):
             return Step("encoded", True, f"{reading}, {_p(item)}")
         least = item.counts.get("smaller_group")

@@ -106,6 +106,15 @@ def test_an_attribute_that_the_prompt_states_is_not_called_encoded() -> None:
     assert reason(STATED, "encoded") == "it was read only where the prompt states it, which says nothing"
 
 
+def test_what_the_numbers_alone_give_away_stands_beside_what_the_model_holds() -> None:
+    item = counted(READ, numbers=0.93)
+
+    assert "best balanced accuracy 80.0%), from the application's numbers alone, without the model, at 93.0%" in reason(
+        item, "encoded"
+    )
+    assert "numbers" not in reason(READ, "encoded")
+
+
 def test_a_few_applications_cannot_say_that_it_is_not_encoded() -> None:
     few = counted(replace(READ, p_adjusted=0.4), smaller_group=12)
 
