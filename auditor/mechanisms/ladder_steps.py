@@ -94,6 +94,9 @@ def selective(items: Sequence[Measurement], *, alpha: float) -> Step:
             why = "too few to say: not even perfect reading would stand out from words without a meaning"
             return Step("selective", None, f"{why}; {reading}")
         if not _significant(item, alpha):
+            if item.n < LEAST_IN_GROUP:
+                few = f"too few applications to say: {item.n}, {LEAST_IN_GROUP} needed"
+                return Step("selective", None, f"{few}; {reading}, {_p(item)}")
             return Step("selective", False, f"{reading}, {_p(item)}")
         if item.low is None or item.low <= 0:
             why = "too few applications to say: the interval of the difference holds 0"

@@ -134,7 +134,14 @@ def test_a_difference_whose_interval_holds_0_is_not_selective() -> None:
 
 
 def test_reading_no_better_than_words_without_a_meaning_is_not_selective() -> None:
-    assert climb([replace(SELECTIVE, p_adjusted=0.4)], plan=PLAN)[0].steps["selective"] is False
+    assert climb([replace(SELECTIVE, p_adjusted=0.4, n=30)], plan=PLAN)[0].steps["selective"] is False
+
+
+def test_a_few_applications_cannot_say_that_it_is_not_selective() -> None:
+    few = replace(SELECTIVE, p_adjusted=0.4, n=29)
+
+    assert climb([few], plan=PLAN)[0].steps["selective"] is None
+    assert reason(few, "selective").startswith("too few applications to say: 29, 30 needed; read at 90.0%")
 
 
 @pytest.mark.parametrize(
