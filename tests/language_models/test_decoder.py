@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable
 from typing import Any
 
@@ -25,7 +26,7 @@ from auditor.language_models.decoder import (
     replace,
     target_of,
 )
-from auditor.language_models.families import output_bias, output_rows
+from auditor.language_models.families import frozen_scale, gain, output_bias, output_rows
 from auditor.language_models.residual_view import ResidualView
 from tests.language_models.tiny import GROUPED
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
@@ -222,3 +223,24 @@ def test_the_blocks_are_told_from_other_lists_of_as_many_parts(build: Callable[[
     assert torch.equal(run.final, own.logits)
     for layer in range(view.layers):
         assert torch.equal(run.states[RESIDUAL, layer], own.hidden_states[layer])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("norm", [torch.nn.LayerNorm(48), torch.nn.LayerNorm(768), torch.nn.RMSNorm(48)])
+def test_a_norm_is_read_as_the_same_linear_map_in_every_precision(norm: torch.nn.Module, dtype: torch.dtype) -> None:
+    """In half precision a constant vector leaves more than any fixed tolerance, and its mean was said to stay."""
+    generator = torch.Generator().manual_seed(0)
+    norm = copy.deepcopy(norm)
+    with torch.no_grad():
+        for parameter in norm.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+        norm = norm.to(dtype)
+        width = norm.weight.shape[0]
+        state = (1 + 3 * torch.randn(width, generator=generator)).to(dtype)
+        scale, offset, centred = gain(norm, width=width, like=state)
+        exact = state.double()
+        linear = (exact - exact.mean() if centred else exact) * scale.double() * frozen_scale(norm, state)
+        own = copy.deepcopy(norm).double()(exact)
+
+    assert centred is isinstance(norm, torch.nn.LayerNorm)
+    assert float((linear + offset.double() - own).abs().max()) < 8 * torch.finfo(dtype).eps * float(own.abs().max())
