@@ -311,7 +311,7 @@ class _Erased:
             column=self.reference,
             unit="logit",
             counts={
-                "flip_rate": float(self._turned(clean, erased).mean()) if relevant["exact"] else None,
+                "flip_rate": float(self._turned(clean, erased).mean()) if relevant.get("exact", True) else None,
                 "leftover": relevant["leftover"],
                 "held_out_left": relevant["left"],
             },

@@ -205,7 +205,7 @@ class _Features:
                 cases=self.result["cases"],
                 groups=self.groups,
                 margins=self.clean,
-                noise=NoiseFloor(**self.result["noise"]),
+                noise=NoiseFloor(**self.result["noise"]) if "noise" in self.result else None,
             )
             self.decided = (decided,)
         for found in self.result["contrasts"]:

@@ -267,7 +267,7 @@ class _Steered:
 
     def _mean(self, point: Mapping[str, Any], way: str) -> Any:
         change: FloatArray = np.array(point[way], dtype=np.float64) - self.before[way]
-        method = "; ".join(filter(None, ("mean change of the margin", self.result["note"])))
+        method = "; ".join(filter(None, ("mean change of the margin", self.result.get("note"))))
         return paired_mean(change, level=1 - self.alpha, method=method, floor=self.noise.bound)
 
     def _decided(self) -> Iterable[Check]:
