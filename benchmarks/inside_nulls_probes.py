@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
-from auditor.mechanisms.ladder_steps import selective
+from auditor.mechanisms.ladder_steps import LEAST_IN_GROUP, selective
 from auditor.mechanisms.selectivity import ceiling, compare, read_pair
 from auditor.records import Measurement, Role
 from benchmarks.rows import Row
@@ -121,6 +121,8 @@ def called_selective(rights: dict[tuple[int, int], Array], words: Sequence[int] 
         subject={"setting": "stated"},
         unit="rate_difference",
         estimate=result.difference,
+        # As many as a "no" takes, so that what stays unsaid is unsaid for the control words alone.
+        n=LEAST_IN_GROUP,
         low=result.low,
         high=result.high,
         p_adjusted=result.p_value,

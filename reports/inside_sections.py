@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from auditor.behaviour.context import Card
 from auditor.exceptions import PlanError
 from auditor.mechanisms.ladder import TEST as LADDER
-from auditor.records import Measurement, Role
+from auditor.records import Check, Measurement, Role
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of
@@ -169,35 +169,39 @@ def _largest(rows: Sequence[Measurement], story: Story) -> Table:
 
 
 def checks(rows: Sequence[Measurement]) -> Table | None:
-    """Every kind of self-check once, with its worst figure."""
-    worst: dict[str, tuple[bool, float | None, float | None, str, int]] = {}
+    """Every kind of self-check once: the one that came nearest to its own bound, or went farthest beyond it."""
+    known: dict[str, list[Check]] = {}
     for item in rows:
         for check in item.checks:
-            held, value, bound, note, count = worst.get(check.name, (True, None, check.bound, check.note, 0))
-            further = check.value is not None and (value is None or abs(check.value) > abs(value))
-            worst[check.name] = (
-                held and check.held,
-                check.value if further else value,
-                bound,
-                note,
-                count + 1,
-            )
-    if not worst:
+            known.setdefault(check.name, []).append(check)
+    if not known:
         return None
+    worst = {name: max(mine, key=_nearness) for name, mine in known.items()}
     return Table(
         title="Self-checks",
-        head=("Check", "Held", "Largest", "Bound", "Of", "Note"),
+        head=("Check", "Held", "Worst", "Bound", "Of", "Note"),
         rows=tuple(
             (
                 name,
-                "yes" if held else "no",
-                numbers.figure(value),
-                numbers.figure(bound),
-                numbers.count(count),
-                note,
+                "yes" if check.held else "no",
+                numbers.figure(check.value),
+                numbers.figure(check.bound),
+                numbers.count(len(known[name])),
+                check.note,
             )
-            for name, (held, value, bound, note, count) in worst.items()
+            for name, check in worst.items()
         ),
         align="llrrrl",
         weights=(0.27, 0.07, 0.11, 0.11, 0.08, 0.36),
     )
+
+
+def _nearness(check: Check) -> tuple[bool, float]:
+    """Whether it failed; then the figure over its own bound, or the bound over the figure where that is the least."""
+    if check.value is None or check.bound is None:
+        return not check.held, 0.0
+    value, bound = abs(check.value), abs(check.bound)
+    # A check with a least figure holds above its bound and fails below it.
+    least = value > bound if check.held else value < bound
+    over, under = (bound, value) if least else (value, bound)
+    return not check.held, over / under if under > 0 else float("inf") if over > 0 else 0.0

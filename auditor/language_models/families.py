@@ -224,14 +224,18 @@ def gain(norm: Any, *, width: int, like: Tensor) -> tuple[Tensor, Tensor, bool]:
     All three are read from what the norm does, whichever way the family keeps its weight (some keep it less one, some
     keep none): of 0 it gives the offset, of a constant vector the offset again if it takes the mean off, and of a
     vector of one size whose mean is 0 the gain. The vectors are long enough for the norm's epsilon not to matter.
+
+    Whether the mean is taken off is read from sizes, not from a tolerance: of a constant vector rounding leaves some
+    hundredths in half precision, where what takes no mean off leaves the whole gain.
     """
     with torch.no_grad():
         offset = norm(torch.zeros(width, dtype=like.dtype, device=like.device))
         ones = torch.ones(width, dtype=like.dtype, device=like.device)
-        centred = bool(torch.allclose(norm(LONG * ones), offset, atol=1e-4))
         signs = ones.clone()
         signs[1::2] = -1.0
         found = (norm(LONG * signs) - offset) * signs
+        level = (norm(LONG * ones) - offset).double().norm()
+        centred = bool(level < 0.5 * found.double().norm())
     return found, offset, centred
 
 

@@ -44,7 +44,10 @@ class ResidualView:
         self.reason = reason
         config = model.config.get_text_config()
         count = int(config.num_hidden_layers)
-        lists = [module for module in model.modules() if isinstance(module, nn.ModuleList) and len(module) == count]
+        lists = _lists(model, count)
+        if len(lists) > 1:
+            # A tower that reads pictures can be as deep as the text's.
+            lists = _lists(model.get_decoder(), count)
         if len(lists) != 1:
             raise ScoringError(f"the blocks of {type(model).__name__} cannot be told apart from its other parts")
         self.blocks = lists[0]
@@ -108,3 +111,10 @@ class ResidualView:
         logits = run.final[rows, index]
         favourable = torch.logsumexp(logits[:, list(target.favourable)], -1)
         return favourable - torch.logsumexp(logits[:, list(target.adverse)], -1)
+
+
+def _lists(model: nn.Module, count: int) -> list[nn.ModuleList]:
+    """Lists of ``count`` modules that stand in no other list: experts or norms of a block can be as many as blocks."""
+    found = [module for module in model.modules() if isinstance(module, nn.ModuleList)]
+    inner = {id(each) for module in found for each in module.modules() if each is not module}
+    return [module for module in found if len(module) == count and id(module) not in inner]

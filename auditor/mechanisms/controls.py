@@ -12,6 +12,8 @@ from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Significance
 from auditor.mechanisms.randomisation import Randomised
 
+#: Nats; a difference or an effect that is no larger is none.
+SMALLEST = 1e-3
 METHOD = "randomisation: labels permuted within applications"
 ROUNDING = 1e-12
 
@@ -75,6 +77,15 @@ def turned_beyond(turned: float, controls: FloatArray) -> float | None:
     if not len(controls):
         return None
     return (1 + int((controls >= turned - ROUNDING).sum())) / (1 + len(controls))
+
+
+def within_rounding(size: float, *, floor: float) -> bool:
+    """Whether rounding alone could make a figure, or hide one, that is large enough to speak of.
+
+    Where rounding is finer than ``SMALLEST`` a figure within it is none. In half precision it can be nats: what lies
+    within it is then not known, and says neither yes nor no.
+    """
+    return abs(size) <= floor and floor > SMALLEST
 
 
 def p_words(p_value: float | None) -> str:

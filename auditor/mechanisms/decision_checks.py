@@ -9,6 +9,8 @@ from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.packed import TOLERANCE
 from auditor.records import Check
 
+NO_DECISIONS = "the margin of the answers' first tokens is read, and no decision is made by it"
+"""Why no decision is counted where answers have several tokens."""
 MASS_KEPT = 0.5
 """Share of the probability on the answers that has to be left; below it a flip may be damage."""
 

@@ -211,6 +211,7 @@ def _attribute(
         "repeats": [{"specification": item.row(), **ran.row()} for item, ran in repeats],
         "noise": noise.row(),
         "exact": target.exact,
+        "note": target.note,
     }
 
 
@@ -244,6 +245,8 @@ def _relevant(
         "leftover": erased.leftover,
         "left": float(erased.left.max()),
         "mass": float(erased.masses[0]),
+        "exact": target.exact,
+        "note": target.note,
     }
 
 

@@ -29,8 +29,9 @@ from auditor.mechanisms.controls import (
     p_words,
     turned_beyond,
     with_randomisation,
+    within_rounding,
 )
-from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
+from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.erasure_runs import gaps_removed
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.randomisation import Randomised, randomised, together
@@ -104,8 +105,9 @@ class _Erased:
         strength = Strength.of(self.result)
         short = strength.short(found.draws, ended=found.ended)
         gap, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
-        nothing = abs(gap) <= max(SMALLEST_GAP, self.noise.bound)
-        if nothing and found.p_value is not None:
+        hidden = self._hidden(ran, column)
+        nothing = abs(gap) <= SMALLEST_GAP
+        if (nothing or hidden) and found.p_value is not None:
             found = replace(found, p_value=1.0)
         agree = int((gap - after) * gap > 0 and abs(after) <= abs(gap))
         pair = [column, self.reference]
@@ -130,7 +132,9 @@ class _Erased:
         counts = {
             "gap": gap,
             "gap_erased": after,
-            "share": None if nothing else 1 - after / gap,
+            "share": None if nothing or hidden else 1 - after / gap,
+            "within_rounding": int(hidden is not None),
+            "first_tokens": int(not self.result["exact"]),
             **draw_counts(found, needed=strength.needed),
             "sign_agrees": agree,
             "readable": ran["readable"],
@@ -138,17 +142,19 @@ class _Erased:
             "movement": ran["movement"],
             "movement_control": float(np.median(ran["movement_control"])) if ran["movement_control"] else None,
             "held_out_left": ran["left"],
-            "decisions": int(turned.size),
-            "decisions_turned": float(turned.mean()),
-            "decisions_p": max((p for p in decided if p is not None), default=None),
+            "decisions": int(turned.size) if self.result["exact"] else None,
+            "decisions_turned": float(turned.mean()) if self.result["exact"] else None,
+            "decisions_p": max((p for p in decided if p is not None), default=None) if self.result["exact"] else None,
             "p_labels": both["labels"].p_value,
             "p_directions": both["directions"].p_value,
             "directions_largest": both["directions"].largest,
             **(repeats.counts() if repeats else {}),
         }
-        said = self._sentence(both, gap=gap, after=after, turned=int(turned.sum()), short=short, nothing=nothing)
-        more: dict[str, Any] = {}
-        if repeats is not None and repeats.stable is False and short is None:
+        said = self._sentence(
+            both, gap=gap, after=after, turned=int(turned.sum()), short=hidden or short, nothing=nothing
+        )
+        more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
+        if hidden is None and repeats is not None and repeats.stable is False and short is None:
             said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
         yield self._draft(
             with_randomisation(estimate, found),
@@ -160,7 +166,7 @@ class _Erased:
             conclusion_reason=said,
             **more,
         )
-        if abs(after) > abs(gap) and not nothing:
+        if abs(after) > abs(gap) and not nothing and not hidden:
             yield self._draft(
                 self._mean(
                     np.sign(gap) * (np.sign(gap * after) * self._gaps(erased, column) - self._gaps(clean, column)),
@@ -181,7 +187,7 @@ class _Erased:
             return f"There is no difference in scores between the groups for an erasure of {field} to take away."
         share = 1 - after / gap
         did = f"takes {_percent(share)} off" if 0 <= share <= 2 else f"widens by {_percent(abs(after / gap) - 1)}"
-        decided = f"{count_words(turned, 'decision', 'decisions')} turned"
+        decided = f"{count_words(turned, 'decision', 'decisions')} turned" if self.result["exact"] else NO_DECISIONS
         said = f"Erasing {field} after its field {did} the difference in scores; {decided}"
         if short is not None:
             return f"{said}; {short}."
@@ -209,6 +215,22 @@ class _Erased:
             "directions": randomised(float(effect), turned.tolist(), floor=self.floor, **more),
         }
 
+    def _hidden(self, ran: Mapping[str, Any], column: int) -> str | None:
+        """Why rounding may stand behind the difference, or behind what an erasure took of it; ``None`` where not."""
+        clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
+        gap = float(self._gaps(clean, column).mean())
+        removed = gap - float(self._gaps(erased, column).mean())
+        for what, size, floor in (
+            ("the difference in scores", gap, self.noise.bound),
+            ("what the erasure takes off it", removed, self.floor),
+        ):
+            if within_rounding(size, floor=floor):
+                return (
+                    f"{what}, {abs(size):.2g} logits, is within the {floor:.2g} that rounding alone could make "
+                    f"({self.noise.arithmetic})"
+                )
+        return None
+
     def _agreement(self, column: int, found: Randomised) -> Agreement:
         """The declared window and its repeats; each against controls of its own."""
         runs = [self.result["declared"], *self.result["repeats"]]
@@ -219,11 +241,12 @@ class _Erased:
             gap = float(self._gaps(clean, column).mean())
             removed = gap - float(self._gaps(erased, column).mean())
             beyond = holds(own, alpha=self.alpha)
-            if abs(gap) <= max(SMALLEST_GAP, self.noise.bound):
+            if abs(gap) <= SMALLEST_GAP:
                 beyond = False if beyond is not None else None
-            if ran["left"] > MOST_LEFT:
+            hidden = self._hidden(ran, column)
+            if ran["left"] > MOST_LEFT or hidden:
                 beyond = None
-            reason = "too few draws, or too much was left" if beyond is None else ""
+            reason = hidden or ("too few draws, or too much was left" if beyond is None else "")
             results.append(
                 Result(
                     specification=specification_of(ran["specification"]), estimate=removed, holds=beyond, reason=reason
@@ -259,6 +282,10 @@ class _Erased:
             unit="logit",
             counts={"control_largest": max(map(abs, moves), default=None), "control_draws": len(moves)},
         )
+        if not self.result["exact"]:
+            nothing = missing(method="selection rate", reason=NO_DECISIONS, n=len(clean))
+            yield self._draft(nothing, metric=FLIPS, column=column, unit="rate")
+            return
         turned = self._turned(clean, erased)[:, column]
         shares = [float(self._turned(clean, other)[:, column].mean()) for other in controls]
         yield self._draft(
@@ -284,7 +311,7 @@ class _Erased:
             column=self.reference,
             unit="logit",
             counts={
-                "flip_rate": float(self._turned(clean, erased).mean()),
+                "flip_rate": float(self._turned(clean, erased).mean()) if relevant.get("exact", True) else None,
                 "leftover": relevant["leftover"],
                 "held_out_left": relevant["left"],
             },
@@ -341,9 +368,10 @@ class _Erased:
     ) -> Draft:
         reference = self.result["reference"]
         group = self.groups[column]
+        note = self.result.get("note") or (self.result.get("relevant") or {}).get("note")
         return Draft(
             measurement(
-                estimate,
+                replace(estimate, method=f"{estimate.method}; {note}") if note else estimate,
                 test=self.test,
                 metric=metric,
                 role=Role.SUPPORTING,

@@ -251,7 +251,8 @@ def _contrasts(result: Mapping[str, Any], *, level: float) -> Iterable[Draft]:
         metric="path_sum",
         unit="logit",
         value=lambda: float(np.mean([pair["sum"] for pair in pairs])),
-        method="mean sum of the attributions: what the change of group does to the margin",
+        method="mean sum of the attributions over the pairs whose margins differ and whose sum is complete: what the "
+        "change of group does to the margin there",
         needs_gap=False,
         **common,
     )

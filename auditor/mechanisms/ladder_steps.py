@@ -12,6 +12,8 @@ What the causal steps read from the counts of a measurement, beside its adjusted
     held_out_left                        share of what a linear reader finds that is left on unfitted applications
     specifications, …_agree, …_opposed   see specifications.py
     decisions_turned, decisions_p        share of decisions that turned; its p-value against the same draws
+    within_rounding                      1 where rounding could make the difference, or hide the movement
+    first_tokens                         1 where the answers' first tokens are read, and no decision is
 """
 
 from __future__ import annotations
@@ -27,6 +29,8 @@ NOT_IN_RUN = "not part of this run"
 SAYS = {True: "yes", False: "no", None: "not known"}
 #: Most that may be left, on applications an eraser was not fitted on, of what a linear reader finds.
 MOST_LEFT = 0.10
+#: Most of the difference that an erasure may be shown to take off where the attribute is said not to be used.
+MOST_TAKEN = 0.10
 #: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
 LEAST_IN_GROUP = 30
 
@@ -63,6 +67,9 @@ def encoded(items: Sequence[Measurement], *, alpha: float) -> Step:
         best = item.counts.get("best_accuracy")
         best = None if best is None else float(best)
         reading = where + (f" (best balanced accuracy {_percent(best)})" if best is not None else "")
+        numbers = item.counts.get("numbers")
+        if numbers is not None:
+            reading += f", from the application's numbers alone, without the model, at {_percent(float(numbers))}"
         if _significant(item, alpha):
             return Step("encoded", True, f"{reading}, {_p(item)}")
         least = item.counts.get("smaller_group")
@@ -87,6 +94,9 @@ def selective(items: Sequence[Measurement], *, alpha: float) -> Step:
             why = "too few to say: not even perfect reading would stand out from words without a meaning"
             return Step("selective", None, f"{why}; {reading}")
         if not _significant(item, alpha):
+            if item.n < LEAST_IN_GROUP:
+                few = f"too few applications to say: {item.n}, {LEAST_IN_GROUP} needed"
+                return Step("selective", None, f"{few}; {reading}, {_p(item)}")
             return Step("selective", False, f"{reading}, {_p(item)}")
         if item.low is None or item.low <= 0:
             why = "too few applications to say: the interval of the difference holds 0"
@@ -151,11 +161,16 @@ def _draws_short(item: Measurement) -> str | None:
 
 def _causal(name: str, item: Measurement, moved: str, alpha: float, *, needs_left: bool) -> Step:
     draws = item.counts.get("draws") or 0
+    moved += ", read from the answers' first tokens" if item.counts.get("first_tokens") else ""
     control = f"{moved}, against shuffled labels and random moves as large, {_p(item)} ({draws:.0f} draws)"
     barrier = _barrier(item, alpha, needs_left=needs_left)
+    if item.counts.get("within_rounding"):
+        barrier = "rounding alone could make it, or hide it, in this precision"
     if barrier is not None:
         return Step(name, None, f"{barrier}; {control}")
     if not _significant(item, alpha):
+        if _takes_part(item):
+            return Step(name, None, f"it takes part of the difference off, and a control moved it as far; {control}")
         return Step(name, False, control)
     turned, decisions = _decisions(item, alpha)
     if turned == 0:
@@ -185,6 +200,18 @@ def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None
     if not sign:
         return "the sign of the movement is not known" if sign is None else "it moves the wrong way"
     return why if stable is None else None
+
+
+def _takes_part(item: Measurement) -> bool:
+    """Whether more of the difference goes than a no allows, shown over the applications.
+
+    A random move as large can move a margin further than what was erased, because the model reads something else more
+    sharply. Then the erasure stands out from nothing, and the decision may still go through it.
+    """
+    share = item.counts.get("share")
+    if share is None or share <= MOST_TAKEN or item.low is None or item.high is None:
+        return False
+    return not item.low <= 0 <= item.high
 
 
 def _decisions(item: Measurement, alpha: float) -> tuple[float | None, bool | None]:

@@ -13,13 +13,16 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
+from auditor.measures.minimums import FOR_A_SHARE, scope
 from auditor.measures.results import Estimate, missing
-from auditor.mechanisms.pair_measures import SMALLEST_GAP
+from auditor.mechanisms.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.records import Check, Role
 
 #: A state or a reader has the decision from the layer on where it holds half of it.
 HALF = 0.5
+#: Fewest applications or pairs that give a share.
+LEAST = 2
 Result = Mapping[str, Any]
 
 
@@ -57,10 +60,16 @@ class Part:
         family: str | None = None,
         higher_is_better: bool | None = None,
     ) -> Draft:
-        """A measurement; applications left out for cost are counted in it, and how answers were read is said."""
+        """A measurement; applications left out for cost are counted in it, and how answers were read is said.
+
+        Fewer applications than a share takes are called an illustration, and one gives no share.
+        """
         note = next((result["note"] for result in self.results if result.get("note")), "")
-        if note:
-            estimate = replace(estimate, method=f"{estimate.method}; {note}")
+        if unit in SHARES and estimate.value is not None and estimate.n < LEAST:
+            reason = f"one application gives no share; {FOR_A_SHARE} and more tell how it is in general"
+            estimate = missing(method=estimate.method, reason=reason, n=estimate.n)
+        few = scope(estimate.n) if estimate.n and estimate.value is not None else ""
+        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, note, few))))
         return Draft(
             measurement(
                 estimate,

@@ -153,7 +153,7 @@ def supporting(
     gaps = np.array([pair["gap"] for pair in pairs], dtype=np.float64)
     reason = result["reason"]
     if reason is None and not pairs:
-        reason = "no pair's tokens align: " + "; ".join(result["left_out"])
+        reason = "no pair is left to look at: " + "; ".join(result["left_out"])
     failed = [check.name for check in checks if not check.held]
     if reason is None and failed:
         reason = f"a self-check did not hold: {'; '.join(failed)}"

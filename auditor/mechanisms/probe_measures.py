@@ -137,7 +137,7 @@ def _readable(
     how = "against the best place of every draw of labels permuted among applications" if withheld else "Holm over all"
     said = None
     if withheld:
-        counts |= {"draws": best["draws"], "draws_needed": _needed(context, result)}
+        counts |= {"draws": best["draws"], "draws_needed": _needed(context, result), "numbers": best["numbers"]}
         test = Significance(best["p_largest"], "permutation test over all layers and positions")
     else:
         said = "Stated in the prompt: the states hold it by construction, so being readable says nothing."

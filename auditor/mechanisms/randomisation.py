@@ -31,6 +31,11 @@ import numpy.typing as npt
 
 #: Effects as large as the one at hand after which no more are drawn.
 STOP = 5
+#: So many relabellings and more are told as so many: three groups in 24 applications have 10^17, which no ledger's
+#: number holds, and no run draws as many.
+MANY = 10**9
+#: Most groups whose orders are written down one by one; twelve groups have 479 million.
+LISTED = 7
 
 Relabelled = npt.NDArray[np.intp]
 
@@ -61,8 +66,12 @@ class Randomised:
 
 
 def relabellings(*, applications: int, groups: int) -> int:
-    """How many relabellings within applications erase different directions, the true one left out."""
-    return int(math.factorial(groups) ** (applications - 1)) - 1 if applications else 0
+    """How many relabellings within applications erase different directions, the true one left out; ``MANY`` at most."""
+    if not applications:
+        return 0
+    if (applications - 1) * math.lgamma(groups + 1) > math.log(MANY):
+        return MANY
+    return min(MANY, int(math.factorial(groups) ** (applications - 1)) - 1)
 
 
 def relabel(*, applications: int, groups: int, count: int, seed: int | Sequence[int]) -> Relabelled:
@@ -83,9 +92,11 @@ def relabel(*, applications: int, groups: int, count: int, seed: int | Sequence[
         [count, applications, groups]: the group whose label the prompt of every group is given. The first application
         keeps its own, because renaming all groups alike changes nothing; none is the true labelling.
     """
-    orders = np.array(list(itertools.permutations(range(groups))), dtype=np.intp)
     possible = relabellings(applications=applications, groups=groups)
     generator = np.random.default_rng(seed)
+    if groups > LISTED and possible > 4 * count:
+        return _drawn(generator, applications=applications, groups=groups, count=count)
+    orders = np.array(list(itertools.permutations(range(groups))), dtype=np.intp)
     if possible <= 4 * count:
         every = np.array(list(itertools.product(range(len(orders)), repeat=applications - 1)), dtype=np.intp)[1:]
         picked = every.reshape(-1, applications - 1)[generator.permutation(len(every))[:count]]
@@ -98,6 +109,18 @@ def relabel(*, applications: int, groups: int, count: int, seed: int | Sequence[
         picked = np.array(list(seen.values()), dtype=np.intp).reshape(-1, applications - 1)
     first = np.zeros((len(picked), 1), dtype=np.intp)
     return np.asarray(orders[np.concatenate([first, picked], axis=1)])
+
+
+def _drawn(generator: np.random.Generator, *, applications: int, groups: int, count: int) -> Relabelled:
+    """As `relabel`, every order drawn by itself."""
+    own = np.arange(groups, dtype=np.intp)
+    seen: dict[bytes, Relabelled] = {}
+    while len(seen) < count:
+        drawn = generator.permuted(np.tile(own, (applications - 1, 1)), axis=1)
+        if (drawn != own).any():
+            seen.setdefault(drawn.tobytes(), drawn)
+    picked = np.array(list(seen.values()), dtype=np.intp).reshape(-1, applications - 1, groups)
+    return np.concatenate([np.broadcast_to(own, (len(picked), 1, groups)), picked], axis=1)
 
 
 def randomised(

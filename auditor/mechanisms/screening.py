@@ -84,6 +84,8 @@ def most_exceeding(*, population: int, drawn: int, seen: int, alpha: float) -> i
     """
     if not 0 <= seen <= drawn <= population:
         raise ValueError(f"{seen} of {drawn} drawn from {population} cannot be")
+    if drawn == population:
+        return seen  # nothing is left unseen, and of nothing there is no distribution
     having = np.arange(seen, population - drawn + seen + 1)
     likely = hypergeom.cdf(seen, population, having, drawn) > alpha
     return int(having[likely].max())

@@ -11,10 +11,11 @@ import numpy as np
 from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray, inside_family
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
+from auditor.language_models.noise import NoiseFloor
 from auditor.measures.minimums import draws_needed
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Significance, missing
-from auditor.mechanisms.decision_checks import answers_keep_mass, margin_as_decided
+from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.sae.choices import (
     COMPONENTS,
@@ -204,6 +205,7 @@ class _Features:
                 cases=self.result["cases"],
                 groups=self.groups,
                 margins=self.clean,
+                noise=NoiseFloor(**self.result["noise"]) if "noise" in self.result else None,
             )
             self.decided = (decided,)
         for found in self.result["contrasts"]:
@@ -260,7 +262,10 @@ class _Features:
             group=group,
             unit="logit",
             more=where,
-            counts={"gap": float(_gaps(before).mean()), "flip_rate": float(self._flipped(before, after).mean())},
+            counts={
+                "gap": float(_gaps(before).mean()),
+                "flip_rate": float(self._flipped(before, after).mean()) if self.result["exact"] else None,
+            },
             checks=(*self.decided, self._mass(found, name)),
         )
 
@@ -307,6 +312,10 @@ class _Features:
                 **self._movements(found, FEATURES, f"{RANDOM} "),
             },
         )
+        if not self.result["exact"]:
+            nothing = missing(method="selection rate", reason=NO_DECISIONS, n=len(before))
+            yield self._draft(nothing, metric=FLIPS, group=group, unit="rate")
+            return
         flipped = self._flipped(before, after[FEATURES])
         flips = [float(self._flipped(before, rows)[:, 1].mean()) for rows in random.values()]
         own = float(flipped[:, 1].mean())

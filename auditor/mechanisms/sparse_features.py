@@ -19,6 +19,7 @@ from torch import Tensor
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target, target_of
+from auditor.language_models.noise import noise_floor
 from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
@@ -200,6 +201,7 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
         "layer": dictionary.layer,
         "chosen_on": len(sets[::2]),
         "exact": target.exact,
+        "noise": noise_floor(bench.loaded.model).row(),
         "note": target.note,
         **measured,
     }

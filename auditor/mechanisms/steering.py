@@ -145,6 +145,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "needed": needed,
         "possible": steerer.possible(),
         "exact": target.exact,
+        "note": target.note,
         "noise": noise_floor(bench.loaded.model).row(),
         "curve": curve,
     }

@@ -20,8 +20,9 @@ from auditor.mechanisms.controls import (
     p_words,
     turned_beyond,
     with_randomisation,
+    within_rounding,
 )
-from auditor.mechanisms.decision_checks import MASS_KEPT, answers_keep_mass, margin_as_decided
+from auditor.mechanisms.decision_checks import MASS_KEPT, NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
@@ -93,7 +94,7 @@ class _Steered:
         dose = point["dose"] if way == "towards" else -point["dose"]
         controls = point[f"{way}_controls"]
         counts = {
-            "flip_rate": float(self._turned(point, way).mean()),
+            "flip_rate": float(self._turned(point, way).mean()) if self.result["exact"] else None,
             "mass": point["mass"],
             "mass_clean": self.result["mass"],
             "control_largest": max(map(abs, controls), default=None),
@@ -122,7 +123,8 @@ class _Steered:
         # Both ways have to hold: the larger p-value is that of the two together.
         found = together(list(ways.values()))
         strength = Strength.of(self.result)
-        short = strength.short(found.draws, ended=found.ended)
+        hidden = self._hidden(point)
+        short = hidden or strength.short(found.draws, ended=found.ended)
         repeats = self._agreement(points, point, found) if self.result["full"] else None
         turned = np.concatenate([self._turned(point, way) for way in WAYS])
         controls = [
@@ -132,24 +134,27 @@ class _Steered:
         ]  # fmt: skip
         towards, away = self._change(point, "towards"), self._change(point, "away")
         agree = self._agrees(point)
+        exact = self.result["exact"]
         counts = {
             "gap": self.gap,
             "away": away,
             "p_towards": ways["towards"].p_value,
             "p_away": ways["away"].p_value,
-            "flip_rate": float(self._turned(point, "towards").mean()),
-            "flip_rate_away": float(self._turned(point, "away").mean()),
+            "flip_rate": float(self._turned(point, "towards").mean()) if exact else None,
+            "flip_rate_away": float(self._turned(point, "away").mean()) if exact else None,
             "mass": point["mass"],
             "mass_clean": self.result["mass"],
             **draw_counts(found, needed=strength.needed),
             "sign_agrees": int(agree),
-            "decisions": int(turned.size),
-            "decisions_turned": float(turned.mean()),
-            "decisions_p": turned_beyond(float(turned.mean()), np.array(controls)),
+            "within_rounding": int(hidden is not None),
+            "first_tokens": int(not exact),
+            "decisions": int(turned.size) if exact else None,
+            "decisions_turned": float(turned.mean()) if exact else None,
+            "decisions_p": turned_beyond(float(turned.mean()), np.array(controls)) if exact else None,
             **(repeats.counts() if repeats else {}),
         }
         said = self._sentence(found, towards=towards, away=away, turned=int(turned.sum()), short=short, agree=agree)
-        more: dict[str, Any] = {}
+        more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
         if repeats is not None and repeats.stable is False and short is None:
             said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
         row = measurement(
@@ -169,9 +174,10 @@ class _Steered:
         self, found: Randomised, *, towards: float, away: float, turned: int, short: str | None, agree: bool
     ) -> str:
         field = self.result["field"].replace("_", " ")
+        decided = f"{count_words(turned, 'decision', 'decisions')} turned" if self.result["exact"] else NO_DECISIONS
         said = (
             f"Adding the direction of {self.group} ({field}) moves scores by {_signed(towards)} logits, taking it away "
-            f"by {_signed(away)}; {count_words(turned, 'decision', 'decisions')} turned"
+            f"by {_signed(away)}; {decided}"
         )
         if short is not None:
             return f"{said}; {short}."
@@ -213,17 +219,29 @@ class _Steered:
             beyond = holds(own, alpha=self.alpha)
             if beyond and not self._agrees(point):
                 beyond = False
-            if point["mass"] < MASS_KEPT * self.result["mass"]:
+            hidden = self._hidden(point)
+            if hidden or point["mass"] < MASS_KEPT * self.result["mass"]:
                 beyond = None
             results.append(
                 Result(
                     specification=self._specification(point),
                     estimate=self._change(point, "towards"),
                     holds=beyond,
-                    reason="" if beyond is not None else "too few draws, or the answers lost their probability",
+                    reason=hidden
+                    or ("" if beyond is not None else "too few draws, or the answers lost their probability"),
                 )
             )
         return agreement(results, declared=self._specification(declared))
+
+    def _hidden(self, point: Mapping[str, Any]) -> str | None:
+        """Why rounding may stand behind what a direction does; ``None`` where not."""
+        size = min(abs(self._change(point, way)) for way in WAYS)
+        if not within_rounding(size, floor=self.floor):
+            return None
+        return (
+            f"the movement, {size:.2g} logits, is within the {self.floor:.2g} that rounding alone could make "
+            f"({self.noise.arithmetic})"
+        )
 
     def _specification(self, point: Mapping[str, Any]) -> Specification:
         return Specification(
@@ -249,7 +267,8 @@ class _Steered:
 
     def _mean(self, point: Mapping[str, Any], way: str) -> Any:
         change: FloatArray = np.array(point[way], dtype=np.float64) - self.before[way]
-        return paired_mean(change, level=1 - self.alpha, method="mean change of the margin", floor=self.noise.bound)
+        method = "; ".join(filter(None, ("mean change of the margin", self.result.get("note"))))
+        return paired_mean(change, level=1 - self.alpha, method=method, floor=self.noise.bound)
 
     def _decided(self) -> Iterable[Check]:
         if self.result["exact"]:

@@ -211,7 +211,9 @@ class Carriers:
     @cached_property
     def active(self) -> BoolArray:
         """Which features act on which token, shape (tokens, latents)."""
-        return np.asarray(self.second.values.reshape(-1, len(self.second.latents)) > 0)
+        # Not -1: where no feature acts at the closing words there is nothing to tell the number of tokens from.
+        applications, positions, latents = self.second.values.shape
+        return np.asarray(self.second.values.reshape(applications * positions, latents) > 0)
 
     @cached_property
     def together(self) -> FloatArray:

@@ -98,7 +98,12 @@ class _Measured:
             },
         )
         yield self._draft(
-            Estimate(value=found["coherence"], n=found["features"], method="largest |cos| between two directions"),
+            Estimate(
+                value=found["coherence"] if found["features"] > 1 else None,
+                n=found["features"],
+                method="largest |cos| between two directions",
+                reason=None if found["features"] > 1 else f"{found['features']} features act, two have an angle",
+            ),
             metric=COHERENCE,
             subject=subject,
             unit="share",

@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
+from typing import Any
+
 import pytest
 import torch
+import transformers as hf
 
 from auditor.exceptions import ScoringError
 from auditor.language_models.activations import harvest
@@ -21,8 +26,9 @@ from auditor.language_models.decoder import (
     replace,
     target_of,
 )
-from auditor.language_models.families import output_bias, output_rows
+from auditor.language_models.families import frozen_scale, gain, output_bias, output_rows
 from auditor.language_models.residual_view import ResidualView
+from tests.language_models.tiny import GROUPED
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
 
 TARGET = Target((5,), (9,))
@@ -188,3 +194,53 @@ def test_the_target_of_a_question_says_when_it_is_not_exact() -> None:
     assert not several.exact
     assert "first tokens" in several.note
     assert "begin with the same token" in str(target_of(Question((1,), ((5, 7),), ((5, 8),))))
+
+
+def as_many_norms_as_blocks() -> Any:
+    return hf.StableLmForCausalLM(
+        hf.StableLmConfig(**GROUPED | {"num_attention_heads": 2}, use_parallel_residual=True, qk_layernorm=True)
+    )
+
+
+def a_tower_as_deep_as_the_text() -> Any:
+    tower = {"model_type": "pixtral", "hidden_size": 16, "intermediate_size": 16, "num_hidden_layers": 2}
+    pictures = {**tower, "num_attention_heads": 2, "image_size": 28, "patch_size": 14}
+    return hf.Mistral3ForConditionalGeneration(
+        hf.Mistral3Config(text_config=hf.MistralConfig(**GROUPED).to_dict(), vision_config=pictures)
+    )
+
+
+@pytest.mark.parametrize("build", [as_many_norms_as_blocks, a_tower_as_deep_as_the_text])
+def test_the_blocks_are_told_from_other_lists_of_as_many_parts(build: Callable[[], Any]) -> None:
+    torch.manual_seed(0)
+    model = build().eval()
+    view = ResidualView(model, reason="hooks are asked for")
+    ids = torch.randint(3, 250, (1, 12))
+    with torch.no_grad():
+        own = model(input_ids=ids, use_cache=False, output_hidden_states=True)
+        run = view.run(ids, capture=[(RESIDUAL, layer) for layer in range(view.layers)])
+
+    assert torch.equal(run.final, own.logits)
+    for layer in range(view.layers):
+        assert torch.equal(run.states[RESIDUAL, layer], own.hidden_states[layer])
+
+
+@pytest.mark.parametrize("dtype", [torch.float32, torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("norm", [torch.nn.LayerNorm(48), torch.nn.LayerNorm(768), torch.nn.RMSNorm(48)])
+def test_a_norm_is_read_as_the_same_linear_map_in_every_precision(norm: torch.nn.Module, dtype: torch.dtype) -> None:
+    """In half precision a constant vector leaves more than any fixed tolerance, and its mean was said to stay."""
+    generator = torch.Generator().manual_seed(0)
+    norm = copy.deepcopy(norm)
+    with torch.no_grad():
+        for parameter in norm.parameters():
+            parameter.add_(0.3 * torch.randn(parameter.shape, generator=generator))
+        norm = norm.to(dtype)
+        width = norm.weight.shape[0]
+        state = (1 + 3 * torch.randn(width, generator=generator)).to(dtype)
+        scale, offset, centred = gain(norm, width=width, like=state)
+        exact = state.double()
+        linear = (exact - exact.mean() if centred else exact) * scale.double() * frozen_scale(norm, state)
+        own = copy.deepcopy(norm).double()(exact)
+
+    assert centred is isinstance(norm, torch.nn.LayerNorm)
+    assert float((linear + offset.double() - own).abs().max()) < 8 * torch.finfo(dtype).eps * float(own.abs().max())

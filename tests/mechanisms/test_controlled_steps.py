@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
+import torch
 
 from auditor.conclusions import settle
 from auditor.mechanisms import erasure, steering
@@ -12,7 +13,7 @@ from auditor.mechanisms.concepts import family_of
 from auditor.mechanisms.ladder import climb
 from auditor.plan import Plan
 from auditor.records import Measurement
-from tests.acceptance.planted import planted_model
+from tests.acceptance.planted import SCALE, planted_model
 from tests.engine.small import small_plan
 from tests.mechanisms.test_probes_and_erasure import concluded, of
 
@@ -84,3 +85,23 @@ def test_settling_keeps_the_randomisation_p_value_as_the_familys() -> None:
 
     assert families == {"inside: steering"}
     assert settle([]) == ()
+
+
+def test_a_mediator_of_part_of_the_difference_that_a_random_move_outdoes_is_not_called_unused() -> None:
+    """Part of the difference goes through what is carried, the rest is read from the field once more, late."""
+    carried, late, share = 3, 7, 0.3
+    model = planted_model("B", against=20.0)
+    with torch.no_grad():
+        second = model.model.layers[1].self_attn
+        second.v_proj.weight[0, 0] = 1.0
+        second.o_proj.weight[late, 0] = SCALE
+        for word in model.lm_head.weight:
+            word[late] = word[carried] * (1 - share)
+            word[carried] *= share
+    _, measurements, plan = concluded(erasure, model, applications=24, relevant=False)
+    item = of(measurements, "erasure_gap_removed", group="Black")
+
+    assert 0.2 < item.counts["share"] < 0.6
+    assert item.p_adjusted > 0.05
+    assert item.counts["p_labels"] == pytest.approx(0.05)
+    assert step(measurements, plan, "used") is None

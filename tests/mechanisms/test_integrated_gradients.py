@@ -17,10 +17,12 @@ from auditor.mechanisms.contract import Attribution
 from auditor.mechanisms.integrated_gradients import CARD, INCOMPLETE, SUM, Settings, compute, run, work
 from auditor.mechanisms.players import reference_words
 from auditor.plan import Plan
+from tests.acceptance.planted import planted_model
 from tests.engine.small import small_plan
 from tests.mechanisms import asking
 from tests.mechanisms.bench import bench as pair_bench
 from tests.mechanisms.bench import conclude, payload
+from tests.mechanisms.test_probes_and_erasure import concluded
 
 ANSWERS = {"favourable": ["y"], "adverse": ["n"], "mass_floor": 0.0}
 
@@ -173,3 +175,10 @@ def test_applications_that_cannot_be_compared_are_counted_with_their_reason() ->
 def test_a_model_without_structure_is_not_tested_and_says_why() -> None:
     rows = conclude(integrated_gradients, [compute(pair_bench(Settings(), "bloom"), with_cases(payload("Black")))])
     assert all("needs the structure of the model" in str(row.missing_reason) for row in rows)
+
+
+def test_pairs_that_align_and_do_not_differ_are_not_said_not_to_align() -> None:
+    _, measurements, _ = concluded(integrated_gradients, planted_model("B", against=0.0), cases=0, pairs=4)
+    reasons = {str(item.missing_reason) for item in measurements if item.subject.get("group") == "Black"}
+
+    assert reasons == {"no pair is left to look at: the two prompts differ by too little to share out"}

@@ -106,6 +106,15 @@ def test_an_attribute_that_the_prompt_states_is_not_called_encoded() -> None:
     assert reason(STATED, "encoded") == "it was read only where the prompt states it, which says nothing"
 
 
+def test_what_the_numbers_alone_give_away_stands_beside_what_the_model_holds() -> None:
+    item = counted(READ, numbers=0.93)
+
+    assert "best balanced accuracy 80.0%), from the application's numbers alone, without the model, at 93.0%" in reason(
+        item, "encoded"
+    )
+    assert "numbers" not in reason(READ, "encoded")
+
+
 def test_a_few_applications_cannot_say_that_it_is_not_encoded() -> None:
     few = counted(replace(READ, p_adjusted=0.4), smaller_group=12)
 
@@ -125,7 +134,14 @@ def test_a_difference_whose_interval_holds_0_is_not_selective() -> None:
 
 
 def test_reading_no_better_than_words_without_a_meaning_is_not_selective() -> None:
-    assert climb([replace(SELECTIVE, p_adjusted=0.4)], plan=PLAN)[0].steps["selective"] is False
+    assert climb([replace(SELECTIVE, p_adjusted=0.4, n=30)], plan=PLAN)[0].steps["selective"] is False
+
+
+def test_a_few_applications_cannot_say_that_it_is_not_selective() -> None:
+    few = replace(SELECTIVE, p_adjusted=0.4, n=29)
+
+    assert climb([few], plan=PLAN)[0].steps["selective"] is None
+    assert reason(few, "selective").startswith("too few applications to say: 29, 30 needed; read at 90.0%")
 
 
 @pytest.mark.parametrize(
@@ -169,6 +185,27 @@ def test_no_is_withheld_where_the_test_could_not_have_said_yes(change: dict[str,
     (rung,) = climb([counted(replace(USED, p_adjusted=0.4), **change)], plan=PLAN)
 
     assert rung.steps["used"] is held
+
+
+@pytest.mark.parametrize(
+    ("share", "low", "high", "held"),
+    [
+        (1.0, -1.2, -0.8, None),
+        (0.2, 0.1, 0.9, None),
+        (1.0, -2.1, 0.1, False),
+        (0.1, -1.2, -0.8, False),
+        (-0.5, -1.2, -0.8, False),
+        (None, -1.2, -0.8, False),
+    ],
+)
+def test_an_erasure_that_takes_the_difference_off_is_no_proof_that_it_is_not_used(
+    share: float | None, low: float, high: float, held: bool | None
+) -> None:
+    item = counted(replace(USED, p_adjusted=0.1, low=low, high=high), share=share)
+    (rung,) = climb([item], plan=PLAN)
+
+    assert rung.steps["used"] is held
+    assert ("a control moved it as far" in reason(item, "used")) is (held is None)
 
 
 def test_the_smallest_p_value_that_the_draws_allow_is_enough() -> None:

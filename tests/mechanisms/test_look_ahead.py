@@ -17,12 +17,14 @@ from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms import look_ahead
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.look_ahead_layout import LAST, lay_out, regions, twin
 from auditor.mechanisms.look_ahead_rationale import Frame, effects, frame_of, score, write
 from auditor.mechanisms.look_ahead_reading import _Reader, bag_of_fields, spaced
 from auditor.mechanisms.look_ahead_tracing import hidden
+from auditor.mechanisms.pair_measures import SHARES
 from auditor.mechanisms.probe_fits import basis_of
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
@@ -461,3 +463,14 @@ def test_a_plan_without_a_placebo_measures_no_control() -> None:
     assert piece.payload["control"] == ""
     assert "no placebo" in piece.payload["control_reason"]
     assert words_of(held.clusters[0])
+
+
+def test_one_pair_gives_no_share_and_few_are_called_an_illustration() -> None:
+    settings = {"traced": 2, "knocked": 0, "pairs": 1, "rationales": 1, "rationale_tokens": 2}
+    _, measurements = concluded(planted_model("B", against=AGAINST), **settings)
+
+    for item in measurements:
+        if item.estimate is not None and item.n < FOR_A_SHARE:
+            assert "an illustration" in item.method, item.id
+        assert item.unit not in SHARES or item.n != 1 or item.estimate is None, item.id
+    assert "one application gives no share" in str(of(measurements, "causal_last_token", layer="0").missing_reason)

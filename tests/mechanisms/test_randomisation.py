@@ -7,9 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.canonical import canonical_json
 from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
-from auditor.mechanisms.randomisation import STOP, randomised, relabel, relabellings, together
+from auditor.mechanisms.randomisation import LISTED, MANY, STOP, randomised, relabel, relabellings, together
 
 
 @given(alpha=st.sampled_from([0.01, 0.05, 0.1]), family=st.integers(1, 12))
@@ -42,6 +43,28 @@ def test_relabellings_are_distinct_stay_within_applications_and_are_never_the_tr
     assert (np.sort(drawn, axis=2) == np.arange(groups)).all()
     assert len({row.tobytes() for row in drawn}) == len(drawn)
     # Renaming all groups alike erases the same: the first application is never renamed, so none is the true one.
+    assert (drawn[:, 0] == np.arange(groups)).all()
+    assert (drawn != np.arange(groups)).any(axis=(1, 2)).all()
+
+
+@pytest.mark.parametrize(("applications", "groups"), [(24, 3), (16, 4), (60, 2), (24, 12), (500, 7)])
+def test_a_ledger_holds_the_number_of_relabellings_however_many_there_are(applications: int, groups: int) -> None:
+    assert canonical_json(relabellings(applications=applications, groups=groups)) == str(MANY).encode()
+
+
+def test_few_relabellings_are_counted_exactly() -> None:
+    counted = [relabellings(applications=n, groups=g) for n, g in ((4, 2), (3, 3), (2, 4), (1, 3), (0, 2))]
+
+    assert counted == [7, 35, 23, 0, 0]
+
+
+@pytest.mark.parametrize("groups", [LISTED, LISTED + 1, 12])
+def test_relabellings_of_many_groups_are_drawn_without_writing_down_every_order(groups: int) -> None:
+    drawn = relabel(applications=6, groups=groups, count=39, seed=1)
+
+    assert drawn.shape == (39, 6, groups)
+    assert (np.sort(drawn, axis=2) == np.arange(groups)).all()
+    assert len({row.tobytes() for row in drawn}) == 39
     assert (drawn[:, 0] == np.arange(groups)).all()
     assert (drawn != np.arange(groups)).any(axis=(1, 2)).all()
 

@@ -136,6 +136,15 @@ def test_flat_configurations_of_past_years_are_read_as_saelens_reads_them(more: 
     assert (read_declared(tmp_path).model, read_declared(tmp_path).hook) == ("gpt2-small", "blocks.3.hook_resid_pre")
 
 
+@pytest.mark.parametrize(("year", "noted"), [("2024-01, hook_point", True), ("2024-05, hook_name", False)])
+def test_files_of_a_year_that_centred_states_without_a_word_are_noted(year: str, noted: bool, tmp_path: Path) -> None:
+    theirs("StandardSAE").save_model(tmp_path)
+    old = {"d_in": WIDTH, "d_sae": LATENTS, "dtype": "torch.float32", "model_name": "gpt2-small", **YEARS[year]}
+    (tmp_path / "cfg.json").write_text(json.dumps(old))
+
+    assert any("center_writing_weights" in note for note in read_declared(tmp_path).notes) is noted
+
+
 def test_top_k_named_by_its_activation_function_is_top_k(tmp_path: Path) -> None:
     theirs("StandardSAE").save_model(tmp_path)
     old = {"d_in": WIDTH, "d_sae": LATENTS, "dtype": "float32", "architecture": "standard", "hook_name": "x"}

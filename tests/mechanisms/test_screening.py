@@ -29,6 +29,7 @@ def test_the_bound_is_the_last_count_that_a_sample_without_any_leaves_likely(
 def test_nothing_drawn_bounds_nothing_and_all_drawn_leaves_nothing_open() -> None:
     assert most_exceeding(population=290, drawn=0, seen=0, alpha=0.05) == 290
     assert most_exceeding(population=290, drawn=290, seen=3, alpha=0.05) == 3
+    assert most_exceeding(population=0, drawn=0, seen=0, alpha=0.05) == 0
     assert most_exceeding(population=290, drawn=15, seen=0, alpha=0.05) == 51
 
 

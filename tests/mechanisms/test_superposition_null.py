@@ -2,15 +2,22 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
+from typing import Any
+
 import numpy as np
 import pytest
+import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from auditor.conclusions import settle
 from auditor.measures.minimums import draws_needed
+from auditor.mechanisms import superposition
 from auditor.mechanisms.sae.geometry import unit_rows
 from auditor.mechanisms.superposition_null import Chance, chance
-from benchmarks.inside_nulls_superposition import null_rate, planted_rate
+from benchmarks.inside_nulls_superposition import material, null_rate, planted_rate, random_dictionary
 
 LATENTS, WIDTH = 240, 24
 
@@ -147,3 +154,19 @@ def test_draws_needed_are_those_at_which_the_smallest_p_value_is_the_worst_step(
 ) -> None:
     assert draws_needed(alpha=alpha, family_size=max(1, contrasts), tails=2) == needed
     assert 2 / (1 + needed) <= alpha / max(1, contrasts) + 1e-12
+
+
+@pytest.mark.parametrize("acting", [0, 1])
+def test_a_dictionary_that_hardly_acts_gives_reasons_and_no_angle(acting: int) -> None:
+    here, drawn = material("llama", 0), random_dictionary(0, tied=False)
+    bias = torch.full((drawn.autoencoder.latents,), -1e9)
+    bias[:acting] = 5.0
+    silent = replace(drawn, autoencoder=replace(drawn.autoencoder, encoder_bias=bias))
+    result = superposition.measured(silent, here.corpus, here.states, here.payload, most=8, level=0.95)
+    context: Any = SimpleNamespace(plan=here.plan, results={"superposition": [result]})
+    found = {item.metric: item for item in settle(list(superposition.run(context)))}
+
+    assert found["superposition_coherence"].estimate is None
+    assert "two have an angle" in str(found["superposition_coherence"].missing_reason)
+    assert found["superposition_interference"].estimate is None
+    assert found["superposition_interference"].missing_reason

@@ -236,6 +236,9 @@ def _notes(config: Mapping[str, Any]) -> tuple[str, ...]:
         found.append(f"trained {'with' if config['prepend_bos'] else 'without'} a first token of its own")
     if isinstance(config.get("context_size"), int):
         found.append(f"trained on contexts of {config['context_size']} tokens")
+    if "hook_point" in config and "model_from_pretrained_kwargs" not in config:
+        # Runs of early 2024 read GPT-2 with the mean of every state taken away, and their files do not say so.
+        found.append("its files do not say whether states had their mean taken away (center_writing_weights); here not")
     return tuple(found)
 
 

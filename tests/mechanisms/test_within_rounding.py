@@ -1,0 +1,83 @@
+"""What rounding could make, or hide, is not known: it is no difference, no lack of one, and no step of the ladder."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+
+from auditor.language_models.noise import noise_floor
+from auditor.mechanisms import erasure, steering
+from auditor.mechanisms.controls import SMALLEST, within_rounding
+from auditor.mechanisms.ladder import climb
+from auditor.records import Conclusion
+from tests.acceptance.planted import planted_model
+from tests.mechanisms import test_sae_sparse_features
+from tests.mechanisms.test_probes_and_erasure import concluded, of
+
+TESTS: dict[str, tuple[Any, dict[str, Any], str]] = {
+    "used": (erasure, {"applications": 24, "relevant": False}, "erasure_gap_removed"),
+    "usable": (steering, {"applications": 24, "depths": (0.5,)}, "steering_potency"),
+}
+
+
+def coarse() -> Any:
+    """A biased model in half precision, with a token whose logit is so long that its spacing is nats."""
+    model = planted_model("B", against=20.0)
+    with torch.no_grad():
+        model.get_output_embeddings().weight[200] *= 40
+    return model.to(torch.bfloat16)
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_half_precision_that_cannot_tell_says_neither_yes_nor_no(name: str) -> None:
+    module, settings, metric = TESTS[name]
+    model = coarse()
+    _, measurements, plan = concluded(module, model, **settings)
+    item = of(measurements, metric, group="Black")
+    (rung,) = [rung for rung in climb(measurements, plan=plan) if rung.field == "race"]
+    (step,) = [step for step in rung.found if step.name == name]
+
+    # The difference is there: the same weights in single precision show it.
+    assert abs(item.counts["gap"]) == pytest.approx({"used": 5.36, "usable": 4.81}[name], abs=0.05)
+    assert abs(item.estimate or 0.0) < noise_floor(model).bound
+    assert item.conclusion is Conclusion.INCONCLUSIVE
+    assert "rounding alone could make" in str(item.conclusion_reason)
+    assert "There is no difference" not in str(item.conclusion_reason)
+    assert step.held is None
+    assert step.reason.startswith("rounding alone could make it, or hide it")
+
+
+@pytest.mark.parametrize(
+    ("size", "floor", "hidden"),
+    [
+        (0.5, 2.0, True),
+        (-0.5, 2.0, True),
+        (2.5, 2.0, False),
+        (0.0, 2.0, True),
+        (0.0, SMALLEST, False),
+        (0.0, 1e-6, False),
+    ],
+)
+def test_a_figure_within_rounding_that_is_fine_is_none_and_within_coarse_rounding_not_known(
+    size: float, floor: float, hidden: bool
+) -> None:
+    assert within_rounding(size, floor=floor) is hidden
+
+
+def test_an_attribute_without_an_effect_is_still_a_no_in_single_precision() -> None:
+    _, measurements, plan = concluded(erasure, planted_model("B", against=0.0), applications=24, relevant=False)
+    (rung,) = [rung for rung in climb(measurements, plan=plan) if rung.field == "race"]
+
+    assert rung.steps["used"] is False
+    assert of(measurements, "erasure_gap_removed", group="Black").counts["within_rounding"] == 0
+
+
+def test_the_bound_of_margins_that_sparse_features_start_from_follows_the_precision() -> None:
+    model, plan = coarse(), test_sae_sparse_features.plan_of()
+    results = test_sae_sparse_features.computed(model, plan, random_draws=3)
+    measurements = test_sae_sparse_features.measured(model, plan, results)
+    bounds = {check.bound for each in measurements for check in each.checks if check.name == "margin as decided"}
+
+    assert bounds == {noise_floor(model).bound}
