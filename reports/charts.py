@@ -170,7 +170,7 @@ def verdict_chart(measurement: Measurement, design: Design) -> Chart:
         canvas.text(
             centre,
             number_at,
-            f"{numbers.estimate_and_interval(measurement)} {'SD' if in_sd else 'pp'}",
+            f"{numbers.estimate_and_interval(measurement)} {numbers.unit_name(measurement)}".rstrip(),
             align="center",
             size=NORMAL,
             bold=True,
