@@ -29,6 +29,7 @@ from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import PairCounts, count_pairs, flip_rates, net_effect
 from auditor.measures.permutation import sign_flip_test
 from auditor.measures.power import detectable_by_mcnemar, detectable_mean_shift, worst_level
+from auditor.measures.rates import Tally, clopper_pearson
 from auditor.measures.results import Estimate, missing
 from auditor.records import Conclusion, Measurement, Outcome, Role
 from auditor.rounding import printed
@@ -79,11 +80,17 @@ def compare_versions(
     filed = settle(list(_as_filed([item for item in both if item.later.role == ACTUAL], rules)))
     doubts = _doubts(readability, arms, rules, filed[0])
     pairs = [Contrast.of(arms, attribute, group) for attribute, group in rules.contrasts]
-    ranges = settle([range_change(pair, rules, test=TEST, family=RANGE, doubts=doubts[pair.field]) for pair in pairs])
+    open_of = [(*doubts[pair.field], *_both_ways(pair, rules)) for pair in pairs]
+    ranges = settle(
+        [
+            range_change(pair, rules, test=TEST, family=RANGE, doubts=why)
+            for pair, why in zip(pairs, open_of, strict=True)
+        ]
+    )
     silent = _one_answer(both, rules)
     effects = [
-        _effect(pair, rules, silent=silent, doubts=(*doubts[pair.field], *_elsewhere(found)))
-        for pair, found in zip(pairs, ranges, strict=True)
+        _effect(pair, rules, silent=silent, doubts=(*why, *_elsewhere(found)))
+        for pair, why, found in zip(pairs, open_of, ranges, strict=True)
     ]
     return (*filed, *readability, *ranges, *settle(effects))
 
@@ -291,6 +298,26 @@ def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
             f"{needed} even if no decision changed"
         )
     return tuple(found)
+
+
+def _both_ways(pair: Contrast, rules: Rules) -> tuple[str, ...]:
+    """Why an unchanged net effect is no absence of change: applications gain and lose by the group, and it cancels.
+
+    The share of applications whose part of the effect changed must exceed the equivalence margin by its exact bound, at
+    a level shared by the family's contrasts. Re-asks of two versions do not measure their noise: nothing is taken off.
+    """
+    up, down = int((pair.changes > 0).sum()), int((pair.changes < 0).sum())
+    if not min(up, down):
+        return ()
+    level = 1 - rules.alpha / max(1, len(rules.contrasts))
+    moved = Tally(up + down, len(pair.changes))
+    if clopper_pearson(moved, level=level).low < rules.equivalence:
+        return ()
+    share = printed((up + down) / len(pair.changes), 1, percent=True)
+    return (
+        f"the effect changed for {share}% of applications, both ways: {down:,} against the group, {up:,} towards it, "
+        "so whom the change of version favours differs from application to application",
+    )
 
 
 def _elsewhere(found: Measurement) -> tuple[str, ...]:

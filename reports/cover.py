@@ -187,7 +187,9 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
         rows.append(("Not tried", f"{sentence_case(wording.joined(untried))}."))
     if moving := _moves_by_itself(story):
         rows.append(("Noise", moving))
-    if withheld := missing_words([item for item in story.floors if item.estimate is None]):
+    # A comparison that would be graded and cannot be shown, as beside a group of four people, is not left to a table.
+    filed = [item for item in story.primary if item.test == sentences.AS_FILED]
+    if withheld := missing_words([item for item in (*filed, *story.floors) if item.estimate is None]):
         rows.append(("Withheld", " ".join(withheld)))
     rows.append(_missed(story))
     rows.append(

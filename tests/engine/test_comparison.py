@@ -220,6 +220,24 @@ def test_too_few_denials_too_few_pairs_and_one_direction_are_no_equivalence() ->
     assert one_way.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
 
 
+@pytest.mark.parametrize(("share", "cancels"), [(0.2, True), (0.01, False)])
+def test_changes_that_cancel_over_applications_are_no_absence_of_a_change(share: float, cancels: bool) -> None:
+    """Half of some applications gain by the group in the later version, the other half lose as much."""
+    margins = np.where(np.arange(2000) % 2 == 0, 0.4, -0.4)
+    chosen = np.random.default_rng(5).permutation(2000) < share * 2000
+    later = answers(margins, 0.0)
+    for number, item in enumerate(later):
+        if item.arms == ("race=b",) and chosen[number // 2]:
+            assert item.margin is not None
+            turned = Outcome.ADVERSE if item.outcome is Outcome.FAVOURABLE else Outcome.FAVOURABLE
+            later[number] = replace(item, margin=-item.margin, outcome=turned)
+    said = change(compare_versions(design=DESIGN, earlier=answers(margins, 0.0), later=later))
+    assert abs(said.estimate or 0.0) < 0.02
+    why = "whom the change of version favours differs from application to application"
+    assert (why in (said.conclusion_reason or "")) is cancels
+    assert (said.conclusion is Conclusion.INCONCLUSIVE) is cancels
+
+
 def test_the_level_is_the_designs_and_families_are_adjusted_apart() -> None:
     design = deepcopy(DESIGN)
     design["thresholds"]["alpha"] = 0.01

@@ -100,6 +100,25 @@ def test_an_undecided_contrast_is_something_to_do(working: Audit) -> None:
     )
 
 
+def test_a_graded_comparison_that_a_small_group_hides_is_named_on_the_first_page(working: Audit) -> None:
+    hidden = replace(
+        over_the_range(working.bundle, 0.0),
+        id="made/ratio",
+        test="group_rates",
+        metric="impact_ratio",
+        unit="ratio",
+        estimate=None,
+        low=None,
+        high=None,
+        conclusion=Conclusion.INCONCLUSIVE,
+        counts={},
+        missing_reason="hidden with a group of fewer than 10 people",
+    )
+    unseen = "What this audit could not see"
+    assert "hidden with a group of fewer than 10 people" in rows(story_of(working.bundle, hidden), unseen)["Withheld"]
+    assert "Withheld" not in rows(story_of(working.bundle), unseen)
+
+
 def test_weak_contrasts_are_named_once_each_by_what_they_are_about(working: Audit) -> None:
     story = story_of(working.bundle, over_the_range(working.bundle, -0.589))
     table = next(block for block in limitations(story) if hasattr(block, "rows"))
