@@ -221,7 +221,12 @@ def _decisions(item: Measurement, alpha: float) -> tuple[float | None, bool | No
         return None, None
     if turned == 0:
         return 0.0, False
-    return float(turned), None if p_value is None else at_level(p_value, alpha=alpha)
+    if p_value is None:
+        return float(turned), None
+    # Not adjusted itself: it is held against the level of the family's worst step, which its draws are counted for.
+    needed = item.counts.get("draws_needed")
+    level = alpha if needed is None else min(alpha, 1 / (float(needed) + 1))
+    return float(turned), at_level(p_value, alpha=level)
 
 
 def _significant(item: Measurement, alpha: float) -> bool:
