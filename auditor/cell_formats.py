@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from functools import cache
@@ -24,6 +24,8 @@ BUILT_IN: Mapping[int, str] = {
 MAX_CODE = 1_000
 # One token: a quoted text, an escaped or spacing character, a bracket, a letter run, or any other character.
 TOKEN = re.compile(r'"([^"]*+)"?|\\(.)|([_*].)|\[([^\]]*+)\]?|(AM/PM|A/P|General)|(E[+-])|([ymdhsYMDHS])|(.)', re.S)
+CONDITION = re.compile(r"[<>=]{1,2}\s*-?[0-9.]+")
+MAX_SAID = 40
 CURRENCY_WORDS = re.compile(r"[A-Z]{3}|kr\.?|zł|Kč|Ft|lei|R\$|Fr\.?|Rs\.?|Rp|RM|S/")
 SPACES = re.compile(r"\s+")
 FIRST_1904 = datetime(1904, 1, 1)
@@ -42,13 +44,14 @@ class Format:
     """What a format adds. ``kind`` is plain, date, time, moment, duration, percent, unit or digits.
 
     ``before`` and ``after`` are the signs of a unit; ``digits`` are the places (true) and signs of fixed digits, as in
-    ``000-00-0000``.
+    ``000-00-0000``. ``said`` is what the format shows beside the number that reading leaves out, in words.
     """
 
     kind: str = "plain"
     before: str = ""
     after: str = ""
     digits: tuple[tuple[bool, str], ...] = ()
+    said: str = ""
 
 
 PLAIN = Format()
@@ -56,11 +59,16 @@ PLAIN = Format()
 
 def format_of(number: int, codes: Mapping[int, str]) -> Format:
     """What the format a style names adds; ``codes`` are the workbook's own formats by number."""
-    return _parsed(codes.get(number, BUILT_IN.get(number, ""))[:MAX_CODE])
+    code = codes.get(number, BUILT_IN.get(number, ""))[:MAX_CODE]
+    found = _parsed(code)
+    said = _left_out(code, found)
+    return replace(found, said=said) if said else found
 
 
 @cache
 def _parsed(code: str) -> Format:
+    if any(CONDITION.fullmatch(found[4] or "") for found in TOKEN.finditer(code)):
+        return PLAIN  # which section shows a number is a question of its size: what is stored is the same for all
     pieces, letters, elapsed = _pieces(code)
     mask = "".join(text for is_mask, text in pieces if is_mask)
     kind = _kind_of_moment(letters, elapsed) or ("percent" if "%" in mask else "")
@@ -76,6 +84,20 @@ def _parsed(code: str) -> Format:
     if mask[0] == "0" and mask.count("0") > 1 and not mask.strip("0#"):
         return Format("digits", digits=tuple(pieces))
     return PLAIN
+
+
+@cache
+def _left_out(code: str, read: Format) -> str:
+    """What a format shows that its cells are read without: conditions, and words beside the number."""
+    brackets = [found[4] for found in TOKEN.finditer(code) if found[4] is not None]
+    if any(CONDITION.fullmatch(each) for each in brackets):
+        return f"the format {code[:MAX_SAID]!r} shows numbers differently by their size"
+    if read.kind in ("date", "time", "moment", "duration", "digits"):
+        return ""
+    texts = [found[1] or found[2] or "" for found in TOKEN.finditer(code)]
+    words = [SPACES.sub(" ", text).strip() for text in texts]
+    words = [word for word in words if any(map(str.isalnum, word)) and not _is_currency(word.strip(" ()-+"))]
+    return f"the format {code[:MAX_SAID]!r} shows {words[0][:MAX_SAID]!r} beside numbers" if words else ""
 
 
 def _kind_of_moment(letters: str, elapsed: bool) -> str:

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from auditor.missing_words import is_missing_word
-from auditor.number_forms import LOOSE, PLAIN_FORM, NumberForm, guess_form, spelled_plainly
+from auditor.number_forms import LOOSE, PLAIN_FORM, NumberForm, guess_form, numbers_with_words, spelled_plainly
 from auditor.plain_numbers import are_plain
 from auditor.tables import Table
 from auditor.text_tables import decimal_mark
@@ -70,6 +70,12 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
         fit = len(texts) - len(guess.odd)
         said = f"{fit:,} of {len(texts):,} values are numbers of one form, and {place} holds {text!r}: left as text"
         why.append(said if fit else f"numbers whose marks disagree, such as {text!r} in {place}: left as text")
+    elif 2 * len(worded := numbers_with_words(texts[:SAMPLE])) >= len(texts) > 1:
+        place, text = _first(table, column, worded)
+        why.append(
+            f"numbers with words or signs, such as {text!r} in {place}: left as categories without an order; "
+            "numbers in the file would have one"
+        )
     return _as_text(column, rows, tuple(why))
 
 

@@ -6,14 +6,14 @@ and an audit cannot disagree.
 
 from __future__ import annotations
 
-import unicodedata
 from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from typing import Any
 
 import polars as pl
 
 from auditor.applications import counts_of, distinct, misfits, repeats_in
+from auditor.look_alikes import look_alikes
 from auditor.mapping_inference import sentinel_bound, sentinel_codes
 from auditor.mappings import DataMapping, Field, Value, code_of, codes_of, nfc
 from auditor.missing_words import is_missing_word, is_null_word
@@ -23,7 +23,6 @@ from auditor.tables import Table, as_table
 
 MISSING_SHARE = 0.05  # from here on missing values are worth a line
 SHOWN = 5
-SHOWN_ALIKE = 6
 SHOWN_CHARACTERS = 60
 STOPS = "stops an audit: "
 
@@ -93,7 +92,7 @@ def _field_lines(table: Table, item: Field) -> Iterator[str]:
     if not groups:
         return
     if item.type in ("category", "flag"):
-        yield from _look_alikes(groups, where)
+        yield from look_alikes(groups, where)
     if missing >= MISSING_SHARE * height:
         yield f"{where} is missing in {missing:,} of {height:,} rows ({missing / height:.1%})"
     if len(groups) == 1:
@@ -103,19 +102,6 @@ def _field_lines(table: Table, item: Field) -> Iterator[str]:
         yield from _indicator_lines(cells, counts, values, where)
     if item.column:
         yield from _code_lines(table.frame[item.columns[0]], item, where)
-
-
-def _look_alikes(groups: Mapping[Value, int], where: str) -> Iterator[str]:
-    """Groups that differ in case, width, blanks or characters nobody sees, and may be one."""
-    alike: dict[str, list[str]] = {}
-    for value in groups:
-        if isinstance(value, str):
-            seen = "".join(each for each in unicodedata.normalize("NFKC", value) if unicodedata.category(each) != "Cf")
-            alike.setdefault(" ".join(seen.split()).casefold(), []).append(value)
-    for same in alike.values():
-        if len(same) > 1:
-            said = ", ".join(f"{value!a} ({groups[value]:,} rows)" for value in same[:SHOWN_ALIKE])
-            yield f"{where} has groups that look alike and are counted apart: {said}; words would make them one"
 
 
 def _id_lines(table: Table, item: Field, where: str) -> Iterator[str]:

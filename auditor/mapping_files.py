@@ -196,7 +196,7 @@ SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         'times (a number above 0), minus ("brackets" or "behind")',
     ),
     "ratio": (_is_ratio, "[numerator column, denominator column]"),
-    "scale": NUMBER,
+    "scale": (lambda value: _is_number(value) and value != 0, "a number other than 0"),
     "missing_from": NUMBER,
     "missing": (_is_codes, "a list of codes"),
     "one_of": WORDS,
@@ -263,6 +263,9 @@ def _check_sense(item: Field, raw: Mapping[str, Any], where: str) -> None:
     if both:
         what = f"code {shown(both[0])} has words and is listed in missing"
         raise DataError(where, what, "a code that is a value, or one that means missing")
+    if empty := [code for code, said in (*item.words.items(), *item.one_of.items()) if not said.strip()]:
+        key = "one_of" if item.one_of else "words"
+        raise DataError(f"{where}: {key}", f"code {shown(empty[0])} has empty words", "words, or the code in missing")
     if both := sorted(item.outcomes(item.favourable) & item.outcomes(item.adverse)):
         raise DataError(where, f"{shown(both[0])} is favourable and adverse", "one side for every value")
     for key, role in (("adverse", "outcome"), ("repeats", "id"), ("empty", "id")):

@@ -18,6 +18,7 @@ from auditor.column_guesses import ColumnGuess, guess_columns
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field, written
 from auditor.number_forms import unit_of
+from auditor.parquet_tables import INDEX
 from auditor.table_rows import counted, numbers_rows
 from auditor.tables import Reading, Table, as_table
 
@@ -150,6 +151,7 @@ def propose(
     roles = {column: _id_role(table, column) or _role(frame[column]) for column in frame.columns}
     excluded = _without_use(frame, roles)
     excluded |= {column: "numbers the rows" for column in frame.columns if _is_index(table, column)}
+    excluded |= {column: "the index of a pandas table" for column in frame.columns if column == INDEX}
     left = [column for column in frame.columns if column not in excluded]
     outcome = _outcome(frame, left)
     for column in left:

@@ -35,6 +35,10 @@ WRITTEN = re.compile(
     r"(?P<body>[0-9][0-9.,'’ ]*+|[.,][0-9]++) ?+(?P<after>[^\W\d_]{1,7}\.?|[^\w\s.,'()+−-]{1,2})? ?+(?P<trail>[-−])?"
     r"(?P<close>\))?"
 )
+#: A number and one word; a number with a word behind it and perhaps a sign before or after it.
+WORDED = re.compile(r"(?P<body>[0-9][0-9.,']*+) ?(?P<word>[^\W\d_]{2,10})")
+MEASURED = re.compile(r"(?:[<>≤≥~≈]=?|[^\W\d_]{2,10} )? ?[0-9][0-9.,']*+[+-]? ?[^\W\d_]{2,12}")
+NO_SIGNS: Mapping[str, None] = {"open": None, "close": None, "trail": None}
 PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
 AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}\.[0-9]{3}")
 LOOSE = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
@@ -115,6 +119,8 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
     """
     if spelled_plainly(text.replace("−", "-") for text in texts):
         return FormGuess(form=PLAIN_FORM, why=_supposed_point(texts))
+    if (worded := _worded(texts, decimal)) is not None:
+        return worded
     found = {text: WRITTEN.fullmatch(_evenly(text)) for text in texts if len(text) <= MAX_CHARACTERS}
     parts = {text: match.groupdict() for text, match in found.items() if match is not None}
     beside = Counter((part["before"] or "", part["after"] or "") for part in parts.values() if _known(part))
@@ -132,6 +138,26 @@ def guess_form(texts: Sequence[str], *, decimal: str = ".") -> FormGuess:
         share = len(fits) / len(texts)
         return FormGuess(odd=odd if share >= 0.5 and (before or after or len(texts) > 4) else ())
     return _form_of(fits, before, after, decimal)
+
+
+def _worded(texts: Sequence[str], hint: str) -> FormGuess | None:
+    """The form of numbers that all have one word behind them, as ``60 months``; ``None`` if they have not."""
+    found = {text: WORDED.fullmatch(_evenly(text)) for text in texts if len(text) <= MAX_CHARACTERS}
+    parts = {text: match.groupdict() for text, match in found.items() if match is not None}
+    words = {part["word"] for part in parts.values()}
+    if len(parts) < len(texts) or len(words) != 1 or len(texts) < 2:
+        return None
+    word = words.pop()
+    if word in TIMES or word in SHARES or word in CURRENCIES:
+        return None
+    guess = _form_of({text: {**part, **NO_SIGNS} for text, part in parts.items()}, "", word, hint)
+    codes = guess.form is None or _codelike([part["body"].strip() for part in parts.values()], guess.form)
+    return None if codes else guess
+
+
+def numbers_with_words(texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts that are a number with words or signs around it, as ``10+ years`` or ``< 1 year``."""
+    return tuple(text for text in texts if len(text) <= MAX_CHARACTERS and MEASURED.fullmatch(_evenly(text)))
 
 
 def _supposed_point(texts: Sequence[str]) -> str:

@@ -6,8 +6,10 @@ A text column is text, whatever it looks like. Bytes without the mark of text ar
 from __future__ import annotations
 
 import io
-import re
+import os
 from collections.abc import Mapping
+from functools import cache
+from zoneinfo import available_timezones
 
 import polars as pl
 
@@ -18,13 +20,23 @@ from auditor.tables import LIMITS, Limits, Table, check_header, check_some_reada
 DAYS = (-719_162, 2_932_897)
 UNITS_A_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
 EXPECTED = "numbers, text, truth values or dates"
-#: How the library's panic names a zone that it does not know, such as the offset ``+05:30`` of other writers.
-ZONE = re.compile(r"unable to parse time zone: '([^']{1,40})'")
+#: The library panics over the whole file where one column has a zone it does not know, such as the offset ``+05:30`` of
+#: other writers, unless this is set. The column is refused by its zone below.
+os.environ.setdefault("POLARS_IGNORE_TIMEZONE_PARSE_ERROR", "1")
+ZONED = "times in UTC or in a named zone, such as Europe/Berlin"
+#: Digits of a decimal number that the library reads.
+DECIMAL_DIGITS = 38
+#: What pandas calls the rows of a table without an index of its own.
+INDEX = "__index_level_0__"
 FLOAT_DIGITS = 15  # what a decimal number may have and still be given back by a float
 
 
 class UnreadableError(Exception):
     """A column holds no single values: what it holds, and what was expected."""
+
+    def __init__(self, what: str, expected: str = EXPECTED) -> None:
+        super().__init__(what)
+        self.expected = expected
 
 
 def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
@@ -55,15 +67,15 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
                     notes.append(f"column {called!r} is bytes without the mark of text: read as UTF-8")
                 columns.append(_plain(column))
             except UnreadableError as error:
-                unreadable[called] = (str(error), EXPECTED)
-    except pl.exceptions.PanicException as error:
-        raise _panicked(error, where, expected) from error
-    except (pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
+                unreadable[called] = (str(error), error.expected)
+    except (pl.exceptions.PanicException, pl.exceptions.PolarsError, OSError, ValueError, OverflowError) as error:
         raise DataError(where, f"is damaged: {_reason(error)}", expected) from error
     if not height or not names:
         raise DataError(where, "has columns and no rows", "at least one row")
     if any(len(column) != height for column in columns):
         raise DataError(where, "is damaged: its columns differ in length", expected)
+    if INDEX in names:
+        notes.append(f"column {INDEX!r} is the index of a pandas table, not a field of it")
     notes += [f"column {name!r} {what} and cannot be used" for name, (what, _) in unreadable.items()]
     frame = pl.DataFrame(columns)
     blank = frame.select(pl.all_horizontal(pl.all().is_null())).to_series() if columns else pl.Series([False])
@@ -80,16 +92,17 @@ def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
     return check_some_readable(table, where=where)
 
 
-def _panicked(error: BaseException, where: str, expected: str) -> DataError:
-    """What a panic of the library says of the file."""
-    if zone := ZONE.search(str(error)):
-        what = f"holds times in the zone {zone[1]!r}, which no list of zones names"
-        return DataError(where, what, "times in UTC or in a named zone, such as Europe/Berlin")
-    return DataError(where, f"is damaged: {_reason(error)}", expected)
+@cache
+def _zones() -> frozenset[str]:
+    return frozenset(available_timezones() | {"UTC"})
 
 
 def _check_kind(kind: pl.DataType) -> None:
     """Refuse what is no single value, before it is read."""
+    if isinstance(kind, pl.Datetime) and kind.time_zone and kind.time_zone not in _zones():
+        raise UnreadableError(f"holds times in the zone {kind.time_zone[:40]!r}, which no list of zones names", ZONED)
+    if isinstance(kind, pl.Decimal) and kind.precision > DECIMAL_DIGITS:
+        raise UnreadableError(f"holds decimal numbers of {kind.precision} digits", f"at most {DECIMAL_DIGITS} digits")
     if isinstance(kind, (pl.Categorical, pl.Enum, pl.Date, pl.Datetime, pl.Time, pl.Null, pl.Decimal)):
         return
     if kind in (pl.String, pl.Boolean, pl.Binary) or kind.is_float() or kind.is_integer():

@@ -17,8 +17,8 @@ from auditor.catalogue import find_tests, looks_inside
 from auditor.chat import chat_wrapper
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.exceptions import PlanError
-from auditor.language_models.answers import Question, ask
-from auditor.language_models.local import read_stored_tokenizer
+from auditor.language_models.answers import Question, ask, refuse_unembedded
+from auditor.language_models.local import embedded_tokens, read_stored_tokenizer
 from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.store import StoredModel
 from auditor.language_models.trie import distinct_tokens
@@ -75,6 +75,8 @@ def prepare(
     wrap = chat_wrapper(tokenizer, plan.prompt.system, where=where, day=plan.prompt.date) if chat else None
     clusters = make_clusters(plan, data, selection.records, chat=wrap, where=where)
     questions = _questions(tokenizer, clusters, plan, where=where)
+    every = [question for asked, again in questions for question in (*asked, *again)]
+    refuse_unembedded(every, rows=embedded_tokens(model), tokenizer=tokenizer, where=plan.run.model)
     longest = _longest(plan, model, clusters, questions, where=where)
     left_out = dict(selection.left_out)
     for attribute in plan.attributes:

@@ -9,8 +9,8 @@ from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import find_tests, looks_inside
-from auditor.exceptions import ModelError, RunError
-from auditor.language_models.answers import Question, ask, decide
+from auditor.exceptions import RunError
+from auditor.language_models.answers import ask, decide, refuse_unembedded
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
@@ -109,7 +109,9 @@ def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: Pac
     prompts = [case.prompt for case in cases]
     chat = plan.prompt.form == "chat"
     questions = ask(loaded.tokenizer, prompts, plan.prompt.answers, chat=chat, where="run")
-    _refuse_unembedded(loaded, questions, where=plan.run.model)
+    # Preparation refused it by what the files say; this is what was loaded.
+    rows = loaded.model.get_input_embeddings().num_embeddings
+    refuse_unembedded(questions, rows=rows, tokenizer=loaded.tokenizer, where=plan.run.model)
     decisions = decide(
         scorer,
         cases,
@@ -119,16 +121,6 @@ def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: Pac
         share=payload["kind"] == SHARED,
     )
     return [decision.row() for decision in decisions]
-
-
-def _refuse_unembedded(loaded: LoadedModel, questions: Sequence[Question], *, where: str) -> None:
-    """Refuse prompts with tokens beyond the model's embedding: tokens that were added to a tokenizer alone."""
-    rows = loaded.model.get_input_embeddings().num_embeddings
-    largest = max(token for question in questions for sequence in question.sequences for token in sequence)
-    if largest >= rows:
-        token = loaded.tokenizer.convert_ids_to_tokens(largest)
-        what = f"its tokenizer makes token {largest} ({token!r}) of a prompt, and the model embeds {rows}"
-        raise ModelError(where, what, "a tokenizer and weights that belong together")
 
 
 def case_of(row: dict[str, Any]) -> Case:

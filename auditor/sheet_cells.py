@@ -48,8 +48,9 @@ class Merged:
 class SheetCells:
     """Iterates over the rows of a sheet: their numbers, and their values up to the last one that is there.
 
-    When the last row was taken, ``merged``, ``hidden`` (rows), ``not_available`` (cells) and ``broken`` (cells without
-    a value, by column) say what else the sheet holds.
+    When the last row was taken, ``merged``, ``hidden`` (rows), ``hidden_columns`` (ranges), ``not_available`` (cells),
+    ``formats`` (what they show that is not read, with the first cell, by column) and ``broken`` (cells without a value,
+    by column) say what else the sheet holds.
     """
 
     def __init__(
@@ -67,6 +68,8 @@ class SheetCells:
         self.merged: list[Merged] = []
         self.hidden = self.not_available = 0
         self.broken: dict[int, list[tuple[int, str]]] = defaultdict(list)
+        self.formats: dict[int, dict[str, str]] = defaultdict(dict)
+        self.hidden_columns: list[tuple[int, int]] = []
         self.filled_rows: list[int] = []
         self._numbers: set[int] = set()
         self._done: deque[tuple[int, list[Any]]] = deque()
@@ -110,6 +113,11 @@ class SheetCells:
             self._row = int(said) if said.isdecimal() and len(said) < 8 else self._row + 1
             self._column, self._values = -1, []
             self.hidden += given.get("hidden") in ("1", "true")
+        elif name == "col" and len(self.hidden_columns) < MAX_BROKEN:
+            ends = given.get("min", ""), given.get("max", "")
+            unseen = given.get("hidden") in ("1", "true") or given.get("width") == "0"
+            if unseen and all(end.isdecimal() and len(end) < 6 for end in ends):
+                self.hidden_columns.append((int(ends[0]) - 1, int(ends[1]) - 1))
         elif name == "mergeCell":
             self._merge(given.get("ref", ""))
 
@@ -185,6 +193,8 @@ class SheetCells:
             if not math.isfinite(number):
                 return self._break(f"holds {text[:20]!r} as a number")
             number = int(number) if number.is_integer() and abs(number) < 10**MAX_DIGITS else number
+        if self._style.said and len(self.formats[self._column]) < MAX_BROKEN:
+            self.formats[self._column].setdefault(self._style.said, self._place)
         try:
             value = shown(number, self._style, from_1904=self._from_1904)
         except NoDateError as error:

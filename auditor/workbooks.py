@@ -57,6 +57,15 @@ def parse_workbook(raw: bytes, *, where: str, limits: Limits = LIMITS, reading: 
     others = len(book.sheets) - 1
     if others:
         notes.insert(0, f"sheet {name[:40]!r} of {others + 1} read")
+    if name in book.hidden:
+        notes.append(f"sheet {name[:40]!r} is hidden in the workbook")
+    if unseen := [each for each in book.hidden if each != name]:
+        notes.append(f"{counted(len(unseen), 'hidden sheet')} not read: {_named(unseen)}")
+    for at, column in names.items():
+        if any(first <= at <= last for first, last in cells.hidden_columns):
+            notes.append(f"column {column!r} is hidden in the sheet and read like the others")
+        for said, cell in cells.formats.get(at, {}).items():
+            notes.append(f"column {column!r}: {said}, first in cell {cell}: the number is read as it is stored")
     if cells.hidden:
         notes.append(f"{counted(cells.hidden, 'hidden row')} of the sheet read like the others")
     if cells.not_available:
@@ -115,6 +124,7 @@ class _Book:
     limits: Limits
     parts: Mapping[str, zipfile.ZipInfo]
     sheets: Mapping[str, str]
+    hidden: Sequence[str]
     shared: Sequence[str]
     styles: Sequence[Format]
     from_1904: bool
@@ -130,10 +140,13 @@ class _Book:
         related = _relations(archive, parts, main, where)
         tree = _tree(archive, parts[main], where)
         found: dict[str, str] = {}
+        hidden: list[str] = []
         for item in tree.iter("sheet"):
             target = related.get(item.get("id", ""), ("", ""))
             if target[0] == "worksheet" and target[1] in parts:
                 found[item.get("name", "")[:200]] = target[1]
+                if item.get("state", "visible") != "visible":
+                    hidden.append(item.get("name", "")[:200])
         setting = next(tree.iter("workbookPr"), Element("workbookPr"))
         # Some programs leave the relation out, and readers look where the part usually is.
         folder = posixpath.dirname(main)
@@ -145,7 +158,9 @@ class _Book:
             member = parts[others["sharedStrings"]]
             shared = shared_strings(_content(archive, member, where), where=f"{where}: {member.filename[:80]}")
         styles = _styles(_tree(archive, parts[others["styles"]], where)) if "styles" in others else []
-        return cls(archive, where, limits, parts, found, shared, styles, setting.get("date1904") in ("1", "true"))
+        return cls(
+            archive, where, limits, parts, found, hidden, shared, styles, setting.get("date1904") in ("1", "true")
+        )
 
     def cells(self, name: str) -> SheetCells:
         """The rows of a sheet, read as they are asked for."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.exceptions import PlanError, ScoringError
+from auditor.exceptions import ModelError, PlanError, ScoringError
 from auditor.language_models.packed import PackedScorer, Read
 from auditor.plan import Answers
 from auditor.records import Case, Decision, Outcome
@@ -113,6 +113,16 @@ def ask(tokenizer: Any, prompts: Sequence[str], answers: Answers, *, chat: bool,
             _check_distinct(spellings, tokens, where)
         questions.append(Question(before.ids, tuple(tokens[:cut]), tuple(tokens[cut:])))
     return questions
+
+
+def refuse_unembedded(questions: Sequence[Question], *, rows: int, tokenizer: Any, where: str) -> None:
+    """Refuse prompts with tokens beyond the model's embedding of so many rows: those added to a tokenizer alone."""
+    # An answer's last token is never read by the model, and its logit is: it needs a row as well.
+    tokens = (token for each in questions for part in (each.prompt, *each.favourable, *each.adverse) for token in part)
+    if (largest := max(tokens)) >= rows:
+        token = tokenizer.convert_ids_to_tokens(largest)
+        what = f"its tokenizer makes token {largest} ({token!r}) of a prompt or an answer, and the model embeds {rows}"
+        raise ModelError(where, what, "a tokenizer and weights that belong together")
 
 
 def decide(

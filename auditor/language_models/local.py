@@ -9,7 +9,15 @@ from typing import Any
 
 from auditor.exceptions import ModelError
 from auditor.language_models.store import StoredModel
-from auditor.language_models.weights import DTYPES, attach_adapter, merge_adapter, read_model, read_tokenizer
+from auditor.language_models.weights import (
+    DTYPES,
+    attach_adapter,
+    brought_rows,
+    merge_adapter,
+    read_config,
+    read_model,
+    read_tokenizer,
+)
 
 #: How many models stay in memory; the one used longest ago goes first.
 KEPT_MODELS = 2
@@ -86,6 +94,13 @@ def load(stored: StoredModel, *, threads: int, dtype: str = "float32", device: s
 def read_stored_tokenizer(stored: StoredModel) -> Any:
     """The tokenizer of a stored model, without its weights."""
     return read_tokenizer(stored.tokenizer_folder)
+
+
+def embedded_tokens(stored: StoredModel) -> int:
+    """How many tokens a stored model embeds, without its weights: its config's, or as many as an adapter brings."""
+    if stored.base is None:
+        return int(read_config(stored.folder).get_text_config().vocab_size)
+    return max(embedded_tokens(stored.base), brought_rows(stored.folder))
 
 
 def forget_models() -> None:

@@ -36,6 +36,7 @@ from auditor.language_models.safety import (
     read_json,
 )
 from auditor.language_models.sources import ModelSource, parse_source
+from auditor.language_models.two_sources import choices
 
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600
@@ -215,14 +216,19 @@ class ModelStore:
         commit = hub.resolve_commit(source)
         fingerprint = {"kind": "hf", "repository": source.location, "commit": commit}
 
+        said: list[str] = []
+
         def build(target: Path) -> Description:
             with self._workspace() as download:
                 hub.download(source, commit, download)
+                said.extend(choices(download))
                 for name in check_model_folder(download):
                     (download / name).rename(target / name)
             return describe(target, plain=True, commit=commit)
 
-        return self._find_or_build(source, fingerprint, build, given=str(source))
+        stored = self._find_or_build(source, fingerprint, build, given=str(source))
+        # What was imported before has one set of weights; both templates are still there.
+        return changed(stored, notes=tuple(f"{source}: {line}" for line in said or choices(stored.folder)))
 
     def _import_gguf(self, source: ModelSource, path: Path) -> StoredModel:
         parts = gguf_parts(path)
@@ -332,8 +338,8 @@ class ModelStore:
 
 
 def _left(folder: Path, names: list[str]) -> tuple[str, ...]:
-    line = left_behind(folder, names)
-    return (f"{folder}: {line}",) if line else ()
+    lines = [*choices(folder), left_behind(folder, names)]
+    return tuple(f"{folder}: {line}" for line in lines if line)
 
 
 def demo_file() -> Path:

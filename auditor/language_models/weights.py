@@ -225,6 +225,15 @@ def _make_room(model: Any, tensors: dict[str, Any], where: str) -> set[str]:
     return places
 
 
+def brought_rows(folder: Path) -> int:
+    """The most rows of any layer that an adapter replaces whole: of its embeddings, where it adds tokens."""
+    from safetensors import safe_open
+
+    with safe_open(folder / ADAPTER_WEIGHTS, framework="pt") as file:
+        shapes = [file.get_slice(name).get_shape() for name in file.keys() if "lora_" not in name]  # noqa: SIM118
+    return max((int(shape[0]) for shape in shapes if len(shape) == 2), default=0)
+
+
 def plain_adapter(model: Any, folder: Path) -> Any:
     """The adapter as PEFT itself reads it, for comparison: no option or tensor passes through the code above."""
     import peft

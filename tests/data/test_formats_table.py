@@ -134,6 +134,10 @@ LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
     ],
     ("Parquet", "whole numbers beyond 2^53"): [("x.parquet", parquet(a=[2**60, 1]), [str(2**60), "1"])],
     ("Parquet", '"not a number"'): [("x.parquet", parquet(a=[float("nan"), 1.5], b=[1, 2]), [None, 1.5])],
+    ("Parquet", "the index of a pandas table (`__index_level_0__`)"): [
+        ("x.parquet", parquet(__index_level_0__=[5, 9]), [5, 9]),
+        ("x.parquet", parquet(__index_level_0__=[5, 9]), "is the index of a pandas table, not a field of it"),
+    ],
     ("Parquet", "list, structure, duration, infinity, other bytes, date no calendar has"): [
         ("x.parquet", parquet(z=[1], **{"a": [value]}), "and cannot be used")
         for value in ([1], {"x": 1}, timedelta(days=1), float("inf"), b"\xff")
@@ -179,12 +183,27 @@ LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
         ("x.xlsx", book(HEAD, ["W", None], [1, 2], merge="A2:B2"), "!cells A2:B2: are merged across columns"),
         ("x.xlsx", book(HEAD, [None, 1], [1, 2], merge="A1:A2"), "!cells A1:A2: are merged in the header"),
     ],
-    ("workbook", "hidden rows"): [
+    ("workbook", "format with a condition (`[<1]0%;0`), or with words beside the number"): [
+        ("x.xlsx", book(HEAD, [0.5, "x"], formats={"A2": "[<1]0%;0"}), [0.5]),
+        ("x.xlsx", book(HEAD, [0.5, "x"], formats={"A2": "[<1]0%;0"}), "shows numbers differently by their size"),
+        ("x.xlsx", book(HEAD, [5, "x"], formats={"A2": '0" days"'}), "shows 'days' beside numbers, first in cell A2"),
+    ],
+    ("workbook", "hidden rows, columns, sheets"): [
         (
             "x.xlsx",
             book(HEAD, [1, 2], change=lambda made: setattr(made.active.row_dimensions[2], "hidden", True)),
             "1 hidden row of the sheet read like the others",
-        )
+        ),
+        (
+            "x.xlsx",
+            book(HEAD, [1, 2], change=lambda made: setattr(made.active.column_dimensions["B"], "hidden", True)),
+            "column 'b' is hidden in the sheet and read like the others",
+        ),
+        (
+            "x.xlsx",
+            book(HEAD, [1, 2], change=lambda made: setattr(made.create_sheet("More"), "sheet_state", "hidden")),
+            "1 hidden sheet not read: More",
+        ),
     ],
     ("workbook", "several sheets with data"): [
         ("x.xlsx", workbook({"Loans": [HEAD, [1, 2]], "More": [HEAD, [3, 4]]}), '!sheet = "Loans" under [reading]')

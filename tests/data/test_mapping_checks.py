@@ -125,7 +125,7 @@ def test_what_would_change_decisions_silently_stops_the_audit(
         ("missing", 999, "expected a list of codes"),
         ("words", {"1": 1}, 'expected { code = "words" }'),
         ("decimals", 1.5, "expected a whole number from 0 to 10"),
-        ("scale", "two", "expected a number"),
+        ("scale", "two", "expected a number other than 0"),
         ("label", 3, "expected text"),
     ],
 )

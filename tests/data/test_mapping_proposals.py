@@ -136,6 +136,7 @@ def test_a_rounded_endless_code_is_flagged_by_a_bound() -> None:
 
 WORDS = st.text(max_size=8)
 KEYS = st.text(min_size=1, max_size=8)
+SAID = KEYS.filter(str.strip)  # empty words for a code are refused, and so is a scale of 0
 NUMBERS = st.integers(-(10**6), 10**6) | st.floats(allow_nan=False, allow_infinity=False)
 
 
@@ -144,7 +145,7 @@ def fields(draw: st.DrawFn) -> Field:
     origin: dict[str, Any] = draw(
         st.fixed_dictionaries({"column": KEYS})
         | st.fixed_dictionaries({"ratio": st.tuples(KEYS, KEYS)})
-        | st.fixed_dictionaries({"one_of": st.dictionaries(KEYS, WORDS, min_size=1, max_size=3)})
+        | st.fixed_dictionaries({"one_of": st.dictionaries(KEYS, SAID, min_size=1, max_size=3)})
     )
     return Field(
         name=draw(KEYS),
@@ -152,11 +153,11 @@ def fields(draw: st.DrawFn) -> Field:
         role=draw(st.sampled_from([role for role in ROLES if role not in ("id", "outcome")])),
         type=draw(st.sampled_from(TYPES)),
         unit=draw(WORDS),
-        scale=draw(NUMBERS),
+        scale=draw(NUMBERS.filter(bool)),
         missing=tuple(draw(st.lists(NUMBERS | WORDS, max_size=3))),
         missing_from=draw(st.none() | NUMBERS),
         missing_words=draw(WORDS),
-        words=draw(st.dictionaries(KEYS, WORDS, max_size=3)),
+        words=draw(st.dictionaries(KEYS, SAID, max_size=3)),
         prefix=draw(WORDS),
         suffix=draw(WORDS),
         decimals=draw(st.integers(0, 10)),

@@ -10,7 +10,7 @@ import pyarrow
 import pyarrow.parquet
 import pytest
 
-from auditor.data_sources import load_data
+from auditor.applications import apply_mapping
 from auditor.exceptions import DataError
 from auditor.mapping_checks import check_mapping
 from auditor.mapping_files import mapping_from
@@ -90,10 +90,12 @@ def test_groups_that_look_alike_are_a_line(tmp_path: Path, other: str) -> None:
     assert "'M'" not in lines[0]
 
 
-def test_times_in_an_offset_are_refused_by_their_zone_and_not_as_damage(tmp_path: Path) -> None:
+def test_times_in_an_offset_stop_only_who_uses_them_and_are_refused_by_their_zone(tmp_path: Path) -> None:
     path = tmp_path / "loans.parquet"
     times = pyarrow.array([datetime.datetime(2024, 3, 31)], pyarrow.timestamp("us", "+05:30"))
     pyarrow.parquet.write_table(pyarrow.table({"sex": ["F"], "asked": times}), path)
-    with pytest.raises(DataError, match=r"holds times in the zone '\+05:30'.*; expected times in UTC") as caught:
-        load_data(str(path), "")
-    assert "damaged" not in str(caught.value)
+    table = read_table(path)
+    assert table.frame.columns == ["sex"]
+    mapping = mapping_from({"name": "m", "fields": [SEX, {**SEX, "name": "asked", "column": "asked"}]}, where="m.toml")
+    with pytest.raises(DataError, match=r"'asked'.* holds times in the zone '\+05:30'.*; expected times in UTC"):
+        apply_mapping(table, mapping, source="x", file_sha256="")

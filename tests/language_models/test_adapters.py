@@ -14,7 +14,7 @@ from safetensors.torch import load_file, save_file
 
 from auditor.exceptions import ModelError
 from auditor.language_models import store as store_module
-from auditor.language_models.local import LoadedModel, load
+from auditor.language_models.local import LoadedModel, embedded_tokens, load
 from auditor.language_models.store import ModelStore
 from tests.language_models.tiny import edit_json, save_tiny, tiny_model, tiny_tokenizer
 
@@ -233,7 +233,9 @@ def trained(folder: Path, *, extra: int = 0, **options: Any) -> Any:
 
 def same(store: ModelStore, base: Path, adapter: Path, adapted: Any) -> LoadedModel:
     """Imported, it answers as what PEFT trained, before and after PEFT merges it."""
-    loaded = load(store.import_model(f"dir:{base}+adapter:{adapter}"), threads=1)
+    stored = store.import_model(f"dir:{base}+adapter:{adapter}")
+    loaded = load(stored, threads=1)
+    assert embedded_tokens(stored) == loaded.model.get_input_embeddings().num_embeddings
     with torch.inference_mode():
         found = loaded.model(TOKENS).logits
         assert (found - adapted(TOKENS).logits).abs().max() < 1e-5

@@ -27,6 +27,12 @@ def test_every_row_can_be_packed(family: str) -> None:
     assert probe.packable, probe.reason
 
 
+@pytest.mark.parametrize("family", ROWS)
+def test_the_config_tells_how_many_tokens_are_embedded(family: str) -> None:
+    model = zoo_model(family)
+    assert model.config.get_text_config().vocab_size == model.get_input_embeddings().num_embeddings
+
+
 @pytest.mark.parametrize("family", STRUCTURED)
 def test_a_norm_is_its_gain_times_the_scaled_state_plus_its_offset(family: str) -> None:
     model = zoo_model(family)

@@ -119,6 +119,14 @@ def broken(folder: Path, **changes: Any) -> Path:
         ({"reshape_activations": "hook_z"}, "reshape_activations is 'hook_z'"),
         ({"hook_head_index": 3}, "hook_head_index is 3"),
         ({"metadata": {"hook_head_index": 3}}, "hook_head_index is 3"),
+        ({"seqpos_slice": [5, None]}, r"seqpos_slice is \[5, None\]"),
+        ({"seqpos_slice": [10]}, r"seqpos_slice is \[10\]"),
+        ({"seqpos_slice": [None, -1, None]}, r"seqpos_slice is \[None, -1, None\]"),
+        ({"seqpos_slice": [0, None, 2]}, r"seqpos_slice is \[0, None, 2\]"),
+        ({"seqpos_slice": [0, None, 0]}, r"seqpos_slice is \[0, None, 0\]"),
+        ({"seqpos_slice": ["a"]}, r"seqpos_slice is \['a'\]"),
+        ({"seqpos_slice": "5:"}, "seqpos_slice is '5:'"),
+        ({"metadata": {"seqpos_slice": [5, None]}}, r"seqpos_slice is \[5, None\]"),
         ({"apply_b_dec_to_input": "yes"}, "apply_b_dec_to_input is 'yes'"),
         ({"dtype": "int8"}, "dtype is 'int8'"),
         ({"activation_fn": "tanh-relu"}, "activation_fn is 'tanh-relu'"),
@@ -137,6 +145,12 @@ def test_what_is_another_function_or_does_not_fit_is_refused(
 ) -> None:
     with pytest.raises(ModelError, match=said):
         load(broken(tmp_path, **changes))
+
+
+@pytest.mark.parametrize("whole", [None, [], [None], [None, None], [0, None], [0, None, 1], [None, None, None]])
+def test_a_slice_of_all_positions_changes_nothing(whole: list[int | None] | None, tmp_path: Path) -> None:
+    for number, changes in enumerate(({"seqpos_slice": whole}, {"metadata": {"seqpos_slice": whole}})):
+        assert load(broken(tmp_path / str(number), **changes)).k == 4
 
 
 def test_an_autoencoder_of_another_width_is_refused(tmp_path: Path) -> None:

@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import math
 import re
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -187,6 +188,9 @@ def _refuse(config: Mapping[str, Any], where: str) -> None:
     head = config.get("hook_head_index", config.get("hook_point_head_index"))
     if head is not None:
         raise ModelError(where, f"hook_head_index is {head!r}", "none: the whole stream is read")
+    positions = config.get("seqpos_slice")
+    if not _whole(positions):
+        raise ModelError(where, f"seqpos_slice is {positions!r}", "none: features are read at every position")
     dtype = str(config.get("dtype", "float32")).removeprefix("torch.")
     if dtype not in DTYPES:
         raise ModelError(where, f"dtype is {dtype!r}", "one of " + ", ".join(DTYPES))
@@ -194,6 +198,16 @@ def _refuse(config: Mapping[str, Any], where: str) -> None:
     if isinstance(model, dict) and model.get("center_writing_weights"):
         what = "model_from_pretrained_kwargs.center_writing_weights is true: it reads states with their mean taken away"
         raise ModelError(where, what, "the states as the model has them")
+
+
+def _whole(positions: Any) -> bool:
+    """Whether a slice, as SAELens writes it ([stop], [start, stop] or [start, stop, step]), takes every position."""
+    if positions is None or positions == []:
+        return True
+    try:
+        return isinstance(positions, list) and slice(*positions).indices(sys.maxsize) == (0, sys.maxsize, 1)
+    except (TypeError, ValueError):
+        return False
 
 
 def _scaling(config: Mapping[str, Any], scaler: Mapping[str, Any], where: str) -> tuple[bool, float | None]:

@@ -19,7 +19,7 @@ READ = frozenset(
         *("normalize_activations", "norm_scaling_factor", "dataset_average_activation_norm", "reshape_activations"),
         *("rescale_acts_by_decoder_norm", "finetuning_scaling_factor", "prepend_bos", "context_size"),
         *("hook_name", "hook_point", "hf_hook_name", "hook_layer", "hook_point_layer"),
-        *("hook_head_index", "hook_point_head_index", "model_from_pretrained_kwargs"),
+        *("hook_head_index", "hook_point_head_index", "model_from_pretrained_kwargs", "seqpos_slice"),
     }
 )
 #: How it was trained and from what, where it was computed and logged: nothing of it is in the function of the weights.
@@ -37,7 +37,7 @@ IDLE = frozenset(
             "dataset_trust_remote_code",
         ),
         *("streaming", "is_dataset_tokenized", "use_cached_activations", "cached_activations_path"),
-        *("new_cached_activations_path", "model_class_name", "model_kwargs", "hook_eval", "seqpos_slice"),
+        *("new_cached_activations_path", "model_class_name", "model_kwargs", "hook_eval"),
         *("training_tokens", "training_samples", "n_training_samples", "total_training_steps", "total_training_tokens"),
         *("train_batch_size", "train_batch_size_tokens", "train_batch_size_samples", "store_batch_size"),
         *("store_batch_size_prompts", "store_batch_size_tokens", "n_batches_in_buffer", "n_batches_for_norm_estimate"),
