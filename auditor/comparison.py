@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Draft, FloatArray
+from auditor.behaviour.context import Draft, FloatArray, applicant_of
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.state import by_arm, percent
 from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
@@ -45,9 +45,11 @@ SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 OTHER_MODEL = 0.5
 """From this share of decisions turned the versions decide more applications differently than alike."""
 
+SEVERAL_ROWS = "some applicants have several rows, and a comparison of versions counts each as an applicant of its own"
+
 
 def compare_versions(
-    *, design: Mapping[str, Any], earlier: Sequence[Answer], later: Sequence[Answer]
+    *, design: Mapping[str, Any], earlier: Sequence[Answer], later: Sequence[Answer], rows_apart: bool = False
 ) -> tuple[Measurement, ...]:
     """Compare two runs of one design.
 
@@ -57,6 +59,9 @@ def compare_versions(
         The design of both runs (``plan.json``): its attributes, thresholds, seed and operating point.
     earlier, later
         The answers of both runs. Cases that stand in one of them only are left out and counted in ``counts``.
+    rows_apart
+        Whether the runs' mapping keeps rows of one id as records of their own. Where an applicant then has several,
+        nothing is concluded: everything here counts applications, and one person's are not independent.
 
     Returns
     -------
@@ -70,7 +75,9 @@ def compare_versions(
     first = {item.case_id: item for item in earlier}
     both = [Both(first[item.case_id], item) for item in later if item.case_id in first]
     left_out = {"only_earlier": len(earlier) - len(both), "only_later": len(later) - len(both)}
-    rules = Rules.of(design, left_out)
+    applications = {item.later.cluster for item in both}
+    several = rows_apart and len(set(map(applicant_of, applications))) < len(applications)
+    rules = Rules.of(design, left_out, dependent=SEVERAL_ROWS if several else "")
     arms = {
         name: {item.later.cluster: item for item in both if name in item.later.arms}
         for attribute in rules.attributes

@@ -125,9 +125,11 @@ class Rules:
     mute_share: float
     range: tuple[float, float] | None
     left_out: Mapping[str, int]
+    dependent: str = ""
+    """Why applications are not applicants, where they are not: then nothing is concluded."""
 
     @classmethod
-    def of(cls, design: Mapping[str, Any], left_out: Mapping[str, int]) -> Rules:
+    def of(cls, design: Mapping[str, Any], left_out: Mapping[str, int], *, dependent: str = "") -> Rules:
         """Read from ``plan.json``; a design written before a key was there has its default."""
         thresholds, point = design["thresholds"], design["operating_point"]
         wanted = point.get("range", "observed")
@@ -144,6 +146,7 @@ class Rules:
             mute_share=point.get("mute_share", 0.05),
             range=None if isinstance(wanted, str) else (float(wanted[0]), float(wanted[1])),
             left_out=left_out,
+            dependent=dependent,
         )
 
     @property
@@ -241,6 +244,7 @@ def concluded(
             mde=mde,
             alpha=rules.alpha,
             pairs=estimate.n,
+            dependent=rules.dependent,
         ),
         equivalence=claim,
     )

@@ -9,6 +9,7 @@ from typing import Any
 import polars as pl
 from django.core.cache import cache
 
+from auditor.behaviour.context import keeps_rows_apart
 from auditor.canonical import sha256_json
 from auditor.comparison import Answer, compare_versions
 from auditor.records import Measurement, Outcome
@@ -116,7 +117,8 @@ def compared(earlier: Audit, later: Audit) -> Comparison:
     rows: list[dict[str, Any]] | None = cache.get(key)
     if rows is None:
         before, after = (_answers(folder) for folder in folders)
-        measured = compare_versions(design=later.plan.design, earlier=before, later=after)
+        apart = any(keeps_rows_apart(audit.run) for audit in (earlier, later))
+        measured = compare_versions(design=later.plan.design, earlier=before, later=after, rows_apart=apart)
         rows = [item.row() for item in measured]
         cache.set(key, rows, KEPT_SECONDS)
     return Comparison(earlier=earlier, later=later, measurements=tuple(measurement_from(row) for row in rows))

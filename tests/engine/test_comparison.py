@@ -98,6 +98,20 @@ def test_runs_without_a_common_case_give_reasons_instead_of_numbers() -> None:
     assert change(measured).conclusion is Conclusion.INCONCLUSIVE
 
 
+def test_rows_of_one_applicant_that_are_kept_apart_conclude_nothing() -> None:
+    """Rows of one id have ids ``7``, ``7#2``; ids that only look so are applicants of their own."""
+    rows = [
+        replace(item, cluster=f"{int(item.cluster) // 2}{'#2' if int(item.cluster) % 2 else ''}")
+        for item in answers(MARGINS, -0.8)
+    ]
+    later = [replace(item, cluster=row.cluster) for item, row in zip(answers(MARGINS, -0.1), rows, strict=True)]
+    apart = compare_versions(design=DESIGN, earlier=rows, later=later, rows_apart=True)
+    concluded = [item for item in apart if item.conclusion is not None]
+    assert {item.conclusion for item in concluded} == {Conclusion.INCONCLUSIVE}
+    assert all("some applicants have several rows" in (item.conclusion_reason or "") for item in concluded)
+    assert change(compare_versions(design=DESIGN, earlier=rows, later=later)).conclusion is Conclusion.DIFFERENCE_FOUND
+
+
 def test_sampled_answers_have_outcomes_and_no_margin() -> None:
     sampled = [replace(item, margin=None) for item in answers(MARGINS, -0.4)]
     measured = compare_versions(design=DESIGN, earlier=sampled, later=sampled)
