@@ -15,7 +15,7 @@ from auditor.canonical import pretty_json
 from auditor.exceptions import ModelError, StorageError
 from auditor.language_models.gguf_fields import expected_config
 from auditor.language_models.gguf_files import GgufFile, join_parts, read_gguf
-from auditor.language_models.gguf_tensors import check_tensors
+from auditor.language_models.gguf_tensors import check_tensors, not_finite
 from auditor.language_models.gguf_tokenizer import check_tokenizer, mend_tokenizer
 from auditor.language_models.gguf_tokens import GgufTokens
 from auditor.language_models.safety import CONFIG_FILE, read_json
@@ -100,6 +100,8 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
     model, report = loaded
     model.eval()
     refuse_incomplete(path, report, "every tensor of the model, and no other")
+    if odd := not_finite(iter(model.state_dict().items())):
+        raise ModelError(str(path), f"{odd} holds values that are no numbers", "finite weights")
     tokenizer = mend_tokenizer(tokens, tokenizer)
     save_converted(model, tokenizer, folder)
     stored, read_back = read_model(folder, dtype="float32"), read_tokenizer(folder)
