@@ -61,8 +61,9 @@ def suppress(
         the others, so a second one is hidden: the smallest of the others, which costs least. Where only two groups
         exist that is the other one.
     unprinted
-        Cases of the total that are in none of these groups. They stand nowhere, and are the total less the groups: few
-        of them are a small group of their own, and many of them keep a hidden group from being worked out.
+        Cases of the total that are in none of these groups. Where a group is hidden they are hidden beside it: many of
+        them keep it from being worked out. By themselves they are people of whom nothing is printed, and hide nothing:
+        else five applications with a blank would switch off every comparison of the attribute.
     small_cell
         Counts below it are small; 0 or 1 hides nothing.
 
@@ -78,10 +79,9 @@ def suppress(
     }
     complementary: dict[str, str] = {}
     hidden = [tallies[name] for name in primary] + ([Tally(unprinted, unprinted)] if unprinted else [])
-    protect = bool(primary) or 0 < unprinted < small_cell
     others = sorted((name for name in tallies if name not in primary), key=lambda name: (tallies[name].n, name))
     # The hidden groups together are the total less the printed ones: one alone, or a small sum, is given away.
-    while total_printed and protect and others and _given_away(hidden, small_cell):
+    while total_printed and primary and others and _given_away(hidden, small_cell):
         name = others.pop(0)
         hidden.append(tallies[name])
         complementary[name] = "hidden with a small group, which the total less this one would give back"

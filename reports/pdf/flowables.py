@@ -209,7 +209,11 @@ ONE_WORD = re.compile(r"\[[^\[\]]{1,28}\]|\b[pq] [<=] \.?\d[\d.]*|\d (?:pp|SD)\b
 
 def said(words: str) -> str:
     """Prose as the page maker takes it: escaped, and no line ends inside ``[−10.5, −6.1]`` or ``p < .001``."""
-    return escape(ONE_WORD.sub(lambda found: found.group().replace(" ", "\u00a0"), words))
+    return escape(_joined(words))
+
+
+def _joined(words: str) -> str:
+    return ONE_WORD.sub(lambda found: found.group().replace(" ", "\u00a0"), words)
 
 
 def _figure(chart: Chart, *, width: float) -> list[Flowable]:
@@ -302,8 +306,8 @@ def _needed(value: Cell, *, right: bool) -> float:
 
 
 def _longest(words: str) -> float:
-    """The width of the longest word, of those that a line can hold."""
-    sizes = [float(stringWidth(word, styles.BODY, styles.CELL.fontSize)) for word in words.split()]
+    """The width of the longest word, of those that a line can hold; an interval in brackets is one."""
+    sizes = [float(stringWidth(word, styles.BODY, styles.CELL.fontSize)) for word in _joined(words).split(" ")]
     return max([size for size in sizes if size <= LONGEST_WORD], default=0.0) + GAP
 
 

@@ -9,15 +9,17 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pypdf import PdfReader
+from reportlab.pdfbase.pdfmetrics import stringWidth
 
 from auditor.records import Conclusion, Measurement, Role
 from auditor.rounding import digits, in_words
 from reports import numbers, wording
+from reports.blocks import Table
 from reports.charts import chart_table
 from reports.content import build_content
 from reports.cover import front_verdict
 from reports.evidence_sections import data_blocks, scope_blocks
-from reports.pdf import render_pdf
+from reports.pdf import flowables, render_pdf, styles
 from reports.story import Story
 from reports.wording import Design
 from tests.reports.conftest import GOVERNANCE, Audit
@@ -132,6 +134,20 @@ def test_no_short_number_breaks_in_a_table(working: Audit) -> None:
     text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(render_pdf(content, result=b"{}"))).pages)
     matched = text.replace("\xa0", " ")
     assert matched.count("[−87.9, −10.3]") >= 4
+
+
+def test_a_long_interval_in_a_narrow_column_has_the_room_it_needs() -> None:
+    interval = "[\u22120.01279, \u22120.01253]"
+    table = Table(
+        title="",
+        head=("Measure", "Interval"),
+        rows=(("Change of the score", interval),),
+        align="lr",
+        weights=(0.9, 0.1),
+    )
+    needed = stringWidth(interval, styles.BODY, styles.CELL.fontSize)
+    assert needed > 0.1 * 470, "by weight alone it would break"
+    assert flowables._widths(table, 470.0)[1] > needed
 
 
 def test_every_conclusion_has_its_own_words() -> None:
