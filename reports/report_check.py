@@ -33,8 +33,8 @@ def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch
         result = parse(data, where=name)
     except InputError as error:
         return [Mismatch(name, "", error.what, error.expected)]
-    if (long := _long(name, "", result)) is not None:
-        return [long]
+    if (odd := _no_result(name, result) or _long(name, "", result)) is not None:
+        return [odd]
     if bundle is None:
         return []
     expected = json.loads(json.dumps(result_record(bundle, result.get("audit", {}))))
@@ -95,6 +95,13 @@ def _other_result(name: str, attached: bytes, result: bytes) -> Mismatch:
     difference = first_difference(parse(attached, where=name), parse(result, where=name))
     where, found, expected = difference or ("", "other bytes", "the file's bytes")
     return Mismatch(name, f"attached result.json: {where}", short(found), f"{short(expected)}, as in the file")
+
+
+def _no_result(name: str, result: Any) -> Mismatch | None:
+    """JSON that is not a result at all, also where there is no bundle to hold it against."""
+    if isinstance(result, Mapping) and "measurements" in result:
+        return None
+    return Mismatch(name, "", "no result of an audit", "result.json as it was written")
 
 
 def _long(name: str, where: str, result: Any) -> Mismatch | None:

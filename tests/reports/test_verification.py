@@ -63,6 +63,12 @@ def test_a_missing_and_an_extra_file_are_named(working: Audit, tmp_path: Path) -
     assert [item.where for item in verify([folder])] == ["cases.parquet", "note.txt"]
 
 
+@pytest.mark.parametrize("said", ["[]", "{}", "7", '"result"'])
+def test_json_that_is_no_result_is_said_to_be_none(tmp_path: Path, said: str) -> None:
+    (tmp_path / "result.json").write_text(said)
+    assert [item.found for item in verify([tmp_path / "result.json"])] == ["no result of an audit"]
+
+
 def test_a_report_that_was_cut_off_is_no_readable_pdf_and_names_nothing_of_its_reader(files: dict[str, Path]) -> None:
     files["report"].write_bytes(files["report"].read_bytes()[:5000])
     lines = [str(item) for item in verify([files["evidence"], files["report"]])]
