@@ -124,7 +124,11 @@ def _readable(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
 
 
 def _cause(inside: Measurement) -> str:
-    return f"What the tests on internals saw: {summary_of(inside)}"
+    if inside.counts.get("moved_inside") is None:
+        field = say(inside.subject["field"])
+        return f"Open: the tests on the model's internals cannot say whether {field} moves the decision inside it."
+    seen = summary_of(inside)
+    return f"What the tests on internals saw: {seen[:1].lower()}{seen[1:]}"
 
 
 def _inside(inside: Measurement) -> list[Finding]:

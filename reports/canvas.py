@@ -150,7 +150,7 @@ class Canvas:
         for edge in (left, right):
             self.rule(edge, top, edge, bottom, dashed=True)
         # The label stays over the plot: what stands right of it has a column of its own.
-        half = 2.7 * len(words)
+        half = 3.3 * len(words)  # of the widest font a page may show it in
         middle = min(max((left + right) / 2, self.span[0] + half), self.span[1] - half)
         self.text(middle, top - 8, words, align="center")
 

@@ -47,7 +47,9 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
         effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, where="matched"),
         margin_shift_chart(bundle.measured(metric="cf_mean_shift_sd"), design),
         rate_chart(bundle.measured(metric="selection_rate"), references(bundle.plan), design),
-        power_chart([item for item in effects if item.role == "primary"], design),
+        power_chart(
+            [item for item in (*effects, *bundle.measured(metric="cf_range_effect")) if item.role == "primary"], design
+        ),
         effect_chart(bundle.measured(metric="cf_range_effect"), design, where="range"),
         readability_chart(bundle.measured(metric="refusal_rate_gap"), design),
         curve_chart(bundle.measured(metric="cf_curve_effect"), bundle.measured(metric="cf_range_effect"), design),
@@ -91,6 +93,8 @@ def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], l
     return head, rows
 
 
+#: At which cut-off a contrast in approvals is seen, beside its name.
+PLACES = {"cf_net_effect": "own cut-off", "cf_net_effect_matched": "matched", "cf_range_effect": "range of cut-offs"}
 EFFECTS = {
     "own": ("effects", "Change in approvals at the model's own cut-off"),
     "matched": ("effects-matched", "Change in approvals at the matched cut-off"),
@@ -246,29 +250,32 @@ def power_chart(measurements: Sequence[Measurement], design: Design) -> Chart | 
     threshold = 100 * design.practical_rate
     ticks = nice_ticks(0.0, max([threshold, *(100 * mde for _, mde in rows)]) * 1.08, most=8)
     bottom = TOP + len(rows) * ROW
-    canvas = Canvas(WIDTH, bottom + FOOT - 16, domain=(ticks[0], ticks[-1]), span=(200, 560))
-    canvas.boxes([(200, TOP, canvas.x(threshold), bottom)], fill="#eef1f1")
+    left = 262  # room for the contrast and the cut-off it is seen at
+    canvas = Canvas(WIDTH, bottom + FOOT - 16, domain=(ticks[0], ticks[-1]), span=(left, 560))
+    canvas.boxes([(left, TOP, canvas.x(threshold), bottom)], fill="#eef1f1")
     canvas.text(0, 20, "Contrast")
     canvas.text(640, 20, "MDE, pp", align="right")
     canvas.text(WIDTH, 20, "n pairs", align="right")
     for index, (item, mde) in enumerate(rows):
         y = TOP + index * ROW + ROW / 2
-        canvas.text(0, y + 4, contrast(item), size=NORMAL, colour=INK)
-        canvas.boxes([(200, y - 6, canvas.x(100 * mde), y + 6)], fill=BARS)
+        place = PLACES.get(item.metric, "")
+        canvas.text(0, y + 4, f"{contrast(item)}{f', {place}' if place else ''}", size=NORMAL, colour=INK)
+        canvas.boxes([(left, y - 6, canvas.x(100 * mde), y + 6)], fill=BARS)
         canvas.text(640, y + 4, numbers.percent(mde, decimals=1), align="right", size=NORMAL, colour=INK)
         canvas.text(WIDTH, y + 4, numbers.count(item.n), align="right", size=NORMAL)
     canvas.rule(canvas.x(threshold), TOP - 4, canvas.x(threshold), bottom, dashed=True, colour=AXIS)
     canvas.text(canvas.x(threshold), TOP - 12, f"threshold {numbers.number(threshold, decimals=1)} pp", align="center")
-    canvas.rule(200, bottom, 560, bottom)
+    canvas.rule(left, bottom, 560, bottom)
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False)
     power = numbers.percent(design.power, decimals=0)
     return canvas.finish(
         name="power",
-        title=f"Smallest difference the test could have seen with {power}% power",
+        title=f"Smallest difference in {design.noun} each test could have seen with {power}% power",
         description="One bar a contrast; a bar beyond the threshold line could have missed a difference of that size.",
         caption=f"Smallest detectable difference (MDE) at {power}% power, "
         "as each measurement's method gives it. A bar "
-        "that ends inside the grey band could have seen a difference of the practical threshold.",
+        "that ends inside the grey band could have seen a difference of the practical threshold; any other could "
+        "have missed one.",
     )
 
 
@@ -291,7 +298,7 @@ def _forest(
     ticks = _ticks(values, threshold)
     bottom = TOP + len(rows) * ROW
     canvas = Canvas(WIDTH, bottom + FOOT, domain=(ticks[0], ticks[-1]), span=(170, 470))
-    canvas.band(threshold, top=TOP, bottom=bottom, words=words)
+    canvas.band(threshold, top=TOP, bottom=bottom, words=words.removeprefix("practical "))
     canvas.text(0, 24, "Contrast")
     canvas.text(592, 24, f"{unit} [{interval_short(rows)}]", align="right")
     canvas.text(642, 24, "n pairs", align="right")

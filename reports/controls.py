@@ -37,7 +37,8 @@ def missing_words(measurements: list[Measurement]) -> list[str]:
     for item in measurements:
         if item.estimate is None:
             why = wording.reason_words(item)
-            reasons.setdefault(why, {})[f"{wording.metric_label(item)} ({wording.contrast(item)})"] = None
+            whom = sentences.against([item]) if item.reference else wording.contrast(item)
+            reasons.setdefault(why, {})[f"{wording.lower_first(wording.metric_label(item))} ({whom})"] = None
     return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
@@ -57,8 +58,9 @@ def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
         there = [one for one in found if one.subject.get("cut_off") == place and one.estimate is not None]
         if there:
             most = max(there, key=lambda one: one.estimate or 0.0)
-            at_most = f"at most, of {numbers.count(len(there))}, " if len(there) > 1 else ""
-            design += f"; at {words} {at_most}{numbers.estimate_and_interval(most)}%"
+            several = len(there) > 1
+            of = f", the most of {numbers.count(len(there))} arms of reference" if several else ""
+            design += f"; at {words} {numbers.estimate_and_interval(most)}%{of}"
     if item.estimate is None:
         return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)
     return (name, design, f"{numbers.estimate(item)} changed", numbers.interval(item))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 from auditor.finding_words import SEEN, found_by
@@ -234,6 +235,7 @@ def _moves_by_itself(story: Story) -> str:
 UNSETTLED = 3
 ADVICE = 3
 NAMED = 3
+STATED = "has to state {} at all"  # how a recommendation names its field (auditor.finding_words)
 
 
 def _next(story: Story) -> list[tuple[str, Cell]]:
@@ -244,16 +246,31 @@ def _next(story: Story) -> list[tuple[str, Cell]]:
     if not findings:
         words = "Read what this audit could not see before relying on it; repeat the plan when model or prompt changes."
         return [("Do", words), *_undecided(story)]
-    by_advice: dict[str, list[str]] = {}
-    for item in findings:
-        by_advice.setdefault(item.recommendation, []).append(item.id)
-    told = list(by_advice.items())
+    told = _advice(story, findings)
     # Three whole sentences, and no finding without a word: the rest are named together.
     rows: list[tuple[str, Cell]] = [(", ".join(ids), advice) for advice, ids in told[:ADVICE]]
     if rest := [name for _, ids in told[ADVICE:] for name in ids]:
         names = ", ".join(sorted(rest)[:NAMED]) + (f" and {len(rest) - NAMED} more" if len(rest) > NAMED else "")
-        rows.append((names, "The page of each finding says what to do about it."))
+        rows.append((names, "See each finding's own page."))
     return rows + _undecided(story)
+
+
+def _advice(story: Story, findings: Sequence[Finding]) -> list[tuple[str, list[str]]]:
+    """Recommendations with the findings that share them; one that differs by its field alone names every field."""
+    measured = {item.id: item for item in story.measurements}
+    by_advice: dict[str, tuple[list[str], dict[str, None]]] = {}
+    for item in findings:
+        fields = [measured[name].subject.get("field", "") for name in item.measurements if name in measured]
+        field = wording.field_words(fields[0]) if fields else ""
+        stated = STATED.format(field)
+        advice = item.recommendation.replace(stated, STATED) if field else item.recommendation
+        ids, named = by_advice.setdefault(advice, ([], {}))
+        ids.append(item.id)
+        named[field] = None
+    return [
+        (advice.replace(STATED, STATED.format(wording.joined(list(named), last="or"))), ids)
+        for advice, (ids, named) in by_advice.items()
+    ]
 
 
 def _undecided(story: Story) -> list[tuple[str, Cell]]:
@@ -261,8 +278,8 @@ def _undecided(story: Story) -> list[tuple[str, Cell]]:
     if not any(item.conclusion is Conclusion.INCONCLUSIVE for item in story.contrasts):
         return []
     words = (
-        "Do not read it as clean. Section “Conclusion” says what is missing for each comparison; where applications "
-        "are too few, ask about more."
+        "What this audit cannot say must not be read as clean. Section “Conclusion” says what is missing for each "
+        "comparison; where applications are too few, ask about more."
     )
     return [("Undecided", words)]
 

@@ -89,8 +89,9 @@ def _all_one_way(fell: Sequence[Measurement], shifts: Sequence[Measurement]) -> 
             of = f"{numbers.count(most)} of {numbers.count(most)}"
             if least < most:
                 of = f"all of {numbers.count(least)} to {numbers.count(most)}"
-            sizes = sorted((item.estimate or 0.0 for item in shifts), key=abs)
-            ends = [numbers.number(size, decimals=2, signed=True) for size in (sizes[0], sizes[-1])] if sizes else []
+            # "Fell by" says which way: a sign in it would turn its words round. Digits as in the tables.
+            sizes = sorted(shifts, key=lambda item: abs(item.estimate or 0.0))
+            ends = [numbers.size_of(item, item.estimate or 0.0) for item in (sizes[0], sizes[-1])] if sizes else []
             by = f", on average by {' to '.join(dict.fromkeys(ends))} SD" if ends else ""
             return f"The score behind the decision {way} in every application ({of}) for {against(fell)}{by}."
     return None
@@ -112,7 +113,9 @@ def near_sentence(measurements: Sequence[Measurement]) -> str | None:
                 count = f"{count} to {numbers.count(most.estimate)}"
             within = least.counts.get("within")
             reach = f"within {numbers.number(within, decimals=2)} logits of" if within is not None else "near"
-            parts.append(f"{count} of {numbers.count(least.n)} applications lie {reach} {words}")
+            fewest, largest = min(item.n for item in mine), max(item.n for item in mine)
+            of = numbers.count(fewest) + (f" to {numbers.count(largest)}" if largest > fewest else "")
+            parts.append(f"{count} of {of} applications lie {reach} {words}")
     return f"{sentence_case(joined(parts))}." if parts else None
 
 
@@ -157,7 +160,11 @@ def range_sentence(measurements: Sequence[Measurement]) -> str | None:
         return None
     widest = max(tried, key=lambda item: abs(item.estimate or 0.0))
     rate = widest.counts.get("rate")
-    where = f", where the cut-off approves {numbers.percent(rate)}% of {widest.reference}" if rate is not None else ""
+    where = (
+        f", where the cut-off approves {numbers.percent(rate, decimals=0)}% of {widest.reference}"
+        if rate is not None
+        else ""
+    )
     return f"Over the range of cut-offs the largest difference is {shown(widest)}, {against([widest])}{where}."
 
 

@@ -12,6 +12,10 @@ from reports.bundle import Bundle
 
 NOT_GIVEN = "not given"
 TRAINING_RECORD = "training-record.json"
+FORMS = {
+    "record": "Sent as it stands, without a chat template.",
+    "chat": "Sent through the chat template of the model's tokeniser.",
+}
 LINE_AT_MOST = 1200  # characters of a line of a prompt; a longer one would not fit on a page
 
 
@@ -260,7 +264,7 @@ def _reading_rows(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
 def _reason_words(reason: str) -> str:
     """A reason that begins with the name of a field, in words."""
     name, space, rest = reason.partition(" ")
-    return f"{wording.sentence_case(wording.field_words(name)) if '_' in name else name}{space}{rest}"
+    return f"{wording.sentence_case(wording.field_words(name))}{space}{rest}"
 
 
 def prompt_blocks(bundle: Bundle) -> list[Block]:
@@ -280,7 +284,8 @@ def prompt_blocks(bundle: Bundle) -> list[Block]:
         )
     example = bundle.example
     filled = example[1].strip("\n").split("\n") if example else []
-    how = f"Form: {prompt.get('form', 'record')}. Names in braces are filled with the values of an application."
+    form = str(prompt.get("form", "record"))
+    how = f"{FORMS.get(form, form)} Names in braces are filled with the values of an application."
     if example and len(filled) == len(template) and max(map(len, template + filled)) <= LINE_AT_MOST:
         both = tuple((Literal(one), Literal(two)) for one, two in zip(template, filled, strict=True))
         heads = ("Template", f"Application {example[0]}, as filed")

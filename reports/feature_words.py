@@ -71,7 +71,7 @@ def features_table(rows: Sequence[Measurement], everything: Sequence[Measurement
 def sentences(rows: Sequence[Measurement]) -> Pairs | None:
     """What numbers mean, in sentences, where they bring one and it is no conclusion; ``None`` where none does."""
     said = [
-        (sentence_of(item), item.conclusion_reason)
+        (sentence_of(item), wording.with_p_values(item.conclusion_reason))
         for item in rows
         if item.conclusion_reason and item.conclusion is None and "feature" not in item.subject
     ]

@@ -13,9 +13,9 @@ from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of
 from reports.maps import OUTPUT_TESTS, Map, maps_of
-from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside, standings
+from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words, standings
 from reports.story import Story
-from reports.tables import short_rows
+from reports.tables import missing, short_rows
 
 ROWS_AT_MOST = 12
 UNCHECKED_NAMED = 8
@@ -127,7 +127,7 @@ def _ladder(found: Sequence[Standing]) -> list[Block]:
         rows=tuple((said, *(cells[outputs, inside] for inside in COLUMNS)) for outputs, said in ROWS.items()),
         align="lll",
         weights=(0.2, 0.4, 0.4),
-        note=" ".join(f"In no cell: {item.contrast}: {_sentence(item.said)}" for item in outside(found)),
+        note=" ".join(outside_words(found)),
     )
     return [ladder, crossed]
 
@@ -156,8 +156,10 @@ def _lead(test: InsideTest) -> str:
     return f"{test.label}. {card.purpose} {card.method} Limits: {card.limitations}" if card else f"{test.label}."
 
 
-def _largest(rows: Sequence[Measurement], story: Story) -> Table:
-    """The largest figures of one metric; all of them stand in the section of all measurements."""
+def _largest(rows: Sequence[Measurement], story: Story) -> Block:
+    """The largest figures of one metric, or in a line why there is none; all stand in the section of measurements."""
+    if all(item.estimate is None for item in rows):
+        return Text(" ".join(missing(rows)), tone="small")
     ranked = sorted(rows, key=lambda item: -abs(item.estimate) if item.estimate is not None else 1.0)
     shown = ranked[:ROWS_AT_MOST]
     left = len(rows) - len(shown)

@@ -231,6 +231,7 @@ SUBJECT_LABELS = {
 }
 #: Values of subjects that do not say enough by themselves, by their key.
 VALUE_LABELS = {
+    ("method", "shapley"): "Shapley values",
     ("change", "reask"): "Asked again, nothing changed",
     ("change", "placebo"): "Placebo field changed",
     ("cut_off", "natural"): "the model's own cut-off",
@@ -247,4 +248,13 @@ CASE_ROLE_LABELS = {
     "placebo": "placebo changed",
     "reask": "asked again",
 }
+#: Arms of the controls, and their values, beside those of groups.
+CONTROL_ARM_LABELS = {"reask": "asked again", "placebo": "placebo"}
+ARM_LABELS = {
+    "reask=first": "the first time",
+    "reask=second": "the second time",
+    "placebo=filed": "as filed",
+    "placebo=changed": "changed",
+}
+OUTCOME_LABELS = {"invalid": "cannot be read"}
 CHUNK_LABELS = {"shared": "scoring", "unshared": "asking again"}

@@ -106,6 +106,8 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
             if len(mine) < 2 or all(item.estimate is None for item in mine):
                 continue
             kind = "heat" if along == "layer+position" else "lines" if (along,) in LINES else "bars"
+            if kind == "lines" and len({str(item.subject[along]) for item in mine}) < 2:
+                continue  # one place makes no line: its figures stand in a table
             words = [f"{key} {value}" for key, value in apart.items()]
             slug = f"map-{test}-{mine[0].metric}-{'-'.join([along, *words])}".lower()
             maps.append(

@@ -192,7 +192,10 @@ def detectable(value: float | None, unit: str) -> str:
     """A smallest detectable difference in the unit of its effect, without sign and unit."""
     if value is None:
         return MISSING
-    return number(value, decimals=1, percent=True) if unit in ("rate", "rate_difference") else _size(value)
+    if unit in ("rate", "rate_difference"):
+        return number(value, decimals=1, percent=True)
+    # A ratio is no size: it prints as the effect beside it does.
+    return ratio(value) if unit == "ratio" else _size(value)
 
 
 def _of(measurement: Measurement, value: float | None, *, with_unit: bool) -> str:

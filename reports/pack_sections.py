@@ -75,8 +75,9 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
         blocks += [Text(words, tone="small") for words in _bases(pack, bundle.plan)]
     blocks.append(
         Text(
-            "A clause counts as tested only where a measurement that it asks for reached a conclusion. It is listed "
-            "for counsel's review; nothing here is a legal conclusion.",
+            "A clause counts as tested only where a measurement that it asks for reached a conclusion; what that is "
+            "stands under “Conclusion”. Where it says “cannot say”, this run leaves the clause open. All of it is "
+            "listed for counsel's review; nothing here is a legal conclusion.",
             tone="small",
         )
     )
@@ -105,7 +106,7 @@ def clause_state(clause: Mapping[str, Any], measurements: Sequence[Measurement],
         said = [item for item in mine if item.conclusion is not None and item.conclusion not in CANNOT_SAY]
         described = [item for item in mine if item.conclusion is None and item.estimate is not None]
         if said:
-            parts.append(f"Tested: {name}, for {_of(said)}")
+            parts += _concluded(said, [item for item in mine if item.conclusion in CANNOT_SAY])
         elif described:
             parts.append(f"Measured, and not concluded on: {name}, for {_of(described)}")
         elif mine:
@@ -116,6 +117,27 @@ def clause_state(clause: Mapping[str, Any], measurements: Sequence[Measurement],
     if lack:
         parts.append(f"Not tested: needs {wording.joined(lack)}, which the plan does not run")
     return ". ".join(parts)
+
+
+def _concluded(said: Sequence[Measurement], open_: Sequence[Measurement]) -> list[str]:
+    """Which readings of a comparison reached a conclusion and of whom; then which did not.
+
+    A clause that was answered at one cut-off and left open at another must not read as answered at both.
+    """
+    return [
+        f"{start}: {'; '.join(f'{_reading(rows)}, for {_of(rows)}' for rows in by_metric)}"
+        for start, items in (("Tested", said), ("Cannot say", open_))
+        if (by_metric := [[item for item in items if item.metric == name] for name in _metrics(items)])
+    ]
+
+
+def _metrics(measurements: Sequence[Measurement]) -> list[str]:
+    return list(dict.fromkeys(item.metric for item in measurements))
+
+
+def _reading(rows: Sequence[Measurement]) -> str:
+    name = wording.lower_first(wording.metric_label(rows[0]))
+    return f"{name} (exploratory)" if all(item.role is Role.EXPLORATORY for item in rows) else name
 
 
 def _of(measurements: Sequence[Measurement]) -> str:

@@ -13,6 +13,8 @@ from reports.story import Story
 UNGOVERNED = (
     "ungoverned: not asked for on the site with a design that a second person had approved; it can never be signed"
 )
+#: Checks the hashes of a report and its evidence with poppler, unzip and coreutils.
+BY_HAND = "pdfdetach -saveall report.pdf; sha256sum result.json; unzip -p evidence.zip manifest.json | sha256sum"
 NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
     ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
     ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
@@ -33,7 +35,7 @@ NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
 
 def document_control(story: Story) -> list[Block]:
     """Who made which document when, by what."""
-    record, code = story.governance, story.bundle.run["code"]
+    record = story.governance
     approval = record.get("design_approval") or {}
     standing = (
         "governed: its design was approved by a second person before the run was asked for"
@@ -60,7 +62,7 @@ def document_control(story: Story) -> list[Block]:
                     f"{numbers.count(record.get('runs_on_this_model'))}, failed and withdrawn ones included",
                 ),
                 ("Privilege", "none designated; only counsel may set it"),
-                ("Generator", f"Plumbline {code['version']}, code {numbers.short_hash(code['sha256'])}"),
+                ("Generator", _generator(story)),
                 ("Pages set by", _renderer(story)),
                 ("Design SHA-256", Literal(story.hashes["design"])),
                 ("Run SHA-256", Literal(story.hashes["run"])),
@@ -153,8 +155,11 @@ def reproduction(story: Story) -> list[Block]:
     return [
         Text(
             "Check it: put the three files in one folder and run the first command. It needs no network, "
-            "recomputes every hash and names the first file, and the place in "
-            "it, that differs. The file result.json is also attached to this PDF."
+            "recomputes every hash and names the first file, and the place in it, that differs. The version of "
+            "Plumbline named below also sets these pages again, to the last byte, and computes the figures again that "
+            "follow from the decisions; any other says what it cannot compare. The file result.json is also attached "
+            "to this PDF. With common tools alone: take it out and hash it, and hash manifest.json of evidence.zip; "
+            "the two SHA-256 must be those below, and the manifest lists the SHA-256 of every other file."
         ),
         Text(
             "Repeat it: the second command binds the same design to the same model and data. On the same "
@@ -164,6 +169,8 @@ def reproduction(story: Story) -> list[Block]:
         Pairs(
             rows=(
                 ("Check", Literal("python manage.py verify report.pdf result.json evidence.zip")),
+                ("Made by", f"{_generator(story)}; pages by {_renderer(story)}"),
+                ("Without Plumbline", Literal(BY_HAND)),
                 ("Repeat", Literal(str(story.governance.get("command") or "not recorded"))),
                 ("Seed", str(story.bundle.plan.get("cases", {}).get("seed", numbers.DASH))),
                 ("result.json SHA-256", Literal(story.hashes["result"])),
@@ -204,6 +211,12 @@ def sign_off(story: Story) -> list[Block]:
             weights=(0.3, 0.25, 0.2, 0.25),
         ),
     ]
+
+
+def _generator(story: Story) -> str:
+    """What asked the model and computed the figures."""
+    code = story.bundle.run["code"]
+    return f"Plumbline {code['version']}, code {numbers.short_hash(code['sha256'])}"
 
 
 def _renderer(story: Story) -> str:

@@ -3,18 +3,18 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 
 from auditor.records import Measurement, Role
 from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
 from reports.controls import control_table, missing_words
-from reports.labels import CASE_ROLE_LABELS
+from reports.labels import CASE_ROLE_LABELS, CONTROL_ARM_LABELS
 from reports.maps import OUTPUT_TESTS
 from reports.story import Story
 from reports.tables import contrasts, short_rows
 
-CONTROL_ARMS = {"reask": "asked again", "placebo": "placebo"}
 #: The chart of each metric of contrasts.
 CHART_OF = {
     "cf_net_effect": "effects",
@@ -59,7 +59,7 @@ def _over_families(story: Story) -> str:
     alpha = story.design.alpha
     return (
         f"Within a family the chance of any false difference is at most {numbers.rate(alpha)}; over all {families} "
-        f"it is not held at that, and at most {numbers.rate(min(1.0, families * alpha))}."
+        f"together it can be larger, at most {numbers.rate(min(1.0, families * alpha))}."
     )
 
 
@@ -104,15 +104,26 @@ def _in_order(metrics: set[str]) -> list[str]:
 
 def _contrasts(story: Story, items: list[Measurement]) -> list[Block]:
     metric = items[0].metric
-    methods = list(dict.fromkeys(item.method for item in items if item.method))
+    methods = _methods(items)
     said = sentences.what_words(items[0], story.design, items)
     blocks: list[Block] = [
         *story.figures(*[CHART_OF[metric]] if metric in CHART_OF else []),
         contrasts(items, story.design, title=f"Numbers: {said}"),
     ]
     if methods:
-        blocks.append(Text(f"Method: {'. '.join(methods)}.", tone="small"))
+        blocks.append(Text(f"Method: {' '.join(methods)}", tone="small"))
     return blocks
+
+
+def _methods(items: Sequence[Measurement]) -> list[str]:
+    """A sentence a method; where rows have several, each says of which. A row without a value was not computed."""
+    by_method: dict[str, list[str]] = {}
+    for item in items:
+        if item.method and item.estimate is not None:
+            by_method.setdefault(item.method, []).append(wording.contrast(item))
+    if len(by_method) < 2:
+        return [f"{method}." for method in by_method]
+    return [f"{', '.join(names)}: {method}." for method, names in by_method.items()]
 
 
 def _near(story: Story) -> list[Block]:
@@ -216,8 +227,8 @@ def findings(story: Story) -> list[Block]:
                 ("Rule", item.rule),
                 ("Condition", wording.with_p_values(item.condition)),
                 ("Criteria", "; ".join(item.criteria) or numbers.DASH),
-                ("Cause", item.cause),
-                ("Effect", item.effect),
+                ("Cause", wording.with_p_values(item.cause)),
+                ("Effect", wording.with_p_values(item.effect)),
                 ("Recommend", item.recommendation),
                 ("Measurements", "; ".join(_named(named[name]) for name in item.measurements if name in named)),
                 ("Cases", cases_words(item.cases)),
@@ -238,7 +249,7 @@ def cases_words(query: str) -> str:
     arms = [part.partition("=") for part in parts.get("arm", "").split("|") if part]
     said = wording.joined(
         [
-            f"{CONTROL_ARMS.get(name, wording.field_words(name))}: {wording.field_words(value)}"
+            f"{CONTROL_ARM_LABELS.get(name, wording.field_words(name))}: {wording.field_words(value)}"
             for name, _, value in arms
         ]
     )

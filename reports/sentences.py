@@ -16,6 +16,7 @@ from reports.wording import (
     Design,
     conclusion_words,
     field_words,
+    in_print,
     interval_kind,
     joined,
     lower_first,
@@ -145,7 +146,7 @@ def inconclusive_cause(measurement: Measurement, design: Design) -> str:
     """Why a contrast is inconclusive: the recorded reason, the checks that did not hold, or the power."""
     for recorded in (measurement.missing_reason, measurement.conclusion_reason):
         if recorded:
-            words = with_p_values(re.sub(r"^Inconclusive[,:]\s*", "", recorded).rstrip("."))
+            words = in_print(re.sub(r"^Inconclusive[,:]\s*", "", recorded).rstrip("."))
             return words[:1].lower() + words[1:]
     failed = [
         check.note.rstrip(".") or f"the check “{check.name}” did not hold"
@@ -276,12 +277,12 @@ def place_words(measurement: Measurement) -> str:
         rate = measurement.counts.get("rate")
         if rate is None:
             return "at the cut-off where they differ most"
-        return f"at a cut-off that approves {numbers.percent(rate)}% of {_reference_of([measurement])}"
+        return f"at a cut-off that approves {numbers.percent(rate, decimals=0)}% of {_reference_of([measurement])}"
     return "at its own cut-off"
 
 
 def _why(measurement: Measurement) -> str:
-    return with_p_values(measurement.missing_reason or "not part of the plan").rstrip(".")
+    return in_print(measurement.missing_reason or "not part of the plan").rstrip(".")
 
 
 def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:

@@ -6,7 +6,7 @@ Read from the ladder's own measurements and from those it was read from; nothing
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from auditor.mechanisms.ladder import METRIC, grade_of, said, summary_of
 from auditor.mechanisms.ladder_steps import Step
@@ -95,12 +95,21 @@ def outside(found: Sequence[Standing]) -> list[Standing]:
     return [item for item in found if item.outputs is None or item.inside is None]
 
 
+def outside_words(found: Sequence[Standing]) -> list[str]:
+    """Who stands in no cell and why, a sentence a reason; what kind of evidence there is stands in the ladder."""
+    reasons: dict[str, list[str]] = {}
+    for item in outside(found):
+        why = item.said.partition(" Evidence:")[0].rstrip(".")
+        reasons.setdefault(wording.lower_first(why), []).append(item.contrast)
+    return [f"In no cell: {'; '.join(names)} ({why})." for why, names in reasons.items()]
+
+
 def _standing(item: Measurement) -> Standing:
     field = item.subject["field"]
     return Standing(
         contrast=f"{wording.sentence_case(wording.field_words(field))}: {wording.contrast(item)}",
         field=field,
-        steps=said(item),
+        steps=tuple(replace(step, reason=wording.with_p_values(step.reason)) for step in said(item)),
         outputs=_held(item.counts.get("output_difference")),
         inside=_held(item.counts.get("moved_inside")),
         said=summary_of(item),

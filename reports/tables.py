@@ -19,7 +19,7 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     """
     units = {numbers.unit_name(item) for item in measurements}
     mixed = len(units) > 1
-    rows = [_contrast_row(item, with_unit=mixed) for item in measurements]
+    rows = [_contrast_row(item, with_unit=mixed, small_cell=design.small_cell) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
     interval, z = wording.interval_head(measurements), "z"
     people = "n" if all(item.test == sentences.AS_FILED for item in measurements) else "n pairs"
@@ -43,7 +43,7 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
             [
                 *said,
                 *_level_notes(measurements, design),
-                *_missing(measurements),
+                *missing(measurements),
                 *_inconclusive(measurements, design),
                 *_equivalence(measurements),
             ]
@@ -67,7 +67,7 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
             [
                 *([note] if note else []),
                 *_level_notes(measurements, design),
-                *_missing(measurements),
+                *missing(measurements),
                 *_inconclusive(measurements, design, brief=True),
             ]
         ),
@@ -110,7 +110,7 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
             [
                 *_everybody(measurements, design),
                 *_level_notes(measurements, design),
-                *_missing(measurements),
+                *missing(measurements),
                 *_inconclusive(measurements, design, brief=True),
             ]
         ),
@@ -198,15 +198,15 @@ def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         ),
         align="llllrrrrr",
         weights=(0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063),
-        note=" ".join([*_level_notes(measurements, design), *_missing(measurements)]),
+        note=" ".join([*_level_notes(measurements, design), *missing(measurements)]),
     )
 
 
-def _contrast_row(item: Measurement, *, with_unit: bool) -> tuple[Cell, ...]:
+def _contrast_row(item: Measurement, *, with_unit: bool, small_cell: int) -> tuple[Cell, ...]:
     effect = numbers.estimate(item) if with_unit else numbers.estimate_and_interval(item).split(" [", maxsplit=1)[0]
     return (
         wording.contrast(item),
-        numbers.count(item.n),
+        small_cells.people(item, small_cell=small_cell),
         numbers.count(item.counts.get("b")),
         numbers.count(item.counts.get("c")),
         effect,
@@ -230,23 +230,26 @@ def _short_row(item: Measurement, design: wording.Design) -> tuple[str, ...]:
     )
 
 
-def _missing(measurements: Sequence[Measurement]) -> list[str]:
+def missing(measurements: Sequence[Measurement]) -> list[str]:
     """Why estimates are missing, one sentence a reason."""
     reasons: dict[str, dict[str, None]] = {}
     for item in measurements:
         if item.estimate is None:
-            reasons.setdefault(wording.reason_words(item), {})[wording.metric_label(item)] = None
+            label = wording.metric_label(item)
+            reasons.setdefault(wording.reason_words(item), {})[wording.lower_first(label)] = None
     return [f"No value of {wording.joined(list(names))}: {why.rstrip('.')}." for why, names in reasons.items()]
 
 
 def _inconclusive(measurements: Sequence[Measurement], design: wording.Design, *, brief: bool = False) -> list[str]:
-    """Why contrasts are inconclusive, one sentence a reason; ``brief`` without figures (they may count few people)."""
-    reasons: dict[str, list[str]] = {}
+    """Why nothing can be said of contrasts, one sentence a reason; ``brief`` without figures, which may be of few."""
+    reasons: dict[str, dict[str, None]] = {}
     for item in measurements:
-        if item.conclusion is Conclusion.INCONCLUSIVE:
+        # Why a missing number is missing stands in the sentence before.
+        if item.conclusion is Conclusion.INCONCLUSIVE and item.estimate is not None:
             why = sentences.inconclusive_cause(item, design)
-            reasons.setdefault(why.partition(":")[0] if brief else why, []).append(_which(item))
-    return [f"Inconclusive: {'; '.join(names)}: {why}." for why, names in reasons.items()]
+            reasons.setdefault(why.partition(":")[0] if brief else why, {})[_which(item)] = None
+    word = wording.sentence_case(wording.conclusion_words(Conclusion.INCONCLUSIVE))
+    return [f"{word}, {'; '.join(names)}: {why}." for why, names in reasons.items()]
 
 
 def _equivalence(measurements: Sequence[Measurement]) -> list[str]:

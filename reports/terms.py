@@ -33,7 +33,8 @@ def terms(noun: str) -> tuple[tuple[str, str], ...]:
         (
             "Unadjusted, simultaneous",
             "An unadjusted interval speaks of one contrast alone. A simultaneous one holds for a whole curve at once. "
-            "Adjusted p-values speak of all contrasts that were tested together, and decide.",
+            "Adjusted p-values speak of all contrasts that were tested together, and decide; q is that of exploratory "
+            "tests.",
         ),
         ("MDE", "The smallest difference that the test would have found with the plan's power."),
         (

@@ -126,8 +126,8 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None, numbers: Sequence[st
     if bundle is not None:
         yield from (f"{others['bundle']}: {line}" for line in numbers)
     yield (
-        "who asked, approved and signed is as the files say; an installation compares it with its event log "
-        "(verify --events), anybody with the head printed in a report"
+        "who asked, approved and signed is as the files say, and no more; the installation that made them can compare "
+        "that with its event log (verify --events), and the log with the head that a report prints (--head)"
     )
 
 

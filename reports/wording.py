@@ -209,11 +209,25 @@ def with_p_values(text: str) -> str:
     )
 
 
+def in_print(reason: str) -> str:
+    """A recorded reason as it is printed: its p-values, and why a number is withheld, in words for anybody."""
+    said = WITHHELD_COMPARISON.sub(r"the rate of \1 is withheld and could be worked out from it", reason)
+    return with_p_values(said.replace(*WITHHELD_GROUP))
+
+
+#: What the small-cell rule records (``auditor.measures.small_cells``), and what is printed of it.
+WITHHELD_COMPARISON = re.compile(r"the rate of (.+?) is hidden and a comparison would give it back")
+WITHHELD_GROUP = (
+    "hidden with a small group, which the total less this one would give back",
+    "a small group beside it is withheld and could be worked out from it and the total",
+)
+
+
 def reason_words(measurement: Measurement) -> str:
     """Why a number is missing, in words: a dash never stands without its reason."""
     failed = next((check for check in measurement.checks if not check.held), None)
     recorded = measurement.missing_reason or (f"the check “{failed.name}” did not hold" if failed else "")
-    return with_p_values(recorded or "no reason is recorded").rstrip(".")
+    return in_print(recorded or "no reason is recorded").rstrip(".")
 
 
 def with_reason(measurement: Measurement) -> str:
@@ -356,6 +370,6 @@ def severity_word(severity: Severity) -> str:
     return severity.value.capitalize()
 
 
-def joined(words: Sequence[str]) -> str:
+def joined(words: Sequence[str], *, last: str = "and") -> str:
     """``a, b and c``."""
-    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} and {words[-1]}" if words else ""
+    return words[0] if len(words) == 1 else f"{', '.join(words[:-1])} {last} {words[-1]}" if words else ""

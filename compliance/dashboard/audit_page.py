@@ -20,7 +20,7 @@ from reports.charts import by_conclusion
 from reports.feature_words import features_table, sentences
 from reports.inside_sections import InsideTest, checks, parts_of, without_maps
 from reports.maps import maps_of
-from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside, standings
+from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside_words, standings
 from reports.story import Story
 from reports.tables import changes, contrasts, short_rows
 
@@ -38,7 +38,8 @@ READING = {
     "margin-shift": "Mean paired difference of the score, in standard deviations of the reference arm's scores.",
     "rates": "Wilson intervals. Square: reference group. The upper half compares different applicants, the lower "
     "half the same applications with one field changed.",
-    "power": "The smallest difference each contrast could have seen at the plan's power.",
+    "power": "The smallest difference each contrast could have seen at the plan's power; a bar beyond the grey band "
+    "could have missed one of the practical threshold.",
     "margins": "Each row is the distribution of one arm's scores, the log-odds of the favourable answers. Line with "
     "the bob: the model's own cut-off. Dashed: the matched one.",
 }
@@ -138,6 +139,8 @@ def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
         {
             "finding": item,
             "condition": wording.with_p_values(item.condition),
+            "effect": wording.with_p_values(item.effect),
+            "cause": wording.with_p_values(item.cause),
             "severity": wording.severity_word(item.severity),
             "measurements": [
                 {
@@ -164,7 +167,12 @@ def shown_charts(audit: Audit, story: Story) -> list[Shown]:
         "cut-off-curve": [item for item in all_items if item.metric == "cf_curve_effect"],
         "readability": [item for item in all_items if item.metric == "refusal_rate_gap"],
         "margin-shift": [item for item in all_items if item.metric == "cf_mean_shift_sd"],
-        "power": [i for i in all_items if i.metric.startswith("cf_net_effect") and i.role is Role.PRIMARY],
+        "power": [
+            item
+            for item in all_items
+            if item.metric in ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect")
+            and item.role is Role.PRIMARY
+        ],
         "rates": [i for i in all_items if i.metric == "selection_rate" and i.test in ("group_rates", "arm_rates")],
         "margins": [
             item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
@@ -224,7 +232,7 @@ def ladder(story: Story) -> dict[str, Any] | None:
         "others": [item for item in found if item is not first],
         "columns": list(COLUMNS.values()),
         "rows": [(said, [cell for cell in cells if cell.outputs is outputs]) for outputs, said in ROWS.items()],
-        "outside": outside(found),
+        "outside": outside_words(found),
         "explained": EXPLAINED,
     }
 

@@ -71,7 +71,7 @@ class DataForm(TeamForm):
     """A table of decision records."""
 
     permission = "add_datasetversion"
-    name = forms.CharField(max_length=200, required=False, help_text="Left empty, it is called like the file.")
+    name = forms.CharField(max_length=200, required=False, help_text="If left empty, it takes the name of the file.")
     file = table_field()
 
 

@@ -14,7 +14,7 @@ from compliance.models import Audit
 from reports import numbers, sentences, wording
 from reports.blocks import Cell, Code, Level, Literal, Target
 from reports.canvas import Chart
-from reports.labels import CASE_ROLE_LABELS
+from reports.labels import ARM_LABELS, CASE_ROLE_LABELS, CONTROL_ARM_LABELS, OUTCOME_LABELS
 
 register = template.Library()
 
@@ -136,7 +136,15 @@ def arms(value: list[str]) -> str:
 @register.filter
 def arm(value: str) -> str:
     """One arm: ``race: Black``."""
-    return ": ".join(words(part) for part in value.split("=", 1))
+    name, _, group = value.partition("=")
+    label = CONTROL_ARM_LABELS.get(name, words(name))
+    return f"{label}: {ARM_LABELS.get(value, words(group))}" if group else label
+
+
+@register.filter
+def outcome(value: str | None) -> str:
+    """What became of a case: ``favourable``, ``adverse``, ``cannot be read``."""
+    return OUTCOME_LABELS.get(value or "", words(value))
 
 
 @register.filter

@@ -234,7 +234,7 @@ def _verdict(content: ReportContent) -> Flowable:
         ("TOPPADDING", (0, 0), (-1, -1), 9),
         ("BOTTOMPADDING", (0, 0), (-1, -1), 9),
     ]
-    return Grid([[[top, *beside, *others]]], colWidths=[COLUMN], style=look)
+    return Grid([[[top, *beside, *others]]], colWidths=[COLUMN], style=look, hAlign="LEFT")
 
 
 class _Brand(Flowable):  # type: ignore[misc]  # reportlab has no types

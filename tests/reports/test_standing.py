@@ -12,6 +12,7 @@ from auditor.records import Conclusion, Measurement, Role
 from reports.inside_sections import inside, parts_of
 from reports.standing import corners, outside, standings
 from reports.story import Story
+from reports.wording import with_p_values
 from tests.engine.small import small_plan
 from tests.reports.conftest import Audit
 
@@ -102,13 +103,13 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
         "encoded": (
             "yes",
             "where the prompt withholds it, a linear reader finds it at 12 of 22 places (best balanced accuracy "
-            "80.0%), adjusted p = 0.025",
+            "80.0%), adjusted p = .025",
         ),
         "selective": ("not known", "not part of this run"),
         "used": (
             "yes",
             "erasing it takes \u22120.40 logits off the difference between the groups (80.0% of it), against shuffled "
-            "labels and random moves as large, adjusted p = 0.025 (39 draws); moves the score; no decision turned",
+            "labels and random moves as large, adjusted p = .025 (39 draws); moves the score; no decision turned",
         ),
         "usable": ("not known", "the answers lost their probability"),
     }
@@ -126,7 +127,9 @@ def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governa
     for step, cell in zip(found.steps, cells, strict=True):
         assert str(cell).startswith(step.says.capitalize())
         assert step.reason[1:] in str(cell)
-        assert f"{step.name.capitalize()}: {step.says}; {step.reason}." in (told[-1].conclusion_reason or "")
+        # The record keeps every digit; people read p as everywhere else.
+        recorded = with_p_values(told[-1].conclusion_reason or "")
+        assert f"{step.name.capitalize()}: {step.says}; {step.reason}." in recorded
 
 
 def test_an_audit_of_an_older_release_still_shows_its_ladder() -> None:

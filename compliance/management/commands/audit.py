@@ -29,12 +29,25 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract of docs/operations.md."""
-        parser.add_argument("plan", metavar="PLAN.toml", type=Path)
+        parser.add_argument("plan", metavar="PLAN.toml", type=Path, help="what is asked of a model, and of whom")
         parser.add_argument("--out", metavar="DIR", type=Path, help="where the three files go")
-        parser.add_argument("--set", metavar="KEY=VALUE", action="append", default=[], dest="overrides")
+        parser.add_argument(
+            "--set",
+            metavar="KEY=VALUE",
+            action="append",
+            default=[],
+            dest="overrides",
+            help="instead of a key of the plan, such as cases.limit=120; may be given several times",
+        )
         parser.add_argument("--model", metavar="SOURCE", help="instead of the plan's run.model")
         parser.add_argument("--data", metavar="SOURCE", help="instead of the plan's run.data")
-        parser.add_argument("--fail-on", metavar="SEVERITY", choices=[level.value for level in Severity])
+        severities = [level.value for level in Severity]
+        parser.add_argument(
+            "--fail-on",
+            metavar="SEVERITY",
+            choices=severities,
+            help=f"the lowest severity of a finding for which the exit code is 1: {', '.join(severities)}",
+        )
         parser.add_argument("--no-progress", action="store_true", help="nothing on standard error but errors")
 
     def work(self, **options: Any) -> int:

@@ -27,7 +27,12 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Where, and whether to work."""
-        parser.add_argument("--address", metavar="HOST:PORT", default="127.0.0.1:8000")
+        parser.add_argument(
+            "--address",
+            metavar="HOST:PORT",
+            default="127.0.0.1:8000",
+            help="where the site answers; default %(default)s",
+        )
         parser.add_argument("--no-worker", action="store_true", help="workers run elsewhere")
 
     def work(self, **options: Any) -> int:

@@ -29,7 +29,13 @@ class Command(PlainCommand):
 
     def add_arguments(self, parser: CommandParser) -> None:
         """Files, the chain, or both."""
-        parser.add_argument("files", metavar="FILE", nargs="*", type=Path)
+        parser.add_argument(
+            "files",
+            metavar="FILE",
+            nargs="*",
+            type=Path,
+            help="report.pdf, result.json, evidence.zip or its folder; those of one audit are compared with each other",
+        )
         parser.add_argument(
             "--events",
             action="store_true",
