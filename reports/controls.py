@@ -59,7 +59,7 @@ def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:
         if there:
             most = max(there, key=lambda one: one.estimate or 0.0)
             several = len(there) > 1
-            of = f", the most of {numbers.count(len(there))} arms of reference" if several else ""
+            of = f", the most of {numbers.count(len(there))} such cut-offs" if several else ""
             design += f"; at {words} {numbers.estimate_and_interval(most)}%{of}"
     if item.estimate is None:
         return (name, design, f"{numbers.DASH} (reason below)", numbers.DASH)

@@ -136,10 +136,13 @@ def in_unit_of(measurement: Measurement, value: float | None) -> str:
 
 
 def digits_of(measurement: Measurement) -> int:
-    """Digits after the point of an estimate and its bounds: as many as its interval needs to be seen."""
+    """Digits after the point of an estimate and its bounds: as many as its interval, or it alone, needs to be seen."""
     in_points = measurement.unit in ("rate", "rate_difference")
     scale, least = (100, 1) if in_points else (1, 2)
-    bounds = (None if bound is None else scale * bound for bound in (measurement.low, measurement.high))
+    ends = (measurement.low, measurement.high)
+    if None in ends:
+        ends = (measurement.estimate, measurement.estimate)  # what is not 0 does not print as 0
+    bounds = (None if bound is None else scale * bound for bound in ends)
     return digits(*bounds, least=least)
 
 

@@ -125,14 +125,11 @@ def _concluded(said: Sequence[Measurement], open_: Sequence[Measurement]) -> lis
     A clause that was answered at one cut-off and left open at another must not read as answered at both.
     """
     return [
-        f"{start}: {'; '.join(f'{_reading(rows)}, for {_of(rows)}' for rows in by_metric)}"
+        f"{start}: {_reading(rows)}, for {_of(rows)}"
         for start, items in (("Tested", said), ("Cannot say", open_))
-        if (by_metric := [[item for item in items if item.metric == name] for name in _metrics(items)])
+        for name in dict.fromkeys(item.metric for item in items)
+        if (rows := [item for item in items if item.metric == name])
     ]
-
-
-def _metrics(measurements: Sequence[Measurement]) -> list[str]:
-    return list(dict.fromkeys(item.metric for item in measurements))
 
 
 def _reading(rows: Sequence[Measurement]) -> str:

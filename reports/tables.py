@@ -181,23 +181,28 @@ def _without_the_many(measurements: Sequence[Measurement]) -> list[Measurement]:
 
 
 def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Table:
+    heads = ("Measure", "Of", "Against", "Role", "n", "Estimate", wording.interval_head(measurements), "p", "p adj.")
+    weights = (0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063)
+    rows = [
+        (
+            *_short_row(item, design)[:3],
+            wording.role_words(item.role.value),
+            small_cells.people(item, small_cell=design.small_cell),
+            numbers.estimate(item),
+            numbers.interval(item),
+            numbers.p_value(item.p_value),
+            numbers.p_value(item.p_adjusted),
+        )
+        for item in measurements
+    ]
+    # The estimate stays: where there is none at all, its dashes are what the note below explains.
+    shown = [at for at, name in enumerate(heads) if name == "Estimate" or any(row[at] != numbers.DASH for row in rows)]
     return Table(
         title=wording.test_label(measurements[0].test),
-        head=("Measure", "Of", "Against", "Role", "n", "Estimate", wording.interval_head(measurements), "p", "p adj."),
-        rows=tuple(
-            (
-                *(words for words in _short_row(item, design)[:3]),
-                wording.role_words(item.role.value),
-                small_cells.people(item, small_cell=design.small_cell),
-                numbers.estimate(item),
-                numbers.interval(item),
-                numbers.p_value(item.p_value),
-                numbers.p_value(item.p_adjusted),
-            )
-            for item in measurements
-        ),
-        align="llllrrrrr",
-        weights=(0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063),
+        head=tuple(heads[at] for at in shown),
+        rows=tuple(tuple(row[at] for at in shown) for row in rows),
+        align="".join("llllrrrrr"[at] for at in shown),
+        weights=tuple(weights[at] for at in shown),
         note=" ".join([*_level_notes(measurements, design), *missing(measurements)]),
     )
 

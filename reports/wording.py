@@ -202,11 +202,15 @@ def of_whom(measurement: Measurement) -> str:
 
 def with_p_values(text: str) -> str:
     """The text with every ``p = 0.000136`` in the print of p-values: ``p < .001``."""
-    return re.sub(
-        r"\b([pq]) = (\d+(?:\.\d+)?(?:e[-+]?\d+)?)",
-        lambda match: numbers.p_words(float(match.group(2)), symbol=match.group(1)),
-        text,
-    )
+    return re.sub(r"\b([pq]) = (\d+(?:\.\d+)?(?:e[-+]?\d+)?)", _one_p_value, text)
+
+
+def _one_p_value(match: re.Match[str]) -> str:
+    symbol, recorded = match.groups()
+    words = numbers.p_words(float(recorded), symbol=symbol)
+    # A recorded .385 may be a .3846: rounded once more it would be .39 beside a table's .38.
+    twice = "<" not in words and recorded.endswith("5") and len(recorded.lstrip("0")) == len(words.split(" = ")[1]) + 1
+    return f"{symbol} = {recorded.lstrip('0')}" if twice else words
 
 
 def in_print(reason: str) -> str:

@@ -18,7 +18,7 @@ from reports.record_sections import BY_HAND, reproduction
 from reports.result_sections import _methods
 from reports.standing import outside_words
 from reports.story import Story
-from reports.tables import contrasts, short_rows
+from reports.tables import all_measurements, contrasts, short_rows
 from reports.wording import in_print
 from tests.reports.conftest import GOVERNANCE, PACKS, Audit
 from tests.reports.test_a_ratio_is_no_points import ratio
@@ -118,12 +118,32 @@ def test_a_reason_is_printed_as_it_is_recorded_where_nothing_is_withheld() -> No
     assert in_print("Too few pairs to say, p = 0.0004") == "Too few pairs to say, p < .001"
 
 
+def test_a_p_value_that_was_rounded_is_not_rounded_twice() -> None:
+    # 5 / 13 = 0.3846… is .38 in a table, and recorded as 0.385 in a sentence.
+    assert in_print("adjusted p = 0.385 (13 draws)") == "adjusted p = .385 (13 draws)"
+    assert in_print("p = 0.0125") == "p = .0125"
+    assert in_print("p = 0.384 or q = 0.025 or p = 1.000") == "p = .38 or q = .025 or p = 1.00"
+
+
 def test_notes_call_a_conclusion_as_the_table_does_and_name_a_contrast_once() -> None:
     rows = [net(**CANNOT), net(id="m", metric="risk_difference", **CANNOT)]
     note = short_rows(rows, DESIGN, title="").note
     assert "Inconclusive" not in note
     assert note.count("Black − White") == 1
     assert "Cannot say, Black − White: too few pairs to say." in note
+
+
+def test_a_number_without_an_interval_that_is_not_0_is_not_printed_as_0() -> None:
+    small = measured("field_attribution", "attribution_signed", -0.0043)
+    assert numbers.estimate(small) == "−0.004 logits"
+    assert numbers.estimate(replace(small, estimate=0.0)) == "0.00 logits"
+    assert numbers.estimate(replace(small, estimate=-0.25)) == "−0.25 logits"
+
+
+def test_a_column_that_no_number_of_a_test_fills_is_left_out_of_the_list_of_all() -> None:
+    _, table = all_measurements([measured("patching", "patch_gap", -0.03)], DESIGN)
+    assert isinstance(table, Table)
+    assert not {"p", "p adj.", "Interval"} & set(table.head)
 
 
 def test_each_row_has_its_method_and_one_without_a_value_has_none() -> None:
