@@ -145,12 +145,10 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
     """One measurement of a contrast in a sentence without its full stop; empty where it has no value."""
     if item.estimate is None:
         return ""
-    if item.metric == READABILITY:
-        return _readability(item)
     if item.metric == SHIFT:
         return _margin(item, mine)
-    if item.metric == TURNED:
-        return _turned(item)
+    if item.metric in (READABILITY, TURNED):
+        return _readability(item) if item.metric == READABILITY else _turned(item)
     moved = _moved(item)
     points = _points(item.estimate)
     if item.metric == RANGE and _at_own_cut_off(item):
@@ -184,9 +182,9 @@ def _turned(item: Measurement) -> str:
     lost, gained = (int(item.counts.get(key) or 0) for key in ("b", "c"))
     floor, of = (int(item.counts.get(key) or 0) for key in ("floor_flips", "floor_n"))
     return (
-        f"With {_lower(changed_words(item))}, {lost:,} of {item.n:,} applications lose approval and {gained:,} gain it, "
-        f"so that the gains hide the losses; with a field changed that should not matter, {floor:,} of {of:,} decisions "
-        "turn"
+        f"With {_lower(changed_words(item))}, {lost:,} of {item.n:,} applications lose approval and {gained:,} gain "
+        f"it, so that the gains hide the losses; with a field changed that should not matter, {floor:,} of {of:,} "
+        "decisions turn"
     )
 
 
@@ -213,8 +211,8 @@ def effect_of(item: Measurement) -> str:
         )
     if item.metric == TURNED:
         return (
-            f"About {int(half_away(1000 * item.estimate, 0)):,} more decisions in 1,000 such applications turn, one way "
-            f"or the other, than with a field changed that should not matter{_range(item, 1000, 0)}."
+            f"About {int(half_away(1000 * item.estimate, 0)):,} more decisions in 1,000 such applications turn, one "
+            f"way or the other, than with a field changed that should not matter{_range(item, 1000, 0)}."
         )
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
@@ -281,9 +279,9 @@ def advice_on(item: Measurement) -> str:
         )
     if item.metric == TURNED:
         return (
-            "Open the cases of this finding and compare who loses with who gains. Then write a plan that asks as a main "
-            f"question about the groups among which that differs (by {field} and one other attribute together), and "
-            "run it on applications that were not used here."
+            "Open the cases of this finding and compare who loses with who gains. Then write a plan that asks as a "
+            f"main question about the groups among which that differs (by {field} and one other attribute together), "
+            "and run it on applications that were not used here."
         )
     if item.role is Role.EXPLORATORY:
         return (
