@@ -95,7 +95,7 @@ def test_an_undecided_contrast_is_something_to_do(working: Audit) -> None:
     )
     bundle = replace(working.bundle, measurements=undecided, findings=())
     assert (
-        "Do not read it as clean"
+        "must not be read as clean"
         in rows(Story(bundle=bundle, governance=GOVERNANCE, charts={}), "What next")["Undecided"]
     )
 
