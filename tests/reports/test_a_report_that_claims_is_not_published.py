@@ -107,6 +107,10 @@ GRADES = {"attributes": [{"field": "credit_history", "groups": ["good", "fair", 
         "About 9 fewer approvals in 1,000 such applications than as fair (95% interval −20 to −1).",
         "As filed, those with credit history fair were approved 0.80 times as often as good.",
         "at a cut-off that approves 85.0% of the fair applications",
+        "No value of impact ratio (fair against good): the rate of fair is withheld and could be worked out from it.",
+        "Tested: impact ratio, for credit history (fair, poor). Cannot say: impact ratio, for credit history (good)",
+        "Cannot say, Fair − Good: too few pairs to say.",
+        "Asked as credit history: fair; placebo: as filed",
     ],
 )
 def test_a_group_whose_name_is_forbidden_may_be_named(working: Audit, governance: dict, sentence: str) -> None:

@@ -105,7 +105,7 @@ def test_a_difference_at_another_cut_off_leads_where_the_own_cut_off_shows_none(
     content = build_content(replace(quiet, measurements=(*quiet.measurements, elsewhere)), governance)
     verdict = content.verdict
     assert verdict.conclusion is Conclusion.DIFFERENCE_FOUND
-    assert "17.0 percentage points fewer of the same applications at a cut-off that approves 87.0% of" in (
+    assert "17.0 percentage points fewer of the same applications at a cut-off that approves 87% of" in (
         verdict.sentence
     )
     assert "within ±2.0 pp" in conclusion_words(content)
