@@ -215,7 +215,9 @@ def _one_p_value(match: re.Match[str]) -> str:
 
 def in_print(reason: str) -> str:
     """A recorded reason as it is printed: its p-values, and why a number is withheld, in words for anybody."""
-    said = WITHHELD_COMPARISON.sub(r"the rate of \1 is withheld and could be worked out from it", reason)
+    said = WITHHELD_COMPARISON.sub(
+        r"the rate of the \1 applications is withheld and could be worked out from it", reason
+    )
     return with_p_values(said.replace(*WITHHELD_GROUP))
 
 

@@ -257,4 +257,4 @@ def test_clauses_without_a_measurement_say_what_is_missing(working: Audit) -> No
 
 
 def test_small_groups_of_people_are_not_counted_out(working: Audit) -> None:
-    assert "sex not stated < 11" in working.text
+    assert "Sex not stated < 11" in working.text

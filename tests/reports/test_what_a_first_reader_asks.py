@@ -108,7 +108,7 @@ def test_a_withheld_comparison_is_no_comparison_of_nobody() -> None:
     )
     table = contrasts([ratio(0.93, Conclusion.NO_EVIDENCE, group="Hispanic"), hidden], DESIGN, title="")
     assert [row[1] for row in table.rows] == ["2,533", "withheld"]
-    why = "the rate of Black is withheld and could be worked out from it"
+    why = "the rate of the Black applications is withheld and could be worked out from it"
     assert f"No value of impact ratio: {why}." in table.note
     assert table.note.count(why) == 1  # not once for the number and again for its conclusion
     assert missing_words([hidden]) == [f"No value of impact ratio (Black against White): {why}."]
