@@ -10,7 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
-from auditor.language_models.noise import MARGIN, noise_floor
+from auditor.language_models.noise import SUMMED, noise_floor
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
 from auditor.mechanisms.localisation import NOISING, repeated
@@ -157,9 +157,9 @@ def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
 
 def _checks(runs: PairRuns, sides: list[Direct], last: list[float], own: list[float]) -> tuple[Check, Check]:
     """Both against the model's own forward pass, which neither sum nor lens comes from."""
-    floor = noise_floor(runs.decoder.model)
+    floor = noise_floor(runs.decoder.model, runs.target)
     gap = max(side.gap for side in sides)
-    bound = floor.bound + MARGIN * max(side.rounding for side in sides)
+    bound = floor.bound + SUMMED * max(side.rounding for side in sides)
     off = max(abs(read - margin) for read, margin in zip(last, own, strict=True))
     return (
         Check("contributions sum to the model's own margin", gap <= bound, gap, bound, f"nats; {floor.words}"),

@@ -77,7 +77,7 @@ class _Steered:
             yield Draft(row)
             return
         self.noise = NoiseFloor(**result["noise"])
-        self.floor = float(self.noise.logit / np.sqrt(len(result["cases"])))
+        self.floor = self.noise.of_mean(len(result["cases"]))
         groups = result["groups"]
         clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
         column, reference = groups.index(self.group), groups.index(result["reference"])
