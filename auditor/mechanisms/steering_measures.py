@@ -137,6 +137,9 @@ class _Steered:
         exact = self.result["exact"]
         counts = {
             "gap": self.gap,
+            "share": towards / self.gap if self._differ else None,
+            "held_out_short": point["short"],
+            "movement": point["movement"],
             "away": away,
             "p_towards": ways["towards"].p_value,
             "p_away": ways["away"].p_value,
