@@ -30,13 +30,13 @@ def rounded_otherwise(model: torch.nn.Module, *, seed: int) -> Iterator[None]:
     seed
         Of u, drawn on the CPU: the same on every device.
     """
-    generator = torch.Generator().manual_seed(seed)
+    generator = torch.Generator(device="cpu").manual_seed(seed)
 
     def moved(_: Any, __: Any, out: Any) -> Any:
         if not isinstance(out, Tensor) or not out.is_floating_point():
             return None
         wide = out.float() if out.dtype.itemsize < 4 else out
-        by = 2 * torch.rand(out.shape, generator=generator, dtype=wide.dtype) - 1
+        by = 2 * torch.rand(out.shape, generator=generator, dtype=wide.dtype, device="cpu") - 1
         return (wide * (1 + torch.finfo(out.dtype).eps * by.to(out.device))).to(out.dtype)
 
     handles = [module.register_forward_hook(moved) for module in model.modules() if not list(module.children())]
