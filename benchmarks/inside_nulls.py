@@ -158,7 +158,7 @@ def judge(
 ) -> Said:
     """Both tests at full strength for one contrast."""
     decoder = read_decoder(model)
-    noise = noise_floor(model)
+    noise = noise_floor(model, target())
     with torch.inference_mode():
         eraser = Eraser(
             streams=Streams(decoder, sets),  # type: ignore[arg-type]

@@ -18,8 +18,20 @@ CHANGED = {"value": "another value", "names": "names exchanged"}
 
 
 def run() -> Iterable[Row]:
-    """One row a method, kind of circuit and contrast, over all seeds."""
-    from tests.mechanisms.planted_circuits import KINDS, study
+    """Power by the share of the effect that a head carries; then a method, kind and contrast a row, over all seeds."""
+    from tests.mechanisms.planted_circuits import KINDS, power_by_share, study
+
+    for (method, contrast, share), (hits, of) in power_by_share(SEEDS, pairs=PAIRS).items():
+        yield Row(
+            name=f"known circuit: {method}, a head with {share:.0%} of the effect, {CHANGED[contrast]}",
+            ours=hits / of,
+            peer=None,
+            ratio=None,
+            agreement=None,
+            unit="share of heads named",
+            n=of,
+            extra={"power": hits / of, "share_of_effect": share, "pairs": PAIRS},
+        )
 
     for (method, kind, contrast), tally in study(KINDS, SEEDS, pairs=PAIRS).items():
         yield Row(

@@ -1,11 +1,13 @@
-"""The noise floor of a model's arithmetic: how far the same number moves when it is computed in another order.
+"""The noise floor of a model's arithmetic: how far the same number moves when it is computed with other rounding.
 
 A self-check asks whether two ways to one number agree. How far apart rounding alone may set them depends on the model,
-the precision, the device and the kernels at hand, so it is measured on the model at hand: the last token's logits of
-seeded prompts, each computed alone, as rows of batches of several sizes, and with other tokens behind it, which a
-causal model does not see at the last token. None of these ways goes through the code that the checks are about.
+the precision, the device and the kernels at hand, and on the number: a margin rests on the logits of the answers, and
+how long those of other tokens are is nothing to it. So the floor is measured on the model at hand, on the number that
+is compared, at every position of seeded prompts: computed as rows of batches of several sizes, with other tokens behind
+them, which a causal model does not see before, and with every module rounding otherwise (:mod:`.rounding`). None of
+these ways goes through the code that the checks are about.
 
->>> floor = noise_floor(model)                                                                   # doctest: +SKIP
+>>> floor = noise_floor(model, target)                                                           # doctest: +SKIP
 >>> Check("patched with itself changes nothing", moved <= floor.bound, moved, floor.bound, floor.words)
 
 What rounding alone can do is also what no finding may rest on: :meth:`NoiseFloor.tells` says whether a difference is
@@ -16,36 +18,44 @@ from __future__ import annotations
 
 import math
 import weakref
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-MARGIN = 10.0
-"""A bound is so many times the largest difference seen: few orders are tried, and a check's way has more steps."""
-TELLS = 3.0
-"""A difference counts from so many times the bound on: below, it may be rounding for the most part."""
+from auditor.language_models.rounding import rounded_otherwise
+
+if TYPE_CHECKING:
+    from auditor.language_models.decoder import Target
+
+MARGIN = 5.0
+"""A bound is so many times the root mean square difference: of tens of thousands of comparisons none goes beyond it."""
+MEAN = 3.0
+"""A mean within so many of its standard errors by rounding alone may be rounding."""
+SUMMED = 3.0
+"""A sum may differ by so many times what ``ORDERS`` orders of its terms span: their span is some three deviations."""
 PROMPTS, TOKENS = 2, 64
 BATCHES = (2, 5)
 BEHIND = (1, 7)
+OTHERWISE = 4
 ORDERS = 8
 
-_known: weakref.WeakKeyDictionary[Any, dict[str, NoiseFloor]] = weakref.WeakKeyDictionary()
+_known: weakref.WeakKeyDictionary[Any, dict[tuple[Any, ...], NoiseFloor]] = weakref.WeakKeyDictionary()
 
 
 @dataclass(frozen=True, slots=True)
 class NoiseFloor:
-    """What rounding does to one model in one arithmetic.
+    """What rounding does to one number that a model gives, in one arithmetic.
 
     Attributes
     ----------
     logit
-        Largest difference of a logit at the last token over all orders, in nats; at least the spacing of numbers as
-        large as the largest logit.
+        Root mean square difference of the number over positions and ways, in nats; at least the spacing of numbers as
+        large as the largest logit that enters it.
     state
         Largest difference of the last state, as a share of its length; at least the precision's own.
     precision
@@ -61,13 +71,17 @@ class NoiseFloor:
 
     @property
     def bound(self) -> float:
-        """The most by which two ways to one margin may differ, in nats."""
+        """The most by which two ways to one such number may differ, in nats."""
         return MARGIN * self.logit
 
     @property
     def state_bound(self) -> float:
         """The most by which two ways to one state may differ, as a share of its length."""
         return MARGIN * self.state
+
+    def of_mean(self, n: int) -> float:
+        """How far rounding may set the mean of a difference of ``n`` such numbers off, in nats."""
+        return float(MEAN * self.logit / math.sqrt(n))
 
     def row(self) -> dict[str, Any]:
         """Plain data, for a ledger: ``NoiseFloor(**row)`` reads it back."""
@@ -77,28 +91,91 @@ class NoiseFloor:
     def words(self) -> str:
         """Where the bound comes from, for a check's note."""
         return (
-            f"the bound is {MARGIN:g} times the largest difference of one logit computed in several orders, "
+            f"the bound is {MARGIN:g} times the root mean square difference that other rounding makes, "
             f"{self.logit:.1e} nats ({self.arithmetic})"
         )
 
     def tells(self, difference: float) -> bool:
-        """Whether a difference of margins, in nats, is more than rounding could make it."""
-        return abs(difference) > TELLS * self.bound
+        """Whether a difference, in nats, of two such numbers is more than rounding could make it."""
+        return abs(difference) > self.bound
 
 
-def noise_floor(model: Any) -> NoiseFloor:
-    """The floor of a causal language model as it is loaded now; measured once, then remembered.
+@dataclass(frozen=True, slots=True)
+class Read:
+    """What is read from the logits of positions.
+
+    Attributes
+    ----------
+    key
+        Tells one reading from another.
+    values
+        From logits [positions, vocabulary] and, where tokens are picked by them, those computed alone: [positions,
+        numbers].
+    scale
+        From the same logits, the largest one that enters.
+    times
+        So many such numbers are added up.
+    """
+
+    key: tuple[Any, ...]
+    values: Callable[[Tensor, Tensor], Tensor]
+    scale: Callable[[Tensor], float]
+    times: float = 1.0
+
+
+def any_logit() -> Read:
+    """Every logit of the vocabulary: the floor is that of the token that moves most."""
+    return Read(("any",), lambda logits, _: logits.double(), lambda logits: float(logits.abs().max()))
+
+
+def margin_of(target: Target) -> Read:
+    """The margin of single tokens. What it differs by is at most what the answers' own logits differ by, together."""
+    cut, tokens = len(target.favourable), list(target.favourable + target.adverse)
+
+    def values(logits: Tensor, alone: Tensor) -> Tensor:
+        # As the view reads it, in the model's own precision; the one computed alone as exactly as can be.
+        own = logits[:, tokens].double() if logits is alone else logits[:, tokens]
+        return (own[:, :cut].logsumexp(-1) - own[:, cut:].logsumexp(-1)).double()[:, None]
+
+    return Read((target.favourable, target.adverse), values, lambda logits: float(logits[:, tokens].abs().max()))
+
+
+def likelihood(tokens: Sequence[int] = (), *, times: float = 1.0) -> Read:
+    """Log-probabilities of tokens, by default of the likeliest, ``times`` of them added up.
+
+    The logarithm of the sum over the vocabulary moves by the mean of what its terms move by, each weighted by its
+    probability: it is measured with the rest, and long logits of unlikely tokens do not enter.
+    """
+    picked = list(tokens)
+
+    def values(logits: Tensor, alone: Tensor) -> Tensor:
+        logs = logits.double().log_softmax(-1)
+        return logs[:, picked] if picked else logs.gather(-1, alone.argmax(-1, keepdim=True))
+
+    def scale(logits: Tensor) -> float:
+        own = logits[:, picked] if picked else logits.max(-1).values
+        return max(float(own.abs().max()), float(logits.double().logsumexp(-1).abs().max()))
+
+    return Read(("likelihood", tuple(tokens), times), values, scale, times)
+
+
+def noise_floor(model: Any, of: Target | Read | None = None) -> NoiseFloor:
+    """The floor of a causal language model as it is loaded now; measured once a reading, then remembered.
 
     Parameters
     ----------
     model
         A transformers model in evaluation mode. Its weights are taken to stay as they are.
+    of
+        What is read: the margin of a target, or another reading; every logit by default.
     """
+    read = any_logit() if of is None else of if isinstance(of, Read) else margin_of(of)
     arithmetic = _arithmetic(model)
     known = _known.setdefault(model, {})
-    if arithmetic not in known:
-        known[arithmetic] = _measure(model, arithmetic)
-    return known[arithmetic]
+    key = (arithmetic, *read.key)
+    if key not in known:
+        known[key] = _measure(model, read, arithmetic)
+    return known[key]
 
 
 def summing_noise(terms: Sequence[Float[Tensor, " width"]], direction: Float[Tensor, " width"]) -> float:
@@ -129,7 +206,7 @@ def _arithmetic(model: Any) -> str:
     return f"{dtype} on {device}, {kernel}{threads}"
 
 
-def _measure(model: Any, arithmetic: str) -> NoiseFloor:
+def _measure(model: Any, read: Read, arithmetic: str) -> NoiseFloor:
     generator = np.random.default_rng(0)
     vocabulary = int(model.get_input_embeddings().num_embeddings)
     longest = int(getattr(model.config, "max_position_embeddings", 0) or TOKENS + max(BEHIND))
@@ -137,29 +214,38 @@ def _measure(model: Any, arithmetic: str) -> NoiseFloor:
     lowest = min(3, vocabulary - 1)  # the first ids are special in most vocabularies
     drawn = generator.integers(lowest, vocabulary, (PROMPTS + max(BATCHES), length + max(BEHIND)))
     ids = torch.tensor(drawn, device=model.device)
-    logit, state, scale = 0.0, 0.0, 0.0
+    moved: dict[str, list[Tensor]] = {}
+    state, scale = 0.0, 0.0
     for number in range(PROMPTS):
-        own = ids[number : number + 1, :length]
-        logits, last = _last(model, own, length)
-        scale = max(scale, float(logits.abs().max()))
-        for other in _others(ids, number, length):
-            seen, moved = _last(model, other, length)
-            logit = max(logit, float((seen - logits).abs().max()))
-            apart = torch.linalg.vector_norm(moved - last)
+        alone, last = _first(model, ids[number : number + 1, :length], length)
+        own = read.values(alone, alone)
+        scale = max(scale, read.scale(alone))
+        for way, logits, seen in _ways(model, ids, number, length):
+            moved.setdefault(way, []).append(read.values(logits, alone) - own)
+            apart = torch.linalg.vector_norm(seen - last)
             state = max(state, float(apart / torch.linalg.vector_norm(last).clamp_min(1e-30)))
+    # A way may agree by chance, as batches do on one processor: the way that moves most is the floor.
+    sizes = [float(torch.cat(each).square().mean(0).sqrt().max()) for each in moved.values()]
     precision = float(torch.finfo(model.dtype).eps)
-    return NoiseFloor(max(logit, precision * scale), max(state, precision), precision, arithmetic)
+    logit = read.times * max(*sizes, precision * scale)
+    return NoiseFloor(logit, max(state, precision), precision, arithmetic)
 
 
-def _others(ids: Int[Tensor, "rows n"], number: int, length: int) -> list[Tensor]:
-    """The same prompt as the first row of batches, and with tokens behind it."""
-    rest = torch.cat([ids[:number], ids[number + 1 :]])
-    batches = [torch.cat([ids[number : number + 1], rest[: size - 1]])[:, :length] for size in BATCHES]
-    return batches + [ids[number : number + 1, : length + more] for more in BEHIND]
+def _ways(model: Any, ids: Int[Tensor, "rows n"], number: int, length: int) -> Iterator[tuple[str, Tensor, Tensor]]:
+    """The same prompt as the first row of batches, with tokens behind it, and with other rounding."""
+    own, rest = ids[number : number + 1], torch.cat([ids[:number], ids[number + 1 :]])
+    for size in BATCHES:
+        yield f"batch of {size}", *_first(model, torch.cat([own, rest[: size - 1]])[:, :length], length)
+    for more in BEHIND:
+        yield f"{more} behind", *_first(model, own[:, : length + more], length)
+    for draw in range(OTHERWISE):
+        with rounded_otherwise(model, seed=OTHERWISE * number + draw):
+            found = _first(model, own[:, :length], length)
+        yield "rounded otherwise", *found
 
 
-def _last(model: Any, tokens: Int[Tensor, "batch n"], length: int) -> tuple[Tensor, Tensor]:
-    """Logits and state of the first row at its last own token, in double precision: [vocabulary], [width]."""
+def _first(model: Any, tokens: Int[Tensor, "batch n"], length: int) -> tuple[Tensor, Tensor]:
+    """Logits of the first row, [length, vocabulary], and its state at the last own token, [width]."""
     with torch.inference_mode():
         out = model(input_ids=tokens, use_cache=False, output_hidden_states=True)
-    return out.logits[0, length - 1].double(), out.hidden_states[-1][0, length - 1].double()
+    return out.logits[0, :length], out.hidden_states[-1][0, length - 1].double()

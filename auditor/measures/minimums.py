@@ -49,6 +49,11 @@ def scope(n: int) -> str:
     return f"{ILLUSTRATION}, {few}: {FOR_A_SHARE} and more would tell how it is in general"
 
 
+def interval_may_stand(n: int) -> bool:
+    """Whether so many applications or pairs carry an interval: fewer are an illustration, which has none."""
+    return n >= FOR_A_SHARE
+
+
 def unmet(found: Mapping[str, int], *, small_cell: int = 0) -> tuple[str, ...]:
     """Which minimum denominators are not met, in words; empty when all are.
 

@@ -13,7 +13,7 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, scope
+from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand, scope
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.players import Player
@@ -107,7 +107,7 @@ class Explained:
             too_few = f"one application gives no share; {FOR_A_SHARE} and more tell"
             return missing(method=method, reason=too_few, n=len(rows))
         interval: Interval | None = None
-        if len(rows) >= FOR_A_SHARE:
+        if interval_may_stand(len(rows)):
             thresholds = self.context.plan.thresholds
             sampled = bootstrap_totals(
                 totals=rows, statistic=statistic, resamples=thresholds.bootstrap, seed=self.context.plan.cases.seed

@@ -207,7 +207,7 @@ def _overlap(
 
 def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
     """Both against the model's own forward pass: without an edge the view only reads the other prompt's state again."""
-    floor = noise_floor(runs.decoder.model)
+    floor = noise_floor(runs.decoder.model, runs.target)
     bound, note = floor.bound, f"nats; {floor.words}"
     own = own_margins(runs.decoder, runs.target, (runs.pair.donor, runs.pair.base))
     empty, full = (abs(float(end) - margin) for end, margin in zip(ends, own, strict=True))

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft, FloatArray
-from auditor.measures.minimums import FOR_A_SHARE
+from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.mechanisms.pair_measures import checks_of, supporting, whole_gap
 from auditor.records import Check
 
@@ -125,7 +125,7 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
 def _sampled(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray | None:
     """Faithfulness by size for resampled applications, [resamples, sizes]; ``None`` for an illustration."""
     rows = _sums(pairs, margins)
-    if len(rows) < FOR_A_SHARE or not rows[:, -1].sum() > 0:
+    if not interval_may_stand(len(rows)) or not rows[:, -1].sum() > 0:
         return None
     draws = np.random.default_rng(context.plan.cases.seed).multinomial(
         len(rows), np.full(len(rows), 1 / len(rows)), size=context.plan.thresholds.bootstrap
@@ -205,5 +205,6 @@ def _edges(result: Mapping[str, Any], test: str, *, level: float) -> Iterable[Dr
             value=lambda share=share: share,  # type: ignore[misc]
             checks=(check,),
             level=level,
-            method="first-order share of the difference that passes this edge (EAP-IG); a score, not an ablation",
+            method="first-order share of the difference that passes this edge (EAP-IG); a score, not an ablation, on "
+            "the applications it was picked on, so the largest read too large",
         )

@@ -10,9 +10,11 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
-from auditor.language_models.noise import MARGIN, noise_floor
+from auditor.language_models.noise import SUMMED, noise_floor
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
+from auditor.mechanisms.halves import halves, picked_words
 from auditor.mechanisms.localisation import NOISING, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
@@ -26,7 +28,9 @@ CARD = Card(
     method=(
         "With the scale of the final norm frozen, the margin is a sum over the embedding, every head and every MLP "
         "(direct logit attribution). A component's share is the change of its term between the groups over the change "
-        "of the margin. The logit lens reads the margin from the stream of every layer."
+        "of the margin. The largest are picked on one half of the pairs and their shares measured on the other: the "
+        "largest of many reads too large where it was picked. The logit lens reads the margin from the stream of every "
+        "layer."
     ),
     worrying="A few components that write most of the difference between groups.",
     limitations=(
@@ -40,10 +44,13 @@ CARD = Card(
 
 
 class Settings(Section):
-    """``attributes``: by field, empty for all; ``pairs``: applications a contrast; ``top``: components reported."""
+    """``attributes``: by field, empty for all; ``top``: components reported.
+
+    ``pairs``: applications a contrast, half of which the components are picked on and half their shares measured on.
+    """
 
     attributes: tuple[str, ...] = ()
-    pairs: Annotated[int, Field(ge=1, le=1000)] = 24
+    pairs: Annotated[int, Field(ge=1, le=1000)] = 2 * FOR_A_SHARE
     top: Annotated[int, Field(ge=1, le=1000)] = 10
 
 
@@ -82,27 +89,32 @@ def run(context: Context) -> Iterable[Draft]:
             )
             continue
         checks = checks_of(pairs)
-        gaps = np.array([pair["gap"] for pair in pairs])
+        picked_on, measured_on = halves(len(pairs))
+        measured = {**result, "pairs": pairs[measured_on]}
+        gaps = np.array([pair["gap"] for pair in measured["pairs"]])
         attention = np.array([pair["attention"] for pair in pairs])
         mlps = np.array([pair["mlps"] for pair in pairs])
         named = {
             **{(layer, head): attention[:, layer, head] for layer, head in np.ndindex(*attention.shape[1:])},
             **{(layer, None): mlps[:, layer] for layer in range(mlps.shape[1])},
         }
-        ranked = sorted(named.items(), key=lambda item: (-abs(float(item[1] @ gaps)), str(item[0])))
-        for (layer, head), effects in ranked[: result["top"]]:
+        by = np.array([pair["gap"] for pair in pairs[picked_on]])
+        ranked = sorted(named, key=lambda node: (-abs(float(named[node][picked_on] @ by)), str(node)))
+        for layer, head in ranked[: result["top"]]:
+            effects = named[layer, head][measured_on]
             one = attention.shape[2] == 1
             node = "MLP" if head is None else "attention" if one else f"head {head}"
             yield shared(
                 context,
-                result,
+                measured,
                 effects,
                 test=CARD.name,
                 metric="direct_share",
                 subject={"layer": str(layer), "node": node},
                 **repeated(context, {NOISING: effects}, gaps),
                 checks=checks,
-                method="share of the difference that this component writes straight into the answer",
+                method="share of the difference that this component writes straight into the answer; "
+                + picked_words(len(pairs)),
             )
         yield whole_gap(result, test=CARD.name, checks=checks, level=1 - context.plan.thresholds.alpha)
         norms = np.array([pair["direction"] for pair in pairs])
@@ -157,9 +169,9 @@ def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
 
 def _checks(runs: PairRuns, sides: list[Direct], last: list[float], own: list[float]) -> tuple[Check, Check]:
     """Both against the model's own forward pass, which neither sum nor lens comes from."""
-    floor = noise_floor(runs.decoder.model)
+    floor = noise_floor(runs.decoder.model, runs.target)
     gap = max(side.gap for side in sides)
-    bound = floor.bound + MARGIN * max(side.rounding for side in sides)
+    bound = floor.bound + SUMMED * max(side.rounding for side in sides)
     off = max(abs(read - margin) for read, margin in zip(last, own, strict=True))
     return (
         Check("contributions sum to the model's own margin", gap <= bound, gap, bound, f"nats; {floor.words}"),

@@ -20,9 +20,10 @@ from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
-from auditor.language_models.decoder import SHORT, Decoder, read_decoder
+from auditor.language_models.decoder import SHORT, Decoder, Target, read_decoder, target_of
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
+from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
 from auditor.plan import Plan, Section
@@ -90,6 +91,20 @@ class Bench:
         """Tokenise prompts, each whole and with each answer of the plan."""
         chat = self.plan.prompt.form == "chat"
         return ask(self.loaded.tokenizer, prompts, self.plan.prompt.answers, chat=chat, where="run")
+
+    def noise(self, prompt: str) -> NoiseFloor:
+        """What rounding does to the margin of whole answers behind a prompt.
+
+        Answers of several tokens add up log-probabilities, and what two sums of ``n`` may differ by together is at most
+        2·n times what one may.
+        """
+        question = self.questions([prompt])[0]
+        target = target_of(question)
+        if isinstance(target, Target) and target.exact:
+            return noise_floor(self.loaded.model, target)
+        answers = question.favourable + question.adverse
+        tokens = sorted({token for answer in answers for token in answer})
+        return noise_floor(self.loaded.model, likelihood(tokens, times=2.0 * max(map(len, answers))))
 
     def margins(self, prompts: Sequence[str]) -> FloatArray:
         """The margin of every prompt, in nats: one packed reading, each distinct prefix computed once."""

@@ -154,7 +154,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     if isinstance(target, str):
         return {**about, "cases": [], "reason": target}
     decoder = bench.decoder()
-    noise = noise_floor(bench.loaded.model)
+    noise = noise_floor(bench.loaded.model, target)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
         if payload["part"] == RELEVANT:

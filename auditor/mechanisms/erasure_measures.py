@@ -88,7 +88,7 @@ class _Erased:
                 )
             return
         self.noise = NoiseFloor(**result["noise"])
-        self.floor = self.noise.logit / np.sqrt(len(result["cases"]))
+        self.floor = self.noise.of_mean(len(result["cases"]))
         self.checks = tuple(self._checks())
         clean, erased = self._table(result["declared"]["clean"]), self._table(result["declared"]["margins"])
         whole = self._table(result["whole"]["margins"])

@@ -106,7 +106,7 @@ class Eraser:
 
     def floor(self, *, swap: bool = False) -> float:
         """How far rounding may set two means over the measured applications apart, in nats."""
-        return float(self.noise.logit / np.sqrt(len(self.measured(swap=swap))))
+        return self.noise.of_mean(len(self.measured(swap=swap)))
 
     def run(self, window: Window, *, draws: int, swap: bool = False, stop: bool = False, most: int = STOP) -> Ran:
         """Erase in a window.

@@ -18,7 +18,6 @@ from pydantic import Field, model_validator
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
-from auditor.language_models.noise import noise_floor
 from auditor.mechanisms.attribution_measures import OCCLUSION, SHAPLEY, measures
 from auditor.mechanisms.contract import Asked, Attribution, Bench, Work
 from auditor.mechanisms.players import Player, changed, choose, find_players, reference_words
@@ -158,7 +157,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "reference": payload["reference"],
         "players": payload["players"],
         "left_out": payload["left_out"],
-        "noise": noise_floor(bench.loaded.model).row(),
+        "noise": bench.noise(bench.render(reference).text).row(),
         "cases": cases,
         "attributions": [row.row() for case in cases for row in _attributions(case, payload["reference"]["name"])],
     }

@@ -120,7 +120,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "players": payload["players"],
         "reference": payload["reference"],
         "id": payload["id"],
-        "noise": noise_floor(bench.loaded.model).row(),
+        "noise": bench.noise(bench.render(payload["words"]).text).row(),
     }
     view = structured(bench, bench.render(payload["words"]).text)
     if isinstance(view, str):
@@ -225,7 +225,7 @@ def _contrast(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
                 )
             )
         near, far = own_margins(runs.decoder, runs.target, (runs.pair.base, runs.pair.donor))
-        check = _sum_check(float(found.values.sum()), far - near, noise_floor(runs.decoder.model))
+        check = _sum_check(float(found.values.sum()), far - near, noise_floor(runs.decoder.model, runs.target))
         total = {"sum": float(found.values.sum()), "first_order": float(found.first_order.sum()), "steps": found.steps}
         return {"held": True, **total, "checks": [asdict(check)]}
 

@@ -10,6 +10,8 @@ What the causal steps read from the counts of a measurement, beside its adjusted
     draws, draws_needed, stopped_early   draws behind the p-value; 1 where a sequence stopped on enough larger ones
     sign_agrees                          1 where the movement has the direction that use asks for
     held_out_left                        share of what a linear reader finds that is left on unfitted applications
+    held_out_short                       share of the groups' distance there that a direction falls short of
+    share                                of the difference between groups, what the intervention makes or takes
     specifications, …_agree, …_opposed   see specifications.py
     decisions_turned, decisions_p        share of decisions that turned; its p-value against the same draws
     within_rounding                      1 where rounding could make the difference, or hide the movement
@@ -29,7 +31,9 @@ NOT_IN_RUN = "not part of this run"
 SAYS = {True: "yes", False: "no", None: "not known"}
 #: Most that may be left, on applications an eraser was not fitted on, of what a linear reader finds.
 MOST_LEFT = 0.10
-#: Most of the difference that an erasure may be shown to take off where the attribute is said not to be used.
+#: Most of the groups' distance on applications it was not fitted on that a direction may fall short of for a "no".
+MOST_SHORT = 0.10
+#: Most of the difference that an erasure may be shown to take off, or a direction to make, for a "no".
 MOST_TAKEN = 0.10
 #: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
 LEAST_IN_GROUP = 30
@@ -113,7 +117,7 @@ def used(items: Sequence[Measurement], *, alpha: float) -> Step:
         share = item.counts.get("share")
         part = f" ({_percent(share)} of it)" if share is not None and 0 <= share <= 1 else ""
         moved = f"erasing it takes {_logits(item.estimate)} logits off the difference between the groups{part}"
-        return _causal("used", item, moved, alpha, needs_left=True)
+        return _causal("used", item, moved, alpha)
 
     return _first(items, "used", judge)
 
@@ -123,7 +127,7 @@ def usable(items: Sequence[Measurement], *, alpha: float) -> Step:
 
     def judge(item: Measurement) -> Step:
         moved = f"adding its direction moves the score by {_logits(item.estimate)} logits"
-        return _causal("usable", item, moved, alpha, needs_left=False)
+        return _causal("usable", item, moved, alpha)
 
     return _first(items, "usable", judge)
 
@@ -159,19 +163,18 @@ def _draws_short(item: Measurement) -> str | None:
     return None
 
 
-def _causal(name: str, item: Measurement, moved: str, alpha: float, *, needs_left: bool) -> Step:
+def _causal(name: str, item: Measurement, moved: str, alpha: float) -> Step:
     draws = item.counts.get("draws") or 0
     moved += ", read from the answers' first tokens" if item.counts.get("first_tokens") else ""
     control = f"{moved}, against shuffled labels and random moves as large, {_p(item)} ({draws:.0f} draws)"
-    barrier = _barrier(item, alpha, needs_left=needs_left)
+    barrier = _barrier(item, alpha, needs_left=name == "used")
     if item.counts.get("within_rounding"):
         barrier = "rounding alone could make it, or hide it, in this precision"
     if barrier is not None:
         return Step(name, None, f"{barrier}; {control}")
     if not _significant(item, alpha):
-        if _takes_part(item):
-            return Step(name, None, f"it takes part of the difference off, and a control moved it as far; {control}")
-        return Step(name, False, control)
+        why = _no_is_barred(name, item)
+        return Step(name, None, f"{why}; {control}") if why else Step(name, False, control)
     turned, decisions = _decisions(item, alpha)
     if turned == 0:
         after = "moves the score; no decision turned"
@@ -202,8 +205,25 @@ def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None
     return why if stable is None else None
 
 
+def _no_is_barred(name: str, item: Measurement) -> str | None:
+    """Why a movement that stands out from nothing is no "no": the intervention was weak, or it did part of the work."""
+    if name == "usable":
+        short = item.counts.get("held_out_short")
+        if short is None:
+            return "how far the direction reaches on applications it was not fitted on is not known"
+        if short > MOST_SHORT:
+            return (
+                f"on applications it was not fitted on, and as rounded, the direction falls {_percent(short)} short of "
+                f"the distance between the groups, and {MOST_SHORT:.0%} is the most"
+            )
+    if _takes_part(item):
+        did = "takes part of the difference off" if name == "used" else "makes part of the difference"
+        return f"it {did}, and a control moved it as far"
+    return None
+
+
 def _takes_part(item: Measurement) -> bool:
-    """Whether more of the difference goes than a no allows, shown over the applications.
+    """Whether more of the difference goes, or is made, than a no allows, shown over the applications.
 
     A random move as large can move a margin further than what was erased, because the model reads something else more
     sharply. Then the erasure stands out from nothing, and the decision may still go through it.

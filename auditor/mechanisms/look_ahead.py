@@ -18,7 +18,6 @@ from pydantic import Field
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
-from auditor.language_models.noise import noise_floor
 from auditor.mechanisms import (
     look_ahead_exchange,
     look_ahead_rationale,
@@ -176,7 +175,9 @@ def work(asked: Asked) -> Iterable[Work]:
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Do one chunk of one part."""
-    noise = noise_floor(bench.loaded.model).row()
+    case = payload["cases"][0]
+    words = case["words"] if "words" in case else case["sides"][0]["words"]
+    noise = bench.noise(bench.render(words).text).row()
     return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"], "noise": noise}
 
 

@@ -62,7 +62,7 @@ def _at_last(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, 
     effects = residual_effects(runs, [[first.last]])[0]
     # By the model's own forward pass: read from the state that was put in it would be the same by construction.
     [own_margin] = own_margins(decoder, target, [second.tokens])
-    floor = noise_floor(decoder.model)
+    floor = noise_floor(decoder.model, target)
     off = abs(float(effects[-1]) + runs.base_margin - own_margin)
     note = f"nats, against the model's own forward pass; {floor.words}"
     check = Check("the state after the last block is the decision", off <= floor.bound, off, floor.bound, note)

@@ -13,7 +13,7 @@ from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE, scope
+from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand, scope
 from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms.paired_means import paired_mean
@@ -62,12 +62,15 @@ class Part:
     ) -> Draft:
         """A measurement; applications left out for cost are counted in it, and how answers were read is said.
 
-        Fewer applications than a share takes are called an illustration, and one gives no share.
+        Fewer applications than a share takes are called an illustration and have no interval, and one gives no share.
         """
         note = next((result["note"] for result in self.results if result.get("note")), "")
         if unit in SHARES and estimate.value is not None and estimate.n < LEAST:
             reason = f"one application gives no share; {FOR_A_SHARE} and more tell how it is in general"
             estimate = missing(method=estimate.method, reason=reason, n=estimate.n)
+        if not interval_may_stand(estimate.n):
+            # A test that is adjusted over a family stays: its applications are at least the setting's least.
+            estimate = replace(estimate, interval=None, test=estimate.test if family else None)
         few = scope(estimate.n) if estimate.n and estimate.value is not None else ""
         estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, note, few))))
         return Draft(

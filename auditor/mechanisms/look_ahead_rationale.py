@@ -17,7 +17,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
-from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise import likelihood, noise_floor
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import row_of, structured
 from auditor.records import Check
@@ -211,7 +211,7 @@ def _likelihoods(
             apart = max(apart, abs(greedy.likelihood - own.likelihood) / len(own.tokens))
         values = {"own": own.mean, "turned": turned.mean, "moved": moved.mean}
         kept.append({"application": number, "decision": side, **values})
-    floor = noise_floor(bench.loaded.model)
+    floor = noise_floor(bench.loaded.model, likelihood())
     bound = floor.bound
     note = f"largest difference in nats a token between writing and scoring a rationale; {floor.words}"
     return kept, [Check("what was written is scored as written", apart <= bound, apart, bound, note)]

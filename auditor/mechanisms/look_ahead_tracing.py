@@ -17,7 +17,7 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
-from auditor.language_models.noise import MARGIN, NoiseFloor, noise_floor
+from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.direct import attribute
 from auditor.mechanisms.look_ahead_layout import Layout, twin
@@ -88,13 +88,14 @@ def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, An
         "to_last": _to_last(bench, decoder, run, layout, target),
         "to_later": _to_later(decoder, run, layout, target) if case["deep"] else None,
         "checks": [
-            asdict(check) for check in _checks(gaps, noise_floor(decoder.model), twinned=other.tokens != layout.tokens)
+            asdict(check)
+            for check in _checks(gaps, noise_floor(decoder.model, target), twinned=other.tokens != layout.tokens)
         ],
     }
 
 
 def _checks(gaps: Mapping[str, float], floor: NoiseFloor, *, twinned: bool) -> list[Check]:
-    bound, summed = floor.bound, floor.bound + MARGIN * gaps["rounding"]
+    bound, summed = floor.bound, floor.bound + SUMMED * gaps["rounding"]
     checks = [
         Check("contributions sum to the model's own margin", gaps["sum"] <= summed, gaps["sum"], summed, floor.words),
         Check(

@@ -13,7 +13,7 @@ from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE, scope
+from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand, scope
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
 from auditor.records import Check, Conclusion, Measurement, Role
@@ -102,7 +102,7 @@ def slope(effects: FloatArray, gaps: FloatArray) -> float:
 
 def share_interval(context: Context, effects: FloatArray, gaps: FloatArray) -> tuple[float, float] | None:
     """Percentile interval of :func:`slope` at the plan's level, applications resampled; none for an illustration."""
-    if len(gaps) < FOR_A_SHARE or not float(gaps @ gaps) > 0:
+    if not interval_may_stand(len(gaps)) or not float(gaps @ gaps) > 0:
         return None
     thresholds = context.plan.thresholds
     sampled = bootstrap_totals(

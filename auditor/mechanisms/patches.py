@@ -166,7 +166,7 @@ def patch_checks(runs: PairRuns) -> tuple[Check, ...]:
         plain = decoder.margin_of(last, runs.target)
     own = node_effects(itself, nodes) + runs.base_margin - plain.double().cpu().numpy()
     largest, moved = float(np.abs(whole).max()), float(np.abs(own).max())
-    floor = noise_floor(decoder.model)
+    floor = noise_floor(decoder.model, runs.target)
     bound, note = floor.bound, f"nats; {floor.words}"
     return (
         Check("everything patched gives the other prompt's margin", largest <= bound, largest, bound, note),

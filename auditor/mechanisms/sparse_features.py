@@ -201,7 +201,7 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
         "layer": dictionary.layer,
         "chosen_on": len(sets[::2]),
         "exact": target.exact,
-        "noise": noise_floor(bench.loaded.model).row(),
+        "noise": noise_floor(bench.loaded.model, target).row(),
         "note": target.note,
         **measured,
     }

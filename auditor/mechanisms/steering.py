@@ -146,7 +146,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "possible": steerer.possible(),
         "exact": target.exact,
         "note": target.note,
-        "noise": noise_floor(bench.loaded.model).row(),
+        "noise": noise_floor(bench.loaded.model, target).row(),
         "curve": curve,
     }
 

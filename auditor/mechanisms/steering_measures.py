@@ -77,7 +77,7 @@ class _Steered:
             yield Draft(row)
             return
         self.noise = NoiseFloor(**result["noise"])
-        self.floor = float(self.noise.logit / np.sqrt(len(result["cases"])))
+        self.floor = self.noise.of_mean(len(result["cases"]))
         groups = result["groups"]
         clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
         column, reference = groups.index(self.group), groups.index(result["reference"])
@@ -137,6 +137,9 @@ class _Steered:
         exact = self.result["exact"]
         counts = {
             "gap": self.gap,
+            "share": towards / self.gap if self._differ else None,
+            "held_out_short": point["short"],
+            "movement": point["movement"],
             "away": away,
             "p_towards": ways["towards"].p_value,
             "p_away": ways["away"].p_value,

@@ -49,6 +49,11 @@ class Point:
         Mean changes with random directions as long as the true one, one a draw.
     margins_controls
         At the declared point the margins behind them too, by way [draws, steered applications].
+    short
+        Share of the distance between the groups of the steered applications, where the direction was not fitted, that
+        one dose falls short of, as the model's precision takes it up.
+    movement
+        Length of the move that the states took up, as a share of the steered states' spread.
     """
 
     group: int
@@ -63,6 +68,8 @@ class Point:
     towards_random: list[float]
     away_random: list[float]
     margins_controls: dict[str, list[list[float]]]
+    short: float
+    movement: float
 
     def row(self) -> dict[str, Any]:
         """Plain data."""
@@ -169,7 +176,7 @@ class Steerer:
                 way: [np.stack(part).reshape(-1, *moves.shape[:2]) for part in zip(*found[job, way], strict=True)]
                 for way in WAYS
             }
-            yield from self._points(pair, source, to, tables)
+            yield from self._points(pair, source, to, tables, moves[:, 0])
 
     def _apart(self, layer: int, pair: tuple[int, int], signs: FloatArray) -> Tensor:
         """Difference of class means by draw, [draws, width], the true labels' first."""
@@ -188,7 +195,7 @@ class Steerer:
         return longs
 
     def _points(
-        self, pair: tuple[int, int], source: int, to: int, tables: dict[str, list[FloatArray]]
+        self, pair: tuple[int, int], source: int, to: int, tables: dict[str, list[FloatArray]], moves: Tensor
     ) -> Iterator[Point]:
         rows = list(self.steered)
         before = {"towards": self.clean[rows, pair[1]], "away": self.clean[rows, pair[0]]}
@@ -196,6 +203,7 @@ class Steerer:
             margins = {way: tables[way][0][:, place] for way in WAYS}
             changes = {way: (values - before[way][:, None]).mean(axis=0) for way, values in margins.items()}
             cut = 1 + (len(changes["towards"]) - 1) // 2
+            short, movement = self._reach(pair, to, moves[place], dose=dose)
             declared = (source, to, dose) == (self.middle, self.middle, min(self.doses))
             yield Point(
                 group=pair[0],
@@ -210,7 +218,29 @@ class Steerer:
                 towards_random=changes["towards"][cut:].tolist(),
                 away_random=changes["away"][cut:].tolist(),
                 margins_controls={way: margins[way][:, 1:].T.tolist() for way in WAYS} if declared else {},
+                short=short,
+                movement=movement,
             )
+
+    def _reach(self, pair: tuple[int, int], to: int, move: Tensor, *, dose: float) -> tuple[float, float]:
+        """How far a move falls short of the distance between the groups where it was not fitted; and its size.
+
+        A direction that does not hold on other applications, or that rounding swallows, changes nothing the model
+        reads: that margins stay is then no sign that nothing can be done with the attribute.
+        """
+        table = self.states[to][list(self.steered)]
+        apart = (table[:, pair[0]] - table[:, pair[1]]).mean(0)
+
+        def taken(states: Tensor, by: Tensor) -> Tensor:
+            rounded = states.to(self.dtype)
+            return ((states + by).to(self.dtype).double() - rounded.double()).mean(0)
+
+        moved = (taken(table[:, pair[1]], move) - taken(table[:, pair[0]], -move)) / 2
+        size = float(apart.double() @ apart.double())
+        rows = table.flatten(0, 1).double()
+        spread = float((rows - rows.mean(0)).square().sum(1).mean().sqrt())
+        reach = float(moved @ apart.double()) / (dose * size) if size > 0 else 0.0
+        return max(0.0, 1.0 - reach), float(moved.norm()) / spread if spread > 0 else 0.0
 
     def _margins(
         self, number: int, column: int, to: int, moves: Tensor, past: Past | None

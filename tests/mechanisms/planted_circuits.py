@@ -60,7 +60,8 @@ OTHER = "L"
 WEIGHTS = {ASKED: 3.0, OTHER: 2.0}
 """What a value 1 against a value 2 of a field is worth, in nats: half of it either way."""
 ALONE, SHARED, AGAINST = "one head", "two heads that share", "one head against another"
-KINDS = {ALONE: (1.0, 0.0), SHARED: (0.5, 0.5), AGAINST: (1.5, -0.5)}
+QUARTERS = "a quarter and three quarters"
+KINDS = {ALONE: (1.0, 0.0), SHARED: (0.5, 0.5), QUARTERS: (0.25, 0.75), AGAINST: (1.5, -0.5)}
 """By kind, the share of R's value that VALUE_HEAD and its copy write."""
 VALUE, NAMES = "value", "names"
 STEPS, BATCH = 700, 128
@@ -290,6 +291,24 @@ def study(kinds: Iterable[str], seeds: Iterable[int], *, pairs: int) -> dict[tup
                     key = (method, kind, contrast)
                     tallies[key] = tallies[key] + tally if key in tallies else tally
     return tallies
+
+
+def power_by_share(seeds: Iterable[int], *, pairs: int) -> dict[tuple[str, str, float], tuple[int, int]]:
+    """By method, contrast and the share of R's value that a head carries: how often it is named, and of how many."""
+    found: dict[tuple[str, str, float], tuple[int, int]] = {}
+    for seed in seeds:
+        for kind in (ALONE, SHARED, QUARTERS):
+            model = planted(kind, seed)
+            for contrast in (VALUE, NAMES):
+                runs = pairs_of(model, contrast, count=pairs, seed=1000 + seed)
+                gaps = np.array([each.gap for each in runs])
+                for method, explain in METHODS.items():
+                    got = named(np.array([explain(each) for each in runs]), gaps)
+                    for head, share in zip((VALUE_HEAD, COPY), KINDS[kind], strict=True):
+                        if share:
+                            hits, of = found.get((method, contrast, share), (0, 0))
+                            found[method, contrast, share] = hits + int(head in got), of + 1
+    return found
 
 
 def margin_error(model: Planted, *, count: int = 200) -> float:

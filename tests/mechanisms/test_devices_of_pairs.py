@@ -12,7 +12,7 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import RESIDUAL
-from auditor.language_models.noise import _measure
+from auditor.language_models.noise import _measure, margin_of
 from auditor.mechanisms import attribution_patching, circuit, components, patching
 from auditor.mechanisms.edge_runs import circuit_margins, edge_scores
 from auditor.mechanisms.edges import read_edges
@@ -50,4 +50,4 @@ def test_paths_and_edges_name_the_device_of_every_tensor() -> None:
         assert gradient_times_input(runs.decoder, end, past=runs.prefix, target=TARGET).any()
         assert edge_scores(runs, edges, steps=2, memory=1 << 20).values.any()
         assert circuit_margins(runs, edges, everything, memory=1 << 20) == pytest.approx(runs.base_margin, abs=1e-4)
-        assert _measure(runs.decoder.model, "").logit > 0
+        assert _measure(runs.decoder.model, margin_of(TARGET), "").logit > 0

@@ -72,7 +72,7 @@ STEERED = measured(
     "steering_potency",
     -1.0,
     p_adjusted=0.025,
-    counts={name: value for name, value in CAUSAL.items() if name != "held_out_left"},
+    counts={name: value for name, value in CAUSAL.items() if name != "held_out_left"} | {"held_out_short": 0.02},
 )
 OUTPUT = measured("cf_net_effect", -0.1, conclusion=Conclusion.NO_EVIDENCE, test="counterfactual")
 

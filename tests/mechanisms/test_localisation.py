@@ -55,7 +55,7 @@ def test_few_applications_are_not_repeated_and_say_so() -> None:
 
 def test_unstable_nodes_are_measured_and_not_concluded() -> None:
     settings = attribution_patching.Settings(top=2, sample=0.2)
-    result = attribution_patching.compute(bench(settings), payload(*["Black", "Asian"] * 13))
+    result = attribution_patching.compute(bench(settings), payload(*["Black", "Asian"] * 26))
     assert all(len(pair["turned"]) == 2 for pair in result["pairs"])
     rng = np.random.default_rng(0)
     for pair in result["pairs"]:

@@ -26,6 +26,7 @@ from tests.mechanisms.planted_circuits import (
     named,
     pairs_of,
     planted,
+    power_by_share,
     prompt,
     runs_of,
     study,
@@ -61,6 +62,14 @@ def test_methods_find_the_true_nodes_and_raise_no_alarm_elsewhere() -> None:
         assert tally.found == tally.true or method == "attribution patching", about
         assert tally.found >= 1, about
         assert tally.distractor == tally.others == tally.null == 0, about
+
+
+def test_heads_that_carry_a_part_of_the_effect_are_named_and_power_is_told_by_the_part() -> None:
+    found = power_by_share([0], pairs=24)
+    assert {share for _, _, share in found} == {0.25, 0.5, 0.75, 1.0}
+    for (method, contrast, share), (hits, of) in found.items():
+        assert of == (2 if share == 0.5 else 1)
+        assert hits == of or method == "attribution patching", (method, contrast, share, hits, of)
 
 
 @pytest.mark.parametrize("method", METHODS)

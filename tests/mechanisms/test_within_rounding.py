@@ -7,12 +7,14 @@ from typing import Any
 import pytest
 import torch
 
+from auditor.language_models.decoder import Target
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms import erasure, steering
 from auditor.mechanisms.controls import SMALLEST, within_rounding
 from auditor.mechanisms.ladder import climb
 from auditor.records import Conclusion
-from tests.acceptance.planted import planted_model
+from tests.acceptance.planted import CONSTANT, planted_model
+from tests.language_models.tiny import tiny_tokenizer
 from tests.mechanisms import test_sae_sparse_features
 from tests.mechanisms.test_probes_and_erasure import concluded, of
 
@@ -20,10 +22,20 @@ TESTS: dict[str, tuple[Any, dict[str, Any], str]] = {
     "used": (erasure, {"applications": 24, "relevant": False}, "erasure_gap_removed"),
     "usable": (steering, {"applications": 24, "depths": (0.5,)}, "steering_potency"),
 }
+TARGET = Target(*((tiny_tokenizer().convert_tokens_to_ids(answer),) for answer in "YN"))
 
 
-def coarse() -> Any:
-    """A biased model in half precision, with a token whose logit is so long that its spacing is nats."""
+def coarse(*, long: float = 250.0) -> Any:
+    """A biased model in half precision, with both answers' logits so long that their spacing is nats."""
+    model = planted_model("B", against=20.0)
+    with torch.no_grad():
+        for token in TARGET.favourable + TARGET.adverse:
+            model.get_output_embeddings().weight[token, CONSTANT] = long
+    return model.to(torch.bfloat16)
+
+
+def with_a_long_other_token() -> Any:
+    """The same in half precision, with short answers and one token of 40 times their length that no margin reads."""
     model = planted_model("B", against=20.0)
     with torch.no_grad():
         model.get_output_embeddings().weight[200] *= 40
@@ -39,14 +51,25 @@ def test_half_precision_that_cannot_tell_says_neither_yes_nor_no(name: str) -> N
     (rung,) = [rung for rung in climb(measurements, plan=plan) if rung.field == "race"]
     (step,) = [step for step in rung.found if step.name == name]
 
-    # The difference is there: the same weights in single precision show it.
-    assert abs(item.counts["gap"]) == pytest.approx({"used": 5.36, "usable": 4.81}[name], abs=0.05)
-    assert abs(item.estimate or 0.0) < noise_floor(model).bound
+    assert noise_floor(model, TARGET).bound > 5 > noise_floor(planted_model("B", against=20.0), TARGET).bound
     assert item.conclusion is Conclusion.INCONCLUSIVE
     assert "rounding alone could make" in str(item.conclusion_reason)
     assert "There is no difference" not in str(item.conclusion_reason)
     assert step.held is None
     assert step.reason.startswith("rounding alone could make it, or hide it")
+
+
+@pytest.mark.parametrize("name", TESTS)
+def test_how_long_the_logits_of_tokens_are_that_no_margin_reads_hides_nothing(name: str) -> None:
+    module, settings, metric = TESTS[name]
+    model = with_a_long_other_token()
+    _, measurements, _ = concluded(module, model, **settings)
+    item = of(measurements, metric, group="Black")
+
+    assert noise_floor(model).bound > 50 > 200 * noise_floor(model, TARGET).bound
+    assert abs(item.counts["gap"]) == pytest.approx({"used": 5.36, "usable": 4.81}[name], abs=0.05)
+    assert item.counts["within_rounding"] == 0
+    assert "rounding alone" not in str(item.conclusion_reason)
 
 
 @pytest.mark.parametrize(
@@ -80,4 +103,4 @@ def test_the_bound_of_margins_that_sparse_features_start_from_follows_the_precis
     measurements = test_sae_sparse_features.measured(model, plan, results)
     bounds = {check.bound for each in measurements for check in each.checks if check.name == "margin as decided"}
 
-    assert bounds == {noise_floor(model).bound}
+    assert bounds == {noise_floor(model, TARGET).bound}
