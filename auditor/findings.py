@@ -272,7 +272,7 @@ def _grade_filed(item: Measurement, plan: Plan) -> Grade | None:
 
 def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
     """A gap as filed in words, with its size, its adjusted p, and by which pack it is primary."""
-    asking = [pack.id for pack in packs if pack.role_of(item.metric) == Role.PRIMARY]
+    asking = [pack.name for pack in packs if pack.role_of(item.metric) == Role.PRIMARY]
     letter = "adjusted p" if item.role is Role.PRIMARY else "q"
     tail = f" ({letter} = {significant(item.p_adjusted, 2)})" if item.p_adjusted is not None else ""
     if item.role is Role.PRIMARY and asking:

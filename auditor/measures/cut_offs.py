@@ -220,7 +220,7 @@ def cut_off_curve(
         n=n,
         method=METHOD,
         interval=Interval(where.low, where.high, level, BAND),
-        test=Significance(p_value, f"largest over cut-offs, {swaps} swaps within applications"),
+        test=Significance(p_value, f"largest over cut-offs, {swaps:,} swaps within applications"),
         counts={
             "threshold": where.threshold,
             "rate": where.rate,

@@ -51,7 +51,7 @@ def sign_flip_test(differences: npt.ArrayLike, *, flips: int = FLIPS, seed: int 
     for start in range(0, flips, block):
         signs = generator.integers(0, 2, size=(min(block, flips - start), len(moved)), dtype=np.int8)
         reached += int(np.sum(np.abs(2 * (signs @ moved) - total) >= reach))
-    return Significance((1 + reached) / (flips + 1), f"sign-flip permutation, {flips} flips", total, sd_units)
+    return Significance((1 + reached) / (flips + 1), f"sign-flip permutation, {flips:,} flips", total, sd_units)
 
 
 def _all_sums(values: FloatArray) -> FloatArray:

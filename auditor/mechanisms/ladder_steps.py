@@ -114,12 +114,22 @@ def used(items: Sequence[Measurement], *, alpha: float) -> Step:
     """Whether erasing the attribute moves the difference between groups beyond labels without a meaning."""
 
     def judge(item: Measurement) -> Step:
-        share = item.counts.get("share")
-        part = f" ({_percent(share)} of it)" if share is not None and 0 <= share <= 1 else ""
-        moved = f"erasing it takes {_logits(item.estimate)} logits off the difference between the groups{part}"
+        moved = f"erasing it {_did(item.counts.get('share'), _logits(abs(item.estimate or 0.0)))}"
         return _causal("used", item, moved, alpha)
 
     return _first(items, "used", judge)
+
+
+def _did(share: float | None, logits: str) -> str:
+    """What an erasure did to the difference between the groups: ``share`` of it went, which the sign alone hides."""
+    what = "the difference between the groups"
+    if share is None:
+        return f"changes {what} by {logits} logits"
+    if share < 0:
+        return f"widens {what} by {logits} logits"
+    if share > 1:
+        return f"turns {what} round, by {logits} logits"
+    return f"takes {logits} logits off {what} ({_percent(share)} of it)"
 
 
 def usable(items: Sequence[Measurement], *, alpha: float) -> Step:
@@ -217,7 +227,8 @@ def _no_is_barred(name: str, item: Measurement) -> str | None:
                 f"the distance between the groups, and {MOST_SHORT:.0%} is the most"
             )
     if _takes_part(item):
-        did = "takes part of the difference off" if name == "used" else "makes part of the difference"
+        part = "more than the whole" if (item.counts.get("share") or 0) > 1 else "part"
+        did = f"takes {part} of the difference off" if name == "used" else f"makes {part} of the difference"
         return f"it {did}, and a control moved it as far"
     return None
 

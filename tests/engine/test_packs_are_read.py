@@ -49,7 +49,7 @@ def test_an_impact_ratio_of_two_fifths_is_graded_where_a_pack_makes_it_primary(t
     assert finding.rule.startswith("high-impact-ratio: ")
     assert finding.title == "As filed, applications with race Black are approved 0.41 times as often as White"
     assert "impact ratio 0.41" in finding.condition
-    assert "a primary measure of us-fha" in finding.condition
+    assert "a primary measure of Fair Housing Act (residential real-estate-related transactions)" in finding.condition
 
 
 def test_without_such_a_pack_it_is_described_and_not_graded(tmp_path: Path) -> None:

@@ -108,7 +108,7 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
         "selective": ("not known", "not part of this run"),
         "used": (
             "yes",
-            "erasing it takes \u22120.40 logits off the difference between the groups (80.0% of it), against shuffled "
+            "erasing it takes 0.40 logits off the difference between the groups (80.0% of it), against shuffled "
             "labels and random moves as large, adjusted p = .025 (39 draws); moves the score; no decision turned",
         ),
         "usable": ("not known", "the answers lost their probability"),
