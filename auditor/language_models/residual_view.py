@@ -131,7 +131,7 @@ def unseen_stream(model: Any) -> str | None:
             for site in (sites[0], sites[view.layers // 2], sites[-1]):
                 if plain.states[site].shape != (1, size, view.width):
                     return f"the stream at layer {site[1]} of {type(model).__name__} is not {view.width} wide"
-                moved = view.run(tokens, edits={site: lambda states: torch.zeros_like(states)})
+                moved = view.run(tokens, edits={site: torch.zeros_like})
                 if torch.equal(moved.final, plain.final):
                     return f"what is changed at layer {site[1]} of {type(model).__name__} does not reach its answers"
     except ScoringError as error:

@@ -11,7 +11,6 @@ import transformers as hf
 
 from auditor.exceptions import ModelError
 from auditor.language_models.packed import PackingProbe
-from auditor.language_models.residual_view import unseen_stream
 from auditor.language_models.store import ModelStore
 from auditor.mechanisms import erasure
 from auditor.mechanisms.work import silence
