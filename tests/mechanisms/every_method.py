@@ -15,7 +15,7 @@ from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.test_sae_sparse_features import bench_with, decided, plan_of
 
 DATA = small_data(24)
-PLAN = plan_of(expansion=4, k=8, steps=60)
+PLAN = plan_of(expansion=8, k=16, steps=150)
 SETTINGS: dict[str, dict[str, Any]] = {
     "attribution_patching": {"attributes": ("race",), "pairs": 2, "top": 2},
     "circuit": {"pairs": 2, "steps": 16, "random": 1, "resamples": 20, "top": 2},

@@ -18,6 +18,7 @@ from tests.mechanisms.every_method import DATA, INSIDE, PLAN, SETTINGS
 from tests.mechanisms.test_sae_sparse_features import bench_with
 from tests.second_device import second_device
 
+
 def computed(test: ModelTest, model: Any) -> list[dict[str, Any]]:
     settings = test.Settings(**SETTINGS[test.CARD.name])
     bench = bench_with(model, settings, PLAN)

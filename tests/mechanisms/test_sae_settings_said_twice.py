@@ -22,7 +22,10 @@ from tests.mechanisms.test_sae_files import broken
             r"hook_name is .*3\..* and metadata\.hook_name is .*4",
         ),
         ({"apply_b_dec_to_input": True, "metadata": {"apply_b_dec_to_input": False}}, r"metadata\.apply_b_dec"),
-        ({"normalize_activations": "none", "metadata": {"normalize_activations": "layer_norm"}}, "normalize_activations"),
+        (
+            {"normalize_activations": "none", "metadata": {"normalize_activations": "layer_norm"}},
+            "normalize_activations",
+        ),
         ({"model_name": "gpt2", "metadata": {"model_name": "gemma-2-2b"}}, r"metadata\.model_name is 'gemma-2-2b'"),
         ({"architecture": "topk", "metadata": {"architecture": "jumprelu"}}, r"metadata\.architecture is 'jumprelu'"),
         ({"prepend_bos": True, "metadata": {"prepend_bos": 1}}, r"prepend_bos is True and metadata\.prepend_bos is 1"),

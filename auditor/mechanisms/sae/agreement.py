@@ -1,4 +1,4 @@
-"""Settings that an autoencoder's files say twice: where the two differ, nobody can tell which one it is, so it is refused.
+"""Settings that an autoencoder's files say twice: where the two differ, nobody can tell which is meant; refused.
 
 SAELens has kept settings at the top, under ``metadata``, in ``runner_cfg.json`` and under that file's ``sae``, and has
 called some of them by two names.
