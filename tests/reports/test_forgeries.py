@@ -137,11 +137,18 @@ def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
     assert said("report", "evidence")[0] == "report.pdf: unchanged: set again from evidence.zip, equal to the last byte"
     assert said("report", "evidence")[1].startswith("evidence.zip: consistent with itself: ")
     assert said("result", "evidence")[0] == "result.json: unchanged: compared with evidence.zip"
-    assert said("result") == ("result.json: readable; compared with nothing, so nothing is shown of it",)
+    assert said("result") == ("result.json: readable, and not compared with anything",)
     alone = said("report")[0]
     assert alone.startswith("report.pdf: consistent with itself by the hashes it states")
     assert "not compared with its evidence" in alone
     assert "event log" in check([files["report"]]).said[-1]
+
+
+def test_a_result_alone_was_compared_with_nothing_and_is_said_to_be(files: dict[str, Path]) -> None:
+    (line,) = check([files["result"]]).alone
+    assert line.startswith("result.json: was compared with nothing, so nothing is shown of it; expected evidence.zip")
+    for kinds in (["result", "report"], ["result", "evidence"], ["report"], ["evidence"]):
+        assert check([files[kind] for kind in kinds]).alone == ()
 
 
 def rezip(path: Path, **options: bytes) -> None:
