@@ -16,6 +16,7 @@ from compliance.checking import MOST_LINES, checked
 from compliance.database import ensure_tables
 from compliance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
+from compliance.management.lines import one_line
 from compliance.models import Event, EventPayload
 
 
@@ -50,7 +51,7 @@ class Command(PlainCommand):
             if self._named(answer["found"], left=answer["left"]):
                 return BAD_NEWS
             for line in answer["said"]:
-                self.stdout.write(line)
+                self.stdout.write(one_line(line))
             # A result alone says nothing of itself; what an event says of it, it is held against below.
             alone = [] if options["events"] else answer["alone"]
             heads += [(name, head) for name, head in answer["heads"]]
@@ -82,7 +83,7 @@ class Command(PlainCommand):
     def _named(self, lines: Sequence[str], *, left: int) -> bool:
         """Name what differs, a line each; whether there was anything."""
         for line in lines:
-            self.stderr.write(line)
+            self.stderr.write(one_line(line))
         if left:
             self.stderr.write(f"and {left:,} more differences")
         return bool(lines)
