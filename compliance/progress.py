@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
-from compliance.management.lines import shown
+from compliance.shown import shown
 
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n:,.0f}/{total:,.0f} prompts [{elapsed}<{remaining}, {rate_fmt}]"
 

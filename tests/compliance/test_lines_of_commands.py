@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import sys
 import zipfile
 from io import StringIO
 from pathlib import Path
 
 import pytest
+from django.conf import settings
 from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance.management.lines import TURNING, one_line, shown
 from compliance.progress import TerminalProgress
+from compliance.shown import TURNING, LineFormatter, one_line, shown
 
 UP_AND_OVER = "a\x1b[1A\x1b[2Kreport.pdf: unchanged"
 NAMES = {
@@ -66,3 +69,22 @@ def test_text_that_programs_read_is_written_as_it_is() -> None:
     out = StringIO()
     Lines(OutputWrapper(out)).exactly('name = "\u202ea"\n')
     assert out.getvalue() == 'name = "\u202ea"\n'
+
+
+def test_a_name_in_the_log_writes_no_line_of_its_own_and_a_trace_keeps_its_lines() -> None:
+    line = LineFormatter("{levelname} {name}: {message}", style="{")
+    try:
+        raise ValueError(UP_AND_OVER)
+    except ValueError:
+        trace = sys.exc_info()
+    name = "x\nINFO compliance: A-0001 was approved"
+    record = logging.LogRecord("compliance", logging.ERROR, "x.py", 1, "%s crashed", (name,), trace)
+    first, *rest = line.format(record).split("\n")
+    assert first == "ERROR compliance: x\\nINFO compliance: A-0001 was approved crashed"
+    assert rest[0] == "Traceback (most recent call last):"
+    assert rest[-1] == r"ValueError: a\x1b[1A\x1b[2Kreport.pdf: unchanged"
+
+
+def test_the_log_of_an_installation_is_written_so() -> None:
+    (handler,) = settings.LOGGING["handlers"].values()
+    assert settings.LOGGING["formatters"][handler["formatter"]]["class"] == "compliance.shown.LineFormatter"

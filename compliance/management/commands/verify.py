@@ -16,8 +16,8 @@ from compliance.checking import MOST_LINES, checked
 from compliance.database import ensure_tables
 from compliance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
-from compliance.management.lines import one_line
 from compliance.models import Event, EventPayload
+from compliance.shown import one_line
 
 
 class Command(PlainCommand):
