@@ -18,6 +18,7 @@ import pytest
 
 from auditor.canonical import canonical_json, pretty_json
 from reports.archives import read_zip
+from reports.differences import short
 from reports.pdf.attach import UNSEALED, seal
 from reports.verification import Checked, check, verify
 from tests.reports.conftest import Audit
@@ -383,6 +384,20 @@ def test_a_finding_on_a_measurement_that_is_not_there_is_named(working: Audit, t
     rows = [{**item.row(), "measurements": ["made up"]} for item in working.bundle.findings]
     found = verify([rewritten(working, tmp_path, findings=rows)])[0]
     assert (found.where, found.found) == (f"findings.json: {working.bundle.findings[0].id}", "a measurement 'made up'")
+
+
+@pytest.mark.parametrize("file", ["verdict.json", "Plan.json", "plan.json ", "more/plan.json", "report.pdf", ".hidden"])
+def test_a_file_that_no_run_writes_is_named_though_the_manifest_lists_it(
+    working: Audit, tmp_path: Path, file: str
+) -> None:
+    from reports.publish import write_manifest
+
+    folder = rewritten(working, tmp_path)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text("all is well")
+    write_manifest(folder)
+    found = verify([folder])
+    assert [(item.where, item.found) for item in found] == [(short(file), "a file that no run writes")]
 
 
 def test_a_pipe_in_a_folder_is_refused(working: Audit, tmp_path: Path) -> None:
