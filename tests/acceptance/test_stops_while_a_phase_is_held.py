@@ -30,17 +30,17 @@ print(json.dumps(list(events.values_list("action", flat=True))))
 
 
 def stop_while_it_is_locked(here: Site) -> None:
-    """Another process has the folder in which the audit is to be concluded."""
+    """Another process has the folder in which the audit that goes on is to be concluded."""
     folder = here.data / "audits" / "A-0001"
     folder.mkdir(parents=True, exist_ok=True)
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
+        act(here, "retry_audit")
         here.wait(lambda: here.one("SELECT keeper FROM compliance_audit") != ("",) and here.state() == "running")
         act(here, "stop_audit")
         time.sleep(LEASE_SECONDS)
         assert here.state() == "cancelling", "whoever waits for the lock lives, and is waited for"
     here.wait(lambda: here.state() == "cancelled")
-    act(here, "retry_audit")
 
 
 @pytest.mark.slow
@@ -64,9 +64,9 @@ def test_a_stop_pressed_while_a_phase_is_held_is_final_in_each_of_them(
                 time.sleep(2 * LEASE_SECONDS)  # who prepared comes to its end, and sweeps come by
                 assert here.state() == "cancelled"
                 assert here.one("SELECT run_sha256 FROM compliance_audit") == ("",)
-            act(here, "retry_audit")
             if phase == "scoring":
                 stop_while_it_is_locked(here)
+            act(here, "retry_audit")
         assert repeatable(here.finish()) == expected
         told = json.loads(here.shell(ACTIONS).splitlines()[-1])
     # From a stop nothing leads on but the person who goes on.
