@@ -41,7 +41,6 @@ from compliance.models import Audit, Worker
 from compliance.patience import patiently
 from compliance.progress import Progress
 from compliance.registry.keeping import keep
-from compliance.summary import summarise
 from compliance.watchdog import Watchdog
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
@@ -304,6 +303,7 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     """
     from auditor.audit import conclude
     from auditor.evidence import write_evidence
+    from compliance.summary import summarise
     from reports.publish import publish
 
     say("Concluding")
