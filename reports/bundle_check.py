@@ -10,7 +10,7 @@ from typing import Any
 
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
-from reports.bundle import MANIFEST, PACKS, RECORDS, Bundle, BundleFile, bundle_from, parse, read_files
+from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse, read_files
 from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
@@ -21,6 +21,8 @@ from reports.renderer import installed
 from reports.wording import test_label
 
 FIGURES = "figures/"
+#: Beside its figures. Whoever writes a manifest may list anything; what no run writes was made again by nobody.
+FILES = frozenset([MANIFEST, *RECORDS, PACKS, *TABLES, "attributions.parquet"])
 
 
 @dataclass(frozen=True)
@@ -86,6 +88,9 @@ def _manifest_mismatches(name: str, contents: Mapping[str, bytes]) -> Iterator[M
             yield Mismatch(name, f"{MANIFEST}: size of {file}", short(line["size"]), str(len(contents[file])))
     for file in sorted(set(contents) - set(listed) - {MANIFEST}):
         yield Mismatch(name, short(file), "a file the manifest does not list", "only listed files")
+    for file in sorted(set(listed) - FILES):
+        if not file.startswith(FIGURES):
+            yield Mismatch(name, short(file), "a file that no run writes", "the files of a run alone")
 
 
 def _extents(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:

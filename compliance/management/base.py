@@ -14,6 +14,7 @@ from django.db import DatabaseError
 
 from auditor.exceptions import AuditorError, InputError
 from compliance.exceptions import ComplianceError
+from compliance.management.lines import Lines
 
 BAD_NEWS = 1
 BAD_INPUT = 2
@@ -40,6 +41,7 @@ class PlainCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do the work, and turn whatever goes wrong into a line and a code."""
+        self.stdout, self.stderr = Lines(self.stdout), Lines(self.stderr)
         try:
             code = self.work(**options)
         except (InputError, CommandError) as error:

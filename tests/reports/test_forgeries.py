@@ -18,6 +18,7 @@ import pytest
 
 from auditor.canonical import canonical_json, pretty_json
 from reports.archives import read_zip
+from reports.differences import short
 from reports.pdf.attach import UNSEALED, seal
 from reports.verification import Checked, check, verify
 from tests.reports.conftest import Audit
@@ -137,11 +138,18 @@ def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
     assert said("report", "evidence")[0] == "report.pdf: unchanged: set again from evidence.zip, equal to the last byte"
     assert said("report", "evidence")[1].startswith("evidence.zip: consistent with itself: ")
     assert said("result", "evidence")[0] == "result.json: unchanged: compared with evidence.zip"
-    assert said("result") == ("result.json: readable; compared with nothing, so nothing is shown of it",)
+    assert said("result") == ("result.json: readable, and not compared with anything",)
     alone = said("report")[0]
     assert alone.startswith("report.pdf: consistent with itself by the hashes it states")
     assert "not compared with its evidence" in alone
     assert "event log" in check([files["report"]]).said[-1]
+
+
+def test_a_result_alone_was_compared_with_nothing_and_is_said_to_be(files: dict[str, Path]) -> None:
+    (line,) = check([files["result"]]).alone
+    assert line.startswith("result.json: was compared with nothing, so nothing is shown of it; expected evidence.zip")
+    for kinds in (["result", "report"], ["result", "evidence"], ["report"], ["evidence"]):
+        assert check([files[kind] for kind in kinds]).alone == ()
 
 
 def rezip(path: Path, **options: bytes) -> None:
@@ -376,6 +384,20 @@ def test_a_finding_on_a_measurement_that_is_not_there_is_named(working: Audit, t
     rows = [{**item.row(), "measurements": ["made up"]} for item in working.bundle.findings]
     found = verify([rewritten(working, tmp_path, findings=rows)])[0]
     assert (found.where, found.found) == (f"findings.json: {working.bundle.findings[0].id}", "a measurement 'made up'")
+
+
+@pytest.mark.parametrize("file", ["verdict.json", "Plan.json", "plan.json ", "more/plan.json", "report.pdf", ".hidden"])
+def test_a_file_that_no_run_writes_is_named_though_the_manifest_lists_it(
+    working: Audit, tmp_path: Path, file: str
+) -> None:
+    from reports.publish import write_manifest
+
+    folder = rewritten(working, tmp_path)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text("all is well")
+    write_manifest(folder)
+    found = verify([folder])
+    assert [(item.where, item.found) for item in found] == [(short(file), "a file that no run writes")]
 
 
 def test_a_pipe_in_a_folder_is_refused(working: Audit, tmp_path: Path) -> None:
