@@ -20,6 +20,11 @@ BAD_INPUT = 2
 NOT_DONE = 3
 
 
+def plain(line: str) -> str:
+    """A line as a terminal may show it: names in files that strangers made could move its cursor and write others."""
+    return "".join(part if part.isprintable() else part.encode("unicode_escape").decode("ascii") for part in line)
+
+
 class PlainCommand(BaseCommand):
     """A command that ends with one line on standard error and the exit code of its kind of trouble."""
 
@@ -65,5 +70,5 @@ class PlainCommand(BaseCommand):
         """End with a code and a line, after the traceback if it was asked for."""
         if options and options.get("traceback"):
             traceback.print_exc()
-        self.stderr.write(line)
+        self.stderr.write(plain(line))
         sys.exit(code)
