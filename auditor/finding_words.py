@@ -10,7 +10,7 @@ from auditor.records import Conclusion, Measurement, Role
 from auditor.rounding import digits, half_away, in_words, printed, significant
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
-READABILITY, FELL = "refusal_rate_gap", "cf_margin_fell_share"
+READABILITY, FELL, TURNED = "refusal_rate_gap", "cf_margin_fell_share", "cf_excess_flip"
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
 
@@ -34,6 +34,8 @@ def direction(item: Measurement) -> str:
     slightly = "slightly " if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ""
     if item.metric == READABILITY:
         return f"{slightly}{'fewer' if less else 'more'} answers that cannot be read"
+    if item.metric == TURNED:
+        return "decisions turn both ways"
     if item.unit == "rate_difference":
         return f"{slightly}{'fewer' if less else 'more'} approvals"
     return f"the score moves {slightly}towards {'denial' if less else 'approval'}"
@@ -41,7 +43,7 @@ def direction(item: Measurement) -> str:
 
 def where(item: Measurement) -> str:
     """At which cut-off, as it follows what changed."""
-    if item.metric == NATURAL:
+    if item.metric in (NATURAL, TURNED):
         return " at the model's own cut-off"
     if item.metric == MATCHED:
         return " at the matched cut-off"
@@ -79,7 +81,7 @@ def condition_of(worst: Measurement, involved: Sequence[Measurement], mine: Sequ
 
 def _lead(item: Measurement, mine: Sequence[Measurement]) -> str:
     """The first sentence: what changed, in what, by how much, at which cut-off."""
-    if item.estimate is None or item.metric == READABILITY:
+    if item.estimate is None or item.metric in (READABILITY, TURNED):
         return said(item, mine)
     changed = f"With {_lower(changed_words(item))},"
     if item.conclusion is Conclusion.INCONCLUSIVE:
@@ -143,10 +145,10 @@ def said(item: Measurement, mine: Sequence[Measurement]) -> str:
     """One measurement of a contrast in a sentence without its full stop; empty where it has no value."""
     if item.estimate is None:
         return ""
-    if item.metric == READABILITY:
-        return _readability(item)
     if item.metric == SHIFT:
         return _margin(item, mine)
+    if item.metric in (READABILITY, TURNED):
+        return _readability(item) if item.metric == READABILITY else _turned(item)
     moved = _moved(item)
     points = _points(item.estimate)
     if item.metric == RANGE and _at_own_cut_off(item):
@@ -176,6 +178,16 @@ def _readability(item: Measurement) -> str:
     )
 
 
+def _turned(item: Measurement) -> str:
+    lost, gained = (int(item.counts.get(key) or 0) for key in ("b", "c"))
+    floor, of = (int(item.counts.get(key) or 0) for key in ("floor_flips", "floor_n"))
+    return (
+        f"With {_lower(changed_words(item))}, {lost:,} of {item.n:,} applications lose approval and {gained:,} gain "
+        f"it, so that the gains hide the losses; with a field changed that should not matter, {floor:,} of {of:,} "
+        "decisions turn"
+    )
+
+
 def _margin(item: Measurement, mine: Sequence[Measurement]) -> str:
     fell = next((other for other in mine if other.metric == FELL and other.estimate is not None), None)
     shift = f"The score moves by {signed(item.estimate, 2)} SD on average"
@@ -196,6 +208,11 @@ def effect_of(item: Measurement) -> str:
         shift = f"{by} towards {'denial' if item.estimate < 0 else 'approval'}"
         return (
             f"Seen in the score alone: {shift}{_range(item, 1, 2, _SHIFT)}. No change in approvals is claimed.{small}"
+        )
+    if item.metric == TURNED:
+        return (
+            f"About {int(half_away(1000 * item.estimate, 0)):,} more decisions in 1,000 such applications turn, one "
+            f"way or the other, than with a field changed that should not matter{_range(item, 1000, 0)}."
         )
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)
@@ -259,6 +276,12 @@ def advice_on(item: Measurement) -> str:
         return (
             "Do not read this as clean. Ask about more applications, or put right what the finding names as missing, "
             "and run the same audit again."
+        )
+    if item.metric == TURNED:
+        return (
+            "Open the cases of this finding and compare who loses with who gains. Then write a plan that asks as a "
+            f"main question about the groups among which that differs (by {field} and one other attribute together), "
+            "and run it on applications that were not used here."
         )
     if item.role is Role.EXPLORATORY:
         return (

@@ -1,6 +1,7 @@
 """Findings: what the measurements amount to, by the severity rules, under the clauses of the plan's policy packs.
 
-One finding a contrast, from all its outcome measurements together; one a contrast whose answers are less readable; one
+One finding a contrast, from all its outcome measurements together; one a contrast whose decisions turn both ways and
+cancel; one a contrast whose answers are less readable; one
 for a model that hardly decides; one a group for gaps as filed, graded where a pack of the plan makes the measure
 primary. The severity is the highest any of its measurements earns, with that measurement's rule.
 """
@@ -17,6 +18,7 @@ from auditor.finding_words import (
     RANGE,
     READABILITY,
     SHIFT,
+    TURNED,
     advice_on,
     condition_of,
     effect_of,
@@ -51,7 +53,7 @@ def find(
             mine = [item for item in measurements if item.subject == subject]
             inside = next((item for item in mine if item.metric == LADDER), None)
             pairs = [item for item in mine if item.test == "counterfactual"]
-            found = list(_paired(pairs, plan, packs, state))
+            found = [*_paired(pairs, plan, packs, state), *_turned_both_ways(mine, plan, packs)]
             if inside is not None:
                 found = [replace(item, cause=_cause(inside)) for item in found] or _inside(inside)
             drafts += _readable(pairs, plan, packs)
@@ -91,6 +93,31 @@ def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
         measurements=tuple(item.id for item in (worst, *(item for item in involved if item is not worst))),
         cases=worst.cases,
         conclusion=worst.conclusion,
+    )
+
+
+def _turned_both_ways(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]) -> Iterable[Finding]:
+    """Decisions that turn beyond the placebo's and cancel: a net effect near 0 that is no absence of one."""
+    own = next((item for item in mine if item.metric == NATURAL), None)
+    turned = next((item for item in mine if item.metric == TURNED), None)
+    if own is None or own.conclusion in SEEN or turned is None or turned.conclusion is not Conclusion.DIFFERENCE_FOUND:
+        return
+    verdict = _grade(turned, plan)
+    if verdict is None or not turned.counts.get("b") or not turned.counts.get("c"):
+        return
+    yield Finding(
+        id="",
+        title=title_of(turned),
+        severity=verdict.severity,
+        rule=f"{verdict.rule}: {verdict.sentence}",
+        condition=condition_of(turned, [turned], [turned]),
+        criteria=_criteria(packs, [turned.metric], turned.subject["field"]),
+        cause="Open: whom the change favours may depend on what else an application says, such as another attribute.",
+        effect=effect_of(turned),
+        recommendation=advice_on(turned),
+        measurements=(turned.id, own.id),
+        cases=turned.cases,
+        conclusion=turned.conclusion,
     )
 
 

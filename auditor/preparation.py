@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from functools import cache
@@ -103,7 +104,7 @@ def prepare(
             "observed_rate": data.observed_rate,
             "counts": _plain(asdict(data.counts)),
         },
-        "prompts": {"longest_tokens": longest},
+        "prompts": {"longest_tokens": longest, "alike": _alike(clusters, plan.placebo.field if plan.placebo else None)},
         "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
         "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
         "code": made_here(),
@@ -119,6 +120,21 @@ def prepare(
         prompts=sum(chunk.prompts for chunk in chunks),
         tokens=sum(chunk.tokens for chunk in chunks),
     )
+
+
+def _alike(clusters: Sequence[Cluster], placebo: str | None) -> int:
+    """Applications whose prompt as filed, but for the placebo's words, is another application's word for word.
+
+    They may be one person's under several ids, whom every test would count several times.
+    """
+    times = Counter(_without(cluster.cases[0], placebo) for cluster in clusters)
+    return sum(count for count in times.values() if count > 1)
+
+
+def _without(case: Case, field: str | None) -> str:
+    """The prompt with the words of one field taken out."""
+    start, end = case.spans.get(field or "", (0, 0))
+    return case.prompt[:start] + case.prompt[end:]
 
 
 def run_sha256(run: dict[str, Any]) -> str:

@@ -10,6 +10,7 @@ from reports import elsewhere, numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Level, Literal, Pairs, Table, Target, Text, Verdict
 from reports.controls import least_powerful, missing_words, power
 from reports.cover_lines import cover_lines
+from reports.evidence_sections import alike_words
 from reports.story import Story
 from reports.terms import terms
 from reports.wording import sentence_case
@@ -191,6 +192,8 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     filed = [item for item in story.primary if item.test == sentences.AS_FILED]
     if withheld := missing_words([item for item in (*filed, *story.floors) if item.estimate is None]):
         rows.append(("Withheld", " ".join(withheld)))
+    if many := _much_alike(story):
+        rows.append(("Alike", many))
     rows.append(_missed(story))
     rows.append(
         (
@@ -200,6 +203,16 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
         )
     )
     return rows
+
+
+ALIKE = 0.01
+"""From this share of applications on, that some say the same word for word is told on the first page."""
+
+
+def _much_alike(story: Story) -> str:
+    run = story.bundle.run
+    share = (run.get("prompts", {}).get("alike") or 0) / max(1, len(run["data"]["selected"]))
+    return alike_words(run) if share >= ALIKE else ""
 
 
 def _missed(story: Story) -> tuple[str, Cell]:

@@ -203,6 +203,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ("Fingerprint", Literal(data["fingerprint"])),
                 ("Applications", f"{numbers.count(len(data['selected']))} of {numbers.count(data['rows'])} rows"),
                 *_reading_rows(data.get("counts") or {}),
+                *([("Alike", said)] if (said := alike_words(bundle.run)) else []),
                 (
                     "Changes",
                     f"{wording.joined(changes)}, one at a time" + (f"; placebo: {placebo['label']}" if placebo else ""),
@@ -241,6 +242,17 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             )
         )
     return blocks
+
+
+def alike_words(run: Mapping[str, Any]) -> str:
+    """How many applications say word for word what another one says; empty where none does."""
+    alike, n = run.get("prompts", {}).get("alike") or 0, len(run["data"]["selected"])
+    if not alike:
+        return ""
+    return (
+        f"{numbers.count(alike)} of {numbers.count(n)} applications say word for word what another one says. If they "
+        "are the same people under several ids, every result counts them several times and looks surer than it is."
+    )
 
 
 def _reading_rows(counts: Mapping[str, Any]) -> list[tuple[str, str]]:

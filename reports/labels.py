@@ -185,6 +185,7 @@ FAMILY_LABELS = {
     "matched operating point": "approvals at the matched cut-off",
     "margin shift": "change of the score",
     "exploratory: same applicants": "exploratory, same applications",
+    "exploratory: decisions turned": "exploratory, decisions that turn",
     "exploratory: as filed": "exploratory, different applicants as filed",
     "exploratory": "exploratory",
 }

@@ -32,6 +32,7 @@ MATCHED_FAMILY = "matched operating point"
 SHIFT_FAMILY = "margin shift"
 EXPLORATORY_FAMILY = "exploratory"
 SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
+TURNED_FAMILY = f"{EXPLORATORY_FAMILY}: decisions turned"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
 NO_MARGINS = "sampled answers have no margin"

@@ -8,7 +8,7 @@ from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANT
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
 from auditor.behaviour.state import percent
-from auditor.behaviour.turned import at_cut_off, turned_both_ways
+from auditor.behaviour.turned import at_cut_off, moved_both_ways, turned_both_ways
 from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
 from auditor.measures.minimums import MARGINS
@@ -144,6 +144,11 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
         scale="standardised",
         mde=mde,
         claim=claim,
+        absence_barriers=(
+            moved_both_ways(contrast, by=thresholds.practical_margin_sd * shift.reference_sd)
+            if shift.reference_sd
+            else ()
+        ),
         minimum=MARGINS,
     )
 

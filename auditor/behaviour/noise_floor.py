@@ -7,10 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Card, Context, Draft, case_query
+from auditor.behaviour.context import TURNED_FAMILY, Card, Context, Draft, Pairs, case_query
 from auditor.behaviour.cut_offs import range_of
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.pair_measures import Contrast, enough_pairs, readable_of
+from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, readable_of, smallest_seen
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.cut_offs import largest_at
@@ -28,8 +28,8 @@ CARD = Card(
     method=(
         "A sample of the applications is asked once more, each prompt alone by the model's own forward pass; and "
         "in every application an irrelevant field is changed. Each contrast's flip rate is "
-        "printed above the placebo's, "
-        "both bootstrapped together over applications."
+        "printed above the placebo's, both bootstrapped together over applications, with a one-sided exact McNemar "
+        "test of one against the other (exploratory)."
     ),
     worrying=(
         "A placebo that flips decisions as often as a protected attribute: then the model is "
@@ -49,34 +49,54 @@ def run(context: Context) -> Iterable[Draft]:
         return
     yield from _floor(context, PLACEBO, "filed", "changed", f"{context.plan.placebo.label} changed")
     floor = context.pairs(arm(PLACEBO, "filed"), arm(PLACEBO, "changed"))
-    level = 1 - context.plan.thresholds.alpha
     for attribute, group in context.contrasts():
         pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
         if not pairs.clusters:
             continue
-        excess = excess_flip(
-            flips=pairs.control.favourable != pairs.protected.favourable,
-            clusters=pairs.profiles,
-            floor_flips=floor.control.favourable != floor.protected.favourable,
-            floor_clusters=floor.profiles,
-            level=level,
-            resamples=context.plan.thresholds.bootstrap,
-            seed=context.plan.cases.seed,
-        ).excess
-        yield Draft(
-            measurement(
-                enough_pairs(excess),
-                test=CARD.name,
-                metric="cf_excess_flip",
-                role=Role.SECONDARY,
-                subject={"field": attribute.field, "group": group},
-                reference=attribute.reference,
-                unit="rate_difference",
-                higher_is_better=False,
-                level=level,
-                cases=case_query(arm(attribute.field, attribute.reference), arm(attribute.field, group)),
-            )
-        )
+        yield _beyond(Contrast(context, attribute, group, pairs), floor)
+
+
+def _beyond(contrast: Contrast, floor: Pairs) -> Draft:
+    """Whether more decisions turn than with the placebo changed, whichever way: an effect that cancels shows here."""
+    pairs, thresholds = contrast.pairs, contrast.context.plan.thresholds
+    flips = pairs.control.favourable != pairs.protected.favourable
+    changed = floor.control.favourable != floor.protected.favourable
+    excess = excess_flip(
+        flips=flips,
+        clusters=pairs.profiles,
+        floor_flips=changed,
+        floor_clusters=floor.profiles,
+        **contrast.options,
+    ).excess
+    where = {cluster: row for row, cluster in enumerate(floor.clusters)}
+    both = [(row, where[cluster]) for row, cluster in enumerate(pairs.clusters) if cluster in where]
+    counts = count_pairs(control=changed[[there for _, there in both]], protected=flips[[here for here, _ in both]])
+    return concluded(
+        contrast,
+        excess,
+        test=CARD.name,
+        metric="cf_excess_flip",
+        role=Role.EXPLORATORY,
+        unit="rate_difference",
+        higher_is_better=False,
+        family=TURNED_FAMILY,
+        carries=False,
+        practical=thresholds.practical_rate,
+        mde=smallest_seen(
+            contrast.effective(counts),
+            alpha=thresholds.exploratory_q,
+            family_size=contrast.family_size,
+            power=thresholds.power,
+        ),
+        claim=None,
+        quality=contrast.silent,
+        counts=_turned(pairs),
+    )
+
+
+def _turned(pairs: Pairs) -> dict[str, float | int | None]:
+    counts = count_pairs(control=pairs.control.favourable, protected=pairs.protected.favourable)
+    return {"b": counts.b, "c": counts.c}
 
 
 def _floor(context: Context, kind: str, first: str, second: str, words: str) -> Iterable[Draft]:

@@ -62,8 +62,29 @@ def turned_both_ways(
         One reason, or none. Without a placebo nothing tells a model's noise from the attribute; then the turned pairs
         alone must exceed the margin.
     """
-    floor = contrast.context.pairs(arm(PLACEBO, "filed"), arm(PLACEBO, "changed"))
-    seen = [_turned(contrast.pairs, floor, yes) for yes in outcomes]
+    floor = _floor(contrast)
+    return _both_ways(
+        contrast, floor, [_turned(contrast.pairs, floor, yes) for yes in outcomes], what + " both ways", place
+    )
+
+
+def moved_both_ways(contrast: Contrast, *, by: float) -> tuple[str, ...]:
+    """Why a mean shift near 0 is no absence of one: scores move by ``by`` nats or more, some up and some down.
+
+    Beyond the placebo's, as for decisions; shifts that cancel by subgroup leave a mean of 0.
+    """
+    floor = _floor(contrast)
+    moved = contrast.pairs.protected.margins - contrast.pairs.control.margins
+    changed = np.abs(floor.protected.margins - floor.control.margins)
+    turned = _Turned(moved <= -by, moved >= by, changed >= by)
+    return _both_ways(contrast, floor, [turned], f"scores move by {by:.2g} nats or more both ways", "")
+
+
+def _floor(contrast: Contrast) -> Pairs:
+    return contrast.context.pairs(arm(PLACEBO, "filed"), arm(PLACEBO, "changed"))
+
+
+def _both_ways(contrast: Contrast, floor: Pairs, seen: Sequence[_Turned], what: str, place: str) -> tuple[str, ...]:
     thresholds = contrast.context.plan.thresholds
     most = max(seen, key=lambda item: item.excess, default=None)
     if most is None or most.excess < thresholds.equivalence_rate or not (most.against.any() and most.towards.any()):
@@ -91,7 +112,7 @@ def turned_both_ways(
             "differs from application to application"
         )
     return (
-        f"{what} both ways{place}: {int(most.against.sum()):,} against the group, {int(most.towards.sum()):,} towards "
+        f"{what}{place}: {int(most.against.sum()):,} against the group, {int(most.towards.sum()):,} towards "
         f"it, {printed(flips / n, 1, percent=True)}% of pairs, and {beside}",
     )
 

@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import partial
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -78,7 +78,12 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
     file = read_gguf(path)
     expected = expected_config(file)
     tokens = GgufTokens(file)
-    with tempfile.TemporaryDirectory(prefix=".alone-", dir=folder.parent) as alone, quiet(), _no_conversion_bar():
+    with (
+        tempfile.TemporaryDirectory(prefix=".alone-", dir=folder.parent) as alone,
+        quiet(),
+        _no_conversion_bar(),
+        _read_once(),
+    ):
         name = _alone(file, Path(alone))
         options: dict[str, Any] = {"gguf_file": name, "local_files_only": True, "trust_remote_code": False}
         try:
@@ -174,6 +179,21 @@ def save_converted(model: Any, tokenizer: Any, folder: Path) -> None:
         (folder / "generation_config.json").unlink(missing_ok=True)
     except (OSError, SafetensorError) as error:
         raise StorageError(f"the model store cannot be written: {one_line(error)}") from error
+
+
+@contextmanager
+def _read_once() -> Iterator[None]:
+    """Let transformers read the fields of a file once; it does for the config, the weights and the tokenizer each.
+
+    What the copy is compared with is read apart from this.
+    """
+    gguf: Any = importlib.import_module("gguf")
+    reader = gguf.GGUFReader
+    gguf.GGUFReader = cache(reader)
+    try:
+        yield
+    finally:
+        gguf.GGUFReader = reader
 
 
 @contextmanager

@@ -328,7 +328,11 @@ def excess_flip(
     resamples: int = MIN_RESAMPLES,
     seed: int = 0,
 ) -> ExcessFlip:
-    """Flip rate − noise floor, both bootstrapped together over base profiles.
+    """Flip rate − noise floor, both bootstrapped together over base profiles, and whether it is above 0.
+
+    The test is one-sided, since that an attribute turns fewer decisions than a placebo says nothing of the attribute,
+    and looks at profiles that stand in both: exact McNemar of flip against floor flip, or with several pairs a profile
+    a sign-flip permutation of the profiles' differences.
 
     Parameters
     ----------
@@ -367,11 +371,34 @@ def excess_flip(
         method=method,
         interval=interval,
         tost_interval=sample.interval(tost_level(level)) if few is None else few(tost_level(level)),
+        test=_more_than_floor(x, y, codes_x, codes_y, profiles=k, seed=seed),
         reason=reason,
         counts={"flips": int(x.sum()), "floor_flips": int(y.sum()), "floor_n": len(y)},
         sample=sample,
     )
     return ExcessFlip(rate, floor, excess)
+
+
+def _more_than_floor(
+    x: BoolArray, y: BoolArray, codes_x: IntArray, codes_y: IntArray, *, profiles: int, seed: int
+) -> Significance | None:
+    """One-sided test that profiles flip more often than their floor does; ``None`` where none stands in both."""
+    n, m = np.bincount(codes_x, minlength=profiles), np.bincount(codes_y, minlength=profiles)
+    both = (n > 0) & (m > 0)
+    if not both.any():
+        return None
+    flips, floor = (
+        np.bincount(codes, weights=hits, minlength=profiles)[both]
+        for codes, hits in zip((codes_x, codes_y), (x, y), strict=True)
+    )
+    if n[both].max() == 1 and m[both].max() == 1:
+        more, fewer = int((flips > floor).sum()), int((flips < floor).sum())
+        p = float(stats.binom.sf(more - 1, more + fewer, 0.5)) if more + fewer else 1.0
+        return Significance(p, "exact McNemar against the floor, one-sided", float(more))
+    test = sign_flip_test(flips / n[both] - floor / m[both], seed=seed)
+    upwards = (test.statistic or 0) > 0
+    p = test.p_value / 2 if upwards else 1 - test.p_value / 2
+    return Significance(p, f"{test.method}, against the floor, one-sided", test.statistic, test.sd_units)
 
 
 def _few_events(x: BoolArray, y: BoolArray, codes_x: IntArray, codes_y: IntArray) -> Callable[[float], Interval] | None:

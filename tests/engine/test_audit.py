@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -138,6 +139,22 @@ def test_applications_in_no_planned_group_are_counted(prepared: Prepared) -> Non
     left_out = prepared.run["data"]["left_out"]
     assert left_out["race in none of the plan's groups, left out of its contrasts"] == 8
     assert left_out["sex in none of the plan's groups, left out of its contrasts"] == 0
+
+
+@pytest.mark.parametrize("placebo", [True, False])
+def test_applications_that_say_what_another_one_says_are_counted(model: StoredModel, placebo: bool) -> None:
+    data = small_data(12)
+    # The same twelve people once more under other ids, and one of them a third time.
+    again = [replace(record, id=f"B{record.id}") for record in data.records]
+    data = replace(data, records=(*data.records, *again, replace(data.records[0], id="C1")))
+    plan = small_plan() if placebo else small_plan(placebo=None, prompt__template="{income} {sex} {race}")
+    distinct = {(item.values["income"], item.values["sex"], item.values["race"]) for item in data.records}
+    assert len(distinct) == 12
+    assert prepare(plan=plan, model=model, data=data, where="small.toml").run["prompts"]["alike"] == 25
+
+
+def test_a_data_set_without_twins_counts_none(model: StoredModel) -> None:
+    assert prepare(plan=small_plan(), model=model, data=small_data(12), where="small.toml").run["prompts"]["alike"] == 0
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(model: StoredModel) -> None:

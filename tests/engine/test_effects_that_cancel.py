@@ -93,3 +93,39 @@ def test_noise_that_the_placebo_shows_too_is_no_such_effect(seed: int) -> None:
         contrast = contrast_of(context, attribute.field, group)
         assert (contrast.pairs.control.favourable != contrast.pairs.protected.favourable).mean() > 0.02
         assert turned_both_ways(contrast, [lambda side: side.favourable]) == ()
+
+
+def test_decisions_that_cancel_are_a_finding_of_their_own() -> None:
+    world = replace(STILL, flips={ONE: (0.03, 0.03)})
+    done = audit(context_of(draw(world, 1500, 3), plan=seeded_plan(3)))
+    turned = said(done.measurements, "cf_excess_flip")
+    assert turned.conclusion is Conclusion.DIFFERENCE_FOUND
+    mine = [item for item in done.findings if turned.id in item.measurements]
+    assert [item.title for item in mine] == [
+        "Race changed from White to Black: decisions turn both ways at the model's own cut-off"
+    ]
+    lost, gained = turned.counts["b"], turned.counts["c"]
+    assert f"{lost} of 1,500 applications lose approval and {gained} gain it" in mine[0].condition
+    others = [item for item in done.measurements if item.metric == "cf_excess_flip" and item.id != turned.id]
+    assert others
+    assert not {item.conclusion for item in others} & {Conclusion.DIFFERENCE_FOUND}
+
+
+@pytest.mark.parametrize("seed", range(5))
+def test_noise_that_the_placebo_shows_too_is_no_finding(seed: int) -> None:
+    done = audit(context_of(draw(replace(STILL, noise=normal(0.0, 0.5)), 600, [43, seed]), plan=seeded_plan(seed)))
+    assert not [item.title for item in done.findings if "both ways" in item.title]
+
+
+def test_scores_that_move_up_and_down_are_no_mean_shift_of_nothing() -> None:
+    drawn = draw(STILL, 1500, 9)
+    row = versions().index(ONE)
+    drawn.margins[row] += np.where(np.arange(1500) % 2 == 0, 0.3, -0.3)
+    done = audit(context_of(drawn, plan=pairs_alone(9))).measurements
+    shift = said(done, "cf_mean_shift_sd")
+    assert abs(shift.estimate or 1.0) < 0.05
+    assert shift.conclusion is Conclusion.INCONCLUSIVE
+    assert "scores move by" in str(shift.conclusion_reason)
+    assert "both ways" in str(shift.conclusion_reason)
+    other = next(item for item in done if item.metric == "cf_mean_shift_sd" and "Hispanic" in item.id)
+    assert "both ways" not in str(other.conclusion_reason)

@@ -256,6 +256,28 @@ def test_no_interval_of_a_net_effect_without_flips_is_zero_to_zero(each):
     assert found.tost_interval.high < found.interval.high
 
 
+def test_an_excess_over_the_floor_is_tested_one_sided_over_what_stands_in_both():
+    flips, floor = np.zeros(40, dtype=bool), np.zeros(30, dtype=bool)
+    flips[:9], floor[8:10] = True, True  # profile 8 flips in both, profiles 0 to 7 alone, 9 by its floor alone
+    found = excess_flip(
+        flips=flips, clusters=np.arange(40), floor_flips=floor, floor_clusters=np.arange(30), level=0.95
+    )
+    assert found.excess.test.p_value == pytest.approx(stats.binomtest(8, 9, 0.5, alternative="greater").pvalue)
+    other = excess_flip(
+        flips=floor, clusters=np.arange(30), floor_flips=flips, floor_clusters=np.arange(40), level=0.95
+    )
+    assert other.excess.test.p_value == pytest.approx(stats.binomtest(1, 9, 0.5, alternative="greater").pvalue)
+    twice = excess_flip(
+        flips=np.repeat(flips, 2),
+        clusters=np.repeat(np.arange(40), 2),
+        floor_flips=floor,
+        floor_clusters=np.arange(30),
+        level=0.95,
+    )
+    # Rows of one profile that say the same thing twice prove no more than one.
+    assert twice.excess.test.p_value == pytest.approx(found.excess.test.p_value)
+
+
 def test_excess_flip_without_a_floor_has_a_reason():
     result = excess_flip(flips=[1, 0], clusters=[0, 1], floor_flips=[], floor_clusters=[], level=0.95)
     assert result.excess.value is None

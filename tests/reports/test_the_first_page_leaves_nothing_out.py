@@ -130,3 +130,12 @@ def test_weak_contrasts_are_named_once_each_by_what_they_are_about(working: Audi
 @pytest.mark.parametrize(("floor", "words"), [(0.5, ".5"), (0.001, ".001"), (1e-05, ".00001"), (1, "1"), (0, "0")])
 def test_a_share_that_a_plan_names_keeps_its_digits(floor: float, words: str) -> None:
     assert numbers.exact(floor) == words
+
+
+@pytest.mark.parametrize(("alike", "told"), [(0, False), (2, False), (60, True)])
+def test_applications_that_are_alike_are_told_on_the_first_page(working: Audit, alike: int, told: bool) -> None:
+    run = {**working.bundle.run, "prompts": {"alike": alike}}
+    selected = len(run["data"]["selected"])
+    page = str(cover.cover(story_of(working.bundle, run=run)))
+    said = f"{alike} of {numbers.count(selected)} applications say word for word what another one says"
+    assert (said in page) == told
