@@ -16,10 +16,11 @@ from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
+from reports.labels import TEST_LABELS
 from reports.recount import recount
 from reports.remeasure import remeasure
 from reports.renderer import installed
-from reports.wording import TEST_LABELS, test_label
+from reports.wording import test_label
 
 FIGURES = "figures/"
 WRITTEN = (MANIFEST, *RECORDS, PACKS, *TABLES, "attributions.parquet")
