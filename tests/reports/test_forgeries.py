@@ -10,6 +10,7 @@ import resource
 import shutil
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pikepdf
@@ -449,3 +450,50 @@ def test_a_report_alone_says_what_it_does_not_show(files: dict[str, Path]) -> No
     said = check([files["report"]]).said[0]
     assert "that its numbers follow from decisions, nor that any of it was measured" in said
     assert "evidence.zip beside it shows more" in said
+
+
+def _acting(pdf: pikepdf.Pdf) -> pikepdf.Dictionary:
+    return pikepdf.Dictionary(S=pikepdf.Name.URI, URI=pikepdf.String("https://evil.example/"))
+
+
+def bookmark_that_acts(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.Outlines.First.Next.A = _acting(pdf)
+
+
+def bookmarks_in_a_circle(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.Outlines.First.Next.Next = pdf.Root.Outlines.First
+
+
+def link_that_leads_out(pdf: pikepdf.Pdf) -> None:
+    link = next(note for page in pdf.pages for note in page.obj.get("/Annots", ()))
+    link.PA = _acting(pdf)
+
+
+def second_associated_file(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.AF.append(pikepdf.AttachedFileSpec(pdf, b"{}", filename="result.json").obj)
+
+
+def file_for_other_readers(pdf: pikepdf.Pdf) -> None:
+    pdf.attachments["result.json"].obj.EF.UF = pdf.make_stream(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (bookmark_that_acts, "bookmarks: found /A;"),
+        (bookmarks_in_a_circle, "bookmarks: found more than 50,000;"),
+        (link_that_leads_out, "found a link with /PA;"),
+        (second_associated_file, "attachments: found an associated file that is not the attached one;"),
+        (file_for_other_readers, "attachments: found a file that is another one for other readers;"),
+    ],
+)
+def test_what_readers_would_do_or_show_beside_the_pages_is_refused_also_when_sealed_again(
+    files: dict[str, Path], change: Callable[[pikepdf.Pdf], None], words: str
+) -> None:
+    with pikepdf.open(files["report"]) as pdf:
+        change(pdf)
+        out = io.BytesIO()
+        pdf.save(out)
+    files["report"].write_bytes(resealed(out.getvalue()))
+    (found,) = verify([files["report"]])
+    assert words in str(found)
