@@ -147,9 +147,9 @@ def _check_attributes(plan: Plan, data: Applications, template: Template, where:
             field = data.field(attribute.field)
         except KeyError:
             known = ", ".join(item.name for item in data.mapping.fields if item.role.startswith("protected"))
-            raise PlanError(
-                f"{here}.field", f"unknown field {attribute.field!r}", f"a protected field: {known}"
-            ) from None
+            lacking = "" if known else ", and the data have no protected field"
+            expected = f"a protected field: {known}" if known else 'a mapping that gives a field role = "protected"'
+            raise PlanError(f"{here}.field", f"unknown field {attribute.field!r}{lacking}", expected) from None
         if attribute.field not in template.names:
             raise PlanError(
                 here, f"{attribute.field!r} is not in the prompt's template", f"{{{attribute.field}}} in it"

@@ -1,7 +1,11 @@
-"""Groups that look alike to a reader and are counted apart: case, width, blanks, dashes, letters of other alphabets."""
+"""Groups that look alike to a reader and are counted apart.
+
+By case, width, blanks, dashes and slashes between words, marks over Latin letters, full stops, letters that look Latin.
+"""
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -42,6 +46,22 @@ def look_alikes(groups: Mapping[Any, int], where: str) -> Iterator[str]:
 
 
 def _seen(value: str) -> str:
-    """What a reader sees of a text."""
-    shown = "".join(each for each in unicodedata.normalize("NFKC", value) if unicodedata.category(each) != "Cf")
-    return " ".join(shown.translate(_ALIKE).split()).casefold()
+    """What a reader sees of a text.
+
+    >>> {_seen(text) for text in ("Hispanic / Latino", "Hispanic/Latino", "hispanic-latino.", "HISPANIC LATINO")}
+    {'hispaniclatino'}
+    >>> len({_seen(text) for text in ("A+", "A-", "A", "25-34", "2534", "<25", ">25", "1.5", "15")})
+    9
+    """
+    parts = unicodedata.normalize("NFKD", value)
+    shown = "".join(each for each in parts if unicodedata.category(each) != "Cf")
+    plain = _MARKS.sub("", shown.translate(_ALIKE)).casefold().strip()
+    # A dash or a stop says something beside a digit ("25-34", "1.5") and at the end of a grade ("A-").
+    return " ".join(_BETWEEN.sub("", _STOPS.sub("", plain)).split())
+
+
+#: Marks over Latin letters. In other scripts they make other letters of them.
+_MARKS = re.compile(r"(?<=[A-Za-z\u0300-\u036f])[\u0300-\u036f]+")
+_STOPS = re.compile(r"(?<=[^\W\d_])\.|[.,;:]+$")
+#: What stands between two words.
+_BETWEEN = re.compile(r"(?<=[^\W\d_])[\s/_\-]+(?=[^\W\d_])")

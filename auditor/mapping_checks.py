@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 
 from auditor.applications import counts_of, distinct, misfits, repeats_in
+from auditor.column_meanings import sentinel_bound, sentinel_codes
 from auditor.look_alikes import look_alikes
-from auditor.mapping_inference import sentinel_bound, sentinel_codes
 from auditor.mappings import DataMapping, Field, Value, code_of, codes_of, nfc
 from auditor.missing_words import is_missing_word, is_null_word
 from auditor.number_forms import PLAIN

@@ -24,6 +24,10 @@ WORDS = frozenset(
         "–",
         "?",
         "_",
+        "k.a.",
+        "k. a.",
+        "keine angabe",
+        "ohne angabe",
     )
 )
 #: In a column of text these may be values, and are proposed only as programs write them.

@@ -20,6 +20,20 @@ from compliance.models import Audit, Event, FindingRow, MeasurementRow
 from compliance.told import decisions
 
 UNHASHED = frozenset({"id", "audit"})
+ONCE = frozenset({"audit.requested", "audit.started", "audit.finished"})
+#: Where an audit may stand while this is the last that was told of its job.
+LEADS_TO = {
+    "audit.requested": {JobState.REQUESTED},
+    "audit.started": {JobState.QUEUED},
+    "audit.running": {JobState.RUNNING},
+    # One whose process ended without a word is gone on with where it stands.
+    "audit.resumed": {JobState.REQUESTED, JobState.QUEUED, JobState.RUNNING},
+    "audit.stop_requested": {JobState.CANCELLING, JobState.CANCELLED},
+    "audit.stopped": {JobState.CANCELLED},
+    "audit.force_stopped": {JobState.CANCELLED},
+    "audit.failed": {JobState.FAILED},
+    "audit.finished": {JobState.DONE},
+}
 
 
 def attested(audit: Audit) -> dict[str, str]:
@@ -47,6 +61,8 @@ def problems(*, folder: Path) -> Iterator[str]:
     """
     audits = {audit.number: audit for audit in Audit.objects.select_related("plan", "model", "data", "team")}
     told: set[str] = set()
+    once: set[tuple[str, str]] = set()
+    stands: dict[str, Event] = {}
     finished: dict[str, Mapping[str, Any] | None] = {}
     for event in Event.objects.filter(action__startswith="audit.").order_by("seq").select_related("payload"):
         told.add(event.object)
@@ -57,6 +73,13 @@ def problems(*, folder: Path) -> Iterator[str]:
         if event.team_id is not None and event.team_id != audit.team_id:
             yield f"{audit}: belongs to another team than event {event.seq} says"
         payload = _payload(event)
+        if event.action in ONCE and (event.object, event.action) in once:
+            # What stands in the register could have been changed, and told anew at the end of a chain that is whole.
+            yield f"{audit}: event {event.seq} tells once more what is told once ({event.action})"
+            continue
+        once.add((event.object, event.action))
+        if event.action in LEADS_TO:
+            stands[event.object] = event
         if event.action in ("audit.requested", "audit.started"):
             yield from _as_asked(audit, event, payload or {})
         if event.action == "audit.finished":
@@ -65,9 +88,7 @@ def problems(*, folder: Path) -> Iterator[str]:
         if number not in told:
             yield f"{number}: no event tells of it"
         yield from _as_it_stands(audit)
-        if (number in finished) != audit.complete:
-            state, said = JobState(audit.state).label.lower(), "finished" if number in finished else "not finished"
-            yield f"{number}: is {state} in the register, and {said} in the event log"
+        yield from _as_it_went(audit, finished=number in finished, last=stands.get(number))
         payload = finished.get(number)
         if payload is not None:
             yield from _as_finished(audit, payload, folder)
@@ -87,6 +108,16 @@ def _as_it_stands(audit: Audit) -> Iterator[str]:
         yield f"{audit.number}: the frozen run is not the one its SHA-256 names"
     if sha256_bytes(audit.plan.design_json.encode()) != audit.plan.design_sha256:
         yield f"{audit.number}: the design is not the one its SHA-256 names"
+
+
+def _as_it_went(audit: Audit, *, finished: bool, last: Event | None) -> Iterator[str]:
+    """The state of its job against what was told of it."""
+    state = JobState(audit.state).label.lower()
+    if finished != audit.complete:
+        said = "finished" if finished else "not finished"
+        yield f"{audit}: is {state} in the register, and {said} in the event log"
+    elif last is not None and audit.state not in LEADS_TO[last.action]:
+        yield f"{audit}: is {state} in the register, event {last.seq} says {last.action}"
 
 
 def _as_asked(audit: Audit, event: Event, payload: Mapping[str, Any]) -> Iterator[str]:

@@ -35,8 +35,9 @@ def checked(
     -------
     dict
         ``found``: lines that name what differs, ``left``: how many more there are, ``said``: what holds, if nothing
-        was found, ``not_compared``: what could not be compared and should have been. A child without an answer is
-        a line in ``found``: what could not be checked is never called whole.
+        was found, ``not_compared``: what could not be compared and should have been, ``alone``: what there was
+        nothing to compare with, ``heads``: heads of an event chain that files print, by name. A child without an
+        answer is a line in ``found``: what could not be checked is never called whole.
 
     Raises
     ------
@@ -65,4 +66,5 @@ def checked(
 
 
 def _broken(line: str) -> dict[str, Any]:
-    return {"found": [f"{line}; expected the files as they were written"], "left": 0, "not_compared": []}
+    nothing: dict[str, Any] = {"left": 0, "not_compared": [], "alone": [], "heads": []}
+    return {"found": [f"{line}; expected the files as they were written"], **nothing}

@@ -33,7 +33,6 @@ MAX_LOST = 50
 MAX_STALLED = 3
 ROWS_AT_ONCE = 50
 ASK_SECONDS = 2.0
-STALL_SECONDS = 60.0  # for a busy database, before a process that is stuck is ended uncounted
 STOPPED = (JobState.CANCELLING, JobState.CANCELLED, JobState.FAILED)
 
 
@@ -170,7 +169,9 @@ class DatabaseLedger:
                 return False
             prompts = self._one(index).values_list("prompts", flat=True).get()
             # The run moves: what was begun in vain before does not count any more.
-            Audit.objects.filter(pk=self.audit.pk).update(prompts_done=F("prompts_done") + prompts, attempts=0)
+            Audit.objects.filter(pk=self.audit.pk).update(
+                prompts_done=F("prompts_done") + prompts, attempts=0, error=""
+            )
             return True
 
         with _storing(self.audit):
@@ -228,26 +229,6 @@ class DatabaseLedger:
 
     def _one(self, index: int) -> QuerySet[AuditChunk]:
         return self._chunks().filter(index=index)
-
-
-def enter_stall(audit: int, chunk: int, *, seconds: float) -> None:
-    """Count that whoever took a chunk gave no sign for ``seconds``; free it, or fail it if that happened too often.
-
-    By whoever ends that process. Loading and concluding, which are no chunk, are counted where they begin. Somebody
-    else may have taken the chunk over meanwhile: it is counted all the same, and whoever completes it first is right.
-    """
-    rows = AuditChunk.objects.filter(audit_id=audit, index=chunk).exclude(state=ChunkState.DONE)
-    line, more = f"took longer than {seconds:,.0f} s without a sign", "; PLUMBLINE_STEP_SECONDS allows more"
-
-    @transaction.atomic
-    def count() -> None:
-        freed = {"lease_owner": "", "lease_expires_at": None}
-        rows.update(stalled=F("stalled") + 1)
-        rows.filter(stalled__lt=MAX_STALLED).update(state=ChunkState.QUEUED, error=line + more, **freed)
-        often = f"{line}, {MAX_STALLED} times{more}"
-        rows.filter(stalled__gte=MAX_STALLED).update(state=ChunkState.FAILED, error=often, **freed)
-
-    patiently(count, seconds=STALL_SECONDS)
 
 
 @contextmanager

@@ -1,13 +1,11 @@
-"""A limit of time and memory for work in this process: what goes beyond it fails with one line, or ends the process.
+"""A limit of time and memory for work in this process: Python code that goes beyond it fails with one line.
 
-Three things watch the time. Python code is interrupted. Code of a library that does not come back is ended by a thread
-with its process, and code that also keeps every thread from running by the system, which counts processor time. Whoever
-counts the attempts says the rest.
+Code of a library that does not come back is ended with its process by whoever watches over it from outside
+(compliance/watchdog.py).
 """
 
 from __future__ import annotations
 
-import os
 import resource
 import signal
 import threading
@@ -18,6 +16,7 @@ from types import FrameType
 
 from auditor.exceptions import RunError
 
+#: After which whoever watches from outside ends what does not heed.
 GRACE_SECONDS = 5.0
 
 
@@ -44,15 +43,11 @@ def limited(what: str, *, seconds: float, memory: int) -> Iterator[None]:
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    last = threading.Timer(seconds + GRACE_SECONDS, os.kill, (os.getpid(), signal.SIGKILL))
-    last.daemon = True
-    before = signal.signal(signal.SIGALRM, _interrupt), signal.signal(signal.SIGPROF, signal.SIG_DFL)
+    before = signal.signal(signal.SIGALRM, _interrupt)
     room = resource.getrlimit(resource.RLIMIT_DATA)
     try:
         _leave_room(memory, room)
-        last.start()
         signal.setitimer(signal.ITIMER_REAL, seconds)
-        signal.setitimer(signal.ITIMER_PROF, (seconds + 2 * GRACE_SECONDS) * (os.cpu_count() or 1))
         yield
     except _TimeIsUpError:
         raise RunError(f"{what} takes longer than {seconds:,.0f} s; PLUMBLINE_PREPARE_SECONDS allows more") from None
@@ -61,11 +56,8 @@ def limited(what: str, *, seconds: float, memory: int) -> Iterator[None]:
         raise RunError(line) from None
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
-        signal.setitimer(signal.ITIMER_PROF, 0)
-        last.cancel()
         resource.setrlimit(resource.RLIMIT_DATA, room)
-        signal.signal(signal.SIGALRM, before[0])
-        signal.signal(signal.SIGPROF, before[1])
+        signal.signal(signal.SIGALRM, before)
 
 
 def _interrupt(number: int, frame: FrameType | None) -> None:

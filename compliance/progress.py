@@ -9,6 +9,8 @@ from typing import Any, Protocol
 
 from tqdm import tqdm
 
+from compliance.shown import shown
+
 BAR = "{desc} {percentage:3.0f}%|{bar}| {n:,.0f}/{total:,.0f} prompts [{elapsed}<{remaining}, {rate_fmt}]"
 
 
@@ -65,7 +67,7 @@ class TerminalProgress:
 
     def say(self, text: str) -> None:
         """One line, above the bar if there is one."""
-        tqdm.write(text, file=sys.stderr)
+        tqdm.write(shown(text), file=sys.stderr)
 
     def begin(self, *, name: str, prompts: int, done: int) -> None:
         """Draw the bar."""

@@ -7,6 +7,9 @@ register is found there, and a registration that is ready stays as it is.
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -26,17 +29,20 @@ from compliance.registry.columns import masked_preview
 from compliance.registry.importing import import_bounded
 from compliance.registry.reading import survey_of
 from compliance.signs import Signs
+from compliance.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 
 
-def perform_registration(registration_id: int) -> None:
+def perform_registration(registration_id: int, *, watchdog: Watchdog | None = None) -> None:
     """Do what a waiting registration asks for, and record how it ended: ready, or failed with one line.
 
     Parameters
     ----------
     registration_id
         Key of the row. One that is not waiting (or left behind by a lost worker) is left alone.
+    watchdog
+        Ends this process where it does not come back. Without one nobody does: on a command line a person sees it.
     """
     row = Registration.objects.select_related("team", "language_model", "requested_by_user").get(pk=registration_id)
     if not patiently(lambda: actions.begin_registration(registration=row)):
@@ -45,14 +51,16 @@ def perform_registration(registration_id: int) -> None:
     # Only while it is this process's: what somebody else has taken over gives its signs there.
     mine = Registration.objects.filter(pk=row.pk, keeper=row.keeper)
     try:
-        with Signs(lambda: mine.update(seen_at=Now()), name=f"registration {row.pk}"):
-            _register(row, actor)
+        step = {"what": "registering it", "keeper": row.keeper}
+        watched = nullcontext() if watchdog is None else watchdog.watching(**step)
+        with Signs(lambda: mine.update(seen_at=Now()), name=f"registration {row.pk}"), watched:
+            _register(row, actor, sign=(lambda: None) if watchdog is None else watchdog.goes_on)
     except StateError:
         log.info("registration %s was settled by another worker", row.pk)
 
 
-def _register(row: Registration, actor: Actor) -> None:
-    enter = _import_model if row.kind == Registration.MODEL else _enter_data
+def _register(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> None:
+    enter = partial(_import_model if row.kind == Registration.MODEL else _enter_data, sign=sign)
 
     def fail(line: str) -> None:
         patiently(lambda: actions.fail_registration(registration=row, error=line, actor=actor))
@@ -100,8 +108,8 @@ def demonstration_data() -> tuple[Applications, list[list[str]]]:
     return data, masked_preview(loanapp_table()[0], data.mapping)
 
 
-def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
-    stored = import_bounded(row.source)
+def _import_model(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> LanguageModelVersion:
+    stored = import_bounded(row.source, sign=sign)
     return actions.register_model(
         source=row.source,
         sha256=stored.sha256,
@@ -111,11 +119,11 @@ def _import_model(row: Registration, actor: Actor) -> LanguageModelVersion:
     )
 
 
-def _enter_data(row: Registration, actor: Actor) -> DataSetVersion:
+def _enter_data(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> DataSetVersion:
     if row.source == DEMONSTRATION:
         data, preview = demonstration_data()
         row.look = {"lines": data.counts.lines()}
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
-    found, preview, lines = survey_of(row)
+    found, preview, lines = survey_of(row, sign=sign)
     row.look = {"lines": lines}
     return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

@@ -41,8 +41,7 @@ from compliance.models import Audit, Worker
 from compliance.patience import patiently
 from compliance.progress import Progress
 from compliance.registry.keeping import keep
-from compliance.summary import summarise
-from compliance.watchdog import NO_CHUNK, Watchdog
+from compliance.watchdog import Watchdog
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
@@ -220,7 +219,7 @@ def score(
     waiting = False
     try:
         if before < audit.prompts:
-            with _counted(audit), _watched(watchdog):
+            with _counted(audit), _watched(watchdog, what="loading the model"):
                 load_for(ledger, store=store, device=settings.DEVICE)
         while left := [state for state in ledger.states() if not state.done]:
             scored = 0
@@ -249,8 +248,8 @@ def score(
         progress.end()
 
 
-def _watched(watchdog: Watchdog | None, *, chunk: int = NO_CHUNK) -> AbstractContextManager[None]:
-    return nullcontext() if watchdog is None else watchdog.watching(chunk=chunk)
+def _watched(watchdog: Watchdog | None, **step: Any) -> AbstractContextManager[None]:
+    return nullcontext() if watchdog is None else watchdog.watching(**step)
 
 
 @contextmanager
@@ -263,7 +262,7 @@ def _counted(audit: Audit) -> Iterator[None]:
     if audit.queue:  # a command line is repeated by a person, who sees it end
         begun = row.values_list("attempts", flat=True).get()
         if begun >= MOST_ATTEMPTS + len(Worker.objects.listening(audit.queue)):
-            raise RunError(given_up(f"{audit}: loading the model"))
+            raise RunError(given_up(audit, "loading the model", times=begun))
         patiently(lambda: row.update(attempts=F("attempts") + 1))
     try:
         yield
@@ -272,9 +271,12 @@ def _counted(audit: Audit) -> Iterator[None]:
             patiently(lambda: row.filter(attempts__gt=0).update(attempts=F("attempts") - 1))
 
 
-def given_up(what: str) -> str:
-    """The line that says why something is not begun once more."""
-    return f"{what} ended its process {MOST_ATTEMPTS} times without a word; it is not begun again by itself"
+def given_up(row: Audit, what: str, *, times: int = MOST_ATTEMPTS) -> str:
+    """The line that says why something is not begun once more: what was noted when it was ended, if that was done."""
+    noted = Audit.objects.filter(pk=row.pk).values_list("error", flat=True).first()
+    if noted:
+        return f"{row}: {noted}; it was begun {times} times and is not begun again by itself"
+    return f"{row}: {what} ended its process {times} times without a word; it is not begun again by itself"
 
 
 def phase_of(kind: str) -> str:
@@ -301,6 +303,7 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     """
     from auditor.audit import conclude
     from auditor.evidence import write_evidence
+    from compliance.summary import summarise
     from reports.publish import publish
 
     say("Concluding")

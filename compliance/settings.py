@@ -118,6 +118,9 @@ CELERY_ACCEPT_CONTENT = ["json"]
 # A message is let go when its work is done, and one at a time is taken: what a worker cannot start others can.
 CELERY_TASK_ACKS_LATE = True
 CELERY_TASK_REJECT_ON_WORKER_LOST = True
+# A process that was ended may have had a word underway; ten seconds would pass by default before it counts as lost and
+# its call is made again. What it had to say is in the rows.
+CELERY_WORKER_LOST_WAIT = 1.0
 CELERY_WORKER_PREFETCH_MULTIPLIER = 1
 CELERY_WORKER_DISABLE_PREFETCH = bool(_redis_url)  # without it Redis hands over one more than can be started
 # torch must not be forked; a fresh interpreter takes longer than Celery's four seconds to come up.
@@ -238,7 +241,13 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "{asctime} {levelname} {name}: {message}", "style": "{"}},
+    "formatters": {
+        "line": {
+            "class": "compliance.shown.LineFormatter",
+            "format": "{asctime} {levelname} {name}: {message}",
+            "style": "{",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": "WARNING"},
     "loggers": {"compliance": {"level": _environment.log_level}},

@@ -7,8 +7,9 @@ other; these are held against each other here, one by one, in the order in which
 from __future__ import annotations
 
 import json
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Iterator
+from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
@@ -24,6 +25,8 @@ from compliance.models import (
 )
 
 NAMED = ("source", "name", "title", "sha256", "fingerprint", "design_sha256", "rows")
+APART = timedelta(minutes=5)
+"""By which the time of a row and that of its event may differ: a clock may be set in between."""
 Told = tuple[Event, dict[str, Any]]
 
 
@@ -58,6 +61,7 @@ def _designs(told: dict[str, list[Told]]) -> Iterator[str]:
             says = {"to": row.state, "reason": row.reason, "design_sha256": row.plan.design_sha256}
             yield from _compared(f"{name}: a decision", says, event, payload)
             yield from _by(f"{name}: a decision", row.decided_by, row.decided_by_user_id, event)
+            yield from _when(f"{name}: a decision", row.decided_at, event)
 
 
 def _approvals(told: dict[str, list[Told]]) -> Iterator[str]:
@@ -79,11 +83,25 @@ def _releases(released: dict[str, list[Told]], withdrawn: dict[str, list[Told]])
                 yield f"{name}: was released another number of times than events tell of"
                 break
             event, payload = entry
-            says = {"until": row.expires_at.isoformat(), "reason": row.reason, "reader": row.reader.get_username()}
+            says: dict[str, Any] = {"until": row.expires_at.isoformat(), "reason": row.reason}
+            # Accounts may be given another name; who they are stays.
+            says |= {"account": row.reader_id} if "account" in payload else {"reader": row.reader.get_username()}
             yield from _compared(f"{name}: a release", says, event, payload)
-        ended = sum(row.withdrawn_at is not None for row in rows.get(name, ()))
-        if ended != len(withdrawn.get(name, ())):
-            yield f"{name}: {ended} releases are withdrawn, events tell of {len(withdrawn.get(name, ()))}"
+            if row.released_by != event.actor:
+                yield f"{name}: a release: by {row.released_by}, event {event.seq} says {event.actor}"
+            yield from _when(f"{name}: a release", row.released_at, event)
+        yield from _ended(name, [row for row in rows.get(name, ()) if row.withdrawn_at], withdrawn.get(name, []))
+
+
+def _ended(name: str, rows: list[Release], told: list[Told]) -> Iterator[str]:
+    """Releases that were withdrawn: as many as events tell of, and those that they tell of."""
+    if len(rows) != len(told):
+        yield f"{name}: {len(rows)} releases are withdrawn, events tell of {len(told)}"
+        return
+    named = Counter((payload["account"], payload["until"]) for _, payload in told if "until" in payload)
+    beside = named - Counter((row.reader_id, row.expires_at.isoformat()) for row in rows)
+    for account, until in beside:
+        yield f"{name}: the release to account {account} until {until} stands, an event says it was withdrawn"
 
 
 def _reviews(told: dict[str, list[Told]]) -> Iterator[str]:
@@ -97,12 +115,15 @@ def _reviews(told: dict[str, list[Told]]) -> Iterator[str]:
                 break
             yield from _compared(f"{name}: a review", {"note": row.note, "due": row.due.isoformat()}, *entry)
             yield from _by(f"{name}: a review", row.reviewer, row.reviewer_user_id, entry[0])
+            yield from _when(f"{name}: a review", row.reviewed_at, entry[0])
 
 
 def _versions(told: dict[str, list[Told]]) -> Iterator[str]:
     """Versions are entered once; what names them is in their event."""
+    there: Counter[str] = Counter()
     for kind in (LanguageModelVersion, DataSetVersion, PlanVersion):
         for version in _rows(kind):
+            there[version.event_object] += 1
             entries = told.get(version.event_object, [])
             if not entries:
                 yield f"{version}: no event tells of it"
@@ -110,6 +131,10 @@ def _versions(told: dict[str, list[Told]]) -> Iterator[str]:
             says = {name: getattr(version, name) for name in NAMED if hasattr(version, name)}
             if not any(not list(_compared("", says, event, payload)) for event, payload in entries):
                 yield from _compared(str(version), says, *entries[-1])
+    for name, entries in told.items():
+        # One more may be of a version that was deleted, or tell of a changed one anew.
+        if len(entries) > there[name]:
+            yield f"{name}: {len(entries)} events tell of it, the register holds {there[name]}"
 
 
 def _rows(kind: Any) -> Iterable[Any]:
@@ -121,6 +146,12 @@ def _compared(what: str, says: dict[str, Any], event: Event, payload: dict[str, 
     for name, found in says.items():
         if name in payload and payload[name] != found:
             yield f"{what}: {name} is {found!s:.80}, event {event.seq} says {payload[name]!s:.80}"
+
+
+def _when(what: str, moment: datetime, event: Event) -> Iterator[str]:
+    """A row is entered with its event: their times are one, but for a moment."""
+    if abs(moment - datetime.fromisoformat(event.ts)) > APART:
+        yield f"{what}: of {moment.isoformat()}, event {event.seq} says {event.ts}"
 
 
 def _by(what: str, person: str, account: int | None, event: Event) -> Iterator[str]:

@@ -38,7 +38,8 @@ def _answer_to(job: dict[str, Any], said: IO[str]) -> int:
         checked = check([Path(path) for path in job["files"]])
         answer = {"found": [str(item) for item in checked.mismatches[: job["most"]]], "said": list(checked.said)}
         answer["left"] = max(0, len(checked.mismatches) - job["most"])
-        answer["not_compared"] = list(checked.left)
+        answer["not_compared"], answer["alone"] = list(checked.left), list(checked.alone)
+        answer["heads"] = [[name, head[:100]] for name, head in checked.heads]
     except AuditorError as error:
         answer = {"refused": [error.where, error.what, error.expected] if hasattr(error, "where") else [str(error)]}
     except MemoryError:

@@ -3,15 +3,17 @@
 A call that never returns cannot end itself: it may keep every thread of its process from running. So another process
 watches, ``python -m compliance.watchdog``. It is told through a pipe what is begun, that it goes on, and that it ended.
 When nothing came for too long it enters that in the rows, ends the process, and ends. It also ends when the pipe does.
-The process it watches writes nothing but a few bytes and needs no database for it.
+The process it watches writes nothing but a few bytes and needs no database for it. Every phase has it: registering,
+preparing, loading the model, each chunk, concluding and writing the report.
 
-    W → @ chunk 7 of the run      a step begins: the time runs from here
+    W → @{"chunk": 7, …}          a step begins: the time runs from here
     W → .                         it goes on: the time runs anew
     W → -                         it ended: no time runs
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 import select
@@ -21,16 +23,36 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 logger = logging.getLogger(__name__)
 
 BEGUN, GOES_ON, ENDED = b"@", b".", b"-"
 #: How often at most it is said that a step goes on.
 EVERY_SECONDS = 0.5
-NO_CHUNK = -1
 ROOT = Path(__file__).parents[1]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Step:
+    """What a process is at, and how long it may go without a sign.
+
+    ``chunk`` is the index of the chunk it scores. What is none has words for people, ``what``, and the token under
+    which it was claimed, ``keeper``, if it was. ``setting`` is the variable that allows more ``seconds``.
+    """
+
+    seconds: float
+    setting: str = "PLUMBLINE_STEP_SECONDS"
+    what: str = ""
+    chunk: int | None = None
+    keeper: str = ""
+
+    @property
+    def late(self) -> str:
+        """How it is said that the time is up."""
+        return f"took longer than {self.seconds:,.0f} s without a sign"
 
 
 class Watchdog:
@@ -38,17 +60,21 @@ class Watchdog:
 
     Parameters
     ----------
-    audit
-        Key of the audit's row.
+    kind
+        ``audit`` or ``registration``.
+    key
+        Key of its row.
     seconds
-        How long a step may go without a sign that it goes on.
+        How long a step may go without a sign that it goes on, unless it says otherwise.
     """
 
-    def __init__(self, audit: int, *, seconds: float) -> None:
-        self._audit = audit
+    def __init__(self, kind: str, key: int, *, seconds: float) -> None:
+        self._kind = kind
+        self._key = key
         self._seconds = seconds
         self._process: subprocess.Popen[bytes] | None = None
         self._said = float("-inf")
+        self._step = Step(seconds=seconds)
 
     def __enter__(self) -> Watchdog:
         """Nothing is watched yet: the process starts with the first step."""
@@ -59,10 +85,11 @@ class Watchdog:
         self._let_go()
 
     @contextmanager
-    def watching(self, *, chunk: int = NO_CHUNK) -> Iterator[None]:
-        """Watch over a step: over a chunk if one is named, which is counted then."""
+    def watching(self, **step: Any) -> Iterator[None]:
+        """Watch over a step, described as :class:`Step` has it; with this watchdog's seconds unless it has its own."""
+        self._step = Step(**{"seconds": self._seconds, **step})
         self._begin()
-        self._say(BEGUN + str(chunk).encode())
+        self._say(BEGUN + json.dumps(asdict(self._step)).encode())
         try:
             yield
         finally:
@@ -71,13 +98,13 @@ class Watchdog:
     def goes_on(self) -> None:
         """The step in hand goes on."""
         now = time.monotonic()
-        if self._process is not None and now - self._said > min(EVERY_SECONDS, self._seconds / 8):
+        if self._process is not None and now - self._said > min(EVERY_SECONDS, self._step.seconds / 8):
             self._said = now
             self._say(GOES_ON)
 
     def _begin(self) -> None:
         if self._process is None:
-            arguments = [str(os.getpid()), str(self._audit), str(self._seconds)]
+            arguments = [str(os.getpid()), self._kind, str(self._key)]
             self._process = subprocess.Popen(
                 [sys.executable, "-m", "compliance.watchdog", *arguments], cwd=ROOT, stdin=subprocess.PIPE, bufsize=0
             )
@@ -105,15 +132,15 @@ def _pipe(process: subprocess.Popen[bytes]) -> IO[bytes]:
     return process.stdin
 
 
-def watch(stream: int, *, seconds: float) -> int | None:
+def watch(stream: int) -> Step | None:
     """Watch until the pipe ends, or nothing came for too long during a step.
 
     Returns
     -------
-    int or None
-        The chunk of that step (``NO_CHUNK`` for one that is none); ``None`` if the pipe ended.
+    Step or None
+        That step; ``None`` if the pipe ended.
     """
-    step: int | None = None
+    step: Step | None = None
     due = float("inf")
     rest = b""
     while True:
@@ -129,21 +156,23 @@ def watch(stream: int, *, seconds: float) -> int | None:
         *lines, rest = (rest + said).split(b"\n")
         for line in lines:
             if line.startswith(BEGUN):
-                step = int(line[1:])
-            due = float("inf") if line.startswith(ENDED) else time.monotonic() + seconds
+                step = Step(**json.loads(line[1:]))
+            if line.startswith(ENDED):
+                step = None
+            due = float("inf") if step is None else time.monotonic() + step.seconds
 
 
 def main() -> int:
     """Watch over a process; end it if it gives no sign in time."""
-    process, audit, seconds = int(sys.argv[1]), int(sys.argv[2]), float(sys.argv[3])
+    process, kind, key = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     # Whoever stops the worker by a signal to its group waits for the batch in hand: it is watched until then.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
         signal.signal(number, signal.SIG_IGN)
-    chunk = watch(sys.stdin.fileno(), seconds=seconds)
-    if chunk is None:
+    step = watch(sys.stdin.fileno())
+    if step is None:
         return 0
     try:
-        _enter(audit, chunk, seconds)
+        _enter(kind, key, step)
     finally:
         # While the other end of the pipe is open the process lives, and its number is its own.
         if os.getppid() == process:
@@ -151,15 +180,16 @@ def main() -> int:
     return 1
 
 
-def _enter(audit: int, chunk: int, seconds: float) -> None:
+def _enter(kind: str, key: int, step: Step) -> None:
     os.environ.setdefault("DJANGO_SETTINGS_MODULE", "compliance.settings")
     import django
 
     django.setup()
-    from compliance.ledger import enter_stall
+    from compliance.stalls import enter_stall
 
-    logger.warning("audit %s: no sign for %s s (chunk %s); its process is ended", audit, seconds, chunk)
-    enter_stall(audit, chunk, seconds=seconds)
+    at = step.what or f"chunk {step.chunk}"
+    logger.warning("%s %s: no sign for %s s (%s); its process is ended", kind, key, step.seconds, at)
+    enter_stall(kind, key, step)
 
 
 if __name__ == "__main__":

@@ -22,6 +22,7 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -35,7 +36,7 @@ from compliance.dispatch import call_registrar, call_worker
 from compliance.events import Actor
 from compliance.exceptions import ComplianceError, StateError
 from compliance.job import ACTIVE, WAITING, WORKABLE, JobState
-from compliance.limits import limited
+from compliance.limits import GRACE_SECONDS, limited
 from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.patience import passes, patiently
 from compliance.presence import stopping
@@ -51,6 +52,7 @@ REAPER = Actor(name="reaper", role="worker")
 LOOK_SECONDS = 1.0
 FORCED_SECONDS = 5.0
 FORGOTTEN = timedelta(days=1)
+PREPARING, CONCLUDING = "preparing it", "concluding it and writing its report"
 
 logger = logging.getLogger(__name__)
 
@@ -73,9 +75,9 @@ def _work(pk: int) -> None:
     if audit is None:
         return
     audit.keeper = ""  # whose it was when it was read is not whose it is; a claim enters this worker's own
-    with Attendance(audit) as attendance, Watchdog(audit.pk, seconds=settings.STEP_SECONDS) as watchdog:
+    with Attendance(audit) as attendance, Watchdog("audit", audit.pk, seconds=settings.STEP_SECONDS) as watchdog:
         try:
-            if audit.state == JobState.REQUESTED and not _prepare(audit):
+            if audit.state == JobState.REQUESTED and not _prepare(audit, watchdog):
                 return
             actions.begin_audit(audit=audit, actor=WORKER)
             begun = time.monotonic()
@@ -87,8 +89,7 @@ def _work(pk: int) -> None:
                 wait=False,
                 watchdog=watchdog,
             ):
-                with watchdog.watching():
-                    _conclude(audit, seconds=time.monotonic() - begun)
+                _conclude(audit, watchdog, seconds=time.monotonic() - begun)
         except StateError as error:
             logger.info("%s: left alone: %s", audit, error)  # stopped, failed or finished by somebody else
             _settle(audit, call=False)
@@ -140,7 +141,8 @@ def reap() -> int:
 def register(pk: int) -> None:
     """Do a registration that waits or was left behind. A call that comes late finds it under way or done."""
     if Registration.objects.filter(pk=pk).exists():
-        perform_registration(pk)
+        with Watchdog("registration", pk, seconds=settings.STEP_SECONDS) as watchdog:
+            perform_registration(pk, watchdog=watchdog)
 
 
 def call_for(queues: list[str]) -> None:
@@ -226,21 +228,33 @@ def _first_in_line(pk: int) -> Audit | None:
     return first
 
 
-def _prepare(audit: Audit) -> bool:
+def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
     """Bind, render and cut; False if another worker is at it."""
     from auditor.audit import prepare
 
-    keeper = _claim(audit, JobState.REQUESTED, what="preparing it")
+    keeper = _claim(audit, JobState.REQUESTED, what=PREPARING)
     if not keeper:
         return False
-    plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
-    # Plan, table, tokenizer and chat template meet here for the first time, and nobody vouches for three of them.
-    with limited(f"{audit}: preparing it", seconds=settings.PREPARE_SECONDS, memory=settings.PREPARE_MEMORY):
-        data = registered_data(audit.data)
-        keep(data)
-        prepared = prepare(
-            plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
-        )
+    # Plan, table, tokenizer and chat template meet here for the first time, and nobody vouches for three of them. What
+    # heeds no limit from within its process is ended from outside.
+    longest = {"seconds": settings.PREPARE_SECONDS + GRACE_SECONDS, "setting": "PLUMBLINE_PREPARE_SECONDS"}
+    with watchdog.watching(what=PREPARING, keeper=keeper, **longest):
+        plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
+        with limited(f"{audit}: {PREPARING}", seconds=settings.PREPARE_SECONDS, memory=settings.PREPARE_MEMORY):
+            data = registered_data(audit.data)
+            keep(data)
+            prepared = prepare(
+                plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
+            )
+    with watchdog.watching(what=PREPARING, keeper=keeper):
+        _freeze(audit, prepared, keeper=keeper)
+    others = min(len(Worker.objects.listening(audit.queue)), len(prepared.chunks)) - 1
+    if others > 0:
+        call_worker(audit, copies=others)
+    return True
+
+
+def _freeze(audit: Audit, prepared: Any, *, keeper: str) -> None:
     actions.freeze_audit(
         audit=audit,
         run=prepared.run,
@@ -250,19 +264,21 @@ def _prepare(audit: Audit) -> bool:
         actor=WORKER,
         keeper=keeper,
     )
-    others = min(len(Worker.objects.listening(audit.queue)), len(prepared.chunks)) - 1
-    if others > 0:
-        call_worker(audit, copies=others)
-    return True
 
 
-def _conclude(audit: Audit, *, seconds: float) -> None:
+def _conclude(audit: Audit, watchdog: Watchdog, *, seconds: float) -> None:
     """Conclude and publish, unless another worker is at it."""
-    keeper = _claim(audit, JobState.RUNNING, what="concluding it and writing its report")
+    keeper = _claim(audit, JobState.RUNNING, what=CONCLUDING)
     if not keeper:
         return
+
+    def say(line: str) -> None:
+        watchdog.goes_on()
+        logger.info(line)
+
     try:
-        finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=logger.info)
+        with watchdog.watching(what=CONCLUDING, keeper=keeper):
+            finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=say)
     except Exception:
         # Ended with a word: given back, so that the next one need not wait until it counts as lost.
         with suppress(DatabaseError):
@@ -287,7 +303,7 @@ def _claim(audit: Audit, state: JobState, *, what: str) -> str:
         audit.keeper = keeper
         return keeper
     if free.exists():
-        raise RunError(given_up(f"{audit}: {what}"))
+        raise RunError(given_up(audit, what))
     return ""
 
 

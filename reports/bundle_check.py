@@ -10,17 +10,21 @@ from typing import Any
 
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
-from reports.bundle import MANIFEST, PACKS, RECORDS, Bundle, BundleFile, bundle_from, parse, read_files
+from auditor.policies.packs import catalogue
+from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse, read_files
 from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
+from reports.labels import TEST_LABELS
 from reports.recount import recount
 from reports.remeasure import remeasure
 from reports.renderer import installed
 from reports.wording import test_label
 
 FIGURES = "figures/"
+#: Beside its figures. Whoever writes a manifest may list anything; what no run writes was made again by nobody.
+FILES = frozenset([MANIFEST, *RECORDS, PACKS, *TABLES, "attributions.parquet"])
 
 
 @dataclass(frozen=True)
@@ -56,12 +60,12 @@ def check_bundle(path: Path) -> BundleCheck:
         if found:
             return BundleCheck(None, tuple(found))
         charts = render_charts(bundle)
-        numbers, figures = _numbers(name, bundle), _figures(name, bundle, charts)
+        parts = (_numbers(name, bundle), _packs(name, bundle), _figures(name, bundle, charts))
         return BundleCheck(
             bundle,
-            (*numbers.mismatches, *figures.mismatches),
-            (*numbers.said, *figures.said),
-            (*numbers.left, *figures.left),
+            tuple(item for part in parts for item in part.mismatches),
+            tuple(line for part in parts for line in part.said),
+            tuple(line for part in parts for line in part.left),
             charts,
         )
     except InputError as error:
@@ -86,6 +90,9 @@ def _manifest_mismatches(name: str, contents: Mapping[str, bytes]) -> Iterator[M
             yield Mismatch(name, f"{MANIFEST}: size of {file}", short(line["size"]), str(len(contents[file])))
     for file in sorted(set(contents) - set(listed) - {MANIFEST}):
         yield Mismatch(name, short(file), "a file the manifest does not list", "only listed files")
+    for file in sorted(set(listed) - FILES):
+        if not file.startswith(FIGURES):
+            yield Mismatch(name, short(file), "a file that no run writes", "the files of a run alone")
 
 
 def _extents(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:
@@ -167,7 +174,9 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
         )
     else:
         rest = [item.test for item in bundle.measurements if item.test not in again.tests]
-        words = f" ({', '.join(sorted({test_label(test) for test in rest}))})" if rest else ""
+        # A name that is none of ours is whatever somebody wrote, and would stand in a sentence of ours.
+        kinds = {test_label(test) if test in TEST_LABELS else "of another kind" for test in rest}
+        words = f" ({', '.join(sorted(kinds))})" if rest else ""
         by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
         said.append(
             f"{again.measurements:,} measurements with intervals, adjusted p-values and conclusions were computed "
@@ -176,13 +185,30 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
             "which a bundle does not hold"
         )
     said.append(
-        "what the records say of the model, the data, the applications left out and the machine was not compared"
+        "what the records say of the model, the data, the prompts, the applications left out and the machine was not "
+        "compared"
     )
     said.append(
         "that the model gave these decisions is not shown by the bundle: scoring the run again shows it, or the event "
         "log of the installation"
     )
     return _Part(said=tuple(said), left=tuple(left))
+
+
+def _packs(name: str, bundle: Bundle) -> _Part:
+    """The policy packs, which a report prints, against those that are shipped: whoever writes one can pin it too."""
+    shipped = {(pack["id"], pack["version"]): sha256_json(pack) for pack in catalogue()["packs"]}
+    found, left = [], []
+    for pack in bundle.packs:
+        expected = shipped.get((pack["id"], pack.get("version")))
+        if expected is None:
+            which = short(f"{pack['id']} ({pack.get('version')})")
+            left.append(f"policy pack {which} is not installed, so its text was not compared: it may be made up")
+        elif sha256_json(pack) != expected:
+            words = f"{expected}, as version {pack['version']} is shipped"
+            found.append(Mismatch(name, f"{PACKS}: {pack['id']}", f"SHA-256 {sha256_json(pack)}", words))
+    count = len(bundle.packs) - len(found) - len(left)
+    return _Part(tuple(found), (f"{count:,} policy packs are equal to those installed",) if count else (), tuple(left))
 
 
 def _figures(name: str, bundle: Bundle, charts: Mapping[str, Chart]) -> _Part:

@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.exceptions import InputError
-from reports.bundle import Bundle
+from reports.bundle import Bundle, parse
 from reports.bundle_check import BundleCheck, check_bundle
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference
+from reports.pdf.attach import attached_result
 from reports.report_check import check_report, check_result
 
 __all__ = ["Checked", "Mismatch", "check", "first_difference", "verify"]
@@ -26,11 +27,17 @@ MOST_OF_A_FILE = 256 << 20
 
 @dataclass(frozen=True)
 class Checked:
-    """What differs; what was compared with what, a line a file, for people; what could not be compared and should."""
+    """What differs; what was compared with what, a line a file, for people; what could not be compared and should.
+
+    ``alone`` are lines of files that nothing was compared with, not even themselves: an event log may still know them.
+    ``heads`` are the heads of an event chain that files print, by the file's name.
+    """
 
     mismatches: tuple[Mismatch, ...]
     said: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    alone: tuple[str, ...] = ()
+    heads: tuple[tuple[str, str], ...] = ()
 
 
 def verify(paths: Sequence[Path]) -> list[Mismatch]:
@@ -81,12 +88,33 @@ def check(paths: Sequence[Path]) -> Checked:
         name, written = kinds["result"].name, result
         differs = _guarded(name, lambda: check_result(name, written, bundle))
         found += differs
+    heads = [*_head(kinds["result"].name, result)] if result is not None and not differs else []
     # The report is held against the bundle; a result that is known to differ from it would blame the report once more.
     beside = None if differs and bundle is not None else result
     if "report" in kinds:
         title, report = kinds["report"].name, _read(kinds["report"])
         found += _guarded(title, lambda: check_report(title, report, bundle, beside, charts=charts))
-    return Checked(tuple(found)) if found else Checked((), tuple(_said(kinds, bundle, said)), left)
+        heads += [] if found else [*_head(title, attached_result(report))]
+    if found:
+        return Checked(tuple(found))
+    alone = tuple(_alone(path) for kind, path in kinds.items() if kind == "result" and len(kinds) == 1)
+    return Checked((), tuple(_said(kinds, bundle, said)), left, alone, tuple(heads))
+
+
+def _head(name: str, result: bytes | None) -> Iterator[tuple[str, str]]:
+    """The head of the event chain that a result prints: the chain that stands today must still hold it."""
+    audit = parse(result, where=name).get("audit") if result is not None else None
+    head = audit.get("events_head") if isinstance(audit, Mapping) else None
+    if head:
+        yield name, str(head)
+
+
+def _alone(path: Path) -> str:
+    """A result states no hash of itself, as a bundle and a report do."""
+    return (
+        f"{path.name}: was compared with nothing, so nothing is shown of it; expected evidence.zip or report.pdf "
+        "beside it, or --events where it was made"
+    )
 
 
 def _checked_bundle(path: Path) -> BundleCheck:
@@ -141,7 +169,7 @@ def _said_of_result(path: Path, others: Mapping[str, str]) -> Iterator[str]:
             "not shown that this is the result that was issued"
         )
     else:
-        yield f"{path}: readable; compared with nothing, so nothing is shown of it"
+        yield f"{path}: readable, and not compared with anything"
 
 
 def _guarded(name: str, look: Callable[[], list[Mismatch]]) -> list[Mismatch]:

@@ -6,12 +6,15 @@ and tokenizer by itself; where that gives another answer, what would be audited 
 
 from __future__ import annotations
 
+import copy
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 from auditor.exceptions import ModelError
 from auditor.language_models.safety import CONFIG_FILE, TOKENIZER_FILE
 from auditor.language_models.weights import (
+    SAMPLE_TEXT,
     difference_words,
     largest_difference,
     one_line,
@@ -22,8 +25,6 @@ from auditor.language_models.weights import (
 
 #: How far the two readings' logits may lie apart, as a share of the largest: other kernels round otherwise.
 PLAIN_TOLERANCE = 1e-4
-#: The same for weights of 16 bits, whose sums are rounded at each step.
-COARSE_TOLERANCE = 2e-2
 TEXTS = (
     "Applicant 0417 asks for $12,500.75 over 36 months.\n\n  Debt ratio:  38.5 %; employed since 1989 (naïve: é, ½).",
     "  Leading blanks, trailing blanks   ",
@@ -61,7 +62,7 @@ def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
             what = f"transformers cannot read it: {one_line(error)}"
             raise ModelError(str(folder / TOKENIZER_FILE), what, "a tokenizer that AutoTokenizer reads") from error
     _same_tokens(folder, tokenizer, other)
-    expected = sample_logits(model, tokenizer)
+    _causal(folder, model, tokenizer)
     with quiet():
         try:
             loaded: Any = AutoModelForCausalLM.from_pretrained(
@@ -73,13 +74,60 @@ def check_against_plain(folder: Path, *, model: Any, tokenizer: Any) -> float:
     plain, report = loaded
     refuse_incomplete(folder, report, "weights that fit config.json exactly")
     _same_weights(folder, model, plain)
-    difference = largest_difference(expected, sample_logits(plain.eval(), tokenizer))
-    share = PLAIN_TOLERANCE if model.dtype.itemsize >= 4 else COARSE_TOLERANCE
-    bound = share * max(1.0, float(expected.nan_to_num(0.0).abs().max()))
+    plain.eval()
+
+    def both(precise: bool) -> tuple[Any, Any]:
+        ours, theirs = (in_float32(each) if precise else each for each in (model, plain))
+        return sample_logits(ours, tokenizer), sample_logits(theirs, tokenizer)
+
+    difference, bound = _agreement(model, both)
     if not difference <= bound:
         what = difference_words("its logits differ from plain transformers' by {}", difference)
         raise ModelError(str(folder), what, f"at most {bound:.3g}")
     return difference
+
+
+def _causal(folder: Path, model: Any, tokenizer: Any) -> None:
+    """Refuse a model whose answer at a token changes with the tokens after it: an encoder under a decoder's name.
+
+    The second half of a text is put backwards, so that both runs have one shape and are computed alike.
+    """
+    import torch
+
+    ids = tokenizer(SAMPLE_TEXT, add_special_tokens=False)["input_ids"]
+    half = len(ids) // 2
+    tokens = torch.tensor([ids, ids[:half] + ids[half:][::-1]], device=model.device)
+
+    def halves(precise: bool) -> tuple[Any, Any]:
+        run = in_float32(model) if precise else model
+        with torch.inference_mode():
+            one, other = (run(input_ids=row[None]).logits[:, :half] for row in tokens)
+        return one, other
+
+    difference, bound = _agreement(model, halves)
+    if difference > bound:
+        what = f"{type(model).__name__} reads tokens that come later: its answer at a token changes with them"
+        raise ModelError(str(folder / CONFIG_FILE), what, "a decoder-only causal language model")
+
+
+def _agreement(model: Any, run: Callable[[bool], tuple[Any, Any]]) -> tuple[float, float]:
+    """The largest difference of two runs' logits, in nats, and how much rounding alone may make it.
+
+    In 16 bits two kernels of one function lie up to 2.6 steps of the type apart, and a hundred where a mixture picks
+    other experts: no bound tells that from another function. So whatever is not equal to the bit is run again in
+    float32, where it does.
+    """
+    one, other = run(False)
+    difference = largest_difference(one, other)
+    if difference != 0.0 and model.dtype.itemsize < 4:
+        one, other = run(True)
+        difference = largest_difference(one, other)
+    return difference, PLAIN_TOLERANCE * max(1.0, float(one.nan_to_num(0.0).abs().max()))
+
+
+def in_float32(model: Any) -> Any:
+    """The same weights, computed with in float32."""
+    return copy.deepcopy(model).float()
 
 
 def _same_weights(folder: Path, model: Any, plain: Any) -> None:

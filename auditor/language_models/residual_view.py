@@ -14,6 +14,8 @@ from auditor.exceptions import ScoringError
 from auditor.language_models.positions import forget_lengths
 
 RESIDUAL = "residual"
+#: Tokens of the prompt by which is seen whether hooks reach the stream.
+PROBED = 12
 
 
 @dataclass(frozen=True)
@@ -111,6 +113,33 @@ class ResidualView:
         logits = run.final[rows, index]
         favourable = torch.logsumexp(logits[:, list(target.favourable)], -1)
         return favourable - torch.logsumexp(logits[:, list(target.adverse)], -1)
+
+
+def unseen_stream(model: Any) -> str | None:
+    """Why the stream between blocks cannot be read and changed through hooks; ``None`` where it can.
+
+    Some models carry several copies of a stream (Gemma 3n), one without a batch, or have no list of blocks. What is
+    read of such a model, or written into it, would be something else than what the tests on internals speak of.
+    """
+    size = min(PROBED, int(model.config.get_text_config().vocab_size))
+    tokens = torch.arange(size, device=model.device)[None]
+    try:
+        view = ResidualView(model, reason="")
+        sites = [(RESIDUAL, layer) for layer in range(view.layers + 1)]
+        with torch.inference_mode():
+            plain = view.run(tokens, capture=sites)
+            for site in (sites[0], sites[view.layers // 2], sites[-1]):
+                if plain.states[site].shape != (1, size, view.width):
+                    return f"the stream at layer {site[1]} of {type(model).__name__} is not {view.width} wide"
+                moved = view.run(tokens, edits={site: torch.zeros_like})
+                if torch.equal(moved.final, plain.final):
+                    return f"what is changed at layer {site[1]} of {type(model).__name__} does not reach its answers"
+    except ScoringError as error:
+        return str(error)
+    except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError) as error:
+        # Any model may be handed in; what it raises on an unusual call is its answer.
+        return f"the stream of {type(model).__name__} cannot be read: {error}"[:300]
+    return None
 
 
 def _lists(model: nn.Module, count: int) -> list[nn.ModuleList]:

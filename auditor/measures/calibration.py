@@ -7,9 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.bootstrap import MIN_RESAMPLES, bootstrap_totals, cluster_codes, cluster_totals
+from auditor.measures.bootstrap import bootstrap_totals, cluster_codes, cluster_totals
 from auditor.measures.rates import Tally
 from auditor.measures.results import (
+    MIN_RESAMPLES,
     SMALL_CELL,
     Estimate,
     FloatArray,

@@ -16,7 +16,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.measures.bootstrap import MAX_UNDEFINED, MIN_RESAMPLES, cluster_codes
+from auditor.measures.bootstrap import MAX_UNDEFINED, cluster_codes
 from auditor.measures.equivalence import Equivalence
 from auditor.measures.operating_points import (
     BLOCK_CELLS,
@@ -29,6 +29,7 @@ from auditor.measures.operating_points import (
 )
 from auditor.measures.pairs import NO_PAIRS
 from auditor.measures.results import (
+    MIN_RESAMPLES,
     BoolArray,
     Estimate,
     FloatArray,

@@ -10,7 +10,6 @@ import numpy.typing as npt
 from scipy import stats
 
 from auditor.measures.bootstrap import (
-    MIN_RESAMPLES,
     BootstrapSample,
     bootstrap_totals,
     cluster_codes,
@@ -35,6 +34,7 @@ from auditor.measures.pairs import (
 )
 from auditor.measures.permutation import FLIPS, sign_flip_test
 from auditor.measures.results import (
+    MIN_RESAMPLES,
     Estimate,
     FloatArray,
     Interval,

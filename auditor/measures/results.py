@@ -19,6 +19,9 @@ IntArray = npt.NDArray[np.int64]
 SMALL_CELL = 11
 """Counts below this are not printed (docs/statistics.md, platform default)."""
 
+MIN_RESAMPLES = 2000
+"""Of a bootstrap. Here, for plans are read where nothing is measured and scipy takes a second to load."""
+
 
 @dataclass(frozen=True, slots=True)
 class Interval:

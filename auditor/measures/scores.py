@@ -17,7 +17,6 @@ import numpy.typing as npt
 from scipy import stats
 
 from auditor.measures.bootstrap import (
-    MIN_RESAMPLES,
     BootstrapSample,
     bootstrap_totals,
     cluster_codes,
@@ -26,6 +25,7 @@ from auditor.measures.bootstrap import (
 from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.measures.rates import Tally
 from auditor.measures.results import (
+    MIN_RESAMPLES,
     Estimate,
     FloatArray,
     Interval,

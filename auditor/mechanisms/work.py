@@ -17,6 +17,7 @@ from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpo
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.positions import switch_length
+from auditor.language_models.residual_view import unseen_stream
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
 from auditor.mechanisms.contract import Asked, Bench, ModelTest, Work
@@ -154,7 +155,8 @@ def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
 def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
     """Why there is no decision to look into: most of some prompts leave the answers under the plan's mass floor.
 
-    Or its states cannot be read: an encoding of positions that changes with a prompt's length.
+    Or its states cannot be read: an encoding of positions that changes with a prompt's length, a stream that hooks do
+    not reach.
 
     The margin of a model that does not answer compares two improbable words; where it comes from explains nothing. A
     few prompts tell before any work is done, the same ones for every chunk.
@@ -166,6 +168,8 @@ def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
             f"past {switch} tokens the model's position encoding reads a prompt by its length, and the longest prompt "
             f"of the run has {bench.longest}: states of prompts run together are not those of each alone"
         )
+    if unseen := unseen_stream(bench.loaded.model):
+        return unseen
     floor = bench.plan.prompt.answers.mass_floor
     masses = bench.masses(prompts)
     silent = int((masses < floor).sum())

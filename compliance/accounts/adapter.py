@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
@@ -15,6 +16,13 @@ class Accounts(DefaultAccountAdapter):
     def is_open_for_signup(self, request: HttpRequest) -> bool:
         """Nobody signs up."""
         return False
+
+    def _get_login_attempts_cache_key(self, request: HttpRequest, **credentials: Any) -> str:
+        """What wrong passwords are counted by: the name alone.
+
+        allauth counts by the host that is asked, too, which whoever asks may say with another port each time.
+        """
+        return unicodedata.normalize("NFKC", str(credentials.get("username", ""))).casefold()
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Home: the new password is in use."""

@@ -206,7 +206,7 @@ def freeze_audit(
     run_json = canonical_json(run)
     frozen = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json), "prompts": prompts, "tokens": tokens}
     held = {} if keeper is None else {"keeper": keeper}
-    _move(audit, JobState.QUEUED, held=held, **frozen, keeper="", attempts=0)
+    _move(audit, JobState.QUEUED, held=held, **frozen, keeper="", attempts=0, error="")
     DatabaseLedger(audit).freeze(run, chunks)
     payload = {"run_sha256": audit.run_sha256, "prompts": prompts, "chunks": audit.chunks.count()}
     append_event(actor=actor, team=audit.team, action="audit.started", object=audit.number, payload=payload)

@@ -90,7 +90,7 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
     release = Release.objects.create(
         audit=audit, reader=reader, expires_at=until, reason=reason, released_by=actor.name
     )
-    payload = {"reader": reader.get_username(), "until": until.isoformat(), "reason": reason}
+    payload = {"reader": reader.get_username(), "account": reader.pk, "until": until.isoformat(), "reason": reason}
     append_event(actor=actor, action="audit.released", object=audit.number, payload=payload, team=audit.team)
     return release
 
@@ -109,7 +109,8 @@ def withdraw_release(*, release: Release, actor: Actor) -> None:
     if not Release.objects.filter(pk=release.pk, withdrawn_at=None).update(withdrawn_at=now):
         raise StateError(f"{release}: was withdrawn before; expected a release that stands")
     release.withdrawn_at = now
-    payload = {"reader": release.reader.get_username()}
+    reader, until = release.reader, release.expires_at.isoformat()
+    payload = {"reader": reader.get_username(), "account": reader.pk, "until": until}
     audit = release.audit
     append_event(actor=actor, action="audit.release_withdrawn", object=audit.number, payload=payload, team=audit.team)
 

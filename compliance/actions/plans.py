@@ -154,8 +154,8 @@ def decide_on_design(*, plan: PlanVersion, state: DesignState, reason: str, acto
 
 
 def newest_decision(plan: PlanVersion) -> PlanDecision | None:
-    """The decision by which a design stands where it stands."""
-    return PlanDecision.objects.filter(plan=plan).first()
+    """The decision by which a design stands where it stands: the last one entered, whatever the clock said."""
+    return PlanDecision.objects.filter(plan=plan).order_by("-pk").first()
 
 
 def design_state(plan: PlanVersion) -> DesignState:

@@ -162,9 +162,12 @@ def begin_registration(*, registration: Registration) -> bool:
 
 @transaction.atomic
 def _give_up(registration: Registration, rows: QuerySet[Registration]) -> None:
+    noted = Registration.objects.filter(pk=registration.pk).values_list("error", flat=True).get()
     error = (
-        f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it is not begun again "
-        "by itself"
+        f"{registration}: {noted}; it was begun {MOST_ATTEMPTS} times and is not begun again by itself"
+        if noted
+        else f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it is not begun "
+        "again by itself"
     )
     if rows.update(state=State.FAILED, error=error, finished_at=timezone.now(), keeper=""):
         actor = Actor(name="worker", role="worker")

@@ -7,6 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import Q
 
 from auditor.applications import Applications, Survey
 from auditor.canonical import canonical_json
@@ -17,6 +18,7 @@ from compliance.exceptions import StateError
 from compliance.models import (
     Approval,
     DataSetVersion,
+    Event,
     LanguageModel,
     LanguageModelVersion,
     PlanVersion,
@@ -104,15 +106,20 @@ def describe_language_model(*, language_model: LanguageModel, description: dict[
 
 @transaction.atomic
 def decide_on_language_model(*, language_model: LanguageModel, approval: Approval, actor: Actor) -> None:
-    """Approve, retire or propose it again.
+    """Approve, retire or propose it again. Four eyes: nobody approves what they described or registered.
 
     Raises
     ------
     StateError
-        If it is not where this can follow, or there is nothing to approve.
+        If it is not where this can follow, there is nothing to approve, or the same person described or registered it.
     """
+    lock_chain()
     if approval == Approval.APPROVED and not language_model.versions.exists():
         raise StateError(f"{language_model}: has no version; expected a model whose files were imported")
+    if approval == Approval.APPROVED and described(language_model, actor):
+        raise StateError(
+            f"{language_model}: {actor.name} described or registered it; expected a second person to approve it"
+        )
     before = language_model.approval
     sources = [state for state, targets in APPROVALS.items() if approval in targets]
     # Two people may decide at once; the second finds it decided.
@@ -125,6 +132,25 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
     language_model.approval = approval
     payload = {"from": before, "to": str(approval)}
     _tell(actor, "language_model.decided", language_model, payload, team=language_model.team)
+
+
+def described(language_model: LanguageModel, actor: Actor) -> bool:
+    """Whether the event log names this person as one who described a model or registered a version of it.
+
+    By account, and by name too: the command line knows its user by name alone.
+    """
+    versions = [version.event_object for version in language_model.versions.all()]
+    events = Event.objects.filter(
+        Q(object=language_model.event_object, action="language_model.described")
+        | Q(object__in=versions, action="model.registered"),
+        Q(team=language_model.team) | Q(team=None),
+    )
+    people = events.values_list("actor_user_id", "actor").distinct()
+    user = getattr(actor.user, "pk", None)
+    return any(
+        (account is not None and account == user) or name.casefold() == actor.name.casefold()
+        for account, name in people
+    )
 
 
 def name_of(source: str) -> str:

@@ -14,6 +14,8 @@ from django.db import DatabaseError
 
 from auditor.exceptions import AuditorError, InputError
 from compliance.exceptions import ComplianceError
+from compliance.management.lines import Lines
+from compliance.shown import one_line
 
 BAD_NEWS = 1
 BAD_INPUT = 2
@@ -40,6 +42,7 @@ class PlainCommand(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         """Do the work, and turn whatever goes wrong into a line and a code."""
+        self.stdout, self.stderr = Lines(self.stdout), Lines(self.stderr)
         try:
             code = self.work(**options)
         except (InputError, CommandError) as error:
@@ -65,5 +68,5 @@ class PlainCommand(BaseCommand):
         """End with a code and a line, after the traceback if it was asked for."""
         if options and options.get("traceback"):
             traceback.print_exc()
-        self.stderr.write(line)
+        self.stderr.write(one_line(line))
         sys.exit(code)

@@ -182,7 +182,8 @@ class PlanVersionQuerySet(VersionQuerySet):
     def standing(self) -> Self:
         """Each with ``design_state``, ``decided_by`` and ``decided_at`` of its newest decision."""
         newest = apps.get_model("compliance", "PlanDecision").objects.filter(plan=OuterRef("pk"))
-        newest = newest.order_by("-decided_at", "-pk")
+        # By entry and not by the clock: one that was set back must not bring an approval back.
+        newest = newest.order_by("-pk")
         return self.annotate(
             design_state=Coalesce(Subquery(newest.values("state")[:1]), Value(DesignState.PROPOSED)),
             decided_by=Subquery(newest.values("decided_by")[:1]),

@@ -292,7 +292,7 @@ class PolicyPackAdmin(ActingAdmin):
     @admin.display(description="review due")
     def review_due(self, obj: PolicyPackVersion) -> Any:
         """The day of the last review's end, else a year after its sources were read."""
-        last = obj.reviews.first()
+        last = obj.reviews.order_by("-pk").first()
         return last.due if last else obj.as_of + REVIEW_AFTER
 
     @admin.display(description="used in runs", boolean=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -11,8 +12,10 @@ from auditor.exceptions import ModelError, StorageError
 from compliance.children import ChildError, answer_of, without_keys
 
 
-def import_bounded(source: str) -> Any:
+def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> Any:
     """The stored model of a source, imported if it was not yet.
+
+    ``sign`` is called while the child is waited for, which ends in time by its own limits.
 
     Raises
     ------
@@ -31,7 +34,8 @@ def import_bounded(source: str) -> Any:
     }
     module = "compliance.registry.import_child"
     try:
-        answer = answer_of(module, job, where=source, seconds=settings.IMPORT_SECONDS, environment=without_keys())
+        seconds = settings.IMPORT_SECONDS
+        answer = answer_of(module, job, where=source, seconds=seconds, environment=without_keys(), sign=sign)
     except ChildError as error:
         if error.late:
             what, expected = f"takes longer than {settings.IMPORT_SECONDS:,} s to be imported", "IMPORT_SECONDS"

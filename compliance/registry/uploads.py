@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import fcntl
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path, PurePath
 from typing import IO
 
@@ -41,8 +43,8 @@ def bounded_requests(get_response: Callable[[HttpRequest], HttpResponse]) -> Cal
 
     def answer(request: HttpRequest) -> HttpResponse:
         length = request.META.get("CONTENT_LENGTH") or "0"
-        # A length of thousands of digits is none that a number could be made of.
-        size = int(length[:16]) if length.isdecimal() else 0
+        # A length of thousands of digits is none that a number could be made of; zeros before it count for nothing.
+        size = int(length.lstrip("0")[:16] or 0) if length.isascii() and length.isdecimal() else 0
         if request.method in ("GET", "HEAD", "OPTIONS") and not size:
             return get_response(request)
         permission = _asked_of(request)
@@ -129,20 +131,36 @@ def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -
     path = _partial(row)
     if offset and not path.exists():
         raise DataError(row.source, "what arrived before is not on this server", "the file to be uploaded again")
-    with path.open("r+b" if offset else "w+b") as stream:
+    with _alone(row, path) as stream:
         # A part whose acknowledgement was lost is written again in its place.
         stream.seek(offset)
         stream.write(content)
         stream.truncate()
         stream.flush()
         os.fsync(stream.fileno())
-    kept = _name(row) if offset + len(content) == row.size else None
-    # The last part is noted and the whole kept, or neither: while the database is busy it can be sent again.
-    with transaction.atomic():
-        actions.note_received(registration=row, start=offset, stop=offset + len(content))
-        if kept is not None:
-            actions.keep_upload(registration=row, file=str(kept), actor=actor)
-            path.replace(Path(settings.DATA_FOLDER) / kept)
+        kept = _name(row) if offset + len(content) == row.size else None
+        # The last part is noted and the whole kept, or neither: while the database is busy it can be sent again.
+        with transaction.atomic():
+            actions.note_received(registration=row, start=offset, stop=offset + len(content))
+            if kept is not None:
+                actions.keep_upload(registration=row, file=str(kept), actor=actor)
+                path.replace(Path(settings.DATA_FOLDER) / kept)
+
+
+@contextmanager
+def _alone(row: Registration, path: Path) -> Iterator[IO[bytes]]:
+    """The upload so far, held by one request until what it brings is noted.
+
+    A second one that sent another last part between the hash and the move would be kept under the hash of the first.
+    """
+    with open(path, "r+b", opener=lambda name, _: os.open(name, os.O_RDWR | os.O_CREAT, 0o600)) as stream:
+        try:
+            fcntl.flock(stream, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise DataError(row.source, "another part of it is being taken", "one part at a time") from None
+        if not path.exists() or not os.path.samestat(path.stat(), os.fstat(stream.fileno())):
+            raise DataError(row.source, "was kept meanwhile", "nothing more of it")
+        yield stream
 
 
 def take_whole(row: Registration, stream: IO[bytes], *, actor: Actor) -> None:

@@ -83,7 +83,8 @@ def write_plan(path: Path, *, model: str) -> Path:
 
 def surroundings(data: Path, **settings: str) -> dict[str, str]:
     """The environment of a user who set only what is given."""
-    mine = ("PLUMBLINE", "DJANGO", "DATABASE_URL", "REDIS_URL")
+    # Without compiled files every process compiles the project's and its workers' code once more.
+    mine = ("PLUMBLINE", "DJANGO", "DATABASE_URL", "REDIS_URL", "PYTHONDONTWRITEBYTECODE")
     kept = {name: value for name, value in os.environ.items() if not name.startswith(mine)}
     return {**kept, "OMP_NUM_THREADS": "1", "PLUMBLINE_DATA": str(data), "PLUMBLINE_LEASE_SECONDS": "5", **settings}
 

@@ -34,6 +34,12 @@ audit = actions.request_audit(
 )
 print(audit)
 """
+WANTED = """
+from compliance import actions
+from compliance.events import Actor
+from compliance.models import default_team
+actions.request_data(team=default_team(), name="Loans", source="demo:loanapp", actor=Actor(name="ada", role="officer"))
+"""
 PLAN = """
 from pathlib import Path
 from auditor.plan import read_plan

@@ -15,10 +15,15 @@ from tests.acceptance.test_stopping_by_force import DEAF, act, install
 STEP_SECONDS = 8  # the shortest that loading the tiny model and a batch of it never take
 # No other thread of the process runs meanwhile, so nobody in it could end it.
 HANG = '    while (HERE / "deaf").exists():\n        __import__("re").match(r"(a+)+$", "a" * 60 + "b")\n'
+# It hangs twice in earnest: each time costs a step's seconds and a process that loads the engine anew.
+ONCE_BEFORE = """
+from compliance.models import AuditChunk
+assert AuditChunk.objects.filter(state="running").update(stalled=1) == 1
+"""
 
 
 def until_failed(here: Site) -> None:
-    limit = time.monotonic() + 3 * SECONDS  # three processes, one after another, each of which loads the engine
+    limit = time.monotonic() + 3 * SECONDS  # processes, one after another, each of which loads the engine
     while here.state() != "failed":
         assert time.monotonic() < limit, here.report()
         time.sleep(0.1)
@@ -41,6 +46,8 @@ def test_a_chunk_that_hangs_is_counted_ended_and_fails_its_audit_with_the_reason
         here.shell(f"PLAN = {str(plan)!r}\n{PLAN}\n{REQUEST}")
         here.start("scheduler")
         worker = here.start()
+        here.wait((package / "process").exists)
+        here.shell(ONCE_BEFORE)
         until_failed(here)
         stalled, lost, error = here.one("SELECT stalled, lost, error FROM compliance_auditchunk WHERE state = 'failed'")
         assert stalled == 3

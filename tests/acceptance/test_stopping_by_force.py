@@ -1,4 +1,4 @@
-"""Stop by force on a real worker: the process that does not heed a stop is ended, the worker itself stays."""
+"""Stop by force, on both databases: the process that does not heed a stop is ended, its worker stays."""
 
 from __future__ import annotations
 
@@ -8,7 +8,8 @@ import psutil
 import pytest
 
 from tests.acceptance.commands import ROOT, repeatable
-from tests.acceptance.sites import Site, site
+from tests.acceptance.conftest import Place
+from tests.acceptance.sites import PLAN, REQUEST, Site, site
 
 # A test of somebody else's, as an installed package brings it. It computes without ever asking whether to stop, as long
 # as a file says so, and leaves a note of the process it does it in.
@@ -62,14 +63,15 @@ def act(here: Site, call: str) -> None:
 
 @pytest.mark.slow
 def test_a_process_that_does_not_heed_is_ended_and_its_worker_goes_on(
-    small_plan: Path, tmp_path: Path, expected: dict[str, bytes]
+    small_plan: Path, tmp_path: Path, expected: dict[str, bytes], place: Place
 ) -> None:
     package = install(tmp_path / "package")
     plan = tmp_path / "deaf.toml"
     plan.write_text(small_plan.read_text().replace('"noise_floor"]', '"noise_floor", "deaf"]'))
     (tmp_path / "site").mkdir()
-    with site(tmp_path / "site", plan, PYTHONPATH=f"{ROOT}:{package}") as here:
-        here.request()
+    with site(tmp_path / "site", plan, PYTHONPATH=f"{ROOT}:{package}", **place.settings) as here:
+        here.copy(place.installed)
+        here.shell(f"PLAN = {str(plan)!r}\n{PLAN}\n{REQUEST}")
         worker = here.start()
         here.wait((package / "process").exists)
         deaf = psutil.Process(int((package / "process").read_text()))

@@ -139,6 +139,18 @@ def test_a_password_is_tried_five_times_and_then_not_even_the_right_one_helps(db
     cache.clear()
 
 
+def test_a_name_is_counted_whatever_host_is_asked_and_however_it_is_typed(db: None, client: Client) -> None:
+    cache.clear()
+    make_person("ada")
+    for n, name in enumerate(("ada", "Ada", "ADA", "ada", "aDa")):
+        host = {"HTTP_HOST": f"testserver:{8000 + n}", "REMOTE_ADDR": f"10.0.0.{n}"}
+        client.post("/login/", {"login": name, "password": "wrong"}, **host)
+    answer = client.post("/login/", {"login": "ada", "password": "a long password"}, HTTP_HOST="testserver:9000")
+    assert answer.status_code == 200
+    assert "Too many failed login attempts" in answer.content.decode()
+    cache.clear()
+
+
 def test_a_machine_that_tries_many_names_is_slowed_down(db: None, client: Client) -> None:
     cache.clear()
     codes = [client.post("/login/", {"login": f"name{n}", "password": "wrong"}).status_code for n in range(31)]

@@ -12,9 +12,10 @@ from django.core.management import call_command
 from django.db import connection
 
 from compliance.attestation import erasures, problems
-from compliance.events import chain_head, verify_chain
+from compliance.events import GENESIS, chain_head, verify_chain
 from compliance.models import Audit, Event, EventPayload
 from reports.publish import publish
+from tests.compliance.finished import finish
 from tests.compliance.test_events import append
 from tests.reports.conftest import GOVERNANCE
 
@@ -163,3 +164,51 @@ def test_the_command_refuses_a_file_that_no_event_names(
     code, _, err = verified(str(published.report), str(published.evidence), "--events")
     assert code == 1
     assert "no event names a file of this installation" in err
+
+
+def test_a_result_alone_ends_with_1_unless_an_event_names_it(finished: Audit, settings: LazySettings) -> None:
+    result = Path(settings.DATA_FOLDER) / "audits" / finished.number / "result.json"
+    code, out, err = verified(str(result))
+    assert (code, err.count("\n")) == (1, 1)
+    assert err.startswith("result.json: was compared with nothing, so nothing is shown of it; expected evidence.zip or")
+    assert "readable, and not compared with anything" in out
+    code, out, err = verified(str(result), "--events")
+    assert (code, err) == (0, "")
+    assert f"{result}: as the event that finished its audit says" in out
+    made = result.with_name("made.json")
+    made.write_bytes(result.read_bytes().replace(b'"governed": false', b'"governed": true '))
+    assert made.read_bytes() != result.read_bytes()
+    code, _, err = verified(str(made), "--events")
+    assert code == 1
+    assert "made.json: no event names a file of this installation" in err
+
+
+def written_anew() -> None:
+    """What an owner can do who forges a whole chain: every event from the first on hashed again, and the head."""
+    previous = GENESIS
+    for event in Event.objects.order_by("seq"):
+        event.ts, event.prev = event.ts.replace("20", "19", 1), previous
+        previous = event.computed_hash()
+        fresh = f"ts = '{event.ts}', prev = '{event.prev}', hash = '{previous}'"
+        tamper(f"UPDATE compliance_event SET {fresh} WHERE seq = {event.seq}")
+    tamper(f"UPDATE compliance_chainhead SET hash = '{previous}'")
+
+
+def test_a_chain_written_anew_is_named_by_the_head_that_a_report_prints(
+    simulated: Path, db: None, settings: LazySettings, tmp_path: Path
+) -> None:
+    settings.DATA_FOLDER = tmp_path / "data"
+    append(2)
+    base = tmp_path / "made"
+    shutil.copytree(simulated / "evidence", base / "evidence")
+    publish(base / "evidence", {**GOVERNANCE, "events_head": chain_head()}, base)
+    folder = settings.DATA_FOLDER / "audits" / finish(base).number
+    for name in ("report.pdf", "result.json"):
+        assert verified(str(folder / name), "--events")[0] == 0
+    written_anew()
+    assert verify_chain().problem is None
+    assert verified("--events")[0] == 0, "nothing of the installation alone shows it"
+    for name in ("report.pdf", "result.json"):
+        code, _, err = verified(str(folder / name), "--events")
+        assert code == 1
+        assert f"that {name} prints: the chain is not the one that head was taken from" in err

@@ -13,8 +13,10 @@ from django.utils import timezone
 
 from auditor.exceptions import RunError
 from compliance import actions
-from compliance.ledger import MAX_LOST, DatabaseLedger, enter_stall
+from compliance.ledger import MAX_LOST, DatabaseLedger
 from compliance.models import Audit, AuditChunk, ChunkState
+from compliance.stalls import enter_stall
+from compliance.watchdog import Step
 from tests.compliance.factories import ACTOR, make_audit
 
 
@@ -122,14 +124,14 @@ def test_of_four_workers_that_race_for_a_chunk_one_gets_it(expired: bool) -> Non
 def test_a_chunk_that_gave_no_sign_three_times_is_not_sent_again_and_says_why(audit: Audit) -> None:
     for count in (1, 2):
         assert DatabaseLedger(audit).claim(0)
-        enter_stall(audit.pk, 0, seconds=3600)
+        enter_stall("audit", audit.pk, Step(chunk=0, seconds=3600))
         chunk = AuditChunk.objects.get(audit=audit, index=0)
         assert (chunk.state, chunk.stalled, chunk.lost) == (ChunkState.QUEUED, count, 0)
     slow, quick = DatabaseLedger(audit), DatabaseLedger(audit)
     slow.claim(0)
     run_out(audit, 0)
     quick.claim(0)  # two that hang on one chunk count too, whoever has it by now
-    enter_stall(audit.pk, 0, seconds=3600)
+    enter_stall("audit", audit.pk, Step(chunk=0, seconds=3600))
     line = (
         r"A-0001: chunk 0 took longer than 3,600 s without a sign, 3 times; PLUMBLINE_STEP_SECONDS allows more; it is "
         r"not sent again"
@@ -143,8 +145,8 @@ def test_a_stall_of_no_chunk_or_of_one_that_is_done_counts_nothing(audit: Audit)
     ledger = DatabaseLedger(audit)
     ledger.claim(0)
     ledger.complete(0, b"{}")
-    for chunk in (0, -1, 99):
-        enter_stall(audit.pk, chunk, seconds=1)
+    for step in (Step(chunk=0, seconds=1), Step(chunk=99, seconds=1), Step(what="loading the model", seconds=1)):
+        enter_stall("audit", audit.pk, step)
     assert set(AuditChunk.objects.values_list("stalled", flat=True)) == {0}
     assert AuditChunk.objects.get(audit=audit, index=0).state == ChunkState.DONE
 

@@ -4,18 +4,21 @@ from __future__ import annotations
 
 import html
 import json
+from datetime import timedelta
 from typing import Any
 
 import pytest
+import time_machine
 from django.core.exceptions import PermissionDenied
 from django.db import DatabaseError, transaction
 from django.test import Client
 from django.utils import timezone
 
 from compliance import actions
+from compliance.actions.plans import design_state
 from compliance.events import Actor, verify_chain
 from compliance.exceptions import EvidenceError, StateError
-from compliance.models import Audit, DesignState, Event, PlanDecision, PlanVersion, Team, default_team
+from compliance.models import Approval, Audit, DesignState, Event, PlanDecision, PlanVersion, Team, default_team
 from compliance.plans.checks import check_text
 from compliance.plans.shelf import ready_made
 from compliance.roles import Role
@@ -203,3 +206,30 @@ def test_the_page_of_a_plan_records_a_decision_and_tells_its_author_why_it_canno
     admin = client.get(f"/admin/compliance/planversion/{plan.pk}/change/").content.decode()
     assert f"/plans/{plan.pk}/#standing" in admin
     assert "design approved by vera" in admin
+
+
+@pytest.mark.django_db
+def test_a_clock_that_was_set_back_brings_no_approval_back() -> None:
+    found, vera = versions(), actor("vera", Role.VALIDATOR)
+    approve(found["plan"], vera)
+    with time_machine.travel(timezone.now() - timedelta(hours=3), tick=True):
+        approve(found["plan"], vera, state=DesignState.RETIRED)
+    assert design_state(found["plan"]) == DesignState.RETIRED
+    assert PlanVersion.objects.standing().get(pk=found["plan"].pk).design_state == "retired"
+    assert not ask(found, actor("officer", Role.COMPLIANCE_OFFICER)).governed
+
+
+@pytest.mark.django_db
+def test_nobody_approves_a_model_that_they_described_or_registered() -> None:
+    both, vera = actor("bo", Role.MODEL_OWNER, Role.VALIDATOR), actor("vera", Role.VALIDATOR)
+    described = actions.open_language_model(team=default_team(), description={"name": "scorer"}, actor=both)
+    actions.register_model(source="dir:a", sha256="a" * 64, manifest={}, language_model=described, actor=ACTOR)
+    found = actions.open_language_model(team=default_team(), description={"name": "other"}, actor=ACTOR)
+    actions.register_model(source="dir:b", sha256="b" * 64, manifest={}, language_model=found, actor=both)
+    for model in (described, found):
+        with pytest.raises(StateError, match="bo described or registered it; expected a second person to approve it"):
+            actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=both)
+        model.refresh_from_db()
+        assert model.approval == Approval.PROPOSED
+        actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=vera)
+        actions.decide_on_language_model(language_model=model, approval=Approval.RETIRED, actor=both)

@@ -15,10 +15,8 @@ from compliance.registry.columns import form_of
 from compliance.roles import Role
 from tests.compliance.teams import make_person
 
-ROWS = "".join(
-    f"K{n:04d},{('weiblich', 'männlich')[n % 2]},{31 + n % 30},{1000 + n},{n % 3 > 0:d}\n" for n in range(90)
-)
-GERMAN = f"antrag_nr,Geschlecht,Alter,Betrag,approved\n{ROWS}".encode()
+ROWS = "".join(f"K{n:04d},{('żeńska', 'męskie')[n % 2]},{31 + n % 30},{1000 + n},{n % 3 > 0:d}\n" for n in range(90))
+POLISH = f"wniosek_nr,Rodzaj,Wiek,Kwota,approved\n{ROWS}".encode()
 
 
 @pytest.fixture
@@ -29,34 +27,34 @@ def browser(client: Client, db: None, settings: LazySettings, tmp_path: Path) ->
 
 
 def test_of_a_proposal_only_the_form_of_values_is_shown_until_somebody_checks_it(browser: Client) -> None:
-    form = {"team": default_team().pk, "name": "", "file": SimpleUploadedFile("antraege.csv", GERMAN)}
+    form = {"team": default_team().pk, "name": "", "file": SimpleUploadedFile("antraege.csv", POLISH)}
     browser.post("/register/data/", form)
     row = Registration.objects.get()
     address = f"/register/{row.public_id}/"
     page = browser.get(address)
     shown = [dict(zip(page.context["preview"][0], line, strict=True)) for line in page.context["preview"][1:]]
-    assert {line["Geschlecht"] for line in shown} == {"xxxxxxxx"}
-    assert {line["Alter"] for line in shown} == {"99"}
-    assert {line["Betrag"] for line in shown} == {"9999"}
+    assert {line["Rodzaj"] for line in shown} == {"xxxxxx"}
+    assert {line["Wiek"] for line in shown} == {"99"}
+    assert {line["Kwota"] for line in shown} == {"9999"}
     assert {line["approved"] for line in shown} <= {"0", "1"}
-    assert "weiblich" not in str(row.look["preview"]), "what is kept holds no more than the page"
+    assert "żeńska" not in str(row.look["preview"]), "what is kept holds no more than the page"
     assert "only the form is shown" in page.content.decode()
 
     said = (
         page.context["form"]
         .initial["mapping"]
         .replace(
-            'name = "geschlecht"\nlabel = "Geschlecht"\nrole = "predictor"',
-            'name = "geschlecht"\nlabel = "Geschlecht"\nrole = "protected"',
+            'name = "rodzaj"\nlabel = "Rodzaj"\nrole = "predictor"',
+            'name = "rodzaj"\nlabel = "Rodzaj"\nrole = "protected"',
         )
     )
     assert said.count('role = "protected"') == 1
     page = browser.post(address, {"mapping": said, "check": ""})
     shown = [dict(zip(page.context["preview"][0], line, strict=True)) for line in page.context["preview"][1:]]
-    assert {line["Geschlecht"] for line in shown} == {"•••"}
-    assert shown[0]["Betrag"] == "1000"
-    assert page.context["open"] == ["Alter", "Betrag"]
-    assert "Shown as they are: Alter, Betrag." in page.content.decode()
+    assert {line["Rodzaj"] for line in shown} == {"•••"}
+    assert shown[0]["Kwota"] == "1000"
+    assert page.context["open"] == ["Wiek", "Kwota"]
+    assert "Shown as they are: Wiek, Kwota." in page.content.decode()
 
 
 @pytest.mark.parametrize(

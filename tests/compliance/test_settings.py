@@ -145,3 +145,12 @@ def test_neither_the_site_nor_the_scheduler_nor_a_waiting_worker_holds_torch(tmp
     )
     done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path))
     assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr
+
+
+def test_what_waits_ticks_or_asks_one_thing_starts_without_the_libraries_of_statistics(tmp_path: Path) -> None:
+    code = (
+        "import sys, compliance.tasks, compliance.beat\n"
+        "print(sorted({'torch', 'transformers', 'scipy', 'statsmodels', 'sklearn', 'pandas'} & set(sys.modules)))"
+    )
+    done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path))
+    assert (done.returncode, done.stdout) == (0, "[]\n"), done.stderr

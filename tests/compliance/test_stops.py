@@ -103,7 +103,7 @@ def test_the_picture_lets_nothing_but_going_on_out_of_a_stop() -> None:
 def test_a_stop_while_the_run_is_prepared_stands(database: str, quiet: None, monkeypatch: pytest.MonkeyPatch) -> None:
     request()
 
-    def prepare(audit: Audit) -> bool:
+    def prepare(audit: Audit, _: object) -> bool:
         """As a worker does it that takes its time: somebody presses Stop before it comes to its end."""
         keeper = workers._claim(audit, JobState.REQUESTED, what="preparing it")
         actions.stop_audit(audit=Audit.objects.get(), reason="enough", actor=ACTOR)

@@ -7,6 +7,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from io import StringIO
 from pathlib import Path
+from zipfile import ZipFile
 
 import pytest
 from django.conf import LazySettings
@@ -16,8 +17,8 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from compliance import actions
-from compliance.attestation import problems
-from compliance.events import chain_head, verify_chain
+from compliance.attestation import attested, problems
+from compliance.events import append_event, chain_head, verify_chain
 from compliance.models import (
     Audit,
     AuditChunk,
@@ -32,7 +33,7 @@ from compliance.models import (
     default_team,
 )
 from compliance.roles import Role
-from tests.compliance.factories import ACTOR
+from tests.compliance.factories import ACTOR, make_plan, make_run, start
 from tests.compliance.finished import finish
 
 pytestmark = pytest.mark.django_db(transaction=True)
@@ -127,6 +128,27 @@ def by_the_reader(execute: Callable[..., None]) -> None:
     execute("UPDATE compliance_audit SET requested_by_user_id = (SELECT id FROM auth_user WHERE username = 'reader')")
 
 
+def told_anew(execute: Callable[..., None]) -> None:
+    """A measurement changed, and a second event entered by the product's own code that says it was always so."""
+    execute(f"UPDATE {MEASUREMENTS} SET estimate = 0 WHERE position = 3")
+    audit = Audit.objects.get()
+    payload = {"files": audit.files, "measurements": audit.measurements.count(), "rows": attested(audit)}
+    append_event(actor=ACTOR, team=audit.team, action="audit.finished", object=audit.number, payload=payload)
+
+
+def design_told_anew(execute: Callable[..., None]) -> None:
+    execute("UPDATE compliance_planversion SET title = 'Harmless'")
+    plan = PlanVersion.objects.get()
+    payload = {"name": plan.name, "title": plan.title, "design_sha256": plan.design_sha256}
+    append_event(actor=ACTOR, team=plan.team, action="plan.registered", object=plan.event_object, payload=payload)
+
+
+def version_gone(execute: Callable[..., None]) -> None:
+    """A design that no audit asked for, registered and then deleted."""
+    version = actions.register_plan(plan=make_plan("another"), actor=ACTOR)
+    execute("DELETE FROM compliance_planversion WHERE id = %s", [version.pk])
+
+
 CHANGES: dict[str, tuple[str | Callable[[Callable[..., None]], None], str]] = {
     "a measurement": (f"UPDATE {MEASUREMENTS} SET estimate = 0 WHERE position = 3", "measurements are not those"),
     "a conclusion": (f"UPDATE {MEASUREMENTS} SET conclusion = 'NO_EVIDENCE'", "measurements are not those"),
@@ -154,6 +176,12 @@ CHANGES: dict[str, tuple[str | Callable[[Callable[..., None]], None], str]] = {
     "the model's hash": (f"UPDATE compliance_languagemodelversion SET sha256 = '{'0' * 64}'", "model sha256 is 000"),
     "the data's rows": ("UPDATE compliance_datasetversion SET rows = 7", "rows is 7, event"),
     "a release's end": ("UPDATE compliance_release SET expires_at = '2099-01-01 00:00:00'", "until is 2099"),
+    "who released": ("UPDATE compliance_release SET released_by = 'eve'", "a release: by eve, event"),
+    "when it was released": ("UPDATE compliance_release SET released_at = '2020-01-01 00:00:00'", "a release: of 2020"),
+    "when it was approved": ("UPDATE compliance_plandecision SET decided_at = '2020-01-01 00:00:00'", "of 2020-01-01"),
+    "a result told anew": (told_anew, "tells once more what is told once (audit.finished)"),
+    "a design told anew": (design_told_anew, "2 events tell of it, the register holds 1"),
+    "a design gone": (version_gone, "1 events tell of it, the register holds 0"),
     "a release gone": ("DELETE FROM compliance_release", "released another number of times"),
     "an event's person": ("UPDATE compliance_event SET actor = 'eve' WHERE seq = 2", "event 2 was changed"),
     "an event's account": ("UPDATE compliance_event SET actor_user_id = 4711 WHERE seq = 2", "event 2 was changed"),
@@ -182,6 +210,91 @@ def test_every_kind_of_change_is_noticed_by_its_name(audit: Audit, settings: Laz
             missed[name] = lines
     assert missed == {}
     assert noticed(settings) == [""], "every change was undone again"
+
+
+@pytest.mark.parametrize("state", ["queued", "cancelled", "cancelling"])
+def test_an_audit_that_failed_cannot_be_said_to_stand_elsewhere(
+    database: str, settings: LazySettings, tmp_path: Path, state: str
+) -> None:
+    settings.DATA_FOLDER = tmp_path / "data"
+    audit = start(run=make_run("fails"))
+    actions.begin_audit(audit=audit, actor=ACTOR)
+    actions.fail_audit(audit=audit, error="no room", actor=ACTOR)
+    assert noticed(settings) == [""]
+    with owner() as execute:
+        execute("UPDATE compliance_audit SET state = %s", [state])
+        lines = noticed(settings)
+    assert any("event" in line and "says audit.failed" in line for line in lines), lines
+
+
+def test_a_reader_who_is_called_otherwise_since_is_no_change(audit: Audit, settings: LazySettings) -> None:
+    reader = User.objects.get(username="reader")
+    reader.username = "married"
+    reader.save()
+    actions.withdraw_release(release=Release.objects.get(), actor=ACTOR)
+    assert noticed(settings) == [""]
+
+
+def test_a_withdrawal_that_is_said_of_another_release_is_noticed(audit: Audit, settings: LazySettings) -> None:
+    other = User.objects.create_user("other")
+    Membership.objects.create(team=default_team(), user=other, role=Role.EXAMINER)
+    until = timezone.now() + timedelta(days=30)
+    second = actions.release_audit(audit=audit, reader=other, until=until, reason="as asked", actor=ACTOR)
+    actions.withdraw_release(release=second, actor=ACTOR)
+    assert noticed(settings) == [""]
+    with owner() as execute:
+        execute("UPDATE compliance_release SET withdrawn_at = CASE WHEN withdrawn_at IS NULL THEN released_at END")
+        lines = noticed(settings)
+    assert any(f"the release to account {other.pk} until" in line for line in lines), lines
+
+
+def verified(*arguments: str) -> tuple[int, str, str]:
+    """Exit code, standard output and standard error of ``manage.py verify``."""
+    out, err = StringIO(), StringIO()
+    try:
+        call_command("verify", *arguments, stdout=out, stderr=err)
+    except SystemExit as ended:
+        return int(ended.code or 0), out.getvalue(), err.getvalue()
+    return 0, out.getvalue(), err.getvalue()
+
+
+def test_an_empty_head_is_none(database: str) -> None:
+    """As from a variable of a script that was never set: nothing was looked up, and all seemed well."""
+    for head in ("", " "):
+        assert verified("--events", "--head", head) == (
+            2,
+            "",
+            "verify: --head is empty; expected a head that a report prints\n",
+        )
+    assert verified("--head", "")[0] == 2
+
+
+def test_a_folder_is_not_what_an_event_says(audit: Audit, settings: LazySettings) -> None:
+    """Events name files: a folder that was made up was called *as the event that finished its audit says*."""
+    folder = Path(settings.DATA_FOLDER) / "audits" / audit.number / "evidence"
+    code, out, err = verified("--events", str(folder))
+    assert code == 1
+    assert f"event log: {folder}: is a folder, and events name files; expected the evidence.zip" in err
+    assert "as the event that finished its audit says" not in out
+
+
+def test_names_in_a_file_cannot_write_lines_of_their_own(database: str, tmp_path: Path) -> None:
+    with ZipFile(tmp_path / "evidence.zip", "w") as archive:
+        archive.writestr("x/../\x1b[2K\rreport.pdf: unchanged\nreport.pdf: unchanged", b"")
+    code, out, err = verified(str(tmp_path / "evidence.zip"))
+    assert (code, out) == (1, "")
+    assert "\x1b" not in err
+    assert "\r" not in err
+    assert len(err.splitlines()) == 1
+
+
+def test_text_that_no_terminal_can_show_is_no_crash(database: str, tmp_path: Path) -> None:
+    """Half a pair of surrogates is text of JSON, and none of UTF-8."""
+    (tmp_path / "result.json").write_text('{"measurements": [], "audit": {"events_head": "\\ud800"}}')
+    code, _, err = verified("--events", str(tmp_path / "result.json"))
+    assert code == 1
+    assert "no event has the hash \\ud800 that result.json prints" in err
+    err.encode()
 
 
 def test_an_event_deleted_from_the_end_is_noticed_by_a_head_that_somebody_kept(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -13,7 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compliance.watchdog import NO_CHUNK, Watchdog, watch
+from compliance.watchdog import Step, Watchdog, watch
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
 
 SECONDS = 0.5
@@ -27,8 +28,12 @@ DEAF_TO_SIGNALS = "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK,
 def watched(code: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     script = (
         "from compliance.watchdog import Watchdog\n"
-        f"with Watchdog(1, seconds={SECONDS}) as dog, dog.watching(chunk=7):\n    {code}\n"
+        f"with Watchdog('audit', 1, seconds={SECONDS}) as dog, dog.watching(chunk=7):\n    {code}\n"
     )
+    return run(script, folder)
+
+
+def run(script: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     env = surroundings(folder, DJANGO_SETTINGS_MODULE="compliance.settings")
     return subprocess.run(
         [sys.executable, "-c", script], cwd=ROOT, env=env, capture_output=True, check=False, timeout=60
@@ -66,14 +71,14 @@ def test_a_call_that_never_returns_is_ended_with_its_process_and_counted(code: s
 
 
 def test_a_step_that_gives_signs_may_take_as_long_as_it_takes() -> None:
-    with Watchdog(1, seconds=SECONDS) as dog, dog.watching(chunk=1):
+    with Watchdog("audit", 1, seconds=SECONDS) as dog, dog.watching(chunk=1):
         for _ in range(20):
             time.sleep(SECONDS / 5)
             dog.goes_on()
 
 
 def test_between_steps_no_time_runs_and_afterwards_nobody_watches() -> None:
-    with Watchdog(1, seconds=SECONDS) as dog:
+    with Watchdog("audit", 1, seconds=SECONDS) as dog:
         with dog.watching():
             watching = [child for child in psutil.Process().children() if "compliance.watchdog" in child.cmdline()]
         time.sleep(3 * SECONDS)
@@ -82,7 +87,7 @@ def test_between_steps_no_time_runs_and_afterwards_nobody_watches() -> None:
 
 
 def test_a_watchdog_that_was_ended_is_replaced_at_the_next_step() -> None:
-    with Watchdog(1, seconds=60) as dog:
+    with Watchdog("audit", 1, seconds=60) as dog:
         with dog.watching():
             (first,) = (child for child in psutil.Process().children() if "compliance.watchdog" in child.cmdline())
             first.kill()
@@ -106,18 +111,30 @@ def test_a_process_that_ends_by_itself_takes_its_watchdog_along(folder: Path) ->
 
 def test_what_is_said_in_pieces_is_understood() -> None:
     read, write = os.pipe()
-    found: list[int | None] = []
-    watching = threading.Thread(target=lambda: found.append(watch(read, seconds=SECONDS)))
+    found: list[Step | None] = []
+    watching = threading.Thread(target=lambda: found.append(watch(read)))
     watching.start()
-    for piece in (b"@", b"1", b"2\n", b".", b"\n-\n@-1\n-\n@34", b"\n"):
+    said = [json.dumps({"seconds": SECONDS, "chunk": chunk}).encode() for chunk in (12, 34)]
+    for piece in (b"@", said[0][:5], said[0][5:], b"\n.", b'\n-\n@{"seconds": 60}\n-\n@', said[1], b"\n"):
         os.write(write, piece)
         time.sleep(0.02)
     watching.join(20)
-    assert found == [34]
-    watching = threading.Thread(target=lambda: found.append(watch(read, seconds=60)))
+    assert found == [Step(seconds=SECONDS, chunk=34)]
+    watching = threading.Thread(target=lambda: found.append(watch(read)))
     watching.start()
-    os.write(write, f"@{NO_CHUNK}\n".encode())
+    os.write(write, b'@{"seconds": 60, "what": "preparing it"}\n')
     os.close(write)
     watching.join(20)
-    assert found == [34, None]
+    assert found == [Step(seconds=SECONDS, chunk=34), None]
     os.close(read)
+
+
+def test_a_step_with_seconds_of_its_own_is_ended_after_them(folder: Path) -> None:
+    code = (
+        "from compliance.watchdog import Watchdog\n"
+        "with Watchdog('audit', 1, seconds=600) as dog, dog.watching(chunk=3, seconds=0.5, setting='PLUMBLINE_X'):\n"
+        f"    {HOLDS_EVERYTHING}\n"
+    )
+    assert run(code, folder).returncode == -signal.SIGKILL
+    error = ask(folder / "plumbline.sqlite3", 'SELECT error FROM compliance_auditchunk WHERE "index" = 3')
+    assert error == [("took longer than 0 s without a sign; PLUMBLINE_X allows more",)]

@@ -12,9 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.applications import apply_mapping
+from auditor.column_meanings import sentinel_bound, sentinel_codes
 from auditor.mapping_checks import check_mapping
 from auditor.mapping_files import read_mapping, write_mapping
-from auditor.mapping_inference import infer_mapping, sentinel_bound, sentinel_codes
+from auditor.mapping_inference import infer_mapping
 from auditor.mappings import ROLES, TYPES, DataMapping, Field
 
 ROWS = 12

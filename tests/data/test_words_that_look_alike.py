@@ -27,6 +27,30 @@ def test_two_spellings_of_one_group_are_a_line(pair: tuple[str, str]) -> None:
     assert line.startswith("field 'sex' has groups that look alike and are counted apart: ")
 
 
+@pytest.mark.parametrize(
+    "same",
+    [
+        ("Female", "female ", "FEMALE", "female."),
+        ("Hispanic / Latino", "Hispanic/Latino", "Hispanic-Latino", "hispanic latino"),
+        ("Māori", "Maori"),
+        ("Non-White", "nonwhite", "Non White"),
+        ("U.S.", "US", "u.s"),
+        ("Black or African American", "Black or African-American"),
+    ],
+)
+def test_spellings_of_one_group_are_one_line(same: tuple[str, ...]) -> None:
+    (line,) = look_alikes({**dict.fromkeys(same, 2), "zzz": 1}, "field 'race'")
+    assert all(f"{value!a} (2 rows)" in line for value in same)
+
+
+@pytest.mark.parametrize(
+    "others",
+    [("A", "A-", "A+"), ("25-34", "2534"), ("<25", ">25"), ("1.5", "15"), ("й", "и"), ("1-2", "12"), ("B", "8")],
+)
+def test_groups_that_a_sign_tells_apart_are_no_line(others: tuple[str, ...]) -> None:
+    assert not list(look_alikes(dict.fromkeys(others, 2), "field 'grade'"))
+
+
 def test_a_group_in_letters_that_only_look_latin_is_a_line_without_its_twin() -> None:
     assert list(look_alikes({"М": 3, "F": 2}, "field 'sex'")) == [
         "field 'sex' has the group 'М' (3 rows) with letters that look Latin: cyrillic capital letter em"

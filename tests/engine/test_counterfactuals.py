@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from dataclasses import replace
 
+import polars as pl
 import pytest
 
+from auditor.applications import apply_mapping
 from auditor.behaviour.context import Context
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.exceptions import DataError, PlanError
+from auditor.mapping_files import mapping_from
 from auditor.plan import Plan
 from auditor.records import Decision, Outcome
-from tests.engine.small import raw_plan, small_cases, small_data, small_plan
+from tests.engine.small import MAPPING, raw_plan, small_cases, small_data, small_plan
 
 
 def clusters(plan: Plan) -> list[Cluster]:
@@ -165,3 +169,15 @@ def test_a_reference_outside_the_groups_is_refused() -> None:
     with pytest.raises(PlanError, match=r"attributes\.0: .*reference 'Asian' is none of the groups"):
         small_plan(attributes=attributes)
     assert raw_plan()["attributes"][0]["reference"] == "White"
+
+
+def test_a_plan_against_data_without_a_protected_field_says_that_there_is_none() -> None:
+    raw = deepcopy(MAPPING)
+    raw["fields"] = [field for field in raw["fields"] if field["role"] != "protected"]
+    table = pl.DataFrame({"income": [20, 30], "approved": [1, 0]})
+    data = apply_mapping(table, mapping_from(raw, where="small"), source="small.csv", file_sha256="0" * 64)
+    plan = small_plan(prompt__template="Income {income}\nForm {form}\nDecision:")
+    records = select(plan, data, seen=frozenset(), where="small.toml").records
+    said = r"unknown field 'race', and the data have no protected field; expected a mapping that gives a field role ="
+    with pytest.raises(PlanError, match=said):
+        make_clusters(plan, data, records, chat=None, where="small.toml")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import zlib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
@@ -180,9 +181,10 @@ def dequantised(architecture: str, model: Any, kind: str) -> Any:
 
 
 def kind_of(name: str, values: Array, kind: str) -> gguf.GGMLQuantizationType:
-    """The tensor type of one tensor: norms, biases and routers stay F32, as in real files."""
-    plain = values.ndim < 2 or "gate_inp" in name
-    return gguf.GGMLQuantizationType["F32" if plain else kind]
+    """The tensor type of one tensor: norms, biases and routers stay F32, as in real files; ``mixed`` takes turns."""
+    if values.ndim < 2 or "gate_inp" in name:
+        return gguf.GGMLQuantizationType.F32
+    return gguf.GGMLQuantizationType[MIXED[zlib.crc32(name.encode()) % len(MIXED)] if kind == "mixed" else kind]
 
 
 def tokenizer_fields(*, split: str = "gpt-2") -> dict[str, Any]:
@@ -261,6 +263,8 @@ def packed(values: Array, kind: gguf.GGMLQuantizationType) -> Array:
         return draw.reshape(*values.shape[:-1], -1)
 
 
+#: The quantised types that a file of a mixed recipe (Q4_K_M, Q3_K_L) is made of here, by turns of its tensors.
+MIXED = ("Q8_0", "Q4_0", "Q4_1", "Q5_0", "Q5_1", "Q2_K", "Q3_K", "Q4_K", "Q5_K", "Q6_K")
 #: Where the 16-bit factors of a K-quant's block stand.
 K_SCALES = {"Q2_K": (80, 82), "Q3_K": (108,), "Q4_K": (0, 2), "Q5_K": (0, 2), "Q6_K": (208,)}
 

@@ -13,29 +13,10 @@ from auditor.catalogue import TESTS, looks_inside
 from auditor.language_models.packed import PackedScorer
 from auditor.mechanisms.contract import ModelTest
 from tests.acceptance.planted import planted_model
-from tests.engine.small import small_data
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
-from tests.mechanisms.test_sae_sparse_features import bench_with, plan_of
+from tests.mechanisms.every_method import DATA, INSIDE, PLAN, SETTINGS
+from tests.mechanisms.test_sae_sparse_features import bench_with
 from tests.second_device import second_device
-
-DATA = small_data(24)
-PLAN = plan_of(expansion=4, k=8, steps=60)
-SETTINGS: dict[str, dict[str, Any]] = {
-    "attribution_patching": {"attributes": ("race",), "pairs": 2, "top": 2},
-    "circuit": {"pairs": 2, "steps": 2, "random": 1, "resamples": 20, "top": 2},
-    "components": {"attributes": ("race",), "pairs": 2},
-    "erasure": {"attributes": ("race",), "full_strength": ("race",), "applications": 8},
-    "field_attribution": {"cases": 2, "shapley_cases": 1, "players": 6},
-    "integrated_gradients": {"cases": 1, "pairs": 1, "most_steps": 16},
-    "interpretation": {"applications": 8, "report": 4},
-    "look_ahead": {"applications": 20, "traced": 2, "knocked": 1, "pairs": 1, "rationales": 1, "rationale_tokens": 2},
-    "patching": {"attributes": ("race",), "pairs": 2},
-    "probes": {"attributes": ("race",), "applications": 8, "control_draws": 4},
-    "sparse_features": {"attributes": ("race",), "applications": 8, "features": 4, "random_draws": 3, "spliced": 2},
-    "steering": {"attributes": ("race",), "full_strength": ("race",), "applications": 8, "doses": (1.0,)},
-    "superposition": {"applications": 6},
-}
-INSIDE = [name for name, test in TESTS.items() if looks_inside(test)]
 
 
 def computed(test: ModelTest, model: Any) -> list[dict[str, Any]]:

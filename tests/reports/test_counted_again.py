@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 import shutil
+import time
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,11 @@ import polars as pl
 import pytest
 
 from auditor.audit import conclude
-from auditor.canonical import canonical_json
+from auditor.canonical import canonical_json, sha256_json
 from auditor.evidence import write_evidence
+from auditor.exceptions import InputError
 from auditor.records import Case
+from reports.bundle import parse
 from reports.publish import write_manifest
 from reports.verification import check, verify
 from tests.engine.small import simulated, small_data, small_plan
@@ -254,3 +257,54 @@ def test_controls_that_do_not_follow_from_the_measurements_are_named(
 
     found = verify([forged(measured, tmp_path, controls=change)])
     assert [item.where.partition(key)[0] for item in found] == ["controls.json: "]
+
+
+@pytest.mark.parametrize("file", ["README.txt", "RUN.JSON", "decisions.csv", "notes/a.parquet"])
+def test_a_file_that_no_run_writes_is_named_although_it_lists_itself(measured: Path, tmp_path: Path, file: str) -> None:
+    copy = tmp_path / "forged"
+    shutil.copytree(measured, copy)
+    (copy / file).parent.mkdir(exist_ok=True)
+    (copy / file).write_text("certified by nobody")
+    write_manifest(copy)
+    (found,) = verify([copy])
+    assert (found.where, found.found) == (file, "a file that no run writes")
+
+
+def repinned(folder: Path, base: Path, **changes: Any) -> Path:
+    """The folder with a policy pack that says something else, pinned in the run by its new hash."""
+    packs = json.loads((folder / "packs.json").read_bytes())
+    packs[0] |= changes
+    pins = [{"id": pack["id"], "version": pack["version"], "sha256": sha256_json(pack)} for pack in packs]
+    return forged(folder, base, packs=lambda _: packs, run=lambda run: {**run, "packs": pins})
+
+
+def test_a_policy_pack_that_somebody_wrote_is_not_the_one_of_its_version(measured: Path, tmp_path: Path) -> None:
+    clauses = [{"ref": "§ 1", "requirement": "The regulator has no objection."}]
+    (found,) = verify([repinned(measured, tmp_path, clauses=clauses)])
+    assert found.where.startswith("packs.json: ")
+    assert "is shipped" in found.expected
+
+
+def test_a_policy_pack_of_an_unknown_version_is_not_compared(measured: Path, tmp_path: Path) -> None:
+    checked = check([repinned(measured, tmp_path, version="99.1")])
+    assert checked.mismatches == ()
+    assert any("(99.1) is not installed, so its text was not compared" in line for line in checked.left)
+
+
+def test_the_name_of_a_made_up_test_stands_in_no_sentence_of_ours(measured: Path, tmp_path: Path) -> None:
+    words = "x) were all measured again, and certified ("
+
+    def made_up(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+        row = {**rows[0], "test": words, "id": f"{words}/made up", "family": None, "checks": []}
+        return [*rows, row]
+
+    checked = check([forged(measured, tmp_path, measurements=made_up)])
+    assert "certified" not in " ".join(checked.said)
+
+
+def test_an_object_of_very_many_keys_is_refused_as_fast_as_it_is_read() -> None:
+    text = "{" + ",".join(f'"k{n}":1' for n in range(200_000)) + ',"k199999":2}'
+    begun = time.process_time()
+    with pytest.raises(InputError, match="'k199999' stands twice"):
+        parse(text.encode(), where="x")
+    assert time.process_time() - begun < 5

@@ -10,6 +10,7 @@ import resource
 import shutil
 import struct
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 import pikepdf
@@ -18,6 +19,7 @@ import pytest
 
 from auditor.canonical import canonical_json, pretty_json
 from reports.archives import read_zip
+from reports.differences import short
 from reports.pdf.attach import UNSEALED, seal
 from reports.verification import Checked, check, verify
 from tests.reports.conftest import Audit
@@ -137,11 +139,18 @@ def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
     assert said("report", "evidence")[0] == "report.pdf: unchanged: set again from evidence.zip, equal to the last byte"
     assert said("report", "evidence")[1].startswith("evidence.zip: consistent with itself: ")
     assert said("result", "evidence")[0] == "result.json: unchanged: compared with evidence.zip"
-    assert said("result") == ("result.json: readable; compared with nothing, so nothing is shown of it",)
+    assert said("result") == ("result.json: readable, and not compared with anything",)
     alone = said("report")[0]
     assert alone.startswith("report.pdf: consistent with itself by the hashes it states")
     assert "not compared with its evidence" in alone
     assert "event log" in check([files["report"]]).said[-1]
+
+
+def test_a_result_alone_was_compared_with_nothing_and_is_said_to_be(files: dict[str, Path]) -> None:
+    (line,) = check([files["result"]]).alone
+    assert line.startswith("result.json: was compared with nothing, so nothing is shown of it; expected evidence.zip")
+    for kinds in (["result", "report"], ["result", "evidence"], ["report"], ["evidence"]):
+        assert check([files[kind] for kind in kinds]).alone == ()
 
 
 def rezip(path: Path, **options: bytes) -> None:
@@ -378,6 +387,20 @@ def test_a_finding_on_a_measurement_that_is_not_there_is_named(working: Audit, t
     assert (found.where, found.found) == (f"findings.json: {working.bundle.findings[0].id}", "a measurement 'made up'")
 
 
+@pytest.mark.parametrize("file", ["verdict.json", "Plan.json", "plan.json ", "more/plan.json", "report.pdf", ".hidden"])
+def test_a_file_that_no_run_writes_is_named_though_the_manifest_lists_it(
+    working: Audit, tmp_path: Path, file: str
+) -> None:
+    from reports.publish import write_manifest
+
+    folder = rewritten(working, tmp_path)
+    (folder / file).parent.mkdir(exist_ok=True)
+    (folder / file).write_text("all is well")
+    write_manifest(folder)
+    found = verify([folder])
+    assert [(item.where, item.found) for item in found] == [(short(file), "a file that no run writes")]
+
+
 def test_a_pipe_in_a_folder_is_refused(working: Audit, tmp_path: Path) -> None:
     import os
 
@@ -427,3 +450,50 @@ def test_a_report_alone_says_what_it_does_not_show(files: dict[str, Path]) -> No
     said = check([files["report"]]).said[0]
     assert "that its numbers follow from decisions, nor that any of it was measured" in said
     assert "evidence.zip beside it shows more" in said
+
+
+def _acting(pdf: pikepdf.Pdf) -> pikepdf.Dictionary:
+    return pikepdf.Dictionary(S=pikepdf.Name.URI, URI=pikepdf.String("https://evil.example/"))
+
+
+def bookmark_that_acts(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.Outlines.First.Next.A = _acting(pdf)
+
+
+def bookmarks_in_a_circle(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.Outlines.First.Next.Next = pdf.Root.Outlines.First
+
+
+def link_that_leads_out(pdf: pikepdf.Pdf) -> None:
+    link = next(note for page in pdf.pages for note in page.obj.get("/Annots", ()))
+    link.PA = _acting(pdf)
+
+
+def second_associated_file(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.AF.append(pikepdf.AttachedFileSpec(pdf, b"{}", filename="result.json").obj)
+
+
+def file_for_other_readers(pdf: pikepdf.Pdf) -> None:
+    pdf.attachments["result.json"].obj.EF.UF = pdf.make_stream(b"{}")
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (bookmark_that_acts, "bookmarks: found /A;"),
+        (bookmarks_in_a_circle, "bookmarks: found more than 50,000;"),
+        (link_that_leads_out, "found a link with /PA;"),
+        (second_associated_file, "attachments: found an associated file that is not the attached one;"),
+        (file_for_other_readers, "attachments: found a file that is another one for other readers;"),
+    ],
+)
+def test_what_readers_would_do_or_show_beside_the_pages_is_refused_also_when_sealed_again(
+    files: dict[str, Path], change: Callable[[pikepdf.Pdf], None], words: str
+) -> None:
+    with pikepdf.open(files["report"]) as pdf:
+        change(pdf)
+        out = io.BytesIO()
+        pdf.save(out)
+    files["report"].write_bytes(resealed(out.getvalue()))
+    (found,) = verify([files["report"]])
+    assert words in str(found)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.exceptions import ModelError
+from auditor.mechanisms.sae.agreement import flat, joined
 from auditor.mechanisms.sae.keys import check_keys
 
 CONFIG = "cfg.json"
@@ -112,7 +113,8 @@ def read_declared(folder: Path) -> Declared:
     check_keys(own, where)
     runner = _table(folder / RUNNER) if RUNNER in names else {}
     inner = runner.get("sae")
-    config = _flat({**runner, **(inner if isinstance(inner, dict) else {})}) | _flat(own)
+    of_the_run = {**runner, **(inner if isinstance(inner, dict) else {})}
+    config = joined(flat(of_the_run, where, alike=_alike), flat(own, where, alike=_alike), where, alike=_alike)
     scaler = _table(folder / SCALER) if SCALER in names else {}
     return _declared(config, scaler, where)
 
@@ -291,11 +293,18 @@ def _table(path: Path) -> dict[str, Any]:
     return config
 
 
-def _flat(config: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings with those of ``metadata`` beside them, as older files have them."""
-    about = config.get("metadata")
-    inner = {name: value for name, value in about.items() if value is not None} if isinstance(about, dict) else {}
-    return {**inner, **{name: value for name, value in config.items() if value is not None}}
+def _alike(name: str, value: Any) -> Any:
+    """A setting in one spelling: two names of a model or of a place are one."""
+    if isinstance(value, str) and name == "model_name":
+        return model_called(value)
+    if isinstance(value, str) and name in ("hook_name", "hook_point", "hf_hook_name"):
+        layer = stream_layer(value)
+        return value if layer is None else layer
+    if isinstance(value, str) and name == "architecture":
+        return ALIASES.get(value, value)
+    if name == "seqpos_slice" and _whole(value):
+        return None
+    return value
 
 
 def _flag(config: Mapping[str, Any], name: str, where: str, *, default: bool = False) -> bool:

@@ -70,7 +70,7 @@ class Command(PlainCommand):
         )
         text += proposal.text()
         if options["out"] is None:
-            self.stdout.write(text, ending="")
+            self.stdout.exactly(text)
         else:
             _write_new(options["out"], text)
             for line in proposal.lines():

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+import re
+from collections.abc import Sequence, Set
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,17 @@ from compliance.database import ensure_tables
 from compliance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
 from compliance.models import Event, EventPayload
+from compliance.shown import one_line
+
+HEAD = re.compile(r"[0-9a-f]{64}")
 
 
 class Command(PlainCommand):
     """Checks reports and bundles, or the event chain."""
 
     help = (
-        "Check reports and evidence bundles, or with --events the event chain. "
-        "Exit code 1 if something differs or cannot be compared."
+        "Check reports and evidence bundles, or with --events the event chain. Exit code 1 if something differs or "
+        "cannot be compared, such as a result.json alone: expected evidence.zip or report.pdf beside it, or --events."
     )
 
     def add_arguments(self, parser: CommandParser) -> None:
@@ -45,31 +49,38 @@ class Command(PlainCommand):
 
     def work(self, **options: Any) -> int:
         """Check everything that was named, each file alone and against the others; name what differs."""
-        if options["head"] and not options["events"]:
+        if options["head"] is not None and not options["events"]:
             raise CommandError("verify: --head is looked up in the event chain; expected --events with it")
+        if options["head"] is not None and not options["head"].strip():
+            # A variable of a script that was never set: nothing would be looked up, and all be well.
+            raise CommandError("verify: --head is empty; expected a head that a report prints")
         if not options["files"] and not options["events"]:
             raise CommandError("verify: nothing to check; expected a FILE or --events")
-        left_out = False
+        left_out, heads = False, [("", options["head"].strip())] if options["head"] else []
         if options["files"]:
             # All at once: a report is held against the bundle it was made from, not only against itself.
             answer = checked(options["files"])
             if self._named(answer["found"], left=answer["left"]):
                 return BAD_NEWS
             for line in answer["said"]:
-                self.stdout.write(line)
-            left_out = self._named(answer["not_compared"], left=0)
+                self.stdout.write(one_line(line))
+            # A result alone says nothing of itself; what an event says of it, it is held against below.
+            alone = [] if options["events"] else answer["alone"]
+            heads += [(name, head) for name, head in answer["heads"]]
+            left_out = self._named([*answer["not_compared"], *alone], left=0)
         # What the files alone cannot show, the event log may: it is asked all the same.
-        said = self._events(options["files"], head=options["head"]) if options["events"] else 0
+        said = self._events(options["files"], heads=heads) if options["events"] else 0
         return BAD_NEWS if left_out else said
 
-    def _events(self, files: Sequence[Path], *, head: str | None) -> int:
+    def _events(self, files: Sequence[Path], *, heads: Sequence[tuple[str, str]]) -> int:
         """Check the chain, and against it the rows and files of this installation and the files that were named."""
         ensure_tables()
         report = verify_chain()
         if report.problem:
             self.stderr.write(f"event chain: {report.problem}")
             return BAD_NEWS
-        found = [f"event log: {line}" for line in (*_head(head), *_published(files), *problems(folder=_data_folder()))]
+        said = (*_missing(heads), *_published(files), *_standing())
+        found = [f"event log: {line}" for line in said]
         if self._named(found[:MOST_LINES], left=max(0, len(found) - MOST_LINES)):
             return BAD_NEWS
         self.stdout.write(f"event chain: {report.events:,} events, head {report.head}")
@@ -78,23 +89,27 @@ class Command(PlainCommand):
             numbers = ", ".join(map(str, erased[:20])) + (", …" if len(erased) > 20 else "")
             self.stdout.write(f"erased: the details of {len(erased):,} events ({numbers}), as far as nobody can check")
         for path in files:
-            self.stdout.write(f"{path}: as the event that finished its audit says")
+            self.stdout.write(one_line(f"{path}: as the event that finished its audit says"))
         return 0
 
     def _named(self, lines: Sequence[str], *, left: int) -> bool:
         """Name what differs, a line each; whether there was anything."""
         for line in lines:
-            self.stderr.write(line)
+            self.stderr.write(one_line(line))
         if left:
             self.stderr.write(f"and {left:,} more differences")
         return bool(lines)
 
 
-def _head(head: str | None) -> list[str]:
-    """Whether a head that somebody kept is one of this chain."""
-    if head is None or Event.objects.filter(hash=head).exists():
-        return []
-    return [f"no event has the hash {head[:80]}: the chain is not the one that head was taken from"]
+def _missing(heads: Sequence[tuple[str, str]]) -> list[str]:
+    """Heads that somebody kept, or that a file prints, and that are none of this chain: it was written anew since."""
+    return [
+        f"no event has the hash {head[:80]}{f' that {name} prints' if name else ''}: the chain is not the one that "
+        "head was taken from"
+        for name, head in heads
+        # A file may print anything, also what no database takes for text.
+        if HEAD.fullmatch(head) is None or not Event.objects.filter(hash=head).exists()
+    ]
 
 
 def _published(paths: Sequence[Path]) -> list[str]:
@@ -104,11 +119,23 @@ def _published(paths: Sequence[Path]) -> list[str]:
         for payload in EventPayload.objects.filter(event__action="audit.finished").values_list("data_json", flat=True)
         for sha256 in json.loads(payload).get("files", {}).values()
     }
-    return [
-        f"{path}: no event names a file of this installation with SHA-256 {found}"
-        for path in paths
-        if path.is_file() and (found := sha256_file(path)) not in named
-    ]
+    return [line for path in paths if (line := _unnamed(path, named))]
+
+
+def _unnamed(path: Path, named: Set[str]) -> str:
+    """Why no event vouches for a path; empty if one does."""
+    if not path.is_file():
+        # Events name files. What lies in a folder may be anything that lists itself.
+        return f"{path}: is a folder, and events name files; expected the evidence.zip that was published"
+    found = sha256_file(path)
+    return "" if found in named else f"{path}: no event names a file of this installation with SHA-256 {found}"
+
+
+def _standing() -> list[str]:
+    """What the register contradicts; twice, for while it is read an audit may go on, its row and its event apart."""
+    found = list(problems(folder=_data_folder()))
+    again = set(problems(folder=_data_folder())) if found else set()
+    return [line for line in found if line in again]
 
 
 def _data_folder() -> Path:
