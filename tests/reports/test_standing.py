@@ -57,7 +57,7 @@ USED = measured(
     counts={**REPEATED, "held_out_left": 0.01, "gap": -0.5, "share": 0.8},
 )
 UNUSED = replace(USED, estimate=-0.01, low=-0.03, high=0.01, p_adjusted=0.4)
-STILL = measured("steering", "steering_potency", 0.0, p_adjusted=0.9, counts=REPEATED)
+STILL = measured("steering", "steering_potency", 0.0, p_adjusted=0.9, counts={**REPEATED, "held_out_short": 0.02})
 
 
 def output(conclusion: Conclusion) -> Measurement:
