@@ -106,7 +106,7 @@ def test_an_audit_goes_on_when_the_lock_is_gone(
             inside.__enter__()
             held.append(inside)  # type: ignore[arg-type]  # kept, or the lock would end here
 
-    def prepare(audit: Audit) -> bool:
+    def prepare(audit: Audit, _: object) -> bool:
         lock("prepare")
         freeze(audit)
         return True

@@ -15,6 +15,7 @@ from compliance.exceptions import StateError
 from compliance.job import JobState
 from compliance.ledger import DatabaseLedger
 from compliance.models import Audit, AuditChunk, ChunkState, Event, Priority, Worker
+from compliance.watchdog import Watchdog
 from compliance.workers import Attendance, call_for, reap, work
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.jobs import freeze, request
@@ -102,7 +103,7 @@ def test_a_new_worker_is_called_for_what_waits_in_its_queues(called: list[int]) 
 def scoring(monkeypatch: pytest.MonkeyPatch, step: Callable[[Audit], bool]) -> list[str]:
     """Replace the engine: preparing freezes three chunks, scoring does ``step``, finishing is noted."""
     at: list[str] = []
-    monkeypatch.setattr(workers, "_prepare", lambda audit: bool(freeze(audit)))
+    monkeypatch.setattr(workers, "_prepare", lambda audit, _: bool(freeze(audit)))
     monkeypatch.setattr(workers, "score", lambda audit, **_: at.append(audit.number) or step(audit))
     monkeypatch.setattr(workers, "finish", lambda audit, **_: at.append(f"{audit} finished"))
     return at
@@ -140,7 +141,8 @@ def test_a_call_that_comes_late_does_nothing(state: str, called: list[int], monk
 def test_a_requested_audit_is_prepared_by_one_worker(called: list[int]) -> None:
     audit = request()
     Audit.objects.update(keeper="somebody", seen_at=timezone.now())
-    assert not workers._prepare(audit)
+    with Watchdog("audit", audit.pk, seconds=60) as watchdog:
+        assert not workers._prepare(audit, watchdog)
     assert Audit.objects.get().state == JobState.REQUESTED
 
 
