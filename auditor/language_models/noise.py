@@ -209,7 +209,7 @@ def _arithmetic(model: Any) -> str:
 def _measure(model: Any, read: Read, arithmetic: str) -> NoiseFloor:
     generator = np.random.default_rng(0)
     vocabulary = int(model.get_input_embeddings().num_embeddings)
-    longest = int(getattr(model.config, "max_position_embeddings", 0) or TOKENS + max(BEHIND))
+    longest = int(getattr(model.config.get_text_config(), "max_position_embeddings", 0) or TOKENS + max(BEHIND))
     length = max(1, min(TOKENS, longest - max(BEHIND)))
     lowest = min(3, vocabulary - 1)  # the first ids are special in most vocabularies
     drawn = generator.integers(lowest, vocabulary, (PROMPTS + max(BATCHES), length + max(BEHIND)))

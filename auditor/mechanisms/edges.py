@@ -143,7 +143,7 @@ class Edges:
 
 def read_edges(decoder: Decoder) -> Edges | str:
     """The edges of a model, or the reason why they cannot be told apart."""
-    key_heads = int(getattr(decoder.model.config, "num_key_value_heads", None) or decoder.heads)
+    key_heads = int(getattr(decoder.model.config.get_text_config(), "num_key_value_heads", None) or decoder.heads)
     readers = []
     for block in decoder.parts.blocks:
         found = read_readers(block, heads=decoder.heads, key_heads=key_heads)

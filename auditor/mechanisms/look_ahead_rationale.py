@@ -100,7 +100,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 def _has_room(bench: Bench, frames: Sequence[Frame]) -> bool:
     """Whether the model's context holds the prompts with a rationale, the answer and the cue behind them."""
-    most = getattr(bench.loaded.model.config, "max_position_embeddings", None)
+    most = getattr(bench.loaded.model.config.get_text_config(), "max_position_embeddings", None)
     answers = bench.plan.prompt.answers
     longest = max((*answers.favourable, *answers.adverse), key=len)
     texts = [f"{frame.head}{frame.cue}{longest}\n{bench.settings.reason_cue}\n{frame.cue}" for frame in frames]

@@ -113,4 +113,5 @@ def test_asking_again_is_the_models_own_forward_pass() -> None:
     reads = [[(3, 8)], [(4, 9)]]
     scorer = PackedScorer(model, pack_tokens=16, probe=PackingProbe(True, None, ""))
     wanted = [plain_log_probabilities(model, *pair) for pair in zip(prompts, reads, strict=True)]
-    assert scorer.one_by_one(prompts, reads) == wanted
+    # The positions that are read alone: another product of matrices, whose last digits may be others.
+    assert np.abs(np.array(scorer.one_by_one(prompts, reads)) - np.array(wanted)).max() <= 1e-5
