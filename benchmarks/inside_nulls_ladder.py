@@ -17,6 +17,7 @@ from auditor.behaviour.context import Draft, inside_family
 from auditor.conclusions import settle
 from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.ladder import GAP_REMOVED, READABLE, SELECTIVITY, STEERED, STEPS, climb
+from auditor.mechanisms.ladder_steps import LEAST_IN_GROUP
 from auditor.mechanisms.specifications import Result, Specification, agreement
 from auditor.plan import Plan, plan_from
 from auditor.records import Measurement, Role
@@ -91,6 +92,7 @@ def _drafts(generator: np.random.Generator, plan: Plan, effect: float) -> Sequen
                 estimate=observed,
                 low=1e-9,
                 high=1.0,
+                n=LEAST_IN_GROUP,
                 p_value=p_value,
                 family=inside_family(step),
                 counts={"draws": draws, "draws_needed": draws, "held_out_left": 0.0, "sign_agrees": 1}

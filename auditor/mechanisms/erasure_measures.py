@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft, FloatArray, inside_family
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.rates import Tally, selection_rate
@@ -33,9 +32,11 @@ from auditor.mechanisms.controls import (
 )
 from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.erasure_runs import gaps_removed
+from auditor.mechanisms.gap_sizes import gap_counts
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, agreement, specification_of
+from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
 
 GAP_REMOVED = "erasure_gap_removed"
@@ -135,6 +136,7 @@ class _Erased:
             "share": None if nothing or hidden else 1 - after / gap,
             "within_rounding": int(hidden is not None),
             "first_tokens": int(not self.result["exact"]),
+            **gap_counts(self._gaps(clean, column), whole=self._reference(), thresholds=self.context.plan.thresholds),
             **draw_counts(found, needed=strength.needed),
             "sign_agrees": agree,
             "readable": ran["readable"],
@@ -163,6 +165,7 @@ class _Erased:
             unit="logit",
             family=inside_family(self.test) if self.result["full"] else None,
             counts=counts,
+            exact=True,
             conclusion_reason=said,
             **more,
         )
@@ -318,6 +321,10 @@ class _Erased:
             subject={"field": relevant["field"]},
         )
 
+    def _reference(self) -> FloatArray:
+        """Untouched margins of the reference, of all applications."""
+        return self._table(self.result["untouched"]["margins"])[:, self.reference]
+
     def _gaps(self, table: FloatArray, column: int) -> FloatArray:
         return np.asarray(table[:, column] - table[:, self.reference])
 
@@ -370,7 +377,7 @@ class _Erased:
         group = self.groups[column]
         note = self.result.get("note") or (self.result.get("relevant") or {}).get("note")
         return Draft(
-            measurement(
+            measured(
                 replace(estimate, method=f"{estimate.method}; {note}") if note else estimate,
                 test=self.test,
                 metric=metric,

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft
-from auditor.behaviour.fill import measurement
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.description_scores import Answers
 from auditor.mechanisms.paired_means import mean_share, paired_mean
+from auditor.mechanisms.standing import measured, standing
 from auditor.records import Check, Measurement, Role
 
 DESCRIBED = "interpretation_described"
@@ -25,6 +25,7 @@ METHODS = {
     DETECTION: "balanced share of contexts told apart, on other applications",
     FUZZING: "balanced share of tokens told apart in and beside active contexts, on other applications",
 }
+FEATURES = "features"
 SAID_NOTHING = "the describer said nothing"
 NEAR_CHANCE = 0.1
 """How far from 1/2 descriptions exchanged between features may score: related features have related descriptions."""
@@ -101,6 +102,7 @@ def feature_rows(
             metric=name,
             subject=subject,
             conclusion_reason=words,
+            n=answers.found.applications if answers is not None else 0,
             checks=_recounted([row] if row is not None else []),
             counts=_counts(row, answers),
         )
@@ -152,7 +154,9 @@ def _group(
     else:
         share = missing(method="share described", reason="no feature acts on these prompts", n=0)
     counts = {**counts, "described_and_scored": len(scored)}
-    yield Draft(_measurement(share, test=test, level=level, metric=DESCRIBED, subject=subject, counts=counts))
+    yield Draft(
+        _measurement(share, test=test, level=level, metric=DESCRIBED, subject=subject, counts=counts, what=FEATURES)
+    )
     for place, metric in enumerate((DETECTION, FUZZING)):
         values = [_value(Answers.of(row["answers"]), metric) for row in scored]
         exchanged = [row["shuffled"][place] for row in scored if row.get("shuffled")]
@@ -168,6 +172,7 @@ def _group(
                 level=level,
                 metric=metric,
                 subject=subject,
+                what=FEATURES,
                 checks=checks,
                 counts={
                     "shuffled_mean": control,
@@ -177,7 +182,9 @@ def _group(
             )
         )
         other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
-        yield Draft(_measurement(other, test=test, level=level, metric=SHUFFLED[metric], subject=subject))
+        yield Draft(
+            _measurement(other, test=test, level=level, metric=SHUFFLED[metric], subject=subject, what=FEATURES)
+        )
 
 
 def _recounted(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
@@ -203,7 +210,8 @@ def _beyond(values: Sequence[float], exchanged: Sequence[float], *, level: float
     """How far a feature's own description scores above another's, with its interval over features."""
     if len(values) != len(exchanged) or len(values) < 2:
         return {"beyond_shuffled": None}
-    found = paired_mean(np.array(values) - np.array(exchanged), level=level, method="own minus exchanged")
+    own = paired_mean(np.array(values) - np.array(exchanged), level=level, method="own minus exchanged")
+    found = standing(own, what=FEATURES)
     interval = found.interval
     return {
         "beyond_shuffled": found.value,
@@ -234,7 +242,7 @@ def _mean(values: Sequence[float], *, level: float, method: str) -> Estimate:
 def _measurement(
     estimate: Estimate, *, test: str, metric: str, subject: dict[str, str], level: float, **more: Any
 ) -> Measurement:
-    return measurement(
+    return measured(
         estimate,
         test=test,
         metric=metric,

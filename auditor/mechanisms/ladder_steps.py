@@ -1,9 +1,12 @@
 """The rules of the ladder's steps: from one concluded measurement to yes, no or not known, and why, in plain words.
 
 *Yes* needs a p-value, adjusted over its family, that is at most the plan's level, and everything that makes it mean
-what it says. *No* needs as much: enough draws, little left of what was erased, enough applications. Everything else is
-not known. A randomisation p-value can equal its level and is then significant: with 39 draws and two contrasts the
+what it says. A randomisation p-value can equal its level and is then significant: with 39 draws and two contrasts the
 smallest adjusted p is .05 itself, and a draw of the null gets there with that probability, not with more.
+
+*No* needs as much: enough draws and applications, an intervention that reached the states, and figures that are shown
+to be small. Above all it needs that the groups' scores do not differ: where they do, the model makes the difference
+somewhere, and an intervention that left it standing was made elsewhere. Everything else is not known.
 
 What the causal steps read from the counts of a measurement, beside its adjusted p-value:
 
@@ -12,6 +15,10 @@ What the causal steps read from the counts of a measurement, beside its adjusted
     held_out_left                        share of what a linear reader finds that is left on unfitted applications
     held_out_short                       share of the groups' distance there that a direction falls short of
     share                                of the difference between groups, what the intervention makes or takes
+    gap, gap_low, gap_high               that difference and its interval over the measured applications
+    away_low, away_high                  interval of the movement the other way, of a direction
+    practical                            nats below which the plan calls a shift of the margin none
+    movement, movement_control           how far states moved, as a share of their spread; the same by shuffled labels
     specifications, …_agree, …_opposed   see specifications.py
     decisions_turned, decisions_p        share of decisions that turned; its p-value against the same draws
     within_rounding                      1 where rounding could make the difference, or hide the movement
@@ -23,6 +30,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.measures.multiplicity import significant as at_level
 from auditor.mechanisms.specifications import stable_by
 from auditor.records import Conclusion, Measurement
@@ -33,8 +41,10 @@ SAYS = {True: "yes", False: "no", None: "not known"}
 MOST_LEFT = 0.10
 #: Most of the groups' distance on applications it was not fitted on that a direction may fall short of for a "no".
 MOST_SHORT = 0.10
-#: Most of the difference that an erasure may be shown to take off, or a direction to make, for a "no".
-MOST_TAKEN = 0.10
+#: Least share of what shuffled labels move states by that the true ones have to move them by for a "no".
+LEAST_MOVED = 0.5
+#: Nats; a difference between groups no larger than this is none.
+SMALLEST_GAP = 1e-3
 #: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
 LEAST_IN_GROUP = 30
 
@@ -102,7 +112,10 @@ def selective(items: Sequence[Measurement], *, alpha: float) -> Step:
                 few = f"too few applications to say: {item.n}, {LEAST_IN_GROUP} needed"
                 return Step("selective", None, f"{few}; {reading}, {_p(item)}")
             return Step("selective", False, f"{reading}, {_p(item)}")
-        if item.low is None or item.low <= 0:
+        if not interval_may_stand(item.n) or item.low is None:
+            few = f"too few applications to say: {item.n}, {FOR_A_SHARE} needed for an interval of the difference"
+            return Step("selective", None, f"{few}; {reading}, {_p(item)}")
+        if item.low <= 0:
             why = "too few applications to say: the interval of the difference holds 0"
             return Step("selective", None, f"{why}; {reading}, {_p(item)}")
         return Step("selective", True, f"{reading}, {_p(item)}")
@@ -216,7 +229,9 @@ def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None
 
 
 def _no_is_barred(name: str, item: Measurement) -> str | None:
-    """Why a movement that stands out from nothing is no "no": the intervention was weak, or it did part of the work."""
+    """Why a movement that stands out from nothing is no "no": few applications, a weak move, much to explain."""
+    if not interval_may_stand(item.n):
+        return f"too few applications to say no: measured on {item.n}, {FOR_A_SHARE} needed"
     if name == "usable":
         short = item.counts.get("held_out_short")
         if short is None:
@@ -226,23 +241,48 @@ def _no_is_barred(name: str, item: Measurement) -> str | None:
                 f"on applications it was not fitted on, and as rounded, the direction falls {_percent(short)} short of "
                 f"the distance between the groups, and {MOST_SHORT:.0%} is the most"
             )
-    if _takes_part(item):
-        part = "more than the whole" if (item.counts.get("share") or 0) > 1 else "part"
-        did = f"takes {part} of the difference off" if name == "used" else f"makes {part} of the difference"
-        return f"it {did}, and a control moved it as far"
+    return _did_not_move(item) or _much_to_explain(name, item)
+
+
+def _did_not_move(item: Measurement) -> str | None:
+    """Why the intervention itself was too weak: it left states as they were, or moved them less than its controls."""
+    moved, control = item.counts.get("movement"), item.counts.get("movement_control")
+    if not moved:
+        return "how far it moves the states is not known" if moved is None else "it does not move the states at all"
+    if control is not None and moved < LEAST_MOVED * control:
+        return (
+            f"it moves the states by {_percent(moved)} of their spread, shuffled labels by {_percent(control)}, and "
+            f"{LEAST_MOVED:.0%} of that is the least"
+        )
     return None
 
 
-def _takes_part(item: Measurement) -> bool:
-    """Whether more of the difference goes, or is made, than a no allows, shown over the applications.
+def _much_to_explain(name: str, item: Measurement) -> str | None:
+    """Why what stands out from no control may still be what the decision goes through.
 
-    A random move as large can move a margin further than what was erased, because the model reads something else more
-    sharply. Then the erasure stands out from nothing, and the decision may still go through it.
+    Only the attribute's words differ between the prompts of an application. Where their scores differ the model uses
+    them, and where an intervention leaves the difference as it was, it uses them elsewhere: read late and straight from
+    the field, before the window, or in a way that no linear map reaches. And a random move as large can move a margin
+    further than what was erased, because the model reads something else more sharply. So a difference that is shown
+    bars a "no", and so does one that may be larger than the plan's least shift.
     """
-    share = item.counts.get("share")
-    if share is None or share <= MOST_TAKEN or item.low is None or item.high is None:
-        return False
-    return not item.low <= 0 <= item.high
+    practical = item.counts.get("practical")
+    names = ("gap_low", "gap_high", *(("away_low", "away_high") if name == "usable" else ()))
+    found = [item.counts.get(end) for end in names]
+    ends = [float(end) for end in (item.low, item.high, *found) if end is not None]
+    if practical is None or len(ends) < 2 + len(names):
+        return "how large the difference between the groups may be is not known"
+    gap, low, high = (float(item.counts.get(each) or 0.0) for each in ("gap", "gap_low", "gap_high"))
+    if abs(gap) > SMALLEST_GAP and not low <= 0 <= high:
+        did = "the erasure takes that off" if name == "used" else "its direction makes that"
+        return (
+            f"the groups' scores differ by {_logits(gap)} logits, and {did} no further than its controls do: the model "
+            "may read the field elsewhere, early or late, or in a way that no linear step reaches"
+        )
+    most = max(map(abs, ends))
+    if most > max(practical, SMALLEST_GAP):
+        return f"too few to say no: it could be as much as {_logits(most)} logits, and {_logits(practical)} is the most"
+    return None
 
 
 def _decisions(item: Measurement, alpha: float) -> tuple[float | None, bool | None]:

@@ -9,14 +9,14 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft, FloatArray
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand, scope
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms.paired_means import paired_mean
+from auditor.mechanisms.standing import measured
 from auditor.records import Check, Role
 
 #: A state or a reader has the decision from the layer on where it holds half of it.
@@ -68,13 +68,9 @@ class Part:
         if unit in SHARES and estimate.value is not None and estimate.n < LEAST:
             reason = f"one application gives no share; {FOR_A_SHARE} and more tell how it is in general"
             estimate = missing(method=estimate.method, reason=reason, n=estimate.n)
-        if not interval_may_stand(estimate.n):
-            # A test that is adjusted over a family stays: its applications are at least the setting's least.
-            estimate = replace(estimate, interval=None, test=estimate.test if family else None)
-        few = scope(estimate.n) if estimate.n and estimate.value is not None else ""
-        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, note, few))))
+        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, note))))
         return Draft(
-            measurement(
+            measured(
                 estimate,
                 test=self.test,
                 metric=metric,

@@ -27,7 +27,6 @@ def paired_mean(values: FloatArray, *, level: float, method: str, floor: float =
     """
     n = len(values)
     mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
-    half = float(student.ppf((1 + level) / 2, n - 1)) * error
     sd: float | None = None
     if np.abs(values).max() <= floor:
         p_value = 1.0
@@ -39,9 +38,16 @@ def paired_mean(values: FloatArray, *, level: float, method: str, floor: float =
         value=mean,
         n=n,
         method=method,
-        interval=Interval(mean - half, mean + half, level, "Student, by application"),
+        interval=Interval(*student_interval(values, level=level), level, "Student, by application"),
         test=Significance(p_value, "paired t test, by application", sd_units=sd),
     )
+
+
+def student_interval(values: FloatArray, *, level: float) -> tuple[float, float]:
+    """Ends of the interval of a mean of at least two values."""
+    n = len(values)
+    half = float(student.ppf((1 + level) / 2, n - 1)) * float(values.std(ddof=1) / np.sqrt(n))
+    return float(values.mean()) - half, float(values.mean()) + half
 
 
 def mean_share(values: FloatArray, *, level: float, method: str, by: str) -> Estimate:
@@ -49,7 +55,6 @@ def mean_share(values: FloatArray, *, level: float, method: str, by: str) -> Est
     n = len(values)
     if n < 2:
         return missing(method=method, reason=f"too few values for a mean: {n} {by}", n=n)
-    mean, error = float(values.mean()), float(values.std(ddof=1) / np.sqrt(n))
-    half = float(student.ppf((1 + level) / 2, n - 1)) * error
-    interval = Interval(max(0.0, mean - half), min(1.0, mean + half), level, f"Student, by {by}")
-    return Estimate(value=mean, n=n, method=method, interval=interval)
+    low, high = student_interval(values, level=level)
+    interval = Interval(max(0.0, low), min(1.0, high), level, f"Student, by {by}")
+    return Estimate(value=float(values.mean()), n=n, method=method, interval=interval)

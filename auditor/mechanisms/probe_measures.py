@@ -10,13 +10,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from auditor.behaviour.context import Context, Draft, inside_family
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.minimums import draws_needed
+from auditor.measures.minimums import draws_needed, interval_may_stand
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.probe_controls import DECLARED_SITE
+from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
 
 ACCURACY = "probe_balanced_accuracy"
@@ -78,8 +78,10 @@ def _one(
         )
         names = ("auroc", "auroc_low", "auroc_high", "permuted", *BASELINES)
         counts = {key: probe[key] for key in names} | {"p_over_all_places": probe.get("p_largest")}
+        if not interval_may_stand(probe["clusters"]):
+            counts |= {"auroc_low": None, "auroc_high": None}
         yield Draft(
-            measurement(
+            measured(
                 accuracy,
                 metric=ACCURACY,
                 subject=where,
@@ -96,7 +98,7 @@ def _one(
         yield from _selective(context, result, at, probes, subject=subject, checks=checks, common=common)
     elif at is not None:
         yield Draft(
-            measurement(
+            measured(
                 _above_baselines(at, level),
                 metric=SELECTIVITY,
                 subject={**subject, "at": at["site"], "layer": str(at["layer"])},
@@ -148,7 +150,7 @@ def _readable(
         test=test if withheld else None,
     )
     return Draft(
-        measurement(
+        measured(
             estimate,
             metric=READABLE,
             subject=subject,
@@ -216,7 +218,7 @@ def _selective(
         if said is not None:
             conclusion = Conclusion.INCONCLUSIVE
         yield Draft(
-            measurement(
+            measured(
                 Estimate(
                     value=found["control"],
                     n=found["applications"],
@@ -230,7 +232,7 @@ def _selective(
             )
         )
     yield Draft(
-        measurement(
+        measured(
             estimate,
             metric=SELECTIVITY,
             subject=where,

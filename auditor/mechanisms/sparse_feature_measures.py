@@ -27,6 +27,7 @@ from auditor.mechanisms.sae.choices import (
 )
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
 from auditor.mechanisms.sparse_feature_draws import ENOUGH, Rank, gap_moved, moved_to_group, rank
+from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
 
 UNEXPLAINED = "sparse_unexplained"
@@ -466,7 +467,7 @@ class _Features:
         **rest: Any,
     ) -> Draft:
         return Draft(
-            measurement(
+            measured(
                 estimate,
                 test=self.test,
                 metric=metric,

@@ -8,7 +8,6 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft, FloatArray, inside_family
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.results import missing
@@ -23,9 +22,11 @@ from auditor.mechanisms.controls import (
     within_rounding,
 )
 from auditor.mechanisms.decision_checks import MASS_KEPT, NO_DECISIONS, answers_keep_mass, margin_as_decided
-from auditor.mechanisms.paired_means import paired_mean
+from auditor.mechanisms.gap_sizes import gap_counts
+from auditor.mechanisms.paired_means import paired_mean, student_interval
 from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
+from auditor.mechanisms.standing import measured
 from auditor.mechanisms.steering_runs import WAYS
 from auditor.records import Check, Conclusion, Role
 
@@ -65,7 +66,7 @@ class _Steered:
         result = self.result
         if not result["cases"]:
             nothing = missing(method="steering", reason=result["reason"], n=0)
-            row = measurement(
+            row = measured(
                 nothing,
                 metric=POTENCY,
                 subject=self.subject,
@@ -82,7 +83,9 @@ class _Steered:
         clean = np.array(result["clean"], dtype=np.float64).reshape(-1, len(groups))
         column, reference = groups.index(self.group), groups.index(result["reference"])
         self.before = {"towards": clean[:, reference], "away": clean[:, column]}
-        self.gap = float((clean[:, column] - clean[:, reference]).mean())
+        self.gaps = clean[:, column] - clean[:, reference]
+        self.gap = float(self.gaps.mean())
+        self.reference = np.array(result["untouched"]["margins"]).reshape(-1, len(groups))[:, reference]
         self.decided = tuple(self._decided())
         points = [point for point in result["curve"] if point["group"] == column]
         for point in points:
@@ -100,7 +103,7 @@ class _Steered:
             "control_largest": max(map(abs, controls), default=None),
             "control_draws": len(controls),
         }
-        row = measurement(
+        row = measured(
             self._mean(point, way),
             metric=SHIFT,
             subject={
@@ -137,10 +140,12 @@ class _Steered:
         exact = self.result["exact"]
         counts = {
             "gap": self.gap,
+            **gap_counts(self.gaps, whole=self.reference, thresholds=self.context.plan.thresholds),
             "share": towards / self.gap if self._differ else None,
             "held_out_short": point["short"],
             "movement": point["movement"],
             "away": away,
+            **dict(zip(("away_low", "away_high"), self._ends(point, "away"), strict=True)),
             "p_towards": ways["towards"].p_value,
             "p_away": ways["away"].p_value,
             "flip_rate": float(self._turned(point, "towards").mean()) if exact else None,
@@ -160,13 +165,14 @@ class _Steered:
         more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
         if repeats is not None and repeats.stable is False and short is None:
             said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
-        row = measurement(
+        row = measured(
             with_randomisation(self._mean(point, "towards"), found),
             metric=POTENCY,
             subject=self.subject,
             counts=counts,
             checks=self._checks(point),
             family=inside_family(self.test) if self.result["full"] else None,
+            exact=True,
             conclusion_reason=said,
             **self.common,
             **more,
@@ -263,6 +269,9 @@ class _Steered:
 
     def _change(self, point: Mapping[str, Any], way: str) -> float:
         return float((np.array(point[way], dtype=np.float64) - self.before[way]).mean())
+
+    def _ends(self, point: Mapping[str, Any], way: str) -> tuple[float, float]:
+        return student_interval(np.array(point[way], dtype=np.float64) - self.before[way], level=1 - self.alpha)
 
     def _turned(self, point: Mapping[str, Any], way: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
         after = np.array(point[way], dtype=np.float64)

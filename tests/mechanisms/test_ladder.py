@@ -64,6 +64,7 @@ SELECTIVE = measured(
     subject={**SUBJECT, "setting": "stated"},
     low=0.1,
     high=0.4,
+    n=48,
     p_adjusted=0.025,
     counts={"draws": 44, "draws_needed": 39, "accuracy": 0.9, "control": 0.6, "ceiling": 0},
 )
@@ -73,6 +74,16 @@ STEERED = measured(
     -1.0,
     p_adjusted=0.025,
     counts={name: value for name, value in CAUSAL.items() if name != "held_out_left"} | {"held_out_short": 0.02},
+)
+#: Nothing moves, and the scores of the groups do not differ: what a "no" takes.
+SMALL = {"movement": 0.5, "movement_control": 0.6, "practical": 0.1, "gap": 0.0, "gap_low": -0.05, "gap_high": 0.05}
+UNUSED = replace(
+    USED, estimate=0.0, n=24, low=-0.02, high=0.02, p_adjusted=0.4, counts={**CAUSAL, **SMALL, "decisions_turned": 0.0}
+)
+UNMOVED = replace(
+    UNUSED,
+    metric="steering_potency",
+    counts={**STEERED.counts, **SMALL, "decisions_turned": 0.0, "away_low": -0.02, "away_high": 0.02},
 )
 OUTPUT = measured("cf_net_effect", -0.1, conclusion=Conclusion.NO_EVIDENCE, test="counterfactual")
 
@@ -184,30 +195,72 @@ def test_used_needs_all_that_makes_its_p_value_mean_something(
     ],
 )
 def test_no_is_withheld_where_the_test_could_not_have_said_yes(change: dict[str, Any], held: bool | None) -> None:
-    (rung,) = climb([counted(replace(USED, p_adjusted=0.4), **change)], plan=PLAN)
+    (rung,) = climb([counted(UNUSED, **change)], plan=PLAN)
 
     assert rung.steps["used"] is held
 
 
+@pytest.mark.parametrize("item", [UNUSED, UNMOVED], ids=["used", "usable"])
 @pytest.mark.parametrize(
-    ("share", "low", "high", "held"),
+    ("gap", "low", "high"), [(-1.0, -1.2, -0.8), (0.4, 0.1, 0.7), (0.05, 0.01, 0.09), (-0.002, -0.003, -0.001)]
+)
+def test_a_difference_that_an_intervention_leaves_as_it_was_is_made_elsewhere(
+    item: Measurement, gap: float, low: float, high: float
+) -> None:
+    """Only the attribute's words differ between the prompts, so a difference in scores is a use of them somewhere."""
+    step = "used" if item is UNUSED else "usable"
+    differing = counted(item, gap=gap, gap_low=low, gap_high=high)
+
+    assert climb([differing], plan=PLAN)[0].steps[step] is None
+    assert "the model may read the field elsewhere" in reason(differing, step)
+
+
+@pytest.mark.parametrize("item", [UNUSED, UNMOVED], ids=["used", "usable"])
+@pytest.mark.parametrize("change", [{"low": -0.5}, {"high": 0.11}, {"gap_low": -0.2}, {"gap_high": 5.0}])
+def test_what_may_be_large_is_no_no(item: Measurement, change: dict[str, float]) -> None:
+    step = "used" if item is UNUSED else "usable"
+    ends = {name: value for name, value in change.items() if name in ("low", "high")}
+    wide = counted(replace(item, **ends), **{name: value for name, value in change.items() if name not in ends})
+
+    assert climb([wide], plan=PLAN)[0].steps[step] is None
+    assert "too few to say no: it could be as much as" in reason(wide, step)
+
+
+@pytest.mark.parametrize("item", [UNUSED, UNMOVED], ids=["used", "usable"])
+@pytest.mark.parametrize(
+    ("change", "why"),
     [
-        (1.0, -1.2, -0.8, None),
-        (0.2, 0.1, 0.9, None),
-        (1.0, -2.1, 0.1, False),
-        (0.1, -1.2, -0.8, False),
-        (-0.5, -1.2, -0.8, False),
-        (None, -1.2, -0.8, False),
+        ({"movement": None}, "how far it moves the states is not known"),
+        ({"movement": 0.0}, "it does not move the states at all"),
+        ({"movement": 0.2, "movement_control": 0.6}, "shuffled labels by 60.0%, and 50% of that is the least"),
+        ({"gap_low": None}, "how large the difference between the groups may be is not known"),
+        ({"practical": None}, "how large the difference between the groups may be is not known"),
     ],
 )
-def test_an_erasure_that_takes_the_difference_off_is_no_proof_that_it_is_not_used(
-    share: float | None, low: float, high: float, held: bool | None
+def test_a_no_needs_to_know_how_far_states_moved_and_scores_differ(
+    item: Measurement, change: dict[str, Any], why: str
 ) -> None:
-    item = counted(replace(USED, p_adjusted=0.1, low=low, high=high), share=share)
-    (rung,) = climb([item], plan=PLAN)
+    step = "used" if item is UNUSED else "usable"
 
-    assert rung.steps["used"] is held
-    assert ("a control moved it as far" in reason(item, "used")) is (held is None)
+    assert climb([item], plan=PLAN)[0].steps[step] is False
+    assert climb([counted(item, **change)], plan=PLAN)[0].steps[step] is None
+    assert why in reason(counted(item, **change), step)
+
+
+@pytest.mark.parametrize("item", [UNUSED, UNMOVED], ids=["used", "usable"])
+@pytest.mark.parametrize("n", [2, 4, 12, 23])
+def test_a_no_from_few_applications_is_none(item: Measurement, n: int) -> None:
+    step = "used" if item is UNUSED else "usable"
+
+    assert climb([replace(item, n=n)], plan=PLAN)[0].steps[step] is None
+    assert f"too few applications to say no: measured on {n}, 24 needed" in reason(replace(item, n=n), step)
+
+
+def test_a_yes_of_selective_needs_the_applications_of_an_interval() -> None:
+    few = replace(SELECTIVE, n=23, low=None, high=None)
+
+    assert climb([few], plan=PLAN)[0].steps["selective"] is None
+    assert reason(few, "selective").startswith("too few applications to say: 23, 24 needed for an interval")
 
 
 def test_the_smallest_p_value_that_the_draws_allow_is_enough() -> None:

@@ -13,10 +13,10 @@ from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.ladder_steps import MOST_SHORT, usable, used
 from auditor.mechanisms.steering_runs import Steerer
 from benchmarks.inside_nulls import GROUPS, prompts, random_model, target
-from tests.mechanisms.test_ladder import STEERED, USED, counted
+from tests.mechanisms.test_ladder import STEERED, UNMOVED, UNUSED, counted
 
 ALPHA = 0.05
-NOTHING = replace(STEERED, p_adjusted=0.5)
+NOTHING = UNMOVED
 
 
 def test_a_direction_that_reaches_and_moves_nothing_is_a_no() -> None:
@@ -35,15 +35,15 @@ def test_how_far_a_direction_reaches_has_to_be_known() -> None:
     assert usable([replace(NOTHING, counts=counts)], alpha=ALPHA).held is None
 
 
-@pytest.mark.parametrize(("step", "item"), [(used, USED), (usable, STEERED)])
+@pytest.mark.parametrize(("step", "item"), [(used, UNUSED), (usable, UNMOVED)])
 @pytest.mark.parametrize(
-    ("share", "low", "high", "held"), [(0.3, 0.1, 0.5, None), (0.3, -0.1, 0.7, False), (0.05, 0.01, 0.09, False)]
+    ("low", "high", "held"), [(0.1, 0.5, None), (-0.1, 0.7, None), (-0.02, 0.3, None), (0.01, 0.09, False)]
 )
-def test_what_is_shown_to_do_part_of_the_work_is_no_no(
-    step: Any, item: Any, share: float, low: float, high: float, held: bool | None
+def test_what_may_do_part_of_the_work_is_no_no(
+    step: Any, item: Any, low: float, high: float, held: bool | None
 ) -> None:
-    said = step([counted(replace(item, p_adjusted=0.5, low=low, high=high), share=share)], alpha=ALPHA)
-    assert said.held is held
+    """Of a plan that calls a shift of a tenth of a logit none."""
+    assert step([replace(item, low=low, high=high)], alpha=ALPHA).held is held
 
 
 def test_a_yes_needs_no_reach() -> None:
