@@ -2,8 +2,9 @@
 
 Inside ``second_device(model)`` the parameters and buffers of ``model`` stand on ``mps:0`` as far as any code can tell:
 their ``device`` says so, what is computed from them stands there too, tensors made with that device are put there, and
-an operation on a tensor of each kind fails as it does on a GPU. ``.numpy()`` of such a tensor fails too. As on a GPU a
-CPU tensor may be an index of a tensor there, and a number without dimensions may meet either.
+an operation on a tensor of each kind fails as it does on a GPU. ``.numpy()`` of such a tensor fails too, and so does
+float64 on it, which Apple's devices do not have. As on a GPU a CPU tensor may be an index of a tensor there, and a
+number without dimensions may meet either.
 
 ``mps`` is the name because transformers asks autocast for any other device by its own name, which warns without one.
 """
@@ -39,6 +40,10 @@ _STANDS_THERE: dict[int, StorageWeakRef] = {}
 
 class MixedDevices(RuntimeError):
     """Two tensors of one operation stand on different devices."""
+
+
+class NoDoublePrecision(TypeError):
+    """A tensor of float64 on the second device: Apple's has none."""
 
 
 def on_second(tensor: Tensor) -> bool:
@@ -87,6 +92,8 @@ class _Operations(TorchDispatchMode):
             raise MixedDevices(f"{name}: expected all tensors to be on the same device, found {DEVICE} and cpu")
         out = func(*args, **(kwargs or {}))
         second = on_second(args[0]) if name in COPIES and isinstance(args[0], Tensor) else True in sides
+        if second and any(isinstance(item, Tensor) and item.dtype == torch.float64 for item in tree_flatten(out)[0]):
+            raise NoDoublePrecision(f"{name}: {DEVICE} has no float64")
         return tree_map(lambda item: _put(item, second) if isinstance(item, Tensor) and second else item, out)
 
 

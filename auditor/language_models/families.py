@@ -15,6 +15,8 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
+from auditor.language_models.precision import in_double
+
 #: Size of the vectors that a norm's gain is read with.
 LONG = 1e3
 
@@ -234,8 +236,8 @@ def gain(norm: Any, *, width: int, like: Tensor) -> tuple[Tensor, Tensor, bool]:
         signs = ones.clone()
         signs[1::2] = -1.0
         found = (norm(LONG * signs) - offset) * signs
-        level = (norm(LONG * ones) - offset).double().norm()
-        centred = bool(level < 0.5 * found.double().norm())
+        level = in_double(norm(LONG * ones) - offset).norm()
+        centred = bool(level < 0.5 * in_double(found).norm())
     return found, offset, centred
 
 
@@ -246,10 +248,10 @@ def frozen_scale(norm: Any, state: Float[Tensor, " width"]) -> float:
     code alone): the number by which the gain times the state comes nearest to the norm's own output.
     """
     scale, offset, centred = gain(norm, width=len(state), like=state)
-    exact = state.double()
-    unscaled = scale.double() * (exact - exact.mean() if centred else exact)
+    exact = in_double(state)
+    unscaled = in_double(scale) * (exact - exact.mean() if centred else exact)
     with torch.no_grad():
-        normed = norm(state).double() - offset.double()
+        normed = in_double(norm(state)) - in_double(offset)
     size = float(unscaled @ unscaled)
     return float(unscaled @ normed) / size if size > 0 else 0.0
 

@@ -27,6 +27,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from auditor.language_models.precision import in_double
 from auditor.language_models.rounding import rounded_otherwise
 
 if TYPE_CHECKING:
@@ -125,7 +126,7 @@ class Read:
 
 def any_logit() -> Read:
     """Every logit of the vocabulary: the floor is that of the token that moves most."""
-    return Read(("any",), lambda logits, _: logits.double(), lambda logits: float(logits.abs().max()))
+    return Read(("any",), lambda logits, _: in_double(logits), lambda logits: float(logits.abs().max()))
 
 
 def margin_of(target: Target) -> Read:
@@ -134,8 +135,8 @@ def margin_of(target: Target) -> Read:
 
     def values(logits: Tensor, alone: Tensor) -> Tensor:
         # As the view reads it, in the model's own precision; the one computed alone as exactly as can be.
-        own = logits[:, tokens].double() if logits is alone else logits[:, tokens]
-        return (own[:, :cut].logsumexp(-1) - own[:, cut:].logsumexp(-1)).double()[:, None]
+        own = in_double(logits[:, tokens]) if logits is alone else logits[:, tokens]
+        return in_double(own[:, :cut].logsumexp(-1) - own[:, cut:].logsumexp(-1))[:, None]
 
     return Read((target.favourable, target.adverse), values, lambda logits: float(logits[:, tokens].abs().max()))
 
@@ -149,12 +150,12 @@ def likelihood(tokens: Sequence[int] = (), *, times: float = 1.0) -> Read:
     picked = list(tokens)
 
     def values(logits: Tensor, alone: Tensor) -> Tensor:
-        logs = logits.double().log_softmax(-1)
-        return logs[:, picked] if picked else logs.gather(-1, alone.argmax(-1, keepdim=True))
+        logs = in_double(logits).log_softmax(-1)
+        return logs[:, picked] if picked else logs.gather(-1, alone.argmax(-1, keepdim=True).to(logs.device))
 
     def scale(logits: Tensor) -> float:
         own = logits[:, picked] if picked else logits.max(-1).values
-        return max(float(own.abs().max()), float(logits.double().logsumexp(-1).abs().max()))
+        return max(float(own.abs().max()), float(in_double(logits).logsumexp(-1).abs().max()))
 
     return Read(("likelihood", tuple(tokens), times), values, scale, times)
 
@@ -194,8 +195,8 @@ def summing_noise(terms: Sequence[Float[Tensor, " width"]], direction: Float[Ten
         total = torch.zeros_like(terms[0])
         for place in generator.permutation(len(terms)):
             total = total + terms[int(place)]
-        sums.append(float(total.double() @ direction.double()))
-    last = torch.finfo(terms[0].dtype).eps * float(total.double().abs() @ direction.double().abs())
+        sums.append(float(in_double(total) @ in_double(direction)))
+    last = torch.finfo(terms[0].dtype).eps * float(in_double(total).abs() @ in_double(direction).abs())
     return max(max(sums) - min(sums), last / math.sqrt(len(direction)))
 
 
@@ -248,4 +249,4 @@ def _first(model: Any, tokens: Int[Tensor, "batch n"], length: int) -> tuple[Ten
     """Logits of the first row, [length, vocabulary], and its state at the last own token, [width]."""
     with torch.inference_mode():
         out = model(input_ids=tokens, use_cache=False, output_hidden_states=True)
-    return out.logits[0, :length], out.hidden_states[-1][0, length - 1].double()
+    return out.logits[0, :length], in_double(out.hidden_states[-1][0, length - 1])

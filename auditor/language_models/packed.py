@@ -357,7 +357,7 @@ def _pick(logits: Float[Tensor, "rows vocabulary"], reads: Sequence[tuple[int, i
     """Log-softmax at the wanted tokens, normalised in the logits' own precision, subtracted in double."""
     index = torch.tensor([row for row, _, _ in reads])
     tokens = torch.tensor([token for _, token, _ in reads])
-    normaliser = torch.logsumexp(logits, dim=-1).double().cpu()
+    normaliser = torch.logsumexp(logits, dim=-1).cpu().double()
     chosen = logits.cpu()[index, tokens].double()
     values: FloatArray = (chosen - normaliser[index]).numpy()
     return values

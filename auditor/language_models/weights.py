@@ -281,7 +281,7 @@ def largest_difference(one: Any, other: Any) -> float:
     """Largest absolute difference of two logit tensors, in nats; NaN, which is within no bound, if one is no number."""
     if not (bool(one.isfinite().all()) and bool(other.isfinite().all())):
         return math.nan
-    return float((one - other).abs().max())
+    return float((one - other.to(one.device)).abs().max())
 
 
 def difference_words(what: str, difference: float) -> str:

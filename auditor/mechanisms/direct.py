@@ -23,6 +23,7 @@ from torch import Tensor
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Run, Target, project
 from auditor.language_models.families import frozen_scale, gain, output_bias, output_rows
 from auditor.language_models.noise import summing_noise
+from auditor.language_models.precision import in_double
 
 
 @dataclass(frozen=True)
@@ -70,7 +71,7 @@ def attribute(decoder: Decoder, run: Run, target: Target, *, own: float | None =
         direction, constant = _direction(decoder, final, target)
 
         def share(component: Float[Tensor, "*rows width"]) -> npt.NDArray[np.float64]:
-            values: npt.NDArray[np.float64] = (component.double() @ direction).cpu().numpy()
+            values: npt.NDArray[np.float64] = (in_double(component) @ direction).cpu().numpy()
             return values
 
         written = [run.states[RESIDUAL, 0][0, -1]]
@@ -98,7 +99,7 @@ def lens(decoder: Decoder, run: Run, target: Target) -> npt.NDArray[np.float64]:
     """The margin read from the stream before every layer and after the last: [layers + 1], nats."""
     with torch.no_grad():
         rows = torch.stack([run.states[RESIDUAL, layer][0, -1] for layer in range(decoder.layers + 1)])
-        values: npt.NDArray[np.float64] = decoder.margin_of(rows, target).double().cpu().numpy()
+        values: npt.NDArray[np.float64] = decoder.margin_of(rows, target).cpu().double().numpy()
     return values
 
 
@@ -107,23 +108,23 @@ def _direction(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tensor,
     parts, head = decoder.parts, decoder.parts.head
     tokens = list(target.favourable + target.adverse)
     cut = len(target.favourable)
-    normed = parts.after_norm(parts.final_norm(final)).double()
-    bias = head.bias[tokens].double() if getattr(head, "bias", None) is not None else None
-    raw = torch.nn.functional.linear(normed, head.weight[tokens].double(), bias)
+    normed = in_double(parts.after_norm(parts.final_norm(final)))
+    bias = in_double(head.bias[tokens]) if getattr(head, "bias", None) is not None else None
+    raw = torch.nn.functional.linear(normed, in_double(head.weight[tokens]), bias)
     bent = _bent(raw, parts.soft_cap)
     logits = raw * bent
     weights = torch.cat([logits[:cut].softmax(-1), -logits[cut:].softmax(-1)])
     entropies = -(weights[:cut].xlogy(weights[:cut]).sum() - (-weights[cut:]).xlogy(-weights[cut:]).sum())
     slopes = weights * bent
-    rows = head.weight[tokens].double()
+    rows = in_double(head.weight[tokens])
     if getattr(parts.body, "project_out", None) is not None:
-        rows = rows @ parts.body.project_out.weight.double()
+        rows = rows @ in_double(parts.body.project_out.weight)
     answer = slopes @ rows
     scale, shift, centred = gain(parts.final_norm, width=decoder.width, like=final)
-    direction = answer * scale.double() * frozen_scale(parts.final_norm, final)
+    direction = answer * in_double(scale) * frozen_scale(parts.final_norm, final)
     if centred:
         direction = direction - direction.mean()
-    offset = shift.double() @ answer + entropies
+    offset = in_double(shift) @ answer + entropies
     return direction, float(offset if bias is None else offset + bias @ slopes)
 
 

@@ -21,6 +21,7 @@ from torch import Tensor
 
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Run, Stage, project
 from auditor.language_models.families import Block, output_rows
+from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.readers import Readers, by_reader, hooked, weights_by_reader
 from auditor.mechanisms.edges import Edges
 from auditor.mechanisms.pairs import PairRuns
@@ -94,7 +95,7 @@ def _ablated(runs: PairRuns, edges: Edges, circuits: npt.NDArray[np.bool_]) -> F
         mlp = block.mlp_post_norm(block.mlp(block.mlp_norm(states)))
         changes[:, edges.mlp(layer)] = mlp - donor.states[MLP, layer]
     last = donor.final[:, -1] + torch.bmm(kept[-1], changes[:, :, -1])[:, 0]
-    margins: FloatArray = decoder.margin_of(last, runs.target).double().cpu().numpy()
+    margins: FloatArray = decoder.margin_of(last, runs.target).cpu().double().numpy()
     return margins
 
 
@@ -114,7 +115,7 @@ def edge_scores(runs: PairRuns, edges: Edges, *, steps: int, memory: int) -> Edg
     """
     base, end = runs.base.states[RESIDUAL, 0], runs.donor.states[RESIDUAL, 0]
     nodes, weights = np.polynomial.legendre.leggauss(steps)
-    blocks = [torch.zeros(shape, dtype=torch.float64, device=base.device) for shape in edges.blocks]
+    blocks = [torch.zeros(shape, dtype=torch.float64, device=device_of_doubles(base.device)) for shape in edges.blocks]
     at_once = max(1, TOKENS_AT_ONCE // base.shape[1])
     for start in range(0, steps, at_once):
         place = _like((nodes[start : start + at_once] + 1) / 2, base)[:, None, None]
@@ -179,7 +180,7 @@ def _accumulate(blocks: list[Tensor], runs: PairRuns, edges: Edges, slopes: _Slo
 
     def add(number: int, gradients: Float[Tensor, "receivers n width"]) -> None:
         senders = sent[: blocks[number].shape[1]]
-        blocks[number] += (gradients.flatten(1) @ senders.flatten(1).T).double()
+        blocks[number] += in_double(gradients.flatten(1) @ senders.flatten(1).T)
 
     def averaged(gradient: Float[Tensor, "points n width"]) -> Float[Tensor, "1 n width"]:
         return torch.einsum("s,snw->nw", slopes.weight, gradient[:, places])[None]

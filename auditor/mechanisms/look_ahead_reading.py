@@ -114,7 +114,7 @@ def _margins(
     if isinstance(decoder, Decoder) and not isinstance(target, str) and target.exact:
         final = torch.as_tensor(states[:, -1, -1]).to(device=decoder.model.device, dtype=decoder.model.dtype)
         with torch.inference_mode():
-            return np.asarray(decoder.margin_of(final, target).double().cpu().numpy()), True
+            return np.asarray(decoder.margin_of(final, target).cpu().double().numpy()), True
     return bench.margins(prompts), False
 
 

@@ -18,6 +18,7 @@ from torch import Tensor
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
 from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
+from auditor.language_models.precision import in_double
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.direct import attribute
 from auditor.mechanisms.look_ahead_layout import Layout, twin
@@ -127,10 +128,10 @@ def _answers(decoder: Decoder, run: Run, target: Target, *, favourable: bool) ->
     for name, states in held.items():
         logits = decoder.logits(torch.stack(states))
         if name in STREAMS:
-            probability[name] = torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1)).double().tolist()
+            probability[name] = in_double(torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1))).tolist()
         else:
             best = logits[:, tokens].max(-1, keepdim=True).values
-            reciprocal[name] = (1.0 / (1.0 + (logits > best).sum(-1).double())).tolist()
+            reciprocal[name] = (1.0 / (1.0 + in_double((logits > best).sum(-1)))).tolist()
     return {"probability": probability, "reciprocal": reciprocal}
 
 
@@ -150,7 +151,7 @@ def _to_last(bench: Bench, decoder: Decoder, run: Run, layout: Layout, target: T
     def margins(first: int, stop: int) -> list[float]:
         stream = run.states[RESIDUAL, first][:, -1:].expand(len(mask), -1, -1)
         blocked = decoder.run_from(first, stream, past=past, hide=dict.fromkeys(range(first, stop), mask))
-        values: list[float] = decoder.margins(blocked, target).double().tolist()
+        values: list[float] = in_double(decoder.margins(blocked, target)).tolist()
         return values
 
     count = min(bench.settings.windows, decoder.layers)

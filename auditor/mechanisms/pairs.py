@@ -24,6 +24,7 @@ from auditor.language_models.decoder import (
     Target,
     target_of,
 )
+from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.prompts import token_span
@@ -194,7 +195,7 @@ def own_margins(decoder: Decoder, target: Target, prompts: Sequence[Sequence[int
     for ids in prompts:
         with torch.no_grad():
             logits = decoder.model(input_ids=row_of(decoder, ids), use_cache=False).logits[0, -1, tokens]
-        read = logits.double()
+        read = in_double(logits)
         found.append(float(read[:cut].logsumexp(-1) - read[cut:].logsumexp(-1)))
     return found
 

@@ -92,7 +92,7 @@ def residual_effects(
                     rows = decoder.run_from(layer, rows, past=past, stop=layer + 1, last_only=last).final
             if rows is not None:
                 margins = decoder.margin_of(rows[:, -1], runs.target)
-                effects[number] = margins.double().cpu().numpy() - runs.base_margin
+                effects[number] = margins.cpu().double().numpy() - runs.base_margin
     return effects
 
 
@@ -125,7 +125,7 @@ def node_effects(runs: PairRuns, nodes: Sequence[Node]) -> FloatArray:
             rows = torch.cat(done) if done else None
         effects = np.zeros(len(nodes))
         if rows is not None:
-            margins = decoder.margin_of(rows[:, -1], runs.target).double().cpu().numpy()
+            margins = decoder.margin_of(rows[:, -1], runs.target).cpu().double().numpy()
             effects[order] = margins - runs.base_margin
     return effects
 
@@ -145,7 +145,7 @@ def attribution_effects(runs: PairRuns) -> tuple[FloatArray, FloatArray]:
     for (node, layer), gradient in zip(sites, gradients, strict=True):
         change = (runs.donor.states[node, layer] - runs.base.states[node, layer]) * gradient
         if node == HEADS:
-            heads.append(change.sum(dim=(0, 1, 3)).double().cpu().numpy())
+            heads.append(change.sum(dim=(0, 1, 3)).cpu().double().numpy())
         else:
             mlps.append(float(change.sum()))
     return np.array(heads), np.array(mlps)
@@ -164,7 +164,7 @@ def patch_checks(runs: PairRuns) -> tuple[Check, ...]:
         stream = runs.base.states[RESIDUAL, middle].expand(len(nodes), -1, -1)
         last = decoder.run_from(middle, stream, past=runs.prefix, last_only=True).final[:, -1]
         plain = decoder.margin_of(last, runs.target)
-    own = node_effects(itself, nodes) + runs.base_margin - plain.double().cpu().numpy()
+    own = node_effects(itself, nodes) + runs.base_margin - plain.cpu().double().numpy()
     largest, moved = float(np.abs(whole).max()), float(np.abs(own).max())
     floor = noise_floor(decoder.model, runs.target)
     bound, note = floor.bound, f"nats; {floor.words}"

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from auditor.language_models.decoder import Decoder, Past, Target
+from auditor.language_models.precision import in_double
 from auditor.mechanisms.pairs import Pair
 
 FloatArray = npt.NDArray[np.float64]
@@ -148,8 +149,8 @@ class _Path:
             run = self.decoder.run_from(0, streams, past=self.past, last_only=True)
             found = self.decoder.margins(run, self.target)
             (gradient,) = torch.autograd.grad(found.sum(), streams)
-            margins.append(found.detach().double().cpu().numpy())
-            slopes.append((gradient.double() * away[0].double()).sum(-1).cpu().numpy())
+            margins.append(found.detach().cpu().double().numpy())
+            slopes.append((in_double(gradient) * in_double(away[0])).sum(-1).cpu().numpy())
         return np.concatenate(margins), np.concatenate(slopes)
 
 

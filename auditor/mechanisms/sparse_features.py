@@ -253,7 +253,7 @@ class _Shared:
                 each = chosen[number]
                 more = each.controls(activations, self.dictionary, range(FIRST, len(each.random)))
                 taken[number].take(window, list(more), self.target)
-        activity = torch.stack(totals).double().numpy()
+        activity = torch.stack(totals).cpu().double().numpy()
         return {
             "clean": clean,
             "mass": float(np.mean(masses)),

@@ -18,6 +18,7 @@ from torch import Tensor
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import pad, shared_length
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past, Target
+from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.concepts import Placed
 
@@ -118,7 +119,7 @@ class Rows(ABC):
                 index, positions = self._indices(group)
                 states.append(self._apart(stream)[:, index, positions])
                 rows += [row for row, _, _ in group]
-        return rows, double(torch.cat(states, dim=1))
+        return rows, in_double(torch.cat(states, dim=1))
 
     def scatter(self, back: int, states: Tensor, *, after: bool = False) -> None:
         """Put states back where `gather` took them."""
@@ -331,17 +332,12 @@ def open_rows(
     return HookedStreams(decoder, groups, should_stop=should_stop)
 
 
-def double(states: Tensor) -> Tensor:
-    """The states in float64: on their own device, or on the CPU where that device (Apple's) has no float64."""
-    return states.cpu().double() if states.device.type == "mps" else states.double()
-
-
 def read_answers(decoder: Decoder, final: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     """Margins in nats and the probability on the answers, float64 on the CPU, of states after the last block."""
     margins, masses = [], []
     for start in range(0, len(final), ROWS_AT_ONCE):
         part = final[start : start + ROWS_AT_ONCE]
-        margins.append(double(decoder.margin_of(part, target)).cpu())
+        margins.append(in_double(decoder.margin_of(part, target)).cpu())
         masses.append(answers_of(decoder.logits(part), target)[1])
     return torch.cat(margins), torch.cat(masses)
 
@@ -351,7 +347,7 @@ def answers_of(logits: Tensor, target: Target) -> tuple[Tensor, Tensor]:
     tokens = list(target.favourable + target.adverse)
     cut = len(target.favourable)
     # Only what is said of the answers leaves the device.
-    answers = double(logits).log_softmax(-1)[:, tokens].cpu()
+    answers = in_double(logits).log_softmax(-1)[:, tokens].cpu()
     return answers[:, :cut].logsumexp(-1) - answers[:, cut:].logsumexp(-1), answers.logsumexp(-1).exp()
 
 

@@ -186,7 +186,7 @@ def test_exchanged_descriptions_that_tell_features_apart_break_the_check() -> No
 
 
 def test_own_descriptions_stand_beside_exchanged_ones_feature_by_feature() -> None:
-    found = _beyond([0.9, 0.8, 0.85], [0.5, 0.5, 0.6], level=0.95)
+    found = _beyond([0.9, 0.8, 0.85] * 8, [0.5, 0.5, 0.6] * 8, level=0.95)
 
     assert found["beyond_shuffled"] == pytest.approx(0.95 / 3)
     assert found["beyond_shuffled_low"] < found["beyond_shuffled"] < found["beyond_shuffled_high"]

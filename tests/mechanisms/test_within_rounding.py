@@ -90,7 +90,7 @@ def test_a_figure_within_rounding_that_is_fine_is_none_and_within_coarse_roundin
 
 
 def test_an_attribute_without_an_effect_is_still_a_no_in_single_precision() -> None:
-    _, measurements, plan = concluded(erasure, planted_model("B", against=0.0), applications=24, relevant=False)
+    _, measurements, plan = concluded(erasure, planted_model("B", against=0.0), applications=48, relevant=False)
     (rung,) = [rung for rung in climb(measurements, plan=plan) if rung.field == "race"]
 
     assert rung.steps["used"] is False

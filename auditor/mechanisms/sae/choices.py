@@ -18,6 +18,7 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from auditor.behaviour.context import FloatArray
+from auditor.language_models.precision import in_double
 from auditor.measures.multiplicity import benjamini_hochberg
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.windows import Window
@@ -66,16 +67,16 @@ class Seen:
         self.states.append(window.states)
         self.there.append(window.there)
         self.slopes.append(slopes)
-        self.activations = self.activations + activations.double()
-        self.active = self.active + (activations > 0).sum(1).double()
+        self.activations = self.activations + in_double(activations)
+        self.active = self.active + in_double((activations > 0).sum(1))
         along = (slopes.flatten(0, 1).to(decoder) @ decoder.t()).reshape(activations.shape)
         change = activations - activations[self.reference]
-        self.feature_scores = self.feature_scores + (change * along).sum(1).double()
+        self.feature_scores = self.feature_scores + in_double((change * along).sum(1))
 
     def mean_states(self, groups: Sequence[int]) -> Float[Tensor, "depth width"]:
         """Mean state at every position, over the prompts of some groups that have it; 0 where none has."""
         states, there = (torch.stack(each)[:, list(groups)] for each in (self.states, self.there))
-        return states.double().sum((0, 1)) / there.sum((0, 1)).clamp(min=1)[:, None]
+        return in_double(states).sum((0, 1)) / in_double(there).sum((0, 1)).clamp(min=1)[:, None]
 
 
 @dataclass(frozen=True)
@@ -168,7 +169,7 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
     features = _largest(scores, count)
     both_have = torch.stack(seen.there)[:, list(pair)].any(0).all(0)[:, None]
     apart = (seen.mean_states([group]) - seen.mean_states([reference])) * both_have
-    everything = torch.cat([states[there] for states, there in zip(seen.states, seen.there, strict=True)]).double()
+    everything = in_double(torch.cat([states[there] for states, there in zip(seen.states, seen.there, strict=True)]))
     step = -(-len(everything) // PCA_ROWS)
     part = everything[::step]
     components = torch.linalg.svd(part - part.mean(0), full_matrices=False).Vh
@@ -232,7 +233,7 @@ def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor | None, count: int)
     group, reference = pair
 
     def along(states: Tensor) -> Tensor:
-        return states.double() if basis is None else states.double() @ basis.t()
+        return in_double(states) if basis is None else in_double(states) @ basis.t()
 
     changes = [along(states[group] - states[reference]) for states in seen.states]
     slopes = [along(each[group]) for each in seen.slopes]
@@ -254,7 +255,7 @@ def _matched(
 ) -> list[int]:
     """For every chosen feature another that acts about as often and as strongly in these prompts."""
     active = seen.active[list(pair)].sum(0)
-    norms = dictionary.autoencoder.decoder.norm(dim=1).double()
+    norms = in_double(dictionary.autoencoder.decoder.norm(dim=1))
     strength = seen.activations[list(pair)].sum((0, 1)) * norms / active.clamp(min=1)
     free = active > 0
     free[features] = False

@@ -8,6 +8,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from auditor.language_models.precision import in_double
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.states import Matrix, Rows, in_order
 
@@ -48,11 +49,11 @@ def fraction_unexplained(states: Float[Tensor, "tokens width"], rebuilt: Float[T
     ValueError
         If the states do not vary.
     """
-    exact = states.double()
+    exact = in_double(states)
     total = float((exact - exact.mean(0)).square().sum())
     if total <= 0:
         raise ValueError("the states do not vary")
-    return float((exact - rebuilt.double()).square().sum()) / total
+    return float((exact - in_double(rebuilt)).square().sum()) / total
 
 
 def measure(autoencoder: Autoencoder, rows: Rows, *, batch: int = 4096) -> Quality:
@@ -63,22 +64,22 @@ def measure(autoencoder: Autoencoder, rows: Rows, *, batch: int = 4096) -> Quali
     ValueError
         If there are no rows or they do not vary.
     """
-    centre = autoencoder.decoder_bias.double()
+    centre = in_double(autoencoder.decoder_bias)
     total = torch.zeros(rows.width, dtype=torch.float64, device=centre.device)
     squares = torch.zeros((), dtype=torch.float64, device=centre.device)
     missed = torch.zeros_like(squares)
-    active = torch.zeros(autoencoder.latents, dtype=torch.int64, device=centre.device)
+    active = torch.zeros(autoencoder.latents, dtype=torch.int64, device=autoencoder.decoder_bias.device)
     strength = torch.zeros(autoencoder.latents, dtype=torch.float64, device=centre.device)
     for states in in_order(rows, batch=batch):
         here = states.to(autoencoder.encoder)
         codes = autoencoder.encode(here)
-        missed += (here - autoencoder.decode(codes)).double().square().sum()
+        missed += in_double(here - autoencoder.decode(codes)).square().sum()
         # Moments about the decoder's bias, which lies near the mean, lose no digits.
-        moved = here.double() - centre
+        moved = in_double(here) - centre
         total += moved.sum(0)
         squares += moved.square().sum()
         active += codes.active()
-        strength.index_add_(0, codes.features, codes.values.double())
+        strength.index_add_(0, codes.features.to(strength.device), in_double(codes.values))
     variance = float(squares - total.square().sum() / max(len(rows), 1))
     if variance <= 0:
         raise ValueError("the states do not vary")
@@ -88,7 +89,7 @@ def measure(autoencoder: Autoencoder, rows: Rows, *, batch: int = 4096) -> Quali
         l0=float(active.sum()) / len(rows),
         dead=int((active == 0).sum()),
         active=active,
-        strength=(strength / active.clamp(min=1)).to(autoencoder.encoder.dtype),
+        strength=(strength / active.clamp(min=1).to(strength.device)).to(autoencoder.encoder),
     )
 
 
@@ -109,9 +110,9 @@ def recompute(
     the states can do.
     """
     where = states.to(autoencoder.encoder)
-    dense = autoencoder.encode(where).dense().double()
-    rebuilt = dense @ autoencoder.decoder.double() + autoencoder.decoder_bias.double()
-    exact = where.double()
+    dense = in_double(autoencoder.encode(where).dense())
+    rebuilt = dense @ in_double(autoencoder.decoder) + in_double(autoencoder.decoder_bias)
+    exact = in_double(where)
     variance = (exact - exact.mean(0)).square().sum()
     apart = abs(measure(autoencoder, Matrix(states), batch=batch).fvu - quality.fvu)
     once = float(torch.finfo(where.dtype).eps * exact.square().sum() / variance)

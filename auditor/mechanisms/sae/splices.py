@@ -13,6 +13,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target, replace, target_of
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
@@ -58,8 +59,8 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
             totals = dict.fromkeys(finals, 0.0)
             for first in range(0, len(encoding.ids), POSITIONS_AT_ONCE):
                 part = slice(first, first + POSITIONS_AT_ONCE)
-                following = torch.tensor(encoding.ids[1:][part]).to(decoder.model.device)
-                logits = {name: head(rows[part]).double() for name, rows in finals.items()}
+                following = torch.tensor(encoding.ids[1:][part]).to(device_of_doubles(decoder.model.device))
+                logits = {name: in_double(head(rows[part])) for name, rows in finals.items()}
                 identity = max(identity, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
                 for name, rows in logits.items():
                     known = rows[: len(following)]
@@ -67,7 +68,7 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
             for name, rows in finals.items():
                 entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
                 if isinstance(target, Target):
-                    margins.setdefault(name, []).append(_margin(head(rows[-1:])[0].double(), target))
+                    margins.setdefault(name, []).append(_margin(in_double(head(rows[-1:])[0]), target))
     reason = target if isinstance(target, str) else None
     floor = noise_floor(bench.loaded.model)
     return {

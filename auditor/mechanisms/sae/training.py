@@ -15,6 +15,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
+from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
 from auditor.mechanisms.sae.codes import Codes, batch_top_k, by_latent, decode, products, top_k
 from auditor.mechanisms.sae.states import Rows, in_order
@@ -168,7 +169,7 @@ class _State:
         self.pre = decoder.new_empty(min(recipe.batch, len(first)), recipe.latents)
         self.since = torch.zeros(recipe.latents, dtype=torch.int64, device=decoder.device)
         # A running mean in double precision: BatchTopK's threshold for single tokens.
-        self.smallest = torch.zeros((), dtype=torch.float64, device=decoder.device)
+        self.smallest = torch.zeros((), dtype=torch.float64, device=device_of_doubles(decoder.device))
         self.threshold: Tensor | None = None
         if recipe.kind == "jumprelu":
             start = batch_top_k(self._before_selection(first - mean), k=recipe.k).values.min()
@@ -210,7 +211,7 @@ class _State:
         if self.threshold is not None:
             threshold = self.threshold.detach() * scale
         elif self.recipe.kind == "batchtopk":
-            threshold = (self.smallest * scale).to(self.encoder.dtype).repeat(self.recipe.latents)
+            threshold = (self.smallest * scale).to(self.encoder).repeat(self.recipe.latents)
         return Autoencoder(
             kind=self.recipe.kind,
             encoder=self.encoder.detach(),
@@ -232,7 +233,7 @@ class _State:
             return top_k(pre, k=self.recipe.k)
         if self.recipe.kind == "batchtopk":
             codes = batch_top_k(pre, k=self.recipe.k, guess=self.smallest if number else None)
-            found = codes.values.min().double()
+            found = in_double(codes.values.min())
             self.smallest = found if number == 0 else torch.lerp(self.smallest, found, 0.01)
             return codes
         threshold = self.threshold
@@ -269,7 +270,7 @@ class _State:
         Their encoder rows are short beside the living ones', so that many at once do not take over; Adam forgets.
         """
         dead = (self.since >= self.recipe.dead_after).nonzero()[:, 0]
-        weights = left.square().sum(1).double().square().cpu()
+        weights = left.square().sum(1).cpu().double().square()
         able = min(len(dead), int((weights > 0).sum()))
         if not able or len(dead) == self.recipe.latents:
             return
@@ -296,7 +297,7 @@ def _survey(rows: Rows, norm_cap: float) -> tuple[Int[Tensor, " kept"], Float[Te
     kept = (norms <= norm_cap * norms.median()).nonzero()[:, 0].cpu()
     total, squares = torch.zeros(rows.width, dtype=torch.float64), 0.0
     for start in range(0, len(kept), 8192):
-        states = rows.take(kept[start : start + 8192]).double().cpu()
+        states = rows.take(kept[start : start + 8192]).cpu().double()
         total += states.sum(0)
         squares += float(states.square().sum())
     mean = total / len(kept)

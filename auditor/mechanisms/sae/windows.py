@@ -73,7 +73,7 @@ class Window:
             tokens = list(target.favourable + target.adverse)
             masses.append(torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1)))
             margins.append(self.decoder.margin_of(read, target))
-        return torch.cat(margins).double().cpu(), torch.cat(masses).double().cpu()
+        return torch.cat(margins).cpu().double(), torch.cat(masses).cpu().double()
 
     def slopes(self, reference: int, target: Target) -> Float[Tensor, "groups depth width"]:
         """Mean gradient of the margin on the straight line from the reference's states to each group's; 0 for itself.
