@@ -98,7 +98,7 @@ class Settings(Section):
         Pieces of prompts a model's description is tried on: so many active and so many inactive ones.
     """
 
-    applications: Annotated[int, Field(ge=6)] = 24
+    applications: Annotated[int, Field(ge=6)] = 48
     changes: Annotated[int, Field(ge=0)] = 3
     strong: Annotated[float, Field(gt=0, le=1)] = 0.25
     least: Annotated[int, Field(ge=2)] = 6

@@ -14,7 +14,7 @@ from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.description_scores import Answers
 from auditor.mechanisms.paired_means import mean_share, paired_mean
-from auditor.mechanisms.standing import measured, standing
+from auditor.mechanisms.standing import APPLICATIONS, measured, standing
 from auditor.records import Check, Measurement, Role
 
 DESCRIBED = "interpretation_described"
@@ -155,7 +155,9 @@ def _group(
         share = missing(method="share described", reason="no feature acts on these prompts", n=0)
     counts = {**counts, "described_and_scored": len(scored)}
     yield Draft(
-        _measurement(share, test=test, level=level, metric=DESCRIBED, subject=subject, counts=counts, what=FEATURES)
+        _measurement(
+            share, test=test, level=level, metric=DESCRIBED, subject=subject, counts=counts, **_few(len(rows), scored)
+        )
     )
     for place, metric in enumerate((DETECTION, FUZZING)):
         values = [_value(Answers.of(row["answers"]), metric) for row in scored]
@@ -172,19 +174,18 @@ def _group(
                 level=level,
                 metric=metric,
                 subject=subject,
-                what=FEATURES,
                 checks=checks,
                 counts={
                     "shuffled_mean": control,
                     "over_three_quarters": sum(value >= 0.75 for value in values),
-                    **_beyond(values, exchanged, level=level),
+                    **_beyond(values, exchanged, level=level, **_few(len(scored), scored)),
                 },
+                **_few(len(scored), scored),
             )
         )
         other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
-        yield Draft(
-            _measurement(other, test=test, level=level, metric=SHUFFLED[metric], subject=subject, what=FEATURES)
-        )
+        about = {"test": test, "level": level, "subject": subject, **_few(len(exchanged), scored)}
+        yield Draft(_measurement(other, metric=SHUFFLED[metric], **about))
 
 
 def _recounted(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
@@ -206,12 +207,25 @@ def _near_chance(exchanged: Sequence[float]) -> Check:
     return Check("descriptions of other features score about 50%", abs(control - 0.5) <= bound, control, 0.5, note)
 
 
-def _beyond(values: Sequence[float], exchanged: Sequence[float], *, level: float) -> dict[str, float | int | None]:
+def _few(features: int, scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """What an interval over features rests on, as `standing` takes it: features, or their applications if fewer.
+
+    Features of a dictionary are tried on the same applications; many of them on a few say little of others.
+    """
+    applications = max((Answers.of(row["answers"]).found.applications for row in scored), default=0)
+    if applications < features:
+        return {"n": applications, "what": APPLICATIONS}
+    return {"n": features, "what": FEATURES}
+
+
+def _beyond(
+    values: Sequence[float], exchanged: Sequence[float], *, level: float, **few: Any
+) -> dict[str, float | int | None]:
     """How far a feature's own description scores above another's, with its interval over features."""
     if len(values) != len(exchanged) or len(values) < 2:
         return {"beyond_shuffled": None}
     own = paired_mean(np.array(values) - np.array(exchanged), level=level, method="own minus exchanged")
-    found = standing(own, what=FEATURES)
+    found = standing(own, **few)
     interval = found.interval
     return {
         "beyond_shuffled": found.value,

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.context import Context, Draft
+from auditor.measures.minimums import interval_may_stand
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
@@ -102,7 +103,7 @@ def _reading(part: Part) -> Iterable[Draft]:
             subject={"position": bag["position"]},
             unit="share",
             checks=checks,
-            counts={**_auroc(bag, "outcome"), **counts},
+            counts={**_auroc(part, bag, "outcome"), **counts},
         )
     for site in result["sites"]:
         where = {"layer": str(site["layer"]), "position": site["position"]}
@@ -114,7 +115,7 @@ def _reading(part: Part) -> Iterable[Draft]:
             unit="share",
             family="readable",
             checks=checks,
-            counts={**_auroc(site, "outcome"), "fields_alone": bag["value"] if bag else None},
+            counts={**_auroc(part, site, "outcome"), "fields_alone": bag["value"] if bag else None},
         )
     # By position at the layer fixed beforehand, and by layer at the last token: a state that carries less than all
     # fields so far is no finding, so the rest has no row of its own.
@@ -162,7 +163,7 @@ def _control(part: Part, result: Result, checks: Sequence[Check]) -> Iterable[Dr
                 unit="share",
                 family="control",
                 checks=checks,
-                counts=_auroc(site, "control"),
+                counts=_auroc(part, site, "control"),
             )
 
 
@@ -175,9 +176,10 @@ def _skill(part: Part, found: Mapping[str, float] | None, method: str) -> Estima
     return Estimate(value=found["value"], n=n, method=method, interval=interval, test=test)
 
 
-def _auroc(site: Mapping[str, Any], name: str) -> dict[str, float | int | None]:
-    found = site["auroc"].get(name)
-    return dict(zip(("auroc", "auroc_low", "auroc_high"), found or (None,) * 3, strict=True))
+def _auroc(part: Part, site: Mapping[str, Any], name: str) -> dict[str, float | int | None]:
+    found = dict(zip(("auroc", "auroc_low", "auroc_high"), site["auroc"].get(name) or (None,) * 3, strict=True))
+    ends = {} if interval_may_stand(len(part.results[0]["cases"])) else {"auroc_low": None, "auroc_high": None}
+    return {**found, **ends}
 
 
 def _first(sites: Sequence[Mapping[str, Any]], kind: str, part: Part) -> int | None:

@@ -79,7 +79,7 @@ class Settings(Section):
     """
 
     attributes: tuple[str, ...] = ()
-    applications: Annotated[int, Field(ge=8)] = 32
+    applications: Annotated[int, Field(ge=8)] = 48
     features: Annotated[int, Field(ge=1, le=100)] = 8
     random_draws: Annotated[int, Field(ge=0, le=9999)] = 0
     spliced: Annotated[int, Field(ge=1)] = 6

@@ -70,7 +70,7 @@ class Settings(Section):
 
     attributes: tuple[str, ...] = ()
     full_strength: tuple[str, ...] = ()
-    applications: Annotated[int, Field(ge=8)] = 32
+    applications: Annotated[int, Field(ge=8)] = 48
     depths: Annotated[tuple[Annotated[float, Field(gt=0, lt=1)], ...], Field(min_length=1)] = (0.25, 0.5, 0.75)
     doses: Annotated[tuple[Annotated[float, Field(gt=0)], ...], Field(min_length=1)] = (1.0, 2.0, 4.0)
     draws_elsewhere: Annotated[int, Field(ge=1, le=50)] = 3

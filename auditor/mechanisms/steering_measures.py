@@ -22,8 +22,8 @@ from auditor.mechanisms.controls import (
     within_rounding,
 )
 from auditor.mechanisms.decision_checks import MASS_KEPT, NO_DECISIONS, answers_keep_mass, margin_as_decided
-from auditor.mechanisms.gap_sizes import gap_counts
-from auditor.mechanisms.paired_means import paired_mean, student_interval
+from auditor.mechanisms.gap_sizes import ends, gap_counts
+from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
 from auditor.mechanisms.standing import measured
@@ -270,8 +270,8 @@ class _Steered:
     def _change(self, point: Mapping[str, Any], way: str) -> float:
         return float((np.array(point[way], dtype=np.float64) - self.before[way]).mean())
 
-    def _ends(self, point: Mapping[str, Any], way: str) -> tuple[float, float]:
-        return student_interval(np.array(point[way], dtype=np.float64) - self.before[way], level=1 - self.alpha)
+    def _ends(self, point: Mapping[str, Any], way: str) -> tuple[float | None, float | None]:
+        return ends(np.array(point[way], dtype=np.float64) - self.before[way], level=1 - self.alpha)
 
     def _turned(self, point: Mapping[str, Any], way: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
         after = np.array(point[way], dtype=np.float64)

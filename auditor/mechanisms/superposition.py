@@ -52,7 +52,8 @@ CARD = Card(
     ),
     limitations=(
         "It speaks of one layer and one dictionary; another dictionary cuts the states up otherwise. Overlap is room "
-        "for interference, not proof that a decision suffers from it: erasure and steering test that."
+        "for interference, not proof that a decision suffers from it: erasure and steering test that. Intervals and "
+        "p-values are over draws of matched features, which have a minimum of their own, and not over applications."
     ),
     references=(
         "Elhage et al. (2022), Toy Models of Superposition",
