@@ -20,6 +20,7 @@ NAMES = (
     "pages",
     "coverage",
     "inside_nulls",
+    "planted_uses",
     "simulations",
     "version_nulls",
     "import",

@@ -247,6 +247,10 @@ def _no_is_barred(name: str, item: Measurement) -> str | None:
 def _did_not_move(item: Measurement) -> str | None:
     """Why the intervention itself was too weak: it left states as they were, or moved them less than its controls."""
     moved, control = item.counts.get("movement"), item.counts.get("movement_control")
+    ends = [item.counts.get(name) for name in ("gap_low", "gap_high")]
+    if moved == 0 and all(end is not None and abs(end) <= SMALLEST_GAP for end in ends):
+        # The states do not hold the attribute there, and scores do not differ: nothing was to be moved.
+        return None
     if not moved:
         return "how far it moves the states is not known" if moved is None else "it does not move the states at all"
     if control is not None and moved < LEAST_MOVED * control:

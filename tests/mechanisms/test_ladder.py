@@ -247,6 +247,12 @@ def test_a_no_needs_to_know_how_far_states_moved_and_scores_differ(
     assert why in reason(counted(item, **change), step)
 
 
+def test_what_states_do_not_hold_and_scores_do_not_show_is_not_used() -> None:
+    absent = counted(UNUSED, movement=0.0, gap_low=0.0, gap_high=0.0)
+
+    assert climb([absent], plan=PLAN)[0].steps["used"] is False
+
+
 @pytest.mark.parametrize("item", [UNUSED, UNMOVED], ids=["used", "usable"])
 @pytest.mark.parametrize("n", [2, 4, 12, 23])
 def test_a_no_from_few_applications_is_none(item: Measurement, n: int) -> None:

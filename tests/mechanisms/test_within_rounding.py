@@ -14,6 +14,7 @@ from auditor.mechanisms.controls import SMALLEST, within_rounding
 from auditor.mechanisms.ladder import climb
 from auditor.records import Conclusion
 from tests.acceptance.planted import CONSTANT, planted_model
+from tests.engine.small import small_data
 from tests.language_models.tiny import tiny_tokenizer
 from tests.mechanisms import test_sae_sparse_features
 from tests.mechanisms.test_probes_and_erasure import concluded, of
@@ -90,7 +91,8 @@ def test_a_figure_within_rounding_that_is_fine_is_none_and_within_coarse_roundin
 
 
 def test_an_attribute_without_an_effect_is_still_a_no_in_single_precision() -> None:
-    _, measurements, plan = concluded(erasure, planted_model("B", against=0.0), applications=48, relevant=False)
+    model, data = planted_model("B", against=0.0), small_data(96)
+    _, measurements, plan = concluded(erasure, model, data=data, applications=48, relevant=False)
     (rung,) = [rung for rung in climb(measurements, plan=plan) if rung.field == "race"]
 
     assert rung.steps["used"] is False
