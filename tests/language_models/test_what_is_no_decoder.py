@@ -72,7 +72,9 @@ def test_an_encoder_that_an_older_version_imported_is_not_loaded_and_not_found_a
     monkeypatch.setattr("auditor.language_models.plain_reading._causal", lambda *_: None)
     old = store.import_model(f"dir:{source}")
     monkeypatch.undo()
-    with pytest.raises(ModelError, match=r"imported by an older version.*; expected it imported again from dir:") as said:
+    with pytest.raises(
+        ModelError, match=r"imported by an older version.*; expected it imported again from dir:"
+    ) as said:
         load(store.get(old.sha256), threads=1)
     assert str(said.value).count("\n") == 0
     with pytest.raises(ModelError, match=r"reads tokens that come later.*; expected a decoder-only"):
