@@ -10,8 +10,17 @@ from dataclasses import dataclass
 
 import polars as pl
 
+from auditor.date_guesses import about_dates, about_days
 from auditor.missing_words import is_missing_word
-from auditor.number_forms import LOOSE, PLAIN_FORM, NumberForm, guess_form, numbers_with_words, spelled_plainly
+from auditor.number_forms import (
+    LOOSE,
+    PLAIN_FORM,
+    NumberForm,
+    guess_form,
+    numbers_with_words,
+    spelled_plainly,
+    unread_amounts,
+)
 from auditor.plain_numbers import are_plain
 from auditor.tables import Table
 from auditor.text_tables import decimal_mark
@@ -34,9 +43,15 @@ def guess_columns(table: Table) -> Mapping[str, ColumnGuess]:
     """A guess for every column that can be read."""
     mark = decimal_mark(table)
     return {
-        column.name: _guess(table, column, mark) if column.dtype == pl.String else ColumnGuess(column)
+        column.name: _guess(table, column, mark) if column.dtype == pl.String else _typed(column)
         for column in table.frame.get_columns()
     }
+
+
+def _typed(column: pl.Series) -> ColumnGuess:
+    """A column that the file itself gives a type."""
+    said = about_days(column.name, column)
+    return ColumnGuess(column, reasons=(said,) if said else ())
 
 
 def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
@@ -56,7 +71,8 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
         words = tuple(sorted(said_missing))
         odd = numbers.is_null() & column.is_not_null() & ~column.is_in(list(words))
         if not odd.any():
-            reasons = [*([guess.why] if guess.why else []), *_missing_reasons(words, rows)]
+            said = about_days(column.name, numbers)
+            reasons = [*filter(None, (guess.why, said)), *_missing_reasons(words, rows)]
             return ColumnGuess(numbers, None if form == PLAIN_FORM else form, words, tuple(reasons))
     why = []
     if form == PLAIN_FORM and not untyped:
@@ -76,6 +92,11 @@ def _guess(table: Table, column: pl.Series, mark: str) -> ColumnGuess:
             f"numbers with words or signs, such as {text!r} in {place}: left as categories without an order; "
             "numbers in the file would have one"
         )
+    elif 2 * len(amounts := unread_amounts(texts[:SAMPLE])) >= len(texts):
+        place, text = _first(table, column, amounts)
+        why.append(f"amounts in no form that is read, such as {text!r} in {place}: left as text")
+    elif said := about_dates(texts[:SAMPLE]):
+        why.append(said)
     return _as_text(column, rows, tuple(why))
 
 

@@ -30,6 +30,8 @@ HMDA_ACTIONS = {1, 2, 3, 4, 5, 6, 7, 8}
 SENTINELS = (99, 666, 777, 888, 998, 999, 1111, 8888, 9998, 9999, 99999, 999999, 9999999, 99999999, 999999999)
 NEGATIVE_SENTINELS = (-9, -99, -666, -999, -9999, -99999, -999999)
 ENDLESS = (999_999, 1_000_000)  # "unknown" as old statistics files store it, rounded or not
+SIDES = {"good": FAVOURABLE_VALUES, "bad": ADVERSE_VALUES}
+PARTED = re.compile(r" *(?: [-\u2013\u2014] |[:;/|()]) *")  # between a code or a reason and what was decided
 FAR = 2.0  # how many times the spread of the other values a code lies beyond them
 MOST_CATEGORIES = 50
 
@@ -73,8 +75,8 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
     if name == "action_taken" and set(rows) <= set(map(str, HMDA_ACTIONS)):
         good, bad = ([value for value in rows if value in codes] for codes in (("1", "2"), ("3",)))
     else:
-        good = [value for value in rows if re.fullmatch(FAVOURABLE_VALUES, folded(value))]
-        bad = [value for value in rows if re.fullmatch(ADVERSE_VALUES, folded(value)) and value not in good]
+        good = [value for value in rows if _side(value) == "good"]
+        bad = [value for value in rows if _side(value) == "bad"]
         rest = [value for value in rows if value not in good and value not in bad]
         if good and not bad and len(rest) == 1 and not re.fullmatch(OPEN_VALUES, folded(rest[0])):
             bad = rest
@@ -85,6 +87,18 @@ def outcome_field(column: pl.Series) -> tuple[Field, list[str]]:
         said.append("which values are favourable and which adverse is for people to say")
     named = [value[0] if len(value) == 1 else tuple(value) or None for value in sides]
     return replace(item, favourable=named[0], adverse=named[1]), said
+
+
+def _side(value: str) -> str:
+    """Whether a value says ``good``, ``bad`` or neither: as a whole, or one of its parts (``05 - Declined``) alone."""
+    whole = folded(value)
+    for text in (whole, *PARTED.split(whole)):
+        if re.fullmatch(OPEN_VALUES, text):
+            return ""
+    said = {side for side, words in SIDES.items() if re.fullmatch(words, whole)} or {
+        side for side, words in SIDES.items() for text in PARTED.split(whole) if re.fullmatch(words, text)
+    }
+    return said.pop() if len(said) == 1 else ""
 
 
 def field_of(column: pl.Series, role: str) -> Field:

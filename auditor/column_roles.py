@@ -14,6 +14,7 @@ from auditor.tables import Table
 
 MOST_OUTCOMES = 12
 MOSTLY = 0.9  # share of different ids from which on a column names rows, some of them twice
+FEW = 10  # rows, of which a share says little
 HALF = 0.5  # below it, it names something that many rows share
 
 
@@ -33,7 +34,8 @@ def _id_role(table: Table, column: str) -> str:
     share = raw.drop_nulls().n_unique() / known if known else 0.0
     if share >= MOSTLY and known >= MOSTLY * len(raw):
         return "id"
-    return "shared id" if share >= HALF and raw.dtype == pl.String else ""
+    whole = raw.dtype == pl.String or raw.dtype.is_integer()
+    return "shared id" if share >= HALF and whole and len(raw) > FEW else ""
 
 
 def id_reasons(table: Table, column: str) -> list[str]:

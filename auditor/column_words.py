@@ -1,4 +1,4 @@
-"""The words by which columns and their values are recognised: one table, in English and in German.
+"""The words by which columns and their values are recognised: English and German, and the commonest of five others.
 
 Names are matched as :func:`plain` spells them: lower case, single underscores, ``ä`` as ``ae``. Values are matched as
 :func:`folded` spells them: the same, with blanks. Every pattern is matched whole.
@@ -21,7 +21,8 @@ ROLES: tuple[tuple[str, str, str], ...] = (
     ),
     (
         "protected",
-        r"(.*_)?(race|ethnicity|ethnic(_group|_origin)?|sex|gender|age(_(years|group|band))?|religion|colou?r)",
+        r"(.*_)?(race|ethnicity|ethnic(_group|_origin)?|sex|gender|age(_(years|group|band|above_62))?|religion|colou?r)"
+        r"(_observed)?(_[0-9])?",
         r"(.*_)?(geschlecht|alter(_in_jahren|_jahre|sgruppe|sklasse|sband)?|ethnie|ethnizitaet|ethnische_.*|hautfarbe"
         r"|religion(szugehoerigkeit)?|konfession|weltanschauung)",
     ),
@@ -63,11 +64,35 @@ ROLES: tuple[tuple[str, str, str], ...] = (
         r"(.*_)?(strasse|hausnummer|anschrift|adresse|breitengrad|laengengrad)",
     ),
 )
+#: The commonest names in French, Italian, Spanish, Portuguese and Dutch.
+ROLES += (
+    (
+        "identifier",
+        r"courriel|adresse_mail|correo(_electronico)?|codice_fiscale|nif|nie|dni|cpf|rg|bsn|n(umero)?_(de_)?securite_.*",
+        r"cellulare|celular|movil|portable|telefoon.*",
+    ),
+    (
+        "protected",
+        r"(.*_)?(sexe|sesso|sexo|geslacht|genre|genere|genero|eta|edad|idade|leeftijd|raza|raca|razza|etnia|etniciteit)",
+        r"(.*_)?(nationalite|nazionalita|nacionalidad|nacionalidade|nationaliteit|cittadinanza|religione?|religiao"
+        r"|handicap|disabilita|discapacidad|deficiencia)",
+    ),
+    (
+        "protected",
+        r"(.*_)?(date_de_naissance|data_di_nascita|fecha_(de_)?nacimiento|data_(de_)?nascimento|geboortedatum)",
+        r"situation_(familiale|matrimoniale)|etat_civil|stato_civile|estado_civil|burgerlijke_staat",
+    ),
+    ("protected_proxy", r"nom|prenom|nome|cognome|nombre|apellidos?|sobrenome|achternaam|voornaam", r"langue|lingua"),
+    ("proxy", r"code_postal|cap|codigo_postal|cep|postcode|ville|citta|ciudad|cidade|woonplaats", r"comune|municipio"),
+)
 ID_NAMES = (
     r"(.*_)?(id|uuid|guid)|(application|applicant|loan|case|record|account|customer)_?(no|nr|number|key)"
     r"|row_number|index|nr|no"
     r"|(antrags?|antragsteller|kunden?|vertrags?|kredit|darlehens?|vorgangs?|fall|konto)_?(nr|nummer|kennung)"
     r"|lfd_nr|laufende_nummer|aktenzeichen|kennung"
+    r"|(numero|num|n|no|code|codice|codigo|nummer)_((de|del|di|da|do)_)?"
+    r"(dossier|client|contrat|demande|pratica|cliente|contratto|domanda|expediente|contrato|solicitud|proposta|klant)"
+    r"|(dossier|klant|contract)_?(nr|nummer)"
 )
 #: What a lender decided, or how a loan went: the first that matches is the outcome, the others may give it away.
 FAVOURABLE_NAMES = (
@@ -85,18 +110,26 @@ OUTCOME_NAMES = (
     r"(loan|application|approval|credit)_(status|outcome|result)|action_taken|(kredit|antrags)_?(status|ergebnis)",
     DENIED_NAMES,
     DEFAULT_NAMES,
+    r"(.*_)?(esito|decisione|resolucion|decisao|resultado|besluit|beslissing|avis|accord|accorde|approvato|aprobado"
+    r"|aprovado|concedido|concesso|goedgekeurd)",
     r"outcome|target|label|class|credit_risk|ergebnis|zielvariable|bonitaet",
+    r"(denial|decline|rejection|refusal|adverse_action)_(reason|code)s?(_[0-9])?|reasons?_(for_)?(denial|decline)"
+    r"|ablehnungs?gr(u|ue)nde?",
 )
 ADVERSE_NAMES = DENIED_NAMES + "|" + DEFAULT_NAMES
 #: What an outcome says: one side, the other, or that there is none yet. Some data sets put "Status:" before it.
 FAVOURABLE_VALUES = (
     r"(.*status: ?)?(approved?|accept(ed)?|granted|yes|y|true|loan originated|originated|fully paid|paid( off)?|repaid"
     r"|good|no default"
+    r"|accordee?|acceptee?|approuvee?|oui|approvat[oa]|accettat[oa]|concess[oa]|aprobad[oa]|concedid[oa]|aceptad[oa]"
+    r"|aprovad[oa]|deferid[oa]|si|sim|goedgekeurd|toegekend"
     r"|genehmigt|bewilligt|angenommen|zugesagt|zusage|ja|j|wahr|(voll ?staendig )?(zurueckgezahlt|getilgt)|gut|positiv)"
 )
 ADVERSE_VALUES = (
     r"(.*status: ?)?(denied|deny|application denied|reject(ed)?|declined?|refused?|no|n|false|charged[ -]off"
     r"|default(ed)?|bad"
+    r"|refusee?|rejetee?|non|respint[oa]|rifiutat[oa]|negat[oa]|denegad[oa]|rechazad[oa]|negad[oa]|reprovad[oa]"
+    r"|indeferid[oa]|recusad[oa]|nao|afgewezen|geweigerd"
     r"|abgelehnt|ablehnung|absage|abgesagt|verweigert|nein|falsch|ausgefallen|ausfall|schlecht|negativ)"
 )
 OPEN_VALUES = (
@@ -119,14 +152,18 @@ TELLING_VALUES = (
         "hispanic or latino", "unknown", "two or more races", "joint",
     },
     {"married", "single", "unmarried", "divorced", "widowed", "separated", "domestic partnership", "other", "unknown"},
+    {"femme", "homme", "donna", "uomo", "mujer", "hombre", "mulher", "homem", "vrouw", "man", "femmina", "maschio",
+     "femenino", "masculino", "feminino", "feminin", "masculin"},
     {
         "verheiratet", "ledig", "geschieden", "verwitwet", "getrennt", "getrennt lebend", "verpartnert",
         "eingetragene lebenspartnerschaft", "sonstige", "unbekannt",
     },
 )  # fmt: skip
 UNSPECIFIC = {"other", "unknown", "joint", "sonstige", "unbekannt", "keine angabe"}
-YES_NO = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"wahr", "falsch"})
-YES = ("yes", "y", "true", "t", "ja", "j", "wahr")
+YES_NO = ({"yes", "no"}, {"y", "n"}, {"true", "false"}, {"t", "f"}, {"ja", "nein"}, {"j", "n"}, {"wahr", "falsch"},
+          {"oui", "non"}, {"si", "no"}, {"sì", "no"}, {"sí", "no"}, {"sim", "nao"}, {"sim", "não"}, {"ja", "nee"},
+          {"vrai", "faux"}, {"vero", "falso"}, {"verdadero", "falso"}, {"はい", "いいえ"})  # fmt: skip
+YES = ("yes", "y", "true", "t", "ja", "j", "wahr", "oui", "si", "sì", "sí", "sim", "vrai", "vero", "verdadero", "はい")
 #: Two groups of a yes-or-no attribute: its column, what it is called, and what it is not.
 PAIRS = (
     (r"(is_)?male", "male", "female"),
@@ -137,7 +174,7 @@ PAIRS = (
     (r"(ist_)?verheiratet", "verheiratet", "unverheiratet"),
 )
 #: Whole numbers under these names are amounts, where those of other attributes are codes.
-COUNTED = r"age|birth|year|alter|geb|jahr"
+COUNTED = r"age|birth|year|alter|geb|jahr|(^|_)eta(_|$)|edad|idade|leeftijd|naissance|nascita|nacimiento|nascimento"
 
 
 def plain(name: str) -> str:

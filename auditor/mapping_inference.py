@@ -74,9 +74,10 @@ def propose(
     outcome = outcome_of(frame, left)
     for column in left:
         if column != outcome and roles[column] == "outcome":
-            excluded[column] = (
-                f"may repeat the outcome {outcome!r}" if outcome else "has too many values for an outcome"
-            )
+            few = "one value, and empty cells, of which nothing says what they mean"
+            many = "has too many values for an outcome"
+            one = frame[column].drop_nulls().n_unique() < 2
+            excluded[column] = f"may repeat the outcome {outcome!r}" if outcome else few if one else many
         elif roles[column] == "identifier":
             excluded[column] = "identifies a person"
         elif roles[column] == "shared id":

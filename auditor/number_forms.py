@@ -30,15 +30,17 @@ CURRENCIES = (
     "MXN", "ZAR", "KRW", "SGD", "HKD", "NZD", "TRY", "kr", "kr.", "zł", "Kč", "Ft", "lei", "R$", "Fr.", "Rs", "Rs.",
     "Rp", "RM", "US$", "C$", "A$",
 )  # fmt: skip
+#: Currencies by the three letters of their codes.
+CODES = frozenset(each for each in CURRENCIES if len(each) == 3 and each.isalpha() and each.isupper())
 WRITTEN = re.compile(
     r"(?P<open>\()? ?+(?P<sign>[-+−])? ?+(?P<before>[^\W\d_]{1,4}[.$]?|[^\w\s.,'()+−-]{1,2})? ?+(?P<inner>[-+−])? ?+"
-    r"(?P<body>[0-9][0-9.,'’ ]*+|[.,][0-9]++) ?+(?P<after>[^\W\d_]{1,7}\.?|[^\w\s.,'()+−-]{1,2})? ?+(?P<trail>[-−])?"
-    r"(?P<close>\))?"
+    r"(?P<within>\()? ?+(?P<body>[0-9][0-9.,'’ ]*+|[.,][0-9]++) ?+"
+    r"(?P<after>[^\W\d_]{1,7}\.?|[^\w\s.,'()+−-]{1,2})? ?+(?P<trail>[-−])?(?P<close>\))?"
 )
 #: A number and one word; a number with a word behind it and perhaps a sign before or after it.
 WORDED = re.compile(r"(?P<body>[0-9][0-9.,']*+) ?(?P<word>[^\W\d_]{2,10})")
 MEASURED = re.compile(r"(?:[<>≤≥~≈]=?|[^\W\d_]{2,10} )? ?[0-9][0-9.,']*+[+-]? ?[^\W\d_]{2,12}")
-NO_SIGNS: Mapping[str, None] = {"open": None, "close": None, "trail": None}
+NO_SIGNS: Mapping[str, None] = {"open": None, "within": None, "close": None, "trail": None}
 PLAIN = re.compile(r"-?(0|[1-9][0-9]{0,14})(\.[0-9]+)?")
 AMBIGUOUS = re.compile(r"-?[1-9][0-9]{0,2}\.[0-9]{3}")
 LOOSE = re.compile(r"[-+]?([0-9]+(\.[0-9]*)?|\.[0-9]+)([eE][-+]?[0-9]{1,3})?")
@@ -85,8 +87,10 @@ class NumberForm:
         fits = len(text) <= 2 * MAX_CHARACTERS and text.startswith(self.before) and text.endswith(self.after)
         text = text[len(self.before) : len(text) - len(self.after)].strip()
         inner, text = _signed(text) if self.before else ("", text)
+        if self.minus == "brackets" and self.before and text.startswith("(") and text.endswith(")"):
+            inner, text = inner + "-", text[1:-1].strip()
         signs = [each for each in (negative, sign, inner) if each]
-        if not fits or len(signs) > 1 or self._digits.fullmatch(text) is None:
+        if not fits or len(signs) > 1 or len(inner) > 1 or self._digits.fullmatch(text) is None:
             return None
         plain = text.replace(self.thousands, "") if self.thousands else text
         number = float(Decimal(plain.replace(self.decimal, ".")) * Decimal(repr(self.times)))
@@ -160,6 +164,19 @@ def numbers_with_words(texts: Sequence[str]) -> tuple[str, ...]:
     return tuple(text for text in texts if len(text) <= MAX_CHARACTERS and MEASURED.fullmatch(_evenly(text)))
 
 
+def unread_amounts(texts: Sequence[str]) -> tuple[str, ...]:
+    """The texts with a digit and either the sign of a currency or digits of another script, as ``CHF 12.–``."""
+    return tuple(text for text in texts if len(text) <= MAX_CHARACTERS and _is_amount(text))
+
+
+def _is_amount(text: str) -> bool:
+    if not any(each.isdecimal() for each in text):
+        return False
+    foreign = any(each.isdecimal() and not each.isascii() for each in text)
+    said = any(unicodedata.category(each) == "Sc" for each in text)
+    return foreign or said or not {"".join(filter(str.isalpha, word)) for word in text.split()}.isdisjoint(CODES)
+
+
 def _supposed_point(texts: Sequence[str]) -> str:
     """What is supposed of plain numbers whose every point stands before three digits: ``1.234`` may be 1234."""
     pointed = [text for text in texts if "." in text]
@@ -179,7 +196,7 @@ def _form_of(fits: Mapping[str, Mapping[str, str | None]], before: str, after: s
         return FormGuess(odd=tuple(fits))
     point, thousands, why = marks
     minus = ""
-    if any(part["open"] or part["close"] for part in fits.values()):
+    if any(part["open"] or part["within"] or part["close"] for part in fits.values()):
         minus = "brackets"
     elif any(part["trail"] for part in fits.values()):
         minus = "behind"
@@ -243,8 +260,12 @@ def unit_of(form: NumberForm) -> tuple[str, str, str]:
 def _known(part: Mapping[str, str | None]) -> bool:
     """Whether what stands beside a number is a unit, and its signs and brackets go together."""
     before, after = part["before"] or "", part["after"] or ""
-    signs = sum(bool(part[key]) for key in ("sign", "inner", "trail", "open"))
-    if signs > 1 or bool(part["open"]) != bool(part["close"]) or "+" in (part["sign"] or "", part["inner"] or ""):
+    signs = sum(bool(part[key]) for key in ("sign", "inner", "trail", "open", "within"))
+    if (
+        signs > 1
+        or bool(part["open"] or part["within"]) != bool(part["close"])
+        or "+" in (part["sign"] or "", part["inner"] or "")
+    ):
         return False
     fits = not before or before in CURRENCIES or all(unicodedata.category(each) == "Sc" for each in before)
     behind = not after or after in TIMES or after in SHARES or after in CURRENCIES

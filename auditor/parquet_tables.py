@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import os
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import cache
 from zoneinfo import available_timezones
 
@@ -19,6 +20,8 @@ from auditor.tables import LIMITS, Limits, Table, check_header, check_some_reada
 #: Days from 1970-01-01 to the first and past the last day that ISO 8601 writes with four digits of the year.
 DAYS = (-719_162, 2_932_897)
 UNITS_A_DAY = {"ms": 86_400 * 10**3, "us": 86_400 * 10**6, "ns": 86_400 * 10**9}
+#: The least and the greatest whole number of 64 bits: as nanoseconds, moments of the years 1677 and 2262.
+WHOLE = (-(2**63), 2**63 - 1)
 EXPECTED = "numbers, text, truth values or dates"
 #: The library panics over the whole file where one column has a zone it does not know, such as the offset ``+05:30`` of
 #: other writers, unless this is set. The column is refused by its zone below.
@@ -121,7 +124,7 @@ def _plain(column: pl.Series) -> pl.Series:
     elif kind == pl.Binary:
         column = _decoded(column)
     elif isinstance(kind, pl.Decimal):
-        column = column.cast(pl.Float64 if kind.precision <= FLOAT_DIGITS else pl.String)
+        column = _decimals(column, kind)
     if column.dtype == pl.String:
         return column.set(column.str.strip_chars() == "", None)
     if column.dtype.is_float():
@@ -132,6 +135,18 @@ def _plain(column: pl.Series) -> pl.Series:
         exact = column.is_null().all() or (abs(int(column.max())) < 2**53 and abs(int(column.min())) < 2**53)  # type: ignore[arg-type]
         return column.cast(pl.Int64 if exact else pl.String)
     return column
+
+
+def _decimals(column: pl.Series, kind: pl.Decimal) -> pl.Series:
+    """Decimal numbers as floats that give them back, else as text: types are often wider than what stands there."""
+    if kind.precision <= FLOAT_DIGITS:
+        return column.cast(pl.Float64)
+    largest = column.abs().max()
+    if largest is None or largest >= 10**FLOAT_DIGITS:
+        return column.cast(pl.String)
+    numbers = column.cast(pl.Float64)
+    same = all(number is None or Decimal(repr(number)) == value for number, value in zip(numbers, column, strict=True))
+    return numbers if same else column.cast(pl.String)
 
 
 def _decoded(column: pl.Series) -> pl.Series:
@@ -156,7 +171,9 @@ def _check_dates(column: pl.Series) -> None:
     else:
         return
     numbers = column.to_physical()
-    wrong = ((numbers < first) | (numbers >= past)).fill_null(False)
+    # Beyond what the column can hold, the library cannot compare.
+    low, high = max(first, WHOLE[0]), min(past - 1, WHOLE[1])
+    wrong = ((numbers < low) | (numbers > high)).fill_null(False)
     if wrong.any():
         what = "holds no time of a day" if isinstance(kind, pl.Time) else "holds a date beyond the years 1 to 9999"
         raise UnreadableError(f"{what} in row {int(wrong.arg_max() or 0) + 1:,}")

@@ -14,11 +14,18 @@ from typing import Any
 Record = tuple[int, Sequence[Any]]  # where it stands, and its cells
 
 MOST_BELOW = 20  # lines that stand below a table at most
+#: A word for a total in some languages, and what may stand behind it: a colon, a number, something in brackets.
 TOTAL = re.compile(
-    r"(grand |sub)?(totals?|sum)|gesamt(summe)?|summe|total(e|es|is)?|suma|average|mean|durchschnitt", re.I
+    r"((grand |sub[- ]?)?(totals?|sum)|(zwischen|end|gesamt)?summe|gesamt(ergebnis)?|suma|somme|average|mean|count"
+    r"|durchschnitt|mittelwert|(sous-)?total(e|es|is)?( g[eé]n[eé]ral(e|es)?| geral| complessivo)?|suma total|subtotaal"
+    r"|totaal|razem|celkem|yhteens[aä]|itogo|итого|всего|toplam|合計|総計|小計|平均|合计|总计|總計)"
+    r" ?:?( ?\([^()]{1,20}\)| [0-9][0-9.,]*)?",
+    re.I,
 )
+RULES = frozenset("-=_+| ─━═")
 NUMBER_LIKE = re.compile(r"[-+(]?[$€£]?\s?[0-9][0-9.,' ]*%?\)?")
 MARKS = ",;\t|"
+MANY_NUMBERS = 4  # among names, from which on they are seldom names
 MOSTLY = 0.9  # of the filled cells below, for a column to be one of numbers
 #: Letters and digits of a cell by kind: what two ids of one table have in common.
 SHAPES = (re.compile(r"[0-9]+"), re.compile(r"[^\W\d_]+"))
@@ -29,9 +36,29 @@ def holds(cell: Any) -> bool:
     return cell is not None and not (isinstance(cell, str) and not cell.strip())
 
 
+def is_rule(cells: Sequence[Any]) -> bool:
+    """Whether a record holds nothing but lines drawn with signs, as ``-----`` or ``+----+----+``."""
+    first = next((cell for cell in cells if holds(cell)), None)
+    if not isinstance(first, str) or first.strip()[0] not in RULES:
+        return False
+    said = [str(cell).strip() for cell in cells if holds(cell)]
+    drawn = "".join(said)
+    # One cell of two dashes may be a code; a whole line of them is none.
+    return (
+        len(drawn) > 3
+        and all(len(each) > 1 and RULES.issuperset(each) for each in said)
+        and any(2 * mark in drawn for mark in "-=_─━═")
+    )
+
+
+def is_filled(cells: Sequence[Any]) -> bool:
+    """Whether a line holds a value: it is neither empty nor a rule."""
+    return any(map(holds, cells)) and not is_rule(cells)
+
+
 def likely_header(records: Sequence[Record]) -> int:
     """Where the names seem to stand: the first record as wide as most, each of its cells other text; 0 if none does."""
-    widths = Counter(len([cell for cell in cells if holds(cell)]) for _, cells in records if any(map(holds, cells)))
+    widths = Counter(len([cell for cell in cells if holds(cell)]) for _, cells in records if is_filled(cells))
     if not widths:
         return 0
     usual = max(widths, key=lambda width: (widths[width], width))
@@ -71,6 +98,18 @@ def record_in_header(records: Sequence[Record]) -> str:
     return "" if _counts_on([cell for cell in first if NUMBER_LIKE.fullmatch(cell)], len(first)) else reason
 
 
+def numbers_as_names(cells: Sequence[Any]) -> str:
+    """Why a line seems to hold no names: a third of its cells, several, are numbers that do not rise; else empty."""
+    said = ["" if cell is None else str(cell).strip() for cell in cells]
+    numbers = [cell for cell in said if NUMBER_LIKE.fullmatch(cell)]
+    if len(numbers) < MANY_NUMBERS or 3 * len(numbers) < len(said):
+        return ""
+    whole = [int(each) for each in numbers if each.isdecimal() and len(each) < 10]
+    if len(whole) == len(numbers) and all(after > before for before, after in pairwise(whole)):
+        return ""
+    return f"{len(numbers)} of its {len(said)} cells are numbers, such as {_cut(numbers[0])}"
+
+
 def _cut(text: str) -> str:
     return repr(text if len(text) <= 40 else text[:40] + "…")
 
@@ -85,10 +124,13 @@ def _counts_on(numbers: Sequence[str], width: int) -> bool:
 
 def likely_last(records: Sequence[Record], width: int) -> int:
     """Where the records seem to end, if lines of another width or a total stand below them; else 0."""
-    filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
+    filled = [(line, cells) for line, cells in records if is_filled(cells)]
     last = len(filled)
-    shapes = {_shape(cells[0]) for _, cells in filled if len(cells) == width} - {""}
-    while last > 1 and len(filled) - last < MOST_BELOW and _below(filled[last - 1][1], width, shapes):
+    found = Counter(_shape(cells[0]) for _, cells in filled if len(cells) == width)
+    # All but the names above and a line below.
+    numbered = found.total() - found[""] >= MOSTLY * (found.total() - 2) > 0
+    shapes = set(found) - {""}
+    while last > 1 and len(filled) - last < MOST_BELOW and _below(filled[last - 1][1], width, shapes, numbered):
         last -= 1
     return filled[last - 1][0] if 1 < last < len(filled) else 0
 
@@ -101,11 +143,14 @@ def other_mark(cells: Sequence[Any], width: int) -> str:
     return next((mark for mark in MARKS if said[0].count(mark) == width - 1), "")
 
 
-def _below(cells: Sequence[Any], width: int, shapes: set[str]) -> bool:
-    """Whether a line seems to stand below a table: a total, or one cell that is neither a record nor a piece of one."""
+def _below(cells: Sequence[Any], width: int, shapes: set[str], numbered: bool) -> bool:
+    """Whether a line seems to stand below a table: a total, or one cell that is neither a record nor a piece of one.
+
+    ``numbered`` says that the first cells of the table have digits: among them, a word for a total is no other thing.
+    """
     said = [cell for cell in cells if holds(cell)]
-    first = str(said[0]).strip().rstrip(":") if said else ""
-    if TOTAL.fullmatch(first) and len(said) < width:
+    first = str(said[0]).strip() if said else ""
+    if TOTAL.fullmatch(first) and (len(said) < width or (numbered and holds(cells[0]))):
         return True
     # A record written with another delimiter, or cut after its id, is a record that does not fit.
     return width > 2 and len(said) == 1 and not other_mark(cells, width) and _shape(said[0]) not in shapes

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain, islice
@@ -10,12 +11,28 @@ from typing import Any
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.reading_guesses import MOST_BELOW, TOTAL, Record, holds, likely_header, other_mark, record_in_header
-from auditor.tables import NO_HEADER, Limits, Reading, Table, check_header
+from auditor.missing_words import is_missing_word
+from auditor.reading_guesses import (
+    MOST_BELOW,
+    MOSTLY,
+    NUMBER_LIKE,
+    TOTAL,
+    Record,
+    holds,
+    is_filled,
+    is_rule,
+    likely_header,
+    numbers_as_names,
+    other_mark,
+    record_in_header,
+)
+from auditor.tables import NO_HEADER, UNSEEN, Limits, Reading, Table, check_header
 
 BLOCK_ROWS = 20_000
 SAMPLE = 200  # records that are looked at to find the header
 SHOWN = 3
+#: What lines are that are no records.
+BLANK, DRAWN, NAMES = "without a value", "of dashes", "with the column names again"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,10 +79,10 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
         raise _or_below(error, sheet, start, likely) from error
     below: list[int] = []
     rest = _until(chain(sample, source), reading.last, below)
-    blocks, places, blank = _blocks(rest, sheet, names, start, likely)
-    if blank:
-        shown = ", ".join(str(line) for line in blank[:SHOWN]) + (", …" if len(blank) > SHOWN else "")
-        notes.append(f"{counted(len(blank), sheet.unit)} without a value left out: {shown}")
+    blocks, places, no_records = _blocks(rest, sheet, names, start, likely)
+    for what, lines in no_records.items():
+        shown = ", ".join(str(line) for line in lines[:SHOWN]) + (", …" if len(lines) > SHOWN else "")
+        notes.append(f"{counted(len(lines), sheet.unit)} {what} left out: {shown}")
     if not places:
         raise DataError(sheet.where, "has a header and no rows", "at least one row")
     if reading.last:
@@ -80,6 +97,7 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
     stays, said = _name_columns(names, columns, sheet, start, likely)
     notes += said
     frame = pl.DataFrame([columns[at].alias(names[at]) for at in stays])
+    notes += _second_names(frame, places[0], sheet.unit)
     notes += _totals_within(frame, places, sheet.unit)
     total = _total(frame)
     if total:
@@ -88,7 +106,7 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
             f"{sheet.unit} {line} seems to be a total ({total!r}), not a record: "
             f"last = {places[-2] if len(places) > 1 else line} under [reading] leaves it out"
         )
-    left_out = {f"{sheet.unit}s without a value": len(blank)} if blank else {}
+    left_out = {f"{sheet.unit}s {what}": len(lines) for what, lines in no_records.items()}
     if below:
         left_out[f"{sheet.unit}s below reading.last"] = len(below)
     rows = pl.Series(places, dtype=pl.UInt32)
@@ -122,7 +140,7 @@ def spelled_first(column: pl.Series) -> str:
 
 def _check_names(head: Record, sample: Sequence[Record], sheet: Sheet) -> None:
     """Refuse a first line that seems to be a record: as names, it would be no record, and the names would be values."""
-    why = record_in_header([head, *filter(_is_filled, sample)])
+    why = record_in_header([head, *filter(_is_filled, sample)]) or numbers_as_names(head[1])
     if why:
         what = f"seems to be a record and not the column names: {why}"
         expected = f"header = false under [reading] if the file has no names, or header = {head[0]} if these are they"
@@ -130,7 +148,7 @@ def _check_names(head: Record, sample: Sequence[Record], sheet: Sheet) -> None:
 
 
 def _is_filled(record: Record) -> bool:
-    return any(map(holds, record[1]))
+    return is_filled(record[1])
 
 
 def _span_of_names(count: int) -> str:
@@ -145,7 +163,7 @@ def _find_header(source: Iterator[Record], sheet: Sheet, reading: Reading) -> tu
             above += any(map(holds, cells))
         elif reading.header > 0 and line > reading.header:
             break
-        elif any(map(holds, cells)):
+        elif is_filled(cells):
             return above, (line, cells)
     if reading.header > 0:
         where = f"{sheet.where}: reading.header"
@@ -164,16 +182,17 @@ def _until(records: Iterator[Record], last: int, below: list[int]) -> Iterator[R
 
 def _blocks(
     records: Iterator[Record], sheet: Sheet, names: Sequence[str], start: int, likely: int
-) -> tuple[list[list[pl.Series]], list[int], list[int]]:
-    """Columns of every block of records, where each record stands, and the lines without a value."""
+) -> tuple[list[list[pl.Series]], list[int], dict[str, list[int]]]:
+    """Columns of every block of records, where each record stands, and by what they are the lines that are none."""
     blocks: list[list[pl.Series]] = []
     places: list[int] = []
-    blank: list[int] = []
+    no_records: dict[str, list[int]] = {}
+    again = _names_again(names, sheet)
 
     def filled() -> Iterator[Sequence[Any]]:
         for line, cells in records:
-            if not any(map(holds, cells)):
-                blank.append(line)
+            if what := _no_record(cells, again):
+                no_records.setdefault(what, []).append(line)
                 continue
             if sheet.even and len(cells) != len(names):
                 raise _misfit(line, cells, records, sheet=sheet, names=names, places=places, start=start, likely=likely)
@@ -187,9 +206,32 @@ def _blocks(
         padded = block if sheet.even else [[*cells, *[None] * (width - len(cells))] for cells in block]
         blocks.append([sheet.series(column) for column in zip(*padded, strict=True)])
     # Empty lines at the very end are how many programs end a file.
+    blank = no_records.get(BLANK, [])
     while blank and places and blank[-1] > places[-1] and sheet.unit == "row":
         blank.pop()
-    return blocks, places, blank
+    return blocks, places, {what: lines for what, lines in no_records.items() if lines}
+
+
+def _names_again(names: Sequence[str], sheet: Sheet) -> Sequence[str]:
+    """The names as a record would repeat them; none where a record of one value could be meant."""
+    return [name.strip() for name in names] if sum(map(bool, names)) > 1 else []
+
+
+def _no_record(cells: Sequence[Any], again: Sequence[str]) -> str:
+    """What a line is that is no record, in any table: blank, drawn, or the names once more; empty if it is one."""
+    if not any(map(holds, cells)):
+        return BLANK
+    first = cells[0]
+    # The cells of a million records are looked at once: most differ from the names in the first of them.
+    if again and isinstance(first or "", str) and _bare(first) == again[0]:
+        said = [_bare(cell) for cell in cells]
+        if said[: len(again)] == again and not any(said[len(again) :]):
+            return NAMES
+    return DRAWN if is_rule(cells) else ""
+
+
+def _bare(cell: Any) -> str:
+    return "" if cell is None else unicodedata.normalize("NFC", str(cell).strip().strip(UNSEEN).strip())
 
 
 def _misfit(
@@ -252,7 +294,8 @@ def _name_columns(
     if gone:
         notes.append(f"{counted(len(gone), 'column')} with neither a name nor a value left out: {_span(gone)}")
     unnamed = [at for at in stays if not names[at]]
-    if len(unnamed) > 1 and 2 * len(unnamed) > len(stays):
+    half = 2 * len(unnamed) - len(stays)
+    if len(unnamed) > 1 and (half > 0 or (half == 0 and likely > start)):
         what = f"{len(unnamed)} of {len(stays)} columns have no name"
         raise _or_below(DataError(f"{sheet.where}: {sheet.unit} {start}", what, "names"), sheet, start, likely)
     for at in unnamed:
@@ -276,15 +319,47 @@ def _span(positions: Sequence[int]) -> str:
     return ", ".join(map(str, positions[:SHOWN])) + (", …" if len(positions) > SHOWN else "")
 
 
+def _second_names(frame: pl.DataFrame, place: int, unit: str) -> list[str]:
+    """What seems to be a second line of names, or one of units: text above numbers, and no number; none or one line."""
+    if frame.height < 3:
+        return []
+    first = {name: "" if cell is None else str(cell).strip() for name, cell in frame.row(0, named=True).items()}
+    if any(NUMBER_LIKE.fullmatch(cell) for cell in first.values()):
+        return []
+    for name, cell in first.items():
+        below = frame[name].slice(1, SAMPLE).drop_nulls()
+        numeric = below.dtype == pl.String and all(NUMBER_LIKE.fullmatch(each.strip()) for each in below)
+        if cell and numeric and len(below) > 1 and not is_missing_word(cell, number=True):
+            what = f"{unit} {place} seems to hold names or units, and counts as a record"
+            return [f"{what}: {cell[:40]!r} stands above numbers in column {name!r}"]
+    return []
+
+
+def _numbered(column: pl.Series) -> bool:
+    """Whether the cells of a column have digits, as ids do: a word for a total among them is one."""
+    if column.dtype != pl.String:
+        return False
+    known = column.drop_nulls()
+    return int(known.str.contains("[0-9]").sum()) >= MOSTLY * (len(known) - 1) > 0
+
+
 def _totals_within(frame: pl.DataFrame, places: Sequence[int], unit: str) -> list[str]:
-    """Records but the last whose first filled cell is a word for a total, others being empty: none or one line."""
+    """Records but the last whose first filled cell is a word for a total, others being empty: none or one line.
+
+    They may be filled where the first column is one of ids.
+    """
     texts = [name for name in frame.columns if frame[name].dtype == pl.String]
     if frame.width < 2 or not texts:
         return []
-    mark = f"^(?i:{TOTAL.pattern})\\s*:?$"
+    mark = f"^(?i:{TOTAL.pattern})$"
     says = pl.any_horizontal(pl.col(texts).str.strip_chars().str.contains(mark).fill_null(False))
-    found = frame.with_row_index("\0at").filter(says & pl.any_horizontal(pl.col(frame.columns).is_null()))
-    cells = [(row[0], [cell for cell in row[1:] if holds(cell)]) for row in found.iter_rows()]
+    rows = frame.with_row_index("\0at").filter(says)
+    ids = _numbered(frame.to_series(0))
+    cells = [
+        (row[0], [cell for cell in row[1:] if holds(cell)])
+        for row in rows.iter_rows()
+        if (ids and holds(row[1])) or not all(map(holds, row[1:]))
+    ]
     firsts = [(at, str(said[0]).strip().rstrip(":").strip()) for at, said in cells]
     within = [(at, first) for at, first in firsts if at < frame.height - 1 and TOTAL.fullmatch(first)]
     shown = ", ".join(f"{unit} {places[at]:,} ({first!r})" for at, first in within[:SHOWN])
@@ -296,6 +371,9 @@ def _total(frame: pl.DataFrame) -> str:
     """What the first filled cell of the last row says if that is a word for a total, and others are empty."""
     if frame.height < 2:
         return ""
-    said = [cell for cell in frame.row(-1) if holds(cell)]
-    first = str(said[0]).strip().rstrip(":") if said else ""
-    return first if TOTAL.fullmatch(first) and len(said) < frame.width else ""
+    row = frame.row(-1)
+    said = [cell for cell in row if holds(cell)]
+    first = str(said[0]).strip().rstrip(":").strip() if said else ""
+    if not TOTAL.fullmatch(first):
+        return ""
+    return first if len(said) < frame.width or (holds(row[0]) and _numbered(frame.to_series(0))) else ""

@@ -34,6 +34,8 @@ KINDS = (*TEXT_KINDS, ".parquet", ".xlsx")
 KNOWN_KINDS = "a .csv, .tsv, .txt, .parquet or .xlsx file"
 
 
+#: Characters without a shape and a meaning, as stand before or behind what was copied from pages: marks of order.
+UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 #: ``header`` of a file that has no line of column names; ``false`` in a mapping.
 NO_HEADER = -1
 
@@ -184,14 +186,14 @@ def propose_reading(path: Path, *, where: str = "", said: Reading | None = None)
 
 
 def check_header(names: Sequence[str], *, where: str) -> list[str]:
-    """The column names in NFC, without spaces around them.
+    """The column names in NFC, without spaces around them and characters that nobody sees.
 
     Raises
     ------
     DataError
         If one is longer than a name is, or stands twice, with its position.
     """
-    stripped = [unicodedata.normalize("NFC", name.strip()) for name in names]
+    stripped = [unicodedata.normalize("NFC", name.strip().strip(UNSEEN).strip()) for name in names]
     for position, name in enumerate(stripped, start=1):
         if len(name) > MAX_NAME_CHARACTERS:
             found = f"the name of column {position} has {len(name):,} characters"

@@ -20,7 +20,15 @@ from typing import Any
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.reading_guesses import NUMBER_LIKE, holds, likely_header, likely_last, record_in_header
+from auditor.reading_guesses import (
+    NUMBER_LIKE,
+    holds,
+    is_filled,
+    likely_header,
+    likely_last,
+    numbers_as_names,
+    record_in_header,
+)
 from auditor.table_rows import Sheet, assemble
 from auditor.tables import LIMITS, NO_HEADER, Limits, Reading, Table
 from auditor.text_encodings import as_utf8, likely_encoding, without_bad_columns
@@ -32,6 +40,9 @@ HEAD_RECORDS, TAIL_RECORDS = 10_000, 1_000  # that are kept whole to find where 
 CONSISTENT = 0.6  # of the sampled lines, for a delimiter to count as one
 MAX_SHOWN = 40
 MAX_NAME = 400  # of which a pattern is sought
+ALIGNED_LINES = 50
+GUARDED = r'^="([^"]*)"$'
+BLANKS = re.compile(r"\S {2,}\S")
 #: A mark or several blanks that stand at least twice in the only name of a file.
 SEPARATED = re.compile(r"\w( {2,}|[,;|^#~:/\t\x01\x1f])\w.*\1\w")
 
@@ -55,13 +66,16 @@ def parse_text(
         _check_delimiter(text, delimiter, where, first)
     sheet = Sheet(where=where, unit="line", limits=limits, series=_text_column, unite=pl.concat, even=True)
     table, _ = assemble(_records(text, where, delimiter, first), sheet=sheet, reading=reading)
-    if len(table.frame.columns) == 1 and (mark := SEPARATED.search((name := table.frame.columns[0])[:MAX_NAME])):
+    if len(table.frame.columns) == 1 and (said := _aligned(table)):
+        notes.append(said)
+    elif len(table.frame.columns) == 1 and (mark := SEPARATED.search((name := table.frame.columns[0])[:MAX_NAME])):
         notes.append(
             f"one column, {name[:MAX_SHOWN]!r}: if {mark[1]!r} is meant to separate fields, write the file with one "
             "of the delimiters that are read: , ; | and the tab"
         )
     if reading.delimiter:
         notes.append(f"fields are separated by {DELIMITERS[delimiter]}")
+    table = _without_guards(table)
     table = replace(table, untyped=frozenset(table.frame.columns), notes=(*notes, *table.notes))
     return without_bad_columns(table, decoded.stand_in, where=where, reading=reading) if decoded.stand_in else table
 
@@ -83,10 +97,10 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
             found = replace(found, delimiter=delimiter)
             reasons.append(f"delimiter: the fields are separated by {DELIMITERS[delimiter]}")
     records = _ends(_records(text, where, delimiter, first, strict=False))
-    filled = [(line, cells) for line, cells in records if any(map(holds, cells))]
+    filled = [(line, cells) for line, cells in records if is_filled(cells)]
     if not filled:
         return found, reasons
-    if not said.header and (why := record_in_header(filled[:200])):
+    if not said.header and (why := record_in_header(filled[:200]) or _no_names(filled)):
         said = found = replace(found, header=NO_HEADER)
         reasons.append(f"header: line {filled[0][0]} seems to be a record and not the column names: {why}")
     header = said.header or filled[0][0]
@@ -94,11 +108,11 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
     widths = Counter(len(cells) for _, cells in filled)
     width = max(widths, key=lambda each: (widths[each], each))
     top = [cell for cell in filled[0][1] if holds(cell)]
-    if not said.header and likely > header and (len(filled[0][1]) < width or 2 * len(top) < width):
+    if not said.header and likely > header and (len(filled[0][1]) < width or 2 * len(top) <= width):
         found, header = replace(found, header=likely), likely
         reasons.append(f"header: what stands above line {likely} is narrower than the table")
     last = likely_last([(line, cells) for line, cells in filled if line >= header], width)
-    if not said.last and last > header:
+    if not said.last and last > max(header, 0):
         found = replace(found, last=last)
         reasons.append(f"last: what stands below line {last} is narrower than the table, or a total")
     return found, reasons
@@ -107,6 +121,38 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
 def decimal_mark(table: Table) -> str:
     """The decimal mark the file's language suggests: a comma where semicolons stand between its fields."""
     return "," if any("separated by a semicolon" in note or "'sep=;'" in note for note in table.notes) else "."
+
+
+def _without_guards(table: Table) -> Table:
+    """The same table; a column whose every cell is written ``="…"``, for spreadsheets to leave it as text, without."""
+    guarded = [
+        name
+        for name in table.frame.columns
+        if (column := table.frame[name].drop_nulls()).len() and column.str.contains(GUARDED).all()
+    ]
+    if not guarded:
+        return table
+    frame = table.frame.with_columns(pl.col(name).str.replace(GUARDED, "$1") for name in guarded)
+    said = [f'column {name!r}: every cell is written ="…" and read as the text within' for name in guarded]
+    return replace(table, frame=frame, notes=(*table.notes, *said))
+
+
+def _no_names(filled: Sequence[tuple[int, list[str]]]) -> str:
+    """Why the first filled line seems to hold no names, where no later one does."""
+    return "" if likely_header(filled[:200]) > filled[0][0] else numbers_as_names(filled[0][1])
+
+
+def _aligned(table: Table) -> str:
+    """What is to be said of a file of one column whose lines have several blanks between words; empty if few have."""
+    column = table.frame.to_series(0)
+    lines = [table.frame.columns[0], *column.head(ALIGNED_LINES).drop_nulls().to_list()]
+    parted = [line for line in lines if BLANKS.search(line[:MAX_NAME])]
+    if len(lines) < 3 or 2 * len(parted) <= len(lines):
+        return ""
+    return (
+        f"one column, {table.frame.columns[0][:MAX_SHOWN]!r}, whose lines have several blanks between words: if they "
+        "align fields, write the file with one of the delimiters that are read: , ; | and the tab"
+    )
 
 
 def _ends(records: Iterator[tuple[int, list[str]]]) -> list[tuple[int, list[str]]]:
@@ -190,7 +236,7 @@ def _likely_delimiter(sample: bytes) -> str:
     """
     found: dict[str, tuple[bool, int, float]] = {}
     for delimiter in DELIMITERS:
-        records = [cells for _, cells in _records(sample, "", delimiter, 1, strict=False) if any(map(holds, cells))]
+        records = [cells for _, cells in _records(sample, "", delimiter, 1, strict=False) if is_filled(cells)]
         widths = Counter(map(len, records))
         if not widths:
             continue

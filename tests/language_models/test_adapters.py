@@ -17,6 +17,7 @@ from auditor.language_models import store as store_module
 from auditor.language_models.local import LoadedModel, embedded_tokens, load
 from auditor.language_models.store import ModelStore
 from tests.language_models.tiny import edit_json, save_tiny, tiny_model, tiny_tokenizer
+from tests.language_models.zoo import zoo_model
 
 TOKENS = torch.arange(4, 120)[None]
 TARGETS = {"gpt2": ["c_attn"], "gpt_neox": ["query_key_value"]}
@@ -328,3 +329,38 @@ def test_what_a_trainer_leaves_beside_an_adapter_is_said(store: ModelStore, base
     (adapter / "optimizer.pt").write_bytes(b"\x80\x04")
     stored = store.import_model(f"dir:{base}+adapter:{adapter}")
     assert stored.notes == (f"{adapter}: left behind unopened: README.md, optimizer.pt",)
+
+
+def expert_adapter(folder: Path, family: str, **options: Any) -> Any:
+    """A mixture with an adapter on its experts, as PEFT saves it."""
+    torch.manual_seed(0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        config = peft.LoraConfig(r=4, lora_alpha=16, task_type="CAUSAL_LM", **options)
+        adapted = peft.get_peft_model(zoo_model(family), config).eval()
+        with torch.no_grad():
+            for name, parameter in adapted.named_parameters():
+                if "lora_" in name:
+                    parameter.normal_(std=0.1)
+        adapted.save_pretrained(folder)
+    return adapted
+
+
+@pytest.mark.filterwarnings("ignore")  # PEFT and transformers warn of parameters that are no modules
+@pytest.mark.parametrize("family", ["olmoe", "mixtral"])
+def test_experts_that_an_adapter_names_as_parameters_are_read(store: ModelStore, tmp_path: Path, family: str) -> None:
+    base = save_tiny(tmp_path / "base", model=zoo_model(family))
+    named = ["experts.gate_up_proj", "experts.down_proj"]
+    adapted = expert_adapter(tmp_path / "own", family, target_parameters=named, target_modules=["q_proj"])
+    with torch.inference_mode():
+        assert (adapted(TOKENS).logits - zoo_model(family)(TOKENS).logits).abs().max() > 0.1
+    same(store, base, tmp_path / "own", adapted)
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_experts_that_an_adapter_names_by_patterns_are_refused(store: ModelStore, tmp_path: Path) -> None:
+    """PEFT trains the experts of an older layout and writes patterns by which it does not find them again."""
+    base = save_tiny(tmp_path / "base", model=zoo_model("mixtral"))
+    expert_adapter(tmp_path / "own", "mixtral", target_modules=["q_proj", "w1", "w2", "w3"])
+    with pytest.raises(ModelError, match=r"own/adapter_model\.safetensors: does not fit the base model: .*pattern"):
+        store.import_model(f"dir:{base}+adapter:{tmp_path / 'own'}")

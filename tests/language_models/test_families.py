@@ -14,7 +14,7 @@ from auditor.language_models.local import load
 from auditor.language_models.packed import probe_packing
 from auditor.language_models.store import ModelStore
 from tests.language_models.tiny import edit_json, save_tiny
-from tests.language_models.zoo import ROWS, STRUCTURED, zoo_model
+from tests.language_models.zoo import ROWS, STRUCTURED, WINDOW, zoo_model
 
 
 def test_the_zoo_holds_a_model_of_every_family_of_the_table() -> None:
@@ -23,7 +23,10 @@ def test_the_zoo_holds_a_model_of_every_family_of_the_table() -> None:
 
 @pytest.mark.parametrize("family", ROWS)
 def test_every_row_can_be_packed(family: str) -> None:
-    probe = probe_packing(zoo_model(family), vocabulary=260, longest=150, pack_tokens=64)
+    model = zoo_model(family)
+    # Ministral's window is shorter than the prompts of the others, and packs are for prompts within it.
+    longest = 150 if getattr(model.config, "sliding_window", None) != WINDOW else WINDOW - 8
+    probe = probe_packing(model, vocabulary=260, longest=longest, pack_tokens=64)
     assert probe.packable, probe.reason
 
 

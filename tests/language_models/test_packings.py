@@ -21,9 +21,13 @@ from tests.language_models.tiny import save_tiny
 from tests.language_models.zoo import zoo_model
 
 #: Adapters on experts, which PEFT keeps as whole parameters with patterns of its own, are refused; Mamba takes few.
+MIXTURES = (
+    "deepseek_v3", "ernie4_5_moe", "exaone_moe", "flex_olmo", "glm4_moe", "hunyuan_v1_moe", "minimax_m2", "mixtral",
+    "olmoe", "phimoe", "qwen2_moe", "qwen3_moe", "solar_open",
+)  # fmt: skip
 MODULES = {
     "mamba": ["in_proj"],
-    **{name: ["o_proj"] for name in ("deepseek_v3", "mixtral", "olmoe", "qwen2_moe", "qwen3_moe")},
+    **{name: ["o_proj"] for name in MIXTURES},
 }
 TOKENS = torch.arange(4, 100)[None]
 #: Largest difference of a margin, in nats.

@@ -10,6 +10,7 @@ import torch
 import transformers as hf
 
 from auditor.exceptions import ModelError
+from auditor.language_models.local import load
 from auditor.language_models.packed import PackingProbe
 from auditor.language_models.store import ModelStore
 from auditor.mechanisms import erasure
@@ -59,6 +60,25 @@ def test_an_encoder_under_the_name_of_a_decoder_is_refused(name: str, dtype: tor
     with pytest.raises(ModelError, match=r"reads tokens that come later.*; expected a decoder-only") as caught:
         ModelStore(tmp_path / "store").import_model(f"dir:{source}")
     assert str(source) in str(caught.value)
+
+
+def test_an_encoder_that_an_older_version_imported_is_not_loaded_and_not_found_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source = save_tiny(tmp_path / "bert", model=encoder("bert"))
+    store = ModelStore(tmp_path / "store")
+    # As the importer was before it compared what later tokens change: by the reading before, without that check.
+    monkeypatch.setattr("auditor.language_models.store.READING", 2)
+    monkeypatch.setattr("auditor.language_models.plain_reading._causal", lambda *_: None)
+    old = store.import_model(f"dir:{source}")
+    monkeypatch.undo()
+    with pytest.raises(
+        ModelError, match=r"imported by an older version.*; expected it imported again from dir:"
+    ) as said:
+        load(store.get(old.sha256), threads=1)
+    assert str(said.value).count("\n") == 0
+    with pytest.raises(ModelError, match=r"reads tokens that come later.*; expected a decoder-only"):
+        store.import_model(f"dir:{source}")
 
 
 def test_the_same_class_set_up_as_a_decoder_is_imported(tmp_path: Path) -> None:

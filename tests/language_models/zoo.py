@@ -36,6 +36,16 @@ BUILDERS: dict[str, Callable[[], Any]] = {
 MIXED = ["sliding_attention", "full_attention"]
 EXPERTS = {"num_experts": 4, "num_experts_per_tok": 2}
 SPARSE = {**EXPERTS, "moe_intermediate_size": 24, "decoder_sparse_step": 1}
+ROUTED = {"moe_intermediate_size": 24, "n_group": 1, "topk_group": 1}
+SHARED_EXPERT = {
+    **GROUPED,
+    **ROUTED,
+    "head_dim": 8,
+    "n_routed_experts": 4,
+    "num_experts_per_tok": 2,
+    "n_shared_experts": 1,
+    "first_k_dense_replace": 1,
+}
 LATENT = {
     **GROUPED,
     "num_key_value_heads": 4,
@@ -55,19 +65,65 @@ LATENT = {
 ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "apertus": ("ApertusForCausalLM", "ApertusConfig", GROUPED),
     "arcee": ("ArceeForCausalLM", "ArceeConfig", GROUPED),
+    "cwm": (
+        "CwmForCausalLM",
+        "CwmConfig",
+        {**GROUPED, "head_dim": 8, "sliding_window": 512, "layer_types": MIXED},
+    ),
     "deepseek_v3": ("DeepseekV3ForCausalLM", "DeepseekV3Config", LATENT),
     "ernie4_5": ("Ernie4_5ForCausalLM", "Ernie4_5Config", GROUPED),
+    "ernie4_5_moe": (
+        "Ernie4_5_MoeForCausalLM",
+        "Ernie4_5_MoeConfig",
+        {
+            **GROUPED,
+            "moe_num_experts": 4,
+            "moe_k": 2,
+            "moe_intermediate_size": 24,
+            "moe_layer_start_index": 1,
+            "moe_num_shared_experts": 1,
+        },
+    ),
     "exaone4": ("Exaone4ForCausalLM", "Exaone4Config", GROUPED),
+    "exaone_moe": (
+        "ExaoneMoeForCausalLM",
+        "ExaoneMoeConfig",
+        {
+            **GROUPED,
+            "head_dim": 8,
+            **EXPERTS,
+            **ROUTED,
+            "num_shared_experts": 1,
+            "sliding_window": 512,
+            "layer_types": MIXED,
+            "mlp_layer_types": ["dense", "sparse"],
+        },
+    ),
+    "flex_olmo": ("FlexOlmoForCausalLM", "FlexOlmoConfig", {**GROUPED, **EXPERTS}),
     "glm": ("GlmForCausalLM", "GlmConfig", {**GROUPED, "head_dim": 8}),
     "glm4": ("Glm4ForCausalLM", "Glm4Config", {**GROUPED, "head_dim": 8}),
+    "glm4_moe": ("Glm4MoeForCausalLM", "Glm4MoeConfig", SHARED_EXPERT),
     "helium": ("HeliumForCausalLM", "HeliumConfig", {**GROUPED, "head_dim": 8}),
     "hunyuan_v1_dense": ("HunYuanDenseV1ForCausalLM", "HunYuanDenseV1Config", {**GROUPED, "head_dim": 8}),
+    "hunyuan_v1_moe": (
+        "HunYuanMoEV1ForCausalLM",
+        "HunYuanMoEV1Config",
+        {**GROUPED, "head_dim": 8, "num_experts": 4, "moe_topk": 2},
+    ),
+    "jais2": ("Jais2ForCausalLM", "Jais2Config", {**GROUPED, "head_dim": 8}),
+    "minimax_m2": (
+        "MiniMaxM2ForCausalLM",
+        "MiniMaxM2Config",
+        {**GROUPED, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
+    ),
+    "ministral": ("MinistralForCausalLM", "MinistralConfig", {**GROUPED, "head_dim": 8, "sliding_window": WINDOW}),
     "mixtral": ("MixtralForCausalLM", "MixtralConfig", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}),
     "nemotron": ("NemotronForCausalLM", "NemotronConfig", GROUPED),
     "olmo": ("OlmoForCausalLM", "OlmoConfig", GROUPED),
     "olmo2": ("Olmo2ForCausalLM", "Olmo2Config", GROUPED),
     "olmo3": ("Olmo3ForCausalLM", "Olmo3Config", GROUPED),
     "olmoe": ("OlmoeForCausalLM", "OlmoeConfig", {**GROUPED, **EXPERTS}),
+    "phimoe": ("PhimoeForCausalLM", "PhimoeConfig", {**GROUPED, "num_local_experts": 4, "num_experts_per_tok": 2}),
     "phi3": ("Phi3ForCausalLM", "Phi3Config", GROUPED),
     "qwen2_moe": (
         "Qwen2MoeForCausalLM",
@@ -77,6 +133,7 @@ ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "qwen3_moe": ("Qwen3MoeForCausalLM", "Qwen3MoeConfig", {**GROUPED, **SPARSE, "head_dim": 8}),
     "seed_oss": ("SeedOssForCausalLM", "SeedOssConfig", {**GROUPED, "head_dim": 8}),
     "smollm3": ("SmolLM3ForCausalLM", "SmolLM3Config", GROUPED),
+    "solar_open": ("SolarOpenForCausalLM", "SolarOpenConfig", SHARED_EXPERT),
     "stablelm": ("StableLmForCausalLM", "StableLmConfig", GROUPED),
     "starcoder2": ("Starcoder2ForCausalLM", "Starcoder2Config", GROUPED),
 }
