@@ -196,6 +196,7 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     if many := _much_alike(story):
         rows.append(("Alike", many))
     rows.append(_missed(story))
+    rows.append(("Some alone", _some_alone(story)))
     rows.append(
         (
             "Not covered",
@@ -232,6 +233,16 @@ def _missed(story: Story) -> tuple[str, Cell]:
         f"{numbers.count(of)} comparisons (one of that size is found with {share}% chance; worked out after the run "
         "from its own decisions).",
     )
+
+
+def _some_alone(story: Story) -> str:
+    """That an effect on a part of the applications counts by its share of all, and how large that may be unseen."""
+    found, by = least_powerful(story), "Subgroups, and two attributes together, were not compared by themselves"
+    if found is None:
+        return f"{by}: a difference for a part of the applications can be missed."
+    _, mde, _ = found
+    share = numbers.detectable(mde, "rate_difference")
+    return f"{by}: what turns every decision of less than {share}% of the applications could well have been missed."
 
 
 def _moves_by_itself(story: Story) -> str:
