@@ -196,12 +196,11 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     if many := _much_alike(story):
         rows.append(("Alike", many))
     rows.append(_missed(story))
-    rows.append(("Some alone", _some_alone(story)))
     rows.append(
         (
             "Not covered",
-            "Other prompts, data and versions; names, places and other signals of a group; people's use of the "
-            "decision.",
+            f"{_some_alone(story)} Other prompts, data and versions; names, places and other signals of a group; "
+            "people's use of the decision.",
         )
     )
     return rows
@@ -237,12 +236,11 @@ def _missed(story: Story) -> tuple[str, Cell]:
 
 def _some_alone(story: Story) -> str:
     """That an effect on a part of the applications counts by its share of all, and how large that may be unseen."""
-    found, by = least_powerful(story), "Subgroups, and two attributes together, were not compared by themselves"
+    found, by = least_powerful(story), "Subgroups, or two attributes together, by themselves"
     if found is None:
         return f"{by}: a difference for a part of the applications can be missed."
-    _, mde, _ = found
-    share = numbers.detectable(mde, "rate_difference")
-    return f"{by}: what turns every decision of less than {share}% of the applications could well have been missed."
+    share = numbers.detectable(found[1], "rate_difference")
+    return f"{by}: what turns every decision of under {share}% of the applications can be missed."
 
 
 def _moves_by_itself(story: Story) -> str:
