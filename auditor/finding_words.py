@@ -35,7 +35,7 @@ def direction(item: Measurement) -> str:
     if item.metric == READABILITY:
         return f"{slightly}{'fewer' if less else 'more'} answers that cannot be read"
     if item.metric == TURNED:
-        return "decisions turn both ways"
+        return f"{'a few ' if item.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD else ''}decisions turn both ways"
     if item.unit == "rate_difference":
         return f"{slightly}{'fewer' if less else 'more'} approvals"
     return f"the score moves {slightly}towards {'denial' if less else 'approval'}"
@@ -181,9 +181,11 @@ def _readability(item: Measurement) -> str:
 def _turned(item: Measurement) -> str:
     lost, gained = (int(item.counts.get(key) or 0) for key in ("b", "c"))
     floor, of = (int(item.counts.get(key) or 0) for key in ("floor_flips", "floor_n"))
+    net = gained - lost
+    shows = f"{abs(net):,} {'gained' if net > 0 else 'lost'} alone" if net else "none of it"
     return (
         f"With {_lower(changed_words(item))}, {lost:,} of {item.n:,} applications lose approval and {gained:,} gain "
-        f"it, so that the gains hide the losses; with a field changed that should not matter, {floor:,} of {of:,} "
+        f"it, so that the net change shows {shows}; with a field changed that should not matter, {floor:,} of {of:,} "
         "decisions turn"
     )
 
@@ -211,9 +213,11 @@ def effect_of(item: Measurement) -> str:
             f"Seen in the score alone: {shift}{_range(item, 1, 2, _SHIFT)}. No change in approvals is claimed.{small}"
         )
     if item.metric == TURNED:
+        more = int(half_away(1000 * item.estimate, 0))
+        turn = f"About {more:,} more decisions" if more else "Less than one decision more"
         return (
-            f"About {int(half_away(1000 * item.estimate, 0)):,} more decisions in 1,000 such applications turn, one "
-            f"way or the other, than with a field changed that should not matter{_range(item, 1000, 0)}."
+            f"{turn} in 1,000 such applications {'turn' if more else 'turns'}, one way or the other, than with a "
+            f"field changed that should not matter{_range(item, 1000, 0 if more else 1)}.{small}"
         )
     what = "answers that cannot be read" if item.metric == READABILITY else "approvals"
     place = where(item)

@@ -100,7 +100,7 @@ def _turned_both_ways(mine: Sequence[Measurement], plan: Plan, packs: Sequence[P
     """Decisions that turn beyond the placebo's and cancel: a net effect near 0 that is no absence of one."""
     own = next((item for item in mine if item.metric == NATURAL), None)
     turned = next((item for item in mine if item.metric == TURNED), None)
-    if own is None or own.conclusion in SEEN or turned is None or turned.conclusion is not Conclusion.DIFFERENCE_FOUND:
+    if own is None or own.conclusion in SEEN or turned is None or turned.conclusion not in SEEN:
         return
     verdict = _grade(turned, plan)
     if verdict is None or not turned.counts.get("b") or not turned.counts.get("c"):

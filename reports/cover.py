@@ -199,8 +199,8 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     rows.append(
         (
             "Not covered",
-            "Other prompts, data and versions; names, places and other signals of a group; people's use of the "
-            "decision.",
+            f"{_some_alone(story)} Other prompts, data and versions; names, places and other signals of a group; "
+            "people's use of the decision.",
         )
     )
     return rows
@@ -232,6 +232,15 @@ def _missed(story: Story) -> tuple[str, Cell]:
         f"{numbers.count(of)} comparisons (one of that size is found with {share}% chance; worked out after the run "
         "from its own decisions).",
     )
+
+
+def _some_alone(story: Story) -> str:
+    """That an effect on a part of the applications counts by its share of all, and how large that may be unseen."""
+    found, by = least_powerful(story), "Subgroups, or two attributes together, by themselves"
+    if found is None:
+        return f"{by}: a difference for a part of the applications can be missed."
+    share = numbers.detectable(found[1], "rate_difference")
+    return f"{by}: what turns every decision of under {share}% of the applications can be missed."
 
 
 def _moves_by_itself(story: Story) -> str:

@@ -94,7 +94,9 @@ def _said(code: Conclusion, group: Sequence[Measurement], design: Design) -> str
     if code is Conclusion.NO_EVIDENCE and band:
         return f"no evidence of a ratio outside {band} for {names} ({_largest(group)})"
     if code is Conclusion.NO_EVIDENCE:
-        return f"no evidence of a difference ≥ {threshold} for {names} ({_largest(group)})"
+        aside = sentences.one_way(group, design).strip().rstrip(".")
+        seen = f"{_largest(group)}; {lower_first(aside)}" if aside else _largest(group)
+        return f"no evidence of a difference ≥ {threshold} for {names} ({seen})"
     return f"not tested for {joined([names])}"
 
 

@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 from auditor.records import Conclusion, Measurement, Role
 from reports import numbers
-from reports.sentences import RANGE, SCORE, against, shown
-from reports.wording import Design, field_words, joined, sentence_case
+from reports.sentences import OWN, RANGE, SCORE, against, shown
+from reports.wording import SEEN, Design, field_words, joined, sentence_case
 
 FELL = "cf_margin_fell_share"
+TURNED = "cf_excess_flip"
 NAMED_AT_MOST = 4
 
 
@@ -125,8 +126,10 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
     ``but`` holds the ids of measurements that are said elsewhere.
     """
     parts = []
+    cancelled = _cancelled(measurements)
     for metric, place in (
         ("cf_net_effect", "in decisions at the model's own cut-off"),
+        (TURNED, "in decisions that turn both ways"),
         ("cf_net_effect_matched", "at the matched cut-off"),
         (RANGE, "at another cut-off"),
         (SCORE, "in the score"),
@@ -140,7 +143,8 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
                 if item.metric == metric
                 and item.role is not Role.PRIMARY
                 and item.id not in but
-                and item.conclusion is Conclusion.DIFFERENCE_FOUND
+                and (item.conclusion is Conclusion.DIFFERENCE_FOUND or item.id in cancelled)
+                and (metric != TURNED or item.id in cancelled)
             ),
             key=lambda item: (-abs(item.estimate or 0.0), item.id),
         )
@@ -151,6 +155,17 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
     if not parts:
         return None
     return f"This is not the whole picture: exploratory tests found differences {joined(parts)}."
+
+
+def _cancelled(measurements: Sequence[Measurement]) -> frozenset[str]:
+    """Ids of decisions that turn both ways, however few, where the net effect at the same cut-off found nothing."""
+    net = {_key(item) for item in measurements if item.metric == OWN and item.conclusion in SEEN}
+    return frozenset(
+        item.id
+        for item in measurements
+        if item.metric == TURNED and item.conclusion in SEEN and _key(item) not in net
+        if item.counts.get("b") and item.counts.get("c")
+    )
 
 
 def range_sentence(measurements: Sequence[Measurement]) -> str | None:

@@ -114,6 +114,11 @@ def limitations(story: Story) -> list[Block]:
             "People who use the decision may follow or override it",
             "Decision role is stated under scope",
         ),
+        (
+            "Subgroups and two attributes together were not compared by themselves",
+            "A difference for a small part of the applications counts by their share of all and can be missed",
+            "Decisions that turn both ways are looked for in each contrast, and its cases can be opened",
+        ),
     ]
     if story.bundle.controls.get("planted_bias") is None:
         rows.append(

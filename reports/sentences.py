@@ -117,7 +117,8 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
     if first.conclusion is Conclusion.NO_EVIDENCE and (band := ratio_band(first)):
         return f"{name}, no evidence that {what} lies outside {band} was found. {_power(group, seen, design)}"
     if first.conclusion is Conclusion.NO_EVIDENCE:
-        return f"{name}, no evidence of a difference in {what} ≥ {threshold} was found. {_power(group, seen, design)}"
+        no_more = f"{name}, no evidence of a difference in {what} ≥ {threshold} was found."
+        return f"{no_more} {_power(group, seen, design)}{one_way(group, design)}"
     if first.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN:
         in_sd = first.unit == "sd"
         margin = f"{numbers.number(design.practical_margin_sd, decimals=2)} SD of scores"
@@ -256,7 +257,8 @@ def _seen(measurement: Measurement, design: Design) -> str:
     value = measurement.estimate or 0.0
     if measurement.metric == SCORE:
         size = numbers.size_of(measurement, value)
-        return f"the score {'fell' if value < 0 else 'rose'} by {size} standard deviations of scores on average"
+        fell = f"the score {'fell' if value < 0 else 'rose'} by {size} standard deviations of scores on average"
+        return f"{fell}{_in_few(measurement)}"
     if measurement.metric == READABLE:
         size = f"{numbers.size_of(measurement, value)} percentage points {'more' if value > 0 else 'fewer'}"
         return f"the model left {size} of the same applications without an answer that can be read"
@@ -267,6 +269,27 @@ def _seen(measurement: Measurement, design: Design) -> str:
         seen = f"the model {design.verb} {size} percentage points {'fewer' if value < 0 else 'more'}"
         seen += " of the same applications"
     return f"{seen} {place_words(measurement)}"
+
+
+def _in_few(measurement: Measurement) -> str:
+    """Where fewer than half of the scores moved at all, in how many: a mean over all would speak of everybody."""
+    fell, rose = (measurement.counts.get(key) for key in ("fell", "rose"))
+    if fell is None or rose is None or not 0 < fell + rose < measurement.n / 2:
+        return ""
+    return f", all of it in {numbers.count(fell + rose)} of {numbers.count(measurement.n)} applications"
+
+
+def one_way(group: Sequence[Measurement], design: Design) -> str:
+    """Of contrasts in which none was found: whose changed decisions all went one way as chance rarely has it."""
+    parts = []
+    for item in group:
+        lost, gained = (item.counts.get(key) for key in ("b", "c"))
+        if lost != gained and 0 in (lost, gained) and item.counts.get("profiles", item.n) == item.n:
+            many = int((lost or 0) + (gained or 0))
+            if 0.5 ** (many - 1) <= design.alpha:  # the exact two-sided p of that contrast alone
+                way = "against" if lost else "towards"
+                parts.append(f"of {against([item])} all {numbers.count(many)} changed decisions went {way} the group")
+    return f" But {joined(parts)}, which chance alone rarely gives." if parts else ""
 
 
 def place_words(measurement: Measurement) -> str:

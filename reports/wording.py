@@ -39,11 +39,15 @@ CONCLUSION_MEANING = {
     Conclusion.DIFFERENCE_BELOW_THRESHOLD: "chance hardly explains it (adjusted p); below the practical threshold",
     Conclusion.NO_EVIDENCE: "none was found; one smaller than the smallest detectable difference is not ruled out",
     Conclusion.EQUIVALENT_WITHIN_MARGIN: "shown to lie within the margin set before the run (two one-sided tests)",
-    Conclusion.INCONCLUSIVE: "too few applications, or checks that did not hold: it must not be read as clean",
+    Conclusion.INCONCLUSIVE: (
+        "too few applications, checks that did not hold, or signs against an absence: it must not be read as clean"
+    ),
     Conclusion.NOT_TESTED: "not part of the plan, or not run",
 }
 #: Conclusions that read clean.
 QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)
+#: Conclusions that a difference was found.
+SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 #: Measurements of one contrast, in the order in which a reader should meet them where they weigh the same.
 CONTRAST_METRICS = (
     "cf_net_effect",
@@ -327,17 +331,28 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
     """The measurement that carries the verdict.
 
     The gravest conclusion among all primary measurements, of whatever family, and those that a finding of medium
-    severity or more rests on. Where several are as grave: primary ones, contrasts of the same applications, the gravest
-    finding, the order of ``CONTRAST_METRICS``, the largest effect.
+    severity or more rests on; the score alone does not lead where decisions are found to differ. Where several are as
+    grave: primary ones, contrasts of the same applications, the gravest finding, the order of ``CONTRAST_METRICS``, the
+    largest effect.
     """
     rank: dict[str, int] = {}
     for finding in findings:
         for name in finding.measurements:
             rank[name] = max(rank.get(name, 0), finding.severity.rank)
+    measurements = tuple(measurements)
+    decided = any(
+        item.role is Role.PRIMARY and item.metric in CONTRAST_METRICS and item.conclusion in SEEN
+        for item in measurements
+    )
     able = [
         item
         for item in measurements
-        if item.role is Role.PRIMARY or (item.conclusion and rank.get(item.id, 0) >= Severity.MEDIUM.rank)
+        if item.role is Role.PRIMARY
+        or (
+            item.conclusion
+            and rank.get(item.id, 0) >= Severity.MEDIUM.rank
+            and not (decided and item.metric == "cf_mean_shift_sd")
+        )
     ]
     return min(
         able,

@@ -9,7 +9,7 @@ import numpy as np
 
 from auditor.behaviour.context import NO_PROBABILITY, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.shown_rates import shown_rate
+from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import arm
 from auditor.measures.rates import Tally
 from auditor.measures.results import Estimate
@@ -46,7 +46,11 @@ def run(context: Context) -> Iterable[Draft]:
             }
             yield Draft(
                 measurement(
-                    shown_rate(Tally.of(chosen.favourable), level=level, hidden=hidden),
+                    of_people(
+                        shown_rate(Tally.of(chosen.favourable), level=level, hidden=hidden),
+                        chosen.clusters,
+                        context=context,
+                    ),
                     metric="selection_rate",
                     unit="rate",
                     **common,
@@ -54,7 +58,11 @@ def run(context: Context) -> Iterable[Draft]:
             )
             yield Draft(
                 measurement(
-                    shown_rate(Tally.of(chosen.invalid), level=level, hidden=hidden),
+                    of_people(
+                        shown_rate(Tally.of(chosen.invalid), level=level, hidden=hidden),
+                        chosen.clusters,
+                        context=context,
+                    ),
                     metric="invalid_rate",
                     unit="rate",
                     higher_is_better=False,

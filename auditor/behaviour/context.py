@@ -217,6 +217,10 @@ class Context:
             protected=_take(right, [index for _, index in rows]),
         )
 
+    def repeats(self, clusters: Sequence[str]) -> bool:
+        """Whether some of these applications are one applicant's, so that they are fewer people than rows."""
+        return self.several_rows and len({applicant_of(name) for name in clusters}) < len(clusters)
+
     def contrasts(self) -> list[tuple[Attribute, str]]:
         """Every protected group against its reference, in the plan's order."""
         return [

@@ -208,17 +208,16 @@ def _names(points: Sequence[CutOff]) -> list[str]:
 
 def _fell(contrast: Contrast) -> Draft:
     """How many margins moved down, up, or by no more than the arithmetic does."""
-    moved = contrast.pairs.protected.margins - contrast.pairs.control.margins
-    fell, rose = int((moved < -TOLERANCE).sum()), int((moved > TOLERANCE).sum())
+    moved = contrast.moved
     level = 1 - contrast.context.plan.thresholds.alpha
     return Draft(
         measurement(
-            contrast.shown(selection_rate(Tally(fell, contrast.n), level=level, exact=True)),
+            contrast.shown(selection_rate(Tally(int(moved["fell"] or 0), contrast.n), level=level, exact=True)),
             metric="cf_margin_fell_share",
             role=Role.SECONDARY,
             unit="rate",
             higher_is_better=False,
-            counts={"fell": fell, "rose": rose, "same": contrast.n - fell - rose},
+            counts=moved,
             **contrast.common,
         )
     )

@@ -6,7 +6,7 @@ then concluded against the pack's threshold in a confirmatory family of its own,
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import replace
 from typing import Any
 
@@ -19,11 +19,10 @@ from auditor.behaviour.context import (
     Card,
     Context,
     Draft,
-    applicant_of,
     case_query,
 )
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.shown_rates import shown_rate
+from auditor.behaviour.shown_rates import SEVERAL_ROWS, of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.groups import HIGHEST_RATE, impact_ratios
 from auditor.measures.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -94,7 +93,11 @@ def _attribute(context: Context, attribute: Attribute) -> Iterable[Draft]:
     for group, tally in tallies.items():
         yield Draft(
             measurement(
-                shown_rate(tally, level=1 - thresholds.alpha, hidden=hidden.reason(group)),
+                of_people(
+                    shown_rate(tally, level=1 - thresholds.alpha, hidden=hidden.reason(group)),
+                    by_group[group].clusters,
+                    context=context,
+                ),
                 test=CARD.name,
                 metric="selection_rate",
                 role=Role.EXPLORATORY,
@@ -134,7 +137,8 @@ def _comparison(
         """The estimate as it may be shown: hidden with a small group, without an interval below the minimum."""
         if hidden is not None:
             return missing(method=estimate.method, reason=hidden, n=0)
-        return replace(estimate, interval=None, tost_interval=None) if short else estimate
+        estimate = replace(estimate, interval=None, tost_interval=None) if short else estimate
+        return of_people(estimate, (*chosen.clusters, *reference.clusters), context=context)
 
     def drop(alpha: float, family_size: int) -> float | None:
         return _detectable(context, tally, base, short=bool(short), alpha=alpha, family_size=family_size)
@@ -150,7 +154,7 @@ def _comparison(
         denominators_ok=not short,
         degenerate=bool(_silent(context, attribute, group)),
         quality_reason="; ".join((*short, *_silent(context, attribute, group))),
-        dependent=SEVERAL_ROWS if _repeat(context, (*chosen.clusters, *reference.clusters)) else "",
+        dependent=SEVERAL_ROWS if context.repeats((*chosen.clusters, *reference.clusters)) else "",
         absence_barriers=context.state.doubts(field=attribute.field),
         mde=drop(thresholds.exploratory_q, _filed_size(context)),
         alpha=thresholds.exploratory_q,
@@ -197,7 +201,8 @@ def _scores(
 ) -> Draft:
     """The difference of mean margins, concluded against the practical threshold of a shift as the rates are."""
     thresholds = context.plan.thresholds
-    gap, known = _gap(context, chosen, reference, short), bool(np.isfinite([*chosen.margins, *reference.margins]).all())
+    gap = of_people(_gap(context, chosen, reference, short), (*chosen.clusters, *reference.clusters), context=context)
+    known = bool(np.isfinite([*chosen.margins, *reference.margins]).all())
     mde = None
     if gap.value is not None and not short:
         # Two means in SDs of their own: an error of √(1/n + 1/n) is that of one mean of their harmonic n.
@@ -218,14 +223,6 @@ def _scores(
     )
     # Sampled answers have no margin at all: there is nothing that a run of this kind could have concluded.
     return Draft(drafted, judged if known or short else None, outcome=True, family_size=_filed_size(context))
-
-
-SEVERAL_ROWS = "some applicants have several rows, which a test of different applicants counts as several people"
-
-
-def _repeat(context: Context, clusters: Sequence[str]) -> bool:
-    """Whether applications of one applicant are among those compared."""
-    return context.several_rows and len({applicant_of(name) for name in clusters}) < len(clusters)
 
 
 def _is_primary(context: Context, metric: str, field: str) -> bool:
@@ -369,7 +366,11 @@ def _against_highest(
         names = (f"{attribute.field}={group}", f"{attribute.field}={found.reference}")
         yield Draft(
             measurement(
-                replace(ratio, method=f"{ratio.method}, reference {found.basis}, by {rule.words}"),
+                of_people(
+                    replace(ratio, method=f"{ratio.method}, reference {found.basis}, by {rule.words}"),
+                    [case.cluster for case in context.actual],
+                    context=context,
+                ),
                 test=CARD.name,
                 metric="impact_ratio",
                 role=Role.SECONDARY,

@@ -149,6 +149,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
             if shift.reference_sd
             else ()
         ),
+        counts=contrast.moved,
         minimum=MARGINS,
     )
 

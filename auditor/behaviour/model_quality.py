@@ -10,7 +10,7 @@ import numpy as np
 
 from auditor.behaviour.context import NO_MARGINS, NO_PROBABILITY, Card, Context, Draft, case_query
 from auditor.behaviour.fill import measurement
-from auditor.behaviour.shown_rates import shown_rate
+from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.measures.rates import Tally
@@ -46,15 +46,20 @@ def run(context: Context) -> Iterable[Draft]:
         "level": level,
     }
 
+    def people(estimate: Estimate) -> Estimate:
+        return of_people(estimate, filed.clusters, context=context)
+
     def plain(value: float, method: str, count: int = n) -> Estimate:
         return Estimate(value=value, n=count, method=method)
 
     yield Draft(
-        measurement(shown_rate(Tally.of(filed.favourable), level=level), metric="selection_rate", unit="rate", **common)
+        measurement(
+            people(shown_rate(Tally.of(filed.favourable), level=level)), metric="selection_rate", unit="rate", **common
+        )
     )
     yield Draft(
         measurement(
-            shown_rate(Tally.of(filed.invalid), level=level),
+            people(shown_rate(Tally.of(filed.invalid), level=level)),
             metric="invalid_rate",
             unit="rate",
             higher_is_better=False,
@@ -94,7 +99,7 @@ def run(context: Context) -> Iterable[Draft]:
     known = [index for index, cluster in enumerate(filed.clusters) if context.observed.get(cluster) is not None]
     labels = np.array([bool(context.observed[filed.clusters[index]]) for index in known], dtype=bool)
     if known:
-        observed = shown_rate(Tally.of(labels), level=level)
+        observed = people(shown_rate(Tally.of(labels), level=level))
         yield Draft(measurement(observed, metric="observed_rate", unit="rate", **common))
         ranking = (
             auc(scores=filed.margins[known], labels=labels, level=level)
@@ -103,7 +108,10 @@ def run(context: Context) -> Iterable[Draft]:
         )
         positives = int(labels.sum())
         if margins and (short := unmet({POSITIVES: positives, NEGATIVES: len(labels) - positives})):
-            ranking = replace(ranking, interval=None, tost_interval=None, reason=f"no interval: {'; '.join(short)}")
+            # DeLong's test is one of large samples as his interval is: neither stands on a handful of cases.
+            reason = f"no interval: {'; '.join(short)}"
+            ranking = replace(ranking, interval=None, tost_interval=None, test=None, reason=reason)
+        ranking = people(ranking)
     else:
         ranking = missing(method="area under the ROC curve", reason="the data records no outcome", n=0)
     yield Draft(measurement(ranking, metric="auc", unit="share", **common))

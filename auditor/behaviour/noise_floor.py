@@ -11,6 +11,7 @@ from auditor.behaviour.context import TURNED_FAMILY, Card, Context, Draft, Pairs
 from auditor.behaviour.cut_offs import range_of
 from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, readable_of, smallest_seen
+from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.cut_offs import largest_at
@@ -129,7 +130,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     others = () if all(check.held for check in checks) else checks
     yield Draft(
         measurement(
-            enough_pairs(flip_rates(counts, level=level).total),
+            of_people(enough_pairs(flip_rates(counts, level=level).total), pairs.clusters, context=context),
             metric="cf_noise_floor",
             subject={"change": kind},
             unit="rate",
@@ -144,7 +145,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         there = count_pairs(control=yes[0], protected=yes[1])
         yield Draft(
             measurement(
-                enough_pairs(flip_rates(there, level=level).total),
+                of_people(enough_pairs(flip_rates(there, level=level).total), pairs.clusters, context=context),
                 metric="cf_noise_floor",
                 subject={"change": kind, **place},
                 unit="rate",

@@ -10,6 +10,7 @@ import numpy as np
 from auditor.behaviour.context import Arm, BoolArray, Context, Draft, Pairs
 from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
+from auditor.language_models.packed import TOLERANCE
 from auditor.measures.equivalence import Equivalence, tost, tost_pairs
 from auditor.measures.minimums import PAIRS, unmet
 from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
@@ -114,6 +115,13 @@ class Contrast:
         if self.margins_alone:
             return {"control_readable": None, "protected_readable": None}
         return {"control_readable": ~self.pairs.control.invalid, "protected_readable": ~self.pairs.protected.invalid}
+
+    @property
+    def moved(self) -> dict[str, float | int | None]:
+        """How many margins fell, rose, or moved by no more than the arithmetic does."""
+        change = self.pairs.protected.margins - self.pairs.control.margins
+        fell, rose = int((change < -TOLERANCE).sum()), int((change > TOLERANCE).sum())
+        return {"fell": fell, "rose": rose, "same": self.n - fell - rose}
 
     @property
     def has_margins(self) -> bool:

@@ -2,11 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
+from auditor.behaviour.context import Context
 from auditor.measures.minimums import GROUP, unmet
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
+
+SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"
+
+
+def of_people(estimate: Estimate, clusters: Sequence[str], *, context: Context) -> Estimate:
+    """The estimate as it may be shown: without interval or test where rows of one applicant would count as people.
+
+    ``clusters`` are the applications it is taken from.
+    """
+    if not context.repeats(clusters) or (estimate.interval is None and estimate.test is None):
+        return estimate
+    method = f"{estimate.method}, without interval or test: some applicants have several rows"
+    reason = estimate.reason or SEVERAL_ROWS
+    return replace(estimate, method=method, interval=None, tost_interval=None, test=None, reason=reason)
 
 
 def shown_rate(tally: Tally, *, level: float, hidden: str | None = None, exact: bool = False) -> Estimate:

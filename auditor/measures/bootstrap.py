@@ -190,6 +190,21 @@ def bootstrap_totals(
     return BootstrapSample(np.concatenate(values), len(totals))
 
 
+def resampled_sums(*, totals: FloatArray, resamples: int = MIN_RESAMPLES, seed: int = 0) -> FloatArray:
+    """The sums of every resample, shape (resamples, m): drawn once for several statistics of the same totals."""
+    drawn = resample_weights(clusters=len(totals), resamples=resamples, seed=seed)
+    return np.concatenate([weights @ totals for weights in drawn])
+
+
+def sample_of(
+    sums: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, clusters: int | None
+) -> BootstrapSample:
+    """The values of one statistic over resampled ``sums``, shape (resamples, m); NaN where it has none."""
+    with np.errstate(divide="ignore", invalid="ignore"):
+        result = np.asarray(statistic(sums), dtype=np.float64)
+    return BootstrapSample(np.where(np.isfinite(result), result, np.nan), clusters)
+
+
 @dataclass(frozen=True, slots=True)
 class EffectiveSize:
     """How many independent rows clustered rows are worth.

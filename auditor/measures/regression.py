@@ -184,6 +184,7 @@ def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float) -> Estima
 
     Notes
     -----
+    The test against 0.5 is made on the same scale: its p is at most 1 − level where the interval leaves 0.5 out.
     Missing with fewer than two cases of either label. A perfect ranking, or scores all alike, have no variance to
     estimate and get no interval.
     """
@@ -203,12 +204,16 @@ def auc(*, scores: npt.ArrayLike, labels: npt.ArrayLike, level: float) -> Estima
     if variance <= 1e-15:
         reason = "no interval: a perfect ranking, or scores all alike, leave no variance to estimate"
         return Estimate(value=area, n=n, method=method, reason=reason, counts=counts)
-    reach = float(stats.norm.isf((1 - check_level(level)) / 2)) * math.sqrt(variance)
-    centre, stretched = float(special.logit(area)), reach / (area * (1 - area))
+    centre, error = float(special.logit(area)), math.sqrt(variance) / (area * (1 - area))
+    stretched = float(stats.norm.isf((1 - check_level(level)) / 2)) * error
     bounds = special.expit([centre - stretched, centre + stretched])
     interval = Interval(float(bounds[0]), float(bounds[1]), level, "DeLong, on the logit scale")
-    z = (area - 0.5) / math.sqrt(variance)
+    # On the interval's own scale, so that p and interval cannot part.
+    z = centre / error
     test = Significance(
-        p_value=float(2 * stats.norm.sf(abs(z))), method="DeLong z against 0.5", statistic=z, sd_units=z
+        p_value=float(2 * stats.norm.sf(abs(z))),
+        method="DeLong z against 0.5, on the logit scale",
+        statistic=z,
+        sd_units=z,
     )
     return Estimate(value=area, n=n, method=method, interval=interval, test=test, counts=counts)

@@ -10,6 +10,7 @@ import math
 import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Literal
 
 import numpy as np
@@ -21,6 +22,8 @@ from auditor.measures.bootstrap import (
     bootstrap_totals,
     cluster_codes,
     cluster_totals,
+    resampled_sums,
+    sample_of,
 )
 from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
 from auditor.measures.rates import Tally
@@ -268,6 +271,11 @@ def compare_labelled(
     all_codes, _ = cluster_codes(clusters, n=n)
     codes, k = cluster_codes(all_codes[members], n=int(members.sum()))
     totals = cluster_totals(columns, codes=codes, clusters=k)
+
+    @cache
+    def resampled() -> FloatArray:
+        return resampled_sums(totals=totals, resamples=resamples, seed=seed)
+
     counts: dict[str, int | float | str] = {
         "positives_p": rates_p.true_positive.n,
         "negatives_p": rates_p.false_positive.n,
@@ -285,7 +293,7 @@ def compare_labelled(
         if not math.isfinite(value):
             reason = "both groups have a true or false positive rate of 0, so the ratio is undefined"
             return missing(method=method, reason=reason, n=len(codes), **counts)
-        sample = bootstrap_totals(totals=totals, statistic=statistic, resamples=resamples, seed=seed)
+        sample = sample_of(resampled(), statistic, clusters=k)
         return _with_sample(value=value, n=len(codes), method=method, sample=sample, level=level, counts=counts)
 
     def projected(
@@ -297,7 +305,7 @@ def compare_labelled(
         positives = min(rates_p.true_positive.n, rates_0.true_positive.n)
         negatives = min(rates_p.false_positive.n, rates_0.false_positive.n)
         short = unmet({POSITIVES: positives, NEGATIVES: negatives})
-        samples = [bootstrap_totals(totals=totals, statistic=gap, resamples=resamples, seed=seed) for gap in gaps]
+        samples = [sample_of(resampled(), gap, clusters=k) for gap in gaps]
 
         def interval(wanted: float) -> Interval | None:
             outer = [sample.interval(wanted) for sample in samples]

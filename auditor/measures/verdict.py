@@ -174,7 +174,7 @@ def _quality(evidence: Evidence) -> str | None:
         failed.append("a self-check did not hold")
     if evidence.estimate is None:
         failed.append("the estimate could not be had")
-    elif evidence.p_adjusted is None:
+    elif evidence.p_adjusted is None and not failed:  # the cause comes first; that nothing was tested follows from it
         failed.append("the significance test has no p-value")
     if not failed:
         return None

@@ -129,3 +129,26 @@ def test_scores_that_move_up_and_down_are_no_mean_shift_of_nothing() -> None:
     assert "both ways" in str(shift.conclusion_reason)
     other = next(item for item in done if item.metric == "cf_mean_shift_sd" and "Hispanic" in item.id)
     assert "both ways" not in str(other.conclusion_reason)
+
+
+def test_a_few_decisions_that_cancel_are_a_small_finding_and_no_clean_page() -> None:
+    """Twenty lose and twenty gain of 3,000: within the margin, and all of it from race."""
+    drawn = draw(STILL, 3000, 17)
+    shown = versions().index(ONE)
+    races = next(item.groups for item in the_plan().attributes if item.field == "race")
+    filed_black = filed_codes(3000)["race"] == races.index("Black")
+    yes = np.flatnonzero((drawn.margins[0] > 0) & ~filed_black)[:20]
+    no = np.flatnonzero((drawn.margins[0] < 0) & ~filed_black)[:20]
+    drawn.margins[shown, [*yes, *no]] *= -1
+    done = audit(context_of(drawn, plan=seeded_plan(17)))
+    assert said(done.measurements, "cf_net_effect").conclusion in QUIET
+    turned = said(done.measurements, "cf_excess_flip")
+    assert turned.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
+    mine = [item for item in done.findings if turned.id in item.measurements]
+    assert [item.title for item in mine] == [
+        "Race changed from White to Black: a few decisions turn both ways at the model's own cut-off"
+    ]
+    assert "20 of 3,000 applications lose approval and 20 gain it, so that the net change shows none of it" in (
+        mine[0].condition
+    )
+    assert "Small, and real." in mine[0].effect

@@ -12,6 +12,8 @@ from auditor.conclusions import settle
 from auditor.findings import find
 from auditor.records import Check, Conclusion, Measurement, Role
 from auditor.rounding import significant
+from benchmarks.simulated_audits import World, context_of, draw, seeded_plan
+from benchmarks.simulation_scenarios import normal
 from tests.engine.made_up import Answers, made_up, measured, pair_plan
 
 
@@ -93,3 +95,14 @@ def test_the_cut_off_of_a_count_is_the_one_of_the_effect_where_answers_are_unrea
 def test_significant_digits_round_half_away_from_zero() -> None:
     assert (significant(0.0625, 2), significant(0.03125, 3), significant(0.125, 2)) == ("0.063", "0.0313", "0.13")
     assert (significant(0.0, 2), significant(1.0, 3), significant(8.25e-10, 2)) == ("0", "1", "8.3e-10")
+
+
+def test_an_auc_of_a_handful_of_denials_has_no_p_either() -> None:
+    """DeLong's test is one of large samples: below the minimum of a label it goes with its interval."""
+    found = {}
+    for many in (25, 400):
+        drawn = draw(World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.3)), many, 7)
+        found[many] = of(context_of(drawn, plan=seeded_plan(7)), "auc")
+    assert found[25].estimate is not None
+    assert (found[25].low, found[25].p_value) == (None, None)
+    assert found[400].p_value is not None

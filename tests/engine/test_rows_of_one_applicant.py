@@ -42,3 +42,17 @@ def test_a_large_difference_is_found_all_the_same(tmp_path_factory: pytest.TempP
     assert own.counts["profiles"] == ROWS // 5
     filed = next(item for item in done if item.metric == "risk_difference" and item.subject["group"] == "Black")
     assert "some applicants have several rows" in str(filed.conclusion_reason)
+
+
+def test_no_interval_or_test_counts_rows_of_one_applicant_as_people(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> None:
+    """Wilson, Newcombe, Clopper and Pearson, DeLong, Fisher, z and Welch take rows for people: none is shown."""
+    done = audited(tmp_path_factory.mktemp("plain"), seed=2, shift={})
+    by_rows = ("Wilson", "Newcombe", "Clopper", "DeLong", "log normal", "Fisher", "two-proportion z", "Welch", "Wald")
+    assert not {item.id: item.method for item in done if any(word in item.method for word in by_rows)}
+    described = [item for item in done if item.test in ("arm_rates", "group_rates", "model_quality")]
+    assert not [item.id for item in described if item.low is not None or item.p_value is not None]
+    rate = next(item for item in described if item.metric == "selection_rate")
+    assert rate.estimate is not None
+    assert "some applicants have several rows" in rate.method

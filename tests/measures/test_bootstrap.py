@@ -10,6 +10,8 @@ from auditor.measures.bootstrap import (
     cluster_totals,
     effective_size,
     resample_weights,
+    resampled_sums,
+    sample_of,
 )
 
 
@@ -125,3 +127,12 @@ def test_clusters_that_disagree_inside_never_add_information():
     result = effective_size(values=[0, 1] * 20, clusters=np.repeat(np.arange(20), 2))
     assert result.correlation == pytest.approx(-1)
     assert result.effective_n == 40
+
+
+def test_sums_drawn_once_serve_every_statistic():
+    totals = totals_of(np.random.default_rng(2).normal(size=60))
+    once = sample_of(resampled_sums(totals=totals, seed=5), mean, clusters=60)
+    assert (once.values == bootstrap_totals(totals=totals, statistic=mean, seed=5).values).all()
+    assert once.interval(0.95) == bootstrap_totals(totals=totals, statistic=mean, seed=5).interval(0.95)
+    undefined = sample_of(np.array([[1.0, 0.0], [2.0, 1.0]]), mean, clusters=2)
+    assert np.isnan(undefined.values).tolist() == [True, False]

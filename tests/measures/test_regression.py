@@ -114,6 +114,17 @@ def test_auc_is_the_share_of_pairs_ranked_right_and_its_interval_is_delongs():
     assert auc(scores=np.exp(scores), labels=labels, level=0.95).interval == result.interval
 
 
+def test_the_p_of_an_auc_is_small_exactly_where_its_interval_leaves_chance_out():
+    """At the level of its own p one bound of the interval is 0.5."""
+    rng = np.random.default_rng(8)
+    for shift in (0.2, 0.4, 0.7, -0.5):
+        labels = np.arange(80) < 30
+        scores = rng.normal(labels * shift, 1)
+        p = auc(scores=scores, labels=labels, level=0.95).test.p_value
+        bounds = auc(scores=scores, labels=labels, level=1 - p).interval
+        assert min(abs(bounds.low - 0.5), abs(bounds.high - 0.5)) < 1e-9
+
+
 def test_auc_without_two_of_each_label_or_with_a_perfect_ranking_says_so():
     assert auc(scores=[1, 2, 3], labels=[1, 0, 0], level=0.95).reason == "each label needs at least two cases"
     perfect = auc(scores=[1, 2, 3, 4], labels=[0, 0, 1, 1], level=0.95)
