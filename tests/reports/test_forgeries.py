@@ -136,9 +136,18 @@ def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
         assert found.mismatches == ()
         return tuple(line.split("/")[-1] for line in found.said[:-1])
 
-    assert said("report", "evidence")[0] == "report.pdf: unchanged: set again from evidence.zip, equal to the last byte"
+    assert said("report", "evidence")[0] == (
+        "report.pdf: equal, to the last byte, to the report that is set again from evidence.zip"
+    )
     assert said("report", "evidence")[1].startswith("evidence.zip: consistent with itself: ")
-    assert said("result", "evidence")[0] == "result.json: unchanged: compared with evidence.zip"
+    assert said("result", "evidence")[0] == (
+        "result.json: equal, to the last byte, to the result that is written again from evidence.zip"
+    )
+    assert said("result", "evidence", "report")[0].endswith("from evidence.zip, and to what report.pdf carries")
+    for kinds in (("report",), ("evidence",), ("report", "evidence"), ("report", "result", "evidence")):
+        lines = check([files[kind] for kind in kinds]).said
+        assert not [line for line in lines if "unchanged" in line], "who remakes them all makes files that agree"
+        assert ("that these are the files that were issued is not shown" in " ".join(lines)) == ("evidence" in kinds)
     assert said("result") == ("result.json: readable, and not compared with anything",)
     alone = said("report")[0]
     assert alone.startswith("report.pdf: consistent with itself by the hashes it states")

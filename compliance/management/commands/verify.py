@@ -60,14 +60,17 @@ class Command(PlainCommand):
         if options["files"]:
             # All at once: a report is held against the bundle it was made from, not only against itself.
             answer = checked(options["files"])
+            # A result alone says nothing of itself; what an event says of it, it is held against below.
+            missing = [*answer["not_compared"], *([] if options["events"] else answer["alone"])]
+            # Reasons come before what they are the reasons of.
+            for line in answer["first"]:
+                (self.stderr if answer["found"] or missing else self.stdout).write(one_line(line))
             if self._named(answer["found"], left=answer["left"]):
                 return BAD_NEWS
+            left_out = self._named(missing, left=0)
             for line in answer["said"]:
                 self.stdout.write(one_line(line))
-            # A result alone says nothing of itself; what an event says of it, it is held against below.
-            alone = [] if options["events"] else answer["alone"]
             heads += [(name, head) for name, head in answer["heads"]]
-            left_out = self._named([*answer["not_compared"], *alone], left=0)
         # What the files alone cannot show, the event log may: it is asked all the same.
         said = self._events(options["files"], heads=heads) if options["events"] else 0
         return BAD_NEWS if left_out else said
