@@ -45,8 +45,8 @@ def check_room(*, team: Team, name: str, size: int, actor: Actor) -> None:
         raise DataError(
             name,
             f"is not begun: {actor.name} has {unfinished:,} uploads that are not finished",
-            f"at most {settings.UNFINISHED_UPLOADS:,} (PLUMBLINE_UNFINISHED_UPLOADS); each ends by itself a day after its "
-            "last part",
+            f"at most {settings.UNFINISHED_UPLOADS:,} (PLUMBLINE_UNFINISHED_UPLOADS); each ends by itself a day "
+            "after its last part",
         )
 
 
