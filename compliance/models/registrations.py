@@ -36,8 +36,8 @@ class Registration(models.Model):
     described or failed brings it back to uploading.
 
     ``keeper`` is the random token of the process that registers it, ``seen_at`` its last sign of life or the last call
-    for a worker, and of an upload when its last part came; ``calls`` counts the sweep's calls and ``attempts`` how often
-    it was begun without an end.
+    for a worker, and of an upload when its last part came; ``calls`` counts the sweep's calls and ``attempts`` how
+    often it was begun without an end.
     """
 
     MODEL, DATA = "model", "data"
