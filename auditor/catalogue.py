@@ -6,7 +6,8 @@ A test is a module (or any object) with a ``CARD`` and ``run(context) -> Iterabl
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from importlib.metadata import entry_points
+from functools import cache
+from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, TypeGuard
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
@@ -71,6 +72,12 @@ def looks_inside(test: Test) -> TypeGuard[ModelTest]:
     return hasattr(test, "work") and hasattr(test, "compute")
 
 
+@cache
+def _installed() -> tuple[EntryPoint, ...]:
+    """What other packages offer: looked for once a process, since it means reading the records of every package."""
+    return tuple(entry_points(group=ENTRY_POINT))
+
+
 def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
     """The tests called ``names``, in their order.
 
@@ -80,7 +87,7 @@ def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
         For an unknown or repeated name.
     """
     known = dict(TESTS)
-    for entry in entry_points(group=ENTRY_POINT):
+    for entry in _installed():
         if entry.name in names and entry.name not in known:
             known[entry.name] = entry.load()
     for name in names:

@@ -190,7 +190,8 @@ def _turned(item: Measurement) -> str:
 
 def _margin(item: Measurement, mine: Sequence[Measurement]) -> str:
     fell = next((other for other in mine if other.metric == FELL and other.estimate is not None), None)
-    shift = f"The score moves by {signed(item.estimate, 2)} SD on average"
+    many = digits(item.low, item.high, least=2)  # as its interval is printed, so that both say one number
+    shift = f"The score moves by {signed(item.estimate, many)} SD on average"
     if fell is None or not {"fell", "rose"} <= fell.counts.keys():
         return shift
     return f"{shift}; {fell.counts['fell']:,} of {fell.n:,} scores fell, {fell.counts['rose']:,} rose"

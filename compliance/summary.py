@@ -23,7 +23,7 @@ def summarise(
         f"{audit}  {title}: complete, {kind}, run {runs} on this model",
         f"Asked    {run['model']['source']} ({run['model']['sha256'][:12]}) about "
         f"{numbers.count(len(run['data']['selected']))} applications of {run['data']['name']}, "
-        f"{numbers.count(audit.prompts)} prompts",
+        f"{numbers.count(audit.prompts)} prompts, repeats included",
         f"Found    {found_line(shown, findings, design)}",
         f"Judged   {judged_line(findings)}",
         f"Checked  {checked_line(shown)}",

@@ -111,13 +111,10 @@ def _ladder(found: Sequence[Standing]) -> list[Block]:
         return []
     ladder = Table(
         title="How far up each attribute stands",
-        head=("Contrast", *(wording.sentence_case(step.name) for step in found[0].steps), "Evidence"),
-        rows=tuple(
-            (item.contrast, *(f"{step.says.capitalize()}. {_sentence(step.reason)}" for step in item.steps), item.grade)
-            for item in found
-        ),
-        align="llllll",
-        weights=(0.13, 0.17, 0.19, 0.21, 0.19, 0.11),
+        head=("Contrast", "Step", "Holds", "Why"),
+        rows=tuple(row for item in found for row in _steps_of(item)),
+        align="llll",
+        weights=(0.17, 0.1, 0.1, 0.63),
         note=EXPLAINED,
     )
     cells = {(cell.outputs, cell.inside): _cell(cell) for cell in corners(found)}
@@ -130,6 +127,13 @@ def _ladder(found: Sequence[Standing]) -> list[Block]:
         note=" ".join(outside_words(found)),
     )
     return [ladder, crossed]
+
+
+def _steps_of(item: Standing) -> list[tuple[str, str, str, str]]:
+    """A row a step and one for the kind of evidence; the contrast is named in the first of them."""
+    rows = [(wording.sentence_case(step.name), step.says.capitalize(), _sentence(step.reason)) for step in item.steps]
+    rows.append(("Evidence", "", f"{item.grade.capitalize()}."))
+    return [(item.contrast if number == 0 else "", *row) for number, row in enumerate(rows)]
 
 
 def _cell(cell: Corner) -> str:

@@ -6,15 +6,12 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from django.urls import reverse
-
 from auditor.records import Measurement, Role
-from compliance.dashboard.cases import filter_of
 from compliance.dashboard.model_page import Comparison
+from compliance.dashboard.number_tables import LinkedTable, Numbers, cases_link, in_short, linked, plain
 from compliance.models import Audit
 from reports import numbers, wording
 from reports import sentences as sentences_of
-from reports.blocks import Cell, Table
 from reports.canvas import Chart
 from reports.charts import by_conclusion
 from reports.feature_words import features_table, sentences
@@ -22,10 +19,9 @@ from reports.inside_sections import InsideTest, checks, parts_of, without_maps
 from reports.maps import maps_of
 from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside_words, standings
 from reports.story import Story
-from reports.tables import changes, contrasts, short_rows
+from reports.tables import changes, contrasts
 
 BEHIND_SCORES = ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
-NUMBER_HEADS = ("Effect", "Estimate")
 READING = {
     "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
     "shape is the conclusion. Line: interval. Band: practical threshold. Plumb line: no difference.",
@@ -46,59 +42,12 @@ READING = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A table's row, its cells with their alignment (``l``, ``r``); ``link`` leads from column ``at`` to the cases."""
-
-    cells: tuple[tuple[Cell, str], ...]
-    link: str
-    at: int
-
-
-@dataclass(frozen=True, kw_only=True)
-class LinkedTable:
-    """A report's table with the cases behind its numbers."""
-
-    table: Table
-    rows: tuple[Row, ...]
-
-    @property
-    def head(self) -> tuple[tuple[str, str], ...]:
-        """The column heads with their alignment."""
-        return tuple(zip(self.table.head, self.table.align, strict=True))
-
-
-@dataclass(frozen=True, kw_only=True)
 class Shown:
     """A chart, how to read it, and the table behind it."""
 
     chart: Chart
     reading: str
-    behind: LinkedTable | None
-
-
-def cases_link(audit: Audit, query: str, **more: str) -> str:
-    """The address of the cases a query names."""
-    asked = filter_of(query)
-    words = "&".join(part for part in (asked.query, *(f"{key}={value}" for key, value in more.items())) if part)
-    return reverse("cases", args=[audit.number]) + (f"?{words}" if words else "")
-
-
-def linked(audit: Audit, table: Table, measurements: Sequence[Measurement]) -> LinkedTable:
-    """A table of measurements, row by row, with the address behind each."""
-    at = next((index for index, head in enumerate(table.head) if head.startswith(NUMBER_HEADS)), 0)
-    links = {query: cases_link(audit, query) for query in {item.cases for item in measurements}}
-    rows = zip(table.rows, measurements, strict=True)
-    return LinkedTable(
-        table=table,
-        rows=tuple(Row(cells=_aligned(cells, table), link=links[item.cases], at=at) for cells, item in rows),
-    )
-
-
-def plain(table: Table) -> LinkedTable:
-    """A table without links."""
-    return LinkedTable(
-        table=table, rows=tuple(Row(cells=_aligned(cells, table), link="", at=-1) for cells in table.rows)
-    )
+    behind: Numbers | None
 
 
 def facts(audit: Audit, story: Story) -> list[dict[str, str]]:
@@ -205,16 +154,21 @@ def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]
         "label": test.label,
         "card": test.card,
         "maps": [
-            Shown(chart=story.charts[item.name], reading=item.reading, behind=_numbers(audit, story, item.rows))
+            Shown(
+                chart=story.charts[item.name],
+                reading=item.reading,
+                behind=in_short(audit, story, item.rows, name=item.name, label=story.charts[item.name].title),
+            )
             for item in maps
         ],
         "others": [
-            {"label": wording.metric_label(rows[0]), "table": _numbers(audit, story, rows)}
+            in_short(audit, story, rows, name=f"{test.name}.{rows[0].metric}", label=wording.metric_label(rows[0]))
             for rows in without_maps(test.rows, maps)
         ],
         "sentences": said.rows if said else (),
         "features": plain(features) if features else None,
         "checks": plain(held) if held else None,
+        "failed": any(not check.held for row in test.rows for check in row.checks),
     }
 
 
@@ -250,21 +204,31 @@ def comparison_table(comparison: Comparison) -> LinkedTable:
     return linked(comparison.later, changes(items, design), items)
 
 
-def every_number(audit: Audit, story: Story) -> LinkedTable:
+def every_number(audit: Audit, story: Story) -> Numbers:
     """All measurements, in the order of result.json."""
-    return _numbers(audit, story, story.measurements)
+    return in_short(audit, story, story.measurements, name="every", label="Every number of this audit")
 
 
-def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> LinkedTable:
+def numbers_by_name(audit: Audit, story: Story) -> dict[str, Numbers]:
+    """Every table of the page by the name in its address."""
+    shown = [*shown_charts(audit, story)]
+    tables = [every_number(audit, story)]
+    for part in inside(audit, story):
+        for test in part["tests"]:
+            shown += test["maps"]
+            tables += test["others"]
+    return {item.name: item for item in [*tables, *(item.behind for item in shown if item.behind)]}
+
+
+def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> Numbers:
+    label = story.charts[name].title
     if name in ("rates", "margins", "cut-off-curve"):
-        return _numbers(audit, story, items)
+        return in_short(audit, story, items, name=name, label=label)
     ordered = by_conclusion(items)
-    return linked(audit, contrasts(ordered, story.design, title=""), ordered)
-
-
-def _numbers(audit: Audit, story: Story, items: Sequence[Measurement]) -> LinkedTable:
-    return linked(audit, short_rows(items, story.design, title=""), items)
-
-
-def _aligned(cells: tuple[Cell, ...], table: Table) -> tuple[tuple[Cell, str], ...]:
-    return tuple(zip(cells, table.align, strict=True))
+    return Numbers(
+        name=name,
+        label=label,
+        audit=audit,
+        items=ordered,
+        set_table=lambda: linked(audit, contrasts(ordered, story.design, title=""), ordered),
+    )

@@ -14,6 +14,7 @@ from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.live import live_page
+from compliance.dashboard.number_tables import plain
 from compliance.dashboard.pages import page
 from compliance.dashboard.records import story
 from compliance.events import chain_head, site_actor
@@ -24,6 +25,7 @@ from reports import wording
 from reports.charts import references
 from reports.controls import control_table
 from reports.cover import cover_verdict
+from reports.story import Story
 
 
 @page
@@ -32,22 +34,15 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
     row = _audit(request, number)
     if not row.complete:
         return live_page(request, row)
-    problem, controls, charts, bundle = "", {}, {}, ""
-    try:
-        evidence = open_evidence(row)
-        controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
-    except EvidenceError as error:
-        problem = str(error)
-    told = story(
-        row, measurements=row.measurements.all(), findings=row.findings.all(), controls=controls, charts=charts
-    )
+    told, bundle, problem = _told(row)
+    controls = told.bundle.controls
     context = {
         "audit": row,
         "run": row.run,
         "problem": problem,
         "verdict": cover_verdict(told),
         "facts": audit_page.facts(row, told),
-        "controls": audit_page.plain(control_table(told, "")) if controls else None,
+        "controls": plain(control_table(told, "")) if controls else None,
         "findings": audit_page.finding_blocks(row, told),
         "charts": audit_page.shown_charts(row, told),
         "inside": audit_page.inside(row, told),
@@ -63,6 +58,21 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         ],
     }
     return render(request, "compliance/audit.html", context)
+
+
+@page
+def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
+    """One table of an audit's numbers: a page, or the table alone for the page that opens it."""
+    row = _audit(request, number)
+    if not row.complete:
+        raise Http404("an audit that has not finished has no numbers")
+    told, _, _ = _told(row)
+    shown = audit_page.numbers_by_name(row, told).get(name)
+    if shown is None:
+        raise Http404("no such numbers")
+    alone = request.headers.get("HX-Request") != "true"
+    template = "compliance/numbers.html" if alone else "compliance/_table.html"
+    return render(request, template, {"audit": row, "numbers": shown, "shown": shown.table, "label": shown.label})
 
 
 @page
@@ -144,6 +154,18 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
         "attributed": prompts.table(given, ids) if given else [],
         "again": f"{others.urlencode()}&" if others else "",
     }
+
+
+def _told(row: Audit) -> tuple[Story, str, str]:
+    """A finished audit as its report tells it, the hash of its evidence, and why that cannot be shown, if it cannot."""
+    problem, controls, charts, bundle = "", {}, {}, ""
+    try:
+        evidence = open_evidence(row)
+        controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
+    except EvidenceError as error:
+        problem = str(error)
+    measurements, findings = row.measurements.all(), row.findings.all()
+    return story(row, measurements=measurements, findings=findings, controls=controls, charts=charts), bundle, problem
 
 
 def _viewed(request: HttpRequest, row: Audit) -> None:

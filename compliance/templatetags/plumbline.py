@@ -9,7 +9,7 @@ from django.utils.html import conditional_escape, format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from auditor.records import Conclusion, Measurement, Severity
-from compliance.dashboard.audit_page import LinkedTable, Row, cases_link
+from compliance.dashboard.number_tables import LinkedTable, Row, cases_link
 from compliance.models import Audit
 from reports import numbers, sentences, wording
 from reports.blocks import Cell, Code, Level, Literal, Target

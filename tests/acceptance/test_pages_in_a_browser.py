@@ -18,7 +18,7 @@ from django.conf import LazySettings
 from django.contrib.auth.models import User
 from django.test import Client
 from django.utils import timezone
-from playwright.sync_api import Browser, Page, sync_playwright
+from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from compliance import actions
@@ -80,6 +80,7 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
         "audits": "/audits/",
         "findings": "/findings/",
         "unfinished": "/audits/A-0004/",
+        "every number": "/audits/A-0003/numbers/every/",
         "all cases": "/audits/A-0003/cases/",
         "no case": "/audits/A-0003/cases/?outcome=invalid",
         "case": f"/audits/A-0003/cases/{case}/",
@@ -111,10 +112,22 @@ def browser(session: str) -> Iterator[Browser]:
         browser.close()
 
 
-def open_page(browser: Browser, server: LiveServer, session: str, *, scheme: str = "light", width: int = 1280) -> Page:
+def open_page(
+    browser: Browser,
+    server: LiveServer,
+    session: str,
+    *,
+    scheme: str = "light",
+    width: int = 1280,
+    scripts: bool = True,
+) -> Page:
     """A page of the officer, who has signed in."""
     context = browser.new_context(
-        base_url=server.url, color_scheme=scheme, viewport={"width": width, "height": 900}, reduced_motion="reduce"
+        base_url=server.url,
+        color_scheme=scheme,
+        viewport={"width": width, "height": 900},
+        reduced_motion="reduce",
+        java_script_enabled=scripts,
     )
     context.set_default_timeout(60_000)
     context.add_init_script(WATCH)
@@ -174,16 +187,45 @@ def test_pages_are_used_from_the_keyboard_in_the_order_they_are_read(
         assert not unseen, f"{name}: no focus is seen on {unseen[:3]}"
 
 
-def test_a_finding_opens_with_a_key_and_no_page_needs_scripts(
+def test_a_short_table_opens_with_a_key_and_a_long_one_comes_when_it_is_opened(
     pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
 ) -> None:
+    troubles: list[str] = []
     page = open_page(browser, live_server, session)
+    page.on("console", lambda said: troubles.append(said.text) if said.type == "error" else None)
     page.goto(pages["audit"])
     table = page.locator("#outputs figure details").first
     table.locator("summary").focus()
     page.keyboard.press("Enter")
     assert table.locator("table").is_visible()
-    assert page.locator("script").count() == 0
+
+    every = page.locator("#outputs > details")
+    assert every.locator("table").count() == 0
+    wanted = announced(every)
+    every.locator("summary").focus()
+    page.keyboard.press("Enter")
+    every.locator("table tbody tr").first.wait_for()
+    assert every.locator("table tbody tr").count() == wanted > 20
+    assert troubles == []
+
+
+def test_long_tables_are_read_without_scripts(
+    pages: dict[str, str], live_server: LiveServer, browser: Browser, session: str
+) -> None:
+    page = open_page(browser, live_server, session, scripts=False)
+    page.goto(pages["audit"])
+    every = page.locator("#outputs > details")
+    every.locator("summary").click()
+    wanted = announced(every)
+    every.locator("a").click()
+
+    assert page.url.endswith(pages["every number"])
+    assert page.locator("table tbody tr").count() == wanted > 20
+
+
+def announced(table: Locator) -> int:
+    """How many numbers a table that was not fetched yet says it has."""
+    return int(table.locator("a").text_content().partition(" numbers ")[0].rpartition(" ")[2].replace(",", ""))
 
 
 def test_the_first_steps_look_again_by_themselves_and_keep_the_focus(

@@ -186,8 +186,11 @@ def test_maps_of_internals_stand_on_the_page_with_their_numbers(signed_in: Clien
     maps = [item for part in answer.context["inside"] for test in part["tests"] for item in test["maps"]]
     assert len(maps) == 6
     assert answer.content.decode().count("<svg") >= 6
-    assert all(item.behind.rows for item in maps)
-    assert "did not hold" in text_of(answer.content)
+    assert all(item.behind.table.rows for item in maps)
+    assert "did not hold" in "".join(text_of(signed_in.get(item.behind.address).content) for item in maps)
+    tests = [test for part in answer.context["inside"] for test in part["tests"]]
+    assert [test["failed"] for test in tests].count(True) == 1
+    assert answer.content.decode().count("<details open>") >= 1
     inside = answer.context["inside_checks"]
     assert inside["held"] == inside["checks"] - 1
 

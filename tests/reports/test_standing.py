@@ -122,11 +122,13 @@ def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governa
     (found,) = standings(told)
     story = Story(replace(working.bundle, measurements=tuple(told)), governance, {})
     (table,) = [block for block in inside(story) if getattr(block, "title", "") == "How far up each attribute stands"]
-    cells = table.rows[0][1:5]  # type: ignore[union-attr]
+    shown = table.rows[:5]  # type: ignore[union-attr]
 
-    for step, cell in zip(found.steps, cells, strict=True):
-        assert str(cell).startswith(step.says.capitalize())
-        assert step.reason[1:] in str(cell)
+    assert [str(row[0]) for row in shown] == [found.contrast, "", "", "", ""]
+    assert tuple(shown[4][1:]) == ("Evidence", "", f"{found.grade.capitalize()}.")
+    for step, (_, name, says, why) in zip(found.steps, shown[:4], strict=True):
+        assert (name, says) == (step.name.capitalize(), step.says.capitalize())
+        assert step.reason[1:] in str(why)
         # The record keeps every digit; people read p as everywhere else.
         recorded = with_p_values(told[-1].conclusion_reason or "")
         assert f"{step.name.capitalize()}: {step.says}; {step.reason}." in recorded
