@@ -16,7 +16,7 @@ from tests.acceptance.holding import Holding
 from tests.acceptance.sites import REQUEST, SECONDS, WANTED, Site, site
 
 #: Longer than the tiny model's phases take on a busy machine.
-STEP_SECONDS = 8
+STEP_SECONDS = 10
 PHASES = ("registering", "preparing", "concluding", "publishing")
 
 

@@ -145,7 +145,8 @@ def test_the_command_compares_files_head_and_rows(finished: Audit, settings: Laz
     assert (code, err.count("\n")) == (1, 2)
     assert err.startswith("evidence.zip: was made by other code than is installed: its run names the engine")
     assert "were not computed again" in err
-    assert f"{files[0]}: as the event that finished its audit says" in out
+    seq = Event.objects.get(action="audit.finished").seq
+    assert f"{files[0]}: as the event that finished its audit says ({finished.number}, report.pdf, event {seq})" in out
     assert "rows and files: as the events that finished their audits say" in out
 
 
