@@ -240,6 +240,21 @@ def unpacked_as_a_link(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def counts_fewer_at_its_end(path: Path) -> None:
+    """Readers that believe the end show one file less than others do."""
+    data = bytearray(path.read_bytes())
+    (count,) = struct.unpack("<H", data[-12:-10])
+    data[-14:-10] = struct.pack("<HH", count - 1, count - 1)
+    path.write_bytes(bytes(data))
+
+
+def a_file_in_another_part(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    _, at = struct.unpack("<II", data[-10:-2])
+    data[at + 34 : at + 36] = struct.pack("<H", 1)
+    path.write_bytes(bytes(data))
+
+
 ZIPS = {
     change.__name__: change
     for change in (
@@ -254,6 +269,8 @@ ZIPS = {
         hidden_behind_packed_bytes,
         described_otherwise_where_it_begins,
         unpacked_as_a_link,
+        counts_fewer_at_its_end,
+        a_file_in_another_part,
     )
 }
 
