@@ -19,6 +19,7 @@ class ComplianceConfig(AppConfig):
     def ready(self) -> None:
         """Let every migration end with the packs entered and the evidence protected; hear what is done to accounts."""
         from compliance.accounts import sessions  # noqa: F401, hears who signs in
+        from compliance.accounts.names import watch_names
         from compliance.accounts.records import listen
         from compliance.busy import bound_waits
         from compliance.triggers import protect_evidence
@@ -27,6 +28,7 @@ class ComplianceConfig(AppConfig):
         post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")
         connection_created.connect(bound_waits, dispatch_uid="bound_waits")
         listen()
+        watch_names()
 
 
 def _enter_packs(*, using: str, **_: Any) -> None:

@@ -36,8 +36,9 @@ def checked(
     dict
         ``found``: lines that name what differs, ``left``: how many more there are, ``said``: what holds, if nothing
         was found, ``not_compared``: what could not be compared and should have been, ``alone``: what there was
-        nothing to compare with, ``heads``: heads of an event chain that files print, by name. A child without an
-        answer is a line in ``found``: what could not be checked is never called whole.
+        nothing to compare with, ``heads``: heads of an event chain that files print, by name, ``first``: what is to be
+        read before all of this. A child without an answer is a line in ``found``: what could not be checked is never
+        called whole.
 
     Raises
     ------
@@ -66,5 +67,5 @@ def checked(
 
 
 def _broken(line: str) -> dict[str, Any]:
-    nothing: dict[str, Any] = {"left": 0, "not_compared": [], "alone": [], "heads": []}
+    nothing: dict[str, Any] = {"left": 0, "not_compared": [], "alone": [], "heads": [], "first": []}
     return {"found": [f"{line}; expected the files as they were written"], **nothing}

@@ -48,6 +48,12 @@ class Environment(BaseSettings):
     imports: Path | None = Field(None, validation_alias="PLUMBLINE_IMPORTS")
     plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
     upload_megabytes: Annotated[int, Field(ge=1, le=256)] = Field(256, validation_alias="PLUMBLINE_UPLOAD_MB")
+    team_upload_megabytes: Annotated[int, Field(ge=1, le=1 << 24)] = Field(
+        10_240, validation_alias="PLUMBLINE_TEAM_UPLOAD_MB"
+    )
+    unfinished_uploads: Annotated[int, Field(ge=1, le=1_000)] = Field(
+        20, validation_alias="PLUMBLINE_UNFINISHED_UPLOADS"
+    )
     session_hours: Annotated[int, Field(ge=1, le=24 * 7)] = Field(12, validation_alias="PLUMBLINE_SESSION_HOURS")
     # The most a table may be or cost. The engine reads no larger ones (auditor/tables.py): these only lower its limits.
     table_seconds: Annotated[int, Field(ge=5, le=600)] = Field(60, validation_alias="PLUMBLINE_TABLE_SECONDS")

@@ -24,6 +24,9 @@ MODEL_FOLDER = (_environment.models or DATA_FOLDER / "store").expanduser().absol
 LEASE_SECONDS = _environment.lease_seconds
 DATABASE_SECONDS = _environment.database_seconds  # for which a statement waits for a lock
 UPLOAD_BYTES = _environment.upload_megabytes << 20
+# What the uploads of one team may take together, and how many somebody may have begun and not finished.
+TEAM_UPLOAD_BYTES = _environment.team_upload_megabytes << 20
+UNFINISHED_UPLOADS = _environment.unfinished_uploads
 # What a table may cost the process that reads it, and how large it may be.
 TABLE_SECONDS = _environment.table_seconds
 TABLE_MEMORY = _environment.table_megabytes << 20

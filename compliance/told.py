@@ -14,6 +14,7 @@ from itertools import zip_longest
 from typing import Any
 
 from compliance.models import (
+    Approval,
     DataSetVersion,
     Event,
     LanguageModel,
@@ -33,7 +34,7 @@ Told = tuple[Event, dict[str, Any]]
 def decisions() -> Iterator[str]:
     """Everything that people decided in the register and the log says otherwise."""
     yield from _designs(_events("plan.decided"))
-    yield from _approvals(_events("language_model.decided"))
+    yield from _approvals(_events("language_model.decided", "language_model.approval_ended"))
     yield from _releases(_events("audit.released"), _events("audit.release_withdrawn"))
     yield from _reviews(_events("pack.reviewed"))
     yield from _versions(_events("model.registered", "data.registered", "plan.registered"))
@@ -68,7 +69,10 @@ def _approvals(told: dict[str, list[Told]]) -> Iterator[str]:
     for model in LanguageModel.objects.order_by("pk"):
         entries = told.get(model.event_object, [])
         if entries and entries[-1][1]:
-            yield from _compared(str(model), {"to": model.approval}, *entries[-1])
+            says = {"to": model.approval, "approved_sha256": model.approved_sha256}
+            yield from _compared(str(model), says, *entries[-1])
+            if model.approval == Approval.APPROVED and model.approved_sha256 and not model.approved:
+                yield f"{model}: is approved, and is not what event {entries[-1][0].seq} approved"
         elif not entries and model.approval != LanguageModel._meta.get_field("approval").default:
             yield f"{model}: is {model.approval}, and no event tells of it"
 

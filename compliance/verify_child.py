@@ -39,6 +39,7 @@ def _answer_to(job: dict[str, Any], said: IO[str]) -> int:
         answer = {"found": [str(item) for item in checked.mismatches[: job["most"]]], "said": list(checked.said)}
         answer["left"] = max(0, len(checked.mismatches) - job["most"])
         answer["not_compared"], answer["alone"] = list(checked.left), list(checked.alone)
+        answer["first"] = list(checked.first)
         answer["heads"] = [[name, head[:100]] for name, head in checked.heads]
     except AuditorError as error:
         answer = {"refused": [error.where, error.what, error.expected] if hasattr(error, "where") else [str(error)]}

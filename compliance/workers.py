@@ -43,6 +43,7 @@ from compliance.presence import stopping
 from compliance.progress import Silence
 from compliance.registration import perform_registration
 from compliance.registry.keeping import keep
+from compliance.registry.room import end_unfinished
 from compliance.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
 from compliance.signs import lease, silent
 from compliance.watchdog import Watchdog
@@ -108,6 +109,8 @@ def _work(pk: int) -> None:
 def reap() -> int:
     """Call a worker for every audit whose workers gave no sign of life for a lease; settle stops that nobody settled.
 
+    Uploads that nobody finished end here too.
+
     Returns
     -------
     int
@@ -133,6 +136,7 @@ def reap() -> int:
         if waits.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
             call_registrar(registration)
             seen_to += 1
+    seen_to += end_unfinished(actor=REAPER)
     Worker.objects.filter(silent("seen_at", FORGOTTEN)).delete()
     _tidy_messages()
     return seen_to

@@ -119,6 +119,10 @@ def _nothing_beside(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.
         raise InputError(
             f"{path}: byte {at:,}", "bytes that belong to no file", "the archive's directory, then its end"
         )
+    # Some readers stop after as many files as the end counts, or look for others in further parts.
+    counted = struct.unpack("<HHHH", end[4:12])
+    if counted != (0, 0, len(entries), len(entries)) or any(entry.volume for entry in entries):
+        raise InputError(str(path), "says at its end that it has other files or parts", f"{len(entries):,} in one part")
 
 
 def _unpacked(path: Path, archive: zipfile.ZipFile, entry: zipfile.ZipInfo) -> bytes:

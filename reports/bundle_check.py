@@ -11,7 +11,7 @@ from typing import Any
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
 from auditor.policies.packs import catalogue
-from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse, read_files
+from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse
 from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
@@ -31,7 +31,8 @@ FILES = frozenset([MANIFEST, *RECORDS, PACKS, *TABLES, "attributions.parquet"])
 class BundleCheck:
     """A bundle that is what its manifest says (``None`` if not), and what came of looking at it.
 
-    ``mismatches`` differ, ``said`` was compared and holds, ``left`` could not be compared though a run writes it.
+    ``mismatches`` differ, ``said`` was compared and holds, ``left`` could not be compared though a run writes it;
+    ``first`` names another version that made it.
     """
 
     bundle: Bundle | None
@@ -39,17 +40,17 @@ class BundleCheck:
     said: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
     charts: Mapping[str, Chart] = field(default_factory=dict)
+    first: tuple[str, ...] = ()
 
 
-def check_bundle(path: Path) -> BundleCheck:
-    """Check an evidence folder or archive by itself.
+def check_contents(path: Path, contents: Mapping[str, bytes]) -> BundleCheck:
+    """Check an evidence folder or archive by itself; ``contents`` are its files as read from ``path``.
 
     A file that is not the manifest's ends the check, and so do records that do not fit each other: nothing can be held
     against them. Numbers that do not follow from the decisions, and other figures, are all named.
     """
     name = path.name
     try:
-        contents = read_files(path)
         found = list(_manifest_mismatches(name, contents)) or list(_extents(name, contents))
         if found:
             return BundleCheck(None, tuple(found))
@@ -169,8 +170,8 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
     left = []
     if again.incomparable:
         left.append(
-            "intervals, adjusted p-values, conclusions and findings were not computed again, so whoever wrote the "
-            f"bundle may have made them up: {again.incomparable}"
+            f"{again.incomparable}, so intervals, adjusted p-values, conclusions and findings were not computed again, "
+            "and whoever wrote the bundle may have made them up"
         )
     else:
         rest = [item.test for item in bundle.measurements if item.test not in again.tests]

@@ -63,7 +63,7 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
         return replace(done, engine=engine)
     first = done.mismatches[0]
     return Remeasured(
-        incomparable=f"{engine}, which gives other numbers or none ({first.where}: {first.found}; {first.expected})"
+        incomparable=f"{engine}, and gives other numbers or none ({first.where}: {first.found}; {first.expected})"
     )
 
 

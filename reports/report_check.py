@@ -20,6 +20,7 @@ from reports.extents import MOST_GOVERNANCE, too_long
 from reports.pdf.active import beside_pages
 from reports.pdf.attach import attached_result, broken_seal, stated_hashes
 from reports.pdf.opening import opened
+from reports.pdf.shape import beside_a_report, beside_the_revision
 from reports.renderer import Renderer, installed
 
 MOST_OF_A_PAGE = 64 << 20
@@ -61,12 +62,15 @@ def check_report(
     try:
         attached, stated = attached_result(data), stated_hashes(data)
         with opened(data) as pdf:
-            active = beside_pages(pdf)
+            # Beside its evidence it is compared to the last byte, and the page that differs is named.
+            active = (
+                None if bundle is not None else beside_pages(pdf) or beside_the_revision(data) or beside_a_report(pdf)
+            )
     except (pikepdf.PdfError, ValueError) as error:
         # The reader names the stream that it was handed, which is nothing to a person.
         words = short(NAMELESS.sub("", next(iter(str(error).splitlines()), "")) or "damaged")
         return [Mismatch(name, "", f"no readable PDF ({words})", "a report as it was written")]
-    if active is not None and bundle is None:
+    if active is not None:
         return [Mismatch(name, active[0], active[1], "pages, links between them and the attached result alone")]
     if attached is None:
         return [Mismatch(name, "attachments", "no result.json", "the attached result")]

@@ -2,20 +2,22 @@
 
 Every check recomputes: hashes from bytes, design and run hashes from canonical JSON, counts from decisions, figures and
 ``result.json`` from the bundle, and the report itself, page by page, from bundle and governance record. What could not
-be compared is said, and never called unchanged.
+be compared is said. No file is called unchanged: whoever remakes them all with this code makes files that agree, and
+that they are those that were issued only somebody who kept a hash of them can say, such as an event log.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from auditor.exceptions import InputError
-from reports.bundle import Bundle, parse
-from reports.bundle_check import BundleCheck, check_bundle
+from reports.bundle import Bundle, parse, read_files
+from reports.bundle_check import BundleCheck, check_contents
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference
+from reports.makers import made_elsewhere
 from reports.pdf.attach import attached_result
 from reports.report_check import check_report, check_result
 
@@ -30,7 +32,8 @@ class Checked:
     """What differs; what was compared with what, a line a file, for people; what could not be compared and should.
 
     ``alone`` are lines of files that nothing was compared with, not even themselves: an event log may still know them.
-    ``heads`` are the heads of an event chain that files print, by the file's name.
+    ``heads`` are the heads of an event chain that files print, by the file's name. ``first`` is to be read before
+    everything else: that another version made what is compared here, which may be all there is to a difference.
     """
 
     mismatches: tuple[Mismatch, ...]
@@ -38,6 +41,7 @@ class Checked:
     left: tuple[str, ...] = ()
     alone: tuple[str, ...] = ()
     heads: tuple[tuple[str, str], ...] = ()
+    first: tuple[str, ...] = ()
 
 
 def verify(paths: Sequence[Path]) -> list[Mismatch]:
@@ -58,7 +62,7 @@ def check(paths: Sequence[Path]) -> Checked:
     -------
     Checked
         Mismatches in the order bundle, result, report; none when everything agrees. A bundle that is not what its
-        manifest says ends the comparison. *Unchanged* is said only of what was compared with something outside itself.
+        manifest says ends the comparison.
 
     Raises
     ------
@@ -74,11 +78,13 @@ def check(paths: Sequence[Path]) -> Checked:
     bundle: Bundle | None = None
     said: tuple[str, ...] = ()
     left: tuple[str, ...] = ()
+    first: tuple[str, ...] = ()
     charts: Mapping[str, Chart] | None = None
     if "bundle" in kinds:
         checked = _checked_bundle(kinds["bundle"])
+        first = checked.first
         if checked.bundle is None:
-            return Checked(checked.mismatches)
+            return Checked(checked.mismatches, first=first)
         bundle, said, charts = checked.bundle, checked.said, checked.charts
         left = tuple(f"{kinds['bundle'].name}: {line}" for line in checked.left)
         found += checked.mismatches
@@ -96,9 +102,9 @@ def check(paths: Sequence[Path]) -> Checked:
         found += _guarded(title, lambda: check_report(title, report, bundle, beside, charts=charts))
         heads += [] if found else [*_head(title, attached_result(report))]
     if found:
-        return Checked(tuple(found))
+        return Checked(tuple(found), first=first)
     alone = tuple(_alone(path) for kind, path in kinds.items() if kind == "result" and len(kinds) == 1)
-    return Checked((), tuple(_said(kinds, bundle, said)), left, alone, tuple(heads))
+    return Checked((), tuple(_said(kinds, bundle, said)), left, alone, tuple(heads), first)
 
 
 def _head(name: str, result: bytes | None) -> Iterator[tuple[str, str]]:
@@ -121,13 +127,18 @@ def _checked_bundle(path: Path) -> BundleCheck:
     if not path.exists():
         raise InputError(str(path), "is not there", "an evidence folder or evidence.zip")
     done: list[BundleCheck] = []
+    first: tuple[str, ...] = ()
 
     def look() -> list[Mismatch]:
-        done.append(check_bundle(path))
+        nonlocal first
+        contents = read_files(path)
+        # Before anything of it is read as this version writes it: another one may have written it otherwise.
+        first = made_elsewhere(path.name, contents)
+        done.append(check_contents(path, contents))
         return []
 
     broken = _guarded(path.name, look)
-    return done[0] if done else BundleCheck(None, tuple(broken))
+    return replace(done[0], first=first) if done else BundleCheck(None, tuple(broken), first=first)
 
 
 def _said(kinds: Mapping[str, Path], bundle: Bundle | None, numbers: Sequence[str]) -> Iterator[str]:
@@ -142,7 +153,7 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None, numbers: Sequence[st
         elif kind == "result":
             yield from _said_of_result(path, others)
         elif kind == "report" and bundle is not None:
-            yield f"{path}: unchanged: set again from {others['bundle']}, equal to the last byte"
+            yield f"{path}: equal, to the last byte, to the report that is set again from {others['bundle']}"
         elif kind == "report":
             beside = f" and with {others['result']}" if "result" in others else ""
             yield (
@@ -153,6 +164,11 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None, numbers: Sequence[st
             )
     if bundle is not None:
         yield from (f"{others['bundle']}: {line}" for line in numbers)
+        yield (
+            "that these are the files that were issued is not shown, since whoever makes all of them anew with this "
+            "software makes files that agree; the installation that issued them can show it (verify --events), and so "
+            "can a SHA-256 that somebody kept"
+        )
     yield (
         "who asked, approved and signed is as the files say, and no more; the installation that made them can compare "
         "that with its event log (verify --events), and the log with the head that a report prints (--head)"
@@ -160,12 +176,13 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None, numbers: Sequence[st
 
 
 def _said_of_result(path: Path, others: Mapping[str, str]) -> Iterator[str]:
-    compared = [others[name] for name in ("bundle", "report") if name in others]
+    carried = f" to what {others['report']} carries" if "report" in others else ""
     if "bundle" in others:
-        yield f"{path}: unchanged: compared with {' and '.join(compared)}"
-    elif compared:
+        also = f", and{carried}" if carried else ""
+        yield f"{path}: equal, to the last byte, to the result that is written again from {others['bundle']}{also}"
+    elif carried:
         yield (
-            f"{path}: equal to what {compared[0]} carries; neither was compared with the evidence, so it is "
+            f"{path}: equal{carried}; neither was compared with the evidence, so it is "
             "not shown that this is the result that was issued"
         )
     else:

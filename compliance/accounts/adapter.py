@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import unicodedata
 from typing import Any
 
 from allauth.account.adapter import DefaultAccountAdapter
 from django.http import HttpRequest
 from django.urls import reverse
+
+from compliance.accounts.names import folded
 
 
 class Accounts(DefaultAccountAdapter):
@@ -22,7 +23,7 @@ class Accounts(DefaultAccountAdapter):
 
         allauth counts by the host that is asked, too, which whoever asks may say with another port each time.
         """
-        return unicodedata.normalize("NFKC", str(credentials.get("username", ""))).casefold()
+        return folded(str(credentials.get("username", "")))
 
     def get_password_change_redirect_url(self, request: HttpRequest) -> str:
         """Home: the new password is in use."""

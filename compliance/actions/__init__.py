@@ -25,6 +25,7 @@ from compliance.actions.people import (
 from compliance.actions.plans import begin_draft, decide_on_design, register_draft, save_draft
 from compliance.actions.registrations import (
     begin_registration,
+    end_upload,
     fail_registration,
     finish_registration,
     keep_look,
@@ -57,6 +58,7 @@ __all__ = [
     "decide_on_design",
     "decide_on_language_model",
     "describe_language_model",
+    "end_upload",
     "export_file",
     "fail_audit",
     "fail_registration",

@@ -9,6 +9,7 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
+from compliance.accounts.names import taken_by
 from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
 from compliance.models import Audit, FirstRunLink, Membership, Release, Team, default_team
@@ -132,8 +133,9 @@ def become_first_administrator(*, link: FirstRunLink, username: str, password: s
     usable = FirstRunLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now)
     if not usable.update(used_at=now):
         raise StateError("this link: was used or is over; expected a new one from `python manage.py first_admin`")
-    if users.objects.filter(username=username).exists():
-        raise StateError(f"user name {username!r}: is taken; expected another one")
+    other = taken_by(username)
+    if other is not None:
+        raise StateError(f"user name {username!r}: is taken, as {other!r}; expected another one")
     user = users.objects.create_superuser(username=username, password=password)
     default_team()
     actor = Actor(name=user.get_username(), role="administrator", user=user)

@@ -60,7 +60,9 @@ def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registr
 @transaction.atomic
 def request_upload(*, team: Team, name: str, file_name: str, size: int, actor: Actor) -> Registration:
     """Announce a table of ``size`` bytes; its parts follow."""
-    return _ask(Registration.DATA, team, name, file_name, actor, state=State.UPLOADING, size=size)
+    row = _ask(Registration.DATA, team, name, file_name, actor, state=State.UPLOADING, size=size)
+    Registration.objects.filter(pk=row.pk).update(seen_at=Now())
+    return row
 
 
 @transaction.atomic
@@ -79,8 +81,9 @@ def replace_upload(*, registration: Registration, file_name: str, size: int, act
     before = {"file": registration.file, "source": registration.source}
     _move(
         registration, State.UPLOADING, source=file_name, size=size, received=0, file="", look={}, error="", attempts=0,
-        finished_at=None,
+        finished_at=None, replaced_bytes=registration.replaced_bytes + (registration.size if registration.file else 0),
     )  # fmt: skip
+    Registration.objects.filter(pk=registration.pk).update(seen_at=Now())
     _tell(registration, "registration.file_replaced", actor, {"before": before, "file": file_name, "bytes": size})
 
 
@@ -93,7 +96,7 @@ def note_received(*, registration: Registration, start: int, stop: int) -> None:
         If other bytes were due, such as when a part is sent twice at once.
     """
     rows = Registration.objects.filter(pk=registration.pk, state=State.UPLOADING, received=start, size__gte=stop)
-    if not rows.update(received=stop):
+    if not rows.update(received=stop, seen_at=Now()):
         raise StateError(f"{registration}: other bytes are due; expected the upload to go on where it stands")
     registration.received = stop
 
@@ -103,6 +106,25 @@ def keep_upload(*, registration: Registration, file: str, actor: Actor) -> None:
     """The whole table arrived and is kept as ``file``, below the data folder."""
     _move(registration, State.MAPPING, file=file, error="")
     _tell(registration, "registration.uploaded", actor, {"file": file, "bytes": registration.size})
+
+
+@transaction.atomic
+def end_upload(*, registration: Registration, actor: Actor) -> bool:
+    """An upload that rests for too long has failed; false if it is no longer as it was read. Its parts may be removed.
+
+    Whoever still wants it sends the file again, in its place: what was said of it stays.
+    """
+    lock_chain()
+    error = f"{registration.source}: was not finished within a day of its last part; expected the file to be sent again"
+    rows = Registration.objects.filter(
+        pk=registration.pk, state=State.UPLOADING, received=registration.received, size=registration.size
+    )
+    if not rows.update(state=State.FAILED, error=error, size=0, received=0, finished_at=timezone.now()):
+        return False
+    payload = {"file": registration.source, "bytes": registration.size, "received": registration.received}
+    _tell(registration, "registration.upload_ended", actor, payload)
+    registration.refresh_from_db()
+    return True
 
 
 def keep_look(*, registration: Registration, look: dict[str, Any]) -> None:

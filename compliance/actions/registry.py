@@ -25,8 +25,8 @@ from compliance.models import (
     Team,
     default_team,
 )
+from compliance.models.versions import DESCRIPTION
 
-DESCRIPTION = ("name", "owner", "purpose", "decision_role", "risk_tier", "access")
 APPROVALS = {
     Approval.PROPOSED: (Approval.APPROVED, Approval.RETIRED),
     Approval.APPROVED: (Approval.RETIRED,),
@@ -66,6 +66,7 @@ def register_model(
     if new:
         payload = {"language_model": language_model.name, **_named(version)}
         _tell(actor, "model.registered", version, payload, team=language_model.team)
+        _end_approval(language_model, f"version {sha256[:12]} was registered", actor)
     return version
 
 
@@ -91,7 +92,10 @@ def open_language_model(*, team: Team, description: dict[str, Any], actor: Actor
 
 @transaction.atomic
 def describe_language_model(*, language_model: LanguageModel, description: dict[str, Any], actor: Actor) -> None:
-    """Say something else about a language model: any of ``DESCRIPTION``. Saying the same again leaves no event."""
+    """Say something else about a language model: any of ``DESCRIPTION``. Saying the same again leaves no event.
+
+    An approval was of what was said before, and ends.
+    """
     lock_chain()
     language_model.refresh_from_db()
     before = _description(language_model)
@@ -102,11 +106,14 @@ def describe_language_model(*, language_model: LanguageModel, description: dict[
     if changed:
         language_model.save(update_fields=DESCRIPTION)
         _tell(actor, "language_model.described", language_model, changed, team=language_model.team)
+        _end_approval(language_model, f"{_listed(changed)} changed", actor)
 
 
 @transaction.atomic
 def decide_on_language_model(*, language_model: LanguageModel, approval: Approval, actor: Actor) -> None:
     """Approve, retire or propose it again. Four eyes: nobody approves what they described or registered.
+
+    Approved is what the register holds at this moment; the event names it by its hash.
 
     Raises
     ------
@@ -114,6 +121,7 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
         If it is not where this can follow, there is nothing to approve, or the same person described or registered it.
     """
     lock_chain()
+    language_model.refresh_from_db()
     if approval == Approval.APPROVED and not language_model.versions.exists():
         raise StateError(f"{language_model}: has no version; expected a model whose files were imported")
     if approval == Approval.APPROVED and described(language_model, actor):
@@ -124,14 +132,44 @@ def decide_on_language_model(*, language_model: LanguageModel, approval: Approva
     sources = [state for state, targets in APPROVALS.items() if approval in targets]
     # Two people may decide at once; the second finds it decided.
     rows = LanguageModel.objects.filter(pk=language_model.pk, approval__in=sources)
-    if not rows.update(approval=approval):
+    sha256 = language_model.fingerprint() if approval == Approval.APPROVED else ""
+    if not rows.update(approval=approval, approved_sha256=sha256, approval_note=""):
         language_model.refresh_from_db(fields=["approval"])
         stands = Approval(language_model.approval).label.lower()
         expected = " or ".join(state.label.lower() for state in sources)
         raise StateError(f"{language_model}: is {stands}; expected {expected}")
-    language_model.approval = approval
-    payload = {"from": before, "to": str(approval)}
+    language_model.approval, language_model.approved_sha256, language_model.approval_note = approval, sha256, ""
+    payload: dict[str, Any] = {"from": before, "to": str(approval)}
+    if sha256:
+        payload |= {
+            "approved_sha256": sha256,
+            "description": _description(language_model),
+            "versions": _versions(language_model),
+        }
     _tell(actor, "language_model.decided", language_model, payload, team=language_model.team)
+
+
+def _end_approval(language_model: LanguageModel, why: str, actor: Actor) -> None:
+    """An approval is of what was there: whatever is changed or added since, nobody approved. With the chain locked."""
+    note = f"its approval ended when {why}; it has to be approved again"
+    # By the row: whoever holds the model may have read it before somebody approved it.
+    rows = LanguageModel.objects.filter(pk=language_model.pk, approval=Approval.APPROVED)
+    if not rows.update(approval=Approval.PROPOSED, approved_sha256="", approval_note=note):
+        return
+    language_model.approval, language_model.approved_sha256 = Approval.PROPOSED, ""
+    language_model.approval_note = note
+    payload = {"from": str(Approval.APPROVED), "to": str(Approval.PROPOSED), "reason": note}
+    _tell(actor, "language_model.approval_ended", language_model, payload, team=language_model.team)
+
+
+def _listed(changed: dict[str, Any]) -> str:
+    names = [str(LanguageModel._meta.get_field(name).verbose_name) for name in changed]
+    *most, last = names
+    return f"its {', '.join(most)} and {last}" if most else f"its {last}"
+
+
+def _versions(language_model: LanguageModel) -> list[str]:
+    return sorted(language_model.versions.values_list("sha256", flat=True))
 
 
 def described(language_model: LanguageModel, actor: Actor) -> bool:

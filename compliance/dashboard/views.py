@@ -18,7 +18,7 @@ from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
 from compliance.job import ACTIVE, JobState
-from compliance.models import Audit, ChainHead
+from compliance.models import Audit, ChainHead, LanguageModel
 from compliance.models.audits import AuditQuerySet
 from reports import wording
 
@@ -125,6 +125,7 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
     if found is None:
         raise Http404("no such model")
     language_model, name = found
+    approval = LanguageModel.objects.get(pk=language_model).approval_words
     rows = standing.history(readable, language_model)
     codes = standing.gravest(row.pk for row in rows if row.complete)
     numbers = [row.number for row in rows]
@@ -142,6 +143,7 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
     stand = next(iter(standing.standings(done)), None)
     context = {
         "name": name,
+        "approval": approval,
         "stand": stand,
         "overdue": stand.overdue(timezone.now()) if stand else 0,
         "months": standing.REVALIDATION_MONTHS[stand.tier] if stand else None,

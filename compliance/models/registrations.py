@@ -36,7 +36,8 @@ class Registration(models.Model):
     described or failed brings it back to uploading.
 
     ``keeper`` is the random token of the process that registers it, ``seen_at`` its last sign of life or the last call
-    for a worker; ``calls`` counts the sweep's calls and ``attempts`` how often it was begun without an end.
+    for a worker, and of an upload when its last part came; ``calls`` counts the sweep's calls and ``attempts`` how
+    often it was begun without an end.
     """
 
     MODEL, DATA = "model", "data"
@@ -50,6 +51,9 @@ class Registration(models.Model):
     error = models.TextField(blank=True)
     language_model = models.ForeignKey(LanguageModel, null=True, blank=True, on_delete=models.PROTECT)
     size = models.PositiveBigIntegerField(default=0, help_text="Bytes of an upload.")
+    replaced_bytes = models.PositiveBigIntegerField(
+        default=0, help_text="Bytes of files that others took the place of."
+    )
     received = models.PositiveBigIntegerField(default=0, help_text="Bytes that arrived.")
     file = models.CharField(max_length=200, blank=True, help_text="Below the data folder.")
     mapping = models.TextField(blank=True, help_text="What the columns mean, as TOML.")

@@ -15,6 +15,7 @@ from django.db.models import Case, Count, OuterRef, Subquery, Value, When
 from django.db.models.functions import Coalesce
 from django.urls import reverse
 
+from auditor.canonical import sha256_json
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
@@ -51,8 +52,16 @@ class RiskTier(models.IntegerChoices):
     FOUR = 4, "Tier 4"
 
 
+#: What is said of a language model, and approved with it.
+DESCRIPTION = ("name", "owner", "purpose", "decision_role", "risk_tier", "access")
+
+
 class LanguageModel(models.Model):
-    """A language model as its owner speaks of it. What is said of it may change; events keep every change."""
+    """A language model as its owner speaks of it. What is said of it may change; events keep every change.
+
+    Approved is what stood there when it was approved, named by ``approved_sha256``: what was said of it, and the files
+    of its versions. Another word or another version ends the approval; ``approval_note`` says what ended it.
+    """
 
     team = models.ForeignKey(Team, on_delete=models.PROTECT, related_name="language_models")
     name = models.CharField(max_length=200)
@@ -62,6 +71,8 @@ class LanguageModel(models.Model):
     risk_tier = models.PositiveSmallIntegerField(choices=RiskTier.choices, default=RiskTier.TWO)
     access = models.CharField("access level", max_length=20, choices=Access.choices, default=Access.INTERNALS)
     approval = models.CharField(max_length=20, choices=Approval.choices, default=Approval.PROPOSED, editable=False)
+    approved_sha256 = models.CharField(max_length=64, blank=True, default="", editable=False)
+    approval_note = models.CharField(max_length=300, blank=True, default="", editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
 
     objects = TeamRows.as_manager()
@@ -79,6 +90,26 @@ class LanguageModel(models.Model):
     def event_object(self) -> str:
         """What events call it."""
         return f"language model {self.pk}"
+
+    def fingerprint(self) -> str:
+        """SHA-256 of what an approval is of: what is said of it now, and the files of its versions."""
+        versions = sorted(self.versions.values_list("sha256", flat=True))
+        return sha256_json({"description": {name: getattr(self, name) for name in DESCRIPTION}, "versions": versions})
+
+    @property
+    def approved(self) -> bool:
+        """Whether what is there now is what was approved."""
+        return self.approval == Approval.APPROVED and self.approved_sha256 == self.fingerprint()
+
+    @property
+    def approval_words(self) -> str:
+        """Where it stands, for people."""
+        if self.approval != Approval.APPROVED or self.approved:
+            label = str(Approval(self.approval).label)
+            return f"{label}: {self.approval_note}" if self.approval_note else label
+        if not self.approved_sha256:
+            return "Not approved: it was approved before it was kept of what, so it has to be approved again"
+        return "Not approved: it is not what was approved, and no event tells of the change"
 
 
 class VersionQuerySet(EvidenceQuerySet):

@@ -22,7 +22,6 @@ from django.utils.safestring import SafeString
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
 from compliance import access, actions
-from compliance.actions.registry import DESCRIPTION
 from compliance.admin_base import ActingAdmin, ReadOnlyAdmin, progress_bar
 from compliance.exceptions import ComplianceError
 from compliance.job import ACTIVE
@@ -39,6 +38,7 @@ from compliance.models import (
     PolicyPackVersion,
     Registration,
 )
+from compliance.models.versions import DESCRIPTION
 from compliance.triggering import Runnable, standing_words
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
@@ -49,12 +49,12 @@ class LanguageModelAdmin(ActingAdmin):
     """Language models: what is said of them may be changed, and each change is an event."""
 
     actions = ("approve", "retire", "propose")
-    list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "approval", "under_way")
+    list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "stands", "under_way")
     list_filter = ("risk_tier", "approval", "decision_role", "access")
     list_select_related = ("team",)
     search_fields = ("name", "owner", "purpose")
-    fields = (*DESCRIPTION, "approval", "versions")
-    readonly_fields = ("approval", "versions")
+    fields = (*DESCRIPTION, "stands", "versions")
+    readonly_fields = ("stands", "versions")
 
     def has_change_permission(self, request: HttpRequest, obj: Any = None) -> bool:
         """By permission."""
@@ -75,6 +75,11 @@ class LanguageModelAdmin(ActingAdmin):
         versions = LanguageModelVersion.objects.for_user(request.user).defer("manifest")
         prefetched = Prefetch("versions", versions.prefetch_related(_under_way(request)), to_attr="its_versions")
         return super().get_queryset(request).prefetch_related(prefetched)
+
+    @admin.display(description="approval", ordering="approval")
+    def stands(self, obj: LanguageModel) -> str:
+        """Whether what is there is approved; if not any more, what ended it."""
+        return obj.approval_words
 
     @admin.display(description="audits under way")
     def under_way(self, obj: Any) -> SafeString | str:

@@ -21,9 +21,10 @@ from auditor.canonical import sha256_file
 from auditor.exceptions import DataError
 from auditor.tables import KINDS, KNOWN_KINDS
 from compliance import actions
-from compliance.events import Actor
+from compliance.events import Actor, lock_chain
 from compliance.models import Registration, RegistrationState, Team
 from compliance.registry.forms import DataForm
+from compliance.registry.room import check_room
 
 PART_BYTES = 1 << 20
 NAME_CHARACTERS = 120
@@ -95,12 +96,15 @@ def begin_upload(*, team: Team, title: str, file_name: str, size: int, actor: Ac
     Raises
     ------
     DataError
-        If it is of no known kind, empty or too large.
+        If it is of no known kind, empty or too large, or there is no room for it.
     """
     name = checked_name(file_name)
     check_size(name, size)
     title = title.strip()[:200] or Path(name).stem
-    return actions.request_upload(team=team, name=title, file_name=name, size=size, actor=actor)
+    with transaction.atomic():
+        lock_chain()
+        check_room(team=team, name=name, size=size, actor=actor)
+        return actions.request_upload(team=team, name=title, file_name=name, size=size, actor=actor)
 
 
 def begin_again(row: Registration, *, file_name: str, size: int, actor: Actor) -> None:
@@ -113,7 +117,12 @@ def begin_again(row: Registration, *, file_name: str, size: int, actor: Actor) -
     """
     name = checked_name(file_name)
     check_size(name, size)
-    actions.replace_upload(registration=row, file_name=name, size=size, actor=actor)
+    with transaction.atomic():
+        lock_chain()
+        row.refresh_from_db()
+        # The room of a file that never arrived is free again; one that did is kept beside the new one.
+        check_room(team=row.team, name=name, size=size if row.file else size - row.size, actor=actor)
+        actions.replace_upload(registration=row, file_name=name, size=size, actor=actor)
 
 
 def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -> None:

@@ -88,6 +88,8 @@ def _on_pages(pdf: pikepdf.Pdf) -> tuple[str, str] | None:
             # Links lead to other pages of the report, and carry no action.
             if str(note.get("/Subtype")) != "/Link" or "/A" in note or "/AA" in note:
                 return f"page {number}", f"a note of the kind {str(note.get('/Subtype'))[:40]}"
+            if str(note.get("/Contents", "")):
+                return f"page {number}", "a link with words of its own"
             if odd := _keys(note) - LINK:
                 return f"page {number}", f"a link with {', '.join(sorted(odd))[:120]}"
     return None

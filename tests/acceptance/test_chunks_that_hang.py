@@ -15,10 +15,10 @@ from tests.acceptance.test_stopping_by_force import DEAF, act, install
 STEP_SECONDS = 8  # the shortest that loading the tiny model and a batch of it never take
 # No other thread of the process runs meanwhile, so nobody in it could end it.
 HANG = '    while (HERE / "deaf").exists():\n        __import__("re").match(r"(a+)+$", "a" * 60 + "b")\n'
-# It hangs twice in earnest: each time costs a step's seconds and a process that loads the engine anew.
-ONCE_BEFORE = """
+# It hangs once in earnest: each time costs a step's seconds and a process that loads the engine anew.
+TWICE_BEFORE = """
 from compliance.models import AuditChunk
-assert AuditChunk.objects.filter(state="running").update(stalled=1) == 1
+assert AuditChunk.objects.filter(state="running").update(stalled=2) == 1
 """
 
 
@@ -47,7 +47,7 @@ def test_a_chunk_that_hangs_is_counted_ended_and_fails_its_audit_with_the_reason
         here.start("scheduler")
         worker = here.start()
         here.wait((package / "process").exists)
-        here.shell(ONCE_BEFORE)
+        here.shell(TWICE_BEFORE)
         until_failed(here)
         stalled, lost, error = here.one("SELECT stalled, lost, error FROM compliance_auditchunk WHERE state = 'failed'")
         assert stalled == 3

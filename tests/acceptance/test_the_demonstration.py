@@ -167,8 +167,11 @@ def test_the_three_files_agree(data: Path) -> None:
     checked = manage(data, "verify", *paths)
     assert (checked.returncode, checked.stderr) == (0, "")
     report, result, evidence, *numbers, record = checked.stdout.splitlines()
-    assert report == f"{paths[0]}: unchanged: set again from evidence.zip, equal to the last byte"
-    assert result == f"{paths[1]}: unchanged: compared with evidence.zip and report.pdf"
+    assert report == f"{paths[0]}: equal, to the last byte, to the report that is set again from evidence.zip"
+    assert result == (
+        f"{paths[1]}: equal, to the last byte, to the result that is written again from evidence.zip, and to what "
+        "report.pdf carries"
+    )
     assert evidence.startswith(f"{paths[2]}: consistent with itself: ")
     for words in ("were counted again from the", "were computed again from the decisions", "were drawn again"):
         assert [words in line for line in numbers].count(True) == 1, words

@@ -94,7 +94,7 @@ def test_only_the_hash_of_the_secret_is_kept(db: None) -> None:
         ({"password": "short", "again": "short"}, "too short"),
         ({"password": "123456789012345", "again": "123456789012345"}, "entirely numeric"),
         ({"username": "a b"}, "Enter a valid username"),
-        ({"username": "taken"}, "is taken; expected another one"),
+        ({"username": "taken"}, "is taken, as &#x27;taken&#x27;; expected another one"),
     ],
 )
 def test_what_cannot_be_an_account_is_said_and_the_link_stays(

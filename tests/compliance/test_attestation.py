@@ -142,9 +142,11 @@ def test_the_command_compares_files_head_and_rows(finished: Audit, settings: Laz
     files = [str(folder / name) for name in ("report.pdf", "result.json", "evidence.zip")]
     code, out, err = verified(*files, "--events", "--head", str(chain_head()))
     # The run of this fixture names another engine, whose numbers this one cannot compute again.
-    assert (code, err.count("\n")) == (1, 1)
+    assert (code, err.count("\n")) == (1, 2)
+    assert err.startswith("evidence.zip: was made by other code than is installed: its run names the engine")
     assert "were not computed again" in err
-    assert f"{files[0]}: as the event that finished its audit says" in out
+    seq = Event.objects.get(action="audit.finished").seq
+    assert f"{files[0]}: as the event that finished its audit says ({finished.number}, report.pdf, event {seq})" in out
     assert "rows and files: as the events that finished their audits say" in out
 
 
@@ -160,7 +162,9 @@ def test_the_command_refuses_a_file_that_no_event_names(
     evidence = shutil.copytree(Path(settings.DATA_FOLDER) / "audits" / finished.number / "evidence", tmp_path / "made")
     published = publish(Path(evidence), {**GOVERNANCE, "requested_by": "somebody else"}, tmp_path / "out")
     code, said, _ = verified(str(published.report), str(published.evidence))
-    assert f"{published.report}: unchanged: set again from evidence.zip" in said, "the forgery agrees with itself"
+    assert f"{published.report}: equal, to the last byte, to the report that is set again from evidence.zip" in said
+    assert "that these are the files that were issued is not shown" in said, "the forgery agrees with itself"
+    assert "unchanged" not in said
     code, _, err = verified(str(published.report), str(published.evidence), "--events")
     assert code == 1
     assert "no event names a file of this installation" in err

@@ -64,10 +64,10 @@ def elsewhere(folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> 
     return [done.report, done.evidence]
 
 
-def test_a_report_of_another_renderer_whose_every_byte_is_equal_is_unchanged(elsewhere: list[Path]) -> None:
+def test_a_report_of_another_renderer_whose_every_byte_is_equal_is_said_to_be_equal(elsewhere: list[Path]) -> None:
     checked = check(elsewhere)
     assert checked.mismatches == ()
-    assert "equal to the last byte" in checked.said[0]
+    assert "equal, to the last byte," in checked.said[0]
 
 
 def test_a_report_of_another_renderer_that_sets_pages_otherwise_is_not_compared_and_says_so(

@@ -6,6 +6,7 @@ import contextlib
 import io
 import json
 import random
+import re
 import resource
 import shutil
 import struct
@@ -21,6 +22,7 @@ from auditor.canonical import canonical_json, pretty_json
 from reports.archives import read_zip
 from reports.differences import short
 from reports.pdf.attach import UNSEALED, seal
+from reports.pdf.shape import beside_a_report
 from reports.verification import Checked, check, verify
 from tests.reports.conftest import Audit
 
@@ -38,7 +40,6 @@ def files(working: Audit, tmp_path: Path) -> dict[str, Path]:
 
 def resealed(data: bytes) -> bytes:
     """A report sealed again by whoever changed it."""
-    import re
 
     return seal(re.sub(rb"(?<=; )file [0-9a-f]{64}", UNSEALED.encode(), data))
 
@@ -136,9 +137,18 @@ def test_what_was_compared_with_what_is_said(files: dict[str, Path]) -> None:
         assert found.mismatches == ()
         return tuple(line.split("/")[-1] for line in found.said[:-1])
 
-    assert said("report", "evidence")[0] == "report.pdf: unchanged: set again from evidence.zip, equal to the last byte"
+    assert said("report", "evidence")[0] == (
+        "report.pdf: equal, to the last byte, to the report that is set again from evidence.zip"
+    )
     assert said("report", "evidence")[1].startswith("evidence.zip: consistent with itself: ")
-    assert said("result", "evidence")[0] == "result.json: unchanged: compared with evidence.zip"
+    assert said("result", "evidence")[0] == (
+        "result.json: equal, to the last byte, to the result that is written again from evidence.zip"
+    )
+    assert said("result", "evidence", "report")[0].endswith("from evidence.zip, and to what report.pdf carries")
+    for kinds in (("report",), ("evidence",), ("report", "evidence"), ("report", "result", "evidence")):
+        lines = check([files[kind] for kind in kinds]).said
+        assert not [line for line in lines if "unchanged" in line], "who remakes them all makes files that agree"
+        assert ("that these are the files that were issued is not shown" in " ".join(lines)) == ("evidence" in kinds)
     assert said("result") == ("result.json: readable, and not compared with anything",)
     alone = said("report")[0]
     assert alone.startswith("report.pdf: consistent with itself by the hashes it states")
@@ -230,6 +240,21 @@ def unpacked_as_a_link(path: Path) -> None:
     path.write_bytes(bytes(data))
 
 
+def counts_fewer_at_its_end(path: Path) -> None:
+    """Readers that believe the end show one file less than others do."""
+    data = bytearray(path.read_bytes())
+    (count,) = struct.unpack("<H", data[-12:-10])
+    data[-14:-10] = struct.pack("<HH", count - 1, count - 1)
+    path.write_bytes(bytes(data))
+
+
+def a_file_in_another_part(path: Path) -> None:
+    data = bytearray(path.read_bytes())
+    _, at = struct.unpack("<II", data[-10:-2])
+    data[at + 34 : at + 36] = struct.pack("<H", 1)
+    path.write_bytes(bytes(data))
+
+
 ZIPS = {
     change.__name__: change
     for change in (
@@ -244,6 +269,8 @@ ZIPS = {
         hidden_behind_packed_bytes,
         described_otherwise_where_it_begins,
         unpacked_as_a_link,
+        counts_fewer_at_its_end,
+        a_file_in_another_part,
     )
 }
 
@@ -411,7 +438,6 @@ def test_a_pipe_in_a_folder_is_refused(working: Audit, tmp_path: Path) -> None:
 
 def with_result(data: bytes, result: bytes) -> bytes:
     """A report that carries another result, with its hash restated and sealed again."""
-    import re
 
     from auditor.canonical import sha256_bytes
 
@@ -497,3 +523,125 @@ def test_what_readers_would_do_or_show_beside_the_pages_is_refused_also_when_sea
     files["report"].write_bytes(resealed(out.getvalue()))
     (found,) = verify([files["report"]])
     assert words in str(found)
+
+
+def catalogue(**entries: object) -> Callable[[pikepdf.Pdf], None]:
+    def change(pdf: pikepdf.Pdf) -> None:
+        for name, value in entries.items():
+            pdf.Root[f"/{name}"] = value
+
+    return change
+
+
+def contents_elsewhere(pdf: pikepdf.Pdf) -> None:
+    pdf.pages[0].obj.Contents["/F"] = pikepdf.String("https://evil.example/page")
+
+
+def result_elsewhere(pdf: pikepdf.Pdf) -> None:
+    pdf.attachments["result.json"].obj.EF.F["/F"] = pikepdf.String("https://evil.example/result.json")
+
+
+def result_by_address(pdf: pikepdf.Pdf) -> None:
+    pdf.attachments["result.json"].obj["/FS"] = pikepdf.Name.URL
+
+
+def result_by_two_names(pdf: pikepdf.Pdf) -> None:
+    pdf.attachments["result.json"].obj["/UF"] = pikepdf.String("verdict.exe")
+
+
+def file_in_a_branch(pdf: pikepdf.Pdf) -> None:
+    """Behind the leaf that the PDF library reads; others follow the branches."""
+    other = pikepdf.AttachedFileSpec(pdf, b"{}", filename="verdict.json")
+    leaf = pikepdf.Dictionary(Names=pikepdf.Array([pikepdf.String("verdict.json"), other.obj]))
+    pdf.Root.Names.EmbeddedFiles["/Kids"] = pikepdf.Array([pdf.make_indirect(leaf)])
+
+
+def script_of_every_page(pdf: pikepdf.Pdf) -> None:
+    pdf.Root.Pages["/AA"] = pikepdf.Dictionary(O=pikepdf.Dictionary(S=pikepdf.Name.JavaScript, JS="1"))
+
+
+def other_text_for_the_ear(pdf: pikepdf.Pdf) -> None:
+    spoken = pikepdf.Dictionary(S=pikepdf.Name.P, ActualText=pikepdf.String("No difference"))
+    pdf.Root["/StructTreeRoot"] = pikepdf.Dictionary(Type=pikepdf.Name.StructTreeRoot, K=spoken)
+
+
+def words_over_a_link(pdf: pikepdf.Pdf) -> None:
+    link = next(note for page in pdf.pages for note in page.obj.get("/Annots", ()))
+    link.Contents = pikepdf.String("No difference was found")
+
+
+def layer_of_a_font(pdf: pikepdf.Pdf) -> None:
+    next(iter(pdf.pages[0].obj.Resources.Font.values()))["/OC"] = pikepdf.Dictionary(Type=pikepdf.Name.OCG)
+
+
+def pages_that_fly(pdf: pikepdf.Pdf) -> None:
+    pdf.pages[0].obj["/Trans"] = pikepdf.Dictionary(Type=pikepdf.Name.Trans)
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (catalogue(PageLabels=pikepdf.Dictionary()), "found /PageLabels;"),
+        (catalogue(MarkInfo=pikepdf.Dictionary()), "found /MarkInfo;"),
+        (contents_elsewhere, "found content that is in another file (/F);"),
+        (result_elsewhere, "found content that is in another file (/F);"),
+        (result_by_address, "found /FS;"),
+        (result_by_two_names, "attachments: found one file by the names result.json, verdict.exe;"),
+        (file_in_a_branch, "attachments: found a tree of more than one file;"),
+        (script_of_every_page, "found /AA;"),
+        (other_text_for_the_ear, "found /StructTreeRoot;"),
+        (words_over_a_link, "page 1: found a link with words of its own;"),
+        (layer_of_a_font, "found /OC;"),
+        (pages_that_fly, "what stands under /Trans: found a change of pages that moves;"),
+    ],
+    ids=lambda value: getattr(value, "__name__", ""),
+)
+def test_what_no_report_is_written_with_is_refused_wherever_it_stands(
+    files: dict[str, Path], change: Callable[[pikepdf.Pdf], None], words: str
+) -> None:
+    with pikepdf.open(files["report"]) as pdf:
+        change(pdf)
+        out = io.BytesIO()
+        pdf.save(out)
+    files["report"].write_bytes(resealed(out.getvalue()))
+    (found,) = verify([files["report"]])
+    assert words in str(found)
+
+
+def second_revision(data: bytes) -> bytes:
+    """An update in the old form, which changes nothing yet and could change everything."""
+    end = re.search(rb"startxref\s+(\d+)\s+%%EOF\s*$", data)
+    root = re.search(rb"/Root (\d+ \d+ R)", data)
+    assert end is not None
+    assert root is not None
+    body = data + b"999 0 obj\n<</Type/Page>>\nendobj\n"
+    table = b"xref\n999 1\n%010d 00000 n \n" % len(data)
+    return body + table + b"trailer\n<</Size 1000/Prev %s/Root %s>>\nstartxref\n%d\n%%%%EOF\n" % (
+        end[1], root[1], len(body)
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        (second_revision, "revisions: found 2; what is appended can replace pages;"),
+        (lambda data: b"%PDF-1.4\n" + data, "byte 0: found another beginning than a report has;"),
+        (lambda data: data + b"\n", "found another end than a report has;"),
+    ],
+    ids=["an update", "before", "after"],
+)
+def test_a_report_is_one_revision_also_where_a_forger_sealed_it_again(
+    files: dict[str, Path], change: Callable[[bytes], bytes], words: str
+) -> None:
+    files["report"].write_bytes(resealed(change(files["report"].read_bytes())))
+    (found,) = verify([files["report"]])
+    assert words in str(found)
+
+
+def test_an_object_that_nothing_refers_to_is_named(files: dict[str, Path]) -> None:
+    """Hidden in the one revision: no page shows it, and whoever appends a few bytes later can."""
+    with pikepdf.open(files["report"]) as pdf:
+        pdf.make_indirect(pikepdf.Dictionary(Type=pikepdf.Name.Page))
+        assert beside_a_report(pdf) == (f"object {pdf.objects[-1].objgen[0]}", "an object that nothing refers to")
+    with pikepdf.open(files["report"]) as pdf:
+        assert beside_a_report(pdf) is None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence, Set
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -60,14 +60,17 @@ class Command(PlainCommand):
         if options["files"]:
             # All at once: a report is held against the bundle it was made from, not only against itself.
             answer = checked(options["files"])
+            # A result alone says nothing of itself; what an event says of it, it is held against below.
+            missing = [*answer["not_compared"], *([] if options["events"] else answer["alone"])]
+            # Reasons come before what they are the reasons of.
+            for line in answer["first"]:
+                (self.stderr if answer["found"] or missing else self.stdout).write(one_line(line))
             if self._named(answer["found"], left=answer["left"]):
                 return BAD_NEWS
+            left_out = self._named(missing, left=0)
             for line in answer["said"]:
                 self.stdout.write(one_line(line))
-            # A result alone says nothing of itself; what an event says of it, it is held against below.
-            alone = [] if options["events"] else answer["alone"]
             heads += [(name, head) for name, head in answer["heads"]]
-            left_out = self._named([*answer["not_compared"], *alone], left=0)
         # What the files alone cannot show, the event log may: it is asked all the same.
         said = self._events(options["files"], heads=heads) if options["events"] else 0
         return BAD_NEWS if left_out else said
@@ -79,7 +82,8 @@ class Command(PlainCommand):
         if report.problem:
             self.stderr.write(f"event chain: {report.problem}")
             return BAD_NEWS
-        said = (*_missing(heads), *_published(files), *_standing())
+        named = _named_by_events()
+        said = (*_missing(heads), *_published(files, named), *_standing())
         found = [f"event log: {line}" for line in said]
         if self._named(found[:MOST_LINES], left=max(0, len(found) - MOST_LINES)):
             return BAD_NEWS
@@ -89,7 +93,10 @@ class Command(PlainCommand):
             numbers = ", ".join(map(str, erased[:20])) + (", …" if len(erased) > 20 else "")
             self.stdout.write(f"erased: the details of {len(erased):,} events ({numbers}), as far as nobody can check")
         for path in files:
-            self.stdout.write(one_line(f"{path}: as the event that finished its audit says"))
+            # A file of another audit is a file that was issued, too: which one it is has to be read here.
+            self.stdout.write(
+                one_line(f"{path}: as the event that finished its audit says ({named[sha256_file(path)]})")
+            )
         return 0
 
     def _named(self, lines: Sequence[str], *, left: int) -> bool:
@@ -112,17 +119,22 @@ def _missing(heads: Sequence[tuple[str, str]]) -> list[str]:
     ]
 
 
-def _published(paths: Sequence[Path]) -> list[str]:
-    """Files that no event names as those of a finished audit."""
-    named = {
-        sha256
-        for payload in EventPayload.objects.filter(event__action="audit.finished").values_list("data_json", flat=True)
-        for sha256 in json.loads(payload).get("files", {}).values()
+def _named_by_events() -> dict[str, str]:
+    """Audit, file and event by the SHA-256 of every file that the events of finished audits name."""
+    told = EventPayload.objects.filter(event__action="audit.finished").order_by("event__seq")
+    return {
+        sha256: f"{number}, {name}, event {seq}"
+        for number, seq, payload in told.values_list("event__object", "event__seq", "data_json")
+        for name, sha256 in json.loads(payload).get("files", {}).items()
     }
+
+
+def _published(paths: Sequence[Path], named: Mapping[str, str]) -> list[str]:
+    """Files that no event names as those of a finished audit."""
     return [line for path in paths if (line := _unnamed(path, named))]
 
 
-def _unnamed(path: Path, named: Set[str]) -> str:
+def _unnamed(path: Path, named: Mapping[str, str]) -> str:
     """Why no event vouches for a path; empty if one does."""
     if not path.is_file():
         # Events name files. What lies in a folder may be anything that lists itself.
