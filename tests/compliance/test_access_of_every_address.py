@@ -55,10 +55,10 @@ SITE = {
         for button in ("stop", "force-stop", "retry")
     },
     "audits/<audit:number>/": Line("/audits/{audit.number}/", without=MISSING, foreign=MISSING),
-    # The small audits here have no evidence folder; test_officers_site.py and test_long_tables.py read these pages of one that has.
     "audits/<audit:number>/numbers/<str:name>/": Line(
         "/audits/{audit.number}/numbers/every/", without=MISSING, foreign=MISSING
     ),
+    # The small audits here have no evidence folder; test_officers_site.py reads these pages of one that has.
     "audits/<audit:number>/cases/": Line(
         "/audits/{audit.number}/cases/", without=MISSING, allowed=MISSING, foreign=MISSING
     ),
