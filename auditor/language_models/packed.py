@@ -46,13 +46,15 @@ class PackingProbe:
     """What the check at load found: whether packing is exact for this model, and the largest difference seen (nats).
 
     ``plain_head`` says that the model's logits are its final states times its output matrix, nothing else, so that the
-    states of many packs can be read out at once.
+    states of many packs can be read out at once. ``most`` is the length up to which it holds: past a sliding window, or
+    where an encoding of positions begins to change with the length, prompts are not packed. ``None``: any length.
     """
 
     packable: bool
     largest_difference: float | None
     reason: str
     plain_head: bool = False
+    most: int | None = None
 
 
 class PackedScorer:
@@ -106,7 +108,7 @@ class PackedScorer:
         Interrupted
             If a stop was asked for.
         """
-        if not self.probe.packable:
+        if not self.probe.packable or self._too_long(sequences):
             return self.one_by_one(sequences, reads)
         layout = lay_out(sequences, pack_tokens=self.pack_tokens)
         wanted_by_pack, slots = _group_reads(layout, reads)
@@ -139,6 +141,10 @@ class PackedScorer:
         """The same by the model's own forward pass, one prompt at a time: nothing packed, shared, cached or masked."""
         pairs = zip(sequences, reads, strict=True)
         return [self._alone(index, sequence, wanted) for index, (sequence, wanted) in enumerate(pairs)]
+
+    def _too_long(self, sequences: Sequence[Tokens]) -> bool:
+        """Texts longer than any prompt of the run, such as one with a rationale in it, may be past what was proven."""
+        return self.probe.most is not None and any(len(sequence) > self.probe.most for sequence in sequences)
 
     def _forward(
         self, pack: Pack, keys: Sequence[tuple[Tensor, Tensor]], positions: Sequence[int], *, last: bool
@@ -257,8 +263,8 @@ def probe_packing(model: Any, *, vocabulary: int, longest: int, pack_tokens: int
         Tokens of a pack that holds the long prompts.
     """
     config = model.config.get_text_config()
-    window = getattr(config, "sliding_window", None)
-    if window and getattr(config, "use_sliding_window", True) and longest > window:
+    window = getattr(config, "sliding_window", None) if getattr(config, "use_sliding_window", True) else None
+    if window and longest > window:
         return PackingProbe(
             False, None, f"prompts of up to {longest} tokens are longer than the sliding window ({window})"
         )
@@ -268,6 +274,7 @@ def probe_packing(model: Any, *, vocabulary: int, longest: int, pack_tokens: int
         return PackingProbe(False, None, reason)
     if not offers_positions(model):
         return PackingProbe(False, None, f"{type(model).__name__} cannot return logits at chosen positions")
+    most = min((int(each) for each in (window, switch) if each), default=None)
     trees = [(18, _branching(vocabulary)), (pack_tokens, _long(vocabulary, longest))]
     refused = PackingProbe(False, None, "")
     # First with the read-out of many packs at once; a model that scales or caps its logits does that in its own head.
@@ -283,7 +290,7 @@ def probe_packing(model: Any, *, vocabulary: int, longest: int, pack_tokens: int
                 refused = PackingProbe(False, found, f"packed and one-by-one scores differ by {found:.2g} nats")
                 break
         else:
-            return PackingProbe(True, largest, "", plain_head)
+            return PackingProbe(True, largest, "", plain_head, most)
     return refused
 
 

@@ -11,6 +11,8 @@ from auditor.records import Check
 
 NO_DECISIONS = "the margin of the answers' first tokens is read, and no decision is made by it"
 """Why no decision is counted where answers have several tokens."""
+FARTHEST = 0.5
+"""No AUROC and no balanced accuracy is farther from 1/2: a check with such a bound could not fail, and is none."""
 MASS_KEPT = 0.5
 """Share of the probability on the answers that has to be left; below it a flip may be damage."""
 

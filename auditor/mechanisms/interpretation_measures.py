@@ -12,6 +12,7 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
+from auditor.mechanisms.decision_checks import FARTHEST
 from auditor.mechanisms.description_scores import Answers
 from auditor.mechanisms.paired_means import mean_share, paired_mean
 from auditor.mechanisms.standing import APPLICATIONS, measured, standing
@@ -165,7 +166,7 @@ def _group(
         control = float(np.mean(exchanged)) if exchanged else None
         checks = _recounted(scored)
         if exchanged:
-            checks = (*checks, _near_chance(exchanged))
+            checks = (*checks, *_near_chance(exchanged))
         method = f"{METHODS[metric]}; tried by {scorer}"
         yield Draft(
             _measurement(
@@ -196,15 +197,17 @@ def _recounted(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:
     return (Check(name, max(found) <= SUMS, max(found), SUMS, note),)
 
 
-def _near_chance(exchanged: Sequence[float]) -> Check:
-    """Descriptions of other features tell nothing apart, as far as so many features can show it."""
+def _near_chance(exchanged: Sequence[float]) -> tuple[Check, ...]:
+    """Descriptions of other features tell nothing apart; no check where so few features cannot show it."""
     control = float(np.mean(exchanged))
     error = float(np.std(exchanged, ddof=1) / np.sqrt(len(exchanged))) if len(exchanged) > 1 else 0.5
     bound = NEAR_CHANCE + 3 * error
+    if bound >= FARTHEST:
+        return ()
     note = (
         f"distance from 50%: {NEAR_CHANCE} for related features and three standard errors of {len(exchanged)} features"
     )
-    return Check("descriptions of other features score about 50%", abs(control - 0.5) <= bound, control, 0.5, note)
+    return (Check("descriptions of other features score about 50%", abs(control - 0.5) <= bound, control, 0.5, note),)
 
 
 def _few(features: int, scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

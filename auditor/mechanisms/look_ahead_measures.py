@@ -12,6 +12,7 @@ from auditor.measures.minimums import interval_may_stand
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
+from auditor.mechanisms.decision_checks import FARTHEST
 from auditor.mechanisms.look_ahead_causes import exchange, rationale
 from auditor.mechanisms.look_ahead_layout import LAST
 from auditor.mechanisms.look_ahead_part import HALF, Part, Result, from_here_on, whole
@@ -198,7 +199,7 @@ def _reading_checks(part: Part, result: Result) -> Iterable[Check]:
     shuffled = [site["auroc"]["shuffled"][0] for site in result["sites"] if "shuffled" in site["auroc"]]
     if shuffled:
         note = "mean AUROC over all sites on margins of other applications; the bound is its distance from 0.5"
-        yield _chance("shuffled margins are at chance", shuffled, result, "shuffled", note)
+        yield from _chance("shuffled margins are at chance", shuffled, result, "shuffled", note)
     if result["control"] is not None:
         before = set(result["fields"][: result["fields"].index(result["control"])])
         unread = [
@@ -208,12 +209,13 @@ def _reading_checks(part: Part, result: Result) -> Iterable[Check]:
         ]
         if unread:
             note = "mean AUROC over the sites before it stands; the bound is its distance from 0.5"
-            yield _chance("a fact not yet read cannot be read", unread, result, "control", note)
+            yield from _chance("a fact not yet read cannot be read", unread, result, "control", note)
 
 
-def _chance(name: str, values: Sequence[float], result: Result, label: str, note: str) -> Check:
+def _chance(name: str, values: Sequence[float], result: Result, label: str, note: str) -> Iterable[Check]:
     few = result["smaller"][label]
     many = len(result["cases"]) - few
     bound = CHANCE_SD * float(np.sqrt((few + many + 1) / (12 * few * many)))
     mean = float(np.mean(values))
-    return Check(name, abs(mean - 0.5) <= bound, mean, bound, note)
+    if bound < FARTHEST:
+        yield Check(name, abs(mean - 0.5) <= bound, mean, bound, note)

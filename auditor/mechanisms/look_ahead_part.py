@@ -11,6 +11,7 @@ import numpy as np
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.packed import TOLERANCE
 from auditor.measures.bootstrap import bootstrap_totals
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.measures.results import Estimate, missing
@@ -110,7 +111,10 @@ class Part:
             return missing(method=method, reason="no application gives it a value", n=0)
         if len(array) < 2:
             return Estimate(value=float(array[0]), n=1, method=method)
-        return paired_mean(array, level=self.level, method=method)
+        noise = self.results[0].get("noise")
+        # Runs that were frozen before it was measured have none, and packing was exact in them.
+        floor = NoiseFloor(**noise).bound if noise else TOLERANCE
+        return paired_mean(array, level=self.level, method=method, floor=floor)
 
     def decided(self, pairs: Iterable[tuple[str, float]]) -> Check:
         """The margins this part started from against those the run decided on."""

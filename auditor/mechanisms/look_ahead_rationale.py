@@ -18,6 +18,7 @@ from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
 from auditor.language_models.noise import likelihood, noise_floor
+from auditor.language_models.positions import switch_length
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import row_of, structured
 from auditor.records import Check
@@ -99,8 +100,14 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _has_room(bench: Bench, frames: Sequence[Frame]) -> bool:
-    """Whether the model's context holds the prompts with a rationale, the answer and the cue behind them."""
-    most = getattr(bench.loaded.model.config.get_text_config(), "max_position_embeddings", None)
+    """Whether the model's context holds the prompts with a rationale, the answer and the cue behind them.
+
+    It ends where the position encoding begins to read a prompt by its length: written token by token, the same text
+    would have other states there than read as a whole.
+    """
+    model = bench.loaded.model
+    ends = (getattr(model.config.get_text_config(), "max_position_embeddings", None), switch_length(model))
+    most = min((end for end in ends if end is not None), default=None)
     answers = bench.plan.prompt.answers
     longest = max((*answers.favourable, *answers.adverse), key=len)
     texts = [f"{frame.head}{frame.cue}{longest}\n{bench.settings.reason_cue}\n{frame.cue}" for frame in frames]

@@ -175,15 +175,16 @@ class _Reader:
     def above(self, errors: FloatArray, *bags: FloatArray) -> dict[str, float] | None:
         """How much more of the margin is read than by the best reader of the fields.
 
-        ``None`` where no margin differs from another. The smallest excess, and the largest p-value: that it is above
-        one reader and not the other shows nothing.
+        ``None`` where no margin differs from another. The smallest excess with the lowest ends, and the largest
+        p-value: that it is above one reader and not the other shows nothing.
         """
         spread = np.asarray(self.squares[:, 0])
         if not spread.sum() > 0:
             return None
         found = [gain(errors=errors, others=bag, spread=spread, level=self.level) for bag in bags]
         least = min(found, key=lambda each: each.value)
-        return {**asdict(least), "p_value": max(each.p_value for each in found)}
+        low, high = (min(getattr(each, end) for each in found) for end in ("low", "high"))
+        return {**asdict(least), "low": low, "high": high, "p_value": max(each.p_value for each in found)}
 
     def curved(self, columns: FloatArray) -> tuple[dict[str, float] | None, FloatArray]:
         """What a reader that bends tells of the margin, and its squared errors."""

@@ -15,6 +15,7 @@ from auditor.measures.minimums import draws_needed, interval_may_stand
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Interval, Significance, missing
+from auditor.mechanisms.decision_checks import FARTHEST
 from auditor.mechanisms.probe_controls import DECLARED_SITE
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
@@ -278,13 +279,14 @@ def _embedding(probes: Sequence[Mapping[str, Any]], site: str) -> float | None:
 def _checks(probes: Sequence[Mapping[str, Any]]) -> Iterable[Check]:
     mean = sum(probe["permuted"] for probe in probes) / len(probes)
     bound = PERMUTED_SD * 0.5 * (0.5 / probes[0]["smaller"]) ** 0.5
-    yield Check(
-        name="permuted labels are at chance",
-        held=abs(mean - 0.5) <= bound,
-        value=abs(mean - 0.5),
-        bound=bound,
-        note="distance from 0.5 of the mean balanced accuracy over all layers on labels without a meaning",
-    )
+    if bound < FARTHEST:
+        yield Check(
+            name="permuted labels are at chance",
+            held=abs(mean - 0.5) <= bound,
+            value=abs(mean - 0.5),
+            bound=bound,
+            note="distance from 0.5 of the mean balanced accuracy over all layers on labels without a meaning",
+        )
     yield Check(
         name="probes are solved",
         held=all(probe["solved"] for probe in probes),

@@ -15,6 +15,7 @@ from auditor.language_models.noise import NoiseFloor
 from auditor.measures.minimums import draws_needed
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Significance, missing
+from auditor.mechanisms.controls import within_rounding
 from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.sae.choices import (
@@ -426,6 +427,12 @@ class _Features:
     def _no_gap(self, before: FloatArray) -> str | None:
         """Why there is no difference of margins whose direction an effect could have."""
         gaps = self._mean(_gaps(before), "difference of margins")
+        noise = NoiseFloor(**self.result["noise"]) if "noise" in self.result else None
+        if noise is not None and gaps.value is not None and within_rounding(gaps.value, floor=noise.bound):
+            return (
+                f"the difference of margins between the groups, {abs(gaps.value):.2g} logits, is within the "
+                f"{noise.bound:.2g} that rounding alone could make ({noise.arithmetic})"
+            )
         if gaps.interval is not None and not gaps.interval.low <= 0 <= gaps.interval.high:
             return None
         return f"no difference of margins between the groups is shown here ({len(before)} applications)"

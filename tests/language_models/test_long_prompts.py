@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -10,11 +12,14 @@ import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
 from auditor.language_models.decoder import Decoder, check_decoder, read_decoder
+from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import TOLERANCE, PackedScorer, PackingProbe, plain_log_probabilities, probe_packing
 from auditor.language_models.positions import forget_lengths, switch_length
 from auditor.language_models.residual_view import ResidualView
+from auditor.scoring import _probe
 from tests.language_models.tiny import GROUPED
-from tests.language_models.zoo import zoo_model
+from tests.language_models.zoo import WINDOW, zoo_model
+from tests.mechanisms.bench import bench
 
 SWITCH = 64
 SIZES = {**GROUPED, "max_position_embeddings": SWITCH}
@@ -97,6 +102,35 @@ def test_one_prompt_is_answered_the_same_whatever_was_asked_before() -> None:
         carried = model(input_ids=torch.tensor([middle]), use_cache=False).logits[0, -1].double().log_softmax(-1)[7]
     assert abs(float(carried) - first[0]) > 1e-3, "transformers no longer carries the scale over"
     forget_lengths(model)
+
+
+@pytest.mark.parametrize("kind", ["window", *LENGTH_DEPENDENT])
+def test_a_text_longer_than_packing_was_proven_at_is_the_models_own_forward_pass(kind: str) -> None:
+    """A rationale within a prompt can be past a window or a switch that no prompt of the run reaches."""
+    model = zoo_model("mistral") if kind == "window" else LENGTH_DEPENDENT[kind]()
+    most = WINDOW if kind == "window" else SWITCH
+    probe = probe_packing(model, vocabulary=260, longest=most - 4)
+    assert probe.packable
+    assert probe.most == most
+    ids = [int(token) for token in np.random.default_rng(0).integers(3, 260, 2 * most)]
+    texts, reads = [ids, ids[:-3]], [[(len(ids) - 1, 7)], [(len(ids) - 4, 7)]]
+    scorer = PackedScorer(model, pack_tokens=512, probe=probe)
+    wanted = [plain_log_probabilities(model, *pair) for pair in zip(texts, reads, strict=True)]
+    assert np.abs(np.array(scorer.log_probabilities(texts, reads)) - np.array(wanted)).max() <= TOLERANCE
+
+
+@pytest.mark.parametrize("longest", [SWITCH, 2 * SWITCH])
+def test_the_longest_prompt_of_the_run_is_what_packing_and_view_are_proven_at(longest: int) -> None:
+    loaded = LoadedModel(dynamic(), None, {"identity": {"weights_sha256": f"dynamic, {longest}"}}, "cpu")
+    plan: Any = SimpleNamespace(budget=SimpleNamespace(pack_tokens=64, max_prompt_tokens=SWITCH))
+    probe = _probe(loaded, {"prompts": {"longest_tokens": longest}}, plan)
+    view = replace(bench(None), loaded=loaded, longest=longest).decoder()
+
+    assert probe.packable is isinstance(view, Decoder) is (longest == SWITCH)
+
+
+def test_where_no_length_changes_what_is_read_packing_has_no_end() -> None:
+    assert probe_packing(zoo_model("llama"), vocabulary=260, longest=100).most is None
 
 
 def test_a_model_with_ordinary_positions_has_no_switch_and_stays_as_it_is() -> None:

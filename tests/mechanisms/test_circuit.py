@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import random
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import pytest
@@ -193,6 +194,21 @@ def test_the_test_reports_a_curve_beside_random_circuits() -> None:
     }  # fmt: skip
     again = circuit.compute(bench(settings), rows)
     assert json.loads(json.dumps(again)) == result
+
+
+def test_a_circuit_is_judged_on_pairs_that_did_not_score_its_edges() -> None:
+    def of(seconds: tuple[int, int]) -> dict[str, Any]:
+        asked = payload("Black", "Black", "Asian", "Black")
+        for number, row in enumerate(asked["pairs"]):
+            digits = f"{120 + 31 * (seconds[number // 2] if number % 2 else number)}"
+            row["prompts"] = [prompt.replace("120", digits) for prompt in row["prompts"]]
+        return circuit.compute(bench(circuit.Settings(resamples=20, random=1, top=4)), asked)
+
+    one, other = of((1, 3)), of((5, 7))
+    assert [pair["id"] for pair in one["pairs"]] == ["a1", "a3"]
+    # Other applications to be judged on choose no other edge and move no score, and are what is judged.
+    assert (one["top"], one["live"], one["scored_gap"]) == (other["top"], other["live"], other["scored_gap"])
+    assert [pair["full"] for pair in one["pairs"]] != [pair["full"] for pair in other["pairs"]]
 
 
 def test_a_number_whose_check_did_not_hold_is_withheld() -> None:

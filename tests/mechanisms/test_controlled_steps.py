@@ -2,25 +2,45 @@
 
 from __future__ import annotations
 
+import copy
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
+from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.mechanisms import erasure, steering
 from auditor.mechanisms.concepts import family_of
 from auditor.mechanisms.ladder import climb
 from auditor.plan import Plan
-from auditor.records import Measurement
+from auditor.records import Conclusion, Measurement
 from tests.acceptance.planted import SCALE, planted_model
-from tests.engine.small import small_plan
-from tests.mechanisms.test_probes_and_erasure import concluded, of
+from tests.engine.small import small_cases, small_plan
+from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, decided, of
 
 
 @pytest.fixture(scope="module")
 def biased() -> Any:
     return planted_model("B", against=40.0)
+
+
+def again(test: Any, model: Any, results: list[Any], plan: Plan) -> tuple[Measurement, ...]:
+    """Measured anew from results at hand."""
+    cases = small_cases(plan, DATA)
+    margins = bench_with(model, test.Settings(), plan).margins([case.prompt for case in cases])
+    decisions = {case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)}
+    context = Context(
+        plan=plan,
+        cases=cases,
+        decisions=decisions,
+        observed={},
+        values={},
+        observed_rate=None,
+        results={test.CARD.name: results},
+    )
+    return settle(list(test.run(context)))
 
 
 def step(measurements: tuple[Measurement, ...], plan: Plan, name: str) -> Any:
@@ -77,6 +97,32 @@ def test_the_windows_that_are_repeated_and_their_extremes_stand_in_the_counts(bi
 
     assert counts["specifications"] == counts["specifications_agree"] >= 2
     assert counts["specifications_lowest"] <= counts["specifications_highest"]
+
+
+@pytest.mark.parametrize("test", [erasure, steering], ids=["erasure", "steering"])
+def test_a_causal_step_that_another_specification_contradicts_is_inconclusive(test: Any, biased: Any) -> None:
+    """The same run, with what every repeat did turned round."""
+    about = {"relevant": False} if test is erasure else {"depths": (0.5,), "doses": (1.0, 2.0)}
+    results, measurements, plan = concluded(test, biased, applications=24, **about)
+    metric = {erasure: "erasure_gap_removed", steering: "steering_potency"}[test]
+    turned = copy.deepcopy(results)
+    if test is erasure:
+        for ran in turned[0]["repeats"]:
+            ran["margins"] = [2 * clean - after for clean, after in zip(ran["clean"], ran["margins"], strict=True)]
+    else:
+        groups = turned[0]["groups"]
+        clean = np.array(turned[0]["clean"]).reshape(-1, len(groups))
+        for point in (point for point in turned[0]["curve"] if point["dose"] == 2.0):
+            before = {"towards": clean[:, groups.index(turned[0]["reference"])], "away": clean[:, point["group"]]}
+            point |= {way: (2 * own - np.array(point[way])).tolist() for way, own in before.items()}
+    item = of(measurements, metric, group="Black")
+    changed = of(again(test, biased, turned, plan), metric, group="Black")
+
+    assert item.counts["specifications_agree"] == item.counts["specifications"] >= 2
+    assert item.conclusion is not Conclusion.INCONCLUSIVE
+    assert changed.counts["specifications_agree"] < changed.counts["specifications"]
+    assert changed.conclusion is Conclusion.INCONCLUSIVE
+    assert "Unstable: " in str(changed.conclusion_reason)
 
 
 def test_settling_keeps_the_randomisation_p_value_as_the_familys() -> None:

@@ -179,10 +179,12 @@ def test_a_recount_that_comes_to_another_score_takes_the_number_away(rows: list[
 def test_exchanged_descriptions_that_tell_features_apart_break_the_check() -> None:
     generator = np.random.default_rng(0)
 
-    assert _near_chance(generator.normal(0.5, 0.1, 40).tolist()).held
-    assert not _near_chance(generator.normal(0.8, 0.1, 40).tolist()).held
-    # Three features cannot show it.
-    assert _near_chance([0.4, 0.9, 0.8]).held
+    for mean, held in ((0.5, True), (0.8, False)):
+        (check,) = _near_chance(generator.normal(mean, 0.1, 40).tolist())
+        assert check.held is held
+    # Three features cannot show it, whatever they score, and a check that cannot fail is none.
+    assert _near_chance([0.4, 0.9, 0.8]) == ()
+    assert _near_chance([1.0]) == ()
 
 
 def test_own_descriptions_stand_beside_exchanged_ones_feature_by_feature() -> None:

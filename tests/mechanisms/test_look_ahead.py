@@ -21,7 +21,7 @@ from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms import look_ahead
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.look_ahead_layout import LAST, lay_out, regions, twin
-from auditor.mechanisms.look_ahead_rationale import Frame, effects, frame_of, score, write
+from auditor.mechanisms.look_ahead_rationale import Frame, _has_room, effects, frame_of, score, write
 from auditor.mechanisms.look_ahead_reading import _Reader, bag_of_fields, spaced
 from auditor.mechanisms.look_ahead_tracing import hidden
 from auditor.mechanisms.pair_measures import SHARES
@@ -30,6 +30,7 @@ from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
+from tests.language_models.test_long_prompts import SWITCH, long_rope
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import PACKABLE as FAMILIES
 from tests.language_models.zoo import zoo_model
@@ -277,6 +278,26 @@ def test_a_product_of_fields_in_the_state_is_nothing_beyond_the_fields() -> None
     assert claimed["p_value"] >= alone["p_value"]
 
 
+def test_the_interval_above_two_readers_is_no_surer_than_that_above_either() -> None:
+    """Barely less above a reader it beats everywhere than above one that it beats in some applications alone."""
+    rng = np.random.default_rng(0)
+    words = [{"income": f"${one}"} for one in rng.integers(1, 99, 80)]
+    margins = rng.normal(0, 1, 80)
+    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    cases = [{"id": str(number), "words": each} for number, each in enumerate(words)]
+    reader = _Reader(bench, {"cases": cases, "control": ""}, ["income"], margins)
+    spread = np.asarray(reader.squares[:, 0])
+    errors = 0.5 * spread
+    even, uneven = errors + 0.20 * spread, errors + spread.mean() * np.where(np.arange(80) < 2, 8.2, 0.0)
+    one, other, both = (reader.above(errors, *bags) for bags in ((even,), (uneven,), (even, uneven)))
+    assert one["value"] < other["value"]
+    assert one["low"] > 0 > other["low"]
+    assert both["value"] == one["value"]
+    assert both["low"] == other["low"]
+    assert both["low"] <= both["value"] <= both["high"]
+    assert (both["p_value"] < 0.05) == (both["low"] > 0)
+
+
 def test_the_irrelevant_fact_is_at_chance_before_it_is_read_and_readable_after() -> None:
     """The sum of all digits so far gives the form number away only where it stands and not before."""
     _, measurements = planted()
@@ -322,6 +343,18 @@ def test_a_prompt_without_a_place_for_a_rationale_says_so(template: str, reason:
     settings = {"traced": 2, "knocked": 0, "pairs": 1, "rationales": 1}
     _, measurements = concluded(planted_model("B", against=AGAINST), plan=plan, **settings)
     assert reason in str(of(measurements, "decision_follows").missing_reason)
+
+
+def test_a_rationale_that_would_reach_past_the_switch_of_the_positions_is_not_written() -> None:
+    """LongRoPE reads a prompt by its length past the switch, long before the context ends."""
+    frames = [Frame("Race White\n", "Decision:")]
+    rooms = {}
+    for tokens in (8, SWITCH):
+        bench = bench_with(long_rope(), look_ahead.Settings(rationale_tokens=tokens), plan_of())
+        rooms[tokens] = _has_room(bench, frames)
+        plain = bench_with(zoo_model("llama"), look_ahead.Settings(rationale_tokens=tokens), plan_of())
+        assert _has_room(plain, frames)
+    assert rooms == {8: True, SWITCH: False}
 
 
 def test_the_two_effects_of_a_swap_sum_to_the_difference() -> None:

@@ -6,6 +6,7 @@ The installed SAELens is the oracle wherever it can read the form itself; elsewh
 from __future__ import annotations
 
 import copy
+import dataclasses
 import json
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from torch import Tensor
 from auditor.exceptions import ModelError
 from auditor.mechanisms.sae import Autoencoder, load
 from auditor.mechanisms.sae.declared import AVERAGE, read_declared
+from auditor.mechanisms.sae.keys import IDLE, READ
 from tests.mechanisms.test_sae_files import LATENTS, WIDTH, saelens, states, theirs
 
 FACTOR = 1.7
@@ -167,6 +169,28 @@ def test_a_runner_s_configuration_stands_in_for_the_autoencoder_s_own(tmp_path: 
 
     the_same(load(tmp_path), peer, states())
     assert read_declared(tmp_path).hook == "blocks.2.hook_resid_post"
+
+
+def test_a_key_that_is_not_known_is_refused_where_the_runner_s_configuration_stands_in(tmp_path: Path) -> None:
+    """At its top or under ``sae``; beside the autoencoder's own configuration it was about the run alone."""
+    theirs("JumpReLUSAE").save_model(tmp_path)
+    own = config_of(tmp_path)
+    for runner in ({"sae": {**own, "a_later_key": 0.5}}, {"sae": own, "a_later_key": 0.5}):
+        (tmp_path / "runner_cfg.json").write_text(json.dumps(runner))
+        (tmp_path / "cfg.json").write_text(json.dumps(own))
+        assert load(tmp_path).width == WIDTH
+        (tmp_path / "cfg.json").unlink()
+        with pytest.raises(ModelError, match=r"runner_cfg\.json: a_later_key is 0\.5: a key that is not read"):
+            load(tmp_path)
+
+
+def test_every_setting_of_the_installed_runner_is_known() -> None:
+    library = saelens()
+    of_the_run = {each.name for each in dataclasses.fields(library.LanguageModelSAERunnerConfig)} - {"sae"}
+    kinds = ("TopK", "BatchTopK", "MatryoshkaBatchTopK", "JumpReLU", "Standard", "Gated")
+    trained = [dataclasses.fields(getattr(library, f"{kind}TrainingSAEConfig")) for kind in kinds]
+
+    assert not {*of_the_run, *(each.name for found in trained for each in found)} - READ - IDLE
 
 
 def test_jump_re_lu_thresholds_may_be_written_as_logarithms(tmp_path: Path) -> None:

@@ -32,6 +32,10 @@ from tests.mechanisms.test_sae_files import broken
         ({"hook_name": "blocks.3.hook_resid_pre", "hook_point": "blocks.5.hook_resid_pre"}, "hook_point is"),
         ({"hook_layer": 3, "hook_point_layer": 4}, "hook_layer is 3 and hook_point_layer is 4"),
         ({"activation_fn": "relu", "activation_fn_str": "topk"}, "activation_fn is 'relu' and activation_fn_str"),
+        (
+            {"k": 4, "activation_fn": "topk", "activation_fn_kwargs": {"k": 8}},
+            r"k is 4 and activation_fn_kwargs\.k is 8",
+        ),
     ],
 )
 def test_two_values_of_one_setting_are_refused_by_its_name(changes: dict[str, Any], said: str, tmp_path: Path) -> None:

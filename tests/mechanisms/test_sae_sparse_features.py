@@ -199,6 +199,20 @@ def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: 
     assert again == results[::-1]
 
 
+def test_a_difference_that_rounding_could_make_has_no_direction(biased: Any, results: list[dict[str, Any]]) -> None:
+    coarse = [
+        {**result, "noise": {**result["noise"], "logit": 1e3}} if result["part"] == "contrasts" else result
+        for result in results
+    ]
+    for metric in ("sparse_gap_removed", "sparse_steering_shift"):
+        clear = of(measured(biased, plan_of(), results), metric, group="Black", by="features")
+        item = of(measured(biased, plan_of(), coarse), metric, group="Black", by="features")
+        assert "rounding alone" not in str(clear.conclusion_reason)
+        assert item.conclusion is Conclusion.INCONCLUSIVE
+        assert "that rounding alone could make" in str(item.conclusion_reason)
+        assert item.p_value is None
+
+
 def test_a_check_that_does_not_hold_takes_the_number_away(biased: Any, results: list[dict[str, Any]]) -> None:
     broken = [{**result, "identity": 0.1} if result["part"] == "quality" else result for result in results]
     item = of(measured(biased, plan_of(), broken), "sparse_margin_recovered")

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 
 from auditor.language_models.decoder import Target
-from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.mechanisms import erasure, steering
 from auditor.mechanisms.controls import SMALLEST, within_rounding
 from auditor.mechanisms.ladder import climb
+from auditor.mechanisms.look_ahead_part import Part
 from auditor.records import Conclusion
 from tests.acceptance.planted import CONSTANT, planted_model
 from tests.engine.small import small_data
@@ -88,6 +91,19 @@ def test_a_figure_within_rounding_that_is_fine_is_none_and_within_coarse_roundin
     size: float, floor: float, hidden: bool
 ) -> None:
     assert within_rounding(size, floor=floor) is hidden
+
+
+def test_a_mean_of_look_ahead_whose_differences_rounding_could_make_is_no_difference() -> None:
+    context: Any = SimpleNamespace(plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05)))
+    values = np.random.default_rng(0).normal(0.02, 0.002, 24)
+    found = {}
+    for logit in (0.01, 1e-4):
+        noise = NoiseFloor(logit=logit, state=1e-3, precision=1e-3, arithmetic="bfloat16 on cpu").row()
+        part = Part(context, "look_ahead", [{"left_out": 0, "noise": noise}])
+        found[logit] = part.mean(values, method="mean").test.p_value
+
+    assert found[0.01] == 1.0
+    assert found[1e-4] < 1e-6
 
 
 def test_an_attribute_without_an_effect_is_still_a_no_in_single_precision() -> None:

@@ -114,6 +114,9 @@ def read_declared(folder: Path) -> Declared:
     runner = _table(folder / RUNNER) if RUNNER in names else {}
     inner = runner.get("sae")
     of_the_run = {**runner, **(inner if isinstance(inner, dict) else {})}
+    if CONFIG not in names:
+        # The run's settings are then all that is said of the function.
+        check_keys({name: value for name, value in of_the_run.items() if name != "sae"}, where)
     config = joined(flat(of_the_run, where, alike=_alike), flat(own, where, alike=_alike), where, alike=_alike)
     scaler = _table(folder / SCALER) if SCALER in names else {}
     return _declared(config, scaler, where)
@@ -145,13 +148,16 @@ def _declared(config: Mapping[str, Any], scaler: Mapping[str, Any], where: str) 
     architecture = ALIASES.get(said, said)
     k = config.get("k")
     activation = str(config.get("activation_fn") or config.get("activation_fn_str") or "relu")
-    if activation == TOP_K and architecture in (PLAIN, TOP_K):
-        more = config.get("activation_fn_kwargs")
-        architecture, k = TOP_K, k if k is not None else (more or {}).get("k")
-    elif activation not in ("relu", TOP_K, JUMP):
+    if activation not in ("relu", TOP_K, JUMP):
         raise ModelError(where, f"activation_fn is {activation!r}", "'relu' or 'topk'")
     if architecture not in ARCHITECTURES:
         raise ModelError(where, f"architecture {said!r}", "one of " + ", ".join(ARCHITECTURES))
+    if activation == TOP_K and architecture in (PLAIN, TOP_K):
+        architecture, k = TOP_K, _k_of_activation(config, where)
+    elif activation not in ("relu", architecture):
+        # A selection before or after the thresholds is another function than the thresholds alone.
+        expected = f"'relu', or 'topk' with architecture {PLAIN!r} or {TOP_K!r}"
+        raise ModelError(where, f"activation_fn is {activation!r} with architecture {said!r}", expected)
     _refuse(config, where)
     rescaled = _flag(config, "rescale_acts_by_decoder_norm", where)
     if rescaled and architecture not in (TOP_K, BATCH_TOP_K):
@@ -180,6 +186,15 @@ def _declared(config: Mapping[str, Any], scaler: Mapping[str, Any], where: str) 
         hook=_hook(config, where),
         notes=_notes(config),
     )
+
+
+def _k_of_activation(config: Mapping[str, Any], where: str) -> Any:
+    """k, which may stand at the top or among the arguments of the activation function."""
+    k, more = config.get("k"), config.get("activation_fn_kwargs")
+    inner = more.get("k") if isinstance(more, dict) else None
+    if k is not None and inner is not None and k != inner:
+        raise ModelError(where, f"k is {k!r} and activation_fn_kwargs.k is {inner!r}", "one value")
+    return inner if k is None else k
 
 
 def _refuse(config: Mapping[str, Any], where: str) -> None:

@@ -66,7 +66,7 @@ IDLE = frozenset(
         *("jumprelu_init_threshold", "jumprelu_bandwidth", "jumprelu_sparsity_loss_mode", "jumprelu_tanh_scale"),
         *("jumprelu_ste_to_input", "log_to_wandb", "wandb_project", "wandb_id", "wandb_entity", "wandb_log_frequency"),
         *("log_activations_store_to_wandb", "log_optimizer_state_to_wandb", "log_weights_to_wandb", "logger"),
-        "b_dec_init_method",
+        *("b_dec_init_method", "target_l0", "use_chat_formatting"),
     }
 )
 

@@ -1,0 +1,33 @@
+"""A check of chance that so few applications could not break is not printed: what cannot fail shows nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from auditor.mechanisms.look_ahead_measures import _chance
+from auditor.mechanisms.probe_measures import _checks
+
+
+def of_aurocs(value: float, smaller: int) -> list[Any]:
+    result: Any = {"cases": list(range(2 * smaller)), "smaller": {"shuffled": smaller}}
+    return list(_chance("shuffled margins are at chance", [value], result, "shuffled", ""))
+
+
+def of_permuted(value: float, smaller: int) -> list[Any]:
+    found = _checks([{"permuted": value, "smaller": smaller, "solved": True}])
+    return [check for check in found if check.name == "permuted labels are at chance"]
+
+
+@pytest.mark.parametrize("checks", [of_aurocs, of_permuted])
+def test_a_check_of_chance_is_there_only_where_some_reading_breaks_it(checks: Any) -> None:
+    for smaller in (2, 4, 7, 12, 30, 200):
+        values = (0.0, 0.25, 0.5, 0.75, 1.0)
+        found = {value: [check.held for check in checks(value, smaller)] for value in values}
+        assert len({len(held) for held in found.values()}) == 1
+        if found[0.5]:
+            assert found[0.5] == [True]
+            assert found[1.0] == found[0.0] == [False]
+    assert checks(0.5, 2) == []
+    assert checks(0.5, 30)
