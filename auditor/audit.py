@@ -23,9 +23,10 @@ from auditor.mechanisms import interpretation
 from auditor.mechanisms.contract import Attribution
 from auditor.mechanisms.ladder import ladder
 from auditor.mechanisms.work import NOT_TESTED, not_tested
+from auditor.own_code import code_sha256
 from auditor.plan import plan_from
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, code_sha256, prepare, run_sha256
+from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
 from auditor.scoring import case_of, load_for, run_one_chunk
 

@@ -6,14 +6,12 @@ import json
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import cache
 from importlib.metadata import version
-from pathlib import Path
 from typing import Any
 
 from auditor import __version__
 from auditor.applications import Applications
-from auditor.canonical import canonical_json, sha256_bytes, sha256_json
+from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chat import chat_wrapper
 from auditor.counterfactuals import Cluster, make_clusters, select
@@ -25,6 +23,7 @@ from auditor.language_models.store import StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk
 from auditor.mechanisms.work import plan_work, settings_of
+from auditor.own_code import code_sha256
 from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
@@ -190,17 +189,6 @@ def another_making(run: Mapping[str, Any], *, device: str) -> str | None:
     if kind != device_kind(device):
         return f"the run was frozen for the device {kind}, here is {device_kind(device)}"
     return None
-
-
-@cache
-def code_sha256() -> str:
-    """Hash over the engine's own source and data files, so that a run names the code it was made with."""
-    root = Path(__file__).parent
-    # Relative names: where the engine is installed must not decide what is hashed.
-    files = sorted(path.relative_to(root) for path in root.rglob("*") if path.suffix in (".py", ".json", ".toml"))
-    return sha256_json(
-        {path.as_posix(): sha256_bytes((root / path).read_bytes()) for path in files if "underwriter" not in path.parts}
-    )
 
 
 def _questions(

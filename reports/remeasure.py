@@ -70,7 +70,7 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 def another_engine(run: Mapping[str, Any]) -> str:
     """The engine a run names and the one installed, in words; empty where they are the same code."""
     from auditor import __version__
-    from auditor.preparation import code_sha256
+    from auditor.own_code import code_sha256
 
     named = run.get("code", {})
     if named.get("sha256") == code_sha256():

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from tests.language_models.zoo import PACKABLE, zoo_model
-from tests.second_device import DEVICE, MixedDevices, on_second, second_device
+from tests.second_device import DEVICE, MixedDevices, NoDoublePrecision, on_second, second_device
 
 
 @pytest.fixture
@@ -61,8 +61,16 @@ def test_moves_go_both_ways(linear: torch.nn.Linear) -> None:
         there = torch.ones(2).to(linear.weight)
         assert on_second(there)
         assert not on_second(there.to("cpu"))
-        assert on_second(there.double())
-        assert on_second(torch.ones(2).to(device=DEVICE, dtype=torch.float64))
+        assert not on_second(there.to("cpu").double())
+
+
+def test_nothing_is_doubled_there_as_on_a_device_without_float64(linear: torch.nn.Linear) -> None:
+    with second_device(linear):
+        there = torch.ones(2).to(linear.weight)
+        with pytest.raises(NoDoublePrecision):
+            there.double()
+        with pytest.raises(NoDoublePrecision):
+            there.to(torch.float64)
 
 
 @pytest.mark.parametrize("family", PACKABLE)

@@ -56,8 +56,19 @@ USED = measured(
     p_adjusted=0.025,
     counts={**REPEATED, "held_out_left": 0.01, "gap": -0.5, "share": 0.8},
 )
-UNUSED = replace(USED, estimate=-0.01, low=-0.03, high=0.01, p_adjusted=0.4)
-STILL = measured("steering", "steering_potency", 0.0, p_adjusted=0.9, counts={**REPEATED, "held_out_short": 0.02})
+#: What a "no" takes: states moved, and the groups' scores do not differ.
+SMALL = {"movement": 0.5, "movement_control": 0.6, "practical": 0.1, "gap": 0.0, "gap_low": -0.02, "gap_high": 0.02}
+UNUSED = replace(USED, estimate=-0.01, n=24, low=-0.03, high=0.01, p_adjusted=0.4, counts={**USED.counts, **SMALL})
+STILL = measured(
+    "steering",
+    "steering_potency",
+    0.0,
+    n=24,
+    low=-0.01,
+    high=0.01,
+    p_adjusted=0.9,
+    counts={**REPEATED, **SMALL, "held_out_short": 0.02, "away_low": -0.01, "away_high": 0.01},
+)
 
 
 def output(conclusion: Conclusion) -> Measurement:
