@@ -45,7 +45,7 @@ soak: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m tests.fuzz $(SOAK)
 
 soak-tables: install-dev
-	OMP_NUM_THREADS=1 PLUMBLINE_ROUND_TRIPS=2000 $(BIN)/python -m pytest tests/data/test_round_trips.py
+	OMP_NUM_THREADS=1 PLUMBLINE_TEST_ROUND_TRIPS=2000 $(BIN)/python -m pytest tests/data/test_round_trips.py
 
 bench: install-dev
 	$(BIN)/python -m benchmarks
