@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -74,3 +75,13 @@ def packs() -> list[dict]:
 def governance() -> dict:
     """The audit's record."""
     return dict(GOVERNANCE)
+
+
+@pytest.fixture
+def files(working: Audit, tmp_path: Path) -> dict[str, Path]:
+    """Copies of what was published, to change."""
+    copies = {}
+    for kind in ("report", "result", "evidence"):
+        source = getattr(working.published, kind)
+        copies[kind] = Path(shutil.copy(source, tmp_path / source.name))
+    return copies

@@ -16,7 +16,7 @@ from reports.publish import publish, write_manifest
 from reports.renderer import Renderer, installed
 from reports.verification import check, verify
 from tests.reports.conftest import GOVERNANCE, Audit
-from tests.reports.test_forgeries import resealed
+from tests.reports.forging import resealed
 
 OTHER = Renderer("0.0.9", "ab" * 32)
 
