@@ -17,9 +17,9 @@ from django.urls import reverse
 
 from auditor.canonical import sha256_json
 from compliance import actions
-from compliance.access import teams_where
-from compliance.estimates import Estimate, estimate, misfit
-from compliance.events import site_actor
+from compliance.access.permissions import teams_where
+from compliance.audits.estimates import Estimate, estimate, misfit
+from compliance.governance.events import site_actor
 from compliance.models import (
     Audit,
     DataSetVersion,

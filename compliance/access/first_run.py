@@ -11,7 +11,7 @@ from django.db import transaction
 from django.urls import reverse
 from django.utils import timezone
 
-from compliance.events import Actor, append_event, lock_chain
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import FirstRunLink
 
 VALID_FOR = timedelta(hours=24)

@@ -1,4 +1,7 @@
-"""Calling workers. The one place that sends messages, and never before the rows they speak of are committed."""
+"""Calling workers. The one place that sends messages, and never before the rows they speak of are committed.
+
+Tasks are called by the names they have in Celery: whoever calls need not know what a worker does.
+"""
 
 from __future__ import annotations
 
@@ -10,8 +13,10 @@ from django.db.models import QuerySet
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
+from compliance.celery import app
 from compliance.models import Audit, Registration
 
+WORK_ON, REGISTER, REAP = "compliance.work_on", "compliance.register", "compliance.reap"
 logger = logging.getLogger(__name__)
 
 
@@ -25,12 +30,10 @@ def call_worker(audit: Audit, *, copies: int = 1) -> None:
 
 
 def _send(audit: Audit, copies: int) -> None:
-    from compliance.tasks import work_on
-
     _note(Audit.objects.filter(pk=audit.pk))
     try:
         for _ in range(copies):
-            work_on.apply_async((audit.pk,), queue=audit.queue)
+            app.send_task(WORK_ON, (audit.pk,), queue=audit.queue)
     except (OperationalError, OSError) as error:
         logger.warning("%s: no worker could be called (%s); the next sweep calls again", audit, type(error).__name__)
 
@@ -41,11 +44,9 @@ def call_registrar(registration: Registration) -> None:
 
 
 def _send_registration(pk: int) -> None:
-    from compliance.tasks import register
-
     _note(Registration.objects.filter(pk=pk))
     try:
-        register.apply_async((pk,))
+        app.send_task(REGISTER, (pk,))
     except (OperationalError, OSError) as error:
         logger.warning("registration %s: no worker could be called (%s); the next sweep calls again", pk, error)
 

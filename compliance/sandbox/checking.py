@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.exceptions import InputError
-from compliance.children import ChildError, answer_of
+from compliance.sandbox.children import ChildError, answer_of
 
 MEMORY = 4 << 30
 SECONDS = 900
@@ -54,7 +54,7 @@ def checked(
     }
     names = ", ".join(path.name for path in paths)
     try:
-        answer = answer_of("compliance.verify_child", job, where=names, seconds=seconds)
+        answer = answer_of("compliance.sandbox.verify_child", job, where=names, seconds=seconds)
     except ChildError as error:
         if error.late:
             return _broken(f"{names}: found what takes longer than {seconds:,} s to be checked")

@@ -1,7 +1,7 @@
 """What people are told while the database is busy: one line, with 503, once the wait is over. Never a trace.
 
 A statement waits ``PLUMBLINE_DATABASE_SECONDS`` for a lock. Each change a page makes is one transaction, so what could
-not be written was not written in part. Workers wait longer by themselves: :mod:`compliance.patience`.
+not be written was not written in part. Workers wait longer by themselves: :mod:`compliance.database.patience`.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from django.http import HttpRequest, HttpResponse, JsonResponse
 from django.template.loader import get_template
 from django.views.defaults import server_error
 
-from compliance.patience import passes
+from compliance.database.patience import passes
 
 logger = logging.getLogger(__name__)
 

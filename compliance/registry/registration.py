@@ -21,15 +21,15 @@ from auditor.demo_data import loanapp_table
 from auditor.exceptions import AuditorError, ModelError
 from auditor.language_models.sources import parse_source
 from compliance import actions
-from compliance.events import Actor
+from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
+from compliance.execution.signs import Signs
+from compliance.execution.watchdog import Watchdog
+from compliance.governance.events import Actor
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
-from compliance.patience import passes, patiently
 from compliance.registry.columns import masked_preview
 from compliance.registry.importing import import_bounded
 from compliance.registry.reading import survey_of
-from compliance.signs import Signs
-from compliance.watchdog import Watchdog
 
 log = logging.getLogger(__name__)
 

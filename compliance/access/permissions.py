@@ -13,7 +13,7 @@ from allauth.account.auth_backends import AuthenticationBackend
 from django.contrib.auth.backends import ModelBackend
 from django.core.exceptions import PermissionDenied
 
-from compliance.roles import PERMISSIONS, RELEASED, Role
+from compliance.access.roles import PERMISSIONS, RELEASED, Role
 
 APP = "compliance"
 

@@ -1,4 +1,4 @@
-"""The child process in which reports and bundles are verified: ``python -m compliance.verify_child``.
+"""The child process in which reports and bundles are verified: ``python -m compliance.sandbox.verify_child``.
 
 Anybody may have made the files. One job comes as JSON on standard input, one answer goes as JSON to standard output.
 The process first takes its own rights to memory and time away. It knows no Django, no database and no key.
@@ -12,7 +12,7 @@ import sys
 from pathlib import Path
 from typing import IO, Any
 
-from compliance.bounds import bind
+from compliance.sandbox.bounds import bind
 
 ANSWER_BYTES = 64 << 20
 

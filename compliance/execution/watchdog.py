@@ -1,10 +1,10 @@
 """The watch over a worker: whatever it does at once ends in time, or its process is ended and that is counted.
 
 A call that never returns cannot end itself: it may keep every thread of its process from running. So another process
-watches, ``python -m compliance.watchdog``. It is told through a pipe what is begun, that it goes on, and that it ended.
-When nothing came for too long it enters that in the rows, ends the process, and ends. It also ends when the pipe does.
-The process it watches writes nothing but a few bytes and needs no database for it. Every phase has it: registering,
-preparing, loading the model, each chunk, concluding and writing the report.
+watches, ``python -m compliance.execution.watchdog``. It is told through a pipe what is begun, that it goes on, and that
+it ended. When nothing came for too long it enters that in the rows, ends the process, and ends. It also ends when the
+pipe does. The process it watches writes nothing but a few bytes and needs no database for it. Every phase has it:
+registering, preparing, loading the model, each chunk, concluding and writing the report.
 
     W → @{"chunk": 7, …}          a step begins: the time runs from here
     W → .                         it goes on: the time runs anew
@@ -23,36 +23,18 @@ import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import IO, Any
+
+from compliance.execution.steps import Step
 
 logger = logging.getLogger(__name__)
 
 BEGUN, GOES_ON, ENDED = b"@", b".", b"-"
 #: How often at most it is said that a step goes on.
 EVERY_SECONDS = 0.5
-ROOT = Path(__file__).parents[1]
-
-
-@dataclass(frozen=True, kw_only=True)
-class Step:
-    """What a process is at, and how long it may go without a sign.
-
-    ``chunk`` is the index of the chunk it scores. What is none has words for people, ``what``, and the token under
-    which it was claimed, ``keeper``, if it was. ``setting`` is the variable that allows more ``seconds``.
-    """
-
-    seconds: float
-    setting: str = "PLUMBLINE_STEP_SECONDS"
-    what: str = ""
-    chunk: int | None = None
-    keeper: str = ""
-
-    @property
-    def late(self) -> str:
-        """How it is said that the time is up."""
-        return f"took longer than {self.seconds:,.0f} s without a sign"
+ROOT = Path(__file__).parents[2]
 
 
 class Watchdog:
@@ -86,7 +68,7 @@ class Watchdog:
 
     @contextmanager
     def watching(self, **step: Any) -> Iterator[None]:
-        """Watch over a step, described as :class:`Step` has it; with this watchdog's seconds unless it has its own."""
+        """Watch over a step, described as `Step` has it; with this watchdog's seconds unless it has its own."""
         self._step = Step(**{"seconds": self._seconds, **step})
         self._begin()
         self._say(BEGUN + json.dumps(asdict(self._step)).encode())
@@ -106,7 +88,10 @@ class Watchdog:
         if self._process is None:
             arguments = [str(os.getpid()), self._kind, str(self._key)]
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "compliance.watchdog", *arguments], cwd=ROOT, stdin=subprocess.PIPE, bufsize=0
+                [sys.executable, "-m", "compliance.execution.watchdog", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.PIPE,
+                bufsize=0,
             )
 
     def _say(self, line: bytes) -> None:
@@ -185,7 +170,7 @@ def _enter(kind: str, key: int, step: Step) -> None:
     import django
 
     django.setup()
-    from compliance.stalls import enter_stall
+    from compliance.execution.stalls import enter_stall
 
     at = step.what or f"chunk {step.chunk}"
     logger.warning("%s %s: no sign for %s s (%s); its process is ended", kind, key, step.seconds, at)

@@ -17,8 +17,8 @@ from auditor.behaviour import NAMES as OUTPUT_TESTS
 from auditor.counterfactuals import make_clusters, select
 from auditor.exceptions import InputError
 from auditor.plan import Plan
-from compliance.binding import bound_plan
-from compliance.job import JobState
+from compliance.audits.binding import bound_plan
+from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
 from compliance.plans.counting import NOT_COUNTED, count
 from compliance.registry.keeping import kept

@@ -15,9 +15,9 @@ from typing import Any
 from django.forms.models import model_to_dict
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
-from compliance.job import JobState
+from compliance.execution.job import JobState
+from compliance.governance.told import decisions
 from compliance.models import Audit, Event, FindingRow, MeasurementRow
-from compliance.told import decisions
 
 UNHASHED = frozenset({"id", "audit"})
 ONCE = frozenset({"audit.requested", "audit.started", "audit.finished"})

@@ -24,9 +24,9 @@ from auditor.canonical import sha256_json
 from auditor.exceptions import RunError, StorageError
 from auditor.ledger import Chunk
 from auditor.ledger import ChunkState as LedgerState
-from compliance.job import JobState
+from compliance.database.patience import passes, patiently
+from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState
-from compliance.patience import passes, patiently
 
 MAX_LOST = 50
 #: How often a chunk may keep whoever takes it from giving a sign; each time costs a whole ``PLUMBLINE_STEP_SECONDS``.

@@ -17,11 +17,11 @@ from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.plan import Plan, read_plan
 from compliance import actions
-from compliance.binding import model_store
-from compliance.events import Actor, lock_chain
+from compliance.audits.binding import model_store
+from compliance.governance.events import Actor, lock_chain
 from compliance.models import Audit, Registration, RegistrationState, Team, default_team
 from compliance.models.versions import DecisionRole, RiskTier
-from compliance.registration import demonstration_data
+from compliance.registry.registration import demonstration_data
 
 MODEL = "demo:underwriter"
 DATA = DEMONSTRATION

@@ -1,7 +1,7 @@
 """A limit of time and memory for work in this process: Python code that goes beyond it fails with one line.
 
 Code of a library that does not come back is ended with its process by whoever watches over it from outside
-(compliance/watchdog.py).
+(compliance/execution/watchdog.py).
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ import os
 import secrets
 import socket
 import threading
+from collections.abc import Callable
 
 from django.db import DatabaseError, connection
 from django.utils import timezone
@@ -50,17 +51,20 @@ class Presence:
         self._going = threading.Event()
         self._thread: threading.Thread | None = None
 
-    def begin(self) -> None:
-        """Enter the worker in the rows, look for audits that wait for one, and go on giving signs of life."""
+    def begin(self, arrived: Callable[[list[str]], None]) -> None:
+        """Enter the worker in the rows, and go on giving signs of life.
+
+        ``arrived`` is called once with the worker's queues, as soon as its row is there: what waits for one is found.
+        """
         if KEY in os.environ and self._thread is None:
-            self._thread = threading.Thread(target=self._run, name="presence", daemon=True)
+            self._thread = threading.Thread(target=self._run, args=(arrived,), name="presence", daemon=True)
             self._thread.start()
 
     def leave(self) -> None:
         """Say, at the thread's next breath, that the worker is going."""
         self._going.set()
 
-    def _run(self) -> None:
+    def _run(self, arrived: Callable[[list[str]], None]) -> None:
         queues = os.environ[QUEUES].split(",")
         worker: Worker | None = None
         called = False
@@ -74,10 +78,7 @@ class Presence:
                     )
                 worker.refresh(stopping=going)
                 if not called and not going:
-                    from compliance.workers import call_for, reap
-
-                    reap()
-                    call_for(queues)
+                    arrived(queues)
                     called = True
             except DatabaseError as error:
                 logger.warning("worker: no sign of life could be given (%s)", type(error).__name__)

@@ -31,22 +31,22 @@ from django.db.models.functions import Now
 
 from auditor.exceptions import AuditorError, Interrupted, RunError
 from compliance import actions
-from compliance.binding import bound_plan, model_store, registered_data, registered_model
-from compliance.dispatch import call_registrar, call_worker
-from compliance.events import Actor
+from compliance.audits.binding import bound_plan, model_store, registered_data, registered_model
+from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
-from compliance.job import ACTIVE, WAITING, WORKABLE, JobState
-from compliance.limits import GRACE_SECONDS, limited
+from compliance.execution.dispatch import call_registrar, call_worker
+from compliance.execution.job import ACTIVE, WAITING, WORKABLE, JobState
+from compliance.execution.presence import stopping
+from compliance.execution.progress import Silence
+from compliance.execution.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
+from compliance.execution.signs import lease, silent
+from compliance.execution.watchdog import Watchdog
+from compliance.governance.events import Actor
 from compliance.models import Audit, Registration, RegistrationState, Worker
-from compliance.patience import passes, patiently
-from compliance.presence import stopping
-from compliance.progress import Silence
-from compliance.registration import perform_registration
 from compliance.registry.keeping import keep
+from compliance.registry.registration import perform_registration
 from compliance.registry.room import end_unfinished
-from compliance.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
-from compliance.signs import lease, silent
-from compliance.watchdog import Watchdog
+from compliance.sandbox.limits import GRACE_SECONDS, limited
 
 WORKER = Actor(name="worker", role="worker")
 REAPER = Actor(name="reaper", role="worker")

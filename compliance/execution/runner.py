@@ -32,16 +32,16 @@ from auditor.exceptions import InputError, Interrupted, RunError, StorageError
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
 from compliance import actions
-from compliance.database import ensure_tables
-from compliance.events import Actor, chain_head
+from compliance.database.patience import patiently
+from compliance.database.tables import ensure_tables
 from compliance.exceptions import ComplianceError, StateError
-from compliance.job import JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution.job import JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.execution.progress import Progress
+from compliance.execution.watchdog import Watchdog
+from compliance.governance.events import Actor, chain_head
 from compliance.models import Audit, Worker
-from compliance.patience import patiently
-from compliance.progress import Progress
 from compliance.registry.keeping import keep
-from compliance.watchdog import Watchdog
 
 PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
@@ -303,7 +303,7 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     """
     from auditor.audit import conclude
     from auditor.evidence import write_evidence
-    from compliance.summary import summarise
+    from compliance.audits.summary import summarise
     from reports.publish import publish
 
     say("Concluding")

@@ -9,11 +9,11 @@ from __future__ import annotations
 from django.db import transaction
 from django.db.models import F
 
-from compliance.job import WORKABLE
-from compliance.ledger import MAX_STALLED
+from compliance.database.patience import patiently
+from compliance.execution.job import WORKABLE
+from compliance.execution.ledger import MAX_STALLED
+from compliance.execution.steps import Step
 from compliance.models import Audit, AuditChunk, ChunkState, Registration, RegistrationState
-from compliance.patience import patiently
-from compliance.watchdog import Step
 
 STALL_SECONDS = 60.0  # for a busy database, before a process that is stuck is ended uncounted
 
