@@ -14,8 +14,8 @@ import pytest
 from django.db import OperationalError, connections, transaction
 
 from compliance import actions
-from compliance.database.patience import passes, patiently
 from compliance.database import patience
+from compliance.database.patience import passes, patiently
 from compliance.execution import workers
 from compliance.execution.job import JobState
 from compliance.execution.ledger import DatabaseLedger

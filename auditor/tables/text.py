@@ -13,7 +13,7 @@ import re
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
-from functools import cache
+from functools import cache, partial
 from itertools import islice
 from typing import Any
 
@@ -29,9 +29,9 @@ from auditor.reading_guesses import (
     numbers_as_names,
     record_in_header,
 )
-from auditor.table_rows import Sheet, assemble
-from auditor.tables import LIMITS, NO_HEADER, Limits, Reading, Table
-from auditor.text_encodings import as_utf8, likely_encoding, without_bad_columns
+from auditor.tables.encodings import as_utf8, likely_encoding, without_bad_columns
+from auditor.tables.rows import Sheet, assemble
+from auditor.tables.table import LIMITS, NO_HEADER, FileFormat, Limits, Reading, Table
 
 MAX_FIELD_CHARACTERS = 131_072  # the csv module's own limit
 DELIMITERS = {",": "a comma", ";": "a semicolon", "\t": "a tab", "|": "a vertical bar"}
@@ -264,3 +264,13 @@ def _check_delimiter(text: bytes, delimiter: str, where: str, first: int) -> Non
         raise DataError(f"{where}: line {first}", what, "the key delimiter under [reading]")
     expected = f"{DELIMITERS[delimiter].removeprefix('a ')}s between the fields, or {key}"
     raise DataError(f"{where}: line {first}", f"its fields are separated by {DELIMITERS[likely]}", expected)
+
+
+def _format(*, tabs: bool = False) -> FileFormat:
+    keys = frozenset({"header", "last", "delimiter", "encoding"})
+    return FileFormat(
+        name="text files", keys=keys, parse=partial(parse_text, tabs=tabs), propose=partial(likely_reading, tabs=tabs)
+    )
+
+
+FORMATS = {".csv": _format(), ".tsv": _format(tabs=True), ".txt": _format()}

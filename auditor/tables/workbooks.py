@@ -1,11 +1,12 @@
 """Excel workbooks (XLSX): the records of one sheet. Which one is a key where several hold data.
 
-A workbook is a ZIP archive of XML, and a small one can unpack to anything: parts and their sizes are counted before one
-is unpacked, only parts that are needed are, and auditor/sheet_cells.py counts cells and characters while it reads.
+A workbook is a ZIP archive of XML, and a small one can unpack to anything: parts and their sizes are counted before
+one is unpacked, only parts that are needed are, and auditor/tables/sheet_cells.py counts cells and characters while
+it reads.
 
-Cells become values as auditor/cell_formats.py says. Cells merged down a column all have the value that is shown for
-them. What holds no value (an error, a formula without a stored result, a day no calendar has) makes its column
-unreadable; ``#N/A`` is missing.
+Cells become values as auditor/tables/cell_formats.py says. Cells merged down a column all have the value that is
+shown for them. What holds no value (an error, a formula without a stored result, a day no calendar has) makes its
+column unreadable; ``#N/A`` is missing.
 """
 
 from __future__ import annotations
@@ -23,12 +24,12 @@ from xml.etree.ElementTree import Element, TreeBuilder
 import numpy as np
 import polars as pl
 
-from auditor.cell_formats import Format, format_of
 from auditor.exceptions import DataError
 from auditor.reading_guesses import holds, is_filled, likely_header, likely_last, record_in_header
-from auditor.sheet_cells import SheetCells, checked_parser, letters_of, shared_strings
-from auditor.table_rows import Sheet, assemble, counted
-from auditor.tables import LIMITS, NO_HEADER, Limits, Reading, Table, check_some_readable, spelled
+from auditor.tables.cell_formats import Format, format_of
+from auditor.tables.rows import Sheet, assemble, counted
+from auditor.tables.sheet_cells import SheetCells, checked_parser, letters_of, shared_strings
+from auditor.tables.table import LIMITS, NO_HEADER, FileFormat, Limits, Reading, Table, check_some_readable, spelled
 
 MAX_MEMBERS = 2_000
 MAX_UNPACKED_BYTES = 512 << 20
@@ -370,3 +371,10 @@ def _styles(tree: Element) -> list[Format]:
             number = item.get("numFmtId", "0")
             styles.append(format_of(int(number[:9]) if number.isdecimal() else 0, codes))
     return styles
+
+
+FORMATS = {
+    ".xlsx": FileFormat(
+        name="workbooks", keys=frozenset({"sheet", "header", "last"}), parse=parse_workbook, propose=likely_rows
+    ),
+}

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Any
 from xml.parsers import expat
 
-from auditor.cell_formats import PLAIN, Format, NoDateError, shown
 from auditor.exceptions import DataError
-from auditor.tables import Limits
+from auditor.tables.cell_formats import PLAIN, Format, NoDateError, shown
+from auditor.tables.table import Limits
 
 PIECE_BYTES = 1 << 18
 MAX_MERGED = 100_000

@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.tables import Reading, Table, check_some_readable
+from auditor.tables.table import Reading, Table, check_some_readable
 
 BLOCK_BYTES = 1 << 20
 HEAD_BYTES = 1 << 10  # of a file, to know what it is

@@ -1,39 +1,18 @@
-"""Tables of decision records from CSV, Parquet and Excel files, as they stand there: all rows, or an error.
-
-The readers (auditor/text_tables.py, auditor/parquet_tables.py, auditor/workbooks.py) keep what a file says: text stays
-text, down to its last zero, and becomes a number only where a mapping says so (auditor/mappings.py). An empty cell is
-missing and nothing else is. What a reader leaves out because it is no record (lines without a value, columns with
-neither name nor value) it counts and says; what it would have to guess is a key of :class:`Reading`, and without the
-key the file is refused with the likely cause.
-
-A file is also refused that unpacks to too much: rows, columns, cells and characters are counted before room is made for
-them. Memory and time are the caller's to bound, for no count in a file made to deceive can be trusted
-(compliance/registry/reading.py does it for uploads).
-"""
+"""What every reader of tables gives and keeps to: a table, what its file does not say, and how large it may be."""
 
 from __future__ import annotations
 
-import stat
 import unicodedata
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass, field
+from typing import Any, Protocol
 
 import polars as pl
 
-from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError
 
-MAX_BYTES = 256 << 20
 MAX_NAME_CHARACTERS = 200
-
-TEXT_KINDS = (".csv", ".tsv", ".txt")
-KINDS = (*TEXT_KINDS, ".parquet", ".xlsx")
-KNOWN_KINDS = "a .csv, .tsv, .txt, .parquet or .xlsx file"
-
-
 #: Characters without a shape and a meaning, as stand before or behind what was copied from pages: marks of order.
 UNSEEN = "\ufeff\u200b\u200c\u200d\u200e\u200f\u2060\u00ad"
 #: ``header`` of a file that has no line of column names; ``false`` in a mapping.
@@ -119,70 +98,37 @@ class Table:
         return [*self.frame.columns, *self.unreadable]
 
 
+class Parse(Protocol):
+    """Reads the bytes of a file; DataError as `auditor.tables.read_table` raises it."""
+
+    def __call__(self, raw: bytes, *, where: str, limits: Limits, reading: Reading) -> Table:
+        """The table."""
+
+
+class Propose(Protocol):
+    """Says which keys a file seems to need beside those that are ``said``, and a reason for each."""
+
+    def __call__(self, raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list[str]]:
+        """The keys and the reasons."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class FileFormat:
+    """How files of one format are read.
+
+    ``name`` is what they are, for people; ``keys`` the keys of `Reading` that mean something of them. ``parse``
+    reads bytes, ``propose`` says which keys a file seems to need.
+    """
+
+    name: str
+    keys: frozenset[str]
+    parse: Parse
+    propose: Propose
+
+
 def as_table(table: Table | pl.DataFrame) -> Table:
     """A table, also of a bare frame, whose rows then count from 1."""
     return table if isinstance(table, Table) else Table(frame=table)
-
-
-def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
-    """Read decision records from a ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.xlsx`` file.
-
-    Parameters
-    ----------
-    where
-        What refusals call it; its path if nothing else is said.
-    limits
-        How large it may be.
-    reading
-        What the file does not say of itself.
-
-    Raises
-    ------
-    DataError
-        One line with the file, the line, cell or column, and what was expected, for whatever cannot be read.
-    """
-    where = where or str(path)
-    reading = reading or Reading()
-    kind, raw = _checked_file(path, where)
-    for key in ("sheet",) if kind in TEXT_KINDS else ("delimiter", "encoding") if kind == ".xlsx" else ():
-        if key in reading.said():
-            fits, given = ("workbooks", "a text file") if key == "sheet" else ("text files", "a workbook")
-            raise DataError(f"{where}: reading.{key}", f"is for {fits}", f"no such key for {given}")
-    if kind in TEXT_KINDS:
-        from auditor.text_tables import parse_text
-
-        table = parse_text(raw, where=where, limits=limits, reading=reading, tabs=kind == ".tsv")
-    elif kind == ".parquet":
-        from auditor.parquet_tables import parse_parquet
-
-        if reading.said():
-            key = next(iter(reading.said()))
-            raise DataError(f"{where}: reading.{key}", "is for text files and workbooks", "no such key for Parquet")
-        table = parse_parquet(raw, where=where, limits=limits)
-    else:
-        from auditor.workbooks import parse_workbook
-
-        table = parse_workbook(raw, where=where, limits=limits, reading=reading)
-    return replace(table, sha256=sha256_bytes(raw))
-
-
-def propose_reading(path: Path, *, where: str = "", said: Reading | None = None) -> tuple[Reading, list[str]]:
-    """The keys a file seems to need beside those that are said, and a reason for each; DataError if it cannot be read.
-
-    A proposal is for people to read: an audit reads by the keys of its mapping only.
-    """
-    where = where or str(path)
-    said = said or Reading()
-    kind, raw = _checked_file(path, where)
-    if kind in TEXT_KINDS:
-        from auditor.text_tables import likely_reading
-
-        return likely_reading(raw, where=where, said=said, tabs=kind == ".tsv")
-    if kind == ".xlsx":
-        from auditor.workbooks import likely_rows
-
-        return likely_rows(raw, where=where, said=said)
-    return said, []
 
 
 def check_header(names: Sequence[str], *, where: str) -> list[str]:
@@ -220,29 +166,3 @@ def spelled(value: Any) -> str:
     if isinstance(value, float) and value.is_integer() and abs(value) < 2**53:
         return str(int(value))
     return str(value)
-
-
-def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
-    kind = path.suffix.lower()
-    if kind not in KINDS:
-        raise DataError(where, "is of no known kind", KNOWN_KINDS)
-    expected = "a file that can be read"
-    try:
-        mode = path.stat().st_mode
-        if stat.S_ISDIR(mode):
-            raise DataError(where, "is a folder", expected)
-        if not stat.S_ISREG(mode):
-            raise DataError(where, "is no ordinary file", expected)
-        with path.open("rb") as stream:
-            raw = stream.read(MAX_BYTES + 1)
-    except FileNotFoundError as error:
-        raise DataError(where, "there is no such file", expected) from error
-    except PermissionError as error:
-        raise DataError(where, "no permission to read it", "a file this account may read") from error
-    except (OSError, ValueError) as error:
-        raise DataError(where, f"cannot be read ({getattr(error, 'strerror', None) or error})", expected) from error
-    if len(raw) > MAX_BYTES:
-        raise DataError(where, f"is larger than {MAX_BYTES >> 20} MiB", "a smaller file, or the same rows as Parquet")
-    if not raw:
-        raise DataError(where, "is empty", "a header and at least one row")
-    return kind, raw

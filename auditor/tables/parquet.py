@@ -15,7 +15,7 @@ from zoneinfo import available_timezones
 import polars as pl
 
 from auditor.exceptions import DataError
-from auditor.tables import LIMITS, Limits, Table, check_header, check_some_readable
+from auditor.tables.table import LIMITS, FileFormat, Limits, Reading, Table, check_header, check_some_readable
 
 #: Days from 1970-01-01 to the first and past the last day that ISO 8601 writes with four digits of the year.
 DAYS = (-719_162, 2_932_897)
@@ -42,8 +42,8 @@ class UnreadableError(Exception):
         self.expected = expected
 
 
-def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS) -> Table:
-    """Read a Parquet file; errors as in :func:`auditor.tables.read_table`."""
+def parse_parquet(raw: bytes, *, where: str, limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
+    """Read a Parquet file, which says all of itself; errors as in :func:`auditor.tables.read_table`."""
     if len(raw) < 12 or raw[:4] != b"PAR1" or raw[-4:] != b"PAR1":
         raise DataError(where, "does not begin and end as Parquet does", "a complete Parquet file")
     expected = "a complete Parquet file"
@@ -192,3 +192,12 @@ def _characters(column: pl.Series) -> int:
 
 def _reason(error: BaseException) -> str:
     return (str(error).splitlines() or [type(error).__name__])[0][:200]
+
+
+def _nothing_to_propose(raw: bytes, *, where: str, said: Reading) -> tuple[Reading, list[str]]:
+    return said, []
+
+
+FORMATS = {
+    ".parquet": FileFormat(name="Parquet", keys=frozenset(), parse=parse_parquet, propose=_nothing_to_propose),
+}

@@ -26,7 +26,7 @@ from auditor.reading_guesses import (
     other_mark,
     record_in_header,
 )
-from auditor.tables import NO_HEADER, UNSEEN, Limits, Reading, Table, check_header
+from auditor.tables.table import NO_HEADER, UNSEEN, Limits, Reading, Table, check_header
 
 BLOCK_ROWS = 20_000
 SAMPLE = 200  # records that are looked at to find the header
