@@ -12,7 +12,6 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft, keeps_rows_apart
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.conclusions import settle
 from auditor.controls import controls_of
@@ -21,14 +20,16 @@ from auditor.findings import find
 from auditor.ledger import Ledger
 from auditor.mechanisms import interpretation
 from auditor.mechanisms.contract import Attribution
-from auditor.mechanisms.ladder import ladder
-from auditor.mechanisms.work import NOT_TESTED, not_tested
 from auditor.own_code import code_sha256
 from auditor.plan import plan_from
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
 from auditor.scoring import case_of, load_for, run_one_chunk
+from auditor.synthesis.ladder import ladder
+from auditor.testing.context import Context, keeps_rows_apart
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import NOT_TESTED, not_tested
 
 __all__ = ["Conclusions", "Prepared", "code_sha256", "conclude", "load_for", "prepare", "run_one_chunk", "run_sha256"]
 
@@ -115,7 +116,7 @@ def _drafts(test: Test, context: Context) -> Iterable[Draft]:
     """What a test measures; of one that was not done, why."""
     reason = next((work[NOT_TESTED] for work in context.results.get(test.CARD.name, ()) if NOT_TESTED in work), None)
     if reason is not None and looks_inside(test):
-        return [Draft(not_tested(test, reason, level=1 - context.plan.thresholds.alpha))]
+        return [Draft(not_tested(test.CARD, reason, level=1 - context.plan.thresholds.alpha))]
     return test.run(context)
 
 

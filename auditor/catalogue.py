@@ -11,7 +11,6 @@ from importlib.metadata import EntryPoint, entry_points
 from typing import Protocol, TypeGuard
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
 from auditor.mechanisms import (
     attribution_patching,
@@ -29,6 +28,9 @@ from auditor.mechanisms import (
     superposition,
 )
 from auditor.mechanisms.contract import ModelTest
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 ENTRY_POINT = "plumbline.tests"
 

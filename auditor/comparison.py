@@ -17,9 +17,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Draft, FloatArray, applicant_of
-from auditor.behaviour.fill import measurement
-from auditor.behaviour.state import by_arm, percent
 from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
 from auditor.comparison_range import range_change
 from auditor.conclusions import settle
@@ -33,6 +30,10 @@ from auditor.measures.rates import Tally, clopper_pearson
 from auditor.measures.results import Estimate, missing
 from auditor.records import Conclusion, Measurement, Outcome, Role
 from auditor.rounding import printed
+from auditor.testing.context import FloatArray, applicant_of
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.state import by_arm, percent
 
 __all__ = ["FAMILY", "RANGE", "READABILITY", "TEST", "Answer", "compare_versions"]
 

@@ -9,8 +9,6 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from auditor.behaviour.context import BoolArray, Draft, FloatArray, case_query
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
 from auditor.measures.bootstrap import BootstrapSample, bootstrap_totals
 from auditor.measures.equivalence import Equivalence
@@ -19,6 +17,9 @@ from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, mean_of_sums, tan
 from auditor.measures.results import Estimate, Interval
 from auditor.measures.verdict import Evidence
 from auditor.records import Outcome, Role
+from auditor.testing.context import BoolArray, FloatArray, case_query
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
 
 BEFORE = "earlier version"
 """The reference of whatever compares the versions with each other."""

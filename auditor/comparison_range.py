@@ -13,12 +13,13 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
-from auditor.behaviour.context import Draft, FloatArray
 from auditor.comparison_pairs import Contrast, Rules, concluded
 from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin
 from auditor.measures.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
 from auditor.measures.power import worst_level
 from auditor.measures.results import Estimate, Interval, Significance, missing, tost_level
+from auditor.testing.context import FloatArray
+from auditor.testing.drafts import Draft
 
 METRIC = "version_range_change"
 METHOD = "largest change of the net effect over the cut-off range"

@@ -12,7 +12,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, NO_MARGINS, RANGE_FAMILY, READABILITY_FAMILY, Draft
 from auditor.measures.equivalence import deciding_interval
 from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
 from auditor.measures.multiplicity import significant as at_level
@@ -20,6 +19,8 @@ from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
 from auditor.rounding import printed, significant
+from auditor.testing.drafts import Draft
+from auditor.testing.families import EXPLORATORY_FAMILY, NO_MARGINS, RANGE_FAMILY, READABILITY_FAMILY
 
 FAMILY_SIZE = "family_size"
 """The count under which a measurement keeps how many tests its p-value was adjusted over."""

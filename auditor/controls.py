@@ -6,8 +6,8 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from auditor.behaviour.state import State
 from auditor.records import Measurement
+from auditor.testing.state import State
 
 
 def controls_of(measurements: Sequence[Measurement], state: State, packing: Mapping[str, Any]) -> dict[str, Any]:

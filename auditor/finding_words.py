@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.behaviour.state import percent
 from auditor.measures.verdict import size
 from auditor.records import Conclusion, Measurement, Role
 from auditor.rounding import digits, half_away, in_words, printed, significant
+from auditor.testing.state import percent
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
 READABILITY, FELL, TURNED = "refusal_rate_gap", "cf_margin_fell_share", "cf_excess_flip"

@@ -11,7 +11,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from auditor.behaviour.state import State
 from auditor.finding_words import (
     MATCHED,
     NATURAL,
@@ -28,12 +27,13 @@ from auditor.finding_words import (
 )
 from auditor.measures.results import Interval
 from auditor.measures.severity import FindingFacts, Grade, grade
-from auditor.mechanisms.ladder import METRIC as LADDER
-from auditor.mechanisms.ladder import summary_of
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from auditor.rounding import printed, significant
+from auditor.synthesis.ladder import METRIC as LADDER
+from auditor.synthesis.ladder import summary_of
+from auditor.testing.state import State
 
 PAIR_METRICS = (NATURAL, RANGE, MATCHED, SHIFT)
 FILED_METRICS = ("risk_difference", "smd")

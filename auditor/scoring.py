@@ -16,10 +16,11 @@ from auditor.language_models.packed import PackedScorer, PackingProbe, probe_pac
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
 from auditor.mechanisms.contract import Bench, ModelTest
-from auditor.mechanisms.work import NOT_TESTED, bench_for, longest_prompt, silence
+from auditor.mechanisms.work import bench_for, longest_prompt, silence
 from auditor.plan import Plan, plan_from
 from auditor.preparation import SHARED, UNSHARED, another_making
 from auditor.records import Case
+from auditor.testing.factory import NOT_TESTED
 
 _silences: dict[str, str | None] = {}
 _probes: dict[tuple[str, int, int], PackingProbe] = {}

@@ -13,14 +13,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from auditor.behaviour.context import Draft, inside_family
 from auditor.conclusions import settle
 from auditor.measures.minimums import draws_needed
-from auditor.mechanisms.ladder import GAP_REMOVED, READABLE, SELECTIVITY, STEERED, STEPS, climb
-from auditor.mechanisms.ladder_steps import LEAST_IN_GROUP
 from auditor.mechanisms.specifications import Result, Specification, agreement
 from auditor.plan import Plan, plan_from
 from auditor.records import Measurement, Role
+from auditor.synthesis.ladder import GAP_REMOVED, READABLE, SELECTIVITY, STEERED, STEPS, climb
+from auditor.synthesis.ladder_steps import LEAST_IN_GROUP
+from auditor.testing.drafts import Draft
+from auditor.testing.families import inside_family
 from benchmarks.rows import Row
 
 ALPHA = 0.05

@@ -22,8 +22,8 @@ from typing import Any
 import torch
 
 from auditor.mechanisms import erasure, steering
-from auditor.mechanisms.ladder import climb
-from auditor.mechanisms.ladder_steps import Step
+from auditor.synthesis.ladder import climb
+from auditor.synthesis.ladder_steps import Step
 from benchmarks.rows import Row
 from tests.acceptance.planted import (
     CENTRE,

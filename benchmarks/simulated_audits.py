@@ -14,7 +14,6 @@ from pathlib import Path
 
 import numpy as np
 
-from auditor.behaviour.context import BoolArray, Context, FloatArray
 from auditor.catalogue import find_tests
 from auditor.conclusions import settle
 from auditor.counterfactuals import ACTUAL, COUNTERFACTUAL, PLACEBO, REASK, arm
@@ -23,6 +22,7 @@ from auditor.measures.results import IntArray
 from auditor.plan import Plan, plan_from
 from auditor.policies.packs import load_packs
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
+from auditor.testing.context import BoolArray, Context, FloatArray
 
 PLAN = Path(__file__).parents[1] / "plans" / "mortgage-hmda.toml"
 TESTS = ("counterfactual", "arm_rates", "group_rates", "model_quality", "noise_floor")

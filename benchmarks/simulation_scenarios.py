@@ -8,8 +8,8 @@ from functools import lru_cache
 
 import numpy as np
 
-from auditor.behaviour.context import FloatArray
 from auditor.measures.power import detectable_by_mcnemar, worst_level
+from auditor.testing.context import FloatArray
 from benchmarks.simulated_audits import (
     OBSERVED_RATE,
     Contrast,

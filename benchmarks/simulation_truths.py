@@ -7,7 +7,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from auditor.behaviour.context import BoolArray
+from auditor.testing.context import BoolArray
 from benchmarks.simulated_audits import (
     CHANGED,
     OBSERVED_RATE,

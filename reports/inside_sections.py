@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.behaviour.context import Card
 from auditor.exceptions import PlanError
-from auditor.mechanisms.ladder import TEST as LADDER
 from auditor.records import Check, Measurement, Role
+from auditor.synthesis.ladder import TEST as LADDER
+from auditor.testing.card import Card
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of

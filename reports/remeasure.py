@@ -122,8 +122,9 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
     from auditor.behaviour import arm_rates, counterfactual, group_rates, noise_floor
-    from auditor.behaviour.context import Context, Draft, keeps_rows_apart
     from auditor.conclusions import settle
+    from auditor.testing.context import Context, keeps_rows_apart
+    from auditor.testing.drafts import Draft
 
     tests = {test.CARD.name: test for test in (counterfactual, arm_rates, group_rates, noise_floor)}
     context = Context(
@@ -179,7 +180,7 @@ def _difference(name: str, said: Measurement | None, anew: Measurement) -> Misma
 
 def _rungs(name: str, bundle: Bundle, plan: Any) -> Iterator[Mismatch]:
     """The ladder is read from the other measurements of the bundle."""
-    from auditor.mechanisms.ladder import METRIC, ladder
+    from auditor.synthesis.ladder import METRIC, ladder
 
     said = {item.id: item for item in bundle.measurements if item.metric == METRIC}
     for item in ladder([item for item in bundle.measurements if item.metric != METRIC], plan=plan):

@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from auditor.mechanisms.ladder import METRIC, grade_of, said, summary_of
-from auditor.mechanisms.ladder_steps import Step
 from auditor.records import Measurement
+from auditor.synthesis.ladder import METRIC, grade_of, said, summary_of
+from auditor.synthesis.ladder_steps import Step
 from reports import wording
 
 EXPLAINED = (

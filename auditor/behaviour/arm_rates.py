@@ -7,13 +7,16 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import NO_PROBABILITY, Card, Context, Draft, case_query
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import arm
 from auditor.measures.rates import Tally
 from auditor.measures.results import Estimate
 from auditor.records import Role
+from auditor.testing.card import Card
+from auditor.testing.context import Context, case_query
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import NO_PROBABILITY
 
 CARD = Card(
     name="arm_rates",

@@ -13,9 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditor.behaviour.context import PRIMARY_FAMILY, READABILITY_FAMILY, Card, Context, Draft
 from auditor.behaviour.cut_offs import cut_off_measures, near_cut_offs
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.matched import matched_point, shift_of_margins
 from auditor.behaviour.pair_measures import (
     TEST,
@@ -32,6 +30,11 @@ from auditor.measures.minimums import MINIMUMS, POSITIVES
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import PairCounts, flip_rates
 from auditor.records import Role
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import PRIMARY_FAMILY, READABILITY_FAMILY
 
 CARD = Card(
     name=TEST,

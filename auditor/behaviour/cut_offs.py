@@ -12,8 +12,6 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
-from auditor.behaviour.context import NO_MARGINS, RANGE_FAMILY, Context, Draft
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import TEST, Contrast, concluded, readable_of, smallest_seen
 from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.counterfactuals import arm
@@ -28,6 +26,10 @@ from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.plan import Attribute
 from auditor.records import Role
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import NO_MARGINS, RANGE_FAMILY
 
 MOST_POINTS = 21
 WITHIN = 1.0

@@ -12,16 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import (
-    FILED_FAMILY,
-    NO_MARGINS,
-    Arm,
-    Card,
-    Context,
-    Draft,
-    case_query,
-)
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import SEVERAL_ROWS, of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.groups import HIGHEST_RATE, impact_ratios
@@ -42,6 +32,11 @@ from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute
 from auditor.policies.packs import MetricRule, metric_rule
 from auditor.records import Role
+from auditor.testing.card import Card
+from auditor.testing.context import Arm, Context, case_query
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import FILED_FAMILY, NO_MARGINS
 
 CARD = Card(
     name="group_rates",

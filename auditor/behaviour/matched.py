@@ -4,10 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from auditor.behaviour.context import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY, Draft
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
-from auditor.behaviour.state import percent
 from auditor.behaviour.turned import at_cut_off, moved_both_ways, turned_both_ways
 from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
 from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
@@ -16,6 +13,10 @@ from auditor.measures.pairs import NO_PAIRS, PairCounts
 from auditor.measures.power import detectable_mean_shift, worst_level
 from auditor.measures.results import missing
 from auditor.records import Role
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY
+from auditor.testing.state import percent
 
 
 def matched_point(contrast: Contrast) -> Draft:

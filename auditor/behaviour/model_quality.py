@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import NO_MARGINS, NO_PROBABILITY, Card, Context, Draft, case_query
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
@@ -17,6 +15,11 @@ from auditor.measures.rates import Tally
 from auditor.measures.regression import auc
 from auditor.measures.results import Estimate, missing
 from auditor.records import Role
+from auditor.testing.card import Card
+from auditor.testing.context import Context, case_query
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import NO_MARGINS, NO_PROBABILITY
 
 CARD = Card(
     name="model_quality",

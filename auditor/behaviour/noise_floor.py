@@ -7,9 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import TURNED_FAMILY, Card, Context, Draft, Pairs, case_query
 from auditor.behaviour.cut_offs import range_of
-from auditor.behaviour.fill import measurement
 from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, readable_of, smallest_seen
 from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
@@ -19,6 +17,11 @@ from auditor.measures.margins import matched_operating_point
 from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
 from auditor.measures.results import Estimate
 from auditor.records import Check, Role
+from auditor.testing.card import Card
+from auditor.testing.context import Context, Pairs, case_query
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import TURNED_FAMILY
 
 MATCHED, LARGEST = "matched", "largest"
 """Cut-offs beside the model's own: the matched one of an attribute, and where the effect on a group is largest."""

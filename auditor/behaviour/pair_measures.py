@@ -7,8 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Arm, BoolArray, Context, Draft, Pairs
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import arm
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.equivalence import Equivalence, tost, tost_pairs
@@ -18,6 +16,9 @@ from auditor.measures.power import net_effect_mde
 from auditor.measures.results import Estimate
 from auditor.measures.verdict import Evidence, Scale
 from auditor.plan import Attribute
+from auditor.testing.context import Arm, BoolArray, Context, Pairs
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
 
 TEST = "counterfactual"
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from auditor.behaviour.context import Context
 from auditor.measures.minimums import GROUP, unmet
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, missing
+from auditor.testing.context import Context
 
 SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"
 

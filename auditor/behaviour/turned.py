@@ -12,13 +12,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.behaviour.context import Arm, BoolArray, Pairs
 from auditor.behaviour.pair_measures import Contrast
-from auditor.behaviour.state import percent
 from auditor.counterfactuals import PLACEBO, arm
 from auditor.measures.pairs import excess_flip
 from auditor.measures.rates import Tally, clopper_pearson
 from auditor.rounding import printed
+from auditor.testing.context import Arm, BoolArray, Pairs
+from auditor.testing.state import percent
 
 Yes = Callable[[Arm], BoolArray]
 """Which cases of an arm have the outcome asked about, shape (cases,)."""

@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.bootstrap import bootstrap_totals
@@ -18,6 +16,9 @@ from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.players import Player
 from auditor.records import Check, Outcome, Role
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
 
 OCCLUSION = "occlusion"
 SHAPLEY = "shapley"

@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.halves import halves, picked_words
@@ -20,6 +19,9 @@ from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
 from auditor.mechanisms.patches import CHECKED, all_nodes, attribution_effects, node_effects, patch_checks
 from auditor.mechanisms.screening import screened
 from auditor.plan import Section, Share
+from auditor.testing.card import Card
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="attribution_patching",

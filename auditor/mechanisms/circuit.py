@@ -11,7 +11,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.language_models.noise import noise_floor
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.circuit_measures import FRACTIONS, ORDERS, measures, weighted_share
@@ -23,6 +22,9 @@ from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs, read_pai
 from auditor.mechanisms.patches import CHECKED
 from auditor.plan import Section
 from auditor.records import Check
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="circuit",

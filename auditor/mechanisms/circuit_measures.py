@@ -7,10 +7,11 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.mechanisms.pair_measures import checks_of, supporting, whole_gap
 from auditor.records import Check
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Sizes of circuits as shares of all edges."""

@@ -9,7 +9,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.language_models.noise import SUMMED, noise_floor
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
@@ -21,6 +20,9 @@ from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
 from auditor.mechanisms.patches import CHECKED
 from auditor.plan import Section
 from auditor.records import Check
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="components",

@@ -16,7 +16,6 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
@@ -28,6 +27,9 @@ from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
 from auditor.plan import Plan, Section
 from auditor.prompts import Rendered
+from auditor.testing.card import Card
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
 
 
 @dataclass(frozen=True)

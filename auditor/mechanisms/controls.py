@@ -6,11 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from auditor.behaviour.context import FloatArray
 from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.results import Estimate, Significance
 from auditor.mechanisms.randomisation import Randomised
+from auditor.testing.context import FloatArray
 
 #: Nats; a difference or an effect that is no larger is none.
 SMALLEST = 1e-3

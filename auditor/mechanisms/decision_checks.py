@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from auditor.behaviour.context import Context
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.packed import TOLERANCE
 from auditor.records import Check
+from auditor.testing.context import Context
 
 NO_DECISIONS = "the margin of the answers' first tokens is read, and no decision is made by it"
 """Why no decision is counted where answers have several tokens."""

@@ -24,7 +24,6 @@ import torch
 from pydantic import Field, field_validator
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.residual_view import ResidualView
@@ -37,6 +36,9 @@ from auditor.mechanisms.scrubbing import Window, carried, covariances, design_of
 from auditor.mechanisms.specifications import Specification
 from auditor.mechanisms.streams import HookedStreams, Streams, open_rows
 from auditor.plan import Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="erasure",

@@ -15,7 +15,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray, inside_family
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.rates import Tally, selection_rate
@@ -38,6 +37,9 @@ from auditor.mechanisms.randomisation import Randomised, randomised, together
 from auditor.mechanisms.specifications import Agreement, Result, agreement, specification_of
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+from auditor.testing.families import inside_family
 
 GAP_REMOVED = "erasure_gap_removed"
 WIDENED = "erasure_gap_widened"

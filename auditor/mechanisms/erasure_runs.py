@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import FloatArray
 from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor
 from auditor.mechanisms.randomisation import STOP, ended, relabel, relabellings
 from auditor.mechanisms.scrubbing import Design, Scrubbed, Window, covariances, design_of, marks_of, scrub, shift
 from auditor.mechanisms.streams import HookedStreams, Streams
+from auditor.testing.context import FloatArray
 
 #: Draws of the first batch; most sequences that end early end in it.
 FIRST = 10

@@ -15,7 +15,6 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, model_validator
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
 from auditor.mechanisms.attribution_measures import OCCLUSION, SHAPLEY, measures
@@ -24,6 +23,9 @@ from auditor.mechanisms.players import Player, changed, choose, find_players, re
 from auditor.mechanisms.reasons import principal, sentence
 from auditor.mechanisms.shapley import FIRST_PAIRS, MOST_EXACT, FloatArray, Shapley, enumerate_all, sample
 from auditor.plan import Identifier, Section, Share
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="field_attribution",

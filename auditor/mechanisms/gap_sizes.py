@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.behaviour.context import FloatArray
 from auditor.measures.minimums import interval_may_stand
 from auditor.mechanisms.paired_means import student_interval
 from auditor.plan import Thresholds
+from auditor.testing.context import FloatArray
 
 
 def ends(values: FloatArray, *, level: float) -> tuple[float, float] | tuple[None, None]:

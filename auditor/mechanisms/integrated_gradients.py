@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target
@@ -25,6 +24,9 @@ from auditor.mechanisms.paths import COMPLETE, FIRST_STEPS, integrate_pair
 from auditor.mechanisms.players import TYPICAL, Player, find_players, reference_words
 from auditor.plan import Section
 from auditor.records import Check
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 NO_GAP = "the two prompts differ by too little to share out"
 INCOMPLETE = f"the attributions miss the difference by more than {COMPLETE:.0%}"

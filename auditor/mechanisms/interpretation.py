@@ -17,7 +17,6 @@ from pydantic import Field, model_validator
 from scipy.sparse import csc_matrix
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted, ModelError
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
@@ -32,6 +31,9 @@ from auditor.mechanisms.responses import responding, tails
 from auditor.mechanisms.sae.dictionary import speaking_dictionary
 from auditor.plan import Section
 from auditor.records import Measurement
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="interpretation",

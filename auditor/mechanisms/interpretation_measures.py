@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms.decision_checks import FARTHEST
@@ -17,6 +16,8 @@ from auditor.mechanisms.description_scores import Answers
 from auditor.mechanisms.paired_means import mean_share, paired_mean
 from auditor.mechanisms.standing import APPLICATIONS, measured, standing
 from auditor.records import Check, Measurement, Role
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 DESCRIBED = "interpretation_described"
 DETECTION, FUZZING = "interpretation_detection", "interpretation_fuzzing"

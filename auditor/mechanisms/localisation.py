@@ -12,11 +12,11 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context
 from auditor.measures.bootstrap import bootstrap_totals
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.measures.results import FloatArray
 from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
+from auditor.testing.context import Context
 
 NOISING, DENOISING = "group's state put in", "reference's state put in"
 WEIGHTED, SUMMED = "share weighted by the difference", "ratio of sums"

@@ -15,7 +15,6 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
 from auditor.mechanisms import (
@@ -27,6 +26,9 @@ from auditor.mechanisms import (
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.look_ahead_measures import measures
 from auditor.plan import Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="look_ahead",

@@ -7,13 +7,14 @@ from dataclasses import replace
 
 import numpy as np
 
-from auditor.behaviour.context import Draft, FloatArray
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import missing
 from auditor.mechanisms.look_ahead_part import HALF, Part, Result, from_here_on, slope, whole
 from auditor.mechanisms.look_ahead_rationale import effects
 from auditor.mechanisms.pair_measures import checks_of
 from auditor.records import Check
+from auditor.testing.context import FloatArray
+from auditor.testing.drafts import Draft
 
 CARRIED = "share of the difference between two applications that the exchanged state carries, Σ effect·gap / Σ gap²"
 NO_ROOM = "there is no pair of applications, or no room for a rationale in the model's context"

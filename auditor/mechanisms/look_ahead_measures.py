@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft
 from auditor.measures.minimums import interval_may_stand
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
@@ -18,6 +17,8 @@ from auditor.mechanisms.look_ahead_layout import LAST
 from auditor.mechanisms.look_ahead_part import HALF, Part, Result, from_here_on, whole
 from auditor.mechanisms.look_ahead_written import tracing
 from auditor.records import Check
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 #: Standard deviations from chance at which labels without a meaning were read too well, or too badly, to be believed.
 CHANCE_SD = 4.0

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.packed import TOLERANCE
@@ -19,6 +18,8 @@ from auditor.mechanisms.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Role
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
 
 #: A state or a reader has the decision from the layer on where it holds half of it.
 HALF = 0.5

@@ -17,7 +17,6 @@ import numpy.typing as npt
 import torch
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import FloatArray
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder, target_of
@@ -27,6 +26,7 @@ from auditor.mechanisms.look_ahead_layout import LAST, lay_out
 from auditor.mechanisms.probe_fits import Basis, assign_folds, basis_of, cross_validate
 from auditor.mechanisms.probe_readings import read
 from auditor.mechanisms.ridge import gain, predict, skill
+from auditor.testing.context import FloatArray
 
 #: Words that fewer applications share are one column together: each alone would be learnt by heart.
 COMMON = 2

@@ -6,13 +6,14 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from auditor.behaviour.context import Draft, FloatArray
 from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.look_ahead_layout import LAST
 from auditor.mechanisms.look_ahead_part import Part, Result, share
 from auditor.mechanisms.look_ahead_tracing import ALL_FIELDS
 from auditor.mechanisms.pair_measures import SMALLEST_GAP, checks_of
 from auditor.records import Check
+from auditor.testing.context import FloatArray
+from auditor.testing.drafts import Draft
 
 ATTENTION, MLP, REST = "attention", "MLP", "embedding and constants"
 

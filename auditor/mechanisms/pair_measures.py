@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray, case_query
 from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.language_models.noise import NoiseFloor, noise_floor
@@ -16,7 +15,10 @@ from auditor.measures.bootstrap import bootstrap_totals
 from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand, scope
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.pairs import PairRuns, read_pair, run_pair, structured
-from auditor.records import Check, Conclusion, Measurement, Role
+from auditor.records import Check, Conclusion, Role
+from auditor.testing.context import Context, FloatArray, case_query
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import made
 
 KEPT_BYTES = 512 << 20
 """Memory that kept runs may take."""
@@ -163,8 +165,7 @@ def supporting(
         reason = nothing_to_share(gaps, NoiseFloor(**result["noise"]))
     ends = interval() if interval is not None and reason is None else None
     whole = {"field": contrast["field"], "group": contrast["group"], **subject}
-    measured = Measurement(
-        id="/".join([test, metric, *(f"{key}={item}" for key, item in whole.items()), f"vs={contrast['reference']}"]),
+    measured = made(
         test=test,
         metric=metric,
         role=Role.SUPPORTING,

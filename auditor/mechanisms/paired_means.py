@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 from scipy.stats import t as student
 
-from auditor.behaviour.context import FloatArray
 from auditor.language_models.packed import TOLERANCE
 from auditor.measures.results import Estimate, Interval, Significance, missing
+from auditor.testing.context import FloatArray
 
 
 def paired_mean(values: FloatArray, *, level: float, method: str, floor: float = TOLERANCE) -> Estimate:

@@ -9,13 +9,15 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, whole_gap
 from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
 from auditor.mechanisms.patches import CHECKED, Node, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="patching",

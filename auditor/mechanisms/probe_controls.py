@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import FloatArray
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.measures.minimums import draws_needed
@@ -22,6 +21,7 @@ from auditor.mechanisms.control_words import choose, known_class, words_needed
 from auditor.mechanisms.probe_fits import assign_folds
 from auditor.mechanisms.selectivity import ceiling, compare, pairs_between, read_pair
 from auditor.plan import Attribute
+from auditor.testing.context import FloatArray
 
 DECLARED_SITE = "last token"
 

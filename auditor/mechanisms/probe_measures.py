@@ -9,7 +9,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft, inside_family
 from auditor.counterfactuals import ACTUAL
 from auditor.measures.minimums import draws_needed, interval_may_stand
 from auditor.measures.multiplicity import holm
@@ -19,6 +18,9 @@ from auditor.mechanisms.decision_checks import FARTHEST
 from auditor.mechanisms.probe_controls import DECLARED_SITE
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
+from auditor.testing.families import inside_family
 
 ACCURACY = "probe_balanced_accuracy"
 CONTROL = "probe_control_accuracy"

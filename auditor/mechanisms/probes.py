@@ -17,7 +17,6 @@ import torch
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
@@ -37,6 +36,9 @@ from auditor.mechanisms.probe_measures import measures
 from auditor.mechanisms.probe_readings import balanced_accuracy, read
 from auditor.mechanisms.selectivity import SAME
 from auditor.plan import Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="probes",

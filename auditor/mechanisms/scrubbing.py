@@ -14,10 +14,10 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from auditor.behaviour.context import FloatArray
 from auditor.language_models.decoder import Target
 from auditor.mechanisms.leace import erasers_of
 from auditor.mechanisms.streams import Rows
+from auditor.testing.context import FloatArray
 
 BoolArray = npt.NDArray[np.bool_]
 #: Fewest prompts an eraser is fitted on.

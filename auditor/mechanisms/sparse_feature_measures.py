@@ -8,8 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import EXPLORATORY_FAMILY, Context, Draft, FloatArray, inside_family
-from auditor.behaviour.fill import measurement
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.minimums import draws_needed
@@ -30,6 +28,10 @@ from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
 from auditor.mechanisms.sparse_feature_draws import ENOUGH, Rank, gap_moved, moved_to_group, rank
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import EXPLORATORY_FAMILY, inside_family
 
 UNEXPLAINED = "sparse_unexplained"
 ACTIVE = "sparse_active_features"

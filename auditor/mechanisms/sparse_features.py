@@ -16,7 +16,6 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.language_models.noise import noise_floor
@@ -30,6 +29,9 @@ from auditor.mechanisms.sae.windows import Window, open_window
 from auditor.mechanisms.sparse_feature_draws import FIRST, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_feature_measures import measures
 from auditor.plan import Plan, Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="sparse_features",

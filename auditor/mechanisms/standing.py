@@ -14,10 +14,10 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from auditor.behaviour.fill import measurement
 from auditor.measures.minimums import FOR_A_SHARE, ILLUSTRATION, interval_may_stand, scope
 from auditor.measures.results import Estimate
 from auditor.records import Measurement
+from auditor.testing.factory import measurement
 
 APPLICATIONS = "applications"
 
@@ -68,7 +68,7 @@ def measured(
     family
         The declared family, if any.
     about
-        As `auditor.behaviour.fill.measurement` takes it.
+        As `auditor.testing.factory.measurement` takes it.
     """
     shown = standing(estimate, n=n, what=what, tested=exact or family is not None)
     return measurement(shown, family=family, **about)

@@ -19,7 +19,6 @@ import torch
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
 from auditor.measures.minimums import draws_needed
@@ -28,6 +27,9 @@ from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.steering_measures import measures
 from auditor.mechanisms.steering_runs import Steerer
 from auditor.plan import Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="steering",

@@ -7,7 +7,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.context import Context, Draft, FloatArray, inside_family
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.measures.results import missing
@@ -29,6 +28,9 @@ from auditor.mechanisms.specifications import Agreement, Result, Specification, 
 from auditor.mechanisms.standing import measured
 from auditor.mechanisms.steering_runs import WAYS
 from auditor.records import Check, Conclusion, Role
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+from auditor.testing.families import inside_family
 
 POTENCY = "steering_potency"
 SHIFT = "steering_shift"

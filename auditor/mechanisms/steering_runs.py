@@ -14,7 +14,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from auditor.behaviour.context import FloatArray
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past, Target
 from auditor.language_models.residual_view import ResidualView
@@ -22,6 +21,7 @@ from auditor.mechanisms.concepts import Placed
 from auditor.mechanisms.randomisation import relabel, relabellings
 from auditor.mechanisms.scrubbing import design_of
 from auditor.mechanisms.streams import POSITIONS_AT_ONCE, Streams, answers_of, open_rows, read_answers
+from auditor.testing.context import FloatArray
 
 #: ``towards``: the group's direction added to prompts that state the reference; ``away``: taken from the group's own.
 WAYS = ("towards", "away")

@@ -15,7 +15,6 @@ import numpy as np
 from pydantic import Field
 from threadpoolctl import threadpool_limits
 
-from auditor.behaviour.context import Card, Context, Draft
 from auditor.exceptions import PlanError
 from auditor.measures.results import BoolArray, FloatArray
 from auditor.mechanisms.contract import Asked, Bench, Work
@@ -33,6 +32,9 @@ from auditor.mechanisms.sae.geometry import (
 from auditor.mechanisms.superposition_measures import measures
 from auditor.mechanisms.superposition_null import Chance, chance
 from auditor.plan import Section
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 
 CARD = Card(
     name="superposition",

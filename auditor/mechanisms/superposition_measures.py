@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from auditor.behaviour.context import Context, Draft, inside_family
-from auditor.behaviour.fill import measurement
 from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
@@ -14,6 +12,10 @@ from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms.responses import Overlap
 from auditor.mechanisms.superposition_null import Chance
 from auditor.records import Check, Conclusion, Role
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+from auditor.testing.families import inside_family
 
 PARTICIPATION = "superposition_dimensions_used"
 PER_DIMENSION = "superposition_features_per_dimension"

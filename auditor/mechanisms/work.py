@@ -23,9 +23,7 @@ from auditor.ledger import Chunk
 from auditor.mechanisms.contract import Asked, Bench, ModelTest, Work
 from auditor.plan import Plan, Section, check_section
 from auditor.prompts import Rendered, render
-from auditor.records import Conclusion, Measurement, Role
 
-NOT_TESTED = "not_tested"
 NAMING_ATTRIBUTES = ("attributes", "full_strength")
 """Settings, of whatever test, that name attributes of the plan by their field."""
 LISTENED = 8
@@ -179,24 +177,6 @@ def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
         f"the model does not answer: {silent} of {len(prompts)} applications leave the planned answers less than "
         f"{floor:.0%} of the probability (their median is {float(np.median(masses)):.1%}), so there is no decision to "
         "look into"
-    )
-
-
-def not_tested(test: ModelTest, reason: str, *, level: float) -> Measurement:
-    """The one measurement of a test that was not done."""
-    name = test.CARD.name
-    return Measurement(
-        id=f"{name}/{NOT_TESTED}",
-        test=name,
-        metric=NOT_TESTED,
-        role=Role.SUPPORTING,
-        subject={},
-        unit="count",
-        level=level,
-        conclusion=Conclusion.NOT_TESTED,
-        conclusion_reason=reason,
-        missing_reason=reason,
-        method=test.CARD.method,
     )
 
 

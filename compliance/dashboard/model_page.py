@@ -9,10 +9,10 @@ from typing import Any
 import polars as pl
 from django.core.cache import cache
 
-from auditor.behaviour.context import keeps_rows_apart
 from auditor.canonical import sha256_json
 from auditor.comparison import Answer, compare_versions
 from auditor.records import Measurement, Outcome
+from auditor.testing.context import keeps_rows_apart
 from compliance.dashboard.evidence import open_evidence
 from compliance.dashboard.records import measurement
 from compliance.execution.job import JobState

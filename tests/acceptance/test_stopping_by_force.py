@@ -16,7 +16,7 @@ from tests.acceptance.sites import PLAN, REQUEST, Site, site
 DEAF = '''
 import os, time
 from pathlib import Path
-from auditor.behaviour.context import Card
+from auditor.testing.card import Card
 from auditor.mechanisms.contract import Work
 from auditor.plan import Section
 

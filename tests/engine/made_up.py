@@ -8,12 +8,13 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditor.behaviour.context import Context, Draft
 from auditor.catalogue import find_tests
 from auditor.conclusions import settle
 from auditor.counterfactuals import ACTUAL, COUNTERFACTUAL, arm
 from auditor.plan import Plan
 from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
 from tests.engine.small import small_plan
 
 Floats = npt.NDArray[np.float64]

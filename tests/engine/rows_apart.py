@@ -11,11 +11,11 @@ import polars as pl
 
 from auditor.applications import apply_mapping
 from auditor.audit import conclude
-from auditor.behaviour.context import applicant_of
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.ledger import FolderLedger
 from auditor.mapping_files import mapping_from
 from auditor.records import Case, Measurement
+from auditor.testing.context import applicant_of
 from tests.engine.small import MAPPING, simulated, small_plan
 
 ROWS, EACH = 400, 5

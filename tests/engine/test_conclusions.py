@@ -10,13 +10,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.audit import Conclusions, conclude
-from auditor.behaviour.context import Draft
 from auditor.conclusions import settle
 from auditor.exceptions import RunError
 from auditor.measures.multiplicity import benjamini_hochberg, holm
 from auditor.measures.verdict import Evidence
 from auditor.plan import Plan
 from auditor.records import Case, Check, Conclusion, Measurement, Outcome, Role
+from auditor.testing.drafts import Draft
 from tests.engine.small import Margin, biased, simulated, small_data, small_plan
 
 SAID = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)

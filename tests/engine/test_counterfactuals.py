@@ -9,12 +9,12 @@ import polars as pl
 import pytest
 
 from auditor.applications import apply_mapping
-from auditor.behaviour.context import Context
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.exceptions import DataError, PlanError
 from auditor.mapping_files import mapping_from
 from auditor.plan import Plan
 from auditor.records import Decision, Outcome
+from auditor.testing.context import Context
 from tests.engine.small import MAPPING, raw_plan, small_cases, small_data, small_plan
 
 

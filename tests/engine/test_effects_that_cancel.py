@@ -7,12 +7,12 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from auditor.behaviour.context import Context
 from auditor.behaviour.counterfactual import _readability
 from auditor.behaviour.pair_measures import Contrast
 from auditor.behaviour.turned import turned_both_ways
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
+from auditor.testing.context import Context
 from benchmarks.simulated_audits import World, audit, context_of, draw, filed_codes, seeded_plan, the_plan, versions
 from benchmarks.simulation_scenarios import ONE, normal
 

@@ -7,12 +7,13 @@ from pathlib import Path
 import pytest
 
 from auditor.audit import Conclusions, conclude
-from auditor.behaviour.context import FILED_FAMILY, SAME_APPLICANTS_FAMILY, Draft, inside_family
 from auditor.conclusions import settle
 from auditor.measures.equivalence import tost_pairs
 from auditor.measures.pairs import PairCounts
 from auditor.measures.verdict import Evidence
 from auditor.records import Case, Conclusion, Measurement, Role
+from auditor.testing.drafts import Draft
+from auditor.testing.families import FILED_FAMILY, SAME_APPLICANTS_FAMILY, inside_family
 from tests.engine.small import biased, simulated, small_data, small_plan
 
 ABSENT = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)

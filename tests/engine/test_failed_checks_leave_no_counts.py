@@ -6,9 +6,9 @@ from dataclasses import replace
 from pathlib import Path
 
 from auditor.audit import conclude
-from auditor.behaviour.context import Draft
 from auditor.conclusions import settle
 from auditor.records import Case, Check, Conclusion, Measurement, Role
+from auditor.testing.drafts import Draft
 from tests.engine.small import biased, simulated, small_data, small_plan
 
 FAILED = Check("answers keep mass", held=False, value=0.2, bound=0.5)

@@ -7,19 +7,13 @@ from collections.abc import Callable
 import numpy as np
 import pytest
 
-from auditor.behaviour.context import (
-    FILED_FAMILY,
-    MATCHED_FAMILY,
-    PRIMARY_FAMILY,
-    RANGE_FAMILY,
-    SAME_APPLICANTS_FAMILY,
-    Draft,
-)
 from auditor.catalogue import find_tests
 from auditor.conclusions import FAMILY_SIZE, settle
 from auditor.measures.equivalence import Equivalence
 from auditor.measures.verdict import Evidence
 from auditor.records import Check, Conclusion, Measurement, Role
+from auditor.testing.drafts import Draft
+from auditor.testing.families import FILED_FAMILY, MATCHED_FAMILY, PRIMARY_FAMILY, RANGE_FAMILY, SAME_APPLICANTS_FAMILY
 from tests.engine.made_up import GROUP, Answers, made_up, pair_plan
 
 

@@ -7,10 +7,10 @@ from pathlib import Path
 import pytest
 
 from auditor.audit import Conclusions, conclude
-from auditor.behaviour.context import State
 from auditor.findings import find
 from auditor.policies.packs import load_packs
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
+from auditor.testing.context import State
 from reports.lint import forbidden_phrases
 from tests.engine.small import biased, simulated, small_data, small_plan
 

@@ -6,12 +6,12 @@ from dataclasses import replace
 
 import numpy as np
 
-from auditor.behaviour.context import Context
 from auditor.catalogue import find_tests
 from auditor.conclusions import settle
 from auditor.findings import find
 from auditor.records import Check, Conclusion, Measurement, Role
 from auditor.rounding import significant
+from auditor.testing.context import Context
 from benchmarks.simulated_audits import World, context_of, draw, seeded_plan
 from benchmarks.simulation_scenarios import normal
 from tests.engine.made_up import Answers, made_up, measured, pair_plan

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from auditor.behaviour.context import applicant_of, keeps_rows_apart
 from auditor.findings import SEEN
 from auditor.records import Conclusion
+from auditor.testing.context import applicant_of, keeps_rows_apart
 from tests.engine.rows_apart import ROWS, audited
 
 

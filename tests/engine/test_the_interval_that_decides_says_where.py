@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from auditor.behaviour.context import Draft
 from auditor.conclusions import settle
 from auditor.measures.equivalence import Equivalence
 from auditor.measures.results import Interval
 from auditor.measures.verdict import Evidence
 from auditor.records import Conclusion, Measurement, Role
+from auditor.testing.drafts import Draft
 
 
 def test_an_interval_of_another_cut_off_is_not_read_as_the_estimates_own() -> None:

@@ -10,7 +10,6 @@ from typing import Any
 import numpy as np
 
 from auditor.applications import Applications
-from auditor.behaviour.context import FloatArray
 from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.language_models.local import LoadedModel
@@ -18,6 +17,7 @@ from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms.contract import Asked, Bench
 from auditor.plan import Plan
 from auditor.prompts import Rendered, parse_template, render
+from auditor.testing.context import FloatArray
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model

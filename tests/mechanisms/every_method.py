@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from auditor.behaviour.context import Context
 from auditor.catalogue import TESTS, looks_inside
 from auditor.conclusions import settle
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.records import Measurement
+from auditor.testing.context import Context
 from tests.engine.small import small_cases, small_data
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.test_sae_sparse_features import bench_with, decided, plan_of

@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 
 from auditor.mechanisms import erasure, steering
-from auditor.mechanisms.ladder import climb
 from auditor.records import Measurement
+from auditor.synthesis.ladder import climb
 from tests.acceptance.planted import planted_model
 from tests.mechanisms import test_probes_and_erasure, test_sae_sparse_features
 from tests.mechanisms.test_probes_and_erasure import concluded, of

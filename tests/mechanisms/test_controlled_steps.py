@@ -9,13 +9,13 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.mechanisms import erasure, steering
 from auditor.mechanisms.concepts import family_of
-from auditor.mechanisms.ladder import climb
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
+from auditor.synthesis.ladder import climb
+from auditor.testing.context import Context
 from tests.acceptance.planted import SCALE, planted_model
 from tests.engine.small import small_cases, small_plan
 from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, decided, of

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.activations import harvest
@@ -23,6 +22,7 @@ from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.contrasts import contrast_payload, read_states, spread
 from auditor.plan import Plan
 from auditor.records import Measurement, Role
+from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.endpoints import said, serving

@@ -12,7 +12,6 @@ import pytest
 import torch
 from pydantic import ValidationError
 
-from auditor.behaviour.context import Context
 from auditor.canonical import canonical_json
 from auditor.conclusions import settle
 from auditor.demo_data import load_loanapp
@@ -26,6 +25,7 @@ from auditor.mechanisms.players import Player, choose
 from auditor.mechanisms.reasons import NOTICE, principal, sentence
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome, Role
+from auditor.testing.context import Context
 from tests.engine.small import small_data, small_plan
 from tests.mechanisms.asking import Watched, asked, bench, through_a_ledger
 

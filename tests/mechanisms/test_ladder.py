@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from auditor.behaviour.context import Draft, State
 from auditor.conclusions import settle
 from auditor.findings import find
-from auditor.mechanisms.ladder import STEPS, climb, ladder, said
 from auditor.records import Check, Conclusion, Measurement, Role, Severity
+from auditor.synthesis.ladder import STEPS, climb, ladder, said
+from auditor.testing.context import State
+from auditor.testing.drafts import Draft
 from tests.engine.small import small_plan
 
 PLAN = small_plan()

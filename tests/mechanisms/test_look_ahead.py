@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.exceptions import PlanError, ScoringError
 from auditor.language_models.decoder import Decoder, Target, read_decoder
@@ -28,6 +27,7 @@ from auditor.mechanisms.pair_measures import SHARES
 from auditor.mechanisms.probe_fits import basis_of
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
+from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.test_long_prompts import SWITCH, long_rope

@@ -12,9 +12,9 @@ from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
 from auditor.mapping_files import mapping_from
 from auditor.mechanisms import probes
-from auditor.mechanisms.ladder import Rung, climb
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
+from auditor.synthesis.ladder import Rung, climb
 from tests.acceptance.planted import planted_model
 from tests.engine.small import MAPPING
 from tests.language_models.zoo import zoo_model

@@ -7,15 +7,15 @@ from typing import Any
 import pytest
 
 from auditor.applications import Applications
-from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms import erasure, probes, steering
 from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.ladder import climb, ladder
 from auditor.plan import Plan
 from auditor.records import Case, Decision, Measurement, Outcome
+from auditor.synthesis.ladder import climb, ladder
+from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer

@@ -6,7 +6,6 @@ from typing import Any
 
 import pytest
 
-from auditor.behaviour.context import Context
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
@@ -14,6 +13,7 @@ from auditor.mechanisms import sparse_features
 from auditor.mechanisms.contract import Bench
 from auditor.plan import Plan
 from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
+from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer

@@ -13,9 +13,9 @@ from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.mechanisms import erasure, steering
 from auditor.mechanisms.controls import SMALLEST, within_rounding
-from auditor.mechanisms.ladder import climb
 from auditor.mechanisms.look_ahead_part import Part
 from auditor.records import Conclusion
+from auditor.synthesis.ladder import climb
 from tests.acceptance.planted import CONSTANT, planted_model
 from tests.engine.small import small_data
 from tests.language_models.tiny import tiny_tokenizer

@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
-from auditor.mechanisms.ladder import ladder
 from auditor.records import Conclusion, Measurement, Role
+from auditor.synthesis.ladder import ladder
 from reports.inside_sections import inside, parts_of
 from reports.standing import corners, outside, standings
 from reports.story import Story

@@ -17,11 +17,11 @@ from jaxtyping import Float
 from scipy.stats import t as student
 from torch import Tensor
 
-from auditor.behaviour.context import FloatArray
 from auditor.language_models.precision import in_double
 from auditor.measures.multiplicity import benjamini_hochberg
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.windows import Window
+from auditor.testing.context import FloatArray
 
 FEATURES, RANDOM, COORDINATES, COMPONENTS, MEANS = (
     "features",

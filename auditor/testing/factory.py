@@ -1,11 +1,43 @@
-"""From an estimate of auditor.measures to a measurement: one place that knows both shapes."""
+"""Measurements are built here and nowhere else: what a test found, and an id that no other measurement shares."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from auditor.measures.results import Estimate
-from auditor.records import Measurement, Role
+from auditor.records import Conclusion, Measurement, Role
+from auditor.testing.card import Card
+
+NOT_TESTED = "not_tested"
+
+
+def made(
+    *, test: str, metric: str, subject: Mapping[str, str], reference: str | None = None, **values: Any
+) -> Measurement:
+    """A measurement with these values; its id is test, metric, subject and reference."""
+    parts = [test, metric, *(f"{key}={value}" for key, value in subject.items())]
+    if reference is not None:
+        parts.append(f"vs={reference}")
+    return Measurement(
+        id="/".join(parts), test=test, metric=metric, subject=dict(subject), reference=reference, **values
+    )
+
+
+def not_tested(card: Card, reason: str, *, level: float) -> Measurement:
+    """The one measurement of a test that was not done."""
+    return made(
+        test=card.name,
+        metric=NOT_TESTED,
+        role=Role.SUPPORTING,
+        subject={},
+        unit="count",
+        level=level,
+        conclusion=Conclusion.NOT_TESTED,
+        conclusion_reason=reason,
+        missing_reason=reason,
+        method=card.method,
+    )
 
 
 def measurement(
@@ -24,10 +56,7 @@ def measurement(
     counts: dict[str, float | int | None] | None = None,
     **more: Any,
 ) -> Measurement:
-    """Build the measurement of ``estimate``; its id is test, metric and subject, which no other measurement shares."""
-    parts = [test, metric, *(f"{key}={value}" for key, value in subject.items())]
-    if reference is not None:
-        parts.append(f"vs={reference}")
+    """The measurement of an ``estimate`` of auditor.measures."""
     numbers = {key: value for key, value in estimate.counts.items() if isinstance(value, int | float)}
     method = [estimate.method]
     if estimate.test is not None:
@@ -35,8 +64,7 @@ def measurement(
     if estimate.interval is not None:
         # An interval speaks of its own comparison; only p-values are adjusted over the family.
         method.append(f"interval: {estimate.interval.method}" + (", unadjusted over the family" if family else ""))
-    return Measurement(
-        id="/".join(parts),
+    return made(
         test=test,
         metric=metric,
         role=role,

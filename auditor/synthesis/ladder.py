@@ -16,9 +16,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.mechanisms.ladder_steps import Step, encoded, selective, usable, used
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Role, Severity
+from auditor.synthesis.ladder_steps import Step, encoded, selective, usable, used
+from auditor.testing.factory import made
 
 TEST = "ladder"
 METRIC = "attribute_ladder"
@@ -185,8 +186,7 @@ def _outputs(items: Sequence[Measurement]) -> bool | None:
 
 def _measurement(rung: Rung, *, level: float) -> Measurement:
     height = rung.height
-    return Measurement(
-        id=f"{TEST}/{METRIC}/field={rung.field}/group={rung.group}/vs={rung.reference}",
+    return made(
         test=TEST,
         metric=METRIC,
         role=Role.SUPPORTING,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -11,86 +11,14 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditor.behaviour.state import State, judge_arm, state_of
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.equivalence import Equivalence
-from auditor.measures.results import Interval
-from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute, Plan
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.records import Case, Decision, Measurement, Outcome
+from auditor.records import Case, Decision, Outcome
+from auditor.testing.state import State, judge_arm, state_of
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
-
-# Families are adjusted apart: gaps between different applicants are nearly always real and would lend the others their
-# significance (docs/statistics.md).
-PRIMARY_FAMILY = "primary"
-READABILITY_FAMILY = "readability"
-RANGE_FAMILY = "cut-off range"
-MATCHED_FAMILY = "matched operating point"
-SHIFT_FAMILY = "margin shift"
-EXPLORATORY_FAMILY = "exploratory"
-SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
-TURNED_FAMILY = f"{EXPLORATORY_FAMILY}: decisions turned"
-FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
-
-NO_MARGINS = "sampled answers have no margin"
-"""Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
-
-
-NO_PROBABILITY = "sampled answers have no probability"
-
-
-def inside_family(test: str) -> str:
-    """The family of the declared contrasts of one test on internals, adjusted by Holm."""
-    return f"inside: {test}"
-
-
-@dataclass(frozen=True)
-class Card:
-    """What a test is: shown with its results, so that a reader knows what they can and cannot say.
-
-    ``question`` says what a test on internals answers, and so where reports show it: ``fields`` (what drove a
-    decision), ``encoded``, ``used``, ``usable``, ``where``, or ``parts`` (what the model's parts stand for).
-    """
-
-    name: str
-    purpose: str
-    method: str
-    worrying: str
-    limitations: str
-    references: tuple[str, ...] = ()
-    needs_internals: bool = False
-    question: str = ""
-
-
-@dataclass(frozen=True)
-class Draft:
-    """A measurement before its family is adjusted, with what its conclusion will be drawn from.
-
-    Attributes
-    ----------
-    outcome
-        Whether it speaks of outcomes or margins of one attribute: while answers of that attribute's arms are
-        unreadable, its absence of a difference is no evidence.
-    at_cut_off
-        Whether it holds at one cut-off alone, so that a difference elsewhere in the plan's range bears on it.
-    equivalence
-        The equivalence claim, whose p-value is adjusted over its family like any other; the interval that decides is
-        then read from it, or from ``deciding``, at the level the family leaves.
-    family_size
-        How many tests the plan declares in the measurement's family, those included that this run turned out not to
-        carry. Without it the drafts of the family are all that was declared.
-    """
-
-    measurement: Measurement
-    evidence: Evidence | None = None
-    outcome: bool = False
-    at_cut_off: bool = False
-    equivalence: Equivalence | None = None
-    deciding: Callable[[float], Interval | None] | None = None
-    family_size: int | None = None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,39 @@
+"""What a test gives: measurements that are not adjusted yet, with what their conclusions will be drawn from."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from auditor.measures.equivalence import Equivalence
+from auditor.measures.results import Interval
+from auditor.measures.verdict import Evidence
+from auditor.records import Measurement
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A measurement before its family is adjusted, with what its conclusion will be drawn from.
+
+    Attributes
+    ----------
+    outcome
+        Whether it speaks of outcomes or margins of one attribute: while answers of that attribute's arms are
+        unreadable, its absence of a difference is no evidence.
+    at_cut_off
+        Whether it holds at one cut-off alone, so that a difference elsewhere in the plan's range bears on it.
+    equivalence
+        The equivalence claim, whose p-value is adjusted over its family like any other; the interval that decides is
+        then read from it, or from ``deciding``, at the level the family leaves.
+    family_size
+        How many tests the plan declares in the measurement's family, those included that this run turned out not to
+        carry. Without it the drafts of the family are all that was declared.
+    """
+
+    measurement: Measurement
+    evidence: Evidence | None = None
+    outcome: bool = False
+    at_cut_off: bool = False
+    equivalence: Equivalence | None = None
+    deciding: Callable[[float], Interval | None] | None = None
+    family_size: int | None = None
