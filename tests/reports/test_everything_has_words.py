@@ -15,7 +15,7 @@ from pypdf import PdfReader
 import auditor
 from auditor.catalogue import TESTS
 from auditor.records import Conclusion, Role
-from auditor.testing import context as families
+from auditor.testing import families
 from reports import wording
 from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_content
