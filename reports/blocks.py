@@ -112,19 +112,32 @@ class Verdict:
     figures: str = ""
 
 
+REPORT, ANNEX = "report", "annex"
+
+
 @dataclass(frozen=True)
 class ReportContent:
-    """Everything a report says."""
+    """Everything that one of the two documents says: the ``part`` `REPORT`, for a person, or its technical `ANNEX`.
+
+    The annex has no verdict of its own.
+    """
 
     audit_id: str
     title: str
     model: str
     governed: bool
     mark: str
-    verdict: Verdict
+    verdict: Verdict | None
     cover: tuple[Block, ...]
     sections: tuple[Section, ...]
     run_line: str
     created: str
     subject: str
     hashes: Mapping[str, str] = field(default_factory=dict)
+    part: str = REPORT
+
+    @property
+    def heading(self) -> str:
+        """What the document is, for its first line and the head of its pages."""
+        what = "Model audit report" if self.part == REPORT else "Technical annex to model audit report"
+        return f"{what} {self.audit_id}"

@@ -13,7 +13,7 @@ from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of
 from reports.maps import OUTPUT_TESTS, Map, maps_of
-from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words, standings
+from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
 from reports.story import Story
 from reports.tables import missing, short_rows
 
@@ -23,6 +23,7 @@ SUPPORTING = (
     "Supporting evidence. What a model's internals show is no outcome: that a field can be read from the states does "
     "not mean the decision uses it, and none of this replaces the results on decisions."
 )
+NOT_PART = "Not part of this run: the plan names no test of the model's internals."
 PARTS = {
     "fields": "What drove the decisions",
     "encoded": "Encoded: can the attribute be read?",
@@ -61,15 +62,12 @@ def parts_of(measurements: Sequence[Measurement]) -> list[tuple[str, list[Inside
 
 
 def inside(story: Story) -> list[Block]:
-    """The ladder, then maps, figures and checks of every test that looks inside the model, or why there are none."""
+    """Method, limits, maps, figures and checks of every test that looks inside the model, or why there are none."""
     parts = parts_of(story.measurements)
     if not parts:
-        return [Text("Not part of this run: the plan names no test of the model's internals.")]
+        return [Text(NOT_PART)]
     figures = [row for _, tests in parts for test in tests for row in test.rows]
-    blocks: list[Block] = [
-        Text(f"{SUPPORTING} {checked_words(figures)}", tone="note"),
-        *_ladder(standings(story.measurements)),
-    ]
+    blocks: list[Block] = [Text(f"{SUPPORTING} {checked_words(figures)}", tone="note")]
     for title, tests in parts:
         blocks.append(Text(title, tone="heading"))
         for test in tests:
@@ -106,7 +104,8 @@ def without_maps(rows: Sequence[Measurement], maps: Sequence[Map]) -> list[list[
     return [[item for item in left if item.metric == metric] for metric in dict.fromkeys(item.metric for item in left)]
 
 
-def _ladder(found: Sequence[Standing]) -> list[Block]:
+def ladder_blocks(found: Sequence[Standing]) -> list[Block]:
+    """How far up each attribute stands, step by step with its reason, and outputs crossed with internals."""
     if not found:
         return []
     ladder = Table(

@@ -115,9 +115,10 @@ def own_words(content: ReportContent) -> Iterator[str]:
     What people typed is quoted, not claimed: the title, the business use, a record's remarks and names (`typed`).
     Hashes, paths and commands stand in blocks of their own and are no sentences.
     """
-    yield content.verdict.sentence
-    yield content.verdict.beside
-    yield from content.verdict.others
+    if content.verdict is not None:
+        yield content.verdict.sentence
+        yield content.verdict.beside
+        yield from content.verdict.others
     for block in (*content.cover, *(block for section in content.sections for block in section.blocks)):
         yield from _words_of(block)
 

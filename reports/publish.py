@@ -12,15 +12,16 @@ from typing import Any
 
 from auditor.canonical import canonical_json, sha256_bytes, sha256_file
 from auditor.exceptions import StorageError
+from reports.blocks import ReportContent
 from reports.bundle import MANIFEST, bundle_from, read_bundle, read_files, result_bytes
 from reports.charts import render_charts
-from reports.content import build_content
+from reports.content import build_annex, build_content
 from reports.lint import refuse_claims, typed_words
 from reports.pdf import render_pdf
 from reports.renderer import installed
 
 FIGURES = "figures"
-REPORT, RESULT, EVIDENCE = "report.pdf", "result.json", "evidence.zip"
+REPORT, ANNEX, RESULT, EVIDENCE = "report.pdf", "annex.pdf", "result.json", "evidence.zip"
 MEDIA_TYPES = {
     ".json": "application/json",
     ".parquet": "application/vnd.apache.parquet",
@@ -33,16 +34,17 @@ ZIP_DATE = (1980, 1, 1, 0, 0, 0)
 
 @dataclass(frozen=True)
 class Published:
-    """Where the three files are, and their SHA-256 by file name."""
+    """Where the four files are, and their SHA-256 by file name."""
 
     report: Path
+    annex: Path
     result: Path
     evidence: Path
     sha256s: dict[str, str]
 
 
 def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published:
-    """Write figures and manifest into an evidence folder, and the three deliverables beside each other.
+    """Write figures and manifest into an evidence folder, and the four deliverables beside each other.
 
     Parameters
     ----------
@@ -51,7 +53,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     governance
         The audit's record (see :func:`reports.content.build_content`).
     out
-        Where ``report.pdf``, ``result.json`` and ``evidence.zip`` go; made if it is not there.
+        Where ``report.pdf``, ``annex.pdf``, ``result.json`` and ``evidence.zip`` go; made if it is not there.
 
     Returns
     -------
@@ -72,14 +74,20 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     write_manifest(folder)
     bundle = read_bundle(folder)
     result = result_bytes(bundle, governance)
-    content = build_content(bundle, governance, charts=charts)
-    refuse_claims(content, packs=bundle.packs, typed=typed_words(governance, bundle.plan, bundle.run))
-    report = render_pdf(content, result=result)
-    paths = {EVIDENCE: zip_bytes(folder), RESULT: result, REPORT: report}
+    typed = typed_words(governance, bundle.plan, bundle.run)
+
+    def set_(content: ReportContent) -> bytes:
+        refuse_claims(content, packs=bundle.packs, typed=typed)
+        return render_pdf(content, result=result)
+
+    annex = set_(build_annex(bundle, governance, charts=charts))
+    report = set_(build_content(bundle, governance, charts=charts, annex_sha256=sha256_bytes(annex)))
+    paths = {EVIDENCE: zip_bytes(folder), RESULT: result, ANNEX: annex, REPORT: report}
     for name, data in paths.items():
         write_atomically(out / name, data)
     return Published(
         report=out / REPORT,
+        annex=out / ANNEX,
         result=out / RESULT,
         evidence=out / EVIDENCE,
         sha256s={name: sha256_bytes(data) for name, data in paths.items()},

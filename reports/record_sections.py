@@ -14,7 +14,9 @@ UNGOVERNED = (
     "ungoverned: not asked for on the site with a design that a second person had approved; it can never be signed"
 )
 #: Checks the hashes of a report and its evidence with poppler, unzip and coreutils.
-BY_HAND = "pdfdetach -saveall report.pdf; sha256sum result.json; unzip -p evidence.zip manifest.json | sha256sum"
+BY_HAND = (
+    "pdfdetach -saveall report.pdf; sha256sum annex.pdf result.json; unzip -p evidence.zip manifest.json | sha256sum"
+)
 NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
     ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
     ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
@@ -64,6 +66,7 @@ def document_control(story: Story) -> list[Block]:
                 ("Privilege", "none designated; only counsel may set it"),
                 ("Generator", _generator(story)),
                 ("Pages set by", _renderer(story)),
+                ("Model SHA-256", Literal(str(story.bundle.run["model"]["sha256"]))),
                 ("Design SHA-256", Literal(story.hashes["design"])),
                 ("Run SHA-256", Literal(story.hashes["run"])),
                 ("Bundle SHA-256", Literal(story.hashes["bundle"])),
@@ -102,7 +105,7 @@ def limitations(story: Story) -> list[Block]:
         (
             "One prompt and one data set",
             "Another wording or population may give another result",
-            "The prompt is printed under “Data and test cases” and hashed with the design",
+            "The prompt is printed in the annex under “Data and test cases” and hashed with the design",
         ),
         (
             "The protected fields are stated in words",
@@ -159,12 +162,13 @@ def reproduction(story: Story) -> list[Block]:
     """How to check the report offline, and how to run the audit again."""
     return [
         Text(
-            "Check it: put the three files in one folder and run the first command. It needs no network, "
+            "Check it: put the four files in one folder and run the first command. It needs no network, "
             "recomputes every hash and names the first file, and the place in it, that differs. The version of "
             "Plumbline named below also sets these pages again, to the last byte, and computes the figures again that "
             "follow from the decisions; any other says what it cannot compare. The file result.json is also attached "
-            "to this PDF. With common tools alone: take it out and hash it, and hash manifest.json of evidence.zip; "
-            "the two SHA-256 must be those below, and the manifest lists the SHA-256 of every other file."
+            "to this PDF. With common tools alone: take it out and hash it, and hash annex.pdf and manifest.json of "
+            "evidence.zip; the SHA-256 must be those of this report, and the manifest lists the SHA-256 of every other "
+            "file."
         ),
         Text(
             "Repeat it: the second command binds the same design to the same model and data. On the same "
@@ -173,7 +177,7 @@ def reproduction(story: Story) -> list[Block]:
         ),
         Pairs(
             rows=(
-                ("Check", Literal("python manage.py verify report.pdf result.json evidence.zip")),
+                ("Check", Literal("python manage.py verify report.pdf annex.pdf result.json evidence.zip")),
                 ("Made by", f"{_generator(story)}; pages by {_renderer(story)}"),
                 ("Without Plumbline", Literal(BY_HAND)),
                 ("Repeat", Literal(str(story.governance.get("command") or "not recorded"))),
@@ -230,8 +234,8 @@ def _renderer(story: Story) -> str:
     return f"Plumbline {named.version}, renderer {numbers.short_hash(named.sha256)}" if named.sha256 else "not named"
 
 
-def integrity(story: Story) -> list[Block]:
-    """Every file of the bundle with its hash, and the heads that hold them together."""
+def integrity(story: Story, hashes: Mapping[str, str]) -> list[Block]:
+    """The heads that hold the files of an audit together; the annex lists every file of the bundle."""
     head = story.hashes["events_head"]
     return [
         Pairs(
@@ -240,11 +244,18 @@ def integrity(story: Story) -> list[Block]:
                 ("Run", Literal(story.hashes["run"])),
                 ("Bundle (manifest.json)", Literal(story.hashes["bundle"])),
                 ("result.json", Literal(story.hashes["result"])),
+                ("annex.pdf", Literal(hashes["annex"] or "not set")),
                 ("Event chain head", Literal(head) if head else "none: the run was not recorded in an event chain"),
             )
         ),
+    ]
+
+
+def bundle_files(story: Story) -> list[Block]:
+    """Every file of the evidence bundle with its hash."""
+    return [
         Table(
-            title="Files of the evidence bundle",
+            title="",
             head=("File", "SHA-256", "Size", "Media type"),
             rows=tuple(
                 (Literal(line.file), Literal(line.sha256), numbers.size(line.size), line.media_type)

@@ -13,6 +13,7 @@ import pikepdf
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import InputError
 from reports.archives import unpacked_stream
+from reports.blocks import ANNEX, REPORT
 from reports.bundle import Bundle, parse, result_bytes, result_record
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference, short
@@ -53,9 +54,15 @@ def check_report(
     bundle: Bundle | None,
     result: bytes | None,
     *,
+    part: str = REPORT,
+    annex: bytes | None = None,
     charts: Mapping[str, Chart] | None = None,
 ) -> list[Mismatch]:
-    """A report against what it carries and states, and beside its bundle against the same report set again."""
+    """A report or its annex against what it carries and states, and beside its bundle against the same set again.
+
+    ``part`` is which of the two it is held to be; ``annex`` is what lies beside a report, which states the hash of the
+    annex that it was set with.
+    """
     # Beside its evidence a report is set again and compared whole, which names the page that differs.
     if bundle is None and (broken := broken_seal(data)):
         return [Mismatch(name, "the hash of its own bytes", broken, "a report as it was written")]
@@ -74,11 +81,11 @@ def check_report(
         return [Mismatch(name, active[0], active[1], "pages, links between them and the attached result alone")]
     if attached is None:
         return [Mismatch(name, "attachments", "no result.json", "the attached result")]
-    from reports.content import build_content
-    from reports.pdf import render_pdf
-
     record = parse(attached, where=f"{name}: attached result.json")
     found: list[Mismatch] = []
+    if (said := stated.get("part", REPORT)) != part:
+        kind = f"the {said} of an audit" if said in (REPORT, ANNEX) else "no part of a report"
+        return [Mismatch(name, "", kind, f"its {part}")]
     if result is not None and attached != result:
         found.append(_other_result(name, attached, result))
     else:
@@ -89,10 +96,26 @@ def check_report(
     for key, value in expected.items():
         if stated.get(key) != value:
             found.append(Mismatch(name, f"stated {key} hash", short(stated.get(key, "nothing")), short(value)))
+    if annex is not None and stated.get("annex") != (digest := sha256_bytes(annex)):
+        found.append(Mismatch(name, "stated annex hash", short(stated.get("annex", "nothing")), short(digest)))
     if bundle is not None and not found:
-        content = build_content(bundle, record["audit"], charts=charts)
-        found += _check_pages(name, data, bundle, render_pdf(content, result=attached))
+        again = _set_again(part, bundle, record["audit"], attached, charts)
+        found += _check_pages(name, data, bundle, again)
     return found
+
+
+def _set_again(
+    part: str, bundle: Bundle, audit: Mapping[str, Any], result: bytes, charts: Mapping[str, Chart] | None
+) -> bytes:
+    """The annex as this version sets it, or the report, which states the hash of that annex."""
+    from reports.content import build_annex, build_content
+    from reports.pdf import render_pdf
+
+    annex = render_pdf(build_annex(bundle, audit, charts=charts), result=result)
+    if part == ANNEX:
+        return annex
+    whole = build_content(bundle, audit, charts=charts, annex_sha256=sha256_bytes(annex))
+    return render_pdf(whole, result=result)
 
 
 def _other_result(name: str, attached: bytes, result: bytes) -> Mismatch:

@@ -78,7 +78,7 @@ def results_secondary(story: Story) -> list[Block]:
                 flips,
                 story.design,
                 title="Decisions and scores that change, pair by pair",
-                note="Read each beside what changes by itself, in the next section.",
+                note="Read each beside what changes by itself: in the report, under “Could this audit have seen it?”.",
             )
         )
     if filed:

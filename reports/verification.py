@@ -10,15 +10,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from auditor.exceptions import InputError
+from reports.blocks import ANNEX
 from reports.bundle import Bundle, parse, read_files
 from reports.bundle_check import BundleCheck, check_contents
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference
 from reports.makers import made_elsewhere
-from reports.pdf.attach import attached_result
+from reports.pdf.attach import attached_result, stated_hashes
 from reports.report_check import check_report, check_result
 
 __all__ = ["Checked", "Mismatch", "check", "first_difference", "verify"]
@@ -55,24 +57,30 @@ def check(paths: Sequence[Path]) -> Checked:
     Parameters
     ----------
     paths
-        Any of an evidence folder or ``.zip``, a ``.json`` result and a ``.pdf`` report, at most one of each. What is
-        given is checked alone and against the others.
+        Any of an evidence folder or ``.zip``, a ``.json`` result, a ``.pdf`` report and its ``.pdf`` annex, at most one
+        of each. What is given is checked alone and against the others.
 
     Returns
     -------
     Checked
-        Mismatches in the order bundle, result, report; none when everything agrees. A bundle that is not what its
-        manifest says ends the comparison.
+        Mismatches in the order bundle, result, report, annex; none when everything agrees. A bundle that is not what
+        its manifest says ends the comparison.
 
     Raises
     ------
     InputError
         If a file cannot be opened or its kind is not known.
     """
-    kinds = {_kind(path): path for path in paths}
+    kinds: dict[str, Path] = {}
+    for path in paths:
+        kind = _kind(path)
+        # Of two that say they are the report, or that cannot be read, the second is held to be the annex.
+        kinds["annex" if kind == "report" and "report" in kinds else kind] = path
     if len(kinds) < len(paths) or not paths:
         raise InputError(
-            ", ".join(map(str, paths)) or "verify", "are not one of each kind", "a .zip or folder, a .json, a .pdf"
+            ", ".join(map(str, paths)) or "verify",
+            "are not one of each kind",
+            "a .zip or folder, a .json, a .pdf report and its .pdf annex",
         )
     found: list[Mismatch] = []
     bundle: Bundle | None = None
@@ -97,10 +105,13 @@ def check(paths: Sequence[Path]) -> Checked:
     heads = [*_head(kinds["result"].name, result)] if result is not None and not differs else []
     # The report is held against the bundle; a result that is known to differ from it would blame the report once more.
     beside = None if differs and bundle is not None else result
-    if "report" in kinds:
-        title, report = kinds["report"].name, _read(kinds["report"])
-        found += _guarded(title, lambda: check_report(title, report, bundle, beside, charts=charts))
-        heads += [] if found else [*_head(title, attached_result(report))]
+    annex = _read(kinds["annex"]) if "annex" in kinds else None
+    for kind in ("report", "annex"):
+        if kind in kinds:
+            title, pages, own = kinds[kind].name, _read(kinds[kind]), annex if kind == "report" else None
+            look = partial(check_report, title, pages, bundle, beside, part=kind, annex=own, charts=charts)
+            found += _guarded(title, look)
+            heads += [] if found else [*_head(title, attached_result(pages))]
     if found:
         return Checked(tuple(found), first=first)
     alone = tuple(_alone(path) for kind, path in kinds.items() if kind == "result" and len(kinds) == 1)
@@ -152,13 +163,14 @@ def _said(kinds: Mapping[str, Path], bundle: Bundle | None, numbers: Sequence[st
             )
         elif kind == "result":
             yield from _said_of_result(path, others)
-        elif kind == "report" and bundle is not None:
-            yield f"{path}: equal, to the last byte, to the report that is set again from {others['bundle']}"
-        elif kind == "report":
-            beside = f" and with {others['result']}" if "result" in others else ""
+        elif kind in ("report", "annex") and bundle is not None:
+            yield f"{path}: equal, to the last byte, to the {kind} that is set again from {others['bundle']}"
+        elif kind in ("report", "annex"):
+            with_ = [others[name] for name in ("result", "annex" if kind == "report" else "report") if name in others]
+            beside = f" and with {' and '.join(with_)}" if with_ else ""
             yield (
                 f"{path}: consistent with itself{beside} by the hashes it states; what its pages show was not looked "
-                "at, and not compared with its evidence, so it is not shown that this is the report that was issued, "
+                "at, and not compared with its evidence, so it is not shown that this is the file that was issued, "
                 "that its numbers follow from decisions, nor that any of it was measured: evidence.zip beside it shows "
                 "more"
             )
@@ -212,9 +224,26 @@ def _guarded(name: str, look: Callable[[], list[Mismatch]]) -> list[Mismatch]:
 def _kind(path: Path) -> str:
     if path.is_dir() or path.suffix == ".zip":
         return "bundle"
-    if path.suffix in (".json", ".pdf"):
-        return "result" if path.suffix == ".json" else "report"
-    raise InputError(str(path), "is of no known kind", "an evidence folder or .zip, a .json result, a .pdf report")
+    if path.suffix == ".json":
+        return "result"
+    if path.suffix == ".pdf":
+        return "annex" if _is_annex(path) else "report"
+    raise InputError(
+        str(path), "is of no known kind", "an evidence folder or .zip, a .json result, a .pdf report or annex"
+    )
+
+
+def _is_annex(path: Path) -> bool:
+    """Whether a document says that it is an annex. What cannot be read is looked at as a report, and named there."""
+    stated: dict[str, str] = {}
+    data = _read(path)
+
+    def look() -> list[Mismatch]:
+        stated.update(stated_hashes(data))
+        return []
+
+    _guarded(path.name, look)
+    return stated.get("part") == ANNEX
 
 
 def _read(path: Path) -> bytes:

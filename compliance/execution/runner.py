@@ -43,7 +43,7 @@ from compliance.governance.events import Actor, chain_head
 from compliance.models import Audit, Worker
 from compliance.registry.keeping import keep
 
-PUBLISHED = ("report.pdf", "result.json", "evidence.zip")
+PUBLISHED = ("report.pdf", "annex.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
 WAIT_SECONDS = 1.0
 #: How often what is not a chunk is begun without an end before a person has to ask for it once more.
@@ -292,7 +292,7 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     Parameters
     ----------
     out
-        Where the three files go, beside the audit's own folder.
+        Where the four files go, beside the audit's own folder.
     seconds
         How long scoring took in this process; kept outside the hashed files.
 

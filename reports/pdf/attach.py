@@ -63,7 +63,11 @@ def finish_pdf(data: bytes, *, content: ReportContent, result: bytes) -> bytes:
             metadata["xmp:ModifyDate"] = stamp
             metadata["dc:identifier"] = content.audit_id
             metadata["pdf:Keywords"] = "; ".join(
-                [*(f"{name} {digest}" for name, digest in sorted(content.hashes.items()) if digest), UNSEALED]
+                [
+                    *(f"{name} {digest}" for name, digest in sorted(content.hashes.items()) if digest),
+                    f"part {content.part}",
+                    UNSEALED,
+                ]
             )
         out = io.BytesIO()
         pdf.save(
@@ -111,8 +115,8 @@ def attached_result(data: bytes) -> bytes | None:
 
 
 def stated_hashes(data: bytes) -> dict[str, str]:
-    """The hashes a report states in its XMP metadata: ``design``, ``run``, ``bundle``, ``result``, ``renderer``,
-    ``events_head``.
+    """What a document states in its XMP metadata: its ``part``, and the hashes ``design``, ``run``, ``bundle``,
+    ``result``, ``renderer``, ``events_head`` and, in a report, ``annex``.
     """
     with opened(data) as pdf:
         metadata = pdf.Root.get("/Metadata")

@@ -14,7 +14,7 @@ from reportlab.platypus import BaseDocTemplate, Flowable, Frame, KeepInFrame, Pa
 from reportlab.platypus import Table as Grid
 
 from reports import numbers
-from reports.blocks import ReportContent, Section, Text
+from reports.blocks import ReportContent, Section, Text, Verdict
 from reports.pdf import styles
 from reports.pdf.attach import finish_pdf
 from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed, said
@@ -95,7 +95,7 @@ class _Document(BaseDocTemplate):  # type: ignore[misc]  # reportlab has no type
         y = PAGE_HEIGHT - 15 * mm
         _line(
             canvas,
-            f"Plumbline audit report {self.content.audit_id}",
+            f"Plumbline · {self.content.heading}",
             self.content.mark,
             f"{self.content.model} · {self.content.title}",
             y,
@@ -132,22 +132,19 @@ def shortened(text: str, room: float) -> str:
 def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
     first: list[Flowable] = [
         Paragraph(
-            escape(
-                f"Model audit report {content.audit_id}"
-                + (f" · {content.mark}: can never be signed" if content.mark else "")
-            ),
+            escape(content.heading + (f" · {content.mark}: can never be signed" if content.mark else "")),
             styles.KIND,
         ),
         Paragraph(escape(content.title), styles.TITLE),
         Paragraph(escape(f"Model: {content.model}"), styles.MODEL),
         Spacer(1, 6),
-        _verdict(content),
-        Spacer(1, 4),
     ]
+    if content.verdict is not None:
+        first += [_verdict(content.verdict), Spacer(1, 4)]
     for block in content.cover:
         first += grouped(block, width=COLUMN, pages=pages).parts
     story: list[Flowable] = [
-        Bookmark("cover", "Verdict", 0),
+        Bookmark("cover", "Verdict" if content.verdict is not None else "Technical annex", 0),
         _Brand(),
         # One page whatever it holds: a reader must not look for the controls on the next.
         KeepInFrame(COLUMN, COVER_HEIGHT, first, mode="shrink"),
@@ -198,8 +195,7 @@ def _contents(content: ReportContent, pages: dict[str, int]) -> Flowable:
     return Grid(rows, colWidths=[24, COLUMN - 64, 40], style=look, hAlign="LEFT")
 
 
-def _verdict(content: ReportContent) -> Flowable:
-    verdict = content.verdict
+def _verdict(verdict: Verdict) -> Flowable:
     left: list[Flowable] = [
         Paragraph(said(verdict.sentence), styles.VERDICT),
         Spacer(1, 4),

@@ -16,7 +16,7 @@ from django.core.management import call_command
 from auditor.evidence import REPEATABLE
 
 ROOT = Path(__file__).parents[2]
-FILES = ("report.pdf", "result.json", "evidence.zip")
+FILES = ("report.pdf", "annex.pdf", "result.json", "evidence.zip")
 SECONDS = 280
 
 SMALL_PLAN = """

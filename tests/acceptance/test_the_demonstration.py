@@ -162,17 +162,18 @@ def test_every_page_says_ungoverned_and_none_says_what_it_may_not(
     assert [str(hit) for hit in forbidden_phrases((data / "stdout").read_text())] == []
 
 
-def test_the_three_files_agree(data: Path) -> None:
+def test_the_four_files_agree(data: Path) -> None:
     paths = [data / "out" / name for name in FILES]
     checked = manage(data, "verify", *paths)
     assert (checked.returncode, checked.stderr) == (0, "")
-    report, result, evidence, *numbers, record = checked.stdout.splitlines()
+    report, annex, result, evidence, *numbers, record = checked.stdout.splitlines()
     assert report == f"{paths[0]}: equal, to the last byte, to the report that is set again from evidence.zip"
+    assert annex == f"{paths[1]}: equal, to the last byte, to the annex that is set again from evidence.zip"
     assert result == (
-        f"{paths[1]}: equal, to the last byte, to the result that is written again from evidence.zip, and to what "
+        f"{paths[2]}: equal, to the last byte, to the result that is written again from evidence.zip, and to what "
         "report.pdf carries"
     )
-    assert evidence.startswith(f"{paths[2]}: consistent with itself: ")
+    assert evidence.startswith(f"{paths[3]}: consistent with itself: ")
     for words in ("were counted again from the", "were computed again from the decisions", "were drawn again"):
         assert [words in line for line in numbers].count(True) == 1, words
     assert record.startswith("who asked, approved and signed is as the files say")

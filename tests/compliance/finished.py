@@ -26,7 +26,7 @@ from tests.reports.simulate import PLAN, write_evidence
 
 
 def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9) -> Path:
-    """A published audit: an evidence folder with prompts and spans as the engine writes them, and the three files.
+    """A published audit: an evidence folder with prompts and spans as the engine writes them, and the four files.
 
     ``weights`` names the model version, ``bias`` is how much it lowers the margin of one group, in nats.
     """

@@ -139,7 +139,7 @@ def verified(*arguments: str) -> tuple[int, str, str]:
 
 def test_the_command_compares_files_head_and_rows(finished: Audit, settings: LazySettings) -> None:
     folder = Path(settings.DATA_FOLDER) / "audits" / finished.number
-    files = [str(folder / name) for name in ("report.pdf", "result.json", "evidence.zip")]
+    files = [str(folder / name) for name in ("report.pdf", "annex.pdf", "result.json", "evidence.zip")]
     code, out, err = verified(*files, "--events", "--head", str(chain_head()))
     # The run of this fixture names another engine, whose numbers this one cannot compute again.
     assert (code, err.count("\n")) == (1, 2)

@@ -156,7 +156,7 @@ def test_what_is_not_there_is_not_found(signed_in: Client, finished: Audit, wher
     assert signed_in.get(f"/audits/{where}").status_code == 404
 
 
-@pytest.mark.parametrize("name", ["report.pdf", "result.json", "evidence.zip"])
+@pytest.mark.parametrize("name", ["report.pdf", "annex.pdf", "result.json", "evidence.zip"])
 def test_downloads_are_the_bytes_that_were_recorded(signed_in: Client, finished: Audit, name: str) -> None:
     answer = signed_in.get(f"/audits/A-0001/{name}")
     assert answer["Content-Disposition"] == f'attachment; filename="A-0001-{name}"'

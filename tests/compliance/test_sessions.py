@@ -166,8 +166,8 @@ def test_downloads_and_cases_are_on_record_and_downloads_need_the_permission(fin
     reader = make_person("reader", default_team(), [Role.INTERNAL_AUDIT])
     client.force_login(reader)
     assert client.get("/audits/A-0001/").status_code == 200
-    for name in ("report.pdf", "result.json", "evidence.zip"):
-        assert name not in client.get("/audits/A-0001/").content.decode().partition("Check the three files")[0].replace(
+    for name in ("report.pdf", "annex.pdf", "result.json", "evidence.zip"):
+        assert name not in client.get("/audits/A-0001/").content.decode().partition("Check the files")[0].replace(
             f"<dt>{name}</dt>", ""
         )
         assert client.get(f"/audits/A-0001/{name}").status_code == 403
@@ -180,7 +180,7 @@ def test_downloads_and_cases_are_on_record_and_downloads_need_the_permission(fin
     assert viewed.payload.data_json == '{"what":"cases/?role=actual"}'
 
     client.force_login(make_person("officer of compliance", default_team(), [Role.COMPLIANCE_OFFICER]))
-    for name in ("report.pdf", "result.json", "evidence.zip"):
+    for name in ("report.pdf", "annex.pdf", "result.json", "evidence.zip"):
         answer = client.get(f"/audits/A-0001/{name}")
         assert len(answer.getvalue()) > 1000
         event = Event.objects.filter(action="evidence.downloaded")[0]

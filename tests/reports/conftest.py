@@ -40,10 +40,11 @@ class Audit:
 
     @property
     def text(self) -> str:
-        """What a reader of the PDF sees, pages joined, white space folded."""
+        """What a reader of the report and its annex sees, pages joined, white space folded."""
         from pypdf import PdfReader
 
-        pages = PdfReader(io.BytesIO(self.published.report.read_bytes())).pages
+        both = (self.published.report, self.published.annex)
+        pages = [page for path in both for page in PdfReader(io.BytesIO(path.read_bytes())).pages]
         return " ".join(" ".join(page.extract_text() for page in pages).split())
 
 

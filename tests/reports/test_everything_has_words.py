@@ -18,7 +18,7 @@ from auditor.records import Conclusion, Role
 from auditor.testing import families
 from reports import wording
 from reports.closing import checked_line, found_line, judged_line
-from reports.content import build_content
+from reports.content import build_annex, build_content
 from reports.labels import (
     CASE_ROLE_LABELS,
     CONCLUSION_LABELS,
@@ -169,8 +169,8 @@ def identifiers(text: str) -> list[str]:
 def test_no_identifier_reaches_a_reader_of_the_report_or_the_closing_lines(working: Audit, governance: dict) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *everything())}
     bundle = replace(working.bundle, measurements=tuple(rows.values()))
-    pdf = render_pdf(build_content(bundle, governance), result=b"{}")
-    text = " ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages)
+    both = [render_pdf(build(bundle, governance), result=b"{}") for build in (build_content, build_annex)]
+    text = " ".join(page.extract_text() for pdf in both for page in PdfReader(io.BytesIO(pdf)).pages)
     assert identifiers(text) == []
     design = Design.of(bundle.plan)
     lines = [

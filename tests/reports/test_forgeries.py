@@ -99,7 +99,7 @@ def test_a_report_that_a_forger_sealed_again_is_never_called_unchanged(files: di
     alone = check([files["report"]])
     assert alone.mismatches == ()
     assert "unchanged" not in alone.said[0]
-    assert "not shown that this is the report that was issued" in alone.said[0]
+    assert "not shown that this is the file that was issued" in alone.said[0]
     assert verify([files["report"], files["evidence"]])
 
 

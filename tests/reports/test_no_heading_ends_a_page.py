@@ -36,8 +36,8 @@ def last_lines(pdf: bytes) -> list[tuple[float, str]]:
     return found
 
 
-def test_no_page_of_a_report_ends_with_a_heading(working: Audit) -> None:
-    ends = last_lines(working.published.report.read_bytes())
+def test_no_page_of_a_report_or_its_annex_ends_with_a_heading(working: Audit) -> None:
+    ends = last_lines(working.published.report.read_bytes()) + last_lines(working.published.annex.read_bytes())
     assert len(ends) > 10
     assert not [words for size, words in ends if size in HEADINGS]
 

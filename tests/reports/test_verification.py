@@ -158,7 +158,9 @@ def test_broken_files_are_named_not_raised(files: dict[str, Path]) -> None:
 
 
 def test_a_file_that_is_not_there_and_two_of_a_kind_are_input_errors(files: dict[str, Path], tmp_path: Path) -> None:
-    for paths in ([tmp_path / "none.zip"], [tmp_path / "none.pdf"], [tmp_path / "none.txt"], [files["report"]] * 2, []):
+    twice = [files["result"]] * 2
+    thrice = [files["report"]] * 3
+    for paths in ([tmp_path / "none.zip"], [tmp_path / "none.pdf"], [tmp_path / "none.txt"], twice, thrice, []):
         with pytest.raises(InputError):
             verify(paths)
 

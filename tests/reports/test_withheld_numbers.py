@@ -21,7 +21,7 @@ from reports.charts import (
     render_charts,
 )
 from reports.closing import checked_line, found_line, judged_line
-from reports.content import build_content
+from reports.content import build_annex, build_content
 from reports.cut_off_charts import curve_chart
 from reports.maps import OUTPUT_TESTS, draw_maps
 from reports.pdf import render_pdf
@@ -114,14 +114,14 @@ def test_a_report_is_made_when_any_one_number_of_the_internals_is_withheld(whole
         bare = without(whole, name)
         mine = [item for item in bare.measurements if item.id == name]
         draw_maps([*mine, *(item for item in bare.measurements if item.metric == mine[0].metric)])
-        sections = build_content(bare, governance, charts={"verdict": drawn}).sections
-        assert REASON in str(next(section.blocks for section in sections if section.id == "mechanistic_evidence"))
+        sections = build_annex(bare, governance, charts={"verdict": drawn}).sections
+        assert REASON in str(next(section.blocks for section in sections if section.id == "tests_on_internals"))
 
 
 def test_a_report_is_made_when_every_number_is_withheld_and_says_why(whole: Bundle, governance: dict) -> None:
     bare = without(whole, *(item.id for item in whole.measurements))
-    pdf = render_pdf(build_content(bare, governance), result=b"{}")
-    text = " ".join(" ".join(page.extract_text() for page in PdfReader(io.BytesIO(pdf)).pages).split())
+    both = [render_pdf(build(bare, governance), result=b"{}") for build in (build_content, build_annex)]
+    text = " ".join(" ".join(page.extract_text() for pdf in both for page in PdfReader(io.BytesIO(pdf)).pages).split())
     assert "did not hold: 0.2 against 0.001" in text
     assert "None" not in text.replace("None of", "")
     design = Design.of(whole.plan)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from auditor.records import Conclusion, Measurement, Role
-from reports.content import build_content
+from reports.content import build_annex, build_content
 from reports.cover_lines import cover_lines
 from reports.elsewhere import readability_sentence, score_sentence
 from reports.pack_sections import clause_state
@@ -102,12 +102,13 @@ def test_the_first_page_has_a_line_for_every_place(working: Audit, governance: d
     assert any("cannot be read" in line or "could be read" in line for line in lines)
 
 
-def test_the_prompt_the_cut_offs_and_the_applications_near_them_are_in_the_report(
+def test_the_prompt_the_cut_offs_and_the_applications_near_them_are_in_the_report_or_its_annex(
     working: Audit, governance: dict
 ) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *contrasts())}
-    content = build_content(replace(working.bundle, measurements=tuple(rows.values())), governance)
-    sections = {section.id: str(section.blocks) for section in content.sections}
+    bundle = replace(working.bundle, measurements=tuple(rows.values()))
+    both = (*build_content(bundle, governance).sections, *build_annex(bundle, governance).sections)
+    sections = {section.id: str(section.blocks) for section in both}
     assert "You are a mortgage underwriter." in sections["data_and_test_cases"]
     assert "Race: {race}" in sections["data_and_test_cases"]
     assert "Application 0" in sections["data_and_test_cases"]

@@ -16,7 +16,7 @@ from auditor.rounding import digits, in_words
 from reports import numbers, wording
 from reports.blocks import Table
 from reports.charts import chart_table
-from reports.content import build_content
+from reports.content import build_annex
 from reports.cover import front_verdict
 from reports.evidence_sections import data_blocks, scope_blocks
 from reports.pdf import flowables, render_pdf, styles
@@ -130,7 +130,7 @@ def test_no_short_number_breaks_in_a_table(working: Audit) -> None:
         else item
         for item in working.bundle.measurements
     )
-    content = build_content(replace(working.bundle, measurements=rows), GOVERNANCE)
+    content = build_annex(replace(working.bundle, measurements=rows), GOVERNANCE)
     text = "\n".join(page.extract_text() for page in PdfReader(io.BytesIO(render_pdf(content, result=b"{}"))).pages)
     matched = text.replace("\xa0", " ")
     assert matched.count("[−87.9, −10.3]") >= 4

@@ -22,7 +22,7 @@ class Command(PlainCommand):
     """Runs a plan to a report, or goes on with a run that was stopped."""
 
     help = (
-        "Audit a model as a plan says. Writes report.pdf, result.json and evidence.zip. "
+        "Audit a model as a plan says. Writes report.pdf, annex.pdf, result.json and evidence.zip. "
         "Exit code 0 done, 1 a finding at or above --fail-on, 2 bad input, 3 stopped, incomplete or crashed; "
         "after 3 the same command goes on where it ended."
     )
@@ -30,7 +30,7 @@ class Command(PlainCommand):
     def add_arguments(self, parser: CommandParser) -> None:
         """The contract of docs/operations.md."""
         parser.add_argument("plan", metavar="PLAN.toml", type=Path, help="what is asked of a model, and of whom")
-        parser.add_argument("--out", metavar="DIR", type=Path, help="where the three files go")
+        parser.add_argument("--out", metavar="DIR", type=Path, help="where the four files go")
         parser.add_argument(
             "--set",
             metavar="KEY=VALUE",

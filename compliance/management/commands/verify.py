@@ -38,7 +38,7 @@ class Command(PlainCommand):
             metavar="FILE",
             nargs="*",
             type=Path,
-            help="report.pdf, result.json, evidence.zip or its folder; those of one audit are compared with each other",
+            help="report.pdf, annex.pdf, result.json, evidence.zip or its folder; those of one audit are compared",
         )
         parser.add_argument(
             "--events",

@@ -1,0 +1,61 @@
+"""What happens inside the model, for a person: the ladder, then a page a question; the annex has every test in full."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.records import Measurement
+from reports import numbers, wording
+from reports.blocks import Block, Text
+from reports.inside_sections import NOT_PART, SUPPORTING, InsideTest, checked_words, ladder_blocks, parts_of
+from reports.maps import maps_of
+from reports.standing import standings
+from reports.story import Story
+from reports.tables import missing, short_rows
+
+FIGURES = 2
+"""Maps a question, so that it keeps to a page; the others stand in the annex."""
+
+
+def inside_in_short(story: Story) -> list[Block]:
+    """The ladder and, question by question, what each test asked, the first maps, and the largest figure of each."""
+    parts = parts_of(story.measurements)
+    if not parts:
+        return [Text(NOT_PART)]
+    figures = [row for _, tests in parts for test in tests for row in test.rows]
+    blocks: list[Block] = [
+        Text(f"{SUPPORTING} {checked_words(figures)}", tone="note"),
+        *ladder_blocks(standings(story.measurements)),
+    ]
+    for title, tests in parts:
+        blocks += [Text(title, tone="heading"), *_question(story, tests)]
+    return blocks
+
+
+def _question(story: Story, tests: Sequence[InsideTest]) -> list[Block]:
+    maps = [maps_of(test.rows) for test in tests]
+    drawn = [mine[0].name for mine in maps if mine][:FIGURES]
+    shown, empty = [], []
+    for test in tests:
+        found = _largest(test)
+        if found is None:
+            empty.append(f"{test.label}: {' '.join(missing(test.rows[:1])) or 'no figure.'}")
+        else:
+            shown.append(found)
+    count = numbers.count(sum(len(test.rows) for test in tests))
+    note = f"All {count} figures, the method, the limits and the self-checks of each test stand in the annex."
+    note = " ".join(part for part in (note, wording.illustration(shown)) if part)
+    return [
+        *(Text(f"{test.label}. {test.card.purpose if test.card else ''}".strip()) for test in tests),
+        *story.figures(*drawn),
+        *([short_rows(shown, story.design, title="The largest figure of each test", note=note)] if shown else []),
+        *(Text(words, tone="small") for words in empty),
+    ]
+
+
+def _largest(test: InsideTest) -> Measurement | None:
+    """The largest figure of the metric that the test's first map draws, or of its first metric that has one."""
+    maps = maps_of(test.rows)
+    rows = [item for item in (maps[0].rows if maps else test.rows) if item.estimate is not None]
+    first = [item for item in rows if item.metric == rows[0].metric]
+    return max(first, key=lambda item: abs(item.estimate or 0.0), default=None)
