@@ -29,7 +29,7 @@ class AuditNumber:
 class Published(StringConverter):
     """The name of a published file."""
 
-    regex = r"report\.pdf|result\.json|evidence\.zip"
+    regex = r"report\.pdf|annex\.pdf|result\.json|evidence\.zip"
 
 
 register_converter(AuditNumber, "audit")

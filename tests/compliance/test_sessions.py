@@ -185,7 +185,7 @@ def test_downloads_and_cases_are_on_record_and_downloads_need_the_permission(fin
         assert len(answer.getvalue()) > 1000
         event = Event.objects.filter(action="evidence.downloaded")[0]
         assert finished.files[name] in event.payload.data_json
-    assert Event.objects.filter(action="evidence.downloaded").count() == 3
+    assert Event.objects.filter(action="evidence.downloaded").count() == 4
 
 
 def test_what_was_released_to_an_examiner_includes_its_files_until_the_release_ends(
