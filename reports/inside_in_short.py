@@ -8,7 +8,7 @@ from auditor.records import Measurement
 from reports import numbers, wording
 from reports.blocks import Block, Text
 from reports.inside_sections import NOT_PART, SUPPORTING, InsideTest, checked_words, ladder_blocks, parts_of
-from reports.maps import maps_of
+from reports.maps import Map, maps_of
 from reports.standing import standings
 from reports.story import Story
 from reports.tables import missing, short_rows
@@ -33,8 +33,7 @@ def inside_in_short(story: Story) -> list[Block]:
 
 
 def _question(story: Story, tests: Sequence[InsideTest]) -> list[Block]:
-    maps = [maps_of(test.rows) for test in tests]
-    drawn = [mine[0].name for mine in maps if mine][:FIGURES]
+    drawn = [first.name for test in tests if (first := _first_map(test)) is not None][:FIGURES]
     shown, empty = [], []
     for test in tests:
         found = _largest(test)
@@ -53,9 +52,17 @@ def _question(story: Story, tests: Sequence[InsideTest]) -> list[Block]:
     ]
 
 
+def _first_map(test: InsideTest) -> Map | None:
+    """The first map; what can be read where the prompt states the attribute is so by construction, and comes last."""
+    maps = maps_of(test.rows)
+    return min(
+        maps, key=lambda shown: all(item.subject.get("setting") == "stated" for item in shown.rows), default=None
+    )
+
+
 def _largest(test: InsideTest) -> Measurement | None:
     """The largest figure of the metric that the test's first map draws, or of its first metric that has one."""
-    maps = maps_of(test.rows)
-    rows = [item for item in (maps[0].rows if maps else test.rows) if item.estimate is not None]
+    shown = _first_map(test)
+    rows = [item for item in (shown.rows if shown else test.rows) if item.estimate is not None]
     first = [item for item in rows if item.metric == rows[0].metric]
     return max(first, key=lambda item: abs(item.estimate or 0.0), default=None)
