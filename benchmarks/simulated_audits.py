@@ -233,14 +233,15 @@ def _margins(
 ) -> FloatArray:
     """Margins of one version before any is turned over; ``shows`` says whose version shows a group."""
     n = len(worth)
-    row = worth + world.noise(generator, n)
+    noise, own = world.noise(generator, n), worth
+    for contrast, share in world.redrawn.items():
+        anew = shows(contrast) & (generator.random(n) < share)
+        own = np.where(anew, world.worth(generator, n) + gaps, own)
+    row = own + noise
     for contrast, shift in world.shown.items():
         row += shift * shows(contrast)
     for contrast, (low, high, shift) in world.band.items():
         row += shift * (shows(contrast) & (worth >= low) & (worth < high))
-    for contrast, share in world.redrawn.items():
-        anew = shows(contrast) & (generator.random(n) < share)
-        row = np.where(anew, row - worth + world.worth(generator, n) + gaps, row)
     for contrast, spread in world.loud.items():
         row = row + generator.normal(0, spread, n) * shows(contrast)
     return row
