@@ -14,10 +14,11 @@ import numpy as np
 from scipy import stats
 
 from auditor.comparison_pairs import Contrast, Rules, concluded
-from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin
+from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost_at_every_cut_off
 from auditor.measures.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
+from auditor.measures.pairs import PairCounts
 from auditor.measures.power import worst_level
-from auditor.measures.results import Estimate, Interval, Significance, missing, tost_level
+from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import FloatArray
 from auditor.testing.drafts import Draft
 
@@ -37,6 +38,7 @@ class _Curve:
     critical: float
     p_value: float
     n: int
+    counts: tuple[PairCounts, ...]
 
     @property
     def worst(self) -> int:
@@ -45,16 +47,9 @@ class _Curve:
 
     def equivalence(self, *, margin: float, alpha: float) -> Equivalence:
         """Whether the change lies within ``margin`` at every cut-off: each at the full level, the least sure speaks."""
-        p_values = stats.norm.sf((margin - np.abs(self.changes)) / self.errors)
-        at = int(np.argmax(p_values))
-        reach = float(stats.norm.isf(alpha)) * self.errors[at]
-        interval = Interval(
-            float(self.changes[at] - reach),
-            float(self.changes[at] + reach),
-            tost_level(1 - alpha),
-            "bootstrap error at the worst cut-off",
+        return tost_at_every_cut_off(
+            effects=self.changes, errors=self.errors, counts=self.counts, margin=margin, alpha=alpha
         )
-        return Equivalence(bool(p_values[at] < alpha), margin, interval, float(p_values[at]))
 
 
 def range_change(pair: Contrast, rules: Rules, *, test: str, family: str, doubts: tuple[str, ...]) -> Draft:
@@ -166,4 +161,11 @@ def _curve(pair: Contrast, rules: Rules) -> _Curve | str:
         critical=max(z, float(np.quantile(largest, rules.level))),
         p_value=float((1 + np.sum(largest >= seen - 1e-9)) / (1 + len(largest))),
         n=n,
+        counts=tuple(_steps(column) for column in moved.T),
     )
+
+
+def _steps(moved: FloatArray) -> PairCounts:
+    """Steps against the group and towards it, as the pairs of a score test: two of one application count as two."""
+    against, towards = int(-moved[moved < 0].sum()), int(moved[moved > 0].sum())
+    return PairCounts(0, against, towards, max(0, len(moved) - against - towards))

@@ -1,5 +1,7 @@
 """Coverage of every kind of 95% interval at 40, 100, 300 and 600 base profiles, in populations whose truth is known.
 
+Kinds of tests on internals are seen at the numbers of applications that those take: 24, 48 and 96.
+
 No model is needed. ``ours`` is the share of intervals that held the truth, ``peer`` the level asked for, ``error`` the
 Monte Carlo standard error, ``withheld`` the share of data sets where no interval was given (they do not count).
 """
@@ -12,17 +14,18 @@ from collections.abc import Iterator
 
 import numpy as np
 
+from benchmarks.coverage_inside import INSIDE
 from benchmarks.coverage_kinds import KINDS, LEVEL, Kind
 from benchmarks.rows import Row
 
-CLUSTERS = (40, 100, 300, 600)
+EVERY = {**KINDS, **INSIDE}
 REPEATS = 1000
 
 
 def run() -> Iterator[Row]:
     """One row a kind and number of profiles."""
-    for kind in KINDS.values():
-        for clusters in CLUSTERS:
+    for kind in EVERY.values():
+        for clusters in kind.sizes:
             yield coverage(kind, clusters=clusters, repeats=REPEATS)
 
 

@@ -52,7 +52,8 @@ class Kind:
     """How one interval is drawn, and why its coverage may lie outside .93 to .97 where it does.
 
     ``conservative`` kinds cover more by construction; a kind that does not reach its level says so in ``reaches``.
-    ``draw`` returns whether the interval held the truth; ``None`` where none was given.
+    ``draw`` returns whether the interval held the truth; ``None`` where none was given. ``sizes`` are the numbers of
+    profiles it is drawn at.
     """
 
     name: str
@@ -60,6 +61,7 @@ class Kind:
     note: str = ""
     conservative: bool = False
     reaches: bool = True
+    sizes: tuple[int, ...] = (40, 100, 300, 600)
 
 
 def _holds(interval: Interval | None, truth: float) -> bool | None:

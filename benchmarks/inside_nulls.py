@@ -46,7 +46,7 @@ FAMILIES = ("llama", "gpt_neox")
 SMALLEST_GAP = 1e-3
 MOST_LEFT = 0.10
 DRAWS = draws_needed(alpha=ALPHA, family_size=1)
-OTHERS = ("inside_nulls_probes", "inside_nulls_ladder", "inside_nulls_superposition")
+OTHERS = ("inside_nulls_probes", "inside_nulls_ladder", "inside_nulls_superposition", "inside_nulls_steps")
 
 
 @dataclass(frozen=True)
@@ -60,7 +60,7 @@ class Said:
 
 
 def run() -> Iterator[Row]:
-    """Erasure and steering, then the studies of probes, the ladder and superposition."""
+    """Erasure and steering, then the studies of probes, the ladder, superposition and the other steps."""
     yield from interventions()
     for name in OTHERS:
         yield from importlib.import_module(f"benchmarks.{name}").run()

@@ -9,7 +9,7 @@ from __future__ import annotations
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 
 import numpy as np
@@ -66,6 +66,15 @@ class World:
         By group as shown: the share of its adverse answers that cannot be read.
     step
         Margins are rounded to multiples of it (heavy ties); 0 leaves them.
+    redrawn
+        By group as shown: the share of applications whose worth a version draws anew. Its margins keep their law
+        whatever the law is, and go less with those of the other arms.
+    loud
+        By group as shown: SD in nats of normal noise that comes on top, so that the law of an arm is wider.
+    reference_share
+        Share of the applications that file the reference of an attribute; the other groups share the rest.
+    observed_rate
+        Share of approvals that the file shows, about which the plan's range of cut-offs lies.
     """
 
     worth: Draw
@@ -78,6 +87,10 @@ class World:
     unreadable_filed: Mapping[Contrast, float] = field(default_factory=dict)
     silent: Mapping[Contrast, float] = field(default_factory=dict)
     step: float = 0.0
+    redrawn: Mapping[Contrast, float] = field(default_factory=dict)
+    loud: Mapping[Contrast, float] = field(default_factory=dict)
+    reference_share: float = REFERENCE_SHARE
+    observed_rate: float = OBSERVED_RATE
 
 
 @dataclass(frozen=True)
@@ -87,6 +100,8 @@ class Drawn:
     margins: FloatArray
     readable: BoolArray
     worth: FloatArray
+    reference_share: float = REFERENCE_SHARE
+    observed_rate: float = OBSERVED_RATE
 
     @property
     def favourable(self) -> BoolArray:
@@ -145,13 +160,13 @@ def versions() -> tuple[Contrast, ...]:
 
 
 @lru_cache
-def filed_codes(applications: int) -> Mapping[str, IntArray]:
+def filed_codes(applications: int, reference_share: float = REFERENCE_SHARE) -> Mapping[str, IntArray]:
     """The group every application files, by attribute, as its place in the plan: always the same for one number."""
     generator = np.random.default_rng(applications)
     found = {}
     for attribute in the_plan().attributes:
-        others = (1 - REFERENCE_SHARE) / (len(attribute.groups) - 1)
-        shares = [REFERENCE_SHARE if group == attribute.reference else others for group in attribute.groups]
+        others = (1 - reference_share) / (len(attribute.groups) - 1)
+        shares = [reference_share if group == attribute.reference else others for group in attribute.groups]
         found[attribute.field] = generator.choice(len(shares), applications, p=shares)
     return found
 
@@ -164,15 +179,17 @@ def _groups() -> Mapping[str, tuple[str, ...]]:
 def draw(world: World, applications: int, seed: int | list[int]) -> Drawn:
     """Margins and readability of every version of every application."""
     generator = np.random.default_rng(seed)
-    files = filed_codes(applications)
+    files = filed_codes(applications, world.reference_share)
 
     def shows(codes: Mapping[str, IntArray], contrast: Contrast) -> BoolArray:
         inside: BoolArray = codes[contrast[0]] == _groups()[contrast[0]].index(contrast[1])
         return inside
 
+    gaps = np.zeros(applications)
     worth = world.worth(generator, applications)
     for contrast, gap in world.filed.items():
-        worth = worth + gap * shows(files, contrast)
+        inside = shows(files, contrast)
+        worth, gaps = worth + gap * inside, gaps + gap * inside
     never = np.zeros(applications, dtype=bool)
     for contrast, share in world.unreadable_filed.items():
         never |= shows(files, contrast) & (generator.random(applications) < share)
@@ -183,11 +200,7 @@ def draw(world: World, applications: int, seed: int | list[int]) -> Drawn:
     for number, (name, value) in enumerate(versions()):
         set_to = {name: np.full(applications, _groups()[name].index(value))} if name else {}
         shown = {**files, **set_to}
-        row = worth + world.noise(generator, applications)
-        for contrast, shift in world.shown.items():
-            row += shift * shows(shown, contrast)
-        for contrast, (low, high, shift) in world.band.items():
-            row += shift * (shows(shown, contrast) & (worth >= low) & (worth < high))
+        row = _margins(world, generator, partial(shows, shown), worth=worth, gaps=gaps)
         start, turned = np.zeros(applications), np.zeros(applications, dtype=bool)
         for contrast, (against, towards) in world.flips.items():
             width = np.where(row >= 0, against / favourable, towards / (1 - favourable))
@@ -207,21 +220,46 @@ def draw(world: World, applications: int, seed: int | list[int]) -> Drawn:
         if contrast[0]:
             same = shows(files, contrast)
             margins[number, same], readable[number, same] = margins[0, same], readable[0, same]
-    return Drawn(margins, readable, worth)
+    return Drawn(margins, readable, worth, world.reference_share, world.observed_rate)
+
+
+def _margins(
+    world: World,
+    generator: np.random.Generator,
+    shows: Callable[[Contrast], BoolArray],
+    *,
+    worth: FloatArray,
+    gaps: FloatArray,
+) -> FloatArray:
+    """Margins of one version before any is turned over; ``shows`` says whose version shows a group."""
+    n = len(worth)
+    noise, own = world.noise(generator, n), worth
+    for contrast, share in world.redrawn.items():
+        anew = shows(contrast) & (generator.random(n) < share)
+        own = np.where(anew, world.worth(generator, n) + gaps, own)
+    row = own + noise
+    for contrast, shift in world.shown.items():
+        row += shift * shows(contrast)
+    for contrast, (low, high, shift) in world.band.items():
+        row += shift * (shows(contrast) & (worth >= low) & (worth < high))
+    for contrast, spread in world.loud.items():
+        row = row + generator.normal(0, spread, n) * shows(contrast)
+    return row
 
 
 @lru_cache(maxsize=8)
-def layout(applications: int) -> Layout:
+def layout(applications: int, reference_share: float = REFERENCE_SHARE) -> Layout:
     """Cases as auditor.counterfactuals makes them, without their prompts."""
-    placed = [item for row in range(applications) for item in _cases(row, applications)]
+    placed = [item for row in range(applications) for item in _cases(row, applications, reference_share)]
     cases, version, application = zip(*placed, strict=True)
     return Layout(cases, np.array(version, dtype=np.int64), np.array(application, dtype=np.int64))
 
 
-def _cases(row: int, applications: int) -> Iterator[tuple[Case, int, int]]:
+def _cases(row: int, applications: int, reference_share: float) -> Iterator[tuple[Case, int, int]]:
     """The cases of one application, each with its version and the application's row."""
     name, order = f"A{row:05d}", versions()
-    groups = {about: _groups()[about][codes[row]] for about, codes in filed_codes(applications).items()}
+    files = filed_codes(applications, reference_share)
+    groups = {about: _groups()[about][codes[row]] for about, codes in files.items()}
     again = row < the_plan().noise.reask
 
     def case(suffix: str, role: str, version: Contrast, changed: str | None, *arms: str) -> tuple[Case, int, int]:
@@ -241,7 +279,7 @@ def _cases(row: int, applications: int) -> Iterator[tuple[Case, int, int]]:
 def context_of(drawn: Drawn, *, plan: Plan | None = None) -> Context:
     """What the tests on outputs read of one draw."""
     plan = plan or the_plan()
-    made = layout(drawn.margins.shape[1])
+    made = layout(drawn.margins.shape[1], drawn.reference_share)
     margins = drawn.margins[made.version, made.application].tolist()
     readable = drawn.readable[made.version, made.application].tolist()
     natural = plan.operating_point.natural_margin
@@ -251,14 +289,14 @@ def context_of(drawn: Drawn, *, plan: Plan | None = None) -> Context:
         mass = READABLE if can else UNREADABLE
         decisions[case.id] = Decision(case.id, margin, mass, None, None, outcome if can else Outcome.INVALID)
     ids = list(dict.fromkeys(case.cluster for case in made.cases))
-    cut = float(np.quantile(drawn.worth, 1 - OBSERVED_RATE))
+    cut = float(np.quantile(drawn.worth, 1 - drawn.observed_rate))
     return Context(
         plan=plan,
         cases=made.cases,
         decisions=decisions,
         observed=dict(zip(ids, (drawn.worth >= cut).tolist(), strict=True)),
         values={name: {} for name in ids},
-        observed_rate=OBSERVED_RATE,
+        observed_rate=drawn.observed_rate,
     )
 
 

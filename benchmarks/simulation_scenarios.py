@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 import numpy as np
 
 from auditor.measures.power import detectable_by_mcnemar, worst_level
-from auditor.testing.context import FloatArray
 from benchmarks.simulated_audits import (
-    OBSERVED_RATE,
     Contrast,
-    Draw,
     Drawn,
     World,
     arms_of,
@@ -21,75 +18,15 @@ from benchmarks.simulated_audits import (
     net_effect,
     the_plan,
 )
+from benchmarks.simulation_rough import rough
+from benchmarks.simulation_shapes import ONE, Scenario, clumps, mixed, normal
 
 RANGE = 0.10  # about the observed rate: the plan's range of cut-offs by default
-ONE: Contrast = ("race", "Black")
 BANDED = ("sex", "female")
 
 BANDS = {"above": (-0.575, -0.105), "below": (0.096, -0.071)}
 """Where a band of half a nat begins and how far a protected version falls in it, so that the largest |Δ| of the plan's
 range is the equivalence margin: near the cut-offs that approve 93 % and 79 % (found by bisection)."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Scenario:
-    """A world, and what of an audit in it would be false.
-
-    Attributes
-    ----------
-    affected
-        Contrasts in which something truly differs: what is said of them is no false finding.
-    different
-        Contrasts whose true difference reaches the equivalence margin at a cut-off of the plan's range, or whose
-        outcomes cannot be read: EQUIVALENT of them is false.
-    mute
-        Contrasts of which NO_EVIDENCE would be false too, since many of their answers cannot be read.
-    sought
-        Metric and contrast whose detection counts as power.
-    stated
-        The effect that the design states as its minimum detectable one.
-    covers
-        Whether intervals are held against the true values.
-    """
-
-    name: str
-    world: World
-    applications: int = 600
-    audits: int = 200
-    affected: frozenset[Contrast] = frozenset()
-    different: frozenset[Contrast] = frozenset()
-    mute: frozenset[Contrast] = frozenset()
-    sought: tuple[str, Contrast] | None = None
-    stated: float | None = None
-    covers: bool = False
-
-
-def normal(mean: float, spread: float) -> Draw:
-    """Margins of one hump."""
-
-    def sample(generator: np.random.Generator, n: int) -> FloatArray:
-        return generator.normal(mean, spread, n)
-
-    return sample
-
-
-def clumps(low: float, high: float, spread: float, share: float) -> Draw:
-    """Two humps; ``share`` of the applications in the upper one."""
-
-    def sample(generator: np.random.Generator, n: int) -> FloatArray:
-        return np.where(generator.random(n) < share, high, low) + generator.normal(0, spread, n)
-
-    return sample
-
-
-def mixed(small: float, large: float, share: float) -> Draw:
-    """Noise that is mostly small and now and then large, with heavy tails."""
-
-    def sample(generator: np.random.Generator, n: int) -> FloatArray:
-        scale = np.where(generator.random(n) < share, large, small)
-        return scale * generator.standard_t(3, n)
-
-    return sample
 
 
 SMOOTH = World(worth=normal(1.0, 1.0), noise=normal(0.0, 0.15))
@@ -149,6 +86,7 @@ def scenarios() -> Mapping[str, Scenario]:
         )
     ]
     made += _at_the_margin()
+    made += rough()
     made += _at_the_stated_effect()
     made += [
         Scenario(
@@ -176,7 +114,7 @@ def _at_the_margin() -> list[Scenario]:
         ("both ways, often", margin + 0.02, 0.02),
         ("towards the group", 0.005, margin + 0.005),
     ):
-        flips = dict.fromkeys(every, (against, towards))
+        flips = dict.fromkeys(contrasts(), (against, towards))
         world = World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.0), flips=flips, filed=GAPS)
         for count in (600, 1500):
             made.append(
@@ -191,7 +129,7 @@ def _at_the_margin() -> list[Scenario]:
             )
     for name, (place, shift) in BANDS.items():
         base = World(worth=normal(0.9, 1.0), noise=normal(0.0, 0.05))
-        world = replace(base, band=dict.fromkeys(every, (place, place + 0.5, shift)))
+        world = replace(base, band=dict.fromkeys(contrasts(), (place, place + 0.5, shift)))
         made.append(
             Scenario(
                 name=f"Δ at the margin, {name} the natural cut-off only",
@@ -202,7 +140,7 @@ def _at_the_margin() -> list[Scenario]:
                 different=every,
             )
         )
-    crowd = World(worth=normal(3.0, 0.6), noise=normal(0.0, 0.02), shown=dict.fromkeys(every, -0.3))
+    crowd = World(worth=normal(3.0, 0.6), noise=normal(0.0, 0.02), shown=dict.fromkeys(contrasts(), -0.3))
     made.append(
         Scenario(
             name="all margins fall, none near the natural cut-off",
@@ -219,7 +157,8 @@ def _at_the_margin() -> list[Scenario]:
 def largest_effect(drawn: Drawn, key: Contrast) -> float:
     """The largest |Δ| over the cut-offs of the plan's range, matched by the reference arm's rate."""
     control, _ = arms_of(drawn, key)
-    rates = np.linspace(OBSERVED_RATE - RANGE, OBSERVED_RATE + RANGE, 41)
+    ends = drawn.observed_rate - RANGE, drawn.observed_rate + RANGE
+    rates = np.linspace(max(ends[0], 0.001), min(ends[1], 0.999), 41)
     return max(abs(net_effect(drawn, key, float(cut))) for cut in np.quantile(drawn.margins[control], 1 - rates))
 
 

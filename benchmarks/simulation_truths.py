@@ -10,7 +10,6 @@ import numpy as np
 from auditor.testing.context import BoolArray
 from benchmarks.simulated_audits import (
     CHANGED,
-    OBSERVED_RATE,
     POPULATION,
     Contrast,
     Drawn,
@@ -23,7 +22,8 @@ from benchmarks.simulated_audits import (
     the_plan,
     versions,
 )
-from benchmarks.simulation_scenarios import Scenario, largest_effect
+from benchmarks.simulation_scenarios import largest_effect
+from benchmarks.simulation_shapes import Scenario
 
 Truths = Mapping[tuple[str, str, Contrast], float]
 """By test, metric and contrast."""
@@ -78,7 +78,7 @@ def _pairs(drawn: Drawn) -> dict[tuple[str, str, Contrast], float]:
         control, group = arms_of(drawn, key)
         reference, protected = drawn.margins[control], drawn.margins[group]
         shift = float((protected - reference).mean())
-        cut = float(np.quantile(reference[drawn.readable[control]], 1 - OBSERVED_RATE))
+        cut = float(np.quantile(reference[drawn.readable[control]], 1 - drawn.observed_rate))
         against, towards = yes[control] & ~yes[group], ~yes[control] & yes[group]
         unreadable = ~drawn.readable
         values = {
@@ -104,7 +104,8 @@ def _pairs(drawn: Drawn) -> dict[tuple[str, str, Contrast], float]:
 def _filed(drawn: Drawn, applications: int) -> dict[tuple[str, str, Contrast], float]:
     """Of different applicants, as filed; the number of each group is the audit's own."""
     found: dict[tuple[str, str, Contrast], float] = {}
-    files, here = filed_codes(drawn.margins.shape[1]), filed_codes(applications)
+    share = drawn.reference_share
+    files, here = filed_codes(drawn.margins.shape[1], share), filed_codes(applications, share)
     for attribute in the_plan().attributes:
         members: dict[str, BoolArray] = {
             group: files[attribute.field] == code for code, group in enumerate(attribute.groups)

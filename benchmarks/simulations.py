@@ -23,15 +23,17 @@ from multiprocessing import get_context
 from scipy import stats
 
 from auditor.records import Conclusion, Measurement
-from benchmarks.coverage import CLUSTERS, REPEATS, coverage
-from benchmarks.coverage_kinds import KINDS
+from auditor.testing.families import TURNED_FAMILY
+from benchmarks.coverage import EVERY, REPEATS, coverage
 from benchmarks.simulated_audits import Audited, Contrast, audit, context_of, contrasts, draw, seeded_plan
-from benchmarks.simulation_scenarios import Scenario, scenarios
+from benchmarks.simulation_scenarios import scenarios
+from benchmarks.simulation_shapes import Scenario
 from benchmarks.simulation_truths import true_effects, truths
 
 OUTCOMES = ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 EXPLORATORY = "exploratory"
+EQUIVALENT = "false equivalent"
 INTERVALS = "coverage of intervals alone"
 BESIDE = "group_rates"
 """Compares different applicants: its gaps are real wherever a world has them."""
@@ -65,6 +67,7 @@ class SimulationRow:
     power: float | None = None
     coverage: float | None = None
     by_family: Mapping[str, float] = field(default_factory=dict)
+    by_attribute: Mapping[str, Mapping[str, float]] = field(default_factory=dict)
     extra: Mapping[str, float | int | str | None] = field(default_factory=dict)
 
     def line(self, *, as_json: bool) -> str:
@@ -87,6 +90,10 @@ class SimulationRow:
             "applications": self.applications,
             **shares,
             "by_family": {name: _rounded(share) for name, share in sorted(self.by_family.items())},
+            "by_attribute": {
+                name: {field: _rounded(share) for field, share in sorted(shares.items())}
+                for name, shares in sorted(self.by_attribute.items())
+            },
             **self.extra,
             "seed": self.seed,
             "seconds": round(self.seconds, 1),
@@ -118,7 +125,8 @@ def table(*, share: float = 1.0, only: str = "") -> Iterator[SimulationRow]:
             for row in summarise(scenario, tallies, seconds=time.monotonic() - started):
                 yield replace(row, extra={**row.extra, **true_effects(scenario)}) if scenario.different else row
         if only in INTERVALS:
-            tasks = [(name, clusters, max(1, round(REPEATS * share))) for name in KINDS for clusters in CLUSTERS]
+            repeats = max(1, round(REPEATS * share))
+            tasks = [(kind.name, clusters, repeats) for kind in EVERY.values() for clusters in kind.sizes]
             yield from pool.imap(_covers, tasks)
 
 
@@ -126,7 +134,7 @@ def _covers(task: tuple[str, int, int]) -> SimulationRow:
     """Coverage of one kind of interval by itself, at one number of applications."""
     name, clusters, repeats = task
     started = time.monotonic()
-    row = coverage(KINDS[name], clusters=clusters, repeats=repeats)
+    row = coverage(EVERY[name], clusters=clusters, repeats=repeats)
     return SimulationRow(
         name=f"{INTERVALS}: {name}",
         n=repeats,
@@ -198,10 +206,16 @@ def summarise(scenario: Scenario, tallies: Sequence[Tally], *, seconds: float) -
     """The rows of one scenario."""
     n = len(tallies)
     common = {"n": n, "applications": scenario.applications, "seed": seed_of(scenario.name)}
-    false = [{one for one in item.found if one[2] not in scenario.affected} for item in tallies]
+    false = [{one for one in item.found if _is_false(scenario, one)} for item in tallies]
     families: Counter[str] = Counter()
+    attributes: dict[str, Counter[str]] = {}
     for found in false:
         families.update({family for family, _, _ in found})
+        for family, about in {(family, key[0]) for family, _, key in found}:
+            attributes.setdefault(family or "none", Counter())[about] += 1
+    for item in tallies:
+        for about in {key[0] for key in scenario.different if _is_equivalent(item, key)}:
+            attributes.setdefault(EQUIVALENT, Counter())[about] += 1
     confirmatory = sum(any(not one[0].startswith(EXPLORATORY) for one in found) for found in false)
     judged = len(scenario.affected) < len(contrasts())
     wrong = [_wrongly(item, scenario.different, Conclusion.EQUIVALENT_WITHIN_MARGIN) for item in tallies]
@@ -211,6 +225,10 @@ def summarise(scenario: Scenario, tallies: Sequence[Tally], *, seconds: float) -
         extra["any_false_finding"] = round(sum(bool(found) for found in false) / n, 4)
     if not scenario.world.filed and judged:
         extra["false_as_filed"] = round(sum(bool(item.filed) for item in tallies) / n, 4)
+    if scenario.different:
+        # The range holds the natural cut-off, so its largest effect is at least as large.
+        over = [any(_is_equivalent(item, key, "cf_range_effect") for key in scenario.different) for item in tallies]
+        extra["false_equivalent_over_range"] = round(sum(over) / n, 4)
     if scenario.stated is not None:
         extra["stated_effect"] = round(scenario.stated, 4)
         said = sorted(item.stated for item in tallies if item.stated is not None)
@@ -228,6 +246,9 @@ def summarise(scenario: Scenario, tallies: Sequence[Tally], *, seconds: float) -
         false_no_evidence=sum(silent) / n if scenario.mute else None,
         power=_power(scenario, tallies) if scenario.sought else None,
         by_family={family or "none": count / n for family, count in families.items()} if judged else {},
+        by_attribute={
+            family: {about: count / n for about, count in counts.items()} for family, counts in attributes.items()
+        },
         extra=extra,
         **common,
     )
@@ -241,6 +262,15 @@ def summarise(scenario: Scenario, tallies: Sequence[Tally], *, seconds: float) -
             extra={"intervals": whole},
             **common,
         )
+
+
+def _is_false(scenario: Scenario, one: tuple[str, str, Contrast]) -> bool:
+    family, _, key = one
+    return key not in scenario.affected and not (family == TURNED_FAMILY and key in scenario.turning)
+
+
+def _is_equivalent(item: Tally, key: Contrast, metric: str = OUTCOMES[0]) -> bool:
+    return item.said.get((metric, key)) is Conclusion.EQUIVALENT_WITHIN_MARGIN
 
 
 def _wrongly(item: Tally, about: Iterable[Contrast], conclusion: Conclusion) -> bool:

@@ -17,7 +17,7 @@ import numpy.typing as npt
 from scipy import stats
 
 from auditor.measures.bootstrap import MAX_UNDEFINED, cluster_codes
-from auditor.measures.equivalence import Equivalence
+from auditor.measures.equivalence import Equivalence, tost_at_every_cut_off
 from auditor.measures.operating_points import (
     BLOCK_CELLS,
     Margins,
@@ -27,7 +27,7 @@ from auditor.measures.operating_points import (
     resample,
     with_unreadable,
 )
-from auditor.measures.pairs import NO_PAIRS
+from auditor.measures.pairs import NO_PAIRS, PairCounts
 from auditor.measures.results import (
     MIN_RESAMPLES,
     BoolArray,
@@ -39,7 +39,6 @@ from auditor.measures.results import (
     check_level,
     missing,
     same_length,
-    tost_level,
 )
 
 METHOD = "largest net effect over the cut-off range"
@@ -107,22 +106,17 @@ class CutOffCurve:
         The claim needs every cut-off, so each is tested at the full level and the largest p-value speaks
         (intersection-union). ``interval`` is the 1 − 2α interval at that cut-off.
         """
-        if not margin > 0:
-            raise ValueError(f"margin must be positive, got {margin}")
-        level = tost_level(1 - alpha)
         everywhere = [*self.points, *([self.natural] if self.natural else [])]
         if not everywhere or not self.errors:
             return Equivalence(None, margin, None, reason=self.largest.reason or NO_PAIRS)
-        effects = np.array([point.effect for point in everywhere])
-        errors = np.array(self.errors)
-        p_values = stats.norm.sf((margin - np.abs(effects)) / errors)
-        worst = int(np.argmax(p_values))
-        reach = float(stats.norm.isf(alpha)) * errors[worst]
-        interval = Interval(
-            float(effects[worst] - reach), float(effects[worst] + reach), level, "bootstrap error at the worst cut-off"
+        still = [self.n - point.against - point.towards for point in everywhere]
+        return tost_at_every_cut_off(
+            effects=np.array([point.effect for point in everywhere]),
+            errors=np.array(self.errors),
+            counts=[PairCounts(0, point.against, point.towards, d) for point, d in zip(everywhere, still, strict=True)],
+            margin=margin,
+            alpha=alpha,
         )
-        p_value = float(p_values[worst])
-        return Equivalence(p_value < alpha, margin, interval, p_value)
 
 
 def cut_off_curve(

@@ -8,7 +8,11 @@ claims as over any other. The claim is one of intersection-union: all its parts 
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
+from scipy import stats
 
 from auditor.measures.bootstrap import BootstrapSample
 from auditor.measures.margins import MatchedEffect
@@ -21,7 +25,7 @@ from auditor.measures.pairs import (
     tango_p_values,
     zero_event_bound,
 )
-from auditor.measures.results import Interval, tost_level
+from auditor.measures.results import FloatArray, Interval, tost_level
 from auditor.rounding import significant
 
 MIN_OUTCOMES = 30
@@ -113,6 +117,36 @@ def tost_at_matched_point(*, effect: MatchedEffect, margin: float, alpha: float)
         tost_pairs(counts=effect.counts, margin=margin, clustered=effect.sample, alpha=alpha),
         tost(interval=effect.sample, margin=margin, alpha=alpha),
     )
+
+
+def tost_at_every_cut_off(
+    *, effects: FloatArray, errors: FloatArray, counts: Sequence[PairCounts], margin: float, alpha: float
+) -> Equivalence:
+    """Equivalence over a range of cut-offs: each is tested at the full level and the least sure speaks.
+
+    Parameters
+    ----------
+    effects, errors
+        By cut-off, shape (cut-offs,): the net effect and its standard error.
+    counts
+        By cut-off, the pairs behind the effect. With fewer than 10 discordant ones a normal test is too sure of itself:
+        300 pairs of which 2 % turn one way read equivalent at .0125 in .017 of samples. Tango's score test, or the
+        zero-event bound, then has to hold too, as at the natural cut-off alone.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin must be positive, got {margin}")
+    p_values = stats.norm.sf((margin - np.abs(effects)) / errors)
+    # Neighbouring cut-offs mostly have the same counts, and a score test takes longer than a look.
+    few = {item for item in counts if item.discordant < MIN_DISCORDANT}
+    scored = {item: tost_pairs(counts=item, margin=margin, alpha=alpha) for item in few}
+    by_counts = np.array([(scored[item].p_value or 0.0) if item in scored else 0.0 for item in counts])
+    worst = int(np.argmax(np.maximum(p_values, by_counts)))
+    if by_counts[worst] > p_values[worst]:
+        return scored[counts[worst]]
+    reach, p_value = float(stats.norm.isf(alpha)) * float(errors[worst]), float(p_values[worst])
+    middle, level = float(effects[worst]), tost_level(1 - alpha)
+    interval = Interval(middle - reach, middle + reach, level, "bootstrap error at the worst cut-off")
+    return Equivalence(p_value < alpha, margin, interval, p_value)
 
 
 def zero_event_p(n: int, *, margin: float) -> float:

@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.measures.bootstrap import BootstrapSample
 from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.mechanisms.pair_measures import checks_of, supporting, whole_gap
 from auditor.records import Check
@@ -99,7 +100,9 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
                 subject={"circuit": kind, "share_of_edges": f"{fraction:g}"},
                 unit="ratio",
                 value=lambda table=table, place=place: float(faithfulness(pairs, table)[place]),  # type: ignore[misc]
-                interval=lambda sampled=sampled, place=place: _ends(sampled, place, level),  # type: ignore[misc]
+                interval=lambda sampled=sampled, place=place: _ends(  # type: ignore[misc]
+                    sampled, place, level, pairs=len(pairs)
+                ),
                 method=method,
                 **common,
             )
@@ -136,11 +139,12 @@ def _sampled(context: Context, pairs: Sequence[Mapping[str, Any]], margins: Floa
     return shares
 
 
-def _ends(sampled: FloatArray | None, place: int, level: float) -> tuple[float, float] | None:
-    if sampled is None:
-        return None
-    low, high = np.quantile(sampled[:, place], [(1 - level) / 2, (1 + level) / 2])
-    return float(low), float(high)
+def _ends(
+    sampled: FloatArray | None, place: int, level: float, *, pairs: int | None = None
+) -> tuple[float, float] | None:
+    """Percentiles, taken further out for as few ``pairs`` as were resampled."""
+    found = None if sampled is None else BootstrapSample(sampled[:, place], pairs).interval(level)
+    return None if found is None else (found.low, found.high)
 
 
 def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, level: float) -> Iterable[Draft]:

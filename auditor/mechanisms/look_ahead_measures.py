@@ -173,7 +173,7 @@ def _skill(part: Part, found: Mapping[str, float] | None, method: str) -> Estima
     n = len(part.results[0]["cases"])
     if found is None:
         return missing(method=method, reason="it is the same for all applications", n=n)
-    interval = Interval(found["low"], found["high"], part.level, "Student, by application, of the ratio made linear")
+    interval = Interval(found["low"], found["high"], part.level, "Student, by application, jackknife of the ratio")
     test = Significance(found["p_value"], "two-sided against 0")
     return Estimate(value=found["value"], n=n, method=method, interval=interval, test=test)
 

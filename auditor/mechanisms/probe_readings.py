@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
+from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
 from auditor.measures.bootstrap import cluster_codes
@@ -59,8 +60,9 @@ def read(*, logits: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLik
     The interval of the accuracy is the mean of two Wilson intervals, one a label, its applications as n: it is
     right where both labels of an application are always read rightly or wrongly together, and wide otherwise, and it
     does not shrink to nothing where every row was read rightly. The test takes each application's mean surplus over 1/2
-    as one number. AUROC has the interval of Obuchowski (1997), on applications; where all pairs are in order, the
-    accuracy's.
+    as one number. AUROC has the variance of Obuchowski (1997), on applications, and its interval on the logit scale, as
+    the AUC of scores has: on its own scale 48 applications read at .95 held the truth in 85 % of data sets. Where all
+    pairs are in order it is the accuracy's.
 
     Raises
     ------
@@ -85,8 +87,10 @@ def read(*, logits: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLik
     spread = float(np.sqrt((_sums(surplus, codes, count) ** 2).sum()))
     p_value = float(2 * norm.sf(abs(accuracy - 0.5) / spread)) if spread > 0 else 1.0
     auroc, error = _auroc(t, y, codes, count)
-    auroc_low, auroc_high = max(0.0, auroc - z * error), min(1.0, auroc + z * error)
-    if error == 0:
+    if error > 0 and 0 < auroc < 1:
+        middle, reach = logit(auroc), z * error / (auroc * (1 - auroc))
+        auroc_low, auroc_high = float(expit(middle - reach)), float(expit(middle + reach))
+    else:
         auroc_low, auroc_high = min(low, auroc), max(high, auroc)
     return Reading(accuracy, low, high, auroc, auroc_low, auroc_high, p_value, len(y), count)
 

@@ -14,7 +14,7 @@ from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.testing.context import Context
 from benchmarks.simulated_audits import World, audit, context_of, draw, filed_codes, seeded_plan, the_plan, versions
-from benchmarks.simulation_scenarios import ONE, normal
+from benchmarks.simulation_shapes import ONE, normal
 
 QUIET = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)
 STILL = World(worth=normal(1.0, 1.0), noise=normal(0.0, 0.0))

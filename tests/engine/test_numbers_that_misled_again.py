@@ -13,7 +13,7 @@ from auditor.records import Check, Conclusion, Measurement, Role
 from auditor.rounding import significant
 from auditor.testing.context import Context
 from benchmarks.simulated_audits import World, context_of, draw, seeded_plan
-from benchmarks.simulation_scenarios import normal
+from benchmarks.simulation_shapes import normal
 from tests.engine.made_up import Answers, made_up, measured, pair_plan
 
 

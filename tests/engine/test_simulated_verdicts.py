@@ -9,7 +9,8 @@ import pytest
 
 from auditor.records import Conclusion
 from benchmarks.simulated_audits import context_of, contrasts, draw, layout, the_plan
-from benchmarks.simulation_scenarios import ONE, Scenario, scenarios
+from benchmarks.simulation_scenarios import scenarios
+from benchmarks.simulation_shapes import ONE, Scenario
 from benchmarks.simulations import OUTCOMES, SEEN, Tally, simulate, summarise, upper
 
 ABSENCE = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)

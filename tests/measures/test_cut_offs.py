@@ -4,9 +4,11 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy import stats
 
 from auditor.measures.bootstrap import cluster_codes
 from auditor.measures.cut_offs import cut_off_curve, swap_p_value
+from auditor.measures.equivalence import tost_pairs
 from auditor.measures.operating_points import Margins, reference_thresholds
 from auditor.measures.pairs import PairCounts, count_pairs, tango_interval
 
@@ -107,6 +109,22 @@ def test_false_alarms_of_the_largest_stay_within_the_level():
     assert rejected <= 26  # 15 expected at most; 26 is three standard errors above
 
 
+def test_false_alarms_stay_within_the_level_where_the_arms_agree_and_cannot_be_exchanged():
+    # All fall a little and one in twelve leaps from the bottom to the top: one law, and no pair like its mirror image.
+    rejected = 0
+    for seed in range(150):
+        x = np.random.default_rng((100, seed)).random(100)
+        y = (x - 0.08) % 1.0
+        codes = np.arange(100)
+        margins = Margins(control=x, protected=y, codes=codes, arm=x, arm_codes=codes, clusters=100)
+        observed = largest_by_hand(x, y, (0.77, 0.97), 0.15)
+        found = swap_p_value(
+            margins, least=77, most=97, fixed=np.array([0.15]), observed=observed, swaps=399, seed=seed
+        )
+        rejected += found <= 0.05
+    assert rejected <= 17  # reached once in a thousand runs at the level
+
+
 @settings(max_examples=15, deadline=None)
 @given(seed=st.integers(0, 1000), scale=st.sampled_from([0.01, 8.0]))
 def test_units_do_not_matter_and_the_order_of_applications_neither(seed, scale):
@@ -191,3 +209,20 @@ def test_one_seed_gives_one_curve_and_bad_ranges_are_refused():
     with pytest.raises(ValueError, match="swaps must be at least 99"):
         curve(control, protected, swaps=10)
     assert curve([], []).largest.reason == "there are no pairs"
+
+
+@pytest.mark.parametrize("n", [250, 300, 420])
+def test_equivalence_over_the_range_keeps_its_level_where_few_decisions_turn_one_way(n):
+    """Turned pairs are binomial at the margin: the chance that so few turn is the chance of a false EQUIVALENT."""
+    margin, alpha = 0.02, 0.05 / 4
+    rng = np.random.default_rng(n)
+    control = np.sort(np.concatenate([rng.uniform(-3, -1, n // 4), rng.uniform(1, 3, n - n // 4)]))
+    false = 0.0
+    for turned in range(9):
+        protected = control.copy()
+        protected[n // 4 : n // 4 + turned] = -0.5  # below the natural cut-off, above those of the range
+        found = curve(control, protected, rates=(0.80, 0.95), natural=0.0).equivalence(margin=margin, alpha=alpha)
+        at = tost_pairs(counts=PairCounts(0, turned, 0, n - turned), margin=margin, alpha=alpha)
+        assert found.p_value >= at.p_value - 1e-12
+        false += stats.binom.pmf(turned, n, margin) * found.established
+    assert false <= alpha

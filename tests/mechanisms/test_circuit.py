@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
+from scipy.stats import t as student
 
 from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import noise_floor
@@ -295,6 +296,11 @@ def test_over_enough_applications_faithfulness_has_an_interval_and_stability_a_f
     rows = conclude(circuit, [result])
     curve = [row for row in rows if row.metric == "circuit_faithfulness"]
     assert all(row.low < row.estimate < row.high for row in curve)
+    # All differences are 1, so faithfulness is a mean over pairs. Plain percentiles of 24 are 7 % too narrow.
+    found = [row for row in curve if row.subject["circuit"] == "found"]
+    spread = np.std([pair["found"] for pair in pairs], axis=0, ddof=1)
+    reach = 2 * student.ppf(0.975, 23) * spread / np.sqrt(24)
+    assert np.mean([row.high - row.low for row in found] / reach) == pytest.approx(1, abs=0.03)
     assert not any("illustration" in row.method for row in rows)
     [stable] = [row for row in rows if row.metric == "circuit_stability"]
     assert 0.5 < stable.low < stable.estimate < stable.high < 0.9

@@ -61,3 +61,22 @@ def test_the_interval_covers_the_skill_of_a_reader_that_is_known() -> None:
         found = skill(errors=errors, spread=number, level=0.95)
         covered += found.low <= 0.75 <= found.high
     assert 0.90 < covered / 400 < 0.98
+
+
+def test_the_interval_of_few_applications_with_heavy_tails_holds_the_skill_as_often() -> None:
+    """A reader of noise, 24 applications: the ratio made linear held its skill of −.09 in 91 % of these data sets."""
+    covered = 0
+    for seed in range(3000):
+        generator = np.random.default_rng((24, seed))
+        number = generator.standard_t(5, 24) / np.sqrt(5 / 3)
+        errors = (number - 0.3 * generator.standard_normal(24)) ** 2
+        found = skill(errors=errors, spread=number**2, level=0.95)
+        covered += found.low <= -0.09 <= found.high
+    assert 0.925 < covered / 3000 < 0.96
+
+
+def test_one_application_that_holds_all_of_the_spread_gives_an_interval() -> None:
+    spread = np.array([0.0, 4.0, 0.0])
+    found = skill(errors=np.array([0.0, 1.0, 0.0]), spread=spread, level=0.95)
+    assert found.value == pytest.approx(0.75)
+    assert np.isfinite([found.low, found.high, found.p_value]).all()
