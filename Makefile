@@ -35,7 +35,7 @@ test: install-dev
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict auditor reports
+	$(BIN)/mypy --strict auditor reports compliance
 	$(BIN)/lint-imports
 	@if find . -path ./$(VENV) -prune -o -path '*/templates/*.html' -print | grep -q .; then $(BIN)/djlint --check --lint compliance; fi
 	PLUMBLINE_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING
