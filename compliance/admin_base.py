@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
 
 from django.contrib import admin, messages
 from django.db.models import QuerySet
@@ -11,7 +12,7 @@ from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from compliance.exceptions import ComplianceError
-from compliance.governance.events import Actor
+from compliance.governance.events import Actor, signed_in
 from compliance.models import Audit, Event
 
 EVENTS_SHOWN = 200
@@ -31,7 +32,13 @@ def progress_bar(audit: Audit, *, words: str = "") -> SafeString:
     )
 
 
-class ByKeyAdmin(admin.ModelAdmin):
+if TYPE_CHECKING:
+    ModelAdmin = admin.ModelAdmin[Any]
+else:  # Django's own is not generic when it runs
+    ModelAdmin = admin.ModelAdmin
+
+
+class ByKeyAdmin(ModelAdmin):
     """Rows are found by their key: a ``_to_field`` that a request leaves empty is none, not a field without a name."""
 
     def get_object(self, request: HttpRequest, object_id: str, from_field: str | None = None) -> Any:
@@ -42,14 +49,14 @@ class ByKeyAdmin(admin.ModelAdmin):
 class ReadOnlyAdmin(ByKeyAdmin):
     """Pages to look at a register that only actions write. A row of another team is not there."""
 
-    actions = None
+    actions: Sequence[Any] | None = None
 
     class Media:
         css = {"all": ("compliance/admin.css",)}  # noqa: RUF012, as Django declares it
 
     def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
         """The rows somebody may see; lists, filters, searches and single pages all begin here."""
-        rows = self.model._default_manager.for_user(request.user)
+        rows: QuerySet[Any] = self.model._default_manager.for_user(request.user)
         ordering = self.get_ordering(request)
         return rows.order_by(*ordering) if ordering else rows
 
@@ -94,7 +101,8 @@ class ActingAdmin(ReadOnlyAdmin):
 
     def actor(self, request: HttpRequest) -> Actor:
         """Whoever is logged in."""
-        return Actor(name=request.user.get_username(), role="administration", user=request.user)  # type: ignore[arg-type]
+        user = signed_in(request)
+        return Actor(name=user.get_username(), role="administration", user=user)
 
     def refuse(self, request: HttpRequest, error: ComplianceError) -> None:
         """Say why nothing was done."""

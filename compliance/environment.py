@@ -19,6 +19,8 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 SECRET_KEY_FILE = "secret-key"  # noqa: S105, the name of a file
 VISIBILITY_SECONDS = 3600
 POSTGRESQL_SCHEMES = ("postgresql", "postgres")
+PREFIX = "PLUMBLINE_"
+ADDRESSES = ("DATABASE_URL", "REDIS_URL")  # the variables that have no such prefix
 
 
 def _listed(text: object) -> object:
@@ -109,12 +111,14 @@ def read_environment() -> Environment:
     ImproperlyConfigured
         One line naming the variable, what is wrong and, unless it is a secret, what was found.
     """
+    # Where to look is no field: pydantic takes it beside them, which the types it declares do not say.
+    beside: dict[str, Any] = {"_secrets_dir": os.environ.get("PLUMBLINE_SECRETS")}
     try:
-        return Environment(_secrets_dir=os.environ.get("PLUMBLINE_SECRETS"))
+        return Environment(**beside)
     except ValidationError as error:
         first = error.errors()[0]
         name = str(first["loc"][0]) if first["loc"] else "environment"
-        secret = name in ("PLUMBLINE_SECRET_KEY", "DATABASE_URL", "REDIS_URL")
+        secret = name in ("PLUMBLINE_SECRET_KEY", *ADDRESSES)
         found = "" if secret else f"{str(first['input'])[:80]!r}: "
         message = str(first["msg"]).removeprefix("Value error, ")
         raise ImproperlyConfigured(f"{name}: {found}{message[:1].lower()}{message[1:]}") from error

@@ -68,7 +68,7 @@ def require(user: Any, permission: str, team_id: int) -> None:
         raise PermissionDenied(f"{permission} in this team")
 
 
-class TeamBackend(AuthenticationBackend):
+class TeamBackend(AuthenticationBackend):  # type: ignore[misc]  # allauth has no types
     """Passwords as allauth checks them; permissions from roles in teams."""
 
     def has_perm(self, user_obj: Any, perm: str, obj: Any = None) -> bool:

@@ -11,7 +11,7 @@ from django.urls import reverse
 from compliance.accounts.names import folded
 
 
-class Accounts(DefaultAccountAdapter):
+class Accounts(DefaultAccountAdapter):  # type: ignore[misc]  # allauth has no types
     """Accounts are made by administrators. Logging in and out is its own answer: no message follows it."""
 
     def is_open_for_signup(self, request: HttpRequest) -> bool:

@@ -14,6 +14,7 @@ from django.contrib.auth import get_user_model
 from django.core.checks import CheckMessage, Tags, Warning, register
 from django.core.exceptions import ValidationError
 from django.db import connections
+from django.db.models import Model
 from django.db.models.signals import pre_save
 
 from compliance.governance.events import lock_chain
@@ -29,9 +30,9 @@ def watch_names() -> None:
     user = get_user_model()
     clean = user.clean
 
-    def clean_and_look(account: Any) -> None:
-        clean(account)
-        refuse_second(account)
+    def clean_and_look(self: Model) -> None:
+        clean(self)
+        refuse_second(self)
 
     # Forms ask this, and show the line; whatever else saves an account is asked below.
     user.clean = clean_and_look  # type: ignore[method-assign]
@@ -56,8 +57,9 @@ def refuse_second(account: Any) -> None:
 def taken_by(name: str, *, but: int | None = None) -> str | None:
     """The name, as it is written there, of another account that has it."""
     wanted = folded(name)
-    others = get_user_model()._default_manager.exclude(pk=but).order_by("pk").values_list("username", flat=True)
-    return next((other for other in others if folded(other) == wanted), None)
+    accounts = get_user_model()._default_manager.order_by("pk")
+    others = accounts if but is None else accounts.exclude(pk=but)
+    return next((other for other in others.values_list("username", flat=True) if folded(other) == wanted), None)
 
 
 def _look(instance: Any, update_fields: Any = None, raw: bool = False, **_: Any) -> None:

@@ -19,7 +19,8 @@ def change_password(request: HttpRequest) -> HttpResponse:
     """Change one's password, if there is one: allauth would lead others to a page that this site does not have."""
     if request.user.is_authenticated and not request.user.has_usable_password():
         raise PermissionDenied("this account has no password; whoever administers the installation sets one")
-    return _change_password(request)
+    answer: HttpResponse = _change_password(request)
+    return answer
 
 
 urlpatterns = [

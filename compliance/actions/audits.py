@@ -204,7 +204,8 @@ def freeze_audit(
         If it was stopped in the meantime, or somebody else froze it.
     """
     run_json = canonical_json(run)
-    frozen = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json), "prompts": prompts, "tokens": tokens}
+    frozen: dict[str, Any] = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json)}
+    frozen |= {"prompts": prompts, "tokens": tokens}
     held = {} if keeper is None else {"keeper": keeper}
     _move(audit, JobState.QUEUED, held=held, **frozen, keeper="", attempts=0, error="")
     DatabaseLedger(audit).freeze(run, chunks)
@@ -262,8 +263,8 @@ def _resume(audit: Audit, *, actor: Actor, queue: str = "") -> None:
         _move(audit, JobState.CANCELLED)
     if audit.resumable:
         to = JobState.QUEUED if audit.frozen else JobState.REQUESTED
-        fresh = {"error": "", "finished_at": None, "stop_requested_at": None, "forced": False, "keeper": ""}
-        _move(audit, to, sources=RESUMABLE, **fresh, attempts=0, queue=audit.queue or queue)
+        fresh: dict[str, Any] = {"finished_at": None, "stop_requested_at": None, "forced": False}
+        _move(audit, to, sources=RESUMABLE, **fresh, error="", keeper="", attempts=0, queue=audit.queue or queue)
         AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
         AuditChunk.objects.filter(audit=audit, stalled__gt=0).exclude(state=ChunkState.DONE).update(stalled=0)
     payload = {"from": before, "prompts_done": audit.prompts_done}

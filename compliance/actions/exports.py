@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
@@ -10,7 +12,7 @@ from compliance.governance.events import Actor, append_event
 from compliance.models import Audit, Release
 
 
-def may_export(user: object, audit: Audit) -> bool:
+def may_export(user: Any, audit: Audit) -> bool:
     """Whether somebody may take an audit's files with them: by permission, or because it was released to them."""
     released = Release.objects.current().filter(reader=user, audit=audit)
     return access.may(user, "export_audit", audit.team_id) or released.exists()

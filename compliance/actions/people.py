@@ -29,7 +29,8 @@ def name_team(*, name: str, actor: Actor, team: Team | None = None) -> Team:
         If another team is called so.
     """
     lock_chain()
-    if Team.objects.filter(name=name).exclude(pk=team.pk if team else None).exists():
+    others = Team.objects.exclude(pk=team.pk) if team else Team.objects.all()
+    if others.filter(name=name).exists():
         raise StateError(f"team {name!r}: is there already; expected a new name")
     before = team.name if team else None
     team = team or Team()

@@ -7,7 +7,7 @@ from typing import Any
 
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
-from django.db.models import Q
+from django.db.models import Field, Q
 
 from auditor.applications import Applications, Survey
 from auditor.canonical import canonical_json
@@ -163,7 +163,8 @@ def _end_approval(language_model: LanguageModel, why: str, actor: Actor) -> None
 
 
 def _listed(changed: dict[str, Any]) -> str:
-    names = [str(LanguageModel._meta.get_field(name).verbose_name) for name in changed]
+    fields = [LanguageModel._meta.get_field(name) for name in changed]
+    names = [str(field.verbose_name) for field in fields if isinstance(field, Field)]
     *most, last = names
     return f"its {', '.join(most)} and {last}" if most else f"its {last}"
 

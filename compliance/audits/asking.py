@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django import forms
 from django.conf import settings
 from django.contrib import admin, messages
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
+from django.db.models import QuerySet
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 from django.urls import reverse
@@ -18,7 +20,9 @@ from django.urls import reverse
 from auditor.canonical import sha256_json
 from compliance import actions
 from compliance.access.permissions import teams_where
+from compliance.admin_base import ModelAdmin
 from compliance.audits.estimates import Estimate, estimate, misfit
+from compliance.form_fields import field_of
 from compliance.governance.events import site_actor
 from compliance.models import (
     Audit,
@@ -29,11 +33,19 @@ from compliance.models import (
     Priority,
     Worker,
 )
+from compliance.models.versions import standing_of
 
 MOST = 20
 
 
-class PlanChoice(forms.ModelMultipleChoiceField):
+if TYPE_CHECKING:
+    PlansChosen = forms.ModelMultipleChoiceField[PlanVersion]
+    ModelsChosen = forms.ModelMultipleChoiceField[LanguageModelVersion]
+else:  # Django's own is not generic when it runs
+    PlansChosen = ModelsChosen = forms.ModelMultipleChoiceField
+
+
+class PlanChoice(PlansChosen):
     """Designs, each with where it stands; approved ones first."""
 
     def label_from_instance(self, obj: PlanVersion) -> str:
@@ -41,7 +53,7 @@ class PlanChoice(forms.ModelMultipleChoiceField):
         return f"{obj} · {standing_words(obj)}"
 
 
-class ModelChoice(forms.ModelMultipleChoiceField):
+class ModelChoice(ModelsChosen):
     """Model versions by the name of their language model."""
 
     def label_from_instance(self, obj: LanguageModelVersion) -> str:
@@ -54,19 +66,22 @@ class RequestForm(forms.Form):
 
     plans = PlanChoice(PlanVersion.objects.all(), label="Plan")
     models = ModelChoice(LanguageModelVersion.objects.all(), label="Model")
-    data = forms.ModelChoiceField(DataSetVersion.objects.all(), label="Data", empty_label=None)
     queue = forms.ChoiceField(help_text="Whose workers are called.")
     priority = forms.TypedChoiceField(choices=Priority.choices, coerce=int, initial=Priority.NORMAL)
     token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        for name, rows in offered(user).items():
-            self.fields[name].queryset = rows
+        rows = offered(user)
+        field_of(self, "plans", PlanChoice).queryset = rows["plans"]
+        field_of(self, "models", ModelChoice).queryset = rows["models"]
+        # Not declared above, where its name is that of what a form was sent.
+        self.fields["data"] = forms.ModelChoiceField(rows["data"], label="Data", empty_label=None)
+        self.order_fields(("plans", "models", "data"))
         heard = {queue for worker in Worker.objects.listening() for queue in worker.queues}
         default = settings.CELERY_TASK_DEFAULT_QUEUE
-        self.fields["queue"].choices = [(name, name) for name in sorted(heard | {default})]
-        self.fields["queue"].initial = default
+        queue = field_of(self, "queue", forms.ChoiceField)
+        queue.choices, queue.initial = [(name, name) for name in sorted(heard | {default})], default
         for name in ("plans", "models"):
             self.fields[name].widget.attrs["size"] = 5
 
@@ -81,13 +96,14 @@ class RequestForm(forms.Form):
         return found
 
 
-def offered(user: Any) -> dict[str, Any]:
+def offered(user: Any) -> dict[str, QuerySet[Any]]:
     """What somebody may bind: plans and models of the teams in which they may run audits, and their data."""
     teams = teams_where(user, "run_audit")
-    rows = {"plans": PlanVersion.objects, "models": LanguageModelVersion.objects, "data": DataSetVersion.objects}
-    seen = {name: manager.for_user(user) for name, manager in rows.items()}
-    seen["plans"] = seen["plans"].approved_first()
-    seen["models"] = seen["models"].select_related("language_model")
+    seen: dict[str, QuerySet[Any]] = {
+        "plans": PlanVersion.objects.for_user(user).approved_first(),
+        "models": LanguageModelVersion.objects.for_user(user).select_related("language_model"),
+        "data": DataSetVersion.objects.for_user(user),
+    }
     if teams is None:
         return seen
     paths = {name: getattr(found.model, "team_path", "team") for name, found in seen.items()}
@@ -106,7 +122,7 @@ class Offer:
     @property
     def governed(self) -> bool:
         """Whether it would be run under the workflow: its design is approved."""
-        return bool(self.plan.design_state == DesignState.APPROVED)
+        return standing_of(self.plan).state == DesignState.APPROVED
 
     @property
     def standing(self) -> str:
@@ -116,10 +132,12 @@ class Offer:
 
 def standing_words(plan: PlanVersion) -> str:
     """Whether a design is approved, and by whom; ``plan`` as ``standing()`` gives it."""
-    if plan.design_state == DesignState.APPROVED:
-        return f"design approved by {plan.decided_by}, {plan.decided_at:%d %b %Y}"
-    if plan.design_state == DesignState.RETIRED:
-        return f"design retired by {plan.decided_by}, {plan.decided_at:%d %b %Y}: runs ungoverned"
+    standing = standing_of(plan)
+    decided = f"{standing.by}, {standing.at:%d %b %Y}" if standing.at else ""
+    if standing.state == DesignState.APPROVED:
+        return f"design approved by {decided}"
+    if standing.state == DesignState.RETIRED:
+        return f"design retired by {decided}: runs ungoverned"
     return "design not approved: runs ungoverned"
 
 
@@ -216,11 +234,11 @@ def _context(request: HttpRequest, site: admin.AdminSite, form: RequestForm, off
     }
 
 
-class Runnable(admin.ModelAdmin):
+class Runnable(ModelAdmin):
     """A register whose rows can be audited: a button on the page of a row, and an action on the list."""
 
     change_form_template = "admin/compliance/runnable_change_form.html"
-    actions = ("run_audits",)
+    actions: Sequence[Any] | None = ("run_audits",)
     asked_as = ""
 
     def has_run_permission(self, request: HttpRequest) -> bool:

@@ -98,7 +98,7 @@ def seconds_inside(plan: PlanVersion) -> float | None:
     if last is None:
         return None
     rows = AuditChunk.objects.filter(audit=last, state=ChunkState.DONE).exclude(kind__in=SCORING)
-    return sum(_seconds(result) for result in rows.values_list("result", flat=True))
+    return sum((_seconds(result) for result in rows.values_list("result", flat=True)), 0.0)
 
 
 def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
@@ -116,7 +116,9 @@ def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
     return (STATED_PARAMETERS_A_SECOND / parameters if parameters else None), False
 
 
-def _seconds(result: bytes) -> float:
+def _seconds(result: bytes | memoryview | None) -> float:
+    if result is None:
+        return 0.0  # of a chunk that is not done
     return float(json.loads(zlib.decompress(result)).get("seconds", 0.0))
 
 

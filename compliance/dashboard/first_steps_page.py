@@ -93,7 +93,7 @@ def team_for(user: Any) -> Team | None:
     """The team whose first report somebody would bring about: of those they see, one without a report comes first."""
     reported = Audit.objects.filter(team=OuterRef("pk"), state=JobState.DONE)
     teams = Team.objects.for_user(user).annotate(reported=Exists(reported)).order_by("reported", "pk")
-    found: list[Team] = sorted(teams, key=lambda team: (team.reported, team.name != DEFAULT_TEAM))
+    found = sorted(teams, key=lambda team: (team.reported, team.name != DEFAULT_TEAM))
     if found:
         return found[0]
     return default_team() if user.is_superuser else None
@@ -202,10 +202,15 @@ def _data(team: Team, made: DataSetVersion | None, asked: Registration | None) -
 def _on_its_way(step: Step, asked: Registration | None) -> Step:
     if asked is None:
         return step
-    seen = {"more": reverse("registration", args=[asked.public_id]), "more_words": f"Registration of {asked.name}"}
+    seen = replace(
+        step,
+        note=asked.get_state_display(),
+        more=reverse("registration", args=[asked.public_id]),
+        more_words=f"Registration of {asked.name}",
+    )
     if asked.state in UNDER_WAY:
-        return replace(step, stage="moving", note=f"{asked.get_state_display()}: a worker does it", **seen)
-    return replace(step, note=asked.get_state_display(), error=asked.error, **seen)
+        return replace(seen, stage="moving", note=f"{seen.note}: a worker does it")
+    return replace(seen, error=asked.error)
 
 
 def _plan(team: Team, made: PlanVersion | None) -> Step:

@@ -20,7 +20,7 @@ from compliance.models import Audit, FindingRow, MeasurementRow
 from reports import wording
 
 if TYPE_CHECKING:
-    from django.contrib.auth.base_user import AbstractBaseUser
+    from django.contrib.auth.models import AnonymousUser, User
 
     from compliance.models.audits import AuditQuerySet
 
@@ -130,7 +130,7 @@ def matrix(counted: Iterable[tuple[str, datetime, int]], *, now: datetime) -> li
 
 def tasks(
     audits: AuditQuerySet,
-    user: AbstractBaseUser,
+    user: User | AnonymousUser,
     *,
     stands: Sequence[Standing],
     late_of: set[int],

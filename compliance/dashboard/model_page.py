@@ -138,7 +138,8 @@ def _fit(one: Audit, other: Audit) -> bool:
 def _leading(audit: Audit, most: int) -> list[str]:
     primary = MeasurementRow.objects.filter(audit=audit, role="primary").order_by()
     known = [measurement(row) for row in primary]
-    ordered, left = [], [item for item in known if item.metric in wording.CONTRAST_METRICS]
+    ordered: list[str] = []
+    left = [item for item in known if item.metric in wording.CONTRAST_METRICS]
     while left and len(ordered) < most:
         lead = wording.lead_measurement(left)
         if lead is None:

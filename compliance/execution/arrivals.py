@@ -16,20 +16,26 @@ def _arrived(queues: list[str]) -> None:
     call_for(queues)
 
 
-@worker_ready.connect
 def _enter(**_: object) -> None:
     presence.begin(_arrived)
 
 
-@worker_shutting_down.connect
+worker_ready.connect(_enter)
+
+
 def _leave(**_: object) -> None:
     # Called from within a signal handler: only a flag is set here.
     presence.leave()
 
 
-@worker_process_shutdown.connect
+worker_shutting_down.connect(_leave)
+
+
 def _let_go(**_: object) -> None:
     # The memory of a GPU is given back before the next process asks for it. What loaded nothing loads no torch here.
     local = sys.modules.get("auditor.language_models.local")
     if local is not None:
         local.forget_models()
+
+
+worker_process_shutdown.connect(_let_go)

@@ -89,9 +89,9 @@ def problems(*, folder: Path) -> Iterator[str]:
             yield f"{number}: no event tells of it"
         yield from _as_it_stands(audit)
         yield from _as_it_went(audit, finished=number in finished, last=stands.get(number))
-        payload = finished.get(number)
-        if payload is not None:
-            yield from _as_finished(audit, payload, folder)
+        results = finished.get(number)
+        if results is not None:
+            yield from _as_finished(audit, results, folder)
         elif audit.files or MeasurementRow.objects.filter(audit=audit).exists():
             yield f"{number}: has results, and no readable event says that it was finished"
     yield from decisions()

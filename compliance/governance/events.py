@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
+from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
 from auditor.canonical import canonical_json
@@ -19,7 +20,7 @@ from compliance.models import ChainHead, Event, EventPayload, Team
 from compliance.models.events import FORM, GENESIS, salted_hash
 
 if TYPE_CHECKING:
-    from django.contrib.auth.models import AbstractBaseUser
+    from django.contrib.auth.models import User
     from django.http import HttpRequest
 
 
@@ -29,12 +30,26 @@ class Actor:
 
     name: str
     role: str
-    user: AbstractBaseUser | None = None
+    user: User | None = None
 
 
 def site_actor(request: HttpRequest) -> Actor:
     """Who is signed in, acting through a page of the site (not the admin)."""
-    return Actor(name=request.user.get_username(), role="site", user=request.user)  # type: ignore[arg-type]
+    user = signed_in(request)
+    return Actor(name=user.get_username(), role="site", user=user)
+
+
+def signed_in(request: HttpRequest) -> User:
+    """The account that asks.
+
+    Raises
+    ------
+    PermissionDenied
+        If there is none: what is done without an account is no action of a person.
+    """
+    if not request.user.is_authenticated:
+        raise PermissionDenied("nobody is signed in")
+    return request.user
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -142,7 +142,8 @@ def _versions(told: dict[str, list[Told]]) -> Iterator[str]:
 
 
 def _rows(kind: Any) -> Iterable[Any]:
-    return kind.objects.order_by("pk").iterator(chunk_size=200)
+    found: Iterable[Any] = kind.objects.order_by("pk").iterator(chunk_size=200)
+    return found
 
 
 def _compared(what: str, says: dict[str, Any], event: Event, payload: dict[str, Any]) -> Iterator[str]:

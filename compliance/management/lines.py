@@ -15,7 +15,9 @@ class Lines(OutputWrapper):
     def __init__(self, out: OutputWrapper) -> None:
         super().__init__(out)  # type: ignore[arg-type]
 
-    def write(self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None) -> None:
+    def write(  # type: ignore[override]  # Django writes nothing back, where a stream says how much it wrote
+        self, msg: str = "", style_func: Callable[[str], str] | None = None, ending: str | None = None
+    ) -> None:
         """Write a text, or several lines."""
         super().write(shown(msg), style_func, ending)
 

@@ -3,16 +3,18 @@
 import django.db.models.deletion
 from django.conf import settings
 from django.db import migrations, models
+from django.db.backends.base.schema import BaseDatabaseSchemaEditor
+from django.db.migrations.state import StateApps
 
 DEFAULT_TEAM = "Default"
 
 
-def make_default_team(apps, schema_editor):
+def make_default_team(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """The first row of a new table has the key 1, which the columns added below give to the rows there are."""
     apps.get_model("compliance", "Team").objects.create(pk=None, name=DEFAULT_TEAM)
 
 
-def name_what_is_registered(apps, schema_editor):
+def name_what_is_registered(apps: StateApps, schema_editor: BaseDatabaseSchemaEditor) -> None:
     """Give every model version that is there a language model called like its source."""
     versions = apps.get_model("compliance", "LanguageModelVersion").objects
     if not versions.exists():

@@ -18,7 +18,7 @@ from compliance.models.teams import Release, Team
 from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion
 
 
-class AuditQuerySet(TeamRows):
+class AuditQuerySet(TeamRows["Audit"]):
     """Audits stay in the register, whatever became of them."""
 
     def delete(self) -> tuple[int, dict[str, int]]:
@@ -34,7 +34,7 @@ class AuditQuerySet(TeamRows):
         released = Release.objects.current().filter(reader=user, audit__team__in=examined)
         return self.filter(Q(pk__in=found.values("pk")) | Q(pk__in=released.values("audit")))
 
-    def unfinished(self) -> AuditQuerySet:
+    def unfinished(self) -> Self:
         """Runs without measurements: under way, stopped or failed."""
         return self.filter(state__in=INCOMPLETE)
 

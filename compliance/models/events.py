@@ -8,7 +8,7 @@ from django.conf import settings
 from django.db import models
 
 from auditor.canonical import sha256_json
-from compliance.models.evidence import Evidence
+from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.teams import Team
 
 GENESIS = "0" * 64
@@ -49,6 +49,8 @@ class Event(Evidence):
     payload_sha256 = models.CharField("SHA-256 of the salted payload", max_length=64)
     hash = models.CharField(max_length=64, unique=True)
     form = models.PositiveSmallIntegerField(default=1)
+
+    objects = EvidenceQuerySet.as_manager()
 
     class Meta:
         ordering = ("-seq",)

@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Any, Self, TypeVar
 
 from django.db import models
 
 from compliance.access import permissions as access
 
+Row = TypeVar("Row", bound=models.Model, covariant=True)  # noqa: PLC0105, a row is a row
 
-class TeamRows(models.QuerySet[Any]):
+
+class TeamRows(models.QuerySet[Row]):
     """Rows that belong to a team. ``team_path`` of the model leads there; ``None`` is for what all teams share."""
 
     def for_user(self, user: Any, permission: str = "view") -> Self:
@@ -25,12 +27,19 @@ class TeamRows(models.QuerySet[Any]):
         return self.all() if teams is None else self.filter(**{f"{path}__in": teams})
 
 
-class AuditParts(TeamRows):
+class AuditParts(TeamRows[Row]):
     """Rows that belong to an audit: whoever may see the audit and this kind of row sees them."""
 
     def for_user(self, user: Any, permission: str = "view") -> Self:
         """The rows of the audits somebody may see."""
-        audits: Any = self.model._meta.get_field("audit").related_model
-        if not user.has_perm(f"{access.APP}.{permission}_{self.model._meta.model_name}"):
-            return self.none()
-        return self.filter(audit__in=audits.objects.for_user(user))
+        audits = audits_seen(self.model, user, permission)
+        return self.none() if audits is None else self.filter(audit__in=audits)
+
+
+def audits_seen(kind: type[models.Model], user: Any, permission: str) -> models.QuerySet[Any] | None:
+    """The audits of which somebody may see this kind of rows; ``None`` where they may see no such row at all."""
+    audits: Any = kind._meta.get_field("audit").related_model
+    if not user.has_perm(f"{access.APP}.{permission}_{kind._meta.model_name}"):
+        return None
+    seen: models.QuerySet[Any] = audits.objects.for_user(user)
+    return seen

@@ -70,7 +70,7 @@ class Membership(models.Model):
         return self.team.event_object
 
 
-class ReleaseQuerySet(AuditParts):
+class ReleaseQuerySet(AuditParts["Release"]):
     """Releases."""
 
     def current(self) -> ReleaseQuerySet:

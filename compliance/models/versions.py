@@ -7,6 +7,8 @@ Versions of one name in one team are numbered in the order in which they came.
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Self
 
 from django.apps import apps
@@ -17,7 +19,7 @@ from django.urls import reverse
 
 from auditor.canonical import sha256_json
 from compliance.models.evidence import Evidence, EvidenceQuerySet
-from compliance.models.rows import TeamRows
+from compliance.models.rows import Row, TeamRows
 from compliance.models.teams import Team
 
 
@@ -112,15 +114,15 @@ class LanguageModel(models.Model):
         return "Not approved: it is not what was approved, and no event tells of the change"
 
 
-class VersionQuerySet(EvidenceQuerySet):
+class VersionQuerySet(EvidenceQuerySet[Row]):
     """Versions, which can say how many of their name came before them."""
 
-    same = ("team", "name")
+    same: tuple[str, ...] = ("team", "name")
 
     def numbered(self) -> Self:
-        """Each with its ``number``, counted from 1 in its team and name."""
+        """Each with its ``number``, counted from 1 in its team and name: `number_of` reads it."""
         earlier = (
-            self.model.objects.filter(pk__lte=OuterRef("pk"), **{name: OuterRef(name) for name in self.same})
+            self.model._default_manager.filter(pk__lte=OuterRef("pk"), **{name: OuterRef(name) for name in self.same})
             .order_by()
             .values(*self.same)
             .annotate(count=Count("pk"))
@@ -129,7 +131,7 @@ class VersionQuerySet(EvidenceQuerySet):
         return self.annotate(number=Coalesce(Subquery(earlier), 1))
 
 
-class ModelVersionQuerySet(VersionQuerySet):
+class ModelVersionQuerySet(VersionQuerySet["LanguageModelVersion"]):
     """Versions of language models."""
 
     same = ("language_model",)
@@ -207,11 +209,11 @@ class DesignState(models.TextChoices):
     RETIRED = "retired", "Retired"
 
 
-class PlanVersionQuerySet(VersionQuerySet):
+class PlanVersionQuerySet(VersionQuerySet["PlanVersion"]):
     """Designs, which can say where they stand."""
 
     def standing(self) -> Self:
-        """Each with ``design_state``, ``decided_by`` and ``decided_at`` of its newest decision."""
+        """Each with ``design_state``, ``decided_by`` and ``decided_at`` of its newest decision; see `standing_of`."""
         newest = apps.get_model("compliance", "PlanDecision").objects.filter(plan=OuterRef("pk"))
         # By entry and not by the clock: one that was set back must not bring an approval back.
         newest = newest.order_by("-pk")
@@ -224,7 +226,7 @@ class PlanVersionQuerySet(VersionQuerySet):
     def approved_first(self) -> Self:
         """As ``standing()`` gives them, the approved ones before the others, else as ever."""
         first = Case(When(design_state=DesignState.APPROVED, then=Value(0)), default=Value(1))
-        return self.standing().order_by(first, *self.model._meta.ordering)
+        return self.standing().order_by(first, *(self.model._meta.ordering or ()))
 
 
 class PlanVersion(Evidence):
@@ -261,3 +263,30 @@ class PlanVersion(Evidence):
     def event_object(self) -> str:
         """What events call it."""
         return f"plan {self.design_sha256[:12]}"
+
+
+def number_of(version: LanguageModelVersion | DataSetVersion | PlanVersion) -> int:
+    """The number that ``numbered()`` gave a row; LookupError for a row that it did not give."""
+    return int(_added(version, "number"))
+
+
+@dataclass(frozen=True, kw_only=True)
+class DesignStanding:
+    """Where a design stands by its newest decision. Without one it is proposed, by nobody."""
+
+    state: DesignState
+    by: str | None
+    at: datetime | None
+
+
+def standing_of(plan: PlanVersion) -> DesignStanding:
+    """Where a design that ``standing()`` gave stands; LookupError for a row that it did not give."""
+    state, by, at = (_added(plan, name) for name in ("design_state", "decided_by", "decided_at"))
+    return DesignStanding(state=DesignState(state), by=by, at=at)
+
+
+def _added(row: models.Model, name: str) -> Any:
+    """What a query added to a row. Types do not tell such rows from others, so that it is there is looked at here."""
+    if name not in vars(row):
+        raise LookupError(f"{row}: was read without its {name}")
+    return vars(row)[name]

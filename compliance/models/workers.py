@@ -16,7 +16,7 @@ SIGN_SECONDS = 5.0
 FRESH = timedelta(seconds=4 * SIGN_SECONDS)
 
 
-class WorkerQuerySet(TeamRows):
+class WorkerQuerySet(TeamRows["Worker"]):
     """Workers by whether they are there."""
 
     def listening(self, queue: str | None = None) -> list[Worker]:

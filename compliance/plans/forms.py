@@ -7,7 +7,9 @@ from typing import Any
 
 from django import forms
 
+from compliance.form_fields import field_of
 from compliance.models import DesignState, PlanVersion
+from compliance.models.versions import number_of
 from compliance.plans.shelf import ready_made
 from compliance.registry.forms import TeamForm
 
@@ -21,19 +23,18 @@ class BeginForm(TeamForm):
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, user=user, **options)
         plans = PlanVersion.objects.for_user(user).defer("design_json").numbered()
-        self.fields["origin"].choices = [
+        field_of(self, "origin", forms.ChoiceField).choices = [
             ("Ready-made", [(f"ready:{plan.key}", f"{plan.title} ({plan.file})") for plan in ready_made().values()]),
-            ("Registered", [(f"plan:{plan.pk}", f"{plan.title}, {plan.name} {plan.number}") for plan in plans]),
+            ("Registered", [(f"plan:{plan.pk}", f"{plan.title}, {plan.name} {number_of(plan)}") for plan in plans]),
         ]
 
 
 class DecisionForm(forms.Form):
     """That a design is approved or retired, and why."""
 
-    state = forms.ChoiceField(
-        label="Decision",
-        choices=((DesignState.APPROVED, "Approve the design"), (DesignState.RETIRED, "Retire the design")),
-    )
+    DECISIONS = ((DesignState.APPROVED, "Approve the design"), (DesignState.RETIRED, "Retire the design"))
+
+    state = forms.ChoiceField(label="Decision", choices=DECISIONS)
     reason = forms.CharField(
         label="What was looked at, and why it stands so",
         max_length=4000,
@@ -42,6 +43,6 @@ class DecisionForm(forms.Form):
 
     def offer(self, states: Iterable[DesignState]) -> DecisionForm:
         """Only what can follow, and what this person may decide."""
-        field = self.fields["state"]
-        field.choices = [choice for choice in field.choices if choice[0] in states]
+        field = field_of(self, "state", forms.ChoiceField)
+        field.choices = [(state, words) for state, words in self.DECISIONS if state in states]
         return self

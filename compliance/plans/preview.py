@@ -14,7 +14,7 @@ from typing import Any
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, prompt_template, select, words_of
-from auditor.exceptions import AuditorError
+from auditor.exceptions import AuditorError, InputError
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
 from compliance.audits.estimates import tokenizer_file
@@ -78,10 +78,9 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
             return Preview(note=NOT_KEPT)
         chosen = select(plan, applications, seen=frozenset(), where=WHERE).records
         clusters = make_clusters(plan, applications, chosen[:SHOWN], chat=None, where=WHERE)
-    except AuditorError as refusal:
-        problem = problem_of(refusal) if hasattr(refusal, "where") else Problem(key="", line=str(refusal))
-        return Preview(problem=problem)
-    except (ComplianceError, OSError) as refusal:
+    except InputError as refusal:
+        return Preview(problem=problem_of(refusal))
+    except (AuditorError, ComplianceError, OSError) as refusal:
         return Preview(problem=Problem(key="", line=str(refusal)))
     path = tokenizer_file(model) if model is not None else None
     counts = count(path, texts=[cluster.cases[0].prompt for cluster in clusters]) if path else None

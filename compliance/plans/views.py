@@ -19,6 +19,7 @@ from compliance.actions.plans import TRANSITIONS, design_state, wrote
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
 from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
+from compliance.models.versions import number_of
 from compliance.plans.checks import Checked, check_text
 from compliance.plans.editor import differences, form_of, lines_between
 from compliance.plans.forms import BeginForm, DecisionForm
@@ -76,7 +77,7 @@ def begin(request: HttpRequest) -> HttpResponse:
             name, origin, text = source.title, source.file, source.text
         else:
             version = PlanVersion.objects.for_user(request.user).numbered().get(pk=key)
-            name, origin, text = version.title, f"{version.name}, version {version.number}", written_out(version)
+            name, origin, text = version.title, f"{version.name}, version {number_of(version)}", written_out(version)
         row = actions.begin_draft(
             team=form.cleaned_data["team"], name=name, origin=origin, text=text, actor=site_actor(request)
         )

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import difflib
 import json
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from django.contrib import admin
@@ -40,7 +41,7 @@ from compliance.models import (
     PolicyPackVersion,
     Registration,
 )
-from compliance.models.versions import DESCRIPTION
+from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 
@@ -49,7 +50,7 @@ REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: 
 class LanguageModelAdmin(ActingAdmin):
     """Language models: what is said of them may be changed, and each change is an event."""
 
-    actions = ("approve", "retire", "propose")
+    actions: Sequence[Any] | None = ("approve", "retire", "propose")
     list_display = ("name", "team", "owner", "decision_role", "risk_tier", "access", "stands", "under_way")
     list_filter = ("risk_tier", "approval", "decision_role", "access")
     list_select_related = ("team",)
@@ -65,7 +66,9 @@ class LanguageModelAdmin(ActingAdmin):
         """Whether the actions that decide are offered; for each row it is asked again."""
         return self.allowed(request, "approve", None)
 
-    def save_model(self, request: HttpRequest, obj: LanguageModel, form: forms.ModelForm, change: bool) -> None:
+    def save_model(
+        self, request: HttpRequest, obj: LanguageModel, form: forms.ModelForm[LanguageModel], change: bool
+    ) -> None:
         """Let the action say it."""
         description = {name: form.cleaned_data[name] for name in form.changed_data}
         stored = LanguageModel.objects.get(pk=obj.pk)
@@ -90,10 +93,9 @@ class LanguageModelAdmin(ActingAdmin):
     @admin.display(description="Versions, newest first")
     def versions(self, obj: LanguageModel) -> SafeString:
         """Its versions, each with its page."""
-        rows = [
-            (reverse("admin:compliance_languagemodelversion_change", args=[row.pk]), row.number, row.source, row.sha256)
-            for row in obj.versions.numbered()
-        ]
+        page = "admin:compliance_languagemodelversion_change"
+        numbered = obj.versions.numbered()
+        rows = [(reverse(page, args=[row.pk]), number_of(row), row.source, row.sha256) for row in numbered]
         listed = format_html_join("", '<li><a href="{}">Version {}</a>, {}, <code>{}</code></li>', rows)
         return format_html("<ul>{}</ul>", listed) if rows else SafeString("–")
 
@@ -125,9 +127,10 @@ class LanguageModelAdmin(ActingAdmin):
 class VersionAdmin(ReadOnlyAdmin):
     """Versions, numbered in the order in which they came, with the audits of them that are under way."""
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> VersionQuerySet[Any]:
         """With their numbers and audits."""
-        return super().get_queryset(request).numbered().prefetch_related(_under_way(request))
+        rows = cast("VersionQuerySet[Any]", super().get_queryset(request))  # registered for versions alone
+        return rows.numbered().prefetch_related(_under_way(request))
 
     @admin.display(description="audits under way")
     def under_way(self, obj: Any) -> SafeString | str:
@@ -137,7 +140,7 @@ class VersionAdmin(ReadOnlyAdmin):
     @admin.display(description="version")
     def number(self, obj: Any) -> int:
         """Its number."""
-        return int(obj.number)
+        return number_of(obj)
 
 
 @admin.register(LanguageModelVersion)
@@ -206,9 +209,9 @@ class PlanAdmin(Runnable, VersionAdmin):
     fields = ("name", "number", "team", "title", "stands", "design_sha256", "registered_at", "prompt", "whole_design")
     readonly_fields = ("number", "stands", "prompt", "whole_design")
 
-    def get_queryset(self, request: HttpRequest) -> QuerySet[Any]:
+    def get_queryset(self, request: HttpRequest) -> PlanVersionQuerySet:
         """With where each stands."""
-        return super().get_queryset(request).standing()
+        return cast("PlanVersionQuerySet", super().get_queryset(request)).standing()
 
     @admin.display(description="design")
     def stands(self, obj: PlanVersion) -> str:
@@ -361,7 +364,7 @@ class PolicyPackAdmin(ActingAdmin):
     def _pack(self, request: HttpRequest, pk: int) -> PolicyPackVersion:
         if not self.has_view_permission(request):
             raise PermissionDenied
-        pack = self.get_queryset(request).filter(pk=pk).first()
+        pack: PolicyPackVersion | None = self.get_queryset(request).filter(pk=pk).first()
         if pack is None:
             raise Http404("no such policy pack")
         return pack

@@ -9,6 +9,7 @@ from django.db.models import QuerySet
 
 from auditor.exceptions import InputError
 from compliance.access import permissions as access
+from compliance.form_fields import field_of
 from compliance.models import LanguageModel, Team
 from compliance.registry.registration import check_model_source
 
@@ -29,9 +30,9 @@ class TeamForm(forms.Form):
 
     def __init__(self, *args: Any, user: Any, **options: Any) -> None:
         super().__init__(*args, **options)
-        field = self.fields["team"]
-        field.queryset = teams_for(user, self.permission)
-        field.initial = field.queryset.first()
+        teams = teams_for(user, self.permission)
+        field = field_of(self, "team", forms.ModelChoiceField)
+        field.queryset, field.initial = teams, teams.first()
 
 
 class ModelForm(TeamForm):

@@ -114,7 +114,7 @@ def announce_upload(request: HttpRequest) -> HttpResponse:
     _need(request, UploadForm.permission)
     form = UploadForm(request.POST, user=request.user)
     if not form.is_valid():
-        lines = [f"{name}: {' '.join(errors)}" for name, errors in form.errors.items()]
+        lines = [f"{name}: {' '.join(map(str, errors))}" for name, errors in form.errors.items()]
         return JsonResponse({"error": " ".join(lines)}, status=400)
     asked = form.cleaned_data
     try:

@@ -31,18 +31,21 @@ def _answer_to(job: dict[str, Any], said: IO[str]) -> int:
     # Modules are found where this process began; files are named as they were on the command line.
     sys.path[0] = str(Path.cwd())
     os.chdir(job["folder"])
-    from auditor.exceptions import AuditorError
+    from auditor.exceptions import AuditorError, InputError
     from reports.verification import check
 
     try:
         checked = check([Path(path) for path in job["files"]])
-        answer = {"found": [str(item) for item in checked.mismatches[: job["most"]]], "said": list(checked.said)}
+        answer: dict[str, Any] = {"found": [str(item) for item in checked.mismatches[: job["most"]]]}
+        answer["said"] = list(checked.said)
         answer["left"] = max(0, len(checked.mismatches) - job["most"])
         answer["not_compared"], answer["alone"] = list(checked.left), list(checked.alone)
         answer["first"] = list(checked.first)
         answer["heads"] = [[name, head[:100]] for name, head in checked.heads]
+    except InputError as error:
+        answer = {"refused": [error.where, error.what, error.expected]}
     except AuditorError as error:
-        answer = {"refused": [error.where, error.what, error.expected] if hasattr(error, "where") else [str(error)]}
+        answer = {"refused": [str(error)]}
     except MemoryError:
         return 1
     json.dump(answer, said)

@@ -1,4 +1,7 @@
 import math
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -63,3 +66,34 @@ def test_an_empty_family_is_empty_and_a_p_value_outside_its_range_is_refused():
     assert benjamini_hochberg([]) == []
     with pytest.raises(ValueError, match=r"p-values must lie in \[0, 1\]"):
         holm([0.1, 1.1])
+
+
+def test_statsmodels_takes_a_missing_p_value_for_a_rejection_or_loses_all_the_others():
+    # Why these two are not statsmodels' own: a family here keeps tests that could not be run.
+    p = [0.01, math.nan, 0.02]
+    rejected, adjusted, *_ = multipletests(p, method="holm")
+    assert rejected.tolist() == [True, True, True]
+    assert adjusted == pytest.approx([0.03, math.nan, 0.04], nan_ok=True)
+    assert np.isnan(multipletests(p, method="fdr_bh")[1]).all()
+    assert holm(p) == [0.02, None, 0.02]
+    assert benjamini_hochberg(p) == [None if math.isnan(raw) else 0.02 for raw in p]
+
+
+def test_statsmodels_adjusts_a_p_value_that_is_none():
+    assert multipletests([0.01, 1.4, 0.02], method="holm")[1] == pytest.approx([0.03, 1.0, 0.04])
+
+
+def test_a_report_finds_out_what_is_significant_without_loading_statsmodels():
+    code = "import sys, reports.wording, auditor.measures.multiplicity; print('statsmodels' in sys.modules)"
+    root = Path(__file__).parents[2]
+    done = subprocess.run([sys.executable, "-c", code], cwd=root, text=True, capture_output=True, check=False)
+    assert (done.stdout, done.stderr) == ("False\n", "")
+
+
+@settings(deadline=None, max_examples=25)
+@given(p=P_VALUES, missing=st.integers(0, 5))
+def test_a_family_of_declared_size_is_statsmodels_own_with_ones_for_what_could_not_run(p, missing):
+    filled = [*p, *[1.0] * missing]
+    for adjust, method in ((holm, "holm"), (benjamini_hochberg, "fdr_bh")):
+        theirs = multipletests(filled, method=method)[1][: len(p)]
+        assert adjust(p, family_size=len(filled)) == pytest.approx(theirs, abs=1e-9)
