@@ -6,14 +6,15 @@ from collections.abc import Mapping
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor
 from auditor.mechanisms.sae.windows import Window
 from auditor.records import Check
 
-STEP = 20.0
-"""The margin is to move by so many times what rounding may do to it, to either side."""
+STEPS = (200.0, 40.0)
+"""So many times what rounding may do to the margin a step is to move it; of two steps the one that tells more counts."""
 FARTHEST = 0.02
 """A step is no longer than this share of the states."""
 TELLING = 0.25
@@ -49,17 +50,28 @@ def slope_check(
     steepness = float(gradient.norm())
     if steepness == 0:
         return None
-    length = min(STEP * noise.bound / steepness, FARTHEST * float(window.states[group].norm()))
-    step = gradient * (length / steepness)
+    farthest = FARTHEST * float(window.states[group].norm())
+    lengths = sorted({min(share * noise.bound / steepness, farthest) for share in STEPS})
+    found = [_stepped(window, (group, middle), gradient * (length / steepness), gradient, target) for length in lengths]
+    rows = [
+        {"foretold": foretold, "moved": moved, "bound": 2 * noise.bound + 2 * bend} for foretold, moved, bend in found
+    ]
+    best = min(rows, key=lambda row: row["bound"] / max(abs(row["foretold"]), noise.bound))
+    return best if best["bound"] <= TELLING * abs(best["foretold"]) else None
+
+
+def _stepped(
+    window: Window, at: tuple[int, Tensor], step: Tensor, gradient: Tensor, target: Target
+) -> tuple[float, float, float]:
+    """What the gradient foretells of a step to both sides, what the margin does, and how much half the step differs."""
+    group, middle = at
     sides = [(group, middle + share * step) for share in (1.0, -1.0, 0.5, -0.5)]
     with torch.no_grad():
         far, back, near, near_back = window.margins(sides, target)[0].tolist()
         apart = window.changed(group, sides[0][1]).float() - window.changed(group, sides[1][1]).float()
-        there = window.there[group]
-        foretold = float((apart[window.index[group][there]].cpu() * gradient[there]).sum())
-    moved = far - back
-    bound = 2 * noise.bound + 2 * abs(moved - 2 * (near - near_back))
-    return {"foretold": foretold, "moved": moved, "bound": bound} if bound <= TELLING * abs(foretold) else None
+    there = window.there[group]
+    foretold = float((apart[window.index[group][there]].cpu() * gradient[there]).sum())
+    return foretold, far - back, abs(far - back - 2 * (near - near_back))
 
 
 def as_a_small_step(slope: Mapping[str, Any] | None) -> tuple[Check, ...]:
@@ -69,6 +81,6 @@ def as_a_small_step(slope: Mapping[str, Any] | None) -> tuple[Check, ...]:
     apart = abs(slope["moved"] - slope["foretold"])
     note = (
         "nats between what the gradient of the margin with respect to the states foretells of a small step, "
-        f"{slope['foretold']:.2g}, and what the margin does; the bound is what rounding and the margin's own bend can do"
+        f"{slope['foretold']:.2g}, and what the margin does; the bound is what rounding and its own bend can do"
     )
     return (Check("gradient as a small step", apart <= slope["bound"], apart, slope["bound"], note),)
