@@ -115,15 +115,16 @@ def test_a_planted_feature_is_found_in_a_family_of_which_only_the_stream_is_know
     windows = windows_of(read_by_head(zoo_model(family), pairs, answers=(7, 11)), pairs)
     first, second = windows[:APPLICATIONS], windows[APPLICATIONS:]
     with torch.no_grad():
-        dictionary = dictionary_of(first, planted=True)
-        chosen = choose(seen_by(first, dictionary), dictionary, pair=(1, 0), count=1, draws=0, seed=0)
-        assert chosen.features == [0]
-        assert abs(left_without(0, second, dictionary)) < 0.3
-        changes = [left_without(each, second, dictionary) for each in range(1, 10)]
-        assert 0.7 < float(np.median(changes)) < 1.3
-        random_alone = dictionary_of(first, planted=False)
-        scores = [seen_by(first, each).feature_scores[1].abs().max() for each in (dictionary, random_alone)]
-        assert scores[1] < 0.6 * scores[0]
+        planted, others = (dictionary_of(first, planted=each) for each in (True, False))
+        left = {}
+        for name, dictionary in (("planted", planted), ("random", others)):
+            chosen = choose(seen_by(first, dictionary), dictionary, pair=(1, 0), count=1, draws=0, seed=0)
+            left[name] = left_without(chosen.features[0], second, dictionary)
+            assert (chosen.features == [0]) == (name == "planted")
+        # The best of 41 random directions, chosen by the same rule, is no more than that.
+        assert abs(left["planted"]) < 0.2
+        assert left["random"] > 0.6
+        assert all(0.6 < left_without(each, second, planted) < 1.4 for each in range(1, 10))
 
 
 @pytest.mark.parametrize("family", ["falcon", "gpt_oss", "granite"])

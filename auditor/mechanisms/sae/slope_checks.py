@@ -14,7 +14,7 @@ from auditor.mechanisms.sae.windows import Window
 from auditor.records import Check
 
 STEPS = (200.0, 40.0)
-"""So many times what rounding may do to the margin a step is to move it; of two steps the one that tells more counts."""
+"""A step is to move the margin by so many times what rounding may; of two steps the one that tells more counts."""
 FARTHEST = 0.02
 """A step is no longer than this share of the states."""
 TELLING = 0.25
