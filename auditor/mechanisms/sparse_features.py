@@ -50,7 +50,8 @@ CARD = Card(
     limitations=(
         "A dictionary is one way to cut up the states; another one finds other features. What it leaves unexplained "
         "is kept and not spoken of. Features need not beat coordinates or principal components, which stand beside "
-        "them."
+        "them. They are looked for in the stream between blocks, in any family whose blocks can be hooked, and not in "
+        "what attention or MLPs add to it."
     ),
     references=(
         "Gao et al. (2024), Scaling and evaluating sparse autoencoders, arXiv:2406.04093",
