@@ -248,6 +248,37 @@ class Decoder:
                 raise ScoringError(f"{site} holds {value.shape[1]} positions where {stage.length} were computed")
         return Run(stream, states, stage.start, stage.past())
 
+    def prefix(self, tokens: Int[Tensor, "1 n"]) -> Past | None:
+        """Keys and values of a prefix; ``None`` for an empty one."""
+        return self.run(tokens, keep_past=True).past if tokens.shape[1] else None
+
+    def stream(
+        self, tokens: Int[Tensor, "batch n"], *, layer: int, past: Past | None = None
+    ) -> Float[Tensor, "batch n width"]:
+        """The stream before block ``layer``, see ``StreamView``."""
+        embedded = self.embed(tokens.to(self.model.device), start=past.length if past else 0)
+        return self.run_from(0, embedded, past=past, stop=layer).final
+
+    def untouched(self, tokens: Int[Tensor, "batch n"]) -> Float[Tensor, "batch n width"]:
+        """States after the last block of whole prompts, see ``StreamView``."""
+        return self.run(tokens).final
+
+    def carry_on(
+        self,
+        layer: int,
+        stream: Float[Tensor, "batch n width"],
+        *,
+        tokens: Int[Tensor, "batch n"],
+        past: Past | None = None,
+        last: Sequence[int] | Tensor | None = None,
+    ) -> Float[Tensor, "batch *n width"]:
+        """States after the last block, see ``StreamView``."""
+        final = self.run_from(layer, stream, past=past).final
+        if last is None:
+            return final
+        rows = torch.arange(len(final), device=final.device)
+        return final[rows, torch.as_tensor(last, device=final.device)]
+
     def logits(self, states: Float[Tensor, "*rows width"], tokens: Sequence[int] | None = None) -> Tensor:
         """Logits [*rows, tokens] of states of the stream after the last block; all tokens by default."""
         normed = self.parts.after_norm(self.parts.final_norm(states))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from jaxtyping import Float, Int
@@ -13,6 +13,9 @@ from torch import Tensor, nn
 from auditor.exceptions import ScoringError
 from auditor.language_models.positions import forget_lengths
 
+if TYPE_CHECKING:
+    from auditor.language_models.decoder import Past, Target
+
 RESIDUAL = "residual"
 #: Tokens of the prompt by which is seen whether hooks reach the stream.
 PROBED = 12
@@ -20,9 +23,9 @@ PROBED = 12
 
 @dataclass(frozen=True)
 class HookedRun:
-    """What a run gives: all logits [batch, n, vocabulary] and the captured stream by site."""
+    """What a run gives: logits, of all positions or of one a row, and the captured stream by site."""
 
-    final: Float[Tensor, "batch n vocabulary"]
+    final: Float[Tensor, "batch *n vocabulary"]
     states: Mapping[tuple[str, int], Tensor]
     start: int = 0
 
@@ -62,8 +65,13 @@ class ResidualView:
         *,
         capture: Collection[tuple[str, int]] = (),
         edits: Mapping[tuple[str, int], Callable[[Tensor], Tensor]] | None = None,
+        last: Sequence[int] | Tensor | None = None,
     ) -> HookedRun:
-        """Run whole prompts; sites are ``(RESIDUAL, layer)``, layer ``layers`` for the stream after the last block."""
+        """Run whole prompts; sites are ``(RESIDUAL, layer)``, layer ``layers`` for the stream after the last block.
+
+        With ``last``, one position of every row, ``final`` is [batch, vocabulary] there, and the head, which is most of
+        a small model, reads no other.
+        """
         changes = dict(edits or {})
         states: dict[tuple[str, int], Tensor] = {}
         for node, layer in [*capture, *changes]:
@@ -75,7 +83,8 @@ class ResidualView:
             if site in changes:
                 value = changes[site](value)
             if site in capture:
-                states[site] = value
+                # A block may add to its input in place.
+                states[site] = value.clone()
             return value
 
         def before(layer: int) -> Callable[..., Any]:
@@ -95,6 +104,17 @@ class ResidualView:
             block.register_forward_pre_hook(before(layer), with_kwargs=True) for layer, block in enumerate(self.blocks)
         ]
         handles.append(self.blocks[-1].register_forward_hook(after))
+        rows = torch.arange(len(tokens), device=self.model.device)
+        ends = None if last is None else torch.as_tensor(last, device=self.model.device)
+        head = self.model.get_output_embeddings()
+        if ends is not None and head is not None:
+
+            def only(_: Any, arguments: tuple[Any, ...]) -> tuple[Any, ...]:
+                if not arguments or arguments[0].shape[:2] != tokens.shape:
+                    return arguments
+                return (arguments[0][rows, ends][:, None], *arguments[1:])
+
+            handles.append(head.register_forward_pre_hook(only))
         forget_lengths(self.model)
         try:
             logits = self.model(input_ids=tokens.to(self.model.device), use_cache=False).logits
@@ -104,15 +124,60 @@ class ResidualView:
         for site in capture:
             if site not in states or states[site].shape[:2] != tokens.shape:
                 raise ScoringError(f"the stream at layer {site[1]} of {type(self.model).__name__} was not seen whole")
+        if ends is not None:
+            # A head that is no module of its own reads every position.
+            logits = logits[:, 0] if logits.shape[1] == 1 else logits[rows, ends]
         return HookedRun(logits, states)
 
-    def margins(self, run: HookedRun, target: Any, *, last: Sequence[int] | Tensor | None = None) -> Tensor:
+    def prefix(self, tokens: Int[Tensor, "1 n"]) -> None:
+        """Nothing: what a family carries over from a prefix is not known, so prompts run whole."""
+
+    def stream(
+        self, tokens: Int[Tensor, "batch n"], *, layer: int, past: Past | None = None
+    ) -> Float[Tensor, "batch n width"]:
+        """The stream before block ``layer``, see ``StreamView``."""
+        _whole(past)
+        site = (RESIDUAL, layer)
+        return self.run(tokens, capture=[site], last=[0] * len(tokens)).states[site]
+
+    def untouched(self, tokens: Int[Tensor, "batch n"]) -> Float[Tensor, "batch n vocabulary"]:
+        """Logits of whole prompts, see ``StreamView``."""
+        return self.run(tokens).final
+
+    def carry_on(
+        self,
+        layer: int,
+        stream: Float[Tensor, "batch n width"],
+        *,
+        tokens: Int[Tensor, "batch n"],
+        past: Past | None = None,
+        last: Sequence[int] | Tensor | None = None,
+    ) -> Float[Tensor, "batch *n vocabulary"]:
+        """Logits with the stream put in as it passes, see ``StreamView``."""
+        _whole(past)
+
+        def put(states: Tensor) -> Tensor:
+            if states.shape != stream.shape:
+                raise ScoringError(f"a stream of shape {list(states.shape)} passes where {list(stream.shape)} is put")
+            # A copy: a block may add to its input in place, and none may write into what is differentiated.
+            return stream.to(states).clone()
+
+        return self.run(tokens, edits={(RESIDUAL, layer): put}, last=last).final
+
+    def logits(self, states: Float[Tensor, "*rows vocabulary"], tokens: Sequence[int] | None = None) -> Tensor:
+        """Logits of what `carry_on` gave: they are that already."""
+        return states if tokens is None else states[..., list(tokens)]
+
+    def margin_of(self, states: Float[Tensor, "*rows vocabulary"], target: Target) -> Float[Tensor, "*rows"]:
+        """The margin of logits, in nats."""
+        favourable = torch.logsumexp(states[..., list(target.favourable)], -1)
+        return favourable - torch.logsumexp(states[..., list(target.adverse)], -1)
+
+    def margins(self, run: HookedRun, target: Target, *, last: Sequence[int] | Tensor | None = None) -> Tensor:
         """The margin of every row, in nats (see ``Decoder.margins``)."""
         rows = torch.arange(run.final.shape[0], device=run.final.device)
         index = torch.full_like(rows, run.final.shape[1] - 1) if last is None else torch.as_tensor(last)
-        logits = run.final[rows, index]
-        favourable = torch.logsumexp(logits[:, list(target.favourable)], -1)
-        return favourable - torch.logsumexp(logits[:, list(target.adverse)], -1)
+        return self.margin_of(run.final[rows, index], target)
 
 
 def unseen_stream(model: Any) -> str | None:
@@ -140,6 +205,11 @@ def unseen_stream(model: Any) -> str | None:
         # Any model may be handed in; what it raises on an unusual call is its answer.
         return f"the stream of {type(model).__name__} cannot be read: {error}"[:300]
     return None
+
+
+def _whole(past: Past | None) -> None:
+    if past is not None:
+        raise ScoringError("prompts run whole here; expected no keys and values of a prefix")
 
 
 def _lists(model: nn.Module, count: int) -> list[nn.ModuleList]:

@@ -24,6 +24,7 @@ from auditor.mechanisms.sae.choices import (
     RANDOM,
     STEER,
 )
+from auditor.mechanisms.sae.slope_checks import as_a_small_step
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
 from auditor.mechanisms.sparse_feature_draws import ENOUGH, Rank, gap_moved, moved_to_group, rank
 from auditor.mechanisms.standing import measured
@@ -217,6 +218,7 @@ class _Features:
 
     def _contrast(self, found: Mapping[str, Any]) -> Iterable[Draft]:
         group = self.groups[found["group"]]
+        chosen = as_a_small_step(self.result.get("slopes", {}).get(str(found["group"])))
         n = len(self.clean)
         differing = Estimate(
             value=float(found["differing"]),
@@ -234,16 +236,21 @@ class _Features:
         before = self.clean[:, [self.reference, found["group"]]]
         after = {name: np.array(rows, dtype=np.float64) for name, rows in found["margins"].items()}
         for feature in found["features"]:
-            yield from self._feature(found, str(feature), before, after[f"feature {feature}"])
+            yield from self._feature(found, str(feature), before, after[f"feature {feature}"], chosen)
         if not found["features"]:
             nothing = missing(method="sparse features", reason="no feature carries any of the difference", n=n)
             yield self._draft(nothing, metric=GAP_REMOVED, group=group, unit="logit", more={"by": FEATURES})
             return
-        yield from self._removed(found, before, after)
-        yield from self._steered(found, before, after)
+        yield from self._removed(found, before, after, chosen)
+        yield from self._steered(found, before, after, chosen)
 
     def _feature(
-        self, found: Mapping[str, Any], feature: str, before: FloatArray, after: FloatArray
+        self,
+        found: Mapping[str, Any],
+        feature: str,
+        before: FloatArray,
+        after: FloatArray,
+        chosen: tuple[Check, ...],
     ) -> Iterable[Draft]:
         group = self.groups[found["group"]]
         where = {"feature": feature, "layer": str(self.result["layer"])}
@@ -270,11 +277,11 @@ class _Features:
                 "gap": float(_gaps(before).mean()),
                 "flip_rate": float(self._flipped(before, after).mean()) if self.result["exact"] else None,
             },
-            checks=(*self.decided, self._mass(found, name)),
+            checks=(*self.decided, *chosen, self._mass(found, name)),
         )
 
     def _removed(
-        self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray]
+        self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray], chosen: tuple[Check, ...]
     ) -> Iterable[Draft]:
         group = self.groups[found["group"]]
         method = "mean margin difference to the reference, clean minus ablated"
@@ -291,7 +298,7 @@ class _Features:
                     "taken_out": 1 if name == MEANS else len(found["features"]),
                     "movement": found["movements"][name],
                 },
-                checks=(*self.decided, self._mass(found, name)),
+                checks=(*self.decided, *(() if name == MEANS else chosen), self._mass(found, name)),
             )
         random = {name: rows for name, rows in after.items() if name.startswith(f"{RANDOM} ")}
         side = float(np.sign(_gaps(before).mean()))
@@ -306,6 +313,7 @@ class _Features:
             metric=GAP_REMOVED,
             family=inside_family(self.test),
             name=FEATURES,
+            chosen=chosen,
             counts={
                 "gap": float(_gaps(before).mean()),
                 "gap_left": float(_gaps(after[FEATURES]).mean()),
@@ -334,12 +342,12 @@ class _Features:
                 "draws": len(flips),
                 "draws_with_as_many": sum(other >= own for other in flips),
             },
-            checks=(*self.decided, self._mass(found, FEATURES)),
+            checks=(*self.decided, *chosen, self._mass(found, FEATURES)),
             conclusion_reason="no decision turned" if own == 0 else None,
         )
 
     def _steered(
-        self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray]
+        self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray], chosen: tuple[Check, ...]
     ) -> Iterable[Draft]:
         group = self.groups[found["group"]]
         method = "mean change of the reference's margin with the group's values put in"
@@ -370,6 +378,7 @@ class _Features:
             metric=STEERING,
             family=inside_family(f"{self.test}, steering"),
             name=STEER + FEATURES,
+            chosen=chosen,
             counts={
                 "gap": float(_gaps(before).mean()),
                 "away": float(moved[:, 1].mean()),
@@ -391,6 +400,7 @@ class _Features:
         family: str,
         name: str,
         counts: dict[str, float | int | None],
+        chosen: tuple[Check, ...],
     ) -> Draft:
         """An effect with its rank among random features as its test, or why it has none."""
         reason = place.too_few(self.needed) or self._unlike(found, counts, place) or self._no_gap(before)
@@ -406,7 +416,7 @@ class _Features:
             unit="logit",
             more={"by": FEATURES},
             counts={**counts, "draws": place.draws, "draws_needed": self.needed, "draws_as_large": place.as_large},
-            checks=(*self.decided, self._mass(found, name)),
+            checks=(*self.decided, *chosen, self._mass(found, name)),
             **more,
         )
         return replace(draft, family_size=self.contrasts)

@@ -16,14 +16,16 @@ from pydantic import Field
 from threadpoolctl import threadpool_limits
 from torch import Tensor
 
-from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import Decoder, Target, target_of
-from auditor.language_models.noise import noise_floor
+from auditor.exceptions import Interrupted, ScoringError
+from auditor.language_models.decoder import Target, target_of
+from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.stream_view import StreamView
 from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose, differences
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
+from auditor.mechanisms.sae.slope_checks import slope_check
 from auditor.mechanisms.sae.splices import splice
 from auditor.mechanisms.sae.windows import Window, open_window
 from auditor.mechanisms.sparse_feature_draws import FIRST, gap_moved, moved_to_group, settled
@@ -50,7 +52,8 @@ CARD = Card(
     limitations=(
         "A dictionary is one way to cut up the states; another one finds other features. What it leaves unexplained "
         "is kept and not spoken of. Features need not beat coordinates or principal components, which stand beside "
-        "them."
+        "them. They are looked for in the stream between blocks, in any family whose blocks can be hooked, and not in "
+        "what attention or MLPs add to it."
     ),
     references=(
         "Gao et al. (2024), Scaling and evaluating sparse autoencoders, arXiv:2406.04093",
@@ -170,19 +173,20 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
-    decoder = bench.decoder()
-    if not isinstance(decoder, Decoder):
-        return {**about, "reason": decoder.reason}
     if isinstance(target, str):
         return {**about, "reason": target}
     placed = place(bench, variants, payload["field"])
     step = len(groups)
     sets = [placed[first : first + step] for first in range(0, len(placed), step)]
     depth = max(each.last - each.first + 1 for each in placed)
-    shared = _Shared(bench, dictionary, decoder, target, depth)
+    noise = noise_floor(bench.loaded.model, target)
+    shared = _Shared(bench, dictionary, bench.decoder(), target, depth)
     reference = groups.index(payload["reference"])
     with torch.no_grad():
-        seen = shared.look(sets[::2], reference)
+        try:
+            seen, slopes = shared.look(sets[::2], reference, noise)
+        except ScoringError as error:
+            return {**about, "reason": str(error)}
         chosen = [
             choose(
                 seen,
@@ -203,7 +207,8 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
         "layer": dictionary.layer,
         "chosen_on": len(sets[::2]),
         "exact": target.exact,
-        "noise": noise_floor(bench.loaded.model, target).row(),
+        "noise": noise.row(),
+        "slopes": slopes,
         "note": target.note,
         **measured,
     }
@@ -212,18 +217,30 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
 class _Shared:
     """What both halves of a chunk work with."""
 
-    def __init__(self, bench: Bench, dictionary: Dictionary, decoder: Decoder, target: Target, depth: int) -> None:
-        self.bench, self.dictionary, self.decoder, self.target = bench, dictionary, decoder, target
+    def __init__(self, bench: Bench, dictionary: Dictionary, view: StreamView, target: Target, depth: int) -> None:
+        self.bench, self.dictionary, self.view, self.target = bench, dictionary, view, target
         self.depth = depth
 
-    def look(self, sets: Sequence[Sequence[Placed]], reference: int) -> Seen:
-        """States, activations and slopes of the applications that choose."""
+    def look(
+        self, sets: Sequence[Sequence[Placed]], reference: int, noise: NoiseFloor
+    ) -> tuple[Seen, dict[str, dict[str, Any]]]:
+        """States, activations and slopes of the applications that choose; by group, a check of one slope.
+
+        The first application whose margin is neither flat nor crooked between the two prompts is checked.
+        """
         seen = Seen(reference)
+        checked: dict[str, dict[str, Any]] = {}
         for placed in sets:
             window = self._open(placed)
             activations = self._activations(window)
             seen.add(window, activations, window.slopes(reference, self.target), self.dictionary.autoencoder.decoder)
-        return seen
+            for group in range(len(placed)):
+                if group == reference or str(group) in checked:
+                    continue
+                found = slope_check(window, group=group, reference=reference, target=self.target, noise=noise)
+                if found is not None:
+                    checked[str(group)] = found
+        return seen, checked
 
     def measure(self, sets: Sequence[Sequence[Placed]], chosen: Sequence[Chosen]) -> dict[str, Any]:
         """Every change of every contrast on the applications that measure, then draws where they left a question."""
@@ -275,7 +292,7 @@ class _Shared:
         if self.bench.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         return open_window(
-            self.decoder,
+            self.view,
             placed,
             layer=self.dictionary.layer,
             depth=self.depth,

@@ -17,8 +17,10 @@ from tests.language_models.zoo import STRUCTURED, WINDOW, zoo_model
 from tests.mechanisms.every_method import INSIDE, works
 
 DOCUMENT = Path(__file__).parents[2] / "docs" / "models.md"
-#: Two families whose parts no adapter reads stand for all others.
-FAMILY_ROWS = (*sorted(STRUCTURED), "bloom", "mamba")
+#: Families whose parts no adapter reads stand for all others: linear biases, a scale of the logits, attention and MLP
+#: in parallel, experts and sinks, a multiplier of the stream, convolutions, a recurrence.
+UNKNOWN = ("bloom", "cohere", "falcon", "gpt_oss", "granite", "lfm2", "mamba")
+FAMILY_ROWS = (*sorted(STRUCTURED), *UNKNOWN)
 ALONE = "one by one"
 #: Tokens of prompts that are shorter than the window of the zoo's Mistral.
 WITHIN = WINDOW - 8

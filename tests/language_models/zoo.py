@@ -138,6 +138,45 @@ ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "starcoder2": ("Starcoder2ForCausalLM", "Starcoder2Config", GROUPED),
 }
 
+#: Families whose parts no adapter reads: their stream is hooked and nothing more.
+HOOKED: dict[str, tuple[str, str, dict[str, Any]]] = {
+    "cohere": ("CohereForCausalLM", "CohereConfig", GROUPED),
+    "falcon": (
+        "FalconForCausalLM",
+        "FalconConfig",
+        {"vocab_size": 260, "hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4},
+    ),
+    "gpt_oss": (
+        "GptOssForCausalLM",
+        "GptOssConfig",
+        {**GROUPED, "head_dim": 8, "num_local_experts": 4, "num_experts_per_tok": 2},
+    ),
+    "gptj": (
+        "GPTJForCausalLM",
+        "GPTJConfig",
+        {"vocab_size": 260, "n_embd": 32, "n_layer": 2, "n_head": 4, "n_positions": 512, "rotary_dim": 4},
+    ),
+    "granite": ("GraniteForCausalLM", "GraniteConfig", GROUPED),
+    "lfm2": ("Lfm2ForCausalLM", "Lfm2Config", {**GROUPED, "layer_types": ["conv", "full_attention"]}),
+    "recurrent_gemma": (
+        "RecurrentGemmaForCausalLM",
+        "RecurrentGemmaConfig",
+        {
+            "vocab_size": 260,
+            "hidden_size": 32,
+            "num_hidden_layers": 3,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "lru_width": 32,
+        },
+    ),
+    "rwkv": (
+        "RwkvForCausalLM",
+        "RwkvConfig",
+        {"vocab_size": 260, "hidden_size": 32, "num_hidden_layers": 2, "context_length": 512},
+    ),
+}
+
 PACKABLE = (
     "llama",
     "gpt2",
@@ -176,8 +215,8 @@ def gemma3_with_pictures() -> Any:
 def zoo_model(family: str, *, seed: int = 0) -> Any:
     """A random model of a family, spread widely enough that a wrong mask shows in the logits."""
     torch.manual_seed(seed)
-    if family in ROWS:
-        model_class, config_class, options = ROWS[family]
+    if family in ROWS or family in HOOKED:
+        model_class, config_class, options = {**ROWS, **HOOKED}[family]
         model = getattr(hf, model_class)(getattr(hf, config_class)(**options)).eval()
     elif family in BUILDERS:
         model = BUILDERS[family]().eval()

@@ -17,7 +17,6 @@ from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
-from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
 
 DATA = small_data(48)
@@ -221,14 +220,3 @@ def test_a_check_that_does_not_hold_takes_the_number_away(biased: Any, results: 
     assert "error put back changes nothing" in (item.missing_reason or "")
     other = [{**result, "fvu_again": 0.5} if result["part"] == "quality" else result for result in results]
     assert of(measured(biased, plan_of(), other), "sparse_unexplained").estimate is None
-
-
-def test_a_model_without_structure_still_has_its_dictionary_measured() -> None:
-    model, plan = zoo_model("bloom"), plan_of(steps=20)
-    item, *rest = measured(model, plan, computed(model, plan))
-
-    assert item.metric == "sparse_unexplained"
-    assert item.estimate is not None
-    gap = of(tuple(rest), "sparse_gap_removed", group="Black")
-    assert gap.estimate is None
-    assert gap.missing_reason

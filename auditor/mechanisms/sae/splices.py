@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
@@ -11,10 +11,10 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target, replace, target_of
+from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.precision import device_of_doubles, in_double
-from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.stream_view import StreamView
 from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
 
@@ -55,12 +55,12 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
         if bench.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         with torch.inference_mode():
-            finals, head = _finals(decoder, encoding.ids, dictionary)
+            finals = _finals(decoder, encoding.ids, dictionary)
             totals = dict.fromkeys(finals, 0.0)
             for first in range(0, len(encoding.ids), POSITIONS_AT_ONCE):
                 part = slice(first, first + POSITIONS_AT_ONCE)
                 following = torch.tensor(encoding.ids[1:][part]).to(device_of_doubles(decoder.model.device))
-                logits = {name: in_double(head(rows[part])) for name, rows in finals.items()}
+                logits = {name: in_double(decoder.logits(rows[part])) for name, rows in finals.items()}
                 identity = max(identity, float((logits[IDENTITY] - logits[CLEAN]).abs().max()))
                 for name, rows in logits.items():
                     known = rows[: len(following)]
@@ -68,7 +68,7 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
             for name, rows in finals.items():
                 entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
                 if isinstance(target, Target):
-                    margins.setdefault(name, []).append(_margin(in_double(head(rows[-1:])[0]), target))
+                    margins.setdefault(name, []).append(_margin(in_double(decoder.logits(rows[-1:])[0]), target))
     reason = target if isinstance(target, str) else None
     floor = noise_floor(bench.loaded.model)
     return {
@@ -82,22 +82,14 @@ def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, a
     }
 
 
-def _finals(
-    decoder: Decoder | ResidualView, ids: Sequence[int], dictionary: Dictionary
-) -> tuple[dict[str, Float[Tensor, "n width_or_vocabulary"]], Callable[[Tensor], Tensor]]:
-    """What each stream becomes after the last block, by name, and what makes logits of it."""
-    tokens = torch.tensor([list(ids)]).to(decoder.model.device)
-    site = (RESIDUAL, dictionary.layer)
-    if isinstance(decoder, ResidualView):
-        clean = decoder.run(tokens, capture=[site])
-        found = {CLEAN: clean.final[0]}
-        for name, stream in _replaced(clean.states[site][0], dictionary).items():
-            found[name] = decoder.run(tokens, edits={site: replace(stream)}).final[0]
-        return found, lambda logits: logits
-    states = decoder.run_from(0, decoder.embed(tokens), stop=dictionary.layer).final
-    streams = {CLEAN: states[0], **_replaced(states[0], dictionary)}
-    final = decoder.run_from(dictionary.layer, torch.stack(list(streams.values()))).final
-    return dict(zip(streams, final, strict=True)), decoder.logits
+def _finals(view: StreamView, ids: Sequence[int], dictionary: Dictionary) -> dict[str, Float[Tensor, "n read"]]:
+    """What each stream becomes after the last block, by name, to be read by the view's ``logits``."""
+    tokens = torch.tensor([list(ids)]).to(view.model.device)
+    streams = _replaced(view.stream(tokens, layer=dictionary.layer)[0], dictionary)
+    rows = torch.stack(list(streams.values()))
+    final = view.carry_on(dictionary.layer, rows, tokens=tokens.expand(len(rows), -1))
+    # Nothing is put into the first: were the stream read or put in wrongly, the error put back would change something.
+    return {CLEAN: view.untouched(tokens)[0], **dict(zip(streams, final, strict=True))}
 
 
 def _replaced(states: Float[Tensor, "n width"], dictionary: Dictionary) -> dict[str, Float[Tensor, "n width"]]:

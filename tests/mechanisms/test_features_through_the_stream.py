@@ -1,0 +1,256 @@
+"""Features need the stream alone: hooks give what the block loop gives, and find what was planted in any family."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from auditor.language_models.decoder import Decoder, Target, read_decoder
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.residual_view import ResidualView
+from auditor.mechanisms import interpretation, sparse_features, superposition
+from auditor.mechanisms.concepts import Placed
+from auditor.mechanisms.contract import Bench
+from auditor.mechanisms.sae import Dictionary
+from auditor.mechanisms.sae.autoencoder import Autoencoder
+from auditor.mechanisms.sae.choices import Seen, choose
+from auditor.mechanisms.sae.quality import Quality
+from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.records import Conclusion
+from tests.acceptance.planted import planted_model
+from tests.language_models.tiny import tiny_tokenizer
+from tests.language_models.zoo import zoo_model
+from tests.mechanisms.asking import asked, renderer, through_a_ledger
+from tests.mechanisms.planted_head import read_by_head
+from tests.mechanisms.test_every_method_on_a_second_device import shape
+from tests.mechanisms.test_sae_sparse_features import DATA, bench_with, measured, of, plan_of
+from tests.second_device import second_device
+
+#: Linear attention biases, a scale of the logits, attention and MLP in parallel, experts and sinks, a multiplier of the
+#: stream, convolutions, a recurrence: families of which nothing but the stream is known here.
+PLANTED = ("bloom", "cohere", "falcon", "gpt_oss", "gptj", "granite", "lfm2", "recurrent_gemma")
+TARGET = Target((7,), (11,))
+APPLICATIONS, OTHERS, LAYER = 16, 40, 1
+SMALL = {"attributes": ("race",), "applications": 12, "features": 4, "random_draws": 3, "spliced": 2}
+MEDIUM = {**SMALL, "applications": 24, "features": 8, "random_draws": 19}
+PLAN = plan_of(expansion=8, k=16, steps=300)
+
+
+@dataclass(frozen=True)
+class Hooked(Bench):
+    """A bench at which every model is seen through hooks alone."""
+
+    def decoder(self) -> ResidualView:
+        return ResidualView(self.loaded.model, reason="hooks alone")
+
+
+def contrasts(bench: Bench) -> dict[str, Any]:
+    _, piece = sparse_features.work(asked(bench.settings, plan=bench.plan, data=DATA))
+    found: dict[str, Any] = through_a_ledger(sparse_features.compute(bench, through_a_ledger(piece.payload)))
+    return found
+
+
+def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[Window]:
+    view = read_decoder(model)
+    assert isinstance(view, ResidualView)
+    last = len(pairs[0][0]) - 1
+    return [
+        open_window(
+            view, [Placed(prompt, last, last) for prompt in pair], layer=LAYER, depth=1, should_stop=lambda: False
+        )
+        for pair in pairs
+    ]
+
+
+def dictionary_of(windows: list[Window], *, planted: bool) -> Dictionary:
+    """Random directions; the first may be planted: what the second prompt of a pair adds to the states of the first."""
+    states = torch.stack([window.states[:, 0] for window in windows])
+    rows = torch.randn(OTHERS + 1, states.shape[-1], generator=torch.Generator().manual_seed(0))
+    if planted:
+        rows[0] = (states[:, 1] - states[:, 0]).mean(0)
+    rows = torch.nn.functional.normalize(rows, dim=1)
+    middle = states.mean((0, 1))
+    bias = torch.zeros(len(rows))
+    # 0 on the first prompts, so that taking the feature out leads there.
+    bias[0] = -((states[:, 0] - middle) @ rows[0]).mean()
+    autoencoder = Autoencoder("jumprelu", rows, bias, rows, middle, threshold=torch.zeros(len(rows)))
+    nothing = torch.zeros(1)
+    quality = Quality(0, 0.0, 0.0, 0, nothing, nothing)
+    return Dictionary(autoencoder, LAYER, quality, 0.0, 1.0, float("inf"), {})
+
+
+def seen_by(windows: list[Window], dictionary: Dictionary) -> Seen:
+    seen = Seen(reference=0)
+    for window in windows:
+        activations = dictionary.activations(window.states)
+        seen.add(window, activations, window.slopes(0, TARGET), dictionary.autoencoder.decoder)
+    return seen
+
+
+def left_without(feature: int, windows: list[Window], dictionary: Dictionary) -> float:
+    """The share of the difference of margins that is left with one feature taken out of both prompts."""
+    row = dictionary.autoencoder.decoder[feature]
+    gaps = []
+    for window in windows:
+        active = dictionary.activations(window.states)[:, :, [feature]]
+        margins, _ = window.margins([(0, None), (1, None), (0, -active[0] * row), (1, -active[1] * row)], TARGET)
+        gaps.append([float(margins[1] - margins[0]), float(margins[3] - margins[2])])
+    clean, without = np.mean(gaps, axis=0)
+    return float(without / clean)
+
+
+@pytest.mark.parametrize("family", PLANTED)
+def test_a_planted_feature_is_found_in_a_family_of_which_only_the_stream_is_known_and_a_random_one_is_not(
+    family: str,
+) -> None:
+    draw = random.Random(0)
+    contexts = [tuple(draw.randrange(20, 200) for _ in range(11)) for _ in range(2 * APPLICATIONS)]
+    pairs = [((*context, 65), (*context, 66)) for context in contexts]
+    windows = windows_of(read_by_head(zoo_model(family), pairs, answers=(7, 11)), pairs)
+    first, second = windows[:APPLICATIONS], windows[APPLICATIONS:]
+    with torch.no_grad():
+        planted, others = (dictionary_of(first, planted=each) for each in (True, False))
+        left = {}
+        for name, dictionary in (("planted", planted), ("random", others)):
+            chosen = choose(seen_by(first, dictionary), dictionary, pair=(1, 0), count=1, draws=0, seed=0)
+            left[name] = left_without(chosen.features[0], second, dictionary)
+            assert (chosen.features == [0]) == (name == "planted")
+        # The best of 41 random directions, chosen by the same rule, is no more than that.
+        assert abs(left["planted"]) < 0.2
+        assert left["random"] > 0.6
+        assert all(0.6 < left_without(each, second, planted) < 1.4 for each in range(1, 10))
+
+
+@pytest.mark.parametrize("family", ["falcon", "gpt_oss", "granite"])
+def test_the_whole_test_finds_what_was_planted_in_a_family_that_is_hooked_alone(family: str) -> None:
+    tokenizer = tiny_tokenizer()
+    render = renderer(PLAN, DATA)
+    words = asked(None, plan=PLAN, data=DATA).words.values()
+    pairs = [
+        tuple(tokenizer(render({**each, "race": group}).text).input_ids for group in ("White", "Black"))
+        for each in words
+    ]
+    favourable, adverse = tokenizer.convert_tokens_to_ids(["Y", "N"])
+    model = read_by_head(zoo_model(family), pairs, answers=(favourable, adverse))
+    settings = sparse_features.Settings(**MEDIUM)
+    bench = bench_with(model, settings, PLAN)
+    pieces = list(sparse_features.work(asked(settings, plan=PLAN, data=DATA)))
+    results = [through_a_ledger(sparse_features.compute(bench, through_a_ledger(each.payload))) for each in pieces]
+    found = measured(model, PLAN, results)
+    item = of(found, "sparse_gap_removed", by="features", group="Black")
+
+    assert [check for row in found for check in row.checks if not check.held] == []
+    assert {"gradient as a small step", "margin as decided"} <= {check.name for check in item.checks}
+    assert item.counts["gap"] == pytest.approx(-4, rel=0.05)
+    assert item.estimate is not None
+    assert item.estimate < -1.5
+    assert item.p_value == pytest.approx(1 / 20)
+    everything = of(found, "sparse_gap_removed", by="mean difference", group="Black")
+    assert everything.estimate == pytest.approx(everything.counts["gap"], rel=0.2)
+
+
+@pytest.mark.parametrize("family", ["planted", "gemma2", "gpt2", "olmo2"])
+def test_effects_through_hooks_are_those_of_the_block_loop(family: str) -> None:
+    model = planted_model("B", against=40.0) if family == "planted" else zoo_model(family)
+    bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
+    # One dictionary for both: rounding in its training is not what is compared here.
+    bench = replace(bench, loaded=LoadedModel(model, tiny_tokenizer(), {"identity": {"test": family}}, "cpu"))
+    assert isinstance(bench.decoder(), Decoder)
+    hooked = Hooked(**vars(bench))
+    there, here = contrasts(bench), contrasts(hooked)
+
+    assert there["reason"] is None
+    assert here["reason"] is None
+    bound = NoiseFloor(**there["noise"]).bound
+    assert np.abs(np.array(here["clean"]) - np.array(there["clean"])).max() <= bound
+    for one, other in zip(here["contrasts"], there["contrasts"], strict=True):
+        assert one["features"] == other["features"] != []
+        assert one["margins"].keys() == other["margins"].keys()
+        for name, rows in one["margins"].items():
+            effects = [
+                np.array(each) - np.array(result["clean"])[:, [0, one["group"]]]
+                for each, result in ((rows, here), (other["margins"][name], there))
+            ]
+            assert np.abs(effects[0] - effects[1]).max() <= 2 * bound, name
+
+
+def with_a_gradient_cut(model: Any, part: Any) -> Any:
+    """The same function, whose gradient leaves out what goes through one part."""
+    part.register_forward_hook(
+        lambda _, __, out: (out[0].detach(), *out[1:]) if isinstance(out, tuple) else out.detach()
+    )
+    return model
+
+
+def test_a_gradient_that_leaves_something_out_takes_what_rests_on_it_away() -> None:
+    model = zoo_model("granite")
+    with_a_gradient_cut(model, model.model.layers[1].mlp)
+    bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
+    found = contrasts(bench)
+    rows = measured(model, PLAN, [found])
+    item = of(rows, "sparse_gap_removed", by="features", group="Black")
+
+    assert item.estimate is None
+    assert "'gradient as a small step' did not hold" in str(item.missing_reason)
+    # What no gradient chose stays.
+    assert of(rows, "sparse_gap_removed", by="mean difference", group="Black").estimate is not None
+
+
+def test_a_model_without_a_gradient_is_not_tested_and_says_why() -> None:
+    model = zoo_model("bloom")
+    with_a_gradient_cut(model, model.transformer.h[1])
+    bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
+    found = contrasts(bench)
+    item = of(measured(model, PLAN, [found]), "sparse_gap_removed", group="Black")
+
+    assert item.conclusion is Conclusion.NOT_TESTED
+    assert str(item.conclusion_reason).startswith(
+        "the margin of BloomForCausalLM behind the stream before block 1 has no gradient: "
+    )
+
+
+@pytest.mark.parametrize("hook", ["blocks.1.hook_mlp_out", "blocks.1.attn.hook_z"])
+@pytest.mark.parametrize("test", [sparse_features, superposition, interpretation], ids=lambda test: test.CARD.name)
+def test_a_place_that_is_not_the_stream_is_not_tested_and_says_so(test: Any, hook: str) -> None:
+    plan = plan_of(hook=hook)
+    settings = test.Settings(**(SMALL if test is sparse_features else {"applications": 6}))
+    bench = bench_with(zoo_model("bloom"), settings, plan)
+    pieces = list(test.work(asked(settings, plan=plan, data=DATA)))
+    reasons = {test.compute(bench, through_a_ledger(each.payload))["reason"] for each in pieces}
+
+    assert reasons == {
+        f"settings.dictionary.hook: '{hook}' is not between two of the model's 2 blocks; "
+        'expected hook = "blocks.1.hook_resid_pre" or "….hook_resid_post"'
+    }
+
+
+@pytest.mark.parametrize("family", ["bloom", "granite"])
+def test_features_of_a_hooked_family_run_in_half_precision_with_their_checks(family: str) -> None:
+    model = zoo_model(family).to(torch.bfloat16)
+    settings = sparse_features.Settings(**SMALL)
+    bench = bench_with(model, settings, PLAN)
+    pieces = list(sparse_features.work(asked(settings, plan=PLAN, data=DATA)))
+    results = [through_a_ledger(sparse_features.compute(bench, through_a_ledger(each.payload))) for each in pieces]
+
+    assert [result["reason"] for result in results] == [None, None]
+    assert results[0]["identity"] <= results[0]["identity_bound"]
+
+
+@pytest.mark.parametrize("family", ["bloom", "gpt_oss"])
+def test_features_of_a_hooked_family_run_on_a_second_device(family: str) -> None:
+    settings = sparse_features.Settings(**SMALL)
+    plan = plan_of(expansion=4, k=16, steps=150)
+    here = contrasts(bench_with(zoo_model(family), settings, plan))
+    model = zoo_model(family)
+    with second_device(model):
+        there = contrasts(bench_with(model, settings, plan))
+
+    assert here["reason"] is None
+    assert there["reason"] is None
+    assert shape({**there, "slopes": {}}) == shape({**here, "slopes": {}})
