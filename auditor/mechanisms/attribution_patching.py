@@ -14,10 +14,10 @@ from auditor.behaviour.context import Card, Context, Draft, FloatArray
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.halves import halves, picked_words
-from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
+from auditor.mechanisms.localisation import bases, repeated, rows_of
 from auditor.mechanisms.pair_measures import Kept, checks_of, each_pair, shared, slope, supporting, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
-from auditor.mechanisms.patches import CHECKED, all_nodes, attribution_effects, node_effects, patch_checks
+from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.patches import CHECKED, again, all_nodes, attribution_effects, node_effects, patch_checks
 from auditor.mechanisms.screening import screened
 from auditor.plan import Section, Share
 
@@ -102,10 +102,13 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         # The proofs run two whole prompts more, so a few pairs of a contrast stand for all.
         checks = [asdict(check) for check in patch_checks(runs)] if len(checked) < CHECKED else []
         checked.append(application)
-        back = -node_effects(turned(runs), chosen[: len(top)])
+
+        def effects(each: PairRuns) -> dict[str, Any]:
+            return {"exact": node_effects(each, chosen[: len(top)]).tolist()}
+
         found = {
             "exact": exact.tolist(),
-            "turned": back.tolist(),
+            "again": again(runs, effects),
             "estimate": [mine[index] for index in (*top, *drawn)],
         }
         return found | ({"checks": checks} if checks else {})
@@ -149,8 +152,6 @@ def run(context: Context) -> Iterable[Draft]:
         if pairs and float(gaps @ gaps) > 0:
             yield from _missed(result, np.abs([slope(column, gaps) for column in exact.T]), alpha, about)
         for place, (layer, head) in enumerate(result.get("nodes", ())[:top]):
-            back = np.array([pair["turned"][place] for pair in pairs])
-            again = repeated(context, {NOISING: exact[:, place], DENOISING: back}, gaps)
             yield shared(
                 context,
                 result,
@@ -159,7 +160,7 @@ def run(context: Context) -> Iterable[Draft]:
                 subject={"layer": str(layer), "node": "MLP" if head is None else f"head {head}"},
                 method="share of the difference carried by the node at every position, patched for real; "
                 + picked_words(result["aligned"]),
-                **again,
+                **repeated(context, rows_of(pairs, "exact", place), gaps, base=bases(pairs)),
                 **named,
             )
 

@@ -15,10 +15,11 @@ from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
 from auditor.mechanisms.halves import halves, picked_words
-from auditor.mechanisms.localisation import NOISING, repeated
+from auditor.mechanisms.localisation import put_in, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
 from auditor.mechanisms.patches import CHECKED
+from auditor.mechanisms.specifications import NOISING
 from auditor.plan import Section
 from auditor.records import Check
 
@@ -111,7 +112,7 @@ def run(context: Context) -> Iterable[Draft]:
                 test=CARD.name,
                 metric="direct_share",
                 subject={"layer": str(layer), "node": node},
-                **repeated(context, {NOISING: effects}, gaps),
+                **repeated(context, {NOISING: put_in(effects)}, gaps),
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer; "
                 + picked_words(len(pairs)),
@@ -132,6 +133,7 @@ def run(context: Context) -> Iterable[Draft]:
             level=1 - context.plan.thresholds.alpha,
         )
         lenses = np.array([pair["lens"] for pair in pairs])
+        whole = np.array([pair["gap"] for pair in pairs])
         for layer in range(lenses.shape[1]):
             yield shared(
                 context,
@@ -140,6 +142,7 @@ def run(context: Context) -> Iterable[Draft]:
                 test=CARD.name,
                 metric="lens_share",
                 subject={"layer": str(layer)},
+                **repeated(context, {NOISING: put_in(lenses[:, layer])}, whole),
                 checks=checks,
                 method="share of the difference that can be read from the stream before this layer",
             )

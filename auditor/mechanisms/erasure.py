@@ -216,9 +216,9 @@ def _attribute(
 
 
 def specification(window: Window, *, swap: bool = False) -> Specification:
-    """A window in words."""
+    """A window in words; the second draw fits on the half that the first one measures on."""
     place = "after the field" if window.after else "from the field on"
-    return Specification(window=f"{place}, halves exchanged" if swap else place, layers=window.ends)
+    return Specification(window=place, layers=window.ends, seed=2 if swap else 1)
 
 
 def _relevant(

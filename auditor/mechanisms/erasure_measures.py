@@ -9,7 +9,7 @@ so the p-value stays exact (randomisation.py).
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -33,9 +33,20 @@ from auditor.mechanisms.controls import (
 from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms.erasure_runs import gaps_removed
 from auditor.mechanisms.gap_sizes import gap_counts
+from auditor.mechanisms.ladder_steps import LEAST_IN_GROUP
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.randomisation import Randomised, randomised, together
-from auditor.mechanisms.specifications import Agreement, Result, agreement, specification_of
+from auditor.mechanisms.scales import scale_of, steepness
+from auditor.mechanisms.specifications import (
+    DECISIONS,
+    MARGIN,
+    PROBABILITY,
+    Agreement,
+    Result,
+    agreement,
+    agreement_words,
+    specification_of,
+)
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
 
@@ -156,8 +167,12 @@ class _Erased:
             both, gap=gap, after=after, turned=int(turned.sum()), short=hidden or short, nothing=nothing
         )
         more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
-        if hidden is None and repeats is not None and repeats.stable is False and short is None:
-            said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
+        if repeats is not None and hidden is None and short is None:
+            words = agreement_words(repeats.counts(), unit="logits")
+            if repeats.stable is False:
+                said, more = f"{said} Unstable: {words}.", {"conclusion": Conclusion.INCONCLUSIVE}
+            elif words:
+                said = f"{said} {words[0].upper()}{words[1:]}."
         yield self._draft(
             with_randomisation(estimate, found),
             metric=GAP_REMOVED,
@@ -205,18 +220,28 @@ class _Erased:
             said += f", {directions.draws} moves as large in random directions by {largest}"
         return f"{said}, {p_words(together([labels, directions]).p_value)}."
 
-    def _randomised(self, ran: Mapping[str, Any], column: int, *, stop: int | None = None) -> dict[str, Randomised]:
+    def _randomised(
+        self, ran: Mapping[str, Any], column: int, *, stop: int | None = None, metric: str = MARGIN
+    ) -> dict[str, Randomised]:
         clean = self._table(ran["clean"])
         place = self.others.index(column)
-        effect = gaps_removed(clean, np.array([ran["margins"]]), self.reference)[0, place]
-        controls = np.array(ran["controls"]).reshape(-1, clean.size)
-        against = gaps_removed(clean, controls, self.reference)[:, place] * np.array(ran["readable_control"])
+        scale = self._scale(metric)
+
+        def removed(margins: FloatArray) -> FloatArray:
+            return gaps_removed(scale(clean), scale(margins), self.reference)[:, place]
+
+        effect = float(removed(np.array([ran["margins"]]))[0])
+        against = removed(np.array(ran["controls"]).reshape(-1, clean.size)) * np.array(ran["readable_control"])
+        turned = removed(np.array(ran["turned"]).reshape(-1, clean.size))
         more = {} if stop is None else {"stop": stop}
-        turned = gaps_removed(clean, np.array(ran["turned"]).reshape(-1, clean.size), self.reference)[:, place]
+        floor = self.floor * steepness(metric, clean)
         return {
-            "labels": randomised(float(effect) * ran["readable"], against.tolist(), floor=self.floor, **more),
-            "directions": randomised(float(effect), turned.tolist(), floor=self.floor, **more),
+            "labels": randomised(effect * ran["readable"], against.tolist(), floor=floor, **more),
+            "directions": randomised(effect, turned.tolist(), floor=floor, **more),
         }
+
+    def _scale(self, metric: str) -> Callable[[FloatArray], FloatArray]:
+        return scale_of(metric, threshold=self.context.plan.operating_point.natural_margin)
 
     def _hidden(self, ran: Mapping[str, Any], column: int) -> str | None:
         """Why rounding may stand behind the difference, or behind what an erasure took of it; ``None`` where not."""
@@ -235,27 +260,46 @@ class _Erased:
         return None
 
     def _agreement(self, column: int, found: Randomised) -> Agreement:
-        """The declared window and its repeats; each against controls of its own."""
-        runs = [self.result["declared"], *self.result["repeats"]]
-        results = []
-        for number, ran in enumerate(runs):
-            own = found if number == 0 else together(list(self._randomised(ran, column, stop=1).values()))
-            clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
-            gap = float(self._gaps(clean, column).mean())
-            removed = gap - float(self._gaps(erased, column).mean())
-            beyond = holds(own, alpha=self.alpha)
-            if abs(gap) <= SMALLEST_GAP:
-                beyond = False if beyond is not None else None
-            hidden = self._hidden(ran, column)
-            if ran["left"] > MOST_LEFT or hidden:
-                beyond = None
-            reason = hidden or ("too few draws, or too much was left" if beyond is None else "")
-            results.append(
-                Result(
-                    specification=specification_of(ran["specification"]), estimate=removed, holds=beyond, reason=reason
-                )
-            )
+        """The declared window and its repeats, each against controls of its own, read by every metric.
+
+        Decisions are read in the declared window alone: they are the same margins once more, by far fewer steps.
+        """
+        declared = {**self.result["declared"], "declared": found}
+        results = [
+            self._one(ran, column, metric)
+            for ran in (declared, *self.result["repeats"])
+            for metric in (MARGIN, PROBABILITY)
+        ]
+        if self.result["exact"]:
+            results.append(self._one({**declared, "declared": None}, column, DECISIONS))
         return agreement(results, declared=results[0].specification)
+
+    def _one(self, ran: Mapping[str, Any], column: int, metric: str) -> Result:
+        clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
+        scale = self._scale(metric)
+        gap = float(self._gaps(scale(clean), column).mean())
+        removed = gap - float(self._gaps(scale(erased), column).mean())
+        own = ran.get("declared") if metric == MARGIN else None
+        # A repeat ends at one draw as large; the declared window has more.
+        stop = None if "declared" in ran else 1
+        beyond = holds(
+            own or together(list(self._randomised(ran, column, stop=stop, metric=metric).values())), alpha=self.alpha
+        )
+        if abs(gap) <= SMALLEST_GAP * steepness(metric, clean):
+            beyond = False if beyond is not None else None
+        hidden = self._hidden(ran, column)
+        if ran["left"] > MOST_LEFT or hidden:
+            beyond = None
+        reason = hidden or ("too few draws, or too much was left" if beyond is None else "")
+        if metric == DECISIONS and not beyond and len(clean) < LEAST_IN_GROUP:
+            beyond, reason = None, f"{len(clean)} applications, {LEAST_IN_GROUP} needed for a share of them to say no"
+        return Result(
+            specification=replace(specification_of(ran["specification"]), metric=metric),
+            estimate=removed,
+            holds=beyond,
+            reason=reason,
+            unit=metric,
+        )
 
     def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> Draft:
         before, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())

@@ -96,6 +96,13 @@ def turned(runs: PairRuns) -> PairRuns:
     )
 
 
+def halfway(runs: PairRuns) -> tuple[PairRuns, PairRuns]:
+    """Both prompts, the reference's first, with the mean of their states to be put in at every site."""
+    states = {site: (state + runs.donor.states[site]) / 2 for site, state in runs.base.states.items()}
+    mean = replace(runs.donor, states=states, past=None)
+    return replace(runs, donor=mean), replace(turned(runs), donor=mean)
+
+
 def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()) -> Iterable[Work]:
     """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each.
 

@@ -11,10 +11,10 @@ from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
+from auditor.mechanisms.localisation import bases, repeated, rows_of
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
-from auditor.mechanisms.patches import CHECKED, Node, node_effects, patch_checks, residual_effects
+from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.patches import CHECKED, Node, again, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
 
 CARD = Card(
@@ -75,33 +75,29 @@ def run(context: Context) -> Iterable[Draft]:
         # In the order of the prompt, which a ledger's sorted keys do not keep.
         for part in sorted({part for pair in pairs for part in pair["stream"]}, key=_place):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
+            mine = [pairs[index] for index in held]
             position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
-            for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
-                effects = np.array([pairs[index]["stream"][part][layer] for index in held])
-                about: dict[str, Any] = {}
-                if part == "last":
-                    back = np.array([pairs[index]["turned"][layer] for index in held])
-                    about = repeated(context, {NOISING: effects, DENOISING: back}, gaps[held])
+            for layer in range(len(mine[0]["stream"][part])):
                 yield shared(
                     context,
                     result,
-                    effects,
+                    np.array([pair["stream"][part][layer] for pair in mine]),
                     gaps=gaps[held],
-                    **about,
                     metric="patch_stream",
                     subject={"layer": str(layer), "position": position},
                     method="share of the difference carried by the stream before this layer",
+                    **repeated(context, rows_of(mine, "stream", part, layer), gaps[held], base=bases(mine)),
                     **common,
                 )
         for layer in range(len(pairs[0]["mlps"]) if pairs else 0):
-            effects = np.array([pair["mlps"][layer] for pair in pairs])
             yield shared(
                 context,
                 result,
-                effects,
+                np.array([pair["mlps"][layer] for pair in pairs]),
                 metric="patch_mlp",
                 subject={"layer": str(layer)},
                 method="share of the difference carried by what this MLP adds",
+                **repeated(context, rows_of(pairs, "mlps", layer), gaps, base=bases(pairs)),
                 **common,
             )
 
@@ -112,11 +108,11 @@ def _place(part: str) -> tuple[int, str]:
 
 def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
     parts = runs.pair.segments()
-    effects = residual_effects(runs, list(parts.values()))
-    mlps = node_effects(runs, [Node(layer) for layer in range(runs.decoder.layers)])
-    return {
-        "stream": dict(zip(parts, effects.tolist(), strict=True)),
-        "mlps": mlps.tolist(),
-        "turned": (-residual_effects(turned(runs), [parts["last"]])[0]).tolist(),
-        **({"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}),
-    }
+    nodes = [Node(layer) for layer in range(runs.decoder.layers)]
+
+    def effects(each: PairRuns) -> dict[str, Any]:
+        stream = residual_effects(each, list(parts.values())).tolist()
+        return {"stream": dict(zip(parts, stream, strict=True)), "mlps": node_effects(each, nodes).tolist()}
+
+    checks = {"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}
+    return {**effects(runs), "again": again(runs, effects), **checks}

@@ -91,6 +91,7 @@ def work(asked: Asked) -> Iterable[Work]:
         # One token through half the depth, for both prompts of every other group, target, dose, source and draw.
         ways = len(settings.depths) + draws
         runs = (variants - 1) * len(settings.depths) * len(settings.doses) * ways
+        runs += (variants - 1) * draws_needed(alpha=alpha, family_size=1) if full else 0
         tokens = 0
         for cluster in clusters:
             whole, suffix = suffix_tokens(asked, cluster, attribute.field)
@@ -107,7 +108,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``curve``: for every group, source, target and dose the margins of the steered applications and the mean
-        changes by every draw; or the ``reason`` why the model cannot be opened.
+        changes by every draw; ``exchanged``: the declared ones with the halves exchanged; or the ``reason`` why the
+        model cannot be opened.
     """
     settings: Settings = bench.settings
     about = {key: payload[key] for key in ("field", "reference", "groups", "full", "family", "tested")}
@@ -134,6 +136,11 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         draws = needed if payload["full"] else settings.draws_elsewhere
         pairs = [(number, reference) for number in range(len(groups)) if number != reference]
         curve = [point.row() for pair in pairs for point in steerer.curve(pair, draws=draws)]
+        exchanged = steerer.exchanged()
+        again: list[dict[str, Any]] = []
+        if payload["full"]:
+            each = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=1)
+            again = [point.row() for pair in pairs for point in exchanged.curve(pair, draws=each)]
     return {
         **about,
         "cases": [cases[number]["id"] for number in steerer.steered],
@@ -148,6 +155,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "note": target.note,
         "noise": noise_floor(bench.loaded.model, target).row(),
         "curve": curve,
+        # The other half steered by the direction of this one.
+        "exchanged": {"clean": exchanged.clean[list(exchanged.steered)].ravel().tolist(), "curve": again},
     }
 
 
