@@ -9,7 +9,7 @@ so the p-value stays exact (randomisation.py).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -24,29 +24,17 @@ from auditor.mechanisms.controls import (
     Strength,
     count_words,
     draw_counts,
-    holds,
     p_words,
     turned_beyond,
     with_randomisation,
-    within_rounding,
 )
 from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
-from auditor.mechanisms.erasure_runs import gaps_removed
+from auditor.mechanisms.erasure_repeats import Read
 from auditor.mechanisms.gap_sizes import gap_counts
-from auditor.mechanisms.ladder_steps import LEAST_IN_GROUP
+from auditor.mechanisms.ladder_steps import SMALLEST_GAP
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.mechanisms.randomisation import Randomised, randomised, together
-from auditor.mechanisms.scales import scale_of, steepness
-from auditor.mechanisms.specifications import (
-    DECISIONS,
-    MARGIN,
-    PROBABILITY,
-    Agreement,
-    Result,
-    agreement,
-    agreement_words,
-    specification_of,
-)
+from auditor.mechanisms.randomisation import Randomised, together
+from auditor.mechanisms.specifications import agreement_words
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
 
@@ -58,9 +46,6 @@ FLIPS = "erasure_flip_rate"
 RELEVANT = "erasure_relevant_effect"
 LEFTOVER_BOUND = 1e-6
 """Of the algebra in float64, whatever the model's precision is."""
-SMALLEST_GAP = 1e-3
-"""Nats; below this there is no difference to take a share of."""
-MOST_LEFT = 0.10
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -112,12 +97,13 @@ class _Erased:
 
     def _gap_removed(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
         ran = self.result["declared"]
-        both = self._randomised(ran, column)
+        read = self._read()
+        both = read.randomised(ran, column)
         found = together(list(both.values()))
         strength = Strength.of(self.result)
         short = strength.short(found.draws, ended=found.ended)
         gap, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
-        hidden = self._hidden(ran, column)
+        hidden = read.hidden(ran, column)
         nothing = abs(gap) <= SMALLEST_GAP
         if (nothing or hidden) and found.p_value is not None:
             found = replace(found, p_value=1.0)
@@ -134,7 +120,7 @@ class _Erased:
             )
             if others
         ]
-        repeats = self._agreement(column, found) if self.result["full"] else None
+        repeats = read.agreement(self.result, column, found) if self.result["full"] else None
         first, last = ran["specification"]["layers"]
         estimate = self._mean(
             self._gaps(clean, column) - self._gaps(erased, column),
@@ -168,7 +154,7 @@ class _Erased:
         )
         more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
         if repeats is not None and hidden is None and short is None:
-            words = agreement_words(repeats.counts(), unit="logits")
+            words = agreement_words(repeats.counts(), named="logits")
             if repeats.stable is False:
                 said, more = f"{said} Unstable: {words}.", {"conclusion": Conclusion.INCONCLUSIVE}
             elif words:
@@ -220,85 +206,14 @@ class _Erased:
             said += f", {directions.draws} moves as large in random directions by {largest}"
         return f"{said}, {p_words(together([labels, directions]).p_value)}."
 
-    def _randomised(
-        self, ran: Mapping[str, Any], column: int, *, stop: int | None = None, metric: str = MARGIN
-    ) -> dict[str, Randomised]:
-        clean = self._table(ran["clean"])
-        place = self.others.index(column)
-        scale = self._scale(metric)
-
-        def removed(margins: FloatArray) -> FloatArray:
-            return gaps_removed(scale(clean), scale(margins), self.reference)[:, place]
-
-        effect = float(removed(np.array([ran["margins"]]))[0])
-        against = removed(np.array(ran["controls"]).reshape(-1, clean.size)) * np.array(ran["readable_control"])
-        turned = removed(np.array(ran["turned"]).reshape(-1, clean.size))
-        more = {} if stop is None else {"stop": stop}
-        floor = self.floor * steepness(metric, clean)
-        return {
-            "labels": randomised(effect * ran["readable"], against.tolist(), floor=floor, **more),
-            "directions": randomised(effect, turned.tolist(), floor=floor, **more),
-        }
-
-    def _scale(self, metric: str) -> Callable[[FloatArray], FloatArray]:
-        return scale_of(metric, threshold=self.context.plan.operating_point.natural_margin)
-
-    def _hidden(self, ran: Mapping[str, Any], column: int) -> str | None:
-        """Why rounding may stand behind the difference, or behind what an erasure took of it; ``None`` where not."""
-        clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
-        gap = float(self._gaps(clean, column).mean())
-        removed = gap - float(self._gaps(erased, column).mean())
-        for what, size, floor in (
-            ("the difference in scores", gap, self.noise.bound),
-            ("what the erasure takes off it", removed, self.floor),
-        ):
-            if within_rounding(size, floor=floor):
-                return (
-                    f"{what}, {abs(size):.2g} logits, is within the {floor:.2g} that rounding alone could make "
-                    f"({self.noise.arithmetic})"
-                )
-        return None
-
-    def _agreement(self, column: int, found: Randomised) -> Agreement:
-        """The declared window and its repeats, each against controls of its own, read by every metric.
-
-        Decisions are read in the declared window alone: they are the same margins once more, by far fewer steps.
-        """
-        declared = {**self.result["declared"], "declared": found}
-        results = [
-            self._one(ran, column, metric)
-            for ran in (declared, *self.result["repeats"])
-            for metric in (MARGIN, PROBABILITY)
-        ]
-        if self.result["exact"]:
-            results.append(self._one({**declared, "declared": None}, column, DECISIONS))
-        return agreement(results, declared=results[0].specification)
-
-    def _one(self, ran: Mapping[str, Any], column: int, metric: str) -> Result:
-        clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
-        scale = self._scale(metric)
-        gap = float(self._gaps(scale(clean), column).mean())
-        removed = gap - float(self._gaps(scale(erased), column).mean())
-        own = ran.get("declared") if metric == MARGIN else None
-        # A repeat ends at one draw as large; the declared window has more.
-        stop = None if "declared" in ran else 1
-        beyond = holds(
-            own or together(list(self._randomised(ran, column, stop=stop, metric=metric).values())), alpha=self.alpha
-        )
-        if abs(gap) <= SMALLEST_GAP * steepness(metric, clean):
-            beyond = False if beyond is not None else None
-        hidden = self._hidden(ran, column)
-        if ran["left"] > MOST_LEFT or hidden:
-            beyond = None
-        reason = hidden or ("too few draws, or too much was left" if beyond is None else "")
-        if metric == DECISIONS and not beyond and len(clean) < LEAST_IN_GROUP:
-            beyond, reason = None, f"{len(clean)} applications, {LEAST_IN_GROUP} needed for a share of them to say no"
-        return Result(
-            specification=replace(specification_of(ran["specification"]), metric=metric),
-            estimate=removed,
-            holds=beyond,
-            reason=reason,
-            unit=metric,
+    def _read(self) -> Read:
+        return Read(
+            groups=tuple(self.groups),
+            reference=self.reference,
+            threshold=self.context.plan.operating_point.natural_margin,
+            noise=self.noise,
+            floor=self.floor,
+            alpha=self.alpha,
         )
 
     def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> Draft:

@@ -190,7 +190,7 @@ def _causal(name: str, item: Measurement, moved: str, alpha: float) -> Step:
     draws = item.counts.get("draws") or 0
     moved += ", read from the answers' first tokens" if item.counts.get("first_tokens") else ""
     control = f"{moved}, against shuffled labels and random moves as large, {_p(item)} ({draws:.0f} draws)"
-    repeats = agreement_words(item.counts, unit="logits")
+    repeats = agreement_words(item.counts, named="logits")
     again = f"; {repeats}" if repeats and stable_by(item.counts)[0] is not False else ""
     barrier = _barrier(item, alpha, needs_left=name == "used")
     if item.counts.get("within_rounding"):
@@ -221,7 +221,7 @@ def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None
         return f"{_percent(left)} of what a linear reader finds was left, and {MOST_LEFT:.0%} is the most"
     stable, why = stable_by(item.counts)
     if stable is False:
-        return f"unstable, {agreement_words(item.counts, unit='logits')}"
+        return f"unstable, {agreement_words(item.counts, named='logits')}"
     if not _significant(item, alpha):
         return None
     sign = item.counts.get("sign_agrees")

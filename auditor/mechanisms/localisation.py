@@ -119,8 +119,9 @@ def repeated(
     """The agreement as :func:`.pair_measures.supporting` takes it: counts, words, and why nothing can be concluded."""
     found = agree(context, moved, gaps, base=base)
     counts = found.counts()
-    words = agreement_words(counts)
-    return {"counts": counts, "again": words, "unstable": words if found.conclusion else None}
+    # Without its extremes, which stand beside it, one reason holds of many nodes.
+    unstable = agreement_words(counts, extremes=False) if found.conclusion else None
+    return {"counts": counts, "again": agreement_words(counts), "unstable": unstable}
 
 
 def bases(pairs: Iterable[Mapping[str, Any]]) -> FloatArray | None:

@@ -266,12 +266,12 @@ def stable_by(counts: Mapping[str, float | int | None]) -> tuple[bool | None, st
     return _judged(said=int(said), agree=int(agree), opposed=int(counts.get("specifications_opposed") or 0))
 
 
-def agreement_words(counts: Mapping[str, float | int | None], *, unit: str = "") -> str:
+def agreement_words(counts: Mapping[str, float | int | None], *, named: str = "", extremes: bool = True) -> str:
     """The specifications of a measurement in one sentence without its full stop; empty where none was asked.
 
     ``8 of 9 specifications agree (by decisions 0 of 1), from 0.120 to 0.480 logits; 1 more gives no answer``: how many
-    say what the declared one says, which choices do not wholly, and the extremes of those in its unit. The one wording
-    of the ladder, of reports and of pages.
+    say what the declared one says, which choices do not wholly, and the extremes of those in its unit, which is
+    ``named``. The one wording of the ladder, of reports and of pages.
     """
     asked, said = (int(counts.get(key) or 0) for key in ("specifications_asked", "specifications"))
     if not said and not asked:
@@ -287,8 +287,8 @@ def agreement_words(counts: Mapping[str, float | int | None], *, unit: str = "")
     elif asked > 1:
         words = f"{asked} specifications were asked, and too few gave an answer to compare"
     low, high = counts.get("specifications_lowest"), counts.get("specifications_highest")
-    if low is not None and high is not None:
-        words += f", from {_figure(low)} to {_figure(high)}{f' {unit}' if unit else ''}"
+    if extremes and low is not None and high is not None:
+        words += f", from {_figure(low)} to {_figure(high)}{f' {named}' if named else ''}"
     silent = max(0, asked - said) if stable is not None else 0
     return words + (f"; {silent} more {'gives' if silent == 1 else 'give'} no answer" if silent else "")
 

@@ -175,7 +175,7 @@ class _Steered:
         said = self._sentence(found, towards=towards, away=away, turned=int(turned.sum()), short=short, agree=agree)
         more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
         if repeats is not None and short is None:
-            words = agreement_words(repeats.counts(), unit="logits")
+            words = agreement_words(repeats.counts(), named="logits")
             if repeats.stable is False:
                 said, more = f"{said} Unstable: {words}.", {"conclusion": Conclusion.INCONCLUSIVE}
             elif words:
@@ -284,10 +284,9 @@ class _Steered:
         draw: int,
         found: Randomised | None = None,
     ) -> Result:
-        own = found if found is not None and metric == MARGIN else None
-        beyond = holds(
-            own or together(list(self._both(point, metric=metric, before=before).values())), alpha=self.alpha
-        )
+        own = found if metric == MARGIN else None
+        own = own or together(list(self._both(point, metric=metric, before=before).values()))
+        beyond = holds(own, alpha=self.alpha)
         if beyond and not self._agrees(point, metric=metric, before=before):
             beyond = False
         hidden = self._hidden(point, before)
