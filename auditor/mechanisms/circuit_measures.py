@@ -9,7 +9,9 @@ import numpy as np
 
 from auditor.behaviour.context import Context, Draft, FloatArray
 from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
+from auditor.mechanisms.localisation import put_in, repeated
 from auditor.mechanisms.pair_measures import checks_of, supporting, whole_gap
+from auditor.mechanisms.specifications import NOISING, SUMMED
 from auditor.records import Check
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
@@ -91,6 +93,7 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
     level = 1 - context.plan.thresholds.alpha
     for kind, table in tables.items():
         sampled = _sampled(context, pairs, table)
+        again = [_again(context, pairs, column) if kind != RANDOM else {} for column in table.T]
         for place, fraction in enumerate(FRACTIONS):
             yield supporting(
                 result,
@@ -100,6 +103,7 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
                 value=lambda table=table, place=place: float(faithfulness(pairs, table)[place]),  # type: ignore[misc]
                 interval=lambda sampled=sampled, place=place: _ends(sampled, place, level),  # type: ignore[misc]
                 method=method,
+                **again[place],
                 **common,
             )
         yield supporting(
@@ -120,6 +124,12 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
             method="area between faithfulness and 1 over the share of edges kept, .001 to 1",
             **common,
         )
+
+
+def _again(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> dict[str, Any]:
+    """Faithfulness of one circuit, margins [pairs], by other sums, by the probability and by halves of the pairs."""
+    full, empty = (np.array([pair[end] for pair in pairs]) for end in ("full", "empty"))
+    return repeated(context, {NOISING: put_in(margins - empty)}, full - empty, base=empty, metric=SUMMED)
 
 
 def _sampled(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray | None:

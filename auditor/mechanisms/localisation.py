@@ -16,7 +16,7 @@ One of them is declared and the others repeat it (specifications.py). Pure.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -39,8 +39,6 @@ from auditor.mechanisms.specifications import (
     agreement,
     agreement_words,
 )
-
-DECLARED = Specification(corruption=NOISING, metric=WEIGHTED)
 
 
 @dataclass(frozen=True)
@@ -88,7 +86,12 @@ def rows_of(pairs: Sequence[Mapping[str, Any]], key: str, *path: Any) -> dict[st
 
 
 def agree(
-    context: Context, moved: Mapping[str, Moved], gaps: FloatArray, *, base: FloatArray | None = None
+    context: Context,
+    moved: Mapping[str, Moved],
+    gaps: FloatArray,
+    *,
+    base: FloatArray | None = None,
+    metric: str = WEIGHTED,
 ) -> Agreement:
     """Whether a node's share is the same by every corruption, metric and half of the applications.
 
@@ -100,24 +103,30 @@ def agree(
         The differences, group minus reference, [pairs], nats.
     base
         Margins of the reference's prompts, [pairs]; without them there is no probability to read.
+    metric
+        The declared one, which the figure itself is read by.
     """
     results = []
     for corruption, change in moved.items():
-        for metric, rows in _sums(change, gaps, base).items():
-            results.append(_result(context, Specification(corruption=corruption, metric=metric), rows))
+        for read, rows in _sums(change, gaps, base).items():
+            results.append(_result(context, Specification(corruption=corruption, metric=read), rows))
+    declared = Specification(corruption=NOISING, metric=metric)
     if len(gaps) >= 2 * FOR_A_SHARE:
-        rows = _sums(moved[NOISING], gaps, base)[WEIGHTED]
-        for draw in (1, 2):
-            specification = Specification(corruption=NOISING, metric=WEIGHTED, seed=draw)
-            results.append(_result(context, specification, rows[draw - 1 :: 2]))
-    return agreement(results, declared=DECLARED)
+        rows = _sums(moved[NOISING], gaps, base)[metric]
+        results += [_result(context, replace(declared, seed=draw), rows[draw - 1 :: 2]) for draw in (1, 2)]
+    return agreement(results, declared=declared)
 
 
 def repeated(
-    context: Context, moved: Mapping[str, Moved], gaps: FloatArray, *, base: FloatArray | None = None
+    context: Context,
+    moved: Mapping[str, Moved],
+    gaps: FloatArray,
+    *,
+    base: FloatArray | None = None,
+    metric: str = WEIGHTED,
 ) -> dict[str, Any]:
     """The agreement as :func:`.pair_measures.supporting` takes it: counts, words, and why nothing can be concluded."""
-    found = agree(context, moved, gaps, base=base)
+    found = agree(context, moved, gaps, base=base, metric=metric)
     counts = found.counts()
     # Without its extremes, which stand beside it, one reason holds of many nodes.
     unstable = agreement_words(counts, extremes=False) if found.conclusion else None

@@ -131,7 +131,7 @@ def node_effects(runs: PairRuns, nodes: Sequence[Node]) -> FloatArray:
     return effects
 
 
-def again(runs: PairRuns, effects: Callable[[PairRuns], Any]) -> dict[str, Any]:
+def again(runs: PairRuns, effects: Callable[[PairRuns], Any], *, back: PairRuns | None = None) -> dict[str, Any]:
     """What localisation.py repeats a share by: the reference's states in the group's prompt, and the mean in both.
 
     Parameters
@@ -140,13 +140,18 @@ def again(runs: PairRuns, effects: Callable[[PairRuns], Any]) -> dict[str, Any]:
         Both prompts.
     effects
         Plain data of what patching moves the margin by, of a pair that way round.
+    back
+        The pair the other way round, where the two prompts do not share what stands before.
 
     Returns
     -------
     dict
         ``turned``: how the group's margin moves; ``halfway``: how the reference's and the group's do.
     """
-    return {"turned": effects(turned(runs)), "halfway": [effects(each) for each in halfway(runs)]}
+    return {
+        "turned": effects(back or turned(runs)),
+        "halfway": [effects(each) for each in halfway(runs, back)],
+    }
 
 
 def attribution_effects(runs: PairRuns) -> tuple[FloatArray, FloatArray]:
