@@ -262,14 +262,17 @@ class _Steered:
         alone: they are the same margins once more, by far fewer steps.
         """
         groups, column = self.result["groups"], declared["group"]
-        clean = np.array(self.result["exchanged"]["clean"], dtype=np.float64).reshape(-1, len(groups))
+        # Runs that were computed before these were kept have neither.
+        other = self.result.get("exchanged", {"clean": [], "curve": []})
+        metrics = (MARGIN, PROBABILITY) if "chances" in declared else (MARGIN,)
+        clean = np.array(other["clean"], dtype=np.float64).reshape(-1, len(groups))
         exchanged = {"towards": clean[:, groups.index(self.result["reference"])], "away": clean[:, column]}
         asked = [(point, self.before, 1) for point in points if point["source"] == point["target"]]
-        asked += [(point, exchanged, 2) for point in self.result["exchanged"]["curve"] if point["group"] == column]
+        asked += [(point, exchanged, 2) for point in other["curve"] if point["group"] == column]
         results = [
             self._one(point, metric, before, draw=draw, found=found if point is declared else None)
             for point, before, draw in asked
-            for metric in (MARGIN, PROBABILITY)
+            for metric in metrics
         ]
         if self.result["exact"]:
             results.append(self._one(declared, DECISIONS, self.before, draw=1))
