@@ -33,16 +33,16 @@ CARD = Card(
     name="steering",
     purpose="Whether a direction that tells two groups apart would move decisions if it were stronger or elsewhere.",
     method=(
-        "The difference of class means at the last token of a layer is added to the same or another layer of held-out "
-        "applications, in several doses and both directions; beside it the same with labels shuffled within "
-        "applications, as often as the level needs. It is repeated at other layers and doses, with the halves exchanged, "
-        "and read as probabilities and decisions."
+        "The difference of class means at the last token of a layer is added to the same or another layer of "
+        "held-out applications, in several doses and both directions; beside it the same with labels shuffled within "
+        "applications, as often as the level needs. It is repeated at other layers and doses, with the halves "
+        "exchanged, and read as probabilities and decisions."
     ),
     worrying="Decisions move with the dose, both ways, more than with the direction of shuffled labels.",
     limitations=(
         "It shows what the representation could do, not what it does in an ordinary prompt. High doses leave the "
-        "states a model ever has; the probability left on the answers says when. A plan has one template, so the template is "
-        "not varied."
+        "states a model ever has; the probability left on the answers says when. A plan has one template, so the "
+        "template is not varied."
     ),
     references=("Turner et al. (2023), Steering language models with activation engineering, arXiv:2308.10248",),
     needs_internals=True,
