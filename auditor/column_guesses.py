@@ -23,7 +23,7 @@ from auditor.number_forms import (
 )
 from auditor.plain_numbers import are_plain
 from auditor.tables import Table
-from auditor.text_tables import decimal_mark
+from auditor.tables.text import decimal_mark
 
 SAMPLE = 50_000  # distinct texts of which a form is guessed
 SHOWN_CHARACTERS = 40

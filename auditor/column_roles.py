@@ -9,8 +9,8 @@ import polars as pl
 
 from auditor.applications import repeats_in
 from auditor.column_words import ID_NAMES, OUTCOME_NAMES, TELLING_VALUES, UNSPECIFIC, folded, plain, role_of
-from auditor.table_rows import counted, numbers_rows
 from auditor.tables import Table
+from auditor.tables.rows import counted, numbers_rows
 
 MOST_OUTCOMES = 12
 MOSTLY = 0.9  # share of different ids from which on a column names rows, some of them twice

@@ -13,7 +13,7 @@ from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError
 from auditor.mapping_files import read_mapping
 from auditor.tables import Table
-from auditor.text_tables import parse_text
+from auditor.tables.text import parse_text
 
 MAPPING = Path(__file__).parent / "data" / "loanapp.toml"
 TRAINING_ROWS = 900

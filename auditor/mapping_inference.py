@@ -19,8 +19,8 @@ from auditor.column_words import GROUP_NAMES, plain
 from auditor.mapping_files import write_mapping
 from auditor.mappings import DataMapping, Field
 from auditor.number_forms import unit_of
-from auditor.parquet_tables import INDEX
 from auditor.tables import Reading, Table, as_table
+from auditor.tables.parquet import INDEX
 
 
 @dataclass(frozen=True)

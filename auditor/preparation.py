@@ -19,7 +19,7 @@ from auditor.exceptions import PlanError
 from auditor.language_models.answers import Question, ask, refuse_unembedded
 from auditor.language_models.local import embedded_tokens, read_stored_tokenizer
 from auditor.language_models.safety import TRAINING_RECORD
-from auditor.language_models.store import StoredModel
+from auditor.language_models.stored import StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk
 from auditor.mechanisms.work import plan_work, settings_of

@@ -78,7 +78,7 @@ def _rows(path: Path, kind: str) -> Iterator[Row]:
     from django.test import Client
 
     from compliance.models import Registration, default_team
-    from compliance.registration import perform_registration
+    from compliance.registry.registration import perform_registration
 
     client = Client()
     client.force_login(get_user_model().objects.create_superuser(f"bench-{kind}"))

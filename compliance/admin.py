@@ -8,6 +8,7 @@ from django.urls import URLPattern, path
 
 from compliance.accounts import admin as people
 from compliance.admin_base import ReadOnlyAdmin, progress_bar
+from compliance.audits.asking import request_page
 from compliance.models import (
     Audit,
     AuditChunk,
@@ -17,7 +18,6 @@ from compliance.models import (
     Worker,
 )
 from compliance.registry import admin as registry
-from compliance.triggering import request_page
 
 __all__ = ["people", "registry"]  # importing them registers theirs
 

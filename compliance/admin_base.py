@@ -10,8 +10,8 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from compliance.events import Actor
 from compliance.exceptions import ComplianceError
+from compliance.governance.events import Actor
 from compliance.models import Audit, Event
 
 EVENTS_SHOWN = 200

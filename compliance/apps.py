@@ -21,8 +21,8 @@ class ComplianceConfig(AppConfig):
         from compliance.accounts import sessions  # noqa: F401, hears who signs in
         from compliance.accounts.names import watch_names
         from compliance.accounts.records import listen
-        from compliance.busy import bound_waits
-        from compliance.triggers import protect_evidence
+        from compliance.database.busy import bound_waits
+        from compliance.database.triggers import protect_evidence
 
         post_migrate.connect(protect_evidence, sender=self, dispatch_uid="protect_evidence")
         post_migrate.connect(_enter_packs, sender=self, dispatch_uid="enter_packs")

@@ -9,7 +9,7 @@ from django.db import connection
 from django.http import HttpRequest, JsonResponse
 from django.views.decorators.http import require_safe
 
-from compliance.database import behind
+from compliance.database.tables import behind
 
 
 @require_safe

@@ -79,7 +79,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "compliance.accounts.sections.login_for_the_whole_page",
-    "compliance.busy.Busy",
+    "compliance.database.busy.Busy",
 ]
 
 ROOT_URLCONF = "compliance.urls"
@@ -146,7 +146,7 @@ CELERY_BEAT_SCHEDULE = {
     "reap": {"task": "compliance.reap", "schedule": REAP_SECONDS, "options": {"expires": REAP_SECONDS}},
 }
 CELERY_BEAT_SCHEDULE_FILENAME = str(DATA_FOLDER / "beat")
-CELERY_BEAT_SCHEDULER = "compliance.beat.Scheduler"
+CELERY_BEAT_SCHEDULER = "compliance.execution.beat.Scheduler"
 CELERY_BEAT_MAX_LOOP_INTERVAL = 5
 
 CACHES = {
@@ -184,7 +184,7 @@ AUTH_PASSWORD_VALIDATORS = [
 ]
 LOGIN_URL = "login"
 LOGIN_REDIRECT_URL = "home"
-AUTHENTICATION_BACKENDS = ["compliance.access.TeamBackend"]
+AUTHENTICATION_BACKENDS = ["compliance.access.permissions.TeamBackend"]
 
 # Accounts are made by an administrator: nobody signs up, and nothing depends on mail.
 ACCOUNT_LOGIN_METHODS = {"username"}

@@ -20,7 +20,7 @@ def _nothing(request: HttpRequest, rest: str) -> HttpResponse:
     raise Http404("no such page")
 
 
-handler500 = "compliance.busy.failed"
+handler500 = "compliance.database.busy.failed"
 urlpatterns = [
     path("", include("compliance.dashboard.urls")),
     path("", include("compliance.accounts.urls")),

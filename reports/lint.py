@@ -47,6 +47,8 @@ PROPER_NAMES = (
     "fair-lending examination",
     "Fair value",
 )
+# A term of the field: one run of a network, not a verdict on it.
+_TERMS = re.compile(r"\b(?:forward|backward) pass(?:es)?\b", re.IGNORECASE)
 # What is said not to be shown is not claimed; only of praise, so that "does not show that it is unfair" stays a claim.
 _DISCLAIMED = re.compile(
     r"\b(?:(?:do|does|did|can|could) ?not|cannot) "
@@ -92,7 +94,8 @@ def forbidden_phrases(text: str, packs: Iterable[Mapping[str, Any]] = ()) -> lis
     plain = _plain(text)
     for quoted in sorted({*PROPER_NAMES, *_quotes(packs)}, key=len, reverse=True):
         plain = plain.replace(quoted, "·")
-    plain = _DISCLAIMED.sub("·", _HASH.sub("·", plain))
+    for exempt in (_TERMS, _HASH, _DISCLAIMED):
+        plain = exempt.sub("·", plain)
     patterns = dict(BASE_PATTERNS)
     for pack in packs:
         for phrase in pack.get("wording", {}).get("forbidden", ()):

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.exceptions import ModelError
-from auditor.language_models.store import StoredModel
+from auditor.language_models.stored import StoredModel
 from auditor.language_models.weights import (
     DTYPES,
     attach_adapter,

@@ -215,6 +215,6 @@ def _edges(result: Mapping[str, Any], test: str, *, level: float) -> Iterable[Dr
             value=lambda share=share: share,  # type: ignore[misc]
             checks=(check,),
             level=level,
-            method="first-order share of the difference that passes this edge (EAP-IG); a score, not an ablation, on "
-            "the applications it was picked on, so the largest read too large",
+            method="first-order share of the difference that runs along this edge (EAP-IG); a score, not an ablation, "
+            "on the applications it was picked on, so the largest read too large",
         )

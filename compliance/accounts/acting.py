@@ -8,7 +8,7 @@ from contextvars import ContextVar
 
 from django.http import HttpRequest, HttpResponse
 
-from compliance.events import Actor
+from compliance.governance.events import Actor
 
 _request: ContextVar[HttpRequest | None] = ContextVar("request", default=None)
 

@@ -11,11 +11,12 @@ from django.contrib.auth import admin as account_registers
 from django.contrib.auth.models import Group
 from django.http import HttpRequest, HttpResponse
 
-from compliance import access, actions
+from compliance import actions
+from compliance.access import permissions as access
+from compliance.access.roles import Role
 from compliance.admin_base import ActingAdmin
 from compliance.exceptions import ComplianceError
 from compliance.models import Audit, Membership, Release, Team
-from compliance.roles import Role
 
 # Once Django and allauth have entered theirs: people have roles in teams instead of groups, and no mail is sent.
 for registers, model in ((account_registers, Group), (mail_registers, EmailAddress)):

@@ -16,7 +16,7 @@ from django.core.exceptions import ValidationError
 from django.db import connections
 from django.db.models.signals import pre_save
 
-from compliance.events import lock_chain
+from compliance.governance.events import lock_chain
 
 
 def folded(name: str) -> str:

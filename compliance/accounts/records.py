@@ -15,7 +15,7 @@ from django.db import transaction
 from django.db.models.signals import m2m_changed, post_delete, post_save, pre_delete, pre_save
 
 from compliance.accounts.acting import actor
-from compliance.events import append_event
+from compliance.governance.events import append_event
 
 SHOWN = ("username", "first_name", "last_name", "email", "is_active", "is_staff", "is_superuser")
 WATCHED = (*SHOWN, "password")

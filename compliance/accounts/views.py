@@ -15,8 +15,8 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
 from compliance import actions
+from compliance.access.first_run import find_link
 from compliance.exceptions import StateError
-from compliance.first_run import find_link
 
 
 class FirstAdministrator(forms.Form):

@@ -1,4 +1,4 @@
-"""What can be done to an audit's job. compliance/job.py draws which state leads where."""
+"""What can be done to an audit's job. compliance/execution/job.py draws which state leads where."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from django.utils import timezone
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
-from compliance import access
+from compliance.access import permissions as access
 from compliance.actions.plans import newest_decision
-from compliance.attestation import attested
-from compliance.dispatch import call_worker
-from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
-from compliance.job import ACTIVE, RESUMABLE, WAITING, JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution.dispatch import call_worker
+from compliance.execution.job import ACTIVE, RESUMABLE, WAITING, JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.governance.attestation import attested
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import (
     Audit,
     AuditChunk,

@@ -5,8 +5,8 @@ from __future__ import annotations
 from django.core.exceptions import PermissionDenied
 from django.db import transaction
 
-from compliance import access
-from compliance.events import Actor, append_event
+from compliance.access import permissions as access
+from compliance.governance.events import Actor, append_event
 from compliance.models import Audit, Release
 
 

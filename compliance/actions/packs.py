@@ -9,8 +9,8 @@ from django.utils import timezone
 
 from auditor.canonical import canonical_json
 from auditor.policies.packs import PolicyPack, catalogue
-from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import PolicyPackReview, PolicyPackVersion
 
 

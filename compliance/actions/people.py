@@ -9,11 +9,11 @@ from django.contrib.auth import get_user_model
 from django.db import transaction
 from django.utils import timezone
 
+from compliance.access.roles import Role
 from compliance.accounts.names import taken_by
-from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import Audit, FirstRunLink, Membership, Release, Team, default_team
-from compliance.roles import Role
 
 if TYPE_CHECKING:
     from django.contrib.auth.models import User

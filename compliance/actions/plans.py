@@ -11,10 +11,10 @@ from django.utils import timezone
 
 from auditor.canonical import sha256_bytes
 from auditor.plan import Plan
-from compliance import access
+from compliance.access import permissions as access
 from compliance.actions.registry import register_plan
-from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import DesignState, Event, PlanDecision, PlanDraft, PlanVersion, Team
 
 TRANSITIONS = {

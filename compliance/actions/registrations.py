@@ -13,9 +13,10 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
-from compliance.dispatch import call_registrar
-from compliance.events import Actor, append_event, lock_chain
 from compliance.exceptions import StateError
+from compliance.execution.dispatch import call_registrar
+from compliance.execution.signs import lease, silent
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import (
     DataSetVersion,
     LanguageModel,
@@ -24,7 +25,6 @@ from compliance.models import (
     Team,
 )
 from compliance.models import RegistrationState as State
-from compliance.signs import lease, silent
 
 #: How often it is begun without an end before a person has to ask for it once more.
 MOST_ATTEMPTS = 3

@@ -12,9 +12,9 @@ from django.db.models import Q
 from auditor.applications import Applications, Survey
 from auditor.canonical import canonical_json
 from auditor.plan import Plan
-from compliance import access
-from compliance.events import Actor, append_event, lock_chain
+from compliance.access import permissions as access
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import (
     Approval,
     DataSetVersion,

@@ -17,10 +17,10 @@ from compliance.dashboard.live import live_page
 from compliance.dashboard.number_tables import plain
 from compliance.dashboard.pages import page
 from compliance.dashboard.records import story
-from compliance.events import chain_head, site_actor
 from compliance.exceptions import EvidenceError
+from compliance.execution.runner import PUBLISHED
+from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
-from compliance.runner import PUBLISHED
 from reports import wording
 from reports.charts import references
 from reports.controls import control_table

@@ -11,8 +11,8 @@ from xml.etree import ElementTree as ET
 
 from auditor.canonical import sha256_bytes, sha256_file
 from compliance.exceptions import EvidenceError
+from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
-from compliance.runner import PUBLISHED, audit_folder
 from reports.bundle import MANIFEST
 from reports.canvas import Chart
 from reports.publish import FIGURES

@@ -13,9 +13,10 @@ from django.db.models import Exists, OuterRef
 from django.urls import reverse
 
 from auditor.plan import Plan
-from compliance import access, demonstration
-from compliance.first_run import administrator_exists
-from compliance.job import JobState
+from compliance.access import permissions as access
+from compliance.access.first_run import administrator_exists
+from compliance.access.roles import Role, roles_with
+from compliance.execution.job import JobState
 from compliance.models import (
     DEFAULT_TEAM,
     Audit,
@@ -28,7 +29,7 @@ from compliance.models import (
     Worker,
     default_team,
 )
-from compliance.roles import Role, roles_with
+from compliance.registry import demonstration
 from reports.numbers import count, date
 
 UNDER_WAY = (RegistrationState.WAITING, RegistrationState.REGISTERING)

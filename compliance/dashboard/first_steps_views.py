@@ -12,12 +12,14 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
 from django.views.decorators.http import require_POST
 
-from compliance import access, actions, demonstration
+from compliance import actions
+from compliance.access import permissions as access
 from compliance.dashboard.first_steps_page import NEEDED, first_steps, team_for
 from compliance.dashboard.pages import page
-from compliance.events import Actor, site_actor
 from compliance.exceptions import ComplianceError, StateError
+from compliance.governance.events import Actor, site_actor
 from compliance.models import Registration, Team
+from compliance.registry import demonstration
 
 
 @page

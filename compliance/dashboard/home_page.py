@@ -15,7 +15,7 @@ from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Measurement, Role, Severity
 from compliance.dashboard.records import measurement
 from compliance.dashboard.standing import Standing, grave_findings
-from compliance.job import JobState
+from compliance.execution.job import JobState
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports import wording
 

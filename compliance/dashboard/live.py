@@ -21,11 +21,11 @@ from django.views.decorators.cache import cache_control
 from django.views.decorators.http import require_POST, require_safe
 
 from compliance import actions
-from compliance.events import Actor, site_actor
 from compliance.exceptions import ComplianceError
-from compliance.job import JobState
+from compliance.execution.job import JobState
+from compliance.execution.runner import phase_of
+from compliance.governance.events import Actor, site_actor
 from compliance.models import Audit, ChunkState, Event, Worker
-from compliance.runner import phase_of
 
 LOG_LINES = 40
 FORCE_AFTER = timedelta(seconds=60)

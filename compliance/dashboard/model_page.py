@@ -15,7 +15,7 @@ from auditor.comparison import Answer, compare_versions
 from auditor.records import Measurement, Outcome
 from compliance.dashboard.evidence import open_evidence
 from compliance.dashboard.records import measurement
-from compliance.job import JobState
+from compliance.execution.job import JobState
 from compliance.models import Audit, MeasurementRow
 from reports import wording
 from reports.bundle import measurement_from

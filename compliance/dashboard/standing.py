@@ -13,7 +13,7 @@ from django.urls import reverse
 
 from auditor.records import Conclusion, Finding, Role, Severity
 from compliance.dashboard.records import finding
-from compliance.job import JobState
+from compliance.execution.job import JobState
 from compliance.models import Audit, FindingRow, MeasurementRow, PlanVersion
 from reports.wording import CONCLUSION_ORDER, QUIET, card_conclusion
 

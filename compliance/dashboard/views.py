@@ -17,7 +17,7 @@ from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
 from compliance.exceptions import EvidenceError
-from compliance.job import ACTIVE, JobState
+from compliance.execution.job import ACTIVE, JobState
 from compliance.models import Audit, ChainHead, LanguageModel
 from compliance.models.audits import AuditQuerySet
 from reports import wording

@@ -5,7 +5,7 @@ from __future__ import annotations
 import getpass
 
 from auditor.exceptions import InputError
-from compliance.events import Actor
+from compliance.governance.events import Actor
 from compliance.models import Team, default_team
 
 

@@ -10,9 +10,9 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
-from compliance import access
+from compliance.access import permissions as access
 from compliance.exceptions import EvidenceError
-from compliance.job import ACTIVE, INCOMPLETE, RESUMABLE, WAITING, JobState
+from compliance.execution.job import ACTIVE, INCOMPLETE, RESUMABLE, WAITING, JobState
 from compliance.models.rows import AuditParts, TeamRows
 from compliance.models.teams import Release, Team
 from compliance.models.versions import DataSetVersion, LanguageModelVersion, PlanVersion

@@ -7,10 +7,10 @@ from django.db import models
 from django.db.models import Q
 
 from auditor.data_sources import DEMONSTRATION
+from compliance.execution.signs import lease, silent
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
 from compliance.models.versions import DataSetVersion, LanguageModel, LanguageModelVersion
-from compliance.signs import lease, silent
 
 
 class RegistrationState(models.TextChoices):

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from django.db import models
 
-from compliance import access
+from compliance.access import permissions as access
 
 
 class TeamRows(models.QuerySet[Any]):
@@ -30,8 +30,7 @@ class AuditParts(TeamRows):
 
     def for_user(self, user: Any, permission: str = "view") -> Self:
         """The rows of the audits somebody may see."""
-        from compliance.models.audits import Audit
-
+        audits: Any = self.model._meta.get_field("audit").related_model
         if not user.has_perm(f"{access.APP}.{permission}_{self.model._meta.model_name}"):
             return self.none()
-        return self.filter(audit__in=Audit.objects.for_user(user))
+        return self.filter(audit__in=audits.objects.for_user(user))

@@ -7,8 +7,8 @@ from django.db import models
 from django.db.models import Q
 from django.utils import timezone
 
+from compliance.access.roles import Role
 from compliance.models.rows import AuditParts, TeamRows
-from compliance.roles import Role
 
 DEFAULT_TEAM = "Default"
 

@@ -8,8 +8,8 @@ from typing import Any
 from django.db import models
 from django.db.models.functions import Now
 
+from compliance.execution.signs import silent
 from compliance.models.rows import TeamRows
-from compliance.signs import silent
 
 #: A worker gives a sign of life this often, and counts as gone when it missed four.
 SIGN_SECONDS = 5.0

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 
-from compliance.bounds import bind
+from compliance.sandbox.bounds import bind
 
 WRITTEN = 1 << 20
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 
-from compliance.children import ChildError, answer_of
+from compliance.sandbox.children import ChildError, answer_of
 
 SECONDS = 5
 MEMORY = 2 << 30

@@ -17,8 +17,8 @@ from auditor.counterfactuals import make_clusters, prompt_template, select, word
 from auditor.exceptions import AuditorError
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
+from compliance.audits.estimates import tokenizer_file
 from compliance.dashboard.prompts import marked
-from compliance.estimates import tokenizer_file
 from compliance.exceptions import ComplianceError
 from compliance.models import DataSetVersion, LanguageModelVersion
 from compliance.plans.checks import WHERE, Problem, problem_of

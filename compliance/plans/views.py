@@ -13,10 +13,11 @@ from django.db import transaction
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import redirect, render
 
-from compliance import access, actions
+from compliance import actions
+from compliance.access import permissions as access
 from compliance.actions.plans import TRANSITIONS, design_state, wrote
-from compliance.events import site_actor
 from compliance.exceptions import ComplianceError
+from compliance.governance.events import site_actor
 from compliance.models import DataSetVersion, DesignState, LanguageModelVersion, PlanDraft, PlanVersion
 from compliance.plans.checks import Checked, check_text
 from compliance.plans.editor import differences, form_of, lines_between

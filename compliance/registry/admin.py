@@ -21,10 +21,12 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
-from compliance import access, actions
+from compliance import actions
+from compliance.access import permissions as access
 from compliance.admin_base import ActingAdmin, ReadOnlyAdmin, progress_bar
+from compliance.audits.asking import Runnable, standing_words
 from compliance.exceptions import ComplianceError
-from compliance.job import ACTIVE
+from compliance.execution.job import ACTIVE
 from compliance.models import (
     Approval,
     Audit,
@@ -39,7 +41,6 @@ from compliance.models import (
     Registration,
 )
 from compliance.models.versions import DESCRIPTION
-from compliance.triggering import Runnable, standing_words
 
 REVIEW_AFTER = timedelta(days=365)  # for a pack that nobody here has reviewed: from the day its sources were read
 

@@ -13,7 +13,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from compliance.bounds import bind
+from compliance.sandbox.bounds import bind
 
 ANSWER_BYTES = 64 << 20
 

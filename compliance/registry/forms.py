@@ -8,9 +8,9 @@ from django import forms
 from django.db.models import QuerySet
 
 from auditor.exceptions import InputError
-from compliance import access
+from compliance.access import permissions as access
 from compliance.models import LanguageModel, Team
-from compliance.registration import check_model_source
+from compliance.registry.registration import check_model_source
 
 KINDS = ".csv,.tsv,.txt,.parquet,.xlsx"
 

@@ -1,4 +1,4 @@
-"""The child process in which a model's files are checked, converted and stored. See :mod:`compliance.children`."""
+"""The child process in which a model's files are checked, converted and stored (:mod:`compliance.sandbox.children`)."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 from typing import Any
 
-from compliance.bounds import bind
+from compliance.sandbox.bounds import bind
 
 WRITTEN = 1 << 50  # weights are as large as they are; the disk says no
 

@@ -9,7 +9,7 @@ from typing import Any
 from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
-from compliance.children import ChildError, answer_of, without_keys
+from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
 def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> Any:

@@ -15,10 +15,10 @@ from django.conf import settings
 from auditor.applications import Counts, Survey
 from auditor.exceptions import DataError
 from auditor.tables import Limits
-from compliance.children import ChildError, answer_of
 from compliance.models import Registration
 from compliance.registry.columns import mapping_of
 from compliance.registry.keeping import keep_packed
+from compliance.sandbox.children import ChildError, answer_of
 
 BUSY_SECONDS = 10.0
 LOOK_SECONDS = 0.05

@@ -14,9 +14,9 @@ from django.db.models.functions import Now
 
 from auditor.exceptions import DataError
 from compliance import actions
-from compliance.events import Actor
+from compliance.execution.signs import silent
+from compliance.governance.events import Actor
 from compliance.models import Registration, RegistrationState, Team
-from compliance.signs import silent
 
 UNFINISHED = timedelta(days=1)
 """For which an upload may rest before its parts are removed."""

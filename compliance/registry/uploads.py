@@ -21,7 +21,7 @@ from auditor.canonical import sha256_file
 from auditor.exceptions import DataError
 from auditor.tables import KINDS, KNOWN_KINDS
 from compliance import actions
-from compliance.events import Actor, lock_chain
+from compliance.governance.events import Actor, lock_chain
 from compliance.models import Registration, RegistrationState, Team
 from compliance.registry.forms import DataForm
 from compliance.registry.room import check_room

@@ -20,11 +20,12 @@ from django.views.decorators.http import require_http_methods
 
 from auditor.exceptions import DataError, InputError
 from auditor.proposals import has_fields
-from compliance import access, actions
-from compliance.events import site_actor
+from compliance import actions
+from compliance.access import permissions as access
+from compliance.database.patience import passes
 from compliance.exceptions import ComplianceError
+from compliance.governance.events import site_actor
 from compliance.models import Registration, RegistrationState
-from compliance.patience import passes
 from compliance.registry.columns import mapping_of, reading_of, shown_as_they_are
 from compliance.registry.forms import DataForm, FileForm, MappingForm, ModelForm, UploadForm
 from compliance.registry.reading import Look, look_at

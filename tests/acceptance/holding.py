@@ -21,9 +21,9 @@ from pathlib import Path
 HERE = Path(__file__).parent
 # Module: attribute, phase, and whether the step itself is done before or after it holds.
 HELD = {
-    "compliance.registration": [("_register", "registering", "before")],
+    "compliance.registry.registration": [("_register", "registering", "before")],
     "auditor.audit": [("prepare", "preparing", "after"), ("conclude", "concluding", "after")],
-    "compliance.ledger": [("DatabaseLedger.payload", "scoring", "after")],  # the chunk is taken and not scored
+    "compliance.execution.ledger": [("DatabaseLedger.payload", "scoring", "after")],  # the chunk is taken, not scored
     "reports.publish": [("publish", "publishing", "after")],  # the files are written and not entered
 }
 

@@ -25,7 +25,7 @@ NEWEST = "ORDER BY serial DESC LIMIT 1"
 REQUEST = """
 KEY = "one"
 from compliance import actions
-from compliance.events import Actor
+from compliance.governance.events import Actor
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
 audit = actions.request_audit(
     plan=PlanVersion.objects.order_by("pk").last(), model=LanguageModelVersion.objects.get(),
@@ -36,7 +36,7 @@ print(audit)
 """
 WANTED = """
 from compliance import actions
-from compliance.events import Actor
+from compliance.governance.events import Actor
 from compliance.models import default_team
 actions.request_data(team=default_team(), name="Loans", source="demo:loanapp", actor=Actor(name="ada", role="officer"))
 """
@@ -44,7 +44,7 @@ PLAN = """
 from pathlib import Path
 from auditor.plan import read_plan
 from compliance import actions
-from compliance.events import Actor
+from compliance.governance.events import Actor
 actions.register_plan(plan=read_plan(Path(PLAN)), actor=Actor(name="ada", role="officer"))
 """
 REGISTER = """
@@ -53,8 +53,8 @@ from pathlib import Path
 from auditor.data_sources import load_data
 from auditor.plan import read_plan
 from compliance import actions
-from compliance.binding import model_store
-from compliance.events import Actor
+from compliance.audits.binding import model_store
+from compliance.governance.events import Actor
 actor = Actor(name="ada", role="officer")
 plan = read_plan(Path(PLAN))
 stored = model_store().import_model(plan.run.model)

@@ -15,9 +15,9 @@ from auditor.data_sources import load_data
 from auditor.exceptions import DataError
 from auditor.language_models.local import read_stored_tokenizer
 from auditor.language_models.store import ModelStore
+from compliance.access.roles import Role
 from compliance.models import Registration, RegistrationState, default_team
-from compliance.registration import perform_registration
-from compliance.roles import Role
+from compliance.registry.registration import perform_registration
 from tests.acceptance.cases_as_they_come import DATA, MODELS, TESTS, command, uploaded, write_case_plan
 from tests.compliance.teams import make_person
 from tests.language_models.tiny import save_tiny

@@ -14,7 +14,7 @@ from playwright.sync_api import sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from compliance import actions
-from compliance.ledger import DatabaseLedger
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH, _serious
 from tests.compliance.factories import ACTOR

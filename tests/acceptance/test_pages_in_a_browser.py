@@ -22,12 +22,12 @@ from playwright.sync_api import Browser, Locator, Page, sync_playwright
 from pytest_django.live_server_helper import LiveServer
 
 from compliance import actions
+from compliance.access.roles import Role
 from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import open_evidence
-from compliance.demonstration import ask_for
-from compliance.ledger import DatabaseLedger
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit, Membership, Registration, Team, Worker, default_team
-from compliance.roles import Role
+from compliance.registry.demonstration import ask_for
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET, SECRET, WATCH
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate

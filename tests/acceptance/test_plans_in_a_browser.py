@@ -16,9 +16,9 @@ from pytest_django.live_server_helper import LiveServer
 
 from auditor.demo_data import load_loanapp
 from compliance import actions
+from compliance.access.roles import Role
 from compliance.models import PlanDecision, PlanDraft, PlanVersion, default_team
 from compliance.plans.shelf import ready_made
-from compliance.roles import Role
 from tests.acceptance.test_admin_in_a_browser import CHROMIUM, QUIET
 from tests.acceptance.test_pages_in_a_browser import WIDTHS, open_page, serious, take_picture
 from tests.compliance.factories import ACTOR

@@ -54,7 +54,8 @@ def install(folder: Path) -> Path:
 
 def act(here: Site, call: str) -> None:
     here.shell(
-        "from compliance import actions\nfrom compliance.events import Actor\nfrom compliance.models import Audit\n"
+        "from compliance import actions\nfrom compliance.governance.events import Actor\n"
+        "from compliance.models import Audit\n"
         f'actions.{call}(audit=Audit.objects.get(), actor=Actor(name="ada", role="officer"), '
         + {"stop_audit": 'reason="enough"', "retry_audit": 'queue="audits"'}.get(call, "")
         + ")"

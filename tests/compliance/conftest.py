@@ -15,9 +15,9 @@ from django.core.management import call_command
 from django.db import connections
 from django.test import Client
 
+from compliance.access.roles import Role
 from compliance.environment import sqlite
 from compliance.models import Audit, Membership, default_team
-from compliance.roles import Role
 from tests.compliance.finished import finish, simulate
 
 

@@ -10,7 +10,7 @@ from auditor.ledger import Chunk
 from auditor.mapping_files import mapping_from
 from auditor.plan import Plan, plan_from
 from compliance import actions
-from compliance.events import Actor
+from compliance.governance.events import Actor
 from compliance.models import Audit
 
 ACTOR = Actor(name="ada", role="command line")

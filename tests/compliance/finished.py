@@ -15,8 +15,8 @@ from auditor.canonical import sha256_file
 from auditor.evidence import CASES_SCHEMA
 from auditor.plan import read_plan
 from compliance import actions
+from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
-from compliance.runner import PUBLISHED, audit_folder
 from reports.bundle import read_bundle
 from reports.publish import publish
 from tests.compliance.factories import ACTOR, make_applications

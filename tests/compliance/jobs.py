@@ -6,9 +6,9 @@ from django.conf import settings
 from django.contrib.auth.models import Permission, User
 
 from compliance import actions
-from compliance.events import Actor
+from compliance.access.roles import Role
+from compliance.governance.events import Actor
 from compliance.models import Audit, Membership, Priority, default_team
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
 
 

@@ -12,8 +12,9 @@ from django.utils import timezone
 from auditor.records import Conclusion, Finding, Measurement, Severity
 from auditor.records import Role as MeasurementRole
 from compliance import actions
-from compliance.events import Actor
-from compliance.ledger import DatabaseLedger
+from compliance.access.roles import Role
+from compliance.execution.ledger import DatabaseLedger
+from compliance.governance.events import Actor
 from compliance.models import (
     Audit,
     DesignState,
@@ -24,7 +25,6 @@ from compliance.models import (
     Team,
     Worker,
 )
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
 
 WORKING = [role for role in Role if role != Role.EXAMINER]

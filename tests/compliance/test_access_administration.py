@@ -11,8 +11,9 @@ from django.db import DatabaseError, connection, transaction
 from django.test import Client
 
 from compliance import actions
-from compliance.events import Actor
+from compliance.access.roles import Role
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor
 from compliance.models import (
     Event,
     LanguageModel,
@@ -23,7 +24,6 @@ from compliance.models import (
     Team,
     default_team,
 )
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR
 from tests.compliance.teams import WORKING, make_person, make_team_audit
 

@@ -14,8 +14,8 @@ from django.core.management import call_command
 from django.test import Client
 from django.utils import timezone
 
-from compliance.events import verify_chain
-from compliance.first_run import VALID_FOR, first_run_link
+from compliance.access.first_run import VALID_FOR, first_run_link
+from compliance.governance.events import verify_chain
 from compliance.models import Event, FirstRunLink
 from tests.compliance.teams import make_person
 

@@ -13,10 +13,11 @@ from django.utils import timezone
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance import access, actions
+from compliance import actions
+from compliance.access import permissions as access
+from compliance.access.roles import LOOK, PERMISSIONS, REGISTERS, Role, roles_with
 from compliance.exceptions import StateError
 from compliance.models import Audit, FindingRow, MeasurementRow, Membership, Release, Team, default_team
-from compliance.roles import LOOK, PERMISSIONS, REGISTERS, Role, roles_with
 from tests.compliance.factories import ACTOR, make_applications, make_plan, make_run
 from tests.compliance.teams import WORKING, make_person, make_team_audit
 

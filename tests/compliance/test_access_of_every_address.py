@@ -15,8 +15,8 @@ from django.contrib.auth.models import User
 from django.test import Client
 from django.urls import URLPattern, URLResolver, get_resolver
 
+from compliance.access.roles import Role
 from compliance.models import Audit, Team, default_team
-from compliance.roles import Role
 from tests.compliance.teams import WORKING, make_person, rows_of
 
 LOGIN, MISSING, REFUSED = 302, 404, 403

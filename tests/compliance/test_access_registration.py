@@ -17,13 +17,13 @@ from django.test import Client
 from auditor.exceptions import DataError, ModelError
 from auditor.tables import KNOWN_KINDS
 from compliance import actions
-from compliance.binding import registered_data
+from compliance.access.roles import Role
+from compliance.audits.binding import registered_data
 from compliance.models import DataSetVersion, Event, LanguageModel, Registration, RegistrationState, default_team
-from compliance.registration import check_model_source, perform_registration
 from compliance.registry.columns import MASK, mapping_of, masked_preview
 from compliance.registry.reading import kept_upload
+from compliance.registry.registration import check_model_source, perform_registration
 from compliance.registry.uploads import PART_BYTES
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR
 from tests.compliance.teams import make_person
 

@@ -11,9 +11,9 @@ from django.core.management import call_command
 from django.db import transaction
 from django.test import Client
 
-from compliance.events import verify_chain
+from compliance.access.roles import Role
+from compliance.governance.events import verify_chain
 from compliance.models import Event, Membership, default_team
-from compliance.roles import Role
 from tests.compliance.teams import make_person
 
 pytestmark = pytest.mark.django_db

@@ -11,8 +11,8 @@ from django.conf import LazySettings
 from django.core.management import call_command
 from django.db import connection
 
-from compliance.attestation import erasures, problems
-from compliance.events import GENESIS, chain_head, verify_chain
+from compliance.governance.attestation import erasures, problems
+from compliance.governance.events import GENESIS, chain_head, verify_chain
 from compliance.models import Audit, Event, EventPayload
 from reports.publish import publish
 from tests.compliance.finished import finish

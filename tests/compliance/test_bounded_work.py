@@ -17,17 +17,20 @@ from django.conf import LazySettings
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import ModelError, RunError
 from auditor.plan import read_plan
-from compliance import actions, children, workers
-from compliance.binding import model_store
-from compliance.children import ChildError, answer_of
-from compliance.job import JobState
-from compliance.limits import limited
+from compliance import actions
+from compliance.audits.binding import model_store
+from compliance.execution import workers
+from compliance.execution.job import JobState
 from compliance.models import Audit, Registration, RegistrationState, default_team
 from compliance.plans import counting
-from compliance.registration import perform_registration
 from compliance.registry.importing import import_bounded
+from compliance.registry.registration import perform_registration
+from compliance.sandbox import children
+from compliance.sandbox.children import ChildError, answer_of
+from compliance.sandbox.limits import limited
 from tests.acceptance.commands import ROOT, write_plan
 from tests.compliance.factories import ACTOR
+from tests.compliance.messages import keep_messages
 from tests.language_models.tiny import save_tiny
 
 LOOP = "{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}"
@@ -99,7 +102,7 @@ def test_an_import_child_is_given_no_key(monkeypatch: pytest.MonkeyPatch) -> Non
 def test_a_child_goes_with_its_parent() -> None:
     code = (
         "import os, subprocess, sys, time\n"
-        "child = subprocess.Popen([sys.executable, '-c', 'from compliance.bounds import bind; import time; "
+        "child = subprocess.Popen([sys.executable, '-c', 'from compliance.sandbox.bounds import bind; import time; "
         "bind(memory=1<<32, seconds=60, written=1); print(1, flush=True); time.sleep(60)'], stdout=subprocess.PIPE)\n"
         "child.stdout.readline(); print(child.pid, flush=True); time.sleep(60)\n"
     )
@@ -209,9 +212,7 @@ def asked_in_chat_form(room: Path, template: str) -> Audit:
 def test_a_chat_template_that_does_not_end_or_fails_is_the_reason_on_the_audits_page(
     room: Path, settings: LazySettings, monkeypatch: pytest.MonkeyPatch, template: str, line: str
 ) -> None:
-    from compliance.tasks import work_on
-
-    monkeypatch.setattr(work_on, "apply_async", lambda *_, **__: None)
+    keep_messages(monkeypatch)
     settings.PREPARE_SECONDS = 3
     audit = asked_in_chat_form(room, template)
     began = time.monotonic()

@@ -13,15 +13,18 @@ from threading import Thread
 import pytest
 from django.db import OperationalError, connections, transaction
 
-from compliance import actions, patience, workers
-from compliance.job import JobState
-from compliance.ledger import DatabaseLedger
+from compliance import actions
+from compliance.database import patience
+from compliance.database.patience import passes, patiently
+from compliance.execution import workers
+from compliance.execution.job import JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.execution.workers import reap, work
 from compliance.models import Audit, ChunkState, Event, Registration, RegistrationState, default_team
-from compliance.patience import passes, patiently
-from compliance.registration import perform_registration
-from compliance.workers import reap, work
+from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.jobs import freeze, request
+from tests.compliance.messages import keep_messages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 WAITED, HELD = 0.1, 1.0
@@ -37,10 +40,7 @@ def hasty(embedded: Path) -> None:
 
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
-    from compliance.tasks import register, work_on
-
-    for task in (work_on, register):
-        monkeypatch.setattr(task, "apply_async", lambda *_, **__: None)
+    keep_messages(monkeypatch)
 
 
 @contextmanager

@@ -23,11 +23,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.db import connection, connections
 from django.test import Client
 
-from compliance.busy import BUSY
-from compliance.job import JobState
+from compliance.database.busy import BUSY
+from compliance.execution.job import JobState
 from compliance.models import Audit, PlanDraft, PlanVersion, Registration, default_team
 from tests.compliance.factories import ACTOR, make_plan
 from tests.compliance.jobs import request, versions
+from tests.compliance.messages import keep_messages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 SHORT = 0.3  # seconds that a statement waits
@@ -41,15 +42,12 @@ MODEL = {
 @pytest.fixture(autouse=True)
 def hasty(database: str, settings: LazySettings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A statement waits for a moment only; no worker is called."""
-    from compliance.tasks import register, work_on
-
     settings.DATABASE_SECONDS, settings.DATA_FOLDER = SHORT, tmp_path / "data"
     settings.DATA_FOLDER.mkdir()
     if database == "sqlite":
         connections.settings["default"]["OPTIONS"]["timeout"] = SHORT
     connections["default"].close()
-    for task in (work_on, register):
-        monkeypatch.setattr(task, "apply_async", lambda *_, **__: None)
+    keep_messages(monkeypatch)
 
 
 @pytest.fixture

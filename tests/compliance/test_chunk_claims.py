@@ -13,10 +13,10 @@ from django.utils import timezone
 
 from auditor.exceptions import RunError
 from compliance import actions
-from compliance.ledger import MAX_LOST, DatabaseLedger
+from compliance.execution.ledger import MAX_LOST, DatabaseLedger
+from compliance.execution.stalls import enter_stall
+from compliance.execution.steps import Step
 from compliance.models import Audit, AuditChunk, ChunkState
-from compliance.stalls import enter_stall
-from compliance.watchdog import Step
 from tests.compliance.factories import ACTOR, make_audit
 
 

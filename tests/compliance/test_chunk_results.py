@@ -15,7 +15,7 @@ from django.utils import timezone
 
 from auditor.exceptions import RunError
 from auditor.ledger import Chunk, FolderLedger, Ledger
-from compliance.ledger import DatabaseLedger
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit, AuditChunk
 from tests.compliance.factories import make_audit, make_chunks, make_run, start
 
@@ -100,7 +100,7 @@ def test_a_run_that_cannot_be_frozen_whole_leaves_nothing(db: None) -> None:
 RACE = """
 import django, json, sys
 django.setup()
-from compliance.ledger import DatabaseLedger
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit
 ledger = DatabaseLedger(Audit.objects.get())
 sys.stdin.readline()

@@ -21,8 +21,8 @@ from compliance.dashboard.model_page import choose
 from compliance.dashboard.prompts import marked, strength
 from compliance.dashboard.standing import REVALIDATION_MONTHS, months_after, standings
 from compliance.dashboard.standing import finished as finished_rows
+from compliance.execution.runner import audit_folder
 from compliance.models import Audit
-from compliance.runner import audit_folder
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 from tests.compliance.test_officers_site import text_of

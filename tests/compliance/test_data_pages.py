@@ -11,9 +11,9 @@ from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from compliance.access.roles import Role
 from compliance.models import Event, Registration, RegistrationState, default_team
-from compliance.registration import perform_registration
-from compliance.roles import Role
+from compliance.registry.registration import perform_registration
 from tests.compliance.teams import make_person
 from tests.data.books import workbook
 

@@ -15,14 +15,14 @@ from django.test import Client
 from django.utils import timezone
 
 from compliance import actions
+from compliance.access.roles import Role
 from compliance.actions.plans import design_state
-from compliance.events import Actor, verify_chain
 from compliance.exceptions import EvidenceError, StateError
+from compliance.execution.runner import governance
+from compliance.governance.events import Actor, verify_chain
 from compliance.models import Approval, Audit, DesignState, Event, PlanDecision, PlanVersion, Team, default_team
 from compliance.plans.checks import check_text
 from compliance.plans.shelf import ready_made
-from compliance.roles import Role
-from compliance.runner import governance
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import versions
 from tests.compliance.teams import make_person

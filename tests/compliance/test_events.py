@@ -7,8 +7,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from django.db import DatabaseError, connection, transaction
 
-from compliance.events import append_event, chain_head, verify_chain
 from compliance.exceptions import EvidenceError
+from compliance.governance.events import append_event, chain_head, verify_chain
 from compliance.models import Audit, ChainHead, Event, EventPayload
 from tests.compliance.factories import ACTOR, make_audit
 

@@ -11,9 +11,10 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from auditor.language_models.store import ModelStore
-from compliance import actions, demonstration
+from compliance import actions
+from compliance.access.roles import Role
 from compliance.dashboard.first_steps_page import FirstSteps, team_for
-from compliance.events import verify_chain
+from compliance.governance.events import verify_chain
 from compliance.models import (
     Audit,
     DataSetVersion,
@@ -27,8 +28,8 @@ from compliance.models import (
     Worker,
     default_team,
 )
-from compliance.registration import perform_registration
-from compliance.roles import Role
+from compliance.registry import demonstration
+from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR, make_applications
 from tests.compliance.jobs import freeze, versions
 from tests.compliance.teams import make_person, make_team_audit

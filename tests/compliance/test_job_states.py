@@ -10,8 +10,8 @@ from django.utils import timezone
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from compliance import actions
 from compliance.exceptions import EvidenceError, StateError
-from compliance.job import ACTIVE, INCOMPLETE, TERMINAL, TRANSITIONS, JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution.job import ACTIVE, INCOMPLETE, TERMINAL, TRANSITIONS, JobState
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit, AuditChunk, ChunkState, Event, FindingRow, MeasurementRow
 from tests.compliance.factories import ACTOR, make_audit, make_run, start
 

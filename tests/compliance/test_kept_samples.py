@@ -12,16 +12,17 @@ from django.test import Client
 
 from auditor.applications import Applications
 from auditor.plan import plan_from
-from compliance import actions, binding
-from compliance.binding import registered_data
-from compliance.estimates import NOT_KEPT, estimate
+from compliance import actions
+from compliance.access.roles import Role
+from compliance.audits import binding
+from compliance.audits.binding import registered_data
+from compliance.audits.estimates import NOT_KEPT, estimate
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion, Registration, default_team
 from compliance.plans import preview as previews
 from compliance.plans.preview import preview
-from compliance.registration import perform_registration
 from compliance.registry import records
 from compliance.registry.keeping import kept
-from compliance.roles import Role
+from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import person
 from tests.compliance.teams import make_person

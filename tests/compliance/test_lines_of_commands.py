@@ -14,7 +14,7 @@ from django.core.management import call_command
 from hypothesis import given
 from hypothesis import strategies as st
 
-from compliance.progress import TerminalProgress
+from compliance.execution.progress import TerminalProgress
 from compliance.shown import TURNING, LineFormatter, one_line, shown
 
 UP_AND_OVER = "a\x1b[1A\x1b[2Kreport.pdf: unchanged"

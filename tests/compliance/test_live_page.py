@@ -12,8 +12,8 @@ from django.test.utils import CaptureQueriesContext
 from django.utils import timezone
 
 from compliance import actions
-from compliance.job import JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution.job import JobState
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit, ChunkState, Event, Worker
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, person, request

@@ -13,8 +13,8 @@ from django.db import connection
 from django.test import Client
 
 from compliance import actions
+from compliance.access.first_run import find_link, first_run_link
 from compliance.exceptions import StateError
-from compliance.first_run import find_link, first_run_link
 
 PASSWORD = "correct horse battery staple"
 PAIRS = [("ada", "Ada"), ("ÄNNE", "änne"), ("straße", "STRASSE"), ("kelvin", "\u212aelvin"), ("ada", "\uff41da")]

@@ -21,8 +21,8 @@ from compliance.dashboard.cases import filter_of, find_cases
 from compliance.dashboard.evidence import chart_from, open_evidence
 from compliance.dashboard.home_page import matrix
 from compliance.exceptions import EvidenceError
+from compliance.execution.runner import audit_folder
 from compliance.models import Audit, FindingRow, MeasurementRow
-from compliance.runner import audit_folder
 from reports.lint import forbidden_phrases
 from tests.compliance.factories import make_audit
 from tests.reports.conftest import PACKS

@@ -10,8 +10,8 @@ from django.core.cache import caches
 from django.db import connection
 from django.test import Client
 
+from compliance.access.roles import Role
 from compliance.models import Audit, Membership, default_team
-from compliance.roles import Role
 from tests.compliance.factories import make_audit
 
 REGISTERS = [model._meta.model_name for model in apps.get_app_config("compliance").get_models()

@@ -10,9 +10,9 @@ from django.conf import LazySettings
 from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
+from compliance.access.roles import Role
 from compliance.models import Registration, default_team
 from compliance.registry.columns import form_of
-from compliance.roles import Role
 from tests.compliance.teams import make_person
 
 ROWS = "".join(f"K{n:04d},{('żeńska', 'męskie')[n % 2]},{31 + n % 30},{1000 + n},{n % 3 > 0:d}\n" for n in range(90))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from compliance.progress import TerminalProgress
-from compliance.runner import phase_of
+from compliance.execution.progress import TerminalProgress
+from compliance.execution.runner import phase_of
 
 
 def test_the_bar_names_the_phase_of_the_next_chunk(capsys: pytest.CaptureFixture[str]) -> None:

@@ -9,9 +9,9 @@ from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from compliance import actions
-from compliance.ledger import DatabaseLedger
+from compliance.access.roles import Role
+from compliance.execution.ledger import DatabaseLedger
 from compliance.models import Audit, LanguageModel, Team, default_team
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.teams import make_person, make_team_audit
 from tests.compliance.test_officers_site import text_of

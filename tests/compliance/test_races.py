@@ -10,12 +10,13 @@ from django.db import connection
 
 from compliance import actions
 from compliance.exceptions import StateError
-from compliance.job import JobState
+from compliance.execution.job import JobState
+from compliance.execution.workers import reap
 from compliance.models import Audit, Event, Registration, RegistrationState, default_team
-from compliance.workers import reap
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, request
 from tests.compliance.jobs import versions as _versions
+from tests.compliance.messages import keep_messages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 PEOPLE = 4
@@ -23,14 +24,9 @@ ROUNDS = 3
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Which audits and registrations workers were called for; no broker."""
-    from compliance.tasks import register, work_on
-
-    calls: list[int] = []
-    for task in (work_on, register):
-        monkeypatch.setattr(task, "apply_async", lambda arguments, **_: calls.append(arguments[0]))
-    return calls
+    return keep_messages(monkeypatch)
 
 
 def at_once(*steps: Callable[[], object]) -> list[BaseException]:
@@ -72,7 +68,7 @@ def running() -> Audit:
     return audit
 
 
-def test_people_who_stop_a_run_at_once_have_all_asked_it_to(database: str, called: list[int]) -> None:
+def test_people_who_stop_a_run_at_once_have_all_asked_it_to(database: str, called: list[tuple[str, int]]) -> None:
     running()
     assert at_once(*[stop] * PEOPLE) == []
     assert Audit.objects.get().state == JobState.CANCELLING
@@ -80,7 +76,7 @@ def test_people_who_stop_a_run_at_once_have_all_asked_it_to(database: str, calle
 
 
 def test_a_stop_that_finds_another_one_made_meanwhile_has_nothing_left_to_ask(
-    database: str, called: list[int], monkeypatch: pytest.MonkeyPatch
+    database: str, called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit = running()
     look, first = Audit.refresh_from_db, [True]
@@ -95,7 +91,7 @@ def test_a_stop_that_finds_another_one_made_meanwhile_has_nothing_left_to_ask(
     assert events("audit.stop_requested") == 1
 
 
-def test_clicks_on_start_at_once_are_one_audit(database: str, called: list[int]) -> None:
+def test_clicks_on_start_at_once_are_one_audit(database: str, called: list[tuple[str, int]]) -> None:
     made = _versions()
 
     def click() -> None:
@@ -106,7 +102,9 @@ def test_clicks_on_start_at_once_are_one_audit(database: str, called: list[int])
     assert events("audit.requested") == 1
 
 
-def test_who_goes_on_and_who_stops_at_once_leave_what_the_events_say(database: str, called: list[int]) -> None:
+def test_who_goes_on_and_who_stops_at_once_leave_what_the_events_say(
+    database: str, called: list[tuple[str, int]]
+) -> None:
     audit = running()
     for _ in range(ROUNDS):
         stop()
@@ -128,7 +126,7 @@ def test_who_goes_on_and_who_stops_at_once_leave_what_the_events_say(database: s
         assert Audit.objects.get().state == JobState.RUNNING
 
 
-def test_a_stop_and_a_sweep_at_once_leave_it_stopped_or_stopping(database: str, called: list[int]) -> None:
+def test_a_stop_and_a_sweep_at_once_leave_it_stopped_or_stopping(database: str, called: list[tuple[str, int]]) -> None:
     running()
     Audit.objects.update(seen_at=None)
     assert at_once(stop, reap, reap) == []
@@ -139,7 +137,7 @@ def test_a_stop_and_a_sweep_at_once_leave_it_stopped_or_stopping(database: str, 
     assert events("audit.stopped") == 1
 
 
-def test_sweeps_at_once_make_one_call_each(database: str, called: list[int]) -> None:
+def test_sweeps_at_once_make_one_call_each(database: str, called: list[tuple[str, int]]) -> None:
     request()
     actions.request_data(team=default_team(), name="Loans", source="demo:loanapp", actor=ACTOR)
     Audit.objects.update(seen_at=None)
@@ -149,7 +147,7 @@ def test_sweeps_at_once_make_one_call_each(database: str, called: list[int]) -> 
     assert len(called) == 2
 
 
-def test_who_tries_a_registration_again_at_once_lets_it_wait_once(database: str, called: list[int]) -> None:
+def test_who_tries_a_registration_again_at_once_lets_it_wait_once(database: str, called: list[tuple[str, int]]) -> None:
     row = actions.request_data(team=default_team(), name="Loans", source="demo:loanapp", actor=ACTOR)
     assert actions.begin_registration(registration=row)
     wrong = at_once(*[lambda: actions.try_again(registration=Registration.objects.get(), actor=ACTOR)] * PEOPLE)

@@ -12,12 +12,12 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from compliance import actions
-from compliance.events import Actor
+from compliance.access.roles import Role
 from compliance.exceptions import StateError
+from compliance.governance.events import Actor
 from compliance.models import Event, Registration, RegistrationState, default_team
-from compliance.registration import perform_registration
 from compliance.registry.reading import kept_upload
-from compliance.roles import Role
+from compliance.registry.registration import perform_registration
 from tests.compliance.teams import make_person
 
 GOOD = b"applicant_id,race,income,approved\n" + b"".join(

@@ -17,10 +17,10 @@ from django.utils import timezone
 
 from auditor.demo_data import load_loanapp
 from compliance import actions
-from compliance.binding import registered_data, stored_mapping
-from compliance.estimates import estimate, seconds_inside
-from compliance.events import Actor
-from compliance.job import JobState
+from compliance.audits.binding import registered_data, stored_mapping
+from compliance.audits.estimates import estimate, seconds_inside
+from compliance.execution.job import JobState
+from compliance.governance.events import Actor
 from compliance.models import Audit, Event, Priority, Worker
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, person, request, versions

@@ -20,11 +20,12 @@ from django.urls import get_resolver
 from django.utils import timezone
 
 from compliance import actions
+from compliance.access.roles import Role, roles_with
 from compliance.models import DataSetVersion, LanguageModel, Registration, default_team
 from compliance.plans.shelf import ready_made
-from compliance.roles import Role, roles_with
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import request
+from tests.compliance.messages import keep_messages
 from tests.compliance.teams import WORKING, make_person, rows_of
 from tests.compliance.test_access_of_every_address import ADDED, LINES, REGISTERS, addresses
 
@@ -104,10 +105,7 @@ def changing() -> set[str]:
 
 @pytest.fixture
 def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
-    from compliance.tasks import register, work_on
-
-    for task in (work_on, register):
-        monkeypatch.setattr(task, "apply_async", lambda *_, **__: None)
+    keep_messages(monkeypatch)
     settings.DATA_FOLDER = tmp_path / "data"
     settings.DATA_FOLDER.mkdir()
     found = rows_of(default_team(), name="own")

@@ -18,10 +18,10 @@ from django.test import Client
 
 from auditor.exceptions import DataError
 from compliance import actions
-from compliance.events import Actor
+from compliance.execution.workers import reap
+from compliance.governance.events import Actor
 from compliance.models import Event, Registration, RegistrationState, Team, default_team
 from compliance.registry.uploads import begin_again, begin_upload, take_part
-from compliance.workers import reap
 from tests.compliance.factories import ACTOR
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database")]

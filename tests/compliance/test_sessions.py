@@ -11,9 +11,9 @@ from django.contrib.auth.models import User
 from django.db import DatabaseError, connection
 from django.test import Client
 
+from compliance.access.roles import Role
 from compliance.accounts import sessions
 from compliance.models import Audit, Event, Team, default_team
-from compliance.roles import Role
 from tests.compliance.jobs import request
 from tests.compliance.teams import WORKING, make_person, rows_of
 from tests.compliance.test_access_of_every_address import LINES

@@ -138,7 +138,7 @@ def test_a_worker_for_a_device_that_is_not_there_ends_with_one_line(tmp_path: Pa
 
 def test_neither_the_site_nor_the_scheduler_nor_a_waiting_worker_holds_torch(tmp_path: Path) -> None:
     code = (
-        "import sys, compliance.tasks, compliance.urls, compliance.beat\n"
+        "import sys, compliance.execution.tasks, compliance.urls, compliance.execution.beat\n"
         "from django.core.checks import run_checks\n"  # as Celery does before it starts
         "assert run_checks() == []\n"
         "print(sorted({'torch', 'transformers'} & set(sys.modules)))"
@@ -149,7 +149,7 @@ def test_neither_the_site_nor_the_scheduler_nor_a_waiting_worker_holds_torch(tmp
 
 def test_what_waits_ticks_or_asks_one_thing_starts_without_the_libraries_of_statistics(tmp_path: Path) -> None:
     code = (
-        "import sys, compliance.tasks, compliance.beat\n"
+        "import sys, compliance.execution.tasks, compliance.execution.beat\n"
         "print(sorted({'torch', 'transformers', 'scipy', 'statsmodels', 'sklearn', 'pandas'} & set(sys.modules)))"
     )
     done = manage("shell", "-v", "0", "-c", code, PLUMBLINE_DATA=str(tmp_path))

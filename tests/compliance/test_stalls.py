@@ -5,17 +5,19 @@ from __future__ import annotations
 import pytest
 
 from auditor.exceptions import RunError
-from compliance import actions, workers
-from compliance.job import JobState
-from compliance.ledger import DatabaseLedger
+from compliance import actions
+from compliance.execution import workers
+from compliance.execution.job import JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.execution.runner import MOST_ATTEMPTS, _counted
+from compliance.execution.stalls import enter_stall
+from compliance.execution.steps import Step
+from compliance.execution.workers import CONCLUDING, PREPARING, work
 from compliance.models import Audit, Event, Registration, RegistrationState, Worker, default_team
-from compliance.registration import perform_registration
-from compliance.runner import MOST_ATTEMPTS, _counted
-from compliance.stalls import enter_stall
-from compliance.watchdog import Step
-from compliance.workers import CONCLUDING, PREPARING, work
+from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, request
+from tests.compliance.messages import keep_messages
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database", "quiet")]
 
@@ -26,10 +28,7 @@ GIVEN_UP = f"it was begun {MOST_ATTEMPTS} times and is not begun again by itself
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No broker."""
-    from compliance import tasks
-
-    for task in (tasks.work_on, tasks.register):
-        monkeypatch.setattr(task, "apply_async", lambda *_, **__: None)
+    keep_messages(monkeypatch)
 
 
 def begun(*, scored: bool = False) -> Audit:

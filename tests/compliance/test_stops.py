@@ -10,14 +10,16 @@ from django.utils import timezone
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from compliance import actions, workers
+from compliance import actions
 from compliance.exceptions import ComplianceError
-from compliance.job import ACTIVE, RESUMABLE, TRANSITIONS, JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution import workers
+from compliance.execution.job import ACTIVE, RESUMABLE, TRANSITIONS, JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.execution.workers import reap, work
 from compliance.models import Audit
-from compliance.workers import reap, work
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, request
+from tests.compliance.messages import keep_messages
 
 STOPPED = (JobState.CANCELLING, JobState.CANCELLED)
 
@@ -25,9 +27,7 @@ STOPPED = (JobState.CANCELLING, JobState.CANCELLED)
 @pytest.fixture
 def quiet(monkeypatch: pytest.MonkeyPatch) -> None:
     """No broker."""
-    from compliance.tasks import work_on
-
-    monkeypatch.setattr(work_on, "apply_async", lambda *_, **__: None)
+    keep_messages(monkeypatch)
 
 
 def finish(audit: Audit) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compliance import supervisor
-from compliance.supervisor import Program, Supervisor
+from compliance.execution import supervisor
+from compliance.execution.supervisor import Program, Supervisor
 
 SHORT_LIVED = ("sh", "-c", "exit 7")
 

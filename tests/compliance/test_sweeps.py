@@ -12,17 +12,19 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from auditor.exceptions import RunError
-from compliance import actions, workers
-from compliance.dispatch import call_registrar
+from compliance import actions
 from compliance.exceptions import StateError
-from compliance.job import JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution import workers
+from compliance.execution.dispatch import call_registrar
+from compliance.execution.job import JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.execution.runner import MOST_ATTEMPTS, _counted
+from compliance.execution.workers import call_for, reap, work
 from compliance.models import Audit, Event, Registration, RegistrationState, Worker, default_team
-from compliance.registration import perform_registration
-from compliance.runner import MOST_ATTEMPTS, _counted
-from compliance.workers import call_for, reap, work
+from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, person, request
+from tests.compliance.messages import keep_messages
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database")]
 
@@ -32,12 +34,7 @@ LONG = timedelta(hours=2)
 @pytest.fixture
 def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Whom workers were called for, in place of the broker's messages."""
-    from compliance import tasks
-
-    found: list[tuple[str, int]] = []
-    for task in (tasks.work_on, tasks.register):
-        monkeypatch.setattr(task, "apply_async", lambda keys, name=task.name, **_: found.append((name, keys[0])))
-    return found
+    return keep_messages(monkeypatch)
 
 
 def shift(by: timedelta, *rows: type) -> None:

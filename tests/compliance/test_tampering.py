@@ -17,8 +17,9 @@ from django.db import connection, transaction
 from django.utils import timezone
 
 from compliance import actions
-from compliance.attestation import attested, problems
-from compliance.events import append_event, chain_head, verify_chain
+from compliance.access.roles import Role
+from compliance.governance.attestation import attested, problems
+from compliance.governance.events import append_event, chain_head, verify_chain
 from compliance.models import (
     Audit,
     AuditChunk,
@@ -32,7 +33,6 @@ from compliance.models import (
     Team,
     default_team,
 )
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_plan, make_run, start
 from tests.compliance.finished import finish
 
@@ -55,7 +55,7 @@ def audit(database: str, simulated: Path, settings: LazySettings, tmp_path: Path
         decision = PlanDecision.objects.create(
             plan=audit.plan, state="approved", reason="read it", decided_by="second", decided_by_user=reader
         )
-        from compliance.events import Actor, append_event
+        from compliance.governance.events import Actor, append_event
 
         append_event(
             actor=Actor(name="second", role="approver", user=reader),

@@ -22,12 +22,12 @@ from django.urls import get_resolver
 
 from auditor.canonical import sha256_file
 from auditor.exceptions import DataError
-from compliance.events import Actor
+from compliance.access.roles import Role
+from compliance.governance.events import Actor
 from compliance.models import Registration, RegistrationState, default_team
-from compliance.registration import perform_registration
 from compliance.registry import uploads
 from compliance.registry.reading import kept_upload
-from compliance.roles import Role
+from compliance.registry.registration import perform_registration
 from tests.compliance.teams import make_person
 from tests.data import bombs
 

@@ -10,8 +10,8 @@ from typing import Any
 import psutil
 import pytest
 
-from compliance.checking import checked
-from compliance.children import ChildError, answer_of
+from compliance.sandbox.checking import checked
+from compliance.sandbox.children import ChildError, answer_of
 
 EXPECTED = "; expected the files as they were written"
 
@@ -26,7 +26,7 @@ def verifying() -> list[psutil.Process]:
     return [
         child
         for child in psutil.Process().children()
-        if child.status() != psutil.STATUS_ZOMBIE and "compliance.verify_child" in child.cmdline()
+        if child.status() != psutil.STATUS_ZOMBIE and "compliance.sandbox.verify_child" in child.cmdline()
     ]
 
 

@@ -14,7 +14,8 @@ from pathlib import Path
 import psutil
 import pytest
 
-from compliance.watchdog import Step, Watchdog, watch
+from compliance.execution.steps import Step
+from compliance.execution.watchdog import Watchdog, watch
 from tests.acceptance.commands import ROOT, ask, manage, surroundings
 
 SECONDS = 0.5
@@ -27,7 +28,7 @@ DEAF_TO_SIGNALS = "import signal, time; signal.pthread_sigmask(signal.SIG_BLOCK,
 
 def watched(code: str, folder: Path) -> subprocess.CompletedProcess[bytes]:
     script = (
-        "from compliance.watchdog import Watchdog\n"
+        "from compliance.execution.watchdog import Watchdog\n"
         f"with Watchdog('audit', 1, seconds={SECONDS}) as dog, dog.watching(chunk=7):\n    {code}\n"
     )
     return run(script, folder)
@@ -80,7 +81,9 @@ def test_a_step_that_gives_signs_may_take_as_long_as_it_takes() -> None:
 def test_between_steps_no_time_runs_and_afterwards_nobody_watches() -> None:
     with Watchdog("audit", 1, seconds=SECONDS) as dog:
         with dog.watching():
-            watching = [child for child in psutil.Process().children() if "compliance.watchdog" in child.cmdline()]
+            watching = [
+                child for child in psutil.Process().children() if "compliance.execution.watchdog" in child.cmdline()
+            ]
         time.sleep(3 * SECONDS)
     assert len(watching) == 1
     assert not watching[0].is_running()
@@ -89,13 +92,17 @@ def test_between_steps_no_time_runs_and_afterwards_nobody_watches() -> None:
 def test_a_watchdog_that_was_ended_is_replaced_at_the_next_step() -> None:
     with Watchdog("audit", 1, seconds=60) as dog:
         with dog.watching():
-            (first,) = (child for child in psutil.Process().children() if "compliance.watchdog" in child.cmdline())
+            (first,) = (
+                child for child in psutil.Process().children() if "compliance.execution.watchdog" in child.cmdline()
+            )
             first.kill()
             first.wait(10)
             time.sleep(0.6)
             dog.goes_on()
         with dog.watching():
-            (second,) = (child for child in psutil.Process().children() if "compliance.watchdog" in child.cmdline())
+            (second,) = (
+                child for child in psutil.Process().children() if "compliance.execution.watchdog" in child.cmdline()
+            )
             assert second.pid != first.pid
 
 
@@ -131,7 +138,7 @@ def test_what_is_said_in_pieces_is_understood() -> None:
 
 def test_a_step_with_seconds_of_its_own_is_ended_after_them(folder: Path) -> None:
     code = (
-        "from compliance.watchdog import Watchdog\n"
+        "from compliance.execution.watchdog import Watchdog\n"
         "with Watchdog('audit', 1, seconds=600) as dog, dog.watching(chunk=3, seconds=0.5, setting='PLUMBLINE_X'):\n"
         f"    {HOLDS_EVERYTHING}\n"
     )

@@ -7,10 +7,10 @@ from django.test import Client
 
 from auditor.demo_data import load_loanapp
 from compliance import actions
-from compliance.estimates import estimate
+from compliance.access.roles import Role
+from compliance.audits.estimates import estimate
 from compliance.exceptions import StateError
 from compliance.models import Approval, Audit, LanguageModel, Registration, default_team
-from compliance.roles import Role
 from tests.compliance.factories import ACTOR, make_plan
 from tests.compliance.jobs import person
 from tests.compliance.teams import make_person

@@ -12,9 +12,9 @@ from django.db import connection
 from django.test import Client
 
 from compliance import actions
-from compliance.attestation import problems
-from compliance.events import Actor
 from compliance.exceptions import StateError
+from compliance.governance.attestation import problems
+from compliance.governance.events import Actor
 from compliance.models import Approval, Event, LanguageModel
 
 pytestmark = pytest.mark.django_db

@@ -10,27 +10,26 @@ import pytest
 from django.utils import timezone
 
 from auditor.exceptions import Interrupted, ScoringError
-from compliance import actions, workers
+from compliance import actions
 from compliance.exceptions import StateError
-from compliance.job import JobState
-from compliance.ledger import DatabaseLedger
+from compliance.execution import workers
+from compliance.execution.dispatch import WORK_ON
+from compliance.execution.job import JobState
+from compliance.execution.ledger import DatabaseLedger
+from compliance.execution.watchdog import Watchdog
+from compliance.execution.workers import Attendance, call_for, reap, work
 from compliance.models import Audit, AuditChunk, ChunkState, Event, Priority, Worker
-from compliance.watchdog import Watchdog
-from compliance.workers import Attendance, call_for, reap, work
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.jobs import freeze, request
+from tests.compliance.messages import keep_messages
 
 pytestmark = pytest.mark.django_db(transaction=True)
 
 
 @pytest.fixture
-def called(monkeypatch: pytest.MonkeyPatch) -> list[int]:
+def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
     """Whom workers were called for, in place of the broker's messages."""
-    from compliance.tasks import work_on
-
-    found: list[int] = []
-    monkeypatch.setattr(work_on, "apply_async", lambda arguments, queue: found.append(arguments[0]))
-    return found
+    return keep_messages(monkeypatch)
 
 
 def silent(audit: Audit, **fields: object) -> None:
@@ -42,39 +41,39 @@ def run(audit: Audit) -> Audit:
     return audit
 
 
-def test_a_request_calls_a_worker_once_it_is_committed(called: list[int]) -> None:
+def test_a_request_calls_a_worker_once_it_is_committed(called: list[tuple[str, int]]) -> None:
     audit = request()
     request()  # the second click
-    assert called == [audit.pk]
+    assert called == [(WORK_ON, audit.pk)]
 
 
 @pytest.mark.parametrize("state", ["requested", "queued", "running"])
-def test_an_audit_without_a_sign_of_life_has_a_worker_called(state: str, called: list[int]) -> None:
+def test_an_audit_without_a_sign_of_life_has_a_worker_called(state: str, called: list[tuple[str, int]]) -> None:
     audit = request()
     silent(audit, state=state)
     called.clear()
     assert (reap(), reap()) == (1, 0)
-    assert called == [audit.pk]
+    assert called == [(WORK_ON, audit.pk)]
 
 
-def test_an_audit_whose_worker_lives_is_left_alone(called: list[int]) -> None:
+def test_an_audit_whose_worker_lives_is_left_alone(called: list[tuple[str, int]]) -> None:
     audit = run(request())
     Audit.objects.filter(pk=audit.pk).update(seen_at=timezone.now())
     assert reap() == 0
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled"])
-def test_the_reaper_leaves_what_is_not_under_way(state: str, called: list[int]) -> None:
+def test_the_reaper_leaves_what_is_not_under_way(state: str, called: list[tuple[str, int]]) -> None:
     silent(request(), state=state)
     assert reap() == 0
 
 
-def test_the_reaper_leaves_runs_of_the_command_line(called: list[int]) -> None:
+def test_the_reaper_leaves_runs_of_the_command_line(called: list[tuple[str, int]]) -> None:
     silent(make_audit())
     assert (reap(), called) == (0, [])
 
 
-def test_a_stop_that_nobody_settled_is_settled(called: list[int]) -> None:
+def test_a_stop_that_nobody_settled_is_settled(called: list[tuple[str, int]]) -> None:
     audit = run(request())
     actions.stop_audit(audit=audit, reason="enough", actor=ACTOR)
     silent(audit)
@@ -82,22 +81,22 @@ def test_a_stop_that_nobody_settled_is_settled(called: list[int]) -> None:
     assert Audit.objects.get().state == JobState.CANCELLED
 
 
-def test_one_bad_row_does_not_end_the_sweep(called: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_one_bad_row_does_not_end_the_sweep(called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
     one, two = run(request("one")), request("two")
     actions.stop_audit(audit=one, reason="enough", actor=ACTOR)
     silent(one), silent(two)
     monkeypatch.setattr(workers.actions, "confirm_stopped", lambda **_: 1 / 0)
     called.clear()
     assert reap() == 1
-    assert called == [two.pk]
+    assert called == [(WORK_ON, two.pk)]
 
 
-def test_a_new_worker_is_called_for_what_waits_in_its_queues(called: list[int]) -> None:
+def test_a_new_worker_is_called_for_what_waits_in_its_queues(called: list[tuple[str, int]]) -> None:
     later, first = request("one", priority=Priority.LATER), request("two", priority=Priority.FIRST)
     called.clear()
     call_for(["audits"])
     call_for(["gpu0"])
-    assert called == [first.pk, later.pk]
+    assert called == [(WORK_ON, first.pk), (WORK_ON, later.pk)]
 
 
 def scoring(monkeypatch: pytest.MonkeyPatch, step: Callable[[Audit], bool]) -> list[str]:
@@ -110,26 +109,28 @@ def scoring(monkeypatch: pytest.MonkeyPatch, step: Callable[[Audit], bool]) -> l
 
 
 def test_an_urgent_audit_goes_before_the_one_a_worker_was_called_for(
-    called: list[int], monkeypatch: pytest.MonkeyPatch
+    called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     at = scoring(monkeypatch, lambda _: False)
     normal, urgent = request("one"), request("two", priority=Priority.FIRST)
     called.clear()
     work(normal.pk)
-    assert (at, called) == (["A-0002"], [normal.pk])
+    assert (at, called) == (["A-0002"], [(WORK_ON, normal.pk)])
     work(urgent.pk)
     work(normal.pk)
     assert at == ["A-0002", "A-0002", "A-0001"]
 
 
-def test_when_no_chunk_is_left_it_is_concluded(called: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_when_no_chunk_is_left_it_is_concluded(called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
     at = scoring(monkeypatch, lambda _: True)
     work(request().pk)
     assert at == ["A-0001", "A-0001 finished"]
 
 
 @pytest.mark.parametrize("state", ["done", "failed", "cancelled", "cancelling"])
-def test_a_call_that_comes_late_does_nothing(state: str, called: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_call_that_comes_late_does_nothing(
+    state: str, called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     at = scoring(monkeypatch, lambda _: True)
     audit = request()
     Audit.objects.update(state=state)
@@ -138,7 +139,7 @@ def test_a_call_that_comes_late_does_nothing(state: str, called: list[int], monk
     assert (at, Audit.objects.get().state) == ([], state)
 
 
-def test_a_requested_audit_is_prepared_by_one_worker(called: list[int]) -> None:
+def test_a_requested_audit_is_prepared_by_one_worker(called: list[tuple[str, int]]) -> None:
     audit = request()
     Audit.objects.update(keeper="somebody", seen_at=timezone.now())
     with Watchdog("audit", audit.pk, seconds=60) as watchdog:
@@ -146,14 +147,16 @@ def test_a_requested_audit_is_prepared_by_one_worker(called: list[int]) -> None:
     assert Audit.objects.get().state == JobState.REQUESTED
 
 
-def test_what_cannot_be_prepared_has_failed_and_says_why(called: list[int]) -> None:
+def test_what_cannot_be_prepared_has_failed_and_says_why(called: list[tuple[str, int]]) -> None:
     work(request().pk)
     audit = Audit.objects.get()
     assert audit.state == JobState.FAILED
     assert audit.error.startswith("small.csv: there is no such file; expected")
 
 
-def test_a_domain_failure_is_told_and_the_audit_fails(called: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_domain_failure_is_told_and_the_audit_fails(
+    called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def fail(_: Audit) -> bool:
         raise ScoringError("chunk 1: the model returned no number")
 
@@ -165,7 +168,9 @@ def test_a_domain_failure_is_told_and_the_audit_fails(called: list[int], monkeyp
     )
 
 
-def test_a_worker_that_goes_has_another_one_called(called: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_worker_that_goes_has_another_one_called(
+    called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
+) -> None:
     def go(_: Audit) -> bool:
         raise Interrupted("the run was asked to stop")
 
@@ -173,10 +178,10 @@ def test_a_worker_that_goes_has_another_one_called(called: list[int], monkeypatc
     audit = request()
     called.clear()
     work(audit.pk)
-    assert (Audit.objects.get().state, called) == (JobState.RUNNING, [audit.pk])
+    assert (Audit.objects.get().state, called) == (JobState.RUNNING, [(WORK_ON, audit.pk)])
 
 
-def test_a_stop_is_confirmed_by_the_worker(called: list[int], monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_stop_is_confirmed_by_the_worker(called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch) -> None:
     def stopped(audit: Audit) -> bool:
         actions.stop_audit(audit=audit, reason="enough", actor=ACTOR)
         raise Interrupted("the run was asked to stop")
@@ -186,16 +191,16 @@ def test_a_stop_is_confirmed_by_the_worker(called: list[int], monkeypatch: pytes
     assert Audit.objects.get().state == JobState.CANCELLED
 
 
-def test_a_waiting_audit_is_stopped_at_once_and_gone_on_with_from_where_it_was(called: list[int]) -> None:
+def test_a_waiting_audit_is_stopped_at_once_and_gone_on_with_from_where_it_was(called: list[tuple[str, int]]) -> None:
     audit = request()
     actions.stop_audit(audit=audit, reason="enough", actor=ACTOR)
     assert Audit.objects.get().state == JobState.CANCELLED
     actions.retry_audit(audit=audit, queue="audits", actor=ACTOR)
     assert Audit.objects.get().state == JobState.REQUESTED
-    assert called == [audit.pk, audit.pk]
+    assert called == [(WORK_ON, audit.pk), (WORK_ON, audit.pk)]
 
 
-def test_going_on_sends_unfinished_chunks_only(called: list[int]) -> None:
+def test_going_on_sends_unfinished_chunks_only(called: list[tuple[str, int]]) -> None:
     audit = run(request())
     ledger = DatabaseLedger(audit)
     ledger.claim(0)
@@ -209,7 +214,7 @@ def test_going_on_sends_unfinished_chunks_only(called: list[int]) -> None:
 
 
 @pytest.mark.parametrize("state", ["requested", "queued", "running", "cancelling", "done"])
-def test_what_is_under_way_or_done_is_not_gone_on_with(state: str, called: list[int]) -> None:
+def test_what_is_under_way_or_done_is_not_gone_on_with(state: str, called: list[tuple[str, int]]) -> None:
     audit = request()
     Audit.objects.update(state=state)
     with pytest.raises(StateError, match="expected one that was stopped or failed"):
@@ -217,7 +222,7 @@ def test_what_is_under_way_or_done_is_not_gone_on_with(state: str, called: list[
 
 
 def test_a_forced_stop_frees_the_chunks_and_ends_the_process_that_does_not_heed_it(
-    called: list[int], monkeypatch: pytest.MonkeyPatch
+    called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(workers, "FORCED_SECONDS", 0.1)
     audit, ended = run(request()), Flag()
@@ -234,7 +239,7 @@ def test_a_forced_stop_frees_the_chunks_and_ends_the_process_that_does_not_heed_
     assert Event.objects.filter(action="audit.force_stopped").count() == 1
 
 
-def test_attendance_gives_signs_of_life(called: list[int]) -> None:
+def test_attendance_gives_signs_of_life(called: list[tuple[str, int]]) -> None:
     audit = run(request())
     silent(audit)
     with Attendance(audit):

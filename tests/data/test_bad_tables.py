@@ -14,9 +14,9 @@ from pathlib import Path
 import polars as pl
 import pytest
 
-from auditor import tables, workbooks
+from auditor import tables
 from auditor.exceptions import DataError
-from auditor.tables import Limits, read_table
+from auditor.tables import Limits, read_table, workbooks
 from tests.data.books import workbook
 
 QUOTES = 'expected fields as "…", quotes inside them doubled'

@@ -16,11 +16,11 @@ import pytest
 from auditor.exceptions import DataError
 from auditor.mapping_files import mapping_from, read_mapping
 from auditor.number_forms import NumberForm, guess_form
-from auditor.parquet_tables import parse_parquet
 from auditor.tables import Limits, read_table
-from auditor.text_tables import parse_text
+from auditor.tables.parquet import parse_parquet
+from auditor.tables.text import parse_text
+from auditor.tables.workbooks import parse_workbook
 from auditor.toml_text import MAX_PARTS, parse_toml
-from auditor.workbooks import parse_workbook
 from tests.data import bombs
 from tests.data.books import workbook
 
@@ -101,7 +101,7 @@ def test_a_name_of_a_column_is_short() -> None:
 
 
 def test_utf_8_is_checked_across_blocks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("auditor.text_encodings.BLOCK_BYTES", 4)
+    monkeypatch.setattr("auditor.tables.encodings.BLOCK_BYTES", 4)
     assert parse_text("a,b\nä,€\n".encode(), where="x").frame.row(0) == ("ä", "€")
     for cut in (b"a,b\n1,\xe2\x82", b"a,b\nabc\xff,1\n"):
         place = cut.index(b"\xe2" if b"\xe2" in cut else b"\xff") + 1

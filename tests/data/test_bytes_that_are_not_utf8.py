@@ -11,7 +11,7 @@ from auditor.applications import apply_mapping
 from auditor.exceptions import DataError
 from auditor.proposals import proposed
 from auditor.tables import Reading, read_table
-from auditor.text_encodings import NO_CHARACTERS, bad_bytes
+from auditor.tables.encodings import NO_CHARACTERS, bad_bytes
 
 NAMES = ["Zoë", "Łukasz", "Māra", "José", "Söre", "Chloé"]
 TEXT = "town,score,sex,decision\n" + "".join(f"{name},6{at}0,{'FM'[at % 2]},yes\n" for at, name in enumerate(NAMES))

@@ -7,9 +7,9 @@ import sys
 
 import pytest
 
-from auditor import text_tables
 from auditor.tables import Reading
-from auditor.text_tables import likely_reading
+from auditor.tables import text as text_tables
+from auditor.tables.text import likely_reading
 from tests.acceptance.commands import ROOT
 
 ABOVE = "Loans of 2025\n\n"
@@ -28,7 +28,7 @@ def test_the_middle_of_a_table_changes_nothing(text: str, monkeypatch: pytest.Mo
 def test_many_records_take_little_memory() -> None:
     code = (
         "import resource\n"
-        "from auditor.tables import Reading\nfrom auditor.text_tables import likely_reading\n"
+        "from auditor.tables import Reading\nfrom auditor.tables.text import likely_reading\n"
         "line = b'%d,%d,x%d,y%d,z%d,1,2,3\\n'\n"
         "raw = b'id,a,b,c,d,e,f,g\\n' + b''.join(line % ((row,) * 5) for row in range(200_000))\n"
         "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"

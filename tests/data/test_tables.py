@@ -12,10 +12,10 @@ import polars as pl
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.parquet_tables import parse_parquet
 from auditor.tables import Reading, read_table
-from auditor.text_tables import parse_text
-from auditor.workbooks import parse_workbook
+from auditor.tables.parquet import parse_parquet
+from auditor.tables.text import parse_text
+from auditor.tables.workbooks import parse_workbook
 from tests.data.books import workbook
 
 TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=12)

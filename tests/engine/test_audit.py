@@ -16,7 +16,8 @@ from auditor.audit import Prepared, code_sha256, conclude, prepare, run_one_chun
 from auditor.evidence import REPEATABLE, write_evidence
 from auditor.exceptions import Interrupted, PlanError, ScoringError
 from auditor.language_models.local import forget_models, load
-from auditor.language_models.store import ModelStore, StoredModel
+from auditor.language_models.store import ModelStore
+from auditor.language_models.stored import StoredModel
 from auditor.ledger import FolderLedger
 from tests.engine.small import fill, small_data, small_plan
 from tests.language_models.tiny import save_tiny, tiny_model

@@ -146,7 +146,7 @@ def _standard_error() -> Iterator[list[str]]:
     """What is written to standard error within, by libraries too; whatever it is, nobody asked for it.
 
     The Parquet reader tells of its own panics there before it raises them, and nothing can keep it from that: what a
-    refusal follows is not looked at here, and in the program it goes to a log (compliance/children.py).
+    refusal follows is not looked at here, and in the program it goes to a log (compliance/sandbox/children.py).
     """
     written: list[str] = []
     with tempfile.TemporaryFile() as kept:

@@ -216,7 +216,7 @@ class Published(Target):
 
 
 def _read() -> pl.DataFrame:
-    from auditor.text_tables import parse_text
+    from auditor.tables.text import parse_text
 
     target = io.BytesIO()
     FRAME.write_csv(target)

@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from auditor.language_models.local import LoadedModel, forget_models, load
-from auditor.language_models.store import ModelStore, StoredModel, demo_file
+from auditor.language_models.store import ModelStore, demo_file
+from auditor.language_models.stored import StoredModel
 from auditor.language_models.weights import SAMPLE_TEXT
 
 pytestmark = pytest.mark.model

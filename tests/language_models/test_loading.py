@@ -15,7 +15,8 @@ from transformers import PreTrainedModel
 from auditor.exceptions import ModelError
 from auditor.language_models import local
 from auditor.language_models.local import forget_models, load
-from auditor.language_models.store import ModelStore, StoredModel
+from auditor.language_models.store import ModelStore
+from auditor.language_models.stored import StoredModel
 from auditor.language_models.weights import SAMPLE_TEXT, read_model
 from tests.language_models.tiny import edit_json, save_tiny, tiny_model
 

@@ -12,10 +12,10 @@ from django.core.management.base import CommandParser
 from auditor.exceptions import InputError
 from auditor.records import Severity
 from compliance.accounts.acting import command_line_account
-from compliance.events import Actor
+from compliance.execution.progress import Progress, Silence, StopRequest, TerminalProgress
+from compliance.execution.runner import Request, run_audit
+from compliance.governance.events import Actor
 from compliance.management.base import BAD_NEWS, PlainCommand
-from compliance.progress import Progress, Silence, StopRequest, TerminalProgress
-from compliance.runner import Request, run_audit
 
 
 class Command(PlainCommand):

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compliance.database import ensure_tables
-from compliance.demonstration import ask_for_audit
+from compliance.database.tables import ensure_tables
 from compliance.management.accounts import command_actor
 from compliance.management.base import PlainCommand
+from compliance.registry.demonstration import ask_for_audit
 
 
 class Command(PlainCommand):

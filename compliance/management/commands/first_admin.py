@@ -6,8 +6,8 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from compliance.database import ensure_tables
-from compliance.first_run import first_run_link
+from compliance.access.first_run import first_run_link
+from compliance.database.tables import ensure_tables
 from compliance.management.base import BAD_NEWS, PlainCommand
 
 

@@ -11,10 +11,10 @@ from auditor.data_sources import DEMONSTRATION, data_path
 from auditor.exceptions import InputError
 from auditor.mapping_files import read_mapping, write_mapping
 from compliance import actions
-from compliance.database import ensure_tables
+from compliance.database.tables import ensure_tables
 from compliance.management.accounts import command_actor, team_called
 from compliance.management.base import BAD_INPUT, PlainCommand
-from compliance.registration import demonstration_data, perform_registration
+from compliance.registry.registration import demonstration_data, perform_registration
 from compliance.registry.uploads import begin_upload, take_whole
 
 

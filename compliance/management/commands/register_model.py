@@ -8,10 +8,10 @@ from django.core.management.base import CommandParser
 
 from auditor.language_models.sources import parse_source
 from compliance import actions
-from compliance.database import ensure_tables
+from compliance.database.tables import ensure_tables
 from compliance.management.accounts import command_actor, team_called
 from compliance.management.base import BAD_INPUT, PlainCommand
-from compliance.registration import perform_registration
+from compliance.registry.registration import perform_registration
 
 
 class Command(PlainCommand):

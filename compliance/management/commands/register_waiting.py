@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from compliance.database import ensure_tables
+from compliance.database.tables import ensure_tables
 from compliance.management.base import PlainCommand
 from compliance.models import Registration, RegistrationState
-from compliance.registration import perform_registration
+from compliance.registry.registration import perform_registration
 
 
 class Command(PlainCommand):

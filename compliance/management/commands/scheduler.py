@@ -6,7 +6,7 @@ from typing import Any
 
 from django.core.management.base import CommandParser
 
-from compliance.beat import lives
+from compliance.execution.beat import lives
 from compliance.management.base import BAD_NEWS, PlainCommand
 
 

@@ -12,10 +12,10 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from auditor.exceptions import InputError
-from compliance.database import ensure_tables
+from compliance.database.tables import ensure_tables
+from compliance.execution.progress import StopRequest, TerminalProgress
+from compliance.execution.supervisor import Program, Supervisor
 from compliance.management.base import NOT_DONE, PlainCommand
-from compliance.progress import StopRequest, TerminalProgress
-from compliance.supervisor import Program, Supervisor
 
 THREADS = "4"
 
@@ -88,8 +88,8 @@ def _free(host: str, port: int) -> None:
 
 def _first_run_link(base: str) -> str | None:
     """The link that makes the first administrator, while there is nobody."""
-    if importlib.util.find_spec("compliance.first_run") is None:
+    if importlib.util.find_spec("compliance.access.first_run") is None:
         return None
-    from compliance.first_run import first_run_link
+    from compliance.access.first_run import first_run_link
 
     return first_run_link(base)

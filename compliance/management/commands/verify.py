@@ -12,12 +12,12 @@ from django.conf import settings
 from django.core.management.base import CommandError, CommandParser
 
 from auditor.canonical import sha256_file
-from compliance.attestation import erasures, problems
-from compliance.checking import MOST_LINES, checked
-from compliance.database import ensure_tables
-from compliance.events import verify_chain
+from compliance.database.tables import ensure_tables
+from compliance.governance.attestation import erasures, problems
+from compliance.governance.events import verify_chain
 from compliance.management.base import BAD_NEWS, PlainCommand
 from compliance.models import Event, EventPayload
+from compliance.sandbox.checking import MOST_LINES, checked
 from compliance.shown import one_line
 
 HEAD = re.compile(r"[0-9a-f]{64}")

@@ -8,10 +8,10 @@ from django.conf import settings
 from django.core.management.base import CommandParser
 
 from auditor.exceptions import InputError
-from compliance.database import behind, ensure_tables
+from compliance.database.tables import behind, ensure_tables
+from compliance.execution.presence import announce, node
 from compliance.management.base import BAD_NEWS, PlainCommand
 from compliance.models import Worker
-from compliance.presence import announce, node
 
 
 class Command(PlainCommand):

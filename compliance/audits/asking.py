@@ -1,0 +1,244 @@
+"""Asking for audits in the admin: choose, see what it costs, start. Nothing that is hashed can be changed here."""
+
+from __future__ import annotations
+
+import secrets
+from dataclasses import dataclass
+from typing import Any
+
+from django import forms
+from django.conf import settings
+from django.contrib import admin, messages
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import redirect, render
+from django.urls import reverse
+
+from auditor.canonical import sha256_json
+from compliance import actions
+from compliance.access.permissions import teams_where
+from compliance.audits.estimates import Estimate, estimate, misfit
+from compliance.governance.events import site_actor
+from compliance.models import (
+    Audit,
+    DataSetVersion,
+    DesignState,
+    LanguageModelVersion,
+    PlanVersion,
+    Priority,
+    Worker,
+)
+
+MOST = 20
+
+
+class PlanChoice(forms.ModelMultipleChoiceField):
+    """Designs, each with where it stands; approved ones first."""
+
+    def label_from_instance(self, obj: PlanVersion) -> str:
+        """Its name, and who approved it."""
+        return f"{obj} · {standing_words(obj)}"
+
+
+class ModelChoice(forms.ModelMultipleChoiceField):
+    """Model versions by the name of their language model."""
+
+    def label_from_instance(self, obj: LanguageModelVersion) -> str:
+        """Name, and the source with the hash that tells it from other versions."""
+        return f"{obj.language_model.name} · {obj}"
+
+
+class RequestForm(forms.Form):
+    """What to bind to what, and when."""
+
+    plans = PlanChoice(PlanVersion.objects.all(), label="Plan")
+    models = ModelChoice(LanguageModelVersion.objects.all(), label="Model")
+    data = forms.ModelChoiceField(DataSetVersion.objects.all(), label="Data", empty_label=None)
+    queue = forms.ChoiceField(help_text="Whose workers are called.")
+    priority = forms.TypedChoiceField(choices=Priority.choices, coerce=int, initial=Priority.NORMAL)
+    token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
+
+    def __init__(self, *args: Any, user: Any, **options: Any) -> None:
+        super().__init__(*args, **options)
+        for name, rows in offered(user).items():
+            self.fields[name].queryset = rows
+        heard = {queue for worker in Worker.objects.listening() for queue in worker.queues}
+        default = settings.CELERY_TASK_DEFAULT_QUEUE
+        self.fields["queue"].choices = [(name, name) for name in sorted(heard | {default})]
+        self.fields["queue"].initial = default
+        for name in ("plans", "models"):
+            self.fields[name].widget.attrs["size"] = 5
+
+    def clean(self) -> dict[str, Any]:
+        """At most so many audits at once."""
+        found = super().clean() or {}
+        chosen = [*found.get("plans", ()), *found.get("models", ()), *([found["data"]] if found.get("data") else [])]
+        if len({row.team_id for row in chosen}) > 1:
+            raise forms.ValidationError("Plan, model and data belong to different teams; choose those of one.")
+        if len(found.get("plans", ())) * len(found.get("models", ())) > MOST:
+            raise forms.ValidationError(f"These are more than {MOST} audits; choose fewer plans or models.")
+        return found
+
+
+def offered(user: Any) -> dict[str, Any]:
+    """What somebody may bind: plans and models of the teams in which they may run audits, and their data."""
+    teams = teams_where(user, "run_audit")
+    rows = {"plans": PlanVersion.objects, "models": LanguageModelVersion.objects, "data": DataSetVersion.objects}
+    seen = {name: manager.for_user(user) for name, manager in rows.items()}
+    seen["plans"] = seen["plans"].approved_first()
+    seen["models"] = seen["models"].select_related("language_model")
+    if teams is None:
+        return seen
+    paths = {name: getattr(found.model, "team_path", "team") for name, found in seen.items()}
+    return {name: found.filter(**{f"{paths[name]}__in": teams}) for name, found in seen.items()}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Offer:
+    """One audit that would be started, and what it costs."""
+
+    plan: PlanVersion
+    model: LanguageModelVersion
+    data: DataSetVersion
+    estimate: Estimate
+
+    @property
+    def governed(self) -> bool:
+        """Whether it would be run under the workflow: its design is approved."""
+        return bool(self.plan.design_state == DesignState.APPROVED)
+
+    @property
+    def standing(self) -> str:
+        """Who approved its design."""
+        return standing_words(self.plan)
+
+
+def standing_words(plan: PlanVersion) -> str:
+    """Whether a design is approved, and by whom; ``plan`` as ``standing()`` gives it."""
+    if plan.design_state == DesignState.APPROVED:
+        return f"design approved by {plan.decided_by}, {plan.decided_at:%d %b %Y}"
+    if plan.design_state == DesignState.RETIRED:
+        return f"design retired by {plan.decided_by}, {plan.decided_at:%d %b %Y}: runs ungoverned"
+    return "design not approved: runs ungoverned"
+
+
+def request_page(request: HttpRequest, site: admin.AdminSite) -> HttpResponse:
+    """GET: the form, and with everything chosen the estimate. POST: start. One token, one set of audits."""
+    if not request.user.has_perm("compliance.run_audit"):
+        raise PermissionDenied
+    if request.method == "POST":
+        form = RequestForm(request.POST, user=request.user)
+        if form.is_valid():
+            for line in _misfits(form.cleaned_data):
+                form.add_error(None, line)
+        if form.is_valid():
+            return _start(request, form.cleaned_data)
+        return render(request, "admin/compliance/request_audit.html", _context(request, site, form, []), status=422)
+    form, chosen = _asked(request)
+    offers = []
+    if chosen and form.is_valid():
+        found = form.cleaned_data
+        offers = [
+            Offer(
+                plan=plan,
+                model=model,
+                data=found["data"],
+                estimate=estimate(plan=plan, model=model, data=found["data"]),
+            )
+            for plan in found["plans"]
+            for model in found["models"]
+        ]
+    return render(request, "admin/compliance/request_audit.html", _context(request, site, form, offers))
+
+
+def _misfits(found: dict[str, Any]) -> list[str]:
+    """Why what was chosen cannot be run, a line for each plan that does not fit the data."""
+    pairs = [(plan, model) for plan in found["plans"] for model in found["models"]]
+    lines = [misfit(plan=plan, model=model, data=found["data"]) for plan, model in pairs]
+    return sorted({line for line in lines if line})
+
+
+def _asked(request: HttpRequest) -> tuple[RequestForm, bool]:
+    """The form as the address fills it; what there is only one of is chosen already."""
+    default = settings.CELERY_TASK_DEFAULT_QUEUE
+    given: dict[str, Any] = {"queue": default, "priority": Priority.NORMAL, "token": secrets.token_hex(16)}
+    given |= {name: request.GET[name] for name in ("queue", "priority") if name in request.GET}
+    for name, rows in offered(request.user).items():
+        keys = request.GET.getlist(name) or _only(rows)
+        if keys:
+            given[name] = keys if name != "data" else keys[0]
+    complete = all(name in given for name in ("plans", "models", "data"))
+    if complete:
+        return RequestForm(given, user=request.user), True
+    return RequestForm(initial=given, user=request.user), False
+
+
+def _only(rows: Any) -> list[str]:
+    keys = list(rows.values_list("pk", flat=True)[:2])
+    return [str(keys[0])] if len(keys) == 1 else []
+
+
+def _start(request: HttpRequest, found: dict[str, Any]) -> HttpResponse:
+    actor = site_actor(request)
+    started: list[Audit] = []
+    with transaction.atomic():  # all or none: the database may be busy halfway
+        for plan in found["plans"]:
+            for model in found["models"]:
+                key = [found["token"], request.user.pk, plan.design_sha256, model.sha256, found["data"].fingerprint]
+                started.append(
+                    actions.request_audit(
+                        plan=plan,
+                        model=model,
+                        data=found["data"],
+                        queue=found["queue"],
+                        priority=found["priority"],
+                        request_key=sha256_json(key),
+                        actor=actor,
+                    )
+                )
+    if len(started) == 1:
+        return redirect(started[0])
+    messages.info(request, f"{len(started)} audits were requested: {', '.join(map(str, started))}.")
+    return redirect("admin:compliance_audit_changelist")
+
+
+def _context(request: HttpRequest, site: admin.AdminSite, form: RequestForm, offers: list[Offer]) -> dict[str, Any]:
+    return {
+        **site.each_context(request),
+        "title": "Run audit",
+        "form": form,
+        "offers": offers,
+        "opts": Audit._meta,
+        "listening": Worker.objects.listening(),
+        "fits": all(offer.estimate.fits for offer in offers),
+        "ungoverned": [offer for offer in offers if not offer.governed],
+    }
+
+
+class Runnable(admin.ModelAdmin):
+    """A register whose rows can be audited: a button on the page of a row, and an action on the list."""
+
+    change_form_template = "admin/compliance/runnable_change_form.html"
+    actions = ("run_audits",)
+    asked_as = ""
+
+    def has_run_permission(self, request: HttpRequest) -> bool:
+        """Whoever may run audits."""
+        return request.user.has_perm("compliance.run_audit")
+
+    @admin.action(description="Run audit…", permissions=["run"])
+    def run_audits(self, request: HttpRequest, queryset: Any) -> HttpResponse:
+        """Choose the rest for the selected rows."""
+        return HttpResponseRedirect(self._address(queryset.values_list("pk", flat=True)))
+
+    def change_view(
+        self, request: HttpRequest, object_id: str, form_url: str = "", extra_context: dict[str, Any] | None = None
+    ) -> HttpResponse:
+        """With the address of the button, for those who may."""
+        address = self._address([object_id]) if self.has_run_permission(request) else ""
+        return super().change_view(request, object_id, form_url, {**(extra_context or {}), "run_address": address})
+
+    def _address(self, keys: Any) -> str:
+        words = "&".join(f"{self.asked_as}={key}" for key in keys)
+        return f"{reverse('admin:compliance_audit_request')}?{words}"

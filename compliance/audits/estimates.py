@@ -1,0 +1,180 @@
+"""What an audit would cost, from a sample that takes a web request: prompts, tokens, minutes, memory.
+
+A handful of applications are rendered and tokenised as the run will do it, and counted up. Nothing here loads torch.
+"""
+
+from __future__ import annotations
+
+import json
+import zlib
+from dataclasses import dataclass
+from pathlib import Path
+
+from django.conf import settings
+
+from auditor.applications import Applications
+from auditor.behaviour import NAMES as OUTPUT_TESTS
+from auditor.counterfactuals import make_clusters, select
+from auditor.exceptions import InputError
+from auditor.plan import Plan
+from compliance.audits.binding import bound_plan
+from compliance.execution.job import JobState
+from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
+from compliance.plans.counting import NOT_COUNTED, count
+from compliance.registry.keeping import kept
+from reports.labels import TEST_LABELS
+
+SAMPLE = 12
+NOT_KEPT = "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
+CHUNKS = 8
+SCORING = ("shared", "unshared")
+#: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
+STATED_PARAMETERS_A_SECOND = 450 * 135e6
+BYTES_A_PARAMETER = 4
+BYTES_BESIDE = 1.3e9
+
+
+@dataclass(frozen=True, kw_only=True)
+class Estimate:
+    """About how much work an audit is. ``problem`` says in one line why it cannot be estimated.
+
+    ``fits`` is false if plan and data do not fit together: such an audit cannot be run and is not started.
+
+    ``seconds`` of scoring, and of the tests on internals where a run of this design was finished before; else those
+    tests are ``uncounted``. ``measured`` if the rate comes from earlier runs of the same model; ``memory`` in bytes.
+    """
+
+    prompts: int | None = None
+    tokens: int | None = None
+    seconds: float | None = None
+    measured: bool = False
+    memory: float | None = None
+    uncounted: tuple[str, ...] = ()
+    problem: str = ""
+    fits: bool = True
+
+    @property
+    def minutes(self) -> float | None:
+        """Minutes of work."""
+        return None if self.seconds is None else self.seconds / 60
+
+    @property
+    def gibibytes(self) -> float | None:
+        """Memory of one worker."""
+        return None if self.memory is None else self.memory / 2**30
+
+
+def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> Estimate:
+    """Estimate an audit; whatever does not fit together is found out here or, at the latest, when it is prepared."""
+    rate, measured = tokens_a_second(model)
+    parameters = _parameters(model)
+    memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
+    applications = kept(data)
+    if applications is None:
+        return Estimate(memory=memory, problem=NOT_KEPT)
+    try:
+        bound = bound_plan(plan, model=model, data=data)
+        prompts, tokens = _sample(bound, model, applications, where=str(plan))
+    except InputError as error:
+        return Estimate(memory=memory, problem=str(error), fits=False)
+    silent = tokens is None and tokenizer_file(model) is not None
+    seconds = tokens / rate if rate and tokens else None
+    inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if name not in OUTPUT_TESTS)
+    spent = seconds_inside(plan) if inside else 0.0
+    return Estimate(
+        prompts=prompts,
+        tokens=tokens,
+        seconds=seconds + spent if seconds is not None and spent is not None else seconds,
+        measured=measured,
+        memory=memory,
+        uncounted=inside if spent is None else (),
+        problem=NOT_COUNTED if silent else "",
+    )
+
+
+def seconds_inside(plan: PlanVersion) -> float | None:
+    """What the tests on internals took in the newest finished run of this design; ``None`` if there was none."""
+    last = Audit.objects.filter(plan__design_sha256=plan.design_sha256, state=JobState.DONE).order_by("-serial").first()
+    if last is None:
+        return None
+    rows = AuditChunk.objects.filter(audit=last, state=ChunkState.DONE).exclude(kind__in=SCORING)
+    return sum(_seconds(result) for result in rows.values_list("result", flat=True))
+
+
+def tokens_a_second(model: LanguageModelVersion) -> tuple[float | None, bool]:
+    """How fast earlier runs of this model were scored, else what is stated for its size; and if that is measured."""
+    # Scoring alone: tests on internals state their tokens by estimate.
+    scored = AuditChunk.objects.filter(audit__model=model, state=ChunkState.DONE, kind__in=SCORING)
+    rows = scored.order_by("-audit__serial", "-index")
+    tokens, seconds = 0, 0.0
+    for size, result in rows.values_list("tokens", "result")[:CHUNKS]:
+        tokens += size
+        seconds += _seconds(result)
+    if seconds > 0:
+        return tokens / seconds, True
+    parameters = _parameters(model)
+    return (STATED_PARAMETERS_A_SECOND / parameters if parameters else None), False
+
+
+def _seconds(result: bytes) -> float:
+    return float(json.loads(zlib.decompress(result)).get("seconds", 0.0))
+
+
+def _parameters(model: LanguageModelVersion) -> int:
+    """Parameters of a model; for an adapter those of its base, 0 where the manifest does not say."""
+    seen = set()
+    manifest = model.manifest
+    while manifest:
+        identity = manifest.get("identity", {})
+        if count := int(identity.get("parameters") or 0):
+            return count
+        base = identity.get("base_sha256")
+        if not base or base in seen:
+            return 0
+        seen.add(base)
+        manifest = _manifest(str(base))
+    return 0
+
+
+def misfit(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> str:
+    """The line that says why plan and data do not fit together; empty if they do, or nobody can tell here."""
+    found = estimate(plan=plan, model=model, data=data)
+    return "" if found.fits else found.problem
+
+
+def _sample(
+    plan: Plan, model: LanguageModelVersion, applications: Applications, *, where: str
+) -> tuple[int, int | None]:
+    """Prompts and distinct tokens, counted up from the first applications of the selection."""
+    chosen = select(plan, applications, seen=frozenset(), where=where).records
+    clusters = make_clusters(plan, applications, chosen[:SAMPLE], chat=None, where=where)
+    share = len(chosen) / len(clusters)
+    again = min(plan.noise.reask, len(chosen))
+    prompts = round(sum(len(cluster.cases) for cluster in clusters) * share) + again
+    path = tokenizer_file(model)
+    if path is None:
+        return prompts, None
+    answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
+    groups = [[case.prompt + answer for case in cluster.cases for answer in answers] for cluster in clusters]
+    counts = count(path, groups=groups, texts=[cluster.cases[0].prompt for cluster in clusters])
+    if counts is None:
+        return prompts, None
+    return prompts, round(sum(counts.distinct) * share) + again * max(counts.lengths)
+
+
+def tokenizer_file(model: LanguageModelVersion) -> Path | None:
+    """Where the tokenizer of a stored model is, its base's for an adapter; ``None`` if it is not on this machine."""
+    folder: Path | None = _folder(model.sha256)
+    while folder is not None and not (folder / "tokenizer.json").is_file():
+        base = _manifest(folder.name).get("identity", {}).get("base_sha256")
+        folder = _folder(str(base)) if base else None
+    return folder / "tokenizer.json" if folder else None
+
+
+def _folder(sha256: str) -> Path:
+    return Path(settings.MODEL_FOLDER) / "models" / sha256
+
+
+def _manifest(sha256: str) -> dict[str, dict[str, object]]:
+    path = _folder(sha256) / "manifest.json"
+    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}

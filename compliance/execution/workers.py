@@ -1,0 +1,343 @@
+"""What a worker does when it is called, and who calls again when nobody came.
+
+    called for an audit ─▶ prepare and freeze it, if it was only requested
+                        ─▶ score chunks until none can be had
+                        ─▶ conclude and publish, if none is left
+
+Every step asks the rows and moves them by one conditional update, so a worker may be called twice, late or in vain.
+While it works, a thread gives signs of life on the audit's row; the reaper calls again where they stopped. What ends
+one process after another is begun a few times and then has failed, with the reason on the page; chunks count their own.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import secrets
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from django.conf import settings
+from django.db import DatabaseError, connection
+from django.db.models import F, Q, QuerySet
+from django.db.models.functions import Now
+
+from auditor.exceptions import AuditorError, Interrupted, RunError
+from compliance import actions
+from compliance.audits.binding import bound_plan, model_store, registered_data, registered_model
+from compliance.database.patience import passes, patiently
+from compliance.exceptions import ComplianceError, StateError
+from compliance.execution.dispatch import call_registrar, call_worker
+from compliance.execution.job import ACTIVE, WAITING, WORKABLE, JobState
+from compliance.execution.presence import stopping
+from compliance.execution.progress import Silence
+from compliance.execution.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
+from compliance.execution.signs import lease, silent
+from compliance.execution.watchdog import Watchdog
+from compliance.governance.events import Actor
+from compliance.models import Audit, Registration, RegistrationState, Worker
+from compliance.registry.keeping import keep
+from compliance.registry.registration import perform_registration
+from compliance.registry.room import end_unfinished
+from compliance.sandbox.limits import GRACE_SECONDS, limited
+
+WORKER = Actor(name="worker", role="worker")
+REAPER = Actor(name="reaper", role="worker")
+LOOK_SECONDS = 1.0
+FORCED_SECONDS = 5.0
+FORGOTTEN = timedelta(days=1)
+PREPARING, CONCLUDING = "preparing it", "concluding it and writing its report"
+
+logger = logging.getLogger(__name__)
+
+
+def work(pk: int) -> None:
+    """Do what there is to do for an audit; return when nothing is left that this worker could do.
+
+    While the database is busy it is begun again, from what the rows say; if that takes too long, by the next sweep.
+    """
+    try:
+        patiently(lambda: _work(pk))
+    except DatabaseError as error:
+        if not passes(error):
+            raise
+        logger.warning("audit %s: the database is busy (%s); the next sweep calls again", pk, type(error).__name__)
+
+
+def _work(pk: int) -> None:
+    audit = _first_in_line(pk)
+    if audit is None:
+        return
+    audit.keeper = ""  # whose it was when it was read is not whose it is; a claim enters this worker's own
+    with Attendance(audit) as attendance, Watchdog("audit", audit.pk, seconds=settings.STEP_SECONDS) as watchdog:
+        try:
+            if audit.state == JobState.REQUESTED and not _prepare(audit, watchdog):
+                return
+            actions.begin_audit(audit=audit, actor=WORKER)
+            begun = time.monotonic()
+            if score(
+                audit,
+                store=model_store(),
+                progress=Silence(),
+                stop=attendance.stop,
+                wait=False,
+                watchdog=watchdog,
+            ):
+                _conclude(audit, watchdog, seconds=time.monotonic() - begun)
+        except StateError as error:
+            logger.info("%s: left alone: %s", audit, error)  # stopped, failed or finished by somebody else
+            _settle(audit, call=False)
+        except Interrupted:
+            _settle(audit)
+        except Exception as error:
+            if passes(error):
+                raise
+            if isinstance(error, (AuditorError, ComplianceError)):
+                _fail(audit, str(error))
+                return
+            logger.exception("%s: crashed", audit)
+            _fail(audit, f"crashed: {type(error).__name__}: {' '.join(str(error).split())}")
+
+
+def reap() -> int:
+    """Call a worker for every audit whose workers gave no sign of life for a lease; settle stops that nobody settled.
+
+    Uploads that nobody finished end here too.
+
+    Returns
+    -------
+    int
+        How many audits and registrations were seen to.
+    """
+    seen_to = 0
+    for audit in _of_the_site().filter(silent("seen_at", lease()), state__in=ACTIVE):
+        try:
+            if audit.state == JobState.CANCELLING:
+                actions.confirm_stopped(audit=audit, actor=REAPER)
+            else:
+                # Two reapers may be here at once: the second one no longer finds the number of calls it read.
+                mine = Audit.objects.filter(pk=audit.pk, state=audit.state, calls=audit.calls)
+                if not mine.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
+                    continue
+                call_worker(audit)
+            seen_to += 1
+        except Exception:  # one bad row must not end the sweep
+            logger.exception("%s: could not be reaped", audit)
+    under_way = (RegistrationState.WAITING, RegistrationState.REGISTERING)
+    for registration in Registration.objects.filter(silent("seen_at", lease()), state__in=under_way):
+        waits = Registration.objects.filter(pk=registration.pk, state=registration.state, calls=registration.calls)
+        if waits.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
+            call_registrar(registration)
+            seen_to += 1
+    seen_to += end_unfinished(actor=REAPER)
+    Worker.objects.filter(silent("seen_at", FORGOTTEN)).delete()
+    _tidy_messages()
+    return seen_to
+
+
+def register(pk: int) -> None:
+    """Do a registration that waits or was left behind. A call that comes late finds it under way or done."""
+    if Registration.objects.filter(pk=pk).exists():
+        with Watchdog("registration", pk, seconds=settings.STEP_SECONDS) as watchdog:
+            perform_registration(pk, watchdog=watchdog)
+
+
+def call_for(queues: list[str]) -> None:
+    """A worker that has just come is called for everything that waits or is under way in its queues.
+
+    What another worker is at has signs of life, and is left to it; what has none any more, to the next sweep.
+    """
+    for registration in Registration.objects.filter(state=RegistrationState.WAITING).order_by("pk"):
+        call_registrar(registration)
+    for audit in _of_the_site().filter(state__in=WORKABLE, queue__in=queues).order_by("-priority", "serial"):
+        call_worker(audit)
+
+
+class Attendance:
+    """While a worker is at an audit: signs of life on its row, and an ear for those who want it to stop.
+
+    Parameters
+    ----------
+    audit
+        The audit.
+    end_process
+        What a forced stop does to a process that does not heed it: the pool then starts another one.
+    """
+
+    def __init__(self, audit: Audit, *, end_process: Callable[[], None] | None = None) -> None:
+        self._audit = audit
+        self._end_process = end_process or (lambda: os.kill(os.getpid(), signal.SIGKILL))
+        self._left = threading.Event()
+        self._stop = False
+        self._thread = threading.Thread(target=self._run, name=f"attendance {audit}", daemon=True)
+
+    def stop(self) -> bool:
+        """Whether the worker itself is asked to go."""
+        return self._stop
+
+    def __enter__(self) -> Attendance:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End: from now on nobody is ended for this audit's sake."""
+        self._left.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        every = min(LOOK_SECONDS, settings.LEASE_SECONDS / 4)
+        signed = ended = float("-inf")
+        while not self._left.is_set():
+            now = time.monotonic()
+            try:
+                if now - signed > settings.LEASE_SECONDS / 4:
+                    signed = now
+                    # Whoever only looks in gives no sign for a keeper that may be dead.
+                    own = Audit.objects.filter(pk=self._audit.pk, keeper__in={"", self._audit.keeper})
+                    own.update(seen_at=Now())
+                self._stop = self._stop or stopping()
+                if not Audit.objects.filter(pk=self._audit.pk, forced=True).exists():
+                    ended = float("-inf")
+                elif ended < 0:
+                    ended = now
+                elif now - ended > FORCED_SECONDS:
+                    logger.warning("%s: was stopped by force; this process ends", self._audit)
+                    self._end_process()
+            except DatabaseError as error:
+                logger.warning("%s: no sign of life could be given (%s)", self._audit, type(error).__name__)
+            self._left.wait(every)
+        connection.close()
+
+
+def _first_in_line(pk: int) -> Audit | None:
+    """The audit a worker was called for, unless one that goes before it waits in the same queue."""
+    called = Audit.objects.filter(pk=pk, state__in=WORKABLE).first()
+    if called is None:
+        return None
+    before = Audit.objects.filter(queue=called.queue, state__in=WAITING, priority__gt=called.priority, keeper="")
+    first = before.order_by("-priority", "serial").first()
+    if first is None:
+        return called
+    call_worker(called)
+    return first
+
+
+def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
+    """Bind, render and cut; False if another worker is at it."""
+    from auditor.audit import prepare
+
+    keeper = _claim(audit, JobState.REQUESTED, what=PREPARING)
+    if not keeper:
+        return False
+    # Plan, table, tokenizer and chat template meet here for the first time, and nobody vouches for three of them. What
+    # heeds no limit from within its process is ended from outside.
+    longest = {"seconds": settings.PREPARE_SECONDS + GRACE_SECONDS, "setting": "PLUMBLINE_PREPARE_SECONDS"}
+    with watchdog.watching(what=PREPARING, keeper=keeper, **longest):
+        plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
+        with limited(f"{audit}: {PREPARING}", seconds=settings.PREPARE_SECONDS, memory=settings.PREPARE_MEMORY):
+            data = registered_data(audit.data)
+            keep(data)
+            prepared = prepare(
+                plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
+            )
+    with watchdog.watching(what=PREPARING, keeper=keeper):
+        _freeze(audit, prepared, keeper=keeper)
+    others = min(len(Worker.objects.listening(audit.queue)), len(prepared.chunks)) - 1
+    if others > 0:
+        call_worker(audit, copies=others)
+    return True
+
+
+def _freeze(audit: Audit, prepared: Any, *, keeper: str) -> None:
+    actions.freeze_audit(
+        audit=audit,
+        run=prepared.run,
+        chunks=prepared.chunks,
+        prompts=prepared.prompts,
+        tokens=prepared.tokens,
+        actor=WORKER,
+        keeper=keeper,
+    )
+
+
+def _conclude(audit: Audit, watchdog: Watchdog, *, seconds: float) -> None:
+    """Conclude and publish, unless another worker is at it."""
+    keeper = _claim(audit, JobState.RUNNING, what=CONCLUDING)
+    if not keeper:
+        return
+
+    def say(line: str) -> None:
+        watchdog.goes_on()
+        logger.info(line)
+
+    try:
+        with watchdog.watching(what=CONCLUDING, keeper=keeper):
+            finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=say)
+    except Exception:
+        # Ended with a word: given back, so that the next one need not wait until it counts as lost.
+        with suppress(DatabaseError):
+            mine = Audit.objects.filter(pk=audit.pk, keeper=keeper, attempts__gt=0)
+            patiently(lambda: mine.update(keeper="", attempts=F("attempts") - 1))
+        raise
+
+
+def _claim(audit: Audit, state: JobState, *, what: str) -> str:
+    """The token under which this process does what only one does at a time; empty if another one that lives has it.
+
+    Raises
+    ------
+    RunError
+        If it was begun too often without an end: what it does is what ends whoever does it.
+    """
+    keeper = secrets.token_hex(16)
+    # Two workers may be called for one audit; the second finds a keeper that lives.
+    free = Audit.objects.filter(Q(keeper="") | silent("seen_at", lease()), pk=audit.pk, state=state)
+    few = free.filter(attempts__lt=MOST_ATTEMPTS)
+    if patiently(lambda: few.update(keeper=keeper, seen_at=Now(), attempts=F("attempts") + 1)):
+        audit.keeper = keeper
+        return keeper
+    if free.exists():
+        raise RunError(given_up(audit, what))
+    return ""
+
+
+def _settle(audit: Audit, *, call: bool = True) -> None:
+    """After a stop: of the audit, which is confirmed, or of this worker, after which another one is called."""
+    audit.refresh_from_db(fields=["state"])
+    with suppress(StateError):  # somebody else settled it
+        if audit.state == JobState.CANCELLING:
+            actions.confirm_stopped(audit=audit, actor=WORKER)
+    if call and audit.state in WORKABLE:
+        call_worker(audit)
+
+
+def _fail(audit: Audit, error: str) -> None:
+    # If somebody stopped it in the meantime their word stands; if the database is gone the reaper comes back to it.
+    with suppress(DatabaseError, ComplianceError):
+        patiently(lambda: actions.fail_audit(audit=audit, error=error[:2000], actor=WORKER))
+    with suppress(DatabaseError):
+        _settle(audit, call=False)
+
+
+def _of_the_site() -> QuerySet[Audit]:
+    """Audits that workers are called for; those of a command line end with their command."""
+    return Audit.objects.exclude(queue="")
+
+
+def _tidy_messages() -> None:
+    """Forget the messages of the file system broker that were delivered an hour ago or earlier."""
+    folder = settings.CELERY_BROKER_TRANSPORT_OPTIONS.get("processed_folder")
+    for path in Path(folder).glob("*.msg") if folder else ():
+        with suppress(OSError):
+            if path.stat().st_mtime < time.time() - 3600:
+                path.unlink()

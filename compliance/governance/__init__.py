@@ -1,0 +1,1 @@
+"""What the event log answers for: events, and rows and files compared with them."""

@@ -1,0 +1,129 @@
+"""Doing what a registration asks for: importing a model, or having an uploaded table read through its mapping.
+
+``perform_registration`` is what a worker calls, with the row's key. It may be called again at any time: what is in the
+register is found there, and a registration that is ready stays as it is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
+
+from django.conf import settings
+from django.db.models.functions import Now
+
+from auditor.applications import Applications
+from auditor.data_sources import DEMONSTRATION, load_data
+from auditor.demo_data import loanapp_table
+from auditor.exceptions import AuditorError, ModelError
+from auditor.language_models.sources import parse_source
+from compliance import actions
+from compliance.database.patience import passes, patiently
+from compliance.exceptions import ComplianceError, StateError
+from compliance.execution.signs import Signs
+from compliance.execution.watchdog import Watchdog
+from compliance.governance.events import Actor
+from compliance.models import DataSetVersion, LanguageModelVersion, Registration
+from compliance.registry.columns import masked_preview
+from compliance.registry.importing import import_bounded
+from compliance.registry.reading import survey_of
+
+log = logging.getLogger(__name__)
+
+
+def perform_registration(registration_id: int, *, watchdog: Watchdog | None = None) -> None:
+    """Do what a waiting registration asks for, and record how it ended: ready, or failed with one line.
+
+    Parameters
+    ----------
+    registration_id
+        Key of the row. One that is not waiting (or left behind by a lost worker) is left alone.
+    watchdog
+        Ends this process where it does not come back. Without one nobody does: on a command line a person sees it.
+    """
+    row = Registration.objects.select_related("team", "language_model", "requested_by_user").get(pk=registration_id)
+    if not patiently(lambda: actions.begin_registration(registration=row)):
+        return
+    actor = Actor(name=row.requested_by, role="registration", user=row.requested_by_user)
+    # Only while it is this process's: what somebody else has taken over gives its signs there.
+    mine = Registration.objects.filter(pk=row.pk, keeper=row.keeper)
+    try:
+        step = {"what": "registering it", "keeper": row.keeper}
+        watched = nullcontext() if watchdog is None else watchdog.watching(**step)
+        with Signs(lambda: mine.update(seen_at=Now()), name=f"registration {row.pk}"), watched:
+            _register(row, actor, sign=(lambda: None) if watchdog is None else watchdog.goes_on)
+    except StateError:
+        log.info("registration %s was settled by another worker", row.pk)
+
+
+def _register(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> None:
+    enter = partial(_import_model if row.kind == Registration.MODEL else _enter_data, sign=sign)
+
+    def fail(line: str) -> None:
+        patiently(lambda: actions.fail_registration(registration=row, error=line, actor=actor))
+
+    try:
+        version = patiently(lambda: enter(row, actor))
+        patiently(lambda: actions.finish_registration(registration=row, version=version, actor=actor))
+    except StateError:
+        raise
+    except (AuditorError, ComplianceError) as error:
+        fail(str(error))
+    except Exception as error:
+        if passes(error):
+            raise  # the database is busy or away: it stays under way, and the sweep comes back to it
+        # Whatever it was, the row must say so; the trace is for the log, the line for the page.
+        log.exception("registration %s crashed", row.pk)
+        line = f"{row.source}: crashed ({type(error).__name__}); the log says where"
+        fail(line)
+
+
+def check_model_source(source: str) -> str:
+    """A model source as the site accepts it: well-formed, and by path only from the import folder.
+
+    Raises
+    ------
+    ModelError
+        For anything else. A page must not be a way to read the rest of the machine.
+    """
+    parsed = parse_source(source)
+    folder = Path(settings.IMPORT_FOLDER).resolve()
+    paths = [*([parsed.path] if parsed.kind in ("dir", "gguf") else []), *parsed.adapter_paths]
+    for path in paths:
+        if not path.is_absolute() or not path.resolve().is_relative_to(folder):
+            raise ModelError(
+                f"model source {source!r}", "is outside the import folder", "a path below PLUMBLINE_IMPORTS"
+            )
+    if parsed.kind == "endpoint":
+        raise ModelError(f"model source {source!r}", "is an endpoint", "a model whose files can be imported")
+    return source.strip()
+
+
+def demonstration_data() -> tuple[Applications, list[list[str]]]:
+    """The demonstration's applications, and their first rows as a preview shows them."""
+    data = load_data(DEMONSTRATION, "")
+    return data, masked_preview(loanapp_table()[0], data.mapping)
+
+
+def _import_model(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> LanguageModelVersion:
+    stored = import_bounded(row.source, sign=sign)
+    return actions.register_model(
+        source=row.source,
+        sha256=stored.sha256,
+        manifest=stored.record,
+        language_model=row.language_model,
+        actor=actor,
+    )
+
+
+def _enter_data(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> DataSetVersion:
+    if row.source == DEMONSTRATION:
+        data, preview = demonstration_data()
+        row.look = {"lines": data.counts.lines()}
+        return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
+    found, preview, lines = survey_of(row, sign=sign)
+    row.look = {"lines": lines}
+    return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)
