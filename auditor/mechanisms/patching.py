@@ -10,6 +10,7 @@ import numpy as np
 from pydantic import Field
 
 from auditor.behaviour.context import Card, Context, Draft
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.localisation import bases, repeated, rows_of
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, whole_gap
@@ -52,7 +53,9 @@ class Settings(Section):
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
-    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=32, attributes=settings.attributes)
+    # Three times as much again where other corruptions repeat it.
+    cost = 32 * (4 if settings.pairs >= FOR_A_SHARE else 1)
+    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost, attributes=settings.attributes)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +64,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
 
     def explain(runs: PairRuns, application: str) -> dict[str, Any]:
         done.append(application)
-        return _explain(runs, prove=len(done) <= CHECKED)
+        # What so few applications give is compared with nothing, whatever is put in.
+        return _explain(runs, prove=len(done) <= CHECKED, repeat=len(payload["pairs"]) >= FOR_A_SHARE)
 
     return each_pair(bench, payload, explain)
 
@@ -108,7 +112,7 @@ def _place(part: str) -> tuple[int, str]:
     return {OWN: 0, "between": 2, "last": 3}.get(part, 1), part
 
 
-def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
+def _explain(runs: PairRuns, *, prove: bool, repeat: bool) -> dict[str, Any]:
     parts = runs.pair.segments()
     nodes = [Node(layer) for layer in range(runs.decoder.layers)]
 
@@ -117,4 +121,4 @@ def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
         return {"stream": dict(zip(parts, stream, strict=True)), "mlps": node_effects(each, nodes).tolist()}
 
     checks = {"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}
-    return {**effects(runs), "again": again(runs, effects), **checks}
+    return {**effects(runs), **({"again": again(runs, effects)} if repeat else {}), **checks}

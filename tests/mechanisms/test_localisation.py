@@ -112,7 +112,7 @@ def test_few_applications_are_not_compared_and_say_so() -> None:
 def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
     """And so carries all of it, as all states of the other prompt do either way round."""
     settings = patching.Settings()
-    result = patching.compute(bench(settings), payload("Black", "Asian"))
+    result = patching.compute(bench(settings), payload(*["Black", "Asian"] * 12))
     seen = bench(settings)
     decoder = seen.decoder()
     from auditor.language_models.decoder import target_of
@@ -129,6 +129,14 @@ def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
         set(pair["again"]["halfway"][0]["stream"]) == set(pair["stream"]) == {"field", "between", "last"}
         for pair in result["pairs"]
     )
+
+
+def test_few_pairs_are_patched_in_no_other_way() -> None:
+    result = patching.compute(bench(patching.Settings()), payload("Black", "Asian"))
+    assert not any("again" in pair for pair in result["pairs"])
+    rows = [row for row in conclude(patching, [result]) if row.metric == "patch_mlp"]
+    assert {row.counts["specifications_asked"] for row in rows} == {3}
+    assert {row.counts["specifications"] for row in rows} == {0}
 
 
 def test_every_localisation_of_patching_and_components_is_repeated() -> None:
