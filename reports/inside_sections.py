@@ -13,6 +13,7 @@ from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of
 from reports.maps import OUTPUT_TESTS, Map, maps_of
+from reports.specification_tables import asked_otherwise
 from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
 from reports.story import Story
 from reports.tables import missing, short_rows
@@ -75,7 +76,7 @@ def inside(story: Story) -> list[Block]:
             blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]
             blocks += [_largest(rows, story) for rows in without_maps(test.rows, maps)]
             blocks += blocks_of(test.rows, story.measurements)
-            blocks += [item for item in [checks(test.rows)] if item is not None]
+            blocks += [item for item in (asked_otherwise(test.rows), checks(test.rows)) if item is not None]
     return blocks
 
 

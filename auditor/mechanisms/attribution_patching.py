@@ -13,10 +13,10 @@ from pydantic import Field
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.halves import halves, picked_words
-from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
+from auditor.mechanisms.localisation import bases, repeated, rows_of
 from auditor.mechanisms.pair_measures import Kept, checks_of, each_pair, shared, slope, supporting, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
-from auditor.mechanisms.patches import CHECKED, all_nodes, attribution_effects, node_effects, patch_checks
+from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.patches import CHECKED, again, all_nodes, attribution_effects, node_effects, patch_checks
 from auditor.mechanisms.screening import screened
 from auditor.plan import Section, Share
 from auditor.testing.card import Card
@@ -30,12 +30,14 @@ CARD = Card(
         "Every node's effect is estimated to first order (its change times the gradient of the margin), in one sweep "
         "forward and one backward. The largest by one half of the pairs, and a random share of the rest, are patched "
         "for real in the other half: the largest of many reads too large where it was picked. Only real effects are "
-        "reported. The random share says how many of the others can be larger than those reported."
+        "reported, and repeated the other way round, with the mean of both states in both prompts, as a ratio of "
+        "sums and by probability. The random share says how many of the others can be larger than those reported."
     ),
     worrying="A few heads or MLPs that carry most of the difference: the decision reads the group directly there.",
     limitations=(
         "The estimate can miss nodes behind a saturated softmax and nodes whose direct and indirect effects cancel; "
-        "a sample says how many such nodes there can be, not how large they are. Effects of nodes need not add up."
+        "a sample says how many such nodes there can be, not how large they are. Effects of nodes need not add up. A "
+        "plan has one template, so the template is not varied."
     ),
     references=("Kramár et al. (2024), AtP*: An efficient and scalable method for localizing LLM behaviour",),
     needs_internals=True,
@@ -104,13 +106,17 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         # The proofs run two whole prompts more, so a few pairs of a contrast stand for all.
         checks = [asdict(check) for check in patch_checks(runs)] if len(checked) < CHECKED else []
         checked.append(application)
-        back = -node_effects(turned(runs), chosen[: len(top)])
+
+        def effects(each: PairRuns) -> dict[str, Any]:
+            return {"exact": node_effects(each, chosen[: len(top)]).tolist()}
+
         found = {
             "exact": exact.tolist(),
-            "turned": back.tolist(),
             "estimate": [mine[index] for index in (*top, *drawn)],
         }
-        return found | ({"checks": checks} if checks else {})
+        # What so few applications give is compared with nothing, whatever is put in.
+        repeats = {"again": again(runs, effects)} if len(verified) >= FOR_A_SHARE else {}
+        return found | repeats | ({"checks": checks} if checks else {})
 
     names = [[node.layer, node.head] for node in chosen]
     verified = {pair["id"] for pair in result["pairs"][verified_on]}
@@ -151,8 +157,6 @@ def run(context: Context) -> Iterable[Draft]:
         if pairs and float(gaps @ gaps) > 0:
             yield from _missed(result, np.abs([slope(column, gaps) for column in exact.T]), alpha, about)
         for place, (layer, head) in enumerate(result.get("nodes", ())[:top]):
-            back = np.array([pair["turned"][place] for pair in pairs])
-            again = repeated(context, {NOISING: exact[:, place], DENOISING: back}, gaps)
             yield shared(
                 context,
                 result,
@@ -161,7 +165,7 @@ def run(context: Context) -> Iterable[Draft]:
                 subject={"layer": str(layer), "node": "MLP" if head is None else f"head {head}"},
                 method="share of the difference carried by the node at every position, patched for real; "
                 + picked_words(result["aligned"]),
-                **again,
+                **repeated(context, rows_of(pairs, "exact", place), gaps, base=bases(pairs)),
                 **named,
             )
 

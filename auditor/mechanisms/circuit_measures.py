@@ -9,7 +9,9 @@ import numpy as np
 
 from auditor.measures.bootstrap import BootstrapSample
 from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
+from auditor.mechanisms.localisation import put_in, repeated
 from auditor.mechanisms.pair_measures import checks_of, supporting, whole_gap
+from auditor.mechanisms.specifications import NOISING, SUMMED
 from auditor.records import Check
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.drafts import Draft
@@ -93,6 +95,7 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
     level = 1 - context.plan.thresholds.alpha
     for kind, table in tables.items():
         sampled = _sampled(context, pairs, table)
+        again = [_again(context, pairs, column) if kind != RANDOM else {} for column in table.T]
         for place, fraction in enumerate(FRACTIONS):
             yield supporting(
                 result,
@@ -104,6 +107,7 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
                     sampled, place, level, pairs=len(pairs)
                 ),
                 method=method,
+                **again[place],
                 **common,
             )
         yield supporting(
@@ -124,6 +128,12 @@ def _curves(context: Context, result: Mapping[str, Any], method: str, common: Ma
             method="area between faithfulness and 1 over the share of edges kept, .001 to 1",
             **common,
         )
+
+
+def _again(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> dict[str, Any]:
+    """Faithfulness of one circuit, margins [pairs], by other sums, by the probability and by halves of the pairs."""
+    full, empty = (np.array([pair[end] for pair in pairs]) for end in ("full", "empty"))
+    return repeated(context, {NOISING: put_in(margins - empty)}, full - empty, base=empty, metric=SUMMED)
 
 
 def _sampled(context: Context, pairs: Sequence[Mapping[str, Any]], margins: FloatArray) -> FloatArray | None:

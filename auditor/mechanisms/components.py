@@ -14,10 +14,11 @@ from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
 from auditor.mechanisms.direct import Direct, attribute, lens
 from auditor.mechanisms.halves import halves, picked_words
-from auditor.mechanisms.localisation import NOISING, repeated
+from auditor.mechanisms.localisation import put_in, repeated
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, supporting, whole_gap
 from auditor.mechanisms.pairs import PairRuns, own_margins, plan_pairs
 from auditor.mechanisms.patches import CHECKED
+from auditor.mechanisms.specifications import NOISING
 from auditor.plan import Section
 from auditor.records import Check
 from auditor.testing.card import Card
@@ -29,10 +30,11 @@ CARD = Card(
     purpose="Which heads and MLPs write the difference between two groups straight into the answer, and from where on.",
     method=(
         "With the scale of the final norm frozen, the margin is a sum over the embedding, every head and every MLP "
-        "(direct logit attribution). A component's share is the change of its term between the groups over the change "
-        "of the margin. The largest are picked on one half of the pairs and their shares measured on the other: the "
-        "largest of many reads too large where it was picked. The logit lens reads the margin from the stream of every "
-        "layer."
+        "(direct logit attribution). A component's share is the change of its term between the groups over the "
+        "change of the margin. The largest are picked on one half of the pairs and their shares measured on the "
+        "other: the largest of many reads too large where it was picked. The logit lens reads the margin from the "
+        "stream of every layer. Shares are repeated as ratios of sums, and from 48 measured pairs on in each half of "
+        "them."
     ),
     worrying="A few components that write most of the difference between groups.",
     limitations=(
@@ -113,7 +115,7 @@ def run(context: Context) -> Iterable[Draft]:
                 test=CARD.name,
                 metric="direct_share",
                 subject={"layer": str(layer), "node": node},
-                **repeated(context, {NOISING: effects}, gaps),
+                **repeated(context, {NOISING: put_in(effects)}, gaps),
                 checks=checks,
                 method="share of the difference that this component writes straight into the answer; "
                 + picked_words(len(pairs)),
@@ -134,6 +136,7 @@ def run(context: Context) -> Iterable[Draft]:
             level=1 - context.plan.thresholds.alpha,
         )
         lenses = np.array([pair["lens"] for pair in pairs])
+        whole = np.array([pair["gap"] for pair in pairs])
         for layer in range(lenses.shape[1]):
             yield shared(
                 context,
@@ -142,6 +145,7 @@ def run(context: Context) -> Iterable[Draft]:
                 test=CARD.name,
                 metric="lens_share",
                 subject={"layer": str(layer)},
+                **repeated(context, {NOISING: put_in(lenses[:, layer])}, whole),
                 checks=checks,
                 method="share of the difference that can be read from the stream before this layer",
             )

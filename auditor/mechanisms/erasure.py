@@ -46,9 +46,10 @@ CARD = Card(
     method=(
         "LEACE (Belrose et al.) at the layers of the middle half and every position after the attribute's field, "
         "refitted in sequence, fitted on half of the applications and measured on the other half. Beside it the same "
-        "erasure with labels shuffled within applications, as often as the level needs, and the same in other windows; "
-        "erasure of the number that goes with the margin most; and erasure from the field on at every layer, which "
-        "equals not stating the attribute."
+        "erasure with labels shuffled within applications, as often as the level needs, and the same in other "
+        "windows, with the halves exchanged, and read as probabilities and decisions; erasure of the number that "
+        "goes with the margin most; and erasure from the field on at every layer, which equals not stating the "
+        "attribute."
     ),
     worrying=(
         "The difference between groups shrinks, or decisions of one group flip, when the attribute is erased, and not "
@@ -56,8 +57,8 @@ CARD = Card(
     ),
     limitations=(
         "Erasure is linear: what is held in other ways stays. Nothing moving can mean unused, read from the field by "
-        "the last layers alone, or used in a way that no linear map removes. It speaks of these prompts, in which the "
-        "attribute is stated."
+        "the last layers alone, or used in a way that no linear map removes. It speaks of these prompts, in which "
+        "the attribute is stated. A plan has one template, so the template is not varied."
     ),
     references=(
         "Belrose et al. (2023), LEACE: Perfect linear concept erasure in closed form, NeurIPS",
@@ -218,9 +219,9 @@ def _attribute(
 
 
 def specification(window: Window, *, swap: bool = False) -> Specification:
-    """A window in words."""
+    """A window in words; the second draw fits on the half that the first one measures on."""
     place = "after the field" if window.after else "from the field on"
-    return Specification(window=f"{place}, halves exchanged" if swap else place, layers=window.ends)
+    return Specification(window=place, layers=window.ends, seed=2 if swap else 1)
 
 
 def _relevant(

@@ -23,20 +23,19 @@ from auditor.mechanisms.controls import (
     Strength,
     count_words,
     draw_counts,
-    holds,
     p_words,
     turned_beyond,
     with_randomisation,
-    within_rounding,
 )
 from auditor.mechanisms.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
-from auditor.mechanisms.erasure_runs import gaps_removed
+from auditor.mechanisms.erasure_repeats import Read
 from auditor.mechanisms.gap_sizes import gap_counts
 from auditor.mechanisms.paired_means import paired_mean
-from auditor.mechanisms.randomisation import Randomised, randomised, together
-from auditor.mechanisms.specifications import Agreement, Result, agreement, specification_of
+from auditor.mechanisms.randomisation import Randomised, together
+from auditor.mechanisms.specifications import agreement_words
 from auditor.mechanisms.standing import measured
 from auditor.records import Check, Conclusion, Role
+from auditor.synthesis.ladder_steps import SMALLEST_GAP
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.drafts import Draft
 from auditor.testing.families import inside_family
@@ -49,9 +48,6 @@ FLIPS = "erasure_flip_rate"
 RELEVANT = "erasure_relevant_effect"
 LEFTOVER_BOUND = 1e-6
 """Of the algebra in float64, whatever the model's precision is."""
-SMALLEST_GAP = 1e-3
-"""Nats; below this there is no difference to take a share of."""
-MOST_LEFT = 0.10
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
@@ -103,12 +99,13 @@ class _Erased:
 
     def _gap_removed(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
         ran = self.result["declared"]
-        both = self._randomised(ran, column)
+        read = self._read()
+        both = read.randomised(ran, column)
         found = together(list(both.values()))
         strength = Strength.of(self.result)
         short = strength.short(found.draws, ended=found.ended)
         gap, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
-        hidden = self._hidden(ran, column)
+        hidden = read.hidden(ran, column)
         nothing = abs(gap) <= SMALLEST_GAP
         if (nothing or hidden) and found.p_value is not None:
             found = replace(found, p_value=1.0)
@@ -125,7 +122,7 @@ class _Erased:
             )
             if others
         ]
-        repeats = self._agreement(column, found) if self.result["full"] else None
+        repeats = read.agreement(self.result, column, found) if self.result["full"] else None
         first, last = ran["specification"]["layers"]
         estimate = self._mean(
             self._gaps(clean, column) - self._gaps(erased, column),
@@ -158,8 +155,12 @@ class _Erased:
             both, gap=gap, after=after, turned=int(turned.sum()), short=hidden or short, nothing=nothing
         )
         more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
-        if hidden is None and repeats is not None and repeats.stable is False and short is None:
-            said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
+        if repeats is not None and hidden is None and short is None:
+            words = agreement_words(repeats.counts(), named="logits")
+            if repeats.stable is False:
+                said, more = f"{said} Unstable: {words}.", {"conclusion": Conclusion.INCONCLUSIVE}
+            elif words:
+                said = f"{said} {words[0].upper()}{words[1:]}."
         yield self._draft(
             with_randomisation(estimate, found),
             metric=GAP_REMOVED,
@@ -207,57 +208,15 @@ class _Erased:
             said += f", {directions.draws} moves as large in random directions by {largest}"
         return f"{said}, {p_words(together([labels, directions]).p_value)}."
 
-    def _randomised(self, ran: Mapping[str, Any], column: int, *, stop: int | None = None) -> dict[str, Randomised]:
-        clean = self._table(ran["clean"])
-        place = self.others.index(column)
-        effect = gaps_removed(clean, np.array([ran["margins"]]), self.reference)[0, place]
-        controls = np.array(ran["controls"]).reshape(-1, clean.size)
-        against = gaps_removed(clean, controls, self.reference)[:, place] * np.array(ran["readable_control"])
-        more = {} if stop is None else {"stop": stop}
-        turned = gaps_removed(clean, np.array(ran["turned"]).reshape(-1, clean.size), self.reference)[:, place]
-        return {
-            "labels": randomised(float(effect) * ran["readable"], against.tolist(), floor=self.floor, **more),
-            "directions": randomised(float(effect), turned.tolist(), floor=self.floor, **more),
-        }
-
-    def _hidden(self, ran: Mapping[str, Any], column: int) -> str | None:
-        """Why rounding may stand behind the difference, or behind what an erasure took of it; ``None`` where not."""
-        clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
-        gap = float(self._gaps(clean, column).mean())
-        removed = gap - float(self._gaps(erased, column).mean())
-        for what, size, floor in (
-            ("the difference in scores", gap, self.noise.bound),
-            ("what the erasure takes off it", removed, self.floor),
-        ):
-            if within_rounding(size, floor=floor):
-                return (
-                    f"{what}, {abs(size):.2g} logits, is within the {floor:.2g} that rounding alone could make "
-                    f"({self.noise.arithmetic})"
-                )
-        return None
-
-    def _agreement(self, column: int, found: Randomised) -> Agreement:
-        """The declared window and its repeats; each against controls of its own."""
-        runs = [self.result["declared"], *self.result["repeats"]]
-        results = []
-        for number, ran in enumerate(runs):
-            own = found if number == 0 else together(list(self._randomised(ran, column, stop=1).values()))
-            clean, erased = self._table(ran["clean"]), self._table(ran["margins"])
-            gap = float(self._gaps(clean, column).mean())
-            removed = gap - float(self._gaps(erased, column).mean())
-            beyond = holds(own, alpha=self.alpha)
-            if abs(gap) <= SMALLEST_GAP:
-                beyond = False if beyond is not None else None
-            hidden = self._hidden(ran, column)
-            if ran["left"] > MOST_LEFT or hidden:
-                beyond = None
-            reason = hidden or ("too few draws, or too much was left" if beyond is None else "")
-            results.append(
-                Result(
-                    specification=specification_of(ran["specification"]), estimate=removed, holds=beyond, reason=reason
-                )
-            )
-        return agreement(results, declared=results[0].specification)
+    def _read(self) -> Read:
+        return Read(
+            groups=tuple(self.groups),
+            reference=self.reference,
+            threshold=self.context.plan.operating_point.natural_margin,
+            noise=self.noise,
+            floor=self.floor,
+            alpha=self.alpha,
+        )
 
     def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> Draft:
         before, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())

@@ -9,6 +9,7 @@ import numpy as np
 
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import missing
+from auditor.mechanisms.localisation import bases, repeated, rows_of
 from auditor.mechanisms.look_ahead_part import HALF, Part, Result, from_here_on, slope, whole
 from auditor.mechanisms.look_ahead_rationale import effects
 from auditor.mechanisms.pair_measures import checks_of
@@ -53,7 +54,14 @@ def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[Draft]:
     )
     yield _gap(part, gaps, checks, what="as filed", counts={"outcomes_apart": turned})
     for layer, share in enumerate(shares):
-        yield part.draft(share, metric="causal_last_token", subject={"layer": str(layer)}, unit="ratio", checks=checks)
+        yield part.localised(
+            share,
+            repeated(part.context, rows_of(pairs, "last", layer), gaps, base=bases(pairs)),
+            metric="causal_last_token",
+            subject={"layer": str(layer)},
+            unit="ratio",
+            checks=checks,
+        )
 
 
 def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterable[Draft]:
@@ -68,13 +76,15 @@ def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterab
     gaps = np.array([pair["gap"] for pair in pairs])
     changed = float(np.mean([pair["changed"] for pair in pairs]))
     yield _gap(part, gaps, checks, what="aligned", counts={**counts, "fields_changed": changed})
-    found = [dict(pair["regions"]) for pair in pairs]
+    found = [{**pair, "regions": dict(pair["regions"])} for pair in pairs]
     for region, _ in pairs[0]["regions"]:
-        mine = [number for number, regions in enumerate(found) if region in regions]
-        table = np.array([found[number][region] for number in mine])
+        mine = [pair for pair in found if region in pair["regions"]]
+        own = np.array([pair["gap"] for pair in mine])
+        table = np.array([pair["regions"][region] for pair in mine])
         for column, layer in enumerate(part.results[0]["layers"]):
-            yield part.draft(
-                slope(part, table[:, column], gaps[mine], method=CARRIED),
+            yield part.localised(
+                slope(part, table[:, column], own, method=CARRIED),
+                repeated(part.context, rows_of(mine, "regions", region, column), own, base=bases(mine)),
                 metric="causal_share",
                 subject={"layer": str(layer), "position": region},
                 unit="ratio",

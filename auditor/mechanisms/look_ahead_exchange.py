@@ -20,7 +20,7 @@ from auditor.mechanisms.contract import Bench
 from auditor.mechanisms.look_ahead_layout import Layout, lay_out, regions, twin
 from auditor.mechanisms.look_ahead_reading import spaced
 from auditor.mechanisms.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
-from auditor.mechanisms.patches import patch_checks, residual_effects
+from auditor.mechanisms.patches import again, patch_checks, residual_effects
 from auditor.records import Check
 
 
@@ -59,18 +59,25 @@ def _at_last(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, 
         ends = [float(decoder.margins(run, target)) for run in (base, donor)]
     pair = Pair(first.tokens, second.tokens, first.last, ())
     runs = PairRuns(decoder, target, pair, past[0], base, donor, ends[0], ends[1])
-    effects = residual_effects(runs, [[first.last]])[0]
+    turned = Pair(second.tokens, first.tokens, second.last, ())
+    back = PairRuns(decoder, target, turned, past[1], donor, base, ends[1], ends[0])
+
+    def last(each: PairRuns) -> dict[str, list[float]]:
+        return {"last": residual_effects(each, [[len(each.pair.base) - 1]])[0].tolist()}
+
+    effects = last(runs)["last"]
     # By the model's own forward pass: read from the state that was put in it would be the same by construction.
     [own_margin] = own_margins(decoder, target, [second.tokens])
     floor = noise_floor(decoder.model, target)
-    off = abs(float(effects[-1]) + runs.base_margin - own_margin)
+    off = abs(effects[-1] + runs.base_margin - own_margin)
     note = f"nats, against the model's own forward pass; {floor.words}"
     check = Check("the state after the last block is the decision", off <= floor.bound, off, floor.bound, note)
     return {
         "other": case["others"][best]["id"],
         "base": runs.base_margin,
         "gap": runs.gap,
-        "last": effects.tolist(),
+        "last": effects,
+        "again": again(runs, last, back=back),
         "checks": [asdict(check)],
     }
 
@@ -91,10 +98,17 @@ def _exchange(bench: Bench, decoder: Decoder, target: Target, first: Layout, sec
     differing = next(place for place in range(len(first.tokens)) if first.tokens[place] != second.tokens[place])
     runs = run_pair(decoder, target, Pair(first.tokens, second.tokens, differing, ()))
     places = regions(first, parts=bench.settings.regions)
-    effects = residual_effects(runs, list(places.values()), layers=spaced(decoder.layers, bench.settings.layers))
+    layers = spaced(decoder.layers, bench.settings.layers)
+
+    def effects(each: PairRuns) -> dict[str, dict[str, list[float]]]:
+        rows = residual_effects(each, list(places.values()), layers=layers).tolist()
+        return {"regions": dict(zip(places, rows, strict=True))}
+
     return {
+        "base": runs.base_margin,
         "gap": runs.gap,
         # A list, because a ledger sorts the keys of a table and the prompt has an order of its own.
-        "regions": [[name, row] for name, row in zip(places, effects.tolist(), strict=True)],
+        "regions": [[name, row] for name, row in effects(runs)["regions"].items()],
+        "again": again(runs, effects),
         "checks": [asdict(check) for check in patch_checks(runs)],
     }

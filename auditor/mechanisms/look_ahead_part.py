@@ -17,7 +17,7 @@ from auditor.measures.results import Estimate, missing
 from auditor.mechanisms.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.standing import measured
-from auditor.records import Check, Role
+from auditor.records import Check, Conclusion, Role
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.drafts import Draft
 
@@ -61,6 +61,7 @@ class Part:
         counts: Mapping[str, float | int | None] | None = None,
         family: str | None = None,
         higher_is_better: bool | None = None,
+        **concluded: Any,
     ) -> Draft:
         """A measurement; applications left out for cost are counted in it, and how answers were read is said.
 
@@ -85,8 +86,16 @@ class Part:
                 family=f"look-ahead, {family}" if family else None,
                 checks=tuple(checks),
                 counts={**(counts or {}), "left_out": self.results[0]["left_out"]},
+                **concluded,
             )
         )
+
+    def localised(self, estimate: Estimate, again: Mapping[str, Any], **about: Any) -> Draft:
+        """A share of a place, with what :func:`.localisation.repeated` says of it asked in other ways."""
+        unstable = again["unstable"] if estimate.value is not None else None
+        concluded = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": unstable} if unstable else {}
+        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, again["again"]))))
+        return self.draft(estimate, counts=again["counts"], **about, **concluded)
 
     def resampled(self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str) -> Estimate:
         """A function of sums over applications, rows of shape (n, m), with a percentile interval."""

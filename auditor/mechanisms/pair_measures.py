@@ -80,7 +80,7 @@ def each_pair(
             runs = run_pair(decoder, target, pair)
         else:
             runs = kept.get(row["id"], partial(run_pair, decoder, target, pair, keep_past=False))
-        pairs.append({"id": row["id"], "gap": runs.gap, **explain(runs, row["id"])})
+        pairs.append({"id": row["id"], "gap": runs.gap, "base": runs.base_margin, **explain(runs, row["id"])})
     return {**base, "note": target.note, "left_out": left_out, "pairs": pairs}
 
 

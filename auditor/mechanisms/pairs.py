@@ -96,6 +96,16 @@ def turned(runs: PairRuns) -> PairRuns:
     )
 
 
+def halfway(runs: PairRuns, back: PairRuns | None = None) -> tuple[PairRuns, PairRuns]:
+    """Both prompts, the reference's first, with the mean of their states to be put in at every site.
+
+    ``back`` is the pair the other way round, where the two prompts do not share what stands before.
+    """
+    states = {site: (state + runs.donor.states[site]) / 2 for site, state in runs.base.states.items()}
+    mean = replace(runs.donor, states=states, past=None)
+    return replace(runs, donor=mean), replace(back or turned(runs), donor=mean)
+
+
 def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()) -> Iterable[Work]:
     """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each.
 

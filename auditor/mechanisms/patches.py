@@ -7,8 +7,9 @@ position and reads the keys and values of what came before; rows join as the lay
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,7 +19,7 @@ from torch import Tensor
 from auditor.exceptions import ScoringError
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Edit, Site
 from auditor.language_models.noise import noise_floor
-from auditor.mechanisms.pairs import PairRuns, mix
+from auditor.mechanisms.pairs import PairRuns, halfway, mix, turned
 from auditor.records import Check
 
 FloatArray = npt.NDArray[np.float64]
@@ -128,6 +129,29 @@ def node_effects(runs: PairRuns, nodes: Sequence[Node]) -> FloatArray:
             margins = decoder.margin_of(rows[:, -1], runs.target).cpu().double().numpy()
             effects[order] = margins - runs.base_margin
     return effects
+
+
+def again(runs: PairRuns, effects: Callable[[PairRuns], Any], *, back: PairRuns | None = None) -> dict[str, Any]:
+    """What localisation.py repeats a share by: the reference's states in the group's prompt, and the mean in both.
+
+    Parameters
+    ----------
+    runs
+        Both prompts.
+    effects
+        Plain data of what patching moves the margin by, of a pair that way round.
+    back
+        The pair the other way round, where the two prompts do not share what stands before.
+
+    Returns
+    -------
+    dict
+        ``turned``: how the group's margin moves; ``halfway``: how the reference's and the group's do.
+    """
+    return {
+        "turned": effects(back or turned(runs)),
+        "halfway": [effects(each) for each in halfway(runs, back)],
+    }
 
 
 def attribution_effects(runs: PairRuns) -> tuple[FloatArray, FloatArray]:

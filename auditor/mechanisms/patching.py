@@ -9,11 +9,12 @@ from typing import Annotated, Any
 import numpy as np
 from pydantic import Field
 
+from auditor.measures.minimums import FOR_A_SHARE
 from auditor.mechanisms.contract import Asked, Bench, Work
-from auditor.mechanisms.localisation import DENOISING, NOISING, repeated
+from auditor.mechanisms.localisation import bases, repeated, rows_of
 from auditor.mechanisms.pair_measures import checks_of, each_pair, shared, whole_gap
-from auditor.mechanisms.pairs import PairRuns, plan_pairs, turned
-from auditor.mechanisms.patches import CHECKED, Node, node_effects, patch_checks, residual_effects
+from auditor.mechanisms.pairs import PairRuns, plan_pairs
+from auditor.mechanisms.patches import CHECKED, Node, again, node_effects, patch_checks, residual_effects
 from auditor.plan import Section
 from auditor.testing.card import Card
 from auditor.testing.context import Context
@@ -24,14 +25,16 @@ CARD = Card(
     purpose="At which layers, and at which part of the prompt, a change of group is carried to the decision.",
     method=(
         "The application in the reference group is run with states of the same application in another group put in: "
-        "the stream before every layer at the changed field, at every field behind it, at the text between and at the "
-        "last token; and every MLP. An effect is a share of what the change itself does to the margin "
-        "(Σ effect·gap / Σ gap² over pairs)."
+        "the stream before every layer at the changed field, at every field behind it, at the text between and at "
+        "the last token; and every MLP. An effect is a share of what the change itself does to the margin (Σ "
+        "effect·gap / Σ gap² over pairs). It is repeated the other way round, with the mean of both states in both "
+        "prompts, as a ratio of sums, by probability, and from 48 pairs on in each half of them."
     ),
     worrying="A share near 1 at the last token from a layer on: from there the group is part of the decision.",
     limitations=(
         "Pairs whose two values have different numbers of tokens are left out and counted. Shares of different parts "
-        "need not add up to 1. A patch shows that a state carries the difference, not that nothing else could."
+        "need not add up to 1. A patch shows that a state carries the difference, not that nothing else could. A "
+        "plan has one template, so the template is not varied."
     ),
     references=("Heimersheim and Nanda (2024), How to use and interpret activation patching",),
     needs_internals=True,
@@ -52,7 +55,9 @@ class Settings(Section):
 def work(asked: Asked) -> Iterable[Work]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
-    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=32, attributes=settings.attributes)
+    # Three times as much again where other corruptions repeat it.
+    cost = 32 * (4 if settings.pairs >= FOR_A_SHARE else 1)
+    return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost, attributes=settings.attributes)
 
 
 def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
@@ -61,7 +66,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
 
     def explain(runs: PairRuns, application: str) -> dict[str, Any]:
         done.append(application)
-        return _explain(runs, prove=len(done) <= CHECKED)
+        # What so few applications give is compared with nothing, whatever is put in.
+        return _explain(runs, prove=len(done) <= CHECKED, repeat=len(payload["pairs"]) >= FOR_A_SHARE)
 
     return each_pair(bench, payload, explain)
 
@@ -77,33 +83,29 @@ def run(context: Context) -> Iterable[Draft]:
         # In the order of the prompt, which a ledger's sorted keys do not keep.
         for part in sorted({part for pair in pairs for part in pair["stream"]}, key=_place):
             held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
+            mine = [pairs[index] for index in held]
             position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
-            for layer in range(len(pairs[held[0]]["stream"][part]) if held else 0):
-                effects = np.array([pairs[index]["stream"][part][layer] for index in held])
-                about: dict[str, Any] = {}
-                if part == "last":
-                    back = np.array([pairs[index]["turned"][layer] for index in held])
-                    about = repeated(context, {NOISING: effects, DENOISING: back}, gaps[held])
+            for layer in range(len(mine[0]["stream"][part])):
                 yield shared(
                     context,
                     result,
-                    effects,
+                    np.array([pair["stream"][part][layer] for pair in mine]),
                     gaps=gaps[held],
-                    **about,
                     metric="patch_stream",
                     subject={"layer": str(layer), "position": position},
                     method="share of the difference carried by the stream before this layer",
+                    **repeated(context, rows_of(mine, "stream", part, layer), gaps[held], base=bases(mine)),
                     **common,
                 )
         for layer in range(len(pairs[0]["mlps"]) if pairs else 0):
-            effects = np.array([pair["mlps"][layer] for pair in pairs])
             yield shared(
                 context,
                 result,
-                effects,
+                np.array([pair["mlps"][layer] for pair in pairs]),
                 metric="patch_mlp",
                 subject={"layer": str(layer)},
                 method="share of the difference carried by what this MLP adds",
+                **repeated(context, rows_of(pairs, "mlps", layer), gaps, base=bases(pairs)),
                 **common,
             )
 
@@ -112,13 +114,13 @@ def _place(part: str) -> tuple[int, str]:
     return {OWN: 0, "between": 2, "last": 3}.get(part, 1), part
 
 
-def _explain(runs: PairRuns, *, prove: bool) -> dict[str, Any]:
+def _explain(runs: PairRuns, *, prove: bool, repeat: bool) -> dict[str, Any]:
     parts = runs.pair.segments()
-    effects = residual_effects(runs, list(parts.values()))
-    mlps = node_effects(runs, [Node(layer) for layer in range(runs.decoder.layers)])
-    return {
-        "stream": dict(zip(parts, effects.tolist(), strict=True)),
-        "mlps": mlps.tolist(),
-        "turned": (-residual_effects(turned(runs), [parts["last"]])[0]).tolist(),
-        **({"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}),
-    }
+    nodes = [Node(layer) for layer in range(runs.decoder.layers)]
+
+    def effects(each: PairRuns) -> dict[str, Any]:
+        stream = residual_effects(each, list(parts.values())).tolist()
+        return {"stream": dict(zip(parts, stream, strict=True)), "mlps": node_effects(each, nodes).tolist()}
+
+    checks = {"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}
+    return {**effects(runs), **({"again": again(runs, effects)} if repeat else {}), **checks}

@@ -35,14 +35,16 @@ CARD = Card(
     name="steering",
     purpose="Whether a direction that tells two groups apart would move decisions if it were stronger or elsewhere.",
     method=(
-        "The difference of class means at the last token of a layer is added to the same or another layer of held-out "
-        "applications, in several doses and both directions; beside it the same with labels shuffled within "
-        "applications, as often as the level needs."
+        "The difference of class means at the last token of a layer is added to the same or another layer of "
+        "held-out applications, in several doses and both directions; beside it the same with labels shuffled within "
+        "applications, as often as the level needs. It is repeated at other layers and doses, with the halves "
+        "exchanged, and read as probabilities and decisions."
     ),
     worrying="Decisions move with the dose, both ways, more than with the direction of shuffled labels.",
     limitations=(
         "It shows what the representation could do, not what it does in an ordinary prompt. High doses leave the "
-        "states a model ever has; the probability left on the answers says when."
+        "states a model ever has; the probability left on the answers says when. A plan has one template, so the "
+        "template is not varied."
     ),
     references=("Turner et al. (2023), Steering language models with activation engineering, arXiv:2308.10248",),
     needs_internals=True,
@@ -93,6 +95,7 @@ def work(asked: Asked) -> Iterable[Work]:
         # One token through half the depth, for both prompts of every other group, target, dose, source and draw.
         ways = len(settings.depths) + draws
         runs = (variants - 1) * len(settings.depths) * len(settings.doses) * ways
+        runs += (variants - 1) * draws_needed(alpha=alpha, family_size=1) if full else 0
         tokens = 0
         for cluster in clusters:
             whole, suffix = suffix_tokens(asked, cluster, attribute.field)
@@ -109,7 +112,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     -------
     dict
         ``curve``: for every group, source, target and dose the margins of the steered applications and the mean
-        changes by every draw; or the ``reason`` why the model cannot be opened.
+        changes by every draw; ``exchanged``: the declared ones with the halves exchanged; or the ``reason`` why the
+        model cannot be opened.
     """
     settings: Settings = bench.settings
     about = {key: payload[key] for key in ("field", "reference", "groups", "full", "family", "tested")}
@@ -136,6 +140,11 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         draws = needed if payload["full"] else settings.draws_elsewhere
         pairs = [(number, reference) for number in range(len(groups)) if number != reference]
         curve = [point.row() for pair in pairs for point in steerer.curve(pair, draws=draws)]
+        exchanged = steerer.exchanged()
+        again: list[dict[str, Any]] = []
+        if payload["full"]:
+            each = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=1)
+            again = [point.row() for pair in pairs for point in exchanged.curve(pair, draws=each)]
     return {
         **about,
         "cases": [cases[number]["id"] for number in steerer.steered],
@@ -150,6 +159,8 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         "note": target.note,
         "noise": noise_floor(bench.loaded.model, target).row(),
         "curve": curve,
+        # The other half steered by the direction of this one.
+        "exchanged": {"clean": exchanged.clean[list(exchanged.steered)].ravel().tolist(), "curve": again},
     }
 
 

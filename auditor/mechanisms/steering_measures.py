@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -24,10 +24,21 @@ from auditor.mechanisms.decision_checks import MASS_KEPT, NO_DECISIONS, answers_
 from auditor.mechanisms.gap_sizes import ends, gap_counts
 from auditor.mechanisms.paired_means import paired_mean
 from auditor.mechanisms.randomisation import Randomised, randomised, together
-from auditor.mechanisms.specifications import Agreement, Result, Specification, agreement
+from auditor.mechanisms.scales import scale_of, steepness
+from auditor.mechanisms.specifications import (
+    DECISIONS,
+    MARGIN,
+    PROBABILITY,
+    Agreement,
+    Result,
+    Specification,
+    agreement,
+    agreement_words,
+)
 from auditor.mechanisms.standing import measured
 from auditor.mechanisms.steering_runs import WAYS
 from auditor.records import Check, Conclusion, Role
+from auditor.synthesis.ladder_steps import LEAST_IN_GROUP
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.drafts import Draft
 from auditor.testing.families import inside_family
@@ -165,8 +176,12 @@ class _Steered:
         }
         said = self._sentence(found, towards=towards, away=away, turned=int(turned.sum()), short=short, agree=agree)
         more: dict[str, Any] = {"conclusion": Conclusion.INCONCLUSIVE} if hidden else {}
-        if repeats is not None and repeats.stable is False and short is None:
-            said, more = f"{said} Unstable: {repeats.reason}.", {"conclusion": Conclusion.INCONCLUSIVE}
+        if repeats is not None and short is None:
+            words = agreement_words(repeats.counts(), named="logits")
+            if repeats.stable is False:
+                said, more = f"{said} Unstable: {words}.", {"conclusion": Conclusion.INCONCLUSIVE}
+            elif words:
+                said = f"{said} {words[0].upper()}{words[1:]}."
         row = measured(
             with_randomisation(self._mean(point, "towards"), found),
             metric=POTENCY,
@@ -199,54 +214,104 @@ class _Steered:
             f"{p_words(found.p_value)}{against}."
         )
 
-    def _both(self, point: Mapping[str, Any]) -> dict[str, Randomised]:
+    def _both(
+        self, point: Mapping[str, Any], *, metric: str = MARGIN, before: Mapping[str, FloatArray] | None = None
+    ) -> dict[str, Randomised]:
         """By way, one-sided: towards as the difference between the groups goes and away against it."""
-        signs = {"towards": self.gap, "away": -self.gap}
+        own = before or self.before
+        gap = _gap(own)
+        signs = {"towards": gap, "away": -gap}
+        floor = self.floor * steepness(metric, np.concatenate(list(own.values())))
         return {
             way: together(
                 [
                     randomised(
-                        self._change(point, way),
-                        point[f"{way}_{control}"],
-                        floor=self.floor,
+                        self._change(point, way, metric=metric, before=own),
+                        drawn,
+                        floor=floor,
                         stop=None,
-                        direction=signs[way] if self._differ else None,
+                        direction=signs[way] if self._apart(gap) else None,
                     )
-                    for control in ("controls", "random")
+                    for drawn in self._controls(point, way, metric, own)
                 ]
             )
             for way in WAYS
         }
 
+    def _controls(
+        self, point: Mapping[str, Any], way: str, metric: str, before: Mapping[str, FloatArray]
+    ) -> list[list[float]]:
+        """Mean changes by the directions of shuffled labels, and by random ones."""
+        kinds = [f"{way}_{kind}" for kind in ("controls", "random")]
+        if metric == DECISIONS:
+            # Only where the declared point keeps every draw's margins, shuffled labels first.
+            scale = self._scale(metric)
+            changes = scale(np.array(point["margins_controls"][way])) - scale(before[way])
+            both = changes.reshape(-1, len(before[way])).mean(axis=1)
+            return [both[: len(both) // 2].tolist(), both[len(both) // 2 :].tolist()]
+        drawn = point if metric == MARGIN else point["chances"]
+        return [drawn[kind] for kind in kinds]
+
+    def _scale(self, metric: str) -> Callable[[FloatArray], FloatArray]:
+        return scale_of(metric, threshold=self.threshold)
+
     def _agreement(
         self, points: Sequence[Mapping[str, Any]], declared: Mapping[str, Any], found: Randomised
     ) -> Agreement:
-        """Every layer into itself at every dose at which the answers keep their probability, against its own draws."""
-        results = []
-        for point in points:
-            if point["source"] != point["target"]:
-                continue
-            own = found if point is declared else together(list(self._both(point).values()))
-            beyond = holds(own, alpha=self.alpha)
-            if beyond and not self._agrees(point):
-                beyond = False
-            hidden = self._hidden(point)
-            if hidden or point["mass"] < MASS_KEPT * self.result["mass"]:
-                beyond = None
-            results.append(
-                Result(
-                    specification=self._specification(point),
-                    estimate=self._change(point, "towards"),
-                    holds=beyond,
-                    reason=hidden
-                    or ("" if beyond is not None else "too few draws, or the answers lost their probability"),
-                )
-            )
-        return agreement(results, declared=self._specification(declared))
+        """Every layer into itself at every dose, and the declared one with the halves exchanged, by every metric.
 
-    def _hidden(self, point: Mapping[str, Any]) -> str | None:
+        Each against its own draws, where the answers keep their probability. Decisions are read at the declared point
+        alone: they are the same margins once more, by far fewer steps.
+        """
+        groups, column = self.result["groups"], declared["group"]
+        # Runs that were computed before these were kept have neither.
+        other = self.result.get("exchanged", {"clean": [], "curve": []})
+        metrics = (MARGIN, PROBABILITY) if "chances" in declared else (MARGIN,)
+        clean = np.array(other["clean"], dtype=np.float64).reshape(-1, len(groups))
+        exchanged = {"towards": clean[:, groups.index(self.result["reference"])], "away": clean[:, column]}
+        asked = [(point, self.before, 1) for point in points if point["source"] == point["target"]]
+        asked += [(point, exchanged, 2) for point in other["curve"] if point["group"] == column]
+        results = [
+            self._one(point, metric, before, draw=draw, found=found if point is declared else None)
+            for point, before, draw in asked
+            for metric in metrics
+        ]
+        if self.result["exact"]:
+            results.append(self._one(declared, DECISIONS, self.before, draw=1))
+        return agreement(results, declared=self._specification(declared, MARGIN, 1))
+
+    def _one(
+        self,
+        point: Mapping[str, Any],
+        metric: str,
+        before: Mapping[str, FloatArray],
+        *,
+        draw: int,
+        found: Randomised | None = None,
+    ) -> Result:
+        own = found if metric == MARGIN else None
+        own = own or together(list(self._both(point, metric=metric, before=before).values()))
+        beyond = holds(own, alpha=self.alpha)
+        if beyond and not self._agrees(point, metric=metric, before=before):
+            beyond = False
+        hidden = self._hidden(point, before)
+        if hidden or point["mass"] < MASS_KEPT * self.result["mass"]:
+            beyond = None
+        reason = hidden or ("" if beyond is not None else "too few draws, or the answers lost their probability")
+        many = len(before["towards"])
+        if metric == DECISIONS and not beyond and many < LEAST_IN_GROUP:
+            beyond, reason = None, f"{many} applications, {LEAST_IN_GROUP} needed for a share of them to say no"
+        return Result(
+            specification=self._specification(point, metric, draw),
+            estimate=self._change(point, "towards", metric=metric, before=before),
+            holds=beyond,
+            reason=reason,
+            unit=metric,
+        )
+
+    def _hidden(self, point: Mapping[str, Any], before: Mapping[str, FloatArray] | None = None) -> str | None:
         """Why rounding may stand behind what a direction does; ``None`` where not."""
-        size = min(abs(self._change(point, way)) for way in WAYS)
+        size = min(abs(self._change(point, way, before=before)) for way in WAYS)
         if not within_rounding(size, floor=self.floor):
             return None
         return (
@@ -254,23 +319,41 @@ class _Steered:
             f"({self.noise.arithmetic})"
         )
 
-    def _specification(self, point: Mapping[str, Any]) -> Specification:
+    def _specification(self, point: Mapping[str, Any], metric: str, draw: int) -> Specification:
         return Specification(
-            window="last token", layers=(point["target"], point["target"]), coefficient=float(point["dose"])
+            window="last token",
+            layers=(point["target"], point["target"]),
+            coefficient=float(point["dose"]),
+            metric=metric,
+            seed=draw,
         )
 
-    def _agrees(self, point: Mapping[str, Any]) -> bool:
+    def _agrees(
+        self, point: Mapping[str, Any], *, metric: str = MARGIN, before: Mapping[str, FloatArray] | None = None
+    ) -> bool:
         """Towards goes as the difference between the groups does and away against it; without one, opposite ways."""
-        towards, away = self._change(point, "towards"), self._change(point, "away")
-        return towards * away < 0 and (not self._differ or towards * self.gap > 0)
+        towards, away = (self._change(point, way, metric=metric, before=before) for way in WAYS)
+        gap = _gap(before or self.before)
+        return towards * away < 0 and (not self._apart(gap) or towards * gap > 0)
+
+    def _apart(self, gap: float) -> bool:
+        """Whether there is a difference between the groups that directions can be held against."""
+        return abs(gap) > max(SMALLEST_GAP, self.noise.bound)
 
     @property
     def _differ(self) -> bool:
-        """Whether there is a difference between the groups that directions can be held against."""
-        return abs(self.gap) > max(SMALLEST_GAP, self.noise.bound)
+        return self._apart(self.gap)
 
-    def _change(self, point: Mapping[str, Any], way: str) -> float:
-        return float((np.array(point[way], dtype=np.float64) - self.before[way]).mean())
+    def _change(
+        self,
+        point: Mapping[str, Any],
+        way: str,
+        *,
+        metric: str = MARGIN,
+        before: Mapping[str, FloatArray] | None = None,
+    ) -> float:
+        scale = self._scale(metric)
+        return float((scale(np.array(point[way], dtype=np.float64)) - scale((before or self.before)[way])).mean())
 
     def _ends(self, point: Mapping[str, Any], way: str) -> tuple[float | None, float | None]:
         return ends(np.array(point[way], dtype=np.float64) - self.before[way], level=1 - self.alpha)
@@ -298,6 +381,11 @@ class _Steered:
 
     def _checks(self, point: Mapping[str, Any]) -> tuple[Check, ...]:
         return (*self.decided, answers_keep_mass(point["mass"], self.result["mass"], after="when steered"))
+
+
+def _gap(before: Mapping[str, FloatArray]) -> float:
+    """Mean untouched difference between the groups, in nats."""
+    return float((before["away"] - before["towards"]).mean())
 
 
 def _signed(value: float) -> str:

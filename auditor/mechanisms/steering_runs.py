@@ -6,6 +6,7 @@ once, and all doses and draws are rows of one batch behind them. A model without
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
@@ -19,6 +20,7 @@ from auditor.language_models.decoder import RESIDUAL, Decoder, Past, Target
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms.concepts import Placed
 from auditor.mechanisms.randomisation import relabel, relabellings
+from auditor.mechanisms.scales import probability
 from auditor.mechanisms.scrubbing import design_of
 from auditor.mechanisms.streams import POSITIONS_AT_ONCE, Streams, answers_of, open_rows, read_answers
 from auditor.testing.context import FloatArray
@@ -47,6 +49,8 @@ class Point:
         Mean changes of the margin with the directions of permuted labels, one a draw.
     towards_random, away_random
         Mean changes with random directions as long as the true one, one a draw.
+    chances
+        The same four of the probability of the favourable answers in place of the margin, by their names.
     margins_controls
         At the declared point the margins behind them too, by way [draws, steered applications].
     short
@@ -67,6 +71,7 @@ class Point:
     away_controls: list[float]
     towards_random: list[float]
     away_random: list[float]
+    chances: dict[str, list[float]]
     margins_controls: dict[str, list[list[float]]]
     short: float
     movement: float
@@ -112,6 +117,7 @@ class Steerer:
     ) -> None:
         self.decoder, self.target, self.doses, self.seed = decoder, target, tuple(doses), seed
         self.should_stop = should_stop
+        self.draw = 1
         groups = len(sets[0])
         order = np.tile(np.arange(groups), (len(sets), 1)) if labels is None else labels
         # Prompt g of an application is the one that bears label g.
@@ -145,7 +151,7 @@ class Steerer:
         Draws go where a layer's direction is put back into that layer; elsewhere only the true direction does.
         """
         relabelled = relabel(
-            applications=len(self.fitted), groups=2, count=min(draws, self.possible()), seed=(self.seed, *pair)
+            applications=len(self.fitted), groups=2, count=min(draws, self.possible()), seed=self._seed(*pair)
         )
         # Whether a draw exchanges an application's two prompts.
         signs = np.concatenate([np.ones((1, len(self.fitted))), 1.0 - 2.0 * relabelled[:, :, 0]])
@@ -178,6 +184,14 @@ class Steerer:
             }
             yield from self._points(pair, source, to, tables, moves[:, 0])
 
+    def exchanged(self) -> Steerer:
+        """The same with the halves exchanged, at the declared layer and dose alone, with draws of its own."""
+        other = copy.copy(self)
+        other.design = design_of(applications=len(self.sets), groups=len(self.sets[0]), swap=True)
+        other.steered, other.fitted = other.design.measured, self.steered
+        other.layers, other.doses, other.draw = [self.middle], (min(self.doses),), 2
+        return other
+
     def _apart(self, layer: int, pair: tuple[int, int], signs: FloatArray) -> Tensor:
         """Difference of class means by draw, [draws, width], the true labels' first."""
         table = self.states[layer][list(self.fitted)]
@@ -185,9 +199,13 @@ class Steerer:
         apart: Tensor = weights @ (table[:, pair[0]] - table[:, pair[1]])
         return apart
 
+    def _seed(self, *of: int) -> tuple[int, ...]:
+        """Of the first draw that of the plan; of a further one its number too."""
+        return (self.seed, *of) if self.draw == 1 else (self.seed, *of, self.draw)
+
     def _random(self, ways: Tensor, draws: int, seed: Sequence[int]) -> Tensor:
         """Directions drawn at random, as long as the first of ``ways``."""
-        drawn = np.random.default_rng((self.seed, *seed)).standard_normal((draws, ways.shape[1]))
+        drawn = np.random.default_rng(self._seed(*seed)).standard_normal((draws, ways.shape[1]))
         random = torch.as_tensor(drawn, dtype=ways.dtype).to(ways.device)
         longs: Tensor = random * (
             torch.linalg.vector_norm(ways[0]) / torch.linalg.vector_norm(random, dim=1, keepdim=True)
@@ -201,8 +219,7 @@ class Steerer:
         before = {"towards": self.clean[rows, pair[1]], "away": self.clean[rows, pair[0]]}
         for place, dose in enumerate(self.doses):
             margins = {way: tables[way][0][:, place] for way in WAYS}
-            changes = {way: (values - before[way][:, None]).mean(axis=0) for way, values in margins.items()}
-            cut = 1 + (len(changes["towards"]) - 1) // 2
+            drawn, chances = _drawn(margins, before), _drawn(margins, before, scale=probability)
             short, movement = self._reach(pair, to, moves[place], dose=dose)
             declared = (source, to, dose) == (self.middle, self.middle, min(self.doses))
             yield Point(
@@ -213,10 +230,8 @@ class Steerer:
                 towards=margins["towards"][:, 0].tolist(),
                 away=margins["away"][:, 0].tolist(),
                 mass=float(np.mean([tables[way][1][:, place, 0] for way in WAYS])),
-                towards_controls=changes["towards"][1:cut].tolist(),
-                away_controls=changes["away"][1:cut].tolist(),
-                towards_random=changes["towards"][cut:].tolist(),
-                away_random=changes["away"][cut:].tolist(),
+                **drawn,
+                chances=chances,
                 margins_controls={way: margins[way][:, 1:].T.tolist() for way in WAYS} if declared else {},
                 short=short,
                 movement=movement,
@@ -280,3 +295,28 @@ class Steerer:
         if not before.shape[1]:
             return group.past
         return self.streams.decoder.run(before, past=group.past, keep_past=True).past
+
+
+def _drawn(
+    margins: dict[str, FloatArray],
+    before: dict[str, FloatArray],
+    *,
+    scale: Callable[[FloatArray], FloatArray] = lambda values: values,
+) -> dict[str, list[float]]:
+    """Mean changes by every draw, by way and kind: ``towards_controls``, ``away_random`` and so on.
+
+    Parameters
+    ----------
+    margins
+        By way, [steered, 1 + draws of permuted labels + as many random ones], the true direction first.
+    before
+        By way, the same applications' untouched margins.
+    scale
+        What is read in place of the margin.
+    """
+    found: dict[str, list[float]] = {}
+    for way in WAYS:
+        changes = (scale(margins[way]) - scale(before[way])[:, None]).mean(axis=0)
+        cut = 1 + (len(changes) - 1) // 2
+        found |= {f"{way}_controls": changes[1:cut].tolist(), f"{way}_random": changes[cut:].tolist()}
+    return found

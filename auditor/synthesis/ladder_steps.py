@@ -30,9 +30,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
+from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand
 from auditor.measures.multiplicity import significant as at_level
-from auditor.mechanisms.specifications import stable_by
+from auditor.mechanisms.specifications import agreement_words, stable_by
 from auditor.records import Conclusion, Measurement
 
 NOT_IN_RUN = "not part of this run"
@@ -46,7 +46,7 @@ LEAST_MOVED = 0.5
 #: Nats; a difference between groups no larger than this is none.
 SMALLEST_GAP = 1e-3
 #: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
-LEAST_IN_GROUP = 30
+LEAST_IN_GROUP = MINIMUMS[GROUP].least
 
 
 @dataclass(frozen=True)
@@ -190,14 +190,16 @@ def _causal(name: str, item: Measurement, moved: str, alpha: float) -> Step:
     draws = item.counts.get("draws") or 0
     moved += ", read from the answers' first tokens" if item.counts.get("first_tokens") else ""
     control = f"{moved}, against shuffled labels and random moves as large, {_p(item)} ({draws:.0f} draws)"
+    repeats = agreement_words(item.counts, named="logits")
+    again = f"; {repeats}" if repeats and stable_by(item.counts)[0] is not False else ""
     barrier = _barrier(item, alpha, needs_left=name == "used")
     if item.counts.get("within_rounding"):
         barrier = "rounding alone could make it, or hide it, in this precision"
     if barrier is not None:
-        return Step(name, None, f"{barrier}; {control}")
+        return Step(name, None, f"{barrier}; {control}{again}")
     if not _significant(item, alpha):
         why = _no_is_barred(name, item)
-        return Step(name, None, f"{why}; {control}") if why else Step(name, False, control)
+        return Step(name, None if why else False, f"{why}; {control}{again}" if why else f"{control}{again}")
     turned, decisions = _decisions(item, alpha)
     if turned == 0:
         after = "moves the score; no decision turned"
@@ -207,7 +209,7 @@ def _causal(name: str, item: Measurement, moved: str, alpha: float) -> Step:
         after = f"{_percent(turned)} of decisions turned, more than under its controls"
     else:
         after = f"moves the score; {_percent(turned)} of decisions turned, not shown to be more than under its controls"
-    return Step(name, True, f"{control}; {after}", decisions, turned)
+    return Step(name, True, f"{control}; {after}{again}", decisions, turned)
 
 
 def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None:
@@ -219,7 +221,7 @@ def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None
         return f"{_percent(left)} of what a linear reader finds was left, and {MOST_LEFT:.0%} is the most"
     stable, why = stable_by(item.counts)
     if stable is False:
-        return f"unstable, {why}"
+        return f"unstable, {agreement_words(item.counts, named='logits')}"
     if not _significant(item, alpha):
         return None
     sign = item.counts.get("sign_agrees")

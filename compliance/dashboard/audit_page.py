@@ -17,6 +17,7 @@ from reports.charts import by_conclusion
 from reports.feature_words import features_table, sentences
 from reports.inside_sections import InsideTest, checks, parts_of, without_maps
 from reports.maps import maps_of
+from reports.specification_tables import asked_otherwise, unstable
 from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside_words, standings
 from reports.story import Story
 from reports.tables import changes, contrasts
@@ -149,7 +150,7 @@ def inside(audit: Audit, story: Story) -> list[dict[str, Any]]:
 def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]:
     maps = [item for item in maps_of(test.rows) if item.name in story.charts]
     held, said = checks(test.rows), sentences(test.rows)
-    features = features_table(test.rows, story.measurements)
+    features, otherwise = features_table(test.rows, story.measurements), asked_otherwise(test.rows)
     return {
         "label": test.label,
         "card": test.card,
@@ -167,6 +168,8 @@ def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]
         ],
         "sentences": said.rows if said else (),
         "features": plain(features) if features else None,
+        "otherwise": plain(otherwise) if otherwise else None,
+        "unstable": unstable(test.rows),
         "checks": plain(held) if held else None,
         "failed": any(not check.held for row in test.rows for check in row.checks),
     }

@@ -55,7 +55,8 @@ def test_the_sentence_says_what_went_away_what_turned_and_against_what(biased: A
     assert said.startswith("Erasing race after its field takes 100% off the difference in scores; ")
     assert "19 erasures with shuffled labels" in said
     assert "19 moves as large in random directions" in said
-    assert said.endswith("p = 0.050 before adjustment.")
+    assert "p = 0.050 before adjustment. 5 of 5 specifications agree, from \u2212" in said
+    assert said.endswith(" logits.")
 
 
 def test_too_few_applications_for_the_level_say_nothing(biased: Any) -> None:

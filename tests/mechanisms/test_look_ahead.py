@@ -230,7 +230,12 @@ def test_the_planted_decision_is_readable_and_causal_from_the_layer_that_writes_
     assert of(measurements, "readable_layer").estimate == 1.0
     assert of(measurements, "causal_layer").estimate == 1.0
     assert of(measurements, "causal_last_token", layer="0").estimate == pytest.approx(0.0, abs=1e-6)
-    assert of(measurements, "causal_last_token", layer="1").estimate == pytest.approx(1.0, abs=1e-3)
+    late = of(measurements, "causal_last_token", layer="1")
+    assert late.estimate == pytest.approx(1.0, abs=1e-3)
+    # Put in, put back, and the mean in both, by three sums: the two prompts share nothing that stands before.
+    assert late.counts["specifications_asked"] == 9
+    ends = [late.counts[f"specifications_{end}"] for end in ("lowest", "highest")]
+    assert ends == pytest.approx([1.0, 1.0], abs=1e-3)
     parts = [row for row in measurements if row.metric == "causal_share" and row.subject["position"] != LAST]
     early, late = ([row.estimate or 0.0 for row in parts if row.subject["layer"] == layer] for layer in "01")
     assert sum(early) > 0.5

@@ -141,7 +141,7 @@ def test_a_specification_reads_in_words_and_comes_back_from_a_ledger() -> None:
     )
 
     assert full.words == (
-        "after the field, layers 8 to 22, strength 2, corruption another applicant, metric margin, seed 3, lines"
+        "after the field, layers 8 to 22, strength 2, corruption another applicant, metric margin, draw 3, lines"
     )
     assert specification_of(full.row()) == full
     assert specification_of(MIDDLE.row()) == MIDDLE
