@@ -1,6 +1,6 @@
 """What verdicts are worth: audits of made-up models, whose truth is known, through everything behind the answers.
 
-    python -m benchmarks simulations --json            the long form: two hours of one core
+    python -m benchmarks simulations --json            the long form: three hours of one core
     python -m benchmarks.simulations --share 0.1       a tenth of the audits; --only null, only names that hold "null"
 
 False findings are counted by family and over all confirmatory ones; a bound is the one-sided 95 % one of Clopper and
