@@ -16,8 +16,9 @@ from auditor.mechanisms import (
     probes,
     steering,
 )
-from auditor.mechanisms.work import not_tested, silence
+from auditor.mechanisms.work import silence
 from auditor.records import Conclusion, Measurement
+from auditor.testing.factory import not_tested
 from tests.engine.small import small_plan
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import bench as toy_bench
@@ -63,5 +64,5 @@ def test_a_model_that_does_not_answer_is_not_looked_into() -> None:
     assert float(bench.masses(["Loan 120. Race: White. Decision:"])[0]) < floor
     assert reason is not None
     assert "3 of 3 applications" in reason
-    row = not_tested(field_attribution, reason, level=0.95)
+    row = not_tested(field_attribution.CARD, reason, level=0.95)
     assert (row.estimate, row.conclusion, row.missing_reason) == (None, Conclusion.NOT_TESTED, reason)
