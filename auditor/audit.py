@@ -18,15 +18,14 @@ from auditor.controls import controls_of
 from auditor.exceptions import RunError
 from auditor.findings import find
 from auditor.ledger import Ledger
-from auditor.mechanisms import interpretation
-from auditor.mechanisms.contract import Attribution
 from auditor.own_code import code_sha256
 from auditor.plan import plan_from
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
 from auditor.scoring import case_of, load_for, run_one_chunk
-from auditor.synthesis.ladder import ladder
+from auditor.synthesis.order import SYNTHESES
+from auditor.testing.attributions import Attribution
 from auditor.testing.context import Context, keeps_rows_apart
 from auditor.testing.drafts import Draft
 from auditor.testing.factory import NOT_TESTED, not_tested
@@ -95,8 +94,8 @@ def conclude(ledger: Ledger) -> Conclusions:
     drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
     measurements = settle(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
-    measurements = (*measurements, *ladder(measurements, plan=plan))
-    measurements = (*measurements, *interpretation.described_elsewhere(measurements, context=context))
+    for emit in SYNTHESES:
+        measurements = (*measurements, *emit(measurements, context=context))
     findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
         cases=tuple(cases),

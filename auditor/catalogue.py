@@ -1,36 +1,41 @@
 """The tests there are, by name: a plain table of ours, and others' through the entry point ``plumbline.tests``.
 
-A test is a module (or any object) with a ``CARD`` and ``run(context) -> Iterable[Draft]``.
+A test is a module (or any object) with a ``CARD`` and ``run(context) -> Iterable[Draft]``; one that looks inside a
+model also has ``Settings``, ``work`` and ``compute``. Nothing here loads torch before one of those three is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cache
+from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
-from typing import Protocol, TypeGuard
+from types import ModuleType
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
 from auditor.exceptions import PlanError
-from auditor.mechanisms import (
-    attribution_patching,
-    circuit,
-    components,
-    erasure,
-    field_attribution,
-    integrated_gradients,
-    interpretation,
-    look_ahead,
-    patching,
-    probes,
-    sparse_features,
-    steering,
-    superposition,
-)
-from auditor.mechanisms.contract import ModelTest
+from auditor.mechanisms.attribution_patching import card as attribution_patching
+from auditor.mechanisms.circuits import card as circuits
+from auditor.mechanisms.components import card as components
+from auditor.mechanisms.erasure import card as erasure
+from auditor.mechanisms.field_attribution import card as field_attribution
+from auditor.mechanisms.integrated_gradients import card as integrated_gradients
+from auditor.mechanisms.interpretation import card as interpretation
+from auditor.mechanisms.look_ahead import card as look_ahead
+from auditor.mechanisms.patching import card as patching
+from auditor.mechanisms.probing import card as probing
+from auditor.mechanisms.sparse_features import card as sparse_features
+from auditor.mechanisms.steering import card as steering
+from auditor.mechanisms.superposition import card as superposition
+from auditor.plan import Section
 from auditor.testing.card import Card
 from auditor.testing.context import Context
 from auditor.testing.drafts import Draft
+
+if TYPE_CHECKING:
+    from auditor.mechanisms._shared.bench import Bench, ModelTest
+    from auditor.testing.chunks import Asked, Work
 
 ENTRY_POINT = "plumbline.tests"
 
@@ -44,29 +49,58 @@ class Test(Protocol):
         """Measure."""
 
 
-TESTS: dict[str, Test] = {
-    module.CARD.name: module
-    for module in (
-        counterfactual,
-        arm_rates,
-        group_rates,
-        model_quality,
-        noise_floor,
-        field_attribution,
-        integrated_gradients,
-        components,
-        attribution_patching,
-        patching,
-        circuit,
-        look_ahead,
-        probes,
-        erasure,
-        steering,
-        sparse_features,
-        superposition,
-        interpretation,
-    )
-}
+class InPackage:
+    """A test on internals whose card and settings are at hand, and whose method is loaded when it is asked for.
+
+    A page, a plan and a report know a test by its card; only a worker needs the method, which brings torch along.
+
+    Parameters
+    ----------
+    card
+        The module with ``CARD`` and ``Settings``; ``method`` stands beside it, with ``work``, ``compute`` and ``run``.
+    """
+
+    def __init__(self, card: ModuleType) -> None:
+        self.CARD: Card = card.CARD
+        self.Settings: type[Section] = card.Settings
+        self.module = f"{card.__package__}.method"
+
+    @property
+    def method(self) -> ModelTest:
+        """What plans, computes and measures."""
+        return cast("ModelTest", import_module(self.module))
+
+    def work(self, asked: Asked) -> Iterable[Work]:
+        """Plan the chunks."""
+        return self.method.work(asked)
+
+    def compute(self, bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Do one chunk."""
+        return self.method.compute(bench, payload)
+
+    def run(self, context: Context) -> Iterable[Draft]:
+        """Measure."""
+        return self.method.run(context)
+
+
+OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
+INTERNALS = (
+    field_attribution,
+    integrated_gradients,
+    components,
+    attribution_patching,
+    patching,
+    circuits,
+    look_ahead,
+    probing,
+    erasure,
+    steering,
+    sparse_features,
+    superposition,
+    interpretation,
+)
+_OURS: tuple[Test, ...] = (*OUTPUTS, *map(InPackage, INTERNALS))
+TESTS: dict[str, Test] = {test.CARD.name: test for test in _OURS}
 
 
 def looks_inside(test: Test) -> TypeGuard[ModelTest]:

@@ -22,11 +22,12 @@ from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.stored import StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk
-from auditor.mechanisms.work import plan_work, settings_of
+from auditor.mechanisms._shared.work import plan_work
 from auditor.own_code import code_sha256
 from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
+from auditor.testing.settings import settings_of
 
 SHARED = "shared"
 UNSHARED = "unshared"

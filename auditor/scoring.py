@@ -15,8 +15,8 @@ from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
-from auditor.mechanisms.contract import Bench, ModelTest
-from auditor.mechanisms.work import bench_for, longest_prompt, silence
+from auditor.mechanisms._shared.bench import Bench, ModelTest
+from auditor.mechanisms._shared.work import bench_for, longest_prompt, silence
 from auditor.plan import Plan, plan_from
 from auditor.preparation import SHARED, UNSHARED, another_making
 from auditor.records import Case

@@ -13,8 +13,8 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import spearmanr
 
-from auditor.mechanisms.pairs import run_pair
-from auditor.mechanisms.patches import all_nodes, attribution_effects, node_effects
+from auditor.mechanisms._shared.pairs import run_pair
+from auditor.mechanisms._shared.patches import all_nodes, attribution_effects, node_effects
 from benchmarks.contrast import make_contrast
 from benchmarks.rows import Row, seconds
 

@@ -11,8 +11,8 @@ from dataclasses import dataclass, replace
 from auditor.applications import Application
 from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.pairs import Pair
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.pairs import Pair
 from auditor.prompts import parse_template, render
 from benchmarks.fields import make_bench
 from benchmarks.scoring import BODY, INSTRUCTION, RACE

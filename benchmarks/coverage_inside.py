@@ -17,15 +17,15 @@ from scipy import stats
 
 from auditor.comparison_pairs import Contrast, changed_mean
 from auditor.comparison_range import range_change
-from auditor.mechanisms.circuit_measures import _ends, _sampled
-from auditor.mechanisms.description_scores import Answered, Answers
-from auditor.mechanisms.look_ahead_part import Part
-from auditor.mechanisms.look_ahead_written import _covered, _spread_left
-from auditor.mechanisms.pair_measures import share_interval
-from auditor.mechanisms.paired_means import mean_share, paired_mean
-from auditor.mechanisms.probe_readings import read
-from auditor.mechanisms.ridge import gain, skill
-from auditor.mechanisms.selectivity import difference_interval
+from auditor.mechanisms._shared.pair_measures import share_interval
+from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
+from auditor.mechanisms._shared.probe_readings import read
+from auditor.mechanisms._shared.ridge import gain, skill
+from auditor.mechanisms.circuits.measure import _ends, _sampled
+from auditor.mechanisms.interpretation.scores import Answered, Answers
+from auditor.mechanisms.look_ahead.part import Part
+from auditor.mechanisms.look_ahead.written import _covered, _spread_left
+from auditor.mechanisms.probing.selectivity import difference_interval
 from benchmarks.coverage_kinds import LEVEL, LOCATION, NOISE, SHIFT, SPREAD, FloatArray, Generator, Kind, _holds
 from benchmarks.version_nulls import RULES, _both
 

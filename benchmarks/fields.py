@@ -18,9 +18,9 @@ import torch
 from auditor.applications import Applications
 from auditor.demo_data import load_loanapp
 from auditor.language_models.packed import PackedScorer, probe_packing
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.field_attribution import Settings
-from auditor.mechanisms.shapley import FloatArray
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms.field_attribution.method import Settings
+from auditor.mechanisms.field_attribution.shapley import FloatArray
 from auditor.plan import Plan, plan_from
 from auditor.prompts import parse_template, render
 from benchmarks.models import load_demo

@@ -15,7 +15,7 @@ from scipy.stats import norm
 
 from auditor.conclusions import settle
 from auditor.measures.minimums import draws_needed
-from auditor.mechanisms.specifications import Result, Specification, agreement
+from auditor.mechanisms._shared.specifications import Result, Specification, agreement
 from auditor.plan import Plan, plan_from
 from auditor.records import Measurement, Role
 from auditor.synthesis.ladder import GAP_REMOVED, READABLE, SELECTIVITY, STEERED, STEPS, climb

@@ -19,7 +19,7 @@ from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausa
 
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
-from auditor.mechanisms.selectivity import ceiling, compare, read_pair
+from auditor.mechanisms.probing.selectivity import ceiling, compare, read_pair
 from auditor.records import Measurement, Role
 from auditor.synthesis.ladder_steps import LEAST_IN_GROUP, selective
 from benchmarks.rows import Row

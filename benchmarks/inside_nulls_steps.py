@@ -31,10 +31,14 @@ from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.mapping_files import mapping_from
 from auditor.measures.multiplicity import significant
-from auditor.mechanisms import attribution_patching, components, look_ahead, patching, probes
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.look_ahead import READING
-from auditor.mechanisms.look_ahead_layout import LAST
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.components import method as components
+from auditor.mechanisms.look_ahead import method as look_ahead
+from auditor.mechanisms.look_ahead.layout import LAST
+from auditor.mechanisms.look_ahead.method import READING
+from auditor.mechanisms.patching import method as patching
+from auditor.mechanisms.probing import method as probes
 from auditor.plan import Plan
 from auditor.records import Conclusion, Decision, Measurement, Outcome
 from auditor.synthesis.ladder import climb

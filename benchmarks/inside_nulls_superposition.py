@@ -25,12 +25,12 @@ from auditor.measures.minimums import draws_needed
 from auditor.measures.multiplicity import holm
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.rates import Tally, wilson
-from auditor.mechanisms import superposition
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.contrasts import States, activations_of, read_states
-from auditor.mechanisms.corpus import Corpus, Read
-from auditor.mechanisms.responses import tails
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.corpus import Corpus, Read
+from auditor.mechanisms._shared.feature_contrasts import States, activations_of, read_states
+from auditor.mechanisms._shared.feature_responses import tails
 from auditor.mechanisms.sae import Autoencoder, Dictionary, Quality
+from auditor.mechanisms.superposition import method as superposition
 from auditor.plan import Plan
 from benchmarks.rows import Row
 from tests.engine.small import small_data, small_plan

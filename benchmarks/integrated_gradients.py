@@ -16,8 +16,8 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
-from auditor.mechanisms.pairs import Pair, run_prefix
-from auditor.mechanisms.paths import COMPLETE, Integrated, integrate_pair
+from auditor.mechanisms._shared.pairs import Pair, run_prefix
+from auditor.mechanisms.integrated_gradients.paths import COMPLETE, Integrated, integrate_pair
 from benchmarks.contrast import Contrast, make_contrast, with_other_fields
 from benchmarks.rows import Row, seconds
 

@@ -23,13 +23,13 @@ from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import load
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms import interpretation
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.contrasts import activations_of, read_states
-from auditor.mechanisms.corpus import Read
-from auditor.mechanisms.description_scores import Answers
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.corpus import Read
+from auditor.mechanisms._shared.feature_contrasts import activations_of, read_states
+from auditor.mechanisms._shared.work import bench_for
+from auditor.mechanisms.interpretation import method as interpretation
+from auditor.mechanisms.interpretation.scores import Answers
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
-from auditor.mechanisms.work import bench_for
 from auditor.plan import plan_from, read_plan
 from benchmarks.models import demo_store
 from benchmarks.rows import Row, seconds

@@ -11,8 +11,8 @@ from functools import partial
 
 import numpy as np
 
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.shapley import FloatArray
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms.field_attribution.shapley import FloatArray
 from benchmarks.fields import FIELDS, Explained, captum_margin, find_applications, make_bench, margins, variants
 from benchmarks.rows import Row, seconds
 

@@ -15,8 +15,8 @@ from typing import Any
 import numpy as np
 import torch
 
-from auditor.mechanisms.pairs import run_pair
-from auditor.mechanisms.patches import FloatArray, residual_effects
+from auditor.mechanisms._shared.pairs import run_pair
+from auditor.mechanisms._shared.patches import FloatArray, residual_effects
 from benchmarks.contrast import Contrast, make_contrast
 from benchmarks.rows import Row, seconds
 

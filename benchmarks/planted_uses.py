@@ -21,7 +21,8 @@ from typing import Any
 
 import torch
 
-from auditor.mechanisms import erasure, steering
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.steering import method as steering
 from auditor.synthesis.ladder import climb
 from auditor.synthesis.ladder_steps import Step
 from benchmarks.rows import Row

@@ -19,8 +19,8 @@ import numpy as np
 
 from auditor.language_models.answers import log_odds
 from auditor.language_models.packed import plain_log_probabilities
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.shapley import FloatArray, Shapley, enumerate_all, exact, sample
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms.field_attribution.shapley import FloatArray, Shapley, enumerate_all, exact, sample
 from benchmarks.fields import FIELDS, Explained, captum_margin, find_applications, make_bench, margins, variants
 from benchmarks.rows import Row, seconds
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditor.catalogue import find_tests
 from auditor.exceptions import PlanError
 from auditor.records import Check, Measurement, Role
 from auditor.synthesis.ladder import TEST as LADDER
@@ -146,9 +147,6 @@ def _sentence(text: str) -> str:
 
 
 def _card(name: str) -> Card | None:
-    # Found when a report is set: the tests bring torch along, half a gigabyte that a site or a scheduler never needs.
-    from auditor.catalogue import find_tests
-
     try:
         return find_tests([name], where="report")[0].CARD
     except PlanError:  # a test of a package that is not installed where the report is set

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from auditor.mechanisms.specifications import stable_by
+from auditor.mechanisms._shared.specifications import stable_by
 from auditor.records import Measurement
 from reports import numbers, wording
 from reports.blocks import Table

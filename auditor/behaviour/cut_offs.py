@@ -15,7 +15,7 @@ from scipy import stats
 from auditor.behaviour.pair_measures import TEST, Contrast, concluded, readable_of, smallest_seen
 from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.counterfactuals import arm
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.tolerance import TOLERANCE
 from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
 from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, one_sided, pairs_for_margin
 from auditor.measures.margins import matched_operating_point, near_threshold

@@ -11,7 +11,7 @@ from auditor.behaviour.cut_offs import range_of
 from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, readable_of, smallest_seen
 from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.tolerance import TOLERANCE
 from auditor.measures.cut_offs import largest_at
 from auditor.measures.margins import matched_operating_point
 from auditor.measures.pairs import count_pairs, excess_flip, flip_rates

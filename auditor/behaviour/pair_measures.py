@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.counterfactuals import arm
-from auditor.language_models.packed import TOLERANCE
+from auditor.language_models.tolerance import TOLERANCE
 from auditor.measures.equivalence import Equivalence, tost, tost_pairs
 from auditor.measures.minimums import PAIRS, unmet
 from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect

@@ -24,11 +24,9 @@ from transformers import DynamicCache
 
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.positions import forget_lengths, switch_length
+from auditor.language_models.tolerance import TOLERANCE
 from auditor.language_models.tree_attention import attending, cut
 from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
-
-TOLERANCE = 1e-4
-"""Largest difference in nats between packed and one-by-one log-probabilities (fp32) that still counts as exact."""
 
 NOT_FINITE = "the model returned a logit that is not a finite number"
 

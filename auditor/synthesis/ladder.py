@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Role, Severity
 from auditor.synthesis.ladder_steps import Step, encoded, selective, usable, used
+from auditor.testing.context import Context
 from auditor.testing.factory import made
 
 TEST = "ladder"
@@ -126,6 +127,11 @@ def climb(measurements: Sequence[Measurement], *, plan: Plan) -> tuple[Rung, ...
 def ladder(measurements: Sequence[Measurement], *, plan: Plan) -> tuple[Measurement, ...]:
     """One measurement a contrast: the height on the ladder, its steps, grade and cell, and what it was read from."""
     return tuple(_measurement(rung, level=1 - plan.thresholds.alpha) for rung in climb(measurements, plan=plan))
+
+
+def emit_ladder(measurements: Sequence[Measurement], *, context: Context) -> tuple[Measurement, ...]:
+    """`ladder`, as every synthesis is called."""
+    return ladder(measurements, plan=context.plan)
 
 
 def said(item: Measurement) -> tuple[Step, ...]:

@@ -30,23 +30,14 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand
+from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.measures.multiplicity import significant as at_level
-from auditor.mechanisms.specifications import agreement_words, stable_by
+from auditor.mechanisms._shared.specifications import agreement_words, stable_by
+from auditor.mechanisms._shared.step_bounds import LEAST_IN_GROUP, LEAST_MOVED, MOST_LEFT, MOST_SHORT, SMALLEST_GAP
 from auditor.records import Conclusion, Measurement
 
 NOT_IN_RUN = "not part of this run"
 SAYS = {True: "yes", False: "no", None: "not known"}
-#: Most that may be left, on applications an eraser was not fitted on, of what a linear reader finds.
-MOST_LEFT = 0.10
-#: Most of the groups' distance on applications it was not fitted on that a direction may fall short of for a "no".
-MOST_SHORT = 0.10
-#: Least share of what shuffled labels move states by that the true ones have to move them by for a "no".
-LEAST_MOVED = 0.5
-#: Nats; a difference between groups no larger than this is none.
-SMALLEST_GAP = 1e-3
-#: Fewest applications in each group before a share of them may say that nothing was found (docs/statistics.md).
-LEAST_IN_GROUP = MINIMUMS[GROUP].least
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,11 @@ import tomllib
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditor.catalogue import find_tests, looks_inside
 from auditor.exceptions import InputError, PlanError
 from auditor.plan import Plan, plan_from, plan_problems
 from auditor.policies.packs import load_packs
+from auditor.testing.settings import settings_of
 from auditor.toml_text import parse_toml
 
 WHERE = "plan"
@@ -58,9 +60,6 @@ def problem_of(refusal: InputError) -> Problem:
 
 def _names(plan: Plan) -> list[InputError]:
     """What the plan names that is not there."""
-    from auditor.catalogue import find_tests, looks_inside  # loads torch
-    from auditor.mechanisms.work import settings_of
-
     found: list[InputError] = []
     try:
         load_packs(plan.use.policy_packs, where=WHERE)

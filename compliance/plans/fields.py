@@ -13,6 +13,7 @@ from typing import Any, get_args
 from pydantic import BaseModel
 from pydantic_core import PydanticUndefined
 
+from auditor.catalogue import TESTS
 from auditor.plan import Plan
 from auditor.policies.packs import catalogue as pack_catalogue
 
@@ -37,8 +38,6 @@ class Box:
     def choices(self) -> tuple[str, ...]:
         """What can be chosen; empty where anything can be typed."""
         if self.key == "tests.run":
-            from auditor.catalogue import TESTS  # loads torch
-
             return tuple(TESTS)
         if self.key == "use.policy_packs":
             return tuple(pack["id"] for pack in pack_catalogue()["packs"])

@@ -17,7 +17,7 @@ DEAF = '''
 import os, time
 from pathlib import Path
 from auditor.testing.card import Card
-from auditor.mechanisms.contract import Work
+from auditor.testing.chunks import Work
 from auditor.plan import Section
 
 HERE = Path(__file__).parent

@@ -13,8 +13,8 @@ from auditor.exceptions import ModelError
 from auditor.language_models.local import load
 from auditor.language_models.packed import PackingProbe
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms import erasure
-from auditor.mechanisms.work import silence
+from auditor.mechanisms._shared.work import silence
+from auditor.mechanisms.erasure import method as erasure
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, save_tiny
 from tests.mechanisms.test_probes_and_erasure import bench_with, plan_of
 

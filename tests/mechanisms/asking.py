@@ -14,9 +14,10 @@ from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms.contract import Asked, Bench
+from auditor.mechanisms._shared.bench import Bench
 from auditor.plan import Plan
 from auditor.prompts import Rendered, parse_template, render
+from auditor.testing.chunks import Asked
 from auditor.testing.context import FloatArray
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer

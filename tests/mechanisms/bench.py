@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from auditor.language_models.local import LoadedModel
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
 from auditor.plan import Answers
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model

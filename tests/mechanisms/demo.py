@@ -8,7 +8,7 @@ from auditor.applications import Applications
 from auditor.language_models.local import load
 from auditor.language_models.packed import PackedScorer, probe_packing
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
 from auditor.plan import Plan, plan_from
 from tests.engine.small import raw_plan
 from tests.mechanisms.asking import renderer

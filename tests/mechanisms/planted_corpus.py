@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from auditor.mechanisms.corpus import Corpus, CorpusBuilder, Prompt, Read
+from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt, Read
 from auditor.prompts import parse_template, render
 
 TEXT = "Loan of {amount} dollars, ratio {ratio}\nCredit lines: {credit}\nRace: {race}\n\nDecision:"

@@ -6,7 +6,8 @@ from typing import Any
 
 import pytest
 
-from auditor.mechanisms import erasure, steering
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.steering import method as steering
 from auditor.records import Measurement
 from auditor.synthesis.ladder import climb
 from tests.acceptance.planted import planted_model

@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from auditor.mechanisms.look_ahead_measures import _chance
-from auditor.mechanisms.probe_measures import _checks
+from auditor.mechanisms.look_ahead.measure import _chance
+from auditor.mechanisms.probing.measure import _checks
 
 
 def of_aurocs(value: float, smaller: int) -> list[Any]:

@@ -14,12 +14,12 @@ from scipy.stats import t as student
 
 from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import noise_floor
-from auditor.mechanisms import circuit
-from auditor.mechanisms.circuit_measures import FRACTIONS, area, faithfulness, weighted_share
-from auditor.mechanisms.edge_runs import circuit_margins, edge_scores
-from auditor.mechanisms.edges import ANSWER, EMBEDDING, Edges, read_edges
-from auditor.mechanisms.pairs import PairRuns
-from auditor.mechanisms.patches import Node, node_effects
+from auditor.mechanisms._shared.pairs import PairRuns
+from auditor.mechanisms._shared.patches import Node, node_effects
+from auditor.mechanisms.circuits import method as circuit
+from auditor.mechanisms.circuits.edge_runs import circuit_margins, edge_scores
+from auditor.mechanisms.circuits.edges import ANSWER, EMBEDDING, Edges, read_edges
+from auditor.mechanisms.circuits.measure import FRACTIONS, area, faithfulness, weighted_share
 from tests.language_models.zoo import PACKABLE, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
 from tests.mechanisms.known_circuit import (

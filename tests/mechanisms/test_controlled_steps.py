@@ -10,8 +10,9 @@ import pytest
 import torch
 
 from auditor.conclusions import settle
-from auditor.mechanisms import erasure, steering
-from auditor.mechanisms.concepts import family_of
+from auditor.mechanisms._shared.concepts import family_of
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.steering import method as steering
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.synthesis.ladder import climb

@@ -9,15 +9,15 @@ import pytest
 
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.local import LoadedModel
-from auditor.mechanisms.describers import (
+from auditor.mechanisms.interpretation.describers import (
     LocalTextModel,
     describe_by_model,
     try_descriptions,
     yes_or_no,
 )
-from auditor.mechanisms.describing import active_entries, thresholds
-from auditor.mechanisms.description_scores import HeldOut
-from auditor.mechanisms.interpretation import Settings
+from auditor.mechanisms.interpretation.describing import active_entries, thresholds
+from auditor.mechanisms.interpretation.method import Settings
+from auditor.mechanisms.interpretation.scores import HeldOut
 from auditor.plan import check_section
 from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.mechanisms import planted_corpus as planted

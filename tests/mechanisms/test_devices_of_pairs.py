@@ -13,10 +13,13 @@ import torch
 
 from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import _measure, margin_of
-from auditor.mechanisms import attribution_patching, circuit, components, patching
-from auditor.mechanisms.edge_runs import circuit_margins, edge_scores
-from auditor.mechanisms.edges import read_edges
-from auditor.mechanisms.paths import gradient_times_input, integrate
+from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.circuits import method as circuit
+from auditor.mechanisms.circuits.edge_runs import circuit_margins, edge_scores
+from auditor.mechanisms.circuits.edges import read_edges
+from auditor.mechanisms.components import method as components
+from auditor.mechanisms.integrated_gradients.paths import gradient_times_input, integrate
+from auditor.mechanisms.patching import method as patching
 from tests.mechanisms.bench import bench, payload
 from tests.mechanisms.test_patches import TARGET, runs_of
 

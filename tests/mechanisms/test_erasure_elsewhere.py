@@ -11,10 +11,10 @@ import torch
 from auditor.language_models.decoder import Decoder, read_decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms.erasure_runs import Eraser, Ran
-from auditor.mechanisms.scrubbing import carried
-from auditor.mechanisms.steering_runs import Point, Steerer
-from auditor.mechanisms.streams import HookedStreams, Streams, open_rows
+from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows
+from auditor.mechanisms._shared.scrubbing import carried
+from auditor.mechanisms.erasure.runs import Eraser, Ran
+from auditor.mechanisms.steering.runs import Point, Steerer
 from benchmarks.inside_nulls import GROUPS, prompts, random_model, target
 from tests.second_device import DEVICE, second_device
 

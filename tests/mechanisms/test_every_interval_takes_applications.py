@@ -9,8 +9,8 @@ import pytest
 
 from auditor.measures.minimums import FOR_A_SHARE, ILLUSTRATION
 from auditor.measures.results import Estimate, Interval, Significance, missing
-from auditor.mechanisms.paired_means import student_interval
-from auditor.mechanisms.standing import measured, standing
+from auditor.mechanisms._shared.enough import measured, standing
+from auditor.mechanisms._shared.paired_means import student_interval
 from auditor.records import Measurement, Role
 from tests.acceptance.planted import planted_model
 from tests.mechanisms.asking import PACKABLE

@@ -11,7 +11,7 @@ import pytest
 
 from auditor.catalogue import TESTS, looks_inside
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms.contract import ModelTest
+from auditor.mechanisms._shared.bench import ModelTest
 from tests.acceptance.planted import planted_model
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, INSIDE, PLAN, SETTINGS

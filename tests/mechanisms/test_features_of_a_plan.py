@@ -17,11 +17,13 @@ from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpo
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.measures.minimums import interval_may_stand
-from auditor.mechanisms import interpretation, superposition
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.contrasts import contrast_payload, read_states, spread
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.feature_contrasts import contrast_payload, read_states, spread
+from auditor.mechanisms.interpretation import method as interpretation
+from auditor.mechanisms.superposition import method as superposition
 from auditor.plan import Plan
 from auditor.records import Measurement, Role
+from auditor.synthesis.described_elsewhere import described_elsewhere
 from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
@@ -185,9 +187,7 @@ def test_a_feature_that_another_test_reports_is_described_too(interpreted: list[
     unknown = replace(foreign, subject={"layer": str(result["layer"]), "feature": str(other), "group": "Black"})
     elsewhere = replace(foreign, subject={"layer": "99", "feature": str(other)})
 
-    added = interpretation.described_elsewhere(
-        [mine, known, unknown, elsewhere], context=context_of({"interpretation": interpreted})
-    )
+    added = described_elsewhere([mine, known, unknown, elsewhere], context=context_of({"interpretation": interpreted}))
 
     assert {item.subject["feature"] for item in added} == {str(other)}
     assert len(added) == 2

@@ -10,11 +10,13 @@ import torch
 
 from auditor.language_models.decoder import Target, read_decoder, target_of
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms import interpretation, sparse_features, superposition
-from auditor.mechanisms.concepts import place
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.concepts import place
+from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae import Dictionary, dictionary_for
 from auditor.mechanisms.sae.windows import open_window
+from auditor.mechanisms.sparse_features import method as sparse_features
+from auditor.mechanisms.superposition import method as superposition
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_data
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger

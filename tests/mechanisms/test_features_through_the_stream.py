@@ -14,14 +14,16 @@ from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms import interpretation, sparse_features, superposition
-from auditor.mechanisms.concepts import Placed
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.concepts import Placed
+from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae import Dictionary
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.choices import Seen, choose
 from auditor.mechanisms.sae.quality import Quality
 from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sparse_features import method as sparse_features
+from auditor.mechanisms.superposition import method as superposition
 from auditor.records import Conclusion
 from tests.acceptance.planted import planted_model
 from tests.language_models.tiny import tiny_tokenizer

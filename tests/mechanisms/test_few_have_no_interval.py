@@ -11,7 +11,7 @@ import pytest
 from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.measures.rates import Tally, selection_rate
 from auditor.measures.results import Estimate
-from auditor.mechanisms.look_ahead_part import Part, share
+from auditor.mechanisms.look_ahead.part import Part, share
 
 CONTEXT: Any = SimpleNamespace(
     plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=2000), cases=SimpleNamespace(seed=1))

@@ -18,13 +18,14 @@ from auditor.demo_data import load_loanapp
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
 from auditor.language_models.trie import distinct_tokens
-from auditor.mechanisms import field_attribution
-from auditor.mechanisms.contract import Asked, Attribution
-from auditor.mechanisms.field_attribution import CARD, Settings, compute, run, work
-from auditor.mechanisms.players import Player, choose
-from auditor.mechanisms.reasons import NOTICE, principal, sentence
+from auditor.mechanisms._shared.players import Player, choose
+from auditor.mechanisms.field_attribution import method as field_attribution
+from auditor.mechanisms.field_attribution.method import CARD, Settings, compute, run, work
+from auditor.mechanisms.field_attribution.reasons import NOTICE, principal, sentence
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome, Role
+from auditor.testing.attributions import Attribution
+from auditor.testing.chunks import Asked
 from auditor.testing.context import Context
 from tests.engine.small import small_data, small_plan
 from tests.mechanisms.asking import Watched, asked, bench, through_a_ledger

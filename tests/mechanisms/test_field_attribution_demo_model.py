@@ -7,7 +7,7 @@ import pytest
 from auditor.demo_data import load_loanapp
 from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms.field_attribution import Settings, compute, work
+from auditor.mechanisms.field_attribution.method import Settings, compute, work
 from tests.mechanisms.asking import asked
 from tests.mechanisms.demo import demo_bench, demo_plan
 

@@ -10,13 +10,14 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import Decoder, read_decoder, target_of
-from auditor.mechanisms import integrated_gradients, paths
-from auditor.mechanisms.attribution_measures import GRADIENT, PATH
-from auditor.mechanisms.baselines import Aligned, Candidates, align
-from auditor.mechanisms.contract import Attribution
-from auditor.mechanisms.integrated_gradients import CARD, INCOMPLETE, SUM, Settings, compute, run, work
-from auditor.mechanisms.players import reference_words
+from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH
+from auditor.mechanisms._shared.players import reference_words
+from auditor.mechanisms.integrated_gradients import method as integrated_gradients
+from auditor.mechanisms.integrated_gradients import paths
+from auditor.mechanisms.integrated_gradients.baselines import Aligned, Candidates, align
+from auditor.mechanisms.integrated_gradients.method import CARD, INCOMPLETE, SUM, Settings, compute, run, work
 from auditor.plan import Plan
+from auditor.testing.attributions import Attribution
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_plan
 from tests.mechanisms import asking

@@ -10,10 +10,20 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csc_matrix
 
-from auditor.mechanisms.corpus import Read
-from auditor.mechanisms.describers import marked
-from auditor.mechanisms.describing import NO_PATTERN, TOO_FEW, Search, active_entries, describe, thresholds
-from auditor.mechanisms.description_scores import (
+from auditor.mechanisms._shared.corpus import Read
+from auditor.mechanisms.interpretation.describers import marked
+from auditor.mechanisms.interpretation.describing import (
+    NO_PATTERN,
+    TOO_FEW,
+    Search,
+    active_entries,
+    describe,
+    thresholds,
+)
+from auditor.mechanisms.interpretation.measure import _beyond, _near_chance, _recounted
+from auditor.mechanisms.interpretation.method import Settings, interpret
+from auditor.mechanisms.interpretation.predicates import Cells, Predicate, words_of
+from auditor.mechanisms.interpretation.scores import (
     EVERYWHERE,
     TOO_FEW_HELD_OUT,
     Answered,
@@ -23,9 +33,6 @@ from auditor.mechanisms.description_scores import (
     derangements,
     recount,
 )
-from auditor.mechanisms.interpretation import Settings, interpret
-from auditor.mechanisms.interpretation_measures import _beyond, _near_chance, _recounted
-from auditor.mechanisms.predicates import Cells, Predicate, words_of
 from tests.mechanisms import planted_corpus as planted
 
 CONCEPTS = {

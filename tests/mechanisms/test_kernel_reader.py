@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from sklearn.kernel_ridge import KernelRidge
 
-from auditor.mechanisms.kernel_reader import kernels, predict_curved
-from auditor.mechanisms.ridge import STRENGTHS, predict, skill
+from auditor.mechanisms._shared.ridge import STRENGTHS, predict, skill
+from auditor.mechanisms.look_ahead.kernel_reader import kernels, predict_curved
 
 FOLDS = np.arange(120) % 5
 
@@ -55,7 +55,7 @@ def test_a_held_out_row_is_predicted_as_by_scikit_learn() -> None:
         for strength in STRENGTHS
     ]
     peers = np.array([y[train].mean() + model.predict(across) for model in said])
-    from auditor.mechanisms import kernel_reader
+    from auditor.mechanisms.look_ahead import kernel_reader
 
     whole = kernel_reader._read(gram, train, test, (y[train] - y[train].mean())[:, None])[1][:, 0] + y[train].mean()
     assert np.abs(peers - whole).max(axis=1).min() == pytest.approx(0, abs=1e-9)

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import roc_auc_score
 
-from auditor.mechanisms.leace import fit_eraser
+from auditor.mechanisms._shared.leace import fit_eraser
 
 Array = npt.NDArray[Any]
 

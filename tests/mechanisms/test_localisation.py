@@ -8,11 +8,13 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.mechanisms import attribution_patching, components, patching
-from auditor.mechanisms.localisation import Moved, agree, put_back, put_in, repeated
-from auditor.mechanisms.pairs import halfway, run_pair
-from auditor.mechanisms.patches import residual_effects
-from auditor.mechanisms.specifications import CHANCES, DENOISING, HALFWAY, NOISING
+from auditor.mechanisms._shared.localisation import Moved, agree, put_back, put_in, repeated
+from auditor.mechanisms._shared.pairs import halfway, run_pair
+from auditor.mechanisms._shared.patches import residual_effects
+from auditor.mechanisms._shared.specifications import CHANCES, DENOISING, HALFWAY, NOISING
+from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.components import method as components
+from auditor.mechanisms.patching import method as patching
 from auditor.records import Conclusion
 from tests.mechanisms.bench import bench, conclude, payload
 
@@ -116,7 +118,7 @@ def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
     seen = bench(settings)
     decoder = seen.decoder()
     from auditor.language_models.decoder import target_of
-    from auditor.mechanisms.pairs import read_pair
+    from auditor.mechanisms._shared.pairs import read_pair
 
     row = payload("Black")["pairs"][0]
     pair = read_pair(seen, row)

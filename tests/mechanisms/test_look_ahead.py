@@ -17,14 +17,14 @@ from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.measures.minimums import FOR_A_SHARE
-from auditor.mechanisms import look_ahead
-from auditor.mechanisms.contract import Bench
-from auditor.mechanisms.look_ahead_layout import LAST, lay_out, regions, twin
-from auditor.mechanisms.look_ahead_rationale import Frame, _has_room, effects, frame_of, score, write
-from auditor.mechanisms.look_ahead_reading import _Reader, bag_of_fields, spaced
-from auditor.mechanisms.look_ahead_tracing import hidden
-from auditor.mechanisms.pair_measures import SHARES
-from auditor.mechanisms.probe_fits import basis_of
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.pair_measures import SHARES
+from auditor.mechanisms._shared.probe_fits import basis_of
+from auditor.mechanisms.look_ahead import method as look_ahead
+from auditor.mechanisms.look_ahead.layout import LAST, lay_out, regions, twin
+from auditor.mechanisms.look_ahead.rationale import Frame, _has_room, effects, frame_of, score, write
+from auditor.mechanisms.look_ahead.reading import _Reader, bag_of_fields, spaced
+from auditor.mechanisms.look_ahead.tracing import hidden
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
 from auditor.testing.context import Context

@@ -8,8 +8,8 @@ import torch
 from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import Decoder, read_decoder
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms import look_ahead
-from auditor.mechanisms.look_ahead_rationale import write
+from auditor.mechanisms.look_ahead import method as look_ahead
+from auditor.mechanisms.look_ahead.rationale import write
 from tests.mechanisms.asking import asked
 from tests.mechanisms.demo import demo_bench, demo_plan
 

@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from auditor.conclusions import settle
 from auditor.language_models.noise import NoiseFloor
-from auditor.mechanisms import erasure, steering
-from auditor.mechanisms.erasure_repeats import Read
-from auditor.mechanisms.randomisation import together
-from auditor.mechanisms.scales import probability, scale_of, steepness
-from auditor.mechanisms.specifications import DECISIONS, MARGIN, PROBABILITY, Agreement
+from auditor.mechanisms._shared.randomisation import together
+from auditor.mechanisms._shared.scales import probability, scale_of, steepness
+from auditor.mechanisms._shared.specifications import DECISIONS, MARGIN, PROBABILITY, Agreement
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.erasure.repeats import Read
+from auditor.mechanisms.steering import method as steering
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.synthesis.ladder import climb

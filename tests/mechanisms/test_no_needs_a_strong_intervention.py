@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import read_decoder
-from auditor.mechanisms.steering_runs import Steerer
+from auditor.mechanisms.steering.runs import Steerer
 from auditor.synthesis.ladder_steps import MOST_SHORT, usable, used
 from benchmarks.inside_nulls import GROUPS, prompts, random_model, target
 from tests.mechanisms.test_ladder import STEERED, UNMOVED, UNUSED, counted

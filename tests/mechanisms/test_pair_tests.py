@@ -6,7 +6,8 @@ import json
 
 import pytest
 
-from auditor.mechanisms import attribution_patching, patching
+from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.patching import method as patching
 from tests.mechanisms.bench import bench, conclude, payload
 
 

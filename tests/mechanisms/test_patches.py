@@ -7,9 +7,9 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace
-from auditor.mechanisms import patches
-from auditor.mechanisms.pairs import Pair, PairRuns, run_pair
-from auditor.mechanisms.patches import (
+from auditor.mechanisms._shared import patches
+from auditor.mechanisms._shared.pairs import Pair, PairRuns, run_pair
+from auditor.mechanisms._shared.patches import (
     Node,
     all_nodes,
     attribution_effects,

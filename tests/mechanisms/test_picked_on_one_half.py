@@ -9,11 +9,12 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.mechanisms import attribution_patching, components
-from auditor.mechanisms.halves import FEWEST, halves
-from auditor.mechanisms.pair_measures import share_interval, slope
-from auditor.mechanisms.pairs import read_pair, run_pair, structured
-from auditor.mechanisms.patches import attribution_effects
+from auditor.mechanisms._shared.halves import FEWEST, halves
+from auditor.mechanisms._shared.pair_measures import share_interval, slope
+from auditor.mechanisms._shared.pairs import read_pair, run_pair, structured
+from auditor.mechanisms._shared.patches import attribution_effects
+from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.components import method as components
 from tests.mechanisms.bench import bench, payload
 
 RUNS, PAIRS, LAYERS, HEADS = 200, 48, 4, 6

@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auditor.mechanisms.patches import node_effects
+from auditor.mechanisms._shared.patches import node_effects
 from tests.mechanisms.known_circuit import VALUES
 from tests.mechanisms.planted_circuits import (
     AGAINST,

@@ -11,7 +11,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 from sklearn.linear_model import LogisticRegression
 
-from auditor.mechanisms.probe_fits import assign_folds, balanced_weights, basis_of, cross_validate, fit, held_out
+from auditor.mechanisms._shared.probe_fits import (
+    assign_folds,
+    balanced_weights,
+    basis_of,
+    cross_validate,
+    fit,
+    held_out,
+)
 
 Array = npt.NDArray[Any]
 

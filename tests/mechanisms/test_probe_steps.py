@@ -11,7 +11,7 @@ import torch
 from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
 from auditor.mapping_files import mapping_from
-from auditor.mechanisms import probes
+from auditor.mechanisms.probing import method as probes
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.synthesis.ladder import Rung, climb

@@ -10,8 +10,10 @@ from auditor.applications import Applications
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms import erasure, probes, steering
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.probing import method as probes
+from auditor.mechanisms.steering import method as steering
 from auditor.plan import Plan
 from auditor.records import Case, Decision, Measurement, Outcome
 from auditor.synthesis.ladder import climb, ladder

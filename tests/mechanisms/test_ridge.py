@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from sklearn.linear_model import RidgeCV
 
-from auditor.mechanisms.ridge import STRENGTHS, gain, predict, skill
+from auditor.mechanisms._shared.ridge import STRENGTHS, gain, predict, skill
 
 GENERATOR = np.random.default_rng(3)
 FEATURES = GENERATOR.standard_normal((60, 12))

@@ -13,7 +13,7 @@ import torch
 from auditor.exceptions import Interrupted, ModelError, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
 from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save
 from auditor.mechanisms.sae.dictionary import held_out
 from auditor.mechanisms.sae.readings import EVERYBODY, read_prompts, read_states

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from auditor.mechanisms import interpretation, superposition
+from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae import Dictionary, dictionary_for
 from auditor.mechanisms.sae import dictionary as made_in
 from auditor.mechanisms.sae.dictionary import speaking_dictionary
@@ -17,6 +17,7 @@ from auditor.mechanisms.sae.gates import (
     too_few_rows,
     too_poor,
 )
+from auditor.mechanisms.superposition import method as superposition
 from tests.acceptance.planted import planted_model
 from tests.mechanisms import test_features_of_a_plan as features
 from tests.mechanisms import test_sae_sparse_features

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.mechanisms.concepts import Placed
+from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.sae import Dictionary, Matrix, Recipe, measure, train
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose
 from auditor.mechanisms.sae.windows import Window, open_window

@@ -9,8 +9,8 @@ import pytest
 from auditor.conclusions import settle
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms import sparse_features
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms.sparse_features import method as sparse_features
 from auditor.plan import Plan
 from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
 from auditor.testing.context import Context

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.special import comb
 
-from auditor.mechanisms.screening import most_exceeding, screened
+from auditor.mechanisms.attribution_patching.screening import most_exceeding, screened
 
 
 @given(population=st.integers(1, 400), share=st.floats(0, 1), alpha=st.sampled_from([0.01, 0.05, 0.1]))

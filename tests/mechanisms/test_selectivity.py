@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.mechanisms.control_words import WORDS, choose, length_class, pairs_of, words_needed
-from auditor.mechanisms.selectivity import (
+from auditor.mechanisms.probing.control_words import WORDS, choose, length_class, pairs_of, words_needed
+from auditor.mechanisms.probing.selectivity import (
     Selectivity,
     ceiling,
     compare,

@@ -6,7 +6,7 @@ import pytest
 
 from auditor.catalogue import TESTS, looks_inside
 from auditor.exceptions import PlanError
-from auditor.mechanisms.work import NAMING_ATTRIBUTES, settings_of
+from auditor.testing.settings import NAMING_ATTRIBUTES, settings_of
 from tests.engine.small import small_plan
 
 NAMED = [

@@ -10,7 +10,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.mechanisms.shapley import FloatArray, Worth, contributions, enumerate_all, exact, path, sample
+from auditor.mechanisms.field_attribution.shapley import (
+    FloatArray,
+    Worth,
+    contributions,
+    enumerate_all,
+    exact,
+    path,
+    sample,
+)
 
 
 def game(players: int, seed: int) -> FloatArray:

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.measures.minimums import draws_needed
-from auditor.mechanisms.sparse_feature_draws import (
+from auditor.mechanisms.sparse_features.draws import (
     ENOUGH,
     Rank,
     gap_moved,

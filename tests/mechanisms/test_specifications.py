@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.mechanisms.specifications import (
+from auditor.mechanisms._shared.specifications import (
     LEAST_SHARE,
     Result,
     Specification,

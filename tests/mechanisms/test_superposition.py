@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
 from auditor.conclusions import settle
-from auditor.mechanisms.corpus import Read
-from auditor.mechanisms.responses import Tails, overlap, responding, tails
+from auditor.mechanisms._shared.corpus import Read
+from auditor.mechanisms._shared.feature_responses import Tails, overlap, responding, tails
 from auditor.mechanisms.sae.geometry import (
     effective_count,
     geometry,
@@ -24,8 +24,8 @@ from auditor.mechanisms.sae.geometry import (
     unit_rows,
     welch_bound,
 )
-from auditor.mechanisms.superposition_measures import measures
-from auditor.mechanisms.superposition_null import chance
+from auditor.mechanisms.superposition.measure import measures
+from auditor.mechanisms.superposition.null import chance
 from auditor.records import Conclusion
 from tests.mechanisms import planted_corpus as planted
 

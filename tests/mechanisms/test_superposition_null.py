@@ -14,9 +14,9 @@ from hypothesis import strategies as st
 
 from auditor.conclusions import settle
 from auditor.measures.minimums import draws_needed
-from auditor.mechanisms import superposition
 from auditor.mechanisms.sae.geometry import unit_rows
-from auditor.mechanisms.superposition_null import Chance, chance
+from auditor.mechanisms.superposition import method as superposition
+from auditor.mechanisms.superposition.null import Chance, chance
 from benchmarks.inside_nulls_superposition import material, null_rate, planted_rate, random_dictionary
 
 LATENTS, WIDTH = 240, 24

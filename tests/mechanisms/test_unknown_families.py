@@ -7,16 +7,14 @@ from typing import Any
 import pytest
 
 from auditor.language_models.packed import PackingProbe
-from auditor.mechanisms import (
-    attribution_patching,
-    components,
-    erasure,
-    field_attribution,
-    patching,
-    probes,
-    steering,
-)
-from auditor.mechanisms.work import silence
+from auditor.mechanisms._shared.work import silence
+from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.components import method as components
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.field_attribution import method as field_attribution
+from auditor.mechanisms.patching import method as patching
+from auditor.mechanisms.probing import method as probes
+from auditor.mechanisms.steering import method as steering
 from auditor.records import Conclusion, Measurement
 from auditor.testing.factory import not_tested
 from tests.engine.small import small_plan

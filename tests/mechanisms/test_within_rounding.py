@@ -11,9 +11,10 @@ import torch
 
 from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
-from auditor.mechanisms import erasure, steering
-from auditor.mechanisms.controls import SMALLEST, within_rounding
-from auditor.mechanisms.look_ahead_part import Part
+from auditor.mechanisms._shared.controls import SMALLEST, within_rounding
+from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms.look_ahead.part import Part
+from auditor.mechanisms.steering import method as steering
 from auditor.records import Conclusion
 from auditor.synthesis.ladder import climb
 from tests.acceptance.planted import CONSTANT, planted_model

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auditor.mechanisms.specifications import agreement_words
+from auditor.mechanisms._shared.specifications import agreement_words
 from auditor.records import Conclusion, Measurement
 from reports.inside_sections import inside
 from reports.specification_tables import AT_MOST, asked_otherwise, unstable

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
 from auditor.exceptions import ModelError, PlanError
-from auditor.mechanisms.contract import Asked, Bench
+from auditor.mechanisms._shared.bench import Bench
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
 from auditor.mechanisms.sae.declared import files_of
 from auditor.mechanisms.sae.files import Stored, read_stored
@@ -38,6 +38,7 @@ from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_prompts, rea
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
 from auditor.plan import Plan, Section, check_section
+from auditor.testing.chunks import Asked
 
 SECTION = "dictionary"
 NORM_CAP = 10.0

@@ -21,7 +21,7 @@ from auditor.language_models.activations import pad, shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
 
 EVERYBODY = -1
 """The application of a row that all prompts share."""

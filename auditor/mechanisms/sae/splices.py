@@ -15,7 +15,7 @@ from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.stream_view import StreamView
-from auditor.mechanisms.contract import Bench
+from auditor.mechanisms._shared.bench import Bench
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
 
 CLEAN, IDENTITY, REBUILT, ZERO = "clean", "identity", "rebuilt", "zero"

@@ -17,7 +17,7 @@ from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import pad, shared_length
 from auditor.language_models.decoder import Past, Target
 from auditor.language_models.stream_view import StreamView
-from auditor.mechanisms.concepts import Placed
+from auditor.mechanisms._shared.concepts import Placed
 
 POSITIONS_AT_ONCE = 16_384
 """Positions of all prompts run together, those before the window counted: every row copies their keys and values."""

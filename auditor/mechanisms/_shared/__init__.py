@@ -1,0 +1,1 @@
+"""What several methods use: pairs, patches, streams, players, paired means, readers. No method imports another."""

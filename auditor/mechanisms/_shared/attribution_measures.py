@@ -1,0 +1,288 @@
+"""Measurements from the attributions of single applications: sizes, reasons, the share of what is protected."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from auditor.counterfactuals import ACTUAL
+from auditor.language_models.noise import NoiseFloor
+from auditor.measures.bootstrap import bootstrap_totals
+from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand, scope
+from auditor.measures.rates import Tally, selection_rate
+from auditor.measures.results import Estimate, Interval, missing
+from auditor.mechanisms._shared.players import Player
+from auditor.records import Check, Outcome, Role
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import measurement
+
+OCCLUSION = "occlusion"
+SHAPLEY = "shapley"
+PATH, GRADIENT = "integrated_gradients", "gradient_times_input"
+SYMBOLS = {
+    OCCLUSION: "m(x) − m(x with the field at the reference)",
+    SHAPLEY: "φ",
+    PATH: "(x − x′)·∫∂m/∂x",
+    GRADIENT: "(x − x′)·∂m/∂x",
+}
+
+Case = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Explained:
+    """All applications that one method explained, and the part of the measurements that they share.
+
+    ``reference_words`` holds a field's word where all of them are compared with the same.
+    """
+
+    context: Context
+    test: str
+    method: str
+    players: tuple[Player, ...]
+    reference: str
+    reference_words: Mapping[str, str]
+    cases: tuple[Case, ...]
+    checks: tuple[Check, ...]
+    left_out: int
+    note: str = ""
+
+    @property
+    def level(self) -> float:
+        """Of every interval."""
+        return 1 - self.context.plan.thresholds.alpha
+
+    def measured(
+        self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any
+    ) -> Draft:
+        """One supporting measurement; of a single field the reference is the value it was compared with."""
+        subject = {"method": self.method}
+        reference = self.reference
+        if player is not None:
+            subject = {"field": player.name, **subject}
+            if player.fields[0] in self.reference_words and len(player.fields) == 1:
+                reference = self.reference_words[player.fields[0]]
+        words = (estimate.method, self.note, scope(estimate.n) if estimate.value is not None else "")
+        estimate = replace(estimate, method="; ".join(part for part in words if part))
+        counts = {"cases": len(self.cases), "cases_left_out": self.left_out, **more.pop("counts", {})}
+        return Draft(
+            measurement(
+                estimate,
+                test=self.test,
+                metric=metric,
+                role=Role.SUPPORTING,
+                subject=subject,
+                reference=reference,
+                unit=unit,
+                cases=f"role:{ACTUAL}",
+                level=self.level,
+                checks=self.checks,
+                counts=counts,
+                **{"higher_is_better": None, **more},
+            )
+        )
+
+    def bootstrapped(
+        self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str, least: int = 1
+    ) -> Estimate:
+        """A function of sums over applications, with a percentile interval from resampled applications.
+
+        So few that it is an illustration have no interval; fewer than ``least`` have no value.
+
+        Parameters
+        ----------
+        rows
+            Shape (applications, m).
+        statistic
+            From sums, shape (block, m), to values, shape (block,).
+        """
+        with np.errstate(divide="ignore", invalid="ignore"):
+            value = float(statistic(rows.sum(axis=0, keepdims=True))[0]) if len(rows) else np.nan
+        if not np.isfinite(value):
+            return missing(method=method, reason="no explained application gives it a value", n=len(rows))
+        if len(rows) < least:
+            too_few = f"one application gives no share; {FOR_A_SHARE} and more tell"
+            return missing(method=method, reason=too_few, n=len(rows))
+        interval: Interval | None = None
+        if interval_may_stand(len(rows)):
+            thresholds = self.context.plan.thresholds
+            sampled = bootstrap_totals(
+                totals=rows, statistic=statistic, resamples=thresholds.bootstrap, seed=self.context.plan.cases.seed
+            )
+            interval = sampled.interval(1 - thresholds.alpha)
+        reason = None if interval else f"an interval takes {FOR_A_SHARE} applications"
+        return Estimate(value=value, n=len(rows), method=method, interval=interval, reason=reason)
+
+
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+    """All measurements of both methods; none where no application was explained."""
+    cases = [case for result in results for case in result["cases"]]
+    if not cases:
+        return
+    players = tuple(Player.of(row) for row in results[0]["players"])
+    for method in dict.fromkeys(name for case in cases for name in case["values"]):
+        mine = tuple(case for case in cases if method in case["values"])
+        explained = Explained(
+            context=context,
+            test=test,
+            method=method,
+            players=players,
+            reference=results[0]["reference"]["name"],
+            reference_words=results[0]["reference"]["words"],
+            cases=mine,
+            checks=tuple(_checks(context, mine, method, NoiseFloor(**results[0]["noise"]))),
+            left_out=results[0]["left_out"],
+        )
+        yield from sizes(explained)
+        yield from _reasons(explained)
+        if method == SHAPLEY:
+            yield from _sums(explained)
+
+
+def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFloor) -> Iterable[Check]:
+    """Each application was read here and with the run's own cases, in other trees: both must say the same."""
+    apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
+    yield Check(
+        name="margin as decided",
+        held=apart <= floor.bound,
+        value=apart,
+        bound=floor.bound,
+        note=f"largest difference in nats between the margin explained and the margin decided on; {floor.words}",
+    )
+    if method == SHAPLEY:
+        gap = max(abs(_gap(case)) for case in cases)
+        yield Check(
+            name="values sum to the margin's change",
+            held=gap <= floor.bound,
+            value=gap,
+            bound=floor.bound,
+            note="largest |Σφ − (margin as filed − margin at the reference)| in nats; holds for any number of samples, "
+            "so it shows no convergence",
+        )
+
+
+def _gap(case: Case) -> float:
+    """Σφ against the margin that was read with the occlusions, not with the coalitions."""
+    return float(sum(case["game"]["values"].values()) - (case["margin"] - case["game"]["empty"]))
+
+
+def sizes(explained: Explained) -> Iterable[Draft]:
+    """How large each player's values are, either way and with their sign, and the share of what is protected."""
+    for player in explained.players:
+        values = np.array(
+            [
+                values[player.name]
+                for case in explained.cases
+                if player.name in (values := case["values"][explained.method])
+            ],
+            dtype=np.float64,
+        )
+        if not len(values):
+            continue  # it played in no game, or could not be compared
+        unknown = {"not_played": len(explained.cases) - len(values)}
+        rows = np.column_stack([np.abs(values), values, np.ones(len(values))])
+        size = explained.bootstrapped(rows, lambda sums: sums[:, 0] / sums[:, 2], method=f"mean |{_symbol(explained)}|")
+        yield explained.measured(size, metric="attribution_size", unit="logit", player=player, counts=unknown)
+        signed = explained.bootstrapped(rows, lambda sums: sums[:, 1] / sums[:, 2], method=f"mean {_symbol(explained)}")
+        yield explained.measured(signed, metric="attribution_signed", unit="logit", player=player, counts=unknown)
+    protected = {player.name for player in explained.players if player.protected}
+    totals = np.array(
+        [
+            [
+                sum(abs(value) for name, value in case["values"][explained.method].items() if name in protected),
+                sum(abs(value) for value in case["values"][explained.method].values()),
+            ]
+            for case in explained.cases
+        ]
+    )
+    share = explained.bootstrapped(
+        totals,
+        lambda sums: sums[:, 0] / sums[:, 1],
+        method="Σ|value| of protected attributes and proxies over Σ|value|",
+        least=2,
+    )
+    yield explained.measured(share, metric="protected_share", unit="rate", higher_is_better=False)
+
+
+def _symbol(explained: Explained) -> str:
+    return SYMBOLS[explained.method]
+
+
+def _reasons(explained: Explained) -> Iterable[Draft]:
+    """Over the explained applications that were decided adversely: whose fields lowered the margin most."""
+    context = explained.context
+    adverse = [
+        case["reasons"][explained.method]
+        for case in explained.cases
+        if context.decisions[case["id"]].outcome is Outcome.ADVERSE and case["reasons"]
+    ]
+    for player in explained.players:
+        named = [player.name in reasons["players"] for reasons in adverse]
+        if any(named):
+            yield explained.measured(
+                _rate(named, level=explained.level),
+                metric="reason_share",
+                unit="rate",
+                player=player,
+            )
+    protected = {player.name for player in explained.players if player.protected}
+    yield explained.measured(
+        _rate(
+            [bool(protected & set(reasons["players"])) for reasons in adverse],
+            level=explained.level,
+        ),
+        metric="protected_reason_share",
+        unit="rate",
+        higher_is_better=False,
+    )
+    threshold = context.plan.operating_point.natural_margin
+    yield explained.measured(
+        _rate(
+            [reasons["margin_without"] >= threshold for reasons in adverse],
+            level=explained.level,
+        ),
+        metric="reasons_turn_decision",
+        unit="rate",
+        higher_is_better=True,
+    )
+
+
+def _rate(cases: Sequence[bool], *, level: float) -> Estimate:
+    """A share of the explained adverse decisions; none below the minimum denominator of a rate."""
+    method = "share of adverse decisions"
+    if not cases:
+        return missing(method=method, reason="no explained application was decided adversely", n=0)
+    least = MINIMUMS[GROUP].least
+    if len(cases) < least:
+        decided = "one adverse decision was" if len(cases) == 1 else f"{len(cases)} adverse decisions were"
+        return missing(method=method, reason=f"{decided} explained, at least {least} needed", n=len(cases))
+    return selection_rate(Tally.of(np.array(cases, dtype=bool)), level=level)
+
+
+def _sums(explained: Explained) -> Iterable[Draft]:
+    """How well the values add up, and how large the sampling error is where permutations were sampled."""
+    gaps = [abs(_gap(case)) for case in explained.cases]
+    yield explained.measured(
+        Estimate(value=max(gaps), n=len(gaps), method="largest |Σφ − (margin as filed − margin at the reference)|"),
+        metric="attribution_sum_gap",
+        unit="logit",
+        higher_is_better=False,
+    )
+    games = [case["game"] for case in explained.cases]
+    sampled = [game for game in games if game["standard_errors"]]
+    if sampled:
+        errors = [max(game["standard_errors"].values()) for game in sampled]
+        shares = [
+            error / game["spread"] if game["spread"] else 0.0 for error, game in zip(errors, sampled, strict=True)
+        ]
+        yield explained.measured(
+            Estimate(value=max(errors), n=len(sampled), method="largest standard error of a sampled value"),
+            metric="attribution_error",
+            unit="logit",
+            higher_is_better=False,
+            counts={"share_of_range": max(shares), "pairs": max(game["pairs"] for game in sampled)},
+        )

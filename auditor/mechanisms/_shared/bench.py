@@ -1,0 +1,115 @@
+"""What a test on internals offers beside ``CARD`` and ``run(context)``.
+
+work(asked)             ─▶ pieces of work      pure, when a run is prepared; one piece becomes one chunk of the run
+compute(bench, payload) ─▶ result              the only step that touches the model; idempotent, deterministic
+run(context)            ─▶ drafts              when a run is concluded, from ``context.results[CARD.name]``
+
+Payloads and results are plain JSON data: a ledger keeps them as bytes. A result may hold ``"attributions"``, rows of
+:class:`Attribution`, which the evidence keeps in ``attributions.parquet``.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from auditor.exceptions import ModelError
+from auditor.language_models.answers import Question, ask, log_odds
+from auditor.language_models.decoder import SHORT, Decoder, Target, read_decoder, target_of
+from auditor.language_models.endpoint import EndpointTextModel
+from auditor.language_models.local import LoadedModel
+from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
+from auditor.language_models.packed import PackedScorer
+from auditor.language_models.residual_view import ResidualView
+from auditor.plan import Plan, Section
+from auditor.prompts import Rendered
+from auditor.testing.card import Card
+from auditor.testing.chunks import Asked, Work
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+
+
+def _no_other_model(source: str) -> Any:
+    raise ModelError(source, "no model store is at hand here", "a run that brings one")
+
+
+@dataclass(frozen=True)
+class Bench:
+    """What a chunk works with: the design, the test's settings, the loaded model and its packed scorer.
+
+    ``longest`` is the number of tokens of the run's longest prompt, which the view into the model is checked at.
+    ``render`` puts the words of one application into the plan's prompt (chat template included) and says where every
+    field stands. ``should_stop`` is asked between batches; true means raise ``Interrupted``. ``open_model`` loads
+    another model by its source, for a test that has one describe what it found; ``open_endpoint`` gives one by the name
+    an administrator listed it under.
+    """
+
+    plan: Plan
+    settings: Any
+    loaded: LoadedModel
+    scorer: PackedScorer
+    render: Callable[[Mapping[str, str]], Rendered]
+    should_stop: Callable[[], bool]
+    longest: int = SHORT
+    open_model: Callable[[str], LoadedModel] = _no_other_model
+    open_endpoint: Callable[[str], EndpointTextModel] = _no_other_model
+
+    def decoder(self) -> Decoder | ResidualView:
+        """The view into the model, checked against the model's own logits at the length of the longest prompt."""
+        return read_decoder(self.loaded.model, longest=self.longest)
+
+    def questions(self, prompts: Sequence[str]) -> list[Question]:
+        """Tokenise prompts, each whole and with each answer of the plan."""
+        chat = self.plan.prompt.form == "chat"
+        return ask(self.loaded.tokenizer, prompts, self.plan.prompt.answers, chat=chat, where="run")
+
+    def noise(self, prompt: str) -> NoiseFloor:
+        """What rounding does to the margin of whole answers behind a prompt.
+
+        Answers of several tokens add up log-probabilities, and what two sums of ``n`` may differ by together is at most
+        2·n times what one may.
+        """
+        question = self.questions([prompt])[0]
+        target = target_of(question)
+        if isinstance(target, Target) and target.exact:
+            return noise_floor(self.loaded.model, target)
+        answers = question.favourable + question.adverse
+        tokens = sorted({token for answer in answers for token in answer})
+        return noise_floor(self.loaded.model, likelihood(tokens, times=2.0 * max(map(len, answers))))
+
+    def margins(self, prompts: Sequence[str]) -> FloatArray:
+        """The margin of every prompt, in nats: one packed reading, each distinct prefix computed once."""
+        scores = self._scores(prompts)
+        return np.array([favourable - adverse for favourable, adverse in scores], dtype=np.float64)
+
+    def masses(self, prompts: Sequence[str]) -> FloatArray:
+        """The probability on all answers of the plan together, for every prompt."""
+        masses: FloatArray = np.exp(np.array(self._scores(prompts), dtype=np.float64)).sum(axis=1)
+        return masses
+
+    def _scores(self, prompts: Sequence[str]) -> list[tuple[float, float]]:
+        """Log-probability of the favourable and of the adverse answers."""
+        questions = self.questions(prompts)
+        sequences = [sequence for question in questions for sequence in question.sequences]
+        reads = [reads for question in questions for reads in question.reads]
+        values = iter(self.scorer.log_probabilities(sequences, reads))
+        return [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
+
+
+class ModelTest(Protocol):
+    """A test that looks inside the model: a module with these names."""
+
+    CARD: Card
+    Settings: type[Section]
+
+    def work(self, asked: Asked) -> Iterable[Work]:
+        """Plan the chunks. Pure: the same run gives the same chunks."""
+
+    def compute(self, bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+        """Do one chunk."""
+
+    def run(self, context: Context) -> Iterable[Draft]:
+        """Measure."""

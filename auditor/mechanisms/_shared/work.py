@@ -1,0 +1,165 @@
+"""Chunks of the tests that look inside the model: planned with a run, computed and kept like any other chunk."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from auditor.applications import Applications
+from auditor.canonical import canonical_json
+from auditor.chat import chat_wrapper
+from auditor.counterfactuals import Cluster, prompt_template, words_of
+from auditor.exceptions import ModelError
+from auditor.language_models.answers import encode
+from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
+from auditor.language_models.local import LoadedModel, load
+from auditor.language_models.packed import PackedScorer
+from auditor.language_models.positions import switch_length
+from auditor.language_models.residual_view import unseen_stream
+from auditor.language_models.store import ModelStore
+from auditor.ledger import Chunk
+from auditor.mechanisms._shared.bench import Bench, ModelTest
+from auditor.plan import Plan
+from auditor.prompts import Rendered, render
+from auditor.testing.chunks import Asked, Work
+from auditor.testing.settings import settings_of
+
+LISTENED = 8
+"""Applications that are asked first, whether the model answers at all."""
+
+
+def plan_work(
+    tests: Sequence[ModelTest],
+    *,
+    plan: Plan,
+    data: Applications,
+    clusters: Sequence[Cluster],
+    tokenizer: Any,
+    first: int,
+    where: str,
+) -> Iterator[Chunk]:
+    """The chunks of ``tests``, in their order, numbered from ``first``.
+
+    Raises
+    ------
+    PlanError
+        If a test's settings do not fit the plan.
+    """
+    words = {cluster.application.id: words_of(plan, data, cluster.application)[0] for cluster in clusters}
+    roles = {item.name: item.role for item in data.mapping.fields}
+    labels = {item.name: item.label for item in data.mapping.fields}
+    if plan.placebo is not None:
+        roles[plan.placebo.field] = "placebo"
+        labels[plan.placebo.field] = plan.placebo.label
+    template = prompt_template(plan, _triples(data.mapping.design()), where=where)
+    chat = plan.prompt.form == "chat"
+    listened = [cluster.cases[0].prompt for cluster in clusters[:: max(1, len(clusters) // LISTENED)][:LISTENED]]
+    index = first
+    for test in tests:
+        asked = Asked(
+            plan=plan,
+            settings=settings_of(plan, test, where=where),
+            clusters=clusters,
+            words=words,
+            fields=template.names,
+            roles={name: roles[name] for name in template.names},
+            labels={name: labels[name] for name in template.names},
+            count_tokens=lambda prompt: len(encode(tokenizer, [prompt], chat=chat)[0].ids),
+        )
+        for work in test.work(asked):
+            yield _chunk(index, test.CARD.name, work, listened)
+            index += 1
+
+
+def bench_for(
+    test: ModelTest,
+    *,
+    plan: Plan,
+    run: Mapping[str, Any],
+    loaded: LoadedModel,
+    scorer: PackedScorer,
+    should_stop: Callable[[], bool],
+    store: ModelStore | None = None,
+) -> Bench:
+    """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields.
+
+    ``store`` is where other models come from that the test's settings name.
+    """
+    template = prompt_template(plan, _triples(run["data"]["mapping"]), where="run")
+    chat = plan.prompt.form == "chat"
+    prompt = plan.prompt
+    wrap = chat_wrapper(loaded.tokenizer, prompt.system, where="run", day=prompt.date) if chat else None
+
+    def rendered(words: Mapping[str, str]) -> Rendered:
+        plain = render(template, words)
+        whole: Rendered = wrap(plain) if wrap is not None else plain
+        return whole
+
+    def kept(source: str) -> ModelStore:
+        if store is None:
+            raise ModelError(source, "no model store is at hand here", "a run that brings one")
+        return store
+
+    def other(source: str) -> LoadedModel:
+        return load(kept(source).import_model(source), threads=plan.budget.threads)
+
+    def endpoint(name: str) -> EndpointTextModel:
+        return EndpointTextModel(name, read_endpoint(kept(f"endpoint:{name}").root / FILE, name))
+
+    return Bench(
+        plan=plan,
+        settings=settings_of(plan, test, where="run"),
+        loaded=loaded,
+        scorer=scorer,
+        render=rendered,
+        should_stop=should_stop,
+        longest=longest_prompt(run, plan),
+        open_model=other,
+        open_endpoint=endpoint,
+    )
+
+
+def longest_prompt(run: Mapping[str, Any], plan: Plan) -> int:
+    """Tokens of the run's longest prompt with its answer; what the plan allows, in runs frozen before it was kept."""
+    return int(run.get("prompts", {}).get("longest_tokens", plan.budget.max_prompt_tokens))
+
+
+def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
+    return [(item["name"], item["label"], item["role"]) for item in mapping["fields"]]
+
+
+def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
+    """Why there is no decision to look into: most of some prompts leave the answers under the plan's mass floor.
+
+    Or its states cannot be read: an encoding of positions that changes with a prompt's length, a stream that hooks do
+    not reach.
+
+    The margin of a model that does not answer compares two improbable words; where it comes from explains nothing. A
+    few prompts tell before any work is done, the same ones for every chunk.
+    """
+    switch = switch_length(bench.loaded.model)
+    if switch is not None and bench.longest > switch:
+        # Rows of different length are padded to one, and past the switch the longest would say how all are read.
+        return (
+            f"past {switch} tokens the model's position encoding reads a prompt by its length, and the longest prompt "
+            f"of the run has {bench.longest}: states of prompts run together are not those of each alone"
+        )
+    if unseen := unseen_stream(bench.loaded.model):
+        return unseen
+    floor = bench.plan.prompt.answers.mass_floor
+    masses = bench.masses(prompts)
+    silent = int((masses < floor).sum())
+    if 2 * silent <= len(prompts):
+        return None
+    return (
+        f"the model does not answer: {silent} of {len(prompts)} applications leave the planned answers less than "
+        f"{floor:.0%} of the probability (their median is {float(np.median(masses)):.1%}), so there is no decision to "
+        "look into"
+    )
+
+
+def _chunk(index: int, kind: str, work: Work, listened: Sequence[str]) -> Chunk:
+    payload = canonical_json({"kind": kind, "work": work.payload, "listened": list(listened)})
+    return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)

@@ -1,0 +1,205 @@
+"""Erasure: is the attribute used? Take it out of the states and see whether decisions move.
+
+Concept scrubbing: LEACE is fitted on states from which the concept was already erased at the layers before, so that no
+later layer of the window can rebuild it. Erasers are fitted on half of the applications; what they do, and what they
+leave, is measured on the other half. Two windows:
+
+carried   positions after the attribute's field, layers of the middle half. The field stays legible and the last layers
+          may read it once more, so an effect says that the decision goes through what is carried there.
+whole     from the field's first token on, at every layer. It equals not stating the attribute: beside the
+          counterfactual contrast it says nothing new, and shows only that the erasers work.
+
+The control is the same erasure with labels permuted within applications, as often as the plan's level needs, with an
+exact p-value (randomisation.py). docs/decisions/0005-what-counts-as-used.md tells why the ladder reads the first
+window, docs/decisions/0010-shuffled-labels-are-the-control.md why labels are shuffled.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from threadpoolctl import threadpool_limits
+
+from auditor.language_models.decoder import Decoder, Target, target_of
+from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.residual_view import ResidualView
+from auditor.measures.minimums import draws_needed
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
+from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows
+from auditor.mechanisms._shared.scrubbing import Window, carried, covariances, design_of, everywhere, scrub
+from auditor.mechanisms._shared.specifications import Specification
+from auditor.mechanisms.erasure.card import CARD, Settings
+from auditor.mechanisms.erasure.measure import measures
+from auditor.mechanisms.erasure.runs import Eraser, Ran
+from auditor.testing.chunks import Asked, Work
+from auditor.testing.context import Context, FloatArray
+from auditor.testing.drafts import Draft
+
+ATTRIBUTE, RELEVANT = "attribute", "relevant"
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk an attribute, and one for the number that goes with the margin most."""
+    settings: Settings = asked.settings
+    relevant = settings.relevant
+    family = family_of(asked.plan, settings)
+    for attribute in asked.plan.attributes:
+        if settings.attributes and attribute.field not in settings.attributes:
+            continue
+        clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
+        payload = concept_payload(asked, attribute, clusters)
+        full = attribute.field in family.fields
+        variants = len(attribute.groups)
+        # Untouched, erased, erased everywhere; then draws, and one erasure and its draws for every repeat.
+        runs = 3 + settings.draws_elsewhere
+        if full:
+            each = 1 + draws_needed(alpha=asked.plan.thresholds.alpha, family_size=1)
+            runs = 3 + draws_needed(alpha=asked.plan.thresholds.alpha, family_size=family.size)
+            runs += (1 + len(settings.repeats)) * each
+        sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
+        tokens = sum(whole + runs * variants * suffix for whole, suffix in sizes)
+        about = {**payload, "part": ATTRIBUTE, "full": full, "family": family.size, "tested": list(family.fields)}
+        yield Work(len(clusters) * variants * runs, tokens, about)
+        if relevant:
+            # The number has nothing to do with the attribute, which is at its reference: once is enough.
+            yield Work(3 * len(clusters), 3 * sum(whole for whole, _ in sizes), {**payload, "part": RELEVANT})
+            relevant = False
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Erase one attribute, or the number that goes with the margin most.
+
+    Returns
+    -------
+    dict
+        The untouched margins of the measured applications, those of every erasure and draw, and how well the erasers
+        fitted; or the ``reason`` why the model cannot be opened.
+    """
+    about = {key: payload[key] for key in ("field", "reference", "groups", "part")}
+    about |= {key: payload[key] for key in ("full", "family", "tested") if key in payload}
+    cases = payload["cases"]
+    first = {**cases[0]["words"], payload["field"]: payload["groups"][0]}
+    target = target_of(bench.questions([bench.render(first).text])[0])
+    if isinstance(target, str):
+        return {**about, "cases": [], "reason": target}
+    decoder = bench.decoder()
+    noise = noise_floor(bench.loaded.model, target)
+    # As many threads here as the model is given: a sum's last digits depend on them.
+    with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
+        if payload["part"] == RELEVANT:
+            found = _relevant(bench, payload, decoder, target)
+            return {**about, "cases": [case["id"] for case in cases], "relevant": found, "noise": noise.row()}
+        return {**about, **_attribute(bench, payload, decoder, target, noise)}
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """How far the group difference and the decisions move, against the same with shuffled labels."""
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def _attribute(
+    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target, noise: NoiseFloor
+) -> dict[str, Any]:
+    settings: Settings = bench.settings
+    alpha = bench.plan.thresholds.alpha
+    cases, groups = payload["cases"], payload["groups"]
+    variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
+    placed = place(bench, variants, payload["field"])
+    sets = [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))]
+    windows = [carried(decoder.layers, share) for share in (settings.layers, *settings.repeats)]
+    eraser = Eraser(
+        streams=open_rows(decoder, sets, should_stop=bench.should_stop),
+        target=target,
+        groups=len(groups),
+        reference=groups.index(payload["reference"]),
+        noise=noise,
+        seed=bench.plan.cases.seed,
+    )
+    count = draws_needed(alpha=alpha, family_size=payload["family"]) if payload["full"] else settings.draws_elsewhere
+    declared = eraser.run(windows[0], draws=count, stop=payload["full"])
+    whole = eraser.run(everywhere(decoder.layers), draws=0)
+    repeats: list[tuple[Specification, Ran]] = []
+    if payload["full"]:
+        each = draws_needed(alpha=alpha, family_size=1)
+        # Windows that a shallow model cannot tell apart are one specification.
+        others = [window for window in dict.fromkeys(windows[1:]) if window != windows[0]]
+        asked = [(window, False) for window in others] + [(windows[0], True)]
+        repeats = [
+            (specification(window, swap=swap), eraser.run(window, draws=each, swap=swap, stop=True, most=1))
+            for window, swap in asked
+        ]
+    return {
+        "cases": [cases[number]["id"] for number in eraser.measured()],
+        "fitted": len(cases) - len(eraser.measured()),
+        "untouched": {"cases": [case["id"] for case in cases], "margins": eraser.clean.tolist()},
+        "mass": eraser.mass,
+        "needed": draws_needed(alpha=alpha, family_size=max(1, payload["family"])),
+        "possible": eraser.possible(),
+        "declared": {"specification": specification(windows[0]).row(), **declared.row()},
+        "whole": whole.row(),
+        "repeats": [{"specification": item.row(), **ran.row()} for item, ran in repeats],
+        "noise": noise.row(),
+        "exact": target.exact,
+        "note": target.note,
+    }
+
+
+def specification(window: Window, *, swap: bool = False) -> Specification:
+    """A window in words; the second draw fits on the half that the first one measures on."""
+    place = "after the field" if window.after else "from the field on"
+    return Specification(window=place, layers=window.ends, seed=2 if swap else 1)
+
+
+def _relevant(
+    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target
+) -> dict[str, Any] | None:
+    """Erase the number that goes with the margin most: what the erasure of something that is used looks like."""
+    cases = payload["cases"]
+    words = [{**case["words"], payload["field"]: payload["reference"]} for case in cases]
+    field = _strongest(cases, bench.margins([bench.render(each).text for each in words]))
+    if field is None:
+        return None
+    values = np.array([case["numbers"][field] for case in cases])
+    streams = open_rows(decoder, [[each] for each in place(bench, words, field)], should_stop=bench.should_stop)
+    window = carried(decoder.layers, bench.settings.layers)
+    ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
+    design = design_of(applications=len(cases), groups=2).for_numbers(ranks)
+    clean = _covariances(streams, target, window, design)
+    margins, _ = streams.through(target, layers=(), visit=lambda _: None, draws=1, read=list(design.measured))
+    erased = scrub(streams, target, design=design, marks=ranks[None, :, None], window=window, clean=clean)
+    return {
+        "field": field,
+        "clean": margins[0].tolist(),
+        "margins": erased.margins[0].tolist(),
+        "leftover": erased.leftover,
+        "left": float(erased.left.max()),
+        "mass": float(erased.masses[0]),
+        "exact": target.exact,
+        "note": target.note,
+    }
+
+
+def _covariances(
+    streams: Streams | HookedStreams, target: Target, window: Window, design: Any
+) -> dict[int, FloatArray]:
+    found: dict[int, FloatArray] = {}
+
+    def look(layer: int) -> None:
+        found[layer] = covariances(streams, window, design, layer)
+
+    streams.through(target, layers=window.layers, visit=look, draws=1)
+    return found
+
+
+def _strongest(cases: Sequence[Mapping[str, Any]], margins: FloatArray) -> str | None:
+    found: dict[str, float] = {}
+    for name in cases[0]["numbers"]:
+        values = [case["numbers"].get(name) for case in cases]
+        if None in values or len(set(values)) < 2 or np.ptp(margins) == 0:
+            continue
+        found[name] = abs(float(np.corrcoef(np.array(values, dtype=np.float64), margins)[0, 1]))
+    return max(found, key=lambda name: found[name]) if found else None

@@ -1,0 +1,1 @@
+"""Field attribution: which fields of an application drive its decision (occlusion, Shapley values)."""

@@ -1,0 +1,259 @@
+"""Field attribution: what drove the decision on one application, in fields rather than tokens.
+
+Occlusion sets one field to the reference and takes the difference. Shapley values share the whole difference between
+the application and the reference among the fields, whatever they do together. Every variant of an application is one
+leaf of one tree of prompts, so each costs little more than the text behind the field that changed.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import random
+from collections.abc import Iterable, Mapping, Sequence
+from itertools import pairwise, zip_longest
+from typing import Any
+
+from auditor.counterfactuals import Cluster
+from auditor.exceptions import PlanError
+from auditor.mechanisms._shared.attribution_measures import OCCLUSION, SHAPLEY, measures
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.players import Player, changed, choose, find_players, reference_words
+from auditor.mechanisms.field_attribution.card import CARD, Settings
+from auditor.mechanisms.field_attribution.reasons import principal, sentence
+from auditor.mechanisms.field_attribution.shapley import (
+    FloatArray,
+    Shapley,
+    enumerate_all,
+    sample,
+)
+from auditor.testing.attributions import Attribution
+from auditor.testing.chunks import Asked, Work
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
+
+
+def work(asked: Asked) -> Iterable[Work]:
+    """One chunk for every application with Shapley values; the others together, up to the plan's chunk size.
+
+    Raises
+    ------
+    PlanError
+        If the settings name a reference, group or field that the run does not have.
+    """
+    settings: Settings = asked.settings
+    where = f"plan: settings.{CARD.name}"
+    players = find_players(asked, groups=settings.groups, where=where)
+    reference = reference_words(asked, reference=settings.reference, where=where)
+    _check_names(settings, players, where)
+    planned: list[tuple[dict[str, Any], int, int]] = []
+    clusters = _select(asked, settings)
+    total = 0
+    for number, cluster in enumerate(clusters):
+        words = {name: asked.words[cluster.application.id][name] for name in asked.fields}
+        deep = number < settings.shapley_cases
+        prompts, tokens = _cost(asked, cluster, [p for p in players if p.differs(words, reference)], deep=deep)
+        if planned and total + tokens > settings.tokens:
+            break
+        total += tokens
+        planned.append(({"id": cluster.application.id, "words": words, "shapley": deep}, prompts, tokens))
+    common = {
+        "reference": {"name": settings.reference, "words": reference},
+        "players": [player.row() for player in players],
+        "left_out": len(clusters) - len(planned),
+    }
+    for batch in _batches(planned, asked.plan.budget.chunk_tokens):
+        yield Work(
+            prompts=sum(prompts for _, prompts, _ in batch),
+            tokens=sum(tokens for _, _, tokens in batch),
+            payload={**common, "cases": [case for case, _, _ in batch]},
+        )
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Explain the applications of one chunk.
+
+    Returns
+    -------
+    dict
+        The payload's ``reference``, ``players`` and ``left_out``; for every case its margin, values by method, the
+        players of its game and its reasons; and the rows of all attributions.
+    """
+    players = [Player.of(row) for row in payload["players"]]
+    reference: dict[str, str] = payload["reference"]["words"]
+    cases = [_explain(bench, players, reference, case) for case in payload["cases"]]
+    return {
+        "reference": payload["reference"],
+        "players": payload["players"],
+        "left_out": payload["left_out"],
+        "noise": bench.noise(bench.render(reference).text).row(),
+        "cases": cases,
+        "attributions": [row.row() for case in cases for row in _attributions(case, payload["reference"]["name"])],
+    }
+
+
+def run(context: Context) -> Iterable[Draft]:
+    """How large the fields' values are over the explained applications, and what their self-checks found."""
+    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+
+
+def _check_names(settings: Settings, players: Sequence[Player], where: str) -> None:
+    known = {name for player in players for name in (player.name, *player.fields)}
+    for name in settings.fields:
+        if name not in known:
+            raise PlanError(f"{where}.fields", f"{name!r} is not in the prompt", f"one of: {', '.join(sorted(known))}")
+
+
+def _select(asked: Asked, settings: Settings) -> list[Cluster]:
+    """The applications to explain: a seeded shuffle, for a balanced one adverse and favourable records in turns."""
+    clusters = [cluster for cluster in asked.clusters if cluster.application.id != settings.reference]
+    random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
+    if settings.select == "balanced":
+        adverse = [cluster for cluster in clusters if cluster.application.favourable is False]
+        others = [cluster for cluster in clusters if cluster.application.favourable is not False]
+        clusters = [cluster for pair in zip_longest(adverse, others) for cluster in pair if cluster is not None]
+    return clusters[: settings.cases]
+
+
+def _cost(asked: Asked, cluster: Cluster, players: Sequence[Player], *, deep: bool) -> tuple[int, int]:
+    """Prompts and tokens of one application, from where its fields stand: text behind a change is computed anew."""
+    settings: Settings = asked.settings
+    case = cluster.cases[0]
+    rate = asked.count_tokens(case.prompt) / max(1, len(case.prompt))
+    end = len(case.prompt)
+    starts = {player.name: min(case.spans[name][0] for name in player.fields) for player in players}
+    characters = end + sum(end - start for start in starts.values())
+    prompts = 1 + len(players)
+    if deep:
+        # Which of the others will play is known once they are occluded; spread evenly they cost what is usual.
+        rest = [player for player in players if not player.protected]
+        room = min(len(rest), max(0, settings.players - (len(players) - len(rest))))
+        spread = {rest[index * len(rest) // room].name: float(room - index) for index in range(room)}
+        effects = {player.name: spread.get(player.name, 0.0) for player in players}
+        chosen = choose(players, effects, wanted=settings.fields, at_most=settings.players)
+        sampled = len(chosen) > settings.exact_up_to
+        coalitions = 1 << len(chosen)
+        if sampled:
+            coalitions = min(coalitions, 2 + 2 * settings.pairs * (len(chosen) - 1))
+        edges = [*sorted(starts[player.name] for player in chosen), end]
+        characters += edges[0]
+        characters += sum(
+            min(2 << step, coalitions) * (stop - start) for step, (start, stop) in enumerate(pairwise(edges))
+        )
+        prompts += coalitions
+    answers = asked.plan.prompt.answers
+    beyond_first = sum(max(0, asked.count_tokens(text) - 1) for text in (*answers.favourable, *answers.adverse))
+    return prompts, round(rate * characters) + prompts * beyond_first
+
+
+def _batches(
+    planned: Sequence[tuple[dict[str, Any], int, int]], chunk_tokens: int
+) -> Iterable[list[tuple[dict[str, Any], int, int]]]:
+    batch: list[tuple[dict[str, Any], int, int]] = []
+    for item in planned:
+        if batch and (batch[-1][0]["shapley"] or sum(each[2] for each in batch) + item[2] > chunk_tokens):
+            yield batch
+            batch = []
+        batch.append(item)
+    if batch:
+        yield batch
+
+
+def _explain(
+    bench: Bench, players: Sequence[Player], reference: Mapping[str, str], case: Mapping[str, Any]
+) -> dict[str, Any]:
+    words: dict[str, str] = case["words"]
+    moving = [player for player in players if player.differs(words, reference)]
+    own, *without = _margins(bench, [words, *(changed(words, reference, [player]) for player in moving)])
+    # What the reference does not change is exactly 0, and costs no prompt.
+    values: dict[str, dict[str, float]] = {OCCLUSION: dict.fromkeys((player.name for player in players), 0.0)}
+    values[OCCLUSION] |= {player.name: own - margin for player, margin in zip(moving, without, strict=True)}
+    game = None
+    if case["shapley"]:
+        game = _play(bench, moving, values[OCCLUSION], reference, case)
+        still = {player.name: 0.0 for player in players if player not in moving}
+        values[SHAPLEY] = still | game["values"]
+    reasons = {}
+    if own < bench.plan.operating_point.natural_margin:
+        found = {method: principal(effects, players) for method, effects in values.items()}
+        turned = _margins(bench, [changed(words, reference, strongest) for strongest in found.values()])
+        reasons = {
+            method: {
+                "players": [player.name for player in strongest],
+                "sentences": [
+                    sentence(player, words=words, reference=reference, effect=values[method][player.name])
+                    for player in strongest
+                ],
+                "margin_without": margin,
+            }
+            for (method, strongest), margin in zip(found.items(), turned, strict=True)
+        }
+    return {"id": case["id"], "margin": own, "values": values, "game": game, "reasons": reasons}
+
+
+def _play(
+    bench: Bench,
+    moving: Sequence[Player],
+    effects: Mapping[str, float],
+    reference: Mapping[str, str],
+    case: Mapping[str, Any],
+) -> dict[str, Any]:
+    settings: Settings = bench.settings
+    chosen = choose(moving, effects, wanted=settings.fields, at_most=settings.players)
+    everybody = (1 << len(chosen)) - 1
+
+    def worth(coalitions: Sequence[int]) -> FloatArray:
+        return bench.margins(
+            [
+                bench.render(changed(case["words"], reference, _members(chosen, everybody ^ coalition))).text
+                for coalition in coalitions
+            ]
+        )
+
+    if len(chosen) <= settings.exact_up_to:
+        result = enumerate_all(worth, players=len(chosen))
+    else:
+        digest = int.from_bytes(hashlib.sha256(case["id"].encode()).digest()[:8], "big")
+        result = sample(
+            worth,
+            players=len(chosen),
+            seed=(bench.plan.cases.seed, digest),
+            error=settings.standard_error,
+            most_pairs=settings.pairs,
+        )
+    return _game(chosen, result)
+
+
+def _game(chosen: Sequence[Player], result: Shapley) -> dict[str, Any]:
+    names = [player.name for player in chosen]
+    errors = result.standard_errors
+    return {
+        "values": dict(zip(names, map(float, result.values), strict=True)),
+        "standard_errors": None if errors is None else dict(zip(names, map(float, errors), strict=True)),
+        "empty": result.empty,
+        "full": result.full,
+        "spread": result.spread,
+        "coalitions": result.coalitions,
+        "pairs": result.pairs,
+    }
+
+
+def _members(players: Sequence[Player], coalition: int) -> list[Player]:
+    return [player for number, player in enumerate(players) if coalition >> number & 1]
+
+
+def _margins(bench: Bench, variants: Sequence[Mapping[str, str]]) -> list[float]:
+    return [float(value) for value in bench.margins([bench.render(words).text for words in variants])]
+
+
+def _attributions(case: Mapping[str, Any], reference: str) -> Iterable[Attribution]:
+    errors = (case["game"] or {}).get("standard_errors") or {}
+    for method, values in case["values"].items():
+        for name, value in values.items():
+            yield Attribution(
+                case_id=case["id"],
+                test=f"{CARD.name}/{method}",
+                field=name,
+                value=value,
+                standard_error=errors.get(name) if method == SHAPLEY else None,
+                reference=reference,
+            )

@@ -1,0 +1,1 @@
+"""Integrated gradients: which tokens and fields drive a decision, along a path of inputs."""

@@ -1,0 +1,1 @@
+"""Interpretation: what features stand for, in words that are put to the test."""

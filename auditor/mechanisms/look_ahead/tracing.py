@@ -1,0 +1,176 @@
+"""Who writes the decision at the last token, and which fields must be attended to for it.
+
+Written: with the final norm's scale frozen the margin is a sum over what attention and MLPs of every layer add. Read:
+the decided answer's probability and rank in the stream after each. Knockout: attention from a field's tokens is cut for
+the last token only, in all layers or some; for all later text; and from all fields at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from itertools import pairwise
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from auditor.exceptions import Interrupted
+from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
+from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
+from auditor.language_models.precision import in_double
+from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.direct_logits import attribute
+from auditor.mechanisms._shared.pairs import own_margins, row_of, structured
+from auditor.mechanisms.look_ahead.layout import Layout, twin
+from auditor.records import Check
+
+ALL_FIELDS = "all fields"
+#: What is decoded through the final norm and the unembedding: the stream for a probability, what is added for a rank.
+STREAMS = ("stream after attention", "stream after MLP")
+ADDED = ("attention output", "MLP output")
+
+
+def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    """Trace every application of the chunk."""
+    base = {"part": payload["part"], "reason": None, "note": "", "cases": []}
+    view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
+    if isinstance(view, str):
+        return {**base, "reason": view}
+    decoder, target = view
+    cases = []
+    for case in payload["cases"]:
+        if bench.should_stop():
+            raise Interrupted("stopped between two applications; this chunk starts again")
+        with torch.no_grad():
+            cases.append(_trace(bench, decoder, target, case))
+    return {**base, "note": target.note, "exact": target.exact, "cases": cases}
+
+
+def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tensor:
+    """Which keys positions ``start`` to ``stop`` may not see, [1, stop − start, stop]: fields' values behind them.
+
+    The tokens of a value still see each other.
+    """
+    mask = torch.zeros((1, stop - start, stop), dtype=torch.bool, device="cpu")  # moved to where it is used
+    for name in fields:
+        first, end = layout.spans[name]
+        mask[:, max(0, end - start) :, first:end] = True
+    return mask
+
+
+def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
+    layout, other, _, _ = twin(bench, case["words"], case["other"])
+    layers = range(decoder.layers)
+    sites = [(node, layer) for layer in layers for node in (RESIDUAL, HEADS, ATTENTION, MLP)]
+    tokens = row_of(decoder, layout.tokens)
+    run = decoder.run(tokens, capture=[*sites, (RESIDUAL, decoder.layers)], keep_past=True)
+    everything = {layer: hidden(layout, layout.fields, start=0, stop=len(layout.tokens)) for layer in layers}
+    nothing = {layer: torch.zeros_like(mask) for layer, mask in everything.items()}
+    # Both are the model's own forward pass; whole answers are read with others, packed.
+    exact = target.exact
+    own = float(bench.margins([layout.text])[0]) if exact else own_margins(decoder, target, [layout.tokens])[0]
+    found = attribute(decoder, run, target, own=own)
+    empty = float(decoder.margins(decoder.run(tokens, hide=nothing), target))
+    without = float(decoder.margins(decoder.run(tokens, hide=everything), target))
+    twinned = float(decoder.margins(decoder.run(row_of(decoder, other.tokens), hide=everything), target))
+    gaps = {"empty": abs(empty - own), "twin": abs(without - twinned), "sum": found.gap, "rounding": found.rounding}
+    return {
+        "id": case["id"],
+        "margin": found.margin,
+        "embedding": found.embedding,
+        "attention": found.attention.sum(axis=1).tolist(),
+        "mlps": found.mlps.tolist(),
+        "constant": found.constant,
+        "direction": found.direction,
+        **_answers(decoder, run, target, favourable=found.margin >= bench.plan.operating_point.natural_margin),
+        "without_all": without,
+        "twin": other.tokens != layout.tokens,
+        "to_last": _to_last(bench, decoder, run, layout, target),
+        "to_later": _to_later(decoder, run, layout, target) if case["deep"] else None,
+        "checks": [
+            asdict(check)
+            for check in _checks(gaps, noise_floor(decoder.model, target), twinned=other.tokens != layout.tokens)
+        ],
+    }
+
+
+def _checks(gaps: Mapping[str, float], floor: NoiseFloor, *, twinned: bool) -> list[Check]:
+    bound, summed = floor.bound, floor.bound + SUMMED * gaps["rounding"]
+    checks = [
+        Check("contributions sum to the model's own margin", gaps["sum"] <= summed, gaps["sum"], summed, floor.words),
+        Check(
+            "nothing knocked out changes nothing",
+            gaps["empty"] <= bound,
+            gaps["empty"],
+            bound,
+            "largest difference in nats between a run with an empty knockout and the margin decided on",
+        ),
+    ]
+    if twinned:
+        note = "two applications of one layout, attention to all fields cut: largest difference of margins in nats"
+        held = gaps["twin"] <= bound
+        checks.append(Check("with every field knocked out none matters", held, gaps["twin"], bound, note))
+    return checks
+
+
+def _answers(decoder: Decoder, run: Run, target: Target, *, favourable: bool) -> dict[str, Any]:
+    """By layer, the decided answer's probability in the stream, and 1 / its rank in what attention and MLP add."""
+    tokens = list(target.favourable if favourable else target.adverse)
+    held: dict[str, list[Tensor]] = {name: [] for name in (*STREAMS, *ADDED)}
+    for layer in range(decoder.layers):
+        before = run.states[RESIDUAL, layer][0, -1]
+        attention, mlp = run.states[ATTENTION, layer][0, -1], run.states[MLP, layer][0, -1]
+        after = run.states[RESIDUAL, layer + 1][0, -1]
+        for name, state in zip(held, (before + attention, after, attention, mlp), strict=True):
+            held[name].append(state)
+    probability, reciprocal = {}, {}
+    for name, states in held.items():
+        logits = decoder.logits(torch.stack(states))
+        if name in STREAMS:
+            probability[name] = in_double(torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1))).tolist()
+        else:
+            best = logits[:, tokens].max(-1, keepdim=True).values
+            reciprocal[name] = (1.0 / (1.0 + in_double((logits > best).sum(-1)))).tolist()
+    return {"probability": probability, "reciprocal": reciprocal}
+
+
+def _to_last(bench: Bench, decoder: Decoder, run: Run, layout: Layout, target: Target) -> dict[str, Any]:
+    """Margins with the last token cut off from each field and from all: in all layers, and in windows of layers."""
+    fields = layout.fields
+    if run.past is None or not layout.last:
+        return {"fields": fields, "whole": [], "windows": []}
+    past = run.past.upto(layout.last)
+    mask = torch.cat(
+        [
+            hidden(layout, names, start=layout.last, stop=len(layout.tokens))
+            for names in (*([f] for f in fields), fields)
+        ]
+    )
+
+    def margins(first: int, stop: int) -> list[float]:
+        stream = run.states[RESIDUAL, first][:, -1:].expand(len(mask), -1, -1)
+        blocked = decoder.run_from(first, stream, past=past, hide=dict.fromkeys(range(first, stop), mask))
+        values: list[float] = in_double(decoder.margins(blocked, target)).tolist()
+        return values
+
+    count = min(bench.settings.windows, decoder.layers)
+    edges = [decoder.layers * number // count for number in range(count + 1)]
+    return {
+        "fields": fields,
+        "whole": margins(0, decoder.layers),
+        "windows": [{"first": first, "stop": stop, "margins": margins(first, stop)} for first, stop in pairwise(edges)],
+    }
+
+
+def _to_later(decoder: Decoder, run: Run, layout: Layout, target: Target) -> list[float]:
+    """Margins with all text after a field cut off from its value, in all layers: from the field's end on."""
+    found = []
+    for name in layout.fields:
+        start = layout.spans[name][1]
+        stream = run.states[RESIDUAL, 0][:, start:]
+        mask = hidden(layout, [name], start=start, stop=len(layout.tokens))
+        past = run.past.upto(start) if run.past is not None else None
+        blocked = decoder.run_from(0, stream, past=past, hide=dict.fromkeys(range(decoder.layers), mask))
+        found.append(float(decoder.margins(blocked, target)))
+    return found

@@ -1,0 +1,1 @@
+"""Activation patching: at which layers and positions a difference is carried."""

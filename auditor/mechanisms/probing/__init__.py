@@ -1,0 +1,1 @@
+"""Probing: whether an attribute can be read from the states, where, and how selectively."""

@@ -1,0 +1,1 @@
+"""Steering: whether an attribute's direction could move decisions."""

@@ -1,0 +1,1 @@
+"""Superposition: how far features share directions."""
