@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.audit import Prepared, code_sha256, conclude, prepare, run_one_chunk, run_sha256
+from auditor.conductor import Prepared, code_sha256, conclude, prepare, run_one_chunk, run_sha256
 from auditor.evidence import REPEATABLE, write_evidence
 from auditor.exceptions import Interrupted, PlanError, ScoringError
 from auditor.language_models.local import forget_models, load

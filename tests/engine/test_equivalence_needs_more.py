@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
 from auditor.behaviour.context import FILED_FAMILY, SAME_APPLICANTS_FAMILY, Draft, inside_family
 from auditor.conclusions import settle
+from auditor.conductor import Conclusions, conclude
 from auditor.measures.equivalence import tost_pairs
 from auditor.measures.pairs import PairCounts
 from auditor.measures.verdict import Evidence

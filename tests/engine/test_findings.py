@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
 from auditor.behaviour.context import State
+from auditor.conductor import Conclusions, conclude
 from auditor.findings import find
 from auditor.policies.packs import load_packs
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
