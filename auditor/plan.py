@@ -251,7 +251,7 @@ class Plan(Section):
 
     @classmethod
     def read(cls, path: Path | str, overrides: Mapping[str, str] | None = None) -> Plan:
-        """Read a plan file; parameters and errors as in :func:`read_plan`."""
+        """Read a plan file (TOML); ``overrides`` maps ``section.key`` to a TOML value as text. Errors: PlanError."""
         return read_plan(Path(path), overrides)
 
     @classmethod

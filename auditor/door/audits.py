@@ -59,11 +59,11 @@ def audit(
         Where the run is kept, one folder a run; made if needed. Called again with the same folder, the audit goes on
         after the last chunk that was scored, also after a crash; a finished one is only concluded.
     model
-        The source of the model, as :func:`open_system` takes it, instead of the plan's ``run.model``.
+        The source of the model, as `open_system` takes it, instead of the plan's ``run.model``.
     system
         A model that is open already, instead of ``model`` and ``store``.
     data
-        Applications, or their source as :func:`open_data` takes it, instead of the plan's ``run.data``.
+        Applications, or their source as `open_data` takes it, instead of the plan's ``run.data``.
     mapping
         The path of the mapping file, instead of the plan's ``run.mapping``.
     store
@@ -113,7 +113,7 @@ def open_audit(folder: Path | str) -> Audited:
     Parameters
     ----------
     folder
-        The folder that :func:`audit` was given.
+        The folder that `audit` was given.
 
     Raises
     ------

@@ -53,7 +53,7 @@ SCHEMA: dict[str, Any] = {
     "counts": pl.List(pl.Struct({"name": pl.String, "value": pl.Float64})),
     "checks": pl.List(CHECK),
 }
-"""Columns of :meth:`Audited.to_frame` beside those of the subjects."""
+"""Columns of `Audited.to_frame` beside those of the subjects."""
 
 
 @dataclass(frozen=True)
@@ -125,7 +125,7 @@ class Audited:
         return _only(id, {item.id: item for item in self.measurements}, "measurement")
 
     def finding(self, id: str) -> Finding:
-        """The finding of this id, such as ``F-001``; errors as in :meth:`measurement`."""
+        """The finding of this id, such as ``F-001``; errors as in `measurement`."""
         return _only(id, {item.id: item for item in self.findings}, "finding")
 
     def select(self, *, test: str | None = None, metric: str | None = None, **subject: str) -> tuple[Measurement, ...]:
