@@ -181,7 +181,7 @@ def test_a_prompt_longer_than_the_model_reads_is_refused(model: StoredModel) -> 
         ),
         (
             {"use__policy_packs": ["us-none"]},
-            "p: use.policy_packs: unknown pack 'us-none'; expected one of: us-ecoa-regb",
+            "p: use.policy_packs: unknown pack 'us-none'; expected one of: eu-ai-act-hr5",
         ),
     ],
 )
