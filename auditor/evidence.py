@@ -12,8 +12,8 @@ from typing import Any
 
 import polars as pl
 
-from auditor.audit import Conclusions
 from auditor.canonical import canonical_json
+from auditor.conductor import Conclusions
 from auditor.exceptions import StorageError
 from auditor.records import Case
 

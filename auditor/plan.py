@@ -249,6 +249,29 @@ class Plan(Section):
                 raise ValueError(f"settings.{name}: is no test of tests.run")
         return self
 
+    @classmethod
+    def read(cls, path: Path | str, overrides: Mapping[str, str] | None = None) -> Plan:
+        """Read a plan file (TOML); ``overrides`` maps ``section.key`` to a TOML value as text. Errors: PlanError."""
+        return read_plan(Path(path), overrides)
+
+    @classmethod
+    def parse(cls, source: str | Mapping[str, Any], *, where: str = "plan") -> Plan:
+        """Read a plan from TOML text or from plain data, such as a changed copy of another's.
+
+        Parameters
+        ----------
+        source
+            The text of a plan file, or what one holds.
+        where
+            What errors call it.
+
+        Raises
+        ------
+        PlanError
+            With the key and what was expected.
+        """
+        return plan_from(_toml(source, where) if isinstance(source, str) else source, where=where)
+
     def design(self) -> dict[str, Any]:
         """The design as plain data: every section but ``[run]``, defaults written out.
 
@@ -287,13 +310,17 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> Plan:
         raise PlanError(str(path), error.strerror or "cannot be read", "a readable plan file (TOML)") from error
     except UnicodeDecodeError as error:
         raise PlanError(str(path), f"is not UTF-8 (byte {error.start})", "a plan file in UTF-8") from error
-    try:
-        raw = parse_toml(text)
-    except tomllib.TOMLDecodeError as error:
-        raise PlanError(str(path), f"is no TOML: {error}", "a plan as docs/plan.md describes") from error
+    raw = _toml(text, str(path))
     for key, value in (overrides or {}).items():
         _override(raw, key, value)
     return plan_from(raw, where=str(path))
+
+
+def _toml(text: str, where: str) -> dict[str, Any]:
+    try:
+        return parse_toml(text)
+    except tomllib.TOMLDecodeError as error:
+        raise PlanError(where, f"is no TOML: {error}", "a plan as docs/plan.md describes") from error
 
 
 def plan_from(raw: Mapping[str, Any], *, where: str) -> Plan:

@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.audit import prepare
+from auditor.conductor import prepare
 from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import load

@@ -1,4 +1,8 @@
-"""Policy packs: which clauses ask for which evidence, as dated, sourced data. A pack is named in a run by its hash."""
+"""Policy packs: which clauses ask for which evidence, as dated, sourced data. A pack is named in a run by its hash.
+
+A pack is a file in ``shipped/``, called by its id. What all of them speak of stands in ``catalogue.json``: attributes,
+metrics, sections, the severity scheme, the workflow.
+"""
 
 from __future__ import annotations
 
@@ -13,7 +17,8 @@ from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
 from auditor.records import Role
 
-PACKS_FILE = Path(__file__).parent / "packs.json"
+CATALOGUE = Path(__file__).parent / "catalogue.json"
+SHIPPED = Path(__file__).parent / "shipped"
 
 
 @dataclass(frozen=True)
@@ -139,8 +144,9 @@ def metric_rule(packs: Sequence[PolicyPack], metric: str, *, field: str) -> Metr
 
 @cache
 def catalogue() -> dict[str, Any]:
-    """The whole shipped catalogue: packs, metrics, sections, severity scheme, workflow."""
-    return dict(json.loads(PACKS_FILE.read_text(encoding="utf-8")))
+    """The whole shipped catalogue: packs in the order of their ids, metrics, sections, severity scheme, workflow."""
+    packs = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(SHIPPED.glob("*.json"))]
+    return {**json.loads(CATALOGUE.read_text(encoding="utf-8")), "packs": packs}
 
 
 def load_packs(ids: Sequence[str], *, where: str) -> tuple[PolicyPack, ...]:

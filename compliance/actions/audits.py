@@ -58,7 +58,7 @@ def start_ungoverned_audit(
     Parameters
     ----------
     run, chunks, prompts, tokens
-        As ``auditor.audit.prepare`` froze them.
+        As ``auditor.conductor.prepare`` froze them.
     command
         What was typed; the report prints it.
 
@@ -191,7 +191,7 @@ def freeze_audit(
     actor: Actor,
     keeper: str | None = None,
 ) -> None:
-    """Freeze a requested audit to its run; parameters as ``auditor.audit.prepare`` gave them.
+    """Freeze a requested audit to its run; parameters as ``auditor.conductor.prepare`` gave them.
 
     Parameters
     ----------

@@ -104,7 +104,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
         progress.say(line)
     _check(stop, "the run was not frozen yet, nothing is scored")
 
-    from auditor.audit import prepare
+    from auditor.conductor import prepare
     from auditor.language_models.local import load
 
     keep(applications)
@@ -202,7 +202,7 @@ def score(
     RunError, InputError
         The run cannot go on.
     """
-    from auditor.audit import load_for, run_one_chunk
+    from auditor.conductor import load_for, run_one_chunk
 
     def stopping() -> bool:
         progress.tick()
@@ -301,7 +301,7 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     Interrupted
         Somebody stopped the audit; a stop counts until the last of it is entered.
     """
-    from auditor.audit import conclude
+    from auditor.conductor import conclude
     from auditor.evidence import write_evidence
     from compliance.audits.summary import summarise
     from reports.publish import publish

@@ -234,7 +234,7 @@ def _first_in_line(pk: int) -> Audit | None:
 
 def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
     """Bind, render and cut; False if another worker is at it."""
-    from auditor.audit import prepare
+    from auditor.conductor import prepare
 
     keeper = _claim(audit, JobState.REQUESTED, what=PREPARING)
     if not keeper:

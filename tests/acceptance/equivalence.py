@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM
 
-from auditor.audit import conclude, prepare, run_one_chunk
+from auditor.conductor import conclude, prepare, run_one_chunk
 from auditor.demo_data import load_loanapp
 from auditor.language_models.store import ModelStore
 from auditor.ledger import FolderLedger

@@ -22,7 +22,7 @@ HERE = Path(__file__).parent
 # Module: attribute, phase, and whether the step itself is done before or after it holds.
 HELD = {
     "compliance.registry.registration": [("_register", "registering", "before")],
-    "auditor.audit": [("prepare", "preparing", "after"), ("conclude", "concluding", "after")],
+    "auditor.conductor": [("prepare", "preparing", "after"), ("conclude", "concluding", "after")],
     "compliance.execution.ledger": [("DatabaseLedger.payload", "scoring", "after")],  # the chunk is taken, not scored
     "reports.publish": [("publish", "publishing", "after")],  # the files are written and not entered
 }

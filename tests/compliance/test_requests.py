@@ -155,7 +155,7 @@ def test_registered_data_are_read_back_with_the_mapping_that_was_kept(tmp_path: 
 
 @pytest.mark.django_db
 def test_an_estimate_counts_as_the_run_will(settings: LazySettings, tmp_path: Path) -> None:
-    from auditor.audit import prepare
+    from auditor.conductor import prepare
     from auditor.language_models.store import ModelStore
     from auditor.plan import read_plan
     from tests.acceptance.commands import write_plan

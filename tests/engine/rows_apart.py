@@ -10,8 +10,8 @@ import numpy as np
 import polars as pl
 
 from auditor.applications import apply_mapping
-from auditor.audit import conclude
 from auditor.canonical import canonical_json, sha256_bytes
+from auditor.conductor import conclude
 from auditor.ledger import FolderLedger
 from auditor.mapping_files import mapping_from
 from auditor.records import Case, Measurement

@@ -22,7 +22,7 @@ from auditor.preparation import made_here
 from auditor.records import Case, Decision, Outcome
 
 if TYPE_CHECKING:
-    from auditor.audit import Prepared
+    from auditor.conductor import Prepared
 
 MAPPING = {
     "name": "small",

@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.audit import Prepared, code_sha256, conclude, prepare, run_one_chunk, run_sha256
+from auditor.conductor import Prepared, code_sha256, conclude, prepare, run_one_chunk, run_sha256
 from auditor.evidence import REPEATABLE, write_evidence
 from auditor.exceptions import Interrupted, PlanError, ScoringError
 from auditor.language_models.local import forget_models, load
@@ -181,7 +181,7 @@ def test_a_prompt_longer_than_the_model_reads_is_refused(model: StoredModel) -> 
         ),
         (
             {"use__policy_packs": ["us-none"]},
-            "p: use.policy_packs: unknown pack 'us-none'; expected one of: us-ecoa-regb",
+            "p: use.policy_packs: unknown pack 'us-none'; expected one of: eu-ai-act-hr5",
         ),
     ],
 )

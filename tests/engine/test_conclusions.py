@@ -9,8 +9,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.audit import Conclusions, conclude
 from auditor.conclusions import settle
+from auditor.conductor import Conclusions, conclude
 from auditor.exceptions import RunError
 from auditor.measures.multiplicity import benjamini_hochberg, holm
 from auditor.measures.verdict import Evidence

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
+from auditor.conductor import Conclusions, conclude
 from auditor.records import Case, Conclusion, Measurement, Role, Severity
 from tests.engine.small import Margin, biased, simulated, small_data, small_plan
 

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
 from auditor.conclusions import settle
+from auditor.conductor import Conclusions, conclude
 from auditor.measures.equivalence import tost_pairs
 from auditor.measures.pairs import PairCounts
 from auditor.measures.verdict import Evidence

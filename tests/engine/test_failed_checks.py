@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
-from auditor.audit import conclude
+from auditor.conductor import conclude
 from auditor.evidence import REPEATABLE, write_evidence
 from auditor.records import Case, Conclusion
 from tests.engine.small import biased, simulated, small_data, small_plan

@@ -5,8 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from auditor.audit import conclude
 from auditor.conclusions import settle
+from auditor.conductor import conclude
 from auditor.records import Case, Check, Conclusion, Measurement, Role
 from auditor.testing.drafts import Draft
 from tests.engine.small import biased, simulated, small_data, small_plan

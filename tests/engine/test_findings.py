@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
+from auditor.conductor import Conclusions, conclude
 from auditor.findings import find
 from auditor.policies.packs import load_packs
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity

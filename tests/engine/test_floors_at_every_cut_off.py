@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from auditor.audit import Conclusions, conclude
+from auditor.conductor import Conclusions, conclude
 from auditor.measures.cut_offs import cut_off_curve, largest_at
 from auditor.records import Case, Measurement
 from tests.engine.small import biased, simulated, small_data, small_plan

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditor import preparation
-from auditor.audit import conclude, prepare, run_one_chunk
+from auditor.conductor import conclude, prepare, run_one_chunk
 from auditor.exceptions import RunError
 from auditor.language_models.store import ModelStore
 from auditor.preparation import Prepared, another_making

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
+from auditor.conductor import Conclusions, conclude
 from auditor.policies.packs import load_packs, metric_rule
 from auditor.records import Case, Conclusion, Measurement, Role, Severity
 from tests.engine.small import simulated, small_data, small_plan

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import Conclusions, conclude
+from auditor.conductor import Conclusions, conclude
 from auditor.records import Case, Conclusion, Measurement, Role
 from tests.engine.small import biased, simulated, small_data, small_plan
 

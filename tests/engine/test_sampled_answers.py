@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from auditor.audit import conclude
+from auditor.conductor import conclude
 from auditor.records import Case, Conclusion, Decision, Outcome
 from tests.engine import small
 from tests.engine.small import biased, simulated, small_data, small_plan

@@ -17,7 +17,13 @@ from auditor.language_models.noise import MARGIN, noise_floor
 from auditor.mechanisms._shared.direct_logits import attribute, lens
 from auditor.mechanisms._shared.pairs import own_margins
 from auditor.mechanisms.components import method as components
-from auditor.mechanisms.integrated_gradients.paths import Integrated, gradient_times_input, integrate, points, weights
+from auditor.mechanisms.integrated_gradients.paths import (
+    Integrated,
+    gradient_times_input,
+    integrate,
+    points,
+    weights,
+)
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
 from tests.mechanisms.bench import bench, conclude, payload
 from tests.mechanisms.test_patches import TARGET, runs_of

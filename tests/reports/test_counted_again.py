@@ -13,8 +13,8 @@ from typing import Any
 import polars as pl
 import pytest
 
-from auditor.audit import conclude
 from auditor.canonical import canonical_json, sha256_json
+from auditor.conductor import conclude
 from auditor.evidence import write_evidence
 from auditor.exceptions import InputError
 from auditor.records import Case

@@ -17,7 +17,14 @@ from scipy.sparse import csr_matrix
 
 from auditor.measures.results import FloatArray
 from auditor.mechanisms._shared.corpus import BoolArray, Corpus, IntArray, Read
-from auditor.mechanisms.interpretation.predicates import FAMILIES, Cells, Condition, Predicate, conditions_of, met_by
+from auditor.mechanisms.interpretation.predicates import (
+    FAMILIES,
+    Cells,
+    Condition,
+    Predicate,
+    conditions_of,
+    met_by,
+)
 
 TOO_FEW, NO_PATTERN = "too few activations", "no description"
 Counts = npt.NDArray[np.float32]

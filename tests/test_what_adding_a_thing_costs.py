@@ -1,0 +1,145 @@
+"""Adding a thing costs what docs/extending.md says: the files that have to be touched are counted."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import pytest
+from scipy.stats import norm
+
+from auditor import catalogue
+from auditor.conductor import Conclusions, conclude
+from auditor.exceptions import PlanError
+from auditor.records import Role
+from reports import wording
+from tests.engine.small import biased, raw_plan, simulated, small_data, small_plan
+
+ROOT = Path(__file__).parents[1]
+SAMPLE = ROOT / "examples" / "plumbline-sample-test"
+MODULE = "plumbline_sample_test.py"
+TESTS = ["counterfactual", "median_shift"]
+NOT_SOURCE = shutil.ignore_patterns("__pycache__", "underwriter", "build", "*.egg-info")
+
+
+def hashes(folder: Path) -> dict[str, str]:
+    files = [path for path in folder.rglob("*") if path.is_file() and path.suffix != ".pyc"]
+    return {str(path.relative_to(folder)): hashlib.sha256(path.read_bytes()).hexdigest() for path in files}
+
+
+def touched(before: dict[str, str], after: dict[str, str]) -> set[str]:
+    return {name for name in before.keys() | after.keys() if before.get(name) != after.get(name)}
+
+
+@pytest.fixture(scope="module")
+def installed(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The sample package, installed as a user would, into a folder of its own."""
+    folder = tmp_path_factory.mktemp("site")
+    # A copy, because building leaves files beside the source.
+    source = shutil.copytree(SAMPLE, tmp_path_factory.mktemp("sample") / "package", ignore=NOT_SOURCE)
+    command = ["-m", "pip", "install", "--quiet", "--no-deps", "--no-index", "--no-build-isolation", "--target"]
+    subprocess.run([sys.executable, *command, str(folder), str(source)], check=True, capture_output=True)
+    return folder
+
+
+@pytest.fixture
+def plugged(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+    monkeypatch.syspath_prepend(installed)
+    catalogue._installed.cache_clear()
+    yield
+    sys.modules.pop("plumbline_sample_test", None)
+    catalogue._installed.cache_clear()
+
+
+def concluded(folder: Path, *, size: int) -> Conclusions:
+    margin = biased(shift={"Black": -0.5}, noise=0.2, seed=3)
+    return conclude(simulated(folder, small_plan(tests__run=TESTS), small_data(size), margin))
+
+
+def test_a_test_in_a_package_of_its_own_changes_no_file_of_the_house(plugged: None, tmp_path: Path) -> None:
+    found = concluded(tmp_path, size=180).measurements
+    own = [item for item in found if item.test == "median_shift"]
+    assert [item.subject for item in own] == [
+        {"field": "race", "group": "Black"},
+        {"field": "sex", "group": "female"},
+    ]
+    assert [(item.role, item.conclusion) for item in own] == [(Role.SUPPORTING, None)] * 2
+    black, female = own
+    assert black.low is not None
+    assert black.high is not None
+    assert black.low <= -0.5 <= black.high < 0
+    assert female.low is not None
+    assert female.high is not None
+    assert female.low < 0 < female.high
+    assert (wording.test_label(black.test), wording.metric_words(black.metric)) == (
+        "Median shift",
+        "Median score change",
+    )
+    files = {name for name in hashes(SAMPLE) if "egg-info" not in name}
+    assert files == {"README.md", "pyproject.toml", MODULE}
+
+
+def test_its_interval_keeps_its_level_and_is_as_narrow_as_the_normal_one_says(plugged: None, tmp_path: Path) -> None:
+    concluded(tmp_path, size=48)
+    sample = sys.modules["plumbline_sample_test"]
+    generator = np.random.default_rng(1)
+    draws = np.sort(generator.normal(size=(4000, 101)), axis=1)
+    bounds = [sample._bounds(row, 0.95) for row in draws]
+    held = np.mean([low <= 0 <= high for low, high in bounds])
+    assert 0.95 - 2 * np.sqrt(0.95 * 0.05 / 4000) < held < 0.97
+    # The standard error of a normal median is that of the mean times √(π/2).
+    wide = 2 * norm.ppf(0.975) * np.sqrt(np.pi / 2 / 101)
+    assert np.mean([high - low for low, high in bounds]) == pytest.approx(wide, rel=0.06)
+
+
+def test_with_few_applications_it_gives_the_reason_and_no_number(plugged: None, tmp_path: Path) -> None:
+    own = [item for item in concluded(tmp_path, size=20).measurements if item.test == "median_shift"]
+    assert [item.estimate for item in own] == [item.low for item in own] == [None, None]
+    assert [item.missing_reason for item in own] == [
+        f"{item.n} applications stand in both arms; a median needs 24" for item in own
+    ]
+    assert all(0 < item.n < 24 for item in own)
+
+
+def test_without_the_package_its_name_is_no_test() -> None:
+    with pytest.raises(PlanError, match="unknown test 'median_shift'; expected one of: arm_rates"):
+        catalogue.find_tests(TESTS, where="small.toml")
+
+
+@pytest.mark.slow
+def test_a_test_and_a_pack_of_the_house_cost_a_file_each_and_a_line_in_the_catalogue(tmp_path: Path) -> None:
+    engine = shutil.copytree(ROOT / "auditor", tmp_path / "auditor", ignore=NOT_SOURCE)
+    before = hashes(engine)
+    shutil.copy(SAMPLE / MODULE, engine / "behaviour" / "median_shift.py")
+    listed = (engine / "catalogue.py").read_text()
+    for there in ("from auditor.behaviour import ", "OUTPUTS = ("):
+        assert listed.count(there) == 1
+        listed = listed.replace(there, f"{there}median_shift, ")
+    (engine / "catalogue.py").write_text(listed)
+    shipped = engine / "policies" / "shipped"
+    pack = json.loads((shipped / "us-fha.json").read_text()) | {"id": "xx-sample", "version": "2026.11"}
+    (shipped / "xx-sample.json").write_text(json.dumps(pack))
+    plan = raw_plan(tests__run=TESTS, use__policy_packs=["us-ecoa-regb", "xx-sample"])
+    code = (
+        "import json, sys; from auditor.plan import plan_from; from auditor.catalogue import find_tests\n"
+        "from auditor.policies.packs import load_packs; import auditor\n"
+        "plan = plan_from(json.load(sys.stdin), where='mine')\n"
+        "tests = [test.CARD.name for test in find_tests(plan.tests.run, where='mine')]\n"
+        "packs = [pack.id for pack in load_packs(plan.use.policy_packs, where='mine')]\n"
+        "print(json.dumps([auditor.__file__, tests, packs]))"
+    )
+    # Nothing is written while it runs: what is counted is what was touched to add the two.
+    command = [sys.executable, "-B", "-W", "ignore", "-c", code]
+    done = subprocess.run(command, cwd=tmp_path, input=json.dumps(plan), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout) == [str(engine / "__init__.py"), TESTS, ["us-ecoa-regb", "xx-sample"]]
+    assert touched(before, hashes(engine)) == {
+        "behaviour/median_shift.py",
+        "catalogue.py",
+        "policies/shipped/xx-sample.json",
+    }
