@@ -132,3 +132,18 @@ def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
         if list(names).count(name) > 1:
             raise PlanError(f"{where}: tests.run", f"test {name!r} is listed twice", "each test once")
     return [known[name] for name in names]
+
+
+def on_outputs(name: str) -> bool:
+    """Whether a test looks at answers alone; one that is not installed here is not known to."""
+    card = card_of(name)
+    return card is not None and not card.needs_internals
+
+
+@cache
+def card_of(name: str) -> Card | None:
+    """The card of a test, also of an installed package; ``None`` of one that is not there."""
+    try:
+        return find_tests([name], where="catalogue")[0].CARD
+    except PlanError:
+        return None

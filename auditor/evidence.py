@@ -8,14 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import polars as pl
 
 from auditor.canonical import canonical_json
-from auditor.conductor import Conclusions
 from auditor.exceptions import StorageError
 from auditor.records import Case
+
+if TYPE_CHECKING:
+    from auditor.conductor import Conclusions
 
 REPEATABLE = ("cases.parquet", "decisions.parquet", "attributions.parquet", "measurements.json", "findings.json")
 

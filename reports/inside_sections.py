@@ -5,15 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.catalogue import find_tests
-from auditor.exceptions import PlanError
+from auditor.catalogue import card_of, on_outputs
 from auditor.records import Check, Measurement, Role
 from auditor.synthesis.ladder import TEST as LADDER
 from auditor.testing.card import Card
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
 from reports.feature_words import blocks_of
-from reports.maps import OUTPUT_TESTS, Map, maps_of
+from reports.maps import Map, maps_of
 from reports.specification_tables import asked_otherwise
 from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
 from reports.story import Story
@@ -55,9 +54,9 @@ def parts_of(measurements: Sequence[Measurement]) -> list[tuple[str, list[Inside
     """Tests on internals under the questions they answer; the ladder, which is read from them, stands apart."""
     rows: dict[str, list[Measurement]] = {}
     for item in measurements:
-        if item.role is Role.SUPPORTING and item.test not in (*OUTPUT_TESTS, LADDER):
+        if item.role is Role.SUPPORTING and item.test != LADDER and not on_outputs(item.test):
             rows.setdefault(item.test, []).append(item)
-    tests = [InsideTest(name, _card(name), tuple(mine)) for name, mine in rows.items()]
+    tests = [InsideTest(name, card_of(name), tuple(mine)) for name, mine in rows.items()]
     asked = [(test.card.question if test.card and test.card.question in PARTS else "", test) for test in tests]
     found = [(title, [test for name, test in asked if name == question]) for question, title in PARTS.items()]
     return [(title, mine) for title, mine in found if mine]
@@ -144,13 +143,6 @@ def _cell(cell: Corner) -> str:
 
 def _sentence(text: str) -> str:
     return f"{wording.sentence_case(text.rstrip('.'))}." if text else ""
-
-
-def _card(name: str) -> Card | None:
-    try:
-        return find_tests([name], where="report")[0].CARD
-    except PlanError:  # a test of a package that is not installed where the report is set
-        return None
 
 
 def _lead(test: InsideTest) -> str:

@@ -14,6 +14,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
+from auditor.catalogue import on_outputs
 from auditor.records import Measurement
 from reports import numbers, wording
 from reports.canvas import (
@@ -45,7 +46,6 @@ AXES = (
 )
 LINES = (("layer",), ("dose",), ("share_of_edges",))
 #: Tests on outputs have charts of their own.
-OUTPUT_TESTS = ("counterfactual", "arm_rates", "group_rates", "model_quality", "noise_floor")
 CONTRAST = ("field", "group")
 CONTROL = "random"  # a line of a control is never among those left out
 OF_GROUPS = "group"  # rates and contrasts of groups have charts of their own
@@ -96,7 +96,7 @@ def maps_of(measurements: Sequence[Measurement]) -> list[Map]:
     found: dict[tuple[str, str, str, str, tuple[tuple[str, str], ...]], list[Measurement]] = {}
     for item in measurements:
         axes = axes_of(item)
-        if axes is None or item.test in OUTPUT_TESTS or (axes == ("field",) and OF_GROUPS in item.subject):
+        if axes is None or on_outputs(item.test) or (axes == ("field",) and OF_GROUPS in item.subject):
             continue
         named = () if axes in LINES else tuple(rest_of(item).items())
         found.setdefault((item.test, item.metric, item.unit, "+".join(axes), named), []).append(item)

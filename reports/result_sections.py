@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from auditor.catalogue import TESTS, card_of, on_outputs
 from auditor.records import Measurement, Role
 from reports import elsewhere, numbers, sentences, wording
 from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
 from reports.controls import control_table, missing_words
 from reports.labels import CASE_ROLE_LABELS, CONTROL_ARM_LABELS
-from reports.maps import OUTPUT_TESTS
 from reports.story import Story
 from reports.tables import contrasts, short_rows
 
@@ -93,7 +93,19 @@ def results_secondary(story: Story) -> list[Block]:
                 "of a larger group the rate is printed, even where few were denied.",
             )
         )
+    blocks += _of_others(story, rest)
     return blocks or [Text("Not part of this run: no secondary or exploratory test was planned.")]
+
+
+def _of_others(story: Story, rest: Sequence[Measurement]) -> list[Block]:
+    """What tests on outputs of other packages measured: their cards' words, then their figures."""
+    blocks: list[Block] = []
+    for name in dict.fromkeys(item.test for item in rest if item.test not in TESTS and on_outputs(item.test)):
+        card, own = card_of(name), [item for item in rest if item.test == name]
+        if card is not None:
+            blocks.append(Text(f"{wording.test_label(name)}. {card.purpose} {card.method} Limits: {card.limitations}"))
+        blocks.append(short_rows(own, story.design, title=wording.test_label(name)))
+    return blocks
 
 
 def _in_order(metrics: set[str]) -> list[str]:
@@ -162,7 +174,7 @@ def _near(story: Story) -> list[Block]:
 def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
     # Those of tests on internals stand with their figures, each kind once.
-    inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and item.test not in OUTPUT_TESTS}
+    inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and not on_outputs(item.test)}
     checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
     blocks: list[Block] = [
         Text(

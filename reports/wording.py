@@ -10,6 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.catalogue import card_of
 from auditor.measures.minimums import ILLUSTRATION, scope
 from auditor.measures.multiplicity import significant as at_level
 from auditor.policies.packs import catalogue
@@ -152,8 +153,10 @@ def subject(measurement: Measurement) -> str:
 
 
 def metric_label(measurement: Measurement) -> str:
-    """The measure's name in words."""
-    return metric_words(measurement.metric)
+    """The measure's name in words, as the card of its test has it; also of a test from another package."""
+    card = card_of(measurement.test)
+    own = {metric.name: metric.label for metric in card.metrics} if card else {}
+    return own.get(measurement.metric) or metric_words(measurement.metric)
 
 
 def metric_words(metric: str) -> str:
@@ -166,7 +169,8 @@ def metric_words(metric: str) -> str:
 
 def test_label(test: str) -> str:
     """The test's name in words."""
-    return TEST_LABELS.get(test, sentence_case(field_words(test)))
+    card = card_of(test)
+    return TEST_LABELS.get(test) or (card.label if card else "") or sentence_case(field_words(test))
 
 
 def role_words(role: str) -> str:

@@ -6,13 +6,16 @@ import os
 import shutil
 from collections.abc import Generator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 from hypothesis import HealthCheck, settings
 
-from auditor.language_models.store import ModelStore
 from tests.servers import django_db_modify_db_settings, postgresql_url, redis_url, stop_servers
 from tests.settings import FOLDER
+
+if TYPE_CHECKING:
+    from auditor.language_models.store import ModelStore
 
 __all__ = ["django_db_modify_db_settings", "postgresql_url", "redis_url"]
 
@@ -53,5 +56,7 @@ def pytest_unconfigure(config: pytest.Config) -> None:
 @pytest.fixture(scope="session")
 def demo_store() -> ModelStore:
     """A store outside the clone, so that the demo model is converted once on a machine and not once a test run."""
+    from auditor.language_models.store import ModelStore  # it loads torch
+
     root = os.environ.get("PLUMBLINE_TEST_CACHE") or "~/.cache/plumbline-tests"
     return ModelStore(Path(root).expanduser())

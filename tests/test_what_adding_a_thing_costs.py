@@ -18,8 +18,10 @@ from auditor import catalogue
 from auditor.conductor import Conclusions, conclude
 from auditor.exceptions import PlanError
 from auditor.records import Role
+from auditor.testing.checks import check_test
 from reports import wording
 from tests.engine.small import biased, raw_plan, simulated, small_data, small_plan
+from tests.mechanisms.test_every_test_keeps_its_contract import on_answers
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "plumbline-sample-test"
@@ -83,6 +85,10 @@ def test_a_test_in_a_package_of_its_own_changes_no_file_of_the_house(plugged: No
     )
     files = {name for name in hashes(SAMPLE) if "egg-info" not in name}
     assert files == {"README.md", "pyproject.toml", MODULE}
+
+
+def test_it_keeps_the_contract_that_ours_are_held_to(plugged: None) -> None:
+    check_test(catalogue.find_tests(TESTS, where="small.toml")[-1], on_answers("counterfactual"))
 
 
 def test_its_interval_keeps_its_level_and_is_as_narrow_as_the_normal_one_says(plugged: None, tmp_path: Path) -> None:

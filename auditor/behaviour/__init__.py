@@ -1,4 +1,3 @@
 """Tests on outputs, one file a test."""
 
 #: Their names, for whoever must tell them from tests with work of their own without loading either.
-NAMES = ("counterfactual", "arm_rates", "group_rates", "model_quality", "noise_floor")

@@ -12,7 +12,7 @@ from auditor.counterfactuals import arm
 from auditor.measures.rates import Tally
 from auditor.measures.results import Estimate
 from auditor.records import Role
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, case_query
 from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
@@ -27,6 +27,12 @@ CARD = Card(
     ),
     worrying="Arms of one attribute that lie apart, or unusable answers in one arm more than in another.",
     limitations="The arms hold the same applications, so their intervals must not be compared as if independent.",
+    label="Arms: every application under each group",
+    metrics=(
+        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
+        Metric("invalid_rate", "Unreadable answers", "rate", higher_is_better=False),
+        Metric("answer_mass", "Probability on the planned answers", "rate", higher_is_better=True),
+    ),
 )
 
 

@@ -30,7 +30,7 @@ from auditor.measures.minimums import MINIMUMS, POSITIVES
 from auditor.measures.multiplicity import significant as at_level
 from auditor.measures.pairs import PairCounts, flip_rates
 from auditor.records import Role
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
@@ -58,6 +58,28 @@ CARD = Card(
         "of proxies, of other wordings, or of what people do with the answer."
     ),
     references=("McNemar (1947)", "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B"),
+    label="Same application, one field changed",
+    metrics=(
+        Metric("cf_net_effect", "Change in approvals, own cut-off", "rate_difference", higher_is_better=True),
+        Metric(
+            "cf_net_effect_matched", "Change in approvals, matched cut-off", "rate_difference", higher_is_better=True
+        ),
+        Metric(
+            "cf_range_effect",
+            "Largest change in approvals, range of cut-offs",
+            "rate_difference",
+            higher_is_better=True,
+        ),
+        Metric("cf_curve_effect", "Change in approvals, by cut-off", "rate_difference", higher_is_better=True),
+        Metric("cf_flip_rate", "Decisions that change", "rate", higher_is_better=False),
+        Metric("cf_flip_rate_against", "Decisions that change against the group", "rate", higher_is_better=False),
+        Metric("cf_flip_rate_towards", "Decisions that change towards the group", "rate", higher_is_better=False),
+        Metric("cf_mean_shift", "Change of the score", "logit", higher_is_better=True),
+        Metric("cf_mean_shift_sd", "Change of the score, in SD of scores", "sd", higher_is_better=True),
+        Metric("cf_margin_fell_share", "Pairs whose score fell", "rate", higher_is_better=False),
+        Metric("refusal_rate_gap", "Difference of unreadable answers", "rate_difference", higher_is_better=False),
+        Metric("near_cut_off", "Applications near the cut-off", "count"),
+    ),
 )
 
 

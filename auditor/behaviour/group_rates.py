@@ -32,7 +32,7 @@ from auditor.measures.verdict import Evidence
 from auditor.plan import Attribute
 from auditor.policies.packs import MetricRule, metric_rule
 from auditor.records import Role
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 from auditor.testing.context import Arm, Context, case_query
 from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
@@ -55,6 +55,15 @@ CARD = Card(
         "four fifths is a rule of thumb of employment law, not of lending."
     ),
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
+    label="As filed: different applicants",
+    metrics=(
+        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
+        Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
+        Metric("risk_difference", "Difference of approval rates", "rate_difference", higher_is_better=True),
+        Metric("smd", "Difference of mean scores, in SD of scores", "sd", higher_is_better=True),
+        Metric("denial_odds_ratio", "Denial odds ratio", "ratio", higher_is_better=False),
+        Metric("shortfall", "Shortfall, people", "people", higher_is_better=False),
+    ),
 )
 
 

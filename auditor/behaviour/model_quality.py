@@ -15,7 +15,7 @@ from auditor.measures.rates import Tally
 from auditor.measures.regression import auc
 from auditor.measures.results import Estimate, missing
 from auditor.records import Role
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, case_query
 from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
@@ -31,6 +31,17 @@ CARD = Card(
     ),
     worrying="A model that hardly answers, or gives nearly everyone one answer: outcome contrasts then say nothing.",
     limitations="Recorded decisions are not the truth: agreeing with them can mean carrying on what was wrong in them.",
+    label="Quality of the answers",
+    metrics=(
+        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
+        Metric("observed_rate", "Recorded approval rate", "rate", higher_is_better=True),
+        Metric("invalid_rate", "Unreadable answers", "rate", higher_is_better=False),
+        Metric("answer_mass", "Probability on the planned answers", "rate", higher_is_better=True),
+        Metric("low_mass_share", "Cases with too little probability on the answers", "rate", higher_is_better=False),
+        Metric("commonest_outcome_share", "Share of the commonest outcome", "rate"),
+        Metric("margin_sd", "Standard deviation of the scores", "logit"),
+        Metric("auc", "AUC against recorded outcomes", "share", higher_is_better=True),
+    ),
 )
 
 

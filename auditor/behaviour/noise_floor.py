@@ -17,7 +17,7 @@ from auditor.measures.margins import matched_operating_point
 from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
 from auditor.measures.results import Estimate
 from auditor.records import Check, Role
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, Pairs, case_query
 from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
@@ -40,6 +40,14 @@ CARD = Card(
         "unstable, and pairs say little."
     ),
     limitations="One placebo field stands for all irrelevant wording; other rewordings may move the model more.",
+    label="What changes by itself, and with a placebo",
+    metrics=(
+        Metric("cf_noise_floor", "Decisions that change by themselves", "rate", higher_is_better=False),
+        Metric(
+            "cf_excess_flip", "Decisions that change beyond the placebo's", "rate_difference", higher_is_better=False
+        ),
+        Metric("noise_margin", "Mean change of the score, either way", "logit", higher_is_better=False),
+    ),
 )
 
 

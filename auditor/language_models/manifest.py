@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
-
 from auditor.canonical import sha256_json
 from auditor.exceptions import ModelError
 from auditor.language_models.files import list_files
@@ -121,6 +119,8 @@ def describe_adapter(
         If the adapter does not fit, is not what PEFT reads, answers otherwise once merged, or its tokenizer names
         tokens that the model has no rows for.
     """
+    from safetensors.torch import load_file  # it loads torch
+
     where = str(folder / ADAPTER_WEIGHTS)
     if odd := not_finite(iter(load_file(folder / ADAPTER_WEIGHTS).items())):
         raise ModelError(where, f"{odd} holds values that are no numbers", "finite weights")

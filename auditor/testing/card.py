@@ -1,8 +1,31 @@
-"""What a test says of itself."""
+"""What a test says of itself, and of every number it gives."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Metric:
+    """One kind of number that a test gives, as pages and reports call it.
+
+    Attributes
+    ----------
+    name
+        As a measurement has it.
+    label
+        In words, for people.
+    unit
+        What it is counted in: ``rate``, ``rate_difference``, ``sd``, ``ratio``, ``logit``, ``share``, ``count``,
+        ``people``, ``cosine``, ``activation``.
+    higher_is_better
+        Which way is good for the group; ``None`` where neither is.
+    """
+
+    name: str
+    label: str
+    unit: str = ""
+    higher_is_better: bool | None = None
 
 
 @dataclass(frozen=True)
@@ -10,7 +33,9 @@ class Card:
     """What a test is: shown with its results, so that a reader knows what they can and cannot say.
 
     ``question`` says what a test on internals answers, and so where reports show it: ``fields`` (what drove a
-    decision), ``encoded``, ``used``, ``usable``, ``where``, or ``parts`` (what the model's parts stand for).
+    decision), ``encoded``, ``used``, ``usable``, ``where``, or ``parts`` (what the model's parts stand for). ``label``
+    is its name in words, ``metrics`` every number it may give: pages and reports read their words here, so that the
+    test of a stranger looks like ours.
     """
 
     name: str
@@ -21,3 +46,5 @@ class Card:
     references: tuple[str, ...] = ()
     needs_internals: bool = False
     question: str = ""
+    label: str = ""
+    metrics: tuple[Metric, ...] = ()

@@ -12,16 +12,18 @@ from auditor.testing.card import Card
 NOT_TESTED = "not_tested"
 
 
+def measurement_id(*, test: str, metric: str, subject: Mapping[str, str], reference: str | None) -> str:
+    """Test, metric and subject, which no other measurement shares, and what it is compared with."""
+    parts = [test, metric, *(f"{key}={value}" for key, value in subject.items())]
+    return "/".join(parts if reference is None else [*parts, f"vs={reference}"])
+
+
 def made(
     *, test: str, metric: str, subject: Mapping[str, str], reference: str | None = None, **values: Any
 ) -> Measurement:
-    """A measurement with these values; its id is test, metric, subject and reference."""
-    parts = [test, metric, *(f"{key}={value}" for key, value in subject.items())]
-    if reference is not None:
-        parts.append(f"vs={reference}")
-    return Measurement(
-        id="/".join(parts), test=test, metric=metric, subject=dict(subject), reference=reference, **values
-    )
+    """A measurement with these values and the id that follows from what it is of."""
+    name = measurement_id(test=test, metric=metric, subject=subject, reference=reference)
+    return Measurement(id=name, test=test, metric=metric, subject=dict(subject), reference=reference, **values)
 
 
 def not_tested(card: Card, reason: str, *, level: float) -> Measurement:

@@ -13,7 +13,7 @@ from pathlib import Path
 from django.conf import settings
 
 from auditor.applications import Applications
-from auditor.behaviour import NAMES as OUTPUT_TESTS
+from auditor.catalogue import on_outputs
 from auditor.counterfactuals import make_clusters, select
 from auditor.exceptions import InputError
 from auditor.plan import Plan
@@ -79,7 +79,7 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         return Estimate(memory=memory, problem=str(error), fits=False)
     silent = tokens is None and tokenizer_file(model) is not None
     seconds = tokens / rate if rate and tokens else None
-    inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if name not in OUTPUT_TESTS)
+    inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if not on_outputs(name))
     spent = seconds_inside(plan) if inside else 0.0
     return Estimate(
         prompts=prompts,

@@ -14,9 +14,10 @@ if TYPE_CHECKING:
     from auditor.plan import Attribute
 
 # The contract of a test.
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, case_query
 from auditor.testing.drafts import Draft
+from auditor.testing.factory import made
 
 METRIC = "median_score_change"
 FEWEST = 24
@@ -30,6 +31,8 @@ CARD = Card(
     ),
     worrying="A median away from 0: more than half of the applications moved the same way, however little.",
     limitations="Says nothing of the size of rare large changes, and by itself nothing of decisions.",
+    label="Median shift",
+    metrics=(Metric(METRIC, "Median score change", "logit", higher_is_better=True),),
     references=("Conover, Practical Nonparametric Statistics, 3rd ed., 1999, section 3.2",),
 )
 
@@ -53,8 +56,7 @@ def _median(context: Context, attribute: Attribute, group: str, level: float) ->
     elif n < FEWEST:
         reason = f"{n} applications stand in both arms; a median needs {FEWEST}"
     low, high = (None, None) if reason else _bounds(changes, level)
-    return Measurement(
-        id=f"{CARD.name}/{METRIC}/field={field}/group={group}/vs={reference}",
+    return made(
         test=CARD.name,
         metric=METRIC,
         role=Role.SUPPORTING,

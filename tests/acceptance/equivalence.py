@@ -37,7 +37,20 @@ SMALL = {
     r"^mass_floor = [\d.]+": "mass_floor = 0.0",
 }
 #: What a measurement says; the rest of its row is words.
-SAID = ("estimate", "low", "high", "n", "sd_units", "p_value", "p_adjusted", "conclusion", "role", "unit", "cases")
+SAID = (
+    "estimate",
+    "low",
+    "high",
+    "n",
+    "sd_units",
+    "p_value",
+    "p_adjusted",
+    "conclusion",
+    "role",
+    "unit",
+    "higher_is_better",
+    "cases",
+)
 DIGITS = 9
 
 

@@ -184,12 +184,11 @@ def test_an_estimate_counts_as_the_run_will(settings: LazySettings, tmp_path: Pa
 def test_an_estimate_names_the_tests_on_internals_until_a_run_of_the_design_tells_their_time(
     settings: LazySettings, tmp_path: Path
 ) -> None:
-    from auditor.behaviour import NAMES
-    from auditor.catalogue import TESTS, looks_inside
+    from auditor.catalogue import TESTS, looks_inside, on_outputs
     from auditor.plan import read_plan
     from tests.acceptance.commands import write_plan
 
-    assert {name for name, test in TESTS.items() if not looks_inside(test)} == set(NAMES)
+    assert {name for name, test in TESTS.items() if not looks_inside(test)} == set(filter(on_outputs, TESTS))
     settings.MODEL_FOLDER = tmp_path / "store"
     path = write_plan(tmp_path / "plan.toml", model="demo:smollm2")
     path.write_text(path.read_text().replace('run = ["counterfactual"', 'run = ["probes", "counterfactual"'))

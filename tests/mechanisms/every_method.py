@@ -38,6 +38,11 @@ INSIDE = [name for name, test in TESTS.items() if looks_inside(test)]
 
 def measured(name: str, model: Any, probe: PackingProbe) -> tuple[Measurement, ...]:
     """What a test says of a model: planned, computed, kept as bytes, measured, settled."""
+    return settle(list(TESTS[name].run(computed(name, model, probe))))
+
+
+def computed(name: str, model: Any, probe: PackingProbe) -> Context:
+    """A run whose chunks of one test are done."""
     test = TESTS[name]
     assert looks_inside(test)
     settings = test.Settings(**SETTINGS[name])
@@ -46,7 +51,7 @@ def measured(name: str, model: Any, probe: PackingProbe) -> tuple[Measurement, .
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(PLAN, DATA)
     margins = bench.margins([case.prompt for case in cases])
-    context = Context(
+    return Context(
         plan=PLAN,
         cases=cases,
         decisions={case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)},
@@ -55,7 +60,6 @@ def measured(name: str, model: Any, probe: PackingProbe) -> tuple[Measurement, .
         observed_rate=None,
         results={name: results},
     )
-    return settle(list(test.run(context)))
 
 
 def works(name: str, model: Any, probe: PackingProbe) -> bool:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from auditor.records import Check, Conclusion, Measurement, Role
 from reports.labels import METRIC_LABELS
-from reports.maps import OUTPUT_TESTS
 
 CONTRASTS = {"field": "race", "group": "Black"}
 RANGE = {"rate": 0.87, "threshold": 2.18, "natural_inside": 0, "range_low": 0.78, "range_high": 0.98, "mde": 0.017}
@@ -140,7 +139,7 @@ def everything() -> list[Measurement]:
         *(
             Measurement(
                 id=f"made/inside/{metric}/{copy}",
-                test="patching" if metric not in ("selection_rate", "invalid_rate") else OUTPUT_TESTS[1],
+                test="patching" if metric not in ("selection_rate", "invalid_rate") else "arm_rates",
                 metric=metric,
                 role=Role.SUPPORTING,
                 subject=_subject(metric, number + copy, copy),

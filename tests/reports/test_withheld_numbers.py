@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 from pypdf import PdfReader
 
+from auditor.catalogue import on_outputs
 from auditor.records import Check, Conclusion, Measurement
 from reports.blocks import ReportContent
 from reports.bundle import Bundle
@@ -23,7 +24,7 @@ from reports.charts import (
 from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_annex, build_content
 from reports.cut_off_charts import curve_chart
-from reports.maps import OUTPUT_TESTS, draw_maps
+from reports.maps import draw_maps
 from reports.pdf import render_pdf
 from reports.wording import Design
 from tests.reports.conftest import Audit
@@ -69,7 +70,7 @@ def kinds(bundle: Bundle, *, inside: bool) -> list[str]:
     """One id of every test and metric, of outputs or of internals."""
     first: dict[tuple[str, str], str] = {}
     for item in bundle.measurements:
-        if (item.test not in OUTPUT_TESTS) is inside:
+        if on_outputs(item.test) is not inside:
             first.setdefault((item.test, item.metric), item.id)
     return [*first.values()]
 

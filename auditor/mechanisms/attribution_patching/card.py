@@ -8,7 +8,7 @@ from pydantic import Field
 
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.plan import Section, Share
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="attribution_patching",
@@ -29,6 +29,14 @@ CARD = Card(
     references=("Kramár et al. (2024), AtP*: An efficient and scalable method for localizing LLM behaviour",),
     needs_internals=True,
     question="where",
+    label="Attribution patching",
+    metrics=(
+        Metric("patch_gap", "Difference of the margin over the pairs", "logit"),
+        Metric("patch_node", "Share of the difference carried", "ratio"),
+        Metric("screening_rank_agreement", "Rank agreement of estimated and real effects", "ratio"),
+        Metric("screening_sample_largest", "Largest share in a random sample of the nodes not screened in", "ratio"),
+        Metric("screening_missed_at_most", "Nodes not screened in that may be larger, at most", "count"),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="circuit",
@@ -33,6 +33,16 @@ CARD = Card(
         "Mueller et al. (2025), MIB: A mechanistic interpretability benchmark, arXiv:2504.13151",
     ),
     needs_internals=True,
+    label="Circuit of a change of group",
+    metrics=(
+        Metric("circuit_faithfulness", "Difference left when only this circuit is kept", "ratio"),
+        Metric("circuit_faithfulness_area", "Area under the faithfulness curve", "ratio"),
+        Metric("circuit_faithfulness_distance", "Area between the faithfulness curve and 1", "ratio"),
+        Metric("circuit_size", "Edges of the smallest circuit that is enough", "count"),
+        Metric("circuit_stability", "Overlap with the circuits of resampled applications", "ratio"),
+        Metric("circuit_edge", "Share of the difference through one edge, first order", "ratio"),
+        Metric("patch_gap", "Difference of the margin over the pairs", "logit"),
+    ),
 )
 
 

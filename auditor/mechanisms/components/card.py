@@ -8,7 +8,7 @@ from pydantic import Field
 
 from auditor.measures.minimums import FOR_A_SHARE
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="components",
@@ -29,6 +29,13 @@ CARD = Card(
     references=("Elhage et al. (2021), A mathematical framework for transformer circuits",),
     needs_internals=True,
     question="where",
+    label="Components",
+    metrics=(
+        Metric("direct_share", "Share of the difference written into the answer", "ratio"),
+        Metric("direct_norm", "Length of the answers' direction", "logit"),
+        Metric("lens_share", "Share of the difference readable so far", "ratio"),
+        Metric("patch_gap", "Difference of the margin over the pairs", "logit"),
+    ),
 )
 
 

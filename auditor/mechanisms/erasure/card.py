@@ -7,7 +7,7 @@ from typing import Annotated, Any
 from pydantic import Field, field_validator
 
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="erasure",
@@ -36,6 +36,15 @@ CARD = Card(
     ),
     needs_internals=True,
     question="used",
+    label="Erasure",
+    metrics=(
+        Metric("erasure_gap_removed", "Difference removed by erasing after the field", "logit"),
+        Metric("erasure_gap_widened", "Difference widened by erasing after the field", "logit"),
+        Metric("erasure_whole_gap_removed", "Difference removed by erasing everywhere", "logit"),
+        Metric("erasure_effect", "Margin lost by erasing", "logit"),
+        Metric("erasure_flip_rate", "Decisions that flip by erasing", "rate"),
+        Metric("erasure_relevant_effect", "Margin moved by erasing a number", "logit"),
+    ),
 )
 
 Share = Annotated[float, Field(ge=0, le=1)]

@@ -11,7 +11,7 @@ from auditor.mechanisms.field_attribution.shapley import (
     MOST_EXACT,
 )
 from auditor.plan import Identifier, Section, Share
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="field_attribution",
@@ -38,6 +38,29 @@ CARD = Card(
     ),
     needs_internals=True,
     question="fields",
+    label="Field attribution",
+    metrics=(
+        Metric("attribution_size", "Mean size of the effect on the margin", "logit"),
+        Metric("attribution_signed", "Mean effect on the margin", "logit"),
+        Metric(
+            "attribution_sum_gap",
+            "Gap between the values' sum and the margin's change",
+            "logit",
+            higher_is_better=False,
+        ),
+        Metric("attribution_error", "Largest standard error of a sampled value", "logit"),
+        Metric("protected_share", "Share held by protected attributes and proxies", "rate", higher_is_better=False),
+        Metric("reason_share", "Adverse decisions it was a main reason of", "rate"),
+        Metric(
+            "protected_reason_share", "Adverse decisions with a protected main reason", "rate", higher_is_better=False
+        ),
+        Metric(
+            "reasons_turn_decision",
+            "Adverse decisions that turn without the main reasons",
+            "rate",
+            higher_is_better=True,
+        ),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from auditor.mechanisms._shared.references import TYPICAL
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 FIRST_STEPS = 8
 """Steps of the first try along a path."""
@@ -34,6 +34,14 @@ CARD = Card(
         "Shrikumar, Greenside and Kundaje (2017), arXiv:1704.02685",
     ),
     needs_internals=True,
+    label="Integrated gradients",
+    metrics=(
+        Metric("path_sum", "Sum of the attributions between two groups", "logit"),
+        Metric("first_order_share", "Share that the gradient at the prompt alone accounts for", "ratio"),
+        Metric("attribution_size", "Mean size of the effect on the margin", "logit"),
+        Metric("attribution_signed", "Mean effect on the margin", "logit"),
+        Metric("protected_share", "Share held by protected attributes and proxies", "rate", higher_is_better=False),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="interpretation",
@@ -35,6 +35,16 @@ CARD = Card(
     ),
     needs_internals=True,
     question="parts",
+    label="Features in words",
+    metrics=(
+        Metric("interpretation_described", "Features with a description that was tried", "rate"),
+        Metric("interpretation_detection", "Detection by descriptions, mean", "rate"),
+        Metric("interpretation_fuzzing", "Right words pointed at by descriptions, mean", "rate"),
+        Metric("interpretation_detection_shuffled", "Detection by other features' descriptions", "rate"),
+        Metric("interpretation_fuzzing_shuffled", "Right words pointed at by other features' descriptions", "rate"),
+        Metric("feature_detection", "Detection by the feature's description", "rate"),
+        Metric("feature_fuzzing", "Right words pointed at by the feature's description", "rate"),
+    ),
 )
 
 RULES, LOCAL, ENDPOINT = "rules", "local:", "endpoint:"

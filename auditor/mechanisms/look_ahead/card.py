@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="look_ahead",
@@ -42,6 +42,37 @@ CARD = Card(
     ),
     needs_internals=True,
     question="where",
+    label="Look-ahead",
+    metrics=(
+        Metric("first_readable_field", "Fields read when the decision can first be read", "count"),
+        Metric("first_field_above_fields", "Fields read when the state first tells more than they do", "count"),
+        Metric("readable_layer", "Layer from which the decision can be read at the last token", "count"),
+        Metric("fields_alone", "Decision read from the fields so far, without the model (R²)", "share"),
+        Metric("look_ahead_readable", "Decision read from the state (R²)", "share"),
+        Metric("look_ahead_above_fields", "Decision read beyond the fields so far (difference of R²)", "share"),
+        Metric("look_ahead_control", "Irrelevant fact read from the state (R²)", "share"),
+        Metric("causal_layer", "Layer from which the last token carries the decision", "count"),
+        Metric("exchange_gap", "Difference between the two applications of a pair", "logit"),
+        Metric("causal_last_token", "Share of the decision carried by the last token's state", "ratio"),
+        Metric("causal_share", "Share of the decision carried by the exchanged state", "ratio"),
+        Metric("written_share", "Share of the differences between applications, by writer", "share"),
+        Metric("written_mean", "Mean contribution to the margin, by writer", "logit"),
+        Metric("written_by_layer", "Share of the differences written", "share"),
+        Metric("answer_probability", "Probability of the decided answer on the way", "share"),
+        Metric("answer_reciprocal_rank", "1 / rank of the decided answer on the way", "share"),
+        Metric("knockout_spread_left", "Spread of margins left with every field knocked out", "ratio"),
+        Metric("knockout_size", "Change of the margin when a field cannot be attended to", "logit"),
+        Metric(
+            "knockout_window_size", "Change of the margin when a field cannot be attended to from a layer on", "logit"
+        ),
+        Metric("decision_follows", "What the decision follows when rationales are exchanged", "share"),
+        Metric("rationale_shift", "Change of the margin by writing a rationale first", "logit"),
+        Metric("rationale_turns_outcome", "Outcomes turned by writing a rationale first", "rate"),
+        Metric("rationale_names_answer", "Rationales that name an answer", "rate"),
+        Metric("rationale_changes_with_decision", "Rationales that change with a forced decision", "rate"),
+        Metric("rationale_loss", "What a rationale loses in likelihood", "nats a token"),
+        Metric("rationale_follows_decision", "Share of that loss that goes with the decision", "share"),
+    ),
 )
 
 

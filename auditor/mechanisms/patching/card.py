@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="patching",
@@ -28,6 +28,12 @@ CARD = Card(
     references=("Heimersheim and Nanda (2024), How to use and interpret activation patching",),
     needs_internals=True,
     question="where",
+    label="Activation patching",
+    metrics=(
+        Metric("patch_gap", "Difference of the margin over the pairs", "logit"),
+        Metric("patch_stream", "Share of the difference carried by the stream", "ratio"),
+        Metric("patch_mlp", "Share of the difference carried by an MLP", "ratio"),
+    ),
 )
 
 

@@ -8,7 +8,7 @@ from pydantic import Field
 
 from auditor.mechanisms.probing.control_words import WORDS
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="probes",
@@ -37,6 +37,13 @@ CARD = Card(
     ),
     needs_internals=True,
     question="encoded",
+    label="Probes",
+    metrics=(
+        Metric("probe_balanced_accuracy", "Balanced accuracy of a probe", "rate"),
+        Metric("probe_control_accuracy", "Balanced accuracy on control labels", "rate"),
+        Metric("probe_selectivity", "Accuracy above the baselines", "rate_difference"),
+        Metric("probe_layers_readable", "Places where it can be read", "count"),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="steering",
@@ -27,6 +27,11 @@ CARD = Card(
     references=("Turner et al. (2023), Steering language models with activation engineering, arXiv:2308.10248",),
     needs_internals=True,
     question="usable",
+    label="Steering",
+    metrics=(
+        Metric("steering_potency", "Margin moved by one dose", "logit"),
+        Metric("steering_shift", "Margin moved", "logit"),
+    ),
 )
 
 

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from auditor.plan import Section
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 CARD = Card(
     name="superposition",
@@ -36,6 +36,16 @@ CARD = Card(
     ),
     needs_internals=True,
     question="parts",
+    label="Superposition: shared directions",
+    metrics=(
+        Metric("superposition_dimensions_used", "Dimensions the states use", "count"),
+        Metric("superposition_features_per_dimension", "Features in use for each dimension", "ratio"),
+        Metric("superposition_coherence", "Closest two features, cosine", "share"),
+        Metric("superposition_shared_features", "Features that credit fields move as well", "rate"),
+        Metric("superposition_interference", "Overlap of an attribute's and credit fields' directions", "share"),
+        Metric("superposition_excess", "Overlap beyond that of random features", "cosine"),
+        Metric("superposition_shared_space", "Part of an attribute's directions that credit features span", "rate"),
+    ),
 )
 
 

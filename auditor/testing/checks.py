@@ -1,0 +1,123 @@
+"""What every test has to keep to, as one call: for our own tests, and for those of other packages.
+
+from auditor.testing.checks import check_test
+check_test(my_test, context)
+"""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
+
+from auditor.plan import Section
+from auditor.records import Measurement
+from auditor.testing.card import Card
+from auditor.testing.context import Context
+from auditor.testing.drafts import Draft
+from auditor.testing.factory import NOT_TESTED, measurement_id
+
+QUESTIONS = ("", "fields", "encoded", "used", "usable", "where", "parts")
+NAME = re.compile(r"[a-z][a-z0-9_]*")
+
+
+class Measured(Protocol):
+    """A test on outputs, or one on internals whose chunks are done."""
+
+    CARD: Card
+
+    def run(self, context: Context) -> Iterable[Draft]:
+        """Measure."""
+
+
+def check_card(test: Any) -> list[str]:
+    """What is wrong with a test's card and settings, a sentence each; empty where nothing is.
+
+    Parameters
+    ----------
+    test
+        A test, whether it looks at outputs or inside a model.
+    """
+    card: Card = test.CARD
+    wrong = []
+    if not NAME.fullmatch(card.name):
+        wrong.append(f"its name is {card.name!r}; expected small letters, digits and _")
+    for key in ("purpose", "method", "worrying", "limitations", "label"):
+        if not getattr(card, key).strip():
+            wrong.append(f"its card has no {key}")
+    for key in ("purpose", "method", "worrying", "limitations"):
+        if getattr(card, key).strip() and not getattr(card, key).strip().endswith("."):
+            wrong.append(f"the {key} on its card is no sentence")
+    if card.question not in QUESTIONS:
+        wrong.append(f"its question is {card.question!r}; expected one of {', '.join(filter(None, QUESTIONS))}")
+    if not card.metrics:
+        wrong.append("its card names no metric")
+    names = [metric.name for metric in card.metrics]
+    wrong += [f"its card names the metric {name!r} twice" for name in sorted({n for n in names if names.count(n) > 1})]
+    wrong += [f"the metric {metric.name!r} has no label" for metric in card.metrics if not metric.label.strip()]
+    if card.needs_internals:
+        missing = [name for name in ("Settings", "work", "compute") if not hasattr(test, name)]
+        wrong += [f"it looks inside a model and has no {name}" for name in missing]
+        if not missing and not issubclass(test.Settings, Section):
+            wrong.append("its settings are no auditor.plan.Section")
+        elif not missing:
+            test.Settings()  # every setting has a default: a plan need not name any
+    return wrong
+
+
+def check_measurements(card: Card, measurements: Sequence[Measurement]) -> list[str]:
+    """What is wrong with what a test measured, a sentence each; empty where nothing is.
+
+    Ids are made of test, metric, subject and reference and are no other's; every metric is on the card, with its unit
+    and direction; a number is finite, or missing with a reason; an interval is the right way round.
+    """
+    known = {metric.name: metric for metric in card.metrics}
+    wrong = []
+    ids = [item.id for item in measurements]
+    wrong += [f"{name}: stands there twice" for name in sorted({name for name in ids if ids.count(name) > 1})]
+    for item in measurements:
+        expected = measurement_id(test=item.test, metric=item.metric, subject=item.subject, reference=item.reference)
+        if item.id != expected:
+            wrong.append(f"{item.id}: expected the id {expected}")
+        if item.test != card.name:
+            wrong.append(f"{item.id}: says that it is of the test {item.test!r}")
+        if item.metric != NOT_TESTED and item.metric not in known:
+            wrong.append(f"{item.id}: its metric is not on the card")
+        elif item.metric != NOT_TESTED:
+            metric = known[item.metric]
+            if metric.unit and metric.unit != item.unit:
+                wrong.append(f"{item.id}: is counted in {item.unit!r}, and its card says {metric.unit!r}")
+        for key in ("estimate", "low", "high", "p_value"):
+            value = getattr(item, key)
+            if value is not None and not math.isfinite(value):
+                wrong.append(f"{item.id}: {key} is {value}")
+        if item.estimate is None and not item.missing_reason:
+            wrong.append(f"{item.id}: has no number and no reason")
+        if item.low is not None and item.high is not None and item.low > item.high:
+            wrong.append(f"{item.id}: its interval is upside down")
+    return wrong
+
+
+def check_test(test: Measured, context: Context) -> None:
+    """Hold a test against its contract: its card, its measurements, and that it measures the same twice.
+
+    Parameters
+    ----------
+    test
+        Ours or anybody's.
+    context
+        A run that it can measure: of a test on internals, with what its own chunks computed.
+
+    Raises
+    ------
+    AssertionError
+        With a line for everything that is wrong.
+    """
+    wrong = check_card(test)
+    first = [draft.measurement for draft in test.run(context)]
+    wrong += check_measurements(test.CARD, first)
+    if [draft.measurement for draft in test.run(context)] != first:
+        wrong.append("it does not measure the same when it is asked twice")
+    if wrong:
+        raise AssertionError("\n".join(f"{test.CARD.name}: {line}" for line in wrong))
