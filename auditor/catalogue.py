@@ -1,7 +1,8 @@
 """The tests there are, by name: a plain table of ours, and others' through the entry point ``plumbline.tests``.
 
-A test is a module (or any object) with a ``CARD`` and ``run(context) -> Iterable[Draft]``; one that looks inside a
-model also has ``Settings``, ``work`` and ``compute``. Nothing here loads torch before one of those three is called.
+A test is a module (or any object) with a ``CARD`` and ``measure(context)``, which gives unadjusted measurements; one
+that looks inside a model also has ``Settings``, ``plan_chunks`` and ``compute``. Nothing here loads torch before one
+is called.
 """
 
 from __future__ import annotations
@@ -31,11 +32,11 @@ from auditor.mechanisms.superposition import card as superposition
 from auditor.plan import Section
 from auditor.testing.card import Card
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 if TYPE_CHECKING:
-    from auditor.mechanisms._shared.bench import Bench, ModelTest
-    from auditor.testing.chunks import Asked, Work
+    from auditor.mechanisms._shared.bench import ComputeContext, ModelTest
+    from auditor.testing.chunks import ChunkSpec, PlanContext
 
 ENTRY_POINT = "plumbline.tests"
 
@@ -45,7 +46,7 @@ class Test(Protocol):
 
     CARD: Card
 
-    def run(self, context: Context) -> Iterable[Draft]:
+    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
         """Measure."""
 
 
@@ -70,17 +71,17 @@ class InPackage:
         """What plans, computes and measures."""
         return cast("ModelTest", import_module(self.module))
 
-    def work(self, asked: Asked) -> Iterable[Work]:
+    def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
         """Plan the chunks."""
-        return self.method.work(asked)
+        return self.method.plan_chunks(asked)
 
-    def compute(self, bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def compute(self, bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Do one chunk."""
         return self.method.compute(bench, payload)
 
-    def run(self, context: Context) -> Iterable[Draft]:
+    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
         """Measure."""
-        return self.method.run(context)
+        return self.method.measure(context)
 
 
 OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
@@ -105,7 +106,7 @@ TESTS: dict[str, Test] = {test.CARD.name: test for test in _OURS}
 
 def looks_inside(test: Test) -> TypeGuard[ModelTest]:
     """Whether a test has chunks of its own that need the model."""
-    return hasattr(test, "work") and hasattr(test, "compute")
+    return hasattr(test, "plan_chunks") and hasattr(test, "compute")
 
 
 @cache

@@ -19,21 +19,21 @@ import numpy as np
 
 from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
 from auditor.comparison_range import range_change
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.counterfactuals import ACTUAL, arm
-from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost, tost_pairs
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.pairs import PairCounts, count_pairs, flip_rates, net_effect
-from auditor.measures.permutation import sign_flip_test
-from auditor.measures.power import detectable_by_mcnemar, detectable_mean_shift, worst_level
-from auditor.measures.rates import Tally, clopper_pearson
-from auditor.measures.results import Estimate, missing
 from auditor.records import Conclusion, Measurement, Outcome, Role
 from auditor.rounding import printed
+from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost, tost_pairs
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.pairs import PairCounts, count_pairs, flip_rates, net_effect
+from auditor.statistics.permutation import sign_flip_test
+from auditor.statistics.power import detectable_by_mcnemar, detectable_mean_shift, worst_level
+from auditor.statistics.rates import Tally, clopper_pearson
+from auditor.statistics.results import Estimate, missing
 from auditor.testing.context import FloatArray, applicant_of
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.state import by_arm, percent
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 __all__ = ["FAMILY", "RANGE", "READABILITY", "TEST", "Answer", "compare_versions"]
 
@@ -84,12 +84,12 @@ def compare_versions(
         for attribute in rules.attributes
         for name in (arm(attribute["field"], group) for group in attribute["groups"])
     }
-    readability = settle(list(_readability(arms, rules)))
-    filed = settle(list(_as_filed([item for item in both if item.later.role == ACTUAL], rules)))
+    readability = adjust_and_conclude(list(_readability(arms, rules)))
+    filed = adjust_and_conclude(list(_as_filed([item for item in both if item.later.role == ACTUAL], rules)))
     doubts = _doubts(readability, arms, rules, filed[0])
     pairs = [Contrast.of(arms, attribute, group) for attribute, group in rules.contrasts]
     open_of = [(*doubts[pair.field], *_both_ways(pair, rules)) for pair in pairs]
-    ranges = settle(
+    ranges = adjust_and_conclude(
         [
             range_change(pair, rules, test=TEST, family=RANGE, doubts=why)
             for pair, why in zip(pairs, open_of, strict=True)
@@ -100,10 +100,10 @@ def compare_versions(
         _effect(pair, rules, silent=silent, doubts=(*why, *_elsewhere(found)))
         for pair, why, found in zip(pairs, open_of, ranges, strict=True)
     ]
-    return (*filed, *readability, *ranges, *settle(effects))
+    return (*filed, *readability, *ranges, *adjust_and_conclude(effects))
 
 
-def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[Draft]:
+def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[UnadjustedMeasurement]:
     counts = count_pairs(
         control=[item.favourable[0] for item in filed], protected=[item.favourable[1] for item in filed]
     )
@@ -121,10 +121,14 @@ def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[Draft]:
     said = None
     if rate.value is not None and rate.value >= OTHER_MODEL:
         said = _turned_over(counts)
-    yield Draft(measurement(rate, metric="version_flip_rate", unit="rate", conclusion_reason=said, **common))
+    yield UnadjustedMeasurement(
+        measurement(rate, metric="version_flip_rate", unit="rate", conclusion_reason=said, **common)
+    )
     change = net_effect(counts, level=rules.level).estimate
-    yield Draft(measurement(change, metric="version_net_change", unit="rate_difference", **common))
-    yield Draft(measurement(_margins(filed, rules), metric="version_margin_change", unit="logit", **common))
+    yield UnadjustedMeasurement(measurement(change, metric="version_net_change", unit="rate_difference", **common))
+    yield UnadjustedMeasurement(
+        measurement(_margins(filed, rules), metric="version_margin_change", unit="logit", **common)
+    )
 
 
 def _turned_over(counts: PairCounts) -> str:
@@ -152,7 +156,7 @@ def _margins(filed: Sequence[Both], rules: Rules) -> Estimate:
     )
 
 
-def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterable[Draft]:
+def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterable[UnadjustedMeasurement]:
     """Unreadable answers as an outcome: of every arm between the versions, of every contrast in each version."""
     drafts: list[tuple[ArmPair, dict[str, str], str, str]] = []
     for attribute in rules.attributes:
@@ -240,7 +244,7 @@ def _open(item: Measurement) -> str:
     return f"a gap in readable answers between {group} and {item.reference} {word} in the {version} version"
 
 
-def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...]) -> Draft:
+def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...]) -> UnadjustedMeasurement:
     changes = pair.changes
     n, method = len(changes), "change of the net effect, paired by application"
     counts = {"b": int((changes < 0).sum()), "c": int((changes > 0).sum())}

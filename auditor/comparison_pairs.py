@@ -10,16 +10,16 @@ import numpy as np
 from scipy import stats
 
 from auditor.counterfactuals import arm
-from auditor.measures.bootstrap import BootstrapSample, bootstrap_totals
-from auditor.measures.equivalence import Equivalence
-from auditor.measures.minimums import PAIRS, unmet
-from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, mean_of_sums, tango_interval
-from auditor.measures.results import Estimate, Interval
-from auditor.measures.verdict import Evidence
 from auditor.records import Outcome, Role
+from auditor.statistics.bootstrap import BootstrapSample, bootstrap_totals
+from auditor.statistics.equivalence import Equivalence
+from auditor.statistics.minimums import PAIRS, unmet
+from auditor.statistics.pairs import MIN_DISCORDANT, PairCounts, mean_of_sums, tango_interval
+from auditor.statistics.results import Estimate, Interval
+from auditor.statistics.verdict import Evidence
 from auditor.testing.context import BoolArray, FloatArray, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 BEFORE = "earlier version"
 """The reference of whatever compares the versions with each other."""
@@ -211,12 +211,12 @@ def concluded(
     equivalence_barriers: tuple[str, ...],
     doubts: tuple[str, ...] = (),
     silent: str = "",
-) -> Draft:
+) -> UnadjustedMeasurement:
     """A change of rates with all that its conclusion rests on."""
     field = subject["field"]
     names = [subject["group"]] if reference == BEFORE else [reference, subject["group"]]
     short = unmet({PAIRS: estimate.n}) if estimate.n else ("no application stands in both runs",)
-    return Draft(
+    return UnadjustedMeasurement(
         measurement(
             estimate,
             test=test,

@@ -14,13 +14,13 @@ import numpy as np
 from scipy import stats
 
 from auditor.comparison_pairs import Contrast, Rules, concluded
-from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost_at_every_cut_off
-from auditor.measures.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
-from auditor.measures.pairs import PairCounts
-from auditor.measures.power import worst_level
-from auditor.measures.results import Estimate, Interval, Significance, missing
+from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost_at_every_cut_off
+from auditor.statistics.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
+from auditor.statistics.pairs import PairCounts
+from auditor.statistics.power import worst_level
+from auditor.statistics.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 METRIC = "version_range_change"
 METHOD = "largest change of the net effect over the cut-off range"
@@ -52,7 +52,9 @@ class _Curve:
         )
 
 
-def range_change(pair: Contrast, rules: Rules, *, test: str, family: str, doubts: tuple[str, ...]) -> Draft:
+def range_change(
+    pair: Contrast, rules: Rules, *, test: str, family: str, doubts: tuple[str, ...]
+) -> UnadjustedMeasurement:
     """The largest change over the range, concluded like a change at the natural cut-off."""
     curve = _curve(pair, rules)
     if isinstance(curve, str):
@@ -148,7 +150,7 @@ def _curve(pair: Contrast, rules: Rules) -> _Curve | str:
         drawn.append(np.concatenate([found.effects, found.fixed], axis=1))
     changes, moved = effects[1] - effects[0], (steps[1] - steps[0]).astype(np.float64)
     spread = drawn[1] - drawn[0]
-    # The floor of auditor.measures.cut_offs: where nothing moved a bootstrap gives an error of 0.
+    # The floor of auditor.statistics.cut_offs: where nothing moved a bootstrap gives an error of 0.
     z = float(stats.norm.isf(rules.alpha / 2))
     floor = np.sqrt((moved**2).sum(axis=0) - moved.sum(axis=0) ** 2 / n + z**2) / n
     errors = np.maximum(np.nanstd(spread, axis=0, ddof=1), floor)

@@ -12,15 +12,15 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Protocol
 
-from auditor.measures.equivalence import deciding_interval
-from auditor.measures.multiplicity import benjamini_hochberg, holm, holm_alphas
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import Interval
-from auditor.measures.verdict import Evidence, conclude, size
 from auditor.records import Check, Conclusion, Measurement
 from auditor.rounding import printed, significant
-from auditor.testing.drafts import Draft
+from auditor.statistics.equivalence import deciding_interval
+from auditor.statistics.multiplicity import benjamini_hochberg, holm, holm_alphas
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import Interval
+from auditor.statistics.verdict import Evidence, conclude, size
 from auditor.testing.families import EXPLORATORY_FAMILY, NO_MARGINS, RANGE_FAMILY, READABILITY_FAMILY
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 FAMILY_SIZE = "family_size"
 """The count under which a measurement keeps how many tests its p-value was adjusted over."""
@@ -32,7 +32,7 @@ SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 EQUIVALENT = Conclusion.EQUIVALENT_WITHIN_MARGIN
 
 
-def settle(drafts: Sequence[Draft]) -> tuple[Measurement, ...]:
+def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measurement, ...]:
     """Adjust and conclude.
 
     Families named ``exploratory``, alone or as ``exploratory: …``, are adjusted by Benjamini and Hochberg, all others
@@ -75,22 +75,22 @@ def _method(family: str) -> Adjustment:
     return benjamini_hochberg if family.split(":", maxsplit=1)[0] == EXPLORATORY_FAMILY else holm
 
 
-def _failed(draft: Draft) -> list[Check]:
+def _failed(draft: UnadjustedMeasurement) -> list[Check]:
     """The checks of a measurement that did not hold: what was read under them may not help others either."""
     return [check for check in draft.measurement.checks if not check.held]
 
 
-def _members(drafts: Sequence[Draft], family: str | None) -> list[Draft]:
+def _members(drafts: Sequence[UnadjustedMeasurement], family: str | None) -> list[UnadjustedMeasurement]:
     return [draft for draft in drafts if draft.measurement.family == family]
 
 
-def _size(drafts: Sequence[Draft], family: str | None) -> int:
+def _size(drafts: Sequence[UnadjustedMeasurement], family: str | None) -> int:
     """How many tests the family of this name was declared with; 0 of what stands in none."""
     members = _members(drafts, family) if family else []
     return max([len(members), *(draft.family_size for draft in members if draft.family_size is not None)])
 
 
-def _with_size(draft: Draft, size: int) -> Draft:
+def _with_size(draft: UnadjustedMeasurement, size: int) -> UnadjustedMeasurement:
     if not size or draft.measurement.p_value is None:
         return draft
     item = replace(draft.measurement, counts={**draft.measurement.counts, FAMILY_SIZE: size})
@@ -98,8 +98,8 @@ def _with_size(draft: Draft, size: int) -> Draft:
 
 
 def _adjust(
-    drafts: Sequence[Draft],
-    p_of: Callable[[Draft], float | None],
+    drafts: Sequence[UnadjustedMeasurement],
+    p_of: Callable[[UnadjustedMeasurement], float | None],
     method: Callable[[str], Adjustment],
 ) -> dict[str, float | None]:
     result: dict[str, float | None] = {draft.measurement.id: None for draft in drafts}
@@ -111,10 +111,10 @@ def _adjust(
     return result
 
 
-def _with_equivalence(drafts: Sequence[Draft]) -> list[Draft]:
+def _with_equivalence(drafts: Sequence[UnadjustedMeasurement]) -> list[UnadjustedMeasurement]:
     """Decide the equivalence claims of every family by Holm; keep the interval that decides, at its level."""
 
-    def claim(draft: Draft) -> float | None:
+    def claim(draft: UnadjustedMeasurement) -> float | None:
         return None if draft.equivalence is None or _failed(draft) else draft.equivalence.p_value
 
     adjusted = _adjust(drafts, claim, lambda _: holm)
@@ -205,7 +205,7 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
     return _Barriers(unreadable, elsewhere, undrawn)
 
 
-def _barred(draft: Draft, barriers: _Barriers) -> Draft:
+def _barred(draft: UnadjustedMeasurement, barriers: _Barriers) -> UnadjustedMeasurement:
     """The draft with what stands against concluding that there is no difference."""
     if draft.evidence is None:
         return draft
@@ -222,7 +222,7 @@ def _barred(draft: Draft, barriers: _Barriers) -> Draft:
     return replace(draft, evidence=evidence)
 
 
-def _conclude(draft: Draft, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:
+def _conclude(draft: UnadjustedMeasurement, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:
     item = replace(draft.measurement, p_adjusted=p_adjusted)
     failed = _failed(draft)
     if failed:

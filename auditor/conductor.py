@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.catalogue import Test, find_tests, looks_inside
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.controls import controls_of
 from auditor.exceptions import RunError
 from auditor.findings import find
@@ -27,8 +27,8 @@ from auditor.scoring import case_of, load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
 from auditor.testing.attributions import Attribution
 from auditor.testing.context import Context, keeps_rows_apart
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import NOT_TESTED, not_tested
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 __all__ = ["Conclusions", "Prepared", "code_sha256", "conclude", "load_for", "prepare", "run_one_chunk", "run_sha256"]
 
@@ -92,7 +92,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         several_rows=keeps_rows_apart(run),
     )
     drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
-    measurements = settle(drafts)
+    measurements = adjust_and_conclude(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     for emit in SYNTHESES:
         measurements = (*measurements, *emit(measurements, context=context))
@@ -111,12 +111,12 @@ def conclude(ledger: Ledger) -> Conclusions:
     )
 
 
-def _drafts(test: Test, context: Context) -> Iterable[Draft]:
+def _drafts(test: Test, context: Context) -> Iterable[UnadjustedMeasurement]:
     """What a test measures; of one that was not done, why."""
     reason = next((work[NOT_TESTED] for work in context.results.get(test.CARD.name, ()) if NOT_TESTED in work), None)
     if reason is not None and looks_inside(test):
-        return [Draft(not_tested(test.CARD, reason, level=1 - context.plan.thresholds.alpha))]
-    return test.run(context)
+        return [UnadjustedMeasurement(not_tested(test.CARD, reason, level=1 - context.plan.thresholds.alpha))]
+    return test.measure(context)
 
 
 def _decision(row: dict[str, Any]) -> Decision:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.measures.verdict import size
 from auditor.records import Conclusion, Measurement, Role
 from auditor.rounding import digits, half_away, in_words, printed, significant
+from auditor.statistics.verdict import size
 from auditor.testing.state import percent
 
 NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"

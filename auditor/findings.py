@@ -25,12 +25,12 @@ from auditor.finding_words import (
     signed,
     title_of,
 )
-from auditor.measures.results import Interval
-from auditor.measures.severity import FindingFacts, Grade, grade
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from auditor.rounding import printed, significant
+from auditor.statistics.results import Interval
+from auditor.statistics.severity import FindingFacts, Grade, grade
 from auditor.synthesis.ladder import METRIC as LADDER
 from auditor.synthesis.ladder import summary_of
 from auditor.testing.state import State

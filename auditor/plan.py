@@ -27,7 +27,7 @@ from pydantic import (
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError
 from auditor.mappings import nfc
-from auditor.measures.results import MIN_RESAMPLES
+from auditor.statistics.results import MIN_RESAMPLES
 from auditor.toml_text import parse_toml
 
 Share = Annotated[float, Field(gt=0, lt=1)]

@@ -15,7 +15,7 @@ from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
-from auditor.mechanisms._shared.bench import Bench, ModelTest
+from auditor.mechanisms._shared.bench import ComputeContext, ModelTest
 from auditor.mechanisms._shared.work import bench_for, longest_prompt, silence
 from auditor.plan import Plan, plan_from
 from auditor.preparation import SHARED, UNSHARED, another_making
@@ -97,7 +97,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     return True
 
 
-def _silence(bench: Bench, prompts: Sequence[str]) -> str | None:
+def _silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
     """`silence`, asked once a model and set of prompts in this process."""
     key = sha256_json([bench.loaded.manifest["identity"], bench.plan.design(), list(prompts)])
     if key not in _silences:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from auditor.applications import Application
 from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair
 from auditor.prompts import parse_template, render
 from benchmarks.fields import make_bench
@@ -25,7 +25,7 @@ SHARE = 0.6
 class Contrast:
     """The model, a view into it, what is read, and pairs of prompts that differ in one field."""
 
-    bench: Bench
+    bench: ComputeContext
     body: str
     decoder: Decoder
     target: Target
@@ -70,7 +70,7 @@ def with_other_fields(contrast: Contrast, count: int, *, tries: int = 300) -> li
     return sorted(others, key=lambda pair: (len(pair.field_tokens), pair.donor))[:count]
 
 
-def _pairs(bench: Bench, body: str, count: int) -> list[Pair]:
+def _pairs(bench: ComputeContext, body: str, count: int) -> list[Pair]:
     pairs = []
     for base, donor in _prompts(bench, body, load_loanapp().records[:count]):
         differing = _differing(base, donor)
@@ -82,7 +82,7 @@ def _differing(base: tuple[int, ...], donor: tuple[int, ...]) -> tuple[int, ...]
     return tuple(place for place, both in enumerate(zip(base, donor, strict=True)) if both[0] != both[1])
 
 
-def _prompts(bench: Bench, body: str, records: Sequence[Application]) -> Iterator[tuple[tuple[int, ...], ...]]:
+def _prompts(bench: ComputeContext, body: str, records: Sequence[Application]) -> Iterator[tuple[tuple[int, ...], ...]]:
     """Token ids of every application in both groups."""
     fields = load_loanapp().mapping.fields
     labels = {item.name: item.label for item in fields}

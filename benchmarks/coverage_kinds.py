@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy import integrate, stats
 
-from auditor.measures.cut_offs import cut_off_curve
-from auditor.measures.groups import weighted_rate
-from auditor.measures.margins import margin_shift, net_effect_at_matched_point
-from auditor.measures.means import mean_change
-from auditor.measures.pairs import (
+from auditor.statistics.cut_offs import cut_off_curve
+from auditor.statistics.groups import weighted_rate
+from auditor.statistics.margins import margin_shift, net_effect_at_matched_point
+from auditor.statistics.means import mean_change
+from auditor.statistics.pairs import (
     MIN_DISCORDANT,
     PairCounts,
     clustered_net_effect,
@@ -29,7 +29,7 @@ from auditor.measures.pairs import (
     newcombe_paired_interval,
     tango_interval,
 )
-from auditor.measures.rates import (
+from auditor.statistics.rates import (
     Tally,
     adverse_impact_ratio,
     clopper_pearson,
@@ -37,9 +37,9 @@ from auditor.measures.rates import (
     risk_difference,
     wilson,
 )
-from auditor.measures.regression import auc, conditional_odds_ratio
-from auditor.measures.results import Interval
-from auditor.measures.scores import compare_labelled, smd
+from auditor.statistics.regression import auc, conditional_odds_ratio
+from auditor.statistics.results import Interval
+from auditor.statistics.scores import compare_labelled, smd
 
 Generator = np.random.Generator
 FloatArray = npt.NDArray[np.float64]

@@ -18,7 +18,7 @@ import torch
 from auditor.applications import Applications
 from auditor.demo_data import load_loanapp
 from auditor.language_models.packed import PackedScorer, probe_packing
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.field_attribution.method import Settings
 from auditor.mechanisms.field_attribution.shapley import FloatArray
 from auditor.plan import Plan, plan_from
@@ -49,13 +49,13 @@ class Explained:
     reference: dict[str, str]
 
 
-def make_bench() -> Bench:
+def make_bench() -> ComputeContext:
     """The demonstration's base model, ready to be asked."""
     loaded = load_demo()
     probe = probe_packing(loaded.model, vocabulary=loaded.model.config.vocab_size, longest=1024)
     labels = {item.name: item.label for item in load_loanapp().mapping.fields}
     template = parse_template(RACE_LAST, fields=(), labels=labels, style="lines", where="benchmark")
-    return Bench(
+    return ComputeContext(
         plan=_plan(),
         settings=Settings(),
         loaded=loaded,
@@ -90,12 +90,12 @@ def variants(explained: Explained, masks: Sequence[int]) -> list[dict[str, str]]
     ]
 
 
-def margins(bench: Bench, words: Sequence[Mapping[str, str]]) -> FloatArray:
+def margins(bench: ComputeContext, words: Sequence[Mapping[str, str]]) -> FloatArray:
     """Our reading."""
     return bench.margins([bench.render(each).text for each in words])
 
 
-def captum_margin(method: Any, bench: Bench, explained: Explained, **options: Any) -> FloatArray:
+def captum_margin(method: Any, bench: ComputeContext, explained: Explained, **options: Any) -> FloatArray:
     """captum's attributions of the margin to the ten fields: of one answer's log-probability minus the other's.
 
     Both runs draw the same numbers, which spares captum the variance of a second draw.

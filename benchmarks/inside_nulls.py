@@ -27,13 +27,13 @@ from scipy.stats import beta
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.noise import noise_floor
-from auditor.measures.minimums import draws_needed
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms._shared.randomisation import randomised, together
 from auditor.mechanisms._shared.residual_streams import Streams
 from auditor.mechanisms._shared.scrubbing import carried
 from auditor.mechanisms.erasure.runs import Eraser, gaps_removed
 from auditor.mechanisms.steering.runs import Steerer
+from auditor.statistics.minimums import draws_needed
 from benchmarks.rows import Row
 from tests.acceptance.planted import SCALE, planted_model
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, tiny_tokenizer

@@ -13,15 +13,15 @@ from typing import Any
 import numpy as np
 from scipy.stats import norm
 
-from auditor.conclusions import settle
-from auditor.measures.minimums import draws_needed
+from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms._shared.specifications import Result, Specification, agreement
 from auditor.plan import Plan, plan_from
 from auditor.records import Measurement, Role
+from auditor.statistics.minimums import draws_needed
 from auditor.synthesis.ladder import GAP_REMOVED, READABLE, SELECTIVITY, STEERED, STEPS, climb
 from auditor.synthesis.ladder_steps import LEAST_IN_GROUP
-from auditor.testing.drafts import Draft
 from auditor.testing.families import inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from benchmarks.rows import Row
 
 ALPHA = 0.05
@@ -65,13 +65,13 @@ def said_by_step(*, trials: int, effect: float, seed: int) -> dict[str, float]:
     plan = plan_from(RAW, where="benchmark")
     found = dict.fromkeys(STEPS, 0)
     for _ in range(trials):
-        rungs = climb(settle(_drafts(generator, plan, effect)), plan=plan)
+        rungs = climb(adjust_and_conclude(_drafts(generator, plan, effect)), plan=plan)
         for step in STEPS:
             found[step] += any(rung.steps[step] for rung in rungs)
     return {step: count / trials for step, count in found.items()}
 
 
-def _drafts(generator: np.random.Generator, plan: Plan, effect: float) -> Sequence[Draft]:
+def _drafts(generator: np.random.Generator, plan: Plan, effect: float) -> Sequence[UnadjustedMeasurement]:
     contrasts = [(item, group) for item in plan.attributes for group in item.groups if group != item.reference]
     draws = draws_needed(alpha=ALPHA, family_size=len(contrasts))
     drafts = []
@@ -100,7 +100,7 @@ def _drafts(generator: np.random.Generator, plan: Plan, effect: float) -> Sequen
                 | _repeated(generator, observed, controls, p_value),
                 level=0.95,
             )
-            drafts.append(Draft(item))
+            drafts.append(UnadjustedMeasurement(item))
     return drafts
 
 

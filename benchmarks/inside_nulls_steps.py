@@ -26,12 +26,11 @@ import torch
 
 from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.mapping_files import mapping_from
-from auditor.measures.multiplicity import significant
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.look_ahead import method as look_ahead
@@ -41,6 +40,7 @@ from auditor.mechanisms.patching import method as patching
 from auditor.mechanisms.probing import method as probes
 from auditor.plan import Plan
 from auditor.records import Conclusion, Decision, Measurement, Outcome
+from auditor.statistics.multiplicity import significant
 from auditor.synthesis.ladder import climb
 from auditor.testing.context import Context
 from benchmarks.inside_nulls import FAMILIES, random_model, upper_bound
@@ -115,7 +115,9 @@ def localised(family: str, seeds: Sequence[int], *, draws: int = DRAWS) -> dict[
             results = computed(test, model, plan=plan, data=data, attributes=("race",), pairs=PAIRS)
             generator = np.random.default_rng((seed, 2))
             for _ in range(draws):
-                told = settle(list(test.run(_context(plan, test, [_exchanged(one, generator) for one in results]))))
+                told = adjust_and_conclude(
+                    list(test.run(_context(plan, test, [_exchanged(one, generator) for one in results])))
+                )
                 mine = [item for item in told if item.metric in metrics and item.low is not None]
                 apart = [_named(item) for item in mine]
                 total = found.setdefault(name, [0, 0])
@@ -251,7 +253,7 @@ def computed(
     """A test's results as the conductor keeps them; ``parts`` leaves chunks of other parts out."""
     chosen = test.Settings(**settings)
     bench = _bench(model, chosen, plan, data)
-    pieces = [piece.payload for piece in test.work(asked(chosen, plan=plan, data=data))]
+    pieces = [piece.payload for piece in test.plan_chunks(asked(chosen, plan=plan, data=data))]
     return [
         through_a_ledger(test.compute(bench, through_a_ledger(payload)))
         for payload in pieces
@@ -271,7 +273,7 @@ def concluded(
         case.id: Decision(case.id, float(margin), 1.0, 0.0, 0.0, outcomes[bool(margin >= 0)])
         for case, margin in zip(cases, margins, strict=True)
     }
-    return results, settle(list(test.run(_context(plan, test, results, cases=cases, decisions=decisions))))
+    return results, adjust_and_conclude(list(test.run(_context(plan, test, results, cases=cases, decisions=decisions))))
 
 
 def _context(plan: Plan, test: Any, results: Sequence[Any], **about: Any) -> Context:
@@ -281,8 +283,8 @@ def _context(plan: Plan, test: Any, results: Sequence[Any], **about: Any) -> Con
     )
 
 
-def _bench(model: Any, settings: Any, plan: Plan, data: Applications) -> Bench:
-    return Bench(
+def _bench(model: Any, settings: Any, plan: Plan, data: Applications) -> ComputeContext:
+    return ComputeContext(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),

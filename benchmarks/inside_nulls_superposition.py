@@ -21,17 +21,17 @@ from torch import Tensor
 
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import LoadedModel
-from auditor.measures.minimums import draws_needed
-from auditor.measures.multiplicity import holm
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.rates import Tally, wilson
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import States, activations_of, read_states
 from auditor.mechanisms._shared.feature_responses import tails
 from auditor.mechanisms.sae import Autoencoder, Dictionary, Quality
 from auditor.mechanisms.superposition import method as superposition
 from auditor.plan import Plan
+from auditor.statistics.minimums import draws_needed
+from auditor.statistics.multiplicity import holm
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.rates import Tally, wilson
 from benchmarks.rows import Row
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
@@ -110,8 +110,10 @@ def material(family: str, seed: int) -> Material:
     data = small_data(24)
     settings = superposition.Settings(applications=16)
     model = zoo_model(family, seed=seed)
-    made: Bench = replace(bench(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"))
-    (work,) = superposition.work(asked(settings, plan=plan, data=data))
+    made: ComputeContext = replace(
+        bench(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu")
+    )
+    (work,) = superposition.plan_chunks(asked(settings, plan=plan, data=data))
     # A random model moves as much with an irrelevant field as with any; nothing would be left to test.
     payload = {**through_a_ledger(work.payload), "placebo": None}
     corpus, states = read_states(made, payload, decoder=read_decoder(model), layer=LAYER)

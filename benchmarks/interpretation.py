@@ -23,7 +23,7 @@ from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import load
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Read
 from auditor.mechanisms._shared.feature_contrasts import activations_of, read_states
 from auditor.mechanisms._shared.work import bench_for
@@ -86,7 +86,7 @@ def _row(store: ModelStore, expansion: int) -> Row:
     )
 
 
-def _bench(store: ModelStore, expansion: int) -> tuple[Bench, dict[str, Any]]:
+def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, dict[str, Any]]:
     """The plan's own chunk of the test, with the sizes of this benchmark."""
     threads = os.cpu_count() or 1
     raw = {**read_plan(PLAN).design(), "run": {}}

@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.field_attribution.shapley import FloatArray
 from benchmarks.fields import FIELDS, Explained, captum_margin, find_applications, make_bench, margins, variants
 from benchmarks.rows import Row, seconds
@@ -51,7 +51,7 @@ def _timed(work: Callable[[], FloatArray], *, repeats: int = 1) -> tuple[float, 
     return seconds(lambda: found.append(work()), repeats=repeats), found[0]
 
 
-def occlude(bench: Bench, explained: Explained) -> FloatArray:
+def occlude(bench: ComputeContext, explained: Explained) -> FloatArray:
     """m(x) − m(x with each field at the reference), one reading."""
     everybody = (1 << len(FIELDS)) - 1
     masks = [everybody, *(everybody ^ 1 << number for number in range(len(FIELDS)))]

@@ -19,7 +19,7 @@ import numpy as np
 
 from auditor.language_models.answers import log_odds
 from auditor.language_models.packed import plain_log_probabilities
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.field_attribution.shapley import FloatArray, Shapley, enumerate_all, exact, sample
 from benchmarks.fields import FIELDS, Explained, captum_margin, find_applications, make_bench, margins, variants
 from benchmarks.rows import Row, seconds
@@ -96,7 +96,7 @@ def run() -> Iterator[Row]:
     )
 
 
-def _apart_from_plain(bench: Bench, explained: Explained, worths: FloatArray) -> float:
+def _apart_from_plain(bench: ComputeContext, explained: Explained, worths: FloatArray) -> float:
     """Largest difference in nats of some margins from those of ordinary forward passes, one prompt each."""
     masks = [int(mask) for mask in np.linspace(0, len(worths) - 1, PLAIN)]
     apart = []

@@ -15,13 +15,13 @@ from pathlib import Path
 import numpy as np
 
 from auditor.catalogue import find_tests
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.counterfactuals import ACTUAL, COUNTERFACTUAL, PLACEBO, REASK, arm
 from auditor.findings import find
-from auditor.measures.results import IntArray
 from auditor.plan import Plan, plan_from
 from auditor.policies.packs import load_packs
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
+from auditor.statistics.results import IntArray
 from auditor.testing.context import BoolArray, Context, FloatArray
 
 PLAN = Path(__file__).parents[1] / "plans" / "mortgage-hmda.toml"
@@ -303,8 +303,8 @@ def context_of(drawn: Drawn, *, plan: Plan | None = None) -> Context:
 def audit(context: Context) -> Audited:
     """The real chain from the answers to the findings."""
     plan = context.plan
-    drafts = [item for test in find_tests(plan.tests.run, where="simulation") for item in test.run(context)]
-    measurements = settle(drafts)
+    drafts = [item for test in find_tests(plan.tests.run, where="simulation") for item in test.measure(context)]
+    measurements = adjust_and_conclude(drafts)
     packs = load_packs(plan.use.policy_packs, where="simulation")
     return Audited(context, measurements, find(measurements, plan=plan, packs=packs, state=context.state))
 

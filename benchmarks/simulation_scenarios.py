@@ -8,7 +8,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from auditor.measures.power import detectable_by_mcnemar, worst_level
+from auditor.statistics.power import detectable_by_mcnemar, worst_level
 from benchmarks.simulated_audits import (
     Contrast,
     Drawn,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.measures.verdict import PAIRS_FOR_SMALL_CLAIM
+from auditor.statistics.verdict import PAIRS_FOR_SMALL_CLAIM
 from reports import numbers, small_cells, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.bundle import Bundle

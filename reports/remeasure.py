@@ -122,9 +122,9 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
     from auditor.behaviour import arm_rates, counterfactual, group_rates, noise_floor
-    from auditor.conclusions import settle
+    from auditor.conclusions import adjust_and_conclude
     from auditor.testing.context import Context, keeps_rows_apart
-    from auditor.testing.drafts import Draft
+    from auditor.testing.unadjusted import UnadjustedMeasurement
 
     tests = {test.CARD.name: test for test in (counterfactual, arm_rates, group_rates, noise_floor)}
     context = Context(
@@ -136,14 +136,14 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         observed_rate=bundle.run["data"].get("observed_rate"),
         several_rows=keeps_rows_apart(bundle.run),
     )
-    drafts: list[Draft] = []
+    drafts: list[UnadjustedMeasurement] = []
     for test in plan.tests.run:
         if test in tests:
-            drafts += tests[test].run(context)
+            drafts += tests[test].measure(context)
         else:
             # A check that failed elsewhere and covers the run keeps the tests on outputs from being concluded too.
-            drafts += [Draft(_check_only(item)) for item in bundle.measurements if item.test == test]
-    done = [item for item in settle(drafts) if item.test in tests]
+            drafts += [UnadjustedMeasurement(_check_only(item)) for item in bundle.measurements if item.test == test]
+    done = [item for item in adjust_and_conclude(drafts) if item.test in tests]
     return done, context.state, context.packs
 
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from auditor.measures.rates import Tally
-from auditor.measures.small_cells import suppress
 from auditor.records import Conclusion, Measurement
+from auditor.statistics.rates import Tally
+from auditor.statistics.small_cells import suppress
 from reports import numbers
 
 AS_FILED = "group_rates"
@@ -23,7 +23,7 @@ def printable(
 
     ``total`` is how many applications were asked about, which a report prints in many places.
 
-    The rule is :func:`auditor.measures.small_cells.suppress`: a small group loses its rate, every comparison with it
+    The rule is :func:`auditor.statistics.small_cells.suppress`: a small group loses its rate, every comparison with it
     goes too, and so does another group where the total less the printed ones would give it back.
     """
     hidden = _hidden(measurements, small_cell, total)

@@ -11,10 +11,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.catalogue import card_of
-from auditor.measures.minimums import ILLUSTRATION, scope
-from auditor.measures.multiplicity import significant as at_level
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
+from auditor.statistics.minimums import ILLUSTRATION, scope
+from auditor.statistics.multiplicity import significant as at_level
 from reports import numbers
 from reports.labels import (
     CHUNK_LABELS,
@@ -229,7 +229,7 @@ def in_print(reason: str) -> str:
     return with_p_values(said.replace(*WITHHELD_GROUP))
 
 
-#: What the small-cell rule records (``auditor.measures.small_cells``), and what is printed of it.
+#: What the small-cell rule records (``auditor.statistics.small_cells``), and what is printed of it.
 WITHHELD_COMPARISON = re.compile(r"the rate of (.+?) is hidden and a comparison would give it back")
 WITHHELD_GROUP = (
     "hidden with a small group, which the total less this one would give back",

@@ -39,7 +39,7 @@ ROOMS = (
         "auditor",
         "the engine: no Django, usable from a notebook (import auditor)",
         ENGINE,
-        ("plan", "testing", "behaviour", "mechanisms", "synthesis", "measures", "language_models"),
+        ("plan", "testing", "behaviour", "mechanisms", "synthesis", "statistics", "language_models"),
     ),
 )
 

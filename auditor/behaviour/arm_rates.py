@@ -9,14 +9,14 @@ import numpy as np
 
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import arm
-from auditor.measures.rates import Tally
-from auditor.measures.results import Estimate
 from auditor.records import Role
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import Estimate
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import NO_PROBABILITY
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARD = Card(
     name="arm_rates",
@@ -36,7 +36,7 @@ CARD = Card(
 )
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Favourable rate, unusable share and mean answer mass of every arm."""
     level, small_cell = 1 - context.plan.thresholds.alpha, context.plan.thresholds.small_cell
     for attribute in context.plan.attributes:
@@ -53,7 +53,7 @@ def run(context: Context) -> Iterable[Draft]:
                 "cases": case_query(name),
                 "level": level,
             }
-            yield Draft(
+            yield UnadjustedMeasurement(
                 measurement(
                     of_people(
                         shown_rate(Tally.of(chosen.favourable), level=level, hidden=hidden),
@@ -65,7 +65,7 @@ def run(context: Context) -> Iterable[Draft]:
                     **common,
                 )
             )
-            yield Draft(
+            yield UnadjustedMeasurement(
                 measurement(
                     of_people(
                         shown_rate(Tally.of(chosen.invalid), level=level, hidden=hidden),
@@ -85,4 +85,4 @@ def run(context: Context) -> Iterable[Draft]:
                 method="mean probability on all answers",
                 reason=hidden or (None if known else NO_PROBABILITY if count else "the arm holds no application"),
             )
-            yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))
+            yield UnadjustedMeasurement(measurement(mass, metric="answer_mass", unit="rate", **common))

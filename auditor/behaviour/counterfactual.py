@@ -25,16 +25,16 @@ from auditor.behaviour.pair_measures import (
 )
 from auditor.behaviour.turned import turned_both_ways
 from auditor.counterfactuals import arm
-from auditor.measures.equivalence import equivalence_barriers, pairs_for_margin
-from auditor.measures.minimums import MINIMUMS, POSITIVES
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.pairs import PairCounts, flip_rates
 from auditor.records import Role
+from auditor.statistics.equivalence import equivalence_barriers, pairs_for_margin
+from auditor.statistics.minimums import MINIMUMS, POSITIVES
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.pairs import PairCounts, flip_rates
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import PRIMARY_FAMILY, READABILITY_FAMILY
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARD = Card(
     name=TEST,
@@ -83,7 +83,7 @@ CARD = Card(
 )
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """All measurements of all contrasts."""
     for attribute in context.plan.attributes:
         yield from near_cut_offs(context, attribute)
@@ -97,7 +97,7 @@ def run(context: Context) -> Iterable[Draft]:
         yield from shift_of_margins(contrast)
 
 
-def _readability(contrast: Contrast) -> Draft:
+def _readability(contrast: Contrast) -> UnadjustedMeasurement:
     """Unreadable answers as an outcome of their own: positive means more of them in the protected arm."""
     thresholds = contrast.context.plan.thresholds
     counts, effect, claim = effect_of(
@@ -158,7 +158,7 @@ def _unreadable_barriers(counts: PairCounts, *, margin: float, alpha: float, p_v
     return tuple(found)
 
 
-def _natural(contrast: Contrast) -> Iterable[Draft]:
+def _natural(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     thresholds = contrast.context.plan.thresholds
     counts, effect, claim = effect_of(
         contrast.pairs,
@@ -197,7 +197,7 @@ def _natural(contrast: Contrast) -> Iterable[Draft]:
         ("cf_flip_rate_against", rates.against),
         ("cf_flip_rate_towards", rates.towards),
     ):
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 contrast.shown(estimate),
                 metric=metric,

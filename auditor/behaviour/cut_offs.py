@@ -16,20 +16,20 @@ from auditor.behaviour.pair_measures import TEST, Contrast, concluded, readable_
 from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.counterfactuals import arm
 from auditor.language_models.tolerance import TOLERANCE
-from auditor.measures.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
-from auditor.measures.equivalence import MIN_OUTCOMES, Equivalence, one_sided, pairs_for_margin
-from auditor.measures.margins import matched_operating_point, near_threshold
-from auditor.measures.minimums import PAIRS, draws_needed, unmet
-from auditor.measures.pairs import NO_PAIRS, PairCounts
-from auditor.measures.power import worst_level
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, Interval, missing
 from auditor.plan import Attribute
 from auditor.records import Role
+from auditor.statistics.cut_offs import METHOD, SWAPS, CutOff, CutOffCurve, cut_off_curve
+from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, one_sided, pairs_for_margin
+from auditor.statistics.margins import matched_operating_point, near_threshold
+from auditor.statistics.minimums import PAIRS, draws_needed, unmet
+from auditor.statistics.pairs import NO_PAIRS, PairCounts
+from auditor.statistics.power import worst_level
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate, Interval, missing
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import NO_MARGINS, RANGE_FAMILY
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 MOST_POINTS = 21
 WITHIN = 1.0
@@ -38,7 +38,7 @@ HALF_WIDTH = 0.10
 """The default range reaches so far on both sides of the observed rate."""
 
 
-def cut_off_measures(contrast: Contrast) -> Iterable[Draft]:
+def cut_off_measures(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     """The largest effect over the range, the curve, and the share of pairs whose margin moved down."""
     if not contrast.has_margins:
         reason = NO_MARGINS if contrast.n else NO_PAIRS
@@ -78,7 +78,9 @@ def range_of(contrast: Contrast) -> tuple[tuple[float, float], str]:
 OWN_RATE = "the model's own approval rate (the data record no outcome)"
 
 
-def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *, around: str = "") -> Draft:
+def _largest(
+    contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *, around: str = ""
+) -> UnadjustedMeasurement:
     thresholds = contrast.context.plan.thresholds
     claim: Equivalence | None = None
     barriers: tuple[str, ...] = ()
@@ -111,7 +113,7 @@ def _largest(contrast: Contrast, curve: CutOffCurve | None, largest: Estimate, *
     return draft if curve is None else _decided_by(draft, curve, thresholds.equivalence_rate)
 
 
-def _decided_by(draft: Draft, curve: CutOffCurve, margin: float) -> Draft:
+def _decided_by(draft: UnadjustedMeasurement, curve: CutOffCurve, margin: float) -> UnadjustedMeasurement:
     """The draft with the interval that decides about equivalence at any level."""
 
     def deciding(alpha: float) -> Interval | None:
@@ -175,7 +177,7 @@ def _detectable(contrast: Contrast, curve: CutOffCurve) -> float | None:
     return None if one_way is None else max(reach, one_way)
 
 
-def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:
+def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[UnadjustedMeasurement]:
     points = curve.thinned(MOST_POINTS)
     for point, name in zip(points, _names(points), strict=True):
         estimate = Estimate(
@@ -187,7 +189,7 @@ def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[Draft]:
             else Interval(point.low, point.high, curve.level, "simultaneous over the range, max-t bootstrap"),
         )
         common = contrast.common
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 estimate,
                 metric="cf_curve_effect",
@@ -208,11 +210,11 @@ def _names(points: Sequence[CutOff]) -> list[str]:
     return [f"reference approves {100 * point.rate}%" for point in points]
 
 
-def _fell(contrast: Contrast) -> Draft:
+def _fell(contrast: Contrast) -> UnadjustedMeasurement:
     """How many margins moved down, up, or by no more than the arithmetic does."""
     moved = contrast.moved
     level = 1 - contrast.context.plan.thresholds.alpha
-    return Draft(
+    return UnadjustedMeasurement(
         measurement(
             contrast.shown(selection_rate(Tally(int(moved["fell"] or 0), contrast.n), level=level, exact=True)),
             metric="cf_margin_fell_share",
@@ -225,7 +227,7 @@ def _fell(contrast: Contrast) -> Draft:
     )
 
 
-def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[Draft]:
+def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
     """How many applications of the reference arm lie near the natural cut-off and near the matched one."""
     reference = context.arm(arm(attribute.field, attribute.reference))
     margins = reference.margins
@@ -242,7 +244,7 @@ def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[Draft]:
             n=len(margins),
             method=f"applications of the reference arm within {WITHIN:g} nat of the {name} cut-off",
         )
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 near,
                 test=TEST,

@@ -14,10 +14,13 @@ import numpy as np
 
 from auditor.behaviour.shown_rates import SEVERAL_ROWS, of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.groups import HIGHEST_RATE, impact_ratios
-from auditor.measures.minimums import GROUP, REFERENCE_GROUP, unmet
-from auditor.measures.power import detectable_mean_shift, detectable_rate_difference, worst_level
-from auditor.measures.rates import (
+from auditor.plan import Attribute
+from auditor.policies.packs import MetricRule, metric_rule
+from auditor.records import Role
+from auditor.statistics.groups import HIGHEST_RATE, impact_ratios
+from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.power import detectable_mean_shift, detectable_rate_difference, worst_level
+from auditor.statistics.rates import (
     TWO_RATE_RULE,
     Tally,
     adverse_impact_ratio,
@@ -25,18 +28,15 @@ from auditor.measures.rates import (
     risk_difference,
     shortfall,
 )
-from auditor.measures.results import Estimate, missing
-from auditor.measures.scores import smd
-from auditor.measures.small_cells import suppress
-from auditor.measures.verdict import Evidence
-from auditor.plan import Attribute
-from auditor.policies.packs import MetricRule, metric_rule
-from auditor.records import Role
+from auditor.statistics.results import Estimate, missing
+from auditor.statistics.scores import smd
+from auditor.statistics.small_cells import suppress
+from auditor.statistics.verdict import Evidence
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Arm, Context, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import FILED_FAMILY, NO_MARGINS
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARD = Card(
     name="group_rates",
@@ -72,13 +72,13 @@ def confirmed_family(metric: str) -> str:
     return f"as filed: {metric}"
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Every group of every attribute, and every group against its reference."""
     for attribute in context.plan.attributes:
         yield from _attribute(context, attribute)
 
 
-def _attribute(context: Context, attribute: Attribute) -> Iterable[Draft]:
+def _attribute(context: Context, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
     thresholds = context.plan.thresholds
     by_group = {
         group: context.collect(case for case in context.actual if case.groups.get(attribute.field) == group)
@@ -95,7 +95,7 @@ def _attribute(context: Context, attribute: Attribute) -> Iterable[Draft]:
         small_cell=thresholds.small_cell,
     )
     for group, tally in tallies.items():
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 of_people(
                     shown_rate(tally, level=1 - thresholds.alpha, hidden=hidden.reason(group)),
@@ -119,7 +119,7 @@ def _attribute(context: Context, attribute: Attribute) -> Iterable[Draft]:
 
 def _comparison(
     context: Context, attribute: Attribute, group: str, by_group: Mapping[str, Arm], hidden: str | None
-) -> Iterable[Draft]:
+) -> Iterable[UnadjustedMeasurement]:
     thresholds = context.plan.thresholds
     level = 1 - thresholds.alpha
     chosen, reference = by_group[group], by_group[attribute.reference]
@@ -202,7 +202,7 @@ def _scores(
     *,
     evidence: Evidence,
     common: Mapping[str, Any],
-) -> Draft:
+) -> UnadjustedMeasurement:
     """The difference of mean margins, concluded against the practical threshold of a shift as the rates are."""
     thresholds = context.plan.thresholds
     gap = of_people(_gap(context, chosen, reference, short), (*chosen.clusters, *reference.clusters), context=context)
@@ -226,7 +226,9 @@ def _scores(
         mde=mde,
     )
     # Sampled answers have no margin at all: there is nothing that a run of this kind could have concluded.
-    return Draft(drafted, judged if known or short else None, outcome=True, family_size=_filed_size(context))
+    return UnadjustedMeasurement(
+        drafted, judged if known or short else None, outcome=True, family_size=_filed_size(context)
+    )
 
 
 def _is_primary(context: Context, metric: str, field: str) -> bool:
@@ -258,7 +260,7 @@ def _draft(
     evidence: Evidence | None,
     confirmed: Evidence | None = None,
     **common: Any,
-) -> Draft:
+) -> UnadjustedMeasurement:
     """A measure in the role the packs of the plan give it: primary with their threshold, otherwise exploratory.
 
     ``confirmed`` is the evidence with the smallest effect detectable at the level of a confirmatory family.
@@ -288,7 +290,7 @@ def _draft(
             exploratory=False,
             mde=mde,
         )
-        return Draft(drafted, judged, outcome=True, family_size=_confirmed_size(context, metric))
+        return UnadjustedMeasurement(drafted, judged, outcome=True, family_size=_confirmed_size(context, metric))
     if metric == "risk_difference" and evidence is not None:
         drafted = measurement(
             estimate,
@@ -300,8 +302,8 @@ def _draft(
             **common,
         )
         judged = replace(evidence, estimate=estimate.value)
-        return Draft(drafted, judged, outcome=True, family_size=_filed_size(context))
-    return Draft(measurement(estimate, metric=metric, unit=unit, role=_described(rule), **common))
+        return UnadjustedMeasurement(drafted, judged, outcome=True, family_size=_filed_size(context))
+    return UnadjustedMeasurement(measurement(estimate, metric=metric, unit=unit, role=_described(rule), **common))
 
 
 def _described(rule: MetricRule) -> Role:
@@ -353,7 +355,7 @@ def _gap(context: Context, chosen: Arm, reference: Arm, short: tuple[str, ...]) 
 
 def _against_highest(
     context: Context, attribute: Attribute, tallies: Mapping[str, Tally], hidden: frozenset[str]
-) -> Iterable[Draft]:
+) -> Iterable[UnadjustedMeasurement]:
     """Impact ratios against the most selected group, where a pack of the plan compares with it."""
     rule = metric_rule(context.packs, "impact_ratio", field=attribute.field)
     if not rule.most_selected or hidden or not all(tally.n for tally in tallies.values()):
@@ -368,7 +370,7 @@ def _against_highest(
         if group == found.reference:
             continue
         names = (f"{attribute.field}={group}", f"{attribute.field}={found.reference}")
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 of_people(
                     replace(ratio, method=f"{ratio.method}, reference {found.basis}, by {rule.words}"),

@@ -6,20 +6,20 @@ from collections.abc import Iterable
 
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
 from auditor.behaviour.turned import at_cut_off, moved_both_ways, turned_both_ways
-from auditor.measures.equivalence import equivalence_barriers, tost, tost_at_matched_point
-from auditor.measures.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
-from auditor.measures.minimums import MARGINS
-from auditor.measures.pairs import NO_PAIRS, PairCounts
-from auditor.measures.power import detectable_mean_shift, worst_level
-from auditor.measures.results import missing
 from auditor.records import Role
-from auditor.testing.drafts import Draft
+from auditor.statistics.equivalence import equivalence_barriers, tost, tost_at_matched_point
+from auditor.statistics.margins import MATCHED, MatchedEffect, margin_shift, net_effect_at_matched_point
+from auditor.statistics.minimums import MARGINS
+from auditor.statistics.pairs import NO_PAIRS, PairCounts
+from auditor.statistics.power import detectable_mean_shift, worst_level
+from auditor.statistics.results import missing
 from auditor.testing.factory import measurement
 from auditor.testing.families import MATCHED_FAMILY, NO_MARGINS, SAME_APPLICANTS_FAMILY, SHIFT_FAMILY
 from auditor.testing.state import percent
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def matched_point(contrast: Contrast) -> Draft:
+def matched_point(contrast: Contrast) -> UnadjustedMeasurement:
     """Δ with one threshold for all arms, at which the reference arm's rate is the data's (or the plan's)."""
     context = contrast.context
     thresholds, target = context.plan.thresholds, context.target_rate
@@ -98,13 +98,15 @@ def _says_nothing(effect: MatchedEffect, share: float) -> tuple[str, ...]:
     return tuple(found)
 
 
-def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
+def shift_of_margins(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     """Mean shift of the margin, in nats and in SDs of the reference arm's margins."""
     thresholds = contrast.context.plan.thresholds
     carries = bool(contrast.silent)
     if not contrast.has_margins and contrast.n:
         lacking = missing(method="mean margin shift", reason=NO_MARGINS, n=contrast.n)
-        yield Draft(measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common))
+        yield UnadjustedMeasurement(
+            measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common)
+        )
         return
     shift = margin_shift(
         control=contrast.pairs.control.margins,
@@ -112,7 +114,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[Draft]:
         clusters=contrast.pairs.profiles,
         **contrast.options,
     )
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(
             enough_pairs(shift.estimate, minimum=MARGINS),
             metric="cf_mean_shift",

@@ -10,16 +10,16 @@ import numpy as np
 
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
-from auditor.measures.rates import Tally
-from auditor.measures.regression import auc
-from auditor.measures.results import Estimate, missing
 from auditor.records import Role
+from auditor.statistics.minimums import NEGATIVES, POSITIVES, unmet
+from auditor.statistics.rates import Tally
+from auditor.statistics.regression import auc
+from auditor.statistics.results import Estimate, missing
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import NO_MARGINS, NO_PROBABILITY
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARD = Card(
     name="model_quality",
@@ -45,7 +45,7 @@ CARD = Card(
 )
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Figures over the applications as filed."""
     filed = context.collect(context.actual)
     state = context.state
@@ -66,12 +66,12 @@ def run(context: Context) -> Iterable[Draft]:
     def plain(value: float, method: str, count: int = n) -> Estimate:
         return Estimate(value=value, n=count, method=method)
 
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(
             people(shown_rate(Tally.of(filed.favourable), level=level)), metric="selection_rate", unit="rate", **common
         )
     )
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(
             people(shown_rate(Tally.of(filed.invalid), level=level)),
             metric="invalid_rate",
@@ -86,13 +86,13 @@ def run(context: Context) -> Iterable[Draft]:
         else missing(method="mean probability on all answers", reason=NO_PROBABILITY, n=n)
     )
     margins = bool(np.isfinite(filed.margins).all())
-    yield Draft(measurement(mass, metric="answer_mass", unit="rate", **common))
+    yield UnadjustedMeasurement(measurement(mass, metric="answer_mass", unit="rate", **common))
     spread = (
         plain(float(filed.margins.std(ddof=1)), "SD of the margins")
         if n > 1 and margins
         else missing(method="SD of the margins", reason="one application has no spread" if margins else NO_MARGINS, n=n)
     )
-    yield Draft(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))
+    yield UnadjustedMeasurement(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))
     # Of all reference arms together, an application once an attribute: neither rate nor n is that of those filed.
     references = {attribute.field: attribute.reference for attribute in context.plan.attributes}
     share = plain(
@@ -105,16 +105,20 @@ def run(context: Context) -> Iterable[Draft]:
         "subject": {"group": "all reference arms"},
         "cases": case_query(*(f"{field}={group}" for field, group in references.items())),
     }
-    yield Draft(measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **whose))
+    yield UnadjustedMeasurement(
+        measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **whose)
+    )
     low = plain(
         state.low_mass_share, "share of all cases whose answers hold too little probability", len(context.cases)
     )
-    yield Draft(measurement(low, metric="low_mass_share", unit="rate", higher_is_better=False, **common))
+    yield UnadjustedMeasurement(
+        measurement(low, metric="low_mass_share", unit="rate", higher_is_better=False, **common)
+    )
     known = [index for index, cluster in enumerate(filed.clusters) if context.observed.get(cluster) is not None]
     labels = np.array([bool(context.observed[filed.clusters[index]]) for index in known], dtype=bool)
     if known:
         observed = people(shown_rate(Tally.of(labels), level=level))
-        yield Draft(measurement(observed, metric="observed_rate", unit="rate", **common))
+        yield UnadjustedMeasurement(measurement(observed, metric="observed_rate", unit="rate", **common))
         ranking = (
             auc(scores=filed.margins[known], labels=labels, level=level)
             if margins
@@ -128,4 +132,4 @@ def run(context: Context) -> Iterable[Draft]:
         ranking = people(ranking)
     else:
         ranking = missing(method="area under the ROC curve", reason="the data records no outcome", n=0)
-    yield Draft(measurement(ranking, metric="auc", unit="share", **common))
+    yield UnadjustedMeasurement(measurement(ranking, metric="auc", unit="share", **common))

@@ -12,16 +12,16 @@ from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, r
 from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.tolerance import TOLERANCE
-from auditor.measures.cut_offs import largest_at
-from auditor.measures.margins import matched_operating_point
-from auditor.measures.pairs import count_pairs, excess_flip, flip_rates
-from auditor.measures.results import Estimate
 from auditor.records import Check, Role
+from auditor.statistics.cut_offs import largest_at
+from auditor.statistics.margins import matched_operating_point
+from auditor.statistics.pairs import count_pairs, excess_flip, flip_rates
+from auditor.statistics.results import Estimate
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, Pairs, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import TURNED_FAMILY
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 MATCHED, LARGEST = "matched", "largest"
 """Cut-offs beside the model's own: the matched one of an attribute, and where the effect on a group is largest."""
@@ -51,7 +51,7 @@ CARD = Card(
 )
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Floor of both kinds, at every cut-off contrasts are read at, and each contrast's excess over the placebo."""
     if context.arm(arm(REASK, "first")).clusters:
         yield from _floor(
@@ -68,7 +68,7 @@ def run(context: Context) -> Iterable[Draft]:
         yield _beyond(Contrast(context, attribute, group, pairs), floor)
 
 
-def _beyond(contrast: Contrast, floor: Pairs) -> Draft:
+def _beyond(contrast: Contrast, floor: Pairs) -> UnadjustedMeasurement:
     """Whether more decisions turn than with the placebo changed, whichever way: an effect that cancels shows here."""
     pairs, thresholds = contrast.pairs, contrast.context.plan.thresholds
     flips = pairs.control.favourable != pairs.protected.favourable
@@ -111,7 +111,7 @@ def _turned(pairs: Pairs) -> dict[str, float | int | None]:
     return {"b": counts.b, "c": counts.c}
 
 
-def _floor(context: Context, kind: str, first: str, second: str, words: str) -> Iterable[Draft]:
+def _floor(context: Context, kind: str, first: str, second: str, words: str) -> Iterable[UnadjustedMeasurement]:
     arms = (arm(kind, first), arm(kind, second))
     pairs = context.pairs(*arms)
     level = 1 - context.plan.thresholds.alpha
@@ -139,7 +139,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     }
     # The same readings: a check that failed takes all of them away; one that held is listed once.
     others = () if all(check.held for check in checks) else checks
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(
             of_people(enough_pairs(flip_rates(counts, level=level).total), pairs.clusters, context=context),
             metric="cf_noise_floor",
@@ -154,7 +154,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     for place, threshold in _cut_offs(context) if known else ():
         yes = [(side.margins >= threshold) & ~side.invalid for side in (pairs.control, pairs.protected)]
         there = count_pairs(control=yes[0], protected=yes[1])
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 of_people(enough_pairs(flip_rates(there, level=level).total), pairs.clusters, context=context),
                 metric="cf_noise_floor",
@@ -172,7 +172,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         method=f"mean absolute change of the margin, {words}",
         reason=None if known else "no application stands in both arms with a margin",
     )
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(
             shift,
             metric="noise_margin",

@@ -9,16 +9,16 @@ import numpy as np
 
 from auditor.counterfactuals import arm
 from auditor.language_models.tolerance import TOLERANCE
-from auditor.measures.equivalence import Equivalence, tost, tost_pairs
-from auditor.measures.minimums import PAIRS, unmet
-from auditor.measures.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
-from auditor.measures.power import net_effect_mde
-from auditor.measures.results import Estimate
-from auditor.measures.verdict import Evidence, Scale
 from auditor.plan import Attribute
+from auditor.statistics.equivalence import Equivalence, tost, tost_pairs
+from auditor.statistics.minimums import PAIRS, unmet
+from auditor.statistics.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
+from auditor.statistics.power import net_effect_mde
+from auditor.statistics.results import Estimate
+from auditor.statistics.verdict import Evidence, Scale
 from auditor.testing.context import Arm, BoolArray, Context, Pairs
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 TEST = "counterfactual"
 
@@ -187,7 +187,7 @@ def concluded(
     note: str = "",
     family_size: int | None = None,
     **named: Any,
-) -> Draft:
+) -> UnadjustedMeasurement:
     """A contrast's measurement with what its conclusion is drawn from, under the minimum of pairs.
 
     Parameters
@@ -228,7 +228,7 @@ def concluded(
         exploratory=not carries,
         pairs=contrast.profiles,
     )
-    return Draft(
+    return UnadjustedMeasurement(
         drafted,
         evidence,
         outcome=True,

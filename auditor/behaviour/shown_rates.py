@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from auditor.measures.minimums import GROUP, unmet
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, missing
+from auditor.statistics.minimums import GROUP, unmet
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate, missing
 from auditor.testing.context import Context
 
 SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"

@@ -14,9 +14,9 @@ import numpy as np
 
 from auditor.behaviour.pair_measures import Contrast
 from auditor.counterfactuals import PLACEBO, arm
-from auditor.measures.pairs import excess_flip
-from auditor.measures.rates import Tally, clopper_pearson
 from auditor.rounding import printed
+from auditor.statistics.pairs import excess_flip
+from auditor.statistics.rates import Tally, clopper_pearson
 from auditor.testing.context import Arm, BoolArray, Pairs
 from auditor.testing.state import percent
 

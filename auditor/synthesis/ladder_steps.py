@@ -30,11 +30,11 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
-from auditor.measures.multiplicity import significant as at_level
 from auditor.mechanisms._shared.specifications import agreement_words, stable_by
 from auditor.mechanisms._shared.step_bounds import LEAST_IN_GROUP, LEAST_MOVED, MOST_LEFT, MOST_SHORT, SMALLEST_GAP
 from auditor.records import Conclusion, Measurement
+from auditor.statistics.minimums import FOR_A_SHARE, interval_may_stand
+from auditor.statistics.multiplicity import significant as at_level
 
 NOT_IN_RUN = "not part of this run"
 SAYS = {True: "yes", False: "no", None: "not known"}

@@ -15,8 +15,8 @@ from auditor.plan import Section
 from auditor.records import Measurement
 from auditor.testing.card import Card
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import NOT_TESTED, measurement_id
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 QUESTIONS = ("", "fields", "encoded", "used", "usable", "where", "parts")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
@@ -27,7 +27,7 @@ class Measured(Protocol):
 
     CARD: Card
 
-    def run(self, context: Context) -> Iterable[Draft]:
+    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
         """Measure."""
 
 
@@ -57,7 +57,7 @@ def check_card(test: Any) -> list[str]:
     wrong += [f"its card names the metric {name!r} twice" for name in sorted({n for n in names if names.count(n) > 1})]
     wrong += [f"the metric {metric.name!r} has no label" for metric in card.metrics if not metric.label.strip()]
     if card.needs_internals:
-        missing = [name for name in ("Settings", "work", "compute") if not hasattr(test, name)]
+        missing = [name for name in ("Settings", "plan_chunks", "compute") if not hasattr(test, name)]
         wrong += [f"it looks inside a model and has no {name}" for name in missing]
         if not missing and not issubclass(test.Settings, Section):
             wrong.append("its settings are no auditor.plan.Section")
@@ -115,9 +115,9 @@ def check_test(test: Measured, context: Context) -> None:
         With a line for everything that is wrong.
     """
     wrong = check_card(test)
-    first = [draft.measurement for draft in test.run(context)]
+    first = [draft.measurement for draft in test.measure(context)]
     wrong += check_measurements(test.CARD, first)
-    if [draft.measurement for draft in test.run(context)] != first:
+    if [draft.measurement for draft in test.measure(context)] != first:
         wrong.append("it does not measure the same when it is asked twice")
     if wrong:
         raise AssertionError("\n".join(f"{test.CARD.name}: {line}" for line in wrong))

@@ -11,7 +11,7 @@ from auditor.plan import Plan
 
 
 @dataclass(frozen=True)
-class Asked:
+class PlanContext:
     """What a test may look at to plan its work: the design, its settings, and what the run asks.
 
     ``words`` holds the words of every field of every application by application id, the placebo's included; ``fields``
@@ -30,7 +30,7 @@ class Asked:
 
 
 @dataclass(frozen=True)
-class Work:
+class ChunkSpec:
     """One chunk of a test's own: the prompts it stands for, the tokens it computes (an estimate), its input."""
 
     prompts: int

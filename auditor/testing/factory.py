@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from auditor.measures.results import Estimate
 from auditor.records import Conclusion, Measurement, Role
+from auditor.statistics.results import Estimate
 from auditor.testing.card import Card
 
 NOT_TESTED = "not_tested"
@@ -58,7 +58,7 @@ def measurement(
     counts: dict[str, float | int | None] | None = None,
     **more: Any,
 ) -> Measurement:
-    """The measurement of an ``estimate`` of auditor.measures."""
+    """The measurement of an ``estimate`` of auditor.statistics."""
     numbers = {key: value for key, value in estimate.counts.items() if isinstance(value, int | float)}
     method = [estimate.method]
     if estimate.test is not None:

@@ -16,8 +16,8 @@ if TYPE_CHECKING:
 # The contract of a test.
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import made
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 METRIC = "median_score_change"
 FEWEST = 24
@@ -37,11 +37,11 @@ CARD = Card(
 )
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """One measurement a contrast. Descriptive: it has no p-value, joins no family and concludes nothing."""
     level = 1 - context.plan.thresholds.alpha
     for attribute, group in context.contrasts():
-        yield Draft(_median(context, attribute, group, level))
+        yield UnadjustedMeasurement(_median(context, attribute, group, level))
 
 
 def _median(context: Context, attribute: Attribute, group: str, level: float) -> Measurement:

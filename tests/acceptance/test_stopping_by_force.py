@@ -17,7 +17,7 @@ DEAF = '''
 import os, time
 from pathlib import Path
 from auditor.testing.card import Card
-from auditor.testing.chunks import Work
+from auditor.testing.chunks import ChunkSpec
 from auditor.plan import Section
 
 HERE = Path(__file__).parent
@@ -27,7 +27,7 @@ class Settings(Section):
     """None."""
 
 def work(asked):
-    yield Work(prompts=1, tokens=1, payload={})
+    yield ChunkSpec(prompts=1, tokens=1, payload={})
 
 def compute(bench, payload):
     (HERE / "process").write_text(str(os.getpid()))

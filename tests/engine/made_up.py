@@ -9,12 +9,12 @@ import numpy as np
 import numpy.typing as npt
 
 from auditor.catalogue import find_tests
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.counterfactuals import ACTUAL, COUNTERFACTUAL, arm
 from auditor.plan import Plan
 from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from tests.engine.small import small_plan
 
 Floats = npt.NDArray[np.float64]
@@ -101,8 +101,8 @@ def made_up(answers: Answers, *, plan: Plan | None = None, order: npt.NDArray[np
 def measured(context: Context) -> dict[str, Measurement]:
     """Concluded measurements by id."""
     tests = find_tests(context.plan.tests.run, where="test")
-    drafts: list[Draft] = [draft for test in tests for draft in test.run(context)]
-    return {item.id: item for item in settle(drafts)}
+    drafts: list[UnadjustedMeasurement] = [draft for test in tests for draft in test.measure(context)]
+    return {item.id: item for item in adjust_and_conclude(drafts)}
 
 
 def conclusions(context: Context) -> dict[str, Conclusion | None]:

@@ -9,14 +9,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.conductor import Conclusions, conclude
 from auditor.exceptions import RunError
-from auditor.measures.multiplicity import benjamini_hochberg, holm
-from auditor.measures.verdict import Evidence
 from auditor.plan import Plan
 from auditor.records import Case, Check, Conclusion, Measurement, Outcome, Role
-from auditor.testing.drafts import Draft
+from auditor.statistics.multiplicity import benjamini_hochberg, holm
+from auditor.statistics.verdict import Evidence
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from tests.engine.small import Margin, biased, simulated, small_data, small_plan
 
 SAID = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)
@@ -138,12 +138,14 @@ def test_a_matched_point_that_gives_one_outcome_says_nothing(tmp_path: Path) -> 
     assert "100% of the reference arm get one outcome at the matched cut-off too" in matched.conclusion_reason
 
 
-def draft(name: str, p_value: float | None, family: str | None, checks: tuple[Check, ...] = ()) -> Draft:
+def draft(
+    name: str, p_value: float | None, family: str | None, checks: tuple[Check, ...] = ()
+) -> UnadjustedMeasurement:
     item = Measurement(
         id=name, test="t", metric="m", role=Role.PRIMARY, subject={}, unit="rate_difference", estimate=0.1, low=0.05,
         high=0.15, sd_units=3.0, p_value=p_value, family=family, checks=checks, n=1000,
     level=0.95)  # fmt: skip
-    return Draft(
+    return UnadjustedMeasurement(
         item,
         Evidence(
             estimate=0.1, p_adjusted=None, practical_threshold=0.02, pairs=1000, alpha=0.05, equivalence_alpha=0.05
@@ -161,7 +163,7 @@ def test_declared_families_are_adjusted_apart_and_by_their_own_rule(
     drafts = [draft(f"c{number}", value, "primary") for number, value in enumerate(confirmed)]
     drafts += [draft(f"e{number}", value, "exploratory") for number, value in enumerate(explored)]
     drafts.append(draft("alone", 0.001, None))
-    settled = {item.id: item.p_adjusted for item in settle(drafts)}
+    settled = {item.id: item.p_adjusted for item in adjust_and_conclude(drafts)}
     assert [settled[f"c{number}"] for number in range(len(confirmed))] == holm(confirmed, family_size=len(confirmed))
     assert [settled[f"e{number}"] for number in range(len(explored))] == benjamini_hochberg(
         explored, family_size=len(explored)
@@ -171,7 +173,7 @@ def test_declared_families_are_adjusted_apart_and_by_their_own_rule(
 
 def test_a_failed_self_check_takes_the_number_away_and_says_why() -> None:
     failed = Check("packed equals alone", held=False, value=0.5, bound=1e-4)
-    kept, gone = settle([draft("kept", 0.01, "primary"), draft("gone", 0.01, "primary", (failed,))])
+    kept, gone = adjust_and_conclude([draft("kept", 0.01, "primary"), draft("gone", 0.01, "primary", (failed,))])
     assert kept.conclusion is Conclusion.DIFFERENCE_FOUND
     assert kept.p_adjusted == 0.02, "the family stays as it was declared"
     numbers = (gone.estimate, gone.low, gone.high, gone.sd_units, gone.p_value, gone.p_adjusted)
@@ -183,12 +185,12 @@ def test_a_failed_self_check_takes_the_number_away_and_says_why() -> None:
 
 def test_two_measurements_of_one_name_are_refused() -> None:
     with pytest.raises(ValueError, match="two measurements are called 'a'"):
-        settle([draft("a", 0.1, None), draft("a", 0.2, None)])
+        adjust_and_conclude([draft("a", 0.1, None), draft("a", 0.2, None)])
 
 
 def test_a_failed_check_of_how_the_run_was_scored_leaves_nothing_concluded() -> None:
     failed = Check("packed equals alone", held=False, value=0.5, bound=1e-4, covers_run=True)
-    contrast, _ = settle([draft("contrast", 0.0001, "primary"), draft("floor", None, None, (failed,))])
+    contrast, _ = adjust_and_conclude([draft("contrast", 0.0001, "primary"), draft("floor", None, None, (failed,))])
     assert contrast.conclusion is Conclusion.INCONCLUSIVE
     assert contrast.conclusion_reason is not None
     assert "packed equals alone" in contrast.conclusion_reason

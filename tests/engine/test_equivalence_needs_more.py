@@ -6,14 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.conductor import Conclusions, conclude
-from auditor.measures.equivalence import tost_pairs
-from auditor.measures.pairs import PairCounts
-from auditor.measures.verdict import Evidence
 from auditor.records import Case, Conclusion, Measurement, Role
-from auditor.testing.drafts import Draft
+from auditor.statistics.equivalence import tost_pairs
+from auditor.statistics.pairs import PairCounts
+from auditor.statistics.verdict import Evidence
 from auditor.testing.families import FILED_FAMILY, SAME_APPLICANTS_FAMILY, inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from tests.engine.small import biased, simulated, small_data, small_plan
 
 ABSENT = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)
@@ -61,7 +61,7 @@ def test_too_few_of_one_outcome_bar_equivalence(tmp_path: Path, centre: float, w
     assert f"too few {what} to say" in effect.conclusion_reason
 
 
-def claim(name: str, counts: PairCounts, *, family: str = "primary") -> Draft:
+def claim(name: str, counts: PairCounts, *, family: str = "primary") -> UnadjustedMeasurement:
     item = Measurement(
         id=name, test="t", metric="m", role=Role.PRIMARY, subject={}, unit="rate_difference",
         estimate=(counts.c - counts.b) / counts.n, p_value=1.0, family=family, n=counts.n,
@@ -74,22 +74,22 @@ def claim(name: str, counts: PairCounts, *, family: str = "primary") -> Draft:
         equivalence_alpha=0.05,
         alpha=0.05,
     )
-    return Draft(item, evidence, equivalence=tost_pairs(counts=counts, margin=0.02, alpha=0.05))
+    return UnadjustedMeasurement(item, evidence, equivalence=tost_pairs(counts=counts, margin=0.02, alpha=0.05))
 
 
 def test_equivalence_claims_are_adjusted_over_their_family() -> None:
     """Alone 160 pairs without a flip prove the margin, (1 − .02)^160 = .039; among four alike they do not."""
     counts = PairCounts(100, 0, 0, 220)
     few = PairCounts(80, 0, 0, 80)
-    alone = settle([claim("a", few)])[0]
+    alone = adjust_and_conclude([claim("a", few)])[0]
     assert alone.counts["equivalence_p"] == pytest.approx(0.98**160)
     assert alone.counts["equivalence_level"] == pytest.approx(0.90)
-    four = settle([claim(name, few) for name in "abcd"])
+    four = adjust_and_conclude([claim(name, few) for name in "abcd"])
     assert [item.counts["equivalence_p"] for item in four] == pytest.approx([4 * 0.98**160] * 4)
     for item in four:
         assert item.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN
     # At n = 320 even the strictest step holds, and the interval that decides is the one at that step.
-    held = settle([claim(name, counts) for name in "abcd"])
+    held = adjust_and_conclude([claim(name, counts) for name in "abcd"])
     for item in held:
         assert item.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
         high = item.counts["equivalence_high"]
@@ -127,9 +127,9 @@ def test_a_gap_between_different_applicants_lends_its_significance_to_no_pair(tm
 
 
 def test_as_filed_p_values_never_change_an_adjusted_p_of_pairs() -> None:
-    def drafts(filed: float) -> list[Draft]:
-        def one(name: str, p_value: float, family: str) -> Draft:
-            return Draft(
+    def drafts(filed: float) -> list[UnadjustedMeasurement]:
+        def one(name: str, p_value: float, family: str) -> UnadjustedMeasurement:
+            return UnadjustedMeasurement(
                 Measurement(id=name, test="t", metric="m", role=Role.EXPLORATORY, subject={}, unit="logit",
                             p_value=p_value, family=family, level=0.95)
             )  # fmt: skip
@@ -139,7 +139,7 @@ def test_as_filed_p_values_never_change_an_adjusted_p_of_pairs() -> None:
         return [*pairs, *inside, *(one(f"f{number}", filed, FILED_FAMILY) for number in range(9))]
 
     def adjusted(filed: float) -> list[float | None]:
-        return [item.p_adjusted for item in settle(drafts(filed)) if not item.id.startswith("f")]
+        return [item.p_adjusted for item in adjust_and_conclude(drafts(filed)) if not item.id.startswith("f")]
 
     assert adjusted(1e-9) == adjusted(0.9)
     assert adjusted(0.9)[3:] == pytest.approx([0.06] * 3), "tests on internals are Holm's"

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.conductor import conclude
 from auditor.records import Case, Check, Conclusion, Measurement, Role
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from tests.engine.small import biased, simulated, small_data, small_plan
 
 FAILED = Check("answers keep mass", held=False, value=0.2, bound=0.5)
@@ -19,11 +19,11 @@ def test_no_count_and_no_sentence_of_a_failed_measurement_stays() -> None:
         id="a", test="t", metric="m", role=Role.SUPPORTING, subject={}, unit="logit", estimate=0.4, level=0.95,
         p_value=0.01, counts={"flips": 12, "gap": 0.3}, checks=(FAILED,), conclusion_reason="12 decisions turned.",
     )  # fmt: skip
-    [settled] = settle([Draft(item)])
+    [settled] = adjust_and_conclude([UnadjustedMeasurement(item)])
     assert settled.counts == {"flips": None, "gap": None}
     assert settled.conclusion_reason == "The self-check 'answers keep mass' did not hold: 0.2 against 0.5."
     drafted = replace(item, conclusion=Conclusion.NOT_TESTED)
-    [concluded] = settle([Draft(drafted)])
+    [concluded] = adjust_and_conclude([UnadjustedMeasurement(drafted)])
     assert concluded.conclusion is Conclusion.INCONCLUSIVE
 
 

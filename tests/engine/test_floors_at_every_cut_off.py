@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 
 from auditor.conductor import Conclusions, conclude
-from auditor.measures.cut_offs import cut_off_curve, largest_at
 from auditor.records import Case, Measurement
+from auditor.statistics.cut_offs import cut_off_curve, largest_at
 from tests.engine.small import biased, simulated, small_data, small_plan
 
 

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 
 from auditor.catalogue import find_tests
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.findings import find
 from auditor.records import Check, Conclusion, Measurement, Role
 from auditor.rounding import significant
@@ -47,10 +47,10 @@ def test_a_primary_ratio_states_what_its_own_level_can_detect() -> None:
 
 def test_no_finding_rests_on_a_run_whose_check_failed() -> None:
     context = made_up(filed_gap(gap=0.8), plan=pair_plan(tests=("counterfactual", "group_rates")))
-    drafts = [draft for test in find_tests(context.plan.tests.run, where="t") for draft in test.run(context)]
+    drafts = [draft for test in find_tests(context.plan.tests.run, where="t") for draft in test.measure(context)]
     failed = Check(name="packed equals alone", held=False, value=1.0, bound=0.001, covers_run=True, note="")
     drafts[-1] = replace(drafts[-1], measurement=replace(drafts[-1].measurement, checks=(failed,)))
-    found = find(settle(drafts), plan=context.plan, packs=context.packs, state=context.state)
+    found = find(adjust_and_conclude(drafts), plan=context.plan, packs=context.packs, state=context.state)
     assert not [item for item in found if item.title.startswith("As filed")]
 
 

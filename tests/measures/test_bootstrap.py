@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from auditor.measures import bootstrap
-from auditor.measures.bootstrap import (
+from auditor.statistics import bootstrap
+from auditor.statistics.bootstrap import (
     BootstrapSample,
     bootstrap_totals,
     cluster_codes,

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from auditor.measures.calibration import calibration_gap, quantile_edges
+from auditor.statistics.calibration import calibration_gap, quantile_edges
 
 
 def sample(n=1200, lift=0.0, seed=0):

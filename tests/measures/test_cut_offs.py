@@ -6,11 +6,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from auditor.measures.bootstrap import cluster_codes
-from auditor.measures.cut_offs import cut_off_curve, swap_p_value
-from auditor.measures.equivalence import tost_pairs
-from auditor.measures.operating_points import Margins, reference_thresholds
-from auditor.measures.pairs import PairCounts, count_pairs, tango_interval
+from auditor.statistics.bootstrap import cluster_codes
+from auditor.statistics.cut_offs import cut_off_curve, swap_p_value
+from auditor.statistics.equivalence import tost_pairs
+from auditor.statistics.operating_points import Margins, reference_thresholds
+from auditor.statistics.pairs import PairCounts, count_pairs, tango_interval
 
 RANGE = (0.777, 0.977)
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.bootstrap import BootstrapSample
-from auditor.measures.equivalence import (
+from auditor.statistics.bootstrap import BootstrapSample
+from auditor.statistics.equivalence import (
     Equivalence,
     all_of,
     deciding_interval,
@@ -14,10 +14,10 @@ from auditor.measures.equivalence import (
     tost_at_matched_point,
     tost_pairs,
 )
-from auditor.measures.margins import net_effect_at_matched_point
-from auditor.measures.multiplicity import holm, holm_alphas
-from auditor.measures.pairs import PairCounts, clustered_net_effect, mcnemar_exact, tango_interval, zero_event_bound
-from auditor.measures.results import Interval
+from auditor.statistics.margins import net_effect_at_matched_point
+from auditor.statistics.multiplicity import holm, holm_alphas
+from auditor.statistics.pairs import PairCounts, clustered_net_effect, mcnemar_exact, tango_interval, zero_event_bound
+from auditor.statistics.results import Interval
 
 
 def ninety(low, high):

@@ -7,8 +7,8 @@ import polars as pl
 import pytest
 from scipy import stats
 
-from auditor.measures.groups import HIGHEST_RATE, impact_ratios
-from auditor.measures.rates import (
+from auditor.statistics.groups import HIGHEST_RATE, impact_ratios
+from auditor.statistics.rates import (
     Tally,
     adverse_impact_ratio,
     denial_odds_ratio,

@@ -3,14 +3,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.groups import (
+from auditor.statistics.groups import (
     HIGHEST_RATE,
     impact_ratios,
     scoring_rate_ratios,
     thresholded_tally,
     weighted_rate,
 )
-from auditor.measures.rates import Tally
+from auditor.statistics.rates import Tally
 
 TALLIES = {"a": Tally(80, 100), "b": Tally(30, 60), "tiny": Tally(1, 2), "empty": Tally(0, 0)}
 

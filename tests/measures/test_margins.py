@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from auditor.measures.margins import (
+from auditor.statistics.margins import (
     MarginMoves,
     margin_moves,
     margin_shift,
@@ -12,7 +12,7 @@ from auditor.measures.margins import (
     near_threshold,
     net_effect_at_matched_point,
 )
-from auditor.measures.pairs import PairCounts, count_pairs, mcnemar_exact, net_effect, tango_interval
+from auditor.statistics.pairs import PairCounts, count_pairs, mcnemar_exact, net_effect, tango_interval
 
 SEEDS = st.integers(0, 10_000)
 

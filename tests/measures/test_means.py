@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.api import OLS
 
-from auditor.measures.means import mean_change
+from auditor.statistics.means import mean_change
 
 
 def test_with_one_value_a_profile_it_is_the_t_interval():

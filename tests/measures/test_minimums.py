@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.minimums import (
+from auditor.statistics.minimums import (
     GROUP,
     MARGINS,
     MINIMUMS,

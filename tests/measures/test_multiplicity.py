@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from statsmodels.stats.multitest import multipletests
 
-from auditor.measures.multiplicity import benjamini_hochberg, holm
+from auditor.statistics.multiplicity import benjamini_hochberg, holm
 
 P_VALUES = st.lists(st.floats(0, 1), min_size=1, max_size=40)
 
@@ -84,7 +84,7 @@ def test_statsmodels_adjusts_a_p_value_that_is_none():
 
 
 def test_a_report_finds_out_what_is_significant_without_loading_statsmodels():
-    code = "import sys, reports.wording, auditor.measures.multiplicity; print('statsmodels' in sys.modules)"
+    code = "import sys, reports.wording, auditor.statistics.multiplicity; print('statsmodels' in sys.modules)"
     root = Path(__file__).parents[2]
     done = subprocess.run([sys.executable, "-c", code], cwd=root, text=True, capture_output=True, check=False)
     assert (done.stdout, done.stderr) == ("False\n", "")

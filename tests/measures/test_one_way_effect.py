@@ -5,8 +5,8 @@ from __future__ import annotations
 import pytest
 from scipy import stats
 
-from auditor.measures.pairs import PairCounts, mcnemar_exact
-from auditor.measures.power import detectable_net_effect, detectable_one_way_effect
+from auditor.statistics.pairs import PairCounts, mcnemar_exact
+from auditor.statistics.power import detectable_net_effect, detectable_one_way_effect
 
 
 @pytest.mark.parametrize("n", [60, 600, 2000])

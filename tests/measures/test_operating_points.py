@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.bootstrap import resample_weights
-from auditor.measures.operating_points import (
+from auditor.statistics.bootstrap import resample_weights
+from auditor.statistics.operating_points import (
     Margins,
     midway,
     nearest,

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from scipy import optimize, stats
 from statsmodels.stats.contingency_tables import mcnemar
 
-from auditor.measures.pairs import (
+from auditor.statistics.pairs import (
     PairCounts,
     clustered_net_effect,
     count_pairs,
@@ -20,7 +20,7 @@ from auditor.measures.pairs import (
     tango_p_values,
     zero_event_bound,
 )
-from auditor.measures.rates import Tally, newcombe_interval
+from auditor.statistics.rates import Tally, newcombe_interval
 
 COUNTS = st.builds(PairCounts, *[st.integers(0, 60)] * 4).filter(lambda counts: counts.n > 0)
 Z = stats.norm.isf(0.025)

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
 
-from auditor.measures.permutation import sign_flip_test
+from auditor.statistics.permutation import sign_flip_test
 
 
 @settings(max_examples=40)

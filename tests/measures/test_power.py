@@ -6,8 +6,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 
-from auditor.measures.pairs import PairCounts, mcnemar_exact
-from auditor.measures.power import (
+from auditor.statistics.pairs import PairCounts, mcnemar_exact
+from auditor.statistics.power import (
     cases_needed,
     detectable_by_mcnemar,
     detectable_mean_shift,

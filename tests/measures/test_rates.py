@@ -9,7 +9,7 @@ from scipy import stats
 from statsmodels.stats.contingency_tables import Table2x2
 from statsmodels.stats.proportion import confint_proportions_2indep, proportions_ztest
 
-from auditor.measures.rates import (
+from auditor.statistics.rates import (
     EXPECTED_CELL,
     FISHER_BELOW,
     TWO_RATE_RULE,

@@ -4,8 +4,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import optimize, stats
 
-from auditor.measures.rates import Tally, denial_odds_ratio
-from auditor.measures.regression import auc, conditional_odds_ratio
+from auditor.statistics.rates import Tally, denial_odds_ratio
+from auditor.statistics.regression import auc, conditional_odds_ratio
 
 
 def lending(n=600, effect=0.8, seed=0):

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from scipy import stats
 from statsmodels.stats.weightstats import CompareMeans, DescrStatsW
 
-from auditor.measures.scores import compare_labelled, labelled_rates, residual_smd, smd
+from auditor.statistics.scores import compare_labelled, labelled_rates, residual_smd, smd
 
 # Fairlearn's unit-test data as counts: (TP, positives, FP, negatives) of either group, and its published figures.
 FAIRLEARN = {
@@ -235,7 +235,7 @@ def test_a_group_whose_scores_are_alike_but_for_their_last_digit_gives_no_warnin
 
 def test_three_measures_of_labelled_decisions_draw_their_resamples_once(monkeypatch):
     """Above 1,000 profiles no resample is kept between calls: five draws of 2,000 took four fifths of the time."""
-    from auditor.measures import bootstrap
+    from auditor.statistics import bootstrap
 
     drawn = []
     whole = bootstrap.resample_weights

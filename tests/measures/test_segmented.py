@@ -4,8 +4,8 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from auditor.measures.rates import Tally
-from auditor.measures.segmented import segmented_impact
+from auditor.statistics.rates import Tally
+from auditor.statistics.segmented import segmented_impact
 
 STRATA = {
     "north": (Tally(30, 60), Tally(70, 100)),

@@ -4,10 +4,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.results import Interval
-from auditor.measures.severity import FindingFacts as Facts
-from auditor.measures.severity import grade
 from auditor.records import Conclusion, Role, Severity
+from auditor.statistics.results import Interval
+from auditor.statistics.severity import FindingFacts as Facts
+from auditor.statistics.severity import grade
 
 
 def FindingFacts(**facts):

@@ -2,8 +2,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.rates import Tally
-from auditor.measures.small_cells import suppress
+from auditor.statistics.rates import Tally
+from auditor.statistics.small_cells import suppress
 
 TALLIES = st.builds(lambda k, rest: Tally(k, k + rest), st.integers(0, 40), st.integers(0, 40))
 TABLES = st.dictionaries(st.sampled_from(["a", "b", "c", "d", "e"]), TALLIES, min_size=1)

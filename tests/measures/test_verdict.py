@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.measures.verdict import (
+from auditor.records import Conclusion
+from auditor.statistics.verdict import (
     Evidence,
     below_minimum,
     conclude,
@@ -12,7 +13,6 @@ from auditor.measures.verdict import (
     outside_band,
     printed_count,
 )
-from auditor.records import Conclusion
 
 FOUND = Evidence(
     estimate=-0.05,

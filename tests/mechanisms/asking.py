@@ -14,10 +14,10 @@ from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.plan import Plan
 from auditor.prompts import Rendered, parse_template, render
-from auditor.testing.chunks import Asked
+from auditor.testing.chunks import PlanContext
 from auditor.testing.context import FloatArray
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
@@ -31,13 +31,13 @@ def labels_of(plan: Plan, data: Applications) -> dict[str, str]:
     return labels | ({plan.placebo.field: plan.placebo.label} if plan.placebo else {})
 
 
-def asked(settings: Any, *, plan: Plan | None = None, data: Applications | None = None, **roles: str) -> Asked:
+def asked(settings: Any, *, plan: Plan | None = None, data: Applications | None = None, **roles: str) -> PlanContext:
     """What the conductor hands to ``work``, with roles changed at will."""
     plan, data = plan or small_plan(), data or small_data()
     records = select(plan, data, seen=frozenset(), where="small.toml").records
     clusters = make_clusters(plan, data, records, chat=None, where="small.toml")
     fields = tuple(clusters[0].cases[0].spans)
-    return Asked(
+    return PlanContext(
         plan=plan,
         settings=settings,
         clusters=clusters,
@@ -62,7 +62,7 @@ def renderer(plan: Plan, data: Applications) -> Callable[[Mapping[str, str]], Re
 
 
 @dataclass(frozen=True)
-class Watched(Bench):
+class Watched(ComputeContext):
     """A bench that keeps the prompts of every reading; with ``toy``, margins are that function of the prompt."""
 
     readings: list[list[str]] = field(default_factory=list)

@@ -6,7 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from auditor.language_models.local import LoadedModel
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.plan import Answers
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model
@@ -14,11 +14,11 @@ from tests.language_models.zoo import zoo_model
 TEXT = "Loan 120. Race: {}. Income 50. Decision:"
 
 
-def bench(settings: Any, family: str = "llama") -> Bench:
+def bench(settings: Any, family: str = "llama") -> ComputeContext:
     answers = Answers(favourable=("y",), adverse=("n",))
     plan: Any = SimpleNamespace(prompt=SimpleNamespace(form="record", answers=answers), cases=SimpleNamespace(seed=1))
     loaded = LoadedModel(zoo_model(family), tiny_tokenizer(), {}, "cpu")
-    return Bench(
+    return ComputeContext(
         plan=plan,
         settings=settings,
         loaded=loaded,
@@ -40,4 +40,4 @@ def conclude(module: Any, results: list[dict[str, Any]]) -> list[Any]:
     thresholds = SimpleNamespace(alpha=0.05, bootstrap=2000)
     plan = SimpleNamespace(thresholds=thresholds, cases=SimpleNamespace(seed=1))
     context: Any = SimpleNamespace(results={module.CARD.name: results}, plan=plan)
-    return [draft.measurement for draft in module.run(context)]
+    return [draft.measurement for draft in module.measure(context)]

@@ -8,7 +8,7 @@ from auditor.applications import Applications
 from auditor.language_models.local import load
 from auditor.language_models.packed import PackedScorer, probe_packing
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.plan import Plan, plan_from
 from tests.engine.small import raw_plan
 from tests.mechanisms.asking import renderer
@@ -26,11 +26,11 @@ def demo_plan(template: str, *, limit: int) -> Plan:
     return plan_from(raw, where="plan")
 
 
-def demo_bench(store: ModelStore, *, plan: Plan, data: Applications, settings: Any) -> Bench:
+def demo_bench(store: ModelStore, *, plan: Plan, data: Applications, settings: Any) -> ComputeContext:
     """The base model, loaded."""
     loaded = load(store.import_model("demo:smollm2"), threads=1)
     probe = probe_packing(loaded.model, vocabulary=loaded.model.config.vocab_size, longest=512)
-    return Bench(
+    return ComputeContext(
         plan=plan,
         settings=settings,
         loaded=loaded,

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 from auditor.catalogue import TESTS, looks_inside
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.records import Measurement
 from auditor.testing.context import Context
@@ -38,7 +38,7 @@ INSIDE = [name for name, test in TESTS.items() if looks_inside(test)]
 
 def measured(name: str, model: Any, probe: PackingProbe) -> tuple[Measurement, ...]:
     """What a test says of a model: planned, computed, kept as bytes, measured, settled."""
-    return settle(list(TESTS[name].run(computed(name, model, probe))))
+    return adjust_and_conclude(list(TESTS[name].measure(computed(name, model, probe))))
 
 
 def computed(name: str, model: Any, probe: PackingProbe) -> Context:
@@ -47,7 +47,7 @@ def computed(name: str, model: Any, probe: PackingProbe) -> Context:
     assert looks_inside(test)
     settings = test.Settings(**SETTINGS[name])
     bench = replace(bench_with(model, settings, PLAN), scorer=PackedScorer(model, pack_tokens=64, probe=probe))
-    pieces = list(test.work(asked(settings, plan=PLAN, data=DATA)))
+    pieces = list(test.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(PLAN, DATA)
     margins = bench.margins([case.prompt for case in cases])

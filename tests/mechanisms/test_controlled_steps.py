@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms._shared.concepts import family_of
 from auditor.mechanisms.erasure import method as erasure
 from auditor.mechanisms.steering import method as steering
@@ -41,7 +41,7 @@ def again(test: Any, model: Any, results: list[Any], plan: Plan) -> tuple[Measur
         observed_rate=None,
         results={test.CARD.name: results},
     )
-    return settle(list(test.run(context)))
+    return adjust_and_conclude(list(test.measure(context)))
 
 
 def step(measurements: tuple[Measurement, ...], plan: Plan, name: str) -> Any:
@@ -132,7 +132,7 @@ def test_settling_keeps_the_randomisation_p_value_as_the_familys() -> None:
     families = {item.family for item in measurements if item.family}
 
     assert families == {"inside: steering"}
-    assert settle([]) == ()
+    assert adjust_and_conclude([]) == ()
 
 
 def test_a_mediator_of_part_of_the_difference_that_a_random_move_outdoes_is_not_called_unused() -> None:

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.measures.minimums import FOR_A_SHARE, ILLUSTRATION
-from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms._shared.enough import measured, standing
 from auditor.mechanisms._shared.paired_means import student_interval
 from auditor.records import Measurement, Role
+from auditor.statistics.minimums import FOR_A_SHARE, ILLUSTRATION
+from auditor.statistics.results import Estimate, Interval, Significance, missing
 from tests.acceptance.planted import planted_model
 from tests.mechanisms.asking import PACKABLE
 from tests.mechanisms.every_method import INSIDE, SETTINGS

@@ -23,7 +23,7 @@ def computed(test: ModelTest, model: Any) -> list[dict[str, Any]]:
     settings = test.Settings(**SETTINGS[test.CARD.name])
     bench = bench_with(model, settings, PLAN)
     bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
-    pieces = list(test.work(asked(settings, plan=PLAN, data=DATA)))
+    pieces = list(test.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
     return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
 
 

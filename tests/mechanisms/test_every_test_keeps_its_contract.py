@@ -15,8 +15,8 @@ from auditor.records import Role
 from auditor.testing.card import Card, Metric
 from auditor.testing.checks import check_card, check_measurements, check_test
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import made
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_model
 from tests.mechanisms.every_method import computed
@@ -98,8 +98,8 @@ def test_a_measurement_that_breaks_its_form_is_named(changes: dict[str, Any], li
 def test_a_test_that_changes_its_mind_is_named() -> None:
     values = iter(range(9))
 
-    def run(context: Context) -> list[Draft]:
-        return [Draft(replace(ROW, estimate=float(next(values))))]
+    def measure(context: Context) -> list[UnadjustedMeasurement]:
+        return [UnadjustedMeasurement(replace(ROW, estimate=float(next(values))))]
 
     with pytest.raises(AssertionError, match="does not measure the same"):
-        check_test(SimpleNamespace(CARD=GOOD, run=run), on_answers("arm_rates"))
+        check_test(SimpleNamespace(CARD=GOOD, measure=measure), on_answers("arm_rates"))

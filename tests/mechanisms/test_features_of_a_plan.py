@@ -9,20 +9,20 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
-from auditor.measures.minimums import interval_may_stand
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.feature_contrasts import contrast_payload, read_states, spread
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.superposition import method as superposition
 from auditor.plan import Plan
 from auditor.records import Measurement, Role
+from auditor.statistics.minimums import interval_may_stand
 from auditor.synthesis.described_elsewhere import described_elsewhere
 from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
@@ -52,8 +52,8 @@ def plan_of() -> Plan:
 PLAN = plan_of()
 
 
-def bench_with(model: Any, settings: Any) -> Bench:
-    return Bench(
+def bench_with(model: Any, settings: Any) -> ComputeContext:
+    return ComputeContext(
         plan=PLAN,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
@@ -66,7 +66,7 @@ def bench_with(model: Any, settings: Any) -> Bench:
 def computed(test: Any, model: Any) -> list[dict[str, Any]]:
     chosen = SETTINGS[test.CARD.name]
     bench = bench_with(model, chosen)
-    pieces = list(test.work(asked(chosen, plan=PLAN, data=DATA)))
+    pieces = list(test.plan_chunks(asked(chosen, plan=PLAN, data=DATA)))
     return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
 
 
@@ -83,7 +83,7 @@ def context_of(results: dict[str, list[dict[str, Any]]]) -> Context:
 
 
 def concluded(test: Any, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
-    return settle(list(test.run(context_of({test.CARD.name: results}))))
+    return adjust_and_conclude(list(test.measure(context_of({test.CARD.name: results}))))
 
 
 @pytest.fixture(scope="module")
@@ -215,7 +215,7 @@ def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
     chosen = superposition.Settings(fields=("wealth",))
 
     with pytest.raises(PlanError, match=r"settings\.superposition\.fields: 'wealth' is no credit field of the prompt"):
-        list(superposition.work(asked(chosen, plan=PLAN, data=DATA)))
+        list(superposition.plan_chunks(asked(chosen, plan=PLAN, data=DATA)))
 
 
 def by_endpoints(model: Any, folder: Path) -> tuple[dict[str, Any], list[Measurement]]:
@@ -227,7 +227,7 @@ def by_endpoints(model: Any, folder: Path) -> tuple[dict[str, Any], list[Measure
         bench_with(model, chosen),
         open_endpoint=lambda name: EndpointTextModel(name, read_endpoint(folder / FILE, name)),
     )
-    (piece,) = interpretation.work(asked(chosen, plan=PLAN, data=DATA))
+    (piece,) = interpretation.plan_chunks(asked(chosen, plan=PLAN, data=DATA))
     result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
     return result, concluded(interpretation, [result])
 
@@ -280,7 +280,7 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
         return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), {"identity": {"name": source}}, "cpu")
 
     bench = replace(bench_with(biased, chosen), open_model=store)
-    (piece,) = interpretation.work(asked(chosen, plan=PLAN, data=DATA))
+    (piece,) = interpretation.plan_chunks(asked(chosen, plan=PLAN, data=DATA))
     result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
     measurements = concluded(interpretation, [result])
     told = told_by_models(measurements)

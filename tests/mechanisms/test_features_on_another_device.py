@@ -10,7 +10,7 @@ import torch
 
 from auditor.language_models.decoder import Target, read_decoder, target_of
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import place
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae import Dictionary, dictionary_for
@@ -32,10 +32,10 @@ TESTS = {
 DICTIONARY = {"expansion": 4, "k": 8, "steps": 100}
 
 
-def computed(test: Any, bench: Bench, plan: Any, *, gradients: bool = True) -> list[dict[str, Any]]:
+def computed(test: Any, bench: ComputeContext, plan: Any, *, gradients: bool = True) -> list[dict[str, Any]]:
     pieces = [
         piece
-        for piece in test.work(asked(bench.settings, plan=plan, data=DATA))
+        for piece in test.plan_chunks(asked(bench.settings, plan=plan, data=DATA))
         # The second device has no gradients, by which features are chosen.
         if gradients or piece.payload.get("part") != "contrasts"
     ]
@@ -70,7 +70,9 @@ def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
 
 def test_states_are_changed_on_a_second_device_as_here() -> None:
     plan = plan_of()
-    (_, piece) = sparse_features.work(asked(sparse_features.Settings(**TESTS[sparse_features]), plan=plan, data=DATA))
+    (_, piece) = sparse_features.plan_chunks(
+        asked(sparse_features.Settings(**TESTS[sparse_features]), plan=plan, data=DATA)
+    )
     case, field = piece.payload["cases"][0], piece.payload["field"]
     words = [{**case["words"], field: group} for group in piece.payload["groups"]]
 
@@ -96,7 +98,7 @@ def test_states_are_changed_on_a_second_device_as_here() -> None:
 def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:
     plan = plan_of(**DICTIONARY)
     payload = through_a_ledger(
-        next(iter(sparse_features.work(asked(sparse_features.Settings(), plan=plan, data=DATA)))).payload
+        next(iter(sparse_features.plan_chunks(asked(sparse_features.Settings(), plan=plan, data=DATA)))).payload
     )
     here = dictionary_for(bench_with(planted_model("B", against=40.0), None, plan), payload["dictionary"])
     model = planted_model("B", against=40.0)

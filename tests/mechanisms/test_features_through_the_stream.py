@@ -14,7 +14,7 @@ from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae import Dictionary
@@ -45,15 +45,15 @@ PLAN = plan_of(expansion=8, k=16, steps=300)
 
 
 @dataclass(frozen=True)
-class Hooked(Bench):
+class Hooked(ComputeContext):
     """A bench at which every model is seen through hooks alone."""
 
     def decoder(self) -> ResidualView:
         return ResidualView(self.loaded.model, reason="hooks alone")
 
 
-def contrasts(bench: Bench) -> dict[str, Any]:
-    _, piece = sparse_features.work(asked(bench.settings, plan=bench.plan, data=DATA))
+def contrasts(bench: ComputeContext) -> dict[str, Any]:
+    _, piece = sparse_features.plan_chunks(asked(bench.settings, plan=bench.plan, data=DATA))
     found: dict[str, Any] = through_a_ledger(sparse_features.compute(bench, through_a_ledger(piece.payload)))
     return found
 
@@ -142,7 +142,7 @@ def test_the_whole_test_finds_what_was_planted_in_a_family_that_is_hooked_alone(
     model = read_by_head(zoo_model(family), pairs, answers=(favourable, adverse))
     settings = sparse_features.Settings(**MEDIUM)
     bench = bench_with(model, settings, PLAN)
-    pieces = list(sparse_features.work(asked(settings, plan=PLAN, data=DATA)))
+    pieces = list(sparse_features.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
     results = [through_a_ledger(sparse_features.compute(bench, through_a_ledger(each.payload))) for each in pieces]
     found = measured(model, PLAN, results)
     item = of(found, "sparse_gap_removed", by="features", group="Black")
@@ -223,7 +223,7 @@ def test_a_place_that_is_not_the_stream_is_not_tested_and_says_so(test: Any, hoo
     plan = plan_of(hook=hook)
     settings = test.Settings(**(SMALL if test is sparse_features else {"applications": 6}))
     bench = bench_with(zoo_model("bloom"), settings, plan)
-    pieces = list(test.work(asked(settings, plan=plan, data=DATA)))
+    pieces = list(test.plan_chunks(asked(settings, plan=plan, data=DATA)))
     reasons = {test.compute(bench, through_a_ledger(each.payload))["reason"] for each in pieces}
 
     assert reasons == {
@@ -237,7 +237,7 @@ def test_features_of_a_hooked_family_run_in_half_precision_with_their_checks(fam
     model = zoo_model(family).to(torch.bfloat16)
     settings = sparse_features.Settings(**SMALL)
     bench = bench_with(model, settings, PLAN)
-    pieces = list(sparse_features.work(asked(settings, plan=PLAN, data=DATA)))
+    pieces = list(sparse_features.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
     results = [through_a_ledger(sparse_features.compute(bench, through_a_ledger(each.payload))) for each in pieces]
 
     assert [result["reason"] for result in results] == [None, None]

@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate
 from auditor.mechanisms.look_ahead.part import Part, share
+from auditor.statistics.minimums import FOR_A_SHARE, interval_may_stand
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate
 
 CONTEXT: Any = SimpleNamespace(
     plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=2000), cases=SimpleNamespace(seed=1))

@@ -13,7 +13,7 @@ import torch
 from pydantic import ValidationError
 
 from auditor.canonical import canonical_json
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
@@ -25,7 +25,7 @@ from auditor.mechanisms.field_attribution.reasons import NOTICE, principal, sent
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome, Role
 from auditor.testing.attributions import Attribution
-from auditor.testing.chunks import Asked
+from auditor.testing.chunks import PlanContext
 from auditor.testing.context import Context
 from tests.engine.small import small_data, small_plan
 from tests.mechanisms.asking import Watched, asked, bench, through_a_ledger
@@ -44,7 +44,7 @@ def settings(**changes: Any) -> Settings:
     return Settings.model_validate({"cases": 3, "shapley_cases": 1, "select": "random", **changes}, strict=False)
 
 
-def payloads(given: Asked) -> list[dict[str, Any]]:
+def payloads(given: PlanContext) -> list[dict[str, Any]]:
     return [through_a_ledger(piece.payload) for piece in work(given)]
 
 
@@ -312,7 +312,7 @@ def context(plan: Plan, results: list[dict[str, Any]], *, apart: float = 0.0) ->
 
 
 def measured(results: list[dict[str, Any]], *, apart: float = 0.0) -> dict[str, Measurement]:
-    return {item.id: item for item in settle(list(run(context(small_plan(), results, apart=apart))))}
+    return {item.id: item for item in adjust_and_conclude(list(run(context(small_plan(), results, apart=apart))))}
 
 
 def toy_results(*, size: int = 24, **changes: Any) -> list[dict[str, Any]]:

@@ -9,12 +9,12 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import strategies as st
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.findings import find
 from auditor.records import Check, Conclusion, Measurement, Role, Severity
 from auditor.synthesis.ladder import STEPS, climb, ladder, said
 from auditor.testing.context import State
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 from tests.engine.small import small_plan
 
 PLAN = small_plan()
@@ -290,7 +290,7 @@ def test_a_step_that_was_not_tested_says_why() -> None:
 
 def test_a_number_whose_self_check_failed_is_not_known_and_says_which() -> None:
     broken = replace(USED, checks=(Check("margin as decided", held=False, value=0.2, bound=1e-4),))
-    (item,) = settle([Draft(broken)])
+    (item,) = adjust_and_conclude([UnadjustedMeasurement(broken)])
 
     assert climb([item], plan=PLAN)[0].steps["used"] is None
     assert "margin as decided" in reason(item, "used")

@@ -10,14 +10,13 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import PlanError, ScoringError
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.measures.minimums import FOR_A_SHARE
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SHARES
 from auditor.mechanisms._shared.probe_fits import basis_of
 from auditor.mechanisms.look_ahead import method as look_ahead
@@ -27,6 +26,7 @@ from auditor.mechanisms.look_ahead.reading import _Reader, bag_of_fields, spaced
 from auditor.mechanisms.look_ahead.tracing import hidden
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
+from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
@@ -47,11 +47,11 @@ def plan_of(**changes: Any) -> Plan:
     return small_plan(prompt__answers=ANSWERS, tests__run=["look_ahead"], noise__reask=0, **changes)
 
 
-def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
+def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
     probe = (
         PACKABLE if model.config.model_type in FAMILIES else PackingProbe(False, None, "its mask is of another kind")
     )
-    return Bench(
+    return ComputeContext(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
@@ -66,7 +66,7 @@ def concluded(model: Any, *, plan: Plan | None = None, **settings: Any) -> tuple
     plan = plan or plan_of()
     chosen = look_ahead.Settings(**{**SMALL, **settings})
     bench = bench_with(model, chosen, plan)
-    pieces = list(look_ahead.work(asked(chosen, plan=plan, data=DATA)))
+    pieces = list(look_ahead.plan_chunks(asked(chosen, plan=plan, data=DATA)))
     results = [through_a_ledger(look_ahead.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, DATA)
     margins = bench.margins([case.prompt for case in cases])
@@ -84,7 +84,7 @@ def concluded(model: Any, *, plan: Plan | None = None, **settings: Any) -> tuple
         observed_rate=None,
         results={"look_ahead": results},
     )
-    return results, settle(list(look_ahead.run(context)))
+    return results, adjust_and_conclude(list(look_ahead.measure(context)))
 
 
 @cache
@@ -405,7 +405,7 @@ def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
         observed_rate=None,
         results={"look_ahead": [result]},
     )
-    return settle(list(look_ahead.run(context)))
+    return adjust_and_conclude(list(look_ahead.measure(context)))
 
 
 def a_pair(swapped: list[list[float]], *, reasons: tuple[str, str], losses: tuple[float, float]) -> dict[str, Any]:
@@ -470,16 +470,16 @@ def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
     context = Context(
         plan=plan, cases=(), decisions={}, observed={}, values={}, observed_rate=None, results={"look_ahead": [broken]}
     )
-    rows = settle(list(look_ahead.run(context)))
+    rows = adjust_and_conclude(list(look_ahead.measure(context)))
     assert rows
     assert all(row.estimate is None and "did not hold" in str(row.missing_reason) for row in rows)
 
 
 def test_work_beyond_the_tokens_is_left_out_and_counted() -> None:
     plan = plan_of()
-    everything = list(look_ahead.work(asked(look_ahead.Settings(**SMALL), plan=plan, data=DATA)))
+    everything = list(look_ahead.plan_chunks(asked(look_ahead.Settings(**SMALL), plan=plan, data=DATA)))
     total = sum(piece.tokens for piece in everything)
-    less = list(look_ahead.work(asked(look_ahead.Settings(**SMALL, tokens=total // 2), plan=plan, data=DATA)))
+    less = list(look_ahead.plan_chunks(asked(look_ahead.Settings(**SMALL, tokens=total // 2), plan=plan, data=DATA)))
 
     assert sum(piece.tokens for piece in less) <= 0.55 * total
     assert all(piece.payload["left_out"] > 0 for piece in less if len(piece.payload["cases"]) > 2)
@@ -489,7 +489,7 @@ def test_work_beyond_the_tokens_is_left_out_and_counted() -> None:
 
 def test_a_control_that_is_not_in_the_prompt_is_named() -> None:
     with pytest.raises(PlanError, match="'rank' is not in the prompt"):
-        list(look_ahead.work(asked(look_ahead.Settings(control_field="rank"), plan=plan_of(), data=DATA)))
+        list(look_ahead.plan_chunks(asked(look_ahead.Settings(control_field="rank"), plan=plan_of(), data=DATA)))
 
 
 def test_a_plan_without_a_placebo_measures_no_control() -> None:
@@ -497,7 +497,7 @@ def test_a_plan_without_a_placebo_measures_no_control() -> None:
     held = dataclasses.replace(
         asked(settings, plan=plan_of(), data=DATA), plan=plan_of().model_copy(update={"placebo": None})
     )
-    piece = next(iter(look_ahead.work(held)))
+    piece = next(iter(look_ahead.plan_chunks(held)))
     assert piece.payload["control"] == ""
     assert "no placebo" in piece.payload["control_reason"]
     assert words_of(held.clusters[0])

@@ -24,7 +24,9 @@ TEMPLATE = (
 def test_every_check_holds_on_a_real_model_and_it_writes_as_it_would_itself(demo_store: ModelStore) -> None:
     plan, data = demo_plan(TEMPLATE, limit=40), load_loanapp()
     settings = look_ahead.Settings(traced=2, knocked=1, pairs=2, rationales=2, layers=3, regions=2, rationale_tokens=6)
-    pieces = {piece.payload["part"]: piece.payload for piece in look_ahead.work(asked(settings, plan=plan, data=data))}
+    pieces = {
+        piece.payload["part"]: piece.payload for piece in look_ahead.plan_chunks(asked(settings, plan=plan, data=data))
+    }
     bench = demo_bench(demo_store, plan=plan, data=data, settings=settings)
 
     def one(part: str) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.noise import NoiseFloor
 from auditor.mechanisms._shared.randomisation import together
 from auditor.mechanisms._shared.scales import probability, scale_of, steepness
@@ -121,7 +121,7 @@ def measured(test: Any, model: Any, results: list[Any], plan: Plan) -> tuple[Mea
         observed_rate=None,
         results={test.CARD.name: results},
     )
-    return settle(list(test.run(context)))
+    return adjust_and_conclude(list(test.measure(context)))
 
 
 @pytest.mark.parametrize(

@@ -58,7 +58,7 @@ def test_the_interval_of_the_picked_node_holds_its_true_share_as_often_as_stated
         result, true = simulated(seed, spread=spread)
         (top,) = [
             draft.measurement
-            for draft in components.run(context([result]))
+            for draft in components.measure(context([result]))
             if draft.measurement.metric == "direct_share"
         ]
         node = int(top.subject["layer"]), int(top.subject["node"].removeprefix("head "))
@@ -83,7 +83,7 @@ def test_a_measurement_says_what_its_node_was_picked_on() -> None:
         (3, "picked on the applications that it is measured"),
     ):
         few = {**result, "pairs": result["pairs"][:count]}
-        rows = [draft.measurement for draft in components.run(context([few]))]
+        rows = [draft.measurement for draft in components.measure(context([few]))]
         (top,) = [row for row in rows if row.metric == "direct_share"]
         assert said in top.method
         (gap,) = [row for row in rows if row.metric == "patch_gap"]

@@ -94,7 +94,7 @@ def test_too_few_control_words_say_that_they_are_too_few() -> None:
 def piece() -> tuple[probes.Settings, Plan, dict[str, Any]]:
     plan = plan_of("probes")
     settings = probes.Settings(attributes=("race",), applications=12, untrained=False, folds=3)
-    (work,) = probes.work(asked(settings, plan=plan, data=DATA))
+    (work,) = probes.plan_chunks(asked(settings, plan=plan, data=DATA))
     return settings, plan, through_a_ledger(work.payload)
 
 

@@ -7,10 +7,10 @@ from typing import Any
 import pytest
 
 from auditor.applications import Applications
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.erasure import method as erasure
 from auditor.mechanisms.probing import method as probes
 from auditor.mechanisms.steering import method as steering
@@ -34,8 +34,8 @@ def plan_of(test: str) -> Plan:
 
 def bench_with(
     model: Any, settings: Any, plan: Plan, *, probe: PackingProbe = PACKABLE, data: Applications = DATA
-) -> Bench:
-    return Bench(
+) -> ComputeContext:
+    return ComputeContext(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
@@ -53,7 +53,7 @@ def concluded(
     only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
     chosen = test.Settings(**only, **settings)
     bench = bench_with(model, chosen, plan, probe=probe, data=data)
-    pieces = list(test.work(asked(chosen, plan=plan, data=data)))
+    pieces = list(test.plan_chunks(asked(chosen, plan=plan, data=data)))
     results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, data)
     margins = bench.margins([case.prompt for case in cases])
@@ -67,7 +67,7 @@ def concluded(
         observed_rate=None,
         results={test.CARD.name: results},
     )
-    return results, settle(list(test.run(context))), plan
+    return results, adjust_and_conclude(list(test.measure(context))), plan
 
 
 def decided(case: Case, margin: float) -> Decision:

@@ -8,9 +8,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.canonical import canonical_json
-from auditor.measures.minimums import draws_needed
-from auditor.measures.multiplicity import holm
 from auditor.mechanisms._shared.randomisation import LISTED, MANY, STOP, randomised, relabel, relabellings, together
+from auditor.statistics.minimums import draws_needed
+from auditor.statistics.multiplicity import holm
 
 
 @given(alpha=st.sampled_from([0.01, 0.05, 0.1]), family=st.integers(1, 12))

@@ -13,7 +13,7 @@ import torch
 from auditor.exceptions import Interrupted, ModelError, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save
 from auditor.mechanisms.sae.dictionary import held_out
 from auditor.mechanisms.sae.readings import EVERYBODY, read_prompts, read_states
@@ -36,7 +36,7 @@ def wanted(**dictionary: Any) -> dict[str, Any]:
     return payload
 
 
-def at_work(family: str = "llama", **changes: Any) -> Bench:
+def at_work(family: str = "llama", **changes: Any) -> ComputeContext:
     made = bench(None, plan=plan_of(), data=DATA)
     return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", {})))
 

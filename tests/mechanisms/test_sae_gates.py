@@ -77,7 +77,7 @@ def test_every_test_on_features_ends_with_the_reason_where_the_dictionary_is_poo
     tests: tuple[Any, ...] = (superposition, interpretation)
     for test in tests:
         chosen = features.SETTINGS[test.CARD.name]
-        for piece in test.work(asked(chosen, plan=features.PLAN, data=features.DATA)):
+        for piece in test.plan_chunks(asked(chosen, plan=features.PLAN, data=features.DATA)):
             payload = through_a_ledger(piece.payload)
             payload["dictionary"]["settings"]["steps"] = 1
             found = test.compute(features.bench_with(model, chosen), payload)

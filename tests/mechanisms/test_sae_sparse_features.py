@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sparse_features import method as sparse_features
 from auditor.plan import Plan
 from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
@@ -34,9 +34,9 @@ def plan_of(**dictionary: Any) -> Plan:
     )
 
 
-def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
+def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
     probe = PACKABLE if model.config.model_type == "llama" else PackingProbe(False, None, "no packing")
-    return Bench(
+    return ComputeContext(
         plan=plan,
         settings=settings,
         loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
@@ -49,7 +49,7 @@ def bench_with(model: Any, settings: Any, plan: Plan) -> Bench:
 def computed(model: Any, plan: Plan, **settings: Any) -> list[dict[str, Any]]:
     chosen = sparse_features.Settings(**{**SETTINGS, **settings})
     bench = bench_with(model, chosen, plan)
-    pieces = list(sparse_features.work(asked(chosen, plan=plan, data=DATA)))
+    pieces = list(sparse_features.plan_chunks(asked(chosen, plan=plan, data=DATA)))
     return [through_a_ledger(sparse_features.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
 
 
@@ -65,7 +65,7 @@ def measured(model: Any, plan: Plan, results: list[dict[str, Any]]) -> tuple[Mea
         observed_rate=None,
         results={"sparse_features": results},
     )
-    return settle(list(sparse_features.run(context)))
+    return adjust_and_conclude(list(sparse_features.measure(context)))
 
 
 def decided(case: Case, margin: float) -> Decision:
@@ -191,7 +191,9 @@ def test_a_model_that_ignores_the_attribute_has_no_difference_to_remove() -> Non
 def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: list[dict[str, Any]]) -> None:
     plan = plan_of()
     chosen = sparse_features.Settings(**SETTINGS)
-    pieces = [through_a_ledger(piece.payload) for piece in sparse_features.work(asked(chosen, plan=plan, data=DATA))]
+    pieces = [
+        through_a_ledger(piece.payload) for piece in sparse_features.plan_chunks(asked(chosen, plan=plan, data=DATA))
+    ]
     bench = bench_with(biased, chosen, plan)
     again = [through_a_ledger(sparse_features.compute(bench, payload)) for payload in reversed(pieces)]
 

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.measures.minimums import draws_needed
 from auditor.mechanisms.sparse_features.draws import (
     ENOUGH,
     Rank,
@@ -16,6 +15,7 @@ from auditor.mechanisms.sparse_features.draws import (
     rank,
     settled,
 )
+from auditor.statistics.minimums import draws_needed
 
 
 @pytest.mark.parametrize(("alpha", "contrasts", "needed"), [(0.05, 1, 19), (0.05, 2, 39), (0.01, 3, 299), (0.1, 0, 9)])

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
 
-from auditor.conclusions import settle
+from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms._shared.corpus import Read
 from auditor.mechanisms._shared.feature_responses import Tails, overlap, responding, tails
 from auditor.mechanisms.sae.geometry import (
@@ -280,7 +280,7 @@ def result(cosine: float, *, orthogonal: float = 0.0, again: float = 0.9, others
 
 def measured(**options: Any) -> dict[str, Any]:
     context: Any = SimpleNamespace(plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05)))
-    found = settle(list(measures(context, [result(**options)], test="superposition")))
+    found = adjust_and_conclude(list(measures(context, [result(**options)], test="superposition")))
     return {item.id.removeprefix("superposition/superposition_"): item for item in found}
 
 

@@ -12,11 +12,11 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.conclusions import settle
-from auditor.measures.minimums import draws_needed
+from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms.sae.geometry import unit_rows
 from auditor.mechanisms.superposition import method as superposition
 from auditor.mechanisms.superposition.null import Chance, chance
+from auditor.statistics.minimums import draws_needed
 from benchmarks.inside_nulls_superposition import material, null_rate, planted_rate, random_dictionary
 
 LATENTS, WIDTH = 240, 24
@@ -164,7 +164,7 @@ def test_a_dictionary_that_hardly_acts_gives_reasons_and_no_angle(acting: int) -
     silent = replace(drawn, autoencoder=replace(drawn.autoencoder, encoder_bias=bias))
     result = superposition.measured(silent, here.corpus, here.states, here.payload, most=8, level=0.95)
     context: Any = SimpleNamespace(plan=here.plan, results={"superposition": [result]})
-    found = {item.metric: item for item in settle(list(superposition.run(context)))}
+    found = {item.metric: item for item in adjust_and_conclude(list(superposition.measure(context)))}
 
     assert found["superposition_coherence"].estimate is None
     assert "two have an angle" in str(found["superposition_coherence"].missing_reason)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from auditor.measures.minimums import FOR_A_SHARE, scope
 from auditor.records import Measurement, Role
+from auditor.statistics.minimums import FOR_A_SHARE, scope
 from reports import wording
 from reports.maps import maps_of
 

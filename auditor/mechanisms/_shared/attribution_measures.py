@@ -10,15 +10,15 @@ import numpy as np
 
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
-from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand, scope
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms._shared.players import Player
 from auditor.records import Check, Outcome, Role
+from auditor.statistics.bootstrap import bootstrap_totals
+from auditor.statistics.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand, scope
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate, Interval, missing
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 OCCLUSION = "occlusion"
 SHAPLEY = "shapley"
@@ -58,7 +58,7 @@ class Explained:
 
     def measured(
         self, estimate: Estimate, *, metric: str, unit: str, player: Player | None = None, **more: Any
-    ) -> Draft:
+    ) -> UnadjustedMeasurement:
         """One supporting measurement; of a single field the reference is the value it was compared with."""
         subject = {"method": self.method}
         reference = self.reference
@@ -69,7 +69,7 @@ class Explained:
         words = (estimate.method, self.note, scope(estimate.n) if estimate.value is not None else "")
         estimate = replace(estimate, method="; ".join(part for part in words if part))
         counts = {"cases": len(self.cases), "cases_left_out": self.left_out, **more.pop("counts", {})}
-        return Draft(
+        return UnadjustedMeasurement(
             measurement(
                 estimate,
                 test=self.test,
@@ -118,7 +118,7 @@ class Explained:
         return Estimate(value=value, n=len(rows), method=method, interval=interval, reason=reason)
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of both methods; none where no application was explained."""
     cases = [case for result in results for case in result["cases"]]
     if not cases:
@@ -170,7 +170,7 @@ def _gap(case: Case) -> float:
     return float(sum(case["game"]["values"].values()) - (case["margin"] - case["game"]["empty"]))
 
 
-def sizes(explained: Explained) -> Iterable[Draft]:
+def sizes(explained: Explained) -> Iterable[UnadjustedMeasurement]:
     """How large each player's values are, either way and with their sign, and the share of what is protected."""
     for player in explained.players:
         values = np.array(
@@ -212,7 +212,7 @@ def _symbol(explained: Explained) -> str:
     return SYMBOLS[explained.method]
 
 
-def _reasons(explained: Explained) -> Iterable[Draft]:
+def _reasons(explained: Explained) -> Iterable[UnadjustedMeasurement]:
     """Over the explained applications that were decided adversely: whose fields lowered the margin most."""
     context = explained.context
     adverse = [
@@ -263,7 +263,7 @@ def _rate(cases: Sequence[bool], *, level: float) -> Estimate:
     return selection_rate(Tally.of(np.array(cases, dtype=bool)), level=level)
 
 
-def _sums(explained: Explained) -> Iterable[Draft]:
+def _sums(explained: Explained) -> Iterable[UnadjustedMeasurement]:
     """How well the values add up, and how large the sampling error is where permutations were sampled."""
     gaps = [abs(_gap(case)) for case in explained.cases]
     yield explained.measured(

@@ -1,8 +1,8 @@
-"""What a test on internals offers beside ``CARD`` and ``run(context)``.
+"""What a test on internals offers beside ``CARD`` and ``measure(context)``.
 
-work(asked)             ─▶ pieces of work      pure, when a run is prepared; one piece becomes one chunk of the run
+plan_chunks(asked)      ─▶ pieces of work      pure, when a run is prepared; one piece becomes one chunk of the run
 compute(bench, payload) ─▶ result              the only step that touches the model; idempotent, deterministic
-run(context)            ─▶ drafts              when a run is concluded, from ``context.results[CARD.name]``
+measure(context)        ─▶ unadjusted rows     when a run is concluded, from ``context.results[CARD.name]``
 
 Payloads and results are plain JSON data: a ledger keeps them as bytes. A result may hold ``"attributions"``, rows of
 :class:`Attribution`, which the evidence keeps in ``attributions.parquet``.
@@ -27,9 +27,9 @@ from auditor.language_models.residual_view import ResidualView
 from auditor.plan import Plan, Section
 from auditor.prompts import Rendered
 from auditor.testing.card import Card
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
 def _no_other_model(source: str) -> Any:
@@ -37,7 +37,7 @@ def _no_other_model(source: str) -> Any:
 
 
 @dataclass(frozen=True)
-class Bench:
+class ComputeContext:
     """What a chunk works with: the design, the test's settings, the loaded model and its packed scorer.
 
     ``longest`` is the number of tokens of the run's longest prompt, which the view into the model is checked at.
@@ -105,11 +105,11 @@ class ModelTest(Protocol):
     CARD: Card
     Settings: type[Section]
 
-    def work(self, asked: Asked) -> Iterable[Work]:
+    def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
         """Plan the chunks. Pure: the same run gives the same chunks."""
 
-    def compute(self, bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+    def compute(self, bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
         """Do one chunk."""
 
-    def run(self, context: Context) -> Iterable[Draft]:
+    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
         """Measure."""

@@ -13,11 +13,11 @@ from typing import Any
 
 from auditor.counterfactuals import Cluster
 from auditor.language_models.answers import encode
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.players import PROXY_ROLES
 from auditor.plan import Attribute, Plan
 from auditor.prompts import token_span
-from auditor.testing.chunks import Asked
+from auditor.testing.chunks import PlanContext
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ def family_of(plan: Plan, settings: Any) -> Family:
     return Family(tuple(item.field for item in full), sum(len(item.groups) - 1 for item in full))
 
 
-def draw_clusters(asked: Asked, attribute: Attribute, *, applications: int, test: str) -> list[Cluster]:
+def draw_clusters(asked: PlanContext, attribute: Attribute, *, applications: int, test: str) -> list[Cluster]:
     """A seeded draw of applications whose own group is in the plan, groups in turns so that rare ones are there too."""
     by_group: dict[str, list[Cluster]] = {group: [] for group in attribute.groups}
     for cluster in asked.clusters:
@@ -62,7 +62,7 @@ def draw_clusters(asked: Asked, attribute: Attribute, *, applications: int, test
     return sorted(turns[:applications], key=lambda cluster: cluster.application.id)
 
 
-def concept_payload(asked: Asked, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:
+def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:
     """The attribute, and of every application its id, own group, words and numbers."""
     return {
         "field": attribute.field,
@@ -81,7 +81,7 @@ def concept_payload(asked: Asked, attribute: Attribute, clusters: Sequence[Clust
     }
 
 
-def place(bench: Bench, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
+def place(bench: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
     """Render, tokenise, and find the field's value in every variant."""
     rendered = [bench.render(words) for words in variants]
     chat = bench.plan.prompt.form == "chat"
@@ -93,14 +93,14 @@ def place(bench: Bench, variants: Sequence[Mapping[str, str]], field: str) -> li
     return placed
 
 
-def suffix_tokens(asked: Asked, cluster: Cluster, field: str) -> tuple[int, int]:
+def suffix_tokens(asked: PlanContext, cluster: Cluster, field: str) -> tuple[int, int]:
     """Tokens of the application's prompt, and of its part from the field on (an estimate)."""
     case = cluster.cases[0]
     whole = asked.count_tokens(case.prompt)
     return whole, round(whole * (len(case.prompt) - case.spans[field][0]) / max(1, len(case.prompt)))
 
 
-def _numbers(asked: Asked, cluster: Cluster) -> dict[str, float]:
+def _numbers(asked: PlanContext, cluster: Cluster) -> dict[str, float]:
     """What can be compared with a margin: numbers and flags of the fields that an underwriter may weigh."""
     values = cluster.application.values
     return {

@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from auditor.measures.minimums import draws_needed
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import Estimate, Significance
 from auditor.mechanisms._shared.randomisation import Randomised
+from auditor.statistics.minimums import draws_needed
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import Estimate, Significance
 from auditor.testing.context import FloatArray
 
 #: Nats; a difference or an effect that is no larger is none.

@@ -14,9 +14,9 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
-from auditor.measures.minimums import FOR_A_SHARE, ILLUSTRATION, interval_may_stand, scope
-from auditor.measures.results import Estimate
 from auditor.records import Measurement
+from auditor.statistics.minimums import FOR_A_SHARE, ILLUSTRATION, interval_may_stand, scope
+from auditor.statistics.results import Estimate
 from auditor.testing.factory import measurement
 
 APPLICATIONS = "applications"

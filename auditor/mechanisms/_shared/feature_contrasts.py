@@ -21,19 +21,19 @@ from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import Encoding, encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import suffix_tokens
 from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_payload, dictionary_tokens
 from auditor.prompts import Rendered
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 
 States = npt.NDArray[np.float32]
 ENCODED_AT_ONCE = 2048
 
 
 def contrast_payload(
-    asked: Asked, clusters: Sequence[Cluster], *, fields: Sequence[str], swaps: int | None = None
+    asked: PlanContext, clusters: Sequence[Cluster], *, fields: Sequence[str], swaps: int | None = None
 ) -> dict[str, Any]:
     """What a chunk needs to render some applications, as filed and with one field changed.
 
@@ -82,8 +82,8 @@ def spread(clusters: Sequence[Cluster], applications: int) -> list[Cluster]:
 
 
 def contrast_work(
-    asked: Asked, *, applications: int, fields: Sequence[str], swaps: int | None = None, **more: Any
-) -> Work:
+    asked: PlanContext, *, applications: int, fields: Sequence[str], swaps: int | None = None, **more: Any
+) -> ChunkSpec:
     """One chunk that reads some applications with one field changed at a time, through the run's dictionary.
 
     ``more`` is added to the payload; the rest is as for :func:`contrast_payload`.
@@ -100,7 +100,7 @@ def contrast_work(
     for cluster, case in zip(clusters, payload["cases"], strict=True):
         tokens += asked.count_tokens(cluster.cases[0].prompt)
         tokens += sum(suffix_tokens(asked, cluster, name)[1] for name, _, _ in case["changes"])
-    return Work(prompts_of(payload), tokens, payload)
+    return ChunkSpec(prompts_of(payload), tokens, payload)
 
 
 def prompts_of(payload: Mapping[str, Any]) -> int:
@@ -109,7 +109,7 @@ def prompts_of(payload: Mapping[str, Any]) -> int:
 
 
 def read_states(
-    bench: Bench, payload: Mapping[str, Any], *, decoder: Decoder | ResidualView, layer: int
+    bench: ComputeContext, payload: Mapping[str, Any], *, decoder: Decoder | ResidualView, layer: int
 ) -> tuple[Corpus, States]:
     """Render, tokenise and run every prompt of a payload up to one layer.
 
@@ -191,7 +191,7 @@ class _Written:
     encoding: Encoding
 
 
-def _rendered(bench: Bench, case: Mapping[str, Any]) -> list[_Written]:
+def _rendered(bench: ComputeContext, case: Mapping[str, Any]) -> list[_Written]:
     """All prompts of one application, as filed first."""
     prompts = [Prompt(case["id"], None, case["words"], case["values"])]
     for name, words, value in case["changes"]:
@@ -202,7 +202,7 @@ def _rendered(bench: Bench, case: Mapping[str, Any]) -> list[_Written]:
     return [_Written(*parts) for parts in zip(prompts, rendered, encodings, strict=True)]
 
 
-def _donors(asked: Asked, clusters: Sequence[Cluster], name: str) -> dict[str, Cluster]:
+def _donors(asked: PlanContext, clusters: Sequence[Cluster], name: str) -> dict[str, Cluster]:
     """For every application one that says something else there: half the applications further on by value."""
     ranked = sorted(clusters, key=lambda each: (_rank(_value(asked, each, name)), each.application.id))
     found: dict[str, Cluster] = {}
@@ -222,7 +222,7 @@ def _rank(value: Any) -> tuple[int, float, str]:
     return (1, 0.0, "" if value is None else str(value))
 
 
-def _value(asked: Asked, cluster: Cluster, name: str) -> Any:
+def _value(asked: PlanContext, cluster: Cluster, name: str) -> Any:
     """The typed value; for the placebo, which is no field of the data, its number."""
     values = cluster.application.values
     return values[name] if name in values else _number(asked.words[cluster.application.id][name])

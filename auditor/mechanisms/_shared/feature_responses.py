@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.results import FloatArray, IntArray
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms.sae.geometry import held_share
+from auditor.statistics.results import FloatArray, IntArray
 
 BoolArray = npt.NDArray[np.bool_]
 NEAREST = 5

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from auditor.measures.minimums import interval_may_stand
 from auditor.mechanisms._shared.paired_means import student_interval
 from auditor.plan import Thresholds
+from auditor.statistics.minimums import interval_may_stand
 from auditor.testing.context import FloatArray
 
 

@@ -22,7 +22,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from auditor.measures.results import FloatArray
+from auditor.statistics.results import FloatArray
 
 #: Relative cut on singular values of standardised quantities: rounding, not rarity.
 ROUNDING = 1e-10

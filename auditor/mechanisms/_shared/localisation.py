@@ -21,9 +21,6 @@ from typing import Any
 
 import numpy as np
 
-from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE
-from auditor.measures.results import FloatArray
 from auditor.mechanisms._shared.scales import probability
 from auditor.mechanisms._shared.specifications import (
     CHANCES,
@@ -38,6 +35,9 @@ from auditor.mechanisms._shared.specifications import (
     agreement,
     agreement_words,
 )
+from auditor.statistics.bootstrap import bootstrap_totals
+from auditor.statistics.minimums import FOR_A_SHARE
+from auditor.statistics.results import FloatArray
 from auditor.testing.context import Context
 
 

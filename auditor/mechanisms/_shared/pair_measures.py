@@ -11,14 +11,14 @@ import numpy as np
 from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.language_models.noise import NoiseFloor, noise_floor
-from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand, scope
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import PairRuns, read_pair, run_pair, structured
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.bootstrap import bootstrap_totals
+from auditor.statistics.minimums import FOR_A_SHARE, interval_may_stand, scope
 from auditor.testing.context import Context, FloatArray, case_query
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import made
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 KEPT_BYTES = 512 << 20
 """Memory that kept runs may take."""
@@ -47,7 +47,7 @@ class Kept:
 
 
 def each_pair(
-    bench: Bench,
+    bench: ComputeContext,
     payload: Mapping[str, Any],
     explain: Callable[[PairRuns, str], dict[str, Any]],
     *,
@@ -144,7 +144,7 @@ def supporting(
     counts: Mapping[str, float | int | None] | None = None,
     again: str = "",
     unstable: str | None = None,
-) -> Draft:
+) -> UnadjustedMeasurement:
     """One supporting measurement of a contrast.
 
     Its number is withheld where a self-check did not hold, and a share where it would come from one application; fewer
@@ -185,12 +185,12 @@ def supporting(
         method="; ".join(part for part in (method, result["note"], again, scope(len(pairs)) if pairs else "") if part),
         counts={"left_out": sum(result["left_out"].values()), **(counts or {})},
     )
-    return Draft(measured)
+    return UnadjustedMeasurement(measured)
 
 
 def shared(
     context: Context, result: Mapping[str, Any], effects: FloatArray, *, gaps: FloatArray | None = None, **about: Any
-) -> Draft:
+) -> UnadjustedMeasurement:
     """A share of the difference, Σ effect·gap / Σ gap², with its interval from resampled applications.
 
     Parameters
@@ -213,7 +213,7 @@ def shared(
     )
 
 
-def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check], level: float) -> Draft:
+def whole_gap(result: Mapping[str, Any], *, test: str, checks: Sequence[Check], level: float) -> UnadjustedMeasurement:
     """The difference itself, in nats: what every share of it is a share of."""
     gaps = np.array([pair["gap"] for pair in result["pairs"]], dtype=np.float64)
     return supporting(

@@ -6,7 +6,7 @@ import numpy as np
 from scipy.stats import t as student
 
 from auditor.language_models.tolerance import TOLERANCE
-from auditor.measures.results import Estimate, Interval, Significance, missing
+from auditor.statistics.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import FloatArray
 
 

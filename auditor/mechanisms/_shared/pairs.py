@@ -26,10 +26,10 @@ from auditor.language_models.decoder import (
 )
 from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.prompts import token_span
 from auditor.records import Case
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,9 @@ def halfway(runs: PairRuns, back: PairRuns | None = None) -> tuple[PairRuns, Pai
     return replace(runs, donor=mean), replace(back or turned(runs), donor=mean)
 
 
-def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()) -> Iterable[Work]:
+def plan_pairs(
+    asked: PlanContext, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()
+) -> Iterable[ChunkSpec]:
     """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each.
 
     ``attributes`` names the plan's attributes that are looked at; empty: all of them.
@@ -140,7 +142,7 @@ def plan_pairs(asked: Asked, *, name: str, pairs: int, cost: float, attributes: 
             if rows:
                 tokens = asked.count_tokens(rows[0]["prompts"][0]) * len(rows)
                 contrast = {"field": attribute.field, "group": group, "reference": attribute.reference}
-                yield Work(2 * len(rows), round(tokens * cost), {"contrast": contrast, "pairs": rows})
+                yield ChunkSpec(2 * len(rows), round(tokens * cost), {"contrast": contrast, "pairs": rows})
 
 
 def _later(case: Case, changed: str) -> dict[str, list[int]]:
@@ -149,7 +151,7 @@ def _later(case: Case, changed: str) -> dict[str, list[int]]:
     return {name: list(span) for name, span in case.spans.items() if span[0] >= end}
 
 
-def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
+def read_pair(bench: ComputeContext, row: Mapping[str, Any]) -> Pair | str:
     """The pair of a payload's row, or why its tokens do not align."""
     base, donor = encode(bench.loaded.tokenizer, row["prompts"], chat=bench.plan.prompt.form == "chat")
     if len(base.ids) != len(donor.ids):
@@ -166,7 +168,7 @@ def read_pair(bench: Bench, row: Mapping[str, Any]) -> Pair | str:
     return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])), later)
 
 
-def structured(bench: Bench, prompt: str) -> tuple[Decoder, Target] | str:
+def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | str:
     """The decoder and the target of a chunk, or the reason why the test cannot be done on this model."""
     decoder = bench.decoder()
     if isinstance(decoder, ResidualView):

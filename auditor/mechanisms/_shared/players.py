@@ -12,7 +12,7 @@ from typing import Any
 
 from auditor.exceptions import PlanError
 from auditor.mechanisms._shared.references import TYPICAL
-from auditor.testing.chunks import Asked
+from auditor.testing.chunks import PlanContext
 
 PROXIES = "proxies"
 PROTECTED_ROLES = ("protected", "protected_proxy", "proxy")
@@ -42,7 +42,7 @@ class Player:
         return any(words[name] != reference[name] for name in self.fields)
 
 
-def find_players(asked: Asked, *, groups: Mapping[str, Sequence[str]], where: str) -> tuple[Player, ...]:
+def find_players(asked: PlanContext, *, groups: Mapping[str, Sequence[str]], where: str) -> tuple[Player, ...]:
     """Every field of the prompt in one player, in the order of the prompt.
 
     Fields of a group play as one, and so do all proxies that stand in no group: apart, each would be credited with what
@@ -72,7 +72,7 @@ def find_players(asked: Asked, *, groups: Mapping[str, Sequence[str]], where: st
     return tuple(_player(asked, name, fields, alone=name not in owner.values()) for name, fields in members.items())
 
 
-def _player(asked: Asked, name: str, fields: Sequence[str], *, alone: bool) -> Player:
+def _player(asked: PlanContext, name: str, fields: Sequence[str], *, alone: bool) -> Player:
     labels = [asked.labels.get(field, field) for field in fields]
     return Player(
         name=name,
@@ -82,7 +82,7 @@ def _player(asked: Asked, name: str, fields: Sequence[str], *, alone: bool) -> P
     )
 
 
-def reference_words(asked: Asked, *, reference: str, where: str) -> dict[str, str]:
+def reference_words(asked: PlanContext, *, reference: str, where: str) -> dict[str, str]:
     """The words every field of the prompt changes to.
 
     ``typical``: for a number the words of the middle application (the lower median of those that state it), for all
@@ -104,7 +104,7 @@ def reference_words(asked: Asked, *, reference: str, where: str) -> dict[str, st
     return {name: groups[name] if name in groups else _typical(asked, name) for name in asked.fields}
 
 
-def _typical(asked: Asked, name: str) -> str:
+def _typical(asked: PlanContext, name: str) -> str:
     numbers: list[tuple[float, str]] = []
     words: list[str] = []
     stated: list[str] = []

@@ -19,7 +19,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy.special import expit
 
-from auditor.measures.results import BoolArray, FloatArray, IntArray
+from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 #: A feature that varies less than this share of the usual size is constant but for rounding, and carries nothing.
 ROUNDING = 1e-5

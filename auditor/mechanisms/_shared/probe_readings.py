@@ -12,8 +12,8 @@ import numpy.typing as npt
 from scipy.special import expit, logit
 from scipy.stats import norm, rankdata
 
-from auditor.measures.bootstrap import cluster_codes
-from auditor.measures.results import FloatArray
+from auditor.statistics.bootstrap import cluster_codes
+from auditor.statistics.results import FloatArray
 
 #: A probe that was given nothing to read answers 0 but for rounding.
 SILENT = 1e-9

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import t as student
 
-from auditor.measures.results import FloatArray, IntArray
+from auditor.statistics.results import FloatArray, IntArray
 
 #: Penalties as multiples of the mean squared length of a training row.
 STRENGTHS = (0.001, 0.01, 0.1, 1.0, 10.0, 100.0)

@@ -11,8 +11,8 @@ from collections.abc import Callable
 import numpy as np
 from scipy.special import expit
 
-from auditor.measures.results import FloatArray
 from auditor.mechanisms._shared.specifications import DECISIONS, MARGIN, PROBABILITY
+from auditor.statistics.results import FloatArray
 
 SUMS = 1e-9
 

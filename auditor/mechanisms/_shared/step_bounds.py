@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from auditor.measures.minimums import GROUP, MINIMUMS
+from auditor.statistics.minimums import GROUP, MINIMUMS
 
 #: Most that may be left, on applications an eraser was not fitted on, of what a linear reader finds.
 MOST_LEFT = 0.10

@@ -20,10 +20,10 @@ from auditor.language_models.positions import switch_length
 from auditor.language_models.residual_view import unseen_stream
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
-from auditor.mechanisms._shared.bench import Bench, ModelTest
+from auditor.mechanisms._shared.bench import ComputeContext, ModelTest
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.settings import settings_of
 
 LISTENED = 8
@@ -58,7 +58,7 @@ def plan_work(
     listened = [cluster.cases[0].prompt for cluster in clusters[:: max(1, len(clusters) // LISTENED)][:LISTENED]]
     index = first
     for test in tests:
-        asked = Asked(
+        asked = PlanContext(
             plan=plan,
             settings=settings_of(plan, test, where=where),
             clusters=clusters,
@@ -68,7 +68,7 @@ def plan_work(
             labels={name: labels[name] for name in template.names},
             count_tokens=lambda prompt: len(encode(tokenizer, [prompt], chat=chat)[0].ids),
         )
-        for work in test.work(asked):
+        for work in test.plan_chunks(asked):
             yield _chunk(index, test.CARD.name, work, listened)
             index += 1
 
@@ -82,7 +82,7 @@ def bench_for(
     scorer: PackedScorer,
     should_stop: Callable[[], bool],
     store: ModelStore | None = None,
-) -> Bench:
+) -> ComputeContext:
     """What a chunk of ``test`` works with; ``run`` is the frozen run record, whose mapping names the fields.
 
     ``store`` is where other models come from that the test's settings name.
@@ -108,7 +108,7 @@ def bench_for(
     def endpoint(name: str) -> EndpointTextModel:
         return EndpointTextModel(name, read_endpoint(kept(f"endpoint:{name}").root / FILE, name))
 
-    return Bench(
+    return ComputeContext(
         plan=plan,
         settings=settings_of(plan, test, where="run"),
         loaded=loaded,
@@ -130,7 +130,7 @@ def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
     return [(item["name"], item["label"], item["role"]) for item in mapping["fields"]]
 
 
-def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
+def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
     """Why there is no decision to look into: most of some prompts leave the answers under the plan's mass floor.
 
     Or its states cannot be read: an encoding of positions that changes with a prompt's length, a stream that hooks do
@@ -160,6 +160,6 @@ def silence(bench: Bench, prompts: Sequence[str]) -> str | None:
     )
 
 
-def _chunk(index: int, kind: str, work: Work, listened: Sequence[str]) -> Chunk:
+def _chunk(index: int, kind: str, work: ChunkSpec, listened: Sequence[str]) -> Chunk:
     payload = canonical_json({"kind": kind, "work": work.payload, "listened": list(listened)})
     return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.measures.minimums import FOR_A_SHARE
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.halves import halves, picked_words
 from auditor.mechanisms._shared.localisation import bases, repeated, rows_of
 from auditor.mechanisms._shared.pair_measures import Kept, checks_of, each_pair, shared, slope, supporting, whole_gap
@@ -25,18 +24,19 @@ from auditor.mechanisms._shared.patches import (
 )
 from auditor.mechanisms.attribution_patching.card import CARD, Settings
 from auditor.mechanisms.attribution_patching.screening import screened
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import FOR_A_SHARE
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=10, attributes=settings.attributes)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Screen every pair of a contrast, and verify in every other one the nodes that the rest put first."""
     settings: Settings = bench.settings
     estimates: dict[str, list[float]] = {}
@@ -96,7 +96,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Real effects of the verified nodes, what the random share says of the others, and how well the estimate ranks."""
     alpha = context.plan.thresholds.alpha
     for result in context.results.get(CARD.name, ()):
@@ -134,7 +134,9 @@ def run(context: Context) -> Iterable[Draft]:
             )
 
 
-def _missed(result: Mapping[str, Any], sizes: FloatArray, alpha: float, about: Mapping[str, Any]) -> Iterable[Draft]:
+def _missed(
+    result: Mapping[str, Any], sizes: FloatArray, alpha: float, about: Mapping[str, Any]
+) -> Iterable[UnadjustedMeasurement]:
     """What the nodes drawn at random say of those that were neither screened in nor drawn."""
     top = result["top"]
     said = screened(reported=sizes[:top], sample=sizes[top:], unscreened=result["screened"] - top, alpha=alpha)

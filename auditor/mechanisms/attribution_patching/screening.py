@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.stats import hypergeom
 
-from auditor.measures.results import FloatArray
+from auditor.statistics.results import FloatArray
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

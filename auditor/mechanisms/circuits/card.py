@@ -6,8 +6,8 @@ from typing import Annotated
 
 from pydantic import Field
 
-from auditor.measures.minimums import FOR_A_SHARE
 from auditor.plan import Section
+from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.card import Card, Metric
 
 CARD = Card(

@@ -7,14 +7,14 @@ from typing import Any
 
 import numpy as np
 
-from auditor.measures.bootstrap import BootstrapSample
-from auditor.measures.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.mechanisms._shared.localisation import put_in, repeated
 from auditor.mechanisms._shared.pair_measures import checks_of, supporting, whole_gap
 from auditor.mechanisms._shared.specifications import NOISING, SUMMED
 from auditor.records import Check
+from auditor.statistics.bootstrap import BootstrapSample
+from auditor.statistics.minimums import FOR_A_SHARE, interval_may_stand
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 FRACTIONS = (0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0)
 """Sizes of circuits as shares of all edges."""
@@ -59,7 +59,7 @@ def area(values: FloatArray) -> float:
     return float(np.trapezoid(values, FRACTIONS) / width)
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of every contrast; one without a value where there is nothing to measure."""
     for result in results:
         pairs = result["pairs"]
@@ -87,7 +87,9 @@ def _basis(result: Mapping[str, Any]) -> str:
     return f"edges scored on {result['scored']} applications, judged on {where}"
 
 
-def _curves(context: Context, result: Mapping[str, Any], method: str, common: Mapping[str, Any]) -> Iterable[Draft]:
+def _curves(
+    context: Context, result: Mapping[str, Any], method: str, common: Mapping[str, Any]
+) -> Iterable[UnadjustedMeasurement]:
     pairs = result["pairs"]
     tables = {kind: np.array([pair[kind] for pair in pairs]) for kind in ORDERS}
     # The mean margin over the random circuits of a size: faithfulness is linear in it.
@@ -157,7 +159,9 @@ def _ends(
     return None if found is None else (found.low, found.high)
 
 
-def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, level: float) -> Iterable[Draft]:
+def _size(
+    result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, level: float
+) -> Iterable[UnadjustedMeasurement]:
     """The smallest circuit that is enough, and how often resampled applications choose the same edges."""
     pairs = result["pairs"]
     margins = np.array([pair["found"] for pair in pairs])
@@ -205,7 +209,7 @@ def _size(result: Mapping[str, Any], method: str, common: Mapping[str, Any], *, 
         )
 
 
-def _edges(result: Mapping[str, Any], test: str, *, level: float) -> Iterable[Draft]:
+def _edges(result: Mapping[str, Any], test: str, *, level: float) -> Iterable[UnadjustedMeasurement]:
     """First-order shares of the largest edges, withheld where the scores do not add up."""
     bound = COMPLETE * result["scored_gap"]
     delta = result["completeness"]

@@ -11,8 +11,7 @@ from typing import Any
 import numpy as np
 
 from auditor.language_models.noise import noise_floor
-from auditor.measures.minimums import FOR_A_SHARE
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import each_pair
 from auditor.mechanisms._shared.pairs import PairRuns, own_margins, plan_pairs, read_pair, structured
 from auditor.mechanisms._shared.patches import CHECKED
@@ -21,12 +20,13 @@ from auditor.mechanisms.circuits.edge_runs import FloatArray, circuit_margins, e
 from auditor.mechanisms.circuits.edges import Edges, read_edges
 from auditor.mechanisms.circuits.measure import FRACTIONS, ORDERS, measures, weighted_share
 from auditor.records import Check
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import FOR_A_SHARE
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
     # Passes over a suffix, which is a third of a prompt on average; half of the pairs are scored, half are judged.
@@ -34,7 +34,7 @@ def work(asked: Asked) -> Iterable[Work]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Score the edges on half of the pairs, judge the circuits on the other half.
 
     Returns
@@ -110,12 +110,12 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """The faithfulness curve with random circuits beside it, its summaries, the largest edges, and stability."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
-def _edges_of(bench: Bench, payload: Mapping[str, Any]) -> Edges | str:
+def _edges_of(bench: ComputeContext, payload: Mapping[str, Any]) -> Edges | str:
     view = structured(bench, payload["pairs"][0]["prompts"][0])
     return view if isinstance(view, str) else read_edges(view[0])
 
@@ -167,6 +167,6 @@ def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
     )
 
 
-def _generator(bench: Bench, contrast: Mapping[str, str]) -> np.random.Generator:
+def _generator(bench: ComputeContext, contrast: Mapping[str, str]) -> np.random.Generator:
     seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast['field']}/{contrast['group']}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))

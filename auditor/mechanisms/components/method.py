@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.language_models.noise import SUMMED, noise_floor
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.direct_logits import Direct, attribute, lens
 from auditor.mechanisms._shared.halves import halves, picked_words
 from auditor.mechanisms._shared.localisation import put_in, repeated
@@ -19,18 +19,18 @@ from auditor.mechanisms._shared.patches import CHECKED
 from auditor.mechanisms._shared.specifications import NOISING
 from auditor.mechanisms.components.card import CARD, Settings
 from auditor.records import Check
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=2, attributes=settings.attributes)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Attribute both prompts of every pair."""
     done: list[str] = []
 
@@ -41,7 +41,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**each_pair(bench, payload, explain), "top": bench.settings.top}
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """The largest components' shares of the difference, and the lens by layer."""
     for result in context.results.get(CARD.name, ()):
         pairs = result["pairs"]

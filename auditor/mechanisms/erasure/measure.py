@@ -17,8 +17,6 @@ import numpy as np
 
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, missing
 from auditor.mechanisms._shared.controls import (
     Strength,
     count_words,
@@ -36,9 +34,11 @@ from auditor.mechanisms._shared.specifications import agreement_words
 from auditor.mechanisms._shared.step_bounds import SMALLEST_GAP
 from auditor.mechanisms.erasure.repeats import Read
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate, missing
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
 from auditor.testing.families import inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 GAP_REMOVED = "erasure_gap_removed"
 WIDENED = "erasure_gap_widened"
@@ -50,7 +50,7 @@ LEFTOVER_BOUND = 1e-6
 """Of the algebra in float64, whatever the model's precision is."""
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of all attributes."""
     for result in results:
         yield from _Erased(context, result, test).drafts()
@@ -68,7 +68,7 @@ class _Erased:
         self.others = [column for column in range(len(self.groups)) if column != self.reference]
         self.checks: tuple[Check, ...] = ()
 
-    def drafts(self) -> Iterable[Draft]:
+    def drafts(self) -> Iterable[UnadjustedMeasurement]:
         result = self.result
         if result["part"] == "relevant":
             yield from self._relevant()
@@ -97,7 +97,7 @@ class _Erased:
         for column in range(len(self.groups)):
             yield from self._group(clean, erased, column)
 
-    def _gap_removed(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
+    def _gap_removed(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[UnadjustedMeasurement]:
         ran = self.result["declared"]
         read = self._read()
         both = read.randomised(ran, column)
@@ -218,7 +218,7 @@ class _Erased:
             alpha=self.alpha,
         )
 
-    def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> Draft:
+    def _whole(self, clean: FloatArray, erased: FloatArray, column: int) -> UnadjustedMeasurement:
         before, after = float(self._gaps(clean, column).mean()), float(self._gaps(erased, column).mean())
         return self._draft(
             self._mean(
@@ -236,7 +236,7 @@ class _Erased:
             },
         )
 
-    def _group(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[Draft]:
+    def _group(self, clean: FloatArray, erased: FloatArray, column: int) -> Iterable[UnadjustedMeasurement]:
         controls = [self._table(other) for other in self.result["declared"]["controls"]]
         moves = [float((clean[:, column] - other[:, column]).mean()) for other in controls]
         yield self._draft(
@@ -264,7 +264,7 @@ class _Erased:
             },
         )
 
-    def _relevant(self) -> Iterable[Draft]:
+    def _relevant(self) -> Iterable[UnadjustedMeasurement]:
         relevant = self.result.get("relevant")
         if relevant is None:
             return
@@ -333,11 +333,11 @@ class _Erased:
         unit: str,
         subject: dict[str, str] | None = None,
         **more: Any,
-    ) -> Draft:
+    ) -> UnadjustedMeasurement:
         reference = self.result["reference"]
         group = self.groups[column]
         note = self.result.get("note") or (self.result.get("relevant") or {}).get("note")
-        return Draft(
+        return UnadjustedMeasurement(
             measured(
                 replace(estimate, method=f"{estimate.method}; {note}") if note else estimate,
                 test=self.test,

@@ -26,8 +26,7 @@ from threadpoolctl import threadpool_limits
 from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.residual_view import ResidualView
-from auditor.measures.minimums import draws_needed
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows
 from auditor.mechanisms._shared.scrubbing import Window, carried, covariances, design_of, everywhere, scrub
@@ -35,14 +34,15 @@ from auditor.mechanisms._shared.specifications import Specification
 from auditor.mechanisms.erasure.card import CARD, Settings
 from auditor.mechanisms.erasure.measure import measures
 from auditor.mechanisms.erasure.runs import Eraser, Ran
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import draws_needed
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 ATTRIBUTE, RELEVANT = "attribute", "relevant"
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk an attribute, and one for the number that goes with the margin most."""
     settings: Settings = asked.settings
     relevant = settings.relevant
@@ -63,14 +63,14 @@ def work(asked: Asked) -> Iterable[Work]:
         sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
         tokens = sum(whole + runs * variants * suffix for whole, suffix in sizes)
         about = {**payload, "part": ATTRIBUTE, "full": full, "family": family.size, "tested": list(family.fields)}
-        yield Work(len(clusters) * variants * runs, tokens, about)
+        yield ChunkSpec(len(clusters) * variants * runs, tokens, about)
         if relevant:
             # The number has nothing to do with the attribute, which is at its reference: once is enough.
-            yield Work(3 * len(clusters), 3 * sum(whole for whole, _ in sizes), {**payload, "part": RELEVANT})
+            yield ChunkSpec(3 * len(clusters), 3 * sum(whole for whole, _ in sizes), {**payload, "part": RELEVANT})
             relevant = False
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Erase one attribute, or the number that goes with the margin most.
 
     Returns
@@ -96,13 +96,17 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         return {**about, **_attribute(bench, payload, decoder, target, noise)}
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """How far the group difference and the decisions move, against the same with shuffled labels."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
 def _attribute(
-    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target, noise: NoiseFloor
+    bench: ComputeContext,
+    payload: Mapping[str, Any],
+    decoder: Decoder | ResidualView,
+    target: Target,
+    noise: NoiseFloor,
 ) -> dict[str, Any]:
     settings: Settings = bench.settings
     alpha = bench.plan.thresholds.alpha
@@ -155,7 +159,7 @@ def specification(window: Window, *, swap: bool = False) -> Specification:
 
 
 def _relevant(
-    bench: Bench, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target
+    bench: ComputeContext, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target
 ) -> dict[str, Any] | None:
     """Erase the number that goes with the margin most: what the erasure of something that is used looks like."""
     cases = payload["cases"]

@@ -13,7 +13,6 @@ from typing import Any
 import numpy as np
 
 from auditor.language_models.noise import NoiseFloor
-from auditor.measures.results import FloatArray
 from auditor.mechanisms._shared.controls import holds, within_rounding
 from auditor.mechanisms._shared.randomisation import Randomised, randomised, together
 from auditor.mechanisms._shared.scales import scale_of, steepness
@@ -28,6 +27,7 @@ from auditor.mechanisms._shared.specifications import (
 )
 from auditor.mechanisms._shared.step_bounds import LEAST_IN_GROUP, MOST_LEFT, SMALLEST_GAP
 from auditor.mechanisms.erasure.runs import gaps_removed
+from auditor.statistics.results import FloatArray
 
 
 @dataclass(frozen=True)

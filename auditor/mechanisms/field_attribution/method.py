@@ -16,7 +16,7 @@ from typing import Any
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
 from auditor.mechanisms._shared.attribution_measures import OCCLUSION, SHAPLEY, measures
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.players import Player, changed, choose, find_players, reference_words
 from auditor.mechanisms.field_attribution.card import CARD, Settings
 from auditor.mechanisms.field_attribution.reasons import principal, sentence
@@ -27,12 +27,12 @@ from auditor.mechanisms.field_attribution.shapley import (
     sample,
 )
 from auditor.testing.attributions import Attribution
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk for every application with Shapley values; the others together, up to the plan's chunk size.
 
     Raises
@@ -62,14 +62,14 @@ def work(asked: Asked) -> Iterable[Work]:
         "left_out": len(clusters) - len(planned),
     }
     for batch in _batches(planned, asked.plan.budget.chunk_tokens):
-        yield Work(
+        yield ChunkSpec(
             prompts=sum(prompts for _, prompts, _ in batch),
             tokens=sum(tokens for _, _, tokens in batch),
             payload={**common, "cases": [case for case, _, _ in batch]},
         )
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Explain the applications of one chunk.
 
     Returns
@@ -91,7 +91,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """How large the fields' values are over the explained applications, and what their self-checks found."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
@@ -103,7 +103,7 @@ def _check_names(settings: Settings, players: Sequence[Player], where: str) -> N
             raise PlanError(f"{where}.fields", f"{name!r} is not in the prompt", f"one of: {', '.join(sorted(known))}")
 
 
-def _select(asked: Asked, settings: Settings) -> list[Cluster]:
+def _select(asked: PlanContext, settings: Settings) -> list[Cluster]:
     """The applications to explain: a seeded shuffle, for a balanced one adverse and favourable records in turns."""
     clusters = [cluster for cluster in asked.clusters if cluster.application.id != settings.reference]
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
@@ -114,7 +114,7 @@ def _select(asked: Asked, settings: Settings) -> list[Cluster]:
     return clusters[: settings.cases]
 
 
-def _cost(asked: Asked, cluster: Cluster, players: Sequence[Player], *, deep: bool) -> tuple[int, int]:
+def _cost(asked: PlanContext, cluster: Cluster, players: Sequence[Player], *, deep: bool) -> tuple[int, int]:
     """Prompts and tokens of one application, from where its fields stand: text behind a change is computed anew."""
     settings: Settings = asked.settings
     case = cluster.cases[0]
@@ -159,7 +159,7 @@ def _batches(
 
 
 def _explain(
-    bench: Bench, players: Sequence[Player], reference: Mapping[str, str], case: Mapping[str, Any]
+    bench: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Mapping[str, Any]
 ) -> dict[str, Any]:
     words: dict[str, str] = case["words"]
     moving = [player for player in players if player.differs(words, reference)]
@@ -191,7 +191,7 @@ def _explain(
 
 
 def _play(
-    bench: Bench,
+    bench: ComputeContext,
     moving: Sequence[Player],
     effects: Mapping[str, float],
     reference: Mapping[str, str],
@@ -241,7 +241,7 @@ def _members(players: Sequence[Player], coalition: int) -> list[Player]:
     return [player for number, player in enumerate(players) if coalition >> number & 1]
 
 
-def _margins(bench: Bench, variants: Sequence[Mapping[str, str]]) -> list[float]:
+def _margins(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[float]:
     return [float(value) for value in bench.margins([bench.render(words).text for words in variants])]
 
 

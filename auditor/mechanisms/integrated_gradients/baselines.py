@@ -15,9 +15,9 @@ from functools import cache
 from typing import Any
 
 from auditor.language_models.answers import Encoding, encode
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.prompts import Rendered, token_span
-from auditor.testing.chunks import Asked
+from auditor.testing.chunks import PlanContext
 
 CANDIDATES = 3
 """Words a field is given to move to, the nearest first: whether one aligns is known once the whole prompt is tokens."""
@@ -37,7 +37,7 @@ class Aligned:
 class Candidates:
     """What every field may move to, nearest to the typical word first; one for a whole run."""
 
-    def __init__(self, asked: Asked, typical: Mapping[str, str]) -> None:
+    def __init__(self, asked: PlanContext, typical: Mapping[str, str]) -> None:
         self._typical = typical
         self._length: Callable[[str], int] = cache(lambda word: asked.count_tokens(f" {word}"))
         self._ranked = {name: self._rank(asked, name) for name in asked.fields}
@@ -54,7 +54,7 @@ class Candidates:
             found[name] = nearer[:CANDIDATES]
         return found
 
-    def _rank(self, asked: Asked, name: str) -> list[str]:
+    def _rank(self, asked: PlanContext, name: str) -> list[str]:
         values: dict[str, Any] = {}
         counts: Counter[str] = Counter()
         for cluster in asked.clusters:
@@ -78,7 +78,7 @@ class Candidates:
         return [typical, *(word for word in known if word != typical)]
 
 
-def align(bench: Bench, words: Mapping[str, str], candidates: Mapping[str, Sequence[str]]) -> Aligned | str:
+def align(bench: ComputeContext, words: Mapping[str, str], candidates: Mapping[str, Sequence[str]]) -> Aligned | str:
     """The application and its reference as tokens, or why they do not align.
 
     Parameters
@@ -113,7 +113,7 @@ def align(bench: Bench, words: Mapping[str, str], candidates: Mapping[str, Seque
     return Aligned(own.ids, reference.ids, differing[0], places, moved)
 
 
-def _tokens(bench: Bench, prompts: Sequence[Rendered]) -> list[Encoding]:
+def _tokens(bench: ComputeContext, prompts: Sequence[Rendered]) -> list[Encoding]:
     chat = bench.plan.prompt.form == "chat"
     return encode(bench.loaded.tokenizer, [prompt.text for prompt in prompts], chat=chat)
 

@@ -13,9 +13,8 @@ from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
-from auditor.measures.results import missing
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, Explained, sizes
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP, checks_of, each_pair, slope, supporting
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, plan_pairs, run_prefix, structured
 from auditor.mechanisms._shared.players import Player, find_players, reference_words
@@ -23,17 +22,18 @@ from auditor.mechanisms.integrated_gradients.baselines import Aligned, Candidate
 from auditor.mechanisms.integrated_gradients.card import CARD, FIRST_STEPS, Settings
 from auditor.mechanisms.integrated_gradients.paths import COMPLETE, integrate_pair
 from auditor.records import Check
+from auditor.statistics.results import missing
 from auditor.testing.attributions import Attribution
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 NO_GAP = "the two prompts differ by too little to share out"
 INCOMPLETE = f"the attributions miss the difference by more than {COMPLETE:.0%}"
 SUM = "attributions sum to the difference of the margins"
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk an application, then one a contrast.
 
     Raises
@@ -58,12 +58,12 @@ def work(asked: Asked) -> Iterable[Work]:
                 "reference": {"name": settings.reference, "words": typical},
             }
             # A pass backward costs as much as one forward; steps are doubled once as a rule.
-            yield Work(2, tokens * 2 * 3 * FIRST_STEPS, payload)
+            yield ChunkSpec(2, tokens * 2 * 3 * FIRST_STEPS, payload)
     if settings.pairs:
         yield from plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=2 * FIRST_STEPS)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Explain one application against its reference, or every pair of a contrast.
 
     Returns
@@ -103,7 +103,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**about, **case, **compared, "left_out": "", "attributions": rows}
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Sizes by field over the explained applications; by contrast the difference and its first-order share."""
     results = context.results.get(CARD.name, ())
     yield from _fields(context, [result for result in results if "contrast" not in result])
@@ -112,7 +112,7 @@ def run(context: Context) -> Iterable[Draft]:
             yield from _contrasts(result, level=1 - context.plan.thresholds.alpha)
 
 
-def _select(asked: Asked, settings: Settings) -> list[Cluster]:
+def _select(asked: PlanContext, settings: Settings) -> list[Cluster]:
     clusters = [cluster for cluster in asked.clusters if cluster.application.id != settings.reference]
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
     return clusters[: settings.cases]
@@ -157,7 +157,7 @@ def _by_player(
     }
 
 
-def _contrast(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def _contrast(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     refused: dict[str, int] = {}
     cases = {row["id"]: row["case"] for row in payload["pairs"]}
     contrast = payload["contrast"]
@@ -200,7 +200,7 @@ def _sum_check(total: float, gap: float, floor: NoiseFloor) -> Check:
     return Check(SUM, abs(total - gap) <= bound, abs(total - gap), bound, note)
 
 
-def _contrasts(result: Mapping[str, Any], *, level: float) -> Iterable[Draft]:
+def _contrasts(result: Mapping[str, Any], *, level: float) -> Iterable[UnadjustedMeasurement]:
     pairs = result["pairs"]
     gaps = np.array([pair["gap"] for pair in pairs])
     common: dict[str, Any] = {"test": CARD.name, "subject": {}, "checks": checks_of(pairs), "level": level}
@@ -224,7 +224,7 @@ def _contrasts(result: Mapping[str, Any], *, level: float) -> Iterable[Draft]:
     )
 
 
-def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Draft]:
+def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[UnadjustedMeasurement]:
     """The same measures as field attribution, over the applications whose reference aligns."""
     if not results:
         return

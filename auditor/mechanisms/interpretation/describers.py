@@ -19,9 +19,9 @@ import torch
 from auditor.chat import apply_template
 from auditor.exceptions import Interrupted
 from auditor.language_models.local import LoadedModel
-from auditor.measures.results import BoolArray, FloatArray, IntArray
 from auditor.mechanisms._shared.corpus import Corpus
 from auditor.mechanisms.interpretation.scores import Answered, Answers, HeldOut, Question
+from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 EXAMPLES, EXAMPLE_TOKENS, ANSWER_TOKENS = 5, 40, 4
 #: The date that a describing model's chat template prints, if it prints one: the same on every day.

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
 
-from auditor.measures.results import FloatArray
 from auditor.mechanisms._shared.corpus import BoolArray, Corpus, IntArray, Read
 from auditor.mechanisms.interpretation.predicates import (
     FAMILIES,
@@ -25,6 +24,7 @@ from auditor.mechanisms.interpretation.predicates import (
     conditions_of,
     met_by,
 )
+from auditor.statistics.results import FloatArray
 
 TOO_FEW, NO_PATTERN = "too few activations", "no description"
 Counts = npt.NDArray[np.float32]

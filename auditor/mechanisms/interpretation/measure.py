@@ -9,15 +9,15 @@ from typing import Any
 
 import numpy as np
 
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, Interval, missing
 from auditor.mechanisms._shared.decision_checks import FARTHEST
 from auditor.mechanisms._shared.enough import APPLICATIONS, measured, standing
 from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms.interpretation.scores import Answers
 from auditor.records import Check, Measurement, Role
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate, Interval, missing
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 DESCRIBED = "interpretation_described"
 DETECTION, FUZZING = "interpretation_detection", "interpretation_fuzzing"
@@ -35,13 +35,13 @@ SUMS = 1e-9
 """Two orders of adding a few thousand shares in double precision."""
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of the run's dictionary."""
     level = 1 - context.plan.thresholds.alpha
     for result in results:
         if result["reason"] is not None:
             nothing = missing(method="descriptions of features", reason=result["reason"], n=0)
-            yield Draft(
+            yield UnadjustedMeasurement(
                 _measurement(nothing, test=test, level=level, metric=DESCRIBED, subject={"states": "no dictionary"})
             )
             continue
@@ -49,7 +49,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
         by_latent = {row["latent"]: row for row in result["features"]}
         for latent in result["reported"]:
             for item in feature_rows(by_latent.get(latent), result, latent=latent, test=test, level=level):
-                yield Draft(item)
+                yield UnadjustedMeasurement(item)
         if result["by_model"] is not None:
             yield from _by_model(result, test=test, level=level)
 
@@ -88,21 +88,21 @@ def feature_rows(
         )
 
 
-def _together(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[Draft]:
+def _together(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[UnadjustedMeasurement]:
     rows = result["features"]
     left = Counter(str(row["reason"]).replace(" ", "_") for row in rows if row["reason"] is not None)
     counts: dict[str, float | int | None] = {"latents": result["latents"], "act": len(rows), **left}
     yield from _group(rows, {"states": f"before layer {result['layer']}"}, counts, test=test, level=level)
 
 
-def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[Draft]:
+def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable[UnadjustedMeasurement]:
     """The same for sentences of a model."""
     found = result["by_model"]
     describer = {"describer": found["describer"]}
     if "reason" in found:
         nothing = missing(method="descriptions by a model", reason=found["reason"], n=0)
         subject = {"states": f"before layer {result['layer']}", **describer}
-        yield Draft(_measurement(nothing, test=test, level=level, metric=DESCRIBED, subject=subject))
+        yield UnadjustedMeasurement(_measurement(nothing, test=test, level=level, metric=DESCRIBED, subject=subject))
         return
     rows = [{**row, "reason": None if row["answers"] else SAID_NOTHING, "active": 0} for row in found["features"]]
     counts: dict[str, float | int | None] = {
@@ -115,7 +115,7 @@ def _by_model(result: Mapping[str, Any], *, test: str, level: float) -> Iterable
     yield from _group(rows, subject, counts, test=test, level=level, scorer=found["scorer"])
     for row in rows:
         for item in feature_rows(row, result, latent=row["latent"], test=test, level=level, **describer):
-            yield Draft(replace(item, method=f"{item.method}; tried by {found['scorer']}"))
+            yield UnadjustedMeasurement(replace(item, method=f"{item.method}; tried by {found['scorer']}"))
 
 
 def _group(
@@ -126,7 +126,7 @@ def _group(
     test: str,
     level: float,
     scorer: str = "a matcher of the words",
-) -> Iterable[Draft]:
+) -> Iterable[UnadjustedMeasurement]:
     """How many descriptions there are, how far they hold, and how far exchanged ones do."""
     scored = [row for row in rows if row.get("answers")]
     if rows:
@@ -134,7 +134,7 @@ def _group(
     else:
         share = missing(method="share described", reason="no feature acts on these prompts", n=0)
     counts = {**counts, "described_and_scored": len(scored)}
-    yield Draft(
+    yield UnadjustedMeasurement(
         _measurement(
             share, test=test, level=level, metric=DESCRIBED, subject=subject, counts=counts, **_few(len(rows), scored)
         )
@@ -147,7 +147,7 @@ def _group(
         if exchanged:
             checks = (*checks, *_near_chance(exchanged))
         method = f"{METHODS[metric]}; tried by {scorer}"
-        yield Draft(
+        yield UnadjustedMeasurement(
             _measurement(
                 _mean(values, level=level, method=method),
                 test=test,
@@ -165,7 +165,7 @@ def _group(
         )
         other = _mean(exchanged, level=level, method=f"{method}, descriptions of other features")
         about = {"test": test, "level": level, "subject": subject, **_few(len(exchanged), scored)}
-        yield Draft(_measurement(other, metric=SHUFFLED[metric], **about))
+        yield UnadjustedMeasurement(_measurement(other, metric=SHUFFLED[metric], **about))
 
 
 def _recounted(rows: Sequence[Mapping[str, Any]]) -> tuple[Check, ...]:

@@ -17,8 +17,7 @@ from scipy.sparse import csc_matrix
 from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import Interrupted, ModelError
-from auditor.measures.results import FloatArray
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import activations_of, contrast_work, read_states
 from auditor.mechanisms._shared.feature_responses import responding, tails
@@ -35,22 +34,23 @@ from auditor.mechanisms.interpretation.measure import measures
 from auditor.mechanisms.interpretation.predicates import Cells, words_of
 from auditor.mechanisms.interpretation.scores import Answers, HeldOut, Question, derangements, recount
 from auditor.mechanisms.sae.dictionary import speaking_dictionary
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.results import FloatArray
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 RECOUNTED = 20
 """One of so many scored features is counted again by another way."""
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk."""
     settings: Settings = asked.settings
     fields = [name for name in asked.fields if asked.roles.get(name) == "predictor"]
     yield contrast_work(asked, applications=settings.applications, fields=fields, swaps=settings.changes)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Read the applications, describe every feature on half of them and score it on the other half.
 
     Returns
@@ -80,7 +80,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Scores of all descriptions together, of exchanged ones, and of every reported feature."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
@@ -137,7 +137,7 @@ def interpret(read: Read, *, settings: Settings, seed: int) -> list[dict[str, An
     return rows
 
 
-def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, Any]:
+def _by_model(bench: ComputeContext, read: Read, reported: Sequence[int]) -> dict[str, Any]:
     """Sentences of a model for the reported features, tried by another model; or the reason why there are none.
 
     A model that cannot be had takes nothing else of this chunk with it.
@@ -150,7 +150,7 @@ def _by_model(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, An
         return {**names, "reason": str(error)}
 
 
-def _described(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, Any]:
+def _described(bench: ComputeContext, read: Read, reported: Sequence[int]) -> dict[str, Any]:
     settings: Settings = bench.settings
     first, second = _halves(read)
     limits = thresholds(first.activations, strong=settings.strong)
@@ -198,7 +198,7 @@ def _described(bench: Bench, read: Read, reported: Sequence[int]) -> dict[str, A
     }
 
 
-def _text_model(bench: Bench, source: str) -> AbstractContextManager[TextModel]:
+def _text_model(bench: ComputeContext, source: str) -> AbstractContextManager[TextModel]:
     if source.startswith(ENDPOINT):
         return bench.open_endpoint(source.removeprefix(ENDPOINT))
     return nullcontext(LocalTextModel(bench.open_model(source.removeprefix(LOCAL))))

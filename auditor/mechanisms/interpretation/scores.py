@@ -17,9 +17,9 @@ from dataclasses import dataclass
 import numpy as np
 from scipy.sparse import csc_matrix
 
-from auditor.measures.rates import Tally, wilson
-from auditor.measures.results import BoolArray, IntArray
 from auditor.mechanisms._shared.corpus import Corpus
+from auditor.statistics.rates import Tally, wilson
+from auditor.statistics.results import BoolArray, IntArray
 
 TOO_FEW_HELD_OUT, EVERYWHERE = "too few activations in other applications", "active everywhere"
 

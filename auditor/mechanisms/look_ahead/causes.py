@@ -7,21 +7,21 @@ from dataclasses import replace
 
 import numpy as np
 
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import missing
 from auditor.mechanisms._shared.localisation import bases, repeated, rows_of
 from auditor.mechanisms._shared.pair_measures import checks_of
 from auditor.mechanisms.look_ahead.part import HALF, Part, Result, from_here_on, slope, whole
 from auditor.mechanisms.look_ahead.rationale import effects
 from auditor.records import Check
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import missing
 from auditor.testing.context import FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARRIED = "share of the difference between two applications that the exchanged state carries, Σ effect·gap / Σ gap²"
 NO_ROOM = "there is no pair of applications, or no room for a rationale in the model's context"
 
 
-def exchange(part: Part) -> Iterable[Draft]:
+def exchange(part: Part) -> Iterable[UnadjustedMeasurement]:
     """From where on a state carries the decision."""
     pairs = part.rows("pairs")
     if part.reason or not pairs:
@@ -32,7 +32,7 @@ def exchange(part: Part) -> Iterable[Draft]:
     yield from _regions(part, [pair["aligned"] for pair in pairs if pair["aligned"]], pairs_tried=len(pairs))
 
 
-def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[Draft]:
+def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
     """The last token's state of one application in the other."""
     checks = checks_of(pairs)
     gaps = np.array([pair["gap"] for pair in pairs])
@@ -64,7 +64,7 @@ def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[Draft]:
         )
 
 
-def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterable[Draft]:
+def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterable[UnadjustedMeasurement]:
     """States by part of the prompt, in prompts that align token by token."""
     counts = {"unaligned": pairs_tried - len(pairs)}
     if not pairs:
@@ -94,7 +94,7 @@ def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterab
 
 def _gap(
     part: Part, gaps: FloatArray, checks: Sequence[Check], *, what: str, counts: Mapping[str, float | int | None]
-) -> Draft:
+) -> UnadjustedMeasurement:
     """How far apart the two of a pair are: a size, so it is not tested against 0."""
     size = part.mean(np.abs(gaps), method="mean size of the difference between the two of a pair")
     return part.draft(
@@ -107,7 +107,7 @@ def _gap(
     )
 
 
-def rationale(part: Part) -> Iterable[Draft]:
+def rationale(part: Part) -> Iterable[UnadjustedMeasurement]:
     """Whether the decision follows the rationale, or the rationale the decision."""
     pairs = part.rows("pairs")
     if part.reason or not pairs:
@@ -136,7 +136,7 @@ def rationale(part: Part) -> Iterable[Draft]:
 
 def _followed(
     part: Part, pairs: Sequence[Result], checks: Sequence[Check], counts: Mapping[str, float | int | None]
-) -> Iterable[Draft]:
+) -> Iterable[UnadjustedMeasurement]:
     """What goes with the application and what with the rationale when rationales change places."""
     swapped = np.array([pair["swapped"] for pair in pairs])
     totals = swapped[:, 0, 0] - swapped[:, 1, 1]
@@ -152,7 +152,7 @@ def _followed(
         )
 
 
-def _before(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
+def _before(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iterable[UnadjustedMeasurement]:
     """What writing a rationale first does to the decision."""
     swapped = np.array([pair["swapped"] for pair in pairs])
     plain = np.array([pair["plain"] for pair in pairs]).ravel()
@@ -173,7 +173,7 @@ def _before(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Ite
         )
 
 
-def _after(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
+def _after(part: Part, pairs: Sequence[Result], checks: Sequence[Check]) -> Iterable[UnadjustedMeasurement]:
     changed = [each["favourable"] != each["adverse"] for pair in pairs for each in pair["written"]]
     yield part.draft(
         selection_rate(Tally.of(np.array(changed, dtype=bool)), level=part.level),

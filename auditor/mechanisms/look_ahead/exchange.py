@@ -16,7 +16,7 @@ import torch
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target
 from auditor.language_models.noise import noise_floor
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms._shared.patches import again, patch_checks, residual_effects
 from auditor.mechanisms.look_ahead.layout import Layout, lay_out, regions, twin
@@ -24,7 +24,7 @@ from auditor.mechanisms.look_ahead.reading import spaced
 from auditor.records import Check
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Exchange the states of every pair of the chunk; of its candidates the one that moves the margin most."""
     base: dict[str, Any] = {"part": payload["part"], "reason": None, "note": "", "pairs": []}
     view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
@@ -43,7 +43,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**base, "note": target.note, "layers": spaced(decoder.layers, bench.settings.layers)}
 
 
-def _at_last(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
+def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
     """The last token's state of the candidate that is decided most unlike the application, put in before each layer."""
     layouts = lay_out(bench, [case["words"], *(other["words"] for other in case["others"])])
     own, *margins = bench.margins([layout.text for layout in layouts])
@@ -82,7 +82,7 @@ def _at_last(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, 
     }
 
 
-def _choose(bench: Bench, case: Mapping[str, Any]) -> tuple[Layout, Layout, dict[str, Any]] | None:
+def _choose(bench: ComputeContext, case: Mapping[str, Any]) -> tuple[Layout, Layout, dict[str, Any]] | None:
     """The application, its strongest counterpart, and whose words that has in how many fields."""
     twins = [(twin(bench, case["words"], other["words"]), other["id"]) for other in case["others"]]
     twins = [(found, name) for found, name in twins if found[3] and found[0].tokens != found[1].tokens]
@@ -94,7 +94,7 @@ def _choose(bench: Bench, case: Mapping[str, Any]) -> tuple[Layout, Layout, dict
     return first, second, {"other": name, "changed": len(changed)}
 
 
-def _exchange(bench: Bench, decoder: Decoder, target: Target, first: Layout, second: Layout) -> dict[str, Any]:
+def _exchange(bench: ComputeContext, decoder: Decoder, target: Target, first: Layout, second: Layout) -> dict[str, Any]:
     differing = next(place for place in range(len(first.tokens)) if first.tokens[place] != second.tokens[place])
     runs = run_pair(decoder, target, Pair(first.tokens, second.tokens, differing, ()))
     places = regions(first, parts=bench.settings.regions)

@@ -11,8 +11,8 @@ from __future__ import annotations
 import numpy as np
 from sklearn.metrics.pairwise import euclidean_distances
 
-from auditor.measures.results import BoolArray, FloatArray, IntArray
 from auditor.mechanisms._shared.ridge import STRENGTHS, left_out
+from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 #: Widths of the Gaussian kernels, as multiples of the median distance of two rows.
 WIDTHS = (0.5, 1.0, 2.0)

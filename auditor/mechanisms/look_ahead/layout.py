@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from auditor.language_models.answers import encode
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.prompts import token_span
 
 LAST = "last token"
@@ -42,7 +42,7 @@ class Layout:
         return len(self.tokens) == len(other.tokens) and dict(self.spans) == dict(other.spans)
 
 
-def lay_out(bench: Bench, variants: Sequence[Mapping[str, str]]) -> list[Layout]:
+def lay_out(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[Layout]:
     """Render and tokenise, each prompt whole."""
     rendered = [bench.render(words) for words in variants]
     chat = bench.plan.prompt.form == "chat"
@@ -57,7 +57,7 @@ def lay_out(bench: Bench, variants: Sequence[Mapping[str, str]]) -> list[Layout]
 
 
 def twin(
-    bench: Bench, words: Mapping[str, str], other: Mapping[str, str]
+    bench: ComputeContext, words: Mapping[str, str], other: Mapping[str, str]
 ) -> tuple[Layout, Layout, dict[str, str], tuple[str, ...]]:
     """An application, and the same application with the words of another wherever every token keeps its place.
 

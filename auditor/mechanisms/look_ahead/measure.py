@@ -7,27 +7,27 @@ from typing import Any
 
 import numpy as np
 
-from auditor.measures.minimums import interval_may_stand
-from auditor.measures.multiplicity import holm
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms._shared.decision_checks import FARTHEST
 from auditor.mechanisms.look_ahead.causes import exchange, rationale
 from auditor.mechanisms.look_ahead.layout import LAST
 from auditor.mechanisms.look_ahead.part import HALF, Part, Result, from_here_on, whole
 from auditor.mechanisms.look_ahead.written import tracing
 from auditor.records import Check
+from auditor.statistics.minimums import interval_may_stand
+from auditor.statistics.multiplicity import holm
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 #: Standard deviations from chance at which labels without a meaning were read too well, or too badly, to be believed.
 CHANCE_SD = 4.0
 READ_FROM = "first layer from which on half of the margin's spread can be read at the last token"
 
 
-def measures(context: Context, results: Sequence[Result], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Result], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of all parts that were planned."""
-    sections: Mapping[str, Callable[[Part], Iterable[Draft]]] = {
+    sections: Mapping[str, Callable[[Part], Iterable[UnadjustedMeasurement]]] = {
         "reading": _reading,
         "exchange": exchange,
         "tracing": tracing,
@@ -39,7 +39,7 @@ def measures(context: Context, results: Sequence[Result], *, test: str) -> Itera
             yield from section(Part(context, test, mine))
 
 
-def _reading(part: Part) -> Iterable[Draft]:
+def _reading(part: Part) -> Iterable[UnadjustedMeasurement]:
     result = part.results[0]
     n = len(result["cases"])
     if result.get("reason"):
@@ -147,7 +147,7 @@ def _without_the_model(bag: Mapping[str, Any]) -> tuple[Mapping[str, float] | No
     return better, {name: found["value"] if found else None for name, found in readers.items()}
 
 
-def _control(part: Part, result: Result, checks: Sequence[Check]) -> Iterable[Draft]:
+def _control(part: Part, result: Result, checks: Sequence[Check]) -> Iterable[UnadjustedMeasurement]:
     """The irrelevant fact, from where it stands on."""
     n, method = len(result["cases"]), "share of the irrelevant fact's spread read from the state"
     if result["control"] is None:

@@ -15,16 +15,16 @@ from typing import Any
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.look_ahead import exchange as look_ahead_exchange
 from auditor.mechanisms.look_ahead import rationale as look_ahead_rationale
 from auditor.mechanisms.look_ahead import reading as look_ahead_reading
 from auditor.mechanisms.look_ahead import tracing as look_ahead_tracing
 from auditor.mechanisms.look_ahead.card import CARD, Settings
 from auditor.mechanisms.look_ahead.measure import measures
-from auditor.testing.chunks import Asked, Work
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 READING, TRACING, EXCHANGE, RATIONALE = "reading", "tracing", "exchange", "rationale"
 PARTS = {
@@ -44,7 +44,7 @@ class _Piece:
     tokens: int
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk reads all applications; the other parts are cut to the plan's chunk size.
 
     Raises
@@ -74,14 +74,14 @@ def work(asked: Asked) -> Iterable[Work]:
             common |= {"control": control if not reason else "", "control_reason": reason}
         most = sum(piece.tokens for piece in kept) if part == READING else asked.plan.budget.chunk_tokens
         for batch in _batches(kept, most):
-            yield Work(
+            yield ChunkSpec(
                 prompts=sum(piece.prompts for piece in batch),
                 tokens=sum(piece.tokens for piece in batch),
                 payload={**common, "cases": [piece.payload for piece in batch]},
             )
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Do one chunk of one part."""
     case = payload["cases"][0]
     words = case["words"] if "words" in case else case["sides"][0]["words"]
@@ -89,12 +89,12 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"], "noise": noise}
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Where the decision is readable, where it is causal, who writes it, which fields it needs, what a rationale is."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
-def _draw(asked: Asked) -> tuple[list[Cluster], list[Cluster]]:
+def _draw(asked: PlanContext) -> tuple[list[Cluster], list[Cluster]]:
     """All applications in a seeded order: those with an adverse outcome on record, and the others."""
     clusters = list(asked.clusters)
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
@@ -109,15 +109,15 @@ def _turns(adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[Cluste
     return [cluster for pair in zip_longest(adverse, others) for cluster in pair if cluster is not None]
 
 
-def _words(asked: Asked, cluster: Cluster) -> dict[str, str]:
+def _words(asked: PlanContext, cluster: Cluster) -> dict[str, str]:
     return {name: asked.words[cluster.application.id][name] for name in asked.fields}
 
 
-def _whole(asked: Asked, cluster: Cluster) -> int:
+def _whole(asked: PlanContext, cluster: Cluster) -> int:
     return asked.count_tokens(cluster.cases[0].prompt)
 
 
-def _behind(asked: Asked, cluster: Cluster, count: int) -> int:
+def _behind(asked: PlanContext, cluster: Cluster, count: int) -> int:
     """Tokens behind ``count`` evenly chosen fields, together: what it costs to run on from each of them."""
     case = cluster.cases[0]
     stops = sorted(stop for _, stop in case.spans.values())
@@ -126,12 +126,12 @@ def _behind(asked: Asked, cluster: Cluster, count: int) -> int:
     return round(_whole(asked, cluster) * characters / max(1, len(case.prompt)))
 
 
-def _reading(asked: Asked, cluster: Cluster) -> _Piece:
+def _reading(asked: PlanContext, cluster: Cluster) -> _Piece:
     payload = {"id": cluster.application.id, "words": _words(asked, cluster)}
     return _Piece(payload, 1, _whole(asked, cluster))
 
 
-def _tracing(asked: Asked, clusters: Sequence[Cluster]) -> list[_Piece]:
+def _tracing(asked: PlanContext, clusters: Sequence[Cluster]) -> list[_Piece]:
     settings: Settings = asked.settings
     pieces = []
     for number, cluster in enumerate(clusters):
@@ -147,7 +147,7 @@ def _tracing(asked: Asked, clusters: Sequence[Cluster]) -> list[_Piece]:
     return pieces
 
 
-def _exchanges(asked: Asked, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece]:
+def _exchanges(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece]:
     settings: Settings = asked.settings
     pieces = []
     for number, cluster in enumerate(adverse[: settings.pairs]):
@@ -169,7 +169,7 @@ def _exchanges(asked: Asked, adverse: Sequence[Cluster], others: Sequence[Cluste
     return pieces
 
 
-def _rationales(asked: Asked, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece]:
+def _rationales(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece]:
     settings: Settings = asked.settings
     pieces = []
     for pair in list(zip(adverse, others, strict=False))[: settings.rationales]:

@@ -11,15 +11,15 @@ import numpy as np
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.tolerance import TOLERANCE
-from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.minimums import FOR_A_SHARE
-from auditor.measures.results import Estimate, missing
 from auditor.mechanisms._shared.enough import measured
 from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms._shared.paired_means import paired_mean
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.bootstrap import bootstrap_totals
+from auditor.statistics.minimums import FOR_A_SHARE
+from auditor.statistics.results import Estimate, missing
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 #: A state or a reader has the decision from the layer on where it holds half of it.
 HALF = 0.5
@@ -62,7 +62,7 @@ class Part:
         family: str | None = None,
         higher_is_better: bool | None = None,
         **concluded: Any,
-    ) -> Draft:
+    ) -> UnadjustedMeasurement:
         """A measurement; applications left out for cost are counted in it, and how answers were read is said.
 
         Fewer applications than a share takes are called an illustration and have no interval, and one gives no share.
@@ -72,7 +72,7 @@ class Part:
             reason = f"one application gives no share; {FOR_A_SHARE} and more tell how it is in general"
             estimate = missing(method=estimate.method, reason=reason, n=estimate.n)
         estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, note))))
-        return Draft(
+        return UnadjustedMeasurement(
             measured(
                 estimate,
                 test=self.test,
@@ -90,7 +90,7 @@ class Part:
             )
         )
 
-    def localised(self, estimate: Estimate, again: Mapping[str, Any], **about: Any) -> Draft:
+    def localised(self, estimate: Estimate, again: Mapping[str, Any], **about: Any) -> UnadjustedMeasurement:
         """A share of a place, with what :func:`.localisation.repeated` says of it asked in other ways."""
         unstable = again["unstable"] if estimate.value is not None else None
         concluded = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": unstable} if unstable else {}

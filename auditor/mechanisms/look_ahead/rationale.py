@@ -19,7 +19,7 @@ from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
 from auditor.language_models.noise import likelihood, noise_floor
 from auditor.language_models.positions import switch_length
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import row_of, structured
 from auditor.records import Check
 
@@ -68,7 +68,7 @@ class Scored:
         return self.likelihood / len(self.tokens)
 
 
-def frame_of(bench: Bench, words: Mapping[str, str]) -> Frame | str:
+def frame_of(bench: ComputeContext, words: Mapping[str, str]) -> Frame | str:
     """The frame of an application's prompt, or why a rationale has no place in it."""
     rendered = bench.render(words)
     cut = rendered.text.rfind("\n") + 1
@@ -80,7 +80,7 @@ def frame_of(bench: Bench, words: Mapping[str, str]) -> Frame | str:
     return Frame(rendered.text[:cut], cue)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Write, swap and score the rationales of every pair of applications of the chunk."""
     base: dict[str, Any] = {"part": payload["part"], "reason": None, "note": "", "pairs": []}
     first = payload["cases"][0]["sides"][0]["words"]
@@ -99,7 +99,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return base
 
 
-def _has_room(bench: Bench, frames: Sequence[Frame]) -> bool:
+def _has_room(bench: ComputeContext, frames: Sequence[Frame]) -> bool:
     """Whether the model's context holds the prompts with a rationale, the answer and the cue behind them.
 
     It ends where the position encoding begins to read a prompt by its length: written token by token, the same text
@@ -115,7 +115,7 @@ def _has_room(bench: Bench, frames: Sequence[Frame]) -> bool:
     return most is None or max(lengths) + bench.settings.rationale_tokens <= most
 
 
-def _pair(bench: Bench, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, Any]:
+def _pair(bench: ComputeContext, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, Any]:
     cue = bench.settings.reason_cue
     answers = bench.plan.prompt.answers
     spoken = {FAVOURABLE: answers.favourable[0], ADVERSE: answers.adverse[0]}
@@ -147,7 +147,7 @@ def effects(swapped: Any) -> tuple[float, float]:
     return float(by_application), float(by_reason)
 
 
-def write(bench: Bench, decoder: Decoder, prompts: Sequence[str]) -> list[Written]:
+def write(bench: ComputeContext, decoder: Decoder, prompts: Sequence[str]) -> list[Written]:
     """Continue prompts greedily up to a line's end, a special token or ``rationale_tokens``.
 
     What the prompts have in common is computed once.
@@ -160,7 +160,7 @@ def write(bench: Bench, decoder: Decoder, prompts: Sequence[str]) -> list[Writte
         return [_continue(bench, decoder, each[common:], past) for each in ids]
 
 
-def _continue(bench: Bench, decoder: Decoder, tokens: Sequence[int], past: Past | None) -> Written:
+def _continue(bench: ComputeContext, decoder: Decoder, tokens: Sequence[int], past: Past | None) -> Written:
     tokenizer = bench.loaded.tokenizer
     special = set(tokenizer.all_special_ids)
     written: list[int] = []
@@ -190,7 +190,7 @@ def _decoded(tokenizer: Any, tokens: Sequence[int]) -> str:
 
 
 def _likelihoods(
-    bench: Bench,
+    bench: ComputeContext,
     frames: Sequence[Frame],
     written: Sequence[Mapping[str, Written]],
     spoken: Mapping[str, str],
@@ -224,7 +224,7 @@ def _likelihoods(
     return kept, [Check("what was written is scored as written", apart <= bound, apart, bound, note)]
 
 
-def score(bench: Bench, asked: Sequence[tuple[str, str]]) -> list[Scored | None]:
+def score(bench: ComputeContext, asked: Sequence[tuple[str, str]]) -> list[Scored | None]:
     """The log-likelihood of every text after its prompt; ``None`` where tokens of the two merge."""
     tokenizer, chat = bench.loaded.tokenizer, bench.plan.prompt.form == "chat"
     before = encode(tokenizer, [prompt for prompt, _ in asked], chat=chat) if asked else []

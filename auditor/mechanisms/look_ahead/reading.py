@@ -20,7 +20,7 @@ from threadpoolctl import threadpool_limits
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder, target_of
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.probe_fits import Basis, assign_folds, basis_of, cross_validate
 from auditor.mechanisms._shared.probe_readings import read
 from auditor.mechanisms._shared.ridge import gain, predict, skill
@@ -32,7 +32,7 @@ from auditor.testing.context import FloatArray
 COMMON = 2
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Harvest the states of all applications of the chunk and read margin, outcome and control at every place.
 
     Returns
@@ -107,7 +107,7 @@ def _number(text: str) -> float:
 
 
 def _margins(
-    bench: Bench, decoder: Any, prompts: Sequence[str], states: npt.NDArray[np.float32]
+    bench: ComputeContext, decoder: Any, prompts: Sequence[str], states: npt.NDArray[np.float32]
 ) -> tuple[FloatArray, bool]:
     """The decision of every application, and whether it comes from the states at hand; else it is asked for."""
     target = target_of(bench.questions(prompts[:1])[0])
@@ -147,7 +147,9 @@ def _control(texts: Sequence[str]) -> FloatArray | None:
 class _Reader:
     """Reads one site: the margin and the control by ridge, outcome, control and shuffled margins by logistic probes."""
 
-    def __init__(self, bench: Bench, payload: Mapping[str, Any], fields: Sequence[str], margins: FloatArray) -> None:
+    def __init__(
+        self, bench: ComputeContext, payload: Mapping[str, Any], fields: Sequence[str], margins: FloatArray
+    ) -> None:
         self.bench, self.settings = bench, bench.settings
         self.level = 1 - bench.plan.thresholds.alpha
         self.fields = list(fields)

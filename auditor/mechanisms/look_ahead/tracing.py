@@ -19,7 +19,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
 from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
 from auditor.language_models.precision import in_double
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.direct_logits import attribute
 from auditor.mechanisms._shared.pairs import own_margins, row_of, structured
 from auditor.mechanisms.look_ahead.layout import Layout, twin
@@ -31,7 +31,7 @@ STREAMS = ("stream after attention", "stream after MLP")
 ADDED = ("attention output", "MLP output")
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Trace every application of the chunk."""
     base = {"part": payload["part"], "reason": None, "note": "", "cases": []}
     view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
@@ -59,7 +59,7 @@ def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tenso
     return mask
 
 
-def _trace(bench: Bench, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
+def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
     layout, other, _, _ = twin(bench, case["words"], case["other"])
     layers = range(decoder.layers)
     sites = [(node, layer) for layer in layers for node in (RESIDUAL, HEADS, ATTENTION, MLP)]
@@ -135,7 +135,7 @@ def _answers(decoder: Decoder, run: Run, target: Target, *, favourable: bool) ->
     return {"probability": probability, "reciprocal": reciprocal}
 
 
-def _to_last(bench: Bench, decoder: Decoder, run: Run, layout: Layout, target: Target) -> dict[str, Any]:
+def _to_last(bench: ComputeContext, decoder: Decoder, run: Run, layout: Layout, target: Target) -> dict[str, Any]:
     """Margins with the last token cut off from each field and from all: in all layers, and in windows of layers."""
     fields = layout.fields
     if run.past is None or not layout.last:

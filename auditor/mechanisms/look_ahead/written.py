@@ -6,19 +6,19 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from auditor.measures.results import Estimate, missing
 from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP, checks_of
 from auditor.mechanisms.look_ahead.layout import LAST
 from auditor.mechanisms.look_ahead.part import Part, Result, share
 from auditor.mechanisms.look_ahead.tracing import ALL_FIELDS
 from auditor.records import Check
+from auditor.statistics.results import Estimate, missing
 from auditor.testing.context import FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 ATTENTION, MLP, REST = "attention", "MLP", "embedding and constants"
 
 
-def tracing(part: Part) -> Iterable[Draft]:
+def tracing(part: Part) -> Iterable[UnadjustedMeasurement]:
     """Shares written, what can be decoded on the way, and what cutting attention does."""
     cases = part.rows("cases")
     if part.reason or not cases:
@@ -33,7 +33,7 @@ def tracing(part: Part) -> Iterable[Draft]:
     yield from _knockout(part, cases, checks)
 
 
-def _written(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
+def _written(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Iterable[UnadjustedMeasurement]:
     margins = np.array([case["margin"] for case in cases])
     attention = np.array([case["attention"] for case in cases])
     mlps = np.array([case["mlps"] for case in cases])
@@ -80,7 +80,7 @@ def _covered(part: Part, values: FloatArray, margins: FloatArray, method: str) -
     return part.resampled(rows, statistic, method=f"{method}: Cov(contribution, margin) / Var(margin)")
 
 
-def _seen(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
+def _seen(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Iterable[UnadjustedMeasurement]:
     """How far the decided answer has come, by layer, when a state is decoded as if it were the last."""
     for key, metric, method in (
         ("probability", "answer_probability", "mean probability of the decided answer, decoded at the last token"),
@@ -99,7 +99,7 @@ def _seen(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Itera
                 )
 
 
-def _knockout(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Iterable[Draft]:
+def _knockout(part: Part, cases: Sequence[Result], checks: Sequence[Check]) -> Iterable[UnadjustedMeasurement]:
     margins = np.array([case["margin"] for case in cases])
     without = np.array([case["without_all"] for case in cases])
     rows = np.stack([without, without**2, margins, margins**2, np.ones_like(margins)], axis=1)

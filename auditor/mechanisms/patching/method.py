@@ -8,22 +8,22 @@ from typing import Any
 
 import numpy as np
 
-from auditor.measures.minimums import FOR_A_SHARE
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.localisation import bases, repeated, rows_of
 from auditor.mechanisms._shared.pair_measures import checks_of, each_pair, shared, whole_gap
 from auditor.mechanisms._shared.pairs import PairRuns, plan_pairs
 from auditor.mechanisms._shared.patches import CHECKED, Node, again, node_effects, patch_checks, residual_effects
 from auditor.mechanisms.patching.card import CARD, Settings
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import FOR_A_SHARE
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 OWN = "field"
 PARTS = {"between": "other text", "last": "last token"}
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk a contrast."""
     settings: Settings = asked.settings
     # Three times as much again where other corruptions repeat it.
@@ -31,7 +31,7 @@ def work(asked: Asked) -> Iterable[Work]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost, attributes=settings.attributes)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Patch every pair of a contrast."""
     done: list[str] = []
 
@@ -43,7 +43,7 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     return each_pair(bench, payload, explain)
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Shares by layer: the stream at three parts of the prompt, and every MLP."""
     for result in context.results.get(CARD.name, ()):
         pairs = result["pairs"]

@@ -14,14 +14,14 @@ import numpy as np
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
-from auditor.measures.minimums import draws_needed
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import place
 from auditor.mechanisms._shared.probe_fits import assign_folds
 from auditor.mechanisms.probing.control_words import choose, known_class, words_needed
 from auditor.mechanisms.probing.selectivity import ceiling, compare, pairs_between, read_pair
 from auditor.plan import Attribute
-from auditor.testing.chunks import Asked
+from auditor.statistics.minimums import draws_needed
+from auditor.testing.chunks import PlanContext
 from auditor.testing.context import FloatArray
 
 DECLARED_SITE = "last token"
@@ -32,7 +32,7 @@ def declared_layer(layers: Sequence[int]) -> int:
     return next(layer for layer in layers if layer >= max(layers) // 2)
 
 
-def control_words(asked: Asked, attribute: Attribute, *, contrasts: int) -> dict[str, list[str]]:
+def control_words(asked: PlanContext, attribute: Attribute, *, contrasts: int) -> dict[str, list[str]]:
     """For every group of an attribute the control words that are as long as its own.
 
     Parameters
@@ -60,7 +60,7 @@ def control_words(asked: Asked, attribute: Attribute, *, contrasts: int) -> dict
 
 
 def harvest_controls(
-    bench: Bench, payload: Mapping[str, Any], decoder: Any, *, layer: int
+    bench: ComputeContext, payload: Mapping[str, Any], decoder: Any, *, layer: int
 ) -> tuple[dict[str, FloatArray], dict[str, list[str]]]:
     """States with every group's and every control word, [applications, width] each, at the declared place.
 
@@ -85,7 +85,7 @@ def harvest_controls(
 
 
 def selectivities(
-    bench: Bench,
+    bench: ComputeContext,
     payload: Mapping[str, Any],
     states: Mapping[str, FloatArray],
     controls: Mapping[str, Sequence[str]],

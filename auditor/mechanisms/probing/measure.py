@@ -10,17 +10,17 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from auditor.counterfactuals import ACTUAL
-from auditor.measures.minimums import draws_needed, interval_may_stand
-from auditor.measures.multiplicity import holm
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms._shared.decision_checks import FARTHEST
 from auditor.mechanisms._shared.enough import measured
 from auditor.mechanisms.probing.controls import DECLARED_SITE
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.minimums import draws_needed, interval_may_stand
+from auditor.statistics.multiplicity import holm
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
 from auditor.testing.families import inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 ACCURACY = "probe_balanced_accuracy"
 CONTROL = "probe_control_accuracy"
@@ -35,7 +35,7 @@ BASELINES = tuple(SAID)
 CEILING = "too few to say: not even perfect reading would stand out from words without a meaning"
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of all attributes."""
     plain = {_key(result, probe): probe["accuracy"] for result in results for probe in _of(result, trained=False)}
     for result in results:
@@ -55,7 +55,7 @@ def _key(result: Mapping[str, Any], probe: Mapping[str, Any]) -> tuple[Any, ...]
 
 def _one(
     context: Context, result: Mapping[str, Any], probes: Sequence[Mapping[str, Any]], *, test: str
-) -> Iterable[Draft]:
+) -> Iterable[UnadjustedMeasurement]:
     group, setting = probes[0]["group"], probes[0]["setting"]
     level = 1 - context.plan.thresholds.alpha
     common: dict[str, Any] = {
@@ -83,7 +83,7 @@ def _one(
         counts = {key: probe[key] for key in names} | {"p_over_all_places": probe.get("p_largest")}
         if not interval_may_stand(probe["clusters"]):
             counts |= {"auroc_low": None, "auroc_high": None}
-        yield Draft(
+        yield UnadjustedMeasurement(
             measured(
                 accuracy,
                 metric=ACCURACY,
@@ -100,7 +100,7 @@ def _one(
     if setting == STATED:
         yield from _selective(context, result, at, probes, subject=subject, checks=checks, common=common)
     elif at is not None:
-        yield Draft(
+        yield UnadjustedMeasurement(
             measured(
                 _above_baselines(at, level),
                 metric=SELECTIVITY,
@@ -122,7 +122,7 @@ def _readable(
     subject: dict[str, str],
     checks: tuple[Check, ...],
     common: dict[str, Any],
-) -> Draft:
+) -> UnadjustedMeasurement:
     """Places where the attribute can be read; where it was withheld, with one p-value over all of them."""
     alpha = context.plan.thresholds.alpha
     withheld = subject["setting"] == WITHHELD
@@ -152,7 +152,7 @@ def _readable(
         method=f"layers and positions where the attribute can be read ({how})",
         test=test if withheld else None,
     )
-    return Draft(
+    return UnadjustedMeasurement(
         measured(
             estimate,
             metric=READABLE,
@@ -176,7 +176,7 @@ def _selective(
     subject: dict[str, str],
     checks: tuple[Check, ...],
     common: dict[str, Any],
-) -> Iterable[Draft]:
+) -> Iterable[UnadjustedMeasurement]:
     """The attribute's words against pairs of words without a meaning, and those pairs themselves."""
     found = next((item for item in result["selectivity"] if item["group"] == subject["group"]), None)
     if found is None:
@@ -220,7 +220,7 @@ def _selective(
             said = CEILING
         if said is not None:
             conclusion = Conclusion.INCONCLUSIVE
-        yield Draft(
+        yield UnadjustedMeasurement(
             measured(
                 Estimate(
                     value=found["control"],
@@ -234,7 +234,7 @@ def _selective(
                 **common,
             )
         )
-    yield Draft(
+    yield UnadjustedMeasurement(
         measured(
             estimate,
             metric=SELECTIVITY,

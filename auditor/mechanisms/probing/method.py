@@ -19,8 +19,7 @@ from threadpoolctl import threadpool_limits
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
-from auditor.measures.minimums import draws_needed
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms._shared.probe_fits import assign_folds, basis_of, cross_validate
 from auditor.mechanisms._shared.probe_readings import balanced_accuracy, read
@@ -34,9 +33,10 @@ from auditor.mechanisms.probing.controls import (
 )
 from auditor.mechanisms.probing.measure import measures
 from auditor.mechanisms.probing.selectivity import SAME
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import draws_needed
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 STATED, WITHHELD = "stated", "withheld"
 TRAINED, UNTRAINED = "trained", "untrained"
@@ -65,7 +65,7 @@ class Rows:
         return [row for row, word in enumerate(self.words) if word in words]
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk an attribute, and one for the baseline with random weights."""
     settings: Settings = asked.settings
     chosen = [item for item in asked.plan.attributes if not settings.attributes or item.field in settings.attributes]
@@ -85,10 +85,10 @@ def work(asked: Asked) -> Iterable[Work]:
                 tokens += sum(whole + (words + variants) * suffix for whole, suffix in sizes) // 2
                 variants += words + variants - 1
                 more["controls"] = controls
-            yield Work(prompts=variants * len(clusters), tokens=tokens, payload={**payload, **more})
+            yield ChunkSpec(prompts=variants * len(clusters), tokens=tokens, payload={**payload, **more})
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Harvest the states of one attribute's rows and probe every layer.
 
     Returns
@@ -128,13 +128,13 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """One measurement a probe, Holm over the layers and positions of an attribute, and their summary."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
 def _harvest(
-    bench: Bench, payload: Mapping[str, Any], decoder: Any, sites: tuple[str, ...], layers: tuple[int, ...]
+    bench: ComputeContext, payload: Mapping[str, Any], decoder: Any, sites: tuple[str, ...], layers: tuple[int, ...]
 ) -> Rows:
     field = payload["field"]
     words: list[str] = []
@@ -152,7 +152,7 @@ def _harvest(
     return Rows(tuple(words), tuple(case), sites, layers, np.concatenate(states))
 
 
-def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows) -> list[dict[str, Any]]:
+def _probes(bench: ComputeContext, payload: Mapping[str, Any], rows: Rows) -> list[dict[str, Any]]:
     settings: Settings = bench.settings
     trained = payload["part"] == TRAINED
     tasks = {
@@ -201,7 +201,9 @@ def _probes(bench: Bench, payload: Mapping[str, Any], rows: Rows) -> list[dict[s
     return [_with_draws(item, meaningless) for item in found] if trained else found
 
 
-def _labels(bench: Bench, payload: Mapping[str, Any], task: Task, setting: str) -> np.ndarray[Any, np.dtype[np.bool_]]:
+def _labels(
+    bench: ComputeContext, payload: Mapping[str, Any], task: Task, setting: str
+) -> np.ndarray[Any, np.dtype[np.bool_]]:
     """A column of the true labels, then columns without a meaning: one where the attribute is stated, else a draw each.
 
     Withheld, they are permuted among the applications of a fold, so that every draw has as many of each label in every
@@ -242,7 +244,7 @@ def _with_draws(item: dict[str, Any], meaningless: Mapping[tuple[str, str], Sequ
     return {**item, "p_largest": (1 + above) / (1 + len(best)), "draws": len(best)}
 
 
-def _from_numbers(bench: Bench, payload: Mapping[str, Any], rows: Rows, task: Task) -> float | None:
+def _from_numbers(bench: ComputeContext, payload: Mapping[str, Any], rows: Rows, task: Task) -> float | None:
     """How well the same probe reads the group from the application's numbers, without any model."""
     chosen, labels, partitions, _ = task
     cases = [payload["cases"][rows.case[row]]["numbers"] for row in chosen]

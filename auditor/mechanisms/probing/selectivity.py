@@ -18,11 +18,11 @@ import numpy as np
 import numpy.typing as npt
 from scipy.stats import norm
 
-from auditor.measures.minimums import draws_needed
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import FloatArray
 from auditor.mechanisms._shared.probe_fits import basis_of, cross_validate
 from auditor.mechanisms._shared.probe_readings import wilson
+from auditor.statistics.minimums import draws_needed
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import FloatArray
 
 #: Accuracies this close are the same: shares of a few rows, added in another order.
 SAME = 1e-9

@@ -18,9 +18,9 @@ from scipy.stats import t as student
 from torch import Tensor
 
 from auditor.language_models.precision import in_double
-from auditor.measures.multiplicity import benjamini_hochberg
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.windows import Window
+from auditor.statistics.multiplicity import benjamini_hochberg
 from auditor.testing.context import FloatArray
 
 FEATURES, RANDOM, COORDINATES, COMPONENTS, MEANS = (

@@ -27,7 +27,7 @@ from torch import Tensor
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
 from auditor.exceptions import ModelError, PlanError
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
 from auditor.mechanisms.sae.declared import files_of
 from auditor.mechanisms.sae.files import Stored, read_stored
@@ -38,7 +38,7 @@ from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_prompts, rea
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
 from auditor.plan import Plan, Section, check_section
-from auditor.testing.chunks import Asked
+from auditor.testing.chunks import PlanContext
 
 SECTION = "dictionary"
 NORM_CAP = 10.0
@@ -153,7 +153,7 @@ def dictionary_settings(plan: Plan) -> DictionarySettings:
     return check_section(DictionarySettings, plan.settings.get(SECTION, {}), where=f"settings.{SECTION}")
 
 
-def dictionary_payload(asked: Asked) -> dict[str, Any]:
+def dictionary_payload(asked: PlanContext) -> dict[str, Any]:
     """All that a run's dictionary follows from, beside the model: put it into every payload that needs the dictionary.
 
     Returns
@@ -192,14 +192,14 @@ def dictionary_payload(asked: Asked) -> dict[str, Any]:
     }
 
 
-def dictionary_tokens(wanted: Mapping[str, Any], asked: Asked) -> int:
+def dictionary_tokens(wanted: Mapping[str, Any], asked: PlanContext) -> int:
     """An estimate of the tokens that reading and training cost, for the plan of a chunk."""
     settings = wanted["settings"]
     read = min(settings["tokens"], sum(asked.count_tokens(cluster.cases[0].prompt) for cluster in asked.clusters))
     return int(read) + (0 if settings["path"] else settings["steps"] * settings["batch"] // 50)
 
 
-def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
+def dictionary_for(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
     """Train or load the dictionary of a run, or return it if this process still has it; or why there is none.
 
     A pure function of the model and ``wanted``: the same numbers in every worker and after every crash (on one machine
@@ -245,7 +245,7 @@ def dictionary_for(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
     return made
 
 
-def speaking_dictionary(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
+def speaking_dictionary(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
     """The dictionary of a run if its features may be spoken of; else why not."""
     found = dictionary_for(bench, wanted)
     return found if isinstance(found, str) else found.shortfall or found
@@ -256,7 +256,7 @@ def held_out(application: int) -> bool:
     return application % HELD_OUT == 1
 
 
-def _make(bench: Bench, wanted: Mapping[str, Any]) -> Dictionary | str:
+def _make(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
     decoder = bench.decoder()
     settings = wanted["settings"]
     _unchanged(wanted)
@@ -337,7 +337,9 @@ def _unchanged(wanted: Mapping[str, Any]) -> None:
             raise ModelError(str(folder / name), what, "the file the run was frozen with")
 
 
-def _placed(bench: Bench, settings: Mapping[str, Any], *, layers: int, width: int) -> tuple[Place, Stored | None]:
+def _placed(
+    bench: ComputeContext, settings: Mapping[str, Any], *, layers: int, width: int
+) -> tuple[Place, Stored | None]:
     """Where features are read; for files, what they hold if they belong there."""
     if not settings["path"]:
         return Place(place_of(settings, layers)), None

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.results import FloatArray, IntArray
+from auditor.statistics.results import FloatArray, IntArray
 
 Array = npt.NDArray[Any]
 BLOCK = 1024

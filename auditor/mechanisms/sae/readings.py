@@ -21,7 +21,7 @@ from auditor.language_models.activations import pad, shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 
 EVERYBODY = -1
 """The application of a row that all prompts share."""
@@ -64,7 +64,7 @@ class TokenStates:
     position: IntArray
 
 
-def read_prompts(bench: Bench, wanted: Mapping[str, Any]) -> list[Prompt]:
+def read_prompts(bench: ComputeContext, wanted: Mapping[str, Any]) -> list[Prompt]:
     """The prompts of a dictionary: every application as filed, and with every other value of every attribute.
 
     Parameters

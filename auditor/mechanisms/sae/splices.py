@@ -15,14 +15,16 @@ from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.stream_view import StreamView
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
 
 CLEAN, IDENTITY, REBUILT, ZERO = "clean", "identity", "rebuilt", "zero"
 POSITIONS_AT_ONCE = 64
 
 
-def splice(bench: Bench, wanted: Mapping[str, Any], dictionary: Dictionary, *, applications: int) -> dict[str, Any]:
+def splice(
+    bench: ComputeContext, wanted: Mapping[str, Any], dictionary: Dictionary, *, applications: int
+) -> dict[str, Any]:
     """Replace the states of held-out applications, as filed, and read margins and the prompt's own cross-entropy.
 
     Parameters

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.measures.results import FloatArray
+from auditor.statistics.results import FloatArray
 
 ENOUGH = 5
 """As-large draws after which no more are needed: the p-value is at least 5 by the draws made."""

@@ -10,9 +10,6 @@ import numpy as np
 
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
-from auditor.measures.minimums import draws_needed
-from auditor.measures.rates import Tally, selection_rate
-from auditor.measures.results import Estimate, Significance, missing
 from auditor.mechanisms._shared.controls import within_rounding
 from auditor.mechanisms._shared.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms._shared.enough import measured
@@ -29,10 +26,13 @@ from auditor.mechanisms.sae.slope_checks import as_a_small_step
 from auditor.mechanisms.sae.splices import CLEAN, REBUILT, ZERO
 from auditor.mechanisms.sparse_features.draws import ENOUGH, Rank, gap_moved, moved_to_group, rank
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.minimums import draws_needed
+from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.results import Estimate, Significance, missing
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import EXPLORATORY_FAMILY, inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 UNEXPLAINED = "sparse_unexplained"
 ACTIVE = "sparse_active_features"
@@ -49,7 +49,7 @@ LIKE = 0.7
 """Random features have to move the states by at least this share of what the chosen ones do."""
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of the dictionary and of all attributes."""
     # The declared contrasts of the run, whether or not they can be tested.
     contrasts = sum(len(result["groups"]) - 1 for result in results if result["part"] == "contrasts")
@@ -60,7 +60,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
             yield from _Features(context, result, test, contrasts=contrasts).drafts()
 
 
-def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable[Draft]:
+def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable[UnadjustedMeasurement]:
     common: dict[str, Any] = {
         "test": test,
         "role": Role.SUPPORTING,
@@ -70,7 +70,7 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
     }
     if result["reason"] is not None:
         nothing = missing(method="sparse autoencoder", reason=result["reason"], n=0)
-        yield Draft(
+        yield UnadjustedMeasurement(
             measurement(
                 nothing,
                 metric=UNEXPLAINED,
@@ -113,13 +113,13 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
 
     unexplained = figure(result["fvu"], "Σ‖x − x̂‖² / Σ‖x − mean‖² over tokens of held-out applications")
     said = _said(result)
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(unexplained, metric=UNEXPLAINED, unit="share", counts=counts, checks=checks, **said, **common)
     )
     active = figure(result["l0"], "mean number of active features a token, held-out applications")
-    yield Draft(measurement(active, metric=ACTIVE, unit="count", counts=counts, **common))
+    yield UnadjustedMeasurement(measurement(active, metric=ACTIVE, unit="count", counts=counts, **common))
     dead = figure(result["dead"] / result["latents"], "share of features active on no token of held-out applications")
-    yield Draft(measurement(dead, metric=DEAD, unit="rate", counts=counts, **common))
+    yield UnadjustedMeasurement(measurement(dead, metric=DEAD, unit="rate", counts=counts, **common))
     identity = (
         Check(
             "error put back changes nothing",
@@ -138,10 +138,10 @@ def _quality(context: Context, result: Mapping[str, Any], test: str) -> Iterable
         reason="zeros in place of the states do not raise the cross-entropy",
         n=result["spliced"],
     )
-    yield Draft(
+    yield UnadjustedMeasurement(
         measurement(recovered, metric=ENTROPY_RECOVERED, unit="share", counts={**entropies}, checks=identity, **common)
     )
-    yield Draft(_margin_recovered(context, result, figure, common, identity))
+    yield UnadjustedMeasurement(_margin_recovered(context, result, figure, common, identity))
 
 
 def _said(result: Mapping[str, Any]) -> dict[str, Any]:
@@ -186,7 +186,7 @@ class _Features:
         self.clean = np.zeros((0, len(self.groups)))
         self.decided: tuple[Check, ...] = ()
 
-    def drafts(self) -> Iterable[Draft]:
+    def drafts(self) -> Iterable[UnadjustedMeasurement]:
         if self.result["reason"] is not None or not self.result["cases"]:
             reason = self.result["reason"] or "no applications are left to measure on"
             for group in self.groups:
@@ -216,7 +216,7 @@ class _Features:
         for found in self.result["contrasts"]:
             yield from self._contrast(found)
 
-    def _contrast(self, found: Mapping[str, Any]) -> Iterable[Draft]:
+    def _contrast(self, found: Mapping[str, Any]) -> Iterable[UnadjustedMeasurement]:
         group = self.groups[found["group"]]
         chosen = as_a_small_step(self.result.get("slopes", {}).get(str(found["group"])))
         n = len(self.clean)
@@ -251,7 +251,7 @@ class _Features:
         before: FloatArray,
         after: FloatArray,
         chosen: tuple[Check, ...],
-    ) -> Iterable[Draft]:
+    ) -> Iterable[UnadjustedMeasurement]:
         group = self.groups[found["group"]]
         where = {"feature": feature, "layer": str(self.result["layer"])}
         name = f"feature {feature}"
@@ -282,7 +282,7 @@ class _Features:
 
     def _removed(
         self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray], chosen: tuple[Check, ...]
-    ) -> Iterable[Draft]:
+    ) -> Iterable[UnadjustedMeasurement]:
         group = self.groups[found["group"]]
         method = "mean margin difference to the reference, clean minus ablated"
         for name in (COORDINATES, COMPONENTS, MEANS):
@@ -348,7 +348,7 @@ class _Features:
 
     def _steered(
         self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray], chosen: tuple[Check, ...]
-    ) -> Iterable[Draft]:
+    ) -> Iterable[UnadjustedMeasurement]:
         group = self.groups[found["group"]]
         method = "mean change of the reference's margin with the group's values put in"
         moved = after[STEER + MEANS] - before
@@ -401,7 +401,7 @@ class _Features:
         name: str,
         counts: dict[str, float | int | None],
         chosen: tuple[Check, ...],
-    ) -> Draft:
+    ) -> UnadjustedMeasurement:
         """An effect with its rank among random features as its test, or why it has none."""
         reason = place.too_few(self.needed) or self._unlike(found, counts, place) or self._no_gap(before)
         words = "random features of matched frequency and norm that move the states as far"
@@ -484,8 +484,8 @@ class _Features:
         unit: str,
         more: Mapping[str, str] | None = None,
         **rest: Any,
-    ) -> Draft:
-        return Draft(
+    ) -> UnadjustedMeasurement:
+        return UnadjustedMeasurement(
             measured(
                 estimate,
                 test=self.test,

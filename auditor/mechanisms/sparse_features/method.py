@@ -19,8 +19,7 @@ from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.stream_view import StreamView
-from auditor.measures.minimums import draws_needed
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose, differences
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
@@ -31,9 +30,10 @@ from auditor.mechanisms.sparse_features.card import CARD, Settings
 from auditor.mechanisms.sparse_features.draws import FIRST, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_features.measure import measures
 from auditor.plan import Plan
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import draws_needed
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
 def draws_of(settings: Settings, plan: Plan) -> int:
@@ -43,13 +43,13 @@ def draws_of(settings: Settings, plan: Plan) -> int:
     return settings.random_draws or draws_needed(alpha=plan.thresholds.alpha, family_size=max(1, contrasts))
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk for the quality of the dictionary, then one an attribute."""
     settings: Settings = asked.settings
     wanted = dictionary_payload(asked)
     cost = dictionary_tokens(wanted, asked)
     whole = asked.count_tokens(asked.clusters[0].cases[0].prompt)
-    yield Work(
+    yield ChunkSpec(
         prompts=len(wanted["applications"]),
         tokens=cost + 4 * settings.spliced * whole,
         payload={"part": "quality", "dictionary": wanted},
@@ -65,10 +65,10 @@ def work(asked: Asked) -> Iterable[Work]:
             tokens += prefix + (runs // 4 + len(attribute.groups)) * suffix
         about = concept_payload(asked, attribute, clusters)
         payload = {"part": "contrasts", "dictionary": wanted, **about}
-        yield Work(prompts=len(clusters) * (len(attribute.groups) + runs // 2), tokens=tokens, payload=payload)
+        yield ChunkSpec(prompts=len(clusters) * (len(attribute.groups) + runs // 2), tokens=tokens, payload=payload)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Measure the dictionary, or the features of one attribute.
 
     Returns
@@ -85,12 +85,12 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
         return _contrasts(bench, payload, shortfall or dictionary)
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """The dictionary's quality, features that differ, and what taking them out or putting them in does."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
-def _quality(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
+def _quality(bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
     if isinstance(dictionary, str):
         return {"part": "quality", "reason": dictionary}
     quality = dictionary.quality
@@ -112,7 +112,7 @@ def _quality(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | 
     return about | splice(bench, payload["dictionary"], dictionary, applications=bench.settings.spliced)
 
 
-def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
+def _contrasts(bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
     about = {"part": "contrasts", **{key: payload[key] for key in ("field", "reference", "groups")}, "cases": []}
     if isinstance(dictionary, str):
         return {**about, "reason": dictionary}
@@ -163,7 +163,9 @@ def _contrasts(bench: Bench, payload: Mapping[str, Any], dictionary: Dictionary 
 class _Shared:
     """What both halves of a chunk work with."""
 
-    def __init__(self, bench: Bench, dictionary: Dictionary, view: StreamView, target: Target, depth: int) -> None:
+    def __init__(
+        self, bench: ComputeContext, dictionary: Dictionary, view: StreamView, target: Target, depth: int
+    ) -> None:
         self.bench, self.dictionary, self.view, self.target = bench, dictionary, view, target
         self.depth = depth
 

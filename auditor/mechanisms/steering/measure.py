@@ -9,7 +9,6 @@ import numpy as np
 
 from auditor.counterfactuals import COUNTERFACTUAL
 from auditor.language_models.noise import NoiseFloor
-from auditor.measures.results import missing
 from auditor.mechanisms._shared.controls import (
     Strength,
     count_words,
@@ -39,9 +38,10 @@ from auditor.mechanisms._shared.specifications import (
 from auditor.mechanisms._shared.step_bounds import LEAST_IN_GROUP
 from auditor.mechanisms.steering.runs import WAYS
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.results import missing
 from auditor.testing.context import Context, FloatArray
-from auditor.testing.drafts import Draft
 from auditor.testing.families import inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 POTENCY = "steering_potency"
 SHIFT = "steering_shift"
@@ -49,7 +49,7 @@ SMALLEST_GAP = 1e-3
 """Nats; below this there is no difference whose direction the two ways could be held against."""
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of all attributes."""
     for result in results:
         for group in result["groups"]:
@@ -75,7 +75,7 @@ class _Steered:
         }
         self.subject = {"field": result["field"], "group": group}
 
-    def drafts(self) -> Iterable[Draft]:
+    def drafts(self) -> Iterable[UnadjustedMeasurement]:
         result = self.result
         if not result["cases"]:
             nothing = missing(method="steering", reason=result["reason"], n=0)
@@ -88,7 +88,7 @@ class _Steered:
                 conclusion_reason=result["reason"],
                 **self.common,
             )
-            yield Draft(row)
+            yield UnadjustedMeasurement(row)
             return
         self.noise = NoiseFloor(**result["noise"])
         self.floor = self.noise.of_mean(len(result["cases"]))
@@ -106,7 +106,7 @@ class _Steered:
                 yield self._shift(point, way)
         yield self._potency(points)
 
-    def _shift(self, point: Mapping[str, Any], way: str) -> Draft:
+    def _shift(self, point: Mapping[str, Any], way: str) -> UnadjustedMeasurement:
         dose = point["dose"] if way == "towards" else -point["dose"]
         controls = point[f"{way}_controls"]
         counts = {
@@ -128,9 +128,9 @@ class _Steered:
             checks=self._checks(point),
             **self.common,
         )
-        return Draft(row)
+        return UnadjustedMeasurement(row)
 
-    def _potency(self, points: Sequence[Mapping[str, Any]]) -> Draft:
+    def _potency(self, points: Sequence[Mapping[str, Any]]) -> UnadjustedMeasurement:
         middle, least = self.result["middle"], min(point["dose"] for point in points)
         (point,) = (
             point for point in points if (point["source"], point["target"], point["dose"]) == (middle, middle, least)
@@ -194,7 +194,7 @@ class _Steered:
             **self.common,
             **more,
         )
-        return Draft(row)
+        return UnadjustedMeasurement(row)
 
     def _sentence(
         self, found: Randomised, *, towards: float, away: float, turned: int, short: str | None, agree: bool

@@ -20,18 +20,18 @@ from threadpoolctl import threadpool_limits
 
 from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
-from auditor.measures.minimums import draws_needed
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.steering.card import CARD, Settings
 from auditor.mechanisms.steering.measure import measures
 from auditor.mechanisms.steering.runs import Steerer
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.minimums import draws_needed
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk an attribute."""
     settings: Settings = asked.settings
     family = family_of(asked.plan, settings)
@@ -53,10 +53,10 @@ def work(asked: Asked) -> Iterable[Work]:
             tokens += whole + 2 * variants * suffix + runs // 2
         payload = concept_payload(asked, attribute, clusters)
         payload |= {"full": full, "family": family.size, "tested": list(family.fields)}
-        yield Work(prompts=len(clusters) * (2 * variants + runs // 2), tokens=tokens, payload=payload)
+        yield ChunkSpec(prompts=len(clusters) * (2 * variants + runs // 2), tokens=tokens, payload=payload)
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Steer one attribute.
 
     Returns
@@ -115,6 +115,6 @@ def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """The dose curve, and how far one dose in the middle of the model moves the margin."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)

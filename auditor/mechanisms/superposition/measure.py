@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from auditor.measures.minimums import draws_needed
-from auditor.measures.multiplicity import holm
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import Estimate, Interval, Significance, missing
 from auditor.mechanisms._shared.feature_responses import Overlap
 from auditor.mechanisms.superposition.null import Chance
 from auditor.records import Check, Conclusion, Role
+from auditor.statistics.minimums import draws_needed
+from auditor.statistics.multiplicity import holm
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
 from auditor.testing.factory import measurement
 from auditor.testing.families import inside_family
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 PARTICIPATION = "superposition_dimensions_used"
 PER_DIMENSION = "superposition_features_per_dimension"
@@ -33,7 +33,7 @@ LEAST = 3
 NO_REPLICATES = "no interval: applications share the directions and are no replicates"
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[Draft]:
+def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
     """All measurements of the run's dictionary."""
     for result in results:
         yield from _Measured(context, result, test).drafts()
@@ -50,7 +50,7 @@ class _Measured:
         self.contrasts = max(1, len(result.get("attributes", ())))
         self.adjusted = self._adjusted()
 
-    def drafts(self) -> Iterable[Draft]:
+    def drafts(self) -> Iterable[UnadjustedMeasurement]:
         reason = self.result["reason"]
         if reason is not None:
             nothing = missing(method="geometry of a dictionary", reason=reason, n=0)
@@ -60,7 +60,7 @@ class _Measured:
         for item in self.result["attributes"]:
             yield from self._attribute(item)
 
-    def _dictionary(self) -> Iterable[Draft]:
+    def _dictionary(self) -> Iterable[UnadjustedMeasurement]:
         found, used = self.result["geometry"], self.result["participation"]
         subject = {"states": f"before layer {self.result['layer']}"}
         n = self.result["tokens"]
@@ -121,7 +121,7 @@ class _Measured:
             counts={"welch": found["welch"], "rms": found["rms"], "unexplained": self.result["unexplained"]},
         )
 
-    def _attribute(self, item: Mapping[str, Any]) -> Iterable[Draft]:
+    def _attribute(self, item: Mapping[str, Any]) -> Iterable[UnadjustedMeasurement]:
         attribute = item["attribute"]
         for field, row in item["overlaps"].items():
             found = Overlap.of(row)
@@ -190,7 +190,9 @@ class _Measured:
         """Different draws a test needs at the worst step of the family."""
         return draws_needed(alpha=self.alpha, family_size=max(1, self.contrasts), tails=2)
 
-    def _excess(self, chance: Chance, subject: dict[str, str], counts: dict[str, float | int | None]) -> Draft:
+    def _excess(
+        self, chance: Chance, subject: dict[str, str], counts: dict[str, float | int | None]
+    ) -> UnadjustedMeasurement:
         method = "mean |cos| minus that of matched features in the attribute's place"
         value = chance.value - chance.mean
         reason = chance.too_few(self.needed)
@@ -263,13 +265,15 @@ class _Measured:
             return ": no difference is shown"
         return f": {'more' if chance.value > chance.mean else 'less'} than features like them do"
 
-    def _draft(self, estimate: Estimate, *, metric: str, subject: dict[str, str], unit: str, **more: Any) -> Draft:
+    def _draft(
+        self, estimate: Estimate, *, metric: str, subject: dict[str, str], unit: str, **more: Any
+    ) -> UnadjustedMeasurement:
         orthogonal = self.result.get("orthogonal")
         checks: tuple[Check, ...] = more.pop("checks", ())
         if metric in (INTERFERENCE, EXCESS, SPACE) and orthogonal is not None:
             name = "directions at right angles give no interference"
             checks = (*checks, Check(name, orthogonal <= 1e-9, orthogonal, 1e-9))
-        return Draft(
+        return UnadjustedMeasurement(
             measurement(
                 estimate,
                 test=self.test,

@@ -15,8 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import PlanError
-from auditor.measures.results import BoolArray, FloatArray
-from auditor.mechanisms._shared.bench import Bench
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import States, activations_of, contrast_work, read_states
 from auditor.mechanisms._shared.feature_responses import Tails, overlap, responding, tails
@@ -31,12 +30,13 @@ from auditor.mechanisms.sae.geometry import (
 from auditor.mechanisms.superposition.card import CARD, Settings
 from auditor.mechanisms.superposition.measure import measures
 from auditor.mechanisms.superposition.null import Chance, chance
-from auditor.testing.chunks import Asked, Work
+from auditor.statistics.results import BoolArray, FloatArray
+from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
-from auditor.testing.drafts import Draft
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
-def work(asked: Asked) -> Iterable[Work]:
+def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     """One chunk.
 
     Raises
@@ -54,7 +54,7 @@ def work(asked: Asked) -> Iterable[Work]:
     yield contrast_work(asked, applications=settings.applications, fields=fields, fields_changed=list(fields))
 
 
-def compute(bench: Bench, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
     """Read the applications, find what carries what, and measure the overlap.
 
     Returns
@@ -109,7 +109,7 @@ def measured(
     }
 
 
-def run(context: Context) -> Iterable[Draft]:
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """The dictionary's geometry, and how far attributes and credit fields overlap, against random features."""
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 

@@ -15,7 +15,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.measures.results import FloatArray, IntArray
+from auditor.statistics.results import FloatArray, IntArray
 
 DRAWS = 4999
 SLACK = 1e-9

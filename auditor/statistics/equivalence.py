@@ -14,10 +14,11 @@ from dataclasses import dataclass, field
 import numpy as np
 from scipy import stats
 
-from auditor.measures.bootstrap import BootstrapSample
-from auditor.measures.margins import MatchedEffect
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.pairs import (
+from auditor.rounding import significant
+from auditor.statistics.bootstrap import BootstrapSample
+from auditor.statistics.margins import MatchedEffect
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.pairs import (
     MIN_DISCORDANT,
     PairCounts,
     mcnemar_exact,
@@ -25,8 +26,7 @@ from auditor.measures.pairs import (
     tango_p_values,
     zero_event_bound,
 )
-from auditor.measures.results import FloatArray, Interval, tost_level
-from auditor.rounding import significant
+from auditor.statistics.results import FloatArray, Interval, tost_level
 
 MIN_OUTCOMES = 30
 """Favourable and adverse decisions the reference arm must show before "equivalent" may be said."""

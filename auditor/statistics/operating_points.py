@@ -13,8 +13,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.bootstrap import resample_weights
-from auditor.measures.results import BoolArray, FloatArray, IntArray, booleans, floats, same_length
+from auditor.statistics.bootstrap import resample_weights
+from auditor.statistics.results import BoolArray, FloatArray, IntArray, booleans, floats, same_length
 
 BLOCK_CELLS = 2_000_000
 SHARE_DIGITS = 12  # shares closer than this are equal; without it float noise would choose between two thresholds

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from auditor.measures.results import FloatArray
+from auditor.statistics.results import FloatArray
 
 ROUNDING = 1e-12
 """Adjusting multiplies, and 3 · (1/60) is not .05 to the last bit."""

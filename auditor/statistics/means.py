@@ -8,9 +8,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.measures.bootstrap import cluster_codes
-from auditor.measures.permutation import FLIPS, sign_flip_test
-from auditor.measures.results import Estimate, Interval, check_level, floats, missing, tost_level
+from auditor.statistics.bootstrap import cluster_codes
+from auditor.statistics.permutation import FLIPS, sign_flip_test
+from auditor.statistics.results import Estimate, Interval, check_level, floats, missing, tost_level
 
 
 def mean_change(

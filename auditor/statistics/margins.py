@@ -9,14 +9,14 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.measures.bootstrap import (
+from auditor.statistics.bootstrap import (
     BootstrapSample,
     bootstrap_totals,
     cluster_codes,
     cluster_totals,
 )
-from auditor.measures.minimums import SHIFT_IN_SDS, unmet
-from auditor.measures.operating_points import (
+from auditor.statistics.minimums import SHIFT_IN_SDS, unmet
+from auditor.statistics.operating_points import (
     Margins,
     Resampled,
     nearest,
@@ -24,7 +24,7 @@ from auditor.measures.operating_points import (
     resample,
     with_unreadable,
 )
-from auditor.measures.pairs import (
+from auditor.statistics.pairs import (
     MIN_DISCORDANT,
     NO_PAIRS,
     PairCounts,
@@ -32,8 +32,8 @@ from auditor.measures.pairs import (
     mcnemar_exact,
     tango_interval,
 )
-from auditor.measures.permutation import FLIPS, sign_flip_test
-from auditor.measures.results import (
+from auditor.statistics.permutation import FLIPS, sign_flip_test
+from auditor.statistics.results import (
     MIN_RESAMPLES,
     Estimate,
     FloatArray,
@@ -245,9 +245,9 @@ class MatchedEffect:
 
     ``threshold_interval`` is the threshold's own spread over resamples. ``jumps`` says that the threshold, set anew,
     moves Δ more than the pairs do, as where margins lie in a narrow band or in two clumps: the effect then depends on
-    which cut-off this sample happened to set, and is to be read from the curve over cut-offs (`auditor.measures.
+    which cut-off this sample happened to set, and is to be read from the curve over cut-offs (`auditor.statistics.
     cut_offs`). ``sample`` holds Δ in every resample with the threshold set anew,
-    smoothed (see `auditor.measures.operating_points`) unless the threshold jumps.
+    smoothed (see `auditor.statistics.operating_points`) unless the threshold jumps.
     """
 
     point: OperatingPoint | None

@@ -9,9 +9,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.bootstrap import bootstrap_totals
-from auditor.measures.rates import Tally, adverse_impact_ratio, selection_rate
-from auditor.measures.results import (
+from auditor.statistics.bootstrap import bootstrap_totals
+from auditor.statistics.rates import Tally, adverse_impact_ratio, selection_rate
+from auditor.statistics.results import (
     MIN_RESAMPLES,
     Estimate,
     FloatArray,

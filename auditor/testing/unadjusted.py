@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from auditor.measures.equivalence import Equivalence
-from auditor.measures.results import Interval
-from auditor.measures.verdict import Evidence
 from auditor.records import Measurement
+from auditor.statistics.equivalence import Equivalence
+from auditor.statistics.results import Interval
+from auditor.statistics.verdict import Evidence
 
 
 @dataclass(frozen=True)
-class Draft:
+class UnadjustedMeasurement:
     """A measurement before its family is adjusted, with what its conclusion will be drawn from.
 
     Attributes

@@ -19,7 +19,7 @@ from statsmodels.tools.sm_exceptions import (
     PerfectSeparationWarning,
 )
 
-from auditor.measures.results import (
+from auditor.statistics.results import (
     Estimate,
     FloatArray,
     Interval,

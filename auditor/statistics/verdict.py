@@ -6,10 +6,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal
 
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import SMALL_CELL
 from auditor.records import Conclusion
 from auditor.rounding import printed, significant
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import SMALL_CELL
 
 Scale = Literal["rate difference", "ratio", "standardised"]
 

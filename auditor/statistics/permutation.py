@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.results import FloatArray, Significance, floats
+from auditor.statistics.results import FloatArray, Significance, floats
 
 EXACT_UP_TO = 16  # 2^16 sign patterns
 FLIPS = 20_000

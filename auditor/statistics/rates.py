@@ -13,7 +13,7 @@ import numpy.typing as npt
 from scipy import stats
 from statsmodels.stats.proportion import proportion_confint
 
-from auditor.measures.results import (
+from auditor.statistics.results import (
     Estimate,
     Interval,
     Significance,
@@ -245,7 +245,7 @@ def denial_odds_ratio(*, protected: Tally, reference: Tally, level: float, rule:
 
     The estimate is the sample odds ratio ad/bc, not Fisher's conditional maximum-likelihood one. The interval is
     Woolf's (log normal), which is the Wald interval of a logistic regression on the group alone. For the ratio at equal
-    legitimate factors see `auditor.measures.regression`; both are printed. With an empty cell in the denominator the
+    legitimate factors see `auditor.statistics.regression`; both are printed. With an empty cell in the denominator the
     ratio is undefined; with one in the numerator it is 0 without an interval.
     """
     method = "denial odds ratio"

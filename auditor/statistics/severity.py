@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from auditor.measures.multiplicity import significant as at_level
-from auditor.measures.results import Interval
 from auditor.records import Conclusion, Role, Severity
 from auditor.rounding import printed
+from auditor.statistics.multiplicity import significant as at_level
+from auditor.statistics.results import Interval
 
 ROUNDING = 1e-12
 

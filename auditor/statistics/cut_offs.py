@@ -16,9 +16,9 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.measures.bootstrap import MAX_UNDEFINED, cluster_codes
-from auditor.measures.equivalence import Equivalence, tost_at_every_cut_off
-from auditor.measures.operating_points import (
+from auditor.statistics.bootstrap import MAX_UNDEFINED, cluster_codes
+from auditor.statistics.equivalence import Equivalence, tost_at_every_cut_off
+from auditor.statistics.operating_points import (
     BLOCK_CELLS,
     Margins,
     Resampled,
@@ -27,8 +27,8 @@ from auditor.measures.operating_points import (
     resample,
     with_unreadable,
 )
-from auditor.measures.pairs import NO_PAIRS, PairCounts
-from auditor.measures.results import (
+from auditor.statistics.pairs import NO_PAIRS, PairCounts
+from auditor.statistics.results import (
     MIN_RESAMPLES,
     BoolArray,
     Estimate,

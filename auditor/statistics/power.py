@@ -13,7 +13,7 @@ from typing import Literal
 import numpy as np
 from scipy import optimize, special, stats
 
-from auditor.measures.results import FloatArray, IntArray
+from auditor.statistics.results import FloatArray, IntArray
 
 Basis = Literal["assumed", "pilot", "observed"]
 

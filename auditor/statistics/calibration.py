@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auditor.measures.bootstrap import bootstrap_totals, cluster_codes, cluster_totals
-from auditor.measures.rates import Tally
-from auditor.measures.results import (
+from auditor.statistics.bootstrap import bootstrap_totals, cluster_codes, cluster_totals
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import (
     MIN_RESAMPLES,
     SMALL_CELL,
     Estimate,

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 
 from scipy import stats
 
-from auditor.measures.multiplicity import benjamini_hochberg
-from auditor.measures.rates import Tally, adverse_impact_ratio
-from auditor.measures.results import Estimate, Significance, missing
+from auditor.statistics.multiplicity import benjamini_hochberg
+from auditor.statistics.rates import Tally, adverse_impact_ratio
+from auditor.statistics.results import Estimate, Significance, missing
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.measures.bootstrap import (
+from auditor.statistics.bootstrap import (
     BootstrapSample,
     bootstrap_totals,
     cluster_codes,
@@ -25,9 +25,9 @@ from auditor.measures.bootstrap import (
     resampled_sums,
     sample_of,
 )
-from auditor.measures.minimums import NEGATIVES, POSITIVES, unmet
-from auditor.measures.rates import Tally
-from auditor.measures.results import (
+from auditor.statistics.minimums import NEGATIVES, POSITIVES, unmet
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import (
     MIN_RESAMPLES,
     Estimate,
     FloatArray,

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
-from auditor.measures.results import MIN_RESAMPLES, FloatArray, IntArray, Interval, check_level, floats, same_length
+from auditor.statistics.results import MIN_RESAMPLES, FloatArray, IntArray, Interval, check_level, floats, same_length
 
 BLOCK_CELLS = 2_000_000  # weights held at once: 16 MB, whatever the number of clusters
 MAX_UNDEFINED = 0.05  # share of resamples that may lack the statistic before the interval is withheld

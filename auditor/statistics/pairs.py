@@ -14,10 +14,10 @@ import numpy as np
 import numpy.typing as npt
 from scipy import optimize, stats
 
-from auditor.measures.bootstrap import bootstrap_totals, cluster_codes, cluster_totals
-from auditor.measures.permutation import sign_flip_test
-from auditor.measures.rates import Tally, clopper_pearson, newcombe_interval, selection_rate, wilson
-from auditor.measures.results import (
+from auditor.statistics.bootstrap import bootstrap_totals, cluster_codes, cluster_totals
+from auditor.statistics.permutation import sign_flip_test
+from auditor.statistics.rates import Tally, clopper_pearson, newcombe_interval, selection_rate, wilson
+from auditor.statistics.results import (
     MIN_RESAMPLES,
     BoolArray,
     Estimate,

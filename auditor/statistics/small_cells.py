@@ -10,8 +10,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from auditor.measures.rates import Tally
-from auditor.measures.results import SMALL_CELL
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import SMALL_CELL
 
 
 @dataclass(frozen=True, slots=True)

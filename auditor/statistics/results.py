@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 if TYPE_CHECKING:
-    from auditor.measures.bootstrap import BootstrapSample
+    from auditor.statistics.bootstrap import BootstrapSample
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
