@@ -30,6 +30,7 @@ from torch import Tensor
 from auditor.exceptions import ScoringError
 from auditor.language_models.answers import Question
 from auditor.language_models.families import Block, Parts, read_parts
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.positions import forget_lengths, switch_length
 from auditor.language_models.residual_view import ResidualView
 from auditor.language_models.rounding import rounded_otherwise
@@ -100,12 +101,14 @@ class DecoderCheck:
     reason: str
 
 
-def target_of(question: Question) -> Target | str:
+def target_of(question: Question) -> Target | NotApplicable:
     """The target of a question, or the reason why no single position tells its answers apart."""
     favourable = tuple(dict.fromkeys(answer[0] for answer in question.favourable))
     adverse = tuple(dict.fromkeys(answer[0] for answer in question.adverse))
     if set(favourable) & set(adverse):
-        return "a favourable and an adverse answer begin with the same token, so no single position tells them apart"
+        return NotApplicable(
+            "a favourable and an adverse answer begin with the same token, so no single position tells them apart"
+        )
     if all(len(answer) == 1 for answer in question.favourable + question.adverse):
         return Target(favourable, adverse)
     return Target(favourable, adverse, False, "answers have several tokens; the margin of their first tokens is read")

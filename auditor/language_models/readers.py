@@ -18,6 +18,7 @@ from torch import Tensor
 
 from auditor.exceptions import ScoringError
 from auditor.language_models.families import Block
+from auditor.language_models.not_applicable import NotApplicable
 
 QUERY, KEY, VALUE = "query", "key", "value"
 SEPARATE = (("q_proj", QUERY), ("k_proj", KEY), ("v_proj", VALUE))
@@ -53,7 +54,7 @@ class Readers:
         return head, heads + group, heads + keys + group
 
 
-def read_readers(block: Block, *, heads: int, key_heads: int) -> Readers | str:
+def read_readers(block: Block, *, heads: int, key_heads: int) -> Readers | NotApplicable:
     """The readers of a block, or the reason why its projections cannot be told apart."""
     attention = block.attention
     names = (
@@ -73,7 +74,7 @@ def read_readers(block: Block, *, heads: int, key_heads: int) -> Readers | str:
         order = [place[part, head] for head in range(heads) for part in (QUERY, KEY, VALUE)]
         served = [(getattr(attention, BY_HEAD), order)]
     else:
-        return f"the query, key and value projections of {type(attention).__name__} cannot be told apart"
+        return NotApplicable(f"the query, key and value projections of {type(attention).__name__} cannot be told apart")
     return Readers(names, tuple(_projection(module, readers) for module, readers in served))
 
 

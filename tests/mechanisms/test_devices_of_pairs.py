@@ -13,6 +13,7 @@ import torch
 
 from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import _measure, margin_of
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.circuits import method as circuit
 from auditor.mechanisms.circuits.edge_runs import circuit_margins, edge_scores
@@ -46,7 +47,7 @@ def test_paths_and_edges_name_the_device_of_every_tensor() -> None:
     runs = runs_of("llama")
     base, end = runs.base.states[RESIDUAL, 0], runs.donor.states[RESIDUAL, 0]
     edges = read_edges(runs.decoder)
-    assert not isinstance(edges, str)
+    assert not isinstance(edges, NotApplicable)
     everything = torch.ones(1, edges.count, dtype=torch.bool).numpy()
     with torch.device("meta"):
         assert integrate(runs.decoder, base=base, end=end, past=runs.prefix, target=TARGET).complete

@@ -20,7 +20,7 @@ from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
 from auditor.language_models.trie import distinct_tokens
 from auditor.mechanisms._shared.players import Player, choose
 from auditor.mechanisms.field_attribution import method as field_attribution
-from auditor.mechanisms.field_attribution.method import CARD, Settings, compute, run, work
+from auditor.mechanisms.field_attribution.method import CARD, Settings, compute, measure, plan_chunks
 from auditor.mechanisms.field_attribution.reasons import NOTICE, principal, sentence
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome, Role
@@ -45,7 +45,7 @@ def settings(**changes: Any) -> Settings:
 
 
 def payloads(given: PlanContext) -> list[dict[str, Any]]:
-    return [through_a_ledger(piece.payload) for piece in work(given)]
+    return [through_a_ledger(piece.payload) for piece in plan_chunks(given)]
 
 
 def explained(*, wide: bool = False, **changes: Any) -> tuple[list[dict[str, Any]], Watched]:
@@ -210,7 +210,7 @@ def test_applications_with_values_shapley_stand_alone_and_the_others_share_chunk
 
 def test_cases_beyond_the_token_budget_are_left_out_and_counted() -> None:
     given = asked(settings(cases=20, shapley_cases=0, tokens=1000))
-    pieces = list(work(given))
+    pieces = list(plan_chunks(given))
     kept = sum(len(piece.payload["cases"]) for piece in pieces)
     assert 1 <= kept < 20
     assert {piece.payload["left_out"] for piece in pieces} == {20 - kept}
@@ -222,7 +222,7 @@ def test_the_estimate_is_near_the_tokens_that_are_computed(change: dict[str, Any
     chosen = settings(cases=4, shapley_cases=4, **change)
     estimate, computed = 0, 0
     at = bench(chosen)
-    for piece in work(asked(chosen)):
+    for piece in plan_chunks(asked(chosen)):
         estimate += piece.tokens
         compute(at, piece.payload)
     for reading in at.readings:
@@ -312,7 +312,7 @@ def context(plan: Plan, results: list[dict[str, Any]], *, apart: float = 0.0) ->
 
 
 def measured(results: list[dict[str, Any]], *, apart: float = 0.0) -> dict[str, Measurement]:
-    return {item.id: item for item in adjust_and_conclude(list(run(context(small_plan(), results, apart=apart))))}
+    return {item.id: item for item in adjust_and_conclude(list(measure(context(small_plan(), results, apart=apart))))}
 
 
 def toy_results(*, size: int = 24, **changes: Any) -> list[dict[str, Any]]:
@@ -416,7 +416,7 @@ def test_a_sampled_game_reports_its_largest_standard_error() -> None:
 
 
 def test_nothing_explained_gives_no_measurements() -> None:
-    assert list(run(context(small_plan(), []))) == []
+    assert list(measure(context(small_plan(), []))) == []
 
 
 # Reasons

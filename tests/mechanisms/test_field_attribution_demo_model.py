@@ -7,7 +7,7 @@ import pytest
 from auditor.demo_data import load_loanapp
 from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms.field_attribution.method import Settings, compute, work
+from auditor.mechanisms.field_attribution.method import Settings, compute, plan_chunks
 from tests.mechanisms.asking import asked
 from tests.mechanisms.demo import demo_bench, demo_plan
 
@@ -22,7 +22,7 @@ TEMPLATE = (
 def test_six_fields_of_an_application_share_the_change_of_its_margin(demo_store: ModelStore) -> None:
     plan, data = demo_plan(TEMPLATE, limit=30), load_loanapp()
     settings = Settings(cases=1, shapley_cases=1)
-    [piece] = work(asked(settings, plan=plan, data=data))
+    [piece] = plan_chunks(asked(settings, plan=plan, data=data))
     # A reference that differs in every field: all six play, which makes 64 prompts.
     reference = piece.payload["reference"]["words"]
     case = piece.payload["cases"][0]

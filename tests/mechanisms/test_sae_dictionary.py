@@ -13,6 +13,7 @@ import torch
 from auditor.exceptions import Interrupted, ModelError, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save
 from auditor.mechanisms.sae.dictionary import held_out
@@ -189,4 +190,5 @@ def test_one_application_makes_no_dictionary() -> None:
     payload = wanted()
     payload["applications"] = payload["applications"][:1]
 
-    assert dictionary_for(at_work(), payload) == "a dictionary needs two applications, one of them held out"
+    reason = "a dictionary needs two applications, one of them held out"
+    assert dictionary_for(at_work(), payload) == NotApplicable(reason)

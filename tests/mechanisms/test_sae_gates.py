@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae import Dictionary, dictionary_for
 from auditor.mechanisms.sae import dictionary as made_in
@@ -53,16 +54,16 @@ def test_too_many_latents_for_the_tokens_are_not_even_trained(monkeypatch: pytes
 
     monkeypatch.setattr(made_in, "train", trained)
     found = dictionary_for(at_work(), wanted(expansion=64))
-    assert isinstance(found, str)
-    assert found.startswith("too few tokens to say: ")
-    assert "for 2,048 latents" in found
+    assert isinstance(found, NotApplicable)
+    assert found.reason.startswith("too few tokens to say: ")
+    assert "for 2,048 latents" in found.reason
 
 
 def test_a_dictionary_that_was_hardly_trained_is_measured_and_not_spoken_of() -> None:
     poor = dictionary_for(at_work(), wanted(steps=1))
     assert isinstance(poor, Dictionary)
     assert poor.quality.fvu > MOST_UNEXPLAINED
-    assert speaking_dictionary(at_work(), wanted(steps=1)) == poor.shortfall
+    assert speaking_dictionary(at_work(), wanted(steps=1)) == NotApplicable(poor.shortfall)
     assert "unexplained" in str(poor.shortfall)
 
 

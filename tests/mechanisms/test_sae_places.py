@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 
 from auditor.exceptions import PlanError
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save
 from auditor.mechanisms.sae.declared import model_called, stream_layer
 from auditor.plan import Plan
@@ -63,9 +64,9 @@ def test_one_model_has_one_name_however_it_is_spelled() -> None:
 def test_files_of_another_place_end_in_the_reason_and_not_in_features(hook: str, said: str, tmp_path: Path) -> None:
     found = dictionary_for(at_work(), wanted(path=stored(tmp_path, hook_name=hook)))
 
-    assert isinstance(found, str)
-    assert said in found
-    assert "foreign = true" in found
+    assert isinstance(found, NotApplicable)
+    assert said in found.reason
+    assert "foreign = true" in found.reason
 
 
 def test_the_plan_may_say_that_another_place_is_meant_and_the_report_knows(tmp_path: Path) -> None:
@@ -95,8 +96,8 @@ def test_files_that_name_no_hook_are_read_where_the_plan_says(tmp_path: Path) ->
 def test_a_hook_the_model_does_not_have_is_named() -> None:
     found = dictionary_for(at_work(), wanted(hook="blocks.9.hook_resid_pre"))
 
-    assert isinstance(found, str)
-    assert "'blocks.9.hook_resid_pre' is not between two of the model's 2 blocks" in found
+    assert isinstance(found, NotApplicable)
+    assert "'blocks.9.hook_resid_pre' is not between two of the model's 2 blocks" in found.reason
 
 
 @pytest.mark.parametrize(

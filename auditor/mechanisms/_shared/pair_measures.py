@@ -11,6 +11,7 @@ import numpy as np
 from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
 from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import PairRuns, read_pair, run_pair, structured
 from auditor.records import Check, Conclusion, Role
@@ -64,8 +65,8 @@ def each_pair(
         "pairs": [],
     }
     view = structured(bench, payload["pairs"][0]["prompts"][0])
-    if isinstance(view, str):
-        return {**base, "reason": view}
+    if isinstance(view, NotApplicable):
+        return {**base, "reason": view.reason}
     decoder, target = view
     left_out: dict[str, int] = {}
     pairs = []
@@ -73,8 +74,8 @@ def each_pair(
         if bench.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
         pair = read_pair(bench, row)
-        if isinstance(pair, str):
-            left_out[pair] = left_out.get(pair, 0) + 1
+        if isinstance(pair, NotApplicable):
+            left_out[pair.reason] = left_out.get(pair.reason, 0) + 1
             continue
         if kept is None:
             runs = run_pair(decoder, target, pair)

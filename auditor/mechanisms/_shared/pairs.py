@@ -24,6 +24,7 @@ from auditor.language_models.decoder import (
     Target,
     target_of,
 )
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
@@ -151,14 +152,14 @@ def _later(case: Case, changed: str) -> dict[str, list[int]]:
     return {name: list(span) for name, span in case.spans.items() if span[0] >= end}
 
 
-def read_pair(bench: ComputeContext, row: Mapping[str, Any]) -> Pair | str:
+def read_pair(bench: ComputeContext, row: Mapping[str, Any]) -> Pair | NotApplicable:
     """The pair of a payload's row, or why its tokens do not align."""
     base, donor = encode(bench.loaded.tokenizer, row["prompts"], chat=bench.plan.prompt.form == "chat")
     if len(base.ids) != len(donor.ids):
-        return "the two values have different numbers of tokens"
+        return NotApplicable("the two values have different numbers of tokens")
     differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
     if not differing:
-        return "the two prompts do not differ"
+        return NotApplicable("the two prompts do not differ")
     spans = [
         token_span(side.offsets, (span[0], span[1])) for side, span in zip((base, donor), row["spans"], strict=True)
     ]
@@ -168,13 +169,13 @@ def read_pair(bench: ComputeContext, row: Mapping[str, Any]) -> Pair | str:
     return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])), later)
 
 
-def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | str:
+def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | NotApplicable:
     """The decoder and the target of a chunk, or the reason why the test cannot be done on this model."""
     decoder = bench.decoder()
     if isinstance(decoder, ResidualView):
-        return f"needs the structure of the model: {decoder.reason}"
+        return NotApplicable(f"needs the structure of the model: {decoder.reason}")
     target = target_of(bench.questions([prompt])[0])
-    return target if isinstance(target, str) else (decoder, target)
+    return target if isinstance(target, NotApplicable) else (decoder, target)
 
 
 def run_prefix(decoder: Decoder, pair: Pair) -> Past | None:

@@ -15,6 +15,7 @@ import numpy as np
 import numpy.typing as npt
 
 from auditor.language_models.decoder import Decoder
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.readers import Readers, read_readers
 
 EMBEDDING, ANSWER = "embedding", "answer"
@@ -141,13 +142,13 @@ class Edges:
         return f"layer {layer} {'group' if shared else 'head'} {head} {part}"
 
 
-def read_edges(decoder: Decoder) -> Edges | str:
+def read_edges(decoder: Decoder) -> Edges | NotApplicable:
     """The edges of a model, or the reason why they cannot be told apart."""
     key_heads = int(getattr(decoder.model.config.get_text_config(), "num_key_value_heads", None) or decoder.heads)
     readers = []
     for block in decoder.parts.blocks:
         found = read_readers(block, heads=decoder.heads, key_heads=key_heads)
-        if isinstance(found, str):
+        if isinstance(found, NotApplicable):
             return found
         readers.append(found)
     writers = decoder.heads if decoder.linear_heads else 1

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import each_pair
 from auditor.mechanisms._shared.pairs import PairRuns, own_margins, plan_pairs, read_pair, structured
@@ -45,11 +46,11 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     """
     settings: Settings = bench.settings
     found = _edges_of(bench, payload)
-    if isinstance(found, str):
-        return {**each_pair(bench, {**payload, "pairs": payload["pairs"][:1]}, lambda *_: {}), "reason": found}
+    if isinstance(found, NotApplicable):
+        return {**each_pair(bench, {**payload, "pairs": payload["pairs"][:1]}, lambda *_: {}), "reason": found.reason}
     read = [(row, read_pair(bench, row)) for row in payload["pairs"]]
-    aligned = [row for row, pair in read if not isinstance(pair, str)]
-    left_out = dict(Counter(pair for _, pair in read if isinstance(pair, str)))
+    aligned = [row for row, pair in read if not isinstance(pair, NotApplicable)]
+    left_out = dict(Counter(pair.reason for _, pair in read if isinstance(pair, NotApplicable)))
     if not aligned:
         return each_pair(bench, payload, lambda *_: {})
     memory = settings.memory_mib << 20
@@ -115,9 +116,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
-def _edges_of(bench: ComputeContext, payload: Mapping[str, Any]) -> Edges | str:
+def _edges_of(bench: ComputeContext, payload: Mapping[str, Any]) -> Edges | NotApplicable:
     view = structured(bench, payload["pairs"][0]["prompts"][0])
-    return view if isinstance(view, str) else read_edges(view[0])
+    return view if isinstance(view, NotApplicable) else read_edges(view[0])
 
 
 def _circuits(

@@ -25,6 +25,7 @@ from threadpoolctl import threadpool_limits
 
 from auditor.language_models.decoder import Decoder, Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
@@ -84,8 +85,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     cases = payload["cases"]
     first = {**cases[0]["words"], payload["field"]: payload["groups"][0]}
     target = target_of(bench.questions([bench.render(first).text])[0])
-    if isinstance(target, str):
-        return {**about, "cases": [], "reason": target}
+    if isinstance(target, NotApplicable):
+        return {**about, "cases": [], "reason": target.reason}
     decoder = bench.decoder()
     noise = noise_floor(bench.loaded.model, target)
     # As many threads here as the model is given: a sum's last digits depend on them.

@@ -15,6 +15,7 @@ from functools import cache
 from typing import Any
 
 from auditor.language_models.answers import Encoding, encode
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.prompts import Rendered, token_span
 from auditor.testing.chunks import PlanContext
@@ -78,7 +79,9 @@ class Candidates:
         return [typical, *(word for word in known if word != typical)]
 
 
-def align(bench: ComputeContext, words: Mapping[str, str], candidates: Mapping[str, Sequence[str]]) -> Aligned | str:
+def align(
+    bench: ComputeContext, words: Mapping[str, str], candidates: Mapping[str, Sequence[str]]
+) -> Aligned | NotApplicable:
     """The application and its reference as tokens, or why they do not align.
 
     Parameters
@@ -99,17 +102,17 @@ def align(bench: ComputeContext, words: Mapping[str, str], candidates: Mapping[s
         if name not in moved and _alike(own, tokens) and _spans(prompt, tokens) == spans:
             moved[name] = word
     if not moved:
-        return "no field has another word of as many tokens"
+        return NotApplicable("no field has another word of as many tokens")
     both = bench.render({**words, **moved})
     (reference,) = _tokens(bench, [both])
     if not _alike(own, reference) or _spans(both, reference) != spans:
-        return "with all fields at the reference the tokens no longer align"
+        return NotApplicable("with all fields at the reference the tokens no longer align")
     places = {name: tuple(range(*spans[name])) for name in moved}
     differing = [index for index, pair in enumerate(zip(own.ids, reference.ids, strict=True)) if pair[0] != pair[1]]
     if not set(differing) <= {index for held in places.values() for index in held}:
-        return "text outside the fields is tokenised otherwise"
+        return NotApplicable("text outside the fields is tokenised otherwise")
     if not differing:
-        return "the application is at the reference in every field that can be compared"
+        return NotApplicable("the application is at the reference in every field that can be compared")
     return Aligned(own.ids, reference.ids, differing[0], places, moved)
 
 

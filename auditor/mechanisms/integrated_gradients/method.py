@@ -13,6 +13,7 @@ from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, Explained, sizes
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP, checks_of, each_pair, slope, supporting
@@ -81,16 +82,16 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
         "noise": bench.noise(bench.render(payload["words"]).text).row(),
     }
     view = structured(bench, bench.render(payload["words"]).text)
-    if isinstance(view, str):
-        return {**about, "left_out": view}
+    if isinstance(view, NotApplicable):
+        return {**about, "left_out": view.reason}
     aligned = align(bench, payload["words"], payload["candidates"])
-    if isinstance(aligned, str):
-        return {**about, "left_out": aligned}
+    if isinstance(aligned, NotApplicable):
+        return {**about, "left_out": aligned.reason}
     if bench.should_stop():
         raise Interrupted("stopped before an application; this chunk starts again")
     case = _explain(view[0], view[1], aligned, most=bench.settings.most_steps)
-    if isinstance(case, str):
-        return {**about, "left_out": case}
+    if isinstance(case, NotApplicable):
+        return {**about, "left_out": case.reason}
     players = [Player.of(row) for row in payload["players"]]
     values = {method: _by_player(players, payload, aligned, fields) for method, fields in case.pop("fields").items()}
     name = payload["reference"]["name"]
@@ -118,14 +119,14 @@ def _select(asked: PlanContext, settings: Settings) -> list[Cluster]:
     return clusters[: settings.cases]
 
 
-def _explain(decoder: Decoder, target: Target, aligned: Aligned, *, most: int) -> dict[str, Any] | str:
+def _explain(decoder: Decoder, target: Target, aligned: Aligned, *, most: int) -> dict[str, Any] | NotApplicable:
     """Values by field and method for a path from the reference to the application, or why there are none."""
     pair = Pair(aligned.reference, aligned.own, aligned.first, ())
     found = integrate_pair(decoder, target, pair, past=run_prefix(decoder, pair), most=most)
     if abs(found.gap) < SMALLEST_GAP:
-        return NO_GAP
+        return NotApplicable(NO_GAP)
     if not found.complete:
-        return INCOMPLETE
+        return NotApplicable(INCOMPLETE)
 
     def folded(values: np.ndarray) -> dict[str, float]:
         return {

@@ -17,6 +17,7 @@ from scipy.sparse import csc_matrix
 from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import Interrupted, ModelError
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import activations_of, contrast_work, read_states
@@ -60,8 +61,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
         which are reported one by one; or the ``reason`` why there is no dictionary.
     """
     dictionary = speaking_dictionary(bench, payload["dictionary"])
-    if isinstance(dictionary, str):
-        return {"reason": dictionary}
+    if isinstance(dictionary, NotApplicable):
+        return {"reason": dictionary.reason}
     settings: Settings = bench.settings
     with threadpool_limits(bench.plan.budget.threads):
         corpus, states = read_states(bench, payload, decoder=bench.decoder(), layer=dictionary.layer)

@@ -16,6 +16,7 @@ import torch
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms._shared.patches import again, patch_checks, residual_effects
@@ -28,8 +29,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     """Exchange the states of every pair of the chunk; of its candidates the one that moves the margin most."""
     base: dict[str, Any] = {"part": payload["part"], "reason": None, "note": "", "pairs": []}
     view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
-    if isinstance(view, str):
-        return {**base, "reason": view}
+    if isinstance(view, NotApplicable):
+        return {**base, "reason": view.reason}
     decoder, target = view
     for case in payload["cases"]:
         if bench.should_stop():

@@ -18,6 +18,7 @@ from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
 from auditor.language_models.noise import likelihood, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.positions import switch_length
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import row_of, structured
@@ -68,15 +69,19 @@ class Scored:
         return self.likelihood / len(self.tokens)
 
 
-def frame_of(bench: ComputeContext, words: Mapping[str, str]) -> Frame | str:
+def frame_of(bench: ComputeContext, words: Mapping[str, str]) -> Frame | NotApplicable:
     """The frame of an application's prompt, or why a rationale has no place in it."""
     rendered = bench.render(words)
     cut = rendered.text.rfind("\n") + 1
     cue = rendered.text[cut:]
     if not cue.strip():
-        return "the prompt does not end with a line that asks for the decision, so nothing can be written before it"
+        return NotApplicable(
+            "the prompt does not end with a line that asks for the decision, so nothing can be written before it"
+        )
     if cut == 0 or any(stop > cut for _, stop in rendered.spans.values()):
-        return "the line that asks for the decision also states a field, so nothing can be written between the two"
+        return NotApplicable(
+            "the line that asks for the decision also states a field, so nothing can be written between the two"
+        )
     return Frame(rendered.text[:cut], cue)
 
 
@@ -86,8 +91,10 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     first = payload["cases"][0]["sides"][0]["words"]
     view = structured(bench, bench.render(first).text)
     frame = frame_of(bench, first)
-    if isinstance(view, str) or isinstance(frame, str):
-        return {**base, "reason": view if isinstance(view, str) else frame}
+    if isinstance(view, NotApplicable):
+        return {**base, "reason": view.reason}
+    if isinstance(frame, NotApplicable):
+        return {**base, "reason": frame.reason}
     decoder, _ = view
     for case in payload["cases"]:
         if bench.should_stop():

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder, target_of
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.probe_fits import Basis, assign_folds, basis_of, cross_validate
 from auditor.mechanisms._shared.probe_readings import read
@@ -111,7 +112,7 @@ def _margins(
 ) -> tuple[FloatArray, bool]:
     """The decision of every application, and whether it comes from the states at hand; else it is asked for."""
     target = target_of(bench.questions(prompts[:1])[0])
-    if isinstance(decoder, Decoder) and not isinstance(target, str) and target.exact:
+    if isinstance(decoder, Decoder) and not isinstance(target, NotApplicable) and target.exact:
         final = torch.as_tensor(states[:, -1, -1]).to(device=decoder.model.device, dtype=decoder.model.dtype)
         with torch.inference_mode():
             return np.asarray(decoder.margin_of(final, target).cpu().double().numpy()), True

@@ -18,6 +18,7 @@ from torch import Tensor
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
 from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.direct_logits import attribute
@@ -35,8 +36,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     """Trace every application of the chunk."""
     base = {"part": payload["part"], "reason": None, "note": "", "cases": []}
     view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
-    if isinstance(view, str):
-        return {**base, "reason": view}
+    if isinstance(view, NotApplicable):
+        return {**base, "reason": view.reason}
     decoder, target = view
     cases = []
     for case in payload["cases"]:

@@ -27,6 +27,7 @@ from torch import Tensor
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
 from auditor.exceptions import ModelError, PlanError
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
 from auditor.mechanisms.sae.declared import files_of
@@ -199,7 +200,7 @@ def dictionary_tokens(wanted: Mapping[str, Any], asked: PlanContext) -> int:
     return int(read) + (0 if settings["path"] else settings["steps"] * settings["batch"] // 50)
 
 
-def dictionary_for(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
+def dictionary_for(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | NotApplicable:
     """Train or load the dictionary of a run, or return it if this process still has it; or why there is none.
 
     A pure function of the model and ``wanted``: the same numbers in every worker and after every crash (on one machine
@@ -223,7 +224,7 @@ def dictionary_for(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictiona
         If a state is not finite.
     """
     if len(wanted["applications"]) < 2:
-        return "a dictionary needs two applications, one of them held out"
+        return NotApplicable("a dictionary needs two applications, one of them held out")
     identity = bench.loaded.manifest.get("identity")
     key = sha256_json({"model": identity, "threads": bench.plan.budget.threads, "wanted": wanted})
     with _lock:
@@ -234,8 +235,8 @@ def dictionary_for(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictiona
         try:
             made = _make(bench, wanted)
         except ValueError as error:
-            return str(error)
-    if isinstance(made, str):
+            return NotApplicable(str(error))
+    if isinstance(made, NotApplicable):
         return made
     with _lock:
         if identity is not None:
@@ -245,10 +246,12 @@ def dictionary_for(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictiona
     return made
 
 
-def speaking_dictionary(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
+def speaking_dictionary(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | NotApplicable:
     """The dictionary of a run if its features may be spoken of; else why not."""
     found = dictionary_for(bench, wanted)
-    return found if isinstance(found, str) else found.shortfall or found
+    if isinstance(found, NotApplicable) or not found.shortfall:
+        return found
+    return NotApplicable(found.shortfall)
 
 
 def held_out(application: int) -> bool:
@@ -256,7 +259,7 @@ def held_out(application: int) -> bool:
     return application % HELD_OUT == 1
 
 
-def _make(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
+def _make(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | NotApplicable:
     decoder = bench.decoder()
     settings = wanted["settings"]
     _unchanged(wanted)
@@ -264,7 +267,7 @@ def _make(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
         place, stored = _placed(bench, settings, layers=decoder.layers, width=decoder.width)
     except ModelError as error:
         # A place or a width is known only beside the model: not tested, with the line that says what to change.
-        return str(error)
+        return NotApplicable(str(error))
     prompts: list[Prompt] = read_prompts(bench, wanted)
     read = read_states(decoder, prompts, layer=place.layer, should_stop=bench.should_stop)
     apart = np.array([number != EVERYBODY and held_out(number) for number in read.application])
@@ -295,7 +298,7 @@ def _make(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | str:
     else:
         latents = settings["expansion"] * decoder.width
         if reason := too_few_rows(len(rows), latents):
-            return reason
+            return NotApplicable(reason)
         recipe = Recipe(
             kind=settings["kind"],
             latents=latents,

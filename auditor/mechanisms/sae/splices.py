@@ -13,6 +13,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.stream_view import StreamView
 from auditor.mechanisms._shared.bench import ComputeContext
@@ -71,7 +72,7 @@ def splice(
                 entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
                 if isinstance(target, Target):
                     margins.setdefault(name, []).append(_margin(in_double(decoder.logits(rows[-1:])[0]), target))
-    reason = target if isinstance(target, str) else None
+    reason = target.reason if isinstance(target, NotApplicable) else None
     floor = noise_floor(bench.loaded.model)
     return {
         "margins": margins,

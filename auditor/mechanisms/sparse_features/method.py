@@ -18,6 +18,7 @@ from torch import Tensor
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.stream_view import StreamView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
@@ -81,8 +82,9 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
         dictionary = dictionary_for(bench, payload["dictionary"])
         if payload["part"] == "quality":
             return _quality(bench, payload, dictionary)
-        shortfall = None if isinstance(dictionary, str) else dictionary.shortfall
-        return _contrasts(bench, payload, shortfall or dictionary)
+        if isinstance(dictionary, Dictionary) and dictionary.shortfall:
+            dictionary = NotApplicable(dictionary.shortfall)
+        return _contrasts(bench, payload, dictionary)
 
 
 def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
@@ -90,9 +92,11 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
 
 
-def _quality(bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
-    if isinstance(dictionary, str):
-        return {"part": "quality", "reason": dictionary}
+def _quality(
+    bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dictionary | NotApplicable
+) -> dict[str, Any]:
+    if isinstance(dictionary, NotApplicable):
+        return {"part": "quality", "reason": dictionary.reason}
     quality = dictionary.quality
     about = {
         "part": "quality",
@@ -112,15 +116,17 @@ def _quality(bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dict
     return about | splice(bench, payload["dictionary"], dictionary, applications=bench.settings.spliced)
 
 
-def _contrasts(bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dictionary | str) -> dict[str, Any]:
+def _contrasts(
+    bench: ComputeContext, payload: Mapping[str, Any], dictionary: Dictionary | NotApplicable
+) -> dict[str, Any]:
     about = {"part": "contrasts", **{key: payload[key] for key in ("field", "reference", "groups")}, "cases": []}
-    if isinstance(dictionary, str):
-        return {**about, "reason": dictionary}
+    if isinstance(dictionary, NotApplicable):
+        return {**about, "reason": dictionary.reason}
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
-    if isinstance(target, str):
-        return {**about, "reason": target}
+    if isinstance(target, NotApplicable):
+        return {**about, "reason": target.reason}
     placed = place(bench, variants, payload["field"])
     step = len(groups)
     sets = [placed[first : first + step] for first in range(0, len(placed), step)]

@@ -20,6 +20,7 @@ from threadpoolctl import threadpool_limits
 
 from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms.steering.card import CARD, Settings
@@ -71,8 +72,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
-    if isinstance(target, str):
-        return {**about, "cases": [], "reason": target}
+    if isinstance(target, NotApplicable):
+        return {**about, "cases": [], "reason": target.reason}
     decoder = bench.decoder()
     needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=max(1, payload["family"]))
     # As many threads here as the model is given: a sum's last digits depend on them.

@@ -15,6 +15,7 @@ import numpy as np
 from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import PlanError
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import States, activations_of, contrast_work, read_states
@@ -64,8 +65,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
         ``reason`` why there is no dictionary.
     """
     dictionary = speaking_dictionary(bench, payload["dictionary"])
-    if isinstance(dictionary, str):
-        return {"reason": dictionary}
+    if isinstance(dictionary, NotApplicable):
+        return {"reason": dictionary.reason}
     with threadpool_limits(bench.plan.budget.threads):
         corpus, states = read_states(bench, payload, decoder=bench.decoder(), layer=dictionary.layer)
         alpha = bench.plan.thresholds.alpha
