@@ -126,13 +126,23 @@ def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
     known = dict(TESTS)
     for entry in _installed():
         if entry.name in names and entry.name not in known:
-            known[entry.name] = entry.load()
+            known[entry.name] = _loaded(entry, where=where)
     for name in names:
         if name not in known:
             raise PlanError(f"{where}: tests.run", f"unknown test {name!r}", f"one of: {', '.join(sorted(known))}")
         if list(names).count(name) > 1:
             raise PlanError(f"{where}: tests.run", f"test {name!r} is listed twice", "each test once")
     return [known[name] for name in names]
+
+
+def _loaded(entry: EntryPoint, *, where: str) -> Test:
+    """A test of another package, which has to keep to the contract of this version."""
+    test: Test = entry.load()
+    missing = [name for name in ("CARD", "measure") if not hasattr(test, name)]
+    if missing:
+        found = f"the installed test {entry.name!r} ({entry.value}) has no {' and no '.join(missing)}"
+        raise PlanError(f"{where}: tests.run", found, "a test of this version (docs/extending.md)")
+    return test
 
 
 def on_outputs(name: str) -> bool:

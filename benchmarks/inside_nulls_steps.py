@@ -116,7 +116,7 @@ def localised(family: str, seeds: Sequence[int], *, draws: int = DRAWS) -> dict[
             generator = np.random.default_rng((seed, 2))
             for _ in range(draws):
                 told = adjust_and_conclude(
-                    list(test.run(_context(plan, test, [_exchanged(one, generator) for one in results])))
+                    list(test.measure(_context(plan, test, [_exchanged(one, generator) for one in results])))
                 )
                 mine = [item for item in told if item.metric in metrics and item.low is not None]
                 apart = [_named(item) for item in mine]
@@ -273,7 +273,9 @@ def concluded(
         case.id: Decision(case.id, float(margin), 1.0, 0.0, 0.0, outcomes[bool(margin >= 0)])
         for case, margin in zip(cases, margins, strict=True)
     }
-    return results, adjust_and_conclude(list(test.run(_context(plan, test, results, cases=cases, decisions=decisions))))
+    return results, adjust_and_conclude(
+        list(test.measure(_context(plan, test, results, cases=cases, decisions=decisions)))
+    )
 
 
 def _context(plan: Plan, test: Any, results: Sequence[Any], **about: Any) -> Context:

@@ -16,7 +16,7 @@ from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
-from reports.labels import TEST_LABELS
+from reports.labels import labels_of_tests
 from reports.recount import recount
 from reports.remeasure import remeasure
 from reports.renderer import installed
@@ -176,7 +176,7 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
     else:
         rest = [item.test for item in bundle.measurements if item.test not in again.tests]
         # A name that is none of ours is whatever somebody wrote, and would stand in a sentence of ours.
-        kinds = {test_label(test) if test in TEST_LABELS else "of another kind" for test in rest}
+        kinds = {test_label(test) if test in labels_of_tests() else "of another kind" for test in rest}
         words = f" ({', '.join(sorted(kinds))})" if rest else ""
         by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
         said.append(

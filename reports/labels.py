@@ -5,7 +5,7 @@ Metrics and tests are called as their cards say (`auditor.testing.card`); only w
 
 from __future__ import annotations
 
-from auditor.catalogue import TESTS
+from functools import cache
 
 #: Metrics that stand on no card: of what is read from other measurements, of comparisons, and those that packs name.
 OTHER_METRICS = {
@@ -26,8 +26,24 @@ OTHER_METRICS = {
     "version_refusal_gap": "Gap in unreadable answers",
 }
 OTHER_TESTS = {"ladder": "Ladder", "version_comparison": "The same cases, two versions of the model"}
-METRIC_LABELS = {metric.name: metric.label for test in TESTS.values() for metric in test.CARD.metrics} | OTHER_METRICS
-TEST_LABELS = {name: test.CARD.label for name, test in TESTS.items()} | OTHER_TESTS
+
+
+@cache
+def metric_labels() -> dict[str, str]:
+    """Every metric in words. Cards are read with the first: with them come the libraries that tests measure by."""
+    from auditor.catalogue import TESTS
+
+    return {metric.name: metric.label for test in TESTS.values() for metric in test.CARD.metrics} | OTHER_METRICS
+
+
+@cache
+def labels_of_tests() -> dict[str, str]:
+    """Every test in words."""
+    from auditor.catalogue import TESTS
+
+    return {name: test.CARD.label for name, test in TESTS.items()} | OTHER_TESTS
+
+
 #: What a number is counted in, as a column says it.
 UNIT_LABELS = {
     "rate": "%",

@@ -63,7 +63,7 @@ def check(paths: Sequence[Path]) -> Checked:
     Returns
     -------
     Checked
-        Mismatches in the order bundle, result, report, annex; none when everything agrees. A bundle that is not what
+        Mismatches in the order bundle, result, annex, report; none when everything agrees. A bundle that is not what
         its manifest says ends the comparison.
 
     Raises
@@ -105,13 +105,16 @@ def check(paths: Sequence[Path]) -> Checked:
     heads = [*_head(kinds["result"].name, result)] if result is not None and not differs else []
     # The report is held against the bundle; a result that is known to differ from it would blame the report once more.
     beside = None if differs and bundle is not None else result
-    annex = _read(kinds["annex"]) if "annex" in kinds else None
-    for kind in ("report", "annex"):
+    beside_report: bytes | None = None
+    for kind in ("annex", "report"):
         if kind in kinds:
-            title, pages, own = kinds[kind].name, _read(kinds[kind]), annex if kind == "report" else None
-            look = partial(check_report, title, pages, bundle, beside, part=kind, annex=own, charts=charts)
-            found += _guarded(title, look)
+            title, pages = kinds[kind].name, _read(kinds[kind])
+            look = partial(check_report, title, pages, bundle, beside, part=kind, annex=beside_report, charts=charts)
+            differs = _guarded(title, look)
+            found += differs
             heads += [] if found else [*_head(title, attached_result(pages))]
+            # An annex that is known to differ would blame its report, which states the hash of the right one.
+            beside_report = None if differs else pages
     if found:
         return Checked(tuple(found), first=first)
     alone = tuple(_alone(path) for kind, path in kinds.items() if kind == "result" and len(kinds) == 1)

@@ -10,7 +10,6 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.catalogue import card_of
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from auditor.statistics.minimums import ILLUSTRATION, scope
@@ -20,11 +19,11 @@ from reports.labels import (
     CHUNK_LABELS,
     CONCLUSION_LABELS,
     FAMILY_LABELS,
-    METRIC_LABELS,
     ROLE_LABELS,
     SUBJECT_LABELS,
-    TEST_LABELS,
     VALUE_LABELS,
+    labels_of_tests,
+    metric_labels,
 )
 
 CONCLUSION_ORDER = (
@@ -154,6 +153,8 @@ def subject(measurement: Measurement) -> str:
 
 def metric_label(measurement: Measurement) -> str:
     """The measure's name in words, as the card of its test has it; also of a test from another package."""
+    from auditor.catalogue import card_of
+
     card = card_of(measurement.test)
     own = {metric.name: metric.label for metric in card.metrics} if card else {}
     return own.get(measurement.metric) or metric_words(measurement.metric)
@@ -161,16 +162,20 @@ def metric_label(measurement: Measurement) -> str:
 
 def metric_words(metric: str) -> str:
     """A metric in words, also one that policy packs name and no test measures yet."""
-    if metric in METRIC_LABELS:
-        return METRIC_LABELS[metric]
-    known = catalogue()["metric_catalog"].get(metric, {})
-    return str(known.get("label") or sentence_case(field_words(metric)))
+    if known := metric_labels().get(metric):
+        return known
+    named = catalogue()["metric_catalog"].get(metric, {})
+    return str(named.get("label") or sentence_case(field_words(metric)))
 
 
 def test_label(test: str) -> str:
     """The test's name in words."""
+    if known := labels_of_tests().get(test):
+        return known
+    from auditor.catalogue import card_of
+
     card = card_of(test)
-    return TEST_LABELS.get(test) or (card.label if card else "") or sentence_case(field_words(test))
+    return (card.label if card else "") or sentence_case(field_words(test))
 
 
 def role_words(role: str) -> str:
@@ -183,8 +188,8 @@ def family_words(family: str) -> str:
     if family in FAMILY_LABELS:
         return FAMILY_LABELS[family]
     before, _, test = family.partition(": ")
-    if test in TEST_LABELS:
-        return f"{field_words(before)}: {TEST_LABELS[test].lower()}"
+    if test in labels_of_tests():
+        return f"{field_words(before)}: {labels_of_tests()[test].lower()}"
     return field_words(family).replace("=", " ")
 
 
@@ -195,7 +200,7 @@ def conclusion_words(conclusion: str | None) -> str:
 
 def chunk_words(kind: str) -> str:
     """What a run is busy with: ``scoring``, or the test on internals that a chunk of work is part of."""
-    return CHUNK_LABELS.get(kind) or TEST_LABELS.get(kind, field_words(kind)).partition(":")[0].lower()
+    return CHUNK_LABELS.get(kind) or labels_of_tests().get(kind, field_words(kind)).partition(":")[0].lower()
 
 
 def of_whom(measurement: Measurement) -> str:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 
 import pytest
 
 from tests.acceptance.commands import ROOT
+from tests.settings import FOLDER
 
 PAGES = (
     "tests/compliance/test_officers_site.py::test_officers_read_every_page_in_so_many_queries",
@@ -21,7 +23,9 @@ REPORTS = (
 
 def run_without_torch(*tests: str) -> subprocess.CompletedProcess[str]:
     command = [sys.executable, "-m", "pytest", "-q", "-p", "tests.no_torch", "-p", "no:xdist", *tests]
-    return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=280, check=False)
+    # A test run of its own, with servers and a folder of its own.
+    own = {name: value for name, value in os.environ.items() if name not in (FOLDER, "PYTEST_XDIST_WORKER")}
+    return subprocess.run(command, cwd=ROOT, env=own, capture_output=True, text=True, timeout=280, check=False)
 
 
 @pytest.mark.slow

@@ -113,6 +113,16 @@ def test_with_few_applications_it_gives_the_reason_and_no_number(plugged: None, 
     assert all(0 < item.n < 24 for item in own)
 
 
+def test_a_test_of_another_version_is_refused_in_one_line(plugged: None, monkeypatch: pytest.MonkeyPatch) -> None:
+    sample = catalogue.find_tests(TESTS, where="small.toml")[-1]
+    monkeypatch.delattr(sample, "measure")
+    line = (
+        r"small.toml: tests.run: the installed test 'median_shift' \(plumbline_sample_test\) has no measure; expected"
+    )
+    with pytest.raises(PlanError, match=line):
+        catalogue.find_tests(TESTS, where="small.toml")
+
+
 def test_without_the_package_its_name_is_no_test() -> None:
     with pytest.raises(PlanError, match="unknown test 'median_shift'; expected one of: arm_rates"):
         catalogue.find_tests(TESTS, where="small.toml")

@@ -158,7 +158,7 @@ class ResidualView:
 
         def put(states: Tensor) -> Tensor:
             if states.shape != stream.shape:
-                raise ScoringError(f"a stream of shape {list(states.shape)} passes where {list(stream.shape)} is put")
+                raise ScoringError(f"a stream of shape {list(states.shape)} flows where {list(stream.shape)} is put")
             # A copy: a block may add to its input in place, and none may write into what is differentiated.
             return stream.to(states).clone()
 

@@ -13,7 +13,6 @@ from pathlib import Path
 from django.conf import settings
 
 from auditor.applications import Applications
-from auditor.catalogue import on_outputs
 from auditor.counterfactuals import make_clusters, select
 from auditor.exceptions import InputError
 from auditor.plan import Plan
@@ -22,7 +21,7 @@ from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
 from compliance.plans.counting import NOT_COUNTED, count
 from compliance.registry.keeping import kept
-from reports.labels import TEST_LABELS
+from reports.labels import labels_of_tests
 
 SAMPLE = 12
 NOT_KEPT = "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
@@ -79,7 +78,9 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         return Estimate(memory=memory, problem=str(error), fits=False)
     silent = tokens is None and tokenizer_file(model) is not None
     seconds = tokens / rate if rate and tokens else None
-    inside = tuple(TEST_LABELS.get(name, name) for name in bound.tests.run if not on_outputs(name))
+    from auditor.catalogue import on_outputs
+
+    inside = tuple(labels_of_tests().get(name, name) for name in bound.tests.run if not on_outputs(name))
     spent = seconds_inside(plan) if inside else 0.0
     return Estimate(
         prompts=prompts,

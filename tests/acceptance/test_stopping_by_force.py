@@ -26,7 +26,7 @@ CARD = Card(name="deaf", purpose="p", method="m", worrying="w", limitations="l",
 class Settings(Section):
     """None."""
 
-def work(asked):
+def plan_chunks(asked):
     yield ChunkSpec(prompts=1, tokens=1, payload={})
 
 def compute(bench, payload):
@@ -35,7 +35,7 @@ def compute(bench, payload):
         time.sleep(0.05)
     return {}
 
-def run(context):
+def measure(context):
     return ()
 '''
 

@@ -455,7 +455,7 @@ def test_an_adverse_decision_carries_its_sentences_and_the_margin_without_them()
 
 
 def test_the_module_offers_what_the_contract_asks_for() -> None:
-    assert {"CARD", "Settings", "work", "compute", "run"} <= set(vars(field_attribution))
+    assert {"CARD", "Settings", "plan_chunks", "compute", "measure"} <= set(vars(field_attribution))
     assert Settings() == Settings.model_validate_json("{}")
 
 

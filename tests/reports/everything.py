@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auditor.records import Check, Conclusion, Measurement, Role
-from reports.labels import METRIC_LABELS
+from reports.labels import metric_labels
 
 CONTRASTS = {"field": "race", "group": "Black"}
 RANGE = {"rate": 0.87, "threshold": 2.18, "natural_inside": 0, "range_low": 0.78, "range_high": 0.98, "mde": 0.017}
@@ -132,7 +132,7 @@ def _subject(metric: str, number: int, copy: int) -> dict[str, str]:
 def everything() -> list[Measurement]:
     """Those, and one of every metric of tests on internals, with a subject that holds every key once."""
     made = {item.metric for item in contrasts()}
-    inside = [name for name in METRIC_LABELS if name not in made and not name.startswith(("cf_", "version_"))]
+    inside = [name for name in metric_labels() if name not in made and not name.startswith(("cf_", "version_"))]
     units = ("share", "rate", "logit", "count", "ratio", "cosine", "activation", "rate_difference", "sd", "people")
     return [
         *contrasts(),

@@ -23,11 +23,11 @@ from reports.labels import (
     CASE_ROLE_LABELS,
     CONCLUSION_LABELS,
     FAMILY_LABELS,
-    METRIC_LABELS,
     ROLE_LABELS,
     SUBJECT_LABELS,
-    TEST_LABELS,
     UNIT_LABELS,
+    labels_of_tests,
+    metric_labels,
 )
 from reports.pdf import render_pdf
 from reports.wording import Design
@@ -101,20 +101,20 @@ def of_keyword(name: str) -> set[str]:
 def test_every_metric_that_the_engine_emits_has_words() -> None:
     emitted = {name for name in of_keyword("metric") if IDENTIFIER.fullmatch(name)}
     # Of what a loop runs over, units and tests are no metrics.
-    emitted -= set(UNIT_LABELS) | set(TEST_LABELS)
+    emitted -= set(UNIT_LABELS) | set(labels_of_tests())
     assert len(emitted) > 60
-    assert sorted(emitted - set(METRIC_LABELS)) == []
+    assert sorted(emitted - set(metric_labels())) == []
 
 
 def test_every_unit_that_the_engine_emits_has_words() -> None:
     emitted = {name for name in of_keyword("unit") if name and name in name.lower()} - {"SDs"}
-    emitted = {name for name in emitted if re.fullmatch(r"[a-z_]+", name)} - set(METRIC_LABELS)
+    emitted = {name for name in emitted if re.fullmatch(r"[a-z_]+", name)} - set(metric_labels())
     assert {"rate", "rate_difference", "sd", "logit"} <= emitted
     assert sorted(emitted - set(UNIT_LABELS)) == []
 
 
 def test_every_test_role_and_conclusion_has_words() -> None:
-    assert set(TESTS) - set(TEST_LABELS) == set()
+    assert set(TESTS) - set(labels_of_tests()) == set()
     assert {role.value for role in Role} == set(ROLE_LABELS)
     assert {code.value for code in Conclusion} == set(CONCLUSION_LABELS)
     assert {"actual", "counterfactual", "placebo", "reask"} == set(CASE_ROLE_LABELS)
@@ -157,9 +157,9 @@ def test_every_check_is_named_in_words() -> None:
     assert [name for name in names if IDENTIFIER.search(name)] == []
 
 
-@pytest.mark.parametrize("metric", sorted(METRIC_LABELS))
+@pytest.mark.parametrize("metric", sorted(metric_labels()))
 def test_no_label_is_an_identifier(metric: str) -> None:
-    assert IDENTIFIER.search(METRIC_LABELS[metric]) is None
+    assert IDENTIFIER.search(metric_labels()[metric]) is None
 
 
 def identifiers(text: str) -> list[str]:
