@@ -58,7 +58,8 @@ class InPackage:
     Parameters
     ----------
     card
-        The module with ``CARD`` and ``Settings``; ``method`` stands beside it, with ``work``, ``compute`` and ``run``.
+        The module with ``CARD`` and ``Settings``; ``method`` stands beside it, with ``plan_chunks``, ``compute`` and
+        ``measure``.
     """
 
     def __init__(self, card: ModuleType) -> None:

@@ -1,7 +1,7 @@
 """What every test has to keep to, as one call: for our own tests, and for those of other packages.
 
-from auditor.testing.checks import check_test
-check_test(my_test, context)
+>>> from auditor.testing.checks import check_test
+>>> check_test(my_test, context)                                                     # doctest: +SKIP
 """
 
 from __future__ import annotations
@@ -88,6 +88,9 @@ def check_measurements(card: Card, measurements: Sequence[Measurement]) -> list[
             metric = known[item.metric]
             if metric.unit and metric.unit != item.unit:
                 wrong.append(f"{item.id}: is counted in {item.unit!r}, and its card says {metric.unit!r}")
+            if metric.higher_is_better is not item.higher_is_better:
+                found, card_says = item.higher_is_better, metric.higher_is_better
+                wrong.append(f"{item.id}: higher is better: {found}, and its card says {card_says}")
         for key in ("estimate", "low", "high", "p_value"):
             value = getattr(item, key)
             if value is not None and not math.isfinite(value):

@@ -55,7 +55,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "files": [
             {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None}
             for name in PUBLISHED
-            if name in row.files or name != "annex.pdf"  # which audits of before 0.2 have not
+            if name in row.files or name != "annex.pdf"  # which audits of earlier versions have not
         ],
     }
     return render(request, "compliance/audit.html", context)

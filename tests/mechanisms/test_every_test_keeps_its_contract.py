@@ -85,6 +85,7 @@ def test_a_card_that_says_too_little_is_named(changes: dict[str, Any], line: str
         ({"id": "mine/thing"}, "expected the id mine/thing/field=race"),
         ({"metric": "other", "id": "mine/other/field=race"}, "its metric is not on the card"),
         ({"unit": "rate"}, "its card says 'count'"),
+        ({"higher_is_better": True}, "higher is better: True, and its card says None"),
         ({"estimate": float("nan")}, "estimate is nan"),
         ({"estimate": None}, "has no number and no reason"),
         ({"low": 2.0, "high": 1.0}, "upside down"),
