@@ -36,6 +36,8 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         return live_page(request, row)
     told, bundle, problem = _told(row)
     controls = told.bundle.controls
+    # Audits of earlier versions have no annex.
+    names = [name for name in PUBLISHED if name in row.files or name != "annex.pdf"]
     context = {
         "audit": row,
         "run": row.run,
@@ -53,10 +55,9 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "head": chain_head(),
         "may_export": actions.may_export(request.user, row),
         "files": [
-            {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None}
-            for name in PUBLISHED
-            if name in row.files or name != "annex.pdf"  # which audits of earlier versions have not
+            {"name": name, "sha256": row.files.get(name), "kept": kept_file(row, name) is not None} for name in names
         ],
+        "names": " ".join(names),
     }
     return render(request, "compliance/audit.html", context)
 
