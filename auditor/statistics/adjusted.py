@@ -16,6 +16,7 @@ import numpy.typing as npt
 from scipy import special, stats
 
 from auditor.statistics.designs import Control, Design, make_design
+from auditor.statistics.logit import fit_logit
 from auditor.statistics.results import (
     BoolArray,
     Estimate,
@@ -28,10 +29,6 @@ from auditor.statistics.results import (
     tost_level,
 )
 
-STEPS = 50
-CONVERGED = 1e-10
-MAX_LOG_ODDS = 15.0
-"""A coefficient beyond it, in SDs of its column, is separation and no estimate."""
 MIN_CLUSTERS = 20
 """Fewer clusters tell too little of how much they differ for an interval to stand on."""
 
@@ -89,7 +86,7 @@ def adjusted_rates(
     design = reason or make_design(rows=rows, group=group, controls=controls, outcome=y)
     if isinstance(design, str):
         return _none(method, "conditional denial odds ratio, logistic regression", design, len(y), counts)
-    fit, null = _fit(y, design, width=design.width), _fit(y, design, width=design.width - 1)
+    fit, null = fit_logit(y, design, width=design.width), fit_logit(y, design, width=design.width - 1)
     if fit is None or null is None:
         reason = "the controls separate the outcome perfectly or the fit does not converge"
         return _none(method, "conditional denial odds ratio, logistic regression", reason, len(y), counts)
@@ -162,61 +159,6 @@ def adjusted_amounts(
         counts=counts,
     )
     return AdjustedDifference(difference, None, None, design.names, design.dropped)
-
-
-@dataclass(frozen=True, slots=True)
-class _Fit:
-    coefficients: FloatArray
-    information: FloatArray
-    residuals: FloatArray
-    log_likelihood: float
-
-
-def _fit(y: FloatArray, design: Design, *, width: int) -> _Fit | None:
-    """Newton's method on the first ``width`` columns; ``None`` where the outcome is separated or it does not settle."""
-    beta = np.zeros(width)
-    beta[0] = special.logit(y.mean())
-    residuals = np.empty(len(y))
-    found, gradient, information = _state(y, design, beta, residuals)
-    for _ in range(STEPS):
-        try:
-            step = np.linalg.solve(information, gradient)
-        except np.linalg.LinAlgError:
-            return None
-        size = 1.0
-        while size > 1e-4:
-            trial = beta + size * step
-            better, next_gradient, next_information = _state(y, design, trial, residuals)
-            if better >= found - 1e-9 * abs(found):
-                break
-            size /= 2
-        else:
-            return None
-        beta, found, gradient, information = trial, better, next_gradient, next_information
-        if np.abs(beta[1:]).max(initial=0.0) > MAX_LOG_ODDS:
-            return None
-        if np.abs(size * step).max() < CONVERGED:
-            return _Fit(beta, information, residuals, found)
-    return None
-
-
-def _state(
-    y: FloatArray, design: Design, beta: FloatArray, residuals: FloatArray
-) -> tuple[float, FloatArray, FloatArray]:
-    """Log-likelihood, its gradient and the information; ``residuals`` are written in place."""
-    width = len(beta)
-    total, gradient, information = 0.0, np.zeros(width), np.zeros((width, width))
-    for here, whole in design.blocks():
-        # The group is the last column: without it the null model stands on the same blocks.
-        matrix = whole[:, :width]
-        odds = matrix @ beta
-        p = special.expit(odds)
-        rest = y[here] - p
-        residuals[here] = rest
-        total += float(-np.logaddexp(0.0, np.where(y[here] > 0.5, -odds, odds)).sum())
-        gradient += matrix.T @ rest
-        information += (matrix * (p * (1 - p))[:, None]).T @ matrix
-    return total, gradient, information
 
 
 def _marginal(design: Design, beta: FloatArray) -> tuple[float, FloatArray]:

@@ -83,15 +83,18 @@ class _Part:
     kind: str
     centre: float = 0.0
     spread: float = 1.0
-    codes: IntArray | None = None
+    codes: tuple[int, ...] = ()
 
     def column(self, rows: IntArray) -> npt.NDArray[Any]:
         values = self.control.values[rows]
+        found: npt.NDArray[Any]
         if self.kind == "number":
-            return np.nan_to_num((values - self.centre) / self.spread, nan=0.0)
-        if self.kind == "not stated":
-            return np.isnan(values)
-        return np.isin(values, self.codes)
+            found = np.nan_to_num((values - self.centre) / self.spread, nan=0.0)
+        elif self.kind == "not stated":
+            found = np.isnan(values)
+        else:
+            found = np.isin(values, self.codes)
+        return found
 
 
 def make_design(*, rows: IntArray, group: BoolArray, controls: Sequence[Control], outcome: FloatArray) -> Design | str:
@@ -171,10 +174,10 @@ def _levels(control: Control, rows: IntArray, outcome: FloatArray, dropped: dict
         return []
     base = max(usual, key=lambda at: counts[at])
     parts = [
-        _Part(f"{control.name}: {names[at]}", control, "levels", codes=np.array([at - 1])) for at in usual if at != base
+        _Part(f"{control.name}: {names[at]}", control, "levels", codes=(int(at) - 1,)) for at in usual if at != base
     ]
     if rare:
-        parts.append(_Part(f"{control.name}: rare levels", control, "levels", codes=np.array(rare) - 1))
+        parts.append(_Part(f"{control.name}: rare levels", control, "levels", codes=tuple(int(at) - 1 for at in rare)))
         dropped[f"{control.name}: rare levels"] = f"{len(rare)} levels put together"
     return parts
 
