@@ -12,6 +12,7 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
+from auditor.decision_columns import decision_columns_from
 from auditor.exceptions import DataError
 from auditor.mappings import EMPTY, REPEATS, ROLES, TYPES, DataMapping, Field, code_of, said_of
 from auditor.number_forms import NumberForm
@@ -68,6 +69,9 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
         fields=fields,
         excluded={str(key): str(value) for key, value in dict(raw.get("excluded", {})).items()},
         reading=reading_from(raw.get("reading", {}), where=f"{where}: reading"),
+        decisions=decision_columns_from(
+            raw.get("decisions", {}), types={item.name: item.type for item in fields}, where=f"{where}: decisions"
+        ),
     )
 
 
@@ -102,6 +106,8 @@ def write_mapping(mapping: DataMapping, reasons: Mapping[str, Sequence[str]] | N
             default = part.default_factory() if part.default_factory is not MISSING else part.default
             if value != default:
                 lines.append(f"{part.name} = {_toml(said_of(value) if isinstance(value, NumberForm) else value)}")
+    if mapping.decisions.said():
+        lines += ["", "[decisions]", *(f"{key} = {_toml(value)}" for key, value in mapping.decisions.said().items())]
     lines += ["", "[excluded]", *(f"{_toml(key)} = {_toml(reason)}" for key, reason in mapping.excluded.items())]
     return "\n".join(lines) + "\n"
 
