@@ -86,7 +86,8 @@ def adjusted_rates(
     design = reason or make_design(rows=rows, group=group, controls=controls, outcome=y)
     if isinstance(design, str):
         return _none(method, "conditional denial odds ratio, logistic regression", design, len(y), counts)
-    fit, null = fit_logit(y, design, width=design.width), fit_logit(y, design, width=design.width - 1)
+    fit = fit_logit(y, design, width=design.width)
+    null = None if fit is None else fit_logit(y, design, width=design.width - 1, start=fit.coefficients[:-1].copy())
     if fit is None or null is None:
         reason = "the controls separate the outcome perfectly or the fit does not converge"
         return _none(method, "conditional denial odds ratio, logistic regression", reason, len(y), counts)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
@@ -58,6 +58,10 @@ class Design:
         """How many columns there are, intercept and group among them."""
         return len(self.names) + 2
 
+    def every(self, step: int) -> Design:
+        """The same columns for every ``step``-th row."""
+        return replace(self, rows=self.rows[::step], group=self.group[::step])
+
     def blocks(self) -> Iterator[tuple[slice, FloatArray]]:
         """Rows in blocks with their matrix, shape (block, width)."""
         for start in range(0, len(self.rows), BLOCK):
@@ -93,7 +97,7 @@ class _Part:
         elif self.kind == "not stated":
             found = np.isnan(values)
         else:
-            found = np.isin(values, self.codes)
+            found = values == self.codes[0] if len(self.codes) == 1 else np.isin(values, self.codes)
         return found
 
 

@@ -6,7 +6,7 @@ import statsmodels.api as sm
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from auditor.statistics import designs
+from auditor.statistics import designs, logit
 from auditor.statistics.adjusted import adjusted_amounts, adjusted_rates
 from auditor.statistics.designs import Control
 from auditor.statistics.regression import conditional_odds_ratio
@@ -105,6 +105,16 @@ def test_amounts_are_those_of_least_squares(clustered):
     assert (found.difference.interval.low, found.difference.interval.high) == pytest.approx(
         tuple(peer.conf_int()[-1]), rel=1e-7
     )
+
+
+def test_where_the_steps_begin_does_not_change_where_they_end(monkeypatch):
+    data = made()
+    plain = ours(data)
+    monkeypatch.setattr(logit, "THIN", 500)
+    warm = ours(data)
+    assert warm.difference.value == pytest.approx(plain.difference.value, abs=1e-12)
+    assert warm.odds_ratio.value == pytest.approx(plain.odds_ratio.value, rel=1e-10)
+    assert warm.likelihood_ratio.statistic == pytest.approx(plain.likelihood_ratio.statistic, rel=1e-8)
 
 
 def test_without_controls_it_is_the_plain_difference_of_rates():
