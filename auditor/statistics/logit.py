@@ -13,7 +13,8 @@ from auditor.statistics.results import FloatArray
 STEPS = 50
 THIN = 20_000
 """Rows that a first fit takes, whose end is where the whole fit begins: it then needs two or three steps, not seven."""
-CONVERGED = 1e-10
+CONVERGED = 1e-7
+"""Largest last step: the error left is of the order of its square."""
 MAX_LOG_ODDS = 15.0
 """A coefficient beyond it, in SDs of its column, is separation and no estimate."""
 
@@ -101,9 +102,11 @@ def _state(
         # The group is the last column: without it the null model stands on the same blocks.
         matrix = whole[:, :width]
         odds = matrix @ beta
-        p = special.expit(odds)
-        rest, spread = y[here] - p, p * (1 - p)
-        logs = -np.logaddexp(0.0, np.where(y[here] > 0.5, -odds, odds))
+        small = np.exp(-np.abs(odds))
+        p = np.where(odds >= 0, 1.0, small) / (1.0 + small)
+        rest, spread = y[here] - p, small / (1.0 + small) ** 2
+        # log(1 + e^odds) without overflow, from the same exponential.
+        logs = y[here] * odds - np.maximum(odds, 0.0) - np.log1p(small)
         if weights is not None:
             rest, spread, logs = rest * weights[here], spread * weights[here], logs * weights[here]
         residuals[here] = rest
