@@ -24,6 +24,7 @@ NAMES = (
     "simulations",
     "version_nulls",
     "import",
+    "decisions",
 )
 #: A module cannot be called like a statement of the language.
 MODULES = {"import": "imports"}
