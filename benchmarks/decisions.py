@@ -1,8 +1,8 @@
 """What 1,000,000 decisions already taken cost: every measure, in seconds and MiB, beside fairlearn's MetricFrame.
 
 A made-up file of seventeen columns (seeded) is written as text and as Parquet in a process of its own, read into
-columns and measured over two attributes, three contrasts: every measure of observed decisions, with its interval. fairlearn
-gives the rates, differences and ratios that both have, without intervals.
+columns and measured over two attributes, three contrasts: every measure of observed decisions, with its interval.
+fairlearn gives the rates, differences and ratios that both have, without intervals.
 
 One row a step: reading, measuring everything, and the measures both have, with what they take of memory.
 """
