@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO
+from typing import IO, Any
 
 from auditor.exceptions import DataError
 
@@ -44,7 +44,7 @@ def inner_name(path: Path, *, where: str) -> str:
 
 
 @contextmanager
-def opened(path: Path, *, where: str, most: int = MAX_UNPACKED) -> Iterator[io.BufferedReader]:
+def opened(path: Path, *, where: str, most: int = MAX_UNPACKED) -> Iterator[io.BufferedReader[Any]]:
     """The bytes of a file, unpacked if it is packed, as they are read.
 
     Parameters
@@ -58,7 +58,7 @@ def opened(path: Path, *, where: str, most: int = MAX_UNPACKED) -> Iterator[io.B
         While it is read, once it is damaged or unpacks to too much.
     """
     if not is_packed(path):
-        with path.open("rb", buffering=BUFFER) as stream:
+        with io.BufferedReader(path.open("rb", buffering=0), BUFFER) as stream:
             yield stream
         return
     size = path.stat().st_size
@@ -70,14 +70,14 @@ def opened(path: Path, *, where: str, most: int = MAX_UNPACKED) -> Iterator[io.B
         yield _bounded(member, size, where, most)
 
 
-def _bounded(stream: IO[bytes], size: int, where: str, most: int) -> io.BufferedReader:
+def _bounded(stream: IO[bytes] | gzip.GzipFile, size: int, where: str, most: int) -> io.BufferedReader[Any]:
     return io.BufferedReader(_Bounded(stream, size, where, most), BUFFER)
 
 
 class _Bounded(io.RawIOBase):
     """A stream that stops once more comes out of it than may."""
 
-    def __init__(self, stream: IO[bytes], size: int, where: str, most: int) -> None:
+    def __init__(self, stream: IO[bytes] | gzip.GzipFile, size: int, where: str, most: int) -> None:
         self.stream, self.size, self.where, self.most = stream, size, where, most
         self.count = 0
 

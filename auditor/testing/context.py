@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from auditor.plan import Attribute, Plan
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Outcome
 from auditor.testing.state import State, judge_arm, state_of
+
+if TYPE_CHECKING:
+    from auditor.observed.columns import Observed
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -55,6 +58,7 @@ class Context:
     its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version. ``results``
     holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/bench.py).
     ``several_rows`` says that rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
+    ``decision_file`` holds decisions already taken, where a file of them is audited.
     """
 
     plan: Plan
@@ -65,6 +69,7 @@ class Context:
     observed_rate: float | None
     results: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     several_rows: bool = False
+    decision_file: Observed | None = None
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
     @cached_property

@@ -1,0 +1,107 @@
+"""Prices and amounts of favourable decisions: what the same yes cost, and how much it was."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
+from auditor.observed.columns import Numbers
+from auditor.observed.measures import amount_gaps
+from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.results import Estimate, Interval, missing
+from auditor.testing.card import Card, Metric
+from auditor.testing.context import Context
+from auditor.testing.unadjusted import UnadjustedMeasurement
+
+CARD = Card(
+    name="observed_prices",
+    purpose="Whether applicants who were approved paid more, or got less, by group.",
+    method=(
+        "Among favourable decisions that state it: difference of means in its own unit (Welch), in SDs (resampled "
+        "interval), and at equal legitimate factors (least squares, clustered errors)."
+    ),
+    worrying="A dearer price or a smaller amount that stays at equal factors.",
+    limitations=(
+        "Only those who were approved have a price. Factors of pricing that the file lacks may make or hide a gap."
+    ),
+    references=("Interagency Fair Lending Examination Procedures (2009)",),
+    label="Decisions taken: prices and amounts",
+    metrics=(
+        Metric("price_gap", "Price gap", "as stated", higher_is_better=False),
+        Metric("price_gap_sd", "Price gap, in SD", "sd", higher_is_better=False),
+        Metric("price_gap_adjusted", "Price gap at equal factors", "as stated", higher_is_better=False),
+        Metric("price_gap_adjusted_sd", "Price gap at equal factors, in SD", "sd", higher_is_better=False),
+        Metric("amount_gap", "Amount gap", "as stated", higher_is_better=True),
+        Metric("amount_gap_sd", "Amount gap, in SD", "sd", higher_is_better=True),
+        Metric("amount_gap_adjusted", "Amount gap at equal factors", "as stated", higher_is_better=True),
+        Metric("amount_gap_adjusted_sd", "Amount gap at equal factors, in SD", "sd", higher_is_better=True),
+    ),
+)
+
+
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+    """Every price and amount, every group against its reference."""
+    sheet = sheet_of(context, CARD, tests=2)
+    if sheet is None or not (sheet.observed.prices or sheet.observed.amounts):
+        yield untested(context, CARD, "the mapping names no price and no amount") if sheet else untested(context, CARD)
+        return
+    parts = [("price", part) for part in sheet.observed.prices] + [("amount", part) for part in sheet.observed.amounts]
+    for pairing in sheet.pairings():
+        for kind, part in parts:
+            yield from _gaps(sheet, pairing, kind, part, size=sheet.size * len(parts))
+
+
+def _gaps(sheet: Sheet, pairing: Pairing, kind: str, part: Numbers, *, size: int) -> Iterable[UnadjustedMeasurement]:
+    found = amount_gaps(pairing.contrast, part, sheet.how)
+    counts = found.plain.counts
+    common: dict[str, Any] = {
+        "subject": {**pairing.subject, "what": part.label},
+        "reference": pairing.attribute.reference,
+        "hidden": pairing.hidden,
+        "short": unmet({GROUP: int(counts.get("n_p", 0)), REFERENCE_GROUP: int(counts.get("n_0", 0))}),
+    }
+    unit = f", in {part.unit}" if part.unit else ""
+    plain = replace(found.plain, method=f"{found.plain.method}{unit}")
+    yield sheet.row(plain, metric=f"{kind}_gap", **common)
+    yield sheet.row(
+        found.in_sds, metric=f"{kind}_gap_sd", judged=sheet.in_sds, of_people=False, size=size, of_pack=False, **common
+    )
+    adjusted = found.adjusted.difference
+    yield sheet.row(
+        replace(adjusted, method=f"{adjusted.method}{unit}"), metric=f"{kind}_gap_adjusted", of_people=False, **common
+    )
+    # The same SD as the plain gap's, so that both stand on one scale.
+    spread = None
+    if found.plain.value is not None and found.in_sds.value:
+        spread = found.plain.value / found.in_sds.value
+    yield sheet.row(
+        _in_sds(adjusted, spread),
+        metric=f"{kind}_gap_adjusted_sd",
+        judged=sheet.in_sds,
+        of_people=False,
+        size=size,
+        of_pack=False,
+        **common,
+    )
+
+
+def _in_sds(adjusted: Estimate, spread: float | None) -> Estimate:
+    """A gap in its unit as one in SDs; missing where it is, or where there is no SD."""
+    method = f"{adjusted.method}, over the pooled SD"
+    if adjusted.value is None or not spread:
+        return missing(method=method, reason=adjusted.reason or "there is no SD to divide by", n=adjusted.n)
+
+    def over(interval: Interval | None) -> Interval | None:
+        if interval is None:
+            return None
+        return Interval(interval.low / spread, interval.high / spread, interval.level, interval.method)
+
+    return replace(
+        adjusted,
+        value=adjusted.value / spread,
+        method=method,
+        interval=over(adjusted.interval),
+        tost_interval=over(adjusted.tost_interval),
+    )
