@@ -50,6 +50,13 @@ def test_every_one_keeps_the_contract_with_a_file_and_without(test, observed):
     assert alone.missing_reason == "no decision file is audited"
 
 
+def test_a_metric_of_one_name_has_one_label_unit_and_direction_in_every_test():
+    known = {}
+    for test in TESTS.values():
+        for metric in test.CARD.metrics:
+            assert known.setdefault(metric.name, metric) == metric, (test.CARD.name, metric.name)
+
+
 @pytest.mark.parametrize(
     ("name", "without", "reason"),
     [

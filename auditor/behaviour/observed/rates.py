@@ -38,7 +38,7 @@ CARD = Card(
         Metric("neither_rate", "Share decided neither way", "rate", higher_is_better=False),
         Metric("risk_difference", "Difference of approval rates", "rate_difference", higher_is_better=True),
         Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
-        Metric("denial_odds_ratio", "Denial odds ratio, raw", "ratio", higher_is_better=False),
+        Metric("denial_odds_ratio", "Denial odds ratio", "ratio", higher_is_better=False),
         Metric("shortfall", "Shortfall, people", "people", higher_is_better=False),
         Metric("neither_gap", "Gap of those decided neither way", "rate_difference", higher_is_better=False),
     ),

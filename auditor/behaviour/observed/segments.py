@@ -32,7 +32,7 @@ CARD = Card(
         Metric("mantel_haenszel_ratio", "Mantel–Haenszel ratio", "ratio", higher_is_better=True),
         Metric("mantel_haenszel_odds_ratio", "Mantel–Haenszel odds ratio", "ratio", higher_is_better=True),
         Metric("segments_differ", "Whether segments differ, Breslow–Day statistic", "chi_squared"),
-        Metric("impact_ratio", "Impact ratio of a segment", "ratio", higher_is_better=True),
+        Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
     ),
 )
 MOST = 40
