@@ -20,6 +20,7 @@ PATTERNS = 1_000
 DRAWN = 2_000
 """Rows of a stratum up to which it is drawn row by row."""
 STRATA = 64
+BLOCK = 1 << 15
 
 
 def drawn_counts(counts: IntArray, *, resamples: int, seed: int) -> FloatArray:
@@ -43,7 +44,11 @@ def drawn_sums(totals: FloatArray, *, resamples: int, seed: int) -> FloatArray:
     generator = np.random.default_rng(seed)
     # Equal rows have equal projections; unequal ones share one with probability 0.
     keys = totals @ np.random.default_rng(0).normal(size=totals.shape[1])
-    values, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    # Numbers differ from row to row: a few thousand rows tell it without sorting all of them.
+    if len(np.unique(keys[: 4 * PATTERNS])) <= PATTERNS:
+        values, first, counts = np.unique(keys, return_index=True, return_counts=True)
+    else:
+        values, first, counts = keys, np.zeros(0, dtype=np.int64), np.zeros(0, dtype=np.int64)
     if len(values) <= PATTERNS:
         drawn = generator.multinomial(len(totals), counts / len(totals), size=resamples)
         return np.asarray(drawn @ totals[first], dtype=np.float64)
@@ -51,10 +56,8 @@ def drawn_sums(totals: FloatArray, *, resamples: int, seed: int) -> FloatArray:
     sizes = np.bincount(strata)
     shares = generator.multinomial(len(totals), sizes / len(totals), size=resamples)
     sums = np.zeros((resamples, totals.shape[1]))
-    order = np.argsort(strata, kind="stable")
-    ends = np.cumsum(sizes)
     for stratum, size in enumerate(sizes):
-        rows = totals[order[ends[stratum] - size : ends[stratum]]]
+        rows = totals[strata == stratum] if size < len(totals) else totals
         draw = _row_by_row if size <= DRAWN else _normal
         sums += draw(rows, shares[:, stratum], generator)
     return sums
@@ -76,12 +79,15 @@ def _row_by_row(rows: FloatArray, drawn: IntArray, generator: np.random.Generato
 
 def _normal(rows: FloatArray, drawn: IntArray, generator: np.random.Generator) -> FloatArray:
     mean = rows.mean(axis=0)
-    scale = rows.std(axis=0)
+    spread = np.zeros((rows.shape[1], rows.shape[1]))
+    for start in range(0, len(rows), BLOCK):  # so that no second copy of all rows stands in memory
+        centred = rows[start : start + BLOCK] - mean
+        spread += centred.T @ centred
+    spread /= len(rows)
+    scale = np.sqrt(np.diag(spread))
     scale[scale == 0] = 1.0
-    centred = rows - mean
-    centred /= scale
     # Columns such as y and y² differ by orders of magnitude: the root is taken of their correlations.
-    values, vectors = np.linalg.eigh(centred.T @ centred / len(rows))
+    values, vectors = np.linalg.eigh(spread / np.outer(scale, scale))
     root = vectors * np.sqrt(np.maximum(values, 0.0))
     noise = generator.normal(size=(len(drawn), rows.shape[1])) @ root.T * scale
     result: FloatArray = drawn[:, None] * mean + np.sqrt(drawn)[:, None] * noise

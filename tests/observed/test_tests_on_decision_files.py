@@ -12,6 +12,7 @@ from auditor.conclusions import adjust_and_conclude
 from auditor.observed.building import taken
 from auditor.records import Conclusion, Role
 from auditor.testing.checks import check_test
+from reports.labels import CASE_ROLE_LABELS, SUBJECT_LABELS, metric_labels
 from tests.observed.asked import run
 from tests.observed.made_up import columns
 
@@ -94,6 +95,8 @@ def test_the_planted_gap_is_found_raw_at_equal_factors_within_segments_and_near_
     prices = by_metric(concluded(TESTS["observed_prices"], context), "price_gap_adjusted_sd", group="Black")
     assert prices[0].conclusion is Conclusion.DIFFERENCE_FOUND
     assert prices[0].estimate > 0.1
+    (plain,) = by_metric(concluded(TESTS["observed_prices"], context), "price_gap", group="Black")
+    assert (plain.unit, plain.subject["what"]) == ("%", "rate")
 
 
 def test_where_nothing_is_planted_families_keep_their_share_of_false_signals_and_nothing_reads_equivalent():
@@ -118,6 +121,16 @@ def test_a_pack_makes_its_measures_primary_with_its_threshold_and_reference(obse
     most = [item for item in ll144.values() if item.subject.get("compared_with") == "most selected group"]
     assert {item.subject["group"] for item in most if item.subject["field"] == "race"} < {"White", "Black", "Asian"}
     assert all("reference highest rate, by us-nyc-ll144" in item.method for item in most)
+
+
+def test_everything_they_say_has_words_in_a_report(observed):
+    context = run(observed, use__policy_packs=["us-fha"])
+    for test in OBSERVED:
+        for item in concluded(test, context).values():
+            assert item.metric in metric_labels()
+            assert set(item.subject) <= set(SUBJECT_LABELS)
+            assert item.family is None or "_" not in item.family
+            assert item.cases.removeprefix("role:") in CASE_ROLE_LABELS
 
 
 def few(observed, keep):

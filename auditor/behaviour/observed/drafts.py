@@ -96,6 +96,11 @@ class Sheet:
         """A difference in SDs, against the plan's."""
         return Judged("standardised", self.context.plan.thresholds.practical_margin_sd)
 
+    def family(self, metric: str = "") -> str:
+        """The family of what this test concludes, in words, or of one metric that a pack concludes by itself."""
+        name = self.card.label[0].lower() + self.card.label[1:]
+        return f"{name}: {metric[0].lower()}{metric[1:]}" if metric else name
+
     def levels(self, field: str) -> Levels:
         """The protected field of an attribute; one in which nothing is stated where the file has none."""
         found = self.observed.attribute(field)
@@ -144,6 +149,7 @@ class Sheet:
         counts: Mapping[str, float | int | None] | None = None,
         of_pack: bool = True,
         size: int | None = None,
+        unit: str = "",
     ) -> UnadjustedMeasurement:
         """One number as it may be shown, and what it is concluded from.
 
@@ -161,6 +167,8 @@ class Sheet:
             Whether a pack's rule for the metric bears on this very number.
         size
             Tests in its exploratory family, where that is not the sheet's.
+        unit
+            What it is counted in, where the file says it and not the card.
         """
         kind = next(item for item in self.card.metrics if item.name == metric)
         rule = metric_rule(self.context.packs, metric, field=subject.get("field", "")) if of_pack else MetricRule()
@@ -174,7 +182,7 @@ class Sheet:
             "metric": metric,
             "subject": dict(subject),
             "reference": reference,
-            "unit": kind.unit,
+            "unit": kind.unit or unit,
             "higher_is_better": kind.higher_is_better,
             "level": self.level,
             "cases": f"role:{RECORDS}",
@@ -206,7 +214,7 @@ class Sheet:
         drafted = measurement(
             replace(shown, method=method),
             role=Role.PRIMARY if confirmed else Role.EXPLORATORY,
-            family=f"observed: {self.card.name}: {metric}" if confirmed else f"{EXPLORATORY_FAMILY}: {self.card.name}",
+            family=self.family(kind.label) if confirmed else f"{EXPLORATORY_FAMILY}: {self.family()}",
             counts={**(counts or {}), "mde": mde},
             **common,
         )

@@ -29,13 +29,13 @@ CARD = Card(
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     label="Decisions taken: prices and amounts",
     metrics=(
-        Metric("price_gap", "Price gap", "as stated", higher_is_better=False),
+        Metric("price_gap", "Price gap", "", higher_is_better=False),
         Metric("price_gap_sd", "Price gap, in SD", "sd", higher_is_better=False),
-        Metric("price_gap_adjusted", "Price gap at equal factors", "as stated", higher_is_better=False),
+        Metric("price_gap_adjusted", "Price gap at equal factors", "", higher_is_better=False),
         Metric("price_gap_adjusted_sd", "Price gap at equal factors, in SD", "sd", higher_is_better=False),
-        Metric("amount_gap", "Amount gap", "as stated", higher_is_better=True),
+        Metric("amount_gap", "Amount gap", "", higher_is_better=True),
         Metric("amount_gap_sd", "Amount gap, in SD", "sd", higher_is_better=True),
-        Metric("amount_gap_adjusted", "Amount gap at equal factors", "as stated", higher_is_better=True),
+        Metric("amount_gap_adjusted", "Amount gap at equal factors", "", higher_is_better=True),
         Metric("amount_gap_adjusted_sd", "Amount gap at equal factors, in SD", "sd", higher_is_better=True),
     ),
 )
@@ -62,16 +62,13 @@ def _gaps(sheet: Sheet, pairing: Pairing, kind: str, part: Numbers, *, size: int
         "hidden": pairing.hidden,
         "short": unmet({GROUP: int(counts.get("n_p", 0)), REFERENCE_GROUP: int(counts.get("n_0", 0))}),
     }
-    unit = f", in {part.unit}" if part.unit else ""
-    plain = replace(found.plain, method=f"{found.plain.method}{unit}")
-    yield sheet.row(plain, metric=f"{kind}_gap", **common)
+    unit = part.unit or "as stated"
+    yield sheet.row(found.plain, metric=f"{kind}_gap", unit=unit, **common)
     yield sheet.row(
         found.in_sds, metric=f"{kind}_gap_sd", judged=sheet.in_sds, of_people=False, size=size, of_pack=False, **common
     )
     adjusted = found.adjusted.difference
-    yield sheet.row(
-        replace(adjusted, method=f"{adjusted.method}{unit}"), metric=f"{kind}_gap_adjusted", of_people=False, **common
-    )
+    yield sheet.row(adjusted, metric=f"{kind}_gap_adjusted", unit=unit, of_people=False, **common)
     # The same SD as the plain gap's, so that both stand on one scale.
     spread = None
     if found.plain.value is not None and found.in_sds.value:
