@@ -45,6 +45,19 @@ class GroupTable:
         return found
 
 
+@dataclass(frozen=True, kw_only=True, eq=False)
+class Bisg:
+    """How the groups of one attribute are made likely while a file is read: fields of surname and place, and tables."""
+
+    attribute: str
+    surname: str
+    place: str
+    by_surname: GroupTable
+    by_place: GroupTable
+    source: str
+    cut: float
+
+
 def surname_table(frame: pl.DataFrame, *, key: str, groups: Mapping[str, str], where: str) -> GroupTable:
     """A table of P(group | surname); rows are scaled to 1 in sum.
 

@@ -21,6 +21,7 @@ from auditor.exceptions import DataError
 from auditor.mapping_files import shown
 from auditor.mappings import DataMapping, Field, code_of
 from auditor.number_forms import PLAIN
+from auditor.observed.bisg import Bisg, estimate
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities
 from auditor.plain_numbers import plain_numbers
 from auditor.statistics.results import FloatArray, IntArray
@@ -88,9 +89,12 @@ class Builder:
         What the columns mean; its ``decisions`` say which fields play which part.
     source
         What refusals call the file.
+    bisg
+        How groups are made likely by surname and place. Neither is kept: a block's probabilities are worked out from
+        its cells, and the cells go. It is no key of a mapping, since its tables are files of whoever runs the audit.
     """
 
-    def __init__(self, mapping: DataMapping, *, source: str) -> None:
+    def __init__(self, mapping: DataMapping, *, source: str, bisg: Bisg | None = None) -> None:
         self.mapping, self.source = mapping, source
         self.fields = {item.name: item for item in mapping.fields}
         parts = mapping.decisions
@@ -108,6 +112,12 @@ class Builder:
             for name in dict.fromkeys(wanted)
             if name not in parts.controls or self.fields[name].type != "number"
         }
+        self.bisg = bisg
+        self.likely: list[npt.NDArray[np.float32]] = []
+        self.likely_by: dict[str, int] = {}
+        for name in (bisg.surname, bisg.place) if bisg else ():
+            if name not in self.fields or self.fields[name].column is None:
+                raise DataError(source, f"{name!r} is no field of one column", "the fields of surname and place")
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
         self.date = self.fields.get(parts.decided_at)
         self.ids: list[pl.Series] = []
@@ -123,6 +133,7 @@ class Builder:
         """The columns of the file that are read at all."""
         items = [part.item for part in self.words.values()] + [part.item for part in self.numbers.values()]
         items += [item for item in (self.id, self.date) if item is not None]
+        items += [self.fields[name] for name in ((self.bisg.surname, self.bisg.place) if self.bisg else ())]
         return frozenset(column for item in items for column in item.columns)
 
     def add(self, table: Table | pl.DataFrame) -> None:
@@ -147,6 +158,8 @@ class Builder:
             counts.add(table, self.source)
         if self.id is not None:
             self.ids.append(table.frame[self.id.columns[0]].cast(pl.String).str.strip_chars())
+        if self.bisg is not None:
+            self._make_likely(table.frame, self.bisg)
         if self.date is not None:
             self.dates.append(_days(table.frame[self.date.columns[0]]))
         self.rows += table.frame.height
@@ -230,7 +243,28 @@ class Builder:
                     cut=likely.cut,
                 )
             )
+        if self.bisg is not None:
+            values = np.concatenate(self.likely)
+            names, source, cut = self.bisg.by_surname.groups, self.bisg.source, self.bisg.cut
+            found.append(
+                Probabilities(attribute=self.bisg.attribute, names=names, values=values, source=source, cut=cut)
+            )
         return tuple(found)
+
+    def _make_likely(self, frame: pl.DataFrame, bisg: Bisg) -> None:
+        columns = [frame[self.fields[name].columns[0]].cast(pl.String) for name in (bisg.surname, bisg.place)]
+        found, counts = estimate(
+            surnames=columns[0],
+            places=columns[1],
+            by_surname=bisg.by_surname,
+            by_place=bisg.by_place,
+            attribute=bisg.attribute,
+            source=bisg.source,
+            cut=bisg.cut,
+        )
+        self.likely.append(found.values)
+        for how, count in counts.items():
+            self.likely_by[how] = self.likely_by.get(how, 0) + count
 
     def _of_applicants(self, whole: Observed) -> Observed:
         """Keep the mapping's rules for ids that are empty or stand in several rows."""
@@ -268,6 +302,9 @@ class Builder:
         if whole.decided_at is not None and not np.isnat(whole.decided_at).all():
             known = whole.decided_at[~np.isnat(whole.decided_at)]
             yield f"decided from {known.min()} to {known.max()}"
+        if self.bisg is not None:
+            said = ", ".join(f"{how} {count:,}" for how, count in self.likely_by.items())
+            yield f"groups of {self.bisg.attribute} made likely by {self.bisg.source}: {said}"
         if whole.others:
             shown_others = ", ".join(f"{name[:60]} {count:,}" for name, count in list(whole.others.items())[:SHOWN])
             yield f"{sum(whole.others.values()):,} applications were decided neither way: {shown_others}"

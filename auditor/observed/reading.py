@@ -6,6 +6,7 @@ import hashlib
 from pathlib import Path
 
 from auditor.mappings import DataMapping
+from auditor.observed.bisg import Bisg
 from auditor.observed.building import Builder
 from auditor.observed.columns import Observed
 from auditor.tables import kind_of, read_table
@@ -15,7 +16,7 @@ TEXT = (".csv", ".tsv", ".txt")
 CHUNK = 1 << 20
 
 
-def read_decisions(path: Path, mapping: DataMapping, *, where: str = "") -> Observed:
+def read_decisions(path: Path, mapping: DataMapping, *, where: str = "", bisg: Bisg | None = None) -> Observed:
     """The columns of a decision file.
 
     Parameters
@@ -26,6 +27,8 @@ def read_decisions(path: Path, mapping: DataMapping, *, where: str = "") -> Obse
         What its columns mean, with ``[decisions]``.
     where
         What refusals call it; its path if nothing else is said.
+    bisg
+        How groups are made likely by surname and place, with the user's tables.
 
     Raises
     ------
@@ -33,7 +36,7 @@ def read_decisions(path: Path, mapping: DataMapping, *, where: str = "") -> Obse
         One line, as `auditor.tables.read_table` and :class:`auditor.observed.building.Builder` raise it.
     """
     where = where or str(path)
-    builder = Builder(mapping, source=where)
+    builder = Builder(mapping, source=where, bisg=bisg)
     kind = kind_of(path, where=where)
     if kind in TEXT and path.is_file():
         blocks = text_blocks(path, where=where, reading=mapping.reading, columns=builder.columns, tabs=kind == ".tsv")

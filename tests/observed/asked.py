@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
+import numpy as np
+import polars as pl
+
+from auditor.decision_audit import context_of
 from auditor.observed.columns import Observed
 from auditor.plan import Plan, plan_from
 from auditor.testing.context import Context
+
+EMPTY = Observed(ids=pl.Series(["1"]), outcome=np.zeros(1, dtype=np.int8), groups=())
 
 
 def plan(**changes: Any) -> Plan:
@@ -29,6 +36,4 @@ def plan(**changes: Any) -> Plan:
 
 
 def run(observed: Observed | None, **changes: Any) -> Context:
-    return Context(
-        plan=plan(**changes), cases=(), decisions={}, observed={}, values={}, observed_rate=None, decision_file=observed
-    )
+    return replace(context_of(plan(**changes), EMPTY), decision_file=observed)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import polars as pl
 import pytest
@@ -9,7 +11,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.exceptions import DataError
-from auditor.observed.bisg import estimate, place_table, plain_surname, surname_table
+from auditor.mapping_files import mapping_from
+from auditor.observed.bisg import Bisg, estimate, place_table, plain_surname, surname_table
+from auditor.observed.reading import read_decisions
 
 GROUPS = {"Black": "b", "White": "w", "Asian": "a"}
 NAMES = pl.DataFrame(
@@ -103,3 +107,33 @@ def test_the_size_of_the_population_and_the_order_of_groups_change_nothing(scale
     scaled = PLACES.with_columns(pl.col("b", "w", "a") * scale)
     again, _ = found(["Miller", "Nguyen"], ["1", "2"], where=scaled.select("tract", *order))
     assert again.values == pytest.approx(plain.values)
+
+
+def test_a_file_with_surnames_and_places_gets_its_probabilities_as_it_is_read(tmp_path):
+    fields = [
+        {"name": "decision", "role": "outcome", "type": "flag", "column": "yes"},
+        {"name": "surname", "role": "recorded", "type": "text", "column": "surname"},
+        {"name": "tract", "role": "recorded", "type": "text", "column": "tract"},
+    ]
+    mapping = mapping_from({"name": "m", "fields": fields}, where="m.toml")
+    frame = pl.DataFrame(
+        {"yes": ["1", "0", "1", "0"], "surname": ["Miller", "Nguyen", "Nobody", "Washington"], "tract": list("1212")}
+    )
+    path = tmp_path / "made.csv"
+    frame.write_csv(path)
+    bisg = Bisg(
+        attribute="race",
+        surname="surname",
+        place="tract",
+        by_surname=surname_table(NAMES, key="name", groups=GROUPS, where="names.csv"),
+        by_place=place_table(PLACES, key="tract", groups=GROUPS, where="tracts.csv"),
+        source="made-up tables",
+        cut=0.8,
+    )
+    observed = read_decisions(path, mapping, bisg=bisg)
+    likely, _ = found(frame["surname"].to_list(), frame["tract"].to_list())
+    assert observed.probabilities[0].values == pytest.approx(likely.values, nan_ok=True)
+    said = "groups of race made likely by made-up tables: surname and place 3, surname alone 0, neither 1"
+    assert said in observed.facts
+    with pytest.raises(DataError, match="'first name' is no field of one column"):
+        read_decisions(path, mapping, bisg=replace(bisg, surname="first name"))

@@ -14,6 +14,7 @@ import polars as pl
 import pytest
 
 from auditor.applications import apply_mapping
+from auditor.decision_audit import TESTS, conclude_decisions
 from auditor.hmda import SYNTHETIC, hmda_mapping, synthetic_register
 from auditor.mapping_checks import check_mapping
 from auditor.observed.building import observe
@@ -21,7 +22,9 @@ from auditor.observed.columns import Numbers
 from auditor.observed.contrasts import contrast_of
 from auditor.observed.measures import Sampling, amount_gaps, at_equal_factors, reason_gaps
 from auditor.observed.reading import read_decisions
+from auditor.records import Conclusion
 from auditor.tables import Reading, read_table
+from tests.observed.asked import plan
 
 SCRIPT = Path(__file__).parents[2] / "scripts" / "make_hmda_sample.py"
 
@@ -125,3 +128,29 @@ def test_pipes_and_an_archive_give_the_same_columns(register, rows, tmp_path):
     assert (found.outcome == register.outcome).all()
     assert found.others == register.others
     assert found.attribute("race").names == register.attribute("race").names
+
+
+def test_a_plan_concludes_the_whole_register_and_a_plan_that_names_no_such_test_all_of_them(register):
+    attributes = [
+        {"field": "race", "groups": ["White", "Black or African American", "Asian"], "reference": "White"},
+        {"field": "sex", "groups": ["Male", "Female", "Joint"], "reference": "Male"},
+    ]
+    asked = plan(attributes=attributes, use__policy_packs=["us-fha", "us-ecoa-regb"], tests__run=["group_rates"])
+    found = conclude_decisions(asked, register)
+    assert {item.test for item in found} == set(TESTS)
+    untested = {item.test: item.missing_reason for item in found if item.conclusion is Conclusion.NOT_TESTED}
+    assert untested == {
+        "observed_scores": "the decision file has no score",
+        "observed_later": "the decision file records no later outcome",
+        "observed_likely_groups": "the decision file has no probabilities of groups",
+        "observed_agreement": "the decision file records no decision of a person beside",
+    }
+    (black,) = (
+        item
+        for item in found
+        if item.metric == "adjusted_difference" and item.subject["group"] == "Black or African American"
+    )
+    assert black.conclusion is Conclusion.DIFFERENCE_FOUND
+    assert black.estimate < 0
+    few = conclude_decisions(plan(attributes=attributes, tests__run=["observed_rates"]), register)
+    assert {item.test for item in few} == {"observed_rates"}
