@@ -121,6 +121,11 @@ class Sheet:
         )
         return {name: found.reason(name) for name in attribute.groups}, found.comparisons
 
+    def small(self, *sizes: int, of: str) -> str | None:
+        """Why a comparison within a part of two groups is hidden: a part of one of them that is a small cell."""
+        least = self.context.plan.thresholds.small_cell
+        return f"a group has fewer than {least} {of}" if any(0 < size < least for size in sizes) else None
+
     def pairings(self) -> Iterator[Pairing]:
         """Every protected group of the plan beside its reference."""
         for attribute in self.context.plan.attributes:
@@ -170,6 +175,8 @@ class Sheet:
         unit
             What it is counted in, where the file says it and not the card.
         """
+        # What is hidden is hidden with everything that was counted for it.
+        known = {} if hidden is not None else dict(counts or {})
         kind = next(item for item in self.card.metrics if item.name == metric)
         rule = metric_rule(self.context.packs, metric, field=subject.get("field", "")) if of_pack else MetricRule()
         dependent = SEVERAL_ROWS if of_people and self.observed.repeats() else ""
@@ -189,7 +196,7 @@ class Sheet:
         }
         if judged is None or (judged.scale == "ratio" and not confirmed):
             role = Role.SECONDARY if rule.role in (Role.PRIMARY, Role.SECONDARY) else Role.EXPLORATORY
-            return UnadjustedMeasurement(measurement(shown, role=role, counts=dict(counts or {}), **common))
+            return UnadjustedMeasurement(measurement(shown, role=role, counts=known, **common))
         thresholds = self.context.plan.thresholds
         family_size = self._confirmed_size(metric) if confirmed else size or self.size
         threshold = rule.threshold if confirmed and rule.threshold is not None else judged.threshold
@@ -215,7 +222,7 @@ class Sheet:
             replace(shown, method=method),
             role=Role.PRIMARY if confirmed else Role.EXPLORATORY,
             family=self.family(kind.label) if confirmed else f"{EXPLORATORY_FAMILY}: {self.family()}",
-            counts={**(counts or {}), "mde": mde},
+            counts={**known, "mde": mde},
             **common,
         )
         return UnadjustedMeasurement(drafted, evidence, outcome=True, family_size=family_size)

@@ -47,15 +47,21 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     for pairing in sheet.pairings():
         found = agreement_gaps(pairing.contrast, level=sheet.level)
         sides = found.protected, found.reference
-        common: dict[str, Any] = {
-            "subject": pairing.subject, "reference": pairing.attribute.reference, "hidden": pairing.hidden,
-        }  # fmt: skip
+        common: dict[str, Any] = {"subject": pairing.subject, "reference": pairing.attribute.reference}
         for metric, estimate, tallies in (
             ("agreement_gap", found.agreed, [side.agreed for side in sides]),
             ("raised_gap", found.raised, [side.raised for side in sides]),
             ("lowered_gap", found.lowered, [side.lowered for side in sides]),
         ):
-            yield sheet.row(estimate, metric=metric, judged=sheet.rate, short=_few(tallies), **common)
+            small = sheet.small(*(tally.n for tally in tallies), of="decisions of this kind")
+            yield sheet.row(
+                estimate,
+                metric=metric,
+                judged=sheet.rate,
+                short=_few(tallies),
+                hidden=pairing.hidden or small,
+                **common,
+            )
 
 
 def _of_all(sheet: Sheet) -> Iterable[UnadjustedMeasurement]:

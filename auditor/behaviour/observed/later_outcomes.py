@@ -60,9 +60,11 @@ def _gaps(sheet: Sheet, pairing: Pairing, found: LaterGaps) -> Iterable[Unadjust
     common: dict[str, Any] = {
         "subject": pairing.subject, "reference": pairing.attribute.reference, "hidden": pairing.hidden,
     }  # fmt: skip
-    kept = found.kept.counts
-    short = unmet({GROUP: int(kept.get("n_p", 0)), REFERENCE_GROUP: int(kept.get("n_0", 0))})
-    yield sheet.row(found.kept, metric="later_gap", judged=sheet.rate, short=short, **common)
+    sizes = [int(found.kept.counts.get(name, 0)) for name in ("n_p", "n_0")]
+    short = unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]})
+    small = sheet.small(*sizes, of="approved applications with a later outcome")
+    own = {**common, "hidden": pairing.hidden or small}
+    yield sheet.row(found.kept, metric="later_gap", judged=sheet.rate, short=short, **own)
     yield from _labelled(sheet, found.labelled, found.reason, common)
     if found.residual is None:
         return
@@ -84,9 +86,11 @@ def _labelled(
             judged = sheet.rate if metric == "equal_opportunity_difference" else None
             yield sheet.row(nothing, metric=metric, judged=judged, **common)
         return
-    counts = found.equal_opportunity.counts
-    positives = min(int(counts["positives_p"]), int(counts["positives_0"]))
-    negatives = min(int(counts["negatives_p"]), int(counts["negatives_0"]))
+    counts = {name: int(count) for name, count in found.equal_opportunity.counts.items()}
+    positives = min(counts["positives_p"], counts["positives_0"])
+    negatives = min(counts["negatives_p"], counts["negatives_0"])
+    small = sheet.small(*counts.values(), of="good or bad later outcomes")
+    common = {**common, "hidden": common["hidden"] or small}
     few = unmet({POSITIVES: positives, NEGATIVES: negatives})
     yield sheet.row(
         _tested(found),

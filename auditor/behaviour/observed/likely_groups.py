@@ -61,8 +61,7 @@ def _gap(sheet: Sheet, attribute: Attribute, group: str, likely: Probabilities) 
     subject = {"field": attribute.field, "group": group}
     counts = {"cut": likely.cut, "passed_for_neither": gap.left_out}
     few = unmet({GROUP: gap.protected.n, REFERENCE_GROUP: gap.reference.n})
-    small = min(gap.protected.n, gap.reference.n) < sheet.context.plan.thresholds.small_cell
-    hidden = "a group that reaches the threshold is too small to be printed" if small else None
+    hidden = sheet.small(gap.protected.n, gap.reference.n, of="applications that reach the threshold")
     for metric, estimate in (
         ("weighted_difference", gap.weighted_difference),
         ("weighted_ratio", gap.weighted_ratio),

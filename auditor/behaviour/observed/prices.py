@@ -55,12 +55,12 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
 
 def _gaps(sheet: Sheet, pairing: Pairing, kind: str, part: Numbers, *, size: int) -> Iterable[UnadjustedMeasurement]:
     found = amount_gaps(pairing.contrast, part, sheet.how)
-    counts = found.plain.counts
+    sizes = [int(found.plain.counts.get(name, 0)) for name in ("n_p", "n_0")]
     common: dict[str, Any] = {
         "subject": {**pairing.subject, "what": part.label},
         "reference": pairing.attribute.reference,
-        "hidden": pairing.hidden,
-        "short": unmet({GROUP: int(counts.get("n_p", 0)), REFERENCE_GROUP: int(counts.get("n_0", 0))}),
+        "hidden": pairing.hidden or sheet.small(*sizes, of="approved applications that state it"),
+        "short": unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]}),
     }
     unit = part.unit or "as stated"
     yield sheet.row(found.plain, metric=f"{kind}_gap", unit=unit, **common)

@@ -37,13 +37,13 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         found = reason_gaps(pairing.contrast, level=sheet.level)
         for reason, gap in found.items():
             sizes = {GROUP: int(gap.counts.get("n_p", 0)), REFERENCE_GROUP: int(gap.counts.get("n_0", 0))}
-            small = min(sizes.values()) < context.plan.thresholds.small_cell
+            small = sheet.small(*sizes.values(), of="adverse decisions")
             yield sheet.row(
                 gap,
                 metric="reason_gap",
                 subject={**pairing.subject, "reason": reason},
                 reference=pairing.attribute.reference,
-                hidden=pairing.hidden or ("too few adverse decisions to be printed" if small else None),
+                hidden=pairing.hidden or small,
                 short=unmet(sizes),
                 judged=sheet.rate,
                 size=sheet.size * len(found),

@@ -9,7 +9,10 @@ from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
 from auditor.observed.columns import Levels
 from auditor.observed.measures import by_segment
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.rates import Tally
 from auditor.statistics.results import Estimate, missing
+from auditor.statistics.segmented import SegmentedImpact
+from auditor.statistics.small_cells import suppress
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.unadjusted import UnadjustedMeasurement
@@ -82,16 +85,26 @@ def _within(sheet: Sheet, pairing: Pairing, segments: Levels) -> Iterable[Unadju
     else:
         differ = Estimate(value=test.statistic, n=n, method=test.method, test=test)
     yield sheet.row(differ, metric="segments_differ", subject=subject, short=pairing.short, **common)
+    hidden = _small_segments(sheet, found)
     for name, ratio in list(found.strata.items())[:MOST]:
         sizes = {GROUP: int(ratio.counts.get("n_p", 0)), REFERENCE_GROUP: int(ratio.counts.get("n_0", 0))}
-        small = min(sizes.values()) < sheet.context.plan.thresholds.small_cell
         yield sheet.row(
             ratio,
             metric="impact_ratio",
             subject={**subject, "segment": name},
             reference=pairing.attribute.reference,
-            hidden=pairing.hidden or ("a count of this segment is too small to be printed" if small else None),
+            hidden=pairing.hidden or ("hidden for a small segment, its own or one beside" if name in hidden else None),
             short=unmet(sizes),
             counts={"p_adjusted_over_segments": found.strata_p_adjusted[name]},
             of_pack=False,
         )
+
+
+def _small_segments(sheet: Sheet, found: SegmentedImpact) -> frozenset[str]:
+    """Segments whose ratios are hidden: small ones, and others that the group's total would give them back from."""
+    hidden: frozenset[str] = frozenset()
+    for side in ("n_p", "n_0"):
+        sizes = {name: int(ratio.counts.get(side, 0)) for name, ratio in found.strata.items()}
+        tallies = {name: Tally(size, size) for name, size in sizes.items()}
+        hidden |= suppress(tallies=tallies, small_cell=sheet.context.plan.thresholds.small_cell).hidden
+    return hidden
