@@ -13,7 +13,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.language_models.decoder import RESIDUAL, Decoder, Run, Target, read_decoder
-from auditor.language_models.noise import MARGIN, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import MARGIN
 from auditor.mechanisms._shared.direct_logits import attribute, lens
 from auditor.mechanisms._shared.pairs import own_margins
 from auditor.mechanisms.components import method as components

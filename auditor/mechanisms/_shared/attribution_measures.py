@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.players import Player
 from auditor.records import Check, Outcome, Role
 from auditor.statistics.bootstrap import bootstrap_totals

@@ -10,7 +10,8 @@ import numpy as np
 
 from auditor.counterfactuals import arm
 from auditor.exceptions import Interrupted
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import PairRuns, read_pair, run_pair, structured

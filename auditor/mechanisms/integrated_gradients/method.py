@@ -12,7 +12,8 @@ import numpy as np
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, Explained, sizes
 from auditor.mechanisms._shared.bench import ComputeContext

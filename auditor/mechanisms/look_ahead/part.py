@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.tolerance import TOLERANCE
 from auditor.mechanisms._shared.enough import measured
 from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP
