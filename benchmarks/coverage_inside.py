@@ -22,7 +22,7 @@ from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms._shared.probe_readings import read
 from auditor.mechanisms._shared.ridge import gain, skill
 from auditor.mechanisms.circuits.measure import _ends, _sampled
-from auditor.mechanisms.interpretation.scores import Answered, Answers
+from auditor.mechanisms.interpretation.answers import Answered, Answers
 from auditor.mechanisms.look_ahead.part import Part
 from auditor.mechanisms.look_ahead.written import _covered, _spread_left
 from auditor.mechanisms.probing.selectivity import difference_interval
@@ -160,8 +160,9 @@ def _detection(rng: Generator, n: int) -> bool | None:
     """Every application is asked once of an active context and once each of two kinds of inactive ones."""
     shares = 0.8, 0.9, 0.95
     counts = [rng.binomial(n, share) for share in shares]
-    answered = [Answered(float(count), float(n), n) for count in counts]
-    said = Answers(*answered, answered[0], answered[1])
+    answered = [Answered(right=float(count), all=float(n), applications=n) for count in counts]
+    found, near, far = answered
+    said = Answers(found=found, near=near, far=far, right=found, wrong=near)
     return _within(said.detection_interval(level=LEVEL), (shares[0] + (shares[1] + shares[2]) / 2) / 2)
 
 

@@ -20,7 +20,8 @@ from auditor.chat import apply_template
 from auditor.exceptions import Interrupted
 from auditor.language_models.local import LoadedModel
 from auditor.mechanisms._shared.corpus import Corpus
-from auditor.mechanisms.interpretation.scores import Answered, Answers, HeldOut, Question
+from auditor.mechanisms.interpretation.answers import Answered, Answers
+from auditor.mechanisms.interpretation.scores import HeldOut, Question
 from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 EXAMPLES, EXAMPLE_TOKENS, ANSWER_TOKENS = 5, 40, 4
@@ -167,7 +168,7 @@ def try_descriptions(
     return results
 
 
-def marked(corpus: Corpus, rows: IntArray, active: Any) -> str:
+def marked(corpus: Corpus, rows: IntArray, active: BoolArray) -> str:
     """The text of some tokens in a row, with « » around those that are active."""
     text, inside = "", False
     for row in rows:
@@ -227,5 +228,5 @@ def _answers(
             silent += said is None
             right += 0.5 if said is None else float(said == wanted)
         applications = len({int(held.application[context]) for context, _ in shown})
-        parts[kind] = Answered(right, float(len(shown)), applications)
+        parts[kind] = Answered(right=right, all=float(len(shown)), applications=applications)
     return Answers(**parts), silent
