@@ -160,9 +160,8 @@ def _detection(rng: Generator, n: int) -> bool | None:
     """Every application is asked once of an active context and once each of two kinds of inactive ones."""
     shares = 0.8, 0.9, 0.95
     counts = [rng.binomial(n, share) for share in shares]
-    answered = [Answered(right=float(count), all=float(n), applications=n) for count in counts]
-    found, near, far = answered
-    said = Answers(found=found, near=near, far=far, right=found, wrong=near)
+    answered = [Answered(float(count), float(n), n) for count in counts]
+    said = Answers(*answered, answered[0], answered[1])
     return _within(said.detection_interval(level=LEVEL), (shares[0] + (shares[1] + shares[2]) / 2) / 2)
 
 

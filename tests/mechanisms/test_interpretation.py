@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csc_matrix
 
 from auditor.mechanisms._shared.corpus import Read
-from auditor.mechanisms.interpretation.answers import Answered, Answers
+from auditor.mechanisms.interpretation.answers import Answered
 from auditor.mechanisms.interpretation.describers import marked
 from auditor.mechanisms.interpretation.describing import (
     NO_PATTERN,
@@ -34,6 +34,7 @@ from auditor.mechanisms.interpretation.scores import (
     recount,
 )
 from tests.mechanisms import planted_corpus as planted
+from tests.mechanisms.asking import through_a_ledger
 
 CONCEPTS = {
     planted.on_black: "Active on “Black”",
@@ -114,11 +115,12 @@ def test_scores_stay_between_nothing_and_one_and_in_their_intervals(pattern: lis
         (answers.fuzzing, answers.fuzzing_interval(level=0.95)),
     ):
         assert 0 <= low <= value <= high <= 1
-    assert Answers.read(answers.row()) == answers
+    row = FeatureInWords(latent=0, words=None, reason=None, answers=answers)
+    assert FeatureInWords.read(through_a_ledger(row)) == row
 
 
 def test_an_interval_of_a_perfect_score_is_no_point() -> None:
-    low, high = Answered(right=5, all=5, applications=5).interval(0.95)
+    low, high = Answered(5, 5, 5).interval(0.95)
 
     assert high == 1.0
     assert low == pytest.approx(0.5655, abs=1e-4)  # Wilson's lower bound of 5 of 5

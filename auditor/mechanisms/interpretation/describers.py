@@ -228,5 +228,5 @@ def _answers(
             silent += said is None
             right += 0.5 if said is None else float(said == wanted)
         applications = len({int(held.application[context]) for context, _ in shown})
-        parts[kind] = Answered(right=right, all=float(len(shown)), applications=applications)
+        parts[kind] = Answered(right, float(len(shown)), applications)
     return Answers(**parts), silent

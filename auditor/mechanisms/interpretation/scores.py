@@ -108,11 +108,12 @@ class Question:
             ((pointed[loud] / self.loud_in[loud]).sum(), loud.sum()),
             ((passed[quiet] / self.quiet_in[quiet]).sum(), quiet.sum()),
         ]
-        found, near, far, right, wrong = (
-            Answered(right=float(ok), all=float(every), applications=count)
-            for (ok, every), count in zip(sums, self.applications, strict=True)
+        return Answers(
+            *(
+                Answered(float(ok), float(every), count)
+                for (ok, every), count in zip(sums, self.applications, strict=True)
+            )
         )
-        return Answers(found=found, near=near, far=far, right=right, wrong=wrong)
 
 
 def recount(held: HeldOut, active: BoolArray, said: BoolArray) -> tuple[float, float]:
