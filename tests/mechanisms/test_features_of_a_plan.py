@@ -17,7 +17,7 @@ from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpo
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.contrast_rows import Contrasts
+from auditor.mechanisms._shared.contrast_rows import ContrastCases
 from auditor.mechanisms._shared.feature_contrasts import contrasts_of, read_states, spread
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.superposition import method as superposition
@@ -106,7 +106,7 @@ def test_every_distinct_token_is_read_once_and_as_in_a_whole_run(family: str) ->
     model = zoo_model(family)
     bench = bench_with(model, None)
     question = asked(None, plan=PLAN, data=DATA)
-    contrasts = typed.kept(Contrasts, contrasts_of(question, spread(question.clusters, 4), fields=["income"]))
+    contrasts = typed.kept(ContrastCases, contrasts_of(question, spread(question.clusters, 4), fields=["income"]))
     decoder = read_decoder(model)
     corpus, states = read_states(bench, contrasts, decoder=decoder, layer=1)
 

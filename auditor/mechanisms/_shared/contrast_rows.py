@@ -26,7 +26,7 @@ class ContrastCase(Row):
     changes: tuple[Change, ...]
 
 
-class Contrasts(Row):
+class ContrastCases(Row):
     """The applications, and the labels of their fields."""
 
     labels: dict[str, str]
@@ -53,7 +53,7 @@ class FeaturesPayload(Row):
         What the dictionary follows from.
     """
 
-    contrasts: Contrasts
+    contrasts: ContrastCases
     attributes: tuple[str, ...]
     placebo: str | None
     dictionary: DictionaryPayload

@@ -22,7 +22,7 @@ from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import suffix_tokens
-from auditor.mechanisms._shared.contrast_rows import Change, ContrastCase, Contrasts, FeaturesPayload, Value
+from auditor.mechanisms._shared.contrast_rows import Change, ContrastCase, ContrastCases, FeaturesPayload, Value
 from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.planned import dictionary_payload, dictionary_tokens
@@ -36,7 +36,7 @@ ENCODED_AT_ONCE = 2048
 
 def contrasts_of(
     asked: PlanContext, clusters: Sequence[Cluster], *, fields: Sequence[str], swaps: int | None = None
-) -> Contrasts:
+) -> ContrastCases:
     """What a chunk needs to render some applications, as filed and with one field changed.
 
     Parameters
@@ -76,7 +76,7 @@ def contrasts_of(
                 changes=tuple(changes),
             )
         )
-    return Contrasts(labels={name: asked.labels[name] for name in asked.fields}, cases=tuple(cases))
+    return ContrastCases(labels={name: asked.labels[name] for name in asked.fields}, cases=tuple(cases))
 
 
 def spread(clusters: Sequence[Cluster], applications: int) -> list[Cluster]:
@@ -111,7 +111,7 @@ def features_work(asked: PlanContext, reading: FeaturesPayload, payload: Row) ->
 
 
 def read_states(
-    bench: ComputeContext, contrasts: Contrasts, *, decoder: Decoder | ResidualView, layer: int
+    bench: ComputeContext, contrasts: ContrastCases, *, decoder: Decoder | ResidualView, layer: int
 ) -> tuple[Corpus, States]:
     """Render, tokenise and run every prompt up to one layer.
 
