@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.conclusions import adjust_and_conclude
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.randomisation import together
 from auditor.mechanisms._shared.scales import probability, scale_of, steepness
 from auditor.mechanisms._shared.specifications import DECISIONS, MARGIN, PROBABILITY, Agreement

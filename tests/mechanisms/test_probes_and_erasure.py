@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from auditor.applications import Applications
+from auditor.catalogue import TESTS
 from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
@@ -49,6 +50,7 @@ def concluded(
     test: Any, model: Any, *, probe: PackingProbe = PACKABLE, data: Applications = DATA, **settings: Any
 ) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
+    test = TESTS[test.CARD.name]
     plan = plan_of(test.CARD.name)
     only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
     chosen = test.Settings(**only, **settings)

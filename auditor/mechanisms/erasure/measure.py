@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 
 from auditor.counterfactuals import COUNTERFACTUAL
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.controls import (
     Strength,
     count_words,

@@ -24,7 +24,8 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from auditor.language_models.decoder import Decoder, Target, target_of
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.controls import holds, within_rounding
 from auditor.mechanisms._shared.randomisation import Randomised, randomised, together
 from auditor.mechanisms._shared.scales import scale_of, steepness

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
-from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
+from auditor.language_models.noise import SUMMED, noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.mechanisms._shared.bench import ComputeContext
