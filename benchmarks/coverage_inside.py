@@ -21,7 +21,7 @@ from auditor.mechanisms._shared.pair_measures import share_interval
 from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms._shared.probe_readings import read
 from auditor.mechanisms._shared.ridge import gain, skill
-from auditor.mechanisms.circuits.measure import _ends, _sampled
+from auditor.mechanisms.circuits.measure import Ends, _ends, _sampled
 from auditor.mechanisms.interpretation.scores import Answered, Answers
 from auditor.mechanisms.look_ahead.part import Part
 from auditor.mechanisms.look_ahead.written import _covered, _spread_left
@@ -152,8 +152,8 @@ def _knocked(rng: Generator, n: int) -> bool | None:
 def _faithful(rng: Generator, n: int) -> bool | None:
     """A circuit that keeps seven tenths of the difference."""
     kept, gaps = _pairs(rng, n, 0.7)
-    pairs = [{"full": float(gap), "empty": 0.0} for gap in gaps]
-    return _within(_ends(_sampled(CONTEXT, pairs, kept[:, None]), 0, LEVEL, pairs=n), 0.7)
+    ends = Ends(full=gaps, empty=np.zeros(n))
+    return _within(_ends(_sampled(CONTEXT, ends, kept[:, None]), 0, LEVEL, pairs=n), 0.7)
 
 
 def _detection(rng: Generator, n: int) -> bool | None:

@@ -40,8 +40,8 @@ def test_every_check_holds_on_a_real_model_and_it_writes_as_it_would_itself(demo
     failed = [check for found in results for check in found["checks"] if not check["held"]]
     assert not failed
     assert len(case["to_last"]["whole"]) == 5
-    assert pair["whole"]["last"][-1] == pytest.approx(pair["whole"]["gap"], abs=1e-3)
-    assert pair["whole"]["last"][0] == pytest.approx(0.0, abs=1e-4)
+    assert pair["whole"]["effects"]["last"][-1] == pytest.approx(pair["whole"]["gap"], abs=1e-3)
+    assert pair["whole"]["effects"]["last"][0] == pytest.approx(0.0, abs=1e-4)
     decoder = read_decoder(bench.loaded.model)
     assert isinstance(decoder, Decoder)
     prompt = "The best reason to save money is"

@@ -8,8 +8,9 @@ from dataclasses import replace
 import numpy as np
 
 from auditor.mechanisms._shared.localisation import bases, repeated, rows_of
-from auditor.mechanisms._shared.pair_measures import checks_of
-from auditor.mechanisms.look_ahead.part import HALF, Part, Result, from_here_on, slope, whole
+from auditor.mechanisms._shared.pair_measures import gaps_of, worst_checks
+from auditor.mechanisms.look_ahead.exchange_rows import Aligned, AtLast, LastToken, Regions
+from auditor.mechanisms.look_ahead.part import HALF, Part, Result, checks_of, from_here_on, slope, whole
 from auditor.mechanisms.look_ahead.rationale import effects
 from auditor.records import Check
 from auditor.statistics.rates import Tally, selection_rate
@@ -28,17 +29,20 @@ def exchange(part: Part) -> Iterable[UnadjustedMeasurement]:
         nothing = missing(method="states put in", reason=part.reason or "no pair of applications", n=0)
         yield part.draft(nothing, metric="causal_share", unit="ratio")
         return
-    yield from _at_last(part, [pair["whole"] for pair in pairs])
-    yield from _regions(part, [pair["aligned"] for pair in pairs if pair["aligned"]], pairs_tried=len(pairs))
+    yield from _at_last(part, [AtLast.read(pair["whole"]) for pair in pairs])
+    aligned = [Aligned.read(pair["aligned"]) for pair in pairs if pair["aligned"]]
+    yield from _regions(part, aligned, pairs_tried=len(pairs))
 
 
-def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
+def _at_last(part: Part, pairs: Sequence[AtLast]) -> Iterable[UnadjustedMeasurement]:
     """The last token's state of one application in the other."""
-    checks = checks_of(pairs)
-    gaps = np.array([pair["gap"] for pair in pairs])
+    checks = worst_checks(check for pair in pairs for check in pair.checks)
+    gaps = gaps_of(pairs)
     threshold = part.context.plan.operating_point.natural_margin
-    turned = sum((pair["base"] >= threshold) != (pair["base"] + pair["gap"] >= threshold) for pair in pairs)
-    shares = [slope(part, column, gaps, method=CARRIED) for column in np.array([pair["last"] for pair in pairs]).T]
+    margins = [(pair.base, pair.base + pair.gap) for pair in pairs]
+    turned = sum((own >= threshold) != (other >= threshold) for own, other in margins)
+    table = np.array([pair.effects.last for pair in pairs])
+    shares = [slope(part, column, gaps, method=CARRIED) for column in table.T]
     held = [share.value is not None and share.value >= HALF for share in shares]
     yield part.draft(
         whole(
@@ -54,9 +58,13 @@ def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[UnadjustedMeasurem
     )
     yield _gap(part, gaps, checks, what="as filed", counts={"outcomes_apart": turned})
     for layer, share in enumerate(shares):
+
+        def read(effects: LastToken, layer: int = layer) -> float:
+            return effects.last[layer]
+
         yield part.localised(
             share,
-            repeated(part.context, rows_of(pairs, "last", layer), gaps, base=bases(pairs)),
+            repeated(part.context, rows_of(pairs, read), gaps, base=bases(pairs)),
             metric="causal_last_token",
             subject={"layer": str(layer)},
             unit="ratio",
@@ -64,7 +72,7 @@ def _at_last(part: Part, pairs: Sequence[Result]) -> Iterable[UnadjustedMeasurem
         )
 
 
-def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterable[UnadjustedMeasurement]:
+def _regions(part: Part, pairs: Sequence[Aligned], *, pairs_tried: int) -> Iterable[UnadjustedMeasurement]:
     """States by part of the prompt, in prompts that align token by token."""
     counts = {"unaligned": pairs_tried - len(pairs)}
     if not pairs:
@@ -72,19 +80,21 @@ def _regions(part: Part, pairs: Sequence[Result], *, pairs_tried: int) -> Iterab
         nothing = missing(method=CARRIED, reason=reason, n=0)
         yield part.draft(nothing, metric="causal_share", unit="ratio", counts=counts)
         return
-    checks = checks_of(pairs)
-    gaps = np.array([pair["gap"] for pair in pairs])
-    changed = float(np.mean([pair["changed"] for pair in pairs]))
+    checks = worst_checks(check for pair in pairs for check in pair.checks)
+    gaps = gaps_of(pairs)
+    changed = float(np.mean([pair.changed for pair in pairs]))
     yield _gap(part, gaps, checks, what="aligned", counts={**counts, "fields_changed": changed})
-    found = [{**pair, "regions": dict(pair["regions"])} for pair in pairs]
-    for region, _ in pairs[0]["regions"]:
-        mine = [pair for pair in found if region in pair["regions"]]
-        own = np.array([pair["gap"] for pair in mine])
-        table = np.array([pair["regions"][region] for pair in mine])
+    for region in pairs[0].order:
+        mine = [pair for pair in pairs if region in pair.effects.regions]
+        own = gaps_of(mine)
         for column, layer in enumerate(part.results[0]["layers"]):
+
+            def read(effects: Regions, region: str = region, column: int = column) -> float:
+                return effects.regions[region][column]
+
             yield part.localised(
-                slope(part, table[:, column], own, method=CARRIED),
-                repeated(part.context, rows_of(mine, "regions", region, column), own, base=bases(mine)),
+                slope(part, np.array([read(pair.effects) for pair in mine]), own, method=CARRIED),
+                repeated(part.context, rows_of(mine, read), own, base=bases(mine)),
                 metric="causal_share",
                 subject={"layer": str(layer), "position": region},
                 unit="ratio",

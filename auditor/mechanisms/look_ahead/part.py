@@ -12,7 +12,8 @@ from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.tolerance import TOLERANCE
 from auditor.mechanisms._shared.enough import measured
-from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP
+from auditor.mechanisms._shared.localisation import Repeated
+from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP, worst_checks
 from auditor.mechanisms._shared.paired_means import paired_mean
 from auditor.records import Check, Conclusion, Role
 from auditor.statistics.bootstrap import bootstrap_totals
@@ -26,6 +27,11 @@ HALF = 0.5
 #: Fewest applications or pairs that give a share.
 LEAST = 2
 Result = Mapping[str, Any]
+
+
+def checks_of(rows: Iterable[Result]) -> tuple[Check, ...]:
+    """The self-checks of some rows, each at its worst."""
+    return worst_checks(Check(**check) for row in rows for check in row.get("checks", ()))
 
 
 @dataclass(frozen=True)
@@ -90,12 +96,14 @@ class Part:
             )
         )
 
-    def localised(self, estimate: Estimate, again: Mapping[str, Any], **about: Any) -> UnadjustedMeasurement:
+    def localised(self, estimate: Estimate, again: Repeated, **about: Any) -> UnadjustedMeasurement:
         """A share of a place, with what :func:`.localisation.repeated` says of it asked in other ways."""
-        unstable = again["unstable"] if estimate.value is not None else None
-        concluded = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": unstable} if unstable else {}
-        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, again["again"]))))
-        return self.draft(estimate, counts=again["counts"], **about, **concluded)
+        unstable = again.unstable if estimate.value is not None else None
+        concluded: dict[str, Any] = (
+            {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": unstable} if unstable else {}
+        )
+        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, again.words))))
+        return self.draft(estimate, counts=again.counts, **about, **concluded)
 
     def resampled(self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str) -> Estimate:
         """A function of sums over applications, rows of shape (n, m), with a percentile interval."""

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP, checks_of
+from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP
 from auditor.mechanisms.look_ahead.layout import LAST
-from auditor.mechanisms.look_ahead.part import Part, Result, share
+from auditor.mechanisms.look_ahead.part import Part, Result, checks_of, share
 from auditor.mechanisms.look_ahead.tracing import ALL_FIELDS
 from auditor.records import Check
 from auditor.statistics.results import Estimate, missing
