@@ -38,7 +38,6 @@ from auditor.mechanisms.attribution_patching import method as attribution_patchi
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.look_ahead import method as look_ahead
 from auditor.mechanisms.look_ahead.layout import LAST
-from auditor.mechanisms.look_ahead.method import READING
 from auditor.mechanisms.patching import method as patching
 from auditor.mechanisms.probing import method as probes
 from auditor.plan import Plan
@@ -159,7 +158,7 @@ def _looked(copies: Sequence[tuple[Any, int, str, tuple[int, int]]], *, last: st
     for model, seed, template, (low, high) in copies:
         plan = _plan("look_ahead", prompt__template=template, placebo__low=low, placebo__high=high)
         data = applications(seed, digits=last is None)
-        _, told = concluded(look_ahead, model, plan=plan, data=data, parts=(READING,), **_LOOK)
+        _, told = concluded(look_ahead, model, plan=plan, data=data, parts=("reading",), **_LOOK)
         said = dict.fromkeys(("above the fields", *(("readable", "first field", POWER) if last else ())), False)
         for item in told:
             place = item.subject.get("position")

@@ -7,48 +7,47 @@ token, and whatever is exchanged is exchanged at its own position.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms._shared.patches import again, patch_checks, residual_effects
-from auditor.mechanisms.look_ahead.exchange_rows import Aligned, AtLast, LastToken, Regions
+from auditor.mechanisms.look_ahead.exchange_rows import Aligned, AtLast, LastToken, PairExchanged, Regions
 from auditor.mechanisms.look_ahead.layout import Layout, lay_out, regions, twin
 from auditor.mechanisms.look_ahead.reading import spaced
+from auditor.mechanisms.look_ahead.result import ExchangeCase, ExchangePayload, ExchangeResult
 from auditor.records import Check
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: ExchangePayload, noise: NoiseFloor) -> ExchangeResult:
     """Exchange the states of every pair of the chunk; of its candidates the one that moves the margin most."""
-    base: dict[str, Any] = {"part": payload["part"], "reason": None, "note": "", "pairs": []}
-    view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
+    view = structured(bench, bench.render(payload.cases[0].words).text)
     if isinstance(view, NotApplicable):
-        return {**base, "reason": view.reason}
+        return ExchangeResult(left_out=payload.left_out, noise=noise, reason=view.reason)
     decoder, target = view
-    for case in payload["cases"]:
+    pairs = []
+    for case in payload.cases:
         if bench.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        aligned = _aligned(bench, decoder, target, case)
-        base["pairs"].append(
-            {
-                "id": case["id"],
-                "whole": _at_last(bench, decoder, target, case).row(),
-                "aligned": None if aligned is None else aligned.row(),
-            }
-        )
-    return {**base, "note": target.note, "layers": spaced(decoder.layers, bench.settings.layers)}
+        whole = _at_last(bench, decoder, target, case)
+        pairs.append(PairExchanged(id=case.id, whole=whole, aligned=_aligned(bench, decoder, target, case)))
+    return ExchangeResult(
+        left_out=payload.left_out,
+        noise=noise,
+        note=target.note,
+        layers=tuple(spaced(decoder.layers, bench.settings.layers)),
+        pairs=tuple(pairs),
+    )
 
 
-def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> AtLast:
+def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> AtLast:
     """The last token's state of the candidate that is decided most unlike the application, put in before each layer."""
-    layouts = lay_out(bench, [case["words"], *(other["words"] for other in case["others"])])
+    layouts = lay_out(bench, [case.words, *(other.words for other in case.others)])
     own, *margins = bench.margins([layout.text for layout in layouts])
     best = max(range(len(margins)), key=lambda number: abs(float(margins[number] - own)))
     first, second = layouts[0], layouts[1 + best]
@@ -76,8 +75,8 @@ def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapp
     note = f"nats, against the model's own forward pass; {floor.words}"
     check = Check("the state after the last block is the decision", off <= floor.bound, off, floor.bound, note)
     return AtLast(
-        id=case["id"],
-        other=case["others"][best]["id"],
+        id=case.id,
+        other=case.others[best].id,
         base=runs.base_margin,
         gap=runs.gap,
         effects=effects,
@@ -86,9 +85,9 @@ def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapp
     )
 
 
-def _choose(bench: ComputeContext, case: Mapping[str, Any]) -> tuple[Layout, Layout, str, int] | None:
+def _choose(bench: ComputeContext, case: ExchangeCase) -> tuple[Layout, Layout, str, int] | None:
     """The application, its strongest counterpart, and whose words that has in how many fields."""
-    twins = [(twin(bench, case["words"], other["words"]), other["id"]) for other in case["others"]]
+    twins = [(twin(bench, case.words, other.words), other.id) for other in case.others]
     twins = [(found, name) for found, name in twins if found[3] and found[0].tokens != found[1].tokens]
     if not twins:
         return None
@@ -98,7 +97,7 @@ def _choose(bench: ComputeContext, case: Mapping[str, Any]) -> tuple[Layout, Lay
     return first, second, name, len(changed)
 
 
-def _aligned(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> Aligned | None:
+def _aligned(bench: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> Aligned | None:
     """States by part of the prompt; ``None`` where no counterpart aligns."""
     chosen = _choose(bench, case)
     if chosen is None:
@@ -114,7 +113,7 @@ def _aligned(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapp
         return Regions(regions=dict(zip(places, rows, strict=True)))
 
     return Aligned(
-        id=case["id"],
+        id=case.id,
         other=other,
         changed=changed,
         base=runs.base_margin,

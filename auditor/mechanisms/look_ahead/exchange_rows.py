@@ -34,3 +34,14 @@ class Aligned(Patched[Regions]):
     other: str
     changed: int
     order: tuple[str, ...]
+
+
+class PairExchanged(Row):
+    """One application in which states of others were put in: of the last token, and where two prompts align.
+
+    ``aligned`` is ``None`` where no counterpart's tokens keep their places.
+    """
+
+    id: str
+    whole: AtLast
+    aligned: Aligned | None
