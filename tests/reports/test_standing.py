@@ -11,6 +11,7 @@ from auditor.records import Conclusion, Measurement, Role
 from auditor.synthesis.ladder import ladder
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import parts_of
+from reports.paper import on_paper
 from reports.standing import corners, outside, standings
 from reports.story import Story
 from reports.wording import with_p_values
@@ -144,9 +145,8 @@ def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governa
     told = [*rows, *ladder(rows, plan=PLAN)]
     (found,) = standings(told)
     story = Story(replace(working.bundle, measurements=tuple(told)), governance, {})
-    (table,) = [
-        block for block in inside_in_short(story) if getattr(block, "title", "") == "How far up each attribute stands"
-    ]
+    printed = on_paper(inside_in_short(story))
+    (table,) = [block for block in printed if getattr(block, "title", "") == "How far up each attribute stands"]
     shown = table.rows[:5]  # type: ignore[union-attr]
 
     assert [str(row[0]) for row in shown] == [found.contrast, "", "", "", ""]
@@ -189,6 +189,6 @@ def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last
     ]
     told = [*rows, *ladder(rows, plan=PLAN)]
     blocks = inside_in_short(Story(replace(working.bundle, measurements=tuple(told)), governance, {}))
-    tables = [getattr(block, "title", "") for block in blocks]
+    tables = [getattr(block, "title", "") for block in on_paper(blocks)]
     assert tables.index("How far up each attribute stands") < tables.index("Outputs crossed with internals")
     assert blocks[0].words.startswith("Supporting evidence")  # type: ignore[union-attr]
