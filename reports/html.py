@@ -156,7 +156,7 @@ class _Setting:
 
     def heading(self, words: str, *, below: int = 0, kind: str = "") -> str:
         level = min(6, self.level + below)
-        return f"<h{level}{f' class={chr(34)}{kind}{chr(34)}' if kind else ''}>{escape(words)}</h{level}>"
+        return f"<h{level}{_named('class', kind)}>{escape(words)}</h{level}>"
 
 
 def _pieces(blocks: Sequence[Block], setting: _Setting) -> Iterator[str]:
@@ -210,7 +210,7 @@ def _text(block: Text, setting: _Setting) -> str:
 
 def _pairs(rows: Iterable[tuple[str, Cell]], links: Links, name: str = "") -> str:
     lines = "".join(f"<dt>{escape(label)}</dt><dd>{cell_html(value, links)}</dd>" for label, value in rows)
-    return f'<dl class="pairs"{f" id={chr(34)}{escape(name)}{chr(34)}" if name else ""}>{lines}</dl>'
+    return f'<dl class="pairs"{_named("id", name)}>{lines}</dl>'
 
 
 def _table(block: Table, setting: _Setting) -> str:
@@ -262,7 +262,7 @@ def _ladder(block: Ladder, setting: _Setting) -> str:
     )
     outside = "".join(f'<p class="small quiet">{escape(words)}</p>' for words in outside_words(block.standings))
     steps = "".join(
-        f"<li{_STEP[step.held]}><strong>{number} {escape(wording.sentence_case(step.name))} "
+        f"<li{_named('class', _STEP[step.held])}><strong>{number} {escape(wording.sentence_case(step.name))} "
         f"<span>{escape(step.says)}</span></strong> <small>{escape(wording.sentence_case(step.reason))}</small></li>"
         for number, step in enumerate(block.first.steps, start=1)
     )
@@ -278,7 +278,7 @@ def _ladder(block: Ladder, setting: _Setting) -> str:
     )
 
 
-_STEP = {True: ' class="yes"', False: ' class="no"', None: ""}
+_STEP = {True: "yes", False: "no", None: ""}
 
 
 def _corner(cell: Corner, first: Standing) -> str:
@@ -302,4 +302,8 @@ def _row(row: Sequence[Cell], align: str, links: Links, at: int, address: str) -
 
 
 def _right(side: str) -> str:
-    return ' class="num"' if side == "r" else ""
+    return _named("class", "num" if side == "r" else "")
+
+
+def _named(attribute: str, value: str) -> str:
+    return f' {attribute}="{escape(value)}"' if value else ""
