@@ -13,8 +13,7 @@ from auditor.mechanisms.probing.result import At, Probe
 
 
 def of_aurocs(value: float, smaller: int) -> list[Any]:
-    result: Any = {"cases": list(range(2 * smaller)), "smaller": {"shuffled": smaller}}
-    return list(_chance("shuffled margins are at chance", [value], result, "shuffled", ""))
+    return list(_chance("shuffled margins are at chance", [value], few=smaller, many=smaller, note=""))
 
 
 def of_permuted(value: float, smaller: int) -> list[Any]:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+from auditor.mechanisms._shared.float_rows import Numbers
 from auditor.testing.rows import Row
 
 
@@ -44,6 +47,26 @@ class Concept(Row):
         return {**case.words, self.field: word}
 
     @property
+    def about(self) -> dict[str, Any]:
+        """What an :class:`About` takes."""
+        return {"field": self.field, "reference": self.reference, "groups": self.groups}
+
+    @property
     def ids(self) -> tuple[str, ...]:
         """The applications'."""
         return tuple(case.id for case in self.cases)
+
+
+class About(Row):
+    """The attribute that a result is about."""
+
+    field: str
+    reference: str
+    groups: tuple[str, ...]
+
+
+class Untouched(Row):
+    """Margins of a model that nothing was changed in: of every case, one a group, application by application."""
+
+    cases: tuple[str, ...]
+    margins: Numbers

@@ -6,8 +6,9 @@ Stated and withheld are printed apart. Only withheld has a p-value for being rea
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 from auditor.counterfactuals import ACTUAL
@@ -23,6 +24,7 @@ from auditor.mechanisms.probing.result import (
     NotCompared,
     Probe,
     Result,
+    Setting,
     TrainedResult,
     UntrainedResult,
 )
@@ -65,7 +67,7 @@ def measures(context: Context, results: Sequence[Result], *, test: str) -> Itera
         found = [_Found(probe, plain.get((result.field, probe.at))) for probe in result.probes]
         for group, setting in dict.fromkeys((each.at.group, each.at.setting) for each in found):
             mine = [each for each in found if (each.at.group, each.at.setting) == (group, setting)]
-            yield from _one(context, result, mine, test=test)
+            yield from _one(_Group(context, test, result, tuple(mine)))
 
 
 @dataclass(frozen=True, slots=True)
@@ -93,92 +95,112 @@ class _Found:
         return {"at": self.at.site, "layer": str(self.at.layer)}
 
 
-def _one(
-    context: Context, result: TrainedResult, probes: Sequence[_Found], *, test: str
-) -> Iterable[UnadjustedMeasurement]:
-    group, setting = probes[0].at.group, probes[0].at.setting
-    level = 1 - context.plan.thresholds.alpha
-    common: dict[str, Any] = {
-        "test": test,
-        "role": Role.SUPPORTING,
-        "reference": result.reference,
-        "cases": f"role:{ACTUAL}",
-        "higher_is_better": None,
-        "level": level,
-    }
-    subject = {"field": result.field, "group": group, "setting": setting}
-    checks = tuple(_checks([each.probe for each in probes]))
-    # Withheld, all layers and positions are one test, whose p-value stands with the places that can be read.
-    family = f"probes of {result.field}={group}, {setting}" if setting == STATED else None
-    for each in probes:
-        yield _accuracy(each, subject=subject, family=family, checks=checks, common=common)
-    yield _readable(context, result, probes, subject=subject, checks=checks, common=common)
-    at = _declared(result, probes)
-    if setting == STATED:
-        yield from _selective(context, result, at, probes, subject=subject, checks=checks, common=common)
-    elif at is not None:
-        counts = {"accuracy": at.reading.accuracy, **at.baselines, "embedding": _embedding(probes, at.at.site)}
+@dataclass(frozen=True)
+class _Group:
+    """All probes of one group in one setting, and how their numbers become measurements."""
+
+    context: Context
+    test: str
+    result: TrainedResult
+    probes: tuple[_Found, ...]
+
+    @property
+    def name(self) -> str:
+        """The group."""
+        return self.probes[0].at.group
+
+    @property
+    def setting(self) -> Setting:
+        """Whether the attribute is stated or withheld."""
+        return self.probes[0].at.setting
+
+    @property
+    def level(self) -> float:
+        """Of the intervals."""
+        return 1 - self.context.plan.thresholds.alpha
+
+    @cached_property
+    def checks(self) -> tuple[Check, ...]:
+        """Of all of them."""
+        return tuple(_checks([each.probe for each in self.probes]))
+
+    @property
+    def declared(self) -> _Found | None:
+        """The reading at the place that was declared beforehand."""
+        place = (DECLARED_SITE, self.result.declared_layer)
+        return next((each for each in self.probes if (each.at.site, each.at.layer) == place), None)
+
+    def embedding(self, site: str) -> float | None:
+        """What is read from the embedding there."""
+        found = (each for each in self.probes if each.at.site == site and each.at.layer == 0)
+        return next((each.reading.accuracy for each in found), None)
+
+    def draft(
+        self, estimate: Estimate, *, metric: str, unit: str, where: Mapping[str, str] | None = None, **more: Any
+    ) -> UnadjustedMeasurement:
+        """A measurement of the group, at a place if ``where`` says so."""
         row = measured(
-            _above_baselines(at, level),
-            metric=SELECTIVITY,
-            subject={**subject, **at.place},
-            unit="rate_difference",
-            checks=checks,
-            counts={**counts, "withheld": 1},
-            **common,
+            estimate,
+            test=self.test,
+            metric=metric,
+            role=Role.SUPPORTING,
+            subject={"field": self.result.field, "group": self.name, "setting": self.setting, **(where or {})},
+            reference=self.result.reference,
+            unit=unit,
+            cases=f"role:{ACTUAL}",
+            higher_is_better=None,
+            level=self.level,
+            **more,
         )
-        yield UnadjustedMeasurement(row)
+        return UnadjustedMeasurement(row)
 
 
-def _accuracy(
-    each: _Found, *, subject: dict[str, str], family: str | None, checks: tuple[Check, ...], common: dict[str, Any]
-) -> UnadjustedMeasurement:
+def _one(group: _Group) -> Iterable[UnadjustedMeasurement]:
+    for each in group.probes:
+        yield _accuracy(group, each)
+    yield _readable(group)
+    if group.setting == STATED:
+        yield from _selective(group)
+    elif group.declared is not None:
+        yield _withheld(group, group.declared)
+
+
+def _accuracy(group: _Group, each: _Found) -> UnadjustedMeasurement:
     """What one probe reads."""
     reading, stated = each.reading, each.at.setting == STATED
-    interval = Interval(reading.low, reading.high, common["level"], "mean of two Wilson intervals, by application")
-    accuracy = Estimate(
-        value=reading.accuracy,
-        n=reading.clusters,
-        method="balanced accuracy of an L2-logistic probe on held-out applications",
-        interval=interval,
-        test=Significance(reading.p_value, "clustered z test against 1/2") if stated else None,
-    )
+    interval = Interval(reading.low, reading.high, group.level, "mean of two Wilson intervals, by application")
     stands = interval_may_stand(reading.clusters)
-    counts: dict[str, float | int | None] = {
-        "auroc": reading.auroc,
-        "auroc_low": reading.auroc_low if stands else None,
-        "auroc_high": reading.auroc_high if stands else None,
-        "permuted": each.probe.permuted,
-        **each.baselines,
-        "p_over_all_places": each.probe.largest.p_value if each.probe.largest else None,
-        "rows": reading.n,
-    }
-    row = measured(
-        accuracy,
+    return group.draft(
+        Estimate(
+            value=reading.accuracy,
+            n=reading.clusters,
+            method="balanced accuracy of an L2-logistic probe on held-out applications",
+            interval=interval,
+            test=Significance(reading.p_value, "clustered z test against 1/2") if stated else None,
+        ),
         metric=ACCURACY,
-        subject={**subject, **each.place},
         unit="rate",
-        family=family,
-        checks=checks,
-        counts=counts,
-        **common,
+        where=each.place,
+        # Withheld, all layers and positions are one test, whose p-value stands with the places that can be read.
+        family=f"probes of {group.result.field}={group.name}, {STATED}" if stated else None,
+        checks=group.checks,
+        counts={
+            "auroc": reading.auroc,
+            "auroc_low": reading.auroc_low if stands else None,
+            "auroc_high": reading.auroc_high if stands else None,
+            "permuted": each.probe.permuted,
+            **each.baselines,
+            "p_over_all_places": each.probe.largest.p_value if each.probe.largest else None,
+            "rows": reading.n,
+        },
     )
-    return UnadjustedMeasurement(row)
 
 
-def _readable(
-    context: Context,
-    result: TrainedResult,
-    probes: Sequence[_Found],
-    *,
-    subject: dict[str, str],
-    checks: tuple[Check, ...],
-    common: dict[str, Any],
-) -> UnadjustedMeasurement:
+def _readable(group: _Group) -> UnadjustedMeasurement:
     """Places where the attribute can be read; where it was withheld, with one p-value over all of them."""
-    alpha = context.plan.thresholds.alpha
+    alpha, probes = group.context.plan.thresholds.alpha, group.probes
     largest = [each.probe.largest for each in probes]
-    withheld = subject["setting"] == WITHHELD
+    withheld = group.setting == WITHHELD
     adjusted = (
         [one.p_value if one else None for one in largest]
         if withheld
@@ -190,7 +212,7 @@ def _readable(
         if at_level(p, alpha=alpha) and each.reading.accuracy > 0.5
     ]
     best = max(probes, key=lambda each: each.reading.accuracy)
-    counts: dict[str, Any] = {
+    counts: dict[str, float | int | None] = {
         "withheld": int(withheld),
         "probes": len(probes),
         "first_layer": min((each.at.layer for each in readable), default=None),
@@ -201,100 +223,102 @@ def _readable(
     how = "against the best place of every draw of labels permuted among applications" if withheld else "Holm over all"
     said, test = None, None
     if best.probe.largest is not None:
-        needed = draws_needed(alpha=alpha, family_size=result.contrasts)
+        needed = draws_needed(alpha=alpha, family_size=group.result.contrasts)
         counts |= {"draws": best.probe.largest.draws, "draws_needed": needed, "numbers": best.probe.numbers}
         test = Significance(best.probe.largest.p_value, "permutation test over all layers and positions")
     else:
         said = "Stated in the prompt: the states hold it by construction, so being readable says nothing."
-    estimate = Estimate(
-        value=float(len(readable)),
-        n=probes[0].reading.clusters,
-        method=f"layers and positions where the attribute can be read ({how})",
-        test=test,
-    )
-    return UnadjustedMeasurement(
-        measured(
-            estimate,
-            metric=READABLE,
-            subject=subject,
-            unit="count",
-            family=f"{inside_family(common['test'])}, withheld" if withheld else None,
-            checks=checks,
-            counts=counts,
-            conclusion_reason=said,
-            **common,
-        )
+    return group.draft(
+        Estimate(
+            value=float(len(readable)),
+            n=probes[0].reading.clusters,
+            method=f"layers and positions where the attribute can be read ({how})",
+            test=test,
+        ),
+        metric=READABLE,
+        unit="count",
+        family=f"{inside_family(group.test)}, withheld" if withheld else None,
+        checks=group.checks,
+        counts=counts,
+        conclusion_reason=said,
     )
 
 
-def _selective(
-    context: Context,
-    result: TrainedResult,
-    at: _Found | None,
-    probes: Sequence[_Found],
-    *,
-    subject: dict[str, str],
-    checks: tuple[Check, ...],
-    common: dict[str, Any],
-) -> Iterable[UnadjustedMeasurement]:
+def _withheld(group: _Group, at: _Found) -> UnadjustedMeasurement:
+    """How much better the withheld attribute is read than the baselines are."""
+    return group.draft(
+        _above_baselines(at, group.level),
+        metric=SELECTIVITY,
+        unit="rate_difference",
+        where=at.place,
+        checks=group.checks,
+        counts={
+            "accuracy": at.reading.accuracy,
+            **at.baselines,
+            "embedding": group.embedding(at.at.site),
+            "withheld": 1,
+        },
+    )
+
+
+def _selective(group: _Group) -> Iterable[UnadjustedMeasurement]:
     """The attribute's words against pairs of words without a meaning, and those pairs themselves."""
-    mine = next((item for item in result.selectivity if item.group == subject["group"]), None)
+    mine = next((item for item in group.result.selectivity if item.group == group.name), None)
     if mine is None:
         return
-    where = {**subject, "at": DECLARED_SITE, "layer": str(result.declared_layer)}
-    counts: dict[str, float | int | None] = {"withheld": 0}
-    said: str | None
+    where = {"at": DECLARED_SITE, "layer": str(group.result.declared_layer)}
     if isinstance(mine, NotCompared):
-        estimate, said = missing(method=ABOVE_CONTROLS, reason=mine.reason, n=result.applications), mine.reason
+        estimate = missing(method=ABOVE_CONTROLS, reason=mine.reason, n=group.result.applications)
+        said: str | None = mine.reason
+        counts: dict[str, float | int | None] = {"withheld": 0}
     else:
-        found = mine.found
-        level = 1 - context.plan.thresholds.alpha
-        estimate = _above_controls(found, level)
-        said = _silent(mine)
-        control = {
-            "control_lowest": found.lowest,
-            "control_highest": found.highest,
-            "control_words": mine.words,
-        }
-        counts |= {
-            "accuracy": found.accuracy,
-            "control": found.control,
-            "draws": found.draws,
-            "perfect_p": found.perfect_p,
-            **control,
-            "draws_needed": found.needed,
-            "ceiling": int(mine.ceiling),
-            "untrained": at.untrained if at is not None else None,
-            "embedding": _embedding(probes, DECLARED_SITE),
-        }
-        yield UnadjustedMeasurement(
-            measured(
-                Estimate(
-                    value=found.control,
-                    n=found.applications,
-                    method="mean balanced accuracy of pairs of words without a meaning, as long as the groups' own",
-                ),
-                metric=CONTROL,
-                subject=where,
-                unit="rate",
-                counts=control,
-                **common,
-            )
-        )
-    yield UnadjustedMeasurement(
-        measured(
-            estimate,
-            metric=SELECTIVITY,
-            subject=where,
-            unit="rate_difference",
-            family=inside_family(common["test"]),
-            checks=checks,
-            counts=counts,
-            conclusion=Conclusion.INCONCLUSIVE if said is not None else None,
-            conclusion_reason=f"{said[0].upper()}{said[1:]}." if said else None,
-            **common,
-        )
+        estimate, said = _above_controls(mine.found, group.level), _silent(mine)
+        counts = {"withheld": 0, **_compared(mine, group)}
+        yield _controls(mine, group, where)
+    yield group.draft(
+        estimate,
+        metric=SELECTIVITY,
+        unit="rate_difference",
+        where=where,
+        family=inside_family(group.test),
+        checks=group.checks,
+        counts=counts,
+        conclusion=Conclusion.INCONCLUSIVE if said is not None else None,
+        conclusion_reason=f"{said[0].upper()}{said[1:]}." if said else None,
     )
+
+
+def _compared(mine: Compared, group: _Group) -> dict[str, float | int | None]:
+    found, at = mine.found, group.declared
+    return {
+        "accuracy": found.accuracy,
+        "control": found.control,
+        "draws": found.draws,
+        "perfect_p": found.perfect_p,
+        **_extremes(mine),
+        "draws_needed": found.needed,
+        "ceiling": int(mine.ceiling),
+        "untrained": at.untrained if at is not None else None,
+        "embedding": group.embedding(DECLARED_SITE),
+    }
+
+
+def _controls(mine: Compared, group: _Group, where: Mapping[str, str]) -> UnadjustedMeasurement:
+    """How well pairs of words without a meaning are read."""
+    control = Estimate(
+        value=mine.found.control,
+        n=mine.found.applications,
+        method="mean balanced accuracy of pairs of words without a meaning, as long as the groups' own",
+    )
+    return group.draft(control, metric=CONTROL, unit="rate", where=where, counts=_extremes(mine))
+
+
+def _extremes(mine: Compared) -> dict[str, float | int | None]:
+    return {
+        "control_lowest": mine.found.lowest,
+        "control_highest": mine.found.highest,
+        "control_words": mine.words,
+    }
 
 
 def _above_controls(found: Selectivity, level: float) -> Estimate:
@@ -319,12 +343,6 @@ def _silent(mine: Compared) -> str | None:
     return CEILING if mine.ceiling else None
 
 
-def _declared(result: TrainedResult, probes: Sequence[_Found]) -> _Found | None:
-    """The reading at the place that was declared beforehand."""
-    place = (DECLARED_SITE, result.declared_layer)
-    return next((each for each in probes if (each.at.site, each.at.layer) == place), None)
-
-
 def _above_baselines(found: _Found, level: float) -> Estimate:
     """Withheld: above what random weights and the application's numbers give away."""
     reading = found.reading
@@ -338,10 +356,6 @@ def _above_baselines(found: _Found, level: float) -> Estimate:
         method=f"balanced accuracy minus the highest of 1/2 and {', '.join(SAID[name] for name in known)}",
         interval=Interval(reading.low - highest, reading.high - highest, level, "of the accuracy, baseline as read"),
     )
-
-
-def _embedding(probes: Sequence[_Found], site: str) -> float | None:
-    return next((each.reading.accuracy for each in probes if each.at.site == site and each.at.layer == 0), None)
 
 
 def _checks(probes: Sequence[Probe]) -> Iterable[Check]:

@@ -73,7 +73,7 @@ class _Measured:
         yield from self._dictionary()
         for carried in self.result.attributes:
             yield from self._together(carried)
-            for one in carried.fields:
+            for one in sorted(carried.fields, key=lambda one: one.field):
                 yield self._interference(carried, one)
 
     def _dictionary(self) -> Iterable[UnadjustedMeasurement]:
