@@ -170,8 +170,8 @@ class Taken:
     def drawn(self, prefix: str) -> list[str]:
         """The names of the draws: taken out with no ``prefix``, put in with ``STEER``.
 
-        They are ranked in the order of their names (1, 10, 11, …, 2): any order that is fixed beforehand keeps a p-value
-        exact, and this is the one that values of earlier versions rest on, whose ledgers sorted names.
+        They are ranked in the order of their names (1, 10, 11, …, 2): any order that is fixed beforehand keeps a
+        p-value exact, and this is the one that values of earlier versions rest on, whose ledgers sorted names.
         """
         return sorted(name for name in self.margins if name.startswith(f"{prefix}{RANDOM} "))
 
