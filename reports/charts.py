@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.bundle import Bundle
@@ -59,10 +60,9 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
     return {chart.name: chart for chart in charts if chart is not None}
 
 
-def references(plan: Mapping[str, object]) -> dict[str, str]:
+def references(plan: Plan) -> dict[str, str]:
     """Reference group by protected field, from the design."""
-    attributes: Sequence[Mapping[str, str]] = plan["attributes"]  # type: ignore[assignment]
-    return {item["field"]: item["reference"] for item in attributes}
+    return {item.field: item.reference for item in plan.attributes}
 
 
 def by_conclusion(measurements: Sequence[Measurement]) -> list[Measurement]:

@@ -7,7 +7,6 @@ validator goes through line by line. The report states the hash of its annex, an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from reports import numbers
 from reports.annex_cover import annex_cover
@@ -17,6 +16,7 @@ from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.cover import REPRODUCTION, conclusion, cover, front_verdict
 from reports.evidence_sections import data_blocks, design_blocks, provenance_blocks, scope_blocks
+from reports.governance import Governance
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import inside
 from reports.pack_sections import pack_blocks
@@ -38,7 +38,7 @@ UNGOVERNED = "ungoverned"
 
 def build_content(
     bundle: Bundle,
-    governance: Mapping[str, Any],
+    governance: Governance,
     *,
     charts: Mapping[str, Chart] | None = None,
     annex_sha256: str = "",
@@ -75,9 +75,7 @@ def build_content(
     )
 
 
-def build_annex(
-    bundle: Bundle, governance: Mapping[str, Any], *, charts: Mapping[str, Chart] | None = None
-) -> ReportContent:
+def build_annex(bundle: Bundle, governance: Governance, *, charts: Mapping[str, Chart] | None = None) -> ReportContent:
     """The technical annex: design, data and prompts, every measurement, every test on internals with its self-checks.
 
     Parameters and result are those of `build_content`.
@@ -88,7 +86,7 @@ def build_annex(
     )
 
 
-def _story(bundle: Bundle, governance: Mapping[str, Any], charts: Mapping[str, Chart] | None) -> Story:
+def _story(bundle: Bundle, governance: Governance, charts: Mapping[str, Chart] | None) -> Story:
     return Story(bundle=bundle, governance=governance, charts=charts or render_charts(bundle))
 
 
@@ -102,13 +100,13 @@ def _content(
     hashes: Mapping[str, str],
 ) -> ReportContent:
     governance = story.governance
-    governed = bool(governance["governed"])
+    governed = governance.governed
     short = {name: numbers.short_hash(digest) for name, digest in hashes.items()}
     head = f" · Event head {short['events_head']}" if hashes["events_head"] else ""
     which = "Audit" if part == REPORT else "Technical annex to the audit"
     return ReportContent(
-        audit_id=str(governance["audit_id"]),
-        title=str(governance["title"]),
+        audit_id=governance.audit_id,
+        title=governance.title,
         model=story.model,
         governed=governed,
         mark="" if governed else UNGOVERNED,
@@ -119,8 +117,8 @@ def _content(
             for number, (name, title, blocks) in enumerate(sections, start=1)
         ),
         run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
-        created=str(governance.get("finished_at") or governance.get("started_at") or ""),
-        subject=f"{which} of {story.model}: {governance['title']}",
+        created=governance.finished_at or governance.started_at or "",
+        subject=f"{which} of {story.model}: {governance.title}",
         hashes=hashes,
         part=part,
     )

@@ -86,10 +86,10 @@ def _tables(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
         if beside.height:
             yield Mismatch(name, f"{DECISIONS}: {short(beside['id'][0])}", words, "one decision a case")
             return
-    selected = bundle.run.get("data", {}).get("selected")
+    selected = set(bundle.run.data.selected)
     filed = set(cases.filter(pl.col("role") == "actual")["cluster"].to_list())
-    if isinstance(selected, list) and filed != set(map(str, selected)):
-        odd = min(filed ^ set(map(str, selected)))
+    if filed != selected:
+        odd = min(filed ^ selected)
         where = "in cases.parquet and not in run.json" if odd in filed else "in run.json and not in cases.parquet"
         yield Mismatch(name, f"cases.parquet: application {short(odd)}", where, "the applications of the run")
     twice = cases.explode("arms").drop_nulls("arms").group_by("arms", "cluster").len().filter(pl.col("len") > 1)
@@ -101,8 +101,8 @@ def _tables(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
 
 def _by_the_rule(name: str, bundle: Bundle, decisions: pl.DataFrame) -> Iterator[Mismatch]:
     """Each scored decision follows from its margin and its mass; sampled answers have neither."""
-    floor = float(bundle.plan["prompt"]["answers"].get("mass_floor", 0.0))
-    cut = float(bundle.plan["operating_point"]["natural_margin"])
+    floor = bundle.plan.prompt.answers.mass_floor
+    cut = bundle.plan.operating_point.natural_margin
     scored = decisions.filter(pl.col("margin").is_not_null() & pl.col("mass").is_not_null())
     if scored.is_empty():
         return
@@ -181,13 +181,13 @@ def _counts(pairs: pl.DataFrame, what: str) -> dict[str, int]:
 
 def _lacking(name: str, bundle: Bundle) -> Iterator[Mismatch]:
     """Contrasts of the plan that no measurement speaks of, and contrasts that are none of the plan's."""
-    if "counterfactual" not in bundle.plan.get("tests", {}).get("run", ()):
+    if "counterfactual" not in bundle.plan.tests.run:
         return
     planned = {
-        (item["field"], group, item["reference"])
-        for item in bundle.plan["attributes"]
-        for group in item["groups"]
-        if group != item["reference"]
+        (item.field, group, item.reference)
+        for item in bundle.plan.attributes
+        for group in item.groups
+        if group != item.reference
     }
     net = [item for item in bundle.measurements if item.test == "counterfactual" and item.metric == NET]
     there = {(item.subject.get("field"), item.subject.get("group"), item.reference) for item in net}

@@ -175,7 +175,7 @@ def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
     # Those of tests on internals stand with their figures, each kind once.
     inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and not on_outputs(item.test)}
-    checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
+    checks = [item for item in story.bundle.controls.self_checks if item.measurement not in inside]
     blocks: list[Block] = [
         Text(
             "Controls ask the same model under the same design whether this audit "
@@ -193,11 +193,11 @@ def controls(story: Story) -> list[Block]:
                     (*row[:4], numbers.count(count), row[4])
                     for row, count in Counter(
                         (
-                            str(item["name"]),
-                            "yes" if item["held"] else "no",
-                            numbers.figure(item.get("value")),
-                            numbers.figure(item.get("bound")),
-                            str(item.get("note") or numbers.DASH),
+                            item.name,
+                            "yes" if item.held else "no",
+                            numbers.figure(item.value),
+                            numbers.figure(item.bound),
+                            item.note or numbers.DASH,
                         )
                         for item in checks
                     ).items()

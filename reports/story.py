@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Measurement, Role
@@ -14,6 +13,7 @@ from reports.blocks import Block, Figure
 from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.governance import Governance
 
 
 @dataclass(frozen=True)
@@ -21,7 +21,7 @@ class Story:
     """One report in the making."""
 
     bundle: Bundle
-    governance: Mapping[str, Any]
+    governance: Governance
     charts: Mapping[str, Chart]
 
     @cached_property
@@ -59,7 +59,7 @@ class Story:
     @cached_property
     def no_planted_bias(self) -> str:
         """Why there is no positive control."""
-        return str(self.bundle.controls.get("planted_bias_missing_reason") or "not part of this run")
+        return self.bundle.controls.planted_bias_missing_reason or "not part of this run"
 
     @cached_property
     def mute(self) -> str | None:
@@ -69,8 +69,7 @@ class Story:
     @cached_property
     def model(self) -> str:
         """The model's name."""
-        record = self.bundle.run["model"]
-        return str(record.get("manifest", {}).get("name") or record["source"])
+        return self.bundle.run.model.name
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -81,7 +80,7 @@ class Story:
             "bundle": self.bundle.manifest_sha256,
             "result": sha256_bytes(result_bytes(self.bundle, self.governance)),
             "renderer": self.bundle.renderer.sha256,
-            "events_head": str(self.governance.get("events_head") or ""),
+            "events_head": self.governance.events_head or "",
         }
 
     def figures(self, *names: str) -> list[Block]:

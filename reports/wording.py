@@ -6,10 +6,10 @@ Sentences made of them are in ``reports.sentences`` and ``reports.elsewhere``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from auditor.plan import Plan
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from auditor.statistics.minimums import ILLUSTRATION, scope
@@ -78,22 +78,22 @@ class Design:
     noun: str
 
     @classmethod
-    def of(cls, plan: Mapping[str, Any]) -> Design:
-        """From the design record (``plan.json``)."""
-        thresholds, point = plan["thresholds"], plan["operating_point"]
-        answers = [answer.strip().lower() for answer in plan["prompt"]["answers"]["favourable"]]
+    def of(cls, plan: Plan) -> Design:
+        """From the design."""
+        thresholds, point = plan.thresholds, plan.operating_point
+        answers = [answer.strip().lower() for answer in plan.prompt.answers.favourable]
         approves = any(answer.startswith("approve") for answer in answers)
         return cls(
-            practical_rate=thresholds["practical_rate"],
-            equivalence_rate=thresholds["equivalence_rate"],
-            practical_margin_sd=thresholds["practical_margin_sd"],
-            power=thresholds["power"],
-            alpha=thresholds["alpha"],
-            q=thresholds["exploratory_q"],
-            mass_floor=plan["prompt"]["answers"]["mass_floor"],
-            mute_share=point["mute_share"],
-            degenerate_share=point["degenerate_share"],
-            small_cell=thresholds["small_cell"],
+            practical_rate=thresholds.practical_rate,
+            equivalence_rate=thresholds.equivalence_rate,
+            practical_margin_sd=thresholds.practical_margin_sd,
+            power=thresholds.power,
+            alpha=thresholds.alpha,
+            q=thresholds.exploratory_q,
+            mass_floor=plan.prompt.answers.mass_floor,
+            mute_share=point.mute_share,
+            degenerate_share=point.degenerate_share,
+            small_cell=thresholds.small_cell,
             verb="approved" if approves else "favoured",
             noun="approvals" if approves else "favourable answers",
         )

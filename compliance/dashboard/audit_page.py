@@ -203,7 +203,7 @@ def checks_inside(story: Story) -> dict[str, int]:
 
 def comparison_table(comparison: Comparison) -> LinkedTable:
     """What changed from one version to the other; the cases are those of the later audit."""
-    items, design = comparison.measurements, wording.Design.of(comparison.later.plan.design)
+    items, design = comparison.measurements, wording.Design.of(comparison.later.plan.parsed)
     return linked(comparison.later, changes(items, design), items)
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from auditor.controls import Controls
+from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
 from compliance.dashboard import audit_page, prompts
@@ -22,6 +24,7 @@ from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
 from reports import wording
+from reports.canvas import Chart
 from reports.charts import references
 from reports.controls import control_table
 from reports.cover import cover_verdict
@@ -35,7 +38,6 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
     if not row.complete:
         return live_page(request, row)
     told, bundle, problem = _told(row)
-    controls = told.bundle.controls
     # Audits of earlier versions have no annex.
     names = [name for name in PUBLISHED if name in row.files or name != "annex.pdf"]
     context = {
@@ -44,7 +46,7 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
         "problem": problem,
         "verdict": cover_verdict(told),
         "facts": audit_page.facts(row, told),
-        "controls": plain(control_table(told, "")) if controls else None,
+        "controls": None if problem else plain(control_table(told, "")),
         "findings": audit_page.finding_blocks(row, told),
         "charts": audit_page.shown_charts(row, told),
         "inside": audit_page.inside(row, told),
@@ -83,7 +85,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
     row = _audit(request, number)
     evidence = _evidence(row)
     _viewed(request, row)
-    design = row.plan.design
+    design = row.plan.parsed
     planned = {arm for value, _ in _choices(design, ()) for arm in value.split("|")}
     wanted_cases = case_pages.filter_from(request.GET, evidence=evidence, planned=planned)
     asked = case_pages.reference_first(wanted_cases, references(design))
@@ -160,7 +162,8 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
 
 def _told(row: Audit) -> tuple[Story, str, str]:
     """A finished audit as its report tells it, the hash of its evidence, and why that cannot be shown, if it cannot."""
-    problem, controls, charts, bundle = "", {}, {}, ""
+    problem, controls, bundle = "", Controls(), ""
+    charts: dict[str, Chart] = {}
     try:
         evidence = open_evidence(row)
         controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
@@ -196,13 +199,13 @@ def _evidence(row: Audit) -> EvidenceFolder:
     return evidence
 
 
-def _choices(design: dict[str, Any], asked: tuple[str, ...]) -> list[tuple[str, str]]:
+def _choices(design: Plan, asked: tuple[str, ...]) -> list[tuple[str, str]]:
     """Contrasts and arms of a design, as value and label; what was asked is among them."""
     contrasts, arms = [], []
-    for attribute in design["attributes"]:
-        field, reference = attribute["field"], attribute["reference"]
+    for attribute in design.attributes:
+        field, reference = attribute.field, attribute.reference
         name = wording.sentence_case(wording.field_words(field))
-        for group in attribute["groups"]:
+        for group in attribute.groups:
             arms.append((f"{field}={group}", f"{name}: {group}"))
             if group != reference:
                 contrasts.append((f"{field}={reference}|{field}={group}", f"{name}: {group} − {reference}"))

@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from auditor.controls import Controls
+from auditor.environment import Environment
 from auditor.records import Finding, Measurement
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports.bundle import Bundle, finding_from, measurement_from
 from reports.canvas import Chart
+from reports.governance import COMPLETE, Governance
 from reports.story import Story
 
 NOT_OF_A_RECORD = ("id", "audit", "key", "position", "severity_rank", "measurement_keys")
@@ -29,14 +32,14 @@ def story(
     *,
     measurements: Iterable[MeasurementRow],
     findings: Iterable[FindingRow],
-    controls: dict[str, Any],
+    controls: Controls,
     charts: Mapping[str, Chart],
 ) -> Story:
     """The report of an audit in the making, from its rows and the charts that were kept: nothing is drawn anew."""
     bundle = Bundle(
-        plan=audit.plan.design,
+        plan=audit.plan.parsed,
         run=audit.run,
-        environment={},
+        environment=Environment(),
         measurements=tuple(measurement(row) for row in measurements),
         findings=tuple(finding(row) for row in findings),
         controls=controls,
@@ -45,8 +48,8 @@ def story(
         manifest_sha256="",
         contents={"run.json": audit.run_json.encode()},
     )
-    status = "complete" if audit.complete else "incomplete"
-    record = {"audit_id": audit.number, "title": audit.plan.title, "governed": audit.governed, "status": status}
+    status = COMPLETE if audit.complete else "incomplete"
+    record = Governance(audit_id=audit.number, title=audit.plan.title, governed=audit.governed, status=status)
     return Story(bundle=bundle, governance=record, charts=charts)
 
 
