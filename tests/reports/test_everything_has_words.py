@@ -19,6 +19,7 @@ from auditor.testing import families
 from reports import wording
 from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_annex, build_content
+from reports.governance import Governance
 from reports.labels import (
     CASE_ROLE_LABELS,
     CONCLUSION_LABELS,
@@ -166,7 +167,9 @@ def identifiers(text: str) -> list[str]:
     return sorted(set(IDENTIFIER.findall(PRINTED.sub(" ", text))))
 
 
-def test_no_identifier_reaches_a_reader_of_the_report_or_the_closing_lines(working: Audit, governance: dict) -> None:
+def test_no_identifier_reaches_a_reader_of_the_report_or_the_closing_lines(
+    working: Audit, governance: Governance
+) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *everything())}
     bundle = replace(working.bundle, measurements=tuple(rows.values()))
     both = [render_pdf(build(bundle, governance), result=b"{}") for build in (build_content, build_annex)]
