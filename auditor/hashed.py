@@ -67,6 +67,8 @@ def _refusal(error: ValidationError, where: str) -> InputError:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"])
     place = f"{where}: {key}" if key else where
+    if problem["type"] == "json_invalid":
+        return InputError(where, f"is not valid JSON ({problem['ctx']['error']})", "a record as a run writes it")
     text = str(problem["msg"])
     said = text[:1].lower() + text[1:]
     if problem["type"] == "missing" or isinstance(problem["input"], Mapping | list):

@@ -24,8 +24,8 @@ def made_elsewhere(name: str, contents: Mapping[str, bytes]) -> tuple[str, ...]:
     contents
         The bytes of its files by name. They may be of any version, or of none.
     """
-    run, manifest = (_record(contents, file) for file in ("run.json", MANIFEST))
-    engine = _engine(run.get("code"))
+    frozen, manifest = (_record(contents, file) for file in ("run.json", MANIFEST))
+    engine = _engine(frozen.get("code"))
     drew = named(manifest)
     renderer = (
         "" if drew in (installed(), Renderer()) else f"its figures were drawn by {drew}, installed is {installed()}"
