@@ -17,6 +17,15 @@ from typing import Any
 
 import numpy as np
 
+from auditor.comparison_card import (
+    CARD,
+    EFFECT_CHANGE,
+    FLIP_RATE,
+    MARGIN_CHANGE,
+    NET_CHANGE,
+    REFUSAL_CHANGE,
+    REFUSAL_GAP,
+)
 from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
 from auditor.comparison_range import range_change
 from auditor.conclusions import adjust_and_conclude
@@ -38,7 +47,7 @@ from auditor.testing.unadjusted import UnadjustedMeasurement
 
 __all__ = ["FAMILY", "RANGE", "READABILITY", "TEST", "Answer", "compare_versions"]
 
-TEST = "version_comparison"
+TEST = CARD.name
 FAMILY = "version comparison"
 READABILITY = "version comparison: readability"
 RANGE = "version comparison: cut-off range"
@@ -122,14 +131,10 @@ def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[UnadjustedMeasure
     said = None
     if rate.value is not None and rate.value >= OTHER_MODEL:
         said = _turned_over(counts)
-    yield UnadjustedMeasurement(
-        measurement(rate, metric="version_flip_rate", unit="rate", conclusion_reason=said, **common)
-    )
+    yield UnadjustedMeasurement(measurement(rate, metric=FLIP_RATE, unit="rate", conclusion_reason=said, **common))
     change = net_effect(counts, level=rules.level).estimate
-    yield UnadjustedMeasurement(measurement(change, metric="version_net_change", unit="rate_difference", **common))
-    yield UnadjustedMeasurement(
-        measurement(_margins(filed, rules), metric="version_margin_change", unit="logit", **common)
-    )
+    yield UnadjustedMeasurement(measurement(change, metric=NET_CHANGE, unit="rate_difference", **common))
+    yield UnadjustedMeasurement(measurement(_margins(filed, rules), metric=MARGIN_CHANGE, unit="logit", **common))
 
 
 def _turned_over(counts: PairCounts) -> str:
@@ -165,13 +170,13 @@ def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterab
             here = list(arms[arm(attribute.field, group)].values())
             between = ArmPair([item.unreadable[0] for item in here], [item.unreadable[1] for item in here])
             subject = {"field": attribute.field, "group": group}
-            drafts.append((between, subject, "version_refusal_change", BEFORE))
+            drafts.append((between, subject, REFUSAL_CHANGE, BEFORE))
     for attribute, group in rules.contrasts:
         pair = Contrast.of(arms, attribute, group)
         for place, version in enumerate(VERSIONS):
             sides = ([one.unreadable[place] for one in items] for items in (pair.control, pair.protected))
             subject = {"field": pair.field, "group": group, "version": version}
-            drafts.append((ArmPair(*sides), subject, "version_refusal_gap", pair.reference))
+            drafts.append((ArmPair(*sides), subject, REFUSAL_GAP, pair.reference))
     for pair_of_arms, subject, metric, against in drafts:
         counts = count_pairs(control=pair_of_arms.first, protected=pair_of_arms.second)
         estimate = net_effect(counts, level=rules.level).estimate
@@ -239,7 +244,7 @@ def _open(item: Measurement) -> str:
     """A readability test that does not exclude a gap, in words."""
     word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
     group = item.subject["group"]
-    if item.metric == "version_refusal_change":
+    if item.metric == REFUSAL_CHANGE:
         return f"a change of readable answers in the {group} arm {word}"
     version = item.subject["version"]
     return f"a gap in readable answers between {group} and {item.reference} {word} in the {version} version"
@@ -273,7 +278,7 @@ def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...
         estimate,
         rules,
         test=TEST,
-        metric="version_effect_change",
+        metric=EFFECT_CHANGE,
         family=FAMILY,
         subject={"field": pair.field, "group": pair.group},
         reference=pair.reference,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import CF_NET_EFFECT, CF_NOISE_FLOOR
 from auditor.hashed import Hashed
 from auditor.records import Measurement
 from auditor.testing.state import State
@@ -112,7 +113,7 @@ def controls_of(measurements: Sequence[Measurement], state: State, packing: Pack
         found = [
             item
             for item in measurements
-            if item.metric == "cf_noise_floor"
+            if item.metric == CF_NOISE_FLOOR
             and (item.subject["change"], item.subject.get("cut_off", "natural")) == (kind, cut_off)
         ]
         # Of several attributes and groups the one that changes most; one without a number is not passed over.
@@ -169,6 +170,6 @@ def controls_of(measurements: Sequence[Measurement], state: State, packing: Pack
                 n=item.n,
             )
             for item in measurements
-            if item.metric == "cf_net_effect"
+            if item.metric == CF_NET_EFFECT
         ),
     )

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from auditor.behaviour.metrics import CF_NET_EFFECT
 from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import elsewhere, numbers, sentences, small_cells, wording
@@ -48,7 +49,7 @@ def verdict(story: Story) -> Verdict:
         sentence = f"{wording.severity_word(grave.severity)} finding {grave.id}: {grave.title}. {sentence}"
     for group in sentences.grouped(rest, design):
         # Of a mute model its own cut-off says nothing, and the sentence before has said why.
-        silent = story.mute and group[0].metric == "cf_net_effect" and group[0].conclusion is Conclusion.INCONCLUSIVE
+        silent = story.mute and group[0].metric == CF_NET_EFFECT and group[0].conclusion is Conclusion.INCONCLUSIVE
         said.append(sentences.group_sentence(group, design, cause="see above" if silent else None))
     told = {item.metric for item in story.contrasts}
     more_said = (

@@ -7,6 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
+from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF
 from auditor.plan import Plan
 from auditor.records import Measurement
 from reports import numbers
@@ -23,8 +24,8 @@ def matched_thresholds(measurements: Sequence[Measurement]) -> dict[str, float]:
     found: dict[str, float] = {}
     for item in measurements:
         threshold = item.counts.get("threshold")
-        at_matched = item.metric == "cf_net_effect_matched" or (
-            item.metric == "near_cut_off" and item.subject.get("cut_off") == "matched"
+        at_matched = item.metric == CF_NET_EFFECT_MATCHED or (
+            item.metric == NEAR_CUT_OFF and item.subject.get("cut_off") == "matched"
         )
         if at_matched and threshold is not None and "field" in item.subject:
             found.setdefault(item.subject["field"], float(threshold))

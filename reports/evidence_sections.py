@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF
 from auditor.environment import Environment
 from auditor.model_manifest import Quantisation
 from auditor.plan import OperatingPoint
@@ -333,7 +334,7 @@ def _matched(bundle: Bundle, rate: object) -> str:
         {
             round(float(threshold), 6)
             for item in bundle.printable
-            if item.metric in ("cf_net_effect_matched", "near_cut_off")
+            if item.metric in (CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF)
             and item.subject.get("cut_off", "matched") == "matched"
             and (threshold := item.counts.get("threshold")) is not None
         }

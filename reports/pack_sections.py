@@ -5,6 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auditor.behaviour.metrics import (
+    CF_MEAN_SHIFT,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+)
 from auditor.canonical import sha256_json
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Role
@@ -24,8 +31,8 @@ ALSO_READ_AS = {
 }
 #: Metrics that are other readings of one comparison.
 READINGS = {
-    "cf_net_effect": ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect"),
-    "cf_mean_shift": ("cf_mean_shift_sd", "cf_mean_shift"),
+    CF_NET_EFFECT: (CF_NET_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT),
+    CF_MEAN_SHIFT: (CF_MEAN_SHIFT_SD, CF_MEAN_SHIFT),
 }
 CANNOT_SAY = (Conclusion.INCONCLUSIVE, Conclusion.NOT_TESTED)
 

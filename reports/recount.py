@@ -15,15 +15,26 @@ from typing import Any
 import polars as pl
 from scipy import stats
 
+from auditor.behaviour.metrics import (
+    ANSWER_MASS,
+    CF_FLIP_RATE,
+    CF_FLIP_RATE_AGAINST,
+    CF_FLIP_RATE_TOWARDS,
+    CF_MEAN_SHIFT,
+    CF_NET_EFFECT,
+    INVALID_RATE,
+    REFUSAL_RATE_GAP,
+    SELECTION_RATE,
+)
 from auditor.records import Measurement
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, Asked
 
 CLOSE = 1e-9
-NET, UNREADABLE = "cf_net_effect", "refusal_rate_gap"
-FLIPS = {"cf_flip_rate": ("b", "c"), "cf_flip_rate_against": ("b",), "cf_flip_rate_towards": ("c",)}
-RATES = {"selection_rate": "favourable", "invalid_rate": "invalid", "answer_mass": "mass"}
+NET, UNREADABLE = CF_NET_EFFECT, REFUSAL_RATE_GAP
+FLIPS = {CF_FLIP_RATE: ("b", "c"), CF_FLIP_RATE_AGAINST: ("b",), CF_FLIP_RATE_TOWARDS: ("c",)}
+RATES = {SELECTION_RATE: "favourable", INVALID_RATE: "invalid", ANSWER_MASS: "mass"}
 
 
 @dataclass(frozen=True)
@@ -154,7 +165,7 @@ def _pairs(item: Measurement, pairs: pl.DataFrame) -> dict[str, Any] | None:
         counts = _counts(pairs, "favourable")
     elif item.metric == UNREADABLE:
         counts = _counts(pairs, "invalid")
-    elif item.metric == "cf_mean_shift" and item.estimate is not None:
+    elif item.metric == CF_MEAN_SHIFT and item.estimate is not None:
         return {"n": n, "estimate": _mean(pairs["margin_g"] - pairs["margin"])}
     else:
         return None

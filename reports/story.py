@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 
+from auditor.behaviour.metrics import CF_NOISE_FLOOR
 from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, wording
@@ -42,7 +43,7 @@ class Story:
     @cached_property
     def floors(self) -> list[Measurement]:
         """What changes by itself, or with a placebo, at each cut-off where it was measured."""
-        return [item for item in self.measurements if item.metric == "cf_noise_floor"]
+        return [item for item in self.measurements if item.metric == CF_NOISE_FLOOR]
 
     @cached_property
     def primary(self) -> list[Measurement]:
