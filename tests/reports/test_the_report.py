@@ -199,9 +199,9 @@ def test_the_same_bundle_and_record_give_the_same_bytes(working: Audit, governan
 
 
 def test_another_record_gives_another_report(working: Audit, governance: Governance) -> None:
-    governance["audit_id"] = "A-0002"
+    other = governance.model_copy(update={"audit_id": "A-0002"})
     result = working.published.result.read_bytes()
-    assert render_pdf(build_content(working.bundle, governance), result=result) != working.published.report.read_bytes()
+    assert render_pdf(build_content(working.bundle, other), result=result) != working.published.report.read_bytes()
 
 
 def test_an_unanswered_prompt_is_the_first_thing_said_of_a_mute_model(mute: Audit) -> None:
@@ -246,7 +246,7 @@ def test_a_governed_report_names_who_approved_its_design_and_another_claims_no_a
     assert rows["Standing"] == "governed: its design was approved by a second person before the run was asked for"
     assert rows["Design approved by"] == "vera, 21 Nov 2026, 11:12 UTC"
     assert rows["Reason given"] == "Read against the policy."
-    rows = control(governance | {"design_approval": None})
+    rows = control(governance.model_copy(update={"design_approval": None}))
     assert "not asked for on the site with a design that a second person had approved" in rows["Standing"]
     assert "Design approved by" not in rows
 
