@@ -33,6 +33,7 @@ from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms import typed
 from tests.mechanisms.asking import PACKABLE, asked, renderer
+from tests.records import manifest_of
 
 DATA = small_data(24)
 DICTIONARY = {"expansion": 4, "k": 4, "steps": 120, "batch": 256, "tokens": 100_000}
@@ -58,7 +59,7 @@ def bench_with(model: Any, settings: Any) -> ComputeContext:
     return ComputeContext(
         plan=PLAN,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE),
         render=renderer(PLAN, DATA),
         should_stop=lambda: False,
@@ -277,7 +278,7 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
 
     def store(source: str) -> LoadedModel:
         opened.append(source)
-        return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), {"identity": {"name": source}}, "cpu")
+        return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), manifest_of(source), "cpu")
 
     bench = replace(bench_with(biased, chosen), open_model=store)
     (result,) = typed.results(interpretation, bench, asked(chosen, plan=PLAN, data=DATA))

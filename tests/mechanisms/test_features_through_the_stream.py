@@ -34,6 +34,7 @@ from tests.mechanisms.asking import asked, renderer
 from tests.mechanisms.planted_head import read_by_head
 from tests.mechanisms.test_every_method_on_a_second_device import shape
 from tests.mechanisms.test_sae_sparse_features import DATA, bench_with, measured, of, plan_of
+from tests.records import manifest_of
 from tests.second_device import second_device
 
 #: Linear attention biases, a scale of the logits, attention and MLP in parallel, experts and sinks, a multiplier of the
@@ -175,7 +176,7 @@ def test_effects_through_hooks_are_those_of_the_block_loop(family: str) -> None:
     model = planted_model("B", against=40.0) if family == "planted" else zoo_model(family)
     bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
     # One dictionary for both: rounding in its training is not what is compared here.
-    bench = replace(bench, loaded=LoadedModel(model, tiny_tokenizer(), {"identity": {"test": family}}, "cpu"))
+    bench = replace(bench, loaded=LoadedModel(model, tiny_tokenizer(), manifest_of(family), "cpu"))
     assert isinstance(bench.decoder(), Decoder)
     hooked = Hooked(**vars(bench))
     there, here = contrasts(bench), contrasts(hooked)

@@ -24,6 +24,7 @@ from auditor.plan import Plan
 from tests.engine.small import small_data, small_plan
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, bench, through_a_ledger
+from tests.records import manifest_of
 
 DATA = small_data(16)
 SMALL = {"k": 4, "steps": 20, "batch": 64}
@@ -41,7 +42,7 @@ def wanted(**dictionary: Any) -> DictionaryPayload:
 
 def at_work(family: str = "llama", **changes: Any) -> ComputeContext:
     made = bench(None, plan=plan_of(), data=DATA)
-    return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", {})))
+    return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", None)))
 
 
 def made(**dictionary: Any) -> Dictionary:
@@ -100,8 +101,8 @@ def test_a_dictionary_is_the_same_when_it_is_made_again() -> None:
 
 
 def test_a_process_keeps_the_dictionary_of_a_known_model_and_not_that_of_another() -> None:
-    first = at_work(manifest={"identity": {"weights_sha256": "a"}})
-    second = at_work(manifest={"identity": {"weights_sha256": "b"}})
+    first = at_work(manifest=manifest_of("a"))
+    second = at_work(manifest=manifest_of("b"))
     kept = dictionary_for(first, wanted())
 
     assert dictionary_for(first, wanted()) is kept

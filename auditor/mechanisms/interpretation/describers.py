@@ -61,7 +61,7 @@ class LocalTextModel:
     @property
     def identity(self) -> Any:
         """As the store has it."""
-        return self.loaded.manifest.get("identity")
+        return None if self.loaded.manifest is None else self.loaded.manifest.identity.plain()
 
     def answer(self, prompt: str, *, tokens: int) -> str:
         """At most so many tokens, greedily."""

@@ -114,7 +114,7 @@ def dictionary_for(bench: ComputeContext, wanted: DictionaryPayload) -> Dictiona
     """
     if len(wanted.applications) < 2:
         return NotApplicable("a dictionary needs two applications, one of them held out")
-    identity = bench.loaded.manifest.get("identity")
+    identity = bench.loaded.digest
     key = sha256_json({"model": identity, "threads": bench.plan.budget.threads, "wanted": wanted.row()})
     with _lock:
         if identity is not None and key in _kept:
