@@ -5,23 +5,33 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import (
+    ANSWER_MASS,
+    CF_FLIP_RATE,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    INVALID_RATE,
+    NEAR_CUT_OFF,
+    REFUSAL_RATE_GAP,
+)
 from auditor.catalogue import TESTS, card_of, on_outputs
 from auditor.records import Measurement, Role
 from reports import elsewhere, numbers, sentences, wording
-from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
+from reports.blocks import CONTRASTS, Block, Cases, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
 from reports.controls import control_table, missing_words
 from reports.labels import CASE_ROLE_LABELS, CONTROL_ARM_LABELS
 from reports.story import Story
-from reports.tables import contrasts, short_rows
 
 #: The chart of each metric of contrasts.
 CHART_OF = {
-    "cf_net_effect": "effects",
-    "cf_net_effect_matched": "effects-matched",
-    "cf_range_effect": "effects-range",
-    "refusal_rate_gap": "readability",
-    "cf_mean_shift_sd": "margin-shift",
+    CF_NET_EFFECT: "effects",
+    CF_NET_EFFECT_MATCHED: "effects-matched",
+    CF_RANGE_EFFECT: "effects-range",
+    REFUSAL_RATE_GAP: "readability",
+    CF_MEAN_SHIFT_SD: "margin-shift",
 }
 
 
@@ -38,7 +48,7 @@ def results_primary(story: Story) -> list[Block]:
             f"Confirmatory, each family adjusted by Holm on its own: {wording.joined(named)}. {_over_families(story)}"
         )
     ]
-    if any(item.metric == "cf_net_effect_matched" for item in story.primary):
+    if any(item.metric == CF_NET_EFFECT_MATCHED for item in story.primary):
         blocks.append(
             Text(
                 "The matched cut-off is primary here: one cut-off for all arms, set so that the reference arm's "
@@ -48,7 +58,7 @@ def results_primary(story: Story) -> list[Block]:
         )
     for metric in _in_order({item.metric for item in story.primary}):
         blocks += _contrasts(story, [item for item in story.primary if item.metric == metric])
-    return [*blocks, *story.figures("cut-off-curve"), *_near(story)]
+    return [*blocks, *story.figure("cut-off-curve"), *_near(story)]
 
 
 def _over_families(story: Story) -> str:
@@ -69,23 +79,25 @@ def results_secondary(story: Story) -> list[Block]:
     blocks: list[Block] = []
     for metric in _in_order({item.metric for item in rest} & set(CHART_OF)):
         blocks += _contrasts(story, by_conclusion([item for item in rest if item.metric == metric]))
-    flips = [item for item in rest if item.metric.startswith(("cf_flip_rate", "cf_margin_fell", "cf_excess"))]
+    flips = [item for item in rest if item.metric.startswith((CF_FLIP_RATE, "cf_margin_fell", "cf_excess"))]
     filed = [item for item in rest if item.test == "group_rates"]
-    blocks += story.figures("rates")
+    blocks += story.figure("rates")
     if flips:
         blocks.append(
-            short_rows(
+            story.numbers(
+                "flips",
                 flips,
-                story.design,
+                printed=tuple(flips),
                 title="Decisions and scores that change, pair by pair",
                 note="Read each beside what changes by itself: in the report, under “Could this audit have seen it?”.",
             )
         )
     if filed:
         blocks.append(
-            short_rows(
+            story.numbers(
+                "as-filed",
                 filed,
-                story.design,
+                printed=tuple(filed),
                 title="As filed: different applicants",
                 note="Exploratory. Groups of different applicants differ in more than the protected field; a gap here "
                 "does not show that the field caused it. Groups of fewer than "
@@ -103,8 +115,10 @@ def _of_others(story: Story, rest: Sequence[Measurement]) -> list[Block]:
     for name in dict.fromkeys(item.test for item in rest if item.test not in TESTS and on_outputs(item.test)):
         card, own = card_of(name), [item for item in rest if item.test == name]
         if card is not None:
-            blocks.append(Text(f"{wording.test_label(name)}. {card.purpose} {card.method} Limits: {card.limitations}"))
-        blocks.append(short_rows(own, story.design, title=wording.test_label(name)))
+            blocks.append(
+                Text(f"{card.purpose} {card.method} Limits: {card.limitations}", title=wording.test_label(name))
+            )
+        blocks.append(story.numbers(name, own, printed=tuple(own), title=wording.test_label(name)))
     return blocks
 
 
@@ -115,16 +129,19 @@ def _in_order(metrics: set[str]) -> list[str]:
 
 
 def _contrasts(story: Story, items: list[Measurement]) -> list[Block]:
+    """The chart of a metric with its numbers and methods under it; these alone where no chart was drawn."""
     metric = items[0].metric
-    methods = _methods(items)
-    said = sentences.what_words(items[0], story.design, items)
-    blocks: list[Block] = [
-        *story.figures(*[CHART_OF[metric]] if metric in CHART_OF else []),
-        contrasts(items, story.design, title=f"Numbers: {said}"),
-    ]
-    if methods:
-        blocks.append(Text(f"Method: {' '.join(methods)}", tone="small"))
-    return blocks
+    name, methods = CHART_OF.get(metric, metric), _methods(items)
+    own = story.numbers(
+        name,
+        items,
+        title=f"Numbers: {sentences.what_words(items[0], story.design, items)}",
+        columns=CONTRASTS,
+        printed=tuple(items),
+        method=f"Method: {' '.join(methods)}" if methods else "",
+    )
+    figures = story.figure(name, own) if metric in CHART_OF else []
+    return [*figures] if figures else [own]
 
 
 def _methods(items: Sequence[Measurement]) -> list[str]:
@@ -140,7 +157,7 @@ def _methods(items: Sequence[Measurement]) -> list[str]:
 
 def _near(story: Story) -> list[Block]:
     """How many applications lie near each cut-off, attribute by attribute."""
-    near = [item for item in story.measurements if item.metric == "near_cut_off"]
+    near = [item for item in story.measurements if item.metric == NEAR_CUT_OFF]
     if not near:
         return []
     return [
@@ -167,6 +184,7 @@ def _near(story: Story) -> list[Block]:
                     *missing_words(near),
                 ]
             ),
+            of=tuple(near),
         )
     ]
 
@@ -175,7 +193,7 @@ def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
     # Those of tests on internals stand with their figures, each kind once.
     inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and not on_outputs(item.test)}
-    checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
+    checks = [item for item in story.bundle.controls.self_checks if item.measurement not in inside]
     blocks: list[Block] = [
         Text(
             "Controls ask the same model under the same design whether this audit "
@@ -193,17 +211,18 @@ def controls(story: Story) -> list[Block]:
                     (*row[:4], numbers.count(count), row[4])
                     for row, count in Counter(
                         (
-                            str(item["name"]),
-                            "yes" if item["held"] else "no",
-                            numbers.figure(item.get("value")),
-                            numbers.figure(item.get("bound")),
-                            str(item.get("note") or numbers.DASH),
+                            item.name,
+                            "yes" if item.held else "no",
+                            numbers.figure(item.value),
+                            numbers.figure(item.bound),
+                            item.note or numbers.DASH,
                         )
                         for item in checks
                     ).items()
                 ),
                 align="llrrrl",
                 weights=(0.31, 0.07, 0.12, 0.12, 0.08, 0.3),
+                unfolded=not all(item.held for item in checks),
             )
         )
     return blocks
@@ -214,14 +233,14 @@ def model_quality(story: Story) -> list[Block]:
     quality = [
         item
         for item in story.measurements
-        if item.test == "model_quality" or item.metric in ("invalid_rate", "answer_mass")
+        if item.test == "model_quality" or item.metric in (INVALID_RATE, ANSWER_MASS)
     ]
     blocks: list[Block] = [Text(story.mute, tone="note")] if story.mute else []
-    blocks += story.figures("margins")
+    blocks += story.figure("margins")
     near = elsewhere.near_sentence(story.measurements)
     blocks += [Text(near)] if near else []
     if quality:
-        blocks.append(short_rows(quality, story.design, title="Quality of the answers"))
+        blocks.append(story.numbers("quality", quality, printed=tuple(quality), title="Quality of the answers"))
     return blocks or [Text("Not part of this run: neither margins nor quality figures are in the bundle.")]
 
 
@@ -234,6 +253,7 @@ def findings(story: Story) -> list[Block]:
     return [
         FindingBlock(
             finding=item,
+            brief=" · ".join(_brief(named[name]) for name in item.measurements if name in named),
             rows=(
                 ("Severity", Level(item.severity)),
                 ("Rule", item.rule),
@@ -242,8 +262,8 @@ def findings(story: Story) -> list[Block]:
                 ("Cause", wording.with_p_values(item.cause)),
                 ("Effect", wording.with_p_values(item.effect)),
                 ("Recommend", item.recommendation),
-                ("Measurements", "; ".join(_named(named[name]) for name in item.measurements if name in named)),
-                ("Cases", cases_words(item.cases)),
+                ("Measurements", Cases(tuple(_named(named[name]) for name in item.measurements if name in named))),
+                ("Cases", Cases((("", cases_words(item.cases), "", item.cases),)) if item.cases else numbers.DASH),
                 ("Conclusion", Code(item.conclusion) if item.conclusion else numbers.DASH),
             ),
         )
@@ -251,8 +271,14 @@ def findings(story: Story) -> list[Block]:
     ]
 
 
-def _named(measurement: Measurement) -> str:
-    return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)} ({sentences.shown(measurement)})"
+def _named(measurement: Measurement) -> tuple[str, str, str, str]:
+    """A measurement in a list of them: its name, then its figure, which leads to its cases."""
+    name = f"{wording.metric_label(measurement)}, {wording.contrast(measurement)}"
+    return f"{name} (", sentences.shown(measurement), ")", measurement.cases
+
+
+def _brief(measurement: Measurement) -> str:
+    return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)} {sentences.shown(measurement)}"
 
 
 def cases_words(query: str) -> str:

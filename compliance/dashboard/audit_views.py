@@ -7,6 +7,8 @@ from typing import Any
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from auditor.controls import Controls
+from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
 from compliance.dashboard import audit_page, prompts
@@ -14,16 +16,15 @@ from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.live import live_page
-from compliance.dashboard.number_tables import plain
 from compliance.dashboard.pages import page
-from compliance.dashboard.records import story
+from compliance.dashboard.records import kept_story, story
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
-from reports import wording
+from reports import sections, wording
+from reports.canvas import Chart
 from reports.charts import references
-from reports.controls import control_table
 from reports.cover import cover_verdict
 from reports.story import Story
 
@@ -35,22 +36,17 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
     if not row.complete:
         return live_page(request, row)
     told, bundle, problem = _told(row)
-    controls = told.bundle.controls
     # Audits of earlier versions have no annex.
     names = [name for name in PUBLISHED if name in row.files or name != "annex.pdf"]
+    verdict = cover_verdict(told)
     context = {
         "audit": row,
         "run": row.run,
         "problem": problem,
-        "verdict": cover_verdict(told),
-        "facts": audit_page.facts(row, told),
-        "controls": plain(control_table(told, "")) if controls else None,
-        "findings": audit_page.finding_blocks(row, told),
-        "charts": audit_page.shown_charts(row, told),
-        "inside": audit_page.inside(row, told),
-        "inside_checks": audit_page.checks_inside(told),
-        "ladder": audit_page.ladder(told),
-        "every": audit_page.every_number(row, told),
+        "verdict": verdict,
+        "card": audit_page.card(row, verdict),
+        "rooms": audit_page.rooms(row, told, evidence=not problem),
+        "opened": "" if problem else audit_page.opened_lines(row),
         "bundle": bundle,
         "head": chain_head(),
         "may_export": actions.may_export(request.user, row),
@@ -68,13 +64,31 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
     row = _audit(request, number)
     if not row.complete:
         raise Http404("an audit that has not finished has no numbers")
-    told, _, _ = _told(row)
-    shown = audit_page.numbers_by_name(row, told).get(name)
+    told, _, problem = _told(row)
+    shown = audit_page.find_numbers(told, name)
+    if shown is None and not problem:
+        shown = audit_page.find_numbers(_kept(row), name, among=sections.OPENED)
     if shown is None:
         raise Http404("no such numbers")
-    alone = request.headers.get("HX-Request") != "true"
-    template = "compliance/numbers.html" if alone else "compliance/_table.html"
-    return render(request, template, {"audit": row, "numbers": shown, "shown": shown.table, "label": shown.label})
+    table = audit_page.numbers_table(row, shown)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(table)
+    return render(request, "compliance/numbers.html", {"audit": row, "numbers": shown, "table": table})
+
+
+@page
+def section(request: HttpRequest, number: int, name: str) -> HttpResponse:
+    """One section of report or annex that is opened: a page, or the section alone for the page that opens it."""
+    row = _audit(request, number)
+    kind = next((kind for kind in sections.sections_in(sections.OPENED) if kind.id == name), None)
+    if kind is None or not row.complete:
+        raise Http404("no such section")
+    told = _kept(row)
+    _viewed(request, row)  # some print the prompt of an application
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(audit_page.opened_section(row, told, kind, alone=False))
+    blocks = audit_page.opened_section(row, told, kind, alone=True)
+    return render(request, "compliance/section.html", {"audit": row, "kind": kind, "blocks": blocks})
 
 
 @page
@@ -83,7 +97,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
     row = _audit(request, number)
     evidence = _evidence(row)
     _viewed(request, row)
-    design = row.plan.design
+    design = row.plan.parsed
     planned = {arm for value, _ in _choices(design, ()) for arm in value.split("|")}
     wanted_cases = case_pages.filter_from(request.GET, evidence=evidence, planned=planned)
     asked = case_pages.reference_first(wanted_cases, references(design))
@@ -160,7 +174,8 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
 
 def _told(row: Audit) -> tuple[Story, str, str]:
     """A finished audit as its report tells it, the hash of its evidence, and why that cannot be shown, if it cannot."""
-    problem, controls, charts, bundle = "", {}, {}, ""
+    problem, controls, bundle = "", Controls(), ""
+    charts: dict[str, Chart] = {}
     try:
         evidence = open_evidence(row)
         controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
@@ -168,6 +183,14 @@ def _told(row: Audit) -> tuple[Story, str, str]:
         problem = str(error)
     measurements, findings = row.measurements.all(), row.findings.all()
     return story(row, measurements=measurements, findings=findings, controls=controls, charts=charts), bundle, problem
+
+
+def _kept(row: Audit) -> Story:
+    """A finished audit as its report tells it, from the whole evidence."""
+    try:
+        return kept_story(row, open_evidence(row))
+    except EvidenceError as error:
+        raise Http404(str(error)) from error
 
 
 def _viewed(request: HttpRequest, row: Audit) -> None:
@@ -196,13 +219,13 @@ def _evidence(row: Audit) -> EvidenceFolder:
     return evidence
 
 
-def _choices(design: dict[str, Any], asked: tuple[str, ...]) -> list[tuple[str, str]]:
+def _choices(design: Plan, asked: tuple[str, ...]) -> list[tuple[str, str]]:
     """Contrasts and arms of a design, as value and label; what was asked is among them."""
     contrasts, arms = [], []
-    for attribute in design["attributes"]:
-        field, reference = attribute["field"], attribute["reference"]
+    for attribute in design.attributes:
+        field, reference = attribute.field, attribute.reference
         name = wording.sentence_case(wording.field_words(field))
-        for group in attribute["groups"]:
+        for group in attribute.groups:
             arms.append((f"{field}={group}", f"{name}: {group}"))
             if group != reference:
                 contrasts.append((f"{field}={reference}|{field}={group}", f"{name}: {group} − {reference}"))
