@@ -220,10 +220,10 @@ def test_a_field_the_file_lacks_says_so():
     assert gap.missing_reason == "the decision file has no protected field 'age'"
 
 
-def test_later_outcomes_of_approved_applicants_alone_measure_no_equal_opportunity(observed):
-    later = observed.later.copy()
-    later[~observed.favourable] = -1
-    found = concluded(TESTS["observed_later"], run(replace(observed, later=later)))
+def test_later_outcomes_of_approved_applicants_alone_measure_no_equal_opportunity(large):
+    later = large.later.copy()
+    later[~large.favourable] = -1
+    found = concluded(TESTS["observed_later"], run(replace(large, later=later)))
     (chance,) = by_metric(found, "equal_opportunity_difference", group="Black")
     assert chance.conclusion is Conclusion.INCONCLUSIVE
     assert "only favourable decisions of Black have a later outcome" in chance.missing_reason

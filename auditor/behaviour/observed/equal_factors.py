@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from auditor.behaviour.metrics import ADJUSTED_DIFFERENCE, CONDITIONAL_DENIAL_ODDS_RATIO
 from auditor.behaviour.observed.drafts import sheet_of, untested
 from auditor.observed.measures import at_equal_factors
 from auditor.testing.card import Card, Metric
@@ -27,8 +28,8 @@ CARD = Card(
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     label="Decisions taken: at equal factors",
     metrics=(
-        Metric("adjusted_difference", "Difference at equal factors", "rate_difference", higher_is_better=True),
-        Metric("conditional_denial_odds_ratio", "Denial odds ratio at equal factors", "ratio", higher_is_better=False),
+        Metric(ADJUSTED_DIFFERENCE, "Difference at equal factors", "rate_difference", higher_is_better=True),
+        Metric(CONDITIONAL_DENIAL_ODDS_RATIO, "Denial odds ratio at equal factors", "ratio", higher_is_better=False),
     ),
 )
 
@@ -51,7 +52,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         }
         yield sheet.row(
             replace(found.difference, method=f"{found.difference.method}; {held}"),
-            metric="adjusted_difference",
+            metric=ADJUSTED_DIFFERENCE,
             subject=pairing.subject,
             reference=pairing.attribute.reference,
             hidden=pairing.hidden,
@@ -63,7 +64,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         assert found.odds_ratio is not None  # noqa: S101 - of decisions there is always one, with or without a value
         yield sheet.row(
             found.odds_ratio,
-            metric="conditional_denial_odds_ratio",
+            metric=CONDITIONAL_DENIAL_ODDS_RATIO,
             subject=pairing.subject,
             reference=pairing.attribute.reference,
             hidden=pairing.hidden,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from auditor.behaviour.metrics import AGREEMENT_GAP, HUMAN_AGREEMENT, KAPPA, LOWERED_GAP, RAISED_GAP
 from auditor.behaviour.observed.drafts import Sheet, sheet_of, untested
 from auditor.observed.columns import FAVOURABLE, OTHER
 from auditor.observed.measures import agreement_gaps
@@ -27,11 +28,11 @@ CARD = Card(
     references=("Cohen (1960)", "Fleiss, Cohen and Everitt (1969)"),
     label="Decisions taken: agreement with a person",
     metrics=(
-        Metric("agreement", "Share of decisions alike", "rate", higher_is_better=True),
-        Metric("kappa", "Cohen's kappa", "share", higher_is_better=True),
-        Metric("agreement_gap", "Gap of agreement", "rate_difference", higher_is_better=True),
-        Metric("raised_gap", "Gap of adverse decisions raised", "rate_difference"),
-        Metric("lowered_gap", "Gap of favourable decisions lowered", "rate_difference", higher_is_better=False),
+        Metric(HUMAN_AGREEMENT, "Share of decisions alike", "rate", higher_is_better=True),
+        Metric(KAPPA, "Cohen's kappa", "share", higher_is_better=True),
+        Metric(AGREEMENT_GAP, "Gap of agreement", "rate_difference", higher_is_better=True),
+        Metric(RAISED_GAP, "Gap of adverse decisions raised", "rate_difference"),
+        Metric(LOWERED_GAP, "Gap of favourable decisions lowered", "rate_difference", higher_is_better=False),
     ),
 )
 
@@ -49,9 +50,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         sides = found.protected, found.reference
         common: dict[str, Any] = {"subject": pairing.subject, "reference": pairing.attribute.reference}
         for metric, estimate, tallies in (
-            ("agreement_gap", found.agreed, [side.agreed for side in sides]),
-            ("raised_gap", found.raised, [side.raised for side in sides]),
-            ("lowered_gap", found.lowered, [side.lowered for side in sides]),
+            (AGREEMENT_GAP, found.agreed, [side.agreed for side in sides]),
+            (RAISED_GAP, found.raised, [side.raised for side in sides]),
+            (LOWERED_GAP, found.lowered, [side.lowered for side in sides]),
         ):
             small = sheet.small(*(tally.n for tally in tallies), of="decisions of this kind")
             yield sheet.row(
@@ -69,7 +70,7 @@ def _of_all(sheet: Sheet) -> Iterable[UnadjustedMeasurement]:
     assert observed.human is not None  # noqa: S101 - the caller has looked
     known = observed.decided & (observed.human != OTHER)
     found = agreement(system=observed.favourable[known], person=observed.human[known] == FAVOURABLE, level=sheet.level)
-    for metric, estimate in (("agreement", found.share), ("kappa", found.kappa)):
+    for metric, estimate in ((HUMAN_AGREEMENT, found.share), (KAPPA, found.kappa)):
         yield sheet.row(estimate, metric=metric, subject={"group": "all decided"}, short=unmet({GROUP: found.agreed.n}))
 
 

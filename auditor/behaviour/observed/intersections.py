@@ -8,6 +8,7 @@ from math import prod
 
 import numpy as np
 
+from auditor.behaviour.metrics import IMPACT_RATIO, RISK_DIFFERENCE, SELECTION_RATE
 from auditor.behaviour.observed.drafts import Sheet, sheet_of, untested
 from auditor.observed.columns import Levels, crossed, tallies_by
 from auditor.plan import Attribute
@@ -31,9 +32,9 @@ CARD = Card(
     references=("Crenshaw (1989)",),
     label="Decisions taken: two attributes at once",
     metrics=(
-        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
-        Metric("risk_difference", "Difference of approval rates", "rate_difference", higher_is_better=True),
-        Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
+        Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
+        Metric(RISK_DIFFERENCE, "Difference of approval rates", "rate_difference", higher_is_better=True),
+        Metric(IMPACT_RATIO, "Impact ratio", "ratio", higher_is_better=True),
     ),
 )
 
@@ -74,7 +75,7 @@ def _both(sheet: Sheet, first: Attribute, second: Attribute, size: int) -> Itera
         subject = {"field": field, "group": name}
         yield sheet.row(
             selection_rate(tally, level=sheet.level),
-            metric="selection_rate",
+            metric=SELECTION_RATE,
             subject=subject,
             hidden=hidden.reason(name),
             short=unmet({GROUP: tally.n}),
@@ -83,7 +84,7 @@ def _both(sheet: Sheet, first: Attribute, second: Attribute, size: int) -> Itera
         if name == reference:
             continue
         short = unmet({GROUP: tally.n, REFERENCE_GROUP: base.n})
-        for metric, make in (("risk_difference", risk_difference), ("impact_ratio", adverse_impact_ratio)):
+        for metric, make in ((RISK_DIFFERENCE, risk_difference), (IMPACT_RATIO, adverse_impact_ratio)):
             yield sheet.row(
                 make(protected=tally, reference=base, level=sheet.level),
                 metric=metric,
@@ -91,7 +92,7 @@ def _both(sheet: Sheet, first: Attribute, second: Attribute, size: int) -> Itera
                 reference=reference,
                 hidden=hidden.comparisons.get(name),
                 short=short,
-                judged=sheet.rate if metric == "risk_difference" else None,
+                judged=sheet.rate if metric == RISK_DIFFERENCE else None,
                 of_pack=False,
                 size=size,
             )

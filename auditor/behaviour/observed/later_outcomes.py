@@ -6,6 +6,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from auditor.behaviour.metrics import (
+    CALIBRATION_GAP,
+    EQUAL_OPPORTUNITY_DIFFERENCE,
+    EQUALIZED_ODDS_DIFFERENCE,
+    EQUALIZED_ODDS_RATIO,
+    LATER_GAP,
+    RESIDUAL_SMD,
+)
 from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
 from auditor.observed.measures import LaterGaps, later_gaps
 from auditor.statistics.minimums import GROUP, NEGATIVES, POSITIVES, REFERENCE_GROUP, unmet
@@ -32,14 +40,12 @@ CARD = Card(
     references=("Hardt, Price and Srebro (2016)",),
     label="Decisions taken: later outcomes",
     metrics=(
-        Metric("later_gap", "Gap of good later outcomes among approvals", "rate_difference"),
-        Metric(
-            "equal_opportunity_difference", "Equal opportunity difference", "rate_difference", higher_is_better=True
-        ),
-        Metric("equalized_odds_difference", "Equalised odds difference", "rate_difference", higher_is_better=False),
-        Metric("equalized_odds_ratio", "Equalised odds ratio", "ratio", higher_is_better=True),
-        Metric("calibration_gap", "Calibration gap, largest over bins", "rate_difference", higher_is_better=False),
-        Metric("residual_smd", "Residual difference, in SD", "sd", higher_is_better=False),
+        Metric(LATER_GAP, "Gap of good later outcomes among approvals", "rate_difference"),
+        Metric(EQUAL_OPPORTUNITY_DIFFERENCE, "Equal opportunity difference", "rate_difference", higher_is_better=True),
+        Metric(EQUALIZED_ODDS_DIFFERENCE, "Equalised odds difference", "rate_difference", higher_is_better=False),
+        Metric(EQUALIZED_ODDS_RATIO, "Equalised odds ratio", "ratio", higher_is_better=True),
+        Metric(CALIBRATION_GAP, "Calibration gap, largest over bins", "rate_difference", higher_is_better=False),
+        Metric(RESIDUAL_SMD, "Residual difference, in SD", "sd", higher_is_better=False),
     ),
 )
 
@@ -64,16 +70,16 @@ def _gaps(sheet: Sheet, pairing: Pairing, found: LaterGaps) -> Iterable[Unadjust
     short = unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]})
     small = sheet.small(*sizes, of="approved applications with a later outcome")
     own = {**common, "hidden": pairing.hidden or small}
-    yield sheet.row(found.kept, metric="later_gap", judged=sheet.rate, short=short, **own)
+    yield sheet.row(found.kept, metric=LATER_GAP, judged=sheet.rate, short=short, **own)
     yield from _labelled(sheet, found.labelled, found.reason, common)
     if found.residual is None:
         return
     gap = found.calibration.gap if found.calibration else missing(
         method="calibration gap, largest over bins", reason=found.residual.reason or "no score", n=0
     )  # fmt: skip
-    yield sheet.row(gap, metric="calibration_gap", judged=sheet.rate, short=pairing.short, of_people=False, **common)
+    yield sheet.row(gap, metric=CALIBRATION_GAP, judged=sheet.rate, short=pairing.short, of_people=False, **common)
     yield sheet.row(
-        found.residual, metric="residual_smd", judged=sheet.in_sds, short=pairing.short, of_people=False, **common
+        found.residual, metric=RESIDUAL_SMD, judged=sheet.in_sds, short=pairing.short, of_people=False, **common
     )
 
 
@@ -81,9 +87,9 @@ def _labelled(
     sheet: Sheet, found: LabelledComparison | None, reason: str, common: dict[str, Any]
 ) -> Iterable[UnadjustedMeasurement]:
     if found is None:
-        for metric in ("equal_opportunity_difference", "equalized_odds_difference", "equalized_odds_ratio"):
+        for metric in (EQUAL_OPPORTUNITY_DIFFERENCE, EQUALIZED_ODDS_DIFFERENCE, EQUALIZED_ODDS_RATIO):
             nothing = missing(method=metric.replace("_", " "), reason=reason, n=0)
-            judged = sheet.rate if metric == "equal_opportunity_difference" else None
+            judged = sheet.rate if metric == EQUAL_OPPORTUNITY_DIFFERENCE else None
             yield sheet.row(nothing, metric=metric, judged=judged, **common)
         return
     counts = {name: int(count) for name, count in found.equal_opportunity.counts.items()}
@@ -94,15 +100,15 @@ def _labelled(
     few = unmet({POSITIVES: positives, NEGATIVES: negatives})
     yield sheet.row(
         _tested(found),
-        metric="equal_opportunity_difference",
+        metric=EQUAL_OPPORTUNITY_DIFFERENCE,
         judged=sheet.rate,
         short=unmet({POSITIVES: positives}),
         of_people=False,
         **common,
     )
     for metric, estimate in (
-        ("equalized_odds_difference", found.equalised_odds_difference),
-        ("equalized_odds_ratio", found.equalised_odds_ratio),
+        (EQUALIZED_ODDS_DIFFERENCE, found.equalised_odds_difference),
+        (EQUALIZED_ODDS_RATIO, found.equalised_odds_ratio),
     ):
         yield sheet.row(estimate, metric=metric, short=few, of_people=False, **common)
 

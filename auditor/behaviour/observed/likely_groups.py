@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from auditor.behaviour.metrics import THRESHOLDED_DIFFERENCE, THRESHOLDED_RATIO, WEIGHTED_DIFFERENCE, WEIGHTED_RATIO
 from auditor.behaviour.observed.drafts import Sheet, sheet_of, untested
 from auditor.observed.columns import Probabilities
 from auditor.observed.measures import likely_gap
@@ -30,10 +31,10 @@ CARD = Card(
     references=("Elliott and others (2009)", "arXiv 1811.11154"),
     label="Decisions taken: groups by probability",
     metrics=(
-        Metric("weighted_difference", "Difference of rates, weighted", "rate_difference", higher_is_better=True),
-        Metric("weighted_ratio", "Impact ratio, weighted", "ratio", higher_is_better=True),
-        Metric("thresholded_difference", "Difference of rates, thresholded", "rate_difference", higher_is_better=True),
-        Metric("thresholded_ratio", "Impact ratio, thresholded", "ratio", higher_is_better=True),
+        Metric(WEIGHTED_DIFFERENCE, "Difference of rates, weighted", "rate_difference", higher_is_better=True),
+        Metric(WEIGHTED_RATIO, "Impact ratio, weighted", "ratio", higher_is_better=True),
+        Metric(THRESHOLDED_DIFFERENCE, "Difference of rates, thresholded", "rate_difference", higher_is_better=True),
+        Metric(THRESHOLDED_RATIO, "Impact ratio, thresholded", "ratio", higher_is_better=True),
     ),
 )
 
@@ -63,10 +64,10 @@ def _gap(sheet: Sheet, attribute: Attribute, group: str, likely: Probabilities) 
     few = unmet({GROUP: gap.protected.n, REFERENCE_GROUP: gap.reference.n})
     hidden = sheet.small(gap.protected.n, gap.reference.n, of="applications that reach the threshold")
     for metric, estimate in (
-        ("weighted_difference", gap.weighted_difference),
-        ("weighted_ratio", gap.weighted_ratio),
-        ("thresholded_difference", gap.thresholded_difference),
-        ("thresholded_ratio", gap.thresholded_ratio),
+        (WEIGHTED_DIFFERENCE, gap.weighted_difference),
+        (WEIGHTED_RATIO, gap.weighted_ratio),
+        (THRESHOLDED_DIFFERENCE, gap.thresholded_difference),
+        (THRESHOLDED_RATIO, gap.thresholded_ratio),
     ):
         thresholded = metric.startswith("thresholded")
         yield sheet.row(

@@ -6,6 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from auditor.behaviour.metrics import NEAR_LINE_DIFFERENCE, OUTRANKING_RATE, OVERLAP_GAP
 from auditor.behaviour.observed.drafts import sheet_of, untested
 from auditor.observed.measures import marginal
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -34,9 +35,9 @@ CARD = Card(
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     label="Decisions taken: marginal applicants",
     metrics=(
-        Metric("near_line_difference", "Difference near the line", "rate_difference", higher_is_better=True),
-        Metric("overlap_gap", "Overlap of denials with approvals", "share", higher_is_better=False),
-        Metric("outranking_rate", "Denials that look better than approvals", "rate", higher_is_better=False),
+        Metric(NEAR_LINE_DIFFERENCE, "Difference near the line", "rate_difference", higher_is_better=True),
+        Metric(OVERLAP_GAP, "Overlap of denials with approvals", "share", higher_is_better=False),
+        Metric(OUTRANKING_RATE, "Denials that look better than approvals", "rate", higher_is_better=False),
     ),
 )
 
@@ -56,14 +57,14 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         }
         if isinstance(found, str):
             nothing = missing(method="difference near the line", reason=found, n=len(pairing.contrast.rows))
-            yield sheet.row(nothing, metric="near_line_difference", judged=sheet.rate, **common)
+            yield sheet.row(nothing, metric=NEAR_LINE_DIFFERENCE, judged=sheet.rate, **common)
             continue
         near = [sum(tally.n for tally in side) for side in zip(*found.near.values(), strict=True)]
         protected, reference = near if near else (0, 0)
         small = protected < context.plan.thresholds.small_cell
         yield sheet.row(
             replace(found.near_gap, method=f"{found.near_gap.method} near the line"),
-            metric="near_line_difference",
+            metric=NEAR_LINE_DIFFERENCE,
             judged=sheet.rate,
             short=unmet({GROUP: protected, REFERENCE_GROUP: reference}),
             counts={"near_p": None if small else protected, "near_0": reference},
@@ -71,14 +72,14 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         )
         yield sheet.row(
             found.gap,
-            metric="overlap_gap",
+            metric=OVERLAP_GAP,
             short=pairing.short,
             counts={"comparators": len(found.comparators)},
             **common,
         )
         yield sheet.row(
             selection_rate(found.outranking, level=sheet.level),
-            metric="outranking_rate",
+            metric=OUTRANKING_RATE,
             short=unmet({GROUP: found.outranking.n}),
             **common,
         )

@@ -3,9 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any
 
+from auditor.behaviour.metrics import (
+    AMOUNT_GAP,
+    AMOUNT_GAP_ADJUSTED,
+    AMOUNT_GAP_ADJUSTED_SD,
+    AMOUNT_GAP_SD,
+    PRICE_GAP,
+    PRICE_GAP_ADJUSTED,
+    PRICE_GAP_ADJUSTED_SD,
+    PRICE_GAP_SD,
+)
 from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
 from auditor.observed.columns import Numbers
 from auditor.observed.measures import amount_gaps
@@ -29,16 +39,30 @@ CARD = Card(
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     label="Decisions taken: prices and amounts",
     metrics=(
-        Metric("price_gap", "Price gap", "", higher_is_better=False),
-        Metric("price_gap_sd", "Price gap, in SD", "sd", higher_is_better=False),
-        Metric("price_gap_adjusted", "Price gap at equal factors", "", higher_is_better=False),
-        Metric("price_gap_adjusted_sd", "Price gap at equal factors, in SD", "sd", higher_is_better=False),
-        Metric("amount_gap", "Amount gap", "", higher_is_better=True),
-        Metric("amount_gap_sd", "Amount gap, in SD", "sd", higher_is_better=True),
-        Metric("amount_gap_adjusted", "Amount gap at equal factors", "", higher_is_better=True),
-        Metric("amount_gap_adjusted_sd", "Amount gap at equal factors, in SD", "sd", higher_is_better=True),
+        Metric(PRICE_GAP, "Price gap", "", higher_is_better=False),
+        Metric(PRICE_GAP_SD, "Price gap, in SD", "sd", higher_is_better=False),
+        Metric(PRICE_GAP_ADJUSTED, "Price gap at equal factors", "", higher_is_better=False),
+        Metric(PRICE_GAP_ADJUSTED_SD, "Price gap at equal factors, in SD", "sd", higher_is_better=False),
+        Metric(AMOUNT_GAP, "Amount gap", "", higher_is_better=True),
+        Metric(AMOUNT_GAP_SD, "Amount gap, in SD", "sd", higher_is_better=True),
+        Metric(AMOUNT_GAP_ADJUSTED, "Amount gap at equal factors", "", higher_is_better=True),
+        Metric(AMOUNT_GAP_ADJUSTED_SD, "Amount gap at equal factors, in SD", "sd", higher_is_better=True),
     ),
 )
+
+
+@dataclass(frozen=True, slots=True)
+class Kind:
+    """The metrics of a price or of an amount: in its unit, in SDs, and both at equal factors."""
+
+    plain: str
+    in_sds: str
+    adjusted: str
+    adjusted_in_sds: str
+
+
+PRICE = Kind(PRICE_GAP, PRICE_GAP_SD, PRICE_GAP_ADJUSTED, PRICE_GAP_ADJUSTED_SD)
+AMOUNT = Kind(AMOUNT_GAP, AMOUNT_GAP_SD, AMOUNT_GAP_ADJUSTED, AMOUNT_GAP_ADJUSTED_SD)
 
 
 def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
@@ -47,13 +71,13 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     if sheet is None or not (sheet.observed.prices or sheet.observed.amounts):
         yield untested(context, CARD, "the mapping names no price and no amount") if sheet else untested(context, CARD)
         return
-    parts = [("price", part) for part in sheet.observed.prices] + [("amount", part) for part in sheet.observed.amounts]
+    parts = [(PRICE, part) for part in sheet.observed.prices] + [(AMOUNT, part) for part in sheet.observed.amounts]
     for pairing in sheet.pairings():
         for kind, part in parts:
             yield from _gaps(sheet, pairing, kind, part, size=sheet.size * len(parts))
 
 
-def _gaps(sheet: Sheet, pairing: Pairing, kind: str, part: Numbers, *, size: int) -> Iterable[UnadjustedMeasurement]:
+def _gaps(sheet: Sheet, pairing: Pairing, kind: Kind, part: Numbers, *, size: int) -> Iterable[UnadjustedMeasurement]:
     found = amount_gaps(pairing.contrast, part, sheet.how)
     sizes = [int(found.plain.counts.get(name, 0)) for name in ("n_p", "n_0")]
     common: dict[str, Any] = {
@@ -63,19 +87,19 @@ def _gaps(sheet: Sheet, pairing: Pairing, kind: str, part: Numbers, *, size: int
         "short": unmet({GROUP: sizes[0], REFERENCE_GROUP: sizes[1]}),
     }
     unit = part.unit or "as stated"
-    yield sheet.row(found.plain, metric=f"{kind}_gap", unit=unit, **common)
+    yield sheet.row(found.plain, metric=kind.plain, unit=unit, **common)
     yield sheet.row(
-        found.in_sds, metric=f"{kind}_gap_sd", judged=sheet.in_sds, of_people=False, size=size, of_pack=False, **common
+        found.in_sds, metric=kind.in_sds, judged=sheet.in_sds, of_people=False, size=size, of_pack=False, **common
     )
     adjusted = found.adjusted.difference
-    yield sheet.row(adjusted, metric=f"{kind}_gap_adjusted", unit=unit, of_people=False, **common)
+    yield sheet.row(adjusted, metric=kind.adjusted, unit=unit, of_people=False, **common)
     # The same SD as the plain gap's, so that both stand on one scale.
     spread = None
     if found.plain.value is not None and found.in_sds.value:
         spread = found.plain.value / found.in_sds.value
     yield sheet.row(
         _in_sds(adjusted, spread),
-        metric=f"{kind}_gap_adjusted_sd",
+        metric=kind.adjusted_in_sds,
         judged=sheet.in_sds,
         of_people=False,
         size=size,

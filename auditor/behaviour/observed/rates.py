@@ -6,6 +6,15 @@ from collections.abc import Iterable
 from dataclasses import replace
 from typing import Any
 
+from auditor.behaviour.metrics import (
+    DENIAL_ODDS_RATIO,
+    IMPACT_RATIO,
+    NEITHER_GAP,
+    NEITHER_RATE,
+    RISK_DIFFERENCE,
+    SELECTION_RATE,
+    SHORTFALL,
+)
 from auditor.behaviour.observed.drafts import Judged, Sheet, sheet_of, untested
 from auditor.observed.columns import OTHER, tallies_by
 from auditor.observed.measures import rate_gaps
@@ -34,13 +43,13 @@ CARD = Card(
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
     label="Decisions taken: rates",
     metrics=(
-        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
-        Metric("neither_rate", "Share decided neither way", "rate", higher_is_better=False),
-        Metric("risk_difference", "Difference of approval rates", "rate_difference", higher_is_better=True),
-        Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
-        Metric("denial_odds_ratio", "Denial odds ratio", "ratio", higher_is_better=False),
-        Metric("shortfall", "Shortfall, people", "people", higher_is_better=False),
-        Metric("neither_gap", "Gap of those decided neither way", "rate_difference", higher_is_better=False),
+        Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
+        Metric(NEITHER_RATE, "Share decided neither way", "rate", higher_is_better=False),
+        Metric(RISK_DIFFERENCE, "Difference of approval rates", "rate_difference", higher_is_better=True),
+        Metric(IMPACT_RATIO, "Impact ratio", "ratio", higher_is_better=True),
+        Metric(DENIAL_ODDS_RATIO, "Denial odds ratio", "ratio", higher_is_better=False),
+        Metric(SHORTFALL, "Shortfall, people", "people", higher_is_better=False),
+        Metric(NEITHER_GAP, "Gap of those decided neither way", "rate_difference", higher_is_better=False),
     ),
 )
 
@@ -60,12 +69,12 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             "reference": pairing.attribute.reference,
             "hidden": pairing.hidden,
         }
-        yield sheet.row(gaps.difference, metric="risk_difference", judged=sheet.rate, short=pairing.short, **common)
+        yield sheet.row(gaps.difference, metric=RISK_DIFFERENCE, judged=sheet.rate, short=pairing.short, **common)
         # A ratio is concluded only where a pack gives a threshold for it.
-        yield sheet.row(gaps.ratio, metric="impact_ratio", judged=Judged("ratio", 0.8), short=pairing.short, **common)
-        yield sheet.row(gaps.odds_ratio, metric="denial_odds_ratio", short=pairing.short, **common)
-        yield sheet.row(gaps.shortfall, metric="shortfall", short=pairing.short, **common)
-        yield sheet.row(gaps.neither, metric="neither_gap", judged=sheet.rate, short=pairing.short, **common)
+        yield sheet.row(gaps.ratio, metric=IMPACT_RATIO, judged=Judged("ratio", 0.8), short=pairing.short, **common)
+        yield sheet.row(gaps.odds_ratio, metric=DENIAL_ODDS_RATIO, short=pairing.short, **common)
+        yield sheet.row(gaps.shortfall, metric=SHORTFALL, short=pairing.short, **common)
+        yield sheet.row(gaps.neither, metric=NEITHER_GAP, judged=sheet.rate, short=pairing.short, **common)
 
 
 def _rates(sheet: Sheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
@@ -73,7 +82,7 @@ def _rates(sheet: Sheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement
     hidden, _ = sheet.hidden(attribute)
     decided = tallies_by(levels, observed.favourable, among=observed.decided)
     everybody = tallies_by(levels, observed.outcome == OTHER)
-    for metric, tallies in (("selection_rate", decided), ("neither_rate", everybody)):
+    for metric, tallies in ((SELECTION_RATE, decided), (NEITHER_RATE, everybody)):
         for group in attribute.groups:
             tally = tallies.get(group, Tally(0, 0))
             yield sheet.row(
@@ -83,7 +92,7 @@ def _rates(sheet: Sheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement
                 hidden=hidden[group],
                 short=unmet({GROUP: tally.n}),
             )
-    rule = metric_rule(sheet.context.packs, "impact_ratio", field=attribute.field)
+    rule = metric_rule(sheet.context.packs, IMPACT_RATIO, field=attribute.field)
     if not rule.most_selected or any(hidden.values()) or not levels.names:
         return
     found = impact_ratios(
@@ -96,7 +105,7 @@ def _rates(sheet: Sheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement
     for group, ratio in found.ratios.items():
         yield sheet.row(
             replace(ratio, method=f"{ratio.method}, reference {found.basis}, by {rule.words}"),
-            metric="impact_ratio",
+            metric=IMPACT_RATIO,
             subject={"field": attribute.field, "group": group, "compared_with": "most selected group"},
             reference=found.reference,
             short=unmet({GROUP: decided[group].n if group in decided else 0, REFERENCE_GROUP: base}),

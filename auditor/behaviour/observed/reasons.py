@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auditor.behaviour.metrics import REASON_GAP
 from auditor.behaviour.observed.drafts import sheet_of, untested
 from auditor.observed.measures import reason_gaps
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -23,7 +24,7 @@ CARD = Card(
     limitations="Reasons differ where factors do. Whether a reason was the true one is not seen in a file.",
     references=("12 CFR 1002.9(b)(2)",),
     label="Decisions taken: reasons",
-    metrics=(Metric("reason_gap", "Gap of a reason's share of denials", "rate_difference"),),
+    metrics=(Metric(REASON_GAP, "Gap of a reason's share of denials", "rate_difference"),),
 )
 
 
@@ -40,7 +41,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             small = sheet.small(*sizes.values(), of="adverse decisions")
             yield sheet.row(
                 gap,
-                metric="reason_gap",
+                metric=REASON_GAP,
                 subject={**pairing.subject, "reason": reason},
                 reference=pairing.attribute.reference,
                 hidden=pairing.hidden or small,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
+from auditor.behaviour.metrics import IMPACT_RATIO, SCORING_RATE, SCORING_RATE_IMPACT_RATIO, SMD
 from auditor.behaviour.observed.drafts import sheet_of, untested
 from auditor.observed.measures import score_gap, scoring_rates
 from auditor.policies.packs import metric_rule
@@ -26,9 +27,9 @@ CARD = Card(
     references=("NYC Admin. Code § 20-870",),
     label="Decisions taken: scores",
     metrics=(
-        Metric("smd", "Difference of mean scores, in SD of scores", "sd", higher_is_better=True),
-        Metric("scoring_rate", "Share above the median score", "rate", higher_is_better=True),
-        Metric("scoring_rate_impact_ratio", "Impact ratio of scoring rates", "ratio", higher_is_better=True),
+        Metric(SMD, "Difference of mean scores, in SD of scores", "sd", higher_is_better=True),
+        Metric(SCORING_RATE, "Share above the median score", "rate", higher_is_better=True),
+        Metric(SCORING_RATE_IMPACT_RATIO, "Impact ratio of scoring rates", "ratio", higher_is_better=True),
     ),
 )
 
@@ -43,7 +44,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     for pairing in sheet.pairings():
         yield sheet.row(
             score_gap(pairing.contrast, score, sheet.how),
-            metric="smd",
+            metric=SMD,
             subject=pairing.subject,
             reference=pairing.attribute.reference,
             hidden=pairing.hidden,
@@ -56,8 +57,8 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         levels = sheet.levels(attribute.field)
         if not levels.names or not score.stated[levels.codes >= 0].any():
             continue
-        rule = metric_rule(context.packs, "scoring_rate_impact_ratio", field=attribute.field)
-        share = metric_rule(context.packs, "impact_ratio", field=attribute.field).min_share
+        rule = metric_rule(context.packs, SCORING_RATE_IMPACT_RATIO, field=attribute.field)
+        share = metric_rule(context.packs, IMPACT_RATIO, field=attribute.field).min_share
         found = scoring_rates(sheet.observed, levels, score, reference=HIGHEST_RATE, min_share=share, level=sheet.level)
         all_shown = not any(hidden.values())
         base = found.rates[found.reference].n if found.reference else 0
@@ -65,7 +66,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             if group in found.rates:
                 yield sheet.row(
                     found.rates[group],
-                    metric="scoring_rate",
+                    metric=SCORING_RATE,
                     subject={"field": attribute.field, "group": group},
                     hidden=hidden[group],
                     short=unmet({GROUP: found.rates[group].n}),
@@ -76,7 +77,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                     replace(
                         ratio, method=f"{ratio.method}, scoring rates, reference {found.basis} {rule.words}".strip()
                     ),
-                    metric="scoring_rate_impact_ratio",
+                    metric=SCORING_RATE_IMPACT_RATIO,
                     subject={"field": attribute.field, "group": group},
                     reference=found.reference,
                     short=unmet({GROUP: found.rates[group].n, REFERENCE_GROUP: base}),

@@ -5,6 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Any
 
+from auditor.behaviour.metrics import (
+    IMPACT_RATIO,
+    MANTEL_HAENSZEL_ODDS_RATIO,
+    MANTEL_HAENSZEL_RATIO,
+    SEGMENTED_DIFFERENCE,
+    SEGMENTED_RATIO,
+    SEGMENTS_DIFFER,
+)
 from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
 from auditor.observed.columns import Levels
 from auditor.observed.measures import by_segment
@@ -30,12 +38,12 @@ CARD = Card(
     references=("Mantel and Haenszel (1959)", "Tarone (1985)"),
     label="Decisions taken: within segments",
     metrics=(
-        Metric("segmented_difference", "Difference within segments", "rate_difference", higher_is_better=True),
-        Metric("segmented_ratio", "Summary ratio, observed over expected", "ratio", higher_is_better=True),
-        Metric("mantel_haenszel_ratio", "Mantel–Haenszel ratio", "ratio", higher_is_better=True),
-        Metric("mantel_haenszel_odds_ratio", "Mantel–Haenszel odds ratio", "ratio", higher_is_better=True),
-        Metric("segments_differ", "Whether segments differ, Breslow–Day statistic", "chi_squared"),
-        Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
+        Metric(SEGMENTED_DIFFERENCE, "Difference within segments", "rate_difference", higher_is_better=True),
+        Metric(SEGMENTED_RATIO, "Summary ratio, observed over expected", "ratio", higher_is_better=True),
+        Metric(MANTEL_HAENSZEL_RATIO, "Mantel–Haenszel ratio", "ratio", higher_is_better=True),
+        Metric(MANTEL_HAENSZEL_ODDS_RATIO, "Mantel–Haenszel odds ratio", "ratio", higher_is_better=True),
+        Metric(SEGMENTS_DIFFER, "Whether segments differ, Breslow–Day statistic", "chi_squared"),
+        Metric(IMPACT_RATIO, "Impact ratio", "ratio", higher_is_better=True),
     ),
 )
 MOST = 40
@@ -61,20 +69,20 @@ def _within(sheet: Sheet, pairing: Pairing, segments: Levels) -> Iterable[Unadju
     if found is None:
         nothing = missing(method="difference within segments", reason="no segment holds an application", n=0)
         yield sheet.row(
-            nothing, metric="segmented_difference", subject=subject, judged=sheet.rate, size=size, short=pairing.short,
+            nothing, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size, short=pairing.short,
             **common,
         )  # fmt: skip
         return
     note = {"segments": len(found.strata), "segments_of_one_group": len(found.excluded),
             "lead_with_strata": int(found.lead_with_strata)}  # fmt: skip
     yield sheet.row(
-        found.difference, metric="segmented_difference", subject=subject, judged=sheet.rate, size=size,
+        found.difference, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size,
         short=pairing.short, counts=note, **common,
     )  # fmt: skip
     for metric, estimate in (
-        ("segmented_ratio", found.summary_ratio),
-        ("mantel_haenszel_ratio", found.mantel_haenszel_ratio),
-        ("mantel_haenszel_odds_ratio", found.mantel_haenszel_odds_ratio),
+        (SEGMENTED_RATIO, found.summary_ratio),
+        (MANTEL_HAENSZEL_RATIO, found.mantel_haenszel_ratio),
+        (MANTEL_HAENSZEL_ODDS_RATIO, found.mantel_haenszel_odds_ratio),
     ):
         yield sheet.row(estimate, metric=metric, subject=subject, short=pairing.short, **common)
     test = found.homogeneity
@@ -84,13 +92,13 @@ def _within(sheet: Sheet, pairing: Pairing, segments: Levels) -> Iterable[Unadju
         differ = missing(method="Breslow–Day", reason=reason, n=n)
     else:
         differ = Estimate(value=test.statistic, n=n, method=test.method, test=test)
-    yield sheet.row(differ, metric="segments_differ", subject=subject, short=pairing.short, **common)
+    yield sheet.row(differ, metric=SEGMENTS_DIFFER, subject=subject, short=pairing.short, **common)
     hidden = _small_segments(sheet, found)
     for name, ratio in list(found.strata.items())[:MOST]:
         sizes = {GROUP: int(ratio.counts.get("n_p", 0)), REFERENCE_GROUP: int(ratio.counts.get("n_0", 0))}
         yield sheet.row(
             ratio,
-            metric="impact_ratio",
+            metric=IMPACT_RATIO,
             subject={**subject, "segment": name},
             reference=pairing.attribute.reference,
             hidden=pairing.hidden or ("hidden for a small segment, its own or one beside" if name in hidden else None),
