@@ -14,6 +14,7 @@ from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chat import chat_wrapper
+from auditor.chunk_rows import SHARED, UNSHARED, Asked, Asking, Questions
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.exceptions import PlanError
 from auditor.language_models.answers import Question, ask, refuse_unembedded
@@ -30,8 +31,6 @@ from auditor.records import Case
 from auditor.run_record import BoundData, BoundModel, Code, PackPin, PromptFigures, RowCounts, RunMapping, RunRecord
 from auditor.testing.settings import settings_of
 
-SHARED = "shared"
-UNSHARED = "unshared"
 LIBRARIES = ("numpy", "polars", "scipy", "tokenizers", "torch", "transformers")
 
 
@@ -261,21 +260,12 @@ def _chunks(
         yield _chunk(index, UNSHARED, batch, tokens)
 
 
-def _chunk(index: int, kind: str, batch: Sequence[tuple[Cluster, tuple[Case, ...]]], tokens: int) -> Chunk:
-    cases = [case for _, own in batch for case in own]
-    payload = {
-        "kind": kind,
-        "cases": [_plain(case.row()) for case in cases],
-        "applications": [
-            {
-                "id": cluster.application.id,
-                "values": dict(cluster.application.values),
-                "favourable": cluster.application.favourable,
-            }
-            for cluster, _ in batch
-        ],
-    }
-    return Chunk(index=index, kind=kind, prompts=len(cases), tokens=tokens, payload=canonical_json(payload))
+def _chunk(index: int, kind: Asking, batch: Sequence[tuple[Cluster, tuple[Case, ...]]], tokens: int) -> Chunk:
+    cases = tuple(case for _, own in batch for case in own)
+    people = [cluster.application for cluster, _ in batch]
+    asked = tuple(Asked(id=each.id, values=dict(each.values), favourable=each.favourable) for each in people)
+    payload = canonical_json(Questions(kind=kind, cases=cases, applications=asked).row())
+    return Chunk(index=index, kind=kind, prompts=len(cases), tokens=tokens, payload=payload)
 
 
 def _plain(value: Any) -> Any:

@@ -10,6 +10,7 @@ import numpy as np
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.chat import chat_wrapper
+from auditor.chunk_rows import OwnWork
 from auditor.counterfactuals import Cluster, prompt_template, words_of
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import encode
@@ -25,7 +26,6 @@ from auditor.plan import Plan
 from auditor.prompts import Rendered, render
 from auditor.run_record import RunRecord
 from auditor.testing.chunks import ChunkSpec, PlanContext
-from auditor.testing.rows import row_of
 from auditor.testing.settings import HasSettings, settings_of
 
 LISTENED = 8
@@ -162,5 +162,5 @@ def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
 
 
 def _chunk(index: int, kind: str, work: ChunkSpec, listened: Sequence[str]) -> Chunk:
-    payload = canonical_json({"kind": kind, "work": row_of(work.payload), "listened": list(listened)})
+    payload = canonical_json(OwnWork(kind=kind, work=work.payload.row(), listened=tuple(listened)).row())
     return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)
