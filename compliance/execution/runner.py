@@ -40,6 +40,7 @@ from compliance.execution.ledger import DatabaseLedger
 from compliance.execution.progress import Progress
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor, chain_head
+from compliance.model_store import model_store
 from compliance.models import Audit, Worker
 from compliance.registry.keeping import keep
 
@@ -98,7 +99,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     applications = load_data(plan.run.data, plan.run.mapping)
     for line in applications.counts.lines():
         progress.say(line)
-    store = _model_store()
+    store = model_store()
     stored = store.import_model(plan.run.model)
     for line in stored.notes:
         progress.say(line)
@@ -162,12 +163,6 @@ def _bound(plan: Plan, request: Request) -> Plan:
         if not getattr(plan.run, key):
             raise InputError(f"{request.plan}: run.{key}", "is not given", f"it in the plan, or --{key} SOURCE")
     return plan
-
-
-def _model_store() -> Any:
-    from auditor.language_models.store import ModelStore
-
-    return ModelStore(Path(settings.MODEL_FOLDER))
 
 
 def score(

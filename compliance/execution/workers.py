@@ -31,7 +31,7 @@ from django.db.models.functions import Now
 
 from auditor.exceptions import AuditorError, Interrupted, RunError
 from compliance import actions
-from compliance.audits.binding import bound_plan, model_store, registered_data, registered_model
+from compliance.audits.binding import bound_plan, registered_data, registered_model
 from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
 from compliance.execution.dispatch import call_registrar, call_worker
@@ -42,6 +42,7 @@ from compliance.execution.runner import MOST_ATTEMPTS, audit_folder, finish, giv
 from compliance.execution.signs import lease, silent
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor
+from compliance.model_store import model_store
 from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.registry.keeping import keep
 from compliance.registry.registration import perform_registration

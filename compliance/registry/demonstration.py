@@ -17,8 +17,8 @@ from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.plan import Plan, read_plan
 from compliance import actions
-from compliance.audits.binding import model_store
 from compliance.governance.events import Actor, lock_chain
+from compliance.model_store import model_store
 from compliance.models import Audit, Registration, RegistrationState, Team, default_team
 from compliance.models.versions import DecisionRole, RiskTier
 from compliance.registry.registration import demonstration_data

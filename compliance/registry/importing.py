@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
+from compliance.model_store import model_store
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
@@ -24,8 +24,6 @@ def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> A
     StorageError
         If the store cannot be written.
     """
-    from auditor.language_models.store import ModelStore
-
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
@@ -47,4 +45,4 @@ def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> A
         raise ModelError(*answer["refused"])
     if "failed" in answer:
         raise StorageError(answer["failed"])
-    return ModelStore(Path(settings.MODEL_FOLDER)).get(answer["sha256"])
+    return model_store().get(answer["sha256"])

@@ -10,6 +10,7 @@ import numpy as np
 
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
+from auditor.mechanisms._shared.decision_checks import as_decided
 from auditor.mechanisms._shared.players import Player
 from auditor.records import Check, Outcome, Role
 from auditor.statistics.bootstrap import bootstrap_totals
@@ -144,15 +145,7 @@ def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: st
 
 
 def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFloor) -> Iterable[Check]:
-    """Each application was read here and with the run's own cases, in other trees: both must say the same."""
-    apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
-    yield Check(
-        name="margin as decided",
-        held=apart <= floor.bound,
-        value=apart,
-        bound=floor.bound,
-        note=f"largest difference in nats between the margin explained and the margin decided on; {floor.words}",
-    )
+    yield explained_as_decided(context, cases, floor)
     if method == SHAPLEY:
         gap = max(abs(_gap(case)) for case in cases)
         yield Check(
@@ -163,6 +156,11 @@ def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFl
             note="largest |Σφ − (margin as filed − margin at the reference)| in nats; holds for any number of samples, "
             "so it shows no convergence",
         )
+
+
+def explained_as_decided(context: Context, cases: Iterable[Case], floor: NoiseFloor) -> Check:
+    """Whether the margins that were explained are those the run decided on."""
+    return as_decided(context, ((case["id"], case["margin"]) for case in cases), noise=floor, which="margin explained")
 
 
 def _gap(case: Case) -> float:

@@ -22,6 +22,7 @@ from auditor.language_models.decoder import SHORT, Decoder, Target, read_decoder
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
 from auditor.plan import Plan, Section
@@ -65,6 +66,13 @@ class ComputeContext:
         """Tokenise prompts, each whole and with each answer of the plan."""
         chat = self.plan.prompt.form == "chat"
         return ask(self.loaded.tokenizer, prompts, self.plan.prompt.answers, chat=chat, where="run")
+
+    def target(self, prompt: str) -> Target | NotApplicable:
+        """The tokens that the margin behind a prompt is read from, or why no single position tells the answers apart.
+
+        All prompts of a plan end alike, so that one speaks for all.
+        """
+        return target_of(self.questions([prompt])[0])
 
     def noise(self, prompt: str) -> NoiseFloor:
         """What rounding does to the margin of whole answers behind a prompt.

@@ -8,7 +8,6 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 from auditor.counterfactuals import Cluster
@@ -18,6 +17,7 @@ from auditor.mechanisms._shared.players import PROXY_ROLES
 from auditor.plan import Attribute, Plan
 from auditor.prompts import token_span
 from auditor.testing.chunks import PlanContext
+from auditor.testing.sampling import in_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,8 +58,7 @@ def draw_clusters(asked: PlanContext, attribute: Attribute, *, applications: int
             by_group[group].append(cluster)
     for group, members in by_group.items():
         random.Random(f"{asked.plan.cases.seed}/{test}/{attribute.field}/{group}").shuffle(members)
-    turns = [cluster for turn in zip_longest(*by_group.values()) for cluster in turn if cluster is not None]
-    return sorted(turns[:applications], key=lambda cluster: cluster.application.id)
+    return sorted(in_turns(*by_group.values())[:applications], key=lambda cluster: cluster.application.id)
 
 
 def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:

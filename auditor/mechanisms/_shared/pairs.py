@@ -22,7 +22,6 @@ from auditor.language_models.decoder import (
     Run,
     Site,
     Target,
-    target_of,
 )
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
@@ -174,7 +173,7 @@ def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | N
     decoder = bench.decoder()
     if isinstance(decoder, ResidualView):
         return NotApplicable(f"needs the structure of the model: {decoder.reason}")
-    target = target_of(bench.questions([prompt])[0])
+    target = bench.target(prompt)
     return target if isinstance(target, NotApplicable) else (decoder, target)
 
 

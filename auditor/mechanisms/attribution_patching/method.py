@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from typing import Any
@@ -24,6 +23,7 @@ from auditor.mechanisms._shared.patches import (
 )
 from auditor.mechanisms.attribution_patching.card import CARD, Settings
 from auditor.mechanisms.attribution_patching.screening import screened
+from auditor.seeds import generator_of
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context, FloatArray
@@ -57,8 +57,8 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     size = np.abs(np.array([estimates[pair["id"]] for pair in result["pairs"][picked_on]])).mean(axis=0)
     ranked = sorted(range(len(nodes)), key=lambda index: (-size[index], index))
     top, rest = ranked[: settings.top], ranked[settings.top :]
-    seed = f"{bench.plan.cases.seed}/{CARD.name}/{payload['contrast']['field']}/{payload['contrast']['group']}"
-    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    contrast = payload["contrast"]
+    generator = generator_of(bench.plan.cases.seed, CARD.name, contrast["field"], contrast["group"])
     count = min(len(rest), max(1, round(settings.sample * len(rest))))
     drawn = sorted(int(index) for index in generator.choice(rest, size=count, replace=False)) if rest else []
     chosen = [nodes[index] for index in (*top, *drawn)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
@@ -21,6 +20,7 @@ from auditor.mechanisms.circuits.edge_runs import FloatArray, circuit_margins, e
 from auditor.mechanisms.circuits.edges import Edges, read_edges
 from auditor.mechanisms.circuits.measure import FRACTIONS, ORDERS, measures, weighted_share
 from auditor.records import Check
+from auditor.seeds import generator_of
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
@@ -169,5 +169,4 @@ def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
 
 
 def _generator(bench: ComputeContext, contrast: Mapping[str, str]) -> np.random.Generator:
-    seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast['field']}/{contrast['group']}"
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    return generator_of(bench.plan.cases.seed, CARD.name, contrast["field"], contrast["group"])

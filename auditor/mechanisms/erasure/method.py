@@ -23,7 +23,7 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from auditor.language_models.decoder import Decoder, Target, target_of
+from auditor.language_models.decoder import Decoder, Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
@@ -84,7 +84,7 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     about |= {key: payload[key] for key in ("full", "family", "tested") if key in payload}
     cases = payload["cases"]
     first = {**cases[0]["words"], payload["field"]: payload["groups"][0]}
-    target = target_of(bench.questions([bench.render(first).text])[0])
+    target = bench.target(bench.render(first).text)
     if isinstance(target, NotApplicable):
         return {**about, "cases": [], "reason": target.reason}
     decoder = bench.decoder()

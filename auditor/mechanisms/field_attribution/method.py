@@ -7,10 +7,9 @@ leaf of one tree of prompts, so each costs little more than the text behind the 
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 from typing import Any
 
 from auditor.counterfactuals import Cluster
@@ -26,9 +25,11 @@ from auditor.mechanisms.field_attribution.shapley import (
     enumerate_all,
     sample,
 )
+from auditor.seeds import seed_of
 from auditor.testing.attributions import Attribution
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
+from auditor.testing.sampling import batches, by_recorded_outcome, in_turns
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
@@ -61,7 +62,8 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         "players": [player.row() for player in players],
         "left_out": len(clusters) - len(planned),
     }
-    for batch in _batches(planned, asked.plan.budget.chunk_tokens):
+    most = asked.plan.budget.chunk_tokens
+    for batch in batches(planned, tokens=lambda item: item[2], most=most, alone=lambda item: bool(item[0]["shapley"])):
         yield ChunkSpec(
             prompts=sum(prompts for _, prompts, _ in batch),
             tokens=sum(tokens for _, _, tokens in batch),
@@ -108,9 +110,7 @@ def _select(asked: PlanContext, settings: Settings) -> list[Cluster]:
     clusters = [cluster for cluster in asked.clusters if cluster.application.id != settings.reference]
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
     if settings.select == "balanced":
-        adverse = [cluster for cluster in clusters if cluster.application.favourable is False]
-        others = [cluster for cluster in clusters if cluster.application.favourable is not False]
-        clusters = [cluster for pair in zip_longest(adverse, others) for cluster in pair if cluster is not None]
+        clusters = in_turns(*by_recorded_outcome(clusters))
     return clusters[: settings.cases]
 
 
@@ -143,19 +143,6 @@ def _cost(asked: PlanContext, cluster: Cluster, players: Sequence[Player], *, de
     answers = asked.plan.prompt.answers
     beyond_first = sum(max(0, asked.count_tokens(text) - 1) for text in (*answers.favourable, *answers.adverse))
     return prompts, round(rate * characters) + prompts * beyond_first
-
-
-def _batches(
-    planned: Sequence[tuple[dict[str, Any], int, int]], chunk_tokens: int
-) -> Iterable[list[tuple[dict[str, Any], int, int]]]:
-    batch: list[tuple[dict[str, Any], int, int]] = []
-    for item in planned:
-        if batch and (batch[-1][0]["shapley"] or sum(each[2] for each in batch) + item[2] > chunk_tokens):
-            yield batch
-            batch = []
-        batch.append(item)
-    if batch:
-        yield batch
 
 
 def _explain(
@@ -212,11 +199,10 @@ def _play(
     if len(chosen) <= settings.exact_up_to:
         result = enumerate_all(worth, players=len(chosen))
     else:
-        digest = int.from_bytes(hashlib.sha256(case["id"].encode()).digest()[:8], "big")
         result = sample(
             worth,
             players=len(chosen),
-            seed=(bench.plan.cases.seed, digest),
+            seed=(bench.plan.cases.seed, seed_of(case["id"])),
             error=settings.standard_error,
             most_pairs=settings.pairs,
         )

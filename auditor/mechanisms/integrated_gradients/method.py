@@ -14,7 +14,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import Decoder, Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, Explained, sizes
+from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, Explained, explained_as_decided, sizes
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP, checks_of, each_pair, slope, supporting
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, plan_pairs, run_prefix, structured
@@ -249,9 +249,7 @@ def _fields(context: Context, results: list[Mapping[str, Any]]) -> Iterable[Unad
     worst = max(checks, key=lambda check: (check.value or 0.0) / (check.bound or 1.0))
     decided: tuple[Check, ...] = ()
     if not cases[0]["note"]:  # else the margin of first tokens is read, which is not what is decided on
-        apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
-        note = f"nats, read apart from the run; {floor.words}"
-        decided = (Check("margin as decided", apart <= floor.bound, apart, floor.bound, note),)
+        decided = (explained_as_decided(context, cases, floor),)
     for method in (PATH, GRADIENT):
         explained = Explained(
             method=method,

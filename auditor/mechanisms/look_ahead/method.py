@@ -10,7 +10,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 from auditor.counterfactuals import Cluster
@@ -24,6 +23,7 @@ from auditor.mechanisms.look_ahead.card import CARD, Settings
 from auditor.mechanisms.look_ahead.measure import measures
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
+from auditor.testing.sampling import batches, by_recorded_outcome, in_turns
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 READING, TRACING, EXCHANGE, RATIONALE = "reading", "tracing", "exchange", "rationale"
@@ -60,8 +60,8 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     reason = "" if control in asked.fields else "the plan has no placebo and names no control field"
     adverse, others = _draw(asked)
     planned = {
-        READING: [_reading(asked, cluster) for cluster in _turns(adverse, others)[: settings.applications]],
-        TRACING: _tracing(asked, _turns(adverse, others)[: settings.traced]),
+        READING: [_reading(asked, cluster) for cluster in in_turns(adverse, others)[: settings.applications]],
+        TRACING: _tracing(asked, in_turns(adverse, others)[: settings.traced]),
         EXCHANGE: _exchanges(asked, adverse, others),
         RATIONALE: _rationales(asked, adverse, others),
     }
@@ -73,7 +73,7 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         if part == READING:
             common |= {"control": control if not reason else "", "control_reason": reason}
         most = sum(piece.tokens for piece in kept) if part == READING else asked.plan.budget.chunk_tokens
-        for batch in _batches(kept, most):
+        for batch in batches(kept, tokens=lambda piece: piece.tokens, most=most):
             yield ChunkSpec(
                 prompts=sum(piece.prompts for piece in batch),
                 tokens=sum(piece.tokens for piece in batch),
@@ -98,15 +98,10 @@ def _draw(asked: PlanContext) -> tuple[list[Cluster], list[Cluster]]:
     """All applications in a seeded order: those with an adverse outcome on record, and the others."""
     clusters = list(asked.clusters)
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
-    adverse = [cluster for cluster in clusters if cluster.application.favourable is False]
-    others = [cluster for cluster in clusters if cluster.application.favourable is not False]
+    adverse, others = by_recorded_outcome(clusters)
     if not adverse or not others:  # nothing on record tells them apart: halves of the draw stand in
         return clusters[::2], clusters[1::2]
     return adverse, others
-
-
-def _turns(adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[Cluster]:
-    return [cluster for pair in zip_longest(adverse, others) for cluster in pair if cluster is not None]
 
 
 def _words(asked: PlanContext, cluster: Cluster) -> dict[str, str]:
@@ -178,14 +173,3 @@ def _rationales(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence
         # Three rationales written and seven texts scored for each; prompts share all but their ends.
         pieces.append(_Piece({"sides": sides}, 26, 2 * whole + 26 * settings.rationale_tokens))
     return pieces
-
-
-def _batches(pieces: Sequence[_Piece], most: int) -> Iterable[list[_Piece]]:
-    batch: list[_Piece] = []
-    for piece in pieces:
-        if batch and sum(each.tokens for each in batch) + piece.tokens > most:
-            yield batch
-            batch = []
-        batch.append(piece)
-    if batch:
-        yield batch

@@ -11,6 +11,7 @@ import numpy as np
 from auditor.counterfactuals import ACTUAL
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.tolerance import TOLERANCE
+from auditor.mechanisms._shared.decision_checks import as_decided
 from auditor.mechanisms._shared.enough import measured
 from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms._shared.paired_means import paired_mean
@@ -128,10 +129,8 @@ class Part:
 
     def decided(self, pairs: Iterable[tuple[str, float]]) -> Check:
         """The margins this part started from against those the run decided on."""
-        apart = max(abs(margin - float(self.context.decisions[name].margin or 0.0)) for name, margin in pairs)
         floor = NoiseFloor(**self.results[0]["noise"])
-        note = f"largest difference in nats between the margin looked at and the margin decided on; {floor.words}"
-        return Check("margin as decided", apart <= floor.bound, apart, floor.bound, note)
+        return as_decided(self.context, pairs, noise=floor, which="margin looked at")
 
 
 def share(sums: FloatArray) -> FloatArray:

@@ -19,7 +19,7 @@ from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import Decoder, target_of
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.probe_fits import Basis, assign_folds, basis_of, cross_validate
@@ -111,7 +111,7 @@ def _margins(
     bench: ComputeContext, decoder: Any, prompts: Sequence[str], states: npt.NDArray[np.float32]
 ) -> tuple[FloatArray, bool]:
     """The decision of every application, and whether it comes from the states at hand; else it is asked for."""
-    target = target_of(bench.questions(prompts[:1])[0])
+    target = bench.target(prompts[0])
     if isinstance(decoder, Decoder) and not isinstance(target, NotApplicable) and target.exact:
         final = torch.as_tensor(states[:, -1, -1]).to(device=decoder.model.device, dtype=decoder.model.dtype)
         with torch.inference_mode():

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import Target, target_of
+from auditor.language_models.decoder import Target
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import device_of_doubles, in_double
@@ -49,7 +49,7 @@ def splice(
     chosen = [item for number, item in enumerate(wanted["applications"]) if held_out(number)][:applications]
     texts = [bench.render(item["words"]).text for item in chosen]
     chat = bench.plan.prompt.form == "chat"
-    target = target_of(bench.questions(texts[:1])[0])
+    target = bench.target(texts[0])
     decoder = bench.decoder()
     margins: dict[str, list[float]] = {}
     entropies: dict[str, list[float]] = {}

@@ -16,7 +16,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from auditor.exceptions import Interrupted, ScoringError
-from auditor.language_models.decoder import Target, target_of
+from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.stream_view import StreamView
@@ -124,7 +124,7 @@ def _contrasts(
         return {**about, "reason": dictionary.reason}
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
-    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
+    target = bench.target(bench.render(variants[0]).text)
     if isinstance(target, NotApplicable):
         return {**about, "reason": target.reason}
     placed = place(bench, variants, payload["field"])

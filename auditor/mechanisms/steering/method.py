@@ -18,7 +18,6 @@ from typing import Any
 import torch
 from threadpoolctl import threadpool_limits
 
-from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
@@ -71,7 +70,7 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
     about = {key: payload[key] for key in ("field", "reference", "groups", "full", "family", "tested")}
     cases, groups = payload["cases"], payload["groups"]
     variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
-    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
+    target = bench.target(bench.render(variants[0]).text)
     if isinstance(target, NotApplicable):
         return {**about, "cases": [], "reason": target.reason}
     decoder = bench.decoder()
