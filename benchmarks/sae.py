@@ -30,7 +30,7 @@ from auditor.language_models.decoder import read_decoder
 from auditor.mechanisms.sae import Matrix, Recipe, measure, train
 from auditor.mechanisms.sae import load as load_autoencoder
 from auditor.mechanisms.sae.dictionary import NORM_CAP
-from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_states
+from auditor.mechanisms.sae.readings import EVERYBODY, TokenisedPrompt, read_states
 from auditor.prompts import parse_template, render
 from benchmarks.models import load_demo
 from benchmarks.rows import Row, seconds
@@ -179,7 +179,7 @@ def _states() -> tuple[Tensor, Tensor]:
         rendered = [render(template, {**words, "race": group}) for group in GROUPS]
         encodings = encode(loaded.tokenizer, [item.text for item in rendered], chat=False)
         prompts += [
-            Prompt(number, ("race", group), item.text, item.spans, encoding.ids, encoding.offsets)
+            TokenisedPrompt(number, ("race", group), item.text, item.spans, encoding.ids, encoding.offsets)
             for group, item, encoding in zip(GROUPS, rendered, encodings, strict=True)
         ]
     read = read_states(read_decoder(loaded.model), prompts, layer=LAYER)

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from auditor.records import Measurement
 from reports import numbers, wording
 from reports.blocks import Block, Text
+from reports.evidence_ladder import ladder_rows
 from reports.inside_sections import NOT_PART, SUPPORTING, InsideTest, checked_words, ladder_blocks, parts_of
 from reports.maps import Map, maps_of
-from reports.standing import standings
 from reports.story import Story
 from reports.tables import missing, short_rows
 
@@ -25,7 +25,7 @@ def inside_in_short(story: Story) -> list[Block]:
     figures = [row for _, tests in parts for test in tests for row in test.rows]
     blocks: list[Block] = [
         Text(f"{SUPPORTING} {checked_words(figures)}", tone="note"),
-        *ladder_blocks(standings(story.measurements)),
+        *ladder_blocks(ladder_rows(story.measurements)),
     ]
     for title, tests in parts:
         blocks += [Text(title, tone="heading"), *_question(story, tests)]

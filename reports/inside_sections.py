@@ -11,10 +11,10 @@ from auditor.synthesis.ladder import TEST as LADDER
 from auditor.testing.card import Card
 from reports import numbers, wording
 from reports.blocks import Block, Table, Text
+from reports.evidence_ladder import COLUMNS, EXPLAINED, ROWS, Corner, LadderRow, corners, outside_words
 from reports.feature_words import blocks_of
 from reports.maps import Map, maps_of
 from reports.specification_tables import asked_otherwise
-from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
 from reports.story import Story
 from reports.tables import missing, short_rows
 
@@ -105,7 +105,7 @@ def without_maps(rows: Sequence[Measurement], maps: Sequence[Map]) -> list[list[
     return [[item for item in left if item.metric == metric] for metric in dict.fromkeys(item.metric for item in left)]
 
 
-def ladder_blocks(found: Sequence[Standing]) -> list[Block]:
+def ladder_blocks(found: Sequence[LadderRow]) -> list[Block]:
     """How far up each attribute stands, step by step with its reason, and outputs crossed with internals."""
     if not found:
         return []
@@ -129,7 +129,7 @@ def ladder_blocks(found: Sequence[Standing]) -> list[Block]:
     return [ladder, crossed]
 
 
-def _steps_of(item: Standing) -> list[tuple[str, str, str, str]]:
+def _steps_of(item: LadderRow) -> list[tuple[str, str, str, str]]:
     """A row a step and one for the kind of evidence; the contrast is named in the first of them."""
     rows = [(wording.sentence_case(step.name), step.says.capitalize(), _sentence(step.reason)) for step in item.steps]
     rows.append(("Evidence", "", f"{item.grade.capitalize()}."))

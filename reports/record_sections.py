@@ -39,7 +39,7 @@ def document_control(story: Story) -> list[Block]:
     """Who made which document when, by what."""
     record = story.governance
     approval = record.get("design_approval") or {}
-    standing = (
+    governance = (
         "governed: its design was approved by a second person before the run was asked for"
         if record["governed"]
         else UNGOVERNED
@@ -54,7 +54,7 @@ def document_control(story: Story) -> list[Block]:
         Pairs(
             rows=(
                 ("Report", f"{record['audit_id']}: {record['title']}"),
-                ("Standing", standing),
+                ("Governance", governance),
                 *approved,
                 ("Status of the run", str(record["status"])),
                 ("Requested by", str(record.get("requested_by") or "not recorded")),

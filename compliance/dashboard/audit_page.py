@@ -14,11 +14,11 @@ from reports import numbers, wording
 from reports import sentences as sentences_of
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.evidence_ladder import COLUMNS, EXPLAINED, ROWS, corners, ladder_rows, outside_words
 from reports.feature_words import features_table, sentences
 from reports.inside_sections import InsideTest, checks, parts_of, without_maps
 from reports.maps import maps_of
 from reports.specification_tables import asked_otherwise, unstable
-from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside_words, standings
 from reports.story import Story
 from reports.tables import changes, contrasts
 
@@ -177,7 +177,7 @@ def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]
 
 def ladder(story: Story) -> dict[str, Any] | None:
     """The ladder and outputs × internals: the contrast of the verdict in full, the others as a table."""
-    found = standings(story.measurements)
+    found = ladder_rows(story.measurements)
     if not found:
         return None
     lead = story.lead

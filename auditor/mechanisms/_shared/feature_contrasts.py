@@ -23,7 +23,7 @@ from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import suffix_tokens
-from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt
+from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, CorpusPrompt
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_payload, dictionary_tokens
 from auditor.prompts import Rendered
 from auditor.testing.chunks import ChunkSpec, PlanContext
@@ -186,16 +186,16 @@ def activations_of(dictionary: Dictionary, states: States) -> csr_matrix:
 class _Written:
     """A prompt as it is read."""
 
-    prompt: Prompt
+    prompt: CorpusPrompt
     rendered: Rendered
     encoding: Encoding
 
 
 def _rendered(bench: ComputeContext, case: Mapping[str, Any]) -> list[_Written]:
     """All prompts of one application, as filed first."""
-    prompts = [Prompt(case["id"], None, case["words"], case["values"])]
+    prompts = [CorpusPrompt(case["id"], None, case["words"], case["values"])]
     for name, words, value in case["changes"]:
-        prompts.append(Prompt(case["id"], name, {**case["words"], name: words}, {**case["values"], name: value}))
+        prompts.append(CorpusPrompt(case["id"], name, {**case["words"], name: words}, {**case["values"], name: value}))
     rendered = [bench.render(prompt.words) for prompt in prompts]
     chat = bench.plan.prompt.form == "chat"
     encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from auditor.mechanisms._shared.decision_checks import FARTHEST
-from auditor.mechanisms._shared.enough import APPLICATIONS, measured, standing
+from auditor.mechanisms._shared.enough import APPLICATIONS, measured, printable
 from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms.interpretation.scores import Answers
 from auditor.records import Check, Measurement, Role
@@ -190,7 +190,7 @@ def _near_chance(exchanged: Sequence[float]) -> tuple[Check, ...]:
 
 
 def _few(features: int, scored: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """What an interval over features rests on, as `standing` takes it: features, or their applications if fewer.
+    """What an interval over features rests on, as `printable` takes it: features, or their applications if fewer.
 
     Features of a dictionary are tried on the same applications; many of them on a few say little of others.
     """
@@ -207,7 +207,7 @@ def _beyond(
     if len(values) != len(exchanged) or len(values) < 2:
         return {"beyond_shuffled": None}
     own = paired_mean(np.array(values) - np.array(exchanged), level=level, method="own minus exchanged")
-    found = standing(own, **few)
+    found = printable(own, **few)
     interval = found.interval
     return {
         "beyond_shuffled": found.value,

@@ -35,7 +35,7 @@ from auditor.mechanisms.sae.files import Stored, read_stored
 from auditor.mechanisms.sae.gates import too_few_rows, too_poor
 from auditor.mechanisms.sae.places import Place, belonging, expected_of, known_to_differ, place_of
 from auditor.mechanisms.sae.quality import Quality, measure, recompute
-from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_prompts, read_states, read_text
+from auditor.mechanisms.sae.readings import EVERYBODY, TokenisedPrompt, read_prompts, read_states, read_text
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
 from auditor.plan import Plan, Section, check_section
@@ -268,7 +268,7 @@ def _make(bench: ComputeContext, wanted: Mapping[str, Any]) -> Dictionary | NotA
     except ModelError as error:
         # A place or a width is known only beside the model: not tested, with the line that says what to change.
         return NotApplicable(str(error))
-    prompts: list[Prompt] = read_prompts(bench, wanted)
+    prompts: list[TokenisedPrompt] = read_prompts(bench, wanted)
     read = read_states(decoder, prompts, layer=place.layer, should_stop=bench.should_stop)
     apart = np.array([number != EVERYBODY and held_out(number) for number in read.application])
     ours, kept_out = read.states[torch.from_numpy(~apart)], read.states[torch.from_numpy(apart)]

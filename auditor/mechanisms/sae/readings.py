@@ -30,7 +30,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Prompt:
+class TokenisedPrompt:
     """One prompt: of which application (by number), with which field changed to what, as text and as tokens.
 
     ``spans`` are the character spans of the fields' values, ``offsets`` the character span of every token.
@@ -64,7 +64,7 @@ class TokenStates:
     position: IntArray
 
 
-def read_prompts(bench: ComputeContext, wanted: Mapping[str, Any]) -> list[Prompt]:
+def read_prompts(bench: ComputeContext, wanted: Mapping[str, Any]) -> list[TokenisedPrompt]:
     """The prompts of a dictionary: every application as filed, and with every other value of every attribute.
 
     Parameters
@@ -85,14 +85,14 @@ def read_prompts(bench: ComputeContext, wanted: Mapping[str, Any]) -> list[Promp
     chat = bench.plan.prompt.form == "chat"
     encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
     return [
-        Prompt(number, changed, item.text, item.spans, encoding.ids, encoding.offsets)
+        TokenisedPrompt(number, changed, item.text, item.spans, encoding.ids, encoding.offsets)
         for (number, changed, _), item, encoding in zip(found, rendered, encodings, strict=True)
     ]
 
 
 def read_states(
     decoder: Decoder | ResidualView,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[TokenisedPrompt],
     *,
     layer: int,
     should_stop: Callable[[], bool] = lambda: False,
@@ -198,7 +198,7 @@ def _forward(
     return run.final, run.past
 
 
-def _by_application(prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+def _by_application(prompts: Sequence[TokenisedPrompt]) -> Iterator[list[int]]:
     grouped: dict[int, list[int]] = {}
     for number, prompt in enumerate(prompts):
         grouped.setdefault(prompt.application, []).append(number)

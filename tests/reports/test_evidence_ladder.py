@@ -9,9 +9,9 @@ import pytest
 
 from auditor.records import Conclusion, Measurement, Role
 from auditor.synthesis.ladder import ladder
+from reports.evidence_ladder import corners, ladder_rows, outside
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import parts_of
-from reports.standing import corners, outside, standings
 from reports.story import Story
 from reports.wording import with_p_values
 from tests.engine.small import small_plan
@@ -99,7 +99,7 @@ def test_a_contrast_stands_in_the_cell_of_what_outputs_and_interventions_say(
     conclusion: Conclusion, erased: Measurement, cell: str
 ) -> None:
     rows = [READ, erased, STILL, output(conclusion)]
-    found = standings([*rows, *ladder(rows, plan=PLAN)])
+    found = ladder_rows([*rows, *ladder(rows, plan=PLAN)])
 
     assert [corner.name for corner in corners(found) if corner.members] == [cell]
     assert outside(found) == []
@@ -109,7 +109,7 @@ def test_a_contrast_stands_in_the_cell_of_what_outputs_and_interventions_say(
     "rows", [[READ, USED, STILL, output(Conclusion.INCONCLUSIVE)], [READ, output(Conclusion.NO_EVIDENCE)]]
 )
 def test_where_one_side_cannot_say_the_contrast_stands_in_no_cell(rows: list[Measurement]) -> None:
-    found = standings([*rows, *ladder(rows, plan=PLAN)])
+    found = ladder_rows([*rows, *ladder(rows, plan=PLAN)])
 
     assert [corner.members for corner in corners(found)] == [()] * 4
     assert len(outside(found)) == 1
@@ -118,7 +118,7 @@ def test_where_one_side_cannot_say_the_contrast_stands_in_no_cell(rows: list[Mea
 def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
     lost = replace(STILL, estimate=None, missing_reason="the answers lost their probability")
     rows = [READ, USED, lost]
-    (found,) = standings([*rows, *ladder(rows, plan=PLAN)])
+    (found,) = ladder_rows([*rows, *ladder(rows, plan=PLAN)])
     reasons = {step.name: (step.says, step.reason) for step in found.steps}
 
     assert reasons == {
@@ -142,7 +142,7 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
 def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governance: dict[str, Any]) -> None:
     rows = [READ, USED, STILL, output(Conclusion.NO_EVIDENCE)]
     told = [*rows, *ladder(rows, plan=PLAN)]
-    (found,) = standings(told)
+    (found,) = ladder_rows(told)
     story = Story(replace(working.bundle, measurements=tuple(told)), governance, {})
     (table,) = [
         block for block in inside_in_short(story) if getattr(block, "title", "") == "How far up each attribute stands"
@@ -165,7 +165,7 @@ def test_an_audit_of_an_older_release_still_shows_its_ladder() -> None:
         conclusion_reason="outputs: no difference was found; internals: not tested. Evidence: causal.",
         counts={"encoded": 1, "selective": None, "used": 1, "usable": None},
     )
-    (found,) = standings([old])
+    (found,) = ladder_rows([old])
 
     assert [(step.says, step.reason) for step in found.steps] == [
         ("yes", ""),
