@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from auditor.exceptions import DataError
 from compliance import actions
-from compliance.execution.signs import silent
+from compliance.execution.heartbeats import silent
 from compliance.governance.events import Actor
 from compliance.models import Registration, RegistrationState, Team
 
