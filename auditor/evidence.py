@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from auditor.canonical import canonical_json
-from auditor.exceptions import StorageError
+from auditor.exceptions import StorageError, reason_of
 from auditor.records import Case
 
 if TYPE_CHECKING:
@@ -91,7 +91,7 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
         for name, table in tables.items():
             table.write_parquet(folder / name)
     except (OSError, pl.exceptions.ComputeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = f"cannot be written: {reason_of(error)}"
         raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error
 
 

@@ -142,7 +142,7 @@ def request_audit(
     """
     _allow(actor, "run_audit", plan.team)
     if not plan.team_id == model.team_id == data.team_id:
-        raise StateError(f"{plan}: model and data are another team's; expected all three of one team")
+        raise StateError(f"{plan}: model and data belong to another team; expected all three to belong to one")
     # The lock makes "look for one, else create" one step: two clicks at once meet in one audit, without a gap.
     lock_chain()
     found = Audit.objects.filter(request_key=request_key).first()

@@ -97,7 +97,9 @@ def note_received(*, registration: Registration, start: int, stop: int) -> None:
     """
     rows = Registration.objects.filter(pk=registration.pk, state=State.UPLOADING, received=start, size__gte=stop)
     if not rows.update(received=stop, seen_at=Now()):
-        raise StateError(f"{registration}: other bytes are due; expected the upload to go on where it stands")
+        raise StateError(
+            f"{registration}: these are not the next bytes; expected the upload to continue where it stopped"
+        )
     registration.received = stop
 
 
@@ -186,10 +188,10 @@ def begin_registration(*, registration: Registration) -> bool:
 def _give_up(registration: Registration, rows: QuerySet[Registration]) -> None:
     noted = Registration.objects.filter(pk=registration.pk).values_list("error", flat=True).get()
     error = (
-        f"{registration}: {noted}; it was begun {MOST_ATTEMPTS} times and is not begun again by itself"
+        f"{registration}: {noted}; it was begun {MOST_ATTEMPTS} times and will not be tried again by itself"
         if noted
-        else f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it is not begun "
-        "again by itself"
+        else f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it will not be "
+        "tried again by itself"
     )
     if rows.update(state=State.FAILED, error=error, finished_at=timezone.now(), claim_token=""):
         actor = Actor(name="worker", role="worker")

@@ -208,7 +208,7 @@ def _put(data: Any, path: list[str], value: Any, *, toml: bool) -> None:
                 here[part] = tomlkit.table() if toml else {}
         here = here[part]
     if not hasattr(here, "keys"):
-        raise TypeError(f"{path} is no table")
+        raise TypeError(f"{path} is not a table")
     if value is not None:
         here[last] = as_toml(value) if toml else value
     elif last in here:

@@ -97,7 +97,7 @@ def ask_for_audit(*, actor: Actor, say: Callable[[str], None]) -> Audit | None:
         return None
     plan = ready_made().get(MAIN_PLAN)
     if plan is None:
-        raise InputError(str(settings.PLAN_FOLDER / f"{MAIN_PLAN}.toml"), "is not there", "the plans of this software")
+        raise InputError(str(settings.PLAN_FOLDER / f"{MAIN_PLAN}.toml"), "is missing", "the plans of this software")
     say(f"Importing {MODEL}; once, about a minute")
     stored = model_store().import_model(MODEL)
     data, preview = demonstration_data()

@@ -112,7 +112,7 @@ def _ask(
 ) -> dict[str, Any]:
     path = kept_upload(row.file)
     if not path.is_file():
-        raise DataError(row.source, "its upload is not on this server", "the file to be uploaded again")
+        raise DataError(row.source, "its upload is not on this server", "the file, uploaded again")
     job = {
         "path": str(path),
         "where": row.source,
@@ -147,6 +147,6 @@ def _alone(where: str) -> Iterator[None]:
             except BlockingIOError as error:
                 if time.monotonic() > end:
                     what = "was not read yet, for another table is being read"
-                    raise DataError(where, what, "to be asked again in a moment") from error
+                    raise DataError(where, what, "another try in a moment") from error
                 time.sleep(LOOK_SECONDS)
         yield

@@ -44,7 +44,7 @@ def check_room(*, team: Team, name: str, size: int, actor: Actor) -> None:
     if unfinished >= settings.UNFINISHED_UPLOADS:
         raise DataError(
             name,
-            f"is not begun: {actor.name} has {unfinished:,} uploads that are not finished",
+            f"cannot begin: {actor.name} has {unfinished:,} unfinished uploads",
             f"at most {settings.UNFINISHED_UPLOADS:,} (PLUMBLINE_UNFINISHED_UPLOADS); each ends by itself a day "
             "after its last part",
         )

@@ -26,7 +26,7 @@ def test_a_model_whose_weights_are_no_numbers_is_refused_before_anything_is_aske
     code = here("audit", plan, "--out", tmp_path / "out", "--no-progress")
     said = capsys.readouterr()
     assert (code, said.out) == (2, "")
-    assert said.err == f"{folder}: lm_head.weight holds values that are no numbers; expected finite weights\n"
+    assert said.err == f"{folder}: lm_head.weight holds values that are not numbers; expected finite weights\n"
     assert not Audit.objects.exists()
     assert not any((tmp_path / "out" / name).exists() for name in FILES)
 

@@ -22,7 +22,7 @@ from tests.compliance.messages import keep_messages
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database", "quiet")]
 
 LATE = "took longer than 3,600 s without reporting progress; PLUMBLINE_STEP_SECONDS allows more"
-GIVEN_UP = f"it was begun {MOST_ATTEMPTS} times and is not begun again by itself"
+GIVEN_UP = f"it was begun {MOST_ATTEMPTS} times and will not be tried again by itself"
 
 
 @pytest.fixture

@@ -147,9 +147,8 @@ def test_what_cannot_be_prepared_by_any_process_has_failed_and_says_why(
         assert not workers._claim(audit, JobState.REQUESTED, what="preparing it")
         lost(times=1)
     work(audit.pk)
-    reason = (
-        f"A-0001: preparing it ended its process {MOST_ATTEMPTS} times without a word; it is not begun again by itself"
-    )
+    reason = f"A-0001: preparing it ended its process {MOST_ATTEMPTS} times without a word; it will not be tried "
+    reason += "again by itself"
     assert (Audit.objects.get().state, Audit.objects.get().error) == (JobState.FAILED, reason)
     assert reason in Event.objects.get(action="audit.failed").payload.data_json
     client.force_login(person("officer", "run_audit", "view_audit"))

@@ -214,7 +214,7 @@ def test_what_the_attribute_moves_is_found_and_every_check_holds(shared: list[di
 def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
     chosen = superposition.Settings(fields=("wealth",))
 
-    with pytest.raises(PlanError, match=r"settings\.superposition\.fields: 'wealth' is no credit field of the prompt"):
+    with pytest.raises(PlanError, match=r"superposition\.fields: 'wealth' is not a credit field of the prompt"):
         list(superposition.plan_chunks(asked(chosen, plan=PLAN, data=DATA)))
 
 

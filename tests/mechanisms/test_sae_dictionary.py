@@ -169,8 +169,8 @@ def test_a_file_that_changed_since_the_run_was_frozen_is_refused(tmp_path: Path)
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"path": "/nowhere"}, r"settings\.dictionary\.path: .*No such file"),
-        ({"text": "/nowhere"}, r"settings\.dictionary\.text: /nowhere: No such file"),
+        ({"path": "/nowhere"}, r"settings\.dictionary\.path: .*no such file"),
+        ({"text": "/nowhere"}, r"settings\.dictionary\.text: /nowhere: cannot be read: no such file"),
         ({"kind": "gated"}, r"settings\.dictionary: kind"),
         ({"activation_norm": 0}, r"settings\.dictionary: activation_norm"),
         ({"colour": 3}, r"settings\.dictionary: colour"),

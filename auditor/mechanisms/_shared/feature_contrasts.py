@@ -223,7 +223,7 @@ def _rank(value: Any) -> tuple[int, float, str]:
 
 
 def _value(asked: PlanContext, cluster: Cluster, name: str) -> Any:
-    """The typed value; for the placebo, which is no field of the data, its number."""
+    """The typed value; for the placebo, which is not a field of the data, its number."""
     values = cluster.application.values
     return values[name] if name in values else _number(asked.words[cluster.application.id][name])
 

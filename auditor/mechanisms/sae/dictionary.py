@@ -26,7 +26,7 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
-from auditor.exceptions import ModelError, PlanError
+from auditor.exceptions import ModelError, PlanError, reason_of
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
@@ -334,7 +334,9 @@ def _unchanged(wanted: Mapping[str, Any]) -> None:
         try:
             found = sha256_file(folder / name)
         except OSError as error:
-            raise ModelError(str(folder / name), error.strerror or "cannot be read", "the file of the plan") from error
+            raise ModelError(
+                str(folder / name), f"cannot be read: {reason_of(error)}", "the file of the plan"
+            ) from error
         if found != expected:
             what = f"has SHA-256 {found[:12]}… instead of {expected[:12]}…"
             raise ModelError(str(folder / name), what, "the file the run was frozen with")
@@ -374,7 +376,7 @@ def _text(settings: DictionarySettings) -> str:
             # No tokenizer makes a token of more than a few dozen characters of ordinary text.
             return file.read(16 * settings.text_tokens)
     except OSError as error:
-        raise PlanError(where, f"{settings.text}: {error.strerror or 'cannot be read'}", "a text file") from error
+        raise PlanError(where, f"{settings.text}: cannot be read: {reason_of(error)}", "a text file") from error
     except UnicodeDecodeError as error:
         raise PlanError(where, f"{settings.text}: is not UTF-8 (byte {error.start})", "a text file in UTF-8") from error
 
@@ -389,7 +391,7 @@ def _files(settings: DictionarySettings, source: str) -> dict[str, str]:
     try:
         hashes = {name: sha256_file(folder / name) for name in names}
     except OSError as error:
-        what = f"{error.filename or folder}: {error.strerror or 'cannot be read'}"
+        what = f"{error.filename or folder}: cannot be read: {reason_of(error)}"
         raise PlanError(where, what, f"a folder with {' and '.join(names)}") from error
     try:
         stored = read_stored(folder)

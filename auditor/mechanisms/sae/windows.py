@@ -125,7 +125,7 @@ class Window:
                 # Blocks of any family may stand behind the layer: what refuses to be differentiated says so.
                 raise ScoringError(f"{self._of()} has no gradient: {error}"[:300]) from error
         if not bool(torch.isfinite(gradient).all()):
-            raise ScoringError(f"{self._of()} has a gradient that is no number")
+            raise ScoringError(f"{self._of()} has a gradient that is not a number")
         return _counted_back(gradient.sum(0)[None], self.index[[group]], self.there[[group]])[0]
 
     def changed(self, group: int, change: Float[Tensor, "depth width"] | None) -> Float[Tensor, "n width"]:

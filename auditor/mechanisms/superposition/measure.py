@@ -30,7 +30,7 @@ SLIGHT = 0.01
 """A difference of mean cosines below this is not spoken of."""
 LEAST = 3
 """Applications with such a token, without which nothing is said."""
-NO_REPLICATES = "no interval: applications share the directions and are no replicates"
+NO_REPLICATES = "no interval: applications share the directions and are not replicates"
 
 
 def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:

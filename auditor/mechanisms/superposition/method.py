@@ -51,7 +51,7 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     for name in settings.fields:
         if name not in asked.fields or name in protected:
             expected = ", ".join(other for other in asked.fields if other not in protected)
-            raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is no credit field of the prompt", expected)
+            raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is not a credit field of the prompt", expected)
     yield contrast_work(asked, applications=settings.applications, fields=fields, fields_changed=list(fields))
 
 
