@@ -10,7 +10,9 @@ from dataclasses import dataclass, replace
 
 from auditor.applications import Application
 from auditor.demo_data import load_loanapp
-from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.targets import Target, target_of
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair
 from auditor.prompts import parse_template, render

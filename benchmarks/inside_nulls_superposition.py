@@ -19,7 +19,7 @@ import torch
 from scipy.stats import ttest_1samp
 from torch import Tensor
 
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read

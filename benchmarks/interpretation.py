@@ -20,7 +20,7 @@ import numpy as np
 
 from auditor.conductor import prepare
 from auditor.demo_data import load_loanapp
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import load
 from auditor.language_models.store import ModelStore
 from auditor.mechanisms._shared.bench import ComputeContext

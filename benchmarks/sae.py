@@ -26,7 +26,7 @@ from torch import Tensor
 
 from auditor.demo_data import load_loanapp
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.mechanisms.sae import Matrix, Recipe, measure, train
 from auditor.mechanisms.sae import load as load_autoencoder
 from auditor.mechanisms.sae.dictionary import NORM_CAP

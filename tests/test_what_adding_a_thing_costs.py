@@ -159,3 +159,43 @@ def test_a_test_and_a_pack_of_the_house_cost_a_file_each_and_a_line_in_the_catal
         "catalogue.py",
         "policies/shipped/xx-sample.json",
     }
+
+
+@pytest.mark.slow
+def test_a_model_family_costs_a_row_and_an_entry_in_the_zoo(tmp_path: Path) -> None:
+    engine, zoo = "auditor/language_models/families.py", "tests/language_models/zoo.py"
+    shutil.copytree(ROOT / "auditor", tmp_path / "auditor", ignore=NOT_SOURCE)
+    (tmp_path / "tests" / "language_models").mkdir(parents=True)
+    for name in ("tests/__init__.py", "tests/language_models/__init__.py", "tests/language_models/tiny.py", zoo):
+        shutil.copy(ROOT / name, tmp_path / name)
+    # A family that transformers has and the table has not: Llama's layout with two norms more.
+    code = (
+        "import json, auditor; from auditor.language_models.decoder_check import check_decoder, read_decoder\n"
+        "from tests.language_models.zoo import STRUCTURED, zoo_model; import transformers as hf\n"
+        "from tests.language_models.tiny import GROUPED\n"
+        "model = zoo_model('bitnet') if 'bitnet' in STRUCTURED else hf.BitNetForCausalLM(hf.BitNetConfig(**GROUPED))\n"
+        "view = type(read_decoder(model.eval())).__name__\n"
+        "print(json.dumps([auditor.__file__, view, check_decoder(model).held]))"
+    )
+    command = [sys.executable, "-B", "-W", "ignore", "-c", code]
+
+    def seen() -> list[object]:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return list(json.loads(done.stdout.strip().splitlines()[-1]))
+
+    own = str(tmp_path / "auditor" / "__init__.py")
+    assert seen() == [own, "ResidualView", False]
+    before = hashes(tmp_path)
+    for name, there, added in (
+        (engine, "FAMILIES = {\n", '    "bitnet": LLAMA,\n'),
+        (
+            zoo,
+            "ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {\n",
+            '    "bitnet": ("BitNetForCausalLM", "BitNetConfig", GROUPED),\n',
+        ),
+    ):
+        text = (tmp_path / name).read_text()
+        assert text.count(there) == 1
+        (tmp_path / name).write_text(text.replace(there, there + added))
+    assert seen() == [own, "Decoder", True]
+    assert touched(before, hashes(tmp_path)) == {engine, zoo}

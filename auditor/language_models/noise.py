@@ -31,7 +31,7 @@ from auditor.language_models.precision import in_double
 from auditor.language_models.rounding import rounded_otherwise
 
 if TYPE_CHECKING:
-    from auditor.language_models.decoder import Target
+    from auditor.language_models.targets import Target
 
 MARGIN = 5.0
 """A bound is so many times the root mean square difference: of tens of thousands of comparisons none goes beyond it."""

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from auditor.exceptions import ScoringError
 from auditor.language_models.positions import forget_lengths
+from auditor.language_models.sites import RESIDUAL
 
 if TYPE_CHECKING:
-    from auditor.language_models.decoder import Past, Target
+    from auditor.language_models.kv_cache import Past
+    from auditor.language_models.targets import Target
 
-RESIDUAL = "residual"
 #: Tokens of the prompt by which is seen whether hooks reach the stream.
 PROBED = 12
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
-from auditor.language_models.decoder import Decoder, check_decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import check_decoder, read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import TOLERANCE, PackedScorer, PackingProbe, plain_log_probabilities, probe_packing
 from auditor.language_models.positions import forget_lengths, switch_length

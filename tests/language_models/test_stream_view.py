@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from auditor.exceptions import ScoringError
-from auditor.language_models.decoder import Decoder, Past, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import RESIDUAL, ResidualView
 from auditor.language_models.stream_view import StreamView
+from auditor.language_models.targets import Target
 from tests.language_models.zoo import HOOKED, zoo_model
 
 #: Norms after attention, a soft cap, parallel blocks, learned positions, experts.

@@ -12,8 +12,8 @@ import pytest
 import torch
 from scipy.stats import t as student
 
-from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.sites import RESIDUAL
 from auditor.mechanisms._shared.pairs import PairRuns
 from auditor.mechanisms._shared.patches import Node, node_effects
 from auditor.mechanisms.circuits import method as circuit

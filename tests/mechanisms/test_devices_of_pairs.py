@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import _measure, margin_of
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.sites import RESIDUAL
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.circuits import method as circuit
 from auditor.mechanisms.circuits.edge_runs import circuit_margins, edge_scores

@@ -12,7 +12,7 @@ import pytest
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer

@@ -8,8 +8,9 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.language_models.decoder import Target, read_decoder, target_of
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.packed import PackedScorer
+from auditor.language_models.targets import Target, target_of
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import place
 from auditor.mechanisms.interpretation import method as interpretation

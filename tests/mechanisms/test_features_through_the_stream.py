@@ -10,10 +10,12 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import Decoder, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.interpretation import method as interpretation

@@ -12,8 +12,11 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.language_models.decoder import RESIDUAL, Decoder, Run, Target, read_decoder
+from auditor.language_models.decoder import Decoder, Run
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.noise import MARGIN, noise_floor
+from auditor.language_models.sites import RESIDUAL
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.direct_logits import attribute, lens
 from auditor.mechanisms._shared.pairs import own_margins
 from auditor.mechanisms.components import method as components

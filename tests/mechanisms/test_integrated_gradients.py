@@ -9,8 +9,10 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.language_models.decoder import Decoder, read_decoder, target_of
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.targets import target_of
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH
 from auditor.mechanisms._shared.players import reference_words
 from auditor.mechanisms.integrated_gradients import method as integrated_gradients

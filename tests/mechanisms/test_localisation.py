@@ -117,7 +117,7 @@ def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
     result = patching.compute(bench(settings), payload(*["Black", "Asian"] * 12))
     seen = bench(settings)
     decoder = seen.decoder()
-    from auditor.language_models.decoder import target_of
+    from auditor.language_models.targets import target_of
     from auditor.mechanisms._shared.pairs import read_pair
 
     row = payload("Black")["pairs"][0]

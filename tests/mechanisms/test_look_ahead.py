@@ -12,10 +12,12 @@ import torch
 
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import PlanError, ScoringError
-from auditor.language_models.decoder import Decoder, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SHARES
 from auditor.mechanisms._shared.probe_fits import basis_of

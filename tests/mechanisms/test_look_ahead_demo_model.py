@@ -6,7 +6,8 @@ import pytest
 import torch
 
 from auditor.demo_data import load_loanapp
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.store import ModelStore
 from auditor.mechanisms.look_ahead import method as look_ahead
 from auditor.mechanisms.look_ahead.rationale import write

@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from benchmarks.inside_nulls import FAMILIES, target
 from benchmarks.inside_nulls_steps import (
     POWER,

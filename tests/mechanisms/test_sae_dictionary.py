@@ -12,7 +12,7 @@ import torch
 
 from auditor.exceptions import Interrupted, ModelError, PlanError
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.controls import SMALLEST, within_rounding
 from auditor.mechanisms.erasure import method as erasure
 from auditor.mechanisms.look_ahead.part import Part

@@ -18,13 +18,15 @@ import numpy as np
 
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
-from auditor.language_models.decoder import SHORT, Decoder, Target, read_decoder, target_of
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import SHORT, read_decoder
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.targets import Target, target_of
 from auditor.plan import Plan, Section
 from auditor.prompts import Rendered
 from auditor.testing.card import Card

@@ -19,8 +19,10 @@ from auditor.counterfactuals import PLACEBO, Cluster
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import Encoding, encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Past
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import RESIDUAL
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import suffix_tokens
 from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, CorpusPrompt

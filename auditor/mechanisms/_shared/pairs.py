@@ -13,19 +13,13 @@ from torch import Tensor
 
 from auditor.counterfactuals import arm
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import (
-    HEADS,
-    MLP,
-    RESIDUAL,
-    Decoder,
-    Past,
-    Run,
-    Site,
-    Target,
-)
+from auditor.language_models.decoder import Decoder, Run
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import HEADS, MLP, RESIDUAL, Site
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.prompts import token_span
 from auditor.records import Case

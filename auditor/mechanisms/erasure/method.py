@@ -23,10 +23,11 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from auditor.language_models.decoder import Decoder, Target
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows

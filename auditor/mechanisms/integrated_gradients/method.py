@@ -11,9 +11,10 @@ import numpy as np
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import Decoder, Target
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, Explained, explained_as_decided, sizes
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP, checks_of, each_pair, slope, supporting

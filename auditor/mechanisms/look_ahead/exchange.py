@@ -14,9 +14,11 @@ from typing import Any
 import torch
 
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.sites import RESIDUAL
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms._shared.patches import again, patch_checks, residual_effects

@@ -16,7 +16,8 @@ import torch
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import Decoder, Past
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.noise import likelihood, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.positions import switch_length

@@ -16,10 +16,12 @@ import torch
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
+from auditor.language_models.decoder import Decoder, Run
 from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
+from auditor.language_models.sites import ATTENTION, HEADS, MLP, RESIDUAL
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.direct_logits import attribute
 from auditor.mechanisms._shared.pairs import own_margins, row_of, structured

@@ -18,7 +18,7 @@ from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms._shared.probe_fits import assign_folds, basis_of, cross_validate

@@ -19,8 +19,10 @@ from torch import Tensor
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import pad, shared_length
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Past
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import RESIDUAL
 from auditor.mechanisms._shared.bench import ComputeContext
 
 EVERYBODY = -1

@@ -8,8 +8,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.targets import Target
 from auditor.mechanisms.sae.windows import Window
 from auditor.records import Check
 

@@ -11,11 +11,11 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.stream_view import StreamView
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms.sae.dictionary import Dictionary, held_out
 

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import pad, shared_length
-from auditor.language_models.decoder import Past, Target
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.stream_view import StreamView
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.concepts import Placed
 
 POSITIONS_AT_ONCE = 16_384

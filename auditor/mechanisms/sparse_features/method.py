@@ -16,10 +16,10 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from auditor.exceptions import Interrupted, ScoringError
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise import NoiseFloor, noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.stream_view import StreamView
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed, concept_payload, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose, differences
