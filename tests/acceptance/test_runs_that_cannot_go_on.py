@@ -60,7 +60,7 @@ def test_a_disk_that_fills_under_the_evidence_leaves_no_half_report(
     full = end(start(tmp_path, "audit", small_plan, "--out", out, "--no-progress", room=20_000, **settings))
     assert full.returncode == 3, full.stderr
     assert full.stderr.startswith(f"{tmp_path / 'audits' / 'A-0001' / 'evidence'}")
-    assert full.stderr.endswith("File too large; expected room and permission to write evidence\n")
+    assert full.stderr.endswith("file too large; expected room and permission to write evidence\n")
     assert full.stderr.count("\n") == 1
     assert not any((out / name).exists() for name in FILES)
     done = manage(tmp_path, "audit", small_plan, "--out", out, **settings)
