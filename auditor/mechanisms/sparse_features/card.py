@@ -15,9 +15,10 @@ CARD = Card(
     method=(
         "A sparse autoencoder of one layer, trained on the audit's own prompts or loaded. Features are chosen on half "
         "of the applications by their share of the margin's difference (integrated gradients); on the other half they "
-        "are taken out (x − f·W, the error kept) or set to the other group's values. The effect is ranked among those "
-        "of random features of matched frequency and norm that move the states as far, draw by draw. Beside them the "
-        "same number of coordinates of the stream and of principal components, and the difference of the groups' means."
+        "are ablated (x − f·W, the reconstruction error kept) or patched with the other group's values. The effect is "
+        "ranked among those of random features of matched frequency and norm that move the states as far, draw by "
+        "draw. Beside them the same number of coordinates of the residual stream and of principal components, and the "
+        "difference of the groups' means."
     ),
     worrying=(
         "The difference between groups shrinks when a few features are taken out, more than with random features; it "
