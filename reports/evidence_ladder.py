@@ -14,7 +14,7 @@ from auditor.synthesis.ladder_steps import Step
 from reports import wording
 
 EXPLAINED = (
-    "Encoded: a linear reader finds the attribute in the model's states although the prompt withholds it; where the "
+    "Encoded: a linear probe finds the attribute in the model's states although the prompt withholds it; where the "
     "prompt states it, that is so by construction and says nothing. Selective: where it is stated, it is read better "
     "than words without a meaning in its place. Used: erasing it after its field moves the difference between groups, "
     "further than erasing labels without a meaning. Usable: adding its direction moves the score, further than "

@@ -124,7 +124,7 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
     assert reasons == {
         "encoded": (
             "yes",
-            "where the prompt withholds it, a linear reader finds it at 12 of 22 places (best balanced accuracy "
+            "where the prompt withholds it, a linear probe finds it at 12 of 22 places (best balanced accuracy "
             "80.0%), adjusted p = .025",
         ),
         "selective": ("not known", "not part of this run"),

@@ -127,7 +127,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 exact[:, place],
                 metric="patch_node",
                 subject={"layer": str(layer), "node": "MLP" if head is None else f"head {head}"},
-                method="share of the difference carried by the node at every position, patched for real; "
+                method="interchange intervention on the node at every position: share of the difference carried; "
                 + picked_words(result["aligned"]),
                 **repeated(context, rows_of(pairs, "exact", place), gaps, base=bases(pairs)),
                 **named,

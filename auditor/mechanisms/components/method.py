@@ -83,7 +83,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 subject={"layer": str(layer), "node": node},
                 **repeated(context, {NOISING: put_in(effects)}, gaps),
                 checks=checks,
-                method="share of the difference that this component writes straight into the answer; "
+                method="direct logit attribution: share of the difference this component writes into the answer; "
                 + picked_words(len(pairs)),
             )
         yield whole_gap(result, test=CARD.name, checks=checks, level=1 - context.plan.thresholds.alpha)
@@ -96,7 +96,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             unit="logit",
             value=lambda norms=norms: float(norms.mean()),  # type: ignore[misc]
             checks=checks,
-            method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats "
+            method="length of the direction of the residual stream that moves the margin, norm frozen: the most nats "
             "that one unit written at the last token can move the margin; mean over both prompts of all pairs",
             needs_gap=False,
             level=1 - context.plan.thresholds.alpha,
@@ -113,7 +113,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 subject={"layer": str(layer)},
                 **repeated(context, {NOISING: put_in(lenses[:, layer])}, whole),
                 checks=checks,
-                method="share of the difference that can be read from the stream before this layer",
+                method="logit lens: share of the difference readable from the residual stream so far",
             )
 
 

@@ -64,7 +64,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                     gaps=gaps[held],
                     metric="patch_stream",
                     subject={"layer": str(layer), "position": position},
-                    method="share of the difference carried by the stream before this layer",
+                    method="interchange intervention on the residual stream: share of the difference carried",
                     **repeated(context, rows_of(mine, "stream", part, layer), gaps[held], base=bases(mine)),
                     **common,
                 )
@@ -75,7 +75,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 np.array([pair["mlps"][layer] for pair in pairs]),
                 metric="patch_mlp",
                 subject={"layer": str(layer)},
-                method="share of the difference carried by what this MLP adds",
+                method="interchange intervention on this MLP's output: share of the difference carried",
                 **repeated(context, rows_of(pairs, "mlps", layer), gaps, base=bases(pairs)),
                 **common,
             )

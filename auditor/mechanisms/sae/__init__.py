@@ -11,7 +11,7 @@ from auditor.mechanisms.sae.dictionary import (
 )
 from auditor.mechanisms.sae.files import load, save
 from auditor.mechanisms.sae.quality import Quality, fraction_unexplained, measure
-from auditor.mechanisms.sae.states import Matrix, Rows, Shards, write_shards
+from auditor.mechanisms.sae.states import Matrix, Shards, StateRows, write_shards
 from auditor.mechanisms.sae.training import Recipe, Trained, train
 
 __all__ = [

@@ -42,14 +42,14 @@ CARD = Card(
         Metric("sparse_unexplained", "Variance the dictionary leaves unexplained", "share"),
         Metric("sparse_active_features", "Active features a token", "count"),
         Metric("sparse_dead_features", "Features active on no held-out token", "rate"),
-        Metric("sparse_margin_recovered", "Margin kept with states rebuilt", "share"),
-        Metric("sparse_entropy_recovered", "Cross-entropy recovered with states rebuilt", "share"),
+        Metric("sparse_margin_recovered", "Margin recovered with states rebuilt (SAE substitution)", "share"),
+        Metric("sparse_entropy_recovered", "Cross-entropy recovered with states rebuilt (SAE substitution)", "share"),
         Metric("sparse_features_differing", "Features that differ between the groups", "count"),
         Metric("sparse_feature_difference", "Difference of a feature's activity", "activation"),
         Metric("sparse_feature_effect", "Difference of margins that goes with a feature", "logit"),
         Metric("sparse_gap_removed", "Difference of margins removed", "logit"),
-        Metric("sparse_flip_rate", "Flip rate with the features taken out", "rate"),
-        Metric("sparse_steering_shift", "Shift of the margin with the group's values put in", "logit"),
+        Metric("sparse_flip_rate", "Flip rate with the features ablated", "rate"),
+        Metric("sparse_steering_shift", "Shift of the margin with the group's values patched in", "logit"),
     ),
 )
 

@@ -350,7 +350,7 @@ class _Features:
         self, found: Mapping[str, Any], before: FloatArray, after: Mapping[str, FloatArray], chosen: tuple[Check, ...]
     ) -> Iterable[UnadjustedMeasurement]:
         group = self.groups[found["group"]]
-        method = "mean change of the reference's margin with the group's values put in"
+        method = "mean change of the reference's margin with the group's values patched in"
         moved = after[STEER + MEANS] - before
         yield self._draft(
             self._untested(self._mean(moved[:, 0], method)),

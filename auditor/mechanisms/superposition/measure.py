@@ -85,7 +85,7 @@ class _Measured:
             Estimate(
                 value=found["effective"] / found["width"],
                 n=n,
-                method="features in use, (Σe)² / Σe² over mean squared activations e, by dimensions of the stream",
+                method="features in use, (Σe)² / Σe² over mean squared activations e, by width of the residual stream",
             ),
             metric=PER_DIMENSION,
             subject=subject,
