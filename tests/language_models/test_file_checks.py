@@ -263,7 +263,7 @@ def test_a_linked_folder_that_leads_out_is_refused(folder: Path) -> None:
 
 def test_a_pipe_is_refused_without_being_opened(folder: Path) -> None:
     os.mkfifo(folder / "chat_template.jinja")
-    assert "no regular file" in refusal(folder)
+    assert "is not a regular file" in refusal(folder)
 
 
 def test_a_missing_shard_is_named(tmp_path: Path) -> None:
@@ -305,8 +305,8 @@ GOOD = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
 @pytest.mark.parametrize(
     ("header", "data", "message"),
     [
-        (b"{not json", b"", "no valid JSON"),
-        ([GOOD], b"", "no JSON object"),
+        (b"{not json", b"", "not valid JSON"),
+        ([GOOD], b"", "not a JSON object"),
         ({}, b"", "holds no tensor"),
         ({"a": GOOD, "b": GOOD}, bytes(8), "b starts at byte 0 instead of 8"),
         ({"a": GOOD, "b": {**GOOD, "data_offsets": [4, 12]}}, bytes(12), "b starts at byte 4 instead of 8"),
@@ -320,7 +320,7 @@ GOOD = {"dtype": "F32", "shape": [2], "data_offsets": [0, 8]}
         ({"a": {**GOOD, "data_offsets": [0]}}, bytes(8), "malformed"),
         ({"a": 3}, bytes(8), "malformed"),
         ({"a": {**GOOD, "dtype": "OBJECT"}}, bytes(8), "has the type 'OBJECT'"),
-        (b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{}}', bytes(1), "no valid JSON"),
+        (b'{"a":{"dtype":"U8","shape":[1],"data_offsets":[0,1]},"a":{}}', bytes(1), "not valid JSON"),
     ],
 )
 def test_a_header_that_does_not_describe_the_file_is_refused(

@@ -129,7 +129,7 @@ def test_a_block_that_adds_to_its_input_in_place_writes_into_nothing_that_is_kep
 
 def test_what_does_not_fit_is_refused_in_one_line() -> None:
     view = plain(zoo_model("bloom"))
-    with pytest.raises(ScoringError, match=r"a stream of shape \[3, 17, 32\] flows where \[3, 16, 32\] is put"):
+    with pytest.raises(ScoringError, match=r"\[3, 17, 32\] was read where one of shape \[3, 16, 32\] is put in"):
         view.carry_on(1, torch.zeros(3, 16, 32), tokens=TOKENS)
     with pytest.raises(ScoringError, match="no keys and values of a prefix"):
         view.stream(TOKENS, layer=1, past=Past({}, {}, 4))
