@@ -23,7 +23,7 @@ from auditor.mechanisms.sae import Dictionary
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.choices import Seen, choose
 from auditor.mechanisms.sae.quality import Quality
-from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sae.windows import FeatureWindow, open_window
 from auditor.mechanisms.sparse_features import method as sparse_features
 from auditor.mechanisms.superposition import method as superposition
 from auditor.records import Conclusion
@@ -60,7 +60,7 @@ def contrasts(bench: ComputeContext) -> dict[str, Any]:
     return found
 
 
-def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[Window]:
+def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[FeatureWindow]:
     view = read_decoder(model)
     assert isinstance(view, ResidualView)
     last = len(pairs[0][0]) - 1
@@ -72,7 +72,7 @@ def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[Win
     ]
 
 
-def dictionary_of(windows: list[Window], *, planted: bool) -> Dictionary:
+def dictionary_of(windows: list[FeatureWindow], *, planted: bool) -> Dictionary:
     """Random directions; the first may be planted: what the second prompt of a pair adds to the states of the first."""
     states = torch.stack([window.states[:, 0] for window in windows])
     rows = torch.randn(OTHERS + 1, states.shape[-1], generator=torch.Generator().manual_seed(0))
@@ -89,7 +89,7 @@ def dictionary_of(windows: list[Window], *, planted: bool) -> Dictionary:
     return Dictionary(autoencoder, LAYER, quality, 0.0, 1.0, float("inf"), {})
 
 
-def seen_by(windows: list[Window], dictionary: Dictionary) -> Seen:
+def seen_by(windows: list[FeatureWindow], dictionary: Dictionary) -> Seen:
     seen = Seen(reference=0)
     for window in windows:
         activations = dictionary.activations(window.states)
@@ -97,7 +97,7 @@ def seen_by(windows: list[Window], dictionary: Dictionary) -> Seen:
     return seen
 
 
-def left_without(feature: int, windows: list[Window], dictionary: Dictionary) -> float:
+def left_without(feature: int, windows: list[FeatureWindow], dictionary: Dictionary) -> float:
     """The share of the difference of margins that is left with one feature taken out of both prompts."""
     row = dictionary.autoencoder.decoder[feature]
     gaps = []

@@ -12,13 +12,13 @@ import torch
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.sae import Dictionary, Matrix, Recipe, measure, train
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose
-from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sae.windows import FeatureWindow, open_window
 from tests.mechanisms.known_circuit import ASKED, KnownCircuit, known_circuit, other_value, prompt
 
 LAYER = 1
 """After the head that marks every value with its name, before the head that reads the value asked for."""
 
-Found = tuple[Dictionary, list[Window], Chosen]
+Found = tuple[Dictionary, list[FeatureWindow], Chosen]
 
 
 @pytest.fixture(scope="module")
@@ -51,7 +51,7 @@ def found(known: KnownCircuit) -> Found:
     return dictionary, measured, choose(seen, dictionary, pair=(1, 0), count=6, draws=4, seed=0)
 
 
-def pair(known: KnownCircuit, base: str) -> Window:
+def pair(known: KnownCircuit, base: str) -> FeatureWindow:
     other, place = other_value(base)
     placed = [Placed(tuple(known.tokens([text])[0].tolist()), place, place) for text in (base, other)]
     with torch.no_grad():

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from auditor.language_models.noise import NoiseFloor
 from auditor.language_models.targets import Target
-from auditor.mechanisms.sae.windows import Window
+from auditor.mechanisms.sae.windows import FeatureWindow
 from auditor.records import Check
 
 STEPS = (200.0, 40.0)
@@ -22,7 +22,7 @@ TELLING = 0.25
 
 
 def slope_check(
-    window: Window, *, group: int, reference: int, target: Target, noise: NoiseFloor
+    window: FeatureWindow, *, group: int, reference: int, target: Target, noise: NoiseFloor
 ) -> dict[str, Any] | None:
     """Half way between two prompts' states, go a step along the gradient and a step back, and read both margins.
 
@@ -61,7 +61,7 @@ def slope_check(
 
 
 def _stepped(
-    window: Window, at: tuple[int, Tensor], step: Tensor, gradient: Tensor, target: Target
+    window: FeatureWindow, at: tuple[int, Tensor], step: Tensor, gradient: Tensor, target: Target
 ) -> tuple[float, float, float]:
     """What the gradient foretells of a step to both sides, what the margin does, and how much half the step differs."""
     group, middle = at

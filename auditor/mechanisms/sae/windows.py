@@ -27,7 +27,7 @@ POINTS = 8
 
 
 @dataclass(frozen=True)
-class Window:
+class FeatureWindow:
     """One application's prompts, a group each, at one layer.
 
     Attributes
@@ -147,7 +147,7 @@ class Window:
 
 def open_window(
     view: StreamView, placed: Sequence[Placed], *, layer: int, depth: int, should_stop: Callable[[], bool]
-) -> Window:
+) -> FeatureWindow:
     """Run one application's prompts up to ``layer``.
 
     Parameters
@@ -177,7 +177,7 @@ def open_window(
     index = (lasts - back - start).clamp(min=0)
     states = _counted_back(stream, index, there)
     ends = tuple(each.last for each in placed)
-    return Window(view, layer, tokens[:, start:], past, stream, index, states, there, ends, start)
+    return FeatureWindow(view, layer, tokens[:, start:], past, stream, index, states, there, ends, start)
 
 
 def _counted_back(

@@ -26,7 +26,7 @@ from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, dictionary_payload, dictionary_tokens
 from auditor.mechanisms.sae.slope_checks import slope_check
 from auditor.mechanisms.sae.splices import splice
-from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sae.windows import FeatureWindow, open_window
 from auditor.mechanisms.sparse_features.card import CARD, Settings
 from auditor.mechanisms.sparse_features.draws import FIRST, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_features.measure import measures
@@ -242,7 +242,7 @@ class _Shared:
             ],
         }
 
-    def _open(self, placed: Sequence[Placed]) -> Window:
+    def _open(self, placed: Sequence[Placed]) -> FeatureWindow:
         if self.bench.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         return open_window(
@@ -253,7 +253,7 @@ class _Shared:
             should_stop=self.bench.should_stop,
         )
 
-    def _activations(self, window: Window) -> Tensor:
+    def _activations(self, window: FeatureWindow) -> Tensor:
         return self.dictionary.activations(window.states) * window.there[..., None]
 
 
@@ -265,7 +265,7 @@ class _Taken:
         self.masses: dict[str, list[float]] = {}
         self.movements: dict[str, list[float]] = {}
 
-    def take(self, window: Window, changes: Sequence[tuple[str, int, Tensor]], target: Target) -> None:
+    def take(self, window: FeatureWindow, changes: Sequence[tuple[str, int, Tensor]], target: Target) -> None:
         """Make the changes of one application."""
         found, left = window.margins([(group, change) for _, group, change in changes], target)
         rows: dict[str, list[float]] = {}
