@@ -13,7 +13,7 @@ import torch
 from auditor.language_models.decoder import Decoder
 from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.residual_view import ResidualView
 from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.bench import ComputeContext

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any
 from unittest.mock import patch
 
@@ -14,7 +13,8 @@ from hypothesis import strategies as st
 
 from auditor.language_models.decoder import Decoder, Run
 from auditor.language_models.decoder_check import read_decoder
-from auditor.language_models.noise import MARGIN, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import MARGIN
 from auditor.language_models.sites import RESIDUAL
 from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.direct_logits import attribute, lens
@@ -196,7 +196,7 @@ def test_contributions_sum_exactly_in_double_precision() -> None:
 
 
 def test_components_are_measured_with_their_checks() -> None:
-    result = json.loads(json.dumps(components.compute(bench(components.Settings()), payload("Black", "Asian"))))
+    result = components.compute(bench(components.Settings()), payload("Black", "Asian"))
     rows = conclude(components, [result])
     assert len(rows) == 10 + 2 + 3  # components, the difference and the direction, the lens by layer
     assert all(row.estimate is not None and len(row.checks) == 2 for row in rows)

@@ -11,10 +11,9 @@ from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.sites import RESIDUAL, replace
 from auditor.language_models.targets import Target
 from auditor.mechanisms._shared import patches
+from auditor.mechanisms._shared.nodes import Node, all_nodes
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, run_pair
 from auditor.mechanisms._shared.patches import (
-    Node,
-    all_nodes,
     attribution_effects,
     node_effects,
     patch_checks,

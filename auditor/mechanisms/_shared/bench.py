@@ -23,7 +23,8 @@ from auditor.language_models.decoder import Decoder
 from auditor.language_models.decoder_check import SHORT, read_decoder
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
+from auditor.language_models.noise import likelihood, noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView

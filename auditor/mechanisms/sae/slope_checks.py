@@ -8,7 +8,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.targets import Target
 from auditor.mechanisms.sae.windows import FeatureWindow
 from auditor.records import Check
