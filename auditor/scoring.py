@@ -15,8 +15,8 @@ from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
-from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.work import bench_for, silence
+from auditor.mechanisms._shared.compute import ComputeContext
+from auditor.mechanisms._shared.work import compute_context_for, silence
 from auditor.plan import Plan
 from auditor.preparation import SHARED, UNSHARED, another_making
 from auditor.records import Case
@@ -83,11 +83,11 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
             result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
         else:
             test = _model_test(payload["kind"])
-            bench = bench_for(
+            context = compute_context_for(
                 test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
             )
-            reason = _silence(bench, payload["listened"])
-            result = {"work": {NOT_TESTED: reason} if reason else test.compute(bench, payload["work"])}
+            reason = _silence(context, payload["listened"])
+            result = {"work": {NOT_TESTED: reason} if reason else test.compute(context, payload["work"])}
         result["seconds"] = time.perf_counter() - started
         ledger.complete(index, canonical_json(result))
     except BaseException as error:
@@ -97,11 +97,11 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     return True
 
 
-def _silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
+def _silence(context: ComputeContext, prompts: Sequence[str]) -> str | None:
     """`silence`, asked once a model and set of prompts in this process."""
-    key = sha256_json([bench.loaded.digest, bench.plan.design(), list(prompts)])
+    key = sha256_json([context.loaded.digest, context.plan.design(), list(prompts)])
     if key not in _silences:
-        _silences[key] = silence(bench, prompts)
+        _silences[key] = silence(context, prompts)
     return _silences[key]
 
 

@@ -38,7 +38,7 @@ from tests.engine.small import biased, raw_plan, simulated, small_data, small_pl
 from tests.language_models.tiny import save_tiny, tiny_model
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.test_every_test_keeps_its_contract import on_answers
-from tests.mechanisms.test_sae_sparse_features import bench_with
+from tests.mechanisms.test_sae_sparse_features import context_with
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "plumbline-sample-test"
@@ -117,9 +117,9 @@ def looked_inside(model: Any, *, depth: float = 0.5, plan: Plan = ANSWERED) -> t
     (test,) = catalogue.find_tests(["last_token"], where="small.toml")
     assert catalogue.looks_inside(test)
     settings, data = test.Settings(applications=24, depth=depth), small_data(24)
-    bench = bench_with(model, settings, plan)
+    context = context_with(model, settings, plan)
     pieces = test.plan_chunks(asked(settings, plan=plan, data=data))
-    results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    results = [through_a_ledger(test.compute(context, through_a_ledger(piece.payload))) for piece in pieces]
     return test, replace(on_answers("counterfactual"), plan=plan, results={"last_token": results})
 
 

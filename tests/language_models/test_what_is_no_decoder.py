@@ -16,7 +16,7 @@ from auditor.language_models.store import ModelStore
 from auditor.mechanisms._shared.work import silence
 from auditor.mechanisms.erasure import method as erasure
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, save_tiny
-from tests.mechanisms.test_probes_and_erasure import bench_with, plan_of
+from tests.mechanisms.test_probes_and_erasure import context_with, plan_of
 
 ENCODERS = {
     "bert": (hf.BertLMHeadModel, hf.BertConfig),
@@ -91,6 +91,6 @@ def test_a_model_of_several_streams_is_imported_and_the_tests_on_internals_say_w
     source = save_tiny(tmp_path / "gemma3n", model=model)
     ModelStore(tmp_path / "store").import_model(f"dir:{source}")
     settings = erasure.Settings(attributes=("race",), applications=8)
-    bench = bench_with(model, settings, plan_of("erasure"), probe=PackingProbe(False, None, "no packing"))
-    reason = silence(bench, ["Loan 120. Race: White. Decision:"])
+    context = context_with(model, settings, plan_of("erasure"), probe=PackingProbe(False, None, "no packing"))
+    reason = silence(context, ["Loan 120. Race: White. Decision:"])
     assert reason == "the stream at layer 0 of Gemma3nForCausalLM was seen in part only"

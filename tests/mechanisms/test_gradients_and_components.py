@@ -28,7 +28,7 @@ from auditor.mechanisms.integrated_gradients.paths import (
     weights,
 )
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
-from tests.mechanisms.bench import bench, conclude, payload
+from tests.mechanisms.computing import compute_context, conclude, payload
 from tests.mechanisms.test_patches import TARGET, runs_of
 
 
@@ -196,7 +196,7 @@ def test_contributions_sum_exactly_in_double_precision() -> None:
 
 
 def test_components_are_measured_with_their_checks() -> None:
-    result = components.compute(bench(components.Settings()), payload("Black", "Asian"))
+    result = components.compute(compute_context(components.Settings()), payload("Black", "Asian"))
     rows = conclude(components, [result])
     assert len(rows) == 10 + 2 + 3  # components, the difference and the direction, the lens by layer
     assert all(row.estimate is not None and len(row.checks) == 2 for row in rows)

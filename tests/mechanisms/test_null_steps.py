@@ -22,7 +22,7 @@ from benchmarks.inside_nulls_steps import (
     told_by_fields,
 )
 from tests.language_models.tiny import tiny_tokenizer
-from tests.mechanisms.bench import CONTRAST
+from tests.mechanisms.computing import CONTRAST
 
 COPIES = 3
 MOST = int(stats.binom.isf(0.001, COPIES, 0.05))

@@ -14,7 +14,7 @@ from auditor.exceptions import Interrupted, ModelError, PlanError
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
 from auditor.mechanisms.sae.files import save
 from auditor.mechanisms.sae.planned import dictionary_payload
@@ -23,7 +23,7 @@ from auditor.mechanisms.sae.rows import DictionaryPayload, held_out
 from auditor.plan import Plan
 from tests.engine.small import small_data, small_plan
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.asking import asked, bench, through_a_ledger
+from tests.mechanisms.asking import asked, compute_context, through_a_ledger
 from tests.records import manifest_of
 
 DATA = small_data(16)
@@ -41,7 +41,7 @@ def wanted(**dictionary: Any) -> DictionaryPayload:
 
 
 def at_work(family: str = "llama", **changes: Any) -> ComputeContext:
-    made = bench(None, plan=plan_of(), data=DATA)
+    made = compute_context(None, plan=plan_of(), data=DATA)
     return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", None)))
 
 

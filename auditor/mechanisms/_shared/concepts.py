@@ -12,7 +12,7 @@ from typing import Any
 
 from auditor.counterfactuals import Cluster
 from auditor.language_models.answers import encode
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concept_rows import Concept, ConceptCase
 from auditor.mechanisms._shared.players import PROXY_ROLES
 from auditor.plan import Attribute, Plan
@@ -88,12 +88,12 @@ def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence
     return concept_of(asked, attribute, clusters).row()
 
 
-def place(bench: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
+def place(context: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
     """Render, tokenise, and find the field's value in every variant."""
-    rendered = [bench.render(words) for words in variants]
-    chat = bench.plan.prompt.form == "chat"
+    rendered = [context.render(words) for words in variants]
+    chat = context.plan.prompt.form == "chat"
     placed = []
-    encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
+    encodings = encode(context.loaded.tokenizer, [item.text for item in rendered], chat=chat)
     for item, encoding in zip(rendered, encodings, strict=True):
         first, stop = token_span(encoding.offsets, item.spans[field])
         placed.append(Placed(encoding.ids, first, max(first, stop - 1)))

@@ -19,7 +19,7 @@ from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
 from auditor.language_models.sites import HEADS, MLP, RESIDUAL, Site
 from auditor.language_models.targets import Target
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.pair_rows import ContrastRow, PairOfPrompts, PairsPayload, Span
 from auditor.prompts import token_span
 from auditor.records import Case
@@ -151,9 +151,9 @@ def _later(case: Case, changed: str) -> dict[str, Span]:
     return {name: span for name, span in case.spans.items() if span[0] >= end}
 
 
-def read_pair(bench: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplicable:
+def read_pair(context: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplicable:
     """The pair as tokens, or why these do not align."""
-    base, donor = encode(bench.loaded.tokenizer, prompts.prompts, chat=bench.plan.prompt.form == "chat")
+    base, donor = encode(context.loaded.tokenizer, prompts.prompts, chat=context.plan.prompt.form == "chat")
     if len(base.ids) != len(donor.ids):
         return NotApplicable("the two values have different numbers of tokens")
     differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
@@ -164,12 +164,12 @@ def read_pair(bench: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplic
     return Pair(base.ids, donor.ids, differing[0], tuple(changed), later)
 
 
-def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | NotApplicable:
+def structured(context: ComputeContext, prompt: str) -> tuple[Decoder, Target] | NotApplicable:
     """The decoder and the target of a chunk, or the reason why the test cannot be done on this model."""
-    decoder = bench.decoder()
+    decoder = context.decoder()
     if isinstance(decoder, ResidualView):
         return NotApplicable(f"needs the structure of the model: {decoder.reason}")
-    target = bench.target(prompt)
+    target = context.target(prompt)
     return target if isinstance(target, NotApplicable) else (decoder, target)
 
 

@@ -16,7 +16,7 @@ from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
 from auditor.mechanisms._shared.attribution_measures import OCCLUSION, SHAPLEY
 from auditor.mechanisms._shared.attribution_rows import Reference
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.players import Player, changed, choose, find_players, reference_words
 from auditor.mechanisms.field_attribution.card import CARD, Settings
 from auditor.mechanisms.field_attribution.measure import measures
@@ -85,15 +85,15 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         )
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Explain the applications of one chunk."""
     reference = payload.reference
-    cases = tuple(_explain(bench, payload.players, reference.words, case) for case in payload.cases)
+    cases = tuple(_explain(context, payload.players, reference.words, case) for case in payload.cases)
     return Result(
         reference=reference,
         players=payload.players,
         left_out=payload.left_out,
-        noise=bench.noise(bench.render(reference.words).text),
+        noise=context.noise(context.render(reference.words).text),
         cases=cases,
         attributions=tuple(row for case in cases for row in _attributions(case, reference.name)),
     )
@@ -151,25 +151,27 @@ def _cost(asked: PlanContext, cluster: Cluster, players: Sequence[Player], *, de
     return prompts, round(rate * characters) + prompts * beyond_first
 
 
-def _explain(bench: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Asked) -> Explained:
+def _explain(
+    context: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Asked
+) -> Explained:
     words = case.words
     moving = [player for player in players if player.differs(words, reference)]
-    own, *without = _margins(bench, [words, *(changed(words, reference, [player]) for player in moving)])
+    own, *without = _margins(context, [words, *(changed(words, reference, [player]) for player in moving)])
     # What the reference does not change is exactly 0, and costs no prompt.
     values: dict[str, dict[str, float]] = {OCCLUSION: dict.fromkeys((player.name for player in players), 0.0)}
     values[OCCLUSION] |= {player.name: own - margin for player, margin in zip(moving, without, strict=True)}
     game = None
     if case.shapley:
-        game = _play(bench, moving, values[OCCLUSION], reference, case)
+        game = _play(context, moving, values[OCCLUSION], reference, case)
         still = {player.name: 0.0 for player in players if player not in moving}
         values[SHAPLEY] = still | game.values
-    adverse = own < bench.plan.operating_point.natural_margin
-    reasons = _reasons(bench, players, reference, words, values) if adverse else {}
+    adverse = own < context.plan.operating_point.natural_margin
+    reasons = _reasons(context, players, reference, words, values) if adverse else {}
     return Explained(id=case.id, margin=own, values=values, game=game, reasons=reasons)
 
 
 def _reasons(
-    bench: ComputeContext,
+    context: ComputeContext,
     players: Sequence[Player],
     reference: Mapping[str, str],
     words: Mapping[str, str],
@@ -177,7 +179,7 @@ def _reasons(
 ) -> dict[str, Reasons]:
     """By method what lowered the margin most, and the margin without it."""
     found = {method: principal(effects, players) for method, effects in values.items()}
-    turned = _margins(bench, [changed(words, reference, strongest) for strongest in found.values()])
+    turned = _margins(context, [changed(words, reference, strongest) for strongest in found.values()])
     return {
         method: Reasons(
             players=tuple(player.name for player in strongest),
@@ -192,20 +194,20 @@ def _reasons(
 
 
 def _play(
-    bench: ComputeContext,
+    context: ComputeContext,
     moving: Sequence[Player],
     effects: Mapping[str, float],
     reference: Mapping[str, str],
     case: Asked,
 ) -> Game:
-    settings: Settings = bench.settings
+    settings: Settings = context.settings
     chosen = choose(moving, effects, wanted=settings.fields, at_most=settings.players)
     everybody = (1 << len(chosen)) - 1
 
     def worth(coalitions: Sequence[int]) -> FloatArray:
-        return bench.margins(
+        return context.margins(
             [
-                bench.render(changed(case.words, reference, _members(chosen, everybody ^ coalition))).text
+                context.render(changed(case.words, reference, _members(chosen, everybody ^ coalition))).text
                 for coalition in coalitions
             ]
         )
@@ -216,7 +218,7 @@ def _play(
         result = sample(
             worth,
             players=len(chosen),
-            seed=(bench.plan.cases.seed, seed_of(case.id)),
+            seed=(context.plan.cases.seed, seed_of(case.id)),
             error=settings.standard_error,
             most_pairs=settings.pairs,
         )
@@ -241,8 +243,8 @@ def _members(players: Sequence[Player], coalition: int) -> list[Player]:
     return [player for number, player in enumerate(players) if coalition >> number & 1]
 
 
-def _margins(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[float]:
-    return [float(value) for value in bench.margins([bench.render(words).text for words in variants])]
+def _margins(context: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[float]:
+    return [float(value) for value in context.margins([context.render(words).text for words in variants])]
 
 
 def _attributions(case: Explained, reference: str) -> Iterable[Attribution]:

@@ -14,7 +14,7 @@ from typing import Any, Generic, TypeVar
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.look_ahead import exchange as look_ahead_exchange
 from auditor.mechanisms.look_ahead import rationale as look_ahead_rationale
 from auditor.mechanisms.look_ahead import reading as look_ahead_reading
@@ -118,20 +118,20 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         yield from part.chunks(share=share, most=asked.plan.budget.chunk_tokens)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Do one chunk of one part."""
     first = payload.cases[0]
     words = first.sides[0].words if isinstance(first, RationaleCase) else first.words
-    noise = bench.noise(bench.render(words).text)
+    noise = context.noise(context.render(words).text)
     match payload:
         case ReadingPayload():
-            return look_ahead_reading.compute(bench, payload, noise)
+            return look_ahead_reading.compute(context, payload, noise)
         case TracingPayload():
-            return look_ahead_tracing.compute(bench, payload, noise)
+            return look_ahead_tracing.compute(context, payload, noise)
         case ExchangePayload():
-            return look_ahead_exchange.compute(bench, payload, noise)
+            return look_ahead_exchange.compute(context, payload, noise)
         case RationalePayload():
-            return look_ahead_rationale.compute(bench, payload, noise)
+            return look_ahead_rationale.compute(context, payload, noise)
 
 
 def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:

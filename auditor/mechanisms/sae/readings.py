@@ -23,7 +23,7 @@ from auditor.language_models.decoder import Decoder
 from auditor.language_models.kv_cache import Past
 from auditor.language_models.residual_view import ResidualView
 from auditor.language_models.sites import RESIDUAL
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sae.rows import DictionaryPayload
 
 EVERYBODY = -1
@@ -67,12 +67,12 @@ class TokenStates:
     position: IntArray
 
 
-def read_prompts(bench: ComputeContext, wanted: DictionaryPayload) -> list[TokenisedPrompt]:
+def read_prompts(context: ComputeContext, wanted: DictionaryPayload) -> list[TokenisedPrompt]:
     """The prompts of a dictionary: every application as filed, and with every other value of every attribute.
 
     Parameters
     ----------
-    bench
+    context
         Renders and tokenises.
     wanted
         What the dictionary follows from.
@@ -84,9 +84,9 @@ def read_prompts(bench: ComputeContext, wanted: DictionaryPayload) -> list[Token
         for name, value in wanted.variants:
             if words[name] != value:
                 found.append((number, (name, value), {**words, name: value}))
-    rendered = [bench.render(words) for _, _, words in found]
-    chat = bench.plan.prompt.form == "chat"
-    encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
+    rendered = [context.render(words) for _, _, words in found]
+    chat = context.plan.prompt.form == "chat"
+    encodings = encode(context.loaded.tokenizer, [item.text for item in rendered], chat=chat)
     return [
         TokenisedPrompt(number, changed, item.text, item.spans, encoding.ids, encoding.offsets)
         for (number, changed, _), item, encoding in zip(found, rendered, encodings, strict=True)

@@ -13,7 +13,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.stream_view import StreamView
 from auditor.language_models.targets import Target
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.sae.choices import (
     COMPONENTS,
@@ -55,9 +55,9 @@ class Halves:
     """What both halves of a chunk work with."""
 
     def __init__(
-        self, bench: ComputeContext, dictionary: Dictionary, view: StreamView, target: Target, depth: int
+        self, context: ComputeContext, dictionary: Dictionary, view: StreamView, target: Target, depth: int
     ) -> None:
-        self.bench, self.dictionary, self.view, self.target = bench, dictionary, view, target
+        self.context, self.dictionary, self.view, self.target = context, dictionary, view, target
         self.depth = depth
 
     def look(
@@ -112,7 +112,7 @@ class Halves:
                 more = each.controls(activations, self.dictionary, range(FIRST, len(each.random)))
                 taken[number].take(window, list(more), self.target)
         activity = torch.stack(totals).cpu().double().numpy()
-        q = self.bench.plan.thresholds.exploratory_q
+        q = self.context.plan.thresholds.exploratory_q
         return Found(
             clean=tuple(map(tuple, clean)),
             mass=float(np.mean(masses)),
@@ -121,14 +121,14 @@ class Halves:
         )
 
     def _open(self, placed: Sequence[Placed]) -> FeatureWindow:
-        if self.bench.should_stop():
+        if self.context.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         return open_window(
             self.view,
             placed,
             layer=self.dictionary.layer,
             depth=self.depth,
-            should_stop=self.bench.should_stop,
+            should_stop=self.context.should_stop,
         )
 
     def _activations(self, window: FeatureWindow) -> Tensor:

@@ -1,7 +1,7 @@
 """What a test on internals offers beside ``CARD`` and ``measure(context)``.
 
 plan_chunks(asked)        ─▶ pieces of work    pure, when a run is prepared; one piece becomes one chunk of the run
-compute(bench, payload)   ─▶ Result            the only step that touches the model; idempotent, deterministic
+compute(context, payload)   ─▶ Result            the only step that touches the model; idempotent, deterministic
 measure(context, results) ─▶ unadjusted rows   when a run is concluded, from what the chunks gave
 
 ``Payload`` and ``Result`` are rows (auditor/testing/rows.py), or unions of rows that a literal tells apart; a ledger
