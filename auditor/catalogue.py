@@ -36,7 +36,7 @@ from auditor.testing.rows import Row, read_row
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 if TYPE_CHECKING:
-    from auditor.mechanisms._shared.bench import ComputeContext
+    from auditor.mechanisms._shared.compute import ComputeContext
     from auditor.testing.chunks import ChunkSpec, PlanContext
 
 ENTRY_POINT = "plumbline.tests"
@@ -76,9 +76,9 @@ class OnInternals:
         planned: Iterable[ChunkSpec] = self._method().plan_chunks(asked)
         return planned
 
-    def compute(self, bench: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
+    def compute(self, context: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
         """Do one chunk: the row of its payload in, the row of its result out."""
-        done: Row = self._method().compute(bench, self._read("Payload", payload))
+        done: Row = self._method().compute(context, self._read("Payload", payload))
         return done.row()
 
     def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:

@@ -16,8 +16,8 @@ from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
-from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.work import bench_for, silence
+from auditor.mechanisms._shared.compute import ComputeContext
+from auditor.mechanisms._shared.work import compute_context_for, silence
 from auditor.plan import Plan
 from auditor.preparation import another_making
 from auditor.records import Decision
@@ -86,11 +86,11 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
         else:
             own = OwnWork.read(payload)
             test = _model_test(own.kind)
-            bench = bench_for(
+            context = compute_context_for(
                 test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
             )
-            reason = _silence(bench, own.listened)
-            work = None if reason else test.compute(bench, own.work)
+            reason = _silence(context, own.listened)
+            work = None if reason else test.compute(context, own.work)
             result = OwnResult(work=work, not_tested=reason, seconds=time.perf_counter() - started)
         ledger.complete(index, canonical_json(result.row()))
     except BaseException as error:
@@ -100,11 +100,11 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     return True
 
 
-def _silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
+def _silence(context: ComputeContext, prompts: Sequence[str]) -> str | None:
     """`silence`, asked once a model and set of prompts in this process."""
-    key = sha256_json([bench.loaded.digest, bench.plan.design(), list(prompts)])
+    key = sha256_json([context.loaded.digest, context.plan.design(), list(prompts)])
     if key not in _silences:
-        _silences[key] = silence(bench, prompts)
+        _silences[key] = silence(context, prompts)
     return _silences[key]
 
 

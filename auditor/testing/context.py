@@ -53,7 +53,7 @@ class Context:
 
     ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
     its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version. ``results``
-    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/bench.py).
+    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/compute.py).
     ``not_done`` says of a test, by name, why there was nothing for its chunks to look into. ``several_rows`` says that
     rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
     """
