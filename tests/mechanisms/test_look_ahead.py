@@ -425,7 +425,7 @@ def rationale_part(*pairs: Exchanged) -> tuple[Measurement, ...]:
 
 
 def a_pair(swapped: tuple[Two, Two], *, reasons: tuple[str, str], losses: Two) -> Exchanged:
-    turned, moved = (-1.0 - loss for loss in losses)
+    turned, moved = losses
     one, other = (Texts(free=reason, favourable=" good", adverse=" bad") for reason in reasons)
     return Exchanged(
         ids=("a", "b"),

@@ -83,11 +83,6 @@ def concept_of(asked: PlanContext, attribute: Attribute, clusters: Sequence[Clus
     )
 
 
-def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:
-    """As `concept_of`, plain: for methods that have no types yet."""
-    return concept_of(asked, attribute, clusters).row()
-
-
 def place(context: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
     """Render, tokenise, and find the field's value in every variant."""
     rendered = [context.render(words) for words in variants]
