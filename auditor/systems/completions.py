@@ -106,10 +106,11 @@ def _scored(choice: Mapping[str, Any], *, prompt: str, continuation: str) -> Sco
     text = "".join(tokens)
     # Servers may show a mark before the text, and one generated token behind it.
     start = text.find(whole)
-    if start < 0 and not tokens[0] and whole.endswith(text) and len(text) > len(continuation):
-        start = len(text) - len(whole)  # the first token, which follows nothing, is shown without its text
-    if start < 0:
+    headless = not tokens[0] and whole.endswith(text) and len(text) > len(continuation)
+    if start < 0 and not headless:
         return Scored(continuation, None, "its tokens are not those of the prompt and the answer")
+    if start < 0:
+        start = len(text) - len(whole)  # the first token, which follows nothing, is shown without its text
     first, end = start + len(prompt), start + len(whole)
     position, taken, borders = 0, list[float | None](), {0}
     for token, value in zip(tokens, values, strict=True):
