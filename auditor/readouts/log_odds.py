@@ -86,7 +86,7 @@ def margin_of_scores(
 
 
 def margin_of_tokens(
-    steps: Sequence[TokenStep] | None,
+    asked: Sequence[Sequence[TokenStep] | None],
     *,
     favourable: Sequence[str],
     adverse: Sequence[str],
@@ -97,14 +97,15 @@ def margin_of_tokens(
 
     Parameters
     ----------
-    steps
-        Of the final answer; ``None`` where there are none.
+    asked
+        The tokens of each answer to one and the same prompt: one, or several replicates. A replicate that took another
+        way shows what the first could not: the remainder of an answer of several tokens. ``None``: has none.
     favourable, adverse
         Spellings. None of one side may begin with one of the other.
     tolerance
         Nats; see ``TOLERANCE``.
     trouble
-        Why there are no steps, if so.
+        Why there are no tokens, if so.
 
     Returns
     -------
@@ -113,7 +114,7 @@ def margin_of_tokens(
     Bound
         One side is not seen, or too much was not shown.
     NoMargin
-        There are no log-probabilities, or nothing of either side was seen.
+        There are no log-probabilities, nothing of either side was seen, or replicates contradict one another.
 
     Raises
     ------
@@ -123,59 +124,85 @@ def margin_of_tokens(
     for one, other in ((favourable, adverse), (adverse, favourable)):
         if any(long.startswith(short) for long in one for short in other):
             raise ValueError("expected answers of which none begins with one of the other side")
-    if not steps:
+    answers = [steps for steps in asked if steps]
+    if not answers:
         return NoMargin(trouble)
-    if not any(step.likeliest for step in steps):
+    if not any(step.likeliest for steps in answers for step in steps):
         return NoMargin("there is no list of likeliest tokens")
-    up, down = _share(steps, favourable), _share(steps, adverse)
+    tree = _Tree()
+    for steps in answers:
+        if not tree.grow(steps, tolerance=tolerance):
+            return NoMargin("answers to one prompt name different log-probabilities")
+    return _margin(tree.share(favourable), tree.share(adverse), tolerance=tolerance)
+
+
+def _margin(up: _Share, down: _Share, *, tolerance: float) -> Margin | Bound | NoMargin:
     if up.seen <= 0 and down.seen <= 0:
         return NoMargin("neither answer is among the likeliest tokens")
-    low = _log_ratio(up.seen, down.most)
-    high = _log_ratio(up.most, down.seen)
-    if up.seen > 0 and down.seen > 0 and low is not None and high is not None:
-        value = math.log(up.seen) - math.log(down.seen)
+    low, high = _log_ratio(up.seen, down.most), _log_ratio(up.most, down.seen)
+    if low is not None and high is not None:
         if high - low <= tolerance:
-            return Margin(value, low, high, min(1.0, up.seen + down.seen))
+            return Margin(math.log(up.seen) - math.log(down.seen), low, high, min(1.0, up.seen + down.seen))
         return Bound(low, high, "what is outside the likeliest tokens could move the margin")
     side = "favourable" if up.seen <= 0 else "adverse"
     return Bound(low, high, f"the {side} answer is not among the likeliest tokens")
 
 
-def _share(steps: Sequence[TokenStep], answers: Sequence[str]) -> _Share:
-    """Walk along the answer that was given; at every token the list shows what else could have stood there."""
-    seen, most = 0.0, 0.0
-    given, path = "", 1.0
-    for step in steps:
-        shown = dict(step.likeliest) if step.likeliest else {}
-        shown.setdefault(step.text, step.log_probability)
-        total = math.fsum(math.exp(value) for value in shown.values())
-        for token, value in shown.items():
-            text, here = given + token, path * math.exp(value)
-            if text in answers:
-                seen, most = seen + here, most + here
-            elif token != step.text and _begins(text, answers):
-                most += here  # it may go on to be an answer: where to was not shown
-        most += path * _outside(step, shown, given, answers, left=max(0.0, 1.0 - total))
-        given, path = given + step.text, path * math.exp(step.log_probability)
-        if given in answers or not _begins(given, answers):
-            break
-    else:
-        # The answer ended, or was cut off, before it was whole: where it would have gone was not shown.
-        most += path
-    return _Share(min(seen, 1.0), min(max(most, seen), 1.0))
+class _Tree:
+    """What was shown at every place a text can be at: the likeliest tokens after the tokens before."""
 
+    def __init__(self) -> None:
+        self._shown: dict[tuple[str, ...], dict[str, float]] = {}
+        self._least: dict[tuple[str, ...], float] = {}
 
-def _outside(step: TokenStep, shown: dict[str, float], given: str, answers: Sequence[str], *, left: float) -> float:
-    """The most that tokens outside the list can add: each at most the last listed, together at most what is left."""
-    wanted = {
-        answer[len(given) : end]
-        for answer in answers
-        if answer.startswith(given)
-        for end in range(len(given) + 1, len(answer) + 1)
-    }
-    hidden = len(wanted - shown.keys())
-    least = min(value for _, value in step.likeliest) if step.likeliest else 0.0
-    return min(left, hidden * math.exp(least))
+    def grow(self, steps: Sequence[TokenStep], *, tolerance: float) -> bool:
+        """Add an answer; false if it contradicts what was shown before by more than the tolerance in nats."""
+        before: tuple[str, ...] = ()
+        for step in steps:
+            shown: dict[str, float] = {}
+            for token, value in step.likeliest:  # two tokens of one text are one way to spell it
+                shown[token] = _log_sum([shown[token], value]) if token in shown else value
+            shown.setdefault(step.text, step.log_probability)
+            kept = self._shown.setdefault(before, shown)
+            if any(abs(kept[token] - shown[token]) > tolerance for token in kept.keys() & shown.keys()):
+                return False
+            kept |= {token: value for token, value in shown.items() if token not in kept}
+            least = min((value for _, value in step.likeliest), default=0.0)
+            self._least[before] = min(self._least.get(before, 0.0), least)
+            before = (*before, step.text)
+        return True
+
+    def share(self, answers: Sequence[str]) -> _Share:
+        """Probability that the text is one of the answers at some border between tokens."""
+        seen, most = 0.0, 0.0
+        places: list[tuple[tuple[str, ...], float]] = [((), 1.0)]
+        while places:
+            before, path = places.pop()
+            shown = self._shown.get(before)
+            if shown is None:  # where it would have gone was not shown
+                most += path
+                continue
+            given = "".join(before)
+            for token, value in shown.items():
+                here = path * math.exp(value)
+                if given + token in answers:
+                    seen, most = seen + here, most + here
+                elif token and _begins(given + token, answers):
+                    places.append(((*before, token), here))
+            most += path * self._outside(before, shown, answers)
+        return _Share(min(seen, 1.0), min(max(most, seen), 1.0))
+
+    def _outside(self, before: tuple[str, ...], shown: dict[str, float], answers: Sequence[str]) -> float:
+        """The most that tokens outside the list can add: each at most the last listed, together what is left over."""
+        given = "".join(before)
+        wanted = {
+            answer[len(given) : end]
+            for answer in answers
+            if answer.startswith(given)
+            for end in range(len(given) + 1, len(answer) + 1)
+        }
+        left = max(0.0, 1.0 - math.fsum(math.exp(value) for value in shown.values()))
+        return min(left, len(wanted) * math.exp(self._least[before]))
 
 
 def _begins(text: str, answers: Sequence[str]) -> bool:

@@ -1,7 +1,7 @@
 """Anthropic messages: no log-probabilities, no seed; structured answers by schema or by a forced tool.
 
-Newer models refuse a temperature (the provider's package 2.14 no longer has a word for it): ``temperature = "unset"`` in
-the file of systems leaves it out.
+Newer models refuse a temperature (the provider's package 2.14 has no word for it any more): ``without`` in the file of
+systems leaves fields out.
 """
 
 from __future__ import annotations

@@ -63,13 +63,17 @@ class Speaker:
     top=st.integers(1, len(VOCABULARY)),
     length=st.integers(1, 4),
     greedy=st.booleans(),
+    replicates=st.integers(1, 4),
 )
-def test_the_truth_lies_inside_what_is_said(seed: int, sharp: float, top: int, length: int, greedy: bool) -> None:
+def test_the_truth_lies_inside_what_is_said(
+    seed: int, sharp: float, top: int, length: int, greedy: bool, replicates: int
+) -> None:
     speaker = Speaker(seed, sharp=sharp)
     truth = math.log(speaker.begins(UP)) - math.log(speaker.begins(DOWN))
-    found = margin_of_tokens(
-        speaker.answer(top=top, length=length, greedy=greedy, seed=seed), favourable=UP, adverse=DOWN
-    )
+    answers = [
+        speaker.answer(top=top, length=length, greedy=greedy, seed=seed + number) for number in range(replicates)
+    ]
+    found = margin_of_tokens(answers, favourable=UP, adverse=DOWN)
     if isinstance(found, Margin):
         assert found.low - 1e-9 <= truth <= found.high + 1e-9
         assert abs(found.value - truth) <= TOLERANCE + 1e-9
@@ -86,7 +90,7 @@ def first(pairs: dict[str, float], *, chosen: str) -> list[TokenStep]:
 
 def test_two_whole_answers_in_the_list_give_the_margin() -> None:
     found = margin_of_tokens(
-        first({"approve": 0.6, "deny": 0.39, "x": 1e-6}, chosen="approve"), favourable=UP, adverse=DOWN
+        [first({"approve": 0.6, "deny": 0.39, "x": 1e-6}, chosen="approve")], favourable=UP, adverse=DOWN
     )
     assert isinstance(found, Margin)
     assert found.value == pytest.approx(math.log(0.6 / 0.39))
@@ -95,13 +99,13 @@ def test_two_whole_answers_in_the_list_give_the_margin() -> None:
 
 def test_an_answer_outside_the_list_bounds_the_margin_from_one_side() -> None:
     steps = first({"approve": 0.9, "x": 0.05, "no": 0.01}, chosen="approve")
-    found = margin_of_tokens(steps, favourable=UP, adverse=DOWN)
+    found = margin_of_tokens([steps], favourable=UP, adverse=DOWN)
     assert isinstance(found, Bound)
     # Every token that may begin the adverse answer has at most the last listed probability, together at most the rest.
     assert found.at_least == pytest.approx(math.log(0.9 / 0.04))
     assert found.at_most is None
     assert found.reason == "the adverse answer is not among the likeliest tokens"
-    other = margin_of_tokens(first({"deny": 0.9, "x": 0.05, "no": 0.01}, chosen="deny"), favourable=UP, adverse=DOWN)
+    other = margin_of_tokens([first({"deny": 0.9, "x": 0.05, "no": 0.01}, chosen="deny")], favourable=UP, adverse=DOWN)
     assert isinstance(other, Bound)
     assert other.at_most is not None
     assert other.at_least is None
@@ -109,7 +113,7 @@ def test_an_answer_outside_the_list_bounds_the_margin_from_one_side() -> None:
 
 def test_a_token_that_only_begins_an_answer_is_no_number() -> None:
     steps = first({"approve": 0.6, "de": 0.3, "deny": 0.05}, chosen="approve")
-    found = margin_of_tokens(steps, favourable=UP, adverse=DOWN)
+    found = margin_of_tokens([steps], favourable=UP, adverse=DOWN)
     assert isinstance(found, Bound)
     assert found.at_least is not None
     assert found.at_most is not None
@@ -122,20 +126,40 @@ def test_an_answer_of_several_tokens_is_followed_along_the_answer_that_was_given
         *first({"app": 0.5, "deny": 0.4999}, chosen="app"),
         *first({"rove": 0.9999, "x": 0.00005}, chosen="rove"),
     ]
-    found = margin_of_tokens(steps, favourable=UP, adverse=DOWN)
+    found = margin_of_tokens([steps], favourable=UP, adverse=DOWN)
     assert isinstance(found, Margin)
     assert found.value == pytest.approx(math.log(0.5 * 0.9999 / 0.4999), abs=1e-9)
-    cut_off = margin_of_tokens(steps[:1], favourable=UP, adverse=DOWN)
+    cut_off = margin_of_tokens([steps[:1]], favourable=UP, adverse=DOWN)
     assert isinstance(cut_off, Bound)
     assert cut_off.at_most is not None
     assert cut_off.at_least is None
 
 
+def test_a_replicate_that_took_the_other_way_shows_the_rest_of_an_answer() -> None:
+    shown = {"app": 0.5, "de": 0.4999}
+    steps = [*first(shown, chosen="app"), *first({"rove": 0.9999, "x": 5e-5}, chosen="rove")]
+    other = [*first(shown, chosen="de"), *first({"ny": 0.9999, "x": 5e-5}, chosen="ny")]
+    assert isinstance(margin_of_tokens([steps], favourable=UP, adverse=DOWN), Bound)
+    found = margin_of_tokens([steps, other], favourable=UP, adverse=DOWN)
+    assert isinstance(found, Margin)
+    assert found.value == pytest.approx(math.log(0.5 / 0.4999), abs=1e-9)
+
+
+def test_replicates_that_contradict_one_another_give_no_margin() -> None:
+    one, other = (
+        first({"approve": 0.6, "deny": 0.39}, chosen="approve"),
+        first({"approve": 0.4, "deny": 0.59}, chosen="deny"),
+    )
+    assert margin_of_tokens([one, other], favourable=UP, adverse=DOWN) == NoMargin(
+        "answers to one prompt name different log-probabilities"
+    )
+
+
 def test_without_both_or_without_log_probabilities_nothing_is_said() -> None:
-    neither = margin_of_tokens(first({"x": 0.9, "no": 0.05}, chosen="x"), favourable=UP, adverse=DOWN)
+    neither = margin_of_tokens([first({"x": 0.9, "no": 0.05}, chosen="x")], favourable=UP, adverse=DOWN)
     assert neither == NoMargin("neither answer is among the likeliest tokens")
-    assert margin_of_tokens(None, favourable=UP, adverse=DOWN, trouble="why") == NoMargin("why")
-    bare = margin_of_tokens([TokenStep("approve", -0.1)], favourable=UP, adverse=DOWN)
+    assert margin_of_tokens([None], favourable=UP, adverse=DOWN, trouble="why") == NoMargin("why")
+    bare = margin_of_tokens([[TokenStep("approve", -0.1)]], favourable=UP, adverse=DOWN)
     assert bare == NoMargin("there is no list of likeliest tokens")
 
 
@@ -143,7 +167,7 @@ def test_without_both_or_without_log_probabilities_nothing_is_said() -> None:
 def test_answers_of_which_one_begins_the_other_are_refused(one: tuple[str, ...], other: tuple[str, ...]) -> None:
     for up, down in ((one, other), (other, one)):
         with pytest.raises(ValueError, match="begins with one of the other side"):
-            margin_of_tokens([TokenStep("x", -1.0)], favourable=up, adverse=down)
+            margin_of_tokens([[TokenStep("x", -1.0)]], favourable=up, adverse=down)
 
 
 @given(values=st.lists(st.floats(-30, 0), min_size=4, max_size=4))

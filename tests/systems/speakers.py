@@ -68,9 +68,10 @@ class RealModel:
     def _ids(self, text: str) -> list[int]:
         return list(self.loaded.tokenizer(text).input_ids)
 
-    def _logs(self, ids: list[int]) -> np.ndarray:
+    def _logs(self, ids: list[int], *, last: int = 0) -> np.ndarray:
         with self.lock, self.torch.inference_mode():
-            logits = self.loaded.model(input_ids=self.torch.tensor([ids]), use_cache=False).logits[0]
+            asked = self.torch.tensor([ids])
+            logits = self.loaded.model(input_ids=asked, use_cache=False, logits_to_keep=last).logits[0]
             found: np.ndarray = self.torch.log_softmax(logits.double(), -1).numpy()
         return found
 
@@ -83,7 +84,7 @@ class RealModel:
         return [None, *(float(logs[place - 1, ids[place]]) for place in range(1, len(ids)))]
 
     def next(self, text: str, generated: list[int]) -> tuple[list[str], np.ndarray]:
-        return self.texts, self._logs([*self._ids(text), *generated])[-1][: len(self.texts)]
+        return self.texts, self._logs([*self._ids(text), *generated], last=1)[-1][: len(self.texts)]
 
 
 @dataclass(frozen=True)

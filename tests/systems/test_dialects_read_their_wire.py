@@ -110,7 +110,7 @@ def test_the_likeliest_tokens_give_the_margin_of_the_model(server: Answering, di
     found = ask(server, dialect, Request(prompt=SAYS_APPROVE, top=10))
     assert found.steps is not None
     up, down = ("approve", " approve"), ("deny", " deny")
-    margin = margin_of_tokens(found.steps, favourable=up, adverse=down, tolerance=1.0)
+    margin = margin_of_tokens([found.steps], favourable=up, adverse=down, tolerance=1.0)
     table, logs = MadeUp().next(SAYS_APPROVE, [])
     shares = {token: math.exp(value) for token, value in zip(table, logs, strict=True)}
     assert isinstance(margin, Margin)
@@ -205,7 +205,7 @@ def test_implausible_scores_are_none_and_named(server: Answering, meaning: str) 
 
 def test_a_short_list_of_tokens_bounds_what_it_does_not_show(server: Answering) -> None:
     found = ask(server, "chat_completions", Request(prompt=SAYS_APPROVE, top=1))
-    margin = margin_of_tokens(found.steps, favourable=("approve", " approve"), adverse=("deny", " deny"))
+    margin = margin_of_tokens([found.steps], favourable=("approve", " approve"), adverse=("deny", " deny"))
     assert isinstance(margin, Bound)
     assert margin.at_least is not None
 
