@@ -107,7 +107,11 @@ class _Handler(BaseHTTPRequestHandler):
 
     def do_POST(self) -> None:
         state = self.server.state
-        raw = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+        length = int(self.headers.get("Content-Length", 0))
+        raw = self.rfile.read(length)
+        if len(raw) < length:  # whoever asked is gone: half a request is none
+            self.close_connection = True
+            return
         asked, key = state.note(self.path, dict(self.headers), raw)
         try:
             if state.pause:

@@ -1,0 +1,231 @@
+"""``endpoint:NAME``: a language model behind a listed address, asked in its dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from auditor.canonical import canonical_json, sha256_bytes
+from auditor.exceptions import StorageError
+from auditor.systems.abilities import Abilities
+from auditor.systems.addresses import parse_address, pin
+from auditor.systems.asking import Finish, Request, Response
+from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
+from auditor.systems.dialects import DIALECTS
+from auditor.systems.exceptions import CannotAsk, WireError
+from auditor.systems.keys import KeyFile, KeySource, Scrubber
+from auditor.systems.listing import Listed, ListedEndpoint
+from auditor.systems.oauth import ClientCredentials
+from auditor.systems.prices import Prices
+from auditor.systems.probe import probe
+from auditor.systems.request_store import Kept, RequestStore
+from auditor.systems.statuses import filtered, judge_status
+from auditor.systems.transport import Arrived, Outgoing, Transport
+from auditor.systems.wire import read_json
+
+
+class Endpoint:
+    """A listed endpoint; close it after use, or use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    name, listed
+        As the file of systems has them.
+    store
+        Where requests and answers are kept; the caller closes it.
+    keys
+        Where the key is kept, instead of the file that is listed.
+    conduct
+        Instead of what is listed.
+    tell, should_stop
+        See ``Asker``.
+
+    Raises
+    ------
+    ModelError
+        If the address may not be asked or cannot be resolved, or a file of keys or certificates cannot be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listed: ListedEndpoint,
+        *,
+        store: RequestStore,
+        keys: KeySource | None = None,
+        conduct: Conduct | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.source = f"endpoint:{name}"
+        self.listed = listed
+        self.store = store
+        self.dialect = DIALECTS[listed.dialect]
+        self.conduct = conduct or listed.conduct()
+        self.prices = Prices() if listed.prices is None else listed.prices.prices()
+        self._line = Line(self.source, listed, keys=keys, connections=self.conduct.concurrency)
+        self._asker = Asker(
+            self.source,
+            self._line.transport,
+            store,
+            self.conduct,
+            renew=self._line.renew,
+            tell=tell,
+            should_stop=should_stop,
+        )
+        self._header = listed.key_header or self.dialect.key_header
+        self._prefix = self.dialect.key_prefix if listed.key_prefix is None else listed.key_prefix
+        if listed.oauth is not None:
+            self._header, self._prefix = listed.key_header or "Authorization", listed.key_prefix or "Bearer "
+        query = urlencode(listed.query)
+        self._path = self.dialect.path + (f"?{query}" if query else "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+        self._asker.close()
+        self._line.close()
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What is asked and how, as plain data without a key."""
+        return {
+            "endpoint": self.source.partition(":")[2],
+            "dialect": self.dialect.name,
+            "url": self._line.transport.pinned.address.url,
+            "query": dict(sorted(self.listed.query.items())),
+            "model": self.listed.model,
+            "headers": sorted(self.listed.headers),
+            "extra": dict(sorted(self.listed.extra.items())),
+            "without": sorted(self.listed.without),
+        }
+
+    def probe(self) -> Abilities:
+        """See ``System``."""
+        return probe(self.ask, self.dialect)
+
+    def ask(self, requests: Sequence[Request]) -> list[Response]:
+        """See ``System``."""
+        errands = [self.errand(request) for request in requests]
+        asked = {errand.key: request for errand, request in zip(errands, requests, strict=True)}
+        kept = self._asker.ask(errands, lambda errand, answer: self._judge(asked[errand.key], answer))
+        return [self.read(request, answer) for request, answer in zip(requests, kept, strict=True)]
+
+    def errand(self, request: Request) -> Errand:
+        """A request as it goes out, with the hash it is kept under.
+
+        Raises
+        ------
+        CannotAsk
+            If the dialect has no words for it, or a field an administrator added is no plain JSON.
+        """
+        extra = {**self.listed.extra, **dict.fromkeys(self.listed.without)}
+        body = self.dialect.write(request, model=self.listed.model, extra=extra)
+        record = {
+            "system": self.identity,
+            "body": body,
+            "occasion": request.occasion,
+            "replicate": request.replicate,
+        }
+        try:
+            written = canonical_json(record)
+            content = canonical_json(body)
+        except ValueError as error:
+            raise CannotAsk(self.source, f"cannot be asked this ({error})") from None
+        return Errand(
+            key=sha256_bytes(written),
+            record=written,
+            make=lambda: Outgoing(path=self._path, headers=self._headers(), content=content),
+            reserve=self.prices.most(characters=len(content), max_tokens=request.max_tokens),
+        )
+
+    def read(self, request: Request, kept: Kept) -> Response:
+        """What a kept answer says.
+
+        Raises
+        ------
+        StorageError
+            If it is none that this dialect keeps: the store is of other code.
+        """
+        if kept.status != 200:
+            return Response(finish=Finish.FILTERED, finish_said="content_filter", trouble="a content filter")
+        try:
+            return self.dialect.read(request, read_json(kept.body))
+        except WireError as error:
+            raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
+
+    def _judge(self, request: Request, answer: Arrived) -> Judged:
+        if filtered(answer):
+            return Judged(Verdict.KEEP)
+        if answer.status != 200:
+            return judge_status(answer)
+        try:
+            response = self.dialect.read(request, read_json(answer.body))
+        except WireError as error:
+            return Judged(Verdict.AGAIN, str(error))
+        return Judged(Verdict.KEEP, cost=self.prices.cost(response.usage))
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", **self.dialect.headers, **self.listed.headers}
+        key = self._line.key()
+        return headers if key is None else {**headers, self._header: f"{self._prefix}{key}"}
+
+
+class Line:
+    """A listed address with the key that goes with it: what endpoints and services have in common."""
+
+    def __init__(self, where: str, listed: Listed, *, keys: KeySource | None, connections: int) -> None:
+        self.scrub = Scrubber()
+        address = parse_address(listed.url, networks=listed.networks, where=f"{where}: url")
+        tls = listed.tls()
+        self._credentials: ClientCredentials | None = None
+        self._keys = keys
+        if keys is None and listed.key_file:
+            self._keys = KeyFile(Path(listed.key_file), where)
+        if keys is None and listed.oauth is not None:
+            token = parse_address(listed.oauth.token_url, networks=listed.networks, where=f"{where}: oauth.token_url")
+            self._credentials = ClientCredentials(
+                Transport(pin(token, where=where), where=where, scrub=Scrubber(), tls=tls, seconds=listed.seconds),
+                client=listed.oauth.client_id,
+                secret=KeyFile(Path(listed.oauth.secret_file), where),
+                scope=listed.oauth.scope,
+                where=where,
+                scrub=self.scrub,
+            )
+            self._keys = self._credentials
+        self._known = None
+        if self._keys is not None and self._credentials is None:
+            self._known = self._keys.key()
+            self.scrub.add(self._known)
+        self.transport = Transport(
+            pin(address, where=where),
+            where=where,
+            scrub=self.scrub,
+            tls=tls,
+            seconds=listed.seconds,
+            connections=connections,
+        )
+
+    @property
+    def renew(self) -> Callable[[], None] | None:
+        """Forgets a token; ``None`` where there is none."""
+        return None if self._credentials is None else self._credentials.forget
+
+    def key(self) -> str | None:
+        """The secret for the header; ``None`` if the system needs none."""
+        if self._credentials is not None:
+            return self._credentials.key().reveal()
+        return None if self._known is None else self._known.reveal()
+
+    def close(self) -> None:
+        """Close the connections."""
+        self.transport.close()
+        if self._credentials is not None:
+            self._credentials.close()
