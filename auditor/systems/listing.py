@@ -35,11 +35,13 @@ Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class _Table(BaseModel):
+class Table(BaseModel):
+    """One table of the file: closed to unknown keys, no value is bent into another kind."""
+
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class OAuth(_Table):
+class OAuth(Table):
     """``[….oauth]``: client credentials. The token address is listed by standing here."""
 
     token_url: Text
@@ -48,7 +50,7 @@ class OAuth(_Table):
     scope: str = ""
 
 
-class Rates(_Table):
+class Rates(Table):
     """``[….prices]``: per million tokens of prompts and answers, and per request."""
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -66,7 +68,7 @@ class Rates(_Table):
         )
 
 
-class Listed(_Table):
+class Listed(Table):
     """What endpoints and services have in common."""
 
     url: Text

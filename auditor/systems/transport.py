@@ -10,6 +10,7 @@ import ssl
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 from pathlib import Path
 
 import httpx2
@@ -102,6 +103,8 @@ class Transport:
             verify=tls.context(where=where) if pinned.address.scheme == "https" else True,
             trust_env=False,
             follow_redirects=False,
+            # One request leaves nothing behind for the next: applications must not meet each other's sessions.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             limits=limits,
             timeout=timeout,
             headers={"Host": pinned.address.authority, "User-Agent": "plumbline", "Accept-Encoding": "identity"},

@@ -201,3 +201,14 @@ def test_certificates_that_cannot_be_used_are_one_line(tmp_path: Path) -> None:
             ModelError, match=r"^x: its certificates cannot be used \(.*\); expected PEM files \(\w+.pem"
         ):
             tls.context(where="x")
+
+
+def test_a_cookie_is_not_carried_from_one_request_to_the_next() -> None:
+    wire = Wire(wire="status", code=200, content={}, headers={"Set-Cookie": "session=1; Path=/"})
+    with answering(faults=always(wire)) as server:
+        address = parse_address(server.url, where="x")
+        transport = Transport(pin(address, where="x"), where="x", scrub=Scrubber())
+        for _ in range(2):
+            assert isinstance(transport.send(Outgoing(path="/chat/completions", content=b"{}")), Arrived)
+        transport.close()
+    assert all("Cookie" not in asked.headers for asked in server.asked)
