@@ -1,11 +1,12 @@
 """Every request and its answer under the request's hash: the evidence of a run, and what its resume reads.
 
-SQLite in WAL mode with a full sync at each commit, so an answer that was kept is on the disk; rows are never changed
+SQLite in WAL mode with a full sync at each commit of an answer, so what was kept is on the disk; rows are never changed
 (triggers refuse it). Many processes may use one store. Threads that write at the same time share one commit: whoever
 comes first writes for all who wait.
 
 A send is noted before it goes out. So requests and money are counted across crashes, and a send without an end says
-that an answer may exist which nobody kept.
+that an answer may exist which nobody kept. The note outlives a killed process; it is not synced by itself, so a power
+cut may take notes of requests that were under way at that moment.
 """
 
 from __future__ import annotations
@@ -76,6 +77,7 @@ class Full(Exception):
 @dataclass
 class _Ticket:
     work: Callable[[sqlite3.Connection], Any]
+    synced: bool
     done: bool = False
     result: Any = None
     error: Exception | None = field(default=None)
@@ -153,7 +155,7 @@ class RequestStore:
             row = (key, "sent", None, "", reserve, requests + 1, ended, money + reserve, time.time())
             return Send(_append(database, row), key, reserve)
 
-        found = self._write(work)
+        found = self._write(work, synced=False)
         assert isinstance(found, Send | Kept)  # noqa: S101 - for the type checker
         return found
 
@@ -173,13 +175,14 @@ class RequestStore:
             stands = answer if added else self._read(database, answer.key)
             return stands or answer
 
-        found = self._write(work)
+        found = self._write(work, synced=True)
         assert isinstance(found, Kept)  # noqa: S101 - for the type checker
         return found
 
     def fail(self, send: Send, note: str, *, billed: bool) -> None:
         """Note that a send got no answer, and why. Unless it may be ``billed``, its money is free again."""
-        self._write(lambda database: _end(database, send, "failed", note, 0 if billed else -send.reserved))
+        money = 0 if billed else -send.reserved
+        self._write(lambda database: _end(database, send, "failed", note, money), synced=False)
 
     def totals(self) -> Totals:
         """What went out so far, by every process."""
@@ -215,6 +218,7 @@ class RequestStore:
         database = self._database
         database.execute("PRAGMA journal_mode = WAL")
         database.execute("PRAGMA synchronous = FULL")
+        self._synchronous = "FULL"
         database.execute("BEGIN IMMEDIATE")  # two processes may come to a new file at once
         try:
             version = database.execute("PRAGMA user_version").fetchone()[0]
@@ -252,9 +256,9 @@ class RequestStore:
         except sqlite3.Error as error:
             raise StorageError(f"{self.path.name}: cannot be read ({error})") from error
 
-    def _write(self, work: Callable[[sqlite3.Connection], Any]) -> Any:
-        """Do work in a transaction, together with that of other threads; on the disk when this returns."""
-        mine = _Ticket(work)
+    def _write(self, work: Callable[[sqlite3.Connection], Any], *, synced: bool) -> Any:
+        """Do work in a transaction, together with that of other threads; if ``synced``, it is on the disk then."""
+        mine = _Ticket(work, synced)
         with self._queue:
             self._waiting.append(mine)
         with self._writing:
@@ -269,6 +273,10 @@ class RequestStore:
     def _commit(self, batch: list[_Ticket]) -> None:
         database = self._database
         try:
+            synchronous = "FULL" if any(ticket.synced for ticket in batch) else "NORMAL"
+            if synchronous != self._synchronous:
+                database.execute(f"PRAGMA synchronous = {synchronous}")
+                self._synchronous = synchronous
             database.execute("BEGIN IMMEDIATE")
             for ticket in batch:
                 try:
