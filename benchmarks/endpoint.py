@@ -65,23 +65,27 @@ def _overhead(url: str) -> Row:
     ours, bare, synced = [], [], []
     listed = ListedEndpoint.model_validate({"dialect": dialect.name, "url": url, "model": "m", "concurrency": 1})
     connection = http.client.HTTPConnection(host)
-    with tempfile.TemporaryDirectory() as folder, RequestStore(Path(folder) / "requests.sqlite") as store:
-        with Endpoint("benchmark", listed, store=store) as system, (Path(folder) / "synced").open("wb") as file:
-            for index in range(ALONE):
-                request = _request(index, -1)
-                started = time.perf_counter()
-                system.ask([request])
-                ours.append(time.perf_counter() - started)
-                body = json.dumps(dialect.write(request, model="m"))
-                started = time.perf_counter()
-                connection.request("POST", "/v1/chat/completions", body)
-                connection.getresponse().read()
-                bare.append(time.perf_counter() - started)
-                file.write(body.encode())
-                file.flush()
-                started = time.perf_counter()
-                os.fsync(file.fileno())
-                synced.append(time.perf_counter() - started)
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RequestStore(Path(folder) / "requests.sqlite") as store,
+        Endpoint("benchmark", listed, store=store) as system,
+        (Path(folder) / "synced").open("wb") as file,
+    ):
+        for index in range(ALONE):
+            request = _request(index, -1)
+            started = time.perf_counter()
+            system.ask([request])
+            ours.append(time.perf_counter() - started)
+            body = json.dumps(dialect.write(request, model="m"))
+            started = time.perf_counter()
+            connection.request("POST", "/v1/chat/completions", body)
+            connection.getresponse().read()
+            bare.append(time.perf_counter() - started)
+            file.write(body.encode())
+            file.flush()
+            started = time.perf_counter()
+            os.fsync(file.fileno())
+            synced.append(time.perf_counter() - started)
     connection.close()
     mine, theirs = (1000 * statistics.median(times) for times in (ours, bare))
     return Row(
