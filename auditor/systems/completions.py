@@ -14,6 +14,7 @@ from auditor.systems.asking import Finish, Request, Response, Scored, TokenStep,
 from auditor.systems.dialect import Dialect
 from auditor.systems.exceptions import WireError
 from auditor.systems.log_probabilities import implausible, impossible
+from auditor.systems.thinking import split_thinking
 from auditor.systems.wire import count, maybe, objects, said, take
 
 FINISHES = {"stop": Finish.STOP, "length": Finish.LENGTH, "content_filter": Finish.FILTERED}
@@ -47,11 +48,15 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
     if request.continuations:
         return Response(scored=_scores(request, answer), **found)  # type: ignore[arg-type]
     choice = take(answer, "choices", 0, kind=dict)
-    text = take(choice, "text", kind=str)
+    written = take(choice, "text", kind=str)
+    thinking, text = split_thinking(written)
     ended = said(choice, "finish_reason")
-    steps, trouble = _steps(choice, asked=request.top, text=text)
+    steps, trouble = _steps(choice, asked=request.top, text=written)
+    if thinking and steps is not None:
+        steps, trouble = None, "its tokens are those of a thinking part too"
     return Response(
         text=text,
+        thinking=thinking,
         finish=FINISHES.get(ended, Finish.OTHER),
         finish_said=ended,
         steps=steps,

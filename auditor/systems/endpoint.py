@@ -18,8 +18,8 @@ from auditor.systems.exceptions import CannotAsk, WireError
 from auditor.systems.keys import KeyFile, KeySource, Scrubber
 from auditor.systems.listing import Listed, ListedEndpoint
 from auditor.systems.oauth import ClientCredentials
-from auditor.systems.prices import Prices
-from auditor.systems.probe import probe
+from auditor.systems.prices import Estimate, Measured, Prices, estimate
+from auditor.systems.probe import plain, probe
 from auditor.systems.request_store import Kept, RequestStore
 from auditor.systems.statuses import filtered, judge_status
 from auditor.systems.transport import Arrived, Outgoing, Transport
@@ -110,6 +110,39 @@ class Endpoint:
     def probe(self) -> Abilities:
         """See ``System``."""
         return probe(self.ask, self.dialect)
+
+    def estimate(self, lengths: Sequence[int], *, max_tokens: int, replicates: int) -> Estimate:
+        """What a run comes to, before it starts; by what the probe showed, if there was one. Asks nothing.
+
+        Parameters
+        ----------
+        lengths
+            Characters of each prompt, the system prompt with them.
+        max_tokens, replicates
+            The longest answer, and how often each prompt is asked.
+        """
+        requests = plain(self.dialect)
+        kept = self.store.kept(self.errand(request).key for request in requests)
+        answers = [self.read(requests[0], answer) for answer in kept.values()]
+        seconds = self.store.seconds()
+        measured = None
+        if answers and seconds is not None:
+            measured = Measured(
+                characters=sum(len(requests[0].prompt) for answer in answers if answer.usage.prompt),
+                prompt_tokens=sum(answer.usage.prompt or 0 for answer in answers),
+                answers=sum(1 for answer in answers if answer.usage.answer),
+                answer_tokens=sum(answer.usage.answer or 0 for answer in answers),
+                seconds=seconds,
+            )
+        return estimate(
+            lengths,
+            max_tokens=max_tokens,
+            replicates=replicates,
+            prices=self.prices,
+            measured=measured,
+            concurrency=self.conduct.concurrency,
+            a_second=self.conduct.a_second,
+        )
 
     def ask(self, requests: Sequence[Request]) -> list[Response]:
         """See ``System``."""

@@ -15,7 +15,7 @@ import tomllib
 from collections.abc import Mapping
 from decimal import Decimal
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -139,7 +139,7 @@ class Listed(Table):
 class ListedEndpoint(Listed):
     """``[endpoint.NAME]``. ``extra``: fields put over those of the dialect; ``without``: fields left out of it."""
 
-    dialect: Literal["chat_completions", "completions", "responses", "anthropic_messages"]
+    dialect: str
     model: Text
     query: dict[str, str] = {}
     extra: dict[str, Any] = {}

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 from auditor.readouts.choice import ChoiceGrammar, read_choice
 from auditor.readouts.reading import Read
@@ -55,10 +56,7 @@ def probe(ask: Ask, dialect: Dialect, *, top: int = TOP, repeats: int = REPEATS)
     SystemStopped
         If it does not answer a plain question.
     """
-    seeded = {} if "seed" in dialect.cannot else {"seed": 0}
-    alike = ask(
-        [Request(prompt=_PLAIN, occasion=OCCASION, replicate=index, **seeded) for index in range(repeats)]  # type: ignore[arg-type]
-    )
+    alike = ask(plain(dialect, repeats=repeats))
     lacking: dict[str, str] = {}
     whole = _whole(ask, dialect, lacking)
     shown = _top(ask, dialect, top, lacking)
@@ -83,10 +81,20 @@ def probe(ask: Ask, dialect: Dialect, *, top: int = TOP, repeats: int = REPEATS)
     )
 
 
+def plain(dialect: Dialect, *, repeats: int = REPEATS) -> list[Request]:
+    """The question that is asked again and again; its answers also show how long answers are and take."""
+    seed = None if "seed" in dialect.cannot else 0
+    return [_request(dialect, _PLAIN, seed=seed, replicate=index) for index in range(repeats)]
+
+
+def _request(dialect: Dialect, prompt: str, **more: Any) -> Request:
+    """A question greedy as far as the dialect has a word for it."""
+    temperature = None if "temperature" in dialect.cannot else 0.0
+    return Request(prompt=prompt, temperature=temperature, occasion=OCCASION, **more)
+
+
 def _whole(ask: Ask, dialect: Dialect, lacking: dict[str, str]) -> bool:
-    trial = _try(
-        ask, dialect, "continuations", Request(prompt=_PLAIN, occasion=OCCASION, continuations=(" no", " yes"))
-    )
+    trial = _try(ask, dialect, "continuations", _request(dialect, _PLAIN, continuations=(" no", " yes")))
     trouble = trial.why or next((score.trouble for score in trial.answers[0].scored if score.trouble), "")
     if not trouble and trial.answers[0].scored[0] == trial.answers[0].scored[1]:
         trouble = "two answers got one log-probability"
@@ -97,7 +105,7 @@ def _whole(ask: Ask, dialect: Dialect, lacking: dict[str, str]) -> bool:
 
 def _top(ask: Ask, dialect: Dialect, top: int, lacking: dict[str, str]) -> int:
     """How many of the likeliest tokens come back, plausible ones."""
-    trial = _try(ask, dialect, "top", Request(prompt=_PLAIN, occasion=OCCASION, top=top))
+    trial = _try(ask, dialect, "top", _request(dialect, _PLAIN, top=top))
     shown = 0
     trouble = trial.why
     if not trouble:
@@ -116,7 +124,7 @@ def _top(ask: Ask, dialect: Dialect, top: int, lacking: dict[str, str]) -> int:
 def _form(ask: Ask, dialect: Dialect, kind: str, lacking: dict[str, str]) -> bool | None:
     """Whether a form is honoured: the answer must be one of two words that nothing in the prompt suggests."""
     grammar = ChoiceGrammar(**_FORM, form=kind)  # type: ignore[arg-type]
-    request = Request(prompt=_PROMPT, occasion=OCCASION, max_tokens=64, form=grammar.answer_form())
+    request = _request(dialect, _PROMPT, max_tokens=64, form=grammar.answer_form())
     trial = _try(ask, dialect, "form", request)
     if trial.why:
         lacking[kind] = trial.why

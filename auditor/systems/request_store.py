@@ -12,6 +12,7 @@ cut may take notes of requests that were under way at that moment.
 from __future__ import annotations
 
 import sqlite3
+import statistics
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -190,6 +191,14 @@ class RequestStore:
             requests, ended, money = self._guarded(lambda: _last(self._database))
             answers = self._guarded(lambda: self._database.execute("SELECT count(*) FROM answers").fetchone()[0])
         return Totals(requests=requests, answers=answers, unended=requests - ended, money=money)
+
+    def seconds(self) -> float | None:
+        """Median seconds from a send to its kept answer; ``None`` before the first."""
+        joined = "ledger done JOIN ledger sent ON sent.id = done.send"
+        query = f"SELECT done.at - sent.at FROM {joined} WHERE done.kind = 'answered'"  # noqa: S608
+        with self._writing:
+            rows = self._guarded(lambda: self._database.execute(query).fetchall())
+        return max(0.0, statistics.median(row[0] for row in rows)) if rows else None
 
     def failures(self) -> dict[str, int]:
         """How many sends failed, by what was noted."""

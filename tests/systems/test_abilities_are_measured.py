@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -17,6 +18,7 @@ from auditor.systems.request_store import RequestStore
 from tests.systems.answering import answering
 from tests.systems.faults import Asked, Fault, always
 from tests.systems.listed import endpoint, new_store
+from tests.systems.speakers import MadeUp
 from tests.systems.wires import FINGERPRINT, MODEL
 
 
@@ -117,6 +119,26 @@ def test_a_probe_that_was_made_is_not_made_again(store: RequestStore) -> None:
         count = len(server.asked)
         assert system.probe() == found
         assert len(server.asked) == count
+
+
+def test_an_estimate_is_made_of_what_the_probe_showed_and_asks_nothing(store: RequestStore) -> None:
+    prices = {"currency": "USD", "prompt": 1.0, "answer": 10.0}
+    with answering(pause=0.02) as server, endpoint(server.url, store, prices=prices, concurrency=2) as system:
+        before = system.estimate([1000] * 10, max_tokens=16, replicates=2)
+        assert (before.measured, before.minutes, before.prompt_tokens) == (False, None, 5000)
+        assert len(server.asked) == 0
+        system.probe()
+        count = len(server.asked)
+        found = system.estimate([1000] * 10, max_tokens=16, replicates=2)
+        assert len(server.asked) == count
+    assert found.measured
+    assert found.requests == 20
+    [prompt] = {asked.body["messages"][0]["content"] for asked in server.asked[:5]}
+    assert found.prompt_tokens == math.ceil(20 * 1000 / (len(prompt) / len(MadeUp().tokens(prompt))))
+    assert found.answer_tokens == 20
+    assert found.money == found.prompt_tokens + 10 * found.answer_tokens
+    assert found.minutes is not None
+    assert 20 * 0.02 / 2 / 60 <= found.minutes < 20 * 1.0 / 60
 
 
 @pytest.mark.parametrize("meaning", ["", "other model", "other fingerprint", "refusal"])

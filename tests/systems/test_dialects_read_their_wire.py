@@ -151,7 +151,7 @@ def test_schema_and_tool_answers_are_read(server: Answering, dialect: str, form:
 
 
 @pytest.mark.parametrize("fault", ["thinking", "think block"])
-@pytest.mark.parametrize("dialect", CHAT)
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
 def test_thinking_with_the_opposite_answer_is_kept_apart(server: Answering, dialect: str, fault: str) -> None:
     found = ask(server, dialect, Request(prompt=SAYS_APPROVE), fault=Fault(meaning=fault))
     assert "deny" in found.thinking

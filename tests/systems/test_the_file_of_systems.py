@@ -34,7 +34,10 @@ def test_every_key_of_the_documents_is_read(tmp_path: Path) -> None:
     ("lines", "trouble"),
     [
         ("", "url: Field required"),
-        (GOOD.replace("chat_completions", "chat"), "dialect: Input should be 'chat_completions', 'completions'"),
+        (
+            GOOD.replace("chat_completions", "chat"),
+            "dialect: expected one of anthropic_messages, chat_completions, completions, responses",
+        ),
         (f"{GOOD}\nkey = 'k'", "key: Extra inputs are not permitted"),
         (f"{GOOD}\nconcurrency = 0", "concurrency: Input should be greater than or equal to 1"),
         (f"{GOOD}\nconcurrency = '8'", "concurrency: Input should be a valid integer"),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 from tests.systems.faults import Fault
@@ -152,6 +153,8 @@ def completions(speaker: Speaker, body: Body, fault: Fault, *, structures: bool)
         said = spoken(speaker, prompt, body, longest=body["max_tokens"], top=top, fault=fault)
         asked, made = asked + said.prompt_tokens, made + len(said.steps)
         finish = "content_filter" if fault.meaning == "filtered" else said.finish
+        if fault.meaning in ("thinking", "think block"):
+            said = replace(said, text=f"<think>{OPPOSITE.get(said.text.strip(), 'deny')}</think>{said.text}")
         choice = {"index": index, "text": said.text, "finish_reason": finish, "logprobs": None}
         if top and fault.meaning != "none":
             choice["logprobs"] = {
