@@ -70,10 +70,12 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """A verdict with its reason, what the answer cost in millionths (``None``: not known) and how long to wait."""
+    """A verdict with its reason, what the answer cost in millionths (``None``: not known) and how long to wait.
+    ``detail`` is what the server says of it: shown where the asking ends by it, and not counted by."""
 
     verdict: Verdict
     note: str = ""
+    detail: str = ""
     cost: int | None = None
     wait: float | None = None
 
@@ -245,7 +247,8 @@ class Asker:
             what = f"asks to be left alone for {judged.wait:.0f} s ({judged.note})"
             raise Paused(self.where, f"paused, since it {what}; what was answered is kept")
         if failed >= conduct.backoff.tries:
-            what = f"one request was tried {failed} times, the last time {judged.note}"
+            detail = f": {judged.detail}" if judged.detail else ""
+            what = f"one request was tried {failed} times, the last time {judged.note}{detail}"
             raise Paused(self.where, f"paused, since {what}; what was answered is kept")
         if judged.wait is not None and judged.verdict is Verdict.BUSY:
             with self._lock:  # it asks to be left alone, not by this request only

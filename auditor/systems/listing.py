@@ -12,7 +12,7 @@ docs/systems.md lists all keys. What is asked holds applications, and they go to
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any
@@ -30,6 +30,10 @@ from auditor.systems.transport import Tls
 FILE = "systems.toml"
 _OURS = frozenset({"host", "content-length", "transfer-encoding", "connection", "accept-encoding"})
 _SECRET = ("authorization", "api-key", "apikey", "token", "secret", "cookie", "password")
+
+_KEYS = frozenset(
+    ("key", "api-key", "apikey", "token", "access-token", "secret", "client-secret", "password", "authorization")
+)
 
 Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
@@ -157,6 +161,14 @@ class ListedEndpoint(Listed):
             raise ValueError(f"expected one of {', '.join(sorted(DIALECTS))}")
         return name
 
+    @field_validator("query", "extra")
+    @classmethod
+    def _no_keys(cls, fields: dict[str, Any]) -> dict[str, Any]:
+        for name in _names(fields):
+            if name.casefold().replace("_", "-") in _KEYS:
+                raise ValueError(f"expected no keys here, since this is kept as evidence; {name!r} goes into key_file")
+        return fields
+
     @field_validator("extra")
     @classmethod
     def _answers_whole(cls, extra: dict[str, Any]) -> dict[str, Any]:
@@ -165,6 +177,17 @@ class ListedEndpoint(Listed):
         if extra.get("n", 1) != 1:
             raise ValueError("expected one answer a request; replicates are asked one by one")
         return extra
+
+
+def _names(value: Any) -> Iterator[str]:
+    """All names in a table, however deep."""
+    if isinstance(value, dict):
+        for name, part in value.items():
+            yield str(name)
+            yield from _names(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from _names(part)
 
 
 def read_tables(file: Path, kind: str, name: str) -> Mapping[str, Any]:

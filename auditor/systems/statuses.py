@@ -21,12 +21,11 @@ def judge_status(answer: Arrived) -> Judged:
         phrase = f"{answer.status} {HTTPStatus(answer.status).phrase}"
     except ValueError:
         phrase = str(answer.status)
-    wait = asked_wait(answer)
+    wait, said = asked_wait(answer), sentence(answer.body)
     if answer.status == 429 or (answer.status in (503, 529) and wait is not None):
-        return Judged(Verdict.BUSY, phrase, wait=wait)
+        return Judged(Verdict.BUSY, phrase, said, wait=wait)
     if answer.status in AGAIN:
-        return Judged(Verdict.AGAIN, phrase, wait=wait)
-    said = sentence(answer.body)
+        return Judged(Verdict.AGAIN, phrase, said, wait=wait)
     note = f"answers {phrase}" + (f": {said}" if said else "")
     if 300 <= answer.status < 400:
         note = f"answers {phrase}; redirects are not followed, since they lead to addresses nobody listed"

@@ -181,6 +181,33 @@ def test_a_server_that_asks_for_an_hour_pauses_the_audit(store: RequestStore) ->
         assert re.search(r"paused, since it asks to be left alone for 3[56]\d\d s \(429", str(caught.value))
 
 
+def test_a_server_that_wants_to_be_left_alone_is_by_all_threads(store: RequestStore) -> None:
+    times: list[float] = []
+
+    def busy(asked: Asked) -> Fault | None:
+        times.append(time.monotonic())
+        return Fault(wire="status", code=429, headers={"Retry-After": "1"}) if asked.number == 0 else None
+
+    with answering(faults=busy, pause=0.1) as server, endpoint(server.url, store, concurrency=2) as system:
+        system.ask(questions(6))
+    # The first two went out together; nobody asks for a second after the answer to the first.
+    assert times[2] - times[0] >= 1.0
+    assert len(times) == 7
+
+
+def test_an_account_without_money_is_told_in_the_servers_own_sentence(store: RequestStore) -> None:
+    wire = Fault(wire="status", code=429, content={"error": {"message": "You exceeded your current quota."}})
+    serving = answering(faults=always(wire))
+    said = r"tried 6 times, the last time 429 .*: You exceeded your current quota."
+    with (
+        serving as server,
+        endpoint(server.url, store, waits=lambda _: None) as system,
+        pytest.raises(Paused, match=said),
+    ):
+        system.ask(questions(1))
+    assert store.failures() == {"429 Too Many Requests": 6}
+
+
 def test_a_cap_on_requests_stops_with_everything_kept(store: RequestStore) -> None:
     with answering() as server, endpoint(server.url, store, most_requests=5) as system:
         with pytest.raises(CapReached, match="the 5 requests that were allowed have gone out; what was answered is"):

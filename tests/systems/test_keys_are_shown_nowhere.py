@@ -109,7 +109,14 @@ def test_a_key_that_an_answer_echoes_is_not_in_evidence(tmp_path: Path, key_file
 
 
 def test_a_key_in_the_wrong_place_of_the_file_is_refused_and_not_shown(tmp_path: Path) -> None:
-    for line in (f'headers = {{"Authorization" = "{SECRET}"}}', f'key = "{SECRET}"', f'key_file = ["{SECRET}"]'):
+    lines = (
+        f'headers = {{"Authorization" = "{SECRET}"}}',
+        f'key = "{SECRET}"',
+        f'key_file = ["{SECRET}"]',
+        f'query = {{key = "{SECRET}"}}',
+        f'extra = {{auth = {{api_key = "{SECRET}"}}}}',
+    )
+    for line in lines:
         text = f'[endpoint.x]\ndialect = "completions"\nurl = "https://a/v1"\nmodel = "m"\n{line}\n'
         (tmp_path / FILE).write_text(text)
         with pytest.raises(ModelError) as caught:
