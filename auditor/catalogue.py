@@ -1,18 +1,18 @@
 """The tests there are, by name: a plain table of ours, and others' through the entry point ``plumbline.tests``.
 
-A test is a module (or any object) with a ``CARD`` and ``measure(context)``, which gives unadjusted measurements; one
-that looks inside a model also has ``Settings``, ``plan_chunks`` and ``compute``. Nothing here loads torch before one
-is called.
+A test on outputs is a module (or any object) with a ``CARD`` and ``measure(context)``, which gives unadjusted
+measurements. One on internals also has ``Settings``, ``Payload``, ``Result``, ``plan_chunks`` and ``compute``, and its
+``measure(context, results)`` is given what its chunks gave. Nothing here loads torch before a method is called.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard, cast
+from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
 from auditor.exceptions import PlanError
@@ -32,10 +32,11 @@ from auditor.mechanisms.superposition import card as superposition
 from auditor.plan import Section
 from auditor.testing.card import Card
 from auditor.testing.context import Context
+from auditor.testing.rows import Row, read_row, row_of
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 if TYPE_CHECKING:
-    from auditor.mechanisms._shared.bench import ComputeContext, ModelTest
+    from auditor.mechanisms._shared.bench import ComputeContext
     from auditor.testing.chunks import ChunkSpec, PlanContext
 
 ENTRY_POINT = "plumbline.tests"
@@ -50,39 +51,64 @@ class Test(Protocol):
         """Measure."""
 
 
-class InPackage:
-    """A test on internals whose card and settings are at hand, and whose method is loaded when it is asked for.
+class OnInternals:
+    """A test on internals as the engine has it: plain rows outside, the method's own types inside.
 
-    A page, a plan and a report know a test by its card; only a worker needs the method, which brings torch along.
+    A page, a plan and a report know a test by its card; only a worker needs the method, which may bring torch along.
 
     Parameters
     ----------
     card
-        The module with ``CARD`` and ``Settings``; ``method`` stands beside it, with ``plan_chunks``, ``compute`` and
-        ``measure``.
+        What holds ``CARD`` and ``Settings``.
+    rows
+        Gives what holds ``Payload`` and ``Result``.
+    method
+        Gives what holds ``plan_chunks``, ``compute`` and ``measure``.
     """
 
-    def __init__(self, card: ModuleType) -> None:
+    def __init__(self, card: Any, *, rows: Callable[[], Any], method: Callable[[], Any]) -> None:
         self.CARD: Card = card.CARD
         self.Settings: type[Section] = card.Settings
-        self.module = f"{card.__package__}.method"
-
-    @property
-    def method(self) -> ModelTest:
-        """What plans, computes and measures."""
-        return cast("ModelTest", import_module(self.module))
+        self._rows, self._method = rows, method
 
     def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
-        """Plan the chunks."""
-        return self.method.plan_chunks(asked)
+        """Plan the chunks, payloads as their types."""
+        planned: Iterable[ChunkSpec] = self._method().plan_chunks(asked)
+        return planned
 
-    def compute(self, bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Do one chunk."""
-        return self.method.compute(bench, payload)
+    def compute(self, bench: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
+        """Do one chunk: the row of its payload in, the row of its result out."""
+        return row_of(self._method().compute(bench, self._read("Payload", payload)))
 
     def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
-        """Measure."""
-        return self.method.measure(context)
+        """Measure from what this test's own chunks gave."""
+        results = [self._read("Result", row) for row in context.results.get(self.CARD.name, ())]
+        typed = self._typed()
+        measure = self._method().measure
+        measured: Iterable[UnadjustedMeasurement] = measure(context, results) if typed else measure(context)
+        return measured
+
+    def _typed(self) -> bool:
+        """To go when the last method is typed."""
+        try:
+            self._rows()
+        except ModuleNotFoundError:
+            return False
+        return True
+
+    def _read(self, kind: str, row: Any) -> Any:
+        if not self._typed():
+            return row_of(row)
+        return read_row(getattr(self._rows(), kind), row, what=f"{kind.lower()} of {self.CARD.name}")
+
+
+def in_package(card: ModuleType) -> OnInternals:
+    """A test of ours by its card; ``result`` (the types of its rows) and ``method`` stand beside it, loaded late."""
+
+    def beside(name: str) -> Callable[[], ModuleType]:
+        return lambda: import_module(f"{card.__package__}.{name}")
+
+    return OnInternals(card, rows=beside("result"), method=beside("method"))
 
 
 OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
@@ -101,13 +127,13 @@ INTERNALS = (
     superposition,
     interpretation,
 )
-_OURS: tuple[Test, ...] = (*OUTPUTS, *map(InPackage, INTERNALS))
+_OURS: tuple[Test, ...] = (*OUTPUTS, *map(in_package, INTERNALS))
 TESTS: dict[str, Test] = {test.CARD.name: test for test in _OURS}
 
 
-def looks_inside(test: Test) -> TypeGuard[ModelTest]:
+def looks_inside(test: Test) -> TypeGuard[OnInternals]:
     """Whether a test has chunks of its own that need the model."""
-    return hasattr(test, "plan_chunks") and hasattr(test, "compute")
+    return isinstance(test, OnInternals)
 
 
 @cache
@@ -139,11 +165,14 @@ def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
 def _loaded(entry: EntryPoint, *, where: str) -> Test:
     """A test of another package, which has to keep to the contract of this version."""
     test: Test = entry.load()
-    missing = [name for name in ("CARD", "measure") if not hasattr(test, name)]
+    wanted = ["CARD", "measure"]
+    if getattr(getattr(test, "CARD", None), "needs_internals", False):
+        wanted += ["Settings", "Payload", "Result", "plan_chunks", "compute"]
+    missing = [name for name in wanted if not hasattr(test, name)]
     if missing:
         found = f"the installed test {entry.name!r} ({entry.value}) has no {' and no '.join(missing)}"
         raise PlanError(f"{where}: tests.run", found, "a test of this version (docs/extending.md)")
-    return test
+    return OnInternals(test, rows=lambda: test, method=lambda: test) if test.CARD.needs_internals else test
 
 
 def on_outputs(name: str) -> bool:

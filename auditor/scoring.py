@@ -8,14 +8,14 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
-from auditor.catalogue import find_tests, looks_inside
+from auditor.catalogue import OnInternals, find_tests, looks_inside
 from auditor.exceptions import RunError
 from auditor.language_models.answers import ask, decide, refuse_unembedded
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
-from auditor.mechanisms._shared.bench import ComputeContext, ModelTest
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.work import bench_for, longest_prompt, silence
 from auditor.plan import Plan, plan_from
 from auditor.preparation import SHARED, UNSHARED, another_making
@@ -134,7 +134,7 @@ def _packing(probe: PackingProbe) -> dict[str, Any]:
     return {"packable": probe.packable, "largest_difference": probe.largest_difference, "reason": probe.reason}
 
 
-def _model_test(name: str) -> ModelTest:
+def _model_test(name: str) -> OnInternals:
     test = find_tests([name], where="run")[0]
     if not looks_inside(test):
         raise RunError(f"the run has chunks of {name!r}, which has none; expected the code the run was frozen with")

@@ -57,7 +57,7 @@ def check_card(test: Any) -> list[str]:
     wrong += [f"its card names the metric {name!r} twice" for name in sorted({n for n in names if names.count(n) > 1})]
     wrong += [f"the metric {metric.name!r} has no label" for metric in card.metrics if not metric.label.strip()]
     if card.needs_internals:
-        missing = [name for name in ("Settings", "plan_chunks", "compute") if not hasattr(test, name)]
+        missing = [name for name in ("Settings", "plan_chunks", "compute", "measure") if not hasattr(test, name)]
         wrong += [f"it looks inside a model and has no {name}" for name in missing]
         if not missing and not issubclass(test.Settings, Section):
             wrong.append("its settings are no auditor.plan.Section")

@@ -8,6 +8,7 @@ from typing import Any
 
 from auditor.counterfactuals import Cluster
 from auditor.plan import Plan
+from auditor.testing.rows import Row
 
 
 @dataclass(frozen=True)
@@ -31,8 +32,11 @@ class PlanContext:
 
 @dataclass(frozen=True)
 class ChunkSpec:
-    """One chunk of a test's own: the prompts it stands for, the tokens it computes (an estimate), its input."""
+    """One chunk of a test's own.
+
+    ``prompts`` it stands for, the ``tokens`` it computes (an estimate), its input: a ``Payload`` of the test.
+    """
 
     prompts: int
     tokens: int
-    payload: dict[str, Any]
+    payload: Row | dict[str, Any]

@@ -19,6 +19,7 @@ from auditor.plan import Plan
 from auditor.prompts import Rendered, parse_template, render
 from auditor.testing.chunks import PlanContext
 from auditor.testing.context import FloatArray
+from auditor.testing.rows import row_of
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model
@@ -97,5 +98,5 @@ def bench(
 
 
 def through_a_ledger(value: Any) -> Any:
-    """The value after a ledger kept it as bytes."""
-    return json.loads(canonical_json(value))
+    """The value, or typed row, after a ledger kept it as bytes."""
+    return json.loads(canonical_json(row_of(value)))

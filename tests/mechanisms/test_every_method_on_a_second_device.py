@@ -9,9 +9,8 @@ from typing import Any
 
 import pytest
 
-from auditor.catalogue import TESTS, looks_inside
+from auditor.catalogue import TESTS, OnInternals, looks_inside
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms._shared.bench import ModelTest
 from tests.acceptance.planted import planted_model
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, INSIDE, PLAN, SETTINGS
@@ -19,7 +18,7 @@ from tests.mechanisms.test_sae_sparse_features import bench_with
 from tests.second_device import second_device
 
 
-def computed(test: ModelTest, model: Any) -> list[dict[str, Any]]:
+def computed(test: OnInternals, model: Any) -> list[dict[str, Any]]:
     settings = test.Settings(**SETTINGS[test.CARD.name])
     bench = bench_with(model, settings, PLAN)
     bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))

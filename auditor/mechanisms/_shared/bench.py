@@ -1,18 +1,19 @@
 """What a test on internals offers beside ``CARD`` and ``measure(context)``.
 
-plan_chunks(asked)      ─▶ pieces of work      pure, when a run is prepared; one piece becomes one chunk of the run
-compute(bench, payload) ─▶ result              the only step that touches the model; idempotent, deterministic
-measure(context)        ─▶ unadjusted rows     when a run is concluded, from ``context.results[CARD.name]``
+plan_chunks(asked)        ─▶ pieces of work    pure, when a run is prepared; one piece becomes one chunk of the run
+compute(bench, payload)   ─▶ Result            the only step that touches the model; idempotent, deterministic
+measure(context, results) ─▶ unadjusted rows   when a run is concluded, from what the chunks gave
 
-Payloads and results are plain JSON data: a ledger keeps them as bytes. A result may hold ``"attributions"``, rows of
-:class:`Attribution`, which the evidence keeps in ``attributions.parquet``.
+``Payload`` and ``Result`` are rows (auditor/testing/rows.py), or unions of rows that a literal tells apart; a ledger
+keeps them as bytes. A result may hold ``attributions``, rows of :class:`Attribution`, which the evidence keeps in
+``attributions.parquet``.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 
@@ -24,12 +25,9 @@ from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
-from auditor.plan import Plan, Section
+from auditor.plan import Plan
 from auditor.prompts import Rendered
-from auditor.testing.card import Card
-from auditor.testing.chunks import ChunkSpec, PlanContext
-from auditor.testing.context import Context, FloatArray
-from auditor.testing.unadjusted import UnadjustedMeasurement
+from auditor.testing.context import FloatArray
 
 
 def _no_other_model(source: str) -> Any:
@@ -97,19 +95,3 @@ class ComputeContext:
         reads = [reads for question in questions for reads in question.reads]
         values = iter(self.scorer.log_probabilities(sequences, reads))
         return [log_odds(question, [next(values) for _ in question.sequences]) for question in questions]
-
-
-class ModelTest(Protocol):
-    """A test that looks inside the model: a module with these names."""
-
-    CARD: Card
-    Settings: type[Section]
-
-    def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
-        """Plan the chunks. Pure: the same run gives the same chunks."""
-
-    def compute(self, bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-        """Do one chunk."""
-
-    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
-        """Measure."""

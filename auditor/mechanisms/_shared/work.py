@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -20,18 +20,26 @@ from auditor.language_models.positions import switch_length
 from auditor.language_models.residual_view import unseen_stream
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
-from auditor.mechanisms._shared.bench import ComputeContext, ModelTest
+from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
 from auditor.testing.chunks import ChunkSpec, PlanContext
-from auditor.testing.settings import settings_of
+from auditor.testing.rows import row_of
+from auditor.testing.settings import HasSettings, settings_of
 
 LISTENED = 8
 """Applications that are asked first, whether the model answers at all."""
 
 
+class Plans(HasSettings, Protocol):
+    """A test that has chunks of its own."""
+
+    def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
+        """Plan the chunks. Pure: the same run gives the same chunks."""
+
+
 def plan_work(
-    tests: Sequence[ModelTest],
+    tests: Sequence[Plans],
     *,
     plan: Plan,
     data: Applications,
@@ -74,7 +82,7 @@ def plan_work(
 
 
 def bench_for(
-    test: ModelTest,
+    test: HasSettings,
     *,
     plan: Plan,
     run: Mapping[str, Any],
@@ -161,5 +169,5 @@ def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
 
 
 def _chunk(index: int, kind: str, work: ChunkSpec, listened: Sequence[str]) -> Chunk:
-    payload = canonical_json({"kind": kind, "work": work.payload, "listened": list(listened)})
+    payload = canonical_json({"kind": kind, "work": row_of(work.payload), "listened": list(listened)})
     return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)
