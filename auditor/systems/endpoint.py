@@ -3,26 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 from urllib.parse import urlencode
 
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.exceptions import StorageError
 from auditor.systems.abilities import Abilities
-from auditor.systems.addresses import parse_address, pin
 from auditor.systems.asking import Finish, Request, Response
 from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.exceptions import CannotAsk, WireError
-from auditor.systems.keys import KeyFile, KeySource, Scrubber
-from auditor.systems.listing import Listed, ListedEndpoint
-from auditor.systems.oauth import ClientCredentials
+from auditor.systems.keys import KeySource
+from auditor.systems.line import Line
+from auditor.systems.listing import ListedEndpoint
 from auditor.systems.prices import Estimate, Measured, Prices, estimate
 from auditor.systems.probe import plain, probe
 from auditor.systems.request_store import Kept, RequestStore
 from auditor.systems.statuses import filtered, judge_status
-from auditor.systems.transport import Arrived, Outgoing, Transport
+from auditor.systems.transport import Arrived, Outgoing
 from auditor.systems.wire import read_json
 
 
@@ -36,7 +34,7 @@ class Endpoint:
     store
         Where requests and answers are kept; the caller closes it.
     keys
-        Where the key is kept, instead of the file that is listed.
+        Where the key, or the secret of ``oauth``, is kept, instead of the file that is listed.
     conduct
         Instead of what is listed.
     tell, should_stop
@@ -75,10 +73,6 @@ class Endpoint:
             tell=tell,
             should_stop=should_stop,
         )
-        self._header = listed.key_header or self.dialect.key_header
-        self._prefix = self.dialect.key_prefix if listed.key_prefix is None else listed.key_prefix
-        if listed.oauth is not None:
-            self._header, self._prefix = listed.key_header or "Authorization", listed.key_prefix or "Bearer "
         query = urlencode(listed.query)
         self._path = self.dialect.path + (f"?{query}" if query else "")
 
@@ -207,58 +201,4 @@ class Endpoint:
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", **self.dialect.headers, **self.listed.headers}
-        key = self._line.key()
-        return headers if key is None else {**headers, self._header: f"{self._prefix}{key}"}
-
-
-class Line:
-    """A listed address with the key that goes with it: what endpoints and services have in common."""
-
-    def __init__(self, where: str, listed: Listed, *, keys: KeySource | None, connections: int) -> None:
-        self.scrub = Scrubber()
-        address = parse_address(listed.url, networks=listed.networks, where=f"{where}: url")
-        tls = listed.tls()
-        self._credentials: ClientCredentials | None = None
-        self._keys = keys
-        if keys is None and listed.key_file:
-            self._keys = KeyFile(Path(listed.key_file), where)
-        if keys is None and listed.oauth is not None:
-            token = parse_address(listed.oauth.token_url, networks=listed.networks, where=f"{where}: oauth.token_url")
-            self._credentials = ClientCredentials(
-                Transport(pin(token, where=where), where=where, scrub=Scrubber(), tls=tls, seconds=listed.seconds),
-                client=listed.oauth.client_id,
-                secret=KeyFile(Path(listed.oauth.secret_file), where),
-                scope=listed.oauth.scope,
-                where=where,
-                scrub=self.scrub,
-            )
-            self._keys = self._credentials
-        self._known = None
-        if self._keys is not None and self._credentials is None:
-            self._known = self._keys.key()
-            self.scrub.add(self._known)
-        self.transport = Transport(
-            pin(address, where=where),
-            where=where,
-            scrub=self.scrub,
-            tls=tls,
-            seconds=listed.seconds,
-            connections=connections,
-        )
-
-    @property
-    def renew(self) -> Callable[[], None] | None:
-        """Forgets a token; ``None`` where there is none."""
-        return None if self._credentials is None else self._credentials.forget
-
-    def key(self) -> str | None:
-        """The secret for the header; ``None`` if the system needs none."""
-        if self._credentials is not None:
-            return self._credentials.key().reveal()
-        return None if self._known is None else self._known.reveal()
-
-    def close(self) -> None:
-        """Close the connections."""
-        self.transport.close()
-        if self._credentials is not None:
-            self._credentials.close()
+        return {**headers, **self._line.headers(header=self.dialect.key_header, prefix=self.dialect.key_prefix)}

@@ -46,11 +46,12 @@ class Table(BaseModel):
 
 
 class OAuth(Table):
-    """``[….oauth]``: client credentials. The token address is listed by standing here."""
+    """``[….oauth]``: client credentials. The token address is listed by standing here. Without ``secret_file`` the
+    secret comes from whoever opens the system."""
 
     token_url: Text
     client_id: Text
-    secret_file: Text
+    secret_file: str = ""
     scope: str = ""
 
 

@@ -22,9 +22,9 @@ from auditor.readouts.reasons import read_reasons
 from auditor.systems.abilities import Abilities, Readout
 from auditor.systems.asking import Finish, Response
 from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
-from auditor.systems.endpoint import Line
 from auditor.systems.exceptions import CannotAsk, WireError
 from auditor.systems.keys import KeySource
+from auditor.systems.line import Line
 from auditor.systems.prices import MILLION
 from auditor.systems.request_store import Kept, RequestStore
 from auditor.systems.service_listing import ListedService, Step
@@ -222,13 +222,8 @@ class Service:
         )
 
     def _headers(self) -> dict[str, str]:
-        listed = self.listed
-        headers = {"Content-Type": "application/json", "Accept": "application/json", **listed.headers}
-        key = self._line.key()
-        if key is None:
-            return headers
-        prefix = "Bearer " if listed.key_prefix is None else listed.key_prefix
-        return {**headers, listed.key_header or "Authorization": f"{prefix}{key}"}
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **self.listed.headers}
+        return {**headers, **self._line.headers(header="Authorization", prefix="Bearer ")}
 
 
 def _judge(step: Step, *, price: int) -> Callable[[Errand, Arrived], Judged]:

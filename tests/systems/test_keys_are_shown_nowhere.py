@@ -14,11 +14,12 @@ from hypothesis import strategies as st
 
 from auditor.exceptions import AuditorError, ModelError
 from auditor.systems.asking import Request
+from auditor.systems.endpoint import Endpoint
 from auditor.systems.keys import MARK, Key, KeyFile, Scrubber
 from auditor.systems.listing import FILE, read_listed
 from tests.systems.answering import answering
 from tests.systems.faults import Fault, always
-from tests.systems.listed import endpoint, new_store
+from tests.systems.listed import endpoint, listed, new_store
 
 SECRET = "sk-proj/ab+cd=ef_0123"
 
@@ -153,3 +154,46 @@ def test_client_credentials_fetch_a_token_renew_it_and_show_neither(tmp_path: Pa
             assert system.ask([Request(prompt="q")])[0].text
         assert given == tokens  # the second because the first was refused, and none after that
         assert store.failures() == {f"answers 401 Unauthorized: Bearer {MARK}": 1}
+
+
+def test_a_key_that_was_exchanged_while_a_run_went_on_is_read_anew_once(tmp_path: Path, key_file: Path) -> None:
+    new = "sk-proj/the-new-one"
+
+    def faults(asked: object) -> Fault | None:
+        good = asked.headers["Authorization"] == f"Bearer {new}"  # type: ignore[attr-defined]
+        return None if good else Fault(wire="status", code=401, content={"error": {"message": "expired"}})
+
+    with (
+        answering(faults=faults) as server,
+        new_store(tmp_path) as store,
+        endpoint(server.url, store, key_file=str(key_file)) as system,
+    ):
+        with pytest.raises(AuditorError, match=r"^endpoint:x: answers 401 Unauthorized: expired$"):
+            system.ask([Request(prompt="p")])
+        assert len(server.asked) == 2
+        key_file.write_text(new)
+        assert system.ask([Request(prompt="p")])[0].text
+        assert len(server.asked) == 2 + 2
+
+
+def test_a_secret_may_come_from_another_place_than_a_file(tmp_path: Path) -> None:
+    class Kept:
+        def key(self) -> Key:
+            return Key(SECRET)
+
+    def faults(asked: object) -> Fault | None:
+        if asked.path == "/token":  # type: ignore[attr-defined]
+            return Fault(wire="status", code=200, content={"access_token": "token-number-one"})
+        return None
+
+    oauth = {"client_id": "plumbline"}
+    with answering(faults=faults) as server, new_store(tmp_path) as store:
+        values = listed(server.url, oauth={**oauth, "token_url": server.url.replace("/v1", "/token")})
+        with Endpoint("x", values, store=store, keys=Kept()) as system:
+            assert system.ask([Request(prompt="p")])[0].text
+        assert [asked.headers["Authorization"][:6] for asked in server.asked] == ["Basic ", "Bearer"]
+        with pytest.raises(ModelError, match=r"^endpoint:x: oauth.secret_file: is missing"):
+            Endpoint("x", values, store=store)
+        with Endpoint("x", listed(server.url), store=store, keys=Kept()) as system:
+            system.ask([Request(prompt="q")])
+        assert server.asked[-1].headers["Authorization"] == f"Bearer {SECRET}"
