@@ -8,9 +8,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from auditor.systems.answer_tokens import steps_of
 from auditor.systems.asking import Finish, Request, Response, TokenStep, Usage
 from auditor.systems.dialect import Dialect
-from auditor.systems.log_probabilities import implausible
 from auditor.systems.thinking import split_thinking
 from auditor.systems.wire import count, objects, said, take
 
@@ -56,9 +56,8 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
     ended = said(choice, "finish_reason")
     finish = FINISHES.get(ended, Finish.OTHER)
     refusal = said(message, "refusal") or parts_refusal
-    steps, trouble = read_steps(objects(choice, "logprobs", "content"), asked=request.top, text=written)
-    if inline and steps is not None:
-        steps, trouble = None, "its tokens are those of a thinking part too"
+    tokens = objects(choice, "logprobs", "content")
+    steps, trouble = read_steps(tokens, asked=request.top, written=written, final=text)
     return Response(
         text=text,
         thinking=thinking,
@@ -74,7 +73,9 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
     )
 
 
-def read_steps(tokens: list[dict[str, Any]], *, asked: int, text: str) -> tuple[tuple[TokenStep, ...] | None, str]:
+def read_steps(
+    tokens: list[dict[str, Any]], *, asked: int, written: str, final: str
+) -> tuple[tuple[TokenStep, ...] | None, str]:
     """Tokens with their likeliest alternatives, or why there are none; the form is that of ``responses`` too.
 
     Parameters
@@ -83,8 +84,8 @@ def read_steps(tokens: list[dict[str, Any]], *, asked: int, text: str) -> tuple[
         ``token``, ``logprob`` and ``top_logprobs`` of each.
     asked
         How many of the likeliest were asked for; 0 for none.
-    text
-        The answer as the message has it. Tokens of another text are not used.
+    written, final
+        The text of the message, and what of it is the final answer.
     """
     if not asked:
         return None, "not asked for"
@@ -98,13 +99,7 @@ def read_steps(tokens: list[dict[str, Any]], *, asked: int, text: str) -> tuple[
             for other in objects(token, "top_logprobs")
         ]
         steps.append(TokenStep(mine, own, tuple(pairs)))
-    if why := implausible(steps):
-        return None, why
-    joined = "".join(step.text for step in steps)
-    # A server may show its end mark as a last token, or take white space off the message; nothing else may differ.
-    if not joined.strip().startswith(text.strip()):
-        return None, "its tokens are not those of its text"
-    return tuple(steps), ""
+    return steps_of(steps, written=written, final=final)
 
 
 def _content(message: Mapping[str, Any]) -> tuple[str, str, str]:

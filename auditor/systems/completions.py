@@ -10,10 +10,11 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auditor.systems.answer_tokens import steps_of
 from auditor.systems.asking import Finish, Request, Response, Scored, TokenStep, Usage
 from auditor.systems.dialect import Dialect
 from auditor.systems.exceptions import WireError
-from auditor.systems.log_probabilities import implausible, impossible
+from auditor.systems.log_probabilities import impossible
 from auditor.systems.thinking import split_thinking
 from auditor.systems.wire import count, maybe, objects, said, take
 
@@ -51,9 +52,7 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
     written = take(choice, "text", kind=str)
     thinking, text = split_thinking(written)
     ended = said(choice, "finish_reason")
-    steps, trouble = _steps(choice, asked=request.top, text=written)
-    if thinking and steps is not None:
-        steps, trouble = None, "its tokens are those of a thinking part too"
+    steps, trouble = _steps(choice, asked=request.top, written=written, final=text)
     return Response(
         text=text,
         thinking=thinking,
@@ -65,7 +64,9 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
     )
 
 
-def _steps(choice: Mapping[str, Any], *, asked: int, text: str) -> tuple[tuple[TokenStep, ...] | None, str]:
+def _steps(
+    choice: Mapping[str, Any], *, asked: int, written: str, final: str
+) -> tuple[tuple[TokenStep, ...] | None, str]:
     if not asked:
         return None, "not asked for"
     tokens = maybe(choice, "logprobs", "tokens", kind=list)
@@ -80,11 +81,7 @@ def _steps(choice: Mapping[str, Any], *, asked: int, text: str) -> tuple[tuple[T
         likeliest = maybe(tops, index, kind=dict) or {}
         pairs = tuple((token, take(likeliest, token, kind=float)) for token in likeliest)
         steps.append(TokenStep(take(tokens, index, kind=str), take(values, index, kind=float), pairs))
-    if why := implausible(steps):
-        return None, why
-    if not "".join(step.text for step in steps).strip().startswith(text.strip()):
-        return None, "its tokens are not those of its text"
-    return tuple(steps), ""
+    return steps_of(steps, written=written, final=final)
 
 
 def _scores(request: Request, answer: Mapping[str, Any]) -> tuple[Scored, ...]:

@@ -60,7 +60,7 @@ class Line:
         return None if self._keys is None and self._credentials is None else self._forget
 
     def key(self) -> str | None:
-        """The secret for the header; ``None`` if the system needs none, or a token, which is fetched when it is needed."""
+        """The secret for the header; ``None`` if it needs none, or a token, which is fetched when it is needed."""
         if self._credentials is not None or self._keys is None:
             return None
         if self._known is None:

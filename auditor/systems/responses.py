@@ -62,9 +62,7 @@ def read(request: Request, answer: Mapping[str, Any]) -> Response:
                     tokens += objects(part, "logprobs")
     written = "".join(texts)
     inline, text = split_thinking(written)
-    steps, trouble = read_steps(tokens, asked=request.top, text=written)
-    if inline and steps is not None:
-        steps, trouble = None, "its tokens are those of a thinking part too"
+    steps, trouble = read_steps(tokens, asked=request.top, written=written, final=text)
     finish, ended = _finish(answer, status, calls=bool(calls), refused=bool(refusals))
     return Response(
         text=text,

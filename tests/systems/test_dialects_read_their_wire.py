@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from auditor.readouts.choice import ChoiceGrammar, read_choice
-from auditor.readouts.log_odds import Bound, Margin, margin_of_scores, margin_of_tokens
+from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
 from auditor.readouts.reading import Read
 from auditor.systems.asking import Finish, Request, Usage
 from auditor.systems.dialects import DIALECTS
@@ -238,3 +238,36 @@ def test_two_calls_of_the_tool_are_no_answer() -> None:
     request = Request(prompt="p", form=grammar.answer_form())
     found = DIALECTS["chat_completions"].read(request, answer)
     assert read_choice(found, grammar).reason == "the tool was not called, or not once"
+
+
+def tokens(*texts: str) -> dict[str, Any]:
+    """Tokens of a chat completion, each with both answers among the likeliest at its place."""
+    best = [{"token": "approve", "logprob": -0.5}, {"token": "deny", "logprob": -1.5}]
+    return {"content": [{"token": text, "logprob": -2.5, "top_logprobs": best} for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("content", "spoken"),
+    [
+        ("", ["I", " think"]),
+        (None, ["I", " think"]),
+        ("<think>", ["<think>"]),
+        ("<think>I", ["<think>", "I"]),
+        ("</think>approve", ["</think>", "approve"]),
+        ("approve", ["I", " think", "approve"]),
+        ("approve", ["ap"]),
+    ],
+)
+def test_tokens_of_a_thinking_part_are_no_tokens_of_the_answer(content: str | None, spoken: list[str]) -> None:
+    message = {"content": content, "reasoning_content": "I think"}
+    answer = {"choices": [{"finish_reason": "stop", "message": message, "logprobs": tokens(*spoken)}]}
+    found = DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer)
+    assert found.steps is None
+    assert found.trouble
+    assert margin_of_tokens([found.steps], favourable=("approve",), adverse=("deny",)).__class__ is NoMargin
+
+
+def test_an_end_mark_and_white_space_around_an_answer_are_no_other_text() -> None:
+    for content, spoken in (("approve", ["approve", "<|eot|>"]), ("approve", [" approve"]), (" approve", [" approve"])):
+        answer = {"choices": [{"message": {"content": content}, "logprobs": tokens(*spoken)}]}
+        assert DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer).steps is not None
