@@ -13,8 +13,9 @@ from collections.abc import Iterator
 import numpy as np
 from scipy.stats import spearmanr
 
+from auditor.mechanisms._shared.nodes import all_nodes
 from auditor.mechanisms._shared.pairs import run_pair
-from auditor.mechanisms._shared.patches import all_nodes, attribution_effects, node_effects
+from auditor.mechanisms._shared.patches import attribution_effects, node_effects
 from benchmarks.contrast import make_contrast
 from benchmarks.rows import Row, seconds
 

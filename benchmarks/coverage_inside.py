@@ -17,13 +17,15 @@ from scipy import stats
 
 from auditor.comparison_pairs import Contrast, changed_mean
 from auditor.comparison_range import range_change
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.pair_measures import share_interval
 from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms._shared.probe_readings import read
 from auditor.mechanisms._shared.ridge import gain, skill
-from auditor.mechanisms.circuits.measure import _ends, _sampled
+from auditor.mechanisms.circuits.measure import Ends, _ends, _sampled
 from auditor.mechanisms.interpretation.scores import Answered, Answers
 from auditor.mechanisms.look_ahead.part import Part
+from auditor.mechanisms.look_ahead.result import PartResult
 from auditor.mechanisms.look_ahead.written import _covered, _spread_left
 from auditor.mechanisms.probing.selectivity import difference_interval
 from benchmarks.coverage_kinds import LEVEL, LOCATION, NOISE, SHIFT, SPREAD, FloatArray, Generator, Kind, _holds
@@ -31,6 +33,7 @@ from benchmarks.version_nulls import RULES, _both
 
 FEW = (24, 48, 96)
 """Applications or pairs of a test on internals."""
+ROUNDING = NoiseFloor(logit=2e-5, state=1e-7, precision=1e-7, arithmetic="float32")
 CONTEXT: Any = SimpleNamespace(
     plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=1 - LEVEL, bootstrap=2000), cases=SimpleNamespace(seed=1))
 )
@@ -133,8 +136,8 @@ def _gain(rng: Generator, n: int) -> bool | None:
     return _within((found.low, found.high), (0.7**2 + 0.3**2) - (0.4**2 + 0.5**2))
 
 
-def _part() -> Part:
-    return Part(CONTEXT, "look_ahead", [{"left_out": 0}])
+def _part() -> Part[PartResult]:
+    return Part(CONTEXT, "look_ahead", [PartResult(left_out=0, noise=ROUNDING)])
 
 
 def _written(rng: Generator, n: int) -> bool | None:
@@ -152,8 +155,8 @@ def _knocked(rng: Generator, n: int) -> bool | None:
 def _faithful(rng: Generator, n: int) -> bool | None:
     """A circuit that keeps seven tenths of the difference."""
     kept, gaps = _pairs(rng, n, 0.7)
-    pairs = [{"full": float(gap), "empty": 0.0} for gap in gaps]
-    return _within(_ends(_sampled(CONTEXT, pairs, kept[:, None]), 0, LEVEL, pairs=n), 0.7)
+    ends = Ends(full=gaps, empty=np.zeros(n))
+    return _within(_ends(_sampled(CONTEXT, ends, kept[:, None]), 0, LEVEL, pairs=n), 0.7)
 
 
 def _detection(rng: Generator, n: int) -> bool | None:

@@ -28,6 +28,7 @@ from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.noise import noise_floor
 from auditor.mechanisms._shared.concepts import Placed
+from auditor.mechanisms._shared.float_rows import array_of
 from auditor.mechanisms._shared.randomisation import randomised, together
 from auditor.mechanisms._shared.residual_streams import Streams
 from auditor.mechanisms._shared.scrubbing import carried
@@ -172,12 +173,12 @@ def judge(
         ran = eraser.run(carried(decoder.layers, (0.25, 0.75)), draws=DRAWS, stop=True)
         steerer = Steerer(decoder, sets, target=target(), depths=(0.5,), doses=(1.0,), seed=seed, labels=labels)
         (point,) = steerer.curve((1, 0), draws=DRAWS)
-    clean = ran.clean.reshape(-1, len(GROUPS))
+    clean = array_of(ran.clean, len(GROUPS))
     gap = float((clean[:, 1] - clean[:, 0]).mean())
     differ = abs(gap) > max(SMALLEST_GAP, noise.bound)
-    removed = float(gaps_removed(clean, ran.margins[None], 0)[0, 0])
-    controls = gaps_removed(clean, ran.controls, 0)[:, 0] * ran.readable_control
-    turned = gaps_removed(clean, ran.turned, 0)[:, 0]
+    removed = float(gaps_removed(clean, np.array([ran.margins]), 0)[0, 0])
+    controls = gaps_removed(clean, array_of(ran.controls, clean.size), 0)[:, 0] * np.array(ran.readable_control)
+    turned = gaps_removed(clean, array_of(ran.turned, clean.size), 0)[:, 0]
     erased = together(
         [
             randomised(removed * ran.readable, controls.tolist(), floor=eraser.floor()),
@@ -186,15 +187,15 @@ def judge(
     )
     p_used = float(erased.p_value or 1.0) if differ else 1.0
     sign = removed * gap > 0 and abs(gap - removed) <= abs(gap)
-    towards = float((np.array(point.towards) - clean[:, 0]).mean())
-    away = float((np.array(point.away) - clean[:, 1]).mean())
+    towards = float((np.array(point.margins.towards) - clean[:, 0]).mean())
+    away = float((np.array(point.margins.away) - clean[:, 1]).mean())
     both = [
         randomised(change, own, floor=eraser.floor(), stop=None, direction=way * gap if differ else None).p_value
         for change, own, way in (
-            (towards, point.towards_controls, 1.0),
-            (towards, point.towards_random, 1.0),
-            (away, point.away_controls, -1.0),
-            (away, point.away_random, -1.0),
+            (towards, point.drawn.controls.towards, 1.0),
+            (towards, point.drawn.random.towards, 1.0),
+            (away, point.drawn.controls.away, -1.0),
+            (away, point.drawn.random.away, -1.0),
         )
     ]
     p_usable = max(value or 1.0 for value in both)

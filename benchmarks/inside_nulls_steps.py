@@ -26,16 +26,18 @@ import torch
 
 from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
+from auditor.catalogue import TESTS
 from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.mapping_files import mapping_from
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.pair_measures import gaps_of
+from auditor.mechanisms._shared.pair_rows import LookedAt, PairsResult
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.look_ahead import method as look_ahead
 from auditor.mechanisms.look_ahead.layout import LAST
-from auditor.mechanisms.look_ahead.method import READING
 from auditor.mechanisms.patching import method as patching
 from auditor.mechanisms.probing import method as probes
 from auditor.plan import Plan
@@ -115,9 +117,8 @@ def localised(family: str, seeds: Sequence[int], *, draws: int = DRAWS) -> dict[
             results = computed(test, model, plan=plan, data=data, attributes=("race",), pairs=PAIRS)
             generator = np.random.default_rng((seed, 2))
             for _ in range(draws):
-                told = adjust_and_conclude(
-                    list(test.measure(_context(plan, test, [_exchanged(one, generator) for one in results])))
-                )
+                drawn = [_exchanged(test.Result.read(one), generator) for one in results]
+                told = adjust_and_conclude(list(test.measure(_context(plan, test, ()), drawn)))
                 mine = [item for item in told if item.metric in metrics and item.low is not None]
                 apart = [_named(item) for item in mine]
                 total = found.setdefault(name, [0, 0])
@@ -126,12 +127,13 @@ def localised(family: str, seeds: Sequence[int], *, draws: int = DRAWS) -> dict[
     return {name: Tally(yes, of) for name, (yes, of) in found.items()}
 
 
-def _exchanged(result: Mapping[str, Any], generator: np.random.Generator) -> dict[str, Any]:
+def _exchanged(result: PairsResult[LookedAt], generator: np.random.Generator) -> PairsResult[LookedAt]:
     """Every pair with another's difference, its sign drawn by chance."""
-    gaps = generator.permutation([pair["gap"] for pair in result["pairs"]])
+    gaps = generator.permutation(gaps_of(result.pairs))
     signs = generator.choice([-1.0, 1.0], len(gaps))
-    pairs = [{**pair, "gap": float(gap * sign)} for pair, gap, sign in zip(result["pairs"], gaps, signs, strict=True)]
-    return {**result, "pairs": pairs}
+    drawn = zip(result.pairs, gaps, signs, strict=True)
+    pairs = tuple(pair.model_copy(update={"gap": float(gap * sign)}) for pair, gap, sign in drawn)
+    return result.model_copy(update={"pairs": pairs})
 
 
 def _named(item: Measurement) -> bool:
@@ -156,7 +158,7 @@ def _looked(copies: Sequence[tuple[Any, int, str, tuple[int, int]]], *, last: st
     for model, seed, template, (low, high) in copies:
         plan = _plan("look_ahead", prompt__template=template, placebo__low=low, placebo__high=high)
         data = applications(seed, digits=last is None)
-        _, told = concluded(look_ahead, model, plan=plan, data=data, parts=(READING,), **_LOOK)
+        _, told = concluded(look_ahead, model, plan=plan, data=data, parts=("reading",), **_LOOK)
         said = dict.fromkeys(("above the fields", *(("readable", "first field", POWER) if last else ())), False)
         for item in told:
             place = item.subject.get("position")
@@ -252,10 +254,10 @@ def computed(
 ) -> list[dict[str, Any]]:
     """A test's results as the conductor keeps them; ``parts`` leaves chunks of other parts out."""
     chosen = test.Settings(**settings)
-    bench = _bench(model, chosen, plan, data)
-    pieces = [piece.payload for piece in test.plan_chunks(asked(chosen, plan=plan, data=data))]
+    bench, registered = _bench(model, chosen, plan, data), TESTS[test.CARD.name]
+    pieces = [through_a_ledger(piece.payload) for piece in test.plan_chunks(asked(chosen, plan=plan, data=data))]
     return [
-        through_a_ledger(test.compute(bench, through_a_ledger(payload)))
+        through_a_ledger(registered.compute(bench, payload))
         for payload in pieces
         if not parts or payload["part"] in parts
     ]
@@ -273,9 +275,8 @@ def concluded(
         case.id: Decision(case.id, float(margin), 1.0, 0.0, 0.0, outcomes[bool(margin >= 0)])
         for case, margin in zip(cases, margins, strict=True)
     }
-    return results, adjust_and_conclude(
-        list(test.measure(_context(plan, test, results, cases=cases, decisions=decisions)))
-    )
+    about = _context(plan, test, results, cases=cases, decisions=decisions)
+    return results, adjust_and_conclude(list(TESTS[test.CARD.name].measure(about)))
 
 
 def _context(plan: Plan, test: Any, results: Sequence[Any], **about: Any) -> Context:

@@ -15,23 +15,9 @@ from reports.blocks import ANNEX, REPORT, Block, ReportContent, Section, Verdict
 from reports.bundle import Bundle
 from reports.canvas import Chart
 from reports.charts import render_charts
-from reports.cover import REPRODUCTION, conclusion, cover, front_verdict
-from reports.evidence_sections import data_blocks, design_blocks, provenance_blocks, scope_blocks
-from reports.inside_in_short import inside_in_short
-from reports.inside_sections import inside
-from reports.pack_sections import pack_blocks
-from reports.record_sections import (
-    bundle_files,
-    document_control,
-    integrity,
-    limitations,
-    not_in_run,
-    reproduction,
-    sign_off,
-)
-from reports.result_sections import controls, findings, model_quality, results_primary, results_secondary
+from reports.cover import cover, front_verdict
+from reports.sections import sections_of
 from reports.story import Story
-from reports.tables import all_measurements
 
 UNGOVERNED = "ungoverned"
 
@@ -63,16 +49,8 @@ def build_content(
     ReportContent
         Sections in the order of the report skeleton; nothing in it depends on the clock or the machine.
     """
-    story = _story(bundle, governance, charts)
-    hashes = story.hashes | {"annex": annex_sha256}
-    return _content(
-        story,
-        part=REPORT,
-        verdict=front_verdict(story),
-        cover=cover(story),
-        sections=_report_sections(story, hashes),
-        hashes=hashes,
-    )
+    story = _story(bundle, governance, charts, annex_sha256)
+    return _content(story, part=REPORT, verdict=front_verdict(story), cover=cover(story))
 
 
 def build_annex(
@@ -83,13 +61,14 @@ def build_annex(
     Parameters and result are those of `build_content`.
     """
     story = _story(bundle, governance, charts)
-    return _content(
-        story, part=ANNEX, verdict=None, cover=annex_cover(story), sections=_annex_sections(story), hashes=story.hashes
-    )
+    return _content(story, part=ANNEX, verdict=None, cover=annex_cover(story))
 
 
-def _story(bundle: Bundle, governance: Mapping[str, Any], charts: Mapping[str, Chart] | None) -> Story:
-    return Story(bundle=bundle, governance=governance, charts=charts or render_charts(bundle))
+def _story(
+    bundle: Bundle, governance: Mapping[str, Any], charts: Mapping[str, Chart] | None, annex_sha256: str = ""
+) -> Story:
+    drawn = charts or render_charts(bundle)
+    return Story(bundle=bundle, governance=governance, charts=drawn, annex_sha256=annex_sha256)
 
 
 def _content(
@@ -98,10 +77,8 @@ def _content(
     part: str,
     verdict: Verdict | None,
     cover: Sequence[Block],
-    sections: Sequence[tuple[str, str, Sequence[Block]]],
-    hashes: Mapping[str, str],
 ) -> ReportContent:
-    governance = story.governance
+    governance, hashes = story.governance, story.hashes
     governed = bool(governance["governed"])
     short = {name: numbers.short_hash(digest) for name, digest in hashes.items()}
     head = f" · Event head {short['events_head']}" if hashes["events_head"] else ""
@@ -115,8 +92,8 @@ def _content(
         verdict=verdict,
         cover=tuple(cover),
         sections=tuple(
-            Section(id=name, number=number, title=title, blocks=tuple(blocks))
-            for number, (name, title, blocks) in enumerate(sections, start=1)
+            Section(id=kind.id, number=number, title=kind.title, blocks=tuple(kind.blocks(story)))
+            for number, kind in enumerate(sections_of(part), start=1)
         ),
         run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
         created=str(governance.get("finished_at") or governance.get("started_at") or ""),
@@ -124,41 +101,3 @@ def _content(
         hashes=hashes,
         part=part,
     )
-
-
-def _report_sections(story: Story, hashes: Mapping[str, str]) -> list[tuple[str, str, Sequence[Block]]]:
-    """What a person reads, in the order in which an examiner reads it."""
-    return [
-        ("document_control", "Document control", document_control(story)),
-        ("conclusion", "Conclusion", conclusion(story)),
-        ("scope_and_intended_use", "Scope and intended use", scope_blocks(story.bundle)),
-        ("policy_packs_applied", "Policy packs and clauses", pack_blocks(story.bundle)),
-        ("results_primary", "Primary results", results_primary(story)),
-        ("controls", "Could this audit have seen it?", controls(story)),
-        ("model_quality", "Model quality", model_quality(story)),
-        ("mechanistic_evidence", "Inside the model (supporting evidence)", inside_in_short(story)),
-        ("not_in_run", "Sections not part of this run", not_in_run()),
-        ("findings_register", "Findings", findings(story)),
-        ("limitations", "Limitations", limitations(story)),
-        ("reproduction", REPRODUCTION, reproduction(story)),
-        ("review_and_sign_off", "Review and sign-off", sign_off(story)),
-        ("integrity_manifest", "Integrity manifest", integrity(story, hashes)),
-    ]
-
-
-def _annex_sections(story: Story) -> list[tuple[str, str, Sequence[Block]]]:
-    """What a validator goes through line by line."""
-    bundle, design = story.bundle, story.design
-    return [
-        ("system_provenance", "System and provenance", provenance_blocks(bundle)),
-        (
-            "test_design_and_power",
-            "Test design and power",
-            [*design_blocks(bundle, story.governance, design), *story.figures("power")],
-        ),
-        ("data_and_test_cases", "Data and test cases", data_blocks(bundle, design)),
-        ("results_secondary", "Secondary and exploratory results", results_secondary(story)),
-        ("tests_on_internals", "Tests on internals, each with its self-checks", inside(story)),
-        ("measurements", "All measurements", all_measurements(bundle.printable, design)),
-        ("bundle_files", "Files of the evidence bundle", bundle_files(story)),
-    ]

@@ -12,6 +12,7 @@ from reports.blocks import Block, Cell, Code, Level, Literal, Pairs, Table, Targ
 from reports.controls import least_powerful, missing_words, power
 from reports.cover_lines import cover_lines
 from reports.evidence_sections import alike_words
+from reports.facts import facts
 from reports.story import Story
 from reports.terms import terms
 from reports.wording import sentence_case
@@ -89,8 +90,8 @@ def _said(story: Story, lead: Measurement) -> frozenset[str]:
 
 
 def cover_verdict(story: Story) -> Verdict:
-    """The verdict for the first page: its sentence, and one labelled line a place instead of every sentence."""
-    whole = verdict(story)
+    """The verdict of a page: its sentence, one labelled line a place instead of every sentence, figures with cases."""
+    whole = replace(verdict(story), facts=facts(story))
     if story.lead is None or story.governance.get("status") != "complete":
         return whole
     return replace(whole, others=cover_lines(story, story.lead))

@@ -65,6 +65,8 @@ def features_table(rows: Sequence[Measurement], everything: Sequence[Measurement
         align="llrr",
         weights=(0.16, 0.52, 0.18, 0.14),
         note=" ".join([READING, *([f"{left} more stand in result.json."] if left > 0 else [])]),
+        of=tuple(item.detection for item in chosen[:AT_MOST]),
+        unfolded=True,
     )
 
 

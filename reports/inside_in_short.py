@@ -1,13 +1,17 @@
-"""What happens inside the model, for a person: the ladder, then a page a question; the annex has every test in full."""
+"""What happens inside the model, for a person: the ladder, then a page a question; the annex has every test in full.
+
+The site's page has the ladder from here, and every test as the annex has it.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 
 from auditor.records import Measurement
 from reports import numbers, wording
-from reports.blocks import Block, Text
-from reports.inside_sections import NOT_PART, SUPPORTING, InsideTest, checked_words, ladder_blocks, parts_of
+from reports.blocks import Block, Ladder, Paper, Text
+from reports.inside_sections import NOT_PART, InsideTest, parts_of, supporting_note
 from reports.maps import Map, maps_of
 from reports.standing import standings
 from reports.story import Story
@@ -22,14 +26,21 @@ def inside_in_short(story: Story) -> list[Block]:
     parts = parts_of(story.measurements)
     if not parts:
         return [Text(NOT_PART)]
-    figures = [row for _, tests in parts for test in tests for row in test.rows]
-    blocks: list[Block] = [
-        Text(f"{SUPPORTING} {checked_words(figures)}", tone="note"),
-        *ladder_blocks(standings(story.measurements)),
-    ]
-    for title, tests in parts:
-        blocks += [Text(title, tone="heading"), *_question(story, tests)]
-    return blocks
+    return [supporting_note(parts), *ladder(story), Paper(partial(_questions, story, parts))]
+
+
+def ladder(story: Story) -> list[Block]:
+    """How far up each contrast stands, that of the verdict first; nothing where no test asked."""
+    found = standings(story.measurements)
+    if not found:
+        return []
+    named = story.lead.subject if story.lead else {}
+    first = next((item for item in found if item.measurement.subject.items() <= named.items()), found[0])
+    return [Ladder(tuple(found), first)]
+
+
+def _questions(story: Story, parts: Sequence[tuple[str, Sequence[InsideTest]]]) -> list[Block]:
+    return [block for title, tests in parts for block in (Text(title, tone="heading"), *_question(story, tests))]
 
 
 def _question(story: Story, tests: Sequence[InsideTest]) -> list[Block]:
@@ -45,8 +56,8 @@ def _question(story: Story, tests: Sequence[InsideTest]) -> list[Block]:
     note = f"All {count} figures, the method, the limits and the self-checks of each test stand in the annex."
     note = " ".join(part for part in (note, wording.illustration(shown)) if part)
     return [
-        *(Text(f"{test.label}. {test.card.purpose if test.card else ''}".strip()) for test in tests),
-        *story.figures(*drawn),
+        *(Text(test.card.purpose if test.card else "", title=test.label) for test in tests),
+        *(figure for name in drawn for figure in story.figure(name)),
         *([short_rows(shown, story.design, title="The largest figure of each test", note=note)] if shown else []),
         *(Text(words, tone="small") for words in empty),
     ]

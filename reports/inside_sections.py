@@ -10,13 +10,12 @@ from auditor.records import Check, Measurement, Role
 from auditor.synthesis.ladder import TEST as LADDER
 from auditor.testing.card import Card
 from reports import numbers, wording
-from reports.blocks import Block, Table, Text
+from reports.blocks import Block, Figure, Paper, Table, Text
 from reports.feature_words import blocks_of
 from reports.maps import Map, maps_of
 from reports.specification_tables import asked_otherwise
-from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
 from reports.story import Story
-from reports.tables import missing, short_rows
+from reports.tables import missing
 
 ROWS_AT_MOST = 12
 UNCHECKED_NAMED = 8
@@ -66,18 +65,33 @@ def inside(story: Story) -> list[Block]:
     """Method, limits, maps, figures and checks of every test that looks inside the model, or why there are none."""
     parts = parts_of(story.measurements)
     if not parts:
-        return [Text(NOT_PART)]
-    figures = [row for _, tests in parts for test in tests for row in test.rows]
-    blocks: list[Block] = [Text(f"{SUPPORTING} {checked_words(figures)}", tone="note")]
+        return [Paper(lambda: [Text(NOT_PART)])]
+    # On a page the note stands over the ladder, once.
+    blocks: list[Block] = [Paper(lambda: [supporting_note(parts)])]
     for title, tests in parts:
         blocks.append(Text(title, tone="heading"))
         for test in tests:
             maps = maps_of(test.rows)
-            blocks += [Text(_lead(test)), *story.figures(*(shown.name for shown in maps))]
-            blocks += [_largest(rows, story) for rows in without_maps(test.rows, maps)]
+            blocks += [_lead(test), *(figure for shown in maps for figure in _map(shown, story))]
+            for rows in without_maps(test.rows, maps):
+                blocks += _largest(rows, story)
             blocks += blocks_of(test.rows, story.measurements)
             blocks += [item for item in (asked_otherwise(test.rows), checks(test.rows)) if item is not None]
     return blocks
+
+
+def supporting_note(parts: Sequence[tuple[str, Sequence[InsideTest]]]) -> Text:
+    """What these figures are worth, and how many of them stand beside a self-check."""
+    figures = [row for _, tests in parts for test in tests for row in test.rows]
+    return Text(f"{SUPPORTING} {checked_words(figures)}", tone="note")
+
+
+def _map(shown: Map, story: Story) -> list[Figure]:
+    """A map with, on a page, the numbers that it draws."""
+    if shown.name not in story.charts:
+        return []
+    chart = story.charts[shown.name]
+    return [Figure(chart, shown.reading, (story.numbers(shown.name, shown.rows, title=chart.title),))]
 
 
 def checked_words(rows: Sequence[Measurement]) -> str:
@@ -105,63 +119,27 @@ def without_maps(rows: Sequence[Measurement], maps: Sequence[Map]) -> list[list[
     return [[item for item in left if item.metric == metric] for metric in dict.fromkeys(item.metric for item in left)]
 
 
-def ladder_blocks(found: Sequence[Standing]) -> list[Block]:
-    """How far up each attribute stands, step by step with its reason, and outputs crossed with internals."""
-    if not found:
-        return []
-    ladder = Table(
-        title="How far up each attribute stands",
-        head=("Contrast", "Step", "Holds", "Why"),
-        rows=tuple(row for item in found for row in _steps_of(item)),
-        align="llll",
-        weights=(0.17, 0.1, 0.1, 0.63),
-        note=EXPLAINED,
-    )
-    cells = {(cell.outputs, cell.inside): _cell(cell) for cell in corners(found)}
-    crossed = Table(
-        title="Outputs crossed with internals",
-        head=("", *COLUMNS.values()),
-        rows=tuple((said, *(cells[outputs, inside] for inside in COLUMNS)) for outputs, said in ROWS.items()),
-        align="lll",
-        weights=(0.2, 0.4, 0.4),
-        note=" ".join(outside_words(found)),
-    )
-    return [ladder, crossed]
-
-
-def _steps_of(item: Standing) -> list[tuple[str, str, str, str]]:
-    """A row a step and one for the kind of evidence; the contrast is named in the first of them."""
-    rows = [(wording.sentence_case(step.name), step.says.capitalize(), _sentence(step.reason)) for step in item.steps]
-    rows.append(("Evidence", "", f"{item.grade.capitalize()}."))
-    return [(item.contrast if number == 0 else "", *row) for number, row in enumerate(rows)]
-
-
-def _cell(cell: Corner) -> str:
-    members = [f"{item.contrast} ({item.by})" if item.by else item.contrast for item in cell.members]
-    return f"{cell.name}. {cell.advice} Here: {'; '.join(members) or 'none'}."
-
-
-def _sentence(text: str) -> str:
-    return f"{wording.sentence_case(text.rstrip('.'))}." if text else ""
-
-
-def _lead(test: InsideTest) -> str:
+def _lead(test: InsideTest) -> Text:
     card = test.card
-    return f"{test.label}. {card.purpose} {card.method} Limits: {card.limitations}" if card else f"{test.label}."
+    words = f"{card.purpose} {card.method} Limits: {card.limitations}" if card else ""
+    return Text(words, title=test.label)
 
 
-def _largest(rows: Sequence[Measurement], story: Story) -> Block:
-    """The largest figures of one metric, or in a line why there is none; all stand in the section of measurements."""
+def _largest(rows: Sequence[Measurement], story: Story) -> list[Block]:
+    """The figures of one metric, on paper the largest, or in a line why there is none.
+
+    All of them stand in the section of measurements.
+    """
+    name, title = f"{rows[0].test}.{rows[0].metric}", wording.metric_label(rows[0])
     if all(item.estimate is None for item in rows):
-        return Text(" ".join(missing(rows)), tone="small")
+        why = Text(" ".join(missing(rows)), tone="small")
+        return [Paper(lambda: [why]), story.numbers(name, rows, title=title)]
     ranked = sorted(rows, key=lambda item: -abs(item.estimate) if item.estimate is not None else 1.0)
-    shown = ranked[:ROWS_AT_MOST]
+    shown = tuple(ranked[:ROWS_AT_MOST])
     left = len(rows) - len(shown)
-    note = (
-        f"The {ROWS_AT_MOST} largest of {numbers.count(len(rows))}; all stand under “All measurements”." if left else ""
-    )
-    note = " ".join(part for part in (note, wording.illustration(shown)) if part)
-    return short_rows(shown, story.design, title=wording.metric_label(shown[0]), note=note)
+    words = f"The {ROWS_AT_MOST} largest of {numbers.count(len(rows))}; all stand under “All measurements”."
+    note = wording.illustration(shown)
+    return [story.numbers(name, rows, title=title, printed=shown, note=note, left_out=words if left else "")]
 
 
 def checks(rows: Sequence[Measurement]) -> Table | None:
@@ -189,6 +167,7 @@ def checks(rows: Sequence[Measurement]) -> Table | None:
         ),
         align="llrrrl",
         weights=(0.27, 0.07, 0.11, 0.11, 0.08, 0.36),
+        unfolded=not all(check.held for check in worst.values()),
     )
 
 

@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.exceptions import InputError
-from reports.blocks import Block, FindingBlock, Pairs, ReportContent, Table, Text
+from reports.blocks import Block, Cases, Cell, FindingBlock, Ladder, Numbers, Pairs, Paper, ReportContent, Table, Text
+from reports.ladder_tables import ladder_tables
+from reports.tables import printed
 
 BASE_PATTERNS: dict[str, str] = {
     "compliant": r"(?:non-?)?compliant|compl(?:y|ies|ied|ying)|in compliance with|"
@@ -124,15 +126,28 @@ def own_words(content: ReportContent) -> Iterator[str]:
 
 
 def _words_of(block: Block) -> Iterator[str]:
+    """Every sentence of a block: what paper has of it, and what a page alone does."""
     if isinstance(block, Text):
-        yield block.words
+        yield from (block.title, block.words)
     elif isinstance(block, Pairs | FindingBlock):
-        yield from (value for _, value in block.rows if isinstance(value, str))
+        yield from (words for _, value in block.rows if (words := _cell_words(value)))
     elif isinstance(block, Table):
         yield from (block.title, block.note)
-        yield from (value for row in block.rows for value in row if isinstance(value, str))
+        yield from (words for row in block.rows for value in row if (words := _cell_words(value)))
+    elif isinstance(block, Numbers):
+        yield from (block.title, block.note, block.left_out)
+        yield from (words for table in printed(block) for words in _words_of(table))
+    elif isinstance(block, Ladder):
+        yield from (words for table in ladder_tables(block.standings) for words in _words_of(table))
+    elif isinstance(block, Paper):
+        yield from (words for inner in block.compose() for words in _words_of(inner))
     else:
-        yield from (block.chart.title, block.chart.caption)
+        yield from (block.chart.title, block.chart.caption, block.reading)
+        yield from (words for inner in block.below for words in _words_of(inner))
+
+
+def _cell_words(value: Cell) -> str:
+    return value.words if isinstance(value, Cases) else value if isinstance(value, str) else ""
 
 
 def refuse_claims(content: ReportContent, *, packs: Sequence[Mapping[str, Any]], typed: Iterable[str]) -> None:

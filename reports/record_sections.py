@@ -234,7 +234,7 @@ def _renderer(story: Story) -> str:
     return f"Plumbline {named.version}, renderer {numbers.short_hash(named.sha256)}" if named.sha256 else "not named"
 
 
-def integrity(story: Story, hashes: Mapping[str, str]) -> list[Block]:
+def integrity(story: Story) -> list[Block]:
     """The heads that hold the files of an audit together; the annex lists every file of the bundle."""
     head = story.hashes["events_head"]
     return [
@@ -244,7 +244,7 @@ def integrity(story: Story, hashes: Mapping[str, str]) -> list[Block]:
                 ("Run", Literal(story.hashes["run"])),
                 ("Bundle (manifest.json)", Literal(story.hashes["bundle"])),
                 ("result.json", Literal(story.hashes["result"])),
-                ("annex.pdf", Literal(hashes["annex"] or "not set")),
+                ("annex.pdf", Literal(story.hashes["annex"] or "not set")),
                 ("Event chain head", Literal(head) if head else "none: the run was not recorded in an event chain"),
             )
         ),

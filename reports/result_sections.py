@@ -8,12 +8,11 @@ from collections.abc import Sequence
 from auditor.catalogue import TESTS, card_of, on_outputs
 from auditor.records import Measurement, Role
 from reports import elsewhere, numbers, sentences, wording
-from reports.blocks import Block, Code, FindingBlock, Level, Table, Text
+from reports.blocks import CONTRASTS, Block, Cases, Code, FindingBlock, Level, Table, Text
 from reports.charts import by_conclusion
 from reports.controls import control_table, missing_words
 from reports.labels import CASE_ROLE_LABELS, CONTROL_ARM_LABELS
 from reports.story import Story
-from reports.tables import contrasts, short_rows
 
 #: The chart of each metric of contrasts.
 CHART_OF = {
@@ -48,7 +47,7 @@ def results_primary(story: Story) -> list[Block]:
         )
     for metric in _in_order({item.metric for item in story.primary}):
         blocks += _contrasts(story, [item for item in story.primary if item.metric == metric])
-    return [*blocks, *story.figures("cut-off-curve"), *_near(story)]
+    return [*blocks, *story.figure("cut-off-curve"), *_near(story)]
 
 
 def _over_families(story: Story) -> str:
@@ -71,21 +70,23 @@ def results_secondary(story: Story) -> list[Block]:
         blocks += _contrasts(story, by_conclusion([item for item in rest if item.metric == metric]))
     flips = [item for item in rest if item.metric.startswith(("cf_flip_rate", "cf_margin_fell", "cf_excess"))]
     filed = [item for item in rest if item.test == "group_rates"]
-    blocks += story.figures("rates")
+    blocks += story.figure("rates")
     if flips:
         blocks.append(
-            short_rows(
+            story.numbers(
+                "flips",
                 flips,
-                story.design,
+                printed=tuple(flips),
                 title="Decisions and scores that change, pair by pair",
                 note="Read each beside what changes by itself: in the report, under “Could this audit have seen it?”.",
             )
         )
     if filed:
         blocks.append(
-            short_rows(
+            story.numbers(
+                "as-filed",
                 filed,
-                story.design,
+                printed=tuple(filed),
                 title="As filed: different applicants",
                 note="Exploratory. Groups of different applicants differ in more than the protected field; a gap here "
                 "does not show that the field caused it. Groups of fewer than "
@@ -103,8 +104,10 @@ def _of_others(story: Story, rest: Sequence[Measurement]) -> list[Block]:
     for name in dict.fromkeys(item.test for item in rest if item.test not in TESTS and on_outputs(item.test)):
         card, own = card_of(name), [item for item in rest if item.test == name]
         if card is not None:
-            blocks.append(Text(f"{wording.test_label(name)}. {card.purpose} {card.method} Limits: {card.limitations}"))
-        blocks.append(short_rows(own, story.design, title=wording.test_label(name)))
+            blocks.append(
+                Text(f"{card.purpose} {card.method} Limits: {card.limitations}", title=wording.test_label(name))
+            )
+        blocks.append(story.numbers(name, own, printed=tuple(own), title=wording.test_label(name)))
     return blocks
 
 
@@ -115,16 +118,19 @@ def _in_order(metrics: set[str]) -> list[str]:
 
 
 def _contrasts(story: Story, items: list[Measurement]) -> list[Block]:
+    """The chart of a metric with its numbers and methods under it; these alone where no chart was drawn."""
     metric = items[0].metric
-    methods = _methods(items)
-    said = sentences.what_words(items[0], story.design, items)
-    blocks: list[Block] = [
-        *story.figures(*[CHART_OF[metric]] if metric in CHART_OF else []),
-        contrasts(items, story.design, title=f"Numbers: {said}"),
-    ]
-    if methods:
-        blocks.append(Text(f"Method: {' '.join(methods)}", tone="small"))
-    return blocks
+    name, methods = CHART_OF.get(metric, metric), _methods(items)
+    own = story.numbers(
+        name,
+        items,
+        title=f"Numbers: {sentences.what_words(items[0], story.design, items)}",
+        columns=CONTRASTS,
+        printed=tuple(items),
+        method=f"Method: {' '.join(methods)}" if methods else "",
+    )
+    figures = story.figure(name, own) if metric in CHART_OF else []
+    return [*figures] if figures else [own]
 
 
 def _methods(items: Sequence[Measurement]) -> list[str]:
@@ -167,6 +173,7 @@ def _near(story: Story) -> list[Block]:
                     *missing_words(near),
                 ]
             ),
+            of=tuple(near),
         )
     ]
 
@@ -204,6 +211,7 @@ def controls(story: Story) -> list[Block]:
                 ),
                 align="llrrrl",
                 weights=(0.31, 0.07, 0.12, 0.12, 0.08, 0.3),
+                unfolded=not all(item["held"] for item in checks),
             )
         )
     return blocks
@@ -217,11 +225,11 @@ def model_quality(story: Story) -> list[Block]:
         if item.test == "model_quality" or item.metric in ("invalid_rate", "answer_mass")
     ]
     blocks: list[Block] = [Text(story.mute, tone="note")] if story.mute else []
-    blocks += story.figures("margins")
+    blocks += story.figure("margins")
     near = elsewhere.near_sentence(story.measurements)
     blocks += [Text(near)] if near else []
     if quality:
-        blocks.append(short_rows(quality, story.design, title="Quality of the answers"))
+        blocks.append(story.numbers("quality", quality, printed=tuple(quality), title="Quality of the answers"))
     return blocks or [Text("Not part of this run: neither margins nor quality figures are in the bundle.")]
 
 
@@ -234,6 +242,7 @@ def findings(story: Story) -> list[Block]:
     return [
         FindingBlock(
             finding=item,
+            brief=" · ".join(_brief(named[name]) for name in item.measurements if name in named),
             rows=(
                 ("Severity", Level(item.severity)),
                 ("Rule", item.rule),
@@ -242,8 +251,8 @@ def findings(story: Story) -> list[Block]:
                 ("Cause", wording.with_p_values(item.cause)),
                 ("Effect", wording.with_p_values(item.effect)),
                 ("Recommend", item.recommendation),
-                ("Measurements", "; ".join(_named(named[name]) for name in item.measurements if name in named)),
-                ("Cases", cases_words(item.cases)),
+                ("Measurements", Cases(tuple(_named(named[name]) for name in item.measurements if name in named))),
+                ("Cases", Cases((("", cases_words(item.cases), "", item.cases),)) if item.cases else numbers.DASH),
                 ("Conclusion", Code(item.conclusion) if item.conclusion else numbers.DASH),
             ),
         )
@@ -251,8 +260,14 @@ def findings(story: Story) -> list[Block]:
     ]
 
 
-def _named(measurement: Measurement) -> str:
-    return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)} ({sentences.shown(measurement)})"
+def _named(measurement: Measurement) -> tuple[str, str, str, str]:
+    """A measurement in a list of them: its name, then its figure, which leads to its cases."""
+    name = f"{wording.metric_label(measurement)}, {wording.contrast(measurement)}"
+    return f"{name} (", sentences.shown(measurement), ")", measurement.cases
+
+
+def _brief(measurement: Measurement) -> str:
+    return f"{wording.metric_label(measurement)}, {wording.contrast(measurement)} {sentences.shown(measurement)}"
 
 
 def cases_words(query: str) -> str:

@@ -36,6 +36,8 @@ def asked_otherwise(rows: Sequence[Measurement]) -> Table | None:
         align="llrrrrl",
         weights=(0.26, 0.27, 0.09, 0.1, 0.1, 0.06, 0.12),
         note=f"{_counted(asked)} {READING}",
+        of=tuple(ranked[:AT_MOST]),
+        unfolded=unstable(rows),
     )
 
 

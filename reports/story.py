@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
@@ -10,19 +10,21 @@ from typing import Any
 from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, wording
-from reports.blocks import Block, Figure
+from reports.blocks import CONTRASTS, SHORT, Figure, Numbers
 from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.readings import READING, drawn_by
 
 
 @dataclass(frozen=True)
 class Story:
-    """One report in the making."""
+    """One report in the making; ``annex_sha256`` is the hash of its annex, where that is set already."""
 
     bundle: Bundle
     governance: Mapping[str, Any]
     charts: Mapping[str, Chart]
+    annex_sha256: str = ""
 
     @cached_property
     def design(self) -> wording.Design:
@@ -74,16 +76,31 @@ class Story:
 
     @cached_property
     def hashes(self) -> dict[str, str]:
-        """The hashes a reader can check: design, run, bundle (its manifest), attached result, renderer."""
+        """The hashes a reader can check: design, run, bundle (its manifest), attached result, annex, renderer."""
         return {
             "design": self.bundle.design_sha256,
             "run": self.bundle.run_sha256,
             "bundle": self.bundle.manifest_sha256,
             "result": sha256_bytes(result_bytes(self.bundle, self.governance)),
+            "annex": self.annex_sha256,
             "renderer": self.bundle.renderer.sha256,
             "events_head": str(self.governance.get("events_head") or ""),
         }
 
-    def figures(self, *names: str) -> list[Block]:
-        """The named charts that exist."""
-        return [Figure(self.charts[name]) for name in names if name in self.charts]
+    def figure(self, name: str, *below: Numbers) -> list[Figure]:
+        """The named chart, if it exists, with what belongs under it; else with the numbers that it draws."""
+        if name not in self.charts:
+            return []
+        chart, drawn = self.charts[name], drawn_by(name, self.measurements)
+        if not below and drawn:
+            if name == "power":
+                below = (self.numbers(name, by_conclusion(drawn), title=chart.title, columns=CONTRASTS),)
+            else:
+                below = (self.numbers(name, drawn, title=chart.title),)
+        return [Figure(chart, READING.get(name, ""), below)]
+
+    def numbers(
+        self, name: str, measurements: Sequence[Measurement], *, title: str, columns: str = SHORT, **paper: Any
+    ) -> Numbers:
+        """Measurements as a table, in the words of this plan; ``paper`` is what is printed of them, and its notes."""
+        return Numbers(name, title, tuple(measurements), self.design, columns, **paper)

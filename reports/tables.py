@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from auditor.records import Conclusion, Measurement, Role
 from reports import numbers, sentences, small_cells, wording
-from reports.blocks import Block, Cell, Code, Table, Text
+from reports.blocks import CONTRASTS, EVERY, Cell, Code, Numbers, Table, Text
 
 SUPPORTING_AT_MOST = 24
 DESCRIPTIVE = "descriptive"
@@ -48,6 +48,7 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
                 *_equivalence(measurements),
             ]
         ),
+        of=tuple(measurements),
     )
 
 
@@ -71,6 +72,7 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
                 *_inconclusive(measurements, design, brief=True),
             ]
         ),
+        of=tuple(measurements),
     )
 
 
@@ -114,6 +116,7 @@ def changes(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
                 *_inconclusive(measurements, design, brief=True),
             ]
         ),
+        of=tuple(measurements),
     )
 
 
@@ -145,14 +148,37 @@ def _of_versions(item: Measurement) -> str:
     return f"{wording.contrast(item)}, {inside} version" if inside else wording.contrast(item)
 
 
-def all_measurements(measurements: Sequence[Measurement], design: wording.Design) -> list[Block]:
-    """The measurements of ``result.json`` in words, one row each, one table a test.
+def whole(block: Numbers) -> Table:
+    """The table of all measurements of a block, without a title, as a page sets it."""
+    if block.columns == CONTRASTS:
+        return contrasts(block.measurements, block.design, title="")
+    return short_rows(block.measurements, block.design, title="", note=block.note)
 
-    Of one kind of supporting figure, such as an effect at every layer and position, only the largest: charts show them
-    all, and ``result.json``, which is attached, holds them.
+
+def printed(block: Numbers) -> Iterator[Table | Text]:
+    """What of a block's measurements stands on paper."""
+    if not block.printed:
+        return
+    if block.columns == EVERY:
+        tests = dict.fromkeys(item.test for item in block.printed)
+        yield Text(block.left_out)
+        yield from (_all_of([item for item in block.printed if item.test == test], block.design) for test in tests)
+    elif block.columns == CONTRASTS:
+        yield contrasts(block.printed, block.design, title=block.title)
+        if block.method:
+            yield Text(block.method, tone="small")
+    else:
+        note = " ".join(part for part in (block.left_out, block.note) if part)
+        yield short_rows(block.printed, block.design, title=block.title, note=note)
+
+
+def every_number(measurements: Sequence[Measurement], design: wording.Design) -> Numbers:
+    """The measurements of ``result.json`` in words, one row each; on paper one table a test.
+
+    Of one kind of supporting figure, such as an effect at every layer and position, paper has only the largest: charts
+    show them all, and ``result.json``, which is attached, holds them.
     """
     shown = _without_the_many(measurements)
-    tests = dict.fromkeys(item.test for item in shown)
     left = len(measurements) - len(shown)
     intro = (
         f"{numbers.count(len(shown))} of the {numbers.count(len(measurements))} numbers of this audit: all that speak "
@@ -164,7 +190,15 @@ def all_measurements(measurements: Sequence[Measurement], design: wording.Design
         "The attached result.json holds every one by its id, with methods, checks and the query of its cases. "
         "Differences of rates are in percentage points."
     )
-    return [Text(intro), *(_all_of([item for item in shown if item.test == test], design) for test in tests)]
+    return Numbers(
+        name="every",
+        title="Every number of this audit",
+        measurements=tuple(measurements),
+        design=design,
+        columns=EVERY,
+        printed=tuple(shown),
+        left_out=intro,
+    )
 
 
 def _without_the_many(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -204,6 +238,7 @@ def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         align="".join("llllrrrrr"[at] for at in shown),
         weights=tuple(weights[at] for at in shown),
         note=" ".join([*_level_notes(measurements, design), *missing(measurements)]),
+        of=tuple(measurements),
     )
 
 

@@ -1,9 +1,14 @@
-"""Adding a thing costs what docs/extending.md says: the files that have to be touched are counted."""
+"""Adding a thing costs what docs/extending.md says: the files that have to be touched are counted.
+
+That a section which is added is shown by the PDF and by the site's page, `compliance/test_sections_on_pages.py` holds.
+"""
 
 from __future__ import annotations
 
 import hashlib
 import json
+import os
+import re
 import shutil
 import subprocess
 import sys
@@ -12,6 +17,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from pypdf import PdfReader
 from scipy.stats import norm
 
 from auditor import catalogue
@@ -159,3 +165,60 @@ def test_a_test_and_a_pack_of_the_house_cost_a_file_each_and_a_line_in_the_catal
         "catalogue.py",
         "policies/shipped/xx-sample.json",
     }
+
+
+SECTION = '''"""The section that is added."""
+
+from reports.blocks import Text
+
+
+def bells(story):
+    """One function, given the story, that returns blocks."""
+    return [Text(f"Every second bell rings, n = {len(story.measurements)}.")]
+'''
+BOTH = """
+import json, sys
+from pathlib import Path
+from reports import sections
+from reports.bundle import bundle_from, read_files
+from reports.content import build_content
+from reports.html import Links, blocks_html
+from reports.pdf import render_pdf
+from reports.story import Story
+from tests.reports.conftest import GOVERNANCE, PACKS
+from tests.reports.simulate import write_evidence
+folder = Path(sys.argv[1])
+write_evidence(folder, packs=PACKS, mute=False)
+bundle = bundle_from(read_files(folder), files=(), where="here")
+(folder / "report.pdf").write_bytes(render_pdf(build_content(bundle, GOVERNANCE), result=b"{}"))
+links = Links(cases=lambda query: query, numbers=lambda name: name)
+story = Story(bundle, GOVERNANCE, {})
+page = "".join(blocks_html(kind.blocks(story), links) for kind in sections.sections_in("controls"))
+print(json.dumps([sections.__file__, page]))
+"""
+
+
+@pytest.mark.slow
+def test_a_section_costs_a_function_and_a_line_and_both_page_and_pdf_show_it(tmp_path: Path) -> None:
+    reports = shutil.copytree(ROOT / "reports", tmp_path / "reports", ignore=NOT_SOURCE)
+    before = hashes(reports)
+    (reports / "bells.py").write_text(SECTION)
+    table = (reports / "sections.py").read_text()
+    for there, line in (
+        ("from reports.blocks import ANNEX", "from reports.bells import bells\n"),
+        ("    # What a validator goes", '    SectionKind("bells", "Bells", bells, room="controls"),\n'),
+    ):
+        assert table.count(there) == 1
+        table = table.replace(there, f"{line}{there}")
+    (reports / "sections.py").write_text(table)
+    folder = tmp_path / "evidence"
+    command = [sys.executable, "-B", "-W", "ignore", "-c", BOTH, str(folder)]
+    # The copy stands first on the path, the engine and what simulates an audit behind it.
+    searched = os.environ | {"PYTHONPATH": str(ROOT), "DJANGO_SETTINGS_MODULE": "tests.settings"}
+    done = subprocess.run(command, cwd=tmp_path, env=searched, capture_output=True, text=True, check=True)
+    where, page = json.loads(done.stdout.splitlines()[-1])
+    assert where == str(reports / "sections.py")
+    printed = " ".join(" ".join(page.extract_text() for page in PdfReader(folder / "report.pdf").pages).split())
+    (said,) = re.findall(r"Every second bell rings, n = \d+\.", page)
+    assert said in printed
+    assert touched(before, hashes(reports)) == {"bells.py", "sections.py"}

@@ -19,7 +19,7 @@ from __future__ import annotations
 import math
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -27,16 +27,13 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.precision import in_double
 from auditor.language_models.rounding import rounded_otherwise
 
 if TYPE_CHECKING:
     from auditor.language_models.decoder import Target
 
-MARGIN = 5.0
-"""A bound is so many times the root mean square difference: of tens of thousands of comparisons none goes beyond it."""
-MEAN = 3.0
-"""A mean within so many of its standard errors by rounding alone may be rounding."""
 SUMMED = 3.0
 """A sum may differ by so many times what ``ORDERS`` orders of its terms span: their span is some three deviations."""
 PROMPTS, TOKENS = 2, 64
@@ -46,59 +43,6 @@ OTHERWISE = 4
 ORDERS = 8
 
 _known: weakref.WeakKeyDictionary[Any, dict[tuple[Any, ...], NoiseFloor]] = weakref.WeakKeyDictionary()
-
-
-@dataclass(frozen=True, slots=True)
-class NoiseFloor:
-    """What rounding does to one number that a model gives, in one arithmetic.
-
-    Attributes
-    ----------
-    logit
-        Root mean square difference of the number over positions and ways, in nats; at least the spacing of numbers as
-        large as the largest logit that enters it.
-    state
-        Largest difference of the last state, as a share of its length; at least the precision's own.
-    precision
-        The spacing of numbers at 1 in this precision.
-    arithmetic
-        Precision, device, kernel and threads in words.
-    """
-
-    logit: float
-    state: float
-    precision: float
-    arithmetic: str
-
-    @property
-    def bound(self) -> float:
-        """The most by which two ways to one such number may differ, in nats."""
-        return MARGIN * self.logit
-
-    @property
-    def state_bound(self) -> float:
-        """The most by which two ways to one state may differ, as a share of its length."""
-        return MARGIN * self.state
-
-    def of_mean(self, n: int) -> float:
-        """How far rounding may set the mean of a difference of ``n`` such numbers off, in nats."""
-        return float(MEAN * self.logit / math.sqrt(n))
-
-    def row(self) -> dict[str, Any]:
-        """Plain data, for a ledger: ``NoiseFloor(**row)`` reads it back."""
-        return asdict(self)
-
-    @property
-    def words(self) -> str:
-        """Where the bound comes from, for a check's note."""
-        return (
-            f"the bound is {MARGIN:g} times the root mean square difference that other rounding makes, "
-            f"{self.logit:.1e} nats ({self.arithmetic})"
-        )
-
-    def tells(self, difference: float) -> bool:
-        """Whether a difference, in nats, of two such numbers is more than rounding could make it."""
-        return abs(difference) > self.bound
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,237 +1,107 @@
-"""What the page of an audit shows: the report's blocks, every number with the address of its cases."""
+"""What the page of an audit shows: the sections of its report and annex, each number with the address of its cases.
+
+The sections are composed where the report is (:mod:`reports.sections`); here they are put into the rooms of the page,
+and what a page opens is given an address.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-from auditor.records import Measurement, Role
+from django.urls import reverse
+from django.utils.html import format_html
+from django.utils.safestring import SafeString, mark_safe
+
+from compliance.dashboard.links import links
 from compliance.dashboard.model_page import Comparison
-from compliance.dashboard.number_tables import LinkedTable, Numbers, cases_link, in_short, linked, plain
 from compliance.models import Audit
-from reports import numbers, wording
-from reports import sentences as sentences_of
-from reports.canvas import Chart
-from reports.charts import by_conclusion
-from reports.feature_words import features_table, sentences
-from reports.inside_sections import InsideTest, checks, parts_of, without_maps
-from reports.maps import maps_of
-from reports.specification_tables import asked_otherwise, unstable
-from reports.standing import COLUMNS, EXPLAINED, ROWS, corners, outside_words, standings
+from reports import sections, wording
+from reports.blocks import Numbers, Verdict
+from reports.html import blocks_html, later_html, numbers_of, table_html, verdict_html, whole_html
+from reports.sections import OPENED, Room, SectionKind
 from reports.story import Story
-from reports.tables import changes, contrasts
+from reports.tables import changes
 
-BEHIND_SCORES = ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
-READING = {
-    "effects": "One pair is one application, put to the model twice with only the field changed. Marker: estimate, its "
-    "shape is the conclusion. Line: interval. Band: practical threshold. Plumb line: no difference.",
-    "effects-range": "The same at the cut-off of the plan's range where it is largest; the interval holds for all "
-    "cut-offs at once.",
-    "effects-matched": "The same with one cut-off for all arms, set so that the reference arm's approval rate is the "
-    "share of favourable outcomes in the data.",
-    "cut-off-curve": "The effect at every cut-off of the range. Grey: simultaneous interval. Ring: the largest.",
-    "readability": "How many more answers of the group cannot be read than of the reference.",
-    "margin-shift": "Mean paired difference of the score, in standard deviations of the reference arm's scores.",
-    "rates": "Wilson intervals. Square: reference group. The upper half compares different applicants, the lower "
-    "half the same applications with one field changed.",
-    "power": "The smallest difference each contrast could have seen at the plan's power; a bar beyond the grey band "
-    "could have missed one of the practical threshold.",
-    "margins": "Each row is the distribution of one arm's scores, the log-odds of the favourable answers. Line with "
-    "the bob: the model's own cut-off. Dashed: the matched one.",
-}
+OF_EVIDENCE = ("controls",)
+"""Rooms that rest on the evidence folder; the others on the rows of the database too."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Shown:
-    """A chart, how to read it, and the table behind it."""
+class Furnished:
+    """A room of the page with what stands in it; ``tab`` is its name among the tabs."""
 
-    chart: Chart
-    reading: str
-    behind: Numbers | None
-
-
-def facts(audit: Audit, story: Story) -> list[dict[str, str]]:
-    """The figures of the leading contrast, short, each with the address of its cases."""
-    lead = story.lead
-    if lead is None:
-        return []
-    link, counts = cases_link(audit, lead.cases), lead.counts
-    shown = [
-        (f"Effect, {wording.contrast(lead)}", sentences_of.shown(lead), link),
-        ("Applications", numbers.count(lead.n), link),
-    ]
-    for key, flipped, label in (("b", "against", "Lose approval"), ("c", "towards", "Gain approval")):
-        # At the matched operating point a flip is one at another threshold: outcomes do not show it.
-        at_own = lead.metric == "cf_net_effect"
-        where = cases_link(audit, lead.cases, flipped=flipped) if at_own else link
-        shown.append((label, numbers.count(counts.get(key)), where))
-    family = sum(item.family == lead.family for item in story.measurements) if lead.family else 1
-    shown.append((f"p, adjusted in a family of {family}", numbers.p_value(lead.p_adjusted), link))
-    floor = story.floors
-
-    def link_of(item: Measurement) -> str:
-        return cases_link(audit, item.cases)
-
-    if floor:
-        text = wording.with_reason(floor[0])
-        shown.append(
-            (f"Decisions that change: {wording.lower_first(wording.contrast(floor[0]))}", text, link_of(floor[0]))
-        )
-    return [{"label": label, "value": value, "link": link} for label, value, link in shown]
+    room: Room
+    tab: str
+    blocks: SafeString
 
 
-def finding_blocks(audit: Audit, story: Story) -> list[dict[str, Any]]:
-    """The findings, worst first, with the address of their cases and of their measurements' cases."""
-    named = {item.id: item for item in story.measurements}
-    ranked = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
+def rooms(audit: Audit, story: Story, *, evidence: bool) -> list[Furnished]:
+    """The rooms of the page in their order; without ``evidence``, those that need none."""
     return [
-        {
-            "finding": item,
-            "condition": wording.with_p_values(item.condition),
-            "effect": wording.with_p_values(item.effect),
-            "cause": wording.with_p_values(item.cause),
-            "severity": wording.severity_word(item.severity),
-            "measurements": [
-                {
-                    "label": f"{wording.metric_label(named[key])}, {wording.contrast(named[key])}",
-                    "value": sentences_of.shown(named[key]),
-                    "link": cases_link(audit, named[key].cases),
-                }
-                for key in item.measurements
-                if key in named
-            ],
-            "cases": cases_link(audit, item.cases) if item.cases else "",
-        }
-        for item in ranked
+        Furnished(room=room, tab=_tab(room, story), blocks=_furnish(audit, story, room))
+        for room in sections.ROOMS
+        if evidence or room.id not in OF_EVIDENCE
     ]
 
 
-def shown_charts(audit: Audit, story: Story) -> list[Shown]:
-    """The kept charts in the report's order, the verdict's own apart."""
-    all_items = story.measurements
-    behind = {
-        "effects": [item for item in all_items if item.metric == "cf_net_effect"],
-        "effects-matched": [item for item in all_items if item.metric == "cf_net_effect_matched"],
-        "effects-range": [item for item in all_items if item.metric == "cf_range_effect"],
-        "cut-off-curve": [item for item in all_items if item.metric == "cf_curve_effect"],
-        "readability": [item for item in all_items if item.metric == "refusal_rate_gap"],
-        "margin-shift": [item for item in all_items if item.metric == "cf_mean_shift_sd"],
-        "power": [
-            item
-            for item in all_items
-            if item.metric in ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect")
-            and item.role is Role.PRIMARY
-        ],
-        "rates": [i for i in all_items if i.metric == "selection_rate" and i.test in ("group_rates", "arm_rates")],
-        "margins": [
-            item for item in all_items if item.metric in ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
-        ],
-    }
-    names = [name for name in READING if name in story.charts]
-    return [
-        Shown(
-            chart=story.charts[name],
-            reading=READING[name],
-            behind=_behind(audit, story, name, behind[name]) if behind[name] else None,
-        )
-        for name in names
+def card(audit: Audit, verdict: Verdict) -> SafeString:
+    """The verdict in its box."""
+    return _safe(verdict_html(verdict, links(audit)))
+
+
+def opened_lines(audit: Audit) -> SafeString:
+    """A line for each section that is opened, in the order of report and annex."""
+    lines = [
+        later_html(kind.title, address=section_address(audit, kind), link=f"{kind.title}, on a page of its own")
+        for kind in sections.sections_in(OPENED)
     ]
+    return _safe("".join(lines))
 
 
-def inside(audit: Audit, story: Story) -> list[dict[str, Any]]:
-    """What the tests on internals saw, under the questions they answer: maps, other figures, self-checks."""
-    return [
-        {"title": title, "tests": [_inside_test(audit, story, test) for test in tests]}
-        for title, tests in parts_of(story.measurements)
-    ]
+def opened_section(audit: Audit, story: Story, kind: SectionKind, *, alone: bool) -> SafeString:
+    """What stands in a section that is opened; ``alone`` on a page of its own, else under its line."""
+    blocks = blocks_html(kind.blocks(story), links(audit), level=2 if alone else 3, folded=False, label=kind.title)
+    return _safe(blocks) if alone else format_html("<div>{}</div>", _safe(blocks))
 
 
-def _inside_test(audit: Audit, story: Story, test: InsideTest) -> dict[str, Any]:
-    maps = [item for item in maps_of(test.rows) if item.name in story.charts]
-    held, said = checks(test.rows), sentences(test.rows)
-    features, otherwise = features_table(test.rows, story.measurements), asked_otherwise(test.rows)
-    return {
-        "label": test.label,
-        "card": test.card,
-        "maps": [
-            Shown(
-                chart=story.charts[item.name],
-                reading=item.reading,
-                behind=in_short(audit, story, item.rows, name=item.name, label=story.charts[item.name].title),
-            )
-            for item in maps
-        ],
-        "others": [
-            in_short(audit, story, rows, name=f"{test.name}.{rows[0].metric}", label=wording.metric_label(rows[0]))
-            for rows in without_maps(test.rows, maps)
-        ],
-        "sentences": said.rows if said else (),
-        "features": plain(features) if features else None,
-        "otherwise": plain(otherwise) if otherwise else None,
-        "unstable": unstable(test.rows),
-        "checks": plain(held) if held else None,
-        "failed": any(not check.held for row in test.rows for check in row.checks),
-    }
+def section_address(audit: Audit, kind: SectionKind) -> str:
+    """Where a section that is opened stands by itself."""
+    return reverse("section", args=[audit.number, kind.id])
 
 
-def ladder(story: Story) -> dict[str, Any] | None:
-    """The ladder and outputs × internals: the contrast of the verdict in full, the others as a table."""
-    found = standings(story.measurements)
-    if not found:
-        return None
-    lead = story.lead
-    named = lead.subject if lead else {}
-    first = next((item for item in found if item.measurement.subject.items() <= named.items()), found[0])
-    cells = corners(found)
-    return {
-        "first": first,
-        "others": [item for item in found if item is not first],
-        "columns": list(COLUMNS.values()),
-        "rows": [(said, [cell for cell in cells if cell.outputs is outputs]) for outputs, said in ROWS.items()],
-        "outside": outside_words(found),
-        "explained": EXPLAINED,
-    }
+def find_numbers(story: Story, name: str, *, among: str | None = None) -> Numbers | None:
+    """The table of that name in the rooms of the page, or ``among`` the sections of one room or of those opened."""
+    places = [room.id for room in sections.ROOMS] if among is None else [among]
+    kinds = [kind for place in places for kind in sections.sections_in(place)]
+    return next((item for kind in kinds for item in numbers_of(kind.blocks(story)) if item.name == name), None)
 
 
-def checks_inside(story: Story) -> dict[str, int]:
-    """How many numbers the tests on internals gave, how many self-checks they carry, and how many held."""
-    rows = [row for _, tests in parts_of(story.measurements) for test in tests for row in test.rows]
-    held = [check.held for row in rows for check in row.checks]
-    return {"checks": len(held), "held": sum(held), "numbers": len(rows)}
+def numbers_table(audit: Audit, numbers: Numbers) -> SafeString:
+    """All rows of a table."""
+    return _safe(whole_html(numbers, links(audit)))
 
 
-def comparison_table(comparison: Comparison) -> LinkedTable:
+def comparison_table(comparison: Comparison) -> SafeString:
     """What changed from one version to the other; the cases are those of the later audit."""
-    items, design = comparison.measurements, wording.Design.of(comparison.later.plan.design)
-    return linked(comparison.later, changes(items, design), items)
+    table = changes(comparison.measurements, wording.Design.of(comparison.later.plan.design))
+    return _safe(table_html(table, links(comparison.later), label="Changes between the versions"))
 
 
-def every_number(audit: Audit, story: Story) -> Numbers:
-    """All measurements, in the order of result.json."""
-    return in_short(audit, story, story.measurements, name="every", label="Every number of this audit")
+def _furnish(audit: Audit, story: Story, room: Room) -> SafeString:
+    """The sections of a room; the heading of the room is that of the first."""
+    parts = []
+    for place, kind in enumerate(sections.sections_in(room.id)):
+        if place:
+            parts.append(format_html('<h3 class="part" id="{}">{}</h3>', kind.id, kind.title))
+        level = 4 if place else 3
+        parts.append(_safe(blocks_html(kind.blocks(story), links(audit), level=level, label=kind.title)))
+    return _safe("".join(parts))
 
 
-def numbers_by_name(audit: Audit, story: Story) -> dict[str, Numbers]:
-    """Every table of the page by the name in its address."""
-    shown = [*shown_charts(audit, story)]
-    tables = [every_number(audit, story)]
-    for part in inside(audit, story):
-        for test in part["tests"]:
-            shown += test["maps"]
-            tables += test["others"]
-    return {item.name: item for item in [*tables, *(item.behind for item in shown if item.behind)]}
+def _tab(room: Room, story: Story) -> str:
+    return f"{room.tab} ({len(story.bundle.findings)})" if room.id == "findings" else room.tab
 
 
-def _behind(audit: Audit, story: Story, name: str, items: Sequence[Measurement]) -> Numbers:
-    label = story.charts[name].title
-    if name in ("rates", "margins", "cut-off-curve"):
-        return in_short(audit, story, items, name=name, label=label)
-    ordered = by_conclusion(items)
-    return Numbers(
-        name=name,
-        label=label,
-        audit=audit,
-        items=ordered,
-        set_table=lambda: linked(audit, contrasts(ordered, story.design, title=""), ordered),
-    )
+def _safe(html: str) -> SafeString:
+    """HTML of :mod:`reports.html`, which escapes every word that it is given."""
+    return mark_safe(html)  # noqa: S308, see above

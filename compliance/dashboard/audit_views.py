@@ -14,16 +14,14 @@ from compliance.dashboard import cases as case_pages
 from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.live import live_page
-from compliance.dashboard.number_tables import plain
 from compliance.dashboard.pages import page
-from compliance.dashboard.records import story
+from compliance.dashboard.records import kept_story, story
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
-from reports import wording
+from reports import sections, wording
 from reports.charts import references
-from reports.controls import control_table
 from reports.cover import cover_verdict
 from reports.story import Story
 
@@ -35,22 +33,17 @@ def audit(request: HttpRequest, number: int) -> HttpResponse:
     if not row.complete:
         return live_page(request, row)
     told, bundle, problem = _told(row)
-    controls = told.bundle.controls
     # Audits of earlier versions have no annex.
     names = [name for name in PUBLISHED if name in row.files or name != "annex.pdf"]
+    verdict = cover_verdict(told)
     context = {
         "audit": row,
         "run": row.run,
         "problem": problem,
-        "verdict": cover_verdict(told),
-        "facts": audit_page.facts(row, told),
-        "controls": plain(control_table(told, "")) if controls else None,
-        "findings": audit_page.finding_blocks(row, told),
-        "charts": audit_page.shown_charts(row, told),
-        "inside": audit_page.inside(row, told),
-        "inside_checks": audit_page.checks_inside(told),
-        "ladder": audit_page.ladder(told),
-        "every": audit_page.every_number(row, told),
+        "verdict": verdict,
+        "card": audit_page.card(row, verdict),
+        "rooms": audit_page.rooms(row, told, evidence=not problem),
+        "opened": "" if problem else audit_page.opened_lines(row),
         "bundle": bundle,
         "head": chain_head(),
         "may_export": actions.may_export(request.user, row),
@@ -68,13 +61,31 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
     row = _audit(request, number)
     if not row.complete:
         raise Http404("an audit that has not finished has no numbers")
-    told, _, _ = _told(row)
-    shown = audit_page.numbers_by_name(row, told).get(name)
+    told, _, problem = _told(row)
+    shown = audit_page.find_numbers(told, name)
+    if shown is None and not problem:
+        shown = audit_page.find_numbers(_kept(row), name, among=sections.OPENED)
     if shown is None:
         raise Http404("no such numbers")
-    alone = request.headers.get("HX-Request") != "true"
-    template = "compliance/numbers.html" if alone else "compliance/_table.html"
-    return render(request, template, {"audit": row, "numbers": shown, "shown": shown.table, "label": shown.label})
+    table = audit_page.numbers_table(row, shown)
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(table)
+    return render(request, "compliance/numbers.html", {"audit": row, "numbers": shown, "table": table})
+
+
+@page
+def section(request: HttpRequest, number: int, name: str) -> HttpResponse:
+    """One section of report or annex that is opened: a page, or the section alone for the page that opens it."""
+    row = _audit(request, number)
+    kind = next((kind for kind in sections.sections_in(sections.OPENED) if kind.id == name), None)
+    if kind is None or not row.complete:
+        raise Http404("no such section")
+    told = _kept(row)
+    _viewed(request, row)  # some print the prompt of an application
+    if request.headers.get("HX-Request") == "true":
+        return HttpResponse(audit_page.opened_section(row, told, kind, alone=False))
+    blocks = audit_page.opened_section(row, told, kind, alone=True)
+    return render(request, "compliance/section.html", {"audit": row, "kind": kind, "blocks": blocks})
 
 
 @page
@@ -168,6 +179,14 @@ def _told(row: Audit) -> tuple[Story, str, str]:
         problem = str(error)
     measurements, findings = row.measurements.all(), row.findings.all()
     return story(row, measurements=measurements, findings=findings, controls=controls, charts=charts), bundle, problem
+
+
+def _kept(row: Audit) -> Story:
+    """A finished audit as its report tells it, from the whole evidence."""
+    try:
+        return kept_story(row, open_evidence(row))
+    except EvidenceError as error:
+        raise Http404(str(error)) from error
 
 
 def _viewed(request: HttpRequest, row: Audit) -> None:

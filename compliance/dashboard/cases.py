@@ -102,10 +102,11 @@ def arms_of(evidence: EvidenceFolder) -> frozenset[str]:
 
 
 def filter_of(query: str) -> CaseFilter:
-    """The filter that a measurement's ``cases`` query names: ``arm:race=Black|race=White;role:actual``."""
+    """The filter that a ``cases`` query names: ``arm:race=Black|race=White;role:actual``, ``…;flipped:against``."""
     parts = dict(part.split(":", 1) for part in query.split(";") if ":" in part)
-    role = _one_of(parts.get("role", ""), ROLES)
-    return CaseFilter(arms=tuple(part for part in parts.get("arm", "").split("|") if part), role=role)
+    role, flipped = _one_of(parts.get("role", ""), ROLES), _one_of(parts.get("flipped", ""), FLIPS)
+    arms = tuple(part for part in parts.get("arm", "").split("|") if part)
+    return CaseFilter(arms=arms, role=role, flipped=flipped)
 
 
 def reference_first(asked: CaseFilter, references: Mapping[str, str]) -> CaseFilter:

@@ -5,9 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from auditor.exceptions import InputError
 from auditor.records import Finding, Measurement
+from compliance.dashboard.evidence import EvidenceFolder, kept_file
+from compliance.exceptions import EvidenceError
 from compliance.models import Audit, FindingRow, MeasurementRow
-from reports.bundle import Bundle, finding_from, measurement_from
+from reports.bundle import Bundle, finding_from, measurement_from, parse, read_bundle
 from reports.canvas import Chart
 from reports.story import Story
 
@@ -48,6 +51,27 @@ def story(
     status = "complete" if audit.complete else "incomplete"
     record = {"audit_id": audit.number, "title": audit.plan.title, "governed": audit.governed, "status": status}
     return Story(bundle=bundle, governance=record, charts=charts)
+
+
+def kept_story(audit: Audit, evidence: EvidenceFolder) -> Story:
+    """The report of an audit in the making, from its whole evidence and the record it was published with.
+
+    Raises
+    ------
+    EvidenceError
+        If a file is not there, or is not what was recorded.
+    """
+    result = kept_file(audit, "result.json")
+    if result is None:
+        raise EvidenceError("result.json: is not on this server as it was recorded; expected the published file")
+    try:
+        record = parse(result.read_bytes(), where=result.name)["audit"]
+        bundle = read_bundle(evidence.folder)
+    except InputError as error:
+        raise EvidenceError(f"{error.where}: {error.what}; expected {error.expected}") from error
+    return Story(
+        bundle=bundle, governance=record, charts=evidence.charts(), annex_sha256=str(audit.files.get("annex.pdf") or "")
+    )
 
 
 def _fields(row: MeasurementRow | FindingRow) -> dict[str, Any]:

@@ -51,6 +51,7 @@ urlpatterns = [
     path("audits/<audit:number>/force-stop/", live.force_stop, name="force-stop"),
     path("audits/<audit:number>/retry/", live.retry, name="retry"),
     path("audits/<audit:number>/numbers/<str:name>/", audit_views.numbers, name="numbers"),
+    path("audits/<audit:number>/sections/<str:name>/", audit_views.section, name="section"),
     path("audits/<audit:number>/cases/", audit_views.cases, name="cases"),
     path("audits/<audit:number>/cases/<path:case_id>/", audit_views.case, name="case"),
     path("audits/<audit:number>/<published:name>", audit_views.download, name="download"),

@@ -5,28 +5,19 @@ from __future__ import annotations
 from datetime import datetime
 
 from django import template
-from django.utils.html import conditional_escape, format_html, format_html_join
+from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString, mark_safe
 
 from auditor.records import Conclusion, Measurement, Severity
-from compliance.dashboard.number_tables import LinkedTable, Row, cases_link
+from compliance.dashboard.links import cases_link
 from compliance.models import Audit
 from reports import numbers, sentences, wording
-from reports.blocks import Cell, Code, Level, Literal, Target
 from reports.canvas import Chart
+from reports.html_marks import chart_html, code_html, severity_html
+from reports.html_marks import conclusion_class as class_of
 from reports.labels import ARM_LABELS, CASE_ROLE_LABELS, CONTROL_ARM_LABELS, OUTCOME_LABELS
 
 register = template.Library()
-
-CLASSES = {
-    Conclusion.DIFFERENCE_FOUND: "found",
-    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "below",
-    Conclusion.NO_EVIDENCE: "noev",
-    Conclusion.EQUIVALENT_WITHIN_MARGIN: "equiv",
-    Conclusion.INCONCLUSIVE: "incon",
-    Conclusion.NOT_TESTED: "untested",
-}
-
 
 SHORT = {
     Conclusion.DIFFERENCE_FOUND: "Found",
@@ -41,16 +32,13 @@ SHORT = {
 @register.filter
 def conclusion_class(conclusion: str | None) -> str:
     """The class that colours a conclusion."""
-    return CLASSES[Conclusion(conclusion or Conclusion.NOT_TESTED)]
+    return class_of(Conclusion(conclusion or Conclusion.NOT_TESTED))
 
 
 @register.filter
 def code(conclusion: str | None) -> SafeString:
     """A conclusion in words with its marker; its code, as files have it, shows under the pointer."""
-    name = Conclusion(conclusion or Conclusion.NOT_TESTED)
-    return format_html(
-        '<span class="code {}" title="{}">{}</span>', CLASSES[name], name.value, conclusion_said(name.value)
-    )
+    return mark_safe(code_html(Conclusion(conclusion or Conclusion.NOT_TESTED)))  # noqa: S308, escaped there
 
 
 @register.filter
@@ -62,8 +50,7 @@ def conclusion_said(conclusion: str | None) -> str:
 @register.filter
 def sev(severity: str) -> SafeString:
     """A severity: bars and a word."""
-    level = Severity(severity)
-    return format_html('<span class="sev sev-{}">{}</span>', level.value, level.value.capitalize())
+    return mark_safe(severity_html(Severity(severity)))  # noqa: S308, one of five words
 
 
 @register.filter
@@ -148,49 +135,12 @@ def outcome(value: str | None) -> str:
 
 
 @register.filter
-def cell(value: Cell) -> SafeString | str:
-    """A cell of a report's table."""
-    if isinstance(value, Code):
-        return code(value.conclusion)
-    if isinstance(value, Level):
-        return sev(value.severity)
-    if isinstance(value, Literal):
-        return format_html("<code>{}</code>", value.words)
-    return "" if isinstance(value, Target) else value
-
-
-@register.filter
-def table_rows(shown: LinkedTable) -> SafeString:
-    """The body of a table. An audit that looks inside has thousands of rows, which take a template seconds."""
-    return mark_safe("".join(_table_row(row) for row in shown.rows))  # noqa: S308, every part is escaped below
-
-
-def _table_row(row: Row) -> str:
-    parts = []
-    for place, (value, align) in enumerate(row.cells):
-        text = conditional_escape(cell(value))
-        if row.link and place == row.at:
-            text = format_html('<a href="{}">{}</a>', row.link, text)
-        if place == 0:
-            parts.append(f'<th scope="row">{text}</th>')
-        else:
-            parts.append(f'<td class="num">{text}</td>' if align == "r" else f"<td>{text}</td>")
-    return f"<tr>{''.join(parts)}</tr>"
-
-
-@register.filter
 def picture(chart: Chart, number: int | str = "") -> SafeString:
     """A chart inline: one just drawn, or one that :func:`compliance.dashboard.evidence.chart_from` let through.
 
     ``number`` tells the names inside it from those of another chart on the page.
     """
-    svg = chart.svg
-    if number:
-        for part in ("t", "d"):
-            svg = svg.replace(f'{chart.name}-{part}"', f'{chart.name}{number}-{part}"').replace(
-                f"{chart.name}-{part} ", f"{chart.name}{number}-{part} "
-            )
-    return mark_safe(svg)  # noqa: S308, drawn here, or checked element by element when it was read
+    return mark_safe(chart_html(chart, number))  # noqa: S308, drawn here, or checked element by element when it was read
 
 
 @register.filter

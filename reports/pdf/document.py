@@ -15,6 +15,7 @@ from reportlab.platypus import Table as Grid
 
 from reports import numbers
 from reports.blocks import ReportContent, Section, Text, Verdict
+from reports.paper import on_paper
 from reports.pdf import styles
 from reports.pdf.attach import finish_pdf
 from reports.pdf.flowables import PLAIN, Bookmark, CodeMark, drawing, grouped, placed, said
@@ -141,7 +142,7 @@ def _story(content: ReportContent, pages: dict[str, int]) -> list[Flowable]:
     ]
     if content.verdict is not None:
         first += [_verdict(content.verdict), Spacer(1, 4)]
-    for block in content.cover:
+    for block in on_paper(content.cover):
         first += grouped(block, width=COLUMN, pages=pages).parts
     story: list[Flowable] = [
         Bookmark("cover", "Verdict" if content.verdict is not None else "Technical annex", 0),
@@ -162,7 +163,7 @@ def _section(section: Section, pages: dict[str, int]) -> list[Flowable]:
     title = f"{section.number} {section.title}"
     head: list[Flowable] = [Bookmark(section.id, title, 0), Paragraph(escape(title), styles.H1)]
     parts: list[Flowable] = []
-    for block in section.blocks:
+    for block in on_paper(section.blocks):
         group = grouped(block, width=COLUMN, pages=pages)
         if isinstance(block, Text) and block.tone == "heading":
             head += group.parts

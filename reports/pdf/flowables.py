@@ -15,7 +15,7 @@ from reportlab.platypus import Table as Grid
 from svglib.svglib import svg2rlg
 
 from auditor.records import Conclusion, Severity
-from reports.blocks import Block, Cell, Code, Figure, FindingBlock, Level, Literal, Pairs, Table, Target, Text
+from reports.blocks import Cases, Cell, Code, Figure, FindingBlock, Level, Literal, Pairs, Printed, Table, Target, Text
 from reports.canvas import MARKERS, Chart
 from reports.pdf import styles
 from reports.wording import conclusion_words, sentence_case, severity_word
@@ -148,7 +148,7 @@ class Group(NamedTuple):
     keep: bool = True
 
 
-def grouped(block: Block, *, width: float, pages: dict[str, int]) -> Group:
+def grouped(block: Printed, *, width: float, pages: dict[str, int]) -> Group:
     """A block as flowables for a column of ``width`` points; ``pages`` holds the page of every anchor."""
     if isinstance(block, Text):
         return Group([_text(block, width)])
@@ -193,6 +193,8 @@ def cell(value: Cell, style: ParagraphStyle, pages: dict[str, int]) -> Flowable:
         return SeverityMark(value.severity)
     if isinstance(value, Literal):
         return Paragraph(escape(value.words), styles.LITERAL)
+    if isinstance(value, Cases):
+        value = value.words
     if isinstance(value, Target):
         number = pages.get(value.anchor, 0)
         return Paragraph(f'<a href="#{escape(value.anchor)}">{number or "–"}</a>', style)

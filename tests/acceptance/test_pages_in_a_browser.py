@@ -81,6 +81,8 @@ def pages(transactional_db: None, versions: list[Path], settings: LazySettings, 
         "findings": "/findings/",
         "unfinished": "/audits/A-0004/",
         "every number": "/audits/A-0003/numbers/every/",
+        "design": "/audits/A-0003/sections/test_design_and_power/",
+        "data": "/audits/A-0003/sections/data_and_test_cases/",
         "all cases": "/audits/A-0003/cases/",
         "no case": "/audits/A-0003/cases/?outcome=invalid",
         "case": f"/audits/A-0003/cases/{case}/",
@@ -199,13 +201,24 @@ def test_a_short_table_opens_with_a_key_and_a_long_one_comes_when_it_is_opened(
     page.keyboard.press("Enter")
     assert table.locator("table").is_visible()
 
-    every = page.locator("#outputs > details")
+    every = page.locator("#outputs > details[hx-get$='/every/']")
     assert every.locator("table").count() == 0
     wanted = announced(every)
     every.locator("summary").focus()
     page.keyboard.press("Enter")
     every.locator("table tbody tr").first.wait_for()
     assert every.locator("table tbody tr").count() == wanted > 20
+
+    design = page.locator("#more > details[hx-get$='/test_design_and_power/']")
+    design.locator("summary").first.focus()
+    page.keyboard.press("Enter")
+    design.locator("figure svg").wait_for()
+    assert design.locator(".pairs dt").first.is_visible()
+    # A table inside what was opened comes, or opens, the same way.
+    power = design.locator("figure details")
+    power.locator("summary").focus()
+    page.keyboard.press("Enter")
+    power.locator("table tbody tr").first.wait_for()
     assert troubles == []
 
 
@@ -214,7 +227,7 @@ def test_long_tables_are_read_without_scripts(
 ) -> None:
     page = open_page(browser, live_server, session, scripts=False)
     page.goto(pages["audit"])
-    every = page.locator("#outputs > details")
+    every = page.locator("#outputs > details[hx-get$='/every/']")
     every.locator("summary").click()
     wanted = announced(every)
     every.locator("a").click()

@@ -59,6 +59,9 @@ SITE = {
         "/audits/{audit.number}/numbers/every/", without=MISSING, foreign=MISSING
     ),
     # The small audits here have no evidence folder; test_officers_site.py reads these pages of one that has.
+    "audits/<audit:number>/sections/<str:name>/": Line(
+        "/audits/{audit.number}/sections/limitations/", without=MISSING, allowed=MISSING, foreign=MISSING
+    ),
     "audits/<audit:number>/cases/": Line(
         "/audits/{audit.number}/cases/", without=MISSING, allowed=MISSING, foreign=MISSING
     ),

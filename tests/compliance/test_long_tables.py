@@ -7,32 +7,51 @@ from django.test import Client
 from django.urls import reverse
 from django.utils.html import escape
 
+from compliance.dashboard.audit_views import _told
 from compliance.models import Audit
+from reports import sections
+from reports.blocks import Numbers
+from reports.html import LONG, numbers_of
 from tests.compliance.factories import make_audit
 
 EVERY = "/audits/A-0001/numbers/every/"
 OPENED = {"HX-Request": "true"}
 
 
+def tables(audit: Audit) -> list[Numbers]:
+    """Every table of numbers of the page, from the sections that it is set from."""
+    told, _, _ = _told(audit)
+    kinds = [kind for room in sections.ROOMS for kind in sections.sections_in(room.id)]
+    return [item for kind in kinds for item in numbers_of(kind.blocks(told))]
+
+
 def test_a_page_of_an_audit_waits_with_long_tables_and_sets_short_ones(signed_in: Client, finished: Audit) -> None:
     page = signed_in.get("/audits/A-0001/").content.decode()
-    shown = signed_in.get("/audits/A-0001/").context
-    behind = [item.behind for item in shown["charts"]]
+    shown = tables(finished)
+    long = [item for item in shown if len(item.measurements) > LONG]
 
-    assert shown["every"].long
-    assert any(item.long for item in behind)
-    assert not all(item.long for item in behind)
-    for item in (shown["every"], *behind):
-        assert (f'hx-get="{item.address}"' in page) is item.long
-        assert (f'aria-label="{escape(item.label)}, table"' in page) is not item.long
+    assert {"every", "rates"} <= {item.name for item in long}
+    assert {"effects", "margin-shift"} <= {item.name for item in shown if item not in long}
+    for item in shown:
+        assert (f'hx-get="{reverse("numbers", args=[finished.number, item.name])}"' in page) is (item in long)
+        assert (f'aria-label="{escape(item.title)}, table"' in page) is (item not in long)
+
+
+def test_no_two_tables_share_an_address(finished: Audit) -> None:
+    names = [item.name for item in tables(finished)]
+    assert len(names) == len(set(names)) > 12
 
 
 def test_each_table_stands_at_its_address_whole(signed_in: Client, finished: Audit) -> None:
-    shown = signed_in.get("/audits/A-0001/").context
-    for item in (shown["every"], *(chart.behind for chart in shown["charts"])):
-        page = signed_in.get(item.address).content.decode()
+    for item in tables(finished):
+        page = signed_in.get(reverse("numbers", args=[finished.number, item.name])).content.decode()
         assert "<title>" in page, item.name
-        assert page.count('<th scope="row">') == len(item.items), item.name
+        assert page.count('<th scope="row">') == len(item.measurements), item.name
+
+
+def test_the_numbers_of_a_section_that_is_opened_have_an_address_too(signed_in: Client, finished: Audit) -> None:
+    page = signed_in.get("/audits/A-0001/numbers/power/").content.decode()
+    assert page.count('<th scope="row">') == finished.measurements.filter(role="primary").count() > 0
 
 
 def test_what_a_page_opens_is_the_table_alone(signed_in: Client, finished: Audit) -> None:

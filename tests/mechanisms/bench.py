@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from types import SimpleNamespace
 from typing import Any
 
 from auditor.language_models.local import LoadedModel
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.pair_rows import Contrast, PairOfPrompts, PairsPayload
 from auditor.plan import Answers
+from auditor.testing.rows import read_row
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model
+from tests.mechanisms.asking import through_a_ledger
 
 TEXT = "Loan 120. Race: {}. Income 50. Decision:"
 
@@ -28,16 +32,32 @@ def bench(settings: Any, family: str = "llama") -> ComputeContext:
     )
 
 
-def payload(*groups: str) -> dict[str, Any]:
-    rows = []
-    for number, group in enumerate(groups):
-        prompts = [TEXT.format(name) for name in ("White", group)]
-        rows.append({"id": f"a{number}", "prompts": prompts, "spans": [[16, 21], [16, 16 + len(group)]]})
-    return {"contrast": {"field": "race", "group": "Black", "reference": "White"}, "pairs": rows}
+CONTRAST = Contrast(field="race", group="Black", reference="White")
 
 
-def conclude(module: Any, results: list[dict[str, Any]]) -> list[Any]:
+def pair(number: int, group: str, *, loan: int = 120) -> PairOfPrompts:
+    """One application, white and in a group; its loan tells it from others."""
+    text = TEXT.replace("120", f"{loan}")
+    return PairOfPrompts(
+        id=f"a{number}",
+        case=f"a{number}/race=Black",
+        prompts=(text.format("White"), text.format(group)),
+        spans=((16, 21), (16, 16 + len(group))),
+    )
+
+
+def payload(*groups: str) -> PairsPayload:
+    return of_pairs(*(pair(number, group) for number, group in enumerate(groups)))
+
+
+def of_pairs(*pairs: PairOfPrompts) -> PairsPayload:
+    return PairsPayload(contrast=CONTRAST, pairs=pairs)
+
+
+def conclude(module: Any, results: Sequence[Any]) -> list[Any]:
+    """What a method measures from results, or from their plain rows, that a ledger kept."""
+    kept = [read_row(module.Result, through_a_ledger(result), what="result") for result in results]
     thresholds = SimpleNamespace(alpha=0.05, bootstrap=2000)
     plan = SimpleNamespace(thresholds=thresholds, cases=SimpleNamespace(seed=1))
-    context: Any = SimpleNamespace(results={module.CARD.name: results}, plan=plan)
-    return [draft.measurement for draft in module.measure(context)]
+    context: Any = SimpleNamespace(plan=plan)
+    return [draft.measurement for draft in module.measure(context, kept)]

@@ -32,9 +32,10 @@ from scipy.stats import t as student
 
 from auditor.language_models.decoder import HEADS, MLP, Decoder, Edit, Site, Target, read_decoder
 from auditor.mechanisms._shared.direct_logits import attribute
+from auditor.mechanisms._shared.nodes import all_nodes
 from auditor.mechanisms._shared.pair_measures import slope
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, run_pair
-from auditor.mechanisms._shared.patches import all_nodes, attribution_effects, node_effects
+from auditor.mechanisms._shared.patches import attribution_effects, node_effects
 from auditor.mechanisms.circuits.edge_runs import edge_scores
 from auditor.mechanisms.circuits.edges import Edges, read_edges
 from auditor.statistics.multiplicity import holm

@@ -6,17 +6,21 @@ from typing import Any
 
 import pytest
 
+from auditor.mechanisms._shared.probe_readings import read
 from auditor.mechanisms.look_ahead.measure import _chance
 from auditor.mechanisms.probing.measure import _checks
+from auditor.mechanisms.probing.result import At, Probe
 
 
 def of_aurocs(value: float, smaller: int) -> list[Any]:
-    result: Any = {"cases": list(range(2 * smaller)), "smaller": {"shuffled": smaller}}
-    return list(_chance("shuffled margins are at chance", [value], result, "shuffled", ""))
+    return list(_chance("shuffled margins are at chance", [value], few=smaller, many=smaller, note=""))
 
 
 def of_permuted(value: float, smaller: int) -> list[Any]:
-    found = _checks([{"permuted": value, "smaller": smaller, "solved": True}])
+    at = At(group="Black", setting="withheld", site="last token", layer=1)
+    reading = read(logits=[1.0, -1.0], labels=[True, False], clusters=["a", "b"], level=0.95)
+    probe = Probe(at=at, reading=reading, smaller=smaller, solved=True, permuted=value, numbers=None, largest=None)
+    found = _checks([probe])
     return [check for check in found if check.name == "permuted labels are at chance"]
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import random
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -14,14 +14,16 @@ from scipy.stats import t as student
 
 from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import noise_floor
+from auditor.mechanisms._shared.nodes import Node
 from auditor.mechanisms._shared.pairs import PairRuns
-from auditor.mechanisms._shared.patches import Node, node_effects
+from auditor.mechanisms._shared.patches import node_effects
 from auditor.mechanisms.circuits import method as circuit
 from auditor.mechanisms.circuits.edge_runs import circuit_margins, edge_scores
 from auditor.mechanisms.circuits.edges import ANSWER, EMBEDDING, Edges, read_edges
-from auditor.mechanisms.circuits.measure import FRACTIONS, area, faithfulness, weighted_share
+from auditor.mechanisms.circuits.measure import FRACTIONS, Ends, area, faithfulness, weighted_share
+from auditor.mechanisms.circuits.result import Judged, JudgedPair
 from tests.language_models.zoo import PACKABLE, zoo_model
-from tests.mechanisms.bench import bench, conclude, payload
+from tests.mechanisms.bench import CONTRAST, bench, conclude, of_pairs, pair, payload
 from tests.mechanisms.known_circuit import (
     KNOWN,
     NAME_HEAD,
@@ -163,8 +165,9 @@ def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
     circuits[2] = ~circuits[1]
     circuits[3, np.random.default_rng(0).permutation(edges.count)[: len(known)]] = True
     rows = [circuit_margins(each, edges, circuits, memory=MEMORY) for each in runs[half:]]
-    judged = [{"full": each.base_margin, "empty": each.donor_margin} for each in runs[half:]]
-    found, truth, rest, random_ones = faithfulness(judged, np.array(rows))
+    whole, none = ([getattr(each, end) for each in runs[half:]] for end in ("base_margin", "donor_margin"))
+    ends = Ends(full=np.array(whole), empty=np.array(none))
+    found, truth, rest, random_ones = faithfulness(ends, np.array(rows))
     assert truth == pytest.approx(1, abs=0.05)
     assert rest == pytest.approx(0, abs=0.05)
     # First order underrates an edge behind a saturated softmax, so the ten largest need not be all of the ten known.
@@ -175,8 +178,8 @@ def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
 def test_the_test_reports_a_curve_beside_random_circuits() -> None:
     settings = circuit.Settings(resamples=20, random=2, top=4)
     rows = payload("Black", "Asian", "Black", "Asian")
-    result = json.loads(json.dumps(circuit.compute(bench(settings), rows)))
-    assert len(result["pairs"]) == result["scored"] == 2
+    result = circuit.compute(bench(settings), rows)
+    assert len(result.pairs) == result.scored == 2
     found = {row.id: row for row in conclude(circuit, [result])}
     curve = [row for row in found.values() if row.metric == "circuit_faithfulness"]
     assert len(curve) == 3 * len(FRACTIONS)
@@ -194,26 +197,28 @@ def test_the_test_reports_a_curve_beside_random_circuits() -> None:
         "circuit_edge",
     }  # fmt: skip
     again = circuit.compute(bench(settings), rows)
-    assert json.loads(json.dumps(again)) == result
+    assert again == result
 
 
 def test_a_circuit_is_judged_on_pairs_that_did_not_score_its_edges() -> None:
-    def of(seconds: tuple[int, int]) -> dict[str, Any]:
-        asked = payload("Black", "Black", "Asian", "Black")
-        for number, row in enumerate(asked["pairs"]):
-            digits = f"{120 + 31 * (seconds[number // 2] if number % 2 else number)}"
-            row["prompts"] = [prompt.replace("120", digits) for prompt in row["prompts"]]
-        return circuit.compute(bench(circuit.Settings(resamples=20, random=1, top=4)), asked)
+    def of(seconds: tuple[int, int]) -> Judged:
+        loans = [120 + 31 * number for number in (0, seconds[0], 2, seconds[1])]
+        groups = ("Black", "Black", "Asian", "Black")
+        asked = of_pairs(*(pair(number, groups[number], loan=loan) for number, loan in enumerate(loans)))
+        found = circuit.compute(bench(circuit.Settings(resamples=20, random=1, top=4)), asked)
+        assert isinstance(found, Judged)
+        return found
 
     one, other = of((1, 3)), of((5, 7))
-    assert [pair["id"] for pair in one["pairs"]] == ["a1", "a3"]
+    assert [each.id for each in one.pairs] == ["a1", "a3"]
     # Other applications to be judged on choose no other edge and move no score, and are what is judged.
-    assert (one["top"], one["live"], one["scored_gap"]) == (other["top"], other["live"], other["scored_gap"])
-    assert [pair["full"] for pair in one["pairs"]] != [pair["full"] for pair in other["pairs"]]
+    assert (one.top, one.live, one.scored_gap) == (other.top, other.live, other.scored_gap)
+    assert [each.full for each in one.pairs] != [each.full for each in other.pairs]
 
 
 def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
-    result = circuit.compute(bench(circuit.Settings(resamples=20)), payload("Black", "Asian", "Black", "Asian"))
+    asked = payload("Black", "Asian", "Black", "Asian")
+    result = circuit.compute(bench(circuit.Settings(resamples=20)), asked).row()
     result["completeness"] = 1e9
     rows = conclude(circuit, [result])
     assert all(row.estimate is None for row in rows if row.metric == "circuit_edge")
@@ -238,35 +243,30 @@ def test_the_areas_of_a_perfect_circuit_are_one_and_nothing() -> None:
     assert area(np.array(FRACTIONS)) == pytest.approx((1 + 0.001) / 2)
 
 
+def judged(curves: Sequence[Sequence[float]], **changes: Any) -> Judged:
+    """Pairs with a difference of 1, of which a circuit of every kind leaves what its pair's curve says."""
+    pairs = [
+        JudgedPair(id=f"{number}", gap=-1.0, full=1.0, empty=0.0, found=curve, signed=curve, random=(curve, curve))
+        for number, curve in enumerate(curves)
+    ]
+    about = {"scored": 1, "same": False, "edges": 100, "sizes": range(10), "live": range(1, 11), "overlap": None}
+    about |= {"completeness": 0.0, "scored_gap": 1.0, "top": (), "noise": noise_floor(zoo_model("llama"))}
+    return Judged(contrast=CONTRAST, pairs=tuple(pairs), **{**about, **changes})
+
+
 def test_a_circuit_that_overshoots_is_not_enough() -> None:
     curve = [0, 0, 0.9, 2.1, 0.9, 0.95, 1, 1.1, 1, 1.0]
-    pair = {
-        "id": "a",
-        "gap": -1.0,
-        "full": 1.0,
-        "empty": 0.0,
-        "found": curve,
-        "signed": curve,
-        "random": [curve],
-        "checks": [],
-    }
-    result = {
-        "contrast": {"field": "race", "group": "Black", "reference": "White"},
-        "reason": None, "note": "", "left_out": {}, "pairs": [pair], "same": False, "scored": 1, "edges": 100,
-        "live": [1, 2, 3, 4, 5, 6, 7, 8, 9, 10], "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": None,
-        "noise": noise_floor(zoo_model("llama")).row(),
-    }  # fmt: skip
-    rows = {row.metric: row for row in conclude(circuit, [result])}
+    rows = {row.metric: row for row in conclude(circuit, [judged([curve])])}
     assert rows["circuit_size"].estimate == 5
     assert rows["circuit_size"].counts["edges"] == 100
 
 
 def test_faithfulness_is_a_ratio_of_sums_and_differences_that_point_opposite_ways_do_not_cancel() -> None:
-    pairs = [{"full": 3.0, "empty": 0.0}, {"full": -1.0, "empty": 0.0}]
-    assert faithfulness(pairs, np.array([[3.0], [-1.0]])) == pytest.approx([1])
+    both_ways = Ends(full=np.array([3.0, -1.0]), empty=np.zeros(2))
+    assert faithfulness(both_ways, np.array([[3.0], [-1.0]])) == pytest.approx([1])
     # Weighted by squares, as a slope is, the first pair alone would give 0.9.
-    assert faithfulness(pairs, np.array([[3.0], [0.0]])) == pytest.approx([0.75])
-    one_way = [{"full": 3.0, "empty": 1.0}, {"full": 1.0, "empty": 0.0}]
+    assert faithfulness(both_ways, np.array([[3.0], [0.0]])) == pytest.approx([0.75])
+    one_way = Ends(full=np.array([3.0, 1.0]), empty=np.array([1.0, 0.0]))
     assert faithfulness(one_way, np.array([[2.5], [0.25]])) == pytest.approx([1.75 / 3])
 
 
@@ -281,24 +281,14 @@ def test_the_signed_circuit_leaves_out_what_works_against_the_difference() -> No
 
 def test_over_enough_applications_faithfulness_has_an_interval_and_stability_a_figure() -> None:
     rng = np.random.default_rng(0)
-    pairs = []
-    for number in range(24):
-        curve = (np.linspace(0, 1, len(FRACTIONS)) + rng.normal(0, 0.1, len(FRACTIONS))).tolist()
-        about = {"full": 1.0, "empty": 0.0, "gap": -1.0, "id": str(number), "checks": []}
-        pairs.append({**about, "found": curve, "signed": curve, "random": [curve, curve]})
+    curves = [np.linspace(0, 1, len(FRACTIONS)) + rng.normal(0, 0.1, len(FRACTIONS)) for _ in range(24)]
     overlap = rng.uniform(0.5, 0.9, (len(FRACTIONS), 40)).tolist()
-    result = {
-        "contrast": {"field": "race", "group": "Black", "reference": "White"}, "reason": None, "note": "",
-        "left_out": {}, "pairs": pairs, "same": False, "scored": 24, "edges": 100, "live": list(range(10)),
-        "completeness": 0.0, "scored_gap": 1.0, "top": [], "overlap": overlap,
-        "noise": noise_floor(zoo_model("llama")).row(),
-    }  # fmt: skip
-    rows = conclude(circuit, [result])
+    rows = conclude(circuit, [judged(curves, scored=24, overlap=overlap)])
     curve = [row for row in rows if row.metric == "circuit_faithfulness"]
     assert all(row.low < row.estimate < row.high for row in curve)
     # All differences are 1, so faithfulness is a mean over pairs. Plain percentiles of 24 are 7 % too narrow.
     found = [row for row in curve if row.subject["circuit"] == "found"]
-    spread = np.std([pair["found"] for pair in pairs], axis=0, ddof=1)
+    spread = np.std(curves, axis=0, ddof=1)
     reach = 2 * student.ppf(0.975, 23) * spread / np.sqrt(24)
     assert np.mean([row.high - row.low for row in found] / reach) == pytest.approx(1, abs=0.03)
     assert not any("illustration" in row.method for row in rows)

@@ -11,15 +11,13 @@ import torch
 
 from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms._shared.concepts import family_of
-from auditor.mechanisms.erasure import method as erasure
-from auditor.mechanisms.steering import method as steering
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.synthesis.ladder import climb
 from auditor.testing.context import Context
 from tests.acceptance.planted import SCALE, planted_model
 from tests.engine.small import small_cases, small_plan
-from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, decided, of
+from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, decided, erasure, of, steering
 
 
 @pytest.fixture(scope="module")
@@ -101,22 +99,33 @@ def test_the_windows_that_are_repeated_and_their_extremes_stand_in_the_counts(bi
     assert counts["specifications_lowest"] <= counts["specifications_highest"]
 
 
+def turned_round(test: Any, results: list[Any]) -> list[Any]:
+    """What every repeat did, in the other direction."""
+    turned = copy.deepcopy(results)
+    if test is erasure:
+        for ran in (each["ran"] for each in turned[0]["repeats"]):
+            ran["margins"] = [2 * clean - after for clean, after in zip(ran["clean"], ran["margins"], strict=True)]
+        return turned
+    turn(turned[0], turned[0]["steered"], [point for point in turned[0]["steered"]["curve"] if point["dose"] == 2.0])
+    return turned
+
+
+def turn(result: Any, half: Any, points: list[Any]) -> None:
+    """The points of a half of steering do the opposite."""
+    groups = result["groups"]
+    clean = np.array(half["clean"]).reshape(-1, len(groups))
+    for point in points:
+        before = {"towards": clean[:, groups.index(result["reference"])], "away": clean[:, point["group"]]}
+        point["margins"] = {way: (2 * own - np.array(point["margins"][way])).tolist() for way, own in before.items()}
+
+
 @pytest.mark.parametrize("test", [erasure, steering], ids=["erasure", "steering"])
 def test_a_causal_step_that_another_specification_contradicts_is_inconclusive(test: Any, biased: Any) -> None:
     """The same run, with what every repeat did turned round."""
     about = {"relevant": False} if test is erasure else {"depths": (0.5,), "doses": (1.0, 2.0)}
     results, measurements, plan = concluded(test, biased, applications=24, **about)
     metric = {erasure: "erasure_gap_removed", steering: "steering_potency"}[test]
-    turned = copy.deepcopy(results)
-    if test is erasure:
-        for ran in turned[0]["repeats"]:
-            ran["margins"] = [2 * clean - after for clean, after in zip(ran["clean"], ran["margins"], strict=True)]
-    else:
-        groups = turned[0]["groups"]
-        clean = np.array(turned[0]["clean"]).reshape(-1, len(groups))
-        for point in (point for point in turned[0]["curve"] if point["dose"] == 2.0):
-            before = {"towards": clean[:, groups.index(turned[0]["reference"])], "away": clean[:, point["group"]]}
-            point |= {way: (2 * own - np.array(point[way])).tolist() for way, own in before.items()}
+    turned = turned_round(test, results)
     item = of(measurements, metric, group="Black")
     changed = of(again(test, biased, turned, plan), metric, group="Black")
 

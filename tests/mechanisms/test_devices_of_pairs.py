@@ -39,8 +39,8 @@ def test_a_test_on_pairs_names_the_device_of_every_tensor(name: str, family: str
     at = bench(settings, family)
     with torch.device("meta"):
         result = module.compute(at, payload("Black", "Asian"))
-    assert len(result["pairs"]) == 2 - (name == "circuit")
-    assert all(check["held"] for pair in result["pairs"] for check in pair.get("checks", ()))
+    assert len(result.pairs) == 2 - (name == "circuit")
+    assert all(check.held for pair in result.pairs for check in pair.checks)
 
 
 def test_paths_and_edges_name_the_device_of_every_tensor() -> None:

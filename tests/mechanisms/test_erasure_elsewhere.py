@@ -13,8 +13,10 @@ from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows
 from auditor.mechanisms._shared.scrubbing import carried
-from auditor.mechanisms.erasure.runs import Eraser, Ran
-from auditor.mechanisms.steering.runs import Point, Steerer
+from auditor.mechanisms.erasure.result import Ran
+from auditor.mechanisms.erasure.runs import Eraser
+from auditor.mechanisms.steering.result import Point
+from auditor.mechanisms.steering.runs import Steerer
 from benchmarks.inside_nulls import GROUPS, prompts, random_model, target
 from tests.second_device import DEVICE, second_device
 
@@ -48,7 +50,7 @@ def test_erasure_and_steering_leave_no_tensor_behind_on_the_cpu(family: str) -> 
         decoder = read_decoder(model)
         assert isinstance(decoder, Decoder)
         # What mixes devices raises here, as on a GPU; the numbers are compared in other precisions below.
-        assert erased(decoder).controls.shape == (3, 8)
+        assert np.shape(erased(decoder).controls) == (3, 8)
         assert len(steered(decoder)) == 2
 
 
@@ -56,7 +58,7 @@ def test_they_leave_no_tensor_behind_through_hooks() -> None:
     model = random_model("llama", 0)
     with second_device(model):
         view = ResidualView(model, reason="no table")
-        assert erased(view).turned.shape == (3, 8)
+        assert np.shape(erased(view).turned) == (3, 8)
         assert len(steered(view)) == 2
 
 
@@ -69,7 +71,9 @@ def test_whole_prompts_through_hooks_give_what_block_by_block_gives() -> None:
     assert_same(erased(decoder), erased(view), within=1e-3)
     for one, other in zip(steered(decoder), steered(view), strict=True):
         np.testing.assert_allclose(
-            one.towards + one.towards_controls, other.towards + other.towards_controls, atol=1e-3
+            one.margins.towards + one.drawn.controls.towards,
+            other.margins.towards + other.drawn.controls.towards,
+            atol=1e-3,
         )
 
 

@@ -12,7 +12,7 @@ import torch
 
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed

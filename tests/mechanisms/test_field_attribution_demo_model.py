@@ -7,6 +7,7 @@ import pytest
 from auditor.demo_data import load_loanapp
 from auditor.language_models.packed import TOLERANCE, plain_log_probabilities
 from auditor.language_models.store import ModelStore
+from auditor.mechanisms._shared.attribution_rows import Reference
 from auditor.mechanisms.field_attribution.method import Settings, compute, plan_chunks
 from tests.mechanisms.asking import asked
 from tests.mechanisms.demo import demo_bench, demo_plan
@@ -24,31 +25,31 @@ def test_six_fields_of_an_application_share_the_change_of_its_margin(demo_store:
     settings = Settings(cases=1, shapley_cases=1)
     [piece] = plan_chunks(asked(settings, plan=plan, data=data))
     # A reference that differs in every field: all six play, which makes 64 prompts.
-    reference = piece.payload["reference"]["words"]
-    case = piece.payload["cases"][0]
+    reference = piece.payload.reference.words
+    case = piece.payload.cases[0]
     other = {
         "obligations_ratio": "55%",
         "loan_to_value": "97%",
-        "credit_guidelines": {"met": "not met", "not met": "met"}[case["words"]["credit_guidelines"]],
+        "credit_guidelines": {"met": "not met", "not met": "met"}[case.words["credit_guidelines"]],
         "consumer_credit": "60 days past due",
-        "sex": {"male": "female", "female": "male"}[case["words"]["sex"]],
+        "sex": {"male": "female", "female": "male"}[case.words["sex"]],
         "race": "Hispanic",
     }
-    reference.update(other)
+    payload = piece.payload.model_copy(update={"reference": Reference(name="other", words={**reference, **other})})
     bench = demo_bench(demo_store, plan=plan, data=data, settings=settings)
-    [found] = compute(bench, piece.payload)["cases"]
-    game = found["game"]
-    assert game["coalitions"] == 64
-    assert len(game["values"]) == 6
-    assert sum(game["values"].values()) == pytest.approx(found["margin"] - game["empty"], abs=TOLERANCE)
+    [found] = compute(bench, payload).cases
+    game = found.game
+    assert game.coalitions == 64
+    assert len(game.values) == 6
+    assert sum(game.values.values()) == pytest.approx(found.margin - game.empty, abs=TOLERANCE)
 
     def alone(words: dict[str, str]) -> float:
         [question] = bench.questions([bench.render(words).text])
         favourable, adverse = plain_log_probabilities(bench.loaded.model, question.sequences[0], question.reads[0])
         return favourable - adverse
 
-    words = case["words"]
-    assert game["empty"] == pytest.approx(alone(other), abs=2 * TOLERANCE)
+    words = case.words
+    assert game.empty == pytest.approx(alone(other), abs=2 * TOLERANCE)
     race = alone(words) - alone({**words, "race": other["race"]})
-    assert found["values"]["occlusion"]["race"] == pytest.approx(race, abs=2 * TOLERANCE)
+    assert found.values["occlusion"]["race"] == pytest.approx(race, abs=2 * TOLERANCE)
     assert race != 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
@@ -16,17 +15,18 @@ from auditor.mechanisms._shared.players import reference_words
 from auditor.mechanisms.integrated_gradients import method as integrated_gradients
 from auditor.mechanisms.integrated_gradients import paths
 from auditor.mechanisms.integrated_gradients.baselines import Aligned, Candidates, align
+from auditor.mechanisms.integrated_gradients.measure import SUM
 from auditor.mechanisms.integrated_gradients.method import (
     CARD,
     INCOMPLETE,
-    SUM,
     Settings,
     compute,
     measure,
     plan_chunks,
 )
+from auditor.mechanisms.integrated_gradients.result import Explained, Groups, NotExplained, Payload, Result
 from auditor.plan import Plan
-from auditor.testing.attributions import Attribution
+from auditor.testing.rows import read_row
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_plan
 from tests.mechanisms import asking
@@ -41,11 +41,16 @@ def plan() -> Plan:
     return small_plan(prompt__answers=ANSWERS)
 
 
-def explained(**changes: Any) -> list[dict[str, Any]]:
+def explained(**changes: Any) -> list[Explained | NotExplained]:
     settings = Settings.model_validate({"cases": 6, "pairs": 0, **changes}, strict=False)
     at = asking.bench(settings, plan=plan())
-    pieces = plan_chunks(asking.asked(settings, plan=plan()))
-    return [asking.through_a_ledger(compute(at, asking.through_a_ledger(piece.payload))) for piece in pieces]
+    pieces = [asking.through_a_ledger(piece.payload) for piece in plan_chunks(asking.asked(settings, plan=plan()))]
+    results = [compute(at, read_row(Payload, piece, what="payload")) for piece in pieces]
+    return [read_row(Result, asking.through_a_ledger(result), what="result") for result in results]
+
+
+def shown(**changes: Any) -> list[Explained]:
+    return [result for result in explained(**changes) if isinstance(result, Explained)]
 
 
 def aligned_of(words: dict[str, str]) -> Aligned | NotApplicable:
@@ -55,21 +60,21 @@ def aligned_of(words: dict[str, str]) -> Aligned | NotApplicable:
 
 
 def test_values_sum_to_the_gap_between_the_application_and_its_reference() -> None:
-    shown = [result for result in explained() if not result["left_out"]]
-    assert len(shown) >= 3
-    for result in shown:
-        assert sum(result["values"][PATH].values()) == pytest.approx(result["gap"], abs=0.01 * abs(result["gap"]))
-        assert result["sum"] == pytest.approx(result["own_gap"], abs=max(0.01 * abs(result["gap"]), 1e-5))
+    results = shown()
+    assert len(results) >= 3
+    for result in results:
+        assert sum(result.values[PATH].values()) == pytest.approx(result.gap, abs=0.01 * abs(result.gap))
+        assert result.sum == pytest.approx(result.own_gap, abs=max(0.01 * abs(result.gap), 1e-5))
 
 
 def test_the_gap_is_that_of_two_whole_prompts_read_apart() -> None:
     at = asking.bench(Settings(), plan=plan())
-    result = next(result for result in explained() if not result["left_out"])
+    result = shown()[0]
     given = asking.asked(Settings(), plan=plan())
-    own = given.words[result["id"]]
-    margins = at.margins([at.render(words).text for words in (own, {**own, **result["moved"]})])
-    assert result["gap"] == pytest.approx(margins[0] - margins[1], abs=1e-4)
-    assert result["margin"] == pytest.approx(margins[0], abs=1e-4)
+    own = given.words[result.id]
+    margins = at.margins([at.render(words).text for words in (own, {**own, **result.moved})])
+    assert result.gap == pytest.approx(margins[0] - margins[1], abs=1e-4)
+    assert result.margin == pytest.approx(margins[0], abs=1e-4)
 
 
 def test_a_field_moves_to_a_word_of_as_many_tokens_or_is_not_compared() -> None:
@@ -90,13 +95,13 @@ def test_a_field_at_the_typical_word_is_exactly_nothing() -> None:
     typical = {"race": "White", "sex": "male"}
     given = asking.asked(Settings(), plan=plan())
     seen = 0
-    for result in explained():
+    for result in shown():
         for name, word in typical.items():
-            if not result["left_out"] and given.words[result["id"]][name] == word:
-                assert result["values"][PATH][name] == result["values"][GRADIENT][name] == 0
+            if given.words[result.id][name] == word:
+                assert result.values[PATH][name] == result.values[GRADIENT][name] == 0
                 seen += 1
-            elif not result["left_out"] and name == "sex":
-                assert "sex" not in result["values"][PATH]
+            elif name == "sex":
+                assert "sex" not in result.values[PATH]
     assert seen > 0
 
 
@@ -112,25 +117,23 @@ def test_candidates_come_nearer_to_the_typical_word_never_farther() -> None:
 def test_what_does_not_add_up_leaves_no_row(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(paths.Integrated, "complete", property(lambda _: False))
     results = explained()
-    assert {result["left_out"] for result in results} == {INCOMPLETE}
-    assert not any("attributions" in result for result in results)
-    contrast = compute(pair_bench(Settings(most_steps=8)), with_cases(payload("Black")))
-    assert contrast["attributions"] == []
+    assert all(isinstance(result, NotExplained) and result.reason == INCOMPLETE for result in results)
+    contrast = compute(pair_bench(Settings(most_steps=8)), groups("Black"))
+    assert contrast.attributions == ()
     rows = conclude(integrated_gradients, [contrast])
     assert all(row.estimate is None and INCOMPLETE in str(row.missing_reason) for row in rows)
 
 
-def with_cases(given: dict[str, Any]) -> dict[str, Any]:
-    return {**given, "pairs": [{**row, "case": f"{row['id']}/race=Black"} for row in given["pairs"]]}
+def groups(*names: str) -> Groups:
+    return Groups(**dict(payload(*names)))
 
 
 def test_between_two_groups_the_changed_field_holds_the_whole_difference() -> None:
     at = pair_bench(Settings())
-    result = json.loads(json.dumps(compute(at, with_cases(payload("Black", "Asian")))))
-    rows = [Attribution(**row) for row in result["attributions"]]
-    ours = [row for row in rows if row.test == f"{CARD.name}/{PATH} between groups"]
+    result = compute(at, groups("Black", "Asian"))
+    ours = [row for row in result.attributions if row.test == f"{CARD.name}/{PATH} between groups"]
     assert [row.case_id for row in ours] == ["a0/race=Black", "a1/race=Black"]
-    gaps = [pair["gap"] for pair in result["pairs"]]
+    gaps = [pair.gap for pair in result.pairs]
     assert [row.value for row in ours] == pytest.approx(gaps, rel=0.01)
     found = {row.metric: row for row in conclude(integrated_gradients, [result])}
     assert set(found) == {"path_sum", "first_order_share"}
@@ -145,7 +148,7 @@ def test_gradient_times_input_is_the_slope_along_the_path_at_the_prompt() -> Non
     at = pair_bench(Settings())
     decoder = read_decoder(at.loaded.model.double())
     assert isinstance(decoder, Decoder)
-    texts = payload("Black")["pairs"][0]["prompts"]
+    texts = payload("Black").pairs[0].prompts
     target: Any = target_of(at.questions([texts[0]])[0])
     base, end = (decoder.embed(at.loaded.tokenizer(text, return_tensors="pt").input_ids).detach() for text in texts)
     slope = paths.gradient_times_input(decoder, end, past=None, target=target, baseline=base).sum()
@@ -158,32 +161,36 @@ def test_gradient_times_input_is_the_slope_along_the_path_at_the_prompt() -> Non
 
 def test_fields_are_measured_with_their_checks_and_without_those_not_compared() -> None:
     results = explained(cases=12)
-    decisions = {result["id"]: SimpleNamespace(margin=result.get("margin")) for result in results}
+    values = [result.values[PATH] for result in results if isinstance(result, Explained)]
+    decisions = {result.id: SimpleNamespace(margin=getattr(result, "margin", None)) for result in results}
     thresholds = SimpleNamespace(alpha=0.05, bootstrap=2000)
     seeds = SimpleNamespace(thresholds=thresholds, cases=SimpleNamespace(seed=5))
-    context: Any = SimpleNamespace(results={CARD.name: results}, decisions=decisions, plan=seeds)
-    rows = [draft.measurement for draft in measure(context)]
+    context: Any = SimpleNamespace(decisions=decisions, plan=seeds)
+    rows = [draft.measurement for draft in measure(context, results)]
     assert {row.metric for row in rows} == {"attribution_size", "attribution_signed", "protected_share"}
     assert {row.subject["method"] for row in rows} == {PATH, GRADIENT}
     for row in rows:
         names = {check.name for check in row.checks}
         assert names == ({"margin as decided", SUM} if row.subject["method"] == PATH else {"margin as decided"})
     income = next(row for row in rows if row.subject == {"field": "income", "method": PATH})
-    shown = [result["values"][PATH] for result in results if not result["left_out"]]
-    values = [abs(each["income"]) for each in shown if "income" in each]
-    assert income.estimate == pytest.approx(sum(values) / len(values))
+    sizes = [abs(each["income"]) for each in values if "income" in each]
+    assert income.estimate == pytest.approx(sum(sizes) / len(sizes))
 
 
 def test_applications_that_cannot_be_compared_are_counted_with_their_reason() -> None:
-    results = [{**result, "left_out": "no field has another word of as many tokens"} for result in explained(cases=2)]
+    about = ("id", "players", "reference", "noise")
+    reason = "no field has another word of as many tokens"
+    results = [
+        NotExplained(reason=reason, **{name: getattr(result, name) for name in about}) for result in explained(cases=2)
+    ]
     [row] = conclude(integrated_gradients, results)
     assert row.estimate is None
-    assert row.missing_reason == "no field has another word of as many tokens"
+    assert row.missing_reason == reason
     assert row.counts["cases_left_out"] == 2
 
 
 def test_a_model_without_structure_is_not_tested_and_says_why() -> None:
-    rows = conclude(integrated_gradients, [compute(pair_bench(Settings(), "bloom"), with_cases(payload("Black")))])
+    rows = conclude(integrated_gradients, [compute(pair_bench(Settings(), "bloom"), groups("Black"))])
     assert all("needs the structure of the model" in str(row.missing_reason) for row in rows)
 
 

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import torch
 
+from auditor.mechanisms._shared.nodes import all_nodes
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, run_pair
-from auditor.mechanisms._shared.patches import all_nodes, node_effects
+from auditor.mechanisms._shared.patches import node_effects
 from tests.mechanisms.known_circuit import (
     FAVOURABLE,
     HEADS_A_LAYER,

@@ -9,10 +9,12 @@ import numpy as np
 import pytest
 
 from auditor.mechanisms._shared.localisation import Moved, agree, put_back, put_in, repeated
+from auditor.mechanisms._shared.pair_rows import Repeats
 from auditor.mechanisms._shared.pairs import halfway, run_pair
 from auditor.mechanisms._shared.patches import residual_effects
 from auditor.mechanisms._shared.specifications import CHANCES, DENOISING, HALFWAY, NOISING
 from auditor.mechanisms.attribution_patching import method as attribution_patching
+from auditor.mechanisms.attribution_patching.result import Effects
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.patching import method as patching
 from auditor.records import Conclusion
@@ -45,8 +47,8 @@ def test_a_node_that_carries_the_same_share_in_every_way_is_stable() -> None:
     assert found.lowest.estimate == pytest.approx(0.4, abs=0.05)
     assert found.highest.estimate == pytest.approx(0.5, abs=0.05)
     about = repeated(CONTEXT, carried(own, 0.4, 0.5, 0.45), own, base=np.zeros(len(own)))
-    assert about["unstable"] is None
-    assert about["again"].startswith("9 of 9 specifications agree, from 0.")
+    assert about.unstable is None
+    assert about.words.startswith("9 of 9 specifications agree, from 0.")
 
 
 @pytest.mark.parametrize(
@@ -63,15 +65,15 @@ def test_a_node_that_one_corruption_finds_and_another_does_not_is_inconclusive(
     own = gaps()
     about = repeated(CONTEXT, carried(own, *shares), own, base=np.zeros(len(own)))
 
-    assert about["unstable"].startswith("only 6 of 9 specifications agree, and at least 75% must (")
-    assert words in about["unstable"]
-    assert about["counts"]["specifications_highest"] == pytest.approx(0.8, abs=0.05)
+    assert about.unstable.startswith("only 6 of 9 specifications agree, and at least 75% must (")
+    assert words in about.unstable
+    assert about.counts["specifications_highest"] == pytest.approx(0.8, abs=0.05)
 
 
 def test_a_node_that_works_the_other_way_in_the_other_direction_is_inconclusive() -> None:
     own = gaps()
     about = repeated(CONTEXT, carried(own, 0.8, -0.3, 0.4), own)
-    assert "find the opposite" in about["unstable"]
+    assert "find the opposite" in about.unstable
 
 
 def test_a_share_of_the_margin_that_is_none_of_the_probability_is_inconclusive() -> None:
@@ -107,7 +109,7 @@ def test_few_applications_are_not_compared_and_say_so() -> None:
     found = agree(CONTEXT, carried(own, 0.4, 0.5, 0.45), own)
     assert found.stable is None
     assert "4 applications, 24 needed" in found.reason
-    words = repeated(CONTEXT, carried(own, 0.4, 0.5, 0.45), own)["again"]
+    words = repeated(CONTEXT, carried(own, 0.4, 0.5, 0.45), own).words
     assert words.startswith("6 specifications were asked, and too few gave an answer to compare, from 0.")
 
 
@@ -120,22 +122,22 @@ def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
     from auditor.language_models.decoder import target_of
     from auditor.mechanisms._shared.pairs import read_pair
 
-    row = payload("Black")["pairs"][0]
-    pair = read_pair(seen, row)
-    runs = run_pair(decoder, target_of(seen.questions([row["prompts"][0]])[0]), pair)
+    prompts = payload("Black").pairs[0]
+    pair = read_pair(seen, prompts)
+    runs = run_pair(decoder, target_of(seen.questions([prompts.prompts[0]])[0]), pair)
     everything = [list(range(pair.first, len(pair.base)))]
     one, other = (residual_effects(each, everything)[0] for each in halfway(runs))
 
     assert one - other == pytest.approx(np.full(decoder.layers + 1, runs.gap), abs=1e-5)
     assert all(
-        set(pair["again"]["halfway"][0]["stream"]) == set(pair["stream"]) == {"field", "between", "last"}
-        for pair in result["pairs"]
+        set(pair.again.halfway[0].stream) == set(pair.effects.stream) == {"field", "between", "last"}
+        for pair in result.pairs
     )
 
 
 def test_few_pairs_are_patched_in_no_other_way() -> None:
     result = patching.compute(bench(patching.Settings()), payload("Black", "Asian"))
-    assert not any("again" in pair for pair in result["pairs"])
+    assert [pair.again for pair in result.pairs] == [None, None]
     rows = [row for row in conclude(patching, [result]) if row.metric == "patch_mlp"]
     assert {row.counts["specifications_asked"] for row in rows} == {3}
     assert {row.counts["specifications"] for row in rows} == {0}
@@ -154,16 +156,19 @@ def test_every_localisation_of_patching_and_components_is_repeated() -> None:
 def test_unstable_nodes_are_measured_and_not_concluded() -> None:
     settings = attribution_patching.Settings(top=2, sample=0.2)
     result = attribution_patching.compute(bench(settings), payload(*["Black", "Asian"] * 26))
-    assert all(len(pair["again"]["turned"]["exact"]) == 2 for pair in result["pairs"])
+    assert all(len(pair.again.turned.exact) == 2 for pair in result.pairs)
     rng = np.random.default_rng(0)
-    for pair in result["pairs"]:
-        pair["exact"] = [pair["gap"] * share for share in 0.4 + rng.normal(0, 0.05, len(pair["exact"]))]
-        first, second = pair["exact"][:2]
-        pair["again"] = {
-            "turned": {"exact": [first, -second]},
-            "halfway": [{"exact": [first / 2, second / 2]}, {"exact": [-first / 2, -second / 2]}],
-        }
-    nodes = [row for row in conclude(attribution_patching, [result]) if row.metric == "patch_node"]
+    pairs = []
+    for pair in result.pairs:
+        exact = pair.gap * (0.4 + rng.normal(0, 0.05, len(pair.effects.exact)))
+        first, second = exact[:2]
+        again = Repeats(
+            turned=Effects(exact=(first, -second)),
+            halfway=(Effects(exact=(first / 2, second / 2)), Effects(exact=(-first / 2, -second / 2))),
+        )
+        pairs.append(pair.model_copy(update={"effects": Effects(exact=exact), "again": again}))
+    changed = result.model_copy(update={"pairs": tuple(pairs)})
+    nodes = [row for row in conclude(attribution_patching, [changed]) if row.metric == "patch_node"]
     assert [row.conclusion for row in nodes] == [Conclusion.INCONCLUSIVE, None]
     assert "find the opposite" in str(nodes[0].conclusion_reason)
     assert "9 of 9 specifications agree" in nodes[1].method

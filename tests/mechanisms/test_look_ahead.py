@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import torch
 
+from auditor.catalogue import TESTS, OnInternals, looks_inside
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import PlanError, ScoringError
 from auditor.language_models.decoder import Decoder, Target, read_decoder
@@ -22,11 +23,14 @@ from auditor.mechanisms._shared.probe_fits import basis_of
 from auditor.mechanisms.look_ahead import method as look_ahead
 from auditor.mechanisms.look_ahead.layout import LAST, lay_out, regions, twin
 from auditor.mechanisms.look_ahead.rationale import Frame, _has_room, effects, frame_of, score, write
+from auditor.mechanisms.look_ahead.rationale_rows import Exchanged, Likelihood, Texts, Two
 from auditor.mechanisms.look_ahead.reading import _Reader, bag_of_fields, spaced
+from auditor.mechanisms.look_ahead.result import Asked, RationaleResult, ReadingPayload, TracingResult
 from auditor.mechanisms.look_ahead.tracing import hidden
 from auditor.plan import Plan
 from auditor.records import Decision, Measurement, Outcome
 from auditor.statistics.minimums import FOR_A_SHARE
+from auditor.testing.chunks import ChunkSpec
 from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
@@ -41,6 +45,12 @@ ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
 TARGET = Target((5,), (9,))
 AGAINST = 90.0  # one letter outweighs all digits of a prompt
 SMALL = {"applications": 60, "traced": 12, "knocked": 4, "pairs": 5, "rationales": 5, "layers": 3, "windows": 2}
+
+
+def registered() -> OnInternals:
+    test = TESTS["look_ahead"]
+    assert looks_inside(test)
+    return test
 
 
 def plan_of(**changes: Any) -> Plan:
@@ -67,7 +77,7 @@ def concluded(model: Any, *, plan: Plan | None = None, **settings: Any) -> tuple
     chosen = look_ahead.Settings(**{**SMALL, **settings})
     bench = bench_with(model, chosen, plan)
     pieces = list(look_ahead.plan_chunks(asked(chosen, plan=plan, data=DATA)))
-    results = [through_a_ledger(look_ahead.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    results = [through_a_ledger(registered().compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, DATA)
     margins = bench.margins([case.prompt for case in cases])
     outcomes = {True: Outcome.FAVOURABLE, False: Outcome.ADVERSE}
@@ -84,7 +94,7 @@ def concluded(model: Any, *, plan: Plan | None = None, **settings: Any) -> tuple
         observed_rate=None,
         results={"look_ahead": results},
     )
-    return results, adjust_and_conclude(list(look_ahead.measure(context)))
+    return results, adjust_and_conclude(list(registered().measure(context)))
 
 
 @cache
@@ -212,9 +222,9 @@ def test_contributions_of_attention_mlp_and_the_rest_sum_to_the_whole() -> None:
     rows = [row for row in planted()[1] if row.metric == "written_share"]
     assert sum(row.estimate for row in rows if row.estimate is not None) == pytest.approx(1.0, abs=1e-6)
     results, _ = planted()
-    for case in (case for result in results if result["part"] == "tracing" for case in result["cases"]):
-        total = case["embedding"] + sum(case["attention"]) + sum(case["mlps"]) + case["constant"]
-        assert total == pytest.approx(case["margin"], abs=1e-3)
+    for case in (case for row in results if row["part"] == "tracing" for case in TracingResult.read(row).cases):
+        total = case.embedding + sum(case.attention) + sum(case.mlps) + case.constant
+        assert total == pytest.approx(case.margin, abs=1e-3)
 
 
 def test_attention_of_the_first_layer_is_found_as_the_writer() -> None:
@@ -269,18 +279,20 @@ def test_a_product_of_fields_in_the_state_is_nothing_beyond_the_fields() -> None
     income, debt = rng.integers(1, 99, (2, 80))
     words = [{"income": f"${one}", "debt": f"${two}"} for one, two in zip(income, debt, strict=True)]
     product = (income - 50.0) * (debt - 50.0) / 1000
-    cases = [{"id": str(number), "words": each} for number, each in enumerate(words)]
+    cases = [Asked(id=str(number), words=each) for number, each in enumerate(words)]
     bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
-    reader = _Reader(bench, {"cases": cases, "control": ""}, ["income", "debt"], product)
+    reader = _Reader(bench, cases, ["income", "debt"], product, control="")
     columns = bag_of_fields(words, ["income", "debt"])
     _, errors = reader.site(basis_of(np.column_stack([columns, product])))
     _, straight = reader.site(basis_of(columns))
     _, bent = reader.curved(columns)
     alone, claimed = reader.above(errors, straight), reader.above(errors, straight, bent)
-    assert alone["value"] > 0.9
-    assert alone["p_value"] < 0.001
-    assert claimed["value"] < 0.3
-    assert claimed["p_value"] >= alone["p_value"]
+    assert alone is not None
+    assert claimed is not None
+    assert alone.value > 0.9
+    assert alone.p_value < 0.001
+    assert claimed.value < 0.3
+    assert claimed.p_value >= alone.p_value
 
 
 def test_the_interval_above_two_readers_is_no_surer_than_that_above_either() -> None:
@@ -289,18 +301,21 @@ def test_the_interval_above_two_readers_is_no_surer_than_that_above_either() -> 
     words = [{"income": f"${one}"} for one in rng.integers(1, 99, 80)]
     margins = rng.normal(0, 1, 80)
     bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
-    cases = [{"id": str(number), "words": each} for number, each in enumerate(words)]
-    reader = _Reader(bench, {"cases": cases, "control": ""}, ["income"], margins)
+    cases = [Asked(id=str(number), words=each) for number, each in enumerate(words)]
+    reader = _Reader(bench, cases, ["income"], margins, control="")
     spread = np.asarray(reader.squares[:, 0])
     errors = 0.5 * spread
     even, uneven = errors + 0.20 * spread, errors + spread.mean() * np.where(np.arange(80) < 2, 8.2, 0.0)
     one, other, both = (reader.above(errors, *bags) for bags in ((even,), (uneven,), (even, uneven)))
-    assert one["value"] < other["value"]
-    assert one["low"] > 0 > other["low"]
-    assert both["value"] == one["value"]
-    assert both["low"] == other["low"]
-    assert both["low"] <= both["value"] <= both["high"]
-    assert (both["p_value"] < 0.05) == (both["low"] > 0)
+    assert one is not None
+    assert other is not None
+    assert both is not None
+    assert one.value < other.value
+    assert one.low > 0 > other.low
+    assert both.value == one.value
+    assert both.low == other.low
+    assert both.low <= both.value <= both.high
+    assert (both.p_value < 0.05) == (both.low > 0)
 
 
 def test_the_irrelevant_fact_is_at_chance_before_it_is_read_and_readable_after() -> None:
@@ -389,9 +404,8 @@ def test_what_is_written_is_what_the_model_itself_would_write() -> None:
         assert scored.likelihood == pytest.approx(alone.likelihood, abs=1e-3)
 
 
-def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
-    noise = noise_floor(zoo_model("llama")).row()
-    result = {"part": "rationale", "reason": None, "note": "", "left_out": 0, "pairs": list(pairs), "noise": noise}
+def rationale_part(*pairs: Exchanged) -> tuple[Measurement, ...]:
+    result = RationaleResult(left_out=0, noise=noise_floor(zoo_model("llama")), pairs=pairs)
     decided = {
         name: Decision(name, margin, 1.0, None, None, Outcome.FAVOURABLE if margin >= 0 else Outcome.ADVERSE)
         for name, margin in (("a", 1.0), ("b", -1.0))
@@ -403,26 +417,29 @@ def rationale_part(*pairs: dict[str, Any]) -> tuple[Measurement, ...]:
         observed={},
         values={},
         observed_rate=None,
-        results={"look_ahead": [result]},
+        results={"look_ahead": [through_a_ledger(result)]},
     )
-    return adjust_and_conclude(list(look_ahead.measure(context)))
+    return adjust_and_conclude(list(registered().measure(context)))
 
 
-def a_pair(swapped: list[list[float]], *, reasons: tuple[str, str], losses: tuple[float, float]) -> dict[str, Any]:
-    turned, moved = losses
-    return {
-        "ids": ["a", "b"],
-        "plain": [1.0, -1.0],
-        "swapped": swapped,
-        "written": [{"free": reason, "favourable": " good", "adverse": " bad"} for reason in reasons],
-        "states_answer": [False, True],
-        "likelihoods": [{"own": -1.0, "turned": -1.0 - turned, "moved": -1.0 - moved}],
-        "checks": [],
-    }
+def a_pair(swapped: tuple[Two, Two], *, reasons: tuple[str, str], losses: Two) -> Exchanged:
+    turned, moved = (-1.0 - loss for loss in losses)
+    one, other = (Texts(free=reason, favourable=" good", adverse=" bad") for reason in reasons)
+    return Exchanged(
+        ids=("a", "b"),
+        plain=(1.0, -1.0),
+        swapped=swapped,
+        written=(one, other),
+        states_answer=(False, True),
+        likelihoods=(
+            Likelihood(application=0, decision="adverse", own=-1.0, turned=-1.0 - turned, moved=-1.0 - moved),
+        ),
+        checks=(),
+    )
 
 
 def test_a_decision_that_follows_its_rationale_is_told_from_one_that_does_not() -> None:
-    by_reason = a_pair([[2.0, -2.0], [2.0, -2.0]], reasons=(" pays", " owes"), losses=(0.9, 0.1))
+    by_reason = a_pair(((2.0, -2.0), (2.0, -2.0)), reasons=(" pays", " owes"), losses=(0.9, 0.1))
     found = rationale_part(by_reason, by_reason, by_reason)
     assert of(found, "decision_follows", what="rationale").estimate == pytest.approx(1.0)
     assert of(found, "decision_follows", what="application").estimate == pytest.approx(0.0)
@@ -432,7 +449,7 @@ def test_a_decision_that_follows_its_rationale_is_told_from_one_that_does_not() 
 
 
 def test_rationales_that_are_all_alike_cannot_be_exchanged_and_the_reason_is_given() -> None:
-    alike = a_pair([[2.0, 2.0], [-2.0, -2.0]], reasons=(" so", " so"), losses=(0.0, 0.0))
+    alike = a_pair(((2.0, 2.0), (-2.0, -2.0)), reasons=(" so", " so"), losses=(0.0, 0.0))
     found = rationale_part(alike, alike)
     assert "the same rationale for both" in str(of(found, "decision_follows").missing_reason)
     assert of(found, "decision_follows").counts["distinct"] == 1
@@ -470,9 +487,13 @@ def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
     context = Context(
         plan=plan, cases=(), decisions={}, observed={}, values={}, observed_rate=None, results={"look_ahead": [broken]}
     )
-    rows = adjust_and_conclude(list(look_ahead.measure(context)))
+    rows = adjust_and_conclude(list(registered().measure(context)))
     assert rows
     assert all(row.estimate is None and "did not hold" in str(row.missing_reason) for row in rows)
+
+
+def payloads(pieces: list[ChunkSpec]) -> list[Any]:
+    return [piece.payload for piece in pieces]
 
 
 def test_work_beyond_the_tokens_is_left_out_and_counted() -> None:
@@ -482,9 +503,9 @@ def test_work_beyond_the_tokens_is_left_out_and_counted() -> None:
     less = list(look_ahead.plan_chunks(asked(look_ahead.Settings(**SMALL, tokens=total // 2), plan=plan, data=DATA)))
 
     assert sum(piece.tokens for piece in less) <= 0.55 * total
-    assert all(piece.payload["left_out"] > 0 for piece in less if len(piece.payload["cases"]) > 2)
-    assert {piece.payload["part"] for piece in less} == {"reading", "tracing", "exchange", "rationale"}
-    assert all(piece.payload["left_out"] == 0 for piece in everything)
+    assert all(payload.left_out > 0 for payload in payloads(less) if len(payload.cases) > 2)
+    assert {payload.part for payload in payloads(less)} == {"reading", "tracing", "exchange", "rationale"}
+    assert all(payload.left_out == 0 for payload in payloads(everything))
 
 
 def test_a_control_that_is_not_in_the_prompt_is_named() -> None:
@@ -497,9 +518,10 @@ def test_a_plan_without_a_placebo_measures_no_control() -> None:
     held = dataclasses.replace(
         asked(settings, plan=plan_of(), data=DATA), plan=plan_of().model_copy(update={"placebo": None})
     )
-    piece = next(iter(look_ahead.plan_chunks(held)))
-    assert piece.payload["control"] == ""
-    assert "no placebo" in piece.payload["control_reason"]
+    reading = next(iter(look_ahead.plan_chunks(held))).payload
+    assert isinstance(reading, ReadingPayload)
+    assert reading.control == ""
+    assert "no placebo" in reading.control_reason
     assert words_of(held.clusters[0])
 
 

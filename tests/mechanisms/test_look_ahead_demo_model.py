@@ -10,6 +10,7 @@ from auditor.language_models.decoder import Decoder, read_decoder
 from auditor.language_models.store import ModelStore
 from auditor.mechanisms.look_ahead import method as look_ahead
 from auditor.mechanisms.look_ahead.rationale import write
+from auditor.mechanisms.look_ahead.result import ExchangeResult, RationaleResult, ReadingPayload, TracingResult
 from tests.mechanisms.asking import asked
 from tests.mechanisms.demo import demo_bench, demo_plan
 
@@ -24,29 +25,29 @@ TEMPLATE = (
 def test_every_check_holds_on_a_real_model_and_it_writes_as_it_would_itself(demo_store: ModelStore) -> None:
     plan, data = demo_plan(TEMPLATE, limit=40), load_loanapp()
     settings = look_ahead.Settings(traced=2, knocked=1, pairs=2, rationales=2, layers=3, regions=2, rationale_tokens=6)
-    pieces = {
-        piece.payload["part"]: piece.payload for piece in look_ahead.plan_chunks(asked(settings, plan=plan, data=data))
-    }
     bench = demo_bench(demo_store, plan=plan, data=data, settings=settings)
+    # One case of every part but of the reading, which is of all applications at once.
+    payloads = {
+        type(piece.payload): piece.payload.model_copy(update={"cases": piece.payload.cases[:1]})
+        for piece in look_ahead.plan_chunks(asked(settings, plan=plan, data=data))
+        if not isinstance(piece.payload, ReadingPayload)
+    }
+    found = {type(result): result for result in (look_ahead.compute(bench, each) for each in payloads.values())}
+    [case] = found[TracingResult].cases
+    [pair] = found[ExchangeResult].pairs
+    [written] = found[RationaleResult].pairs
 
-    def one(part: str) -> dict[str, object]:
-        return {**pieces[part], "cases": pieces[part]["cases"][:1]}
-
-    [case] = look_ahead.compute(bench, one("tracing"))["cases"]
-    [pair] = look_ahead.compute(bench, one("exchange"))["pairs"]
-    [written] = look_ahead.compute(bench, one("rationale"))["pairs"]
-
-    results = (case, pair["whole"], pair["aligned"], written)
-    failed = [check for found in results for check in found["checks"] if not check["held"]]
+    results = (case, pair.whole, pair.aligned, written)
+    failed = [check for each in results for check in each.checks if not check.held]
     assert not failed
-    assert len(case["to_last"]["whole"]) == 5
-    assert pair["whole"]["last"][-1] == pytest.approx(pair["whole"]["gap"], abs=1e-3)
-    assert pair["whole"]["last"][0] == pytest.approx(0.0, abs=1e-4)
+    assert len(case.to_last.whole) == 5
+    assert pair.whole.effects.last[-1] == pytest.approx(pair.whole.gap, abs=1e-3)
+    assert pair.whole.effects.last[0] == pytest.approx(0.0, abs=1e-4)
     decoder = read_decoder(bench.loaded.model)
     assert isinstance(decoder, Decoder)
     prompt = "The best reason to save money is"
-    [found] = write(bench, decoder, [prompt])
+    [said] = write(bench, decoder, [prompt])
     ids = torch.tensor([bench.loaded.tokenizer(prompt)["input_ids"]])
     own = bench.loaded.model.generate(ids, max_new_tokens=6, do_sample=False)[0, ids.shape[1] :].tolist()
-    assert list(found.tokens) == own[: len(found.tokens)]
-    assert found.tokens
+    assert list(said.tokens) == own[: len(said.tokens)]
+    assert said.tokens

@@ -11,47 +11,53 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.conclusions import adjust_and_conclude
-from auditor.language_models.noise import NoiseFloor
-from auditor.mechanisms._shared.randomisation import together
+from auditor.language_models.noise_floor import NoiseFloor
+from auditor.mechanisms._shared.float_rows import numbers_of, table_of
 from auditor.mechanisms._shared.scales import probability, scale_of, steepness
-from auditor.mechanisms._shared.specifications import DECISIONS, MARGIN, PROBABILITY, Agreement
-from auditor.mechanisms.erasure import method as erasure
+from auditor.mechanisms._shared.specifications import DECISIONS, MARGIN, PROBABILITY, Agreement, Specification
 from auditor.mechanisms.erasure.repeats import Read
-from auditor.mechanisms.steering import method as steering
+from auditor.mechanisms.erasure.result import Erasure, Ran
+from auditor.mechanisms.steering.result import SteeredResult
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.synthesis.ladder import climb
 from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data
-from tests.mechanisms.test_probes_and_erasure import bench_with, concluded, decided, of
+from tests.mechanisms.test_controlled_steps import turn
+from tests.mechanisms.test_probes_and_erasure import bench_with, concluded, decided, erasure, of, steering
 
 DATA = small_data(120)
 NOISE = NoiseFloor(logit=2e-6, state=1e-7, precision=1e-7, arithmetic="float32")
 
 
-def ran(clean: np.ndarray, erased: np.ndarray, *, seed: int, layers: tuple[int, int] = (8, 22)) -> dict[str, Any]:
+def ran(clean: np.ndarray, erased: np.ndarray, *, seed: int, layers: tuple[int, int] = (8, 22)) -> Erasure:
     """An erasure [applications, 2], whose controls move margins by a hundredth of a nat."""
     controls = clean + np.random.default_rng(seed).normal(0, 0.01, (19, *clean.shape))
-    return {
-        "specification": {"window": "after the field", "layers": list(layers), "seed": 1 + seed},
-        "clean": clean.ravel().tolist(),
-        "margins": erased.ravel().tolist(),
-        "controls": controls.reshape(19, -1).tolist(),
-        "turned": controls[::-1].reshape(19, -1).tolist(),
-        "readable": 1.0,
-        "readable_control": [1.0] * 19,
-        "left": 0.0,
-    }
+    return Erasure(
+        specification=Specification(window="after the field", layers=layers, seed=1 + seed),
+        ran=Ran(
+            clean=numbers_of(clean.ravel()),
+            margins=numbers_of(erased.ravel()),
+            controls=table_of(controls.reshape(19, -1)),
+            turned=table_of(controls[::-1].reshape(19, -1)),
+            mass=1.0,
+            movement=1.0,
+            movement_control=(1.0,) * 19,
+            left=0.0,
+            leftover=0.0,
+            readable=1.0,
+            readable_control=(1.0,) * 19,
+        ),
+    )
 
 
 def agreed(clean: np.ndarray, erased: np.ndarray) -> Agreement:
     """Of a declared window and two repeats that do the same."""
     read = Read(groups=("White", "Black"), reference=0, threshold=0.0, noise=NOISE, floor=1e-5, alpha=0.05)
-    runs = [ran(clean, erased, seed=seed) for seed in range(3)]
-    result = {"declared": runs[0], "repeats": runs[1:], "exact": True}
-    found = together(list(read.randomised(runs[0], 1).values()))
-    return read.agreement(result, 1, found)
+    declared, *repeats = [ran(clean, erased, seed=seed) for seed in range(3)]
+    found = read.randomised(declared.ran, 1).together
+    return read.agreement(declared, repeats, 1, found, exact=True)
 
 
 def margins(count: int, *, gap: np.ndarray | float, centre: np.ndarray | float) -> tuple[np.ndarray, np.ndarray]:
@@ -157,11 +163,7 @@ def test_steering_with_the_halves_exchanged_can_contradict() -> None:
     assert item.counts["specifications"] >= 4
 
     turned = copy.deepcopy(results)
-    groups = turned[0]["groups"]
-    clean = np.array(turned[0]["exchanged"]["clean"]).reshape(-1, len(groups))
-    for point in turned[0]["exchanged"]["curve"]:
-        before = {"towards": clean[:, groups.index(turned[0]["reference"])], "away": clean[:, point["group"]]}
-        point |= {way: (2 * own - np.array(point[way])).tolist() for way, own in before.items()}
+    turn(turned[0], turned[0]["exchanged"], turned[0]["exchanged"]["curve"])
     changed = of(measured(steering, model, turned, plan), "steering_potency", group="Black")
 
     assert changed.counts["specifications_agree"] < item.counts["specifications_agree"]
@@ -172,11 +174,11 @@ def test_steering_with_the_halves_exchanged_can_contradict() -> None:
 def test_the_halves_of_steering_change_places() -> None:
     model = planted_model("B", against=40.0)
     results, _, _ = concluded(steering, model, data=DATA, applications=24, depths=(0.5,), doses=(1.0, 2.0))
-    (result,) = results
-    untouched = np.array(result["untouched"]["margins"]).reshape(24, -1)
-    steered = np.array(result["clean"]).reshape(12, -1)
-    others = np.array(result["exchanged"]["clean"]).reshape(12, -1)
+    result = SteeredResult.read(results[0])
+    untouched = np.array(result.untouched.margins).reshape(24, -1)
+    steered = np.array(result.steered.clean).reshape(12, -1)
+    others = np.array(result.exchanged.clean).reshape(12, -1)
 
     assert sorted([*steered[:, 0], *others[:, 0]]) == pytest.approx(sorted(untouched[:, 0]))
-    assert {point["dose"] for point in result["exchanged"]["curve"]} == {1.0}
-    assert all(len(point["towards_controls"]) == 19 for point in result["exchanged"]["curve"])
+    assert {point.dose for point in result.exchanged.curve} == {1.0}
+    assert all(len(point.drawn.controls.towards) == 19 for point in result.exchanged.curve)

@@ -8,6 +8,8 @@ import torch
 from scipy import stats
 
 from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.noise_floor import NoiseFloor
+from auditor.mechanisms._shared.pair_rows import LookedAt, PairsResult
 from benchmarks.inside_nulls import FAMILIES, target
 from benchmarks.inside_nulls_steps import (
     POWER,
@@ -19,6 +21,7 @@ from benchmarks.inside_nulls_steps import (
     told_by_fields,
 )
 from tests.language_models.tiny import tiny_tokenizer
+from tests.mechanisms.bench import CONTRAST
 
 COPIES = 3
 MOST = int(stats.binom.isf(0.001, COPIES, 0.05))
@@ -48,10 +51,12 @@ def test_no_node_carries_the_differences_of_other_pairs() -> None:
 
 
 def test_exchanged_differences_are_those_of_the_pairs_with_signs_of_their_own() -> None:
-    pairs = [{"id": str(number), "gap": 1.0 + number} for number in range(40)]
-    gaps = [pair["gap"] for pair in _exchanged({"pairs": pairs}, np.random.default_rng(1))["pairs"]]
-    assert sorted(map(abs, gaps)) == [pair["gap"] for pair in pairs]
-    assert gaps != [pair["gap"] for pair in pairs]
+    pairs = tuple(LookedAt(id=str(number), gap=1.0 + number) for number in range(40))
+    noise = NoiseFloor(logit=1e-6, state=1e-6, precision=1e-7, arithmetic="float32")
+    result = PairsResult(contrast=CONTRAST, noise=noise, pairs=pairs)
+    gaps = [pair.gap for pair in _exchanged(result, np.random.default_rng(1)).pairs]
+    assert sorted(map(abs, gaps)) == [pair.gap for pair in pairs]
+    assert gaps != [pair.gap for pair in pairs]
     assert {np.sign(gap) for gap in gaps} == {-1.0, 1.0}
 
 

@@ -8,10 +8,9 @@ import torch
 
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace
 from auditor.mechanisms._shared import patches
+from auditor.mechanisms._shared.nodes import Node, all_nodes
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, run_pair
 from auditor.mechanisms._shared.patches import (
-    Node,
-    all_nodes,
     attribution_effects,
     node_effects,
     patch_checks,

@@ -2,27 +2,30 @@
 
 from __future__ import annotations
 
-import json
 from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
 import pytest
 
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.halves import FEWEST, halves
-from auditor.mechanisms._shared.pair_measures import share_interval, slope
+from auditor.mechanisms._shared.nodes import Node
+from auditor.mechanisms._shared.pair_measures import gaps_of, share_interval, slope
+from auditor.mechanisms._shared.pair_rows import PairOfPrompts
 from auditor.mechanisms._shared.pairs import read_pair, run_pair, structured
 from auditor.mechanisms._shared.patches import attribution_effects
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.components import method as components
-from tests.mechanisms.bench import bench, payload
+from auditor.mechanisms.components.result import Parted, Result
+from tests.mechanisms.bench import CONTRAST, bench, of_pairs, pair
 
 RUNS, PAIRS, LAYERS, HEADS = 200, 48, 4, 6
 NOISE = 0.5
 """Nats by which a node's effect on one pair departs from its share of the difference, which is about 1."""
 
 
-def simulated(seed: int, *, spread: float) -> tuple[dict[str, Any], np.ndarray]:
+def simulated(seed: int, *, spread: float) -> tuple[Result, np.ndarray]:
     """What components keep of pairs, and the true shares of heads: none, or random ones of a spread."""
     generator = np.random.default_rng((seed, 7))
     true = generator.normal(0, spread, (LAYERS, HEADS)) if spread else np.zeros((LAYERS, HEADS))
@@ -30,25 +33,21 @@ def simulated(seed: int, *, spread: float) -> tuple[dict[str, Any], np.ndarray]:
     for number in range(PAIRS):
         gap = float(generator.choice([-1, 1]) * generator.normal(1, 0.2))
         pairs.append(
-            {
-                "id": f"a{number}",
-                "gap": gap,
-                "attention": (true * gap + generator.normal(0, NOISE, true.shape)).tolist(),
-                "mlps": [0.0] * LAYERS,
-                "lens": [gap],
-                "direction": [1.0, 1.0],
-                "checks": [],
-            }
+            Parted(
+                id=f"a{number}",
+                gap=gap,
+                attention=(true * gap + generator.normal(0, NOISE, true.shape)).tolist(),
+                mlps=(0.0,) * LAYERS,
+                lens=(gap,),
+                direction=(1.0, 1.0),
+            )
         )
-    contrast = {"field": "race", "group": "Black", "reference": "White"}
-    noise = {"logit": 1e-6, "state": 1e-6, "precision": 1e-7, "arithmetic": "float32"}
-    result = {"contrast": contrast, "reason": None, "note": "", "left_out": {}, "noise": noise}
-    return {**result, "pairs": pairs, "top": 1}, true
+    noise = NoiseFloor(logit=1e-6, state=1e-6, precision=1e-7, arithmetic="float32")
+    return Result(contrast=CONTRAST, noise=noise, pairs=tuple(pairs), top=1), true
 
 
-def context(results: list[dict[str, Any]]) -> Any:
-    plan = SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=2000), cases=SimpleNamespace(seed=1))
-    return SimpleNamespace(results={components.CARD.name: results}, plan=plan)
+PLAN = SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=2000), cases=SimpleNamespace(seed=1))
+CONTEXT: Any = SimpleNamespace(plan=PLAN)
 
 
 @pytest.mark.parametrize("spread", [0.0, 0.05], ids=["null copies", "random effects"])
@@ -58,18 +57,18 @@ def test_the_interval_of_the_picked_node_holds_its_true_share_as_often_as_stated
         result, true = simulated(seed, spread=spread)
         (top,) = [
             draft.measurement
-            for draft in components.measure(context([result]))
+            for draft in components.measure(CONTEXT, [result])
             if draft.measurement.metric == "direct_share"
         ]
         node = int(top.subject["layer"]), int(top.subject["node"].removeprefix("head "))
         held += top.low <= true[node] <= top.high
         assert top.n == PAIRS // 2
         # Picked and measured on the same pairs, as it was.
-        gaps = np.array([pair["gap"] for pair in result["pairs"]])
-        effects = np.array([pair["attention"] for pair in result["pairs"]]).reshape(PAIRS, -1)
+        gaps = gaps_of(result.pairs)
+        effects = np.array([each.attention for each in result.pairs]).reshape(PAIRS, -1)
         shares = np.array([slope(column, gaps) for column in effects.T])
         worst = int(np.argmax(np.abs(shares)))
-        low, high = share_interval(context([]), effects[:, worst], gaps) or (0.0, 0.0)
+        low, high = share_interval(CONTEXT, effects[:, worst], gaps) or (0.0, 0.0)
         would_have += low <= true.ravel()[worst] <= high
     # Percentile intervals of 24 pairs hold some 93 %; three standard errors of 200 runs are 5 %.
     assert held / RUNS >= 0.88
@@ -82,48 +81,43 @@ def test_a_measurement_says_what_its_node_was_picked_on() -> None:
         (PAIRS, "picked on 24 other applications"),
         (3, "picked on the applications that it is measured"),
     ):
-        few = {**result, "pairs": result["pairs"][:count]}
-        rows = [draft.measurement for draft in components.measure(context([few]))]
+        few = result.model_copy(update={"pairs": result.pairs[:count]})
+        rows = [draft.measurement for draft in components.measure(CONTEXT, [few])]
         (top,) = [row for row in rows if row.metric == "direct_share"]
         assert said in top.method
         (gap,) = [row for row in rows if row.metric == "patch_gap"]
         assert gap.n == count  # of what nothing was picked, nothing is lost
 
 
-def eight() -> dict[str, Any]:
-    found = payload(*["Black", "Asian"] * 4)
-    for number, row in enumerate(found["pairs"]):
-        row["id"] = f"a{number}"
-        row["prompts"] = [prompt.replace("120", f"{120 + 31 * number}") for prompt in row["prompts"]]
-    return found
+def eight() -> list[PairOfPrompts]:
+    return [pair(number, group, loan=120 + 31 * number) for number, group in enumerate(["Black", "Asian"] * 4)]
 
 
 def test_attribution_patching_picks_nodes_on_one_half_and_patches_them_in_the_other() -> None:
     at, asked = bench(attribution_patching.Settings(top=3, sample=0.4)), eight()
-    result = json.loads(json.dumps(attribution_patching.compute(at, asked)))
-    assert [pair["id"] for pair in result["pairs"]] == ["a1", "a3", "a5", "a7"]
+    result = attribution_patching.compute(at, of_pairs(*asked))
+    assert [each.id for each in result.pairs] == ["a1", "a3", "a5", "a7"]
 
-    decoder, target = structured(at, asked["pairs"][0]["prompts"][0])
+    decoder, target = structured(at, asked[0].prompts[0])
     sizes = []
-    for row in asked["pairs"][::2]:
+    for row in asked[::2]:
         heads, mlps = attribution_effects(run_pair(decoder, target, read_pair(at, row)))
         sizes.append([abs(value) for head, mlp in zip(heads, mlps, strict=True) for value in (*head, mlp)])
     ranked = np.argsort(-np.mean(sizes, axis=0), kind="stable")[:3]
     heads = decoder.heads
     wanted = [
-        [int(place) // (heads + 1), None if place % (heads + 1) == heads else int(place) % (heads + 1)]
+        Node(int(place) // (heads + 1), None if place % (heads + 1) == heads else int(place) % (heads + 1))
         for place in ranked
     ]
-    assert result["nodes"][:3] == wanted
+    assert list(result.nodes[:3]) == wanted
 
 
 def test_pairs_that_do_not_align_are_in_neither_half() -> None:
-    asked = eight()
-    odd = payload("Hispanic")["pairs"][0]
-    asked["pairs"].insert(1, {**odd, "id": "odd"})
+    first, *others = eight()
+    asked = of_pairs(first, pair(99, "Hispanic"), *others)
     result = attribution_patching.compute(bench(attribution_patching.Settings(top=3)), asked)
-    assert [pair["id"] for pair in result["pairs"]] == ["a1", "a3", "a5", "a7"]
-    assert sum(result["left_out"].values()) == 1
+    assert [each.id for each in result.pairs] == ["a1", "a3", "a5", "a7"]
+    assert sum(result.left_out.values()) == 1
 
 
 def test_halves_have_nothing_in_common_and_few_pairs_are_not_halved() -> None:

@@ -10,8 +10,10 @@ import torch
 
 from auditor.applications import Applications, apply_mapping
 from auditor.canonical import sha256_bytes
+from auditor.catalogue import TESTS
 from auditor.mapping_files import mapping_from
-from auditor.mechanisms.probing import method as probes
+from auditor.mechanisms.probing import method
+from auditor.mechanisms.probing.result import TrainedPayload, TrainedResult
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from auditor.synthesis.ladder import Rung, climb
@@ -21,6 +23,8 @@ from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, of, plan_of
 from tests.second_device import second_device
+
+probes = TESTS["probes"]
 
 
 def giving_away(size: int = 48) -> Applications:
@@ -91,29 +95,33 @@ def test_too_few_control_words_say_that_they_are_too_few() -> None:
     assert rung(found).steps["selective"] is None
 
 
-def piece() -> tuple[probes.Settings, Plan, dict[str, Any]]:
+def piece() -> tuple[method.Settings, Plan, TrainedPayload]:
     plan = plan_of("probes")
-    settings = probes.Settings(attributes=("race",), applications=12, untrained=False, folds=3)
-    (work,) = probes.plan_chunks(asked(settings, plan=plan, data=DATA))
-    return settings, plan, through_a_ledger(work.payload)
+    settings = method.Settings(attributes=("race",), applications=12, untrained=False, folds=3)
+    (work,) = method.plan_chunks(asked(settings, plan=plan, data=DATA))
+    return settings, plan, TrainedPayload.read(through_a_ledger(work.payload))
+
+
+def computed(model: Any) -> TrainedResult:
+    settings, plan, payload = piece()
+    found = method.compute(bench_with(model, settings, plan), payload)
+    assert isinstance(found, TrainedResult)
+    return found
 
 
 def test_probes_run_on_another_device_and_read_the_same() -> None:
-    settings, plan, payload = piece()
-    here = probes.compute(bench_with(zoo_model("llama"), settings, plan), payload)
     model = zoo_model("llama")
     with second_device(model):
-        there = probes.compute(bench_with(model, settings, plan), payload)
+        there = computed(model)
 
-    assert there == here
+    assert there == computed(zoo_model("llama"))
 
 
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float64])
 def test_probes_run_in_other_precisions(dtype: torch.dtype) -> None:
-    settings, plan, payload = piece()
-    single = probes.compute(bench_with(zoo_model("llama"), settings, plan), payload)
-    other = probes.compute(bench_with(zoo_model("llama").to(dtype), settings, plan), payload)
+    single, other = computed(zoo_model("llama")), computed(zoo_model("llama").to(dtype))
 
-    assert [item["layer"] for item in other["probes"]] == [item["layer"] for item in single["probes"]]
+    assert [item.at for item in other.probes] == [item.at for item in single.probes]
     if dtype is torch.float64:
-        assert [item["accuracy"] for item in other["probes"]] == [item["accuracy"] for item in single["probes"]]
+        accuracies = [item.reading.accuracy for item in single.probes]
+        assert [item.reading.accuracy for item in other.probes] == accuracies

@@ -7,13 +7,11 @@ from typing import Any
 import pytest
 
 from auditor.applications import Applications
+from auditor.catalogue import TESTS
 from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms.erasure import method as erasure
-from auditor.mechanisms.probing import method as probes
-from auditor.mechanisms.steering import method as steering
 from auditor.plan import Plan
 from auditor.records import Case, Decision, Measurement, Outcome
 from auditor.synthesis.ladder import climb, ladder
@@ -24,6 +22,7 @@ from tests.language_models.tiny import tiny_tokenizer
 from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
 
 Found = tuple[list[dict[str, Any]], tuple[Measurement, ...], Plan]
+probes, erasure, steering = (TESTS[name] for name in ("probes", "erasure", "steering"))
 DATA = small_data(48)
 ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
 
@@ -49,6 +48,7 @@ def concluded(
     test: Any, model: Any, *, probe: PackingProbe = PACKABLE, data: Applications = DATA, **settings: Any
 ) -> Found:
     """Run a test as the conductor does: planned, computed, kept as bytes, measured, settled."""
+    test = TESTS[test.CARD.name]
     plan = plan_of(test.CARD.name)
     only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
     chosen = test.Settings(**only, **settings)

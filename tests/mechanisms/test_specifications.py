@@ -2,20 +2,24 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import asdict
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from auditor.canonical import canonical_json
 from auditor.mechanisms._shared.specifications import (
     LEAST_SHARE,
     Result,
     Specification,
     agreement,
     curve,
-    specification_of,
     stable_by,
 )
 from auditor.records import Conclusion
+from auditor.testing.rows import read_row
 
 MIDDLE = Specification(window="after the field", layers=(8, 22), seed=0)
 
@@ -143,5 +147,6 @@ def test_a_specification_reads_in_words_and_comes_back_from_a_ledger() -> None:
     assert full.words == (
         "after the field, layers 8 to 22, strength 2, corruption another applicant, metric margin, draw 3, lines"
     )
-    assert specification_of(full.row()) == full
-    assert specification_of(MIDDLE.row()) == MIDDLE
+    for specification in (full, MIDDLE):
+        row = json.loads(canonical_json(asdict(specification)))
+        assert read_row(Specification, row, what="specification") == specification

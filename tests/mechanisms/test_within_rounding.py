@@ -10,10 +10,12 @@ import pytest
 import torch
 
 from auditor.language_models.decoder import Target
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.controls import SMALLEST, within_rounding
 from auditor.mechanisms.erasure import method as erasure
 from auditor.mechanisms.look_ahead.part import Part
+from auditor.mechanisms.look_ahead.result import PartResult
 from auditor.mechanisms.steering import method as steering
 from auditor.records import Conclusion
 from auditor.synthesis.ladder import climb
@@ -99,8 +101,8 @@ def test_a_mean_of_look_ahead_whose_differences_rounding_could_make_is_no_differ
     values = np.random.default_rng(0).normal(0.02, 0.002, 24)
     found = {}
     for logit in (0.01, 1e-4):
-        noise = NoiseFloor(logit=logit, state=1e-3, precision=1e-3, arithmetic="bfloat16 on cpu").row()
-        part = Part(context, "look_ahead", [{"left_out": 0, "noise": noise}])
+        noise = NoiseFloor(logit=logit, state=1e-3, precision=1e-3, arithmetic="bfloat16 on cpu")
+        part = Part(context, "look_ahead", [PartResult(left_out=0, noise=noise)])
         found[logit] = part.mean(values, method="mean").test.p_value
 
     assert found[0.01] == 1.0

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import replace
+from html import escape
 from typing import Any
 
 import pytest
 
 from auditor.records import Conclusion, Measurement, Role
 from auditor.synthesis.ladder import ladder
+from reports.html import Links, blocks_html
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import parts_of
+from reports.paper import on_paper
 from reports.standing import corners, outside, standings
 from reports.story import Story
 from reports.wording import with_p_values
@@ -144,9 +148,8 @@ def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governa
     told = [*rows, *ladder(rows, plan=PLAN)]
     (found,) = standings(told)
     story = Story(replace(working.bundle, measurements=tuple(told)), governance, {})
-    (table,) = [
-        block for block in inside_in_short(story) if getattr(block, "title", "") == "How far up each attribute stands"
-    ]
+    printed = on_paper(inside_in_short(story))
+    (table,) = [block for block in printed if getattr(block, "title", "") == "How far up each attribute stands"]
     shown = table.rows[:5]  # type: ignore[union-attr]
 
     assert [str(row[0]) for row in shown] == [found.contrast, "", "", "", ""]
@@ -157,6 +160,35 @@ def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governa
         # The record keeps every digit; people read p as everywhere else.
         recorded = with_p_values(told[-1].conclusion_reason or "")
         assert f"{step.name.capitalize()}: {step.says}; {step.reason}." in recorded
+
+
+def test_a_page_shows_the_contrast_of_the_verdict_step_by_step_in_its_cell_and_the_others_when_opened(
+    working: Audit, governance: dict[str, Any]
+) -> None:
+    other = {"field": "sex", "group": "female"}
+    rows = [READ, USED, STILL, output(Conclusion.DIFFERENCE_FOUND)]
+    rows += [
+        replace(item, id=f"{item.id}/other", subject={**item.subject, **other}, reference="male")
+        for item in (READ, UNUSED, STILL, output(Conclusion.NO_EVIDENCE))
+    ]
+    told = [*rows, *ladder(rows, plan=PLAN)]
+    story = Story(replace(working.bundle, measurements=tuple(told), findings=()), governance, {})
+    page = blocks_html(inside_in_short(story), Links(cases=str, numbers=str))
+    first, second = standings(told)
+
+    assert page.count("data-here") == 1
+    (here,) = re.findall(r"<td data-here>.*?</td>", page)
+    assert "Difference, and moved inside" in here
+    assert f"<li>{first.contrast} (used)</li>" in here
+    assert re.findall(r'<li( class="\w+")?><strong>\d (\w+)', page) == [
+        (f' class="{ {"yes": "yes", "no": "no"}[step.says] }"' if step.held is not None else "", step.name.capitalize())
+        for step in first.steps
+    ]
+    opened = page.partition("<summary>Ladder of the other contrasts</summary>")[2]
+    assert f'<th scope="row">{second.contrast}</th>' in opened
+    assert first.contrast not in opened
+    for step in second.steps:
+        assert escape(step.reason[1:].rstrip(".")) in opened
 
 
 def test_an_audit_of_an_older_release_still_shows_its_ladder() -> None:
@@ -189,6 +221,6 @@ def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last
     ]
     told = [*rows, *ladder(rows, plan=PLAN)]
     blocks = inside_in_short(Story(replace(working.bundle, measurements=tuple(told)), governance, {}))
-    tables = [getattr(block, "title", "") for block in blocks]
+    tables = [getattr(block, "title", "") for block in on_paper(blocks)]
     assert tables.index("How far up each attribute stands") < tables.index("Outputs crossed with internals")
     assert blocks[0].words.startswith("Supporting evidence")  # type: ignore[union-attr]

@@ -18,12 +18,13 @@ from reports.bundle import Bundle
 from reports.content import build_content
 from reports.cover import cover_verdict
 from reports.lint import forbidden_phrases
+from reports.paper import on_paper
 from reports.pdf import render_pdf
 from reports.pdf.document import shortened
 from reports.pdf.styles import BODY, register_fonts
 from reports.publish import publish
 from reports.story import Story
-from reports.tables import all_measurements
+from reports.tables import every_number
 from reports.wording import QUIET, Design
 from tests.reports.conftest import Audit
 
@@ -42,7 +43,8 @@ def test_every_measurement_is_on_a_page(audit: Audit) -> None:
     result = json.loads(audit.published.result.read_bytes())
     assert len(result["measurements"]) > 40
     design = Design.of(audit.bundle.plan)
-    rows = [row for block in all_measurements(audit.bundle.printable, design)[1:] for row in block.rows]
+    _, *tables = on_paper([every_number(audit.bundle.printable, design)])
+    rows = [row for table in tables for row in table.rows]
     assert len(rows) == len(result["measurements"])
     assert len(set(rows)) > 0.9 * len(rows)
     assert [row for row in rows if "".join(row).replace(" ", "") not in printed] == []

@@ -14,11 +14,12 @@ from reports.elsewhere import near_sentence, score_sentence
 from reports.inside_sections import _largest
 from reports.maps import maps_of
 from reports.pack_sections import clause_state
+from reports.paper import on_paper
 from reports.record_sections import BY_HAND, reproduction
 from reports.result_sections import _methods
 from reports.standing import outside_words
 from reports.story import Story
-from reports.tables import all_measurements, contrasts, short_rows
+from reports.tables import contrasts, every_number, short_rows
 from reports.wording import in_print
 from tests.reports.conftest import GOVERNANCE, PACKS, Audit
 from tests.reports.test_a_ratio_is_no_points import ratio
@@ -141,7 +142,7 @@ def test_a_number_without_an_interval_that_is_not_0_is_not_printed_as_0() -> Non
 
 
 def test_a_column_that_no_number_of_a_test_fills_is_left_out_of_the_list_of_all() -> None:
-    _, table = all_measurements([measured("patching", "patch_gap", -0.03)], DESIGN)
+    _, table = on_paper([every_number([measured("patching", "patch_gap", -0.03)], DESIGN)])
     assert isinstance(table, Table)
     assert not {"p", "p adj.", "Interval"} & set(table.head)
 
@@ -206,10 +207,11 @@ def test_one_place_makes_no_line() -> None:
 def test_figures_that_are_all_missing_are_a_line_and_no_table_of_dashes(working: Audit) -> None:
     story = Story(bundle=working.bundle, governance=GOVERNANCE, charts={})
     gone = measured("field_attribution", "reason_share", None, missing_reason="6 were explained, at least 30 needed")
-    said = _largest([gone, replace(gone, id="b")], story)
+    (said,) = on_paper(_largest([gone, replace(gone, id="b")], story))
     assert isinstance(said, Text)
     assert said.words == "No value of adverse decisions it was a main reason of: 6 were explained, at least 30 needed."
-    assert isinstance(_largest([gone, measured("field_attribution", "reason_share", 0.2)], story), Table)
+    (table,) = on_paper(_largest([gone, measured("field_attribution", "reason_share", 0.2)], story))
+    assert isinstance(table, Table)
 
 
 def test_contrasts_in_no_cell_share_their_reason() -> None:

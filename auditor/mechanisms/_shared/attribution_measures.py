@@ -1,20 +1,19 @@
-"""Measurements from the attributions of single applications: sizes, reasons, the share of what is protected."""
+"""Measurements from the attributions of single applications: sizes, and the share of what is protected."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.noise import NoiseFloor
+from auditor.mechanisms._shared.attribution_rows import Attributed
 from auditor.mechanisms._shared.players import Player
-from auditor.records import Check, Outcome, Role
+from auditor.records import Check, Role
 from auditor.statistics.bootstrap import bootstrap_totals
-from auditor.statistics.minimums import FOR_A_SHARE, GROUP, MINIMUMS, interval_may_stand, scope
-from auditor.statistics.rates import Tally, selection_rate
+from auditor.statistics.minimums import FOR_A_SHARE, interval_may_stand, scope
 from auditor.statistics.results import Estimate, Interval, missing
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.factory import measurement
@@ -30,8 +29,6 @@ SYMBOLS = {
     GRADIENT: "(x − x′)·∂m/∂x",
 }
 
-Case = Mapping[str, Any]
-
 
 @dataclass(frozen=True)
 class Explained:
@@ -46,7 +43,7 @@ class Explained:
     players: tuple[Player, ...]
     reference: str
     reference_words: Mapping[str, str]
-    cases: tuple[Case, ...]
+    cases: tuple[Attributed, ...]
     checks: tuple[Check, ...]
     left_out: int
     note: str = ""
@@ -118,58 +115,6 @@ class Explained:
         return Estimate(value=value, n=len(rows), method=method, interval=interval, reason=reason)
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
-    """All measurements of both methods; none where no application was explained."""
-    cases = [case for result in results for case in result["cases"]]
-    if not cases:
-        return
-    players = tuple(Player.of(row) for row in results[0]["players"])
-    for method in dict.fromkeys(name for case in cases for name in case["values"]):
-        mine = tuple(case for case in cases if method in case["values"])
-        explained = Explained(
-            context=context,
-            test=test,
-            method=method,
-            players=players,
-            reference=results[0]["reference"]["name"],
-            reference_words=results[0]["reference"]["words"],
-            cases=mine,
-            checks=tuple(_checks(context, mine, method, NoiseFloor(**results[0]["noise"]))),
-            left_out=results[0]["left_out"],
-        )
-        yield from sizes(explained)
-        yield from _reasons(explained)
-        if method == SHAPLEY:
-            yield from _sums(explained)
-
-
-def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFloor) -> Iterable[Check]:
-    """Each application was read here and with the run's own cases, in other trees: both must say the same."""
-    apart = max(abs(case["margin"] - float(context.decisions[case["id"]].margin or 0.0)) for case in cases)
-    yield Check(
-        name="margin as decided",
-        held=apart <= floor.bound,
-        value=apart,
-        bound=floor.bound,
-        note=f"largest difference in nats between the margin explained and the margin decided on; {floor.words}",
-    )
-    if method == SHAPLEY:
-        gap = max(abs(_gap(case)) for case in cases)
-        yield Check(
-            name="values sum to the margin's change",
-            held=gap <= floor.bound,
-            value=gap,
-            bound=floor.bound,
-            note="largest |Σφ − (margin as filed − margin at the reference)| in nats; holds for any number of samples, "
-            "so it shows no convergence",
-        )
-
-
-def _gap(case: Case) -> float:
-    """Σφ against the margin that was read with the occlusions, not with the coalitions."""
-    return float(sum(case["game"]["values"].values()) - (case["margin"] - case["game"]["empty"]))
-
-
 def sizes(explained: Explained) -> Iterable[UnadjustedMeasurement]:
     """How large each player's values are, either way and with their sign, and the share of what is protected."""
     for player in explained.players:
@@ -177,7 +122,7 @@ def sizes(explained: Explained) -> Iterable[UnadjustedMeasurement]:
             [
                 values[player.name]
                 for case in explained.cases
-                if player.name in (values := case["values"][explained.method])
+                if player.name in (values := case.values[explained.method])
             ],
             dtype=np.float64,
         )
@@ -193,8 +138,8 @@ def sizes(explained: Explained) -> Iterable[UnadjustedMeasurement]:
     totals = np.array(
         [
             [
-                sum(abs(value) for name, value in case["values"][explained.method].items() if name in protected),
-                sum(abs(value) for value in case["values"][explained.method].values()),
+                sum(abs(value) for name, value in case.values[explained.method].items() if name in protected),
+                sum(abs(value) for value in case.values[explained.method].values()),
             ]
             for case in explained.cases
         ]
@@ -210,79 +155,3 @@ def sizes(explained: Explained) -> Iterable[UnadjustedMeasurement]:
 
 def _symbol(explained: Explained) -> str:
     return SYMBOLS[explained.method]
-
-
-def _reasons(explained: Explained) -> Iterable[UnadjustedMeasurement]:
-    """Over the explained applications that were decided adversely: whose fields lowered the margin most."""
-    context = explained.context
-    adverse = [
-        case["reasons"][explained.method]
-        for case in explained.cases
-        if context.decisions[case["id"]].outcome is Outcome.ADVERSE and case["reasons"]
-    ]
-    for player in explained.players:
-        named = [player.name in reasons["players"] for reasons in adverse]
-        if any(named):
-            yield explained.measured(
-                _rate(named, level=explained.level),
-                metric="reason_share",
-                unit="rate",
-                player=player,
-            )
-    protected = {player.name for player in explained.players if player.protected}
-    yield explained.measured(
-        _rate(
-            [bool(protected & set(reasons["players"])) for reasons in adverse],
-            level=explained.level,
-        ),
-        metric="protected_reason_share",
-        unit="rate",
-        higher_is_better=False,
-    )
-    threshold = context.plan.operating_point.natural_margin
-    yield explained.measured(
-        _rate(
-            [reasons["margin_without"] >= threshold for reasons in adverse],
-            level=explained.level,
-        ),
-        metric="reasons_turn_decision",
-        unit="rate",
-        higher_is_better=True,
-    )
-
-
-def _rate(cases: Sequence[bool], *, level: float) -> Estimate:
-    """A share of the explained adverse decisions; none below the minimum denominator of a rate."""
-    method = "share of adverse decisions"
-    if not cases:
-        return missing(method=method, reason="no explained application was decided adversely", n=0)
-    least = MINIMUMS[GROUP].least
-    if len(cases) < least:
-        decided = "one adverse decision was" if len(cases) == 1 else f"{len(cases)} adverse decisions were"
-        return missing(method=method, reason=f"{decided} explained, at least {least} needed", n=len(cases))
-    return selection_rate(Tally.of(np.array(cases, dtype=bool)), level=level)
-
-
-def _sums(explained: Explained) -> Iterable[UnadjustedMeasurement]:
-    """How well the values add up, and how large the sampling error is where permutations were sampled."""
-    gaps = [abs(_gap(case)) for case in explained.cases]
-    yield explained.measured(
-        Estimate(value=max(gaps), n=len(gaps), method="largest |Σφ − (margin as filed − margin at the reference)|"),
-        metric="attribution_sum_gap",
-        unit="logit",
-        higher_is_better=False,
-    )
-    games = [case["game"] for case in explained.cases]
-    sampled = [game for game in games if game["standard_errors"]]
-    if sampled:
-        errors = [max(game["standard_errors"].values()) for game in sampled]
-        shares = [
-            error / game["spread"] if game["spread"] else 0.0 for error, game in zip(errors, sampled, strict=True)
-        ]
-        yield explained.measured(
-            Estimate(value=max(errors), n=len(sampled), method="largest standard error of a sampled value"),
-            metric="attribution_error",
-            unit="logit",
-            higher_is_better=False,
-            counts={"share_of_range": max(shares), "pairs": max(game["pairs"] for game in sampled)},
-        )

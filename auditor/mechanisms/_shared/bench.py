@@ -22,7 +22,8 @@ from auditor.language_models.answers import Question, ask, log_odds
 from auditor.language_models.decoder import SHORT, Decoder, Target, read_decoder, target_of
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.noise import NoiseFloor, likelihood, noise_floor
+from auditor.language_models.noise import likelihood, noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
 from auditor.plan import Plan

@@ -14,6 +14,7 @@ from typing import Any
 from auditor.counterfactuals import Cluster
 from auditor.language_models.answers import encode
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.concept_rows import Concept, ConceptCase
 from auditor.mechanisms._shared.players import PROXY_ROLES
 from auditor.plan import Attribute, Plan
 from auditor.prompts import token_span
@@ -62,23 +63,30 @@ def draw_clusters(asked: PlanContext, attribute: Attribute, *, applications: int
     return sorted(turns[:applications], key=lambda cluster: cluster.application.id)
 
 
-def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:
+def concept_of(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> Concept:
     """The attribute, and of every application its id, own group, words and numbers."""
-    return {
-        "field": attribute.field,
-        "groups": list(attribute.groups),
-        "reference": attribute.reference,
-        "proxies": [name for name in asked.fields if asked.roles.get(name) in PROXY_ROLES and name != attribute.field],
-        "cases": [
-            {
-                "id": cluster.application.id,
-                "group": cluster.cases[0].groups[attribute.field],
-                "words": {name: asked.words[cluster.application.id][name] for name in asked.fields},
-                "numbers": _numbers(asked, cluster),
-            }
+    return Concept(
+        field=attribute.field,
+        groups=tuple(attribute.groups),
+        reference=attribute.reference,
+        proxies=tuple(
+            name for name in asked.fields if asked.roles.get(name) in PROXY_ROLES and name != attribute.field
+        ),
+        cases=tuple(
+            ConceptCase(
+                id=cluster.application.id,
+                group=cluster.cases[0].groups[attribute.field],
+                words={name: asked.words[cluster.application.id][name] for name in asked.fields},
+                numbers=_numbers(asked, cluster),
+            )
             for cluster in clusters
-        ],
-    }
+        ),
+    )
+
+
+def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:
+    """As `concept_of`, plain: for methods that have no types yet."""
+    return concept_of(asked, attribute, clusters).row()
 
 
 def place(bench: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:

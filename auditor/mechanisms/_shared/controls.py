@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from typing import Any
 
 from auditor.mechanisms._shared.randomisation import Randomised
 from auditor.statistics.minimums import draws_needed
@@ -29,11 +27,6 @@ class Strength:
     possible: int
     full: bool
     tested: tuple[str, ...]
-
-    @classmethod
-    def of(cls, result: Mapping[str, Any]) -> Strength:
-        """As erasure and steering keep it with their results."""
-        return cls(result["needed"], result["possible"], result["full"], tuple(result["tested"]))
 
     def short(self, draws: int, *, ended: bool) -> str | None:
         """Why the draws do not say anything; ``None`` where they do."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.tolerance import TOLERANCE
 from auditor.records import Check
 from auditor.testing.context import Context

@@ -15,12 +15,12 @@ One of them is declared and the others repeat it (specifications.py). Pure.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
 
 import numpy as np
 
+from auditor.mechanisms._shared.pair_rows import EffectsT, LookedAt, Patched
 from auditor.mechanisms._shared.scales import probability
 from auditor.mechanisms._shared.specifications import (
     CHANCES,
@@ -54,6 +54,25 @@ class Moved:
         return self.reference - self.group
 
 
+@dataclass(frozen=True)
+class Repeated:
+    """What the other specifications say of a share, as a measurement takes it.
+
+    Attributes
+    ----------
+    counts
+        For the measurement's own.
+    words
+        How many agree, and between what.
+    unstable
+        Why nothing can be concluded from it; ``None`` where something can.
+    """
+
+    counts: Mapping[str, float | int | None]
+    words: str
+    unstable: str | None
+
+
 def put_in(effects: FloatArray) -> Moved:
     """The group's state put into the reference's prompt moves its margin by ``effects``."""
     return Moved(effects, np.zeros_like(effects))
@@ -64,24 +83,21 @@ def put_back(effects: FloatArray) -> Moved:
     return Moved(np.zeros_like(effects), effects)
 
 
-def rows_of(pairs: Sequence[Mapping[str, Any]], key: str, *path: Any) -> dict[str, Moved]:
+def rows_of(pairs: Sequence[Patched[EffectsT]], read: Callable[[EffectsT], float]) -> dict[str, Moved]:
     """What all corruptions of one node did, out of the pairs' results.
 
     Parameters
     ----------
     pairs
-        Each with ``key``, and under ``again`` the same key for the corruptions of :func:`.patches.again`.
-    path
-        Where the node stands under the key.
+        Patched by the declared corruption and, where all are, by those of :func:`.patches.again`.
+    read
+        The effect of the node, in nats, out of those of all nodes.
     """
-
-    def read(*where: Any) -> FloatArray:
-        return np.array([_at(pair, (*where, *path)) for pair in pairs], dtype=np.float64)
-
-    found = {NOISING: put_in(read(key))}
-    if all("again" in pair for pair in pairs):
-        found[DENOISING] = put_back(read("again", "turned", key))
-        found[HALFWAY] = Moved(*(read("again", "halfway", place, key) for place in (0, 1)))
+    found = {NOISING: put_in(_column(read(pair.effects) for pair in pairs))}
+    again = [pair.again for pair in pairs if pair.again is not None]
+    if len(again) == len(pairs):
+        found[DENOISING] = put_back(_column(read(each.turned) for each in again))
+        found[HALFWAY] = Moved(*(_column(read(each.halfway[place]) for each in again) for place in (0, 1)))
     return found
 
 
@@ -124,25 +140,23 @@ def repeated(
     *,
     base: FloatArray | None = None,
     metric: str = WEIGHTED,
-) -> dict[str, Any]:
-    """The agreement as :func:`.pair_measures.supporting` takes it: counts, words, and why nothing can be concluded."""
+) -> Repeated:
+    """The agreement as a measurement takes it; parameters as :func:`agree`."""
     found = agree(context, moved, gaps, base=base, metric=metric)
     counts = found.counts()
     # Without its extremes, which stand beside it, one reason holds of many nodes.
     unstable = agreement_words(counts, extremes=False) if found.conclusion else None
-    return {"counts": counts, "again": agreement_words(counts), "unstable": unstable}
+    return Repeated(counts=counts, words=agreement_words(counts), unstable=unstable)
 
 
-def bases(pairs: Iterable[Mapping[str, Any]]) -> FloatArray | None:
-    """Margins of the reference's prompts."""
-    found = [pair.get("base") for pair in pairs]
+def bases(pairs: Iterable[LookedAt]) -> FloatArray | None:
+    """Margins of the reference's prompts; ``None`` where not all were kept."""
+    found = [pair.base for pair in pairs]
     return None if None in found else np.array(found, dtype=np.float64)
 
 
-def _at(row: Any, path: Sequence[Any]) -> Any:
-    for step in path:
-        row = row[step]
-    return row
+def _column(values: Iterable[float]) -> FloatArray:
+    return np.array(list(values), dtype=np.float64)
 
 
 def _sums(moved: Moved, gaps: FloatArray, base: FloatArray | None) -> dict[str, FloatArray]:
@@ -172,7 +186,7 @@ def _result(context: Context, specification: Specification, rows: FloatArray) ->
     def ratio(sums: FloatArray) -> FloatArray:
         return np.asarray(sums[:, 0] / sums[:, 1])
 
-    thresholds: Any = context.plan.thresholds
+    thresholds = context.plan.thresholds
     sampled = bootstrap_totals(
         totals=rows, statistic=ratio, resamples=thresholds.bootstrap, seed=context.plan.cases.seed
     ).interval(1 - thresholds.alpha)

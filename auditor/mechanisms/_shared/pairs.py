@@ -5,7 +5,6 @@ from __future__ import annotations
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
 
 import torch
 from jaxtyping import Float
@@ -28,6 +27,7 @@ from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.pair_rows import Contrast, PairOfPrompts, PairsPayload, Span
 from auditor.prompts import token_span
 from auditor.records import Case
 from auditor.testing.chunks import ChunkSpec, PlanContext
@@ -109,11 +109,17 @@ def halfway(runs: PairRuns, back: PairRuns | None = None) -> tuple[PairRuns, Pai
 
 
 def plan_pairs(
-    asked: PlanContext, *, name: str, pairs: int, cost: float, attributes: Sequence[str] = ()
+    asked: PlanContext,
+    *,
+    name: str,
+    pairs: int,
+    cost: float,
+    attributes: Sequence[str] = (),
+    kind: type[PairsPayload] = PairsPayload,
 ) -> Iterable[ChunkSpec]:
     """One chunk a contrast: up to ``pairs`` applications that stand in both arms; ``cost`` prompts' tokens each.
 
-    ``attributes`` names the plan's attributes that are looked at; empty: all of them.
+    ``attributes`` names the plan's attributes that are looked at; empty: all of them. ``kind`` is the payload's type.
     """
     for attribute in asked.plan.attributes:
         if attributes and attribute.field not in attributes:
@@ -124,49 +130,45 @@ def plan_pairs(
             wanted = (arm(attribute.field, attribute.reference), arm(attribute.field, group))
             clusters = list(asked.clusters)
             random.Random(f"{asked.plan.cases.seed}/{name}/{attribute.field}/{group}").shuffle(clusters)
-            rows: list[dict[str, Any]] = []
+            rows: list[PairOfPrompts] = []
             for cluster in clusters:
-                found = [next((case for case in cluster.cases if one in case.arms), None) for one in wanted]
-                if found[0] is None or found[1] is None:
+                base, donor = (next((case for case in cluster.cases if one in case.arms), None) for one in wanted)
+                if base is None or donor is None:
                     continue
                 rows.append(
-                    {
-                        "id": cluster.application.id,
-                        "case": found[1].id,
-                        "prompts": [found[0].prompt, found[1].prompt],
-                        "spans": [list(case.spans[attribute.field]) for case in found if case is not None],
-                        "later": _later(found[0], attribute.field),
-                    }
+                    PairOfPrompts(
+                        id=cluster.application.id,
+                        case=donor.id,
+                        prompts=(base.prompt, donor.prompt),
+                        spans=(base.spans[attribute.field], donor.spans[attribute.field]),
+                        later=_later(base, attribute.field),
+                    )
                 )
                 if len(rows) == pairs:
                     break
             if rows:
-                tokens = asked.count_tokens(rows[0]["prompts"][0]) * len(rows)
-                contrast = {"field": attribute.field, "group": group, "reference": attribute.reference}
-                yield ChunkSpec(2 * len(rows), round(tokens * cost), {"contrast": contrast, "pairs": rows})
+                tokens = asked.count_tokens(rows[0].prompts[0]) * len(rows)
+                contrast = Contrast(field=attribute.field, group=group, reference=attribute.reference)
+                yield ChunkSpec(2 * len(rows), round(tokens * cost), kind(contrast=contrast, pairs=tuple(rows)))
 
 
-def _later(case: Case, changed: str) -> dict[str, list[int]]:
+def _later(case: Case, changed: str) -> dict[str, Span]:
     """Where the fields behind the changed one stand."""
     end = case.spans[changed][1]
-    return {name: list(span) for name, span in case.spans.items() if span[0] >= end}
+    return {name: span for name, span in case.spans.items() if span[0] >= end}
 
 
-def read_pair(bench: ComputeContext, row: Mapping[str, Any]) -> Pair | NotApplicable:
-    """The pair of a payload's row, or why its tokens do not align."""
-    base, donor = encode(bench.loaded.tokenizer, row["prompts"], chat=bench.plan.prompt.form == "chat")
+def read_pair(bench: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplicable:
+    """The pair as tokens, or why these do not align."""
+    base, donor = encode(bench.loaded.tokenizer, prompts.prompts, chat=bench.plan.prompt.form == "chat")
     if len(base.ids) != len(donor.ids):
         return NotApplicable("the two values have different numbers of tokens")
     differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
     if not differing:
         return NotApplicable("the two prompts do not differ")
-    spans = [
-        token_span(side.offsets, (span[0], span[1])) for side, span in zip((base, donor), row["spans"], strict=True)
-    ]
-    later = {
-        name: tuple(range(*token_span(base.offsets, (span[0], span[1])))) for name, span in row.get("later", {}).items()
-    }
-    return Pair(base.ids, donor.ids, differing[0], tuple(range(spans[0][0], spans[0][1])), later)
+    changed = range(*token_span(base.offsets, prompts.spans[0]))
+    later = {name: tuple(range(*token_span(base.offsets, span))) for name, span in prompts.later.items()}
+    return Pair(base.ids, donor.ids, differing[0], tuple(changed), later)
 
 
 def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | NotApplicable:

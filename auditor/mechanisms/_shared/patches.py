@@ -8,8 +8,6 @@ position and reads the keys and values of what came before; rows join as the lay
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -19,6 +17,8 @@ from torch import Tensor
 from auditor.exceptions import ScoringError
 from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Edit, Site
 from auditor.language_models.noise import noise_floor
+from auditor.mechanisms._shared.nodes import Node
+from auditor.mechanisms._shared.pair_rows import EffectsT, Repeats
 from auditor.mechanisms._shared.pairs import PairRuns, halfway, mix, turned
 from auditor.records import Check
 
@@ -27,19 +27,6 @@ CHECKED = 2
 """Pairs of a contrast that the proofs are computed on: they cost two whole prompts more each."""
 BATCH_TOKENS = 8192
 """Tokens that go through a block at once: it bounds what a block's MLP holds, whatever the number of nodes."""
-
-
-@dataclass(frozen=True, slots=True)
-class Node:
-    """A head (``head`` set) or the MLP of a layer, at every position from the first difference on."""
-
-    layer: int
-    head: int | None = None
-
-
-def all_nodes(layers: int, heads: int) -> list[Node]:
-    """Every head and every MLP, layer by layer."""
-    return [Node(layer, head) for layer in range(layers) for head in (*range(heads), None)]
 
 
 def residual_effects(
@@ -131,7 +118,9 @@ def node_effects(runs: PairRuns, nodes: Sequence[Node]) -> FloatArray:
     return effects
 
 
-def again(runs: PairRuns, effects: Callable[[PairRuns], Any], *, back: PairRuns | None = None) -> dict[str, Any]:
+def again(
+    runs: PairRuns, effects: Callable[[PairRuns], EffectsT], *, back: PairRuns | None = None
+) -> Repeats[EffectsT]:
     """What localisation.py repeats a share by: the reference's states in the group's prompt, and the mean in both.
 
     Parameters
@@ -139,19 +128,12 @@ def again(runs: PairRuns, effects: Callable[[PairRuns], Any], *, back: PairRuns 
     runs
         Both prompts.
     effects
-        Plain data of what patching moves the margin by, of a pair that way round.
+        What patching moves the margin by, of a pair that way round.
     back
         The pair the other way round, where the two prompts do not share what stands before.
-
-    Returns
-    -------
-    dict
-        ``turned``: how the group's margin moves; ``halfway``: how the reference's and the group's do.
     """
-    return {
-        "turned": effects(back or turned(runs)),
-        "halfway": [effects(each) for each in halfway(runs, back)],
-    }
+    one, other = halfway(runs, back)
+    return Repeats(turned=effects(back or turned(runs)), halfway=(effects(one), effects(other)))
 
 
 def attribution_effects(runs: PairRuns) -> tuple[FloatArray, FloatArray]:

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from auditor.exceptions import PlanError
 from auditor.mechanisms._shared.references import TYPICAL
@@ -27,15 +26,6 @@ class Player:
     label: str
     fields: tuple[str, ...]
     protected: bool
-
-    def row(self) -> dict[str, Any]:
-        """Plain data."""
-        return {"name": self.name, "label": self.label, "fields": list(self.fields), "protected": self.protected}
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Player:
-        """The player of a row of plain data."""
-        return cls(row["name"], row["label"], tuple(row["fields"]), row["protected"])
 
     def differs(self, words: Mapping[str, str], reference: Mapping[str, str]) -> bool:
         """Whether the reference changes anything."""

@@ -82,17 +82,6 @@ class Specification:
         said = self.subject()
         return ", ".join(f"{WORDS[name]} {text}" if name in WORDS else text for name, text in said.items())
 
-    def row(self) -> dict[str, Any]:
-        """Plain data, for a ledger; `specification_of` reads it back."""
-        row = {item.name: getattr(self, item.name) for item in fields(self)}
-        return {name: list(value) if name == "layers" else value for name, value in row.items() if value is not None}
-
-
-def specification_of(row: Mapping[str, Any]) -> Specification:
-    """The specification that was written as ``row``."""
-    layers = row.get("layers")
-    return Specification(**{**row, "layers": None if layers is None else (int(layers[0]), int(layers[1]))})
-
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:

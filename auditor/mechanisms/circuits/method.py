@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -13,18 +13,33 @@ import numpy as np
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.pair_measures import each_pair
+from auditor.mechanisms._shared.each_pair import each_pair, looked_at
+from auditor.mechanisms._shared.pair_rows import Contrast, LookedAt, PairOfPrompts
 from auditor.mechanisms._shared.pairs import PairRuns, own_margins, plan_pairs, read_pair, structured
 from auditor.mechanisms._shared.patches import CHECKED
 from auditor.mechanisms.circuits.card import CARD, Settings
 from auditor.mechanisms.circuits.edge_runs import FloatArray, circuit_margins, edge_scores, memory_of_one
 from auditor.mechanisms.circuits.edges import Edges, read_edges
 from auditor.mechanisms.circuits.measure import FRACTIONS, ORDERS, measures, weighted_share
+from auditor.mechanisms.circuits.result import Edge, Judged, JudgedPair, NotJudged, Payload, Result
 from auditor.records import Check
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
 from auditor.testing.unadjusted import UnadjustedMeasurement
+
+
+@dataclass(frozen=True)
+class _Scores:
+    """First-order scores of all edges on some pairs.
+
+    ``table`` [pairs, edges] in nats, ``gaps`` [pairs], ``completeness`` the most by which those of the embedding's
+    edges miss a pair's difference.
+    """
+
+    table: FloatArray
+    gaps: FloatArray
+    completeness: float
 
 
 def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
@@ -35,90 +50,127 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost)
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Payload) -> Result:
     """Score the edges on half of the pairs, judge the circuits on the other half.
 
     Returns
     -------
-    dict
+    Result
         Of every judged pair the margins of all circuits; the largest edges and their shares; how often resampled
         applications choose the same edges. Or the ``reason`` why the model cannot be tested.
     """
     settings: Settings = bench.settings
-    found = _edges_of(bench, payload)
-    if isinstance(found, NotApplicable):
-        return {**each_pair(bench, {**payload, "pairs": payload["pairs"][:1]}, lambda *_: {}), "reason": found.reason}
-    read = [(row, read_pair(bench, row)) for row in payload["pairs"]]
-    aligned = [row for row, pair in read if not isinstance(pair, NotApplicable)]
+    edges = _edges_of(bench, payload)
+    if isinstance(edges, NotApplicable):
+        return _not_judged(bench, payload, payload.pairs[:1], reason=edges.reason)
+    read = [(prompts, read_pair(bench, prompts)) for prompts in payload.pairs]
+    aligned = tuple(prompts for prompts, pair in read if not isinstance(pair, NotApplicable))
     left_out = dict(Counter(pair.reason for _, pair in read if isinstance(pair, NotApplicable)))
     if not aligned:
-        return each_pair(bench, payload, lambda *_: {})
+        return _not_judged(bench, payload, payload.pairs, reason=None)
     memory = settings.memory_mib << 20
-    scores: list[FloatArray] = []
+    scores = _score(bench, _of(payload, aligned[::2]), edges, memory=memory)
+    if isinstance(scores, NotJudged):
+        return scores.model_copy(update={"left_out": left_out})
+    shares = weighted_share(scores.table, scores.gaps)
+    generator = _generator(bench, payload.contrast)
+    sizes = tuple(max(1, round(fraction * edges.count)) for fraction in FRACTIONS)
+    circuits = _circuits(shares, sizes, generator, random=settings.random)
+    judge = _Judge(edges, circuits, sizes=len(sizes), random=settings.random, memory=memory)
+    judged = each_pair(bench, _of(payload, aligned[1::2] or aligned), judge)
+    ranked = np.lexsort((np.arange(edges.count), -np.abs(shares)))
+    return Judged(
+        **{**dict(judged), "left_out": left_out},
+        scored=len(scores.table),
+        same=len(aligned) == 1,
+        edges=edges.count,
+        sizes=sizes,
+        live=tuple(int(edges.live(circuit).sum()) for circuit in circuits[1 : 1 + len(sizes)]),
+        completeness=scores.completeness,
+        scored_gap=float(np.sqrt((scores.gaps**2).mean())),
+        top=tuple(_edge(edges, int(number), shares) for number in ranked[: settings.top]),
+        overlap=_overlap(scores.table, scores.gaps, sizes, generator, resamples=settings.resamples),
+    )
+
+
+def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
+    """The faithfulness curve with random circuits beside it, its summaries, the largest edges, and stability."""
+    return measures(context, results)
+
+
+def _edges_of(bench: ComputeContext, payload: Payload) -> Edges | NotApplicable:
+    view = structured(bench, payload.pairs[0].prompts[0])
+    return view if isinstance(view, NotApplicable) else read_edges(view[0])
+
+
+def _edge(edges: Edges, number: int, shares: FloatArray) -> Edge:
+    sender, receiver = edges.name(number)
+    return Edge(sender=sender, receiver=receiver, share=float(shares[number]))
+
+
+def _of(payload: Payload, pairs: Sequence[PairOfPrompts]) -> Payload:
+    return payload.model_copy(update={"pairs": tuple(pairs)})
+
+
+def _not_judged(
+    bench: ComputeContext, payload: Payload, pairs: Sequence[PairOfPrompts], *, reason: str | None
+) -> NotJudged:
+    """What can be said of some pairs without a circuit."""
+    found = each_pair(bench, _of(payload, pairs), looked_at)
+    return NotJudged(**{**dict(found), "reason": reason or found.reason})
+
+
+def _score(bench: ComputeContext, payload: Payload, edges: Edges, *, memory: int) -> _Scores | NotJudged:
+    """Score every edge on every pair, or say that one circuit takes more than ``memory``."""
+    settings: Settings = bench.settings
+    table: list[FloatArray] = []
     deltas: list[float] = []
     too_large: list[int] = []
 
-    def score(runs: PairRuns, _: str) -> dict[str, Any]:
-        needed = memory_of_one(runs, found)
+    def score(runs: PairRuns, prompts: PairOfPrompts) -> LookedAt:
+        needed = memory_of_one(runs, edges)
         if needed > memory:
             too_large.append(needed)
-            return {}
-        result = edge_scores(runs, found, steps=settings.steps, memory=memory)
-        scores.append(result.values)
-        deltas.append(result.delta)
-        return {}
+        else:
+            found = edge_scores(runs, edges, steps=settings.steps, memory=memory)
+            table.append(found.values)
+            deltas.append(found.delta)
+        return looked_at(runs, prompts)
 
-    scored = each_pair(bench, {**payload, "pairs": aligned[::2]}, score)
+    scored = each_pair(bench, payload, score)
     if too_large:
         reason = f"one circuit of this model takes {max(too_large) >> 20} MiB, more than memory_mib allows"
-        return {**scored, "reason": reason, "left_out": left_out}
-    gaps = np.array([pair["gap"] for pair in scored["pairs"]])
-    table = np.stack(scores)
-    shares = weighted_share(table, gaps)
-    generator = _generator(bench, payload["contrast"])
-    sizes = [max(1, round(fraction * found.count)) for fraction in FRACTIONS]
-    circuits = _circuits(shares, sizes, generator, random=settings.random)
-
-    proven: list[str] = []
-
-    def judge(runs: PairRuns, application: str) -> dict[str, Any]:
-        prove = len(proven) < CHECKED
-        proven.append(application)
-        margins = circuit_margins(runs, found, circuits, memory=memory)
-        kinds = len(ORDERS) + settings.random
-        rows = margins[1 : 1 + len(sizes) * kinds].reshape(kinds, len(sizes))
-        return {
-            "full": runs.base_margin,
-            "empty": runs.donor_margin,
-            **{kind: row.tolist() for kind, row in zip(ORDERS, rows, strict=False)},
-            "random": rows[len(ORDERS) :].tolist(),
-        } | ({"checks": [asdict(check) for check in _checks(runs, margins[[0, -1]])]} if prove else {})
-
-    judged = each_pair(bench, {**payload, "pairs": aligned[1::2] or aligned}, judge)
-    ranked = np.lexsort((np.arange(found.count), -np.abs(shares)))
-    return {
-        **judged,
-        "left_out": left_out,
-        "scored": len(scores),
-        "same": len(aligned) == 1,
-        "edges": found.count,
-        "sizes": sizes,
-        "live": [int(found.live(circuit).sum()) for circuit in circuits[1 : 1 + len(sizes)]],
-        "completeness": float(max(abs(delta) for delta in deltas)),
-        "scored_gap": float(np.sqrt((gaps**2).mean())),
-        "top": [[*found.name(int(edge)), float(shares[edge])] for edge in ranked[: settings.top]],
-        "overlap": _overlap(table, gaps, sizes, generator, resamples=settings.resamples),
-    }
+        return NotJudged(**{**dict(scored), "reason": reason})
+    gaps = np.array([pair.gap for pair in scored.pairs])
+    return _Scores(np.stack(table), gaps, float(max(abs(delta) for delta in deltas)))
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
-    """The faithfulness curve with random circuits beside it, its summaries, the largest edges, and stability."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+class _Judge:
+    """Runs one pair after another with the edges of each circuit alone; ``circuits`` [circuits, edges]."""
 
+    def __init__(
+        self, edges: Edges, circuits: np.ndarray[Any, np.dtype[np.bool_]], *, sizes: int, random: int, memory: int
+    ) -> None:
+        self._edges, self._circuits, self._memory = edges, circuits, memory
+        self._sizes, self._kinds = sizes, len(ORDERS) + random
+        self._proven = 0
 
-def _edges_of(bench: ComputeContext, payload: Mapping[str, Any]) -> Edges | NotApplicable:
-    view = structured(bench, payload["pairs"][0]["prompts"][0])
-    return view if isinstance(view, NotApplicable) else read_edges(view[0])
+    def __call__(self, runs: PairRuns, prompts: PairOfPrompts) -> JudgedPair:
+        margins = circuit_margins(runs, self._edges, self._circuits, memory=self._memory)
+        found, signed, *random = map(tuple, margins[1:-1].reshape(self._kinds, self._sizes).tolist())
+        prove = self._proven < CHECKED
+        self._proven += 1
+        return JudgedPair(
+            id=prompts.id,
+            gap=runs.gap,
+            base=runs.base_margin,
+            full=runs.base_margin,
+            empty=runs.donor_margin,
+            found=found,
+            signed=signed,
+            random=tuple(random),
+            checks=_checks(runs, margins[[0, -1]]) if prove else (),
+        )
 
 
 def _circuits(
@@ -138,7 +190,7 @@ def _circuits(
 
 def _overlap(
     table: FloatArray, gaps: FloatArray, sizes: Sequence[int], generator: np.random.Generator, *, resamples: int
-) -> list[list[float]] | None:
+) -> tuple[tuple[float, ...], ...] | None:
     """By size, the Jaccard overlap of the circuit with those of resampled applications.
 
     ``None`` for fewer than ``FOR_A_SHARE``: a resample of few holds most of them, and agrees with them for that.
@@ -153,7 +205,7 @@ def _overlap(
         for place, size in enumerate(sizes):
             both = len(np.intersect1d(own[:size], order[:size], assume_unique=True))
             overlaps[place].append(both / (2 * size - both))
-    return overlaps
+    return tuple(map(tuple, overlaps))
 
 
 def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
@@ -168,6 +220,6 @@ def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
     )
 
 
-def _generator(bench: ComputeContext, contrast: Mapping[str, str]) -> np.random.Generator:
-    seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast['field']}/{contrast['group']}"
+def _generator(bench: ComputeContext, contrast: Contrast) -> np.random.Generator:
+    seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast.field}/{contrast.group}"
     return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))

@@ -16,31 +16,43 @@ window, docs/decisions/0010-shuffled-labels-are-the-control.md why labels are sh
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
 from auditor.language_models.decoder import Decoder, Target, target_of
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
+from auditor.mechanisms._shared.concept_rows import Concept, ConceptCase, Untouched
+from auditor.mechanisms._shared.concepts import concept_of, draw_clusters, family_of, place, suffix_tokens
+from auditor.mechanisms._shared.controls import Strength
+from auditor.mechanisms._shared.float_rows import numbers_of
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows
-from auditor.mechanisms._shared.scrubbing import Window, carried, covariances, design_of, everywhere, scrub
+from auditor.mechanisms._shared.scrubbing import Design, Window, carried, covariances, design_of, everywhere, scrub
 from auditor.mechanisms._shared.specifications import Specification
 from auditor.mechanisms.erasure.card import CARD, Settings
 from auditor.mechanisms.erasure.measure import measures
-from auditor.mechanisms.erasure.runs import Eraser, Ran
+from auditor.mechanisms.erasure.result import (
+    AttributePayload,
+    AttributeResult,
+    Erasure,
+    NotOpened,
+    Payload,
+    Relevant,
+    RelevantPayload,
+    RelevantResult,
+    Result,
+)
+from auditor.mechanisms.erasure.runs import Eraser
 from auditor.statistics.minimums import draws_needed
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.unadjusted import UnadjustedMeasurement
-
-ATTRIBUTE, RELEVANT = "attribute", "relevant"
 
 
 def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
@@ -52,7 +64,7 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         if settings.attributes and attribute.field not in settings.attributes:
             continue
         clusters = draw_clusters(asked, attribute, applications=settings.applications, test=CARD.name)
-        payload = concept_payload(asked, attribute, clusters)
+        concept = concept_of(asked, attribute, clusters)
         full = attribute.field in family.fields
         variants = len(attribute.groups)
         # Untouched, erased, erased everywhere; then draws, and one erasure and its draws for every repeat.
@@ -63,94 +75,96 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
             runs += (1 + len(settings.repeats)) * each
         sizes = [suffix_tokens(asked, cluster, attribute.field) for cluster in clusters]
         tokens = sum(whole + runs * variants * suffix for whole, suffix in sizes)
-        about = {**payload, "part": ATTRIBUTE, "full": full, "family": family.size, "tested": list(family.fields)}
-        yield ChunkSpec(len(clusters) * variants * runs, tokens, about)
+        payload = AttributePayload(concept=concept, full=full, family=family.size, tested=family.fields)
+        yield ChunkSpec(len(clusters) * variants * runs, tokens, payload)
         if relevant:
             # The number has nothing to do with the attribute, which is at its reference: once is enough.
-            yield ChunkSpec(3 * len(clusters), 3 * sum(whole for whole, _ in sizes), {**payload, "part": RELEVANT})
+            tokens = 3 * sum(whole for whole, _ in sizes)
+            yield ChunkSpec(3 * len(clusters), tokens, RelevantPayload(concept=concept))
             relevant = False
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Erase one attribute, or the number that goes with the margin most.
-
-    Returns
-    -------
-    dict
-        The untouched margins of the measured applications, those of every erasure and draw, and how well the erasers
-        fitted; or the ``reason`` why the model cannot be opened.
-    """
-    about = {key: payload[key] for key in ("field", "reference", "groups", "part")}
-    about |= {key: payload[key] for key in ("full", "family", "tested") if key in payload}
-    cases = payload["cases"]
-    first = {**cases[0]["words"], payload["field"]: payload["groups"][0]}
+def compute(bench: ComputeContext, payload: Payload) -> Result:
+    """Erase one attribute, or the number that goes with the margin most."""
+    concept = payload.concept
+    first = concept.stated(concept.cases[0], concept.groups[0])
     target = target_of(bench.questions([bench.render(first).text])[0])
     if isinstance(target, NotApplicable):
-        return {**about, "cases": [], "reason": target.reason}
+        full = isinstance(payload, AttributePayload) and payload.full
+        return NotOpened(**concept.about, part=payload.part, full=full, reason=target.reason)
     decoder = bench.decoder()
     noise = noise_floor(bench.loaded.model, target)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
-        if payload["part"] == RELEVANT:
-            found = _relevant(bench, payload, decoder, target)
-            return {**about, "cases": [case["id"] for case in cases], "relevant": found, "noise": noise.row()}
-        return {**about, **_attribute(bench, payload, decoder, target, noise)}
+        if isinstance(payload, AttributePayload):
+            return _attribute(bench, payload, decoder, target, noise)
+        relevant = _relevant(bench, concept, decoder, target)
+    return RelevantResult(**concept.about, cases=concept.ids, relevant=relevant, noise=noise)
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
     """How far the group difference and the decisions move, against the same with shuffled labels."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+    return measures(context, results, test=CARD.name)
 
 
 def _attribute(
     bench: ComputeContext,
-    payload: Mapping[str, Any],
+    payload: AttributePayload,
     decoder: Decoder | ResidualView,
     target: Target,
     noise: NoiseFloor,
-) -> dict[str, Any]:
+) -> AttributeResult:
     settings: Settings = bench.settings
     alpha = bench.plan.thresholds.alpha
-    cases, groups = payload["cases"], payload["groups"]
-    variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
-    placed = place(bench, variants, payload["field"])
+    concept = payload.concept
+    cases, groups = concept.cases, concept.groups
+    placed = place(bench, concept.variants(), concept.field)
     sets = [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))]
     windows = [carried(decoder.layers, share) for share in (settings.layers, *settings.repeats)]
     eraser = Eraser(
         streams=open_rows(decoder, sets, should_stop=bench.should_stop),
         target=target,
         groups=len(groups),
-        reference=groups.index(payload["reference"]),
+        reference=groups.index(concept.reference),
         noise=noise,
         seed=bench.plan.cases.seed,
     )
-    count = draws_needed(alpha=alpha, family_size=payload["family"]) if payload["full"] else settings.draws_elsewhere
-    declared = eraser.run(windows[0], draws=count, stop=payload["full"])
+    count = draws_needed(alpha=alpha, family_size=payload.family) if payload.full else settings.draws_elsewhere
+    declared = eraser.run(windows[0], draws=count, stop=payload.full)
     whole = eraser.run(everywhere(decoder.layers), draws=0)
-    repeats: list[tuple[Specification, Ran]] = []
-    if payload["full"]:
-        each = draws_needed(alpha=alpha, family_size=1)
-        # Windows that a shallow model cannot tell apart are one specification.
-        others = [window for window in dict.fromkeys(windows[1:]) if window != windows[0]]
-        asked = [(window, False) for window in others] + [(windows[0], True)]
-        repeats = [
-            (specification(window, swap=swap), eraser.run(window, draws=each, swap=swap, stop=True, most=1))
-            for window, swap in asked
-        ]
-    return {
-        "cases": [cases[number]["id"] for number in eraser.measured()],
-        "fitted": len(cases) - len(eraser.measured()),
-        "untouched": {"cases": [case["id"] for case in cases], "margins": eraser.clean.tolist()},
-        "mass": eraser.mass,
-        "needed": draws_needed(alpha=alpha, family_size=max(1, payload["family"])),
-        "possible": eraser.possible(),
-        "declared": {"specification": specification(windows[0]).row(), **declared.row()},
-        "whole": whole.row(),
-        "repeats": [{"specification": item.row(), **ran.row()} for item, ran in repeats],
-        "noise": noise.row(),
-        "exact": target.exact,
-        "note": target.note,
-    }
+    measured = eraser.measured()
+    return AttributeResult(
+        **concept.about,
+        cases=tuple(cases[number].id for number in measured),
+        fitted=len(cases) - len(measured),
+        untouched=Untouched(cases=concept.ids, margins=numbers_of(eraser.clean)),
+        mass=eraser.mass,
+        strength=Strength(
+            needed=draws_needed(alpha=alpha, family_size=max(1, payload.family)),
+            possible=eraser.possible(),
+            full=payload.full,
+            tested=payload.tested,
+        ),
+        declared=Erasure(specification=specification(windows[0]), ran=declared),
+        whole=whole,
+        repeats=_repeats(eraser, windows, draws=draws_needed(alpha=alpha, family_size=1)) if payload.full else (),
+        noise=noise,
+        exact=target.exact,
+        note=target.note,
+    )
+
+
+def _repeats(eraser: Eraser, windows: Sequence[Window], *, draws: int) -> tuple[Erasure, ...]:
+    """Every further window, and the declared one with the halves exchanged."""
+    # Windows that a shallow model cannot tell apart are one specification.
+    others = [window for window in dict.fromkeys(windows[1:]) if window != windows[0]]
+    return tuple(
+        Erasure(
+            specification=specification(window, swap=swap),
+            ran=eraser.run(window, draws=draws, swap=swap, stop=True, most=1),
+        )
+        for window, swap in [*((window, False) for window in others), (windows[0], True)]
+    )
 
 
 def specification(window: Window, *, swap: bool = False) -> Specification:
@@ -160,15 +174,15 @@ def specification(window: Window, *, swap: bool = False) -> Specification:
 
 
 def _relevant(
-    bench: ComputeContext, payload: Mapping[str, Any], decoder: Decoder | ResidualView, target: Target
-) -> dict[str, Any] | None:
+    bench: ComputeContext, concept: Concept, decoder: Decoder | ResidualView, target: Target
+) -> Relevant | None:
     """Erase the number that goes with the margin most: what the erasure of something that is used looks like."""
-    cases = payload["cases"]
-    words = [{**case["words"], payload["field"]: payload["reference"]} for case in cases]
+    cases = concept.cases
+    words = [concept.stated(case, concept.reference) for case in cases]
     field = _strongest(cases, bench.margins([bench.render(each).text for each in words]))
     if field is None:
         return None
-    values = np.array([case["numbers"][field] for case in cases])
+    values = np.array([case.numbers[field] for case in cases])
     streams = open_rows(decoder, [[each] for each in place(bench, words, field)], should_stop=bench.should_stop)
     window = carried(decoder.layers, bench.settings.layers)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
@@ -176,20 +190,20 @@ def _relevant(
     clean = _covariances(streams, target, window, design)
     margins, _ = streams.through(target, layers=(), visit=lambda _: None, draws=1, read=list(design.measured))
     erased = scrub(streams, target, design=design, marks=ranks[None, :, None], window=window, clean=clean)
-    return {
-        "field": field,
-        "clean": margins[0].tolist(),
-        "margins": erased.margins[0].tolist(),
-        "leftover": erased.leftover,
-        "left": float(erased.left.max()),
-        "mass": float(erased.masses[0]),
-        "exact": target.exact,
-        "note": target.note,
-    }
+    return Relevant(
+        field=field,
+        clean=numbers_of(margins[0]),
+        margins=numbers_of(erased.margins[0]),
+        leftover=erased.leftover,
+        left=float(erased.left.max()),
+        mass=float(erased.masses[0]),
+        exact=target.exact,
+        note=target.note,
+    )
 
 
 def _covariances(
-    streams: Streams | HookedStreams, target: Target, window: Window, design: Any
+    streams: Streams | HookedStreams, target: Target, window: Window, design: Design
 ) -> dict[int, FloatArray]:
     found: dict[int, FloatArray] = {}
 
@@ -200,10 +214,10 @@ def _covariances(
     return found
 
 
-def _strongest(cases: Sequence[Mapping[str, Any]], margins: FloatArray) -> str | None:
+def _strongest(cases: Sequence[ConceptCase], margins: FloatArray) -> str | None:
     found: dict[str, float] = {}
-    for name in cases[0]["numbers"]:
-        values = [case["numbers"].get(name) for case in cases]
+    for name in cases[0].numbers:
+        values = [case.numbers.get(name) for case in cases]
         if None in values or len(set(values)) < 2 or np.ptp(margins) == 0:
             continue
         found[name] = abs(float(np.corrcoef(np.array(values, dtype=np.float64), margins)[0, 1]))

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from auditor.language_models.decoder import Target
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
+from auditor.mechanisms._shared.float_rows import numbers_of, table_of
 from auditor.mechanisms._shared.randomisation import STOP, ended, relabel, relabellings
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams
 from auditor.mechanisms._shared.scrubbing import (
@@ -21,47 +22,11 @@ from auditor.mechanisms._shared.scrubbing import (
     scrub,
     shift,
 )
+from auditor.mechanisms.erasure.result import Ran
 from auditor.testing.context import FloatArray
 
 #: Draws of the first batch; most sequences that end early end in it.
 FIRST = 10
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What an erasure gives: with the true labels, and draw by draw with permuted ones.
-
-    ``clean`` and ``margins`` of the measured prompts in nats, application by application; ``controls`` [draws, rows]
-    with permuted labels, ``turned`` [draws, rows] with the same moves in random directions.
-    """
-
-    clean: FloatArray
-    margins: FloatArray
-    controls: FloatArray
-    turned: FloatArray
-    mass: float
-    movement: float
-    movement_control: FloatArray
-    left: float
-    leftover: float
-    readable: float
-    readable_control: FloatArray
-
-    def row(self) -> dict[str, Any]:
-        """Plain data."""
-        return {
-            "clean": self.clean.tolist(),
-            "margins": self.margins.tolist(),
-            "controls": self.controls.tolist(),
-            "turned": self.turned.tolist(),
-            "mass": self.mass,
-            "movement": self.movement,
-            "movement_control": self.movement_control.tolist(),
-            "left": self.left,
-            "leftover": self.leftover,
-            "readable": self.readable,
-            "readable_control": self.readable_control.tolist(),
-        }
 
 
 class Eraser:
@@ -154,17 +119,17 @@ class Eraser:
                 count = 0
         turned = self._turned(window, design, found, count=min(count, draws), stop=most if stop else None, swap=swap)
         return Ran(
-            clean=whole.ravel(),
-            margins=found.margins[0],
-            controls=controls,
-            turned=turned,
+            clean=numbers_of(whole.ravel()),
+            margins=numbers_of(found.margins[0]),
+            controls=table_of(controls),
+            turned=table_of(turned),
             mass=float(found.masses[0]),
             movement=float(found.movement[0]),
-            movement_control=movement,
+            movement_control=numbers_of(movement),
             left=float(found.left[0].max()),
             leftover=found.leftover,
             readable=float(found.readable[0]),
-            readable_control=readable,
+            readable_control=numbers_of(readable),
         )
 
     def _turned(

@@ -10,16 +10,19 @@ from __future__ import annotations
 import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from itertools import pairwise, zip_longest
-from typing import Any
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
-from auditor.mechanisms._shared.attribution_measures import OCCLUSION, SHAPLEY, measures
+from auditor.mechanisms._shared.attribution_measures import OCCLUSION, SHAPLEY
+from auditor.mechanisms._shared.attribution_rows import Reference
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.players import Player, changed, choose, find_players, reference_words
 from auditor.mechanisms.field_attribution.card import CARD, Settings
+from auditor.mechanisms.field_attribution.measure import measures
 from auditor.mechanisms.field_attribution.reasons import principal, sentence
+from auditor.mechanisms.field_attribution.result import Asked, Explained, Game, Payload, Reasons, Result
 from auditor.mechanisms.field_attribution.shapley import (
     FloatArray,
     Shapley,
@@ -30,6 +33,15 @@ from auditor.testing.attributions import Attribution
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
 from auditor.testing.unadjusted import UnadjustedMeasurement
+
+
+@dataclass(frozen=True)
+class _Planned:
+    """An application to explain, with the prompts and tokens that it takes by estimate."""
+
+    case: Asked
+    prompts: int
+    tokens: int
 
 
 def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
@@ -43,57 +55,51 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     settings: Settings = asked.settings
     where = f"plan: settings.{CARD.name}"
     players = find_players(asked, groups=settings.groups, where=where)
-    reference = reference_words(asked, reference=settings.reference, where=where)
+    reference = Reference(
+        name=settings.reference, words=reference_words(asked, reference=settings.reference, where=where)
+    )
     _check_names(settings, players, where)
-    planned: list[tuple[dict[str, Any], int, int]] = []
+    planned: list[_Planned] = []
     clusters = _select(asked, settings)
     total = 0
     for number, cluster in enumerate(clusters):
         words = {name: asked.words[cluster.application.id][name] for name in asked.fields}
         deep = number < settings.shapley_cases
-        prompts, tokens = _cost(asked, cluster, [p for p in players if p.differs(words, reference)], deep=deep)
+        prompts, tokens = _cost(asked, cluster, [p for p in players if p.differs(words, reference.words)], deep=deep)
         if planned and total + tokens > settings.tokens:
             break
         total += tokens
-        planned.append(({"id": cluster.application.id, "words": words, "shapley": deep}, prompts, tokens))
-    common = {
-        "reference": {"name": settings.reference, "words": reference},
-        "players": [player.row() for player in players],
-        "left_out": len(clusters) - len(planned),
-    }
+        planned.append(_Planned(Asked(id=cluster.application.id, words=words, shapley=deep), prompts, tokens))
     for batch in _batches(planned, asked.plan.budget.chunk_tokens):
         yield ChunkSpec(
-            prompts=sum(prompts for _, prompts, _ in batch),
-            tokens=sum(tokens for _, _, tokens in batch),
-            payload={**common, "cases": [case for case, _, _ in batch]},
+            prompts=sum(each.prompts for each in batch),
+            tokens=sum(each.tokens for each in batch),
+            payload=Payload(
+                reference=reference,
+                players=players,
+                left_out=len(clusters) - len(planned),
+                cases=tuple(each.case for each in batch),
+            ),
         )
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Explain the applications of one chunk.
-
-    Returns
-    -------
-    dict
-        The payload's ``reference``, ``players`` and ``left_out``; for every case its margin, values by method, the
-        players of its game and its reasons; and the rows of all attributions.
-    """
-    players = [Player.of(row) for row in payload["players"]]
-    reference: dict[str, str] = payload["reference"]["words"]
-    cases = [_explain(bench, players, reference, case) for case in payload["cases"]]
-    return {
-        "reference": payload["reference"],
-        "players": payload["players"],
-        "left_out": payload["left_out"],
-        "noise": bench.noise(bench.render(reference).text).row(),
-        "cases": cases,
-        "attributions": [row.row() for case in cases for row in _attributions(case, payload["reference"]["name"])],
-    }
+def compute(bench: ComputeContext, payload: Payload) -> Result:
+    """Explain the applications of one chunk."""
+    reference = payload.reference
+    cases = tuple(_explain(bench, payload.players, reference.words, case) for case in payload.cases)
+    return Result(
+        reference=reference,
+        players=payload.players,
+        left_out=payload.left_out,
+        noise=bench.noise(bench.render(reference.words).text),
+        cases=cases,
+        attributions=tuple(row for case in cases for row in _attributions(case, reference.name)),
+    )
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
     """How large the fields' values are over the explained applications, and what their self-checks found."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+    return measures(context, results)
 
 
 def _check_names(settings: Settings, players: Sequence[Player], where: str) -> None:
@@ -145,12 +151,10 @@ def _cost(asked: PlanContext, cluster: Cluster, players: Sequence[Player], *, de
     return prompts, round(rate * characters) + prompts * beyond_first
 
 
-def _batches(
-    planned: Sequence[tuple[dict[str, Any], int, int]], chunk_tokens: int
-) -> Iterable[list[tuple[dict[str, Any], int, int]]]:
-    batch: list[tuple[dict[str, Any], int, int]] = []
+def _batches(planned: Sequence[_Planned], chunk_tokens: int) -> Iterable[list[_Planned]]:
+    batch: list[_Planned] = []
     for item in planned:
-        if batch and (batch[-1][0]["shapley"] or sum(each[2] for each in batch) + item[2] > chunk_tokens):
+        if batch and (batch[-1].case.shapley or sum(each.tokens for each in batch) + item.tokens > chunk_tokens):
             yield batch
             batch = []
         batch.append(item)
@@ -158,36 +162,44 @@ def _batches(
         yield batch
 
 
-def _explain(
-    bench: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Mapping[str, Any]
-) -> dict[str, Any]:
-    words: dict[str, str] = case["words"]
+def _explain(bench: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Asked) -> Explained:
+    words = case.words
     moving = [player for player in players if player.differs(words, reference)]
     own, *without = _margins(bench, [words, *(changed(words, reference, [player]) for player in moving)])
     # What the reference does not change is exactly 0, and costs no prompt.
     values: dict[str, dict[str, float]] = {OCCLUSION: dict.fromkeys((player.name for player in players), 0.0)}
     values[OCCLUSION] |= {player.name: own - margin for player, margin in zip(moving, without, strict=True)}
     game = None
-    if case["shapley"]:
+    if case.shapley:
         game = _play(bench, moving, values[OCCLUSION], reference, case)
         still = {player.name: 0.0 for player in players if player not in moving}
-        values[SHAPLEY] = still | game["values"]
-    reasons = {}
-    if own < bench.plan.operating_point.natural_margin:
-        found = {method: principal(effects, players) for method, effects in values.items()}
-        turned = _margins(bench, [changed(words, reference, strongest) for strongest in found.values()])
-        reasons = {
-            method: {
-                "players": [player.name for player in strongest],
-                "sentences": [
-                    sentence(player, words=words, reference=reference, effect=values[method][player.name])
-                    for player in strongest
-                ],
-                "margin_without": margin,
-            }
-            for (method, strongest), margin in zip(found.items(), turned, strict=True)
-        }
-    return {"id": case["id"], "margin": own, "values": values, "game": game, "reasons": reasons}
+        values[SHAPLEY] = still | game.values
+    adverse = own < bench.plan.operating_point.natural_margin
+    reasons = _reasons(bench, players, reference, words, values) if adverse else {}
+    return Explained(id=case.id, margin=own, values=values, game=game, reasons=reasons)
+
+
+def _reasons(
+    bench: ComputeContext,
+    players: Sequence[Player],
+    reference: Mapping[str, str],
+    words: Mapping[str, str],
+    values: Mapping[str, Mapping[str, float]],
+) -> dict[str, Reasons]:
+    """By method what lowered the margin most, and the margin without it."""
+    found = {method: principal(effects, players) for method, effects in values.items()}
+    turned = _margins(bench, [changed(words, reference, strongest) for strongest in found.values()])
+    return {
+        method: Reasons(
+            players=tuple(player.name for player in strongest),
+            sentences=tuple(
+                sentence(player, words=words, reference=reference, effect=values[method][player.name])
+                for player in strongest
+            ),
+            margin_without=margin,
+        )
+        for (method, strongest), margin in zip(found.items(), turned, strict=True)
+    }
 
 
 def _play(
@@ -195,8 +207,8 @@ def _play(
     moving: Sequence[Player],
     effects: Mapping[str, float],
     reference: Mapping[str, str],
-    case: Mapping[str, Any],
-) -> dict[str, Any]:
+    case: Asked,
+) -> Game:
     settings: Settings = bench.settings
     chosen = choose(moving, effects, wanted=settings.fields, at_most=settings.players)
     everybody = (1 << len(chosen)) - 1
@@ -204,7 +216,7 @@ def _play(
     def worth(coalitions: Sequence[int]) -> FloatArray:
         return bench.margins(
             [
-                bench.render(changed(case["words"], reference, _members(chosen, everybody ^ coalition))).text
+                bench.render(changed(case.words, reference, _members(chosen, everybody ^ coalition))).text
                 for coalition in coalitions
             ]
         )
@@ -212,7 +224,7 @@ def _play(
     if len(chosen) <= settings.exact_up_to:
         result = enumerate_all(worth, players=len(chosen))
     else:
-        digest = int.from_bytes(hashlib.sha256(case["id"].encode()).digest()[:8], "big")
+        digest = int.from_bytes(hashlib.sha256(case.id.encode()).digest()[:8], "big")
         result = sample(
             worth,
             players=len(chosen),
@@ -223,18 +235,18 @@ def _play(
     return _game(chosen, result)
 
 
-def _game(chosen: Sequence[Player], result: Shapley) -> dict[str, Any]:
+def _game(chosen: Sequence[Player], result: Shapley) -> Game:
     names = [player.name for player in chosen]
     errors = result.standard_errors
-    return {
-        "values": dict(zip(names, map(float, result.values), strict=True)),
-        "standard_errors": None if errors is None else dict(zip(names, map(float, errors), strict=True)),
-        "empty": result.empty,
-        "full": result.full,
-        "spread": result.spread,
-        "coalitions": result.coalitions,
-        "pairs": result.pairs,
-    }
+    return Game(
+        values=dict(zip(names, map(float, result.values), strict=True)),
+        standard_errors=None if errors is None else dict(zip(names, map(float, errors), strict=True)),
+        empty=result.empty,
+        full=result.full,
+        spread=result.spread,
+        coalitions=result.coalitions,
+        pairs=result.pairs,
+    )
 
 
 def _members(players: Sequence[Player], coalition: int) -> list[Player]:
@@ -245,12 +257,12 @@ def _margins(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> li
     return [float(value) for value in bench.margins([bench.render(words).text for words in variants])]
 
 
-def _attributions(case: Mapping[str, Any], reference: str) -> Iterable[Attribution]:
-    errors = (case["game"] or {}).get("standard_errors") or {}
-    for method, values in case["values"].items():
+def _attributions(case: Explained, reference: str) -> Iterable[Attribution]:
+    errors = (case.game.standard_errors if case.game else None) or {}
+    for method, values in case.values.items():
         for name, value in values.items():
             yield Attribution(
-                case_id=case["id"],
+                case_id=case.id,
                 test=f"{CARD.name}/{method}",
                 field=name,
                 value=value,

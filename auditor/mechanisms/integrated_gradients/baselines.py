@@ -43,7 +43,7 @@ class Candidates:
         self._length: Callable[[str], int] = cache(lambda word: asked.count_tokens(f" {word}"))
         self._ranked = {name: self._rank(asked, name) for name in asked.fields}
 
-    def of(self, words: Mapping[str, str]) -> dict[str, list[str]]:
+    def of(self, words: Mapping[str, str]) -> dict[str, tuple[str, ...]]:
         """By field the words to try; none for a field at the typical word, and for one that has no like."""
         found = {}
         for name, own in words.items():
@@ -52,7 +52,7 @@ class Candidates:
             like = [word for word in self._ranked[name] if self._length(word) == self._length(own)]
             # A word farther from the typical one than the field's own would turn the comparison round.
             nearer = like[: like.index(own)] if own in like else like
-            found[name] = nearer[:CANDIDATES]
+            found[name] = tuple(nearer[:CANDIDATES])
         return found
 
     def _rank(self, asked: PlanContext, name: str) -> list[str]:

@@ -7,46 +7,47 @@ token, and whatever is exchanged is exchanged at its own position.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
-from typing import Any
-
 import torch
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Target
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms._shared.patches import again, patch_checks, residual_effects
+from auditor.mechanisms.look_ahead.exchange_rows import Aligned, AtLast, LastToken, PairExchanged, Regions
 from auditor.mechanisms.look_ahead.layout import Layout, lay_out, regions, twin
 from auditor.mechanisms.look_ahead.reading import spaced
+from auditor.mechanisms.look_ahead.result import ExchangeCase, ExchangePayload, ExchangeResult
 from auditor.records import Check
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: ExchangePayload, noise: NoiseFloor) -> ExchangeResult:
     """Exchange the states of every pair of the chunk; of its candidates the one that moves the margin most."""
-    base: dict[str, Any] = {"part": payload["part"], "reason": None, "note": "", "pairs": []}
-    view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
+    view = structured(bench, bench.render(payload.cases[0].words).text)
     if isinstance(view, NotApplicable):
-        return {**base, "reason": view.reason}
+        return ExchangeResult(left_out=payload.left_out, noise=noise, reason=view.reason)
     decoder, target = view
-    for case in payload["cases"]:
+    pairs = []
+    for case in payload.cases:
         if bench.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        pair = {"id": case["id"], "whole": _at_last(bench, decoder, target, case), "aligned": None}
-        aligned = _choose(bench, case)
-        if aligned is not None:
-            first, second, about = aligned
-            pair["aligned"] = {**about, **_exchange(bench, decoder, target, first, second)}
-        base["pairs"].append(pair)
-    return {**base, "note": target.note, "layers": spaced(decoder.layers, bench.settings.layers)}
+        whole = _at_last(bench, decoder, target, case)
+        pairs.append(PairExchanged(id=case.id, whole=whole, aligned=_aligned(bench, decoder, target, case)))
+    return ExchangeResult(
+        left_out=payload.left_out,
+        noise=noise,
+        note=target.note,
+        layers=tuple(spaced(decoder.layers, bench.settings.layers)),
+        pairs=tuple(pairs),
+    )
 
 
-def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
+def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> AtLast:
     """The last token's state of the candidate that is decided most unlike the application, put in before each layer."""
-    layouts = lay_out(bench, [case["words"], *(other["words"] for other in case["others"])])
+    layouts = lay_out(bench, [case.words, *(other.words for other in case.others)])
     own, *margins = bench.margins([layout.text for layout in layouts])
     best = max(range(len(margins)), key=lambda number: abs(float(margins[number] - own)))
     first, second = layouts[0], layouts[1 + best]
@@ -63,53 +64,62 @@ def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapp
     turned = Pair(second.tokens, first.tokens, second.last, ())
     back = PairRuns(decoder, target, turned, past[1], donor, base, ends[1], ends[0])
 
-    def last(each: PairRuns) -> dict[str, list[float]]:
-        return {"last": residual_effects(each, [[len(each.pair.base) - 1]])[0].tolist()}
+    def last(each: PairRuns) -> LastToken:
+        return LastToken(last=residual_effects(each, [[len(each.pair.base) - 1]])[0].tolist())
 
-    effects = last(runs)["last"]
+    effects = last(runs)
     # By the model's own forward pass: read from the state that was put in it would be the same by construction.
     [own_margin] = own_margins(decoder, target, [second.tokens])
     floor = noise_floor(decoder.model, target)
-    off = abs(effects[-1] + runs.base_margin - own_margin)
+    off = abs(effects.last[-1] + runs.base_margin - own_margin)
     note = f"nats, against the model's own forward pass; {floor.words}"
     check = Check("the state after the last block is the decision", off <= floor.bound, off, floor.bound, note)
-    return {
-        "other": case["others"][best]["id"],
-        "base": runs.base_margin,
-        "gap": runs.gap,
-        "last": effects,
-        "again": again(runs, last, back=back),
-        "checks": [asdict(check)],
-    }
+    return AtLast(
+        id=case.id,
+        other=case.others[best].id,
+        base=runs.base_margin,
+        gap=runs.gap,
+        effects=effects,
+        again=again(runs, last, back=back),
+        checks=(check,),
+    )
 
 
-def _choose(bench: ComputeContext, case: Mapping[str, Any]) -> tuple[Layout, Layout, dict[str, Any]] | None:
+def _choose(bench: ComputeContext, case: ExchangeCase) -> tuple[Layout, Layout, str, int] | None:
     """The application, its strongest counterpart, and whose words that has in how many fields."""
-    twins = [(twin(bench, case["words"], other["words"]), other["id"]) for other in case["others"]]
+    twins = [(twin(bench, case.words, other.words), other.id) for other in case.others]
     twins = [(found, name) for found, name in twins if found[3] and found[0].tokens != found[1].tokens]
     if not twins:
         return None
     own, *margins = bench.margins([twins[0][0][0].text, *(found[1].text for found, _ in twins)])
     best = max(range(len(twins)), key=lambda number: abs(float(margins[number] - own)))
     (first, second, _, changed), name = twins[best]
-    return first, second, {"other": name, "changed": len(changed)}
+    return first, second, name, len(changed)
 
 
-def _exchange(bench: ComputeContext, decoder: Decoder, target: Target, first: Layout, second: Layout) -> dict[str, Any]:
+def _aligned(bench: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> Aligned | None:
+    """States by part of the prompt; ``None`` where no counterpart aligns."""
+    chosen = _choose(bench, case)
+    if chosen is None:
+        return None
+    first, second, other, changed = chosen
     differing = next(place for place in range(len(first.tokens)) if first.tokens[place] != second.tokens[place])
     runs = run_pair(decoder, target, Pair(first.tokens, second.tokens, differing, ()))
     places = regions(first, parts=bench.settings.regions)
     layers = spaced(decoder.layers, bench.settings.layers)
 
-    def effects(each: PairRuns) -> dict[str, dict[str, list[float]]]:
+    def effects(each: PairRuns) -> Regions:
         rows = residual_effects(each, list(places.values()), layers=layers).tolist()
-        return {"regions": dict(zip(places, rows, strict=True))}
+        return Regions(regions=dict(zip(places, rows, strict=True)))
 
-    return {
-        "base": runs.base_margin,
-        "gap": runs.gap,
-        # A list, because a ledger sorts the keys of a table and the prompt has an order of its own.
-        "regions": [[name, row] for name, row in effects(runs)["regions"].items()],
-        "again": again(runs, effects),
-        "checks": [asdict(check) for check in patch_checks(runs)],
-    }
+    return Aligned(
+        id=case.id,
+        other=other,
+        changed=changed,
+        base=runs.base_margin,
+        gap=runs.gap,
+        order=tuple(places),
+        effects=effects(runs),
+        again=again(runs, effects),
+        checks=patch_checks(runs),
+    )

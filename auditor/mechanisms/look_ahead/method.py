@@ -8,10 +8,10 @@ reason before and after the decision).
 from __future__ import annotations
 
 import random
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import zip_longest
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
@@ -22,26 +22,58 @@ from auditor.mechanisms.look_ahead import reading as look_ahead_reading
 from auditor.mechanisms.look_ahead import tracing as look_ahead_tracing
 from auditor.mechanisms.look_ahead.card import CARD, Settings
 from auditor.mechanisms.look_ahead.measure import measures
+from auditor.mechanisms.look_ahead.result import (
+    Asked,
+    ExchangeCase,
+    ExchangePayload,
+    Payload,
+    RationaleCase,
+    RationalePayload,
+    ReadingPayload,
+    Result,
+    TracedCase,
+    TracingPayload,
+)
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
+from auditor.testing.rows import Row
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
-READING, TRACING, EXCHANGE, RATIONALE = "reading", "tracing", "exchange", "rationale"
-PARTS = {
-    READING: look_ahead_reading.compute,
-    TRACING: look_ahead_tracing.compute,
-    EXCHANGE: look_ahead_exchange.compute,
-    RATIONALE: look_ahead_rationale.compute,
-}
+CaseT = TypeVar("CaseT", bound=Row)
 
 
 @dataclass(frozen=True, slots=True)
-class _Piece:
+class _Piece(Generic[CaseT]):
     """One application's or pair's share of a part: what the chunk needs, the prompts and tokens it costs."""
 
-    payload: dict[str, Any]
+    case: CaseT
     prompts: int
     tokens: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Part(Generic[CaseT]):
+    """A part's shares; how many were left out for cost, and the payload of some of their cases."""
+
+    pieces: list[_Piece[CaseT]]
+    payload: Callable[[int, tuple[CaseT, ...]], Row]
+    whole: bool = False
+
+    @property
+    def tokens(self) -> int:
+        """Of all shares."""
+        return sum(piece.tokens for piece in self.pieces)
+
+    def chunks(self, *, share: float, most: int) -> Iterable[ChunkSpec]:
+        """A share of them, at least two, cut to ``most`` tokens a chunk unless the part has to be whole."""
+        kept = self.pieces[: max(min(2, len(self.pieces)), int(share * len(self.pieces)))]
+        left_out = len(self.pieces) - len(kept)
+        for batch in _batches(kept, sum(piece.tokens for piece in kept) if self.whole else most):
+            yield ChunkSpec(
+                prompts=sum(piece.prompts for piece in batch),
+                tokens=sum(piece.tokens for piece in batch),
+                payload=self.payload(left_out, tuple(piece.case for piece in batch)),
+            )
 
 
 def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
@@ -59,39 +91,51 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         raise PlanError(where, f"{control!r} is not in the prompt", f"one of: {', '.join(asked.fields)}")
     reason = "" if control in asked.fields else "the plan has no placebo and names no control field"
     adverse, others = _draw(asked)
-    planned = {
-        READING: [_reading(asked, cluster) for cluster in _turns(adverse, others)[: settings.applications]],
-        TRACING: _tracing(asked, _turns(adverse, others)[: settings.traced]),
-        EXCHANGE: _exchanges(asked, adverse, others),
-        RATIONALE: _rationales(asked, adverse, others),
-    }
-    total = sum(piece.tokens for pieces in planned.values() for piece in pieces)
-    share = min(1.0, settings.tokens / max(1, total))
-    for part, pieces in planned.items():
-        kept = pieces[: max(min(2, len(pieces)), int(share * len(pieces)))]
-        common = {"part": part, "left_out": len(pieces) - len(kept)}
-        if part == READING:
-            common |= {"control": control if not reason else "", "control_reason": reason}
-        most = sum(piece.tokens for piece in kept) if part == READING else asked.plan.budget.chunk_tokens
-        for batch in _batches(kept, most):
-            yield ChunkSpec(
-                prompts=sum(piece.prompts for piece in batch),
-                tokens=sum(piece.tokens for piece in batch),
-                payload={**common, "cases": [piece.payload for piece in batch]},
-            )
+
+    def reading(left_out: int, cases: tuple[Asked, ...]) -> ReadingPayload:
+        named = control if not reason else ""
+        return ReadingPayload(left_out=left_out, control=named, control_reason=reason, cases=cases)
+
+    turns = _turns(adverse, others)
+    parts: list[_Part[Any]] = [
+        _Part([_reading(asked, cluster) for cluster in turns[: settings.applications]], reading, whole=True),
+        _Part(
+            _tracing(asked, turns[: settings.traced]),
+            lambda left_out, cases: TracingPayload(left_out=left_out, cases=cases),
+        ),
+        _Part(
+            _exchanges(asked, adverse, others),
+            lambda left_out, cases: ExchangePayload(left_out=left_out, cases=cases),
+        ),
+        _Part(
+            _rationales(asked, adverse, others),
+            lambda left_out, cases: RationalePayload(left_out=left_out, cases=cases),
+        ),
+    ]
+    share = min(1.0, settings.tokens / max(1, sum(part.tokens for part in parts)))
+    for part in parts:
+        yield from part.chunks(share=share, most=asked.plan.budget.chunk_tokens)
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Payload) -> Result:
     """Do one chunk of one part."""
-    case = payload["cases"][0]
-    words = case["words"] if "words" in case else case["sides"][0]["words"]
-    noise = bench.noise(bench.render(words).text).row()
-    return {**PARTS[payload["part"]](bench, payload), "left_out": payload["left_out"], "noise": noise}
+    first = payload.cases[0]
+    words = first.sides[0].words if isinstance(first, RationaleCase) else first.words
+    noise = bench.noise(bench.render(words).text)
+    match payload:
+        case ReadingPayload():
+            return look_ahead_reading.compute(bench, payload, noise)
+        case TracingPayload():
+            return look_ahead_tracing.compute(bench, payload, noise)
+        case ExchangePayload():
+            return look_ahead_exchange.compute(bench, payload, noise)
+        case RationalePayload():
+            return look_ahead_rationale.compute(bench, payload, noise)
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
     """Where the decision is readable, where it is causal, who writes it, which fields it needs, what a rationale is."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+    return measures(context, results, test=CARD.name)
 
 
 def _draw(asked: PlanContext) -> tuple[list[Cluster], list[Cluster]]:
@@ -126,28 +170,33 @@ def _behind(asked: PlanContext, cluster: Cluster, count: int) -> int:
     return round(_whole(asked, cluster) * characters / max(1, len(case.prompt)))
 
 
-def _reading(asked: PlanContext, cluster: Cluster) -> _Piece:
-    payload = {"id": cluster.application.id, "words": _words(asked, cluster)}
-    return _Piece(payload, 1, _whole(asked, cluster))
+def _application(asked: PlanContext, cluster: Cluster) -> Asked:
+    return Asked(id=cluster.application.id, words=_words(asked, cluster))
 
 
-def _tracing(asked: PlanContext, clusters: Sequence[Cluster]) -> list[_Piece]:
+def _reading(asked: PlanContext, cluster: Cluster) -> _Piece[Asked]:
+    return _Piece(_application(asked, cluster), 1, _whole(asked, cluster))
+
+
+def _tracing(asked: PlanContext, clusters: Sequence[Cluster]) -> list[_Piece[TracedCase]]:
     settings: Settings = asked.settings
     pieces = []
     for number, cluster in enumerate(clusters):
         deep = number < settings.knocked
         other = clusters[(number + 1) % len(clusters)]
-        payload = {"id": cluster.application.id, "words": _words(asked, cluster), "other": _words(asked, other)}
+        case = TracedCase(
+            id=cluster.application.id, words=_words(asked, cluster), other=_words(asked, other), deep=deep
+        )
         # As filed, asked once more, an empty knockout, a full one, its twin's; the last token alone twice a field.
         fields = len(asked.fields)
         prompts = 5 + (2 + deep) * (fields + 1)
         tokens = 5 * _whole(asked, cluster) + 2 * (fields + 1)
         tokens += _behind(asked, cluster, fields) if deep else 0
-        pieces.append(_Piece({**payload, "deep": deep}, prompts, tokens))
+        pieces.append(_Piece(case, prompts, tokens))
     return pieces
 
 
-def _exchanges(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece]:
+def _exchanges(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece[ExchangeCase]]:
     settings: Settings = asked.settings
     pieces = []
     for number, cluster in enumerate(adverse[: settings.pairs]):
@@ -156,32 +205,34 @@ def _exchanges(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[
         if not tried:
             break
         chosen = [others[place] for place in sorted(tried)]
-        payload = {
-            "id": cluster.application.id,
-            "words": _words(asked, cluster),
-            "others": [{"id": other.application.id, "words": _words(asked, other)} for other in chosen],
-        }
+        case = ExchangeCase(
+            id=cluster.application.id,
+            words=_words(asked, cluster),
+            others=tuple(_application(asked, other) for other in chosen),
+        )
         rows = settings.regions * settings.layers
         # Both prompts with every site, the candidates, the checks; then half a depth a region and layer on average.
         tokens = (6 + len(chosen)) * _whole(asked, cluster)
         tokens += _behind(asked, cluster, settings.regions) * settings.layers // 2
-        pieces.append(_Piece(payload, 6 + len(chosen) + rows, tokens))
+        pieces.append(_Piece(case, 6 + len(chosen) + rows, tokens))
     return pieces
 
 
-def _rationales(asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[_Piece]:
+def _rationales(
+    asked: PlanContext, adverse: Sequence[Cluster], others: Sequence[Cluster]
+) -> list[_Piece[RationaleCase]]:
     settings: Settings = asked.settings
     pieces = []
-    for pair in list(zip(adverse, others, strict=False))[: settings.rationales]:
-        sides = [{"id": cluster.application.id, "words": _words(asked, cluster)} for cluster in pair]
-        whole = sum(_whole(asked, cluster) for cluster in pair)
+    for one, other in list(zip(adverse, others, strict=False))[: settings.rationales]:
+        case = RationaleCase(sides=(_application(asked, one), _application(asked, other)))
+        whole = _whole(asked, one) + _whole(asked, other)
         # Three rationales written and seven texts scored for each; prompts share all but their ends.
-        pieces.append(_Piece({"sides": sides}, 26, 2 * whole + 26 * settings.rationale_tokens))
+        pieces.append(_Piece(case, 26, 2 * whole + 26 * settings.rationale_tokens))
     return pieces
 
 
-def _batches(pieces: Sequence[_Piece], most: int) -> Iterable[list[_Piece]]:
-    batch: list[_Piece] = []
+def _batches(pieces: Sequence[_Piece[CaseT]], most: int) -> Iterable[list[_Piece[CaseT]]]:
+    batch: list[_Piece[CaseT]] = []
     for piece in pieces:
         if batch and sum(each.tokens for each in batch) + piece.tokens > most:
             yield batch

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
 from auditor.counterfactuals import ACTUAL
-from auditor.language_models.noise import NoiseFloor
-from auditor.language_models.tolerance import TOLERANCE
 from auditor.mechanisms._shared.enough import measured
+from auditor.mechanisms._shared.localisation import Repeated
 from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP
 from auditor.mechanisms._shared.paired_means import paired_mean
+from auditor.mechanisms.look_ahead.result import PartResult
 from auditor.records import Check, Conclusion, Role
 from auditor.statistics.bootstrap import bootstrap_totals
 from auditor.statistics.minimums import FOR_A_SHARE
@@ -25,16 +25,21 @@ from auditor.testing.unadjusted import UnadjustedMeasurement
 HALF = 0.5
 #: Fewest applications or pairs that give a share.
 LEAST = 2
-Result = Mapping[str, Any]
+ResultT_co = TypeVar("ResultT_co", bound=PartResult, covariant=True)
 
 
 @dataclass(frozen=True)
-class Part:
+class Part(Generic[ResultT_co]):
     """The results of one part's chunks, and how their numbers become measurements."""
 
     context: Context
     test: str
-    results: Sequence[Result]
+    results: Sequence[ResultT_co]
+
+    @property
+    def first(self) -> ResultT_co:
+        """What the first chunk gave: what all chunks have in common is read from it."""
+        return self.results[0]
 
     @property
     def level(self) -> float:
@@ -44,11 +49,7 @@ class Part:
     @property
     def reason(self) -> str | None:
         """Why no chunk of this part has a number."""
-        return next((result["reason"] for result in self.results if result.get("reason")), None)
-
-    def rows(self, key: str) -> list[Result]:
-        """The applications or pairs of all chunks, in their order."""
-        return [row for result in self.results for row in result[key]]
+        return next((result.reason for result in self.results if result.reason), None)
 
     def draft(
         self,
@@ -67,7 +68,7 @@ class Part:
 
         Fewer applications than a share takes are called an illustration and have no interval, and one gives no share.
         """
-        note = next((result["note"] for result in self.results if result.get("note")), "")
+        note = next((result.note for result in self.results if result.note), "")
         if unit in SHARES and estimate.value is not None and estimate.n < LEAST:
             reason = f"one application gives no share; {FOR_A_SHARE} and more tell how it is in general"
             estimate = missing(method=estimate.method, reason=reason, n=estimate.n)
@@ -85,17 +86,19 @@ class Part:
                 level=self.level,
                 family=f"look-ahead, {family}" if family else None,
                 checks=tuple(checks),
-                counts={**(counts or {}), "left_out": self.results[0]["left_out"]},
+                counts={**(counts or {}), "left_out": self.first.left_out},
                 **concluded,
             )
         )
 
-    def localised(self, estimate: Estimate, again: Mapping[str, Any], **about: Any) -> UnadjustedMeasurement:
+    def localised(self, estimate: Estimate, again: Repeated, **about: Any) -> UnadjustedMeasurement:
         """A share of a place, with what :func:`.localisation.repeated` says of it asked in other ways."""
-        unstable = again["unstable"] if estimate.value is not None else None
-        concluded = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": unstable} if unstable else {}
-        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, again["again"]))))
-        return self.draft(estimate, counts=again["counts"], **about, **concluded)
+        unstable = again.unstable if estimate.value is not None else None
+        concluded: dict[str, Any] = (
+            {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": unstable} if unstable else {}
+        )
+        estimate = replace(estimate, method="; ".join(filter(None, (estimate.method, again.words))))
+        return self.draft(estimate, counts=again.counts, **about, **concluded)
 
     def resampled(self, rows: FloatArray, statistic: Callable[[FloatArray], FloatArray], *, method: str) -> Estimate:
         """A function of sums over applications, rows of shape (n, m), with a percentile interval."""
@@ -121,15 +124,12 @@ class Part:
             return missing(method=method, reason="no application gives it a value", n=0)
         if len(array) < 2:
             return Estimate(value=float(array[0]), n=1, method=method)
-        noise = self.results[0].get("noise")
-        # Runs that were frozen before it was measured have none, and packing was exact in them.
-        floor = NoiseFloor(**noise).bound if noise else TOLERANCE
-        return paired_mean(array, level=self.level, method=method, floor=floor)
+        return paired_mean(array, level=self.level, method=method, floor=self.first.noise.bound)
 
     def decided(self, pairs: Iterable[tuple[str, float]]) -> Check:
         """The margins this part started from against those the run decided on."""
         apart = max(abs(margin - float(self.context.decisions[name].margin or 0.0)) for name, margin in pairs)
-        floor = NoiseFloor(**self.results[0]["noise"])
+        floor = self.first.noise
         note = f"largest difference in nats between the margin looked at and the margin decided on; {floor.words}"
         return Check("margin as decided", apart <= floor.bound, apart, floor.bound, note)
 
@@ -139,7 +139,7 @@ def share(sums: FloatArray) -> FloatArray:
     return np.asarray(sums[:, 0] / sums[:, 1])
 
 
-def slope(part: Part, values: FloatArray, gaps: FloatArray, *, method: str) -> Estimate:
+def slope(part: Part[Any], values: FloatArray, gaps: FloatArray, *, method: str) -> Estimate:
     """Σ effect·gap / Σ gap², so that pairs without a difference do not count."""
     if float(np.sqrt((gaps**2).mean())) < SMALLEST_GAP:
         return missing(method=method, reason=f"no pair's margins differ by {SMALLEST_GAP} nats or more", n=len(gaps))

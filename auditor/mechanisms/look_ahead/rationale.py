@@ -8,7 +8,7 @@ other application. Texts are rendered and tokenised whole every time; only the w
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,13 +18,22 @@ from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import Decoder, Past
 from auditor.language_models.noise import likelihood, noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.positions import switch_length
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.pairs import row_of, structured
+from auditor.mechanisms.look_ahead.rationale_rows import (
+    ADVERSE,
+    FAVOURABLE,
+    Exchanged,
+    Likelihood,
+    Side,
+    Texts,
+)
+from auditor.mechanisms.look_ahead.result import RationaleCase, RationalePayload, RationaleResult
 from auditor.records import Check
-
-FAVOURABLE, ADVERSE = "favourable", "adverse"
+from auditor.testing.context import FloatArray
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,25 +94,24 @@ def frame_of(bench: ComputeContext, words: Mapping[str, str]) -> Frame | NotAppl
     return Frame(rendered.text[:cut], cue)
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: RationalePayload, noise: NoiseFloor) -> RationaleResult:
     """Write, swap and score the rationales of every pair of applications of the chunk."""
-    base: dict[str, Any] = {"part": payload["part"], "reason": None, "note": "", "pairs": []}
-    first = payload["cases"][0]["sides"][0]["words"]
+    first = payload.cases[0].sides[0].words
     view = structured(bench, bench.render(first).text)
     frame = frame_of(bench, first)
-    if isinstance(view, NotApplicable):
-        return {**base, "reason": view.reason}
-    if isinstance(frame, NotApplicable):
-        return {**base, "reason": frame.reason}
+    if isinstance(view, NotApplicable) or isinstance(frame, NotApplicable):
+        reason = next(each.reason for each in (view, frame) if isinstance(each, NotApplicable))
+        return RationaleResult(left_out=payload.left_out, noise=noise, reason=reason)
     decoder, _ = view
-    for case in payload["cases"]:
+    pairs = []
+    for case in payload.cases:
         if bench.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        frames = [frame for side in case["sides"] if isinstance(frame := frame_of(bench, side["words"]), Frame)]
+        frames = [frame for side in case.sides if isinstance(frame := frame_of(bench, side.words), Frame)]
         # Frames are of one template, so all or none but for one application's odd words.
-        if len(frames) == len(case["sides"]) and _has_room(bench, frames):
-            base["pairs"].append({"ids": [side["id"] for side in case["sides"]], **_pair(bench, decoder, frames)})
-    return base
+        if len(frames) == len(case.sides) and _has_room(bench, frames):
+            pairs.append(_pair(bench, decoder, case, frames))
+    return RationaleResult(left_out=payload.left_out, noise=noise, pairs=tuple(pairs))
 
 
 def _has_room(bench: ComputeContext, frames: Sequence[Frame]) -> bool:
@@ -122,32 +130,54 @@ def _has_room(bench: ComputeContext, frames: Sequence[Frame]) -> bool:
     return most is None or max(lengths) + bench.settings.rationale_tokens <= most
 
 
-def _pair(bench: ComputeContext, decoder: Decoder, frames: Sequence[Frame]) -> dict[str, Any]:
+def _pair(bench: ComputeContext, decoder: Decoder, case: RationaleCase, frames: Sequence[Frame]) -> Exchanged:
     cue = bench.settings.reason_cue
     answers = bench.plan.prompt.answers
-    spoken = {FAVOURABLE: answers.favourable[0], ADVERSE: answers.adverse[0]}
-    written: list[dict[str, Written]] = []
-    for frame in frames:
-        forced = {side: f"{frame.head}{frame.cue}{answer}\n{cue}" for side, answer in spoken.items()}
-        prompts = {"free": f"{frame.head}{cue}", **forced}
-        written.append(dict(zip(prompts, write(bench, decoder, list(prompts.values())), strict=True)))
-    free = [each["free"].text for each in written]
+    spoken: dict[Side, str] = {FAVOURABLE: answers.favourable[0], ADVERSE: answers.adverse[0]}
+    one, other = (_rationales(bench, decoder, frame, spoken, cue) for frame in frames)
+    free = [one.free.text, other.free.text]
     texts = [frame.head + frame.cue for frame in frames]
     texts += [frame.reasoned(cue + reason) for frame in frames for reason in free]
     plain = bench.margins(texts)
-    likelihoods, checks = _likelihoods(bench, frames, written, spoken, cue)
-    swapped = plain[2:].reshape(2, 2)  # [application, whose reason]
-    return {
-        "plain": plain[:2].tolist(),
-        "swapped": swapped.tolist(),
-        "written": [{name: one.text for name, one in each.items()} for each in written],
-        "states_answer": [any(word.strip().lower() in reason.lower() for word in spoken.values()) for reason in free],
-        "likelihoods": likelihoods,
-        "checks": [asdict(check) for check in checks],
-    }
+    likelihoods, check = _likelihoods(bench, frames, (one, other), spoken, cue)
+    own = [word.strip().lower() for word in spoken.values()]
+    first, second, *swapped = map(float, plain)
+    return Exchanged(
+        ids=(case.sides[0].id, case.sides[1].id),
+        plain=(first, second),
+        swapped=((swapped[0], swapped[1]), (swapped[2], swapped[3])),
+        written=(one.texts(), other.texts()),
+        states_answer=(_names(one.free.text, own), _names(other.free.text, own)),
+        likelihoods=likelihoods,
+        checks=(check,),
+    )
 
 
-def effects(swapped: Any) -> tuple[float, float]:
+def _names(reason: str, answers: Sequence[str]) -> bool:
+    return any(answer in reason.lower() for answer in answers)
+
+
+@dataclass(frozen=True, slots=True)
+class _Rationales:
+    """What was written for one application: before the decision, and after each was forced."""
+
+    free: Written
+    forced: Mapping[Side, Written]
+
+    def texts(self) -> Texts:
+        """As a result keeps them."""
+        return Texts(free=self.free.text, favourable=self.forced[FAVOURABLE].text, adverse=self.forced[ADVERSE].text)
+
+
+def _rationales(
+    bench: ComputeContext, decoder: Decoder, frame: Frame, spoken: Mapping[Side, str], cue: str
+) -> _Rationales:
+    prompts = [f"{frame.head}{cue}", *(f"{frame.head}{frame.cue}{answer}\n{cue}" for answer in spoken.values())]
+    free, *forced = write(bench, decoder, prompts)
+    return _Rationales(free, dict(zip(spoken, forced, strict=True)))
+
+
+def effects(swapped: FloatArray) -> tuple[float, float]:
     """What the application does and what the rationale does to the margin of the first pair of the table, in nats."""
     by_application = ((swapped[0, 0] - swapped[1, 0]) + (swapped[0, 1] - swapped[1, 1])) / 2
     by_reason = ((swapped[0, 0] - swapped[0, 1]) + (swapped[1, 0] - swapped[1, 1])) / 2
@@ -199,36 +229,37 @@ def _decoded(tokenizer: Any, tokens: Sequence[int]) -> str:
 def _likelihoods(
     bench: ComputeContext,
     frames: Sequence[Frame],
-    written: Sequence[Mapping[str, Written]],
-    spoken: Mapping[str, str],
+    written: Sequence[_Rationales],
+    spoken: Mapping[Side, str],
     cue: str,
-) -> tuple[list[dict[str, Any]], list[Check]]:
+) -> tuple[tuple[Likelihood, ...], Check]:
     """Mean log-likelihood a token of every forced rationale: as written, other decision, other application."""
-    other = {FAVOURABLE: ADVERSE, ADVERSE: FAVOURABLE}
+    other: dict[Side, Side] = {FAVOURABLE: ADVERSE, ADVERSE: FAVOURABLE}
     asked: list[tuple[str, str]] = []
-    about: list[tuple[int, str, Written]] = []
+    about: list[tuple[int, Side, Written]] = []
     for number, each in enumerate(written):
         for side in spoken:
-            if not each[side].text:
+            rationale = each.forced[side]
+            if not rationale.text:
                 continue
             told = ((number, side), (number, other[side]), (1 - number, side))
             prompts = [f"{frames[which].head}{frames[which].cue}{spoken[said]}\n{cue}" for which, said in told]
-            asked += [(prompt, each[side].text) for prompt in prompts]
-            about.append((number, side, each[side]))
+            asked += [(prompt, rationale.text) for prompt in prompts]
+            about.append((number, side, rationale))
     scored = score(bench, asked)
-    kept, apart = [], 0.0
+    kept: list[Likelihood] = []
+    apart = 0.0
     for row, (number, side, greedy) in enumerate(about):
         own, turned, moved = scored[3 * row : 3 * row + 3]
         if own is None or turned is None or moved is None or not own.tokens == turned.tokens == moved.tokens:
             continue  # the rationale's tokens merge with the text before them in one of the three
         if own.tokens == greedy.tokens:
             apart = max(apart, abs(greedy.likelihood - own.likelihood) / len(own.tokens))
-        values = {"own": own.mean, "turned": turned.mean, "moved": moved.mean}
-        kept.append({"application": number, "decision": side, **values})
+        kept.append(Likelihood(application=number, decision=side, own=own.mean, turned=turned.mean, moved=moved.mean))
     floor = noise_floor(bench.loaded.model, likelihood())
     bound = floor.bound
     note = f"largest difference in nats a token between writing and scoring a rationale; {floor.words}"
-    return kept, [Check("what was written is scored as written", apart <= bound, apart, bound, note)]
+    return tuple(kept), Check("what was written is scored as written", apart <= bound, apart, bound, note)
 
 
 def score(bench: ComputeContext, asked: Sequence[tuple[str, str]]) -> list[Scored | None]:

@@ -9,8 +9,6 @@ with is the smaller of the two excesses: a bend or a product of fields that the 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,59 +18,65 @@ from threadpoolctl import threadpool_limits
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder, target_of
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.float_rows import numbers_of
 from auditor.mechanisms._shared.probe_fits import Basis, assign_folds, basis_of, cross_validate
 from auditor.mechanisms._shared.probe_readings import read
-from auditor.mechanisms._shared.ridge import gain, predict, skill
+from auditor.mechanisms._shared.ridge import Skill, gain, predict, skill
 from auditor.mechanisms.look_ahead.kernel_reader import predict_curved
 from auditor.mechanisms.look_ahead.layout import LAST, lay_out
+from auditor.mechanisms.look_ahead.reading_rows import Auroc, Bag, Label, Readings, Site, Told
+from auditor.mechanisms.look_ahead.result import Asked, ReadingPayload, ReadingResult
+from auditor.statistics.results import BoolArray
 from auditor.testing.context import FloatArray
 
 #: Words that fewer applications share are one column together: each alone would be learnt by heart.
 COMMON = 2
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Harvest the states of all applications of the chunk and read margin, outcome and control at every place.
-
-    Returns
-    -------
-    dict
-        ``sites``: one entry a layer and position; ``bags``: one a position; the margins read.
-    """
-    ids = [case["id"] for case in payload["cases"]]
-    base = {"part": payload["part"], "cases": ids, "reason": None}
+def compute(bench: ComputeContext, payload: ReadingPayload, noise: NoiseFloor) -> ReadingResult:
+    """Harvest the states of all applications of the chunk and read margin, outcome and control at every place."""
+    ids = tuple(case.id for case in payload.cases)
     if len(ids) < 2 * bench.settings.folds:
-        return {**base, "reason": f"{len(ids)} applications are too few for {bench.settings.folds} folds"}
+        reason = f"{len(ids)} applications are too few for {bench.settings.folds} folds"
+        return ReadingResult(left_out=payload.left_out, noise=noise, reason=reason, cases=ids, found=None)
     # As many threads here as the model is given: a sum's last digits depend on them.
     with threadpool_limits(bench.plan.budget.threads):
-        words = [case["words"] for case in payload["cases"]]
-        layouts = lay_out(bench, words)
-        fields = list(layouts[0].spans)
-        decoder = bench.decoder()
-        layers = spaced(decoder.layers, bench.settings.layers)
-        states = harvest(
-            decoder,
-            [layout.tokens for layout in layouts],
-            [[*(layout.end(name) for name in fields), layout.last] for layout in layouts],
-            layers=layers,
-            should_stop=bench.should_stop,
-        )
-        margins, exact = _margins(bench, decoder, [layout.text for layout in layouts], states)
-        reader = _Reader(bench, payload, fields, margins)
-        found = _read(reader, layers, states)
-    return {
-        **base,
-        "margins": margins.tolist(),
-        "exact": exact,
-        "fields": fields,
-        "layers": layers,
-        "control": payload["control"] if reader.control is not None else None,
-        "control_reason": payload["control_reason"],
-        "favourable": int((margins >= bench.plan.operating_point.natural_margin).sum()),
-        **found,
-    }
+        found = _readings(bench, payload)
+    return ReadingResult(left_out=payload.left_out, noise=noise, cases=ids, found=found)
+
+
+def _readings(bench: ComputeContext, payload: ReadingPayload) -> Readings:
+    layouts = lay_out(bench, [case.words for case in payload.cases])
+    fields = tuple(layouts[0].spans)
+    decoder = bench.decoder()
+    layers = spaced(decoder.layers, bench.settings.layers)
+    states = harvest(
+        decoder,
+        [layout.tokens for layout in layouts],
+        [[*(layout.end(name) for name in fields), layout.last] for layout in layouts],
+        layers=layers,
+        should_stop=bench.should_stop,
+    )
+    margins, exact = _margins(bench, decoder, [layout.text for layout in layouts], states)
+    reader = _Reader(bench, payload.cases, fields, margins, control=payload.control)
+    bags, sites = _read(reader, layers, states)
+    return Readings(
+        margins=numbers_of(margins),
+        exact=exact,
+        fields=fields,
+        layers=tuple(layers),
+        control=payload.control if reader.control is not None else None,
+        control_reason=payload.control_reason,
+        favourable=int((margins >= bench.plan.operating_point.natural_margin).sum()),
+        bags=bags,
+        sites=sites,
+        smaller=reader.smaller,
+        solved=reader.solved,
+    )
 
 
 def spaced(last: int, count: int) -> list[int]:
@@ -108,7 +112,7 @@ def _number(text: str) -> float:
 
 
 def _margins(
-    bench: ComputeContext, decoder: Any, prompts: Sequence[str], states: npt.NDArray[np.float32]
+    bench: ComputeContext, decoder: Decoder | ResidualView, prompts: Sequence[str], states: npt.NDArray[np.float32]
 ) -> tuple[FloatArray, bool]:
     """The decision of every application, and whether it comes from the states at hand; else it is asked for."""
     target = target_of(bench.questions(prompts[:1])[0])
@@ -119,21 +123,24 @@ def _margins(
     return bench.margins(prompts), False
 
 
-def _read(reader: _Reader, layers: Sequence[int], states: npt.NDArray[np.float32]) -> dict[str, Any]:
+def _read(
+    reader: _Reader, layers: Sequence[int], states: npt.NDArray[np.float32]
+) -> tuple[tuple[Bag, ...], tuple[Site, ...]]:
     """Every position: the fields up to there, and the state of every layer, shape [rows, positions, layers, width]."""
-    bags: list[dict[str, Any]] = []
-    sites: list[dict[str, Any]] = []
+    bags: list[Bag] = []
+    sites: list[Site] = []
     for number, position in enumerate([*reader.fields, LAST]):
         if reader.bench.should_stop():
             raise Interrupted("stopped between two positions; nothing of this chunk is kept")
         columns = bag_of_fields(reader.words, reader.fields[: number + 1])
-        bag, straight = reader.site(basis_of(columns))
+        told, straight = reader.site(basis_of(columns))
         curved, bent = reader.curved(columns)
-        bags.append({"position": position, **bag, "curved": curved})
+        bags.append(Bag(position=position, told=told, curved=curved))
         for place, layer in enumerate(layers):
-            site, errors = reader.site(basis_of(states[:, number, place]))
-            sites.append({"position": position, "layer": layer, **site, "gain": reader.above(errors, straight, bent)})
-    return {"bags": bags, "sites": sites, "smaller": reader.smaller, "solved": reader.solved}
+            told, errors = reader.site(basis_of(states[:, number, place]))
+            gain = reader.above(errors, straight, bent)
+            sites.append(Site(position=position, layer=layer, told=told, gain=gain))
+    return tuple(bags), tuple(sites)
 
 
 def _control(texts: Sequence[str]) -> FloatArray | None:
@@ -149,33 +156,37 @@ class _Reader:
     """Reads one site: the margin and the control by ridge, outcome, control and shuffled margins by logistic probes."""
 
     def __init__(
-        self, bench: ComputeContext, payload: Mapping[str, Any], fields: Sequence[str], margins: FloatArray
+        self, bench: ComputeContext, cases: Sequence[Asked], fields: Sequence[str], margins: FloatArray, *, control: str
     ) -> None:
         self.bench, self.settings = bench, bench.settings
         self.level = 1 - bench.plan.thresholds.alpha
         self.fields = list(fields)
-        self.words = [case["words"] for case in payload["cases"]]
-        self.ids = [case["id"] for case in payload["cases"]]
+        self.words = [case.words for case in cases]
+        self.ids = [case.id for case in cases]
         self.folds = assign_folds(
             groups=self.ids, labels=margins > np.median(margins), folds=self.settings.folds, seed=0
         )
-        self.control = _control([each.get(payload["control"], "") for each in self.words])
+        self.control = _control([each.get(control, "") for each in self.words])
         shuffled = np.random.default_rng(bench.plan.cases.seed).permutation(margins)
         favourable = margins >= bench.plan.operating_point.natural_margin
         # A margin that does not vary has nothing to read; its spread of 0 says so to whoever measures.
         self.numbers = np.stack([margins, *([] if self.control is None else [self.control])], axis=1)
-        labels = {"shuffled": shuffled > np.median(shuffled)}
+        labels: dict[Label, BoolArray] = {"shuffled": shuffled > np.median(shuffled)}
         if int(min(favourable.sum(), (~favourable).sum())) >= self.settings.folds:
             labels["outcome"] = favourable
         if self.control is not None:
             labels["control"] = self.control > self.control.mean()
-        self.labels = {name: label for name, label in labels.items() if label.any() and not label.all()}
-        self.smaller = {name: int(min(label.sum(), (~label).sum())) for name, label in self.labels.items()}
+        self.labels: dict[Label, BoolArray] = {
+            name: label for name, label in labels.items() if label.any() and not label.all()
+        }
+        self.smaller: dict[Label, int] = {
+            name: int(min(label.sum(), (~label).sum())) for name, label in self.labels.items()
+        }
         self.solved = True
         means = predict(features=np.empty((len(margins), 0)), targets=self.numbers, folds=self.folds)[1]
         self.squares = (self.numbers - means) ** 2
 
-    def above(self, errors: FloatArray, *bags: FloatArray) -> dict[str, float] | None:
+    def above(self, errors: FloatArray, *bags: FloatArray) -> Skill | None:
         """How much more of the margin is read than by the best reader of the fields.
 
         ``None`` where no margin differs from another. The smallest excess with the lowest ends, and the largest
@@ -186,31 +197,36 @@ class _Reader:
             return None
         found = [gain(errors=errors, others=bag, spread=spread, level=self.level) for bag in bags]
         least = min(found, key=lambda each: each.value)
-        low, high = (min(getattr(each, end) for each in found) for end in ("low", "high"))
-        return {**asdict(least), "low": low, "high": high, "p_value": max(each.p_value for each in found)}
+        return Skill(
+            value=least.value,
+            low=min(each.low for each in found),
+            high=min(each.high for each in found),
+            p_value=max(each.p_value for each in found),
+        )
 
-    def curved(self, columns: FloatArray) -> tuple[dict[str, float] | None, FloatArray]:
+    def curved(self, columns: FloatArray) -> tuple[Skill | None, FloatArray]:
         """What a reader that bends tells of the margin, and its squared errors."""
         predictions = predict_curved(columns=columns, targets=self.numbers[:, :1], folds=self.folds)
         errors = (self.numbers[:, :1] - predictions) ** 2
         return self._skill(errors, 0), np.asarray(errors[:, 0])
 
-    def site(self, basis: Basis) -> tuple[dict[str, Any], FloatArray]:
+    def site(self, basis: Basis) -> tuple[Told, FloatArray]:
         """What is read, and the squared errors of the margin."""
         predictions, _ = predict(features=basis.scores[:, :-1], targets=self.numbers, folds=self.folds)
         errors = (self.numbers - predictions) ** 2
-        found: dict[str, Any] = {"margin": self._skill(errors, 0), "control": None}
-        if errors.shape[1] > 1:
-            found["control"] = self._skill(errors, 1)
-        found["auroc"] = dict(self._aurocs(basis))
-        return found, np.asarray(errors[:, 0])
+        told = Told(
+            margin=self._skill(errors, 0),
+            control=self._skill(errors, 1) if errors.shape[1] > 1 else None,
+            auroc=dict(self._aurocs(basis)),
+        )
+        return told, np.asarray(errors[:, 0])
 
-    def _skill(self, errors: FloatArray, column: int) -> dict[str, float] | None:
+    def _skill(self, errors: FloatArray, column: int) -> Skill | None:
         if not self.squares[:, column].sum() > 0:
             return None
-        return asdict(skill(errors=errors[:, column], spread=self.squares[:, column], level=self.level))
+        return skill(errors=errors[:, column], spread=self.squares[:, column], level=self.level)
 
-    def _aurocs(self, basis: Basis) -> Iterable[tuple[str, list[float]]]:
+    def _aurocs(self, basis: Basis) -> Iterable[tuple[Label, Auroc]]:
         if not self.labels:
             return
         logits, solved = cross_validate(
@@ -223,4 +239,4 @@ class _Reader:
         for column, (name, labels) in enumerate(self.labels.items()):
             if np.isfinite(logits[:, column]).all():
                 got = read(logits=logits[:, column], labels=labels, clusters=self.ids, level=self.level)
-                yield name, [got.auroc, got.auroc_low, got.auroc_high]
+                yield name, Auroc(value=got.auroc, low=got.auroc_low, high=got.auroc_high)

@@ -7,23 +7,25 @@ the last token only, in all layers or some; for all later text; and from all fie
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
 
 import torch
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
-from auditor.language_models.noise import SUMMED, NoiseFloor, noise_floor
+from auditor.language_models.noise import SUMMED, noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.direct_logits import attribute
+from auditor.mechanisms._shared.float_rows import Numbers, numbers_of
 from auditor.mechanisms._shared.pairs import own_margins, row_of, structured
 from auditor.mechanisms.look_ahead.layout import Layout, twin
+from auditor.mechanisms.look_ahead.result import TracedCase, TracingPayload, TracingResult
+from auditor.mechanisms.look_ahead.tracing_rows import CutOff, CutWindow, Trace
 from auditor.records import Check
 
 ALL_FIELDS = "all fields"
@@ -32,20 +34,21 @@ STREAMS = ("stream after attention", "stream after MLP")
 ADDED = ("attention output", "MLP output")
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: TracingPayload, noise: NoiseFloor) -> TracingResult:
     """Trace every application of the chunk."""
-    base = {"part": payload["part"], "reason": None, "note": "", "cases": []}
-    view = structured(bench, bench.render(payload["cases"][0]["words"]).text)
+    view = structured(bench, bench.render(payload.cases[0].words).text)
     if isinstance(view, NotApplicable):
-        return {**base, "reason": view.reason}
+        return TracingResult(left_out=payload.left_out, noise=noise, reason=view.reason)
     decoder, target = view
     cases = []
-    for case in payload["cases"]:
+    for case in payload.cases:
         if bench.should_stop():
             raise Interrupted("stopped between two applications; this chunk starts again")
         with torch.no_grad():
             cases.append(_trace(bench, decoder, target, case))
-    return {**base, "note": target.note, "exact": target.exact, "cases": cases}
+    return TracingResult(
+        left_out=payload.left_out, noise=noise, note=target.note, exact=target.exact, cases=tuple(cases)
+    )
 
 
 def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tensor:
@@ -60,8 +63,8 @@ def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tenso
     return mask
 
 
-def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: Mapping[str, Any]) -> dict[str, Any]:
-    layout, other, _, _ = twin(bench, case["words"], case["other"])
+def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: TracedCase) -> Trace:
+    layout, other, _, _ = twin(bench, case.words, case.other)
     layers = range(decoder.layers)
     sites = [(node, layer) for layer in layers for node in (RESIDUAL, HEADS, ATTENTION, MLP)]
     tokens = row_of(decoder, layout.tokens)
@@ -75,47 +78,73 @@ def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: Mappin
     empty = float(decoder.margins(decoder.run(tokens, hide=nothing), target))
     without = float(decoder.margins(decoder.run(tokens, hide=everything), target))
     twinned = float(decoder.margins(decoder.run(row_of(decoder, other.tokens), hide=everything), target))
-    gaps = {"empty": abs(empty - own), "twin": abs(without - twinned), "sum": found.gap, "rounding": found.rounding}
-    return {
-        "id": case["id"],
-        "margin": found.margin,
-        "embedding": found.embedding,
-        "attention": found.attention.sum(axis=1).tolist(),
-        "mlps": found.mlps.tolist(),
-        "constant": found.constant,
-        "direction": found.direction,
-        **_answers(decoder, run, target, favourable=found.margin >= bench.plan.operating_point.natural_margin),
-        "without_all": without,
-        "twin": other.tokens != layout.tokens,
-        "to_last": _to_last(bench, decoder, run, layout, target),
-        "to_later": _to_later(decoder, run, layout, target) if case["deep"] else None,
-        "checks": [
-            asdict(check)
-            for check in _checks(gaps, noise_floor(decoder.model, target), twinned=other.tokens != layout.tokens)
-        ],
-    }
+    gaps = _Gaps(empty=abs(empty - own), twin=abs(without - twinned), sum=found.gap, rounding=found.rounding)
+    aligned = other.tokens != layout.tokens
+    probability, reciprocal = _answers(
+        decoder, run, target, favourable=found.margin >= bench.plan.operating_point.natural_margin
+    )
+    return Trace(
+        id=case.id,
+        margin=found.margin,
+        embedding=found.embedding,
+        attention=numbers_of(found.attention.sum(axis=1)),
+        mlps=numbers_of(found.mlps),
+        constant=found.constant,
+        direction=found.direction,
+        probability=probability,
+        reciprocal=reciprocal,
+        without_all=without,
+        twin=aligned,
+        to_last=_to_last(bench, decoder, run, layout, target),
+        to_later=_to_later(decoder, run, layout, target) if case.deep else None,
+        checks=_checks(gaps, noise_floor(decoder.model, target), twinned=aligned),
+    )
 
 
-def _checks(gaps: Mapping[str, float], floor: NoiseFloor, *, twinned: bool) -> list[Check]:
-    bound, summed = floor.bound, floor.bound + SUMMED * gaps["rounding"]
+@dataclass(frozen=True)
+class _Gaps:
+    """By how much a trace misses what it must give, in nats.
+
+    Attributes
+    ----------
+    empty
+        With nothing knocked out, the margin decided on.
+    twin
+        With every field knocked out, the same of another application.
+    sum
+        All contributions together, the margin.
+    rounding
+        By how much that sum moves with the order of its terms.
+    """
+
+    empty: float
+    twin: float
+    sum: float
+    rounding: float
+
+
+def _checks(gaps: _Gaps, floor: NoiseFloor, *, twinned: bool) -> tuple[Check, ...]:
+    bound, summed = floor.bound, floor.bound + SUMMED * gaps.rounding
     checks = [
-        Check("contributions sum to the model's own margin", gaps["sum"] <= summed, gaps["sum"], summed, floor.words),
+        Check("contributions sum to the model's own margin", gaps.sum <= summed, gaps.sum, summed, floor.words),
         Check(
             "nothing knocked out changes nothing",
-            gaps["empty"] <= bound,
-            gaps["empty"],
+            gaps.empty <= bound,
+            gaps.empty,
             bound,
             "largest difference in nats between a run with an empty knockout and the margin decided on",
         ),
     ]
     if twinned:
         note = "two applications of one layout, attention to all fields cut: largest difference of margins in nats"
-        held = gaps["twin"] <= bound
-        checks.append(Check("with every field knocked out none matters", held, gaps["twin"], bound, note))
-    return checks
+        held = gaps.twin <= bound
+        checks.append(Check("with every field knocked out none matters", held, gaps.twin, bound, note))
+    return tuple(checks)
 
 
-def _answers(decoder: Decoder, run: Run, target: Target, *, favourable: bool) -> dict[str, Any]:
+def _answers(
+    decoder: Decoder, run: Run, target: Target, *, favourable: bool
+) -> tuple[dict[str, Numbers], dict[str, Numbers]]:
     """By layer, the decided answer's probability in the stream, and 1 / its rank in what attention and MLP add."""
     tokens = list(target.favourable if favourable else target.adverse)
     held: dict[str, list[Tensor]] = {name: [] for name in (*STREAMS, *ADDED)}
@@ -125,22 +154,24 @@ def _answers(decoder: Decoder, run: Run, target: Target, *, favourable: bool) ->
         after = run.states[RESIDUAL, layer + 1][0, -1]
         for name, state in zip(held, (before + attention, after, attention, mlp), strict=True):
             held[name].append(state)
-    probability, reciprocal = {}, {}
+    probability: dict[str, Numbers] = {}
+    reciprocal: dict[str, Numbers] = {}
     for name, states in held.items():
         logits = decoder.logits(torch.stack(states))
         if name in STREAMS:
-            probability[name] = in_double(torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1))).tolist()
+            chances = torch.exp(logits[:, tokens].logsumexp(-1) - logits.logsumexp(-1))
+            probability[name] = tuple(in_double(chances).tolist())
         else:
             best = logits[:, tokens].max(-1, keepdim=True).values
-            reciprocal[name] = (1.0 / (1.0 + in_double((logits > best).sum(-1)))).tolist()
-    return {"probability": probability, "reciprocal": reciprocal}
+            reciprocal[name] = tuple((1.0 / (1.0 + in_double((logits > best).sum(-1)))).tolist())
+    return probability, reciprocal
 
 
-def _to_last(bench: ComputeContext, decoder: Decoder, run: Run, layout: Layout, target: Target) -> dict[str, Any]:
+def _to_last(bench: ComputeContext, decoder: Decoder, run: Run, layout: Layout, target: Target) -> CutOff:
     """Margins with the last token cut off from each field and from all: in all layers, and in windows of layers."""
     fields = layout.fields
     if run.past is None or not layout.last:
-        return {"fields": fields, "whole": [], "windows": []}
+        return CutOff(fields=tuple(fields), whole=(), windows=())
     past = run.past.upto(layout.last)
     mask = torch.cat(
         [
@@ -149,22 +180,23 @@ def _to_last(bench: ComputeContext, decoder: Decoder, run: Run, layout: Layout, 
         ]
     )
 
-    def margins(first: int, stop: int) -> list[float]:
+    def margins(first: int, stop: int) -> Numbers:
         stream = run.states[RESIDUAL, first][:, -1:].expand(len(mask), -1, -1)
         blocked = decoder.run_from(first, stream, past=past, hide=dict.fromkeys(range(first, stop), mask))
-        values: list[float] = in_double(decoder.margins(blocked, target)).tolist()
-        return values
+        return tuple(in_double(decoder.margins(blocked, target)).tolist())
 
     count = min(bench.settings.windows, decoder.layers)
     edges = [decoder.layers * number // count for number in range(count + 1)]
-    return {
-        "fields": fields,
-        "whole": margins(0, decoder.layers),
-        "windows": [{"first": first, "stop": stop, "margins": margins(first, stop)} for first, stop in pairwise(edges)],
-    }
+    return CutOff(
+        fields=tuple(fields),
+        whole=margins(0, decoder.layers),
+        windows=tuple(
+            CutWindow(first=first, stop=stop, margins=margins(first, stop)) for first, stop in pairwise(edges)
+        ),
+    )
 
 
-def _to_later(decoder: Decoder, run: Run, layout: Layout, target: Target) -> list[float]:
+def _to_later(decoder: Decoder, run: Run, layout: Layout, target: Target) -> Numbers:
     """Margins with all text after a field cut off from its value, in all layers: from the field's end on."""
     found = []
     for name in layout.fields:
@@ -174,4 +206,4 @@ def _to_later(decoder: Decoder, run: Run, layout: Layout, target: Target) -> lis
         past = run.past.upto(start) if run.past is not None else None
         blocked = decoder.run_from(0, stream, past=past, hide=dict.fromkeys(range(decoder.layers), mask))
         found.append(float(decoder.margins(blocked, target)))
-    return found
+    return tuple(found)

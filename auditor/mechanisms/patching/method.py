@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.each_pair import each_pair
 from auditor.mechanisms._shared.localisation import bases, repeated, rows_of
-from auditor.mechanisms._shared.pair_measures import checks_of, each_pair, shared, whole_gap
+from auditor.mechanisms._shared.nodes import Node
+from auditor.mechanisms._shared.pair_measures import OfContrast, gaps_of
+from auditor.mechanisms._shared.pair_rows import PairOfPrompts, Patched
 from auditor.mechanisms._shared.pairs import PairRuns, plan_pairs
-from auditor.mechanisms._shared.patches import CHECKED, Node, again, node_effects, patch_checks, residual_effects
+from auditor.mechanisms._shared.patches import CHECKED, again, node_effects, patch_checks, residual_effects
 from auditor.mechanisms.patching.card import CARD, Settings
+from auditor.mechanisms.patching.result import Effects, Payload, Result
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
@@ -31,67 +33,83 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost, attributes=settings.attributes)
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
+def compute(bench: ComputeContext, payload: Payload) -> Result:
     """Patch every pair of a contrast."""
     done: list[str] = []
 
-    def explain(runs: PairRuns, application: str) -> dict[str, Any]:
-        done.append(application)
+    def explain(runs: PairRuns, prompts: PairOfPrompts) -> Patched[Effects]:
+        done.append(prompts.id)
         # What so few applications give is compared with nothing, whatever is put in.
-        return _explain(runs, prove=len(done) <= CHECKED, repeat=len(payload["pairs"]) >= FOR_A_SHARE)
+        repeat = len(payload.pairs) >= FOR_A_SHARE
+        return _explain(runs, prompts, prove=len(done) <= CHECKED, repeat=repeat)
 
-    return each_pair(bench, payload, explain)
+    return Result(**dict(each_pair(bench, payload, explain)))
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
     """Shares by layer: the stream at three parts of the prompt, and every MLP."""
-    for result in context.results.get(CARD.name, ()):
-        pairs = result["pairs"]
-        checks = checks_of(pairs)
-        gaps = np.array([pair["gap"] for pair in pairs])
-        common: dict[str, Any] = {"test": CARD.name, "checks": checks}
-        yield whole_gap(result, test=CARD.name, checks=checks, level=1 - context.plan.thresholds.alpha)
+    for result in results:
+        found = OfContrast.of(context, result, test=CARD.name)
+        yield found.whole_gap()
         # In the order of the prompt, which a ledger's sorted keys do not keep.
-        for part in sorted({part for pair in pairs for part in pair["stream"]}, key=_place):
-            held = [index for index, pair in enumerate(pairs) if part in pair["stream"]]
-            mine = [pairs[index] for index in held]
-            position = PARTS.get(part, result["contrast"]["field"] if part == OWN else part)
-            for layer in range(len(mine[0]["stream"][part])):
-                yield shared(
-                    context,
-                    result,
-                    np.array([pair["stream"][part][layer] for pair in mine]),
-                    gaps=gaps[held],
-                    metric="patch_stream",
-                    subject={"layer": str(layer), "position": position},
-                    method="share of the difference carried by the stream before this layer",
-                    **repeated(context, rows_of(mine, "stream", part, layer), gaps[held], base=bases(mine)),
-                    **common,
-                )
-        for layer in range(len(pairs[0]["mlps"]) if pairs else 0):
-            yield shared(
-                context,
-                result,
-                np.array([pair["mlps"][layer] for pair in pairs]),
-                metric="patch_mlp",
-                subject={"layer": str(layer)},
-                method="share of the difference carried by what this MLP adds",
-                **repeated(context, rows_of(pairs, "mlps", layer), gaps, base=bases(pairs)),
-                **common,
-            )
+        for part in sorted({part for pair in result.pairs for part in pair.effects.stream}, key=_place):
+            yield from _stream(found, [pair for pair in result.pairs if part in pair.effects.stream], part)
+        yield from _mlps(found, result.pairs)
+
+
+def _stream(found: OfContrast, pairs: Sequence[Patched[Effects]], part: str) -> Iterable[UnadjustedMeasurement]:
+    """The stream at one part of the prompt, in the pairs that have it."""
+    gaps, base = gaps_of(pairs), bases(pairs)
+    position = PARTS.get(part, found.result.contrast.field if part == OWN else part)
+    for layer in range(len(pairs[0].effects.stream[part])):
+
+        def read(effects: Effects, layer: int = layer) -> float:
+            return effects.stream[part][layer]
+
+        yield found.share(
+            np.array([read(pair.effects) for pair in pairs]),
+            gaps=gaps,
+            metric="patch_stream",
+            subject={"layer": str(layer), "position": position},
+            method="share of the difference carried by the stream before this layer",
+            again=repeated(found.context, rows_of(pairs, read), gaps, base=base),
+        )
+
+
+def _mlps(found: OfContrast, pairs: Sequence[Patched[Effects]]) -> Iterable[UnadjustedMeasurement]:
+    """What every MLP adds."""
+    base = bases(pairs)
+    for layer in range(len(pairs[0].effects.mlps) if pairs else 0):
+
+        def read(effects: Effects, layer: int = layer) -> float:
+            return effects.mlps[layer]
+
+        yield found.share(
+            np.array([read(pair.effects) for pair in pairs]),
+            metric="patch_mlp",
+            subject={"layer": str(layer)},
+            method="share of the difference carried by what this MLP adds",
+            again=repeated(found.context, rows_of(pairs, read), found.gaps, base=base),
+        )
 
 
 def _place(part: str) -> tuple[int, str]:
     return {OWN: 0, "between": 2, "last": 3}.get(part, 1), part
 
 
-def _explain(runs: PairRuns, *, prove: bool, repeat: bool) -> dict[str, Any]:
+def _explain(runs: PairRuns, prompts: PairOfPrompts, *, prove: bool, repeat: bool) -> Patched[Effects]:
     parts = runs.pair.segments()
     nodes = [Node(layer) for layer in range(runs.decoder.layers)]
 
-    def effects(each: PairRuns) -> dict[str, Any]:
+    def effects(each: PairRuns) -> Effects:
         stream = residual_effects(each, list(parts.values())).tolist()
-        return {"stream": dict(zip(parts, stream, strict=True)), "mlps": node_effects(each, nodes).tolist()}
+        return Effects(stream=dict(zip(parts, stream, strict=True)), mlps=node_effects(each, nodes).tolist())
 
-    checks = {"checks": [asdict(check) for check in patch_checks(runs)]} if prove else {}
-    return {**effects(runs), **({"again": again(runs, effects)} if repeat else {}), **checks}
+    return Patched(
+        id=prompts.id,
+        gap=runs.gap,
+        base=runs.base_margin,
+        effects=effects(runs),
+        again=again(runs, effects) if repeat else None,
+        checks=patch_checks(runs) if prove else (),
+    )

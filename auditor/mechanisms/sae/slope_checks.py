@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from auditor.language_models.decoder import Target
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms.sae.windows import Window
 from auditor.records import Check
 

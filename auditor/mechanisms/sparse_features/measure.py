@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from auditor.counterfactuals import COUNTERFACTUAL
-from auditor.language_models.noise import NoiseFloor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.controls import within_rounding
 from auditor.mechanisms._shared.decision_checks import NO_DECISIONS, answers_keep_mass, margin_as_decided
 from auditor.mechanisms._shared.enough import measured

@@ -17,7 +17,8 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.decoder import Target, target_of
-from auditor.language_models.noise import NoiseFloor, noise_floor
+from auditor.language_models.noise import noise_floor
+from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.stream_view import StreamView
 from auditor.mechanisms._shared.bench import ComputeContext

@@ -12,8 +12,7 @@ again wherever an attribute is nearly all that tells an application's prompts ap
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import torch
 from threadpoolctl import threadpool_limits
@@ -22,9 +21,13 @@ from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.concepts import concept_payload, draw_clusters, family_of, place, suffix_tokens
+from auditor.mechanisms._shared.concept_rows import Untouched
+from auditor.mechanisms._shared.concepts import concept_of, draw_clusters, family_of, place, suffix_tokens
+from auditor.mechanisms._shared.controls import Strength
+from auditor.mechanisms._shared.float_rows import numbers_of
 from auditor.mechanisms.steering.card import CARD, Settings
 from auditor.mechanisms.steering.measure import measures
+from auditor.mechanisms.steering.result import Half, NotOpened, Payload, Result, SteeredResult
 from auditor.mechanisms.steering.runs import Steerer
 from auditor.statistics.minimums import draws_needed
 from auditor.testing.chunks import ChunkSpec, PlanContext
@@ -52,33 +55,24 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         for cluster in clusters:
             whole, suffix = suffix_tokens(asked, cluster, attribute.field)
             tokens += whole + 2 * variants * suffix + runs // 2
-        payload = concept_payload(asked, attribute, clusters)
-        payload |= {"full": full, "family": family.size, "tested": list(family.fields)}
+        concept = concept_of(asked, attribute, clusters)
+        payload = Payload(concept=concept, full=full, family=family.size, tested=family.fields)
         yield ChunkSpec(prompts=len(clusters) * (2 * variants + runs // 2), tokens=tokens, payload=payload)
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Steer one attribute.
-
-    Returns
-    -------
-    dict
-        ``curve``: for every group, source, target and dose the margins of the steered applications and the mean
-        changes by every draw; ``exchanged``: the declared ones with the halves exchanged; or the ``reason`` why the
-        model cannot be opened.
-    """
+def compute(bench: ComputeContext, payload: Payload) -> Result:
+    """Steer one attribute."""
     settings: Settings = bench.settings
-    about = {key: payload[key] for key in ("field", "reference", "groups", "full", "family", "tested")}
-    cases, groups = payload["cases"], payload["groups"]
-    variants = [{**case["words"], payload["field"]: group} for case in cases for group in groups]
+    concept = payload.concept
+    groups, variants = concept.groups, concept.variants()
     target = target_of(bench.questions([bench.render(variants[0]).text])[0])
     if isinstance(target, NotApplicable):
-        return {**about, "cases": [], "reason": target.reason}
+        return NotOpened(**concept.about, full=payload.full, reason=target.reason)
     decoder = bench.decoder()
-    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=max(1, payload["family"]))
+    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=max(1, payload.family))
     # As many threads here as the model is given: a sum's last digits depend on them.
     with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
-        placed = place(bench, variants, payload["field"])
+        placed = place(bench, variants, concept.field)
         steerer = Steerer(
             decoder,
             [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))],
@@ -88,34 +82,35 @@ def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]
             seed=bench.plan.cases.seed,
             should_stop=bench.should_stop,
         )
-        reference = groups.index(payload["reference"])
-        draws = needed if payload["full"] else settings.draws_elsewhere
+        reference = groups.index(concept.reference)
         pairs = [(number, reference) for number in range(len(groups)) if number != reference]
-        curve = [point.row() for pair in pairs for point in steerer.curve(pair, draws=draws)]
-        exchanged = steerer.exchanged()
-        again: list[dict[str, Any]] = []
-        if payload["full"]:
-            each = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=1)
-            again = [point.row() for pair in pairs for point in exchanged.curve(pair, draws=each)]
-    return {
-        **about,
-        "cases": [cases[number]["id"] for number in steerer.steered],
-        "fitted": len(cases) - len(steerer.steered),
-        "untouched": {"cases": [case["id"] for case in cases], "margins": steerer.clean.ravel().tolist()},
-        "clean": steerer.clean[list(steerer.steered)].ravel().tolist(),
-        "mass": steerer.mass,
-        "middle": steerer.middle,
-        "needed": needed,
-        "possible": steerer.possible(),
-        "exact": target.exact,
-        "note": target.note,
-        "noise": noise_floor(bench.loaded.model, target).row(),
-        "curve": curve,
+        steered = _half(steerer, pairs, draws=needed if payload.full else settings.draws_elsewhere)
         # The other half steered by the direction of this one.
-        "exchanged": {"clean": exchanged.clean[list(exchanged.steered)].ravel().tolist(), "curve": again},
-    }
+        each = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=1)
+        exchanged = _half(steerer.exchanged(), pairs if payload.full else (), draws=each)
+    return SteeredResult(
+        **concept.about,
+        cases=tuple(concept.cases[number].id for number in steerer.steered),
+        fitted=len(concept.cases) - len(steerer.steered),
+        untouched=Untouched(cases=concept.ids, margins=numbers_of(steerer.clean.ravel())),
+        mass=steerer.mass,
+        middle=steerer.middle,
+        strength=Strength(needed=needed, possible=steerer.possible(), full=payload.full, tested=payload.tested),
+        steered=steered,
+        exchanged=exchanged,
+        noise=noise_floor(bench.loaded.model, target),
+        exact=target.exact,
+        note=target.note,
+    )
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
     """The dose curve, and how far one dose in the middle of the model moves the margin."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+    return measures(context, results, test=CARD.name)
+
+
+def _half(steerer: Steerer, pairs: Iterable[tuple[int, int]], *, draws: int) -> Half:
+    return Half(
+        clean=numbers_of(steerer.clean[list(steerer.steered)].ravel()),
+        curve=tuple(point for pair in pairs for point in steerer.curve(pair, draws=draws)),
+    )

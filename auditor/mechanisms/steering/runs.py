@@ -7,8 +7,7 @@ once, and all doses and draws are rows of one batch behind them. A model without
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,66 +18,15 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past, Target
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.concepts import Placed
+from auditor.mechanisms._shared.float_rows import Numbers, numbers_of, table_of
 from auditor.mechanisms._shared.randomisation import relabel, relabellings
 from auditor.mechanisms._shared.residual_streams import POSITIONS_AT_ONCE, Streams, answers_of, open_rows, read_answers
 from auditor.mechanisms._shared.scales import probability
 from auditor.mechanisms._shared.scrubbing import design_of
+from auditor.mechanisms.steering.result import WAYS, ByWay, Drawn, Point, TablesByWay, Way
 from auditor.testing.context import FloatArray
 
-#: ``towards``: the group's direction added to prompts that state the reference; ``away``: taken from the group's own.
-WAYS = ("towards", "away")
-
-
-@dataclass(frozen=True)
-class Point:
-    """One source, target and dose for one group.
-
-    Attributes
-    ----------
-    group
-        Its number.
-    source, target
-        Layers the direction was taken from and put into.
-    dose
-        How far.
-    towards, away
-        Margins of the steered applications' prompts: the reference's with the direction, the group's without.
-    mass
-        Mean probability on the answers of both.
-    towards_controls, away_controls
-        Mean changes of the margin with the directions of permuted labels, one a draw.
-    towards_random, away_random
-        Mean changes with random directions as long as the true one, one a draw.
-    chances
-        The same four of the probability of the favourable answers in place of the margin, by their names.
-    margins_controls
-        At the declared point the margins behind them too, by way [draws, steered applications].
-    short
-        Share of the distance between the groups of the steered applications, where the direction was not fitted, that
-        one dose falls short of, as the model's precision takes it up.
-    movement
-        Length of the move that the states took up, as a share of the steered states' spread.
-    """
-
-    group: int
-    source: int
-    target: int
-    dose: float
-    towards: list[float]
-    away: list[float]
-    mass: float
-    towards_controls: list[float]
-    away_controls: list[float]
-    towards_random: list[float]
-    away_random: list[float]
-    chances: dict[str, list[float]]
-    margins_controls: dict[str, list[list[float]]]
-    short: float
-    movement: float
-
-    def row(self) -> dict[str, Any]:
-        """Plain data."""
-        return asdict(self)
+ArrayByWay = Mapping[Way, FloatArray]
 
 
 class Steerer:
@@ -168,11 +116,11 @@ class Steerer:
                     ways = torch.cat([ways, self._random(ways, len(relabelled), (*pair, to))])
                 jobs.append((source, to, torch.stack([dose * ways for dose in self.doses])))
         # Margins and masses by job and way, [steered, doses, draws].
-        found: dict[tuple[int, str], list[tuple[FloatArray, FloatArray]]] = {}
+        found: dict[tuple[int, Way], list[tuple[FloatArray, FloatArray]]] = {}
         for number in self.steered:
             if self.should_stop():
                 raise Interrupted("stopped between two applications; nothing of this chunk is kept")
-            for way, column, sign in (("towards", pair[1], 1.0), ("away", pair[0], -1.0)):
+            for way, column, sign in zip(WAYS, reversed(pair), (1.0, -1.0), strict=True):
                 past = self._past(number, column)
                 for job, (_, to, moves) in enumerate(jobs):
                     read = self._margins(number, column, to, sign * moves.flatten(0, 1), past)
@@ -213,13 +161,12 @@ class Steerer:
         return longs
 
     def _points(
-        self, pair: tuple[int, int], source: int, to: int, tables: dict[str, list[FloatArray]], moves: Tensor
+        self, pair: tuple[int, int], source: int, to: int, tables: Mapping[Way, list[FloatArray]], moves: Tensor
     ) -> Iterator[Point]:
         rows = list(self.steered)
-        before = {"towards": self.clean[rows, pair[1]], "away": self.clean[rows, pair[0]]}
+        before: ArrayByWay = {"towards": self.clean[rows, pair[1]], "away": self.clean[rows, pair[0]]}
         for place, dose in enumerate(self.doses):
-            margins = {way: tables[way][0][:, place] for way in WAYS}
-            drawn, chances = _drawn(margins, before), _drawn(margins, before, scale=probability)
+            margins: ArrayByWay = {way: tables[way][0][:, place] for way in WAYS}
             short, movement = self._reach(pair, to, moves[place], dose=dose)
             declared = (source, to, dose) == (self.middle, self.middle, min(self.doses))
             yield Point(
@@ -227,12 +174,11 @@ class Steerer:
                 source=source,
                 target=to,
                 dose=dose,
-                towards=margins["towards"][:, 0].tolist(),
-                away=margins["away"][:, 0].tolist(),
+                margins=ByWay(towards=numbers_of(margins["towards"][:, 0]), away=numbers_of(margins["away"][:, 0])),
                 mass=float(np.mean([tables[way][1][:, place, 0] for way in WAYS])),
-                **drawn,
-                chances=chances,
-                margins_controls={way: margins[way][:, 1:].T.tolist() for way in WAYS} if declared else {},
+                drawn=_drawn(margins, before),
+                chances=_drawn(margins, before, scale=probability),
+                declared=_declared(margins) if declared else None,
                 short=short,
                 movement=movement,
             )
@@ -298,12 +244,9 @@ class Steerer:
 
 
 def _drawn(
-    margins: dict[str, FloatArray],
-    before: dict[str, FloatArray],
-    *,
-    scale: Callable[[FloatArray], FloatArray] = lambda values: values,
-) -> dict[str, list[float]]:
-    """Mean changes by every draw, by way and kind: ``towards_controls``, ``away_random`` and so on.
+    margins: ArrayByWay, before: ArrayByWay, *, scale: Callable[[FloatArray], FloatArray] = lambda values: values
+) -> Drawn:
+    """Mean changes by every draw.
 
     Parameters
     ----------
@@ -314,9 +257,15 @@ def _drawn(
     scale
         What is read in place of the margin.
     """
-    found: dict[str, list[float]] = {}
+    controls: dict[str, Numbers] = {}
+    random: dict[str, Numbers] = {}
     for way in WAYS:
         changes = (scale(margins[way]) - scale(before[way])[:, None]).mean(axis=0)
         cut = 1 + (len(changes) - 1) // 2
-        found |= {f"{way}_controls": changes[1:cut].tolist(), f"{way}_random": changes[cut:].tolist()}
-    return found
+        controls[way], random[way] = numbers_of(changes[1:cut]), numbers_of(changes[cut:])
+    return Drawn(controls=ByWay(**controls), random=ByWay(**random))
+
+
+def _declared(margins: ArrayByWay) -> TablesByWay:
+    """The margins of every draw, [draws, steered]."""
+    return TablesByWay(towards=table_of(margins["towards"][:, 1:].T), away=table_of(margins["away"][:, 1:].T))

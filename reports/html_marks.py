@@ -1,0 +1,48 @@
+"""Conclusions, severities and charts in HTML: the marks that every page draws alike. Classes are those of look.css."""
+
+from __future__ import annotations
+
+from html import escape
+
+from auditor.records import Conclusion, Severity
+from reports import wording
+from reports.canvas import Chart
+
+CLASSES = {
+    Conclusion.DIFFERENCE_FOUND: "found",
+    Conclusion.DIFFERENCE_BELOW_THRESHOLD: "below",
+    Conclusion.NO_EVIDENCE: "noev",
+    Conclusion.EQUIVALENT_WITHIN_MARGIN: "equiv",
+    Conclusion.INCONCLUSIVE: "incon",
+    Conclusion.NOT_TESTED: "untested",
+}
+
+
+def conclusion_class(conclusion: Conclusion) -> str:
+    """The class that colours a conclusion."""
+    return CLASSES[conclusion]
+
+
+def code_html(conclusion: Conclusion) -> str:
+    """A conclusion in words with its marker; its code, as files have it, shows under the pointer."""
+    words = wording.sentence_case(wording.conclusion_words(conclusion))
+    return f'<span class="code {CLASSES[conclusion]}" title="{conclusion.value}">{escape(words)}</span>'
+
+
+def severity_html(severity: Severity) -> str:
+    """A severity: bars and a word."""
+    return f'<span class="sev sev-{severity.value}">{severity.value.capitalize()}</span>'
+
+
+def chart_html(chart: Chart, number: int | str = "") -> str:
+    """A chart inline: one just drawn, or one that was checked element by element when it was read.
+
+    ``number`` tells the names inside it from those of another chart on the page.
+    """
+    svg = chart.svg
+    if number:
+        for part in ("t", "d"):
+            svg = svg.replace(f'{chart.name}-{part}"', f'{chart.name}{number}-{part}"').replace(
+                f"{chart.name}-{part} ", f"{chart.name}{number}-{part} "
+            )
+    return svg
