@@ -62,7 +62,7 @@ def _compare(url: str, concurrency: int) -> Row:
 def _overhead(url: str) -> Row:
     """Medians of single requests, ours and bare ones in turns, and what a sync of this disk takes meanwhile."""
     dialect, host = DIALECTS["chat_completions"], url.removeprefix("http://").removesuffix("/v1")
-    ours, bare, synced = [], [], []
+    ours, work, bare, synced = [], [], [], []
     listed = ListedEndpoint.model_validate({"dialect": dialect.name, "url": url, "model": "m", "concurrency": 1})
     connection = http.client.HTTPConnection(host)
     with (
@@ -73,9 +73,10 @@ def _overhead(url: str) -> Row:
     ):
         for index in range(ALONE):
             request = _request(index, -1)
-            started = time.perf_counter()
+            started, worked = time.perf_counter(), time.process_time()
             system.ask([request])
             ours.append(time.perf_counter() - started)
+            work.append(time.process_time() - worked)
             body = json.dumps(dialect.write(request, model="m"))
             started = time.perf_counter()
             connection.request("POST", "/v1/chat/completions", body)
@@ -98,6 +99,7 @@ def _overhead(url: str) -> Row:
         n=ALONE,
         extra={
             "ms_a_request": mine,
+            "ms_of_processor": 1000 * statistics.median(work),
             "ms_bare": theirs,
             "ms_a_sync_of_the_disk": 1000 * statistics.median(synced),
             "aim_ms": 5.0,

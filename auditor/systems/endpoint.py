@@ -142,8 +142,20 @@ class Endpoint:
         """See ``System``."""
         errands = [self.errand(request) for request in requests]
         asked = {errand.key: request for errand, request in zip(errands, requests, strict=True)}
-        kept = self._asker.ask(errands, lambda errand, answer: self._judge(asked[errand.key], answer))
-        return [self.read(request, answer) for request, answer in zip(requests, kept, strict=True)]
+        heard: dict[str, tuple[bytes, Response]] = {}
+
+        def judge(errand: Errand, answer: Arrived) -> Judged:
+            judged, response = self._judge(asked[errand.key], answer)
+            if response is not None:
+                heard[errand.key] = answer.body, response
+            return judged
+
+        answers = []
+        for request, kept in zip(requests, self._asker.ask(errands, judge), strict=True):
+            body, response = heard.get(kept.key, (None, None))
+            # What was read to judge it need not be read again, unless another process kept its answer first.
+            answers.append(response if response is not None and body is kept.body else self.read(request, kept))
+        return answers
 
     def errand(self, request: Request) -> Errand:
         """A request as it goes out, with the hash it is kept under.
@@ -188,16 +200,16 @@ class Endpoint:
         except WireError as error:
             raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
 
-    def _judge(self, request: Request, answer: Arrived) -> Judged:
+    def _judge(self, request: Request, answer: Arrived) -> tuple[Judged, Response | None]:
         if filtered(answer):
-            return Judged(Verdict.KEEP)
+            return Judged(Verdict.KEEP), None
         if answer.status != 200:
-            return judge_status(answer)
+            return judge_status(answer), None
         try:
             response = self.dialect.read(request, read_json(answer.body))
         except WireError as error:
-            return Judged(Verdict.AGAIN, str(error))
-        return Judged(Verdict.KEEP, cost=self.prices.cost(response.usage))
+            return Judged(Verdict.AGAIN, str(error)), None
+        return Judged(Verdict.KEEP, cost=self.prices.cost(response.usage)), response
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", **self.dialect.headers, **self.listed.headers}
