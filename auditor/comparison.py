@@ -17,10 +17,20 @@ from typing import Any
 
 import numpy as np
 
+from auditor.comparison_card import (
+    CARD,
+    EFFECT_CHANGE,
+    FLIP_RATE,
+    MARGIN_CHANGE,
+    NET_CHANGE,
+    REFUSAL_CHANGE,
+    REFUSAL_GAP,
+)
 from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
 from auditor.comparison_range import range_change
 from auditor.conclusions import adjust_and_conclude
 from auditor.counterfactuals import ACTUAL, arm
+from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Outcome, Role
 from auditor.rounding import printed
 from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost, tost_pairs
@@ -37,7 +47,7 @@ from auditor.testing.unadjusted import UnadjustedMeasurement
 
 __all__ = ["FAMILY", "RANGE", "READABILITY", "TEST", "Answer", "compare_versions"]
 
-TEST = "version_comparison"
+TEST = CARD.name
 FAMILY = "version comparison"
 READABILITY = "version comparison: readability"
 RANGE = "version comparison: cut-off range"
@@ -50,14 +60,14 @@ SEVERAL_ROWS = "some applicants have several rows, and a comparison of versions 
 
 
 def compare_versions(
-    *, design: Mapping[str, Any], earlier: Sequence[Answer], later: Sequence[Answer], rows_apart: bool = False
+    *, plan: Plan, earlier: Sequence[Answer], later: Sequence[Answer], rows_apart: bool = False
 ) -> tuple[Measurement, ...]:
     """Compare two runs of one design.
 
     Parameters
     ----------
-    design
-        The design of both runs (``plan.json``): its attributes, thresholds, seed and operating point.
+    plan
+        The design of both runs: its attributes, thresholds, seed and operating point.
     earlier, later
         The answers of both runs. Cases that stand in one of them only are left out and counted in ``counts``.
     rows_apart
@@ -78,11 +88,11 @@ def compare_versions(
     left_out = {"only_earlier": len(earlier) - len(both), "only_later": len(later) - len(both)}
     applications = {item.later.cluster for item in both}
     several = rows_apart and len(set(map(applicant_of, applications))) < len(applications)
-    rules = Rules.of(design, left_out, dependent=SEVERAL_ROWS if several else "")
+    rules = Rules.of(plan, left_out, dependent=SEVERAL_ROWS if several else "")
     arms = {
         name: {item.later.cluster: item for item in both if name in item.later.arms}
         for attribute in rules.attributes
-        for name in (arm(attribute["field"], group) for group in attribute["groups"])
+        for name in (arm(attribute.field, group) for group in attribute.groups)
     }
     readability = adjust_and_conclude(list(_readability(arms, rules)))
     filed = adjust_and_conclude(list(_as_filed([item for item in both if item.later.role == ACTUAL], rules)))
@@ -121,14 +131,10 @@ def _as_filed(filed: Sequence[Both], rules: Rules) -> Iterable[UnadjustedMeasure
     said = None
     if rate.value is not None and rate.value >= OTHER_MODEL:
         said = _turned_over(counts)
-    yield UnadjustedMeasurement(
-        measurement(rate, metric="version_flip_rate", unit="rate", conclusion_reason=said, **common)
-    )
+    yield UnadjustedMeasurement(measurement(rate, metric=FLIP_RATE, unit="rate", conclusion_reason=said, **common))
     change = net_effect(counts, level=rules.level).estimate
-    yield UnadjustedMeasurement(measurement(change, metric="version_net_change", unit="rate_difference", **common))
-    yield UnadjustedMeasurement(
-        measurement(_margins(filed, rules), metric="version_margin_change", unit="logit", **common)
-    )
+    yield UnadjustedMeasurement(measurement(change, metric=NET_CHANGE, unit="rate_difference", **common))
+    yield UnadjustedMeasurement(measurement(_margins(filed, rules), metric=MARGIN_CHANGE, unit="logit", **common))
 
 
 def _turned_over(counts: PairCounts) -> str:
@@ -160,17 +166,17 @@ def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterab
     """Unreadable answers as an outcome: of every arm between the versions, of every contrast in each version."""
     drafts: list[tuple[ArmPair, dict[str, str], str, str]] = []
     for attribute in rules.attributes:
-        for group in attribute["groups"]:
-            here = list(arms[arm(attribute["field"], group)].values())
+        for group in attribute.groups:
+            here = list(arms[arm(attribute.field, group)].values())
             between = ArmPair([item.unreadable[0] for item in here], [item.unreadable[1] for item in here])
-            subject = {"field": attribute["field"], "group": group}
-            drafts.append((between, subject, "version_refusal_change", BEFORE))
+            subject = {"field": attribute.field, "group": group}
+            drafts.append((between, subject, REFUSAL_CHANGE, BEFORE))
     for attribute, group in rules.contrasts:
         pair = Contrast.of(arms, attribute, group)
         for place, version in enumerate(VERSIONS):
             sides = ([one.unreadable[place] for one in items] for items in (pair.control, pair.protected))
             subject = {"field": pair.field, "group": group, "version": version}
-            drafts.append((ArmPair(*sides), subject, "version_refusal_gap", pair.reference))
+            drafts.append((ArmPair(*sides), subject, REFUSAL_GAP, pair.reference))
     for pair_of_arms, subject, metric, against in drafts:
         counts = count_pairs(control=pair_of_arms.first, protected=pair_of_arms.second)
         estimate = net_effect(counts, level=rules.level).estimate
@@ -213,12 +219,12 @@ def _doubts(
     """By attribute, why the absence of a change may not be said."""
     found: dict[str, tuple[str, ...]] = {}
     for attribute in rules.attributes:
-        field, reasons = attribute["field"], []
+        field, reasons = attribute.field, []
         if flips.conclusion_reason:
             reasons.append(flips.conclusion_reason.split(". ")[0])
         for place, version in enumerate(VERSIONS):
             shares = []
-            for group in attribute["groups"]:
+            for group in attribute.groups:
                 here = [item.unreadable[place] for item in arms[arm(field, group)].values()]
                 shares.append((group, float(np.mean(here)) if here else 0.0))
             if max(share for _, share in shares) > rules.mute_share:
@@ -238,7 +244,7 @@ def _open(item: Measurement) -> str:
     """A readability test that does not exclude a gap, in words."""
     word = "was found" if item.conclusion in SEEN else "is not excluded within the margin"
     group = item.subject["group"]
-    if item.metric == "version_refusal_change":
+    if item.metric == REFUSAL_CHANGE:
         return f"a change of readable answers in the {group} arm {word}"
     version = item.subject["version"]
     return f"a gap in readable answers between {group} and {item.reference} {word} in the {version} version"
@@ -272,7 +278,7 @@ def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...
         estimate,
         rules,
         test=TEST,
-        metric="version_effect_change",
+        metric=EFFECT_CHANGE,
         family=FAMILY,
         subject={"field": pair.field, "group": pair.group},
         reference=pair.reference,
@@ -346,7 +352,7 @@ def _elsewhere(found: Measurement) -> tuple[str, ...]:
 
 def _one_answer(both: Sequence[Both], rules: Rules) -> str:
     """Why outcomes of one of the versions say nothing: nearly all reference arms get one outcome; else empty."""
-    references = {arm(item["field"], item["reference"]) for item in rules.attributes}
+    references = {arm(item.field, item.reference) for item in rules.attributes}
     inside = [item for item in both if references & set(item.later.arms)]
     for name, answers in zip(
         VERSIONS, ([item.earlier for item in inside], [item.later for item in inside]), strict=True

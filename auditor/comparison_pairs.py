@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 from scipy import stats
 
 from auditor.counterfactuals import arm
+from auditor.plan import Attribute, Plan
 from auditor.records import Outcome, Role
 from auditor.statistics.bootstrap import BootstrapSample, bootstrap_totals
 from auditor.statistics.equivalence import Equivalence
@@ -84,9 +84,9 @@ class Contrast:
     protected: tuple[Both, ...]
 
     @classmethod
-    def of(cls, arms: Mapping[str, Mapping[str, Both]], attribute: Mapping[str, Any], group: str) -> Contrast:
+    def of(cls, arms: Mapping[str, Mapping[str, Both]], attribute: Attribute, group: str) -> Contrast:
         """The pairs of one contrast."""
-        field, reference = attribute["field"], attribute["reference"]
+        field, reference = attribute.field, attribute.reference
         left, right = arms[arm(field, reference)], arms[arm(field, group)]
         shared = [cluster for cluster in left if cluster in right]
         return cls(field, group, reference, tuple(left[key] for key in shared), tuple(right[key] for key in shared))
@@ -114,7 +114,7 @@ class Contrast:
 class Rules:
     """The design's rules, and how many cases stood in one run only."""
 
-    attributes: Sequence[Mapping[str, Any]]
+    attributes: Sequence[Attribute]
     alpha: float
     power: float
     practical: float
@@ -130,22 +130,21 @@ class Rules:
     """Why applications are not applicants, where they are not: then nothing is concluded."""
 
     @classmethod
-    def of(cls, design: Mapping[str, Any], left_out: Mapping[str, int], *, dependent: str = "") -> Rules:
-        """Read from ``plan.json``; a design written before a key was there has its default."""
-        thresholds, point = design["thresholds"], design["operating_point"]
-        wanted = point.get("range", "observed")
+    def of(cls, plan: Plan, left_out: Mapping[str, int], *, dependent: str = "") -> Rules:
+        """From a design; one written before a key was there has its default."""
+        thresholds, point = plan.thresholds, plan.operating_point
         return cls(
-            attributes=design["attributes"],
-            alpha=thresholds["alpha"],
-            power=thresholds["power"],
-            practical=thresholds["practical_rate"],
-            equivalence=thresholds["equivalence_rate"],
-            resamples=thresholds["bootstrap"],
-            seed=design["cases"]["seed"],
-            natural=point.get("natural_margin", 0.0),
-            degenerate_share=point["degenerate_share"],
-            mute_share=point.get("mute_share", 0.05),
-            range=None if isinstance(wanted, str) else (float(wanted[0]), float(wanted[1])),
+            attributes=plan.attributes,
+            alpha=thresholds.alpha,
+            power=thresholds.power,
+            practical=thresholds.practical_rate,
+            equivalence=thresholds.equivalence_rate,
+            resamples=thresholds.bootstrap,
+            seed=plan.cases.seed,
+            natural=point.natural_margin,
+            degenerate_share=point.degenerate_share,
+            mute_share=point.mute_share,
+            range=None if isinstance(point.range, str) else point.range,
             left_out=left_out,
             dependent=dependent,
         )
@@ -156,13 +155,13 @@ class Rules:
         return 1 - self.alpha
 
     @property
-    def contrasts(self) -> list[tuple[Mapping[str, Any], str]]:
+    def contrasts(self) -> list[tuple[Attribute, str]]:
         """Every group against its reference."""
         return [
             (attribute, group)
             for attribute in self.attributes
-            for group in attribute["groups"]
-            if group != attribute["reference"]
+            for group in attribute.groups
+            if group != attribute.reference
         ]
 
 

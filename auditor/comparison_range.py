@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 import numpy as np
 from scipy import stats
 
+from auditor.comparison_card import RANGE_CHANGE
 from auditor.comparison_pairs import Contrast, Rules, concluded
 from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost_at_every_cut_off
 from auditor.statistics.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
@@ -22,7 +23,6 @@ from auditor.statistics.results import Estimate, Interval, Significance, missing
 from auditor.testing.context import FloatArray
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
-METRIC = "version_range_change"
 METHOD = "largest change of the net effect over the cut-off range"
 HALF_WIDTH = 0.10
 MOST_RATES = 41
@@ -81,7 +81,7 @@ def range_change(
         estimate,
         rules,
         test=test,
-        metric=METRIC,
+        metric=RANGE_CHANGE,
         family=family,
         subject={"field": pair.field, "group": pair.group},
         reference=pair.reference,

@@ -14,19 +14,19 @@ from typing import Any
 
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.conclusions import adjust_and_conclude
-from auditor.controls import controls_of
+from auditor.controls import Controls, Packing, controls_of
+from auditor.environment import Scoring
 from auditor.exceptions import RunError
 from auditor.findings import find
 from auditor.ledger import Ledger
 from auditor.own_code import code_sha256
-from auditor.plan import plan_from
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement, Outcome
 from auditor.scoring import case_of, load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
 from auditor.testing.attributions import Attribution
-from auditor.testing.context import Context, keeps_rows_apart
+from auditor.testing.context import Context
 from auditor.testing.factory import NOT_TESTED, not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
@@ -41,10 +41,10 @@ class Conclusions:
     decisions: tuple[Decision, ...]
     measurements: tuple[Measurement, ...]
     findings: tuple[Finding, ...]
-    controls: dict[str, Any]
+    controls: Controls
     packs: tuple[PolicyPack, ...]
     attributions: tuple[Attribution, ...]
-    scoring: dict[str, Any]
+    scoring: Scoring
 
 
 def conclude(ledger: Ledger) -> Conclusions:
@@ -59,14 +59,14 @@ def conclude(ledger: Ledger) -> Conclusions:
     if left:
         raise RunError(f"the run has {left} chunks left to score; expected a run all of whose chunks are done")
     run = ledger.run()
-    if reason := another_making(run, device=run.get("device", "cpu")):
+    if reason := another_making(run, device=run.device):
         raise RunError(f"{reason}; expected the same to conclude it, or a new run")
-    plan = plan_from({**run["design"], "run": {}}, where="run")
+    plan = run.plan
     packs = load_packs(plan.use.policy_packs, where="run")
     cases: list[Case] = []
     decisions: dict[str, Decision] = {}
     applications: dict[str, dict[str, Any]] = {}
-    packing: dict[str, Any] = {}
+    packing = Packing()
     results: dict[str, list[dict[str, Any]]] = {}
     seconds = 0.0
     for state in ledger.states():
@@ -79,7 +79,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         cases += [case_of(row) for row in payload["cases"]]
         applications.update({item["id"]: item for item in payload["applications"]})
         decisions.update({row["case_id"]: _decision(row) for row in result["decisions"]})
-        packing = result["packing"]
+        packing = Packing.read(result["packing"], where=f"run: chunk {state.index}: packing")
     cases.sort(key=lambda case: case.id)
     context = Context(
         plan=plan,
@@ -87,9 +87,9 @@ def conclude(ledger: Ledger) -> Conclusions:
         decisions=decisions,
         observed={name: item["favourable"] for name, item in applications.items()},
         values={name: item["values"] for name, item in applications.items()},
-        observed_rate=run["data"]["observed_rate"],
+        observed_rate=run.data.observed_rate,
         results=results,
-        several_rows=keeps_rows_apart(run),
+        several_rows=run.data.mapping.keeps_rows_apart,
     )
     drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
     measurements = adjust_and_conclude(drafts)
@@ -107,7 +107,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         attributions=tuple(
             Attribution(**row) for own in results.values() for work in own for row in work.get("attributions", ())
         ),
-        scoring={"packing": packing, "seconds": seconds},
+        scoring=Scoring(packing=packing, seconds=seconds),
     )
 
 

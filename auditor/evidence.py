@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 import polars as pl
 
 from auditor.canonical import canonical_json
+from auditor.environment import Environment
 from auditor.exceptions import StorageError
 from auditor.records import Case
+from auditor.run_record import RunRecord
 
 if TYPE_CHECKING:
     from auditor.conductor import Conclusions
@@ -50,7 +52,7 @@ ATTRIBUTIONS_SCHEMA: dict[str, Any] = {
 }
 
 
-def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, environment: dict[str, Any]) -> None:
+def write_evidence(folder: Path, run: RunRecord, conclusions: Conclusions, environment: Environment) -> None:
     """Write the evidence files into ``folder`` (made if needed). Figures and manifest are added when it is published.
 
     Parameters
@@ -72,12 +74,12 @@ def write_evidence(folder: Path, run: dict[str, Any], conclusions: Conclusions, 
     try:
         folder.mkdir(parents=True, exist_ok=True)
         files = {
-            "plan.json": run["design"],
-            "run.json": run,
-            "environment.json": {**environment, "scoring": conclusions.scoring},
+            "plan.json": run.design,
+            "run.json": run.plain(),
+            "environment.json": environment.model_copy(update={"scoring": conclusions.scoring}).plain(),
             "measurements.json": [item.row() for item in conclusions.measurements],
             "findings.json": [item.row() for item in conclusions.findings],
-            "controls.json": conclusions.controls,
+            "controls.json": conclusions.controls.plain(),
             "packs.json": [pack.content for pack in conclusions.packs],
         }
         for name, content in files.items():

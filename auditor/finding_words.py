@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import (
+    CF_EXCESS_FLIP,
+    CF_MARGIN_FELL_SHARE,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    REFUSAL_RATE_GAP,
+)
 from auditor.records import Conclusion, Measurement, Role
 from auditor.rounding import digits, half_away, in_words, printed, significant
 from auditor.statistics.verdict import size
 from auditor.testing.state import percent
 
-NATURAL, RANGE, MATCHED, SHIFT = "cf_net_effect", "cf_range_effect", "cf_net_effect_matched", "cf_mean_shift_sd"
-READABILITY, FELL, TURNED = "refusal_rate_gap", "cf_margin_fell_share", "cf_excess_flip"
+NATURAL, RANGE, MATCHED, SHIFT = CF_NET_EFFECT, CF_RANGE_EFFECT, CF_NET_EFFECT_MATCHED, CF_MEAN_SHIFT_SD
+READABILITY, FELL, TURNED = REFUSAL_RATE_GAP, CF_MARGIN_FELL_SHARE, CF_EXCESS_FLIP
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
 

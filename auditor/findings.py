@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from auditor.behaviour.metrics import CF_MEAN_SHIFT, CF_NET_EFFECT, DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE
 from auditor.finding_words import (
     MATCHED,
     NATURAL,
@@ -36,7 +37,7 @@ from auditor.synthesis.ladder import summary_of
 from auditor.testing.state import State
 
 PAIR_METRICS = (NATURAL, RANGE, MATCHED, SHIFT)
-FILED_METRICS = ("risk_difference", "smd")
+FILED_METRICS = (RISK_DIFFERENCE, "smd")
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 
 
@@ -207,7 +208,7 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
     field, group, reference = worst.subject["field"], worst.subject["group"], str(worst.reference)
     undecided = worst.conclusion is Conclusion.INCONCLUSIVE
     title = f"As filed, applications with {say(field)} {group} fare differently from {reference}"
-    if worst.metric == "impact_ratio" and worst.estimate is not None:
+    if worst.metric == IMPACT_RATIO and worst.estimate is not None:
         title = (
             f"As filed, applications with {say(field)} {group} are approved {printed(worst.estimate, 2)} times as "
             f"often as {reference}"
@@ -225,7 +226,7 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
             + "."
             + (f" {worst.conclusion_reason}" if undecided else "")
         ),
-        criteria=_criteria(packs, [item.metric for item, _ in graded] + ["impact_ratio"], field),
+        criteria=_criteria(packs, [item.metric for item, _ in graded] + [IMPACT_RATIO], field),
         cause=(
             "Open: the gap may come from what else the applications say. Only the comparison in which nothing but this "
             "field was changed speaks of the field itself."
@@ -286,11 +287,11 @@ def _filed(item: Measurement, packs: Sequence[PolicyPack]) -> str:
     return f"mean scores {signed(item.estimate, 2)} SD apart{tail}"
 
 
-_NAMES = {"impact_ratio": "impact ratio", "denial_odds_ratio": "odds of denial, ratio"}
+_NAMES = {IMPACT_RATIO: "impact ratio", DENIAL_ODDS_RATIO: "odds of denial, ratio"}
 
 
 def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack], state: State) -> Finding:
-    primary = [item for item in measurements if item.metric == "cf_net_effect"]
+    primary = [item for item in measurements if item.metric == CF_NET_EFFECT]
     facts = FindingFacts(
         conclusion=Conclusion.INCONCLUSIVE,
         role=Role.PRIMARY,
@@ -309,7 +310,7 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
             "The model gives nearly every application the same answer, or many of them none that can be read: "
             f"{'; '.join(state.reasons)}."
         ),
-        criteria=_criteria(packs, ["cf_net_effect"], ""),
+        criteria=_criteria(packs, [CF_NET_EFFECT], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
             "Nothing can be said of groups from the model's own answers there. What this audit can still say rests on "
@@ -371,11 +372,11 @@ def _read_as(pack: PolicyPack, field: str) -> str:
 def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -> tuple[str, ...]:
     """Clauses that ask for these metrics, of packs that protect the field (or of all, where no field is concerned)."""
     # The matched operating point and the margin are other readings of the same comparison of treatment.
-    asked = {"cf_net_effect" if metric.startswith("cf_net") else metric for metric in metrics}
-    asked |= {"cf_net_effect" for metric in metrics if metric == RANGE}
-    asked |= {"cf_mean_shift" for metric in metrics if metric.startswith("cf_mean")}
+    asked = {CF_NET_EFFECT if metric.startswith("cf_net") else metric for metric in metrics}
+    asked |= {CF_NET_EFFECT for metric in metrics if metric == RANGE}
+    asked |= {CF_MEAN_SHIFT for metric in metrics if metric.startswith("cf_mean")}
     if any(metric.startswith("cf_") or metric == READABILITY for metric in metrics):
-        asked.add("cf_net_effect")
+        asked.add(CF_NET_EFFECT)
     return tuple(
         f"{clause} ({pack.id} {pack.version}{_read_as(pack, field)})"
         for pack in packs

@@ -1,9 +1,8 @@
 """The ledger of a run: which chunks there are, who works on them, and what they gave.
 
 A notebook keeps it in a folder (:class:`FolderLedger`), the site in database rows; both behind :class:`Ledger`. A
-chunk's
-payload (its cases) goes in once when the run is frozen, its result (its decisions) once when it is scored. Nothing else
-is shared between workers, so any worker can take any chunk, any number of times, with the same outcome.
+chunk's payload (its cases) goes in once when the run is frozen, its result (its decisions) once when it is scored.
+Nothing else is shared between workers, so any worker can take any chunk, any number of times, with the same outcome.
 
     queued ──claim──▶ running ──complete──▶ done
       ▲                  │
@@ -18,10 +17,11 @@ import os
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
-from auditor.canonical import canonical_json, sha256_json
+from auditor.canonical import canonical_json
 from auditor.exceptions import RunError, StorageError
+from auditor.run_record import RunRecord
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,7 @@ class ChunkState:
 class Ledger(Protocol):
     """What the conductor needs of a ledger. Every method is safe to call again after a crash."""
 
-    def freeze(self, run: dict[str, Any], chunks: Iterable[Chunk]) -> None:
+    def freeze(self, run: RunRecord, chunks: Iterable[Chunk]) -> None:
         """Store the frozen run and all its chunks, at once or not at all; a second call with the same run is harmless.
 
         Raises
@@ -61,7 +61,7 @@ class Ledger(Protocol):
     def frozen(self) -> bool:
         """Whether the run and all its chunks are stored."""
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> RunRecord:
         """The frozen run record."""
 
     def states(self) -> list[ChunkState]:
@@ -110,10 +110,10 @@ class FolderLedger:
         except OSError as error:
             raise StorageError(f"{path}: {error.strerror}; expected a folder that can be written") from error
 
-    def freeze(self, run: dict[str, Any], chunks: Iterable[Chunk]) -> None:
+    def freeze(self, run: RunRecord, chunks: Iterable[Chunk]) -> None:
         """Store run and chunks; the run file is written last, so a half-frozen folder is not frozen."""
         if self.frozen():
-            if sha256_json(self.run()) != sha256_json(run):
+            if self.run().digest() != run.digest():
                 raise RunError(f"{self.path}: holds another run; expected an empty folder or the same run")
             return
         index = []
@@ -121,15 +121,16 @@ class FolderLedger:
             self._write(f"chunks/{chunk.index:05d}.cases", chunk.payload)
             index.append({"index": chunk.index, "kind": chunk.kind, "prompts": chunk.prompts, "tokens": chunk.tokens})
         self._write("chunks.json", canonical_json(index))
-        self._write("run.json", canonical_json(run))
+        self._write("run.json", run.to_bytes())
 
     def frozen(self) -> bool:
         """Whether the run file is there."""
         return (self.path / "run.json").exists()
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> RunRecord:
         """The frozen run record."""
-        return dict(json.loads((self.path / "run.json").read_bytes()))
+        path = self.path / "run.json"
+        return RunRecord.read(path.read_bytes(), where=str(path))
 
     def states(self) -> list[ChunkState]:
         """All chunks in index order."""

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from typing import Any
 
 from auditor import __version__
 from auditor.applications import Applications
-from auditor.canonical import canonical_json, sha256_json
+from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chat import chat_wrapper
 from auditor.counterfactuals import Cluster, make_clusters, select
@@ -27,6 +27,7 @@ from auditor.own_code import code_sha256
 from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
+from auditor.run_record import BoundData, BoundModel, Code, PackPin, PromptFigures, RowCounts, RunMapping, RunRecord
 from auditor.testing.settings import settings_of
 
 SHARED = "shared"
@@ -38,7 +39,7 @@ LIBRARIES = ("numpy", "polars", "scipy", "tokenizers", "torch", "transformers")
 class Prepared:
     """A bound design: the frozen run record and the work it makes."""
 
-    run: dict[str, Any]
+    run: RunRecord
     chunks: tuple[Chunk, ...]
     prompts: int
     tokens: int
@@ -83,33 +84,33 @@ def prepare(
     for attribute in plan.attributes:
         outside = sum(record.values[attribute.field] not in attribute.groups for record in selection.records)
         left_out[f"{attribute.field} in none of the plan's groups, left out of its contrasts"] = outside
-    design = plan.design()
-    run = {
-        "design": design,
-        "design_sha256": plan.design_sha256,
-        "model": {"source": plan.run.model, "sha256": model.sha256, "manifest": model.identity},
-        "data": {
-            "source": data.source,
-            "name": data.mapping.name,
-            "title": data.mapping.title,
-            "citation": data.mapping.citation,
-            "population": data.mapping.population,
-            "fingerprint": data.fingerprint,
-            "file_sha256": data.file_sha256,
-            "mapping": json.loads(canonical_json(_plain(data.mapping.design()))),
-            "rows": len(data.records),
-            "selected": [record.id for record in selection.records],
-            "left_out": left_out,
-            "training_rows_known": len(seen),
-            "observed_rate": data.observed_rate,
-            "counts": _plain(asdict(data.counts)),
-        },
-        "prompts": {"longest_tokens": longest, "alike": _alike(clusters, plan.placebo.field if plan.placebo else None)},
-        "settings": {test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
-        "packs": [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in packs],
-        "code": made_here(),
-        "device": device_kind(device),
-    }
+    alike = _alike(clusters, plan.placebo.field if plan.placebo else None)
+    run = RunRecord(
+        design=plan.design(),
+        design_sha256=plan.design_sha256,
+        model=BoundModel(source=plan.run.model, sha256=model.sha256, manifest=model.identity),
+        data=BoundData(
+            source=data.source,
+            name=data.mapping.name,
+            title=data.mapping.title,
+            citation=data.mapping.citation,
+            population=data.mapping.population,
+            fingerprint=data.fingerprint,
+            file_sha256=data.file_sha256,
+            mapping=RunMapping.read(_plain(data.mapping.design()), where=where),
+            rows=len(data.records),
+            selected=tuple(record.id for record in selection.records),
+            left_out=left_out,
+            training_rows_known=len(seen),
+            observed_rate=data.observed_rate,
+            counts=RowCounts.read(_plain(asdict(data.counts)), where=where),
+        ),
+        prompts=PromptFigures(longest_tokens=longest, alike=alike),
+        settings={test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
+        packs=tuple(PackPin(id=pack.id, version=pack.version, sha256=pack.sha256) for pack in packs),
+        code=made_here(),
+        device=device_kind(device),
+    )
     chunks = list(_chunks(plan, clusters, questions))
     chunks += plan_work(
         inside, plan=plan, data=data, clusters=clusters, tokenizer=tokenizer, first=len(chunks), where=where
@@ -137,9 +138,9 @@ def _without(case: Case, field: str | None) -> str:
     return case.prompt[:start] + case.prompt[end:]
 
 
-def run_sha256(run: dict[str, Any]) -> str:
+def run_sha256(run: RunRecord) -> str:
     """The hash that names a frozen run."""
-    return sha256_json(run)
+    return run.digest()
 
 
 def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
@@ -156,9 +157,9 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
     return frozenset(rows)
 
 
-def made_here() -> dict[str, Any]:
+def made_here() -> Code:
     """What computes here: the engine's version, the hash of its code, the libraries that numbers go through."""
-    return {"version": __version__, "sha256": code_sha256(), "libraries": libraries()}
+    return Code(version=__version__, sha256=code_sha256(), libraries=libraries())
 
 
 def libraries() -> dict[str, str]:
@@ -171,24 +172,23 @@ def device_kind(device: str) -> str:
     return device.split(":", maxsplit=1)[0]
 
 
-def another_making(run: Mapping[str, Any], *, device: str) -> str | None:
+def another_making(run: RunRecord, *, device: str) -> str | None:
     """Why a frozen run may not be scored or concluded here: what it names and what stands here instead; else ``None``.
 
     The numbers of one run are made by one code, on one kind of device, with one set of libraries.
     """
-    named = run["code"]
-    if named["sha256"] != code_sha256():
+    named = run.code
+    if named.sha256 != code_sha256():
         return (
-            f"the run was frozen with the engine {named['version']} ({named['sha256'][:12]}), here is {__version__} "
+            f"the run was frozen with the engine {named.version} ({named.sha256[:12]}), here is {__version__} "
             f"({code_sha256()[:12]})"
         )
     here = libraries()
-    for name, wanted in sorted(named["libraries"].items()):
+    for name, wanted in sorted(named.libraries.items()):
         if here.get(name) != wanted:
             return f"the run was frozen with {name} {wanted}, here is {here.get(name)}"
-    kind = run.get("device", "cpu")
-    if kind != device_kind(device):
-        return f"the run was frozen for the device {kind}, here is {device_kind(device)}"
+    if run.device != device_kind(device):
+        return f"the run was frozen for the device {run.device}, here is {device_kind(device)}"
     return None
 
 
@@ -217,7 +217,7 @@ def _longest(
     where: str,
 ) -> int:
     """Tokens of the longest prompt with its answer, re-asks included; PlanError where that is more than fits."""
-    context = model.root.identity.get("context_length")
+    context = model.root.identity.context_length
     limit = min(plan.budget.max_prompt_tokens, context or plan.budget.max_prompt_tokens)
     most = 0
     for cluster, (asked, again) in zip(clusters, questions, strict=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
@@ -16,14 +16,15 @@ from auditor.language_models.packed import PackedScorer, PackingProbe, probe_pac
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.work import bench_for, longest_prompt, silence
-from auditor.plan import Plan, plan_from
+from auditor.mechanisms._shared.work import bench_for, silence
+from auditor.plan import Plan
 from auditor.preparation import SHARED, UNSHARED, another_making
 from auditor.records import Case
+from auditor.run_record import RunRecord
 from auditor.testing.factory import NOT_TESTED
 
 _silences: dict[str, str | None] = {}
-_probes: dict[tuple[str, int, int], PackingProbe] = {}
+_probes: dict[tuple[str | None, int, int], PackingProbe] = {}
 
 
 def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> LoadedModel:
@@ -38,8 +39,7 @@ def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> Loade
         If the model is not what was imported.
     """
     run = ledger.run()
-    plan = plan_from({**run["design"], "run": {}}, where="run")
-    return load(store.get(run["model"]["sha256"]), threads=plan.budget.threads, device=device)
+    return load(store.get(run.model.sha256), threads=run.plan.budget.threads, device=device)
 
 
 def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str = "cpu") -> bool:
@@ -71,7 +71,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     if not ledger.claim(index):
         return False
     try:
-        plan = plan_from({**run["design"], "run": {}}, where="run")
+        plan = run.plan
         loaded = load_for(ledger, store=store, device=device)
         payload = json.loads(ledger.payload(index))
         started = time.perf_counter()
@@ -99,7 +99,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
 
 def _silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
     """`silence`, asked once a model and set of prompts in this process."""
-    key = sha256_json([bench.loaded.manifest["identity"], bench.plan.design(), list(prompts)])
+    key = sha256_json([bench.loaded.digest, bench.plan.design(), list(prompts)])
     if key not in _silences:
         _silences[key] = silence(bench, prompts)
     return _silences[key]
@@ -141,9 +141,9 @@ def _model_test(name: str) -> OnInternals:
     return test
 
 
-def _probe(loaded: LoadedModel, run: Mapping[str, Any], plan: Plan) -> PackingProbe:
-    longest = longest_prompt(run, plan)
-    key = (sha256_json(loaded.manifest["identity"]), plan.budget.pack_tokens, longest)
+def _probe(loaded: LoadedModel, run: RunRecord, plan: Plan) -> PackingProbe:
+    longest = run.longest_prompt
+    key = (loaded.digest, plan.budget.pack_tokens, longest)
     if key not in _probes:
         _probes[key] = probe_packing(
             loaded.model,

@@ -23,7 +23,7 @@ from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms._shared.probe_readings import read
 from auditor.mechanisms._shared.ridge import gain, skill
 from auditor.mechanisms.circuits.measure import Ends, _ends, _sampled
-from auditor.mechanisms.interpretation.scores import Answered, Answers
+from auditor.mechanisms.interpretation.answers import Answered, Answers
 from auditor.mechanisms.look_ahead.part import Part
 from auditor.mechanisms.look_ahead.result import PartResult
 from auditor.mechanisms.look_ahead.written import _covered, _spread_left

@@ -12,7 +12,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 import torch
@@ -25,8 +24,12 @@ from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import States, activations_of, read_states
 from auditor.mechanisms._shared.feature_responses import tails
-from auditor.mechanisms.sae import Autoencoder, Dictionary, Quality
+from auditor.mechanisms.sae.autoencoder import Autoencoder
+from auditor.mechanisms.sae.dictionary import Dictionary
+from auditor.mechanisms.sae.quality import Quality
+from auditor.mechanisms.sae.rows import Provenance
 from auditor.mechanisms.superposition import method as superposition
+from auditor.mechanisms.superposition.result import Carried, Payload, Shared
 from auditor.plan import Plan
 from auditor.statistics.minimums import draws_needed
 from auditor.statistics.multiplicity import holm
@@ -45,6 +48,8 @@ LATENTS, ACTIVE, WIDTH, MOST = 512, 24, 32, 8
 TOWARDS = 0.6
 """Cosine at which a planted feature stands to a credit field's direction."""
 LAYER = 1
+NOWHERE = Provenance(source="trained", sha256="", applications=0, held_out=0, rows=0, text_rows=0, tokens=0, left_out=0)
+"""Directions that are drawn were formed on nothing."""
 
 
 @dataclass(frozen=True)
@@ -52,7 +57,7 @@ class Material:
     """States of one model on the small audit's prompts."""
 
     plan: Plan
-    payload: Any
+    payload: Payload
     corpus: Corpus
     states: States
 
@@ -115,8 +120,9 @@ def material(family: str, seed: int) -> Material:
     )
     (work,) = superposition.plan_chunks(asked(settings, plan=plan, data=data))
     # A random model moves as much with an irrelevant field as with any; nothing would be left to test.
-    payload = {**through_a_ledger(work.payload), "placebo": None}
-    corpus, states = read_states(made, payload, decoder=read_decoder(model), layer=LAYER)
+    planned = Payload.read(through_a_ledger(work.payload))
+    payload = planned.model_copy(update={"reading": planned.reading.model_copy(update={"placebo": None})})
+    corpus, states = read_states(made, payload.reading.contrasts, decoder=read_decoder(model), layer=LAYER)
     # Features are drawn about the mean state, as a trained dictionary's bias is.
     return Material(plan, payload, corpus, np.asarray(states - states.mean(axis=0), dtype=np.float32))
 
@@ -129,16 +135,17 @@ def random_dictionary(seed: int, *, tied: bool) -> Dictionary:
         "topk", read, torch.zeros(LATENTS), read if tied else written, torch.zeros(WIDTH), k=ACTIVE
     )
     quality = Quality(1000, 0.1, float(ACTIVE), 0, torch.ones(LATENTS, dtype=torch.int64), torch.ones(LATENTS))
-    return Dictionary(autoencoder, LAYER, quality, 0.1, 1.0, float("inf"), {})
+    return Dictionary(autoencoder, LAYER, quality, 0.1, 1.0, float("inf"), NOWHERE)
 
 
-def turned(dictionary: Dictionary, result: dict[str, Any], *, seed: int) -> Dictionary:
+def turned(dictionary: Dictionary, result: Shared, *, seed: int) -> Dictionary:
     """The same with the attributes' own features at a cosine to a feature of a credit field."""
     rows = dictionary.autoencoder.decoder.clone()
     generator = np.random.default_rng(seed)
-    for item in result["attributes"]:
-        credit = [one for one in item["credit"][""] if one not in item["features"]]
-        for feature in set(item["features"]) - set(item["credit"][""]):
+    for item in result.attributes:
+        both = item.together.features
+        credit = [one for one in both if one not in item.features]
+        for feature in set(item.features) - set(both):
             if credit:
                 # All credit features of a planted model lie near one direction.
                 towards = rows[credit[0]]
@@ -154,8 +161,8 @@ def turned(dictionary: Dictionary, result: dict[str, Any], *, seed: int) -> Dict
 def _counted(tries: Iterator[tuple[Material, Dictionary]], *, most: int) -> Count:
     tested = found = described = by_applications = 0
     for here, dictionary in tries:
-        alpha, fields = here.plan.thresholds.alpha, here.payload["fields_changed"]
-        attributes = here.payload["attributes"]
+        alpha, fields = here.plan.thresholds.alpha, here.payload.credit_fields
+        attributes = here.payload.reading.attributes
         carriers = _carriers(here, dictionary)
         needed = draws_needed(alpha=alpha, family_size=len(attributes), tails=2)
         tried = [carriers.chance(name, carriers.of_fields(fields), level=1 - alpha, seed=0) for name in attributes]
@@ -167,7 +174,7 @@ def _counted(tries: Iterator[tuple[Material, Dictionary]], *, most: int) -> Coun
         if described < most:
             described += 1
             by_applications += any(
-                at_level(_over_applications(item), alpha=alpha) for item in _measured(here, dictionary)["attributes"]
+                at_level(_over_applications(item), alpha=alpha) for item in _measured(here, dictionary).attributes
             )
     return Count(tested, found, described, by_applications)
 
@@ -181,15 +188,15 @@ def _carriers(here: Material, dictionary: Dictionary) -> superposition.Carriers:
     return superposition.Carriers.of(found, here.payload, rows, most=MOST)
 
 
-def _measured(here: Material, dictionary: Dictionary) -> dict[str, Any]:
+def _measured(here: Material, dictionary: Dictionary) -> Shared:
     level = 1 - here.plan.thresholds.alpha
     return superposition.measured(dictionary, here.corpus, here.states, here.payload, most=MOST, level=level)
 
 
-def _over_applications(item: dict[str, Any]) -> float:
+def _over_applications(item: Carried) -> float:
     """The p-value that takes applications for replicates."""
-    row = item["overlaps"][""]
-    apart = np.array(row["cosine"]) - np.array(row["random"])
+    found = item.together.overlap
+    apart = np.array(found.cosine) - np.array(found.random)
     return float(ttest_1samp(apart, 0.0).pvalue) if len(apart) > 2 and apart.std() > 0 else 1.0
 
 

@@ -22,13 +22,14 @@ from auditor.conductor import prepare
 from auditor.demo_data import load_loanapp
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.local import load
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.store import ModelStore
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Read
 from auditor.mechanisms._shared.feature_contrasts import activations_of, read_states
 from auditor.mechanisms._shared.work import bench_for
 from auditor.mechanisms.interpretation import method as interpretation
-from auditor.mechanisms.interpretation.scores import Answers
+from auditor.mechanisms.interpretation.result import FeatureInWords, Payload
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
 from auditor.plan import plan_from, read_plan
 from benchmarks.models import demo_store
@@ -49,23 +50,23 @@ def run() -> Iterator[Row]:
 
 def _row(store: ModelStore, expansion: int) -> Row:
     bench, payload = _bench(store, expansion)
-    made: list[Dictionary | str] = []
-    training = seconds(lambda: made.append(dictionary_for(bench, payload["dictionary"])))
+    made: list[Dictionary | NotApplicable] = []
+    training = seconds(lambda: made.append(dictionary_for(bench, payload.dictionary)))
     dictionary = made[0]
-    if isinstance(dictionary, str):
-        raise RuntimeError(dictionary)
+    if isinstance(dictionary, NotApplicable):
+        raise RuntimeError(dictionary.reason)
     layer = dictionary.layer
     decoder = read_decoder(bench.loaded.model)
     states: list[Any] = []
-    reading = seconds(lambda: states.append(read_states(bench, payload, decoder=decoder, layer=layer)))
+    reading = seconds(lambda: states.append(read_states(bench, payload.contrasts, decoder=decoder, layer=layer)))
     corpus, rows_of_states = states[0]
     read = Read(corpus, activations_of(dictionary, rows_of_states))
-    found: list[list[dict[str, Any]]] = []
+    found: list[tuple[FeatureInWords, ...]] = []
     taken = seconds(
         lambda: found.append(interpretation.interpret(read, settings=bench.settings, seed=0)), repeats=REPEATS
     )
     rows = found[0]
-    answers = [Answers.of(row["answers"]) for row in rows if row.get("answers")]
+    answers = [one.answers for one in rows if one.answers is not None]
     return Row(
         name=f"interpretation: {dictionary.autoencoder.latents} latents",
         ours=len(rows) / taken,
@@ -86,7 +87,7 @@ def _row(store: ModelStore, expansion: int) -> Row:
     )
 
 
-def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, dict[str, Any]]:
+def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, Payload]:
     """The plan's own chunk of the test, with the sizes of this benchmark."""
     threads = os.cpu_count() or 1
     raw = {**read_plan(PLAN).design(), "run": {}}
@@ -107,4 +108,4 @@ def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, dict[str,
         scorer=scorer,
         should_stop=lambda: False,
     )
-    return bench, json.loads(chunk.payload)["work"]
+    return bench, Payload.read(json.loads(chunk.payload)["work"])

@@ -27,10 +27,12 @@ from torch import Tensor
 from auditor.demo_data import load_loanapp
 from auditor.language_models.answers import encode
 from auditor.language_models.decoder import read_decoder
-from auditor.mechanisms.sae import Matrix, Recipe, measure, train
-from auditor.mechanisms.sae import load as load_autoencoder
 from auditor.mechanisms.sae.dictionary import NORM_CAP
+from auditor.mechanisms.sae.files import load as load_autoencoder
+from auditor.mechanisms.sae.quality import measure
 from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_states
+from auditor.mechanisms.sae.states import Matrix
+from auditor.mechanisms.sae.training import Recipe, train
 from auditor.prompts import parse_template, render
 from benchmarks.models import load_demo
 from benchmarks.rows import Row, seconds

@@ -20,7 +20,7 @@ def annex_cover(story: Story) -> list[Block]:
         ),
         Pairs(
             rows=(
-                ("Run", f"{numbers.date(record.get('started_at'))} to {numbers.date(record.get('finished_at'))}"),
+                ("Run", f"{numbers.date(record.started_at)} to {numbers.date(record.finished_at)}"),
                 ("Measurements", numbers.count(len(story.measurements))),
                 ("Design SHA-256", Literal(story.hashes["design"])),
                 ("Run SHA-256", Literal(story.hashes["run"])),

@@ -12,9 +12,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from auditor.canonical import pretty_json, sha256_bytes
+from auditor.controls import Controls
+from auditor.environment import Environment
 from auditor.exceptions import InputError
+from auditor.plan import Plan, plan_from
 from auditor.records import Check, Conclusion, Finding, Measurement, Role, Severity
+from auditor.run_record import RunRecord
 from reports.archives import MOST_JSON, read_folder, read_zip
+from reports.governance import Governance
 from reports.printable import printable
 
 if TYPE_CHECKING:
@@ -44,12 +49,12 @@ class Bundle:
     ``margins`` holds, by arm (``race=White``), the sorted decision margins in logits of the cases that stand in it.
     """
 
-    plan: dict[str, Any]
-    run: dict[str, Any]
-    environment: dict[str, Any]
+    plan: Plan
+    run: RunRecord
+    environment: Environment
     measurements: tuple[Measurement, ...]
     findings: tuple[Finding, ...]
-    controls: dict[str, Any]
+    controls: Controls
     packs: tuple[dict[str, Any], ...]
     files: tuple[BundleFile, ...]
     manifest_sha256: str
@@ -58,7 +63,7 @@ class Bundle:
     @property
     def design_sha256(self) -> str:
         """Hash of the design, as the run record states it (``verification`` recomputes it)."""
-        return str(self.run["design_sha256"])
+        return self.run.design_sha256
 
     @property
     def run_sha256(self) -> str:
@@ -117,11 +122,8 @@ class Bundle:
     @cached_property
     def printable(self) -> tuple[Measurement, ...]:
         """The measurements as they may be printed; ``result.json`` and this bundle hold what was measured."""
-        asked = self.run["data"].get("selected")
         return printable(
-            self.measurements,
-            small_cell=int(self.plan["thresholds"]["small_cell"]),
-            total=None if asked is None else len(asked),
+            self.measurements, small_cell=self.plan.thresholds.small_cell, total=len(self.run.data.selected)
         )
 
     def measured(self, *, test: str | None = None, metric: str | None = None) -> tuple[Measurement, ...]:
@@ -163,12 +165,12 @@ def bundle_from(contents: Mapping[str, bytes], *, files: tuple[BundleFile, ...],
     record = {name: parse(contents[name], where=f"{where}: {name}") for name in RECORDS}
     packs = parse(contents[PACKS], where=f"{where}: {PACKS}") if PACKS in contents else []
     return Bundle(
-        plan=record["plan.json"],
-        run=record["run.json"],
-        environment=record["environment.json"],
+        plan=_plan(record["plan.json"], where=f"{where}: plan.json"),
+        run=RunRecord.read(record["run.json"], where=f"{where}: run.json"),
+        environment=Environment.read(record["environment.json"], where=f"{where}: environment.json"),
         measurements=tuple(measurement_from(row) for row in record["measurements.json"]),
         findings=tuple(finding_from(row) for row in record["findings.json"]),
-        controls=record["controls.json"],
+        controls=Controls.read(record["controls.json"], where=f"{where}: controls.json"),
         packs=tuple(packs),
         files=files,
         manifest_sha256=sha256_bytes(contents.get(MANIFEST, b"")),
@@ -240,21 +242,27 @@ def finding_from(row: Mapping[str, Any]) -> Finding:
     return Finding(**values)
 
 
-def result_record(bundle: Bundle, governance: Mapping[str, Any]) -> dict[str, Any]:
+def _plan(design: Any, *, where: str) -> Plan:
+    if not isinstance(design, Mapping):
+        raise InputError(where, "is not an object", "a design")
+    return plan_from({**design, "run": {}}, where=where)
+
+
+def result_record(bundle: Bundle, governance: Governance) -> dict[str, Any]:
     """The content of ``result.json``: the governance record, the hashes, and every measurement and finding."""
     return {
-        "audit": dict(governance),
+        "audit": governance.given(),
         "design_sha256": bundle.design_sha256,
         "run_sha256": bundle.run_sha256,
-        "model": bundle.run["model"],
-        "data": bundle.run["data"],
+        "model": bundle.run.model.plain(),
+        "data": bundle.run.data.plain(),
         "measurements": [item.row() for item in bundle.measurements],
         "findings": [item.row() for item in bundle.findings],
-        "controls": bundle.controls,
-        "environment": bundle.environment,
+        "controls": bundle.controls.plain(),
+        "environment": bundle.environment.plain(),
     }
 
 
-def result_bytes(bundle: Bundle, governance: Mapping[str, Any]) -> bytes:
+def result_bytes(bundle: Bundle, governance: Governance) -> bytes:
     """The bytes of ``result.json``: indented, finite, the same for the same bundle and record."""
     return pretty_json(result_record(bundle, governance)).encode()

@@ -107,10 +107,11 @@ def _extents(name: str, contents: Mapping[str, bytes]) -> Iterator[Mismatch]:
 
 
 def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -> Iterator[Mismatch]:
-    design, run = sha256_json(bundle.plan), sha256_json(bundle.run)
-    if bundle.run["design_sha256"] != design:
-        yield Mismatch(name, "run.json: design_sha256", bundle.run["design_sha256"], f"{design}, the hash of plan.json")
-    if difference := first_difference(bundle.run.get("design"), bundle.plan):
+    plan = parse(bundle.contents["plan.json"], where="plan.json")
+    design, run = sha256_json(plan), bundle.run.digest()
+    if bundle.design_sha256 != design:
+        yield Mismatch(name, "run.json: design_sha256", bundle.design_sha256, f"{design}, the hash of plan.json")
+    if difference := first_difference(bundle.run.design, plan):
         yield Mismatch(
             name, f"run.json: design.{difference[0]}", repr(difference[1]), f"{difference[2]!r}, as in plan.json"
         )
@@ -125,12 +126,10 @@ def _record_mismatches(name: str, bundle: Bundle, manifest: Mapping[str, Any]) -
     for finding in bundle.findings:
         for cited in sorted(set(finding.measurements) - known):
             yield Mismatch(name, f"findings.json: {finding.id}", f"a measurement {cited!r:.80}", "one that is there")
-    if bundle.controls.get("planted_bias") is not None:
+    if (planted := bundle.controls.planted_bias) is not None:
         # No run plants one yet: a result of it can only have been written in.
-        yield Mismatch(
-            name, "controls.json: planted_bias", short(bundle.controls["planted_bias"]), "null: no run has one"
-        )
-    pins = {pin["id"]: pin["sha256"] for pin in bundle.run.get("packs", ())}
+        yield Mismatch(name, "controls.json: planted_bias", short(planted.given()), "null: no run has one")
+    pins = {pin.id: pin.sha256 for pin in bundle.run.packs}
     for missing in sorted(set(pins) - {pack["id"] for pack in bundle.packs}):
         yield Mismatch(name, f"{PACKS}: {missing}", "no such pack", f"SHA-256 {pins[missing]}, as in run.json")
     for pack in bundle.packs:

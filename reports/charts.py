@@ -4,6 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
+from auditor.behaviour.metrics import (
+    CF_CURVE_EFFECT,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    REFUSAL_RATE_GAP,
+    SELECTION_RATE,
+)
+from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement
 from reports import numbers
 from reports.bundle import Bundle
@@ -39,30 +49,29 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
         A bundle with or without ``decisions.parquet``; charts without data are left out.
     """
     design = Design.of(bundle.plan)
-    effects = [item for metric in ("cf_net_effect", "cf_net_effect_matched") for item in bundle.measured(metric=metric)]
+    effects = [item for metric in (CF_NET_EFFECT, CF_NET_EFFECT_MATCHED) for item in bundle.measured(metric=metric)]
     lead = lead_measurement(bundle.printable, bundle.findings)
     charts: list[Chart | None] = [
         verdict_chart(lead, design) if lead is not None else None,
-        effect_chart([item for item in effects if item.metric == "cf_net_effect"], design),
-        effect_chart([item for item in effects if item.metric == "cf_net_effect_matched"], design, where="matched"),
-        margin_shift_chart(bundle.measured(metric="cf_mean_shift_sd"), design),
-        rate_chart(bundle.measured(metric="selection_rate"), references(bundle.plan), design),
+        effect_chart([item for item in effects if item.metric == CF_NET_EFFECT], design),
+        effect_chart([item for item in effects if item.metric == CF_NET_EFFECT_MATCHED], design, where="matched"),
+        margin_shift_chart(bundle.measured(metric=CF_MEAN_SHIFT_SD), design),
+        rate_chart(bundle.measured(metric=SELECTION_RATE), references(bundle.plan), design),
         power_chart(
-            [item for item in (*effects, *bundle.measured(metric="cf_range_effect")) if item.role == "primary"], design
+            [item for item in (*effects, *bundle.measured(metric=CF_RANGE_EFFECT)) if item.role == "primary"], design
         ),
-        effect_chart(bundle.measured(metric="cf_range_effect"), design, where="range"),
-        readability_chart(bundle.measured(metric="refusal_rate_gap"), design),
-        curve_chart(bundle.measured(metric="cf_curve_effect"), bundle.measured(metric="cf_range_effect"), design),
+        effect_chart(bundle.measured(metric=CF_RANGE_EFFECT), design, where="range"),
+        readability_chart(bundle.measured(metric=REFUSAL_RATE_GAP), design),
+        curve_chart(bundle.measured(metric=CF_CURVE_EFFECT), bundle.measured(metric=CF_RANGE_EFFECT), design),
         margins_chart(bundle.margins, bundle.plan, matched_thresholds(bundle.printable)),
         *draw_maps(bundle.printable),
     ]
     return {chart.name: chart for chart in charts if chart is not None}
 
 
-def references(plan: Mapping[str, object]) -> dict[str, str]:
+def references(plan: Plan) -> dict[str, str]:
     """Reference group by protected field, from the design."""
-    attributes: Sequence[Mapping[str, str]] = plan["attributes"]  # type: ignore[assignment]
-    return {item["field"]: item["reference"] for item in attributes}
+    return {item.field: item.reference for item in plan.attributes}
 
 
 def by_conclusion(measurements: Sequence[Measurement]) -> list[Measurement]:
@@ -94,7 +103,7 @@ def chart_table(measurements: Sequence[Measurement]) -> tuple[tuple[str, ...], l
 
 
 #: At which cut-off a contrast in approvals is seen, beside its name.
-PLACES = {"cf_net_effect": "own cut-off", "cf_net_effect_matched": "matched", "cf_range_effect": "range of cut-offs"}
+PLACES = {CF_NET_EFFECT: "own cut-off", CF_NET_EFFECT_MATCHED: "matched", CF_RANGE_EFFECT: "range of cut-offs"}
 EFFECTS = {
     "own": ("effects", "Change in approvals at the model's own cut-off"),
     "matched": ("effects-matched", "Change in approvals at the matched cut-off"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import CF_NOISE_FLOOR
 from auditor.records import Finding, Measurement, Role, Severity
 from reports import elsewhere, numbers, sentences, wording
 
@@ -47,7 +48,7 @@ def checked_line(measurements: Sequence[Measurement]) -> str:
         found = [
             item
             for item in measurements
-            if item.metric == "cf_noise_floor"
+            if item.metric == CF_NOISE_FLOOR
             and item.subject.get("change") == change
             and item.subject.get("cut_off", "natural") == "natural"
         ]

@@ -7,7 +7,6 @@ validator goes through line by line. The report states the hash of its annex, an
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 from reports import numbers
 from reports.annex_cover import annex_cover
@@ -16,6 +15,7 @@ from reports.bundle import Bundle
 from reports.canvas import Chart
 from reports.charts import render_charts
 from reports.cover import cover, front_verdict
+from reports.governance import Governance
 from reports.sections import sections_of
 from reports.story import Story
 
@@ -24,7 +24,7 @@ UNGOVERNED = "ungoverned"
 
 def build_content(
     bundle: Bundle,
-    governance: Mapping[str, Any],
+    governance: Governance,
     *,
     charts: Mapping[str, Chart] | None = None,
     annex_sha256: str = "",
@@ -53,9 +53,7 @@ def build_content(
     return _content(story, part=REPORT, verdict=front_verdict(story), cover=cover(story))
 
 
-def build_annex(
-    bundle: Bundle, governance: Mapping[str, Any], *, charts: Mapping[str, Chart] | None = None
-) -> ReportContent:
+def build_annex(bundle: Bundle, governance: Governance, *, charts: Mapping[str, Chart] | None = None) -> ReportContent:
     """The technical annex: design, data and prompts, every measurement, every test on internals with its self-checks.
 
     Parameters and result are those of `build_content`.
@@ -64,9 +62,7 @@ def build_annex(
     return _content(story, part=ANNEX, verdict=None, cover=annex_cover(story))
 
 
-def _story(
-    bundle: Bundle, governance: Mapping[str, Any], charts: Mapping[str, Chart] | None, annex_sha256: str = ""
-) -> Story:
+def _story(bundle: Bundle, governance: Governance, charts: Mapping[str, Chart] | None, annex_sha256: str = "") -> Story:
     drawn = charts or render_charts(bundle)
     return Story(bundle=bundle, governance=governance, charts=drawn, annex_sha256=annex_sha256)
 
@@ -79,13 +75,13 @@ def _content(
     cover: Sequence[Block],
 ) -> ReportContent:
     governance, hashes = story.governance, story.hashes
-    governed = bool(governance["governed"])
+    governed = governance.governed
     short = {name: numbers.short_hash(digest) for name, digest in hashes.items()}
     head = f" · Event head {short['events_head']}" if hashes["events_head"] else ""
     which = "Audit" if part == REPORT else "Technical annex to the audit"
     return ReportContent(
-        audit_id=str(governance["audit_id"]),
-        title=str(governance["title"]),
+        audit_id=governance.audit_id,
+        title=governance.title,
         model=story.model,
         governed=governed,
         mark="" if governed else UNGOVERNED,
@@ -96,8 +92,8 @@ def _content(
             for number, kind in enumerate(sections_of(part), start=1)
         ),
         run_line=f"Design {short['design']} · Bundle {short['bundle']}{head}",
-        created=str(governance.get("finished_at") or governance.get("started_at") or ""),
-        subject=f"{which} of {story.model}: {governance['title']}",
+        created=governance.finished_at or governance.started_at or "",
+        subject=f"{which} of {story.model}: {governance.title}",
         hashes=hashes,
         part=part,
     )

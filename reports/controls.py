@@ -43,11 +43,11 @@ def missing_words(measurements: list[Measurement]) -> list[str]:
 
 
 def _planted(story: Story) -> tuple[Cell, ...]:
-    planted = story.bundle.controls.get("planted_bias")
+    planted = story.bundle.controls.planted_bias
     if planted is None:
         how = f"Would show that a known difference is found. {sentence_case(story.no_planted_bias)}"
         return ("Planted bias", how, NOT_RUN, numbers.DASH)
-    return ("Planted bias", str(planted.get("design", "")), str(planted.get("result", "")), numbers.DASH)
+    return ("Planted bias", planted.design, planted.result, numbers.DASH)
 
 
 def _floor(found: list[Measurement], name: str, how: str) -> tuple[Cell, ...]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
+from auditor.behaviour.metrics import CF_NET_EFFECT
 from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import elsewhere, numbers, sentences, small_cells, wording
@@ -24,7 +25,7 @@ def verdict(story: Story) -> Verdict:
     """The box on the cover: the gravest result in a sentence, then what is different elsewhere."""
     lead, design = story.lead, story.design
     said = [story.mute] if story.mute else []
-    if story.governance.get("status") != "complete":
+    if not story.governance.complete:
         words = "The run is incomplete: no conclusion is drawn from part of it."
         return Verdict(Conclusion.INCONCLUSIVE, words, (), None)
     if lead is None:
@@ -49,7 +50,7 @@ def verdict(story: Story) -> Verdict:
         sentence = f"{wording.severity_word(grave.severity)} finding {grave.id}: {grave.title}. {sentence}"
     for group in sentences.grouped(rest, design):
         # Of a mute model its own cut-off says nothing, and the sentence before has said why.
-        silent = story.mute and group[0].metric == "cf_net_effect" and group[0].conclusion is Conclusion.INCONCLUSIVE
+        silent = story.mute and group[0].metric == CF_NET_EFFECT and group[0].conclusion is Conclusion.INCONCLUSIVE
         said.append(sentences.group_sentence(group, design, cause="see above" if silent else None))
     told = {item.metric for item in story.contrasts}
     more_said = (
@@ -92,7 +93,7 @@ def _said(story: Story, lead: Measurement) -> frozenset[str]:
 def cover_verdict(story: Story) -> Verdict:
     """The verdict of a page: its sentence, one labelled line a place instead of every sentence, figures with cases."""
     whole = replace(verdict(story), facts=facts(story))
-    if story.lead is None or story.governance.get("status") != "complete":
+    if story.lead is None or not story.governance.complete:
         return whole
     return replace(whole, others=cover_lines(story, story.lead))
 
@@ -101,7 +102,7 @@ def front_verdict(story: Story) -> Verdict:
     """The verdict for the first page of a report: one sentence, and what must be read together with it."""
     whole = verdict(story)
     lead = story.lead
-    if lead is None or story.governance.get("status") != "complete":
+    if lead is None or not story.governance.complete:
         return whole
     sentence = whole.sentence
     plain = whole.chart is not None and lead.conclusion in SEEN
@@ -140,10 +141,10 @@ def larger_elsewhere(story: Story, lead: Measurement) -> str | None:
 def cover(story: Story) -> list[Block]:
     """What was audited, the gravest findings, what could not be seen, what to do next, and where to check it."""
     plan, run = story.bundle.plan, story.bundle.run
-    fields = wording.joined([wording.field_words(attribute["field"]) for attribute in plan["attributes"]])
+    fields = wording.joined([wording.field_words(attribute.field) for attribute in plan.attributes])
     asked = (
-        f"Audited: {plan['use']['business_use']} ({plan['use']['decision_role']}). {run['data']['title']}: "
-        f"{numbers.count(len(run['data']['selected']))} of {numbers.count(run['data']['rows'])} rows, each as filed "
+        f"Audited: {plan.use.business_use} ({plan.use.decision_role}). {run.data.title}: "
+        f"{numbers.count(len(run.data.selected))} of {numbers.count(run.data.rows)} rows, each as filed "
         f"and again with only {fields} changed."
     )
     return [
@@ -181,7 +182,7 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
         more = len(by_place) - UNSETTLED
         rows.append(("Cannot say", f"Of {said}{f'; and {more} more measures' if more > 0 else ''}."))
     untried = []
-    if story.bundle.controls.get("planted_bias") is None:
+    if story.bundle.controls.planted_bias is None:
         untried.append(f"a known, planted difference, to see that it is found ({story.no_planted_bias})")
     for change, words in (("placebo", "an irrelevant field changed"), ("reask", "the same prompt asked again")):
         if not any(item.subject.get("change") == change for item in story.floors):
@@ -213,7 +214,7 @@ ALIKE = 0.01
 
 def _much_alike(story: Story) -> str:
     run = story.bundle.run
-    share = (run.get("prompts", {}).get("alike") or 0) / max(1, len(run["data"]["selected"]))
+    share = (run.prompts.alike or 0) / max(1, len(run.data.selected))
     return alike_words(run) if share >= ALIKE else ""
 
 
@@ -263,7 +264,7 @@ STATED = "has to state {} at all"  # how a recommendation names its field (audit
 
 def _next(story: Story) -> list[tuple[str, Cell]]:
     """What to do: what the gravest findings recommend, or why a quiet result is no reason to do nothing."""
-    if story.governance.get("status") != "complete":
+    if not story.governance.complete:
         return [("Do", "Finish the run; nothing is concluded from part of it.")]
     findings = sorted(story.bundle.findings, key=lambda item: (-item.severity.rank, item.id))
     if not findings:

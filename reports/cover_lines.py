@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import RISK_DIFFERENCE
 from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, numbers, sentences
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
@@ -11,7 +12,7 @@ from reports.story import Story
 from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label
 
 PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
-FILED = "risk_difference"
+FILED = RISK_DIFFERENCE
 NAMED_AT_MOST = 4
 
 

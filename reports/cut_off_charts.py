@@ -7,6 +7,8 @@ from itertools import pairwise
 
 import numpy as np
 
+from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF
+from auditor.plan import Plan
 from auditor.records import Measurement
 from reports import numbers
 from reports.canvas import AXIS, BAND, BARS, GRID, INK, NORMAL, SERIES, Canvas, Chart, Marker, decimals_of, nice_ticks
@@ -22,17 +24,15 @@ def matched_thresholds(measurements: Sequence[Measurement]) -> dict[str, float]:
     found: dict[str, float] = {}
     for item in measurements:
         threshold = item.counts.get("threshold")
-        at_matched = item.metric == "cf_net_effect_matched" or (
-            item.metric == "near_cut_off" and item.subject.get("cut_off") == "matched"
+        at_matched = item.metric == CF_NET_EFFECT_MATCHED or (
+            item.metric == NEAR_CUT_OFF and item.subject.get("cut_off") == "matched"
         )
         if at_matched and threshold is not None and "field" in item.subject:
             found.setdefault(item.subject["field"], float(threshold))
     return found
 
 
-def margins_chart(
-    margins: Mapping[str, Sequence[float]], plan: Mapping[str, object], matched: Mapping[str, float]
-) -> Chart | None:
+def margins_chart(margins: Mapping[str, Sequence[float]], plan: Plan, matched: Mapping[str, float]) -> Chart | None:
     """How the scores of each arm lie about the cut-offs: a mute or one-sided model shows at a glance.
 
     Parameters
@@ -40,12 +40,11 @@ def margins_chart(
     margins
         Sorted scores (log-odds, logits) by arm: ``race=White``.
     plan
-        The design record.
+        The design.
     matched
         The matched cut-off by attribute, in logits; empty where none was set.
     """
-    attributes: Sequence[Mapping[str, str]] = plan["attributes"]  # type: ignore[assignment]
-    reference = {item["field"]: item["reference"] for item in attributes}
+    reference = {item.field: item.reference for item in plan.attributes}
     arms = [arm for arm in margins if arm.partition("=")[0] in reference and len(margins[arm]) > 0]
     order = list(reference)
     arms.sort(
@@ -57,7 +56,7 @@ def margins_chart(
     )
     if not arms:
         return None
-    natural = float(plan["operating_point"]["natural_margin"])  # type: ignore[index]
+    natural = plan.operating_point.natural_margin
     values = np.concatenate([np.asarray(margins[arm]) for arm in arms])
     cuts = [natural, *matched.values()]
     ticks = nice_ticks(min(float(values.min()), min(cuts) - 0.5), max(float(values.max()), max(cuts) + 0.5))

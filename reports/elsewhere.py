@@ -4,13 +4,23 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import (
+    CF_EXCESS_FLIP,
+    CF_MARGIN_FELL_SHARE,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    INVALID_RATE,
+    NEAR_CUT_OFF,
+    RISK_DIFFERENCE,
+    SELECTION_RATE,
+)
 from auditor.records import Conclusion, Measurement, Role
 from reports import numbers
 from reports.sentences import OWN, RANGE, SCORE, against, shown
 from reports.wording import SEEN, Design, field_words, joined, sentence_case
 
-FELL = "cf_margin_fell_share"
-TURNED = "cf_excess_flip"
+FELL = CF_MARGIN_FELL_SHARE
+TURNED = CF_EXCESS_FLIP
 NAMED_AT_MOST = 4
 
 
@@ -100,7 +110,7 @@ def _all_one_way(fell: Sequence[Measurement], shifts: Sequence[Measurement]) -> 
 
 def near_sentence(measurements: Sequence[Measurement]) -> str | None:
     """How many applications lie near each cut-off: where none does, no change of the score can turn a decision."""
-    near = [item for item in measurements if item.metric == "near_cut_off" and item.estimate is not None]
+    near = [item for item in measurements if item.metric == NEAR_CUT_OFF and item.estimate is not None]
     if not near:
         return None
     parts = []
@@ -128,12 +138,12 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
     parts = []
     cancelled = _cancelled(measurements)
     for metric, place in (
-        ("cf_net_effect", "in decisions at the model's own cut-off"),
+        (CF_NET_EFFECT, "in decisions at the model's own cut-off"),
         (TURNED, "in decisions that turn both ways"),
-        ("cf_net_effect_matched", "at the matched cut-off"),
+        (CF_NET_EFFECT_MATCHED, "at the matched cut-off"),
         (RANGE, "at another cut-off"),
         (SCORE, "in the score"),
-        ("risk_difference", "as filed, between different applicants"),
+        (RISK_DIFFERENCE, "as filed, between different applicants"),
         ("smd", "in the score as filed, between different applicants"),
     ):
         found = sorted(
@@ -196,7 +206,7 @@ def _unreadable(measurements: Sequence[Measurement]) -> list[Measurement]:
     return [
         item
         for item in measurements
-        if item.metric == "invalid_rate" and item.test == "arm_rates" and item.estimate is not None
+        if item.metric == INVALID_RATE and item.test == "arm_rates" and item.estimate is not None
     ]
 
 
@@ -218,6 +228,6 @@ def _reference_rates(measurements: Sequence[Measurement]) -> list[tuple[str, Mea
         (item.subject["field"], item)
         for item in measurements
         if item.test == "arm_rates"
-        and item.metric == "selection_rate"
+        and item.metric == SELECTION_RATE
         and (item.subject.get("field"), item.subject.get("group")) in references
     ]

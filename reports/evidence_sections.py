@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
 
+from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF
+from auditor.environment import Environment
+from auditor.model_manifest import Quantisation
+from auditor.plan import OperatingPoint
+from auditor.run_record import RowCounts, RunRecord
 from auditor.statistics.verdict import PAIRS_FOR_SMALL_CLAIM
 from reports import numbers, small_cells, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.bundle import Bundle
+from reports.governance import Governance
 
 NOT_GIVEN = "not given"
 TRAINING_RECORD = "training-record.json"
@@ -21,17 +26,17 @@ LINE_AT_MOST = 1200  # characters of a line of a prompt; a longer one would not 
 
 def scope_blocks(bundle: Bundle) -> list[Block]:
     """What the model is for, and under which limits the plan reads it."""
-    use = bundle.plan["use"]
+    use = bundle.plan.use
     return [
         Pairs(
             rows=(
-                ("Business use", use["business_use"]),
-                ("Decision role", use["decision_role"]),
-                ("Products", _listed(use.get("products"))),
-                ("Jurisdictions", _listed(use.get("jurisdictions"))),
+                ("Business use", use.business_use),
+                ("Decision role", use.decision_role),
+                ("Products", _listed(use.products)),
+                ("Jurisdictions", _listed(use.jurisdictions)),
                 *_populations(bundle),
-                ("Excluded uses", _listed(use.get("excluded_uses"))),
-                ("Model tier", f"{use.get('model_tier')} of 4, set by the plan"),
+                ("Excluded uses", _listed(use.excluded_uses)),
+                ("Model tier", f"{use.model_tier} of 4, set by the plan"),
             )
         )
     ]
@@ -39,8 +44,8 @@ def scope_blocks(bundle: Bundle) -> list[Block]:
 
 def _populations(bundle: Bundle) -> list[tuple[str, Cell]]:
     """Whom the plan speaks of and whom the data are of, and what it means where the two are not said to be the same."""
-    planned = str(bundle.plan["use"].get("population") or "").strip()
-    asked = str(bundle.run["data"].get("population") or "").strip()
+    planned = bundle.plan.use.population.strip()
+    asked = bundle.run.data.population.strip()
     rows: list[tuple[str, Cell]] = [
         ("Population, by the plan", planned or NOT_GIVEN),
         ("Population, of the data", asked or NOT_GIVEN),
@@ -60,51 +65,50 @@ def _populations(bundle: Bundle) -> list[tuple[str, Cell]]:
 
 def provenance_blocks(bundle: Bundle) -> list[Block]:
     """The model, the software and the machine, each by hash or version."""
-    model, code, environment = bundle.run["model"], bundle.run["code"], bundle.environment
-    manifest = model.get("manifest") or {}
-    libraries = ", ".join(f"{name} {version}" for name, version in sorted((code.get("libraries") or {}).items()))
+    model, code, environment = bundle.run.model, bundle.run.code, bundle.environment
+    manifest = model.manifest
+    libraries = ", ".join(f"{name} {version}" for name, version in sorted(code.libraries.items()))
     rows: list[tuple[str, Cell]] = [
-        ("Model", str(manifest.get("name") or model["source"])),
-        ("Source", Literal(model["source"])),
-        ("Model SHA-256", Literal(model["sha256"])),
+        ("Model", model.name),
+        ("Source", Literal(model.source)),
+        ("Model SHA-256", Literal(model.sha256)),
     ]
-    for key, label in (
-        ("architecture", "Architecture"),
-        ("model_type", "Family"),
-        ("parameters", "Parameters"),
-        ("context_length", "Context, tokens"),
-        ("weights_dtype", "Number format"),
+    for label, said in (
+        ("Architecture", manifest.architecture),
+        ("Family", manifest.model_type),
+        ("Parameters", numbers.count(manifest.parameters) if manifest.parameters else ""),
+        ("Context, tokens", "" if manifest.context_length is None else numbers.count(manifest.context_length)),
+        ("Number format", manifest.weights_dtype),
     ):
-        if manifest.get(key) is not None:
-            value = manifest[key]
-            rows.append((label, numbers.count(value) if isinstance(value, int) else str(value)))
-    if manifest.get("quantisation"):
-        rows.append(("Quantisation", _quantisation(manifest["quantisation"])))
+        if said:
+            rows.append((label, said))
+    if manifest.quantisation is not None:
+        rows.append(("Quantisation", _quantisation(manifest.quantisation)))
     rows += [
-        (label, Literal(manifest[key]))
-        for key, label in (
-            ("base_sha256", "Base model SHA-256"),
-            ("adapter_sha256", "Adapter SHA-256"),
-            ("weights_sha256", "Weights SHA-256"),
-            ("tokenizer_sha256", "Tokeniser SHA-256"),
+        (label, Literal(sha256))
+        for label, sha256 in (
+            ("Base model SHA-256", manifest.base_sha256),
+            ("Adapter SHA-256", manifest.adapter_sha256),
+            ("Weights SHA-256", manifest.weights_sha256),
+            ("Tokeniser SHA-256", manifest.tokenizer_sha256),
         )
-        if manifest.get(key)
+        if sha256
     ]
-    files = manifest.get("files") or ()
-    record = next((line for line in files if line["path"] == TRAINING_RECORD), None)
+    files = manifest.files
+    record = next((line for line in files if line.path == TRAINING_RECORD), None)
     if record is None:
         rows.append(("Training record", "none came with the model: what it was trained on is not known here"))
     else:
-        known = numbers.count(bundle.run["data"].get("training_rows_known"))
-        rows.append(("Training record", f"{record['path']}, listed below; names {known} rows of the data set"))
+        known = numbers.count(bundle.run.data.training_rows_known)
+        rows.append(("Training record", f"{record.path}, listed below; names {known} rows of the data set"))
     rows += [
         ("Decoding", "none: log-probabilities of the planned answers are read, nothing is sampled"),
-        ("System prompt", "none" if not bundle.plan["prompt"].get("system") else "in the plan, hashed with the design"),
-        *([("Date in the chat template", Literal(day))] if (day := bundle.plan["prompt"].get("date")) else []),
-        ("Software", f"Plumbline {code['version']}"),
-        ("Code SHA-256", Literal(code["sha256"])),
+        ("System prompt", "none" if not bundle.plan.prompt.system else "in the plan, hashed with the design"),
+        *([("Date in the chat template", Literal(day))] if (day := bundle.plan.prompt.date) else []),
+        ("Software", f"Plumbline {code.version}"),
+        ("Code SHA-256", Literal(code.sha256)),
         ("Libraries", libraries or NOT_GIVEN),
-        ("Machine", _machine(environment, threads=bundle.plan["budget"]["threads"])),
+        ("Machine", _machine(environment, threads=bundle.plan.budget.threads)),
         ("Scoring", _packing(environment)),
     ]
     blocks: list[Block] = [Pairs(rows=tuple(rows))]
@@ -113,9 +117,7 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
             Table(
                 title="Files of the model",
                 head=("File", "SHA-256", "Size"),
-                rows=tuple(
-                    (Literal(line["path"]), Literal(line["sha256"]), numbers.size(line["bytes"])) for line in files
-                ),
+                rows=tuple((Literal(line.path), Literal(line.sha256), numbers.size(line.bytes)) for line in files),
                 align="llr",
                 weights=(0.31, 0.56, 0.13),
             )
@@ -123,48 +125,47 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
     return blocks
 
 
-def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording.Design) -> list[Block]:
+def design_blocks(bundle: Bundle, governance: Governance, design: wording.Design) -> list[Block]:
     """Hypotheses, family, thresholds and power, as fixed before the run."""
     plan = bundle.plan
-    thresholds, point = plan["thresholds"], plan["operating_point"]
+    thresholds, point = plan.thresholds, plan.operating_point
     families: dict[str, int] = {}
     for item in bundle.measurements:
         if item.family:
             families[item.family] = families.get(item.family, 0) + 1
     hypotheses = [
-        f"{wording.field_words(attribute['field'])}: "
-        f"{wording.joined([group for group in attribute['groups'] if group != attribute['reference']])} "
-        f"against {attribute['reference']}"
-        for attribute in plan["attributes"]
+        f"{wording.field_words(attribute.field)}: "
+        f"{wording.joined([group for group in attribute.groups if group != attribute.reference])} "
+        f"against {attribute.reference}"
+        for attribute in plan.attributes
     ]
-    rate = point["matched_rate"]
-    pp = f"{numbers.percent(thresholds['practical_rate'], decimals=1)} pp"
+    rate = point.matched_rate
+    pp = f"{numbers.percent(thresholds.practical_rate, decimals=1)} pp"
     return [
         Pairs(
             rows=(
                 ("Design SHA-256", Literal(bundle.design_sha256)),
                 (
                     "Frozen",
-                    "with the run record, before the first prompt; run "
-                    f"begun {numbers.date(governance.get('started_at'))}",
+                    f"with the run record, before the first prompt; run begun {numbers.date(governance.started_at)}",
                 ),
                 ("Hypotheses", "No difference, two-sided, for " + "; ".join(hypotheses)),
-                ("Tests", "; ".join(wording.test_label(name) for name in plan["tests"]["run"])),
+                ("Tests", "; ".join(wording.test_label(name) for name in plan.tests.run)),
                 ("Tested together", _families(families) or "none"),
                 (
                     "Adjustment",
-                    f"Holm at α = {numbers.ratio(thresholds['alpha'])} within each family; exploratory families by "
-                    f"Benjamini–Hochberg at q = {numbers.ratio(thresholds['exploratory_q'])}",
+                    f"Holm at α = {numbers.ratio(thresholds.alpha)} within each family; exploratory families by "
+                    f"Benjamini–Hochberg at q = {numbers.ratio(thresholds.exploratory_q)}",
                 ),
                 ("Unit of analysis", "one application; its prompts are one cluster"),
                 (
                     "Practical threshold",
-                    f"{pp} of the approval rate; {numbers.ratio(thresholds['practical_margin_sd'])} SD of scores "
+                    f"{pp} of the approval rate; {numbers.ratio(thresholds.practical_margin_sd)} SD of scores "
                     "(platform defaults unless the institution set them; no lending law sets a number)",
                 ),
                 (
                     "Equivalence margin",
-                    f"±{numbers.percent(thresholds['equivalence_rate'], decimals=1)} pp, two one-sided tests",
+                    f"±{numbers.percent(thresholds.equivalence_rate, decimals=1)} pp, two one-sided tests",
                 ),
                 (
                     "Power",
@@ -173,7 +174,7 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
                 ),
                 (
                     "Own cut-off",
-                    f"favourable where the score is {numbers.number(point['natural_margin'], decimals=2)} or more; "
+                    f"favourable where the score is {numbers.number(point.natural_margin, decimals=2)} or more; "
                     "an answer that cannot be read counts as not favourable",
                 ),
                 ("Matched cut-off", _matched(bundle, rate)),
@@ -182,7 +183,7 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
                 (
                     "Intervals",
                     f"{design.level}, not adjusted for the number of contrasts unless marked simultaneous; bootstrap "
-                    f"{numbers.count(thresholds['bootstrap'])} resamples of applications where one is used",
+                    f"{numbers.count(thresholds.bootstrap)} resamples of applications where one is used",
                 ),
             )
         )
@@ -191,32 +192,32 @@ def design_blocks(bundle: Bundle, governance: Mapping[str, Any], design: wording
 
 def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
     """The applications, what was left out, and how each case was made."""
-    data, plan = bundle.run["data"], bundle.plan
-    left_out = data.get("left_out") or {}
-    placebo, noise = plan.get("placebo"), plan.get("noise", {})
-    changes = [wording.field_words(attribute["field"]) for attribute in plan["attributes"]]
-    answers = plan["prompt"]["answers"]
+    data, plan = bundle.run.data, bundle.plan
+    left_out = data.left_out
+    placebo = plan.placebo
+    changes = [wording.field_words(attribute.field) for attribute in plan.attributes]
+    answers = plan.prompt.answers
     blocks: list[Block] = [
         Pairs(
             rows=(
-                ("Data set", f"{data['title']} ({data['name']})"),
-                ("Source", Literal(data["source"])),
-                ("Citation", data.get("citation") or NOT_GIVEN),
+                ("Data set", f"{data.title} ({data.name})"),
+                ("Source", Literal(data.source)),
+                ("Citation", data.citation or NOT_GIVEN),
                 *_populations(bundle),
-                ("File SHA-256", Literal(data.get("file_sha256") or NOT_GIVEN)),
-                ("Fingerprint", Literal(data["fingerprint"])),
-                ("Applications", f"{numbers.count(len(data['selected']))} of {numbers.count(data['rows'])} rows"),
-                *_reading_rows(data.get("counts") or {}),
+                ("File SHA-256", Literal(data.file_sha256 or NOT_GIVEN)),
+                ("Fingerprint", Literal(data.fingerprint)),
+                ("Applications", f"{numbers.count(len(data.selected))} of {numbers.count(data.rows)} rows"),
+                *_reading_rows(data.counts),
                 *([("Alike", said)] if (said := alike_words(bundle.run)) else []),
                 (
                     "Changes",
-                    f"{wording.joined(changes)}, one at a time" + (f"; placebo: {placebo['label']}" if placebo else ""),
+                    f"{wording.joined(changes)}, one at a time" + (f"; placebo: {placebo.label}" if placebo else ""),
                 ),
                 (
                     "Asked again",
-                    f"{numbers.count(noise.get('reask') or 0)} applications, each prompt alone",
+                    f"{numbers.count(plan.noise.reask)} applications, each prompt alone",
                 ),
-                ("Answers", f"favourable {_quoted(answers['favourable'])}; adverse {_quoted(answers['adverse'])}"),
+                ("Answers", f"favourable {_quoted(answers.favourable)}; adverse {_quoted(answers.adverse)}"),
                 (
                     "Unusable",
                     f"less than {numbers.exact(design.mass_floor)} probability "
@@ -227,7 +228,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 (
                     "Seen before",
                     "only applications outside the model's training record"
-                    if plan["cases"]["select"] == "unseen"
+                    if plan.cases.select == "unseen"
                     else "not excluded: the plan takes every application",
                 ),
             )
@@ -248,9 +249,9 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
     return blocks
 
 
-def alike_words(run: Mapping[str, Any]) -> str:
+def alike_words(run: RunRecord) -> str:
     """How many applications say word for word what another one says; empty where none does."""
-    alike, n = run.get("prompts", {}).get("alike") or 0, len(run["data"]["selected"])
+    alike, n = run.prompts.alike, len(run.data.selected)
     if not alike:
         return ""
     return (
@@ -259,18 +260,20 @@ def alike_words(run: Mapping[str, Any]) -> str:
     )
 
 
-def _reading_rows(counts: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _reading_rows(counts: RowCounts | None) -> list[tuple[str, str]]:
     """What became of the rows of the file, and what its outcome says; nothing for a run that did not count them."""
-    left_out = counts.get("left_out") or {}
+    if counts is None:
+        return []
+    left_out = counts.left_out
     rows = (
         [("Rows left out", "; ".join(f"{numbers.count(left_out[why])} {why}" for why in left_out))] if left_out else []
     )
-    if counts.get("outcome"):
-        neither = sum(counts["no_outcome"].values())
-        sides = f"{numbers.count(counts['favourable'])} favourable, {numbers.count(counts['adverse'])} adverse"
+    if counts.outcome:
+        neither = sum(counts.no_outcome.values())
+        sides = f"{numbers.count(counts.favourable)} favourable, {numbers.count(counts.adverse)} adverse"
         others = f", {numbers.count(neither)} neither, and so without an outcome" if neither else ""
         rows.append(("Recorded outcomes", sides + others))
-    return [*rows, ("How the file was read", "; ".join(counts["notes"]))] if counts.get("notes") else rows
+    return [*rows, ("How the file was read", "; ".join(counts.notes))] if counts.notes else rows
 
 
 def _reason_words(reason: str) -> str:
@@ -281,23 +284,22 @@ def _reason_words(reason: str) -> str:
 
 def prompt_blocks(bundle: Bundle) -> list[Block]:
     """The whole prompt template, line by line, beside one application as the model saw it."""
-    prompt = bundle.plan["prompt"]
-    template = str(prompt["template"]).strip("\n").split("\n")
+    prompt = bundle.plan.prompt
+    template = prompt.template.strip("\n").split("\n")
     blocks: list[Block] = []
-    if prompt.get("system"):
+    if prompt.system:
         blocks.append(
             Table(
                 title="System prompt",
                 head=("Line by line",),
-                rows=tuple((Literal(line),) for line in pieces(str(prompt["system"]).split("\n"))),
+                rows=tuple((Literal(line),) for line in pieces(prompt.system.split("\n"))),
                 align="l",
                 weights=(1.0,),
             )
         )
     example = bundle.example
     filled = example[1].strip("\n").split("\n") if example else []
-    form = str(prompt.get("form", "record"))
-    how = f"{FORMS.get(form, form)} Names in braces are filled with the values of an application."
+    how = f"{FORMS[prompt.form]} Names in braces are filled with the values of an application."
     if example and len(filled) == len(template) and max(map(len, template + filled)) <= LINE_AT_MOST:
         both = tuple((Literal(one), Literal(two)) for one, two in zip(template, filled, strict=True))
         heads = ("Template", f"Application {example[0]}, as filed")
@@ -332,7 +334,7 @@ def _matched(bundle: Bundle, rate: object) -> str:
         {
             round(float(threshold), 6)
             for item in bundle.printable
-            if item.metric in ("cf_net_effect_matched", "near_cut_off")
+            if item.metric in (CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF)
             and item.subject.get("cut_off", "matched") == "matched"
             and (threshold := item.counts.get("threshold")) is not None
         }
@@ -342,43 +344,41 @@ def _matched(bundle: Bundle, rate: object) -> str:
     return f"{whose}{wanted}{at}"
 
 
-def _range(point: Mapping[str, Any]) -> tuple[tuple[str, str], ...]:
-    tried = point.get("range")
-    if not isinstance(tried, (list, tuple)) or len(tried) != 2:
+def _range(point: OperatingPoint) -> tuple[tuple[str, str], ...]:
+    if isinstance(point.range, str):
         return ()
-    low, high = (numbers.percent(value, decimals=0) for value in tried)
+    low, high = (numbers.percent(value, decimals=0) for value in point.range)
     return (("Range of cut-offs", f"all that approve {low} to {high}% of the reference arm"),)
 
 
-def _listed(values: object) -> str:
-    items = [str(value) for value in values] if isinstance(values, (list, tuple)) else []
-    return ", ".join(items) or "none named"
+def _listed(values: Sequence[str]) -> str:
+    return ", ".join(values) or "none named"
 
 
-def _quoted(answers: list[str]) -> str:
+def _quoted(answers: Sequence[str]) -> str:
     return ", ".join(f"“{answer}”" for answer in answers)
 
 
-def _quantisation(record: Mapping[str, Any]) -> str:
-    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(record.get("tensor_types", {}).items()))
-    return f"{record.get('container', 'quantised')} ({kinds} tensors), computed in {record.get('stored_as', NOT_GIVEN)}"
+def _quantisation(record: Quantisation) -> str:
+    kinds = ", ".join(f"{count} {kind}" for kind, count in sorted(record.tensor_types.items()))
+    return f"{record.container} ({kinds} tensors), computed in {record.stored_as or NOT_GIVEN}"
 
 
-def _machine(environment: Mapping[str, Any], *, threads: int) -> str:
-    parts = [str(environment[key]) for key in ("machine", "platform") if environment.get(key)]
-    if environment.get("cpus"):
-        parts.append(f"{numbers.count(environment['cpus'])} processors")
-    if environment.get("python"):
-        parts.append(f"Python {environment['python']}")
+def _machine(environment: Environment, *, threads: int) -> str:
+    parts = [part for part in (environment.machine, environment.platform) if part]
+    if environment.cpus:
+        parts.append(f"{numbers.count(environment.cpus)} processors")
+    if environment.python:
+        parts.append(f"Python {environment.python}")
     return ", ".join([*parts, f"{threads} threads for scoring"])
 
 
-def _packing(environment: Mapping[str, Any]) -> str:
-    packing = (environment.get("scoring") or {}).get("packing")
-    if packing is None:
+def _packing(environment: Environment) -> str:
+    packing = environment.scoring.packing if environment.scoring is not None else None
+    if packing is None or packing.packable is None:
         return NOT_GIVEN
-    largest = packing.get("largest_difference")
+    largest = packing.largest_difference
     compared = "" if largest is None else f"; largest difference of a margin from one by one: {largest:.1e} logits"
-    how = "packed, prompts share what they have in common" if packing["packable"] else "one by one"
-    why = f" ({packing['reason']})" if packing.get("reason") else ""
+    how = "packed, prompts share what they have in common" if packing.packable else "one by one"
+    why = f" ({packing.reason})" if packing.reason else ""
     return f"{how}{why}{compared.replace('e-', f'e{numbers.MINUS}')}"

@@ -7,9 +7,10 @@ from __future__ import annotations
 
 from functools import cache
 
-#: Metrics that stand on no card: of what is read from other measurements, of comparisons, and those that packs name.
+from auditor.testing.card import Card
+
+#: Metrics that stand on no card: those that packs name and no test here gives, and those of earlier versions.
 OTHER_METRICS = {
-    "attribute_ladder": "Highest step that holds",
     "cf_invalid_gap": "Difference of unreadable answers",
     "not_tested": "The test as a whole",
     "overt_reference_rate": "Reasons that name a protected basis",
@@ -17,31 +18,35 @@ OTHER_METRICS = {
     "quality_gap": "Difference of answer quality",
     "reason_consistency": "Reason consistency across matched pairs",
     "reason_fidelity": "Adverse-action reason fidelity",
-    "version_effect_change": "Change of the effect on approvals",
-    "version_flip_rate": "Outcomes that changed",
-    "version_margin_change": "Change of the score",
-    "version_net_change": "Change of the approval rate",
-    "version_range_change": "Largest change of the effect over the cut-offs",
-    "version_refusal_change": "Change of unreadable answers",
-    "version_refusal_gap": "Gap in unreadable answers",
 }
-OTHER_TESTS = {"ladder": "Ladder", "version_comparison": "The same cases, two versions of the model"}
+
+
+@cache
+def _cards() -> tuple[Card, ...]:
+    """Every card, those of installed packages too. With the first go the libraries that tests measure by."""
+    from auditor.catalogue import TESTS
+    from auditor.comparison_card import CARD as COMPARISON
+    from auditor.synthesis.card import CARD as LADDER
+
+    return (*(test.CARD for test in TESTS.values()), LADDER, COMPARISON)
 
 
 @cache
 def metric_labels() -> dict[str, str]:
-    """Every metric in words. Cards are read with the first: with them come the libraries that tests measure by."""
-    from auditor.catalogue import TESTS
-
-    return {metric.name: metric.label for test in TESTS.values() for metric in test.CARD.metrics} | OTHER_METRICS
+    """Every metric in words."""
+    return {metric.name: metric.label for card in _cards() for metric in card.metrics} | OTHER_METRICS
 
 
 @cache
 def labels_of_tests() -> dict[str, str]:
     """Every test in words."""
-    from auditor.catalogue import TESTS
+    return {card.name: card.label for card in _cards()}
 
-    return {name: test.CARD.label for name, test in TESTS.items()} | OTHER_TESTS
+
+@cache
+def subject_labels() -> dict[str, str]:
+    """What stands before the value of a key of a subject: shared by tests, or a card's own."""
+    return {key: words for card in _cards() for key, words in card.subjects.items()} | SUBJECT_LABELS
 
 
 #: What a number is counted in, as a column says it.
@@ -83,9 +88,8 @@ CONCLUSION_LABELS = {
     "INCONCLUSIVE": "cannot say",
     "NOT_TESTED": "not tested",
 }
-#: What stands before the value of a key of a subject; nothing where the value says enough.
+#: What stands before the value of a key of a subject that several tests share; nothing where the value says enough.
 SUBJECT_LABELS = {
-    "version": "version",
     "at": "",
     "attribute": "attribute",
     "by": "by",

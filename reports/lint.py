@@ -13,7 +13,9 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.exceptions import InputError
+from auditor.run_record import RunRecord
 from reports.blocks import Block, Cases, Cell, FindingBlock, Ladder, Numbers, Pairs, Paper, ReportContent, Table, Text
+from reports.governance import Governance
 from reports.ladder_tables import ladder_tables
 from reports.tables import printed
 
@@ -221,9 +223,9 @@ MOST_WORDS = 4
 _GO_ON = "against|were|are|fare|could|differ|moves?"
 
 
-def typed_words(governance: Mapping[str, Any], plan: Mapping[str, Any], run: Mapping[str, Any]) -> Iterator[str]:
+def typed_words(governance: Governance, run: RunRecord) -> Iterator[str]:
     """What people wrote: every text of the record and the plan, and the names of data and model."""
-    yield from _leaves([governance, plan, run.get("data", {}).get("title"), run.get("model")])
+    yield from _leaves([governance.given(), run.design, run.data.title, run.model.given()])
 
 
 def _leaves(value: Any) -> Iterator[str]:

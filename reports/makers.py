@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from auditor.exceptions import InputError
+from auditor.run_record import Code
 from reports.bundle import MANIFEST, parse
 from reports.remeasure import another_engine
 from reports.renderer import Renderer, installed, named
@@ -23,8 +24,8 @@ def made_elsewhere(name: str, contents: Mapping[str, bytes]) -> tuple[str, ...]:
     contents
         The bytes of its files by name. They may be of any version, or of none.
     """
-    run, manifest = (_record(contents, file) for file in ("run.json", MANIFEST))
-    engine = another_engine(run) if isinstance(run.get("code"), Mapping) else ""
+    frozen, manifest = (_record(contents, file) for file in ("run.json", MANIFEST))
+    engine = _engine(frozen.get("code"))
     drew = named(manifest)
     renderer = (
         "" if drew in (installed(), Renderer()) else f"its figures were drawn by {drew}, installed is {installed()}"
@@ -36,6 +37,15 @@ def made_elsewhere(name: str, contents: Mapping[str, bytes]) -> tuple[str, ...]:
         f"{name}: was made by other code than is installed: {said}. What differs may differ for that reason, or "
         "because somebody changed it: the code that is named can tell the two apart",
     )
+
+
+def _engine(code: Any) -> str:
+    if not isinstance(code, Mapping):
+        return ""
+    try:
+        return another_engine(Code.read(code, where="code"))
+    except InputError:
+        return "its run names an engine as no version does"
 
 
 def _record(contents: Mapping[str, bytes], file: str) -> Mapping[str, Any]:

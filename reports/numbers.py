@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from auditor.behaviour.metrics import MARGIN_SD, NOISE_MARGIN
 from auditor.records import Measurement
 from auditor.rounding import digits, half_away, in_words, printed
 from reports.labels import UNIT_LABELS
@@ -15,8 +16,8 @@ MINUS = "\u2212"
 DASH = "–"
 MISSING = DASH
 UNSIGNED = {
-    "margin_sd",
-    "noise_margin",
+    MARGIN_SD,
+    NOISE_MARGIN,
     "exchange_gap",
     "knockout_size",
     "knockout_window_size",

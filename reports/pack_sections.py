@@ -5,7 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from auditor.behaviour.metrics import (
+    CF_MEAN_SHIFT,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+)
 from auditor.canonical import sha256_json
+from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Role
 from reports import numbers, wording
 from reports.blocks import Block, Literal, Table, Text
@@ -23,15 +31,15 @@ ALSO_READ_AS = {
 }
 #: Metrics that are other readings of one comparison.
 READINGS = {
-    "cf_net_effect": ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect"),
-    "cf_mean_shift": ("cf_mean_shift_sd", "cf_mean_shift"),
+    CF_NET_EFFECT: (CF_NET_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT),
+    CF_MEAN_SHIFT: (CF_MEAN_SHIFT_SD, CF_MEAN_SHIFT),
 }
 CANNOT_SAY = (Conclusion.INCONCLUSIVE, Conclusion.NOT_TESTED)
 
 
 def pack_blocks(bundle: Bundle) -> list[Block]:
     """Which policy packs apply, which clauses this run speaks to, and which it leaves open and why."""
-    pinned = bundle.run["packs"]
+    pinned = bundle.run.packs
     if not pinned:
         return [Text("Not part of this run: the plan names no policy pack. Thresholds are the plan's own.")]
     texts = {pack["id"]: pack for pack in bundle.packs}
@@ -41,10 +49,10 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
             head=("Pack", "Named in findings", "Version", "SHA-256"),
             rows=tuple(
                 (
-                    str(texts.get(pack["id"], {}).get("name", numbers.DASH)),
-                    pack["id"],
-                    str(pack["version"]),
-                    Literal(pack["sha256"]),
+                    str(texts.get(pack.id, {}).get("name", numbers.DASH)),
+                    pack.id,
+                    pack.version,
+                    Literal(pack.sha256),
                 )
                 for pack in pinned
             ),
@@ -53,11 +61,9 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
         )
     ]
     for pin in pinned:
-        pack = texts.get(pin["id"])
-        if pack is None or sha256_json(pack) != pin["sha256"]:
-            blocks.append(
-                Text(f"{pin['id']}: the bundle does not hold the text of this version, so no clause is listed.")
-            )
+        pack = texts.get(pin.id)
+        if pack is None or sha256_json(pack) != pin.sha256:
+            blocks.append(Text(f"{pin.id}: the bundle does not hold the text of this version, so no clause is listed."))
             continue
         status = pack.get("status", {})
         blocks.append(
@@ -149,9 +155,9 @@ def _of(measurements: Sequence[Measurement]) -> str:
     return "; ".join(f"{field} ({', '.join(group for group in groups if group)})" for field, groups in named.items())
 
 
-def _bases(pack: Mapping[str, Any], plan: Mapping[str, Any]) -> list[str]:
+def _bases(pack: Mapping[str, Any], plan: Plan) -> list[str]:
     """Bases of a pack that have no field in the plan; and those of them that a tested group may stand for as well."""
-    tested = {attribute["field"]: attribute["groups"] for attribute in plan["attributes"]}
+    tested = {attribute.field: attribute.groups for attribute in plan.attributes}
     missing = {item["id"]: item["label"] for item in pack.get("protected_attributes", ()) if item["id"] not in tested}
     said = []
     if missing:

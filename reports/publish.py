@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import io
 import zipfile
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ from reports.blocks import ReportContent
 from reports.bundle import MANIFEST, bundle_from, read_bundle, read_files, result_bytes
 from reports.charts import render_charts
 from reports.content import build_annex, build_content
+from reports.governance import Governance
 from reports.lint import refuse_claims, typed_words
 from reports.pdf import render_pdf
 from reports.renderer import installed
@@ -43,7 +43,7 @@ class Published:
     sha256s: dict[str, str]
 
 
-def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published:
+def publish(folder: Path, governance: Governance, out: Path) -> Published:
     """Write figures and manifest into an evidence folder, and the four deliverables beside each other.
 
     Parameters
@@ -74,7 +74,7 @@ def publish(folder: Path, governance: Mapping[str, Any], out: Path) -> Published
     write_manifest(folder)
     bundle = read_bundle(folder)
     result = result_bytes(bundle, governance)
-    typed = typed_words(governance, bundle.plan, bundle.run)
+    typed = typed_words(governance, bundle.run)
 
     def set_(content: ReportContent) -> bytes:
         refuse_claims(content, packs=bundle.packs, typed=typed)

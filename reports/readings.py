@@ -4,6 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import (
+    ANSWER_MASS,
+    CF_CURVE_EFFECT,
+    CF_MEAN_SHIFT,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    MARGIN_SD,
+    NEAR_CUT_OFF,
+    SELECTION_RATE,
+)
 from auditor.records import Measurement, Role
 
 READING = {
@@ -23,16 +34,16 @@ READING = {
     "margins": "Each row is the distribution of one arm's scores, the log-odds of the favourable answers. Line with "
     "the bob: the model's own cut-off. Dashed: the matched one.",
 }
-EFFECTS = ("cf_net_effect", "cf_net_effect_matched", "cf_range_effect")
-BEHIND_SCORES = ("cf_mean_shift", "answer_mass", "margin_sd", "near_cut_off")
+EFFECTS = (CF_NET_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT)
+BEHIND_SCORES = (CF_MEAN_SHIFT, ANSWER_MASS, MARGIN_SD, NEAR_CUT_OFF)
 
 
 def drawn_by(name: str, measurements: Sequence[Measurement]) -> list[Measurement]:
     """The numbers of a chart whose section prints no table of them."""
     if name == "cut-off-curve":
-        return [item for item in measurements if item.metric == "cf_curve_effect"]
+        return [item for item in measurements if item.metric == CF_CURVE_EFFECT]
     if name == "rates":
-        return [i for i in measurements if i.metric == "selection_rate" and i.test in ("group_rates", "arm_rates")]
+        return [i for i in measurements if i.metric == SELECTION_RATE and i.test in ("group_rates", "arm_rates")]
     if name == "power":
         return [item for item in measurements if item.metric in EFFECTS and item.role is Role.PRIMARY]
     if name == "margins":

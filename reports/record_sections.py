@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 from auditor.records import Measurement
 from reports import numbers, sentences, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
@@ -38,35 +35,35 @@ NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
 def document_control(story: Story) -> list[Block]:
     """Who made which document when, by what."""
     record = story.governance
-    approval = record.get("design_approval") or {}
+    approval = record.design_approval
     standing = (
         "governed: its design was approved by a second person before the run was asked for"
-        if record["governed"]
+        if record.governed
         else UNGOVERNED
     )
     approved: tuple[tuple[str, Cell], ...] = ()
-    if record["governed"] and approval:
+    if record.governed and approval is not None:
         approved = (
-            ("Design approved by", f"{approval['by']}, {numbers.date(approval['at'])}"),
-            ("Reason given", str(approval["reason"])),
+            ("Design approved by", f"{approval.by}, {numbers.date(approval.at)}"),
+            ("Reason given", approval.reason),
         )
     return [
         Pairs(
             rows=(
-                ("Report", f"{record['audit_id']}: {record['title']}"),
+                ("Report", f"{record.audit_id}: {record.title}"),
                 ("Standing", standing),
                 *approved,
-                ("Status of the run", str(record["status"])),
-                ("Requested by", str(record.get("requested_by") or "not recorded")),
-                ("Run", f"{numbers.date(record.get('started_at'))} to {numbers.date(record.get('finished_at'))}"),
+                ("Status of the run", record.status),
+                ("Requested by", record.requested_by or "not recorded"),
+                ("Run", f"{numbers.date(record.started_at)} to {numbers.date(record.finished_at)}"),
                 (
                     "Runs on this model",
-                    f"{numbers.count(record.get('runs_on_this_model'))}, failed and withdrawn ones included",
+                    f"{numbers.count(record.runs_on_this_model)}, failed and withdrawn ones included",
                 ),
                 ("Privilege", "none designated; only counsel may set it"),
                 ("Generator", _generator(story)),
                 ("Pages set by", _renderer(story)),
-                ("Model SHA-256", Literal(str(story.bundle.run["model"]["sha256"]))),
+                ("Model SHA-256", Literal(story.bundle.run.model.sha256)),
                 ("Design SHA-256", Literal(story.hashes["design"])),
                 ("Run SHA-256", Literal(story.hashes["run"])),
                 ("Bundle SHA-256", Literal(story.hashes["bundle"])),
@@ -123,7 +120,7 @@ def limitations(story: Story) -> list[Block]:
             "Decisions that turn both ways are looked for in each contrast, and its cases can be opened",
         ),
     ]
-    if story.bundle.controls.get("planted_bias") is None:
+    if story.bundle.controls.planted_bias is None:
         rows.append(
             (
                 "No planted difference",
@@ -139,7 +136,7 @@ def limitations(story: Story) -> list[Block]:
                 "The smallest detectable difference is printed for each contrast",
             )
         )
-    if not story.governance["governed"]:
+    if not story.governance.governed:
         rows.append(
             (
                 "Ungoverned run",
@@ -180,8 +177,8 @@ def reproduction(story: Story) -> list[Block]:
                 ("Check", Literal("python manage.py verify report.pdf annex.pdf result.json evidence.zip")),
                 ("Made by", f"{_generator(story)}; pages by {_renderer(story)}"),
                 ("Without Plumbline", Literal(BY_HAND)),
-                ("Repeat", Literal(str(story.governance.get("command") or "not recorded"))),
-                ("Seed", str(story.bundle.plan.get("cases", {}).get("seed", numbers.DASH))),
+                ("Repeat", Literal(story.governance.command or "not recorded")),
+                ("Seed", str(story.bundle.plan.cases.seed)),
                 ("result.json SHA-256", Literal(story.hashes["result"])),
                 ("Bundle SHA-256", Literal(story.hashes["bundle"])),
             )
@@ -191,7 +188,7 @@ def reproduction(story: Story) -> list[Block]:
 
 def sign_off(story: Story) -> list[Block]:
     """Signatures, or why there can be none."""
-    if not story.governance["governed"]:
+    if not story.governance.governed:
         return [
             Text("This run is ungoverned. It can never be signed.", tone="lead"),
             Text(
@@ -199,7 +196,7 @@ def sign_off(story: Story) -> list[Block]:
                 "that can be signed, have the same design approved and run it again on the site."
             ),
         ]
-    signatures: Sequence[Mapping[str, Any]] = story.governance.get("signatures") or []
+    signatures = story.governance.signatures
     if not signatures:
         return [
             Text(
@@ -212,10 +209,7 @@ def sign_off(story: Story) -> list[Block]:
         Table(
             title="Signatures",
             head=("Name", "Role", "Meaning", "Signed"),
-            rows=tuple(
-                (str(s.get("name")), str(s.get("role")), str(s.get("meaning")), numbers.date(s.get("signed_at")))
-                for s in signatures
-            ),
+            rows=tuple((s.name, s.role, s.meaning, numbers.date(s.signed_at)) for s in signatures),
             align="llll",
             weights=(0.3, 0.25, 0.2, 0.25),
         ),
@@ -224,8 +218,8 @@ def sign_off(story: Story) -> list[Block]:
 
 def _generator(story: Story) -> str:
     """What asked the model and computed the figures."""
-    code = story.bundle.run["code"]
-    return f"Plumbline {code['version']}, code {numbers.short_hash(code['sha256'])}"
+    code = story.bundle.run.code
+    return f"Plumbline {code.version}, code {numbers.short_hash(code.sha256)}"
 
 
 def _renderer(story: Story) -> str:

@@ -15,15 +15,26 @@ from typing import Any
 import polars as pl
 from scipy import stats
 
+from auditor.behaviour.metrics import (
+    ANSWER_MASS,
+    CF_FLIP_RATE,
+    CF_FLIP_RATE_AGAINST,
+    CF_FLIP_RATE_TOWARDS,
+    CF_MEAN_SHIFT,
+    CF_NET_EFFECT,
+    INVALID_RATE,
+    REFUSAL_RATE_GAP,
+    SELECTION_RATE,
+)
 from auditor.records import Measurement
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, Asked
 
 CLOSE = 1e-9
-NET, UNREADABLE = "cf_net_effect", "refusal_rate_gap"
-FLIPS = {"cf_flip_rate": ("b", "c"), "cf_flip_rate_against": ("b",), "cf_flip_rate_towards": ("c",)}
-RATES = {"selection_rate": "favourable", "invalid_rate": "invalid", "answer_mass": "mass"}
+NET, UNREADABLE = CF_NET_EFFECT, REFUSAL_RATE_GAP
+FLIPS = {CF_FLIP_RATE: ("b", "c"), CF_FLIP_RATE_AGAINST: ("b",), CF_FLIP_RATE_TOWARDS: ("c",)}
+RATES = {SELECTION_RATE: "favourable", INVALID_RATE: "invalid", ANSWER_MASS: "mass"}
 
 
 @dataclass(frozen=True)
@@ -86,10 +97,10 @@ def _tables(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
         if beside.height:
             yield Mismatch(name, f"{DECISIONS}: {short(beside['id'][0])}", words, "one decision a case")
             return
-    selected = bundle.run.get("data", {}).get("selected")
+    selected = set(bundle.run.data.selected)
     filed = set(cases.filter(pl.col("role") == "actual")["cluster"].to_list())
-    if isinstance(selected, list) and filed != set(map(str, selected)):
-        odd = min(filed ^ set(map(str, selected)))
+    if filed != selected:
+        odd = min(filed ^ selected)
         where = "in cases.parquet and not in run.json" if odd in filed else "in run.json and not in cases.parquet"
         yield Mismatch(name, f"cases.parquet: application {short(odd)}", where, "the applications of the run")
     twice = cases.explode("arms").drop_nulls("arms").group_by("arms", "cluster").len().filter(pl.col("len") > 1)
@@ -101,8 +112,8 @@ def _tables(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
 
 def _by_the_rule(name: str, bundle: Bundle, decisions: pl.DataFrame) -> Iterator[Mismatch]:
     """Each scored decision follows from its margin and its mass; sampled answers have neither."""
-    floor = float(bundle.plan["prompt"]["answers"].get("mass_floor", 0.0))
-    cut = float(bundle.plan["operating_point"]["natural_margin"])
+    floor = bundle.plan.prompt.answers.mass_floor
+    cut = bundle.plan.operating_point.natural_margin
     scored = decisions.filter(pl.col("margin").is_not_null() & pl.col("mass").is_not_null())
     if scored.is_empty():
         return
@@ -154,7 +165,7 @@ def _pairs(item: Measurement, pairs: pl.DataFrame) -> dict[str, Any] | None:
         counts = _counts(pairs, "favourable")
     elif item.metric == UNREADABLE:
         counts = _counts(pairs, "invalid")
-    elif item.metric == "cf_mean_shift" and item.estimate is not None:
+    elif item.metric == CF_MEAN_SHIFT and item.estimate is not None:
         return {"n": n, "estimate": _mean(pairs["margin_g"] - pairs["margin"])}
     else:
         return None
@@ -181,13 +192,13 @@ def _counts(pairs: pl.DataFrame, what: str) -> dict[str, int]:
 
 def _lacking(name: str, bundle: Bundle) -> Iterator[Mismatch]:
     """Contrasts of the plan that no measurement speaks of, and contrasts that are none of the plan's."""
-    if "counterfactual" not in bundle.plan.get("tests", {}).get("run", ()):
+    if "counterfactual" not in bundle.plan.tests.run:
         return
     planned = {
-        (item["field"], group, item["reference"])
-        for item in bundle.plan["attributes"]
-        for group in item["groups"]
-        if group != item["reference"]
+        (item.field, group, item.reference)
+        for item in bundle.plan.attributes
+        for group in item.groups
+        if group != item.reference
     }
     net = [item for item in bundle.measurements if item.test == "counterfactual" and item.metric == NET]
     there = {(item.subject.get("field"), item.subject.get("group"), item.reference) for item in net}

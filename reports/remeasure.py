@@ -9,12 +9,13 @@ from activations, and the quality of the model from recorded outcomes; a bundle 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
 from auditor.exceptions import AuditorError
 from auditor.records import Case, Decision, Measurement, Outcome
+from auditor.run_record import Code
 from reports.bundle import Bundle
 from reports.differences import Mismatch, first_difference, short
 from reports.evidence_tables import Asked
@@ -47,7 +48,7 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     tables
         Its cases and decisions.
     """
-    engine = another_engine(bundle.run)
+    engine = another_engine(bundle.run.code)
     try:
         done = _compared(name, bundle, tables)
     except Exception as error:
@@ -57,7 +58,7 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
         words = " ".join(str(error).split())[:200]
         done = Remeasured((Mismatch(name, "plan.json", "a plan that cannot be measured by", words),))
     if not engine:
-        other = another_library(bundle.run)
+        other = another_library(bundle.run.code)
         return replace(done, mismatches=tuple(_by(item, other) for item in done.mismatches)) if other else done
     if not done.mismatches:
         return replace(done, engine=engine)
@@ -67,26 +68,25 @@ def remeasure(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     )
 
 
-def another_engine(run: Mapping[str, Any]) -> str:
+def another_engine(code: Code) -> str:
     """The engine a run names and the one installed, in words; empty where they are the same code."""
     from auditor import __version__
     from auditor.own_code import code_sha256
 
-    named = run.get("code", {})
-    if named.get("sha256") == code_sha256():
+    if code.sha256 == code_sha256():
         return ""
     return (
-        f"its run names the engine {short(named.get('version'))} ({str(named.get('sha256'))[:12]}), installed is "
+        f"its run names the engine {short(code.version)} ({code.sha256[:12]}), installed is "
         f"{__version__} ({code_sha256()[:12]})"
     )
 
 
-def another_library(run: Mapping[str, Any]) -> str:
+def another_library(code: Code) -> str:
     """The first library of another version than a run names, in words; empty where all are the same."""
     from importlib.metadata import version
 
     for library in LIBRARIES:
-        here, wanted = version(library), run.get("code", {}).get("libraries", {}).get(library)
+        here, wanted = version(library), code.libraries.get(library)
         if here != wanted:
             return f"the run names {library} {short(wanted)}, installed is {here}"
     return ""
@@ -98,9 +98,7 @@ def _by(found: Mismatch, other: str) -> Mismatch:
 
 def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     """Everything that follows from decisions, against what the bundle says of it."""
-    from auditor.plan import plan_from
-
-    plan = plan_from({**bundle.plan, "run": {}}, where="plan.json")
+    plan = bundle.plan
     anew, state, packs = _measured(plan, bundle, tables)
     there = {item.id: item for item in bundle.measurements}
     found = [_difference(name, there.get(item.id), item) for item in anew]
@@ -123,7 +121,7 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
 def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measurement], Any, Any]:
     from auditor.behaviour import arm_rates, counterfactual, group_rates, noise_floor
     from auditor.conclusions import adjust_and_conclude
-    from auditor.testing.context import Context, keeps_rows_apart
+    from auditor.testing.context import Context
     from auditor.testing.unadjusted import UnadjustedMeasurement
 
     tests = {test.CARD.name: test for test in (counterfactual, arm_rates, group_rates, noise_floor)}
@@ -133,8 +131,8 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         decisions={item.case_id: item for item in _decisions(tables)},
         observed={},
         values={},
-        observed_rate=bundle.run["data"].get("observed_rate"),
-        several_rows=keeps_rows_apart(bundle.run),
+        observed_rate=bundle.run.data.observed_rate,
+        several_rows=bundle.run.data.mapping.keeps_rows_apart,
     )
     drafts: list[UnadjustedMeasurement] = []
     for test in plan.tests.run:
@@ -203,10 +201,10 @@ def _findings(name: str, bundle: Bundle, plan: Any, packs: Any, state: Any) -> I
 
 
 def _controls(name: str, bundle: Bundle, state: Any) -> Iterator[Mismatch]:
-    from auditor.controls import controls_of
+    from auditor.controls import Packing, controls_of
 
-    packing = (bundle.environment.get("scoring") or {}).get("packing") or {}
-    anew = json.loads(json.dumps(controls_of(bundle.measurements, state, packing)))
-    if (difference := first_difference(bundle.controls, anew, within=WITHIN)) is not None:
+    packing = bundle.environment.scoring.packing if bundle.environment.scoring is not None else Packing()
+    anew = controls_of(bundle.measurements, state, packing).plain()
+    if (difference := first_difference(bundle.controls.plain(), anew, within=WITHIN)) is not None:
         where, found, expected = difference
         yield Mismatch(name, f"controls.json: {where}", short(found), f"{short(expected)}, read from the measurements")

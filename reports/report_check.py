@@ -18,6 +18,7 @@ from reports.bundle import Bundle, parse, result_bytes, result_record
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference, short
 from reports.extents import MOST_GOVERNANCE, too_long
+from reports.governance import Governance
 from reports.pdf.active import beside_pages
 from reports.pdf.attach import attached_result, broken_seal, stated_hashes
 from reports.pdf.opening import opened
@@ -33,17 +34,18 @@ def check_result(name: str, data: bytes, bundle: Bundle | None) -> list[Mismatch
     """A result against its bundle, value by value."""
     try:
         result = parse(data, where=name)
+        if (odd := _no_result(name, result) or _long(name, "", result)) is not None:
+            return [odd]
+        governance = Governance.read(result.get("audit", {}), where="audit")
     except InputError as error:
-        return [Mismatch(name, "", error.what, error.expected)]
-    if (odd := _no_result(name, result) or _long(name, "", result)) is not None:
-        return [odd]
+        return [Mismatch(name, error.where.removeprefix(name), error.what, error.expected)]
     if bundle is None:
         return []
-    expected = json.loads(json.dumps(result_record(bundle, result.get("audit", {}))))
+    expected = json.loads(json.dumps(result_record(bundle, governance)))
     difference = first_difference(result, expected)
     if difference is not None:
         return [Mismatch(name, difference[0], short(difference[1]), f"{short(difference[2])}, as in the bundle")]
-    if data != result_bytes(bundle, result.get("audit", {})):
+    if data != result_bytes(bundle, governance):
         return [Mismatch(name, "", "the values of the bundle in other bytes", "the bytes that were written")]
     return []
 
@@ -99,13 +101,14 @@ def check_report(
     if annex is not None and stated.get("annex") != (digest := sha256_bytes(annex)):
         found.append(Mismatch(name, "stated annex hash", short(stated.get("annex", "nothing")), short(digest)))
     if bundle is not None and not found:
-        again = _set_again(part, bundle, record["audit"], attached, charts)
+        audit = Governance.read(record["audit"], where=f"{name}: attached result.json: audit")
+        again = _set_again(part, bundle, audit, attached, charts)
         found += _check_pages(name, data, bundle, again)
     return found
 
 
 def _set_again(
-    part: str, bundle: Bundle, audit: Mapping[str, Any], result: bytes, charts: Mapping[str, Chart] | None
+    part: str, bundle: Bundle, audit: Governance, result: bytes, charts: Mapping[str, Chart] | None
 ) -> bytes:
     """The annex as this version sets it, or the report, which states the hash of that annex."""
     from reports.content import build_annex, build_content

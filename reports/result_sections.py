@@ -5,6 +5,17 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import (
+    ANSWER_MASS,
+    CF_FLIP_RATE,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    INVALID_RATE,
+    NEAR_CUT_OFF,
+    REFUSAL_RATE_GAP,
+)
 from auditor.catalogue import TESTS, card_of, on_outputs
 from auditor.records import Measurement, Role
 from reports import elsewhere, numbers, sentences, wording
@@ -16,11 +27,11 @@ from reports.story import Story
 
 #: The chart of each metric of contrasts.
 CHART_OF = {
-    "cf_net_effect": "effects",
-    "cf_net_effect_matched": "effects-matched",
-    "cf_range_effect": "effects-range",
-    "refusal_rate_gap": "readability",
-    "cf_mean_shift_sd": "margin-shift",
+    CF_NET_EFFECT: "effects",
+    CF_NET_EFFECT_MATCHED: "effects-matched",
+    CF_RANGE_EFFECT: "effects-range",
+    REFUSAL_RATE_GAP: "readability",
+    CF_MEAN_SHIFT_SD: "margin-shift",
 }
 
 
@@ -37,7 +48,7 @@ def results_primary(story: Story) -> list[Block]:
             f"Confirmatory, each family adjusted by Holm on its own: {wording.joined(named)}. {_over_families(story)}"
         )
     ]
-    if any(item.metric == "cf_net_effect_matched" for item in story.primary):
+    if any(item.metric == CF_NET_EFFECT_MATCHED for item in story.primary):
         blocks.append(
             Text(
                 "The matched cut-off is primary here: one cut-off for all arms, set so that the reference arm's "
@@ -68,7 +79,7 @@ def results_secondary(story: Story) -> list[Block]:
     blocks: list[Block] = []
     for metric in _in_order({item.metric for item in rest} & set(CHART_OF)):
         blocks += _contrasts(story, by_conclusion([item for item in rest if item.metric == metric]))
-    flips = [item for item in rest if item.metric.startswith(("cf_flip_rate", "cf_margin_fell", "cf_excess"))]
+    flips = [item for item in rest if item.metric.startswith((CF_FLIP_RATE, "cf_margin_fell", "cf_excess"))]
     filed = [item for item in rest if item.test == "group_rates"]
     blocks += story.figure("rates")
     if flips:
@@ -146,7 +157,7 @@ def _methods(items: Sequence[Measurement]) -> list[str]:
 
 def _near(story: Story) -> list[Block]:
     """How many applications lie near each cut-off, attribute by attribute."""
-    near = [item for item in story.measurements if item.metric == "near_cut_off"]
+    near = [item for item in story.measurements if item.metric == NEAR_CUT_OFF]
     if not near:
         return []
     return [
@@ -182,7 +193,7 @@ def controls(story: Story) -> list[Block]:
     """The audit's own controls on the same model and design."""
     # Those of tests on internals stand with their figures, each kind once.
     inside = {item.id for item in story.measurements if item.role is Role.SUPPORTING and not on_outputs(item.test)}
-    checks = [item for item in story.bundle.controls.get("self_checks") or [] if item.get("measurement") not in inside]
+    checks = [item for item in story.bundle.controls.self_checks if item.measurement not in inside]
     blocks: list[Block] = [
         Text(
             "Controls ask the same model under the same design whether this audit "
@@ -200,18 +211,18 @@ def controls(story: Story) -> list[Block]:
                     (*row[:4], numbers.count(count), row[4])
                     for row, count in Counter(
                         (
-                            str(item["name"]),
-                            "yes" if item["held"] else "no",
-                            numbers.figure(item.get("value")),
-                            numbers.figure(item.get("bound")),
-                            str(item.get("note") or numbers.DASH),
+                            item.name,
+                            "yes" if item.held else "no",
+                            numbers.figure(item.value),
+                            numbers.figure(item.bound),
+                            item.note or numbers.DASH,
                         )
                         for item in checks
                     ).items()
                 ),
                 align="llrrrl",
                 weights=(0.31, 0.07, 0.12, 0.12, 0.08, 0.3),
-                unfolded=not all(item["held"] for item in checks),
+                unfolded=not all(item.held for item in checks),
             )
         )
     return blocks
@@ -222,7 +233,7 @@ def model_quality(story: Story) -> list[Block]:
     quality = [
         item
         for item in story.measurements
-        if item.test == "model_quality" or item.metric in ("invalid_rate", "answer_mass")
+        if item.test == "model_quality" or item.metric in (INVALID_RATE, ANSWER_MASS)
     ]
     blocks: list[Block] = [Text(story.mute, tone="note")] if story.mute else []
     blocks += story.figure("margins")

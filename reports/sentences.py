@@ -9,6 +9,15 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 
+from auditor.behaviour.metrics import (
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    IMPACT_RATIO,
+    REFUSAL_RATE_GAP,
+    RISK_DIFFERENCE,
+)
 from auditor.finding_words import SEEN, found_by
 from auditor.records import Conclusion, Measurement
 from reports import numbers
@@ -27,11 +36,11 @@ from reports.wording import (
 
 AS_FILED = "group_rates"
 OWN, MATCHED, READABLE, RANGE, SCORE = (
-    "cf_net_effect",
-    "cf_net_effect_matched",
-    "refusal_rate_gap",
-    "cf_range_effect",
-    "cf_mean_shift_sd",
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    REFUSAL_RATE_GAP,
+    CF_RANGE_EFFECT,
+    CF_MEAN_SHIFT_SD,
 )
 
 
@@ -52,8 +61,8 @@ def _filed_sentence(measurement: Measurement, *, field: str, group: str, referen
     if measurement.estimate is None:
         return f"{start}could not be compared with {reference} ({_why(measurement)})."
     seen = {
-        "impact_ratio": f"were approved {numbers.ratio(measurement.estimate)} times as often as {reference}",
-        "risk_difference": (
+        IMPACT_RATIO: f"were approved {numbers.ratio(measurement.estimate)} times as often as {reference}",
+        RISK_DIFFERENCE: (
             f"were approved {numbers.size_of(measurement, measurement.estimate)} percentage points "
             f"{'less' if measurement.estimate < 0 else 'more'} often than {reference}"
         ),
@@ -183,8 +192,8 @@ def what_words(measurement: Measurement, design: Design, group: Sequence[Measure
         MATCHED: f"{design.noun} at the matched cut-off",
         READABLE: "answers that cannot be read",
         SCORE: "the score behind the decision",
-        "risk_difference": f"{design.noun} as filed, between different applicants",
-        "impact_ratio": f"the ratio of {design.noun} as filed, between different applicants",
+        RISK_DIFFERENCE: f"{design.noun} as filed, between different applicants",
+        IMPACT_RATIO: f"the ratio of {design.noun} as filed, between different applicants",
         "smd": "the score as filed, between different applicants",
     }.get(measurement.metric, lower_first(metric_words(measurement.metric)))
 

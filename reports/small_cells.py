@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
+from auditor.behaviour.metrics import SELECTION_RATE
 from auditor.records import Conclusion, Measurement
 from auditor.statistics.rates import Tally
 from auditor.statistics.small_cells import suppress
@@ -54,7 +55,7 @@ def _hidden(measurements: Sequence[Measurement], small_cell: int, total: int | N
     tables: dict[str, dict[str, Tally]] = {}
     for item in measurements:
         group = item.subject.get("group")
-        if item.test == AS_FILED and item.metric == "selection_rate" and group and item.estimate is not None:
+        if item.test == AS_FILED and item.metric == SELECTION_RATE and group and item.estimate is not None:
             # A group is small by its people, as in the engine; how they were decided is what an audit is about.
             tables.setdefault(item.subject.get("field", ""), {})[group] = Tally(item.n, item.n)
     hidden: dict[tuple[str, str], bool] = {}
@@ -74,7 +75,7 @@ def _withheld(item: Measurement, hidden: Mapping[tuple[str, str], bool], small_c
         return item
     why = FEW if any(reasons) or not reasons else BESIDE
     # A group's own size says nothing but that it is small; any other size could be subtracted from a total.
-    alone = item.metric == "selection_rate" and 0 < item.n < small_cell
+    alone = item.metric == SELECTION_RATE and 0 < item.n < small_cell
     return replace(
         item,
         estimate=None,

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from auditor.behaviour.metrics import CF_NOISE_FLOOR
 from auditor.canonical import sha256_bytes
 from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, wording
@@ -14,6 +15,7 @@ from reports.blocks import CONTRASTS, SHORT, Figure, Numbers
 from reports.bundle import Bundle, result_bytes
 from reports.canvas import Chart
 from reports.charts import by_conclusion
+from reports.governance import Governance
 from reports.readings import READING, drawn_by
 
 
@@ -22,7 +24,7 @@ class Story:
     """One report in the making; ``annex_sha256`` is the hash of its annex, where that is set already."""
 
     bundle: Bundle
-    governance: Mapping[str, Any]
+    governance: Governance
     charts: Mapping[str, Chart]
     annex_sha256: str = ""
 
@@ -44,7 +46,7 @@ class Story:
     @cached_property
     def floors(self) -> list[Measurement]:
         """What changes by itself, or with a placebo, at each cut-off where it was measured."""
-        return [item for item in self.measurements if item.metric == "cf_noise_floor"]
+        return [item for item in self.measurements if item.metric == CF_NOISE_FLOOR]
 
     @cached_property
     def primary(self) -> list[Measurement]:
@@ -61,7 +63,7 @@ class Story:
     @cached_property
     def no_planted_bias(self) -> str:
         """Why there is no positive control."""
-        return str(self.bundle.controls.get("planted_bias_missing_reason") or "not part of this run")
+        return self.bundle.controls.planted_bias_missing_reason or "not part of this run"
 
     @cached_property
     def mute(self) -> str | None:
@@ -71,8 +73,7 @@ class Story:
     @cached_property
     def model(self) -> str:
         """The model's name."""
-        record = self.bundle.run["model"]
-        return str(record.get("manifest", {}).get("name") or record["source"])
+        return self.bundle.run.model.name
 
     @cached_property
     def hashes(self) -> dict[str, str]:
@@ -84,7 +85,7 @@ class Story:
             "result": sha256_bytes(result_bytes(self.bundle, self.governance)),
             "annex": self.annex_sha256,
             "renderer": self.bundle.renderer.sha256,
-            "events_head": str(self.governance.get("events_head") or ""),
+            "events_head": self.governance.events_head or "",
         }
 
     def figure(self, name: str, *below: Numbers) -> list[Figure]:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 
+from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED
+from auditor.comparison_card import NET_CHANGE
 from auditor.records import Conclusion, Measurement, Role
 from reports import numbers, sentences, small_cells, wording
 from reports.blocks import CONTRASTS, EVERY, Cell, Code, Numbers, Table, Text
@@ -127,7 +129,7 @@ def _everybody(measurements: Sequence[Measurement], design: wording.Design) -> l
         if item.conclusion is None and item.estimate is not None and item.conclusion_reason:
             said.append(item.conclusion_reason)
         if (
-            item.metric == "version_net_change"
+            item.metric == NET_CHANGE
             and item.estimate is not None
             and abs(item.estimate) >= design.practical_rate
             and wording.excludes_zero(item)
@@ -310,7 +312,7 @@ def _equivalence(measurements: Sequence[Measurement]) -> list[str]:
 
 
 def _which(item: Measurement) -> str:
-    matched = " (matched)" if item.metric == "cf_net_effect_matched" else ""
+    matched = " (matched)" if item.metric == CF_NET_EFFECT_MATCHED else ""
     return f"{wording.contrast(item)}{matched}"
 
 

@@ -19,6 +19,7 @@ from reports.bundle import Bundle, parse, read_files
 from reports.bundle_check import BundleCheck, check_contents
 from reports.canvas import Chart
 from reports.differences import Mismatch, first_difference
+from reports.governance import Governance
 from reports.makers import made_elsewhere
 from reports.pdf.attach import attached_result, stated_hashes
 from reports.report_check import check_report, check_result
@@ -123,10 +124,11 @@ def check(paths: Sequence[Path]) -> Checked:
 
 def _head(name: str, result: bytes | None) -> Iterator[tuple[str, str]]:
     """The head of the event chain that a result prints: the chain that stands today must still hold it."""
-    audit = parse(result, where=name).get("audit") if result is not None else None
-    head = audit.get("events_head") if isinstance(audit, Mapping) else None
+    if result is None:
+        return
+    head = Governance.read(parse(result, where=name)["audit"], where=f"{name}: audit").events_head
     if head:
-        yield name, str(head)
+        yield name, head
 
 
 def _alone(path: Path) -> str:

@@ -6,10 +6,18 @@ Sentences made of them are in ``reports.sentences`` and ``reports.elsewhere``.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
+from auditor.behaviour.metrics import (
+    CF_CURVE_EFFECT,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    REFUSAL_RATE_GAP,
+)
+from auditor.plan import Plan
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from auditor.statistics.minimums import ILLUSTRATION, scope
@@ -20,10 +28,10 @@ from reports.labels import (
     CONCLUSION_LABELS,
     FAMILY_LABELS,
     ROLE_LABELS,
-    SUBJECT_LABELS,
     VALUE_LABELS,
     labels_of_tests,
     metric_labels,
+    subject_labels,
 )
 
 CONCLUSION_ORDER = (
@@ -50,14 +58,14 @@ QUIET = (Conclusion.NO_EVIDENCE, Conclusion.EQUIVALENT_WITHIN_MARGIN)
 SEEN = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 #: Measurements of one contrast, in the order in which a reader should meet them where they weigh the same.
 CONTRAST_METRICS = (
-    "cf_net_effect",
-    "cf_net_effect_matched",
-    "refusal_rate_gap",
-    "cf_range_effect",
-    "cf_mean_shift_sd",
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    REFUSAL_RATE_GAP,
+    CF_RANGE_EFFECT,
+    CF_MEAN_SHIFT_SD,
 )
 #: Intervals that hold for a whole curve at once; all others speak of one contrast alone.
-SIMULTANEOUS = ("cf_range_effect", "cf_curve_effect")
+SIMULTANEOUS = (CF_RANGE_EFFECT, CF_CURVE_EFFECT)
 
 
 @dataclass(frozen=True)
@@ -78,22 +86,22 @@ class Design:
     noun: str
 
     @classmethod
-    def of(cls, plan: Mapping[str, Any]) -> Design:
-        """From the design record (``plan.json``)."""
-        thresholds, point = plan["thresholds"], plan["operating_point"]
-        answers = [answer.strip().lower() for answer in plan["prompt"]["answers"]["favourable"]]
+    def of(cls, plan: Plan) -> Design:
+        """From the design."""
+        thresholds, point = plan.thresholds, plan.operating_point
+        answers = [answer.strip().lower() for answer in plan.prompt.answers.favourable]
         approves = any(answer.startswith("approve") for answer in answers)
         return cls(
-            practical_rate=thresholds["practical_rate"],
-            equivalence_rate=thresholds["equivalence_rate"],
-            practical_margin_sd=thresholds["practical_margin_sd"],
-            power=thresholds["power"],
-            alpha=thresholds["alpha"],
-            q=thresholds["exploratory_q"],
-            mass_floor=plan["prompt"]["answers"]["mass_floor"],
-            mute_share=point["mute_share"],
-            degenerate_share=point["degenerate_share"],
-            small_cell=thresholds["small_cell"],
+            practical_rate=thresholds.practical_rate,
+            equivalence_rate=thresholds.equivalence_rate,
+            practical_margin_sd=thresholds.practical_margin_sd,
+            power=thresholds.power,
+            alpha=thresholds.alpha,
+            q=thresholds.exploratory_q,
+            mass_floor=plan.prompt.answers.mass_floor,
+            mute_share=point.mute_share,
+            degenerate_share=point.degenerate_share,
+            small_cell=thresholds.small_cell,
             verb="approved" if approves else "favoured",
             noun="approvals" if approves else "favourable answers",
         )
@@ -138,7 +146,7 @@ def named(key: str, value: object) -> str:
     said = VALUE_LABELS.get((key, str(value)))
     if said is not None:
         return said
-    before = SUBJECT_LABELS.get(key, field_words(key))
+    before = subject_labels().get(key, field_words(key))
     return f"{before} {field_words(str(value))}".strip()
 
 
@@ -292,7 +300,7 @@ def leaves_out_none(measurement: Measurement) -> bool:
     return excludes_zero(measurement) and measurement.metric not in PLACES
 
 
-PLACES = ("cf_curve_effect",)
+PLACES = (CF_CURVE_EFFECT,)
 """Points of a curve whose largest is tested: the curve's own table says so."""
 
 
@@ -360,7 +368,7 @@ def lead_measurement(measurements: Iterable[Measurement], findings: Sequence[Fin
         or (
             item.conclusion
             and rank.get(item.id, 0) >= Severity.MEDIUM.rank
-            and not (decided and item.metric == "cf_mean_shift_sd")
+            and not (decided and item.metric == CF_MEAN_SHIFT_SD)
         )
     ]
     return min(

@@ -110,7 +110,7 @@ def test_the_version_is_the_newest_release_everywhere() -> None:
 
 
 def test_a_run_names_the_version_it_was_made_with() -> None:
-    assert made_here()["version"] == auditor.__version__
+    assert made_here().version == auditor.__version__
 
 
 def test_fixes_are_promised_for_the_newest_release() -> None:

@@ -13,7 +13,9 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -21,18 +23,30 @@ from pypdf import PdfReader
 from scipy.stats import norm
 
 from auditor import catalogue
-from auditor.conductor import Conclusions, conclude
-from auditor.exceptions import PlanError
+from auditor.catalogue import OnInternals
+from auditor.conductor import Conclusions, conclude, prepare, run_one_chunk
+from auditor.exceptions import PlanError, RunError
+from auditor.language_models.store import ModelStore
+from auditor.ledger import FolderLedger
+from auditor.plan import Plan
 from auditor.records import Role
 from auditor.testing.checks import check_test
+from auditor.testing.context import Context
 from reports import wording
+from tests.acceptance.planted import planted_model
 from tests.engine.small import biased, raw_plan, simulated, small_data, small_plan
+from tests.language_models.tiny import save_tiny, tiny_model
+from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.test_every_test_keeps_its_contract import on_answers
+from tests.mechanisms.test_sae_sparse_features import bench_with
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "plumbline-sample-test"
-MODULE = "plumbline_sample_test.py"
+MODULE, INSIDE = "plumbline_sample_test.py", "plumbline_sample_inside.py"
 TESTS = ["counterfactual", "median_shift"]
+ANSWERED = small_plan(
+    prompt__answers={"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}, tests__run=["last_token"]
+)
 NOT_SOURCE = shutil.ignore_patterns("__pycache__", "underwriter", "build", "*.egg-info")
 
 
@@ -61,7 +75,8 @@ def plugged(installed: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     monkeypatch.syspath_prepend(installed)
     catalogue._installed.cache_clear()
     yield
-    sys.modules.pop("plumbline_sample_test", None)
+    for name in (MODULE, INSIDE):
+        sys.modules.pop(Path(name).stem, None)
     catalogue._installed.cache_clear()
 
 
@@ -85,16 +100,86 @@ def test_a_test_in_a_package_of_its_own_changes_no_file_of_the_house(plugged: No
     assert female.low is not None
     assert female.high is not None
     assert female.low < 0 < female.high
-    assert (wording.test_label(black.test), wording.metric_words(black.metric)) == (
+    assert (wording.test_label(black.test), wording.metric_label(black)) == (
         "Median shift",
         "Median score change",
     )
     files = {name for name in hashes(SAMPLE) if "egg-info" not in name}
-    assert files == {"README.md", "pyproject.toml", MODULE}
+    assert files == {"README.md", "pyproject.toml", MODULE, INSIDE}
 
 
 def test_it_keeps_the_contract_that_ours_are_held_to(plugged: None) -> None:
     check_test(catalogue.find_tests(TESTS, where="small.toml")[-1], on_answers("counterfactual"))
+
+
+def looked_inside(model: Any, *, depth: float = 0.5, plan: Plan = ANSWERED) -> tuple[OnInternals, Context]:
+    """The sample test on internals, and a run whose chunks of it are done: planned, kept as bytes, computed, kept."""
+    (test,) = catalogue.find_tests(["last_token"], where="small.toml")
+    assert catalogue.looks_inside(test)
+    settings, data = test.Settings(applications=24, depth=depth), small_data(24)
+    bench = bench_with(model, settings, plan)
+    pieces = test.plan_chunks(asked(settings, plan=plan, data=data))
+    results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    return test, replace(on_answers("counterfactual"), plan=plan, results={"last_token": results})
+
+
+@pytest.mark.parametrize(("depth", "share"), [(0.0, 0.0), (0.5, 1.0)])
+def test_a_test_on_internals_in_a_package_of_its_own_keeps_the_contract_and_finds_what_was_planted(
+    plugged: None, depth: float, share: float
+) -> None:
+    # The first block of this model adds up letters; before it the last token knows nothing of them, behind it all.
+    test, context = looked_inside(planted_model("B", against=40.0), depth=depth)
+    check_test(test, context)
+    black = next(row.measurement for row in test.measure(context) if row.measurement.subject["group"] == "Black")
+    assert black.counts["gap"] < -1
+    assert black.estimate == pytest.approx(share * black.counts["gap"], abs=1e-3)
+    assert [check.held for check in black.checks] == [True]
+    assert (wording.test_label(black.test), wording.metric_label(black)) == (
+        "Last token",
+        "Margin moved by the last token's residual stream",
+    )
+
+
+def test_answers_that_no_token_tells_apart_leave_a_reason_and_no_number(plugged: None) -> None:
+    alike = small_plan(
+        prompt__answers={"favourable": ["Yes"], "adverse": ["Yet"], "mass_floor": 0.0}, tests__run=["last_token"]
+    )
+    test, context = looked_inside(tiny_model(), plan=alike)
+    check_test(test, context)
+    rows = [row.measurement for row in test.measure(context)]
+    assert [row.estimate for row in rows] == [None, None]
+    assert all(row.missing_reason for row in rows)
+
+
+def test_a_plan_that_names_it_runs_it_like_any_other(plugged: None, tmp_path: Path) -> None:
+    save_tiny(tmp_path / "model", model=planted_model("B", against=40.0))
+    store, ledger = ModelStore(tmp_path / "store"), FolderLedger(tmp_path / "run")
+    plan = ANSWERED.model_copy(update={"settings": {"last_token": {"applications": 8}}})
+    model = store.import_model(f"dir:{tmp_path / 'model'}")
+    prepared = prepare(plan=plan, model=model, data=small_data(24))
+    ledger.freeze(prepared.run, prepared.chunks)
+    for chunk in prepared.chunks:
+        run_one_chunk(ledger, chunk.index, store=store)
+    own = [item for item in conclude(ledger).measurements if item.test == "last_token"]
+    assert [(item.subject["group"], item.n) for item in own] == [("Black", 8), ("female", 8)]
+    assert own[0].estimate == pytest.approx(own[0].counts["gap"], abs=1e-3)
+    # From few applications a mean has no interval.
+    assert own[0].low is None
+
+
+def test_a_result_of_another_version_of_it_is_refused_by_name(plugged: None) -> None:
+    test, context = looked_inside(planted_model("B", against=40.0))
+    (race, sex) = context.results["last_token"]
+    other = replace(context, results={"last_token": [{**race, "block": 1}, sex]})
+    with pytest.raises(RunError, match=r"result of last_token: moved\.block: Extra inputs are not permitted"):
+        list(test.measure(other))
+
+
+def test_its_card_is_read_where_there_is_no_torch(installed: Path) -> None:
+    code = f"import sys; sys.path.insert(0, {str(installed)!r}); import {Path(INSIDE).stem} as test; test.CARD"
+    command = [sys.executable, "-c", f"import tests.no_torch\n{code}"]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 def test_its_interval_keeps_its_level_and_is_as_narrow_as_the_normal_one_says(plugged: None, tmp_path: Path) -> None:

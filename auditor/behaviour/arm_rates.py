@@ -7,6 +7,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.behaviour.metrics import ANSWER_MASS, INVALID_RATE, SELECTION_RATE
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import arm
 from auditor.records import Role
@@ -29,9 +30,9 @@ CARD = Card(
     limitations="The arms hold the same applications, so their intervals must not be compared as if independent.",
     label="Arms: every application under each group",
     metrics=(
-        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
-        Metric("invalid_rate", "Unreadable answers", "rate", higher_is_better=False),
-        Metric("answer_mass", "Probability on the planned answers", "rate", higher_is_better=True),
+        Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
+        Metric(INVALID_RATE, "Unreadable answers", "rate", higher_is_better=False),
+        Metric(ANSWER_MASS, "Probability on the planned answers", "rate", higher_is_better=True),
     ),
 )
 
@@ -60,7 +61,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                         chosen.clusters,
                         context=context,
                     ),
-                    metric="selection_rate",
+                    metric=SELECTION_RATE,
                     unit="rate",
                     **common,
                 )
@@ -72,7 +73,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                         chosen.clusters,
                         context=context,
                     ),
-                    metric="invalid_rate",
+                    metric=INVALID_RATE,
                     unit="rate",
                     higher_is_better=False,
                     **common,
@@ -85,4 +86,4 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                 method="mean probability on all answers",
                 reason=hidden or (None if known else NO_PROBABILITY if count else "the arm holds no application"),
             )
-            yield UnadjustedMeasurement(measurement(mass, metric="answer_mass", unit="rate", **common))
+            yield UnadjustedMeasurement(measurement(mass, metric=ANSWER_MASS, unit="rate", **common))

@@ -15,6 +15,20 @@ from collections.abc import Iterable
 
 from auditor.behaviour.cut_offs import cut_off_measures, near_cut_offs
 from auditor.behaviour.matched import matched_point, shift_of_margins
+from auditor.behaviour.metrics import (
+    CF_CURVE_EFFECT,
+    CF_FLIP_RATE,
+    CF_FLIP_RATE_AGAINST,
+    CF_FLIP_RATE_TOWARDS,
+    CF_MARGIN_FELL_SHARE,
+    CF_MEAN_SHIFT,
+    CF_MEAN_SHIFT_SD,
+    CF_NET_EFFECT,
+    CF_NET_EFFECT_MATCHED,
+    CF_RANGE_EFFECT,
+    NEAR_CUT_OFF,
+    REFUSAL_RATE_GAP,
+)
 from auditor.behaviour.pair_measures import (
     TEST,
     Contrast,
@@ -60,25 +74,23 @@ CARD = Card(
     references=("McNemar (1947)", "Tango (1998), doi:10.1002/(SICI)1097-0258(19980430)17:8<891::AID-SIM780>3.0.CO;2-B"),
     label="Same application, one field changed",
     metrics=(
-        Metric("cf_net_effect", "Change in approvals, own cut-off", "rate_difference", higher_is_better=True),
+        Metric(CF_NET_EFFECT, "Change in approvals, own cut-off", "rate_difference", higher_is_better=True),
+        Metric(CF_NET_EFFECT_MATCHED, "Change in approvals, matched cut-off", "rate_difference", higher_is_better=True),
         Metric(
-            "cf_net_effect_matched", "Change in approvals, matched cut-off", "rate_difference", higher_is_better=True
-        ),
-        Metric(
-            "cf_range_effect",
+            CF_RANGE_EFFECT,
             "Largest change in approvals, range of cut-offs",
             "rate_difference",
             higher_is_better=True,
         ),
-        Metric("cf_curve_effect", "Change in approvals, by cut-off", "rate_difference", higher_is_better=True),
-        Metric("cf_flip_rate", "Decisions that change", "rate", higher_is_better=False),
-        Metric("cf_flip_rate_against", "Decisions that change against the group", "rate", higher_is_better=False),
-        Metric("cf_flip_rate_towards", "Decisions that change towards the group", "rate", higher_is_better=False),
-        Metric("cf_mean_shift", "Change of the score", "logit", higher_is_better=True),
-        Metric("cf_mean_shift_sd", "Change of the score, in SD of scores", "sd", higher_is_better=True),
-        Metric("cf_margin_fell_share", "Pairs whose score fell", "rate", higher_is_better=False),
-        Metric("refusal_rate_gap", "Difference of unreadable answers", "rate_difference", higher_is_better=False),
-        Metric("near_cut_off", "Applications near the cut-off", "count"),
+        Metric(CF_CURVE_EFFECT, "Change in approvals, by cut-off", "rate_difference", higher_is_better=True),
+        Metric(CF_FLIP_RATE, "Decisions that change", "rate", higher_is_better=False),
+        Metric(CF_FLIP_RATE_AGAINST, "Decisions that change against the group", "rate", higher_is_better=False),
+        Metric(CF_FLIP_RATE_TOWARDS, "Decisions that change towards the group", "rate", higher_is_better=False),
+        Metric(CF_MEAN_SHIFT, "Change of the score", "logit", higher_is_better=True),
+        Metric(CF_MEAN_SHIFT_SD, "Change of the score, in SD of scores", "sd", higher_is_better=True),
+        Metric(CF_MARGIN_FELL_SHARE, "Pairs whose score fell", "rate", higher_is_better=False),
+        Metric(REFUSAL_RATE_GAP, "Difference of unreadable answers", "rate_difference", higher_is_better=False),
+        Metric(NEAR_CUT_OFF, "Applications near the cut-off", "count"),
     ),
 )
 
@@ -114,7 +126,7 @@ def _readability(contrast: Contrast) -> UnadjustedMeasurement:
     return concluded(
         contrast,
         effect,
-        metric="refusal_rate_gap",
+        metric=REFUSAL_RATE_GAP,
         role=Role.PRIMARY,
         unit="rate_difference",
         higher_is_better=False,
@@ -174,7 +186,7 @@ def _natural(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     draft = concluded(
         contrast,
         effect,
-        metric="cf_net_effect",
+        metric=CF_NET_EFFECT,
         role=Role.PRIMARY,
         unit="rate_difference",
         family=PRIMARY_FAMILY,
@@ -193,9 +205,9 @@ def _natural(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     yield draft
     rates = flip_rates(counts, level=1 - thresholds.alpha)
     for metric, estimate in (
-        ("cf_flip_rate", rates.total),
-        ("cf_flip_rate_against", rates.against),
-        ("cf_flip_rate_towards", rates.towards),
+        (CF_FLIP_RATE, rates.total),
+        (CF_FLIP_RATE_AGAINST, rates.against),
+        (CF_FLIP_RATE_TOWARDS, rates.towards),
     ):
         yield UnadjustedMeasurement(
             measurement(

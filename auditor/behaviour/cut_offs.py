@@ -12,6 +12,7 @@ from dataclasses import replace
 import numpy as np
 from scipy import stats
 
+from auditor.behaviour.metrics import CF_CURVE_EFFECT, CF_MARGIN_FELL_SHARE, CF_RANGE_EFFECT, NEAR_CUT_OFF
 from auditor.behaviour.pair_measures import TEST, Contrast, concluded, readable_of, smallest_seen
 from auditor.behaviour.turned import at_cut_off, turned_both_ways
 from auditor.counterfactuals import arm
@@ -97,7 +98,7 @@ def _largest(
     draft = concluded(
         contrast,
         largest,
-        metric="cf_range_effect",
+        metric=CF_RANGE_EFFECT,
         role=Role.PRIMARY,
         unit="rate_difference",
         family=RANGE_FAMILY,
@@ -192,7 +193,7 @@ def _curve(contrast: Contrast, curve: CutOffCurve) -> Iterable[UnadjustedMeasure
         yield UnadjustedMeasurement(
             measurement(
                 estimate,
-                metric="cf_curve_effect",
+                metric=CF_CURVE_EFFECT,
                 role=Role.SUPPORTING,
                 unit="rate_difference",
                 counts={"rate": point.rate, "threshold": point.threshold, "b": point.against, "c": point.towards},
@@ -217,7 +218,7 @@ def _fell(contrast: Contrast) -> UnadjustedMeasurement:
     return UnadjustedMeasurement(
         measurement(
             contrast.shown(selection_rate(Tally(int(moved["fell"] or 0), contrast.n), level=level, exact=True)),
-            metric="cf_margin_fell_share",
+            metric=CF_MARGIN_FELL_SHARE,
             role=Role.SECONDARY,
             unit="rate",
             higher_is_better=False,
@@ -248,7 +249,7 @@ def near_cut_offs(context: Context, attribute: Attribute) -> Iterable[Unadjusted
             measurement(
                 near,
                 test=TEST,
-                metric="near_cut_off",
+                metric=NEAR_CUT_OFF,
                 role=Role.SUPPORTING,
                 subject={"field": attribute.field, "cut_off": name},
                 unit="count",

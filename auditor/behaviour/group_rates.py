@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from auditor.behaviour.metrics import DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE, SELECTION_RATE, SHORTFALL, SMD
 from auditor.behaviour.shown_rates import SEVERAL_ROWS, of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.plan import Attribute
@@ -57,12 +58,12 @@ CARD = Card(
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
     label="As filed: different applicants",
     metrics=(
-        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
-        Metric("impact_ratio", "Impact ratio", "ratio", higher_is_better=True),
-        Metric("risk_difference", "Difference of approval rates", "rate_difference", higher_is_better=True),
-        Metric("smd", "Difference of mean scores, in SD of scores", "sd", higher_is_better=True),
-        Metric("denial_odds_ratio", "Denial odds ratio", "ratio", higher_is_better=False),
-        Metric("shortfall", "Shortfall, people", "people", higher_is_better=False),
+        Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
+        Metric(IMPACT_RATIO, "Impact ratio", "ratio", higher_is_better=True),
+        Metric(RISK_DIFFERENCE, "Difference of approval rates", "rate_difference", higher_is_better=True),
+        Metric(SMD, "Difference of mean scores, in SD of scores", "sd", higher_is_better=True),
+        Metric(DENIAL_ODDS_RATIO, "Denial odds ratio", "ratio", higher_is_better=False),
+        Metric(SHORTFALL, "Shortfall, people", "people", higher_is_better=False),
     ),
 )
 
@@ -103,7 +104,7 @@ def _attribute(context: Context, attribute: Attribute) -> Iterable[UnadjustedMea
                     context=context,
                 ),
                 test=CARD.name,
-                metric="selection_rate",
+                metric=SELECTION_RATE,
                 role=Role.EXPLORATORY,
                 subject={"field": attribute.field, "group": group},
                 unit="rate",
@@ -148,8 +149,7 @@ def _comparison(
         return _detectable(context, tally, base, short=bool(short), alpha=alpha, family_size=family_size)
 
     confirmed_drop = {
-        metric: drop(thresholds.alpha, _confirmed_size(context, metric))
-        for metric in ("risk_difference", "impact_ratio")
+        metric: drop(thresholds.alpha, _confirmed_size(context, metric)) for metric in (RISK_DIFFERENCE, IMPACT_RATIO)
     }
     evidence = Evidence(
         estimate=None,
@@ -169,28 +169,28 @@ def _comparison(
     yield _draft(
         context,
         difference,
-        metric="risk_difference",
+        metric=RISK_DIFFERENCE,
         unit="rate_difference",
         evidence=evidence,
-        confirmed=replace(evidence, mde=confirmed_drop["risk_difference"]),
+        confirmed=replace(evidence, mde=confirmed_drop[RISK_DIFFERENCE]),
         **common,
     )
     ratio = seen(adverse_impact_ratio(protected=tally, reference=base, level=level))
     yield _draft(
         context,
         ratio,
-        metric="impact_ratio",
+        metric=IMPACT_RATIO,
         unit="ratio",
         evidence=evidence,
-        confirmed=_as_ratio(replace(evidence, mde=confirmed_drop["impact_ratio"]), base),
+        confirmed=_as_ratio(replace(evidence, mde=confirmed_drop[IMPACT_RATIO]), base),
         **common,
     )
     odds = seen(denial_odds_ratio(protected=tally, reference=base, level=level))
     yield _draft(
-        context, odds, metric="denial_odds_ratio", unit="ratio", higher_is_better=False, evidence=evidence, **common
+        context, odds, metric=DENIAL_ODDS_RATIO, unit="ratio", higher_is_better=False, evidence=evidence, **common
     )
     people = seen(shortfall(protected=tally, reference=base, level=level))
-    yield _draft(context, people, metric="shortfall", unit="people", higher_is_better=False, evidence=None, **common)
+    yield _draft(context, people, metric=SHORTFALL, unit="people", higher_is_better=False, evidence=None, **common)
     yield _scores(context, chosen, reference, short, evidence=evidence, common=common)
 
 
@@ -214,7 +214,7 @@ def _scores(
         level = worst_level(alpha=thresholds.exploratory_q, family_size=_filed_size(context))
         mde = detectable_mean_shift(n=n, sd=1.0, alpha=level, power=thresholds.power).value
     drafted = measurement(
-        gap, metric="smd", unit="sd", role=Role.EXPLORATORY, family=FILED_FAMILY, counts={"mde": mde}, **common
+        gap, metric=SMD, unit="sd", role=Role.EXPLORATORY, family=FILED_FAMILY, counts={"mde": mde}, **common
     )
     judged = replace(
         evidence,
@@ -234,7 +234,7 @@ def _scores(
 def _is_primary(context: Context, metric: str, field: str) -> bool:
     """Whether a pack of the plan concludes the measure of one attribute by itself; an impact ratio needs its number."""
     rule = metric_rule(context.packs, metric, field=field)
-    return rule.role is Role.PRIMARY and (rule.threshold is not None or metric == "risk_difference")
+    return rule.role is Role.PRIMARY and (rule.threshold is not None or metric == RISK_DIFFERENCE)
 
 
 def _confirmed_size(context: Context, metric: str) -> int:
@@ -247,7 +247,7 @@ def _filed_size(context: Context) -> int:
 
     One of margins a contrast, and one of rates wherever no pack takes that into a family of its own.
     """
-    confirmed = sum(_is_primary(context, "risk_difference", attribute.field) for attribute, _ in context.contrasts())
+    confirmed = sum(_is_primary(context, RISK_DIFFERENCE, attribute.field) for attribute, _ in context.contrasts())
     return 2 * len(context.contrasts()) - confirmed
 
 
@@ -267,7 +267,7 @@ def _draft(
     """
     rule = metric_rule(context.packs, metric, field=common["subject"]["field"])
     threshold = rule.threshold
-    if metric == "risk_difference" and rule.role is Role.PRIMARY and threshold is None:
+    if metric == RISK_DIFFERENCE and rule.role is Role.PRIMARY and threshold is None:
         # A pack that makes the difference primary and sets no number leaves it to the plan's practical threshold.
         threshold = context.plan.thresholds.practical_rate
     if rule.role is Role.PRIMARY and threshold is not None and evidence is not None:
@@ -291,7 +291,7 @@ def _draft(
             mde=mde,
         )
         return UnadjustedMeasurement(drafted, judged, outcome=True, family_size=_confirmed_size(context, metric))
-    if metric == "risk_difference" and evidence is not None:
+    if metric == RISK_DIFFERENCE and evidence is not None:
         drafted = measurement(
             estimate,
             metric=metric,
@@ -357,7 +357,7 @@ def _against_highest(
     context: Context, attribute: Attribute, tallies: Mapping[str, Tally], hidden: frozenset[str]
 ) -> Iterable[UnadjustedMeasurement]:
     """Impact ratios against the most selected group, where a pack of the plan compares with it."""
-    rule = metric_rule(context.packs, "impact_ratio", field=attribute.field)
+    rule = metric_rule(context.packs, IMPACT_RATIO, field=attribute.field)
     if not rule.most_selected or hidden or not all(tally.n for tally in tallies.values()):
         return
     found = impact_ratios(
@@ -378,7 +378,7 @@ def _against_highest(
                     context=context,
                 ),
                 test=CARD.name,
-                metric="impact_ratio",
+                metric=IMPACT_RATIO,
                 role=Role.SECONDARY,
                 subject={"field": attribute.field, "group": group, "compared_with": "most selected group"},
                 reference=found.reference,

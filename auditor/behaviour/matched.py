@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from auditor.behaviour.metrics import CF_MEAN_SHIFT, CF_MEAN_SHIFT_SD, CF_NET_EFFECT_MATCHED
 from auditor.behaviour.pair_measures import Contrast, concluded, counts_of, enough_pairs, smallest_seen
 from auditor.behaviour.turned import at_cut_off, moved_both_ways, turned_both_ways
 from auditor.records import Role
@@ -41,7 +42,7 @@ def matched_point(contrast: Contrast) -> UnadjustedMeasurement:
     return concluded(
         contrast,
         effect.estimate,
-        metric="cf_net_effect_matched",
+        metric=CF_NET_EFFECT_MATCHED,
         role=Role.PRIMARY if carries else Role.EXPLORATORY,
         unit="rate_difference",
         family=MATCHED_FAMILY if carries else SAME_APPLICANTS_FAMILY,
@@ -105,7 +106,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     if not contrast.has_margins and contrast.n:
         lacking = missing(method="mean margin shift", reason=NO_MARGINS, n=contrast.n)
         yield UnadjustedMeasurement(
-            measurement(lacking, metric="cf_mean_shift", role=Role.SECONDARY, unit="logit", **contrast.common)
+            measurement(lacking, metric=CF_MEAN_SHIFT, role=Role.SECONDARY, unit="logit", **contrast.common)
         )
         return
     shift = margin_shift(
@@ -117,7 +118,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     yield UnadjustedMeasurement(
         measurement(
             enough_pairs(shift.estimate, minimum=MARGINS),
-            metric="cf_mean_shift",
+            metric=CF_MEAN_SHIFT,
             role=Role.SECONDARY,
             unit="logit",
             counts={"reference_sd": shift.reference_sd},
@@ -137,7 +138,7 @@ def shift_of_margins(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     yield concluded(
         contrast,
         shift.standardised,
-        metric="cf_mean_shift_sd",
+        metric=CF_MEAN_SHIFT_SD,
         role=Role.PRIMARY if carries else Role.EXPLORATORY,
         unit="sd",
         family=SHIFT_FAMILY if carries else SAME_APPLICANTS_FAMILY,

@@ -8,6 +8,16 @@ from typing import Any
 
 import numpy as np
 
+from auditor.behaviour.metrics import (
+    ANSWER_MASS,
+    AUC,
+    COMMONEST_OUTCOME_SHARE,
+    INVALID_RATE,
+    LOW_MASS_SHARE,
+    MARGIN_SD,
+    OBSERVED_RATE,
+    SELECTION_RATE,
+)
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.records import Role
@@ -33,14 +43,14 @@ CARD = Card(
     limitations="Recorded decisions are not the truth: agreeing with them can mean carrying on what was wrong in them.",
     label="Quality of the answers",
     metrics=(
-        Metric("selection_rate", "Approval rate", "rate", higher_is_better=True),
-        Metric("observed_rate", "Recorded approval rate", "rate", higher_is_better=True),
-        Metric("invalid_rate", "Unreadable answers", "rate", higher_is_better=False),
-        Metric("answer_mass", "Probability on the planned answers", "rate", higher_is_better=True),
-        Metric("low_mass_share", "Cases with too little probability on the answers", "rate", higher_is_better=False),
-        Metric("commonest_outcome_share", "Share of the commonest outcome", "rate"),
-        Metric("margin_sd", "Standard deviation of the scores", "logit"),
-        Metric("auc", "AUC against recorded outcomes", "share", higher_is_better=True),
+        Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
+        Metric(OBSERVED_RATE, "Recorded approval rate", "rate", higher_is_better=True),
+        Metric(INVALID_RATE, "Unreadable answers", "rate", higher_is_better=False),
+        Metric(ANSWER_MASS, "Probability on the planned answers", "rate", higher_is_better=True),
+        Metric(LOW_MASS_SHARE, "Cases with too little probability on the answers", "rate", higher_is_better=False),
+        Metric(COMMONEST_OUTCOME_SHARE, "Share of the commonest outcome", "rate"),
+        Metric(MARGIN_SD, "Standard deviation of the scores", "logit"),
+        Metric(AUC, "AUC against recorded outcomes", "share", higher_is_better=True),
     ),
 )
 
@@ -68,13 +78,13 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
 
     yield UnadjustedMeasurement(
         measurement(
-            people(shown_rate(Tally.of(filed.favourable), level=level)), metric="selection_rate", unit="rate", **common
+            people(shown_rate(Tally.of(filed.favourable), level=level)), metric=SELECTION_RATE, unit="rate", **common
         )
     )
     yield UnadjustedMeasurement(
         measurement(
             people(shown_rate(Tally.of(filed.invalid), level=level)),
-            metric="invalid_rate",
+            metric=INVALID_RATE,
             unit="rate",
             higher_is_better=False,
             **common,
@@ -86,13 +96,13 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         else missing(method="mean probability on all answers", reason=NO_PROBABILITY, n=n)
     )
     margins = bool(np.isfinite(filed.margins).all())
-    yield UnadjustedMeasurement(measurement(mass, metric="answer_mass", unit="rate", **common))
+    yield UnadjustedMeasurement(measurement(mass, metric=ANSWER_MASS, unit="rate", **common))
     spread = (
         plain(float(filed.margins.std(ddof=1)), "SD of the margins")
         if n > 1 and margins
         else missing(method="SD of the margins", reason="one application has no spread" if margins else NO_MARGINS, n=n)
     )
-    yield UnadjustedMeasurement(measurement(spread, metric="margin_sd", unit="logit", higher_is_better=None, **common))
+    yield UnadjustedMeasurement(measurement(spread, metric=MARGIN_SD, unit="logit", higher_is_better=None, **common))
     # Of all reference arms together, an application once an attribute: neither rate nor n is that of those filed.
     references = {attribute.field: attribute.reference for attribute in context.plan.attributes}
     share = plain(
@@ -106,19 +116,17 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         "cases": case_query(*(f"{field}={group}" for field, group in references.items())),
     }
     yield UnadjustedMeasurement(
-        measurement(share, metric="commonest_outcome_share", unit="rate", higher_is_better=None, **whose)
+        measurement(share, metric=COMMONEST_OUTCOME_SHARE, unit="rate", higher_is_better=None, **whose)
     )
     low = plain(
         state.low_mass_share, "share of all cases whose answers hold too little probability", len(context.cases)
     )
-    yield UnadjustedMeasurement(
-        measurement(low, metric="low_mass_share", unit="rate", higher_is_better=False, **common)
-    )
+    yield UnadjustedMeasurement(measurement(low, metric=LOW_MASS_SHARE, unit="rate", higher_is_better=False, **common))
     known = [index for index, cluster in enumerate(filed.clusters) if context.observed.get(cluster) is not None]
     labels = np.array([bool(context.observed[filed.clusters[index]]) for index in known], dtype=bool)
     if known:
         observed = people(shown_rate(Tally.of(labels), level=level))
-        yield UnadjustedMeasurement(measurement(observed, metric="observed_rate", unit="rate", **common))
+        yield UnadjustedMeasurement(measurement(observed, metric=OBSERVED_RATE, unit="rate", **common))
         ranking = (
             auc(scores=filed.margins[known], labels=labels, level=level)
             if margins
@@ -132,4 +140,4 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         ranking = people(ranking)
     else:
         ranking = missing(method="area under the ROC curve", reason="the data records no outcome", n=0)
-    yield UnadjustedMeasurement(measurement(ranking, metric="auc", unit="share", **common))
+    yield UnadjustedMeasurement(measurement(ranking, metric=AUC, unit="share", **common))

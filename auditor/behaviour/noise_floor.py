@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.cut_offs import range_of
+from auditor.behaviour.metrics import CF_EXCESS_FLIP, CF_NOISE_FLOOR, NOISE_MARGIN
 from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, readable_of, smallest_seen
 from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
@@ -42,11 +43,9 @@ CARD = Card(
     limitations="One placebo field stands for all irrelevant wording; other rewordings may move the model more.",
     label="What changes by itself, and with a placebo",
     metrics=(
-        Metric("cf_noise_floor", "Decisions that change by themselves", "rate", higher_is_better=False),
-        Metric(
-            "cf_excess_flip", "Decisions that change beyond the placebo's", "rate_difference", higher_is_better=False
-        ),
-        Metric("noise_margin", "Mean change of the score, either way", "logit", higher_is_better=False),
+        Metric(CF_NOISE_FLOOR, "Decisions that change by themselves", "rate", higher_is_better=False),
+        Metric(CF_EXCESS_FLIP, "Decisions that change beyond the placebo's", "rate_difference", higher_is_better=False),
+        Metric(NOISE_MARGIN, "Mean change of the score, either way", "logit", higher_is_better=False),
     ),
 )
 
@@ -87,7 +86,7 @@ def _beyond(contrast: Contrast, floor: Pairs) -> UnadjustedMeasurement:
         contrast,
         excess,
         test=CARD.name,
-        metric="cf_excess_flip",
+        metric=CF_EXCESS_FLIP,
         role=Role.EXPLORATORY,
         unit="rate_difference",
         higher_is_better=False,
@@ -142,7 +141,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     yield UnadjustedMeasurement(
         measurement(
             of_people(enough_pairs(flip_rates(counts, level=level).total), pairs.clusters, context=context),
-            metric="cf_noise_floor",
+            metric=CF_NOISE_FLOOR,
             subject={"change": kind},
             unit="rate",
             higher_is_better=False,
@@ -157,7 +156,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
         yield UnadjustedMeasurement(
             measurement(
                 of_people(enough_pairs(flip_rates(there, level=level).total), pairs.clusters, context=context),
-                metric="cf_noise_floor",
+                metric=CF_NOISE_FLOOR,
                 subject={"change": kind, **place},
                 unit="rate",
                 higher_is_better=False,
@@ -175,7 +174,7 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     yield UnadjustedMeasurement(
         measurement(
             shift,
-            metric="noise_margin",
+            metric=NOISE_MARGIN,
             subject={"change": kind},
             unit="logit",
             higher_is_better=False,

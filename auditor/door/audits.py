@@ -7,16 +7,17 @@ import platform
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from auditor.applications import Applications
 from auditor.conductor import conclude, prepare, run_one_chunk
 from auditor.door.results import Audited
 from auditor.door.systems import STORE, System, open_data, open_system
+from auditor.environment import Environment
 from auditor.evidence import write_evidence
 from auditor.exceptions import InputError, Interrupted, RunError
 from auditor.ledger import FolderLedger
 from auditor.plan import Plan
+from auditor.run_record import RunRecord
 
 LEDGER = "ledger"
 STOP = "stop"
@@ -174,13 +175,13 @@ def _concluded(home: Path, ledger: FolderLedger) -> Audited:
     return audited
 
 
-def _environment(run: dict[str, Any]) -> dict[str, Any]:
+def _environment(run: RunRecord) -> Environment:
     """Where the numbers were concluded; kept outside the files that a repeat reproduces."""
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "device": run.get("device", "cpu"),
-        "libraries": dict(run["code"]["libraries"]),
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        machine=platform.machine(),
+        cpus=os.cpu_count(),
+        device=run.device,
+        libraries=dict(run.code.libraries),
+    )

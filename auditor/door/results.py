@@ -10,10 +10,11 @@ from typing import Any, TypeVar
 
 import polars as pl
 
-from auditor.canonical import sha256_json
 from auditor.conductor import Conclusions
+from auditor.controls import Controls
 from auditor.exceptions import InputError
 from auditor.records import Case, Decision, Finding, Measurement
+from auditor.run_record import RunRecord
 
 Item = TypeVar("Item")
 
@@ -71,18 +72,18 @@ class Audited:
     """
 
     folder: Path
-    run: dict[str, Any]
+    run: RunRecord
     conclusions: Conclusions
 
     @property
     def design_sha256(self) -> str:
         """The hash of the design, which is what people approve."""
-        return str(self.run["design_sha256"])
+        return self.run.design_sha256
 
     @property
     def run_sha256(self) -> str:
         """The hash of the frozen run: the design bound to a model, data, packs and code."""
-        return sha256_json(self.run)
+        return self.run.digest()
 
     @property
     def evidence(self) -> Path:
@@ -110,7 +111,7 @@ class Audited:
         return self.conclusions.decisions
 
     @property
-    def controls(self) -> dict[str, Any]:
+    def controls(self) -> Controls:
         """Whether this audit could have seen a difference: noise, placebo, power, how answers were read."""
         return self.conclusions.controls
 

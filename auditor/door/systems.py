@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from auditor.applications import Applications
 from auditor.data_sources import load_data
 from auditor.language_models.store import ModelStore
 from auditor.language_models.stored import StoredModel
+from auditor.model_manifest import ModelIdentity
 
 STORE = Path("data/store")
 """Where models are kept unless a caller says otherwise: where the commands keep theirs, seen from the same folder."""
@@ -39,7 +39,7 @@ class System:
         return self.model.sha256
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> ModelIdentity:
         """What the model is: architecture, parameters, context length in tokens, files with their hashes."""
         return self.model.identity
 

@@ -18,6 +18,7 @@ from auditor.language_models.weights import (
     read_model,
     read_tokenizer,
 )
+from auditor.model_manifest import ModelManifest
 
 #: How many models stay in memory; the one used longest ago goes first.
 KEPT_MODELS = 2
@@ -37,15 +38,20 @@ class LoadedModel:
     tokenizer
         A fast tokenizer; ``return_offsets_mapping`` gives the character span of each token.
     manifest
-        The stored model's manifest.
+        The stored model's manifest; ``None`` for a model that is not of the store.
     device
         The torch device the weights are on, for example ``cpu`` or ``cuda:0``.
     """
 
     model: Any
     tokenizer: Any
-    manifest: dict[str, Any]
+    manifest: ModelManifest | None
     device: str
+
+    @property
+    def digest(self) -> str | None:
+        """What names the model; ``None`` for one that is not of the store."""
+        return None if self.manifest is None else self.manifest.identity.digest()
 
 
 def load(stored: StoredModel, *, threads: int, dtype: str = "float32", device: str = "cpu") -> LoadedModel:

@@ -25,8 +25,8 @@ from auditor.language_models.weights import (
     read_tokenizer,
     sample_logits,
 )
+from auditor.model_manifest import FORMAT, ModelFile, ModelIdentity, Quantisation
 
-FORMAT = "plumbline-model/1"
 LIBRARIES = ("torch", "transformers", "safetensors", "tokenizers", "gguf", "peft", "huggingface-hub")
 
 #: How far a merged adapter's logits may lie from the unmerged one's, as a share of the largest logit.
@@ -40,17 +40,17 @@ class Description:
     Attributes
     ----------
     identity
-        Plain data that depends on the model alone, not on where or with what it was imported. Its hash is its name.
+        What depends on the model alone, not on where or with what it was imported. Its digest is its name.
     checks
         Figures measured at import, kept outside the identity.
     """
 
-    identity: dict[str, Any]
+    identity: ModelIdentity
     checks: dict[str, Any] = field(default_factory=dict)
 
 
 def describe(
-    folder: Path, *, quantisation: dict[str, Any] | None = None, plain: bool = False, **checks: Any
+    folder: Path, *, quantisation: Quantisation | None = None, plain: bool = False, **checks: Any
 ) -> Description:
     """Check a copied or converted model by loading it once, and describe it.
 
@@ -78,27 +78,28 @@ def describe(
     if plain:
         difference = check_against_plain(folder, model=model, tokenizer=read_tokenizer(folder))
         checks = {**checks, "plain_largest_logit_difference": difference}
-    files = list_files(folder)
-    weights = {entry["path"]: entry["sha256"] for entry in files if ".safetensors" in entry["path"]}
-    identity = {
-        "format": FORMAT,
-        "architecture": type(model).__name__,
-        "model_type": model.config.model_type,
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "context_length": getattr(model.config.get_text_config(), "max_position_embeddings", None),
-        "weights_dtype": str(model.dtype).removeprefix("torch."),
-        "quantisation": quantisation,
-        "files": files,
-        "weights_sha256": sha256_json(weights),
-        "tokenizer_sha256": _tokenizer_hash(files),
-        "base_sha256": None,
-        "adapter_sha256": None,
-    }
+    files = _files(folder)
+    weights = {file.path: file.sha256 for file in files if ".safetensors" in file.path}
+    # Every key is given, defaults too: what is not given is not hashed.
+    identity = ModelIdentity(
+        format=FORMAT,
+        architecture=type(model).__name__,
+        model_type=model.config.model_type,
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        context_length=getattr(model.config.get_text_config(), "max_position_embeddings", None),
+        weights_dtype=str(model.dtype).removeprefix("torch."),
+        quantisation=quantisation,
+        files=files,
+        weights_sha256=sha256_json(weights),
+        tokenizer_sha256=_tokenizer_hash(files),
+        base_sha256=None,
+        adapter_sha256=None,
+    )
     return Description(identity, checks)
 
 
 def describe_adapter(
-    folder: Path, *, base: dict[str, Any], base_sha256: str, fresh: Callable[[], Any], own: Path
+    folder: Path, *, base: ModelIdentity, base_sha256: str, fresh: Callable[[], Any], own: Path
 ) -> Description:
     """Check a copied adapter against PEFT's own reading and by merging it once, and describe it and its base.
 
@@ -145,21 +146,28 @@ def describe_adapter(
     if not apart <= bound:
         what = difference_words("its logits differ from PEFT's own reading by {}", apart)
         raise ModelError(where, what, f"at most {bound:.3g}")
-    files = list_files(folder)
-    identity = base | {
+    files = _files(folder)
+    own_part: dict[str, Any] = {
         "files": files,
         "base_sha256": base_sha256,
-        "adapter_sha256": sha256_json({entry["path"]: entry["sha256"] for entry in files}),
+        "adapter_sha256": sha256_json({file.path: file.sha256 for file in files}),
     }
     if own == folder:
-        identity["tokenizer_sha256"] = _tokenizer_hash(files)
-    if (count := sum(parameter.numel() for parameter in merged.parameters())) != base.get("parameters", count):
-        identity["parameters"] = count
-    return Description(identity, {"merging_largest_logit_difference": difference, "peft_largest_difference": apart})
+        own_part["tokenizer_sha256"] = _tokenizer_hash(files)
+    if (count := sum(parameter.numel() for parameter in merged.parameters())) != (base.parameters or count):
+        own_part["parameters"] = count
+    return Description(
+        base.model_copy(update=own_part),
+        {"merging_largest_logit_difference": difference, "peft_largest_difference": apart},
+    )
 
 
-def _tokenizer_hash(files: list[dict[str, Any]]) -> str:
-    return sha256_json({entry["path"]: entry["sha256"] for entry in files if entry["path"] in TOKENIZER_FILES})
+def _files(folder: Path) -> tuple[ModelFile, ...]:
+    return tuple(ModelFile(**entry) for entry in list_files(folder))
+
+
+def _tokenizer_hash(files: tuple[ModelFile, ...]) -> str:
+    return sha256_json({file.path: file.sha256 for file in files if file.path in TOKENIZER_FILES})
 
 
 def check_tokenizer(folder: Path, *, vocabulary: int) -> None:

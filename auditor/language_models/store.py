@@ -21,12 +21,12 @@ from pathlib import Path
 from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
-from auditor.exceptions import ModelError, StorageError
+from auditor.exceptions import InputError, ModelError, StorageError
 from auditor.language_models import hub
 from auditor.language_models.conversion import convert_gguf
 from auditor.language_models.files import copy_source, hash_source, publish, replace
 from auditor.language_models.gguf_files import gguf_parts
-from auditor.language_models.manifest import FORMAT, Description, describe, describe_adapter, library_versions
+from auditor.language_models.manifest import Description, describe, describe_adapter, library_versions
 from auditor.language_models.safety import (
     TOKENIZER_FILE,
     check_adapter_folder,
@@ -37,6 +37,7 @@ from auditor.language_models.safety import (
 from auditor.language_models.sources import ModelSource, parse_source
 from auditor.language_models.stored import MANIFEST, READING, StoredModel
 from auditor.language_models.two_sources import choices
+from auditor.model_manifest import FORMAT, ImportRecord, ModelManifest, Quantisation
 
 STALE_SECONDS = 24 * 3600
 
@@ -65,11 +66,15 @@ class ModelStore:
         folder = self.models / sha256
         if not (folder / MANIFEST).is_file():
             raise ModelError(str(self.models), f"holds no model {sha256[:12]}…", "an imported model")
-        manifest = read_json(folder / MANIFEST)
-        identity = manifest.get("identity")
-        if not isinstance(identity, dict) or sha256_json(identity) != sha256:
+        try:
+            manifest = ModelManifest.read(read_json(folder / MANIFEST), where=str(folder / MANIFEST))
+        except ModelError:
+            raise
+        except InputError as error:
+            raise ModelError(error.where, error.what, "an unchanged manifest") from error
+        if manifest.identity.digest() != sha256:
             raise ModelError(str(folder / MANIFEST), "does not match the name of its folder", "an unchanged manifest")
-        base = self.get(identity["base_sha256"]) if identity.get("base_sha256") else None
+        base = self.get(manifest.identity.base_sha256) if manifest.identity.base_sha256 else None
         return StoredModel(sha256, folder, manifest, base)
 
     def import_model(self, source: ModelSource | str) -> StoredModel:
@@ -159,7 +164,7 @@ class ModelStore:
                     file.rename(target / file.name)
             if [hash_source(part) for part in parts] != hashes:
                 raise ModelError(str(path), "changed while it was imported", "a file that nobody writes to")
-            origin = {"container": "GGUF", "sha256": sha256, "tensor_types": done.tensor_types, "stored_as": "float32"}
+            origin = Quantisation(container="GGUF", sha256=sha256, tensor_types=done.tensor_types, stored_as="float32")
             return describe(target, quantisation=origin, conversion_largest_logit_difference=done.logit_difference)
 
         return self._find_or_build(source, {"kind": "gguf", "sha256": sha256}, build, given=str(path))
@@ -201,17 +206,17 @@ class ModelStore:
                 built = build(target)
             except ModelError as error:
                 raise self._of_the_source(error, given) from error
-            sha256 = sha256_json(built.identity)
-            about = {
-                "source": str(source),
-                "reading": READING,
-                "imported_at": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-                "libraries": library_versions(),
-                "checks": built.checks,
-            }
-            (target / MANIFEST).write_bytes(canonical_json({"identity": built.identity, "import": about}))
+            sha256 = built.identity.digest()
+            about = ImportRecord(
+                source=str(source),
+                reading=READING,
+                imported_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                libraries=library_versions(),
+                checks=built.checks,
+            )
+            manifest = ModelManifest(identity=built.identity, imported=about).to_bytes()
+            (target / MANIFEST).write_bytes(manifest)
             # Two importers may get here at once. The name is the content, so whoever is first is right for both.
-            manifest = (target / MANIFEST).read_bytes()
             publish(target, self.models / sha256)
             if self.get(sha256).reading < READING:
                 replace(self.models / sha256 / MANIFEST, manifest)  # the same files, now read by today's reading

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 from auditor.canonical import sha256_file
 from auditor.exceptions import ModelError
 from auditor.language_models.safety import TOKENIZER_FILE
+from auditor.model_manifest import ModelIdentity, ModelManifest
 
 MANIFEST = "manifest.json"
 #: Raised whenever import reads or refuses something that it passed over before: what was imported by an older reading
@@ -27,7 +27,7 @@ class StoredModel:
     folder
         Where its files lie.
     manifest
-        ``{"identity": …, "import": …}`` as written at import.
+        What it is and how it came here, as written at import.
     base
         The model an adapter belongs to; ``None`` for a model with weights of its own.
     notes
@@ -36,27 +36,27 @@ class StoredModel:
 
     sha256: str
     folder: Path
-    manifest: dict[str, Any]
+    manifest: ModelManifest
     base: StoredModel | None = None
     notes: tuple[str, ...] = field(default=(), compare=False)
 
     @property
-    def identity(self) -> dict[str, Any]:
+    def identity(self) -> ModelIdentity:
         """What the model is: files, hashes, architecture, parameters, context length, quantisation, base, adapter."""
-        identity: dict[str, Any] = self.manifest["identity"]
-        return identity
+        return self.manifest.identity
 
     @property
-    def record(self) -> dict[str, Any]:
+    def record(self) -> ModelManifest:
         """The manifest for a register, with the notes of the import just made."""
         if not self.notes:
             return self.manifest
-        return {**self.manifest, "import": {**self.manifest["import"], "left_behind": list(self.notes)}}
+        imported = self.manifest.imported.model_copy(update={"left_behind": self.notes})
+        return self.manifest.model_copy(update={"imported": imported})
 
     @property
     def reading(self) -> int:
         """By which reading it was imported, see `READING`; 1 for those from before it was written down."""
-        return int(self.manifest["import"].get("reading", 1))
+        return self.manifest.imported.reading
 
     @property
     def tokenizer_folder(self) -> Path:
@@ -82,8 +82,8 @@ class StoredModel:
             self.base.verify()
         if self.reading < READING:
             what = "was imported by an older version, which read and refused less of its files"
-            raise ModelError(str(self.folder), what, f"it imported again from {self.manifest['import'].get('source')}")
-        expected = {entry["path"]: entry for entry in self.identity["files"]}
+            raise ModelError(str(self.folder), what, f"it imported again from {self.manifest.imported.source}")
+        expected = {entry.path: entry for entry in self.identity.files}
         again = "what was imported; remove this folder and import the model again"
         for path in sorted(self.folder.iterdir()):
             if path.name != MANIFEST and path.name not in expected:
@@ -92,7 +92,7 @@ class StoredModel:
             path = self.folder / name
             if not path.is_file() or path.is_symlink():
                 raise ModelError(str(path), "this file is missing", again)
-            if path.stat().st_size != entry["bytes"]:
-                raise ModelError(str(path), f"has {path.stat().st_size} bytes instead of {entry['bytes']}", again)
-            if (found := sha256_file(path)) != entry["sha256"]:
-                raise ModelError(str(path), f"has SHA-256 {found[:12]}… instead of {entry['sha256'][:12]}…", again)
+            if path.stat().st_size != entry.bytes:
+                raise ModelError(str(path), f"has {path.stat().st_size} bytes instead of {entry.bytes}", again)
+            if (found := sha256_file(path)) != entry.sha256:
+                raise ModelError(str(path), f"has SHA-256 {found[:12]}… instead of {entry.sha256[:12]}…", again)

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 from auditor.mechanisms.interpretation.card import CARD
 from auditor.mechanisms.interpretation.measure import feature_rows
+from auditor.mechanisms.interpretation.result import Interpreted, Result
 from auditor.records import Measurement
 from auditor.testing.context import Context
+from auditor.testing.factory import NOT_TESTED
+from auditor.testing.rows import read_row
 
 
 def described_elsewhere(measurements: Sequence[Measurement], *, context: Context) -> tuple[Measurement, ...]:
@@ -22,17 +25,25 @@ def described_elsewhere(measurements: Sequence[Measurement], *, context: Context
     """
     level = 1 - context.plan.thresholds.alpha
     added: list[Measurement] = []
-    for result in context.results.get(CARD.name, ()):
-        if "features" not in result:
-            continue
-        layer = str(result["layer"])
-        by_latent = {row["latent"]: row for row in result["features"]}
+    for result in _interpreted(context):
+        by_latent = result.by_latent
         wanted = {
             int(item.subject["feature"]): None
             for item in measurements
-            if item.subject.get("layer") == layer and item.subject.get("feature", "").isdigit()
+            if item.subject.get("layer") == str(result.layer) and item.subject.get("feature", "").isdigit()
         }
         for latent in wanted:
-            if latent not in result["reported"]:
-                added += feature_rows(by_latent.get(latent), result, latent=latent, test=CARD.name, level=level)
+            if latent not in result.reported:
+                added += feature_rows(
+                    by_latent.get(latent), layer=result.layer, latent=latent, test=CARD.name, level=level
+                )
     return tuple(added)
+
+
+def _interpreted(context: Context) -> Iterator[Interpreted]:
+    """What interpretation's chunks found; nothing of those that had no dictionary, or were not done."""
+    for row in context.results.get(CARD.name, ()):
+        if NOT_TESTED not in row:
+            result = read_row(Result, row, what=f"result of {CARD.name}")
+            if isinstance(result, Interpreted):
+                yield result

@@ -16,19 +16,21 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditor.behaviour.metrics import CF_MEAN_SHIFT_SD, CF_NET_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Role, Severity
+from auditor.synthesis.card import ATTRIBUTE_LADDER, CARD
 from auditor.synthesis.ladder_steps import Step, encoded, selective, usable, used
 from auditor.testing.context import Context
 from auditor.testing.factory import made
 
-TEST = "ladder"
-METRIC = "attribute_ladder"
+TEST = CARD.name
+METRIC = ATTRIBUTE_LADDER
 STEPS = ("encoded", "selective", "used", "usable")
 READABLE, SELECTIVITY = "probe_layers_readable", "probe_selectivity"
 GAP_REMOVED, STEERED = "erasure_gap_removed", "steering_potency"
-NATURAL, RANGE = "cf_net_effect", "cf_range_effect"
-RESCUED = ("cf_net_effect_matched", "cf_mean_shift_sd")
+NATURAL, RANGE = CF_NET_EFFECT, CF_RANGE_EFFECT
+RESCUED = (CF_NET_EFFECT_MATCHED, CF_MEAN_SHIFT_SD)
 FOUND = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
 CLEAN = (Conclusion.EQUIVALENT_WITHIN_MARGIN, Conclusion.NO_EVIDENCE)
 MOST_WITHOUT_OUTPUT = Severity.LOW

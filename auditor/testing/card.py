@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Card:
 
     ``question`` says what a test on internals answers, and so where reports show it: ``fields`` (what drove a
     decision), ``encoded``, ``used``, ``usable``, ``where``, or ``parts`` (what the model's parts stand for). ``label``
-    is its name in words, ``metrics`` every number it may give: pages and reports read their words here, so that the
-    test of a stranger looks like ours.
+    is its name in words, ``metrics`` every number it may give, ``subjects`` what stands before the value of each key of
+    a subject that is its own (``dose``; empty where the value says enough): pages and reports read their words here, so
+    that the test of a stranger looks like ours.
     """
 
     name: str
@@ -48,3 +50,4 @@ class Card:
     question: str = ""
     label: str = ""
     metrics: tuple[Metric, ...] = ()
+    subjects: Mapping[str, str] = field(default_factory=dict, hash=False)

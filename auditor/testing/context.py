@@ -159,12 +159,6 @@ class Context:
         ]
 
 
-def keeps_rows_apart(run: Mapping[str, Any]) -> bool:
-    """Whether the mapping of a run keeps rows whose id repeats as records of their own."""
-    fields = run["data"].get("mapping", {}).get("fields", ())
-    return any(item.get("role") == "id" and item.get("repeats") == "separate" for item in fields)
-
-
 def applicant_of(record: str) -> str:
     """The id that a record of a repeated id was read under: ``A7`` of ``A7#2`` (auditor/applications.py)."""
     found = LATER_ROW.fullmatch(record)

@@ -12,9 +12,10 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
-from auditor.canonical import canonical_json, sha256_bytes
+from auditor.canonical import sha256_bytes
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
+from auditor.run_record import RunRecord
 from compliance.access import permissions as access
 from compliance.actions.plans import newest_decision
 from compliance.exceptions import StateError
@@ -43,7 +44,7 @@ ROWS_AT_ONCE = 500
 @transaction.atomic
 def start_ungoverned_audit(
     *,
-    run: dict[str, Any],
+    run: RunRecord,
     chunks: Iterable[Chunk],
     prompts: int,
     tokens: int,
@@ -74,7 +75,7 @@ def start_ungoverned_audit(
     """
     if {model.team_id, data.team_id} != {plan.team_id}:
         raise StateError(f"{plan.name}: model and data belong to another team; expected those of {plan.team}")
-    run_json = canonical_json(run)
+    run_json = run.to_bytes()
     run_sha256 = sha256_bytes(run_json)
     # The lock makes "look for one, else create" one step: two command lines started at once meet in one audit, and
     # numbers have no gaps.
@@ -184,7 +185,7 @@ def request_audit(
 def freeze_audit(
     *,
     audit: Audit,
-    run: dict[str, Any],
+    run: RunRecord,
     chunks: Iterable[Chunk],
     prompts: int,
     tokens: int,
@@ -203,7 +204,7 @@ def freeze_audit(
     StateError
         If it was stopped in the meantime, or somebody else froze it.
     """
-    run_json = canonical_json(run)
+    run_json = run.to_bytes()
     frozen: dict[str, Any] = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json)}
     frozen |= {"prompts": prompts, "tokens": tokens}
     held = {} if keeper is None else {"keeper": keeper}

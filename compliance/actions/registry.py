@@ -11,6 +11,7 @@ from django.db.models import Field, Q
 
 from auditor.applications import Applications, Survey
 from auditor.canonical import canonical_json
+from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan
 from compliance.access import permissions as access
 from compliance.exceptions import StateError
@@ -39,7 +40,7 @@ def register_model(
     *,
     source: str,
     sha256: str,
-    manifest: dict[str, Any],
+    manifest: ModelManifest,
     actor: Actor,
     team: Team | None = None,
     language_model: LanguageModel | None = None,
@@ -61,7 +62,7 @@ def register_model(
             return known
         language_model = open_language_model(team=team, description={"name": name_of(source)}, actor=actor)
     version, new = LanguageModelVersion.objects.get_or_create(
-        language_model=language_model, sha256=sha256, defaults={"source": source, "manifest": manifest}
+        language_model=language_model, sha256=sha256, defaults={"source": source, "manifest": manifest.plain()}
     )
     if new:
         payload = {"language_model": language_model.name, **_named(version)}

@@ -15,6 +15,7 @@ from django.conf import settings
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, select
 from auditor.exceptions import InputError
+from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan
 from compliance.audits.binding import bound_plan
 from compliance.execution.job import JobState
@@ -126,16 +127,15 @@ def _seconds(result: bytes | memoryview | None) -> float:
 def _parameters(model: LanguageModelVersion) -> int:
     """Parameters of a model; for an adapter those of its base, 0 where the manifest does not say."""
     seen = set()
-    manifest = model.manifest
-    while manifest:
-        identity = manifest.get("identity", {})
-        if count := int(identity.get("parameters") or 0):
+    manifest: ModelManifest | None = model.described
+    while manifest is not None:
+        if count := manifest.identity.parameters:
             return count
-        base = identity.get("base_sha256")
+        base = manifest.identity.base_sha256
         if not base or base in seen:
             return 0
         seen.add(base)
-        manifest = _manifest(str(base))
+        manifest = _manifest(base)
     return 0
 
 
@@ -169,8 +169,9 @@ def tokenizer_file(model: LanguageModelVersion) -> Path | None:
     """Where the tokenizer of a stored model is, its base's for an adapter; ``None`` if it is not on this machine."""
     folder: Path | None = _folder(model.sha256)
     while folder is not None and not (folder / "tokenizer.json").is_file():
-        base = _manifest(folder.name).get("identity", {}).get("base_sha256")
-        folder = _folder(str(base)) if base else None
+        manifest = _manifest(folder.name)
+        base = manifest.identity.base_sha256 if manifest is not None else None
+        folder = _folder(base) if base else None
     return folder / "tokenizer.json" if folder else None
 
 
@@ -178,6 +179,6 @@ def _folder(sha256: str) -> Path:
     return Path(settings.MODEL_FOLDER) / "models" / sha256
 
 
-def _manifest(sha256: str) -> dict[str, dict[str, object]]:
+def _manifest(sha256: str) -> ModelManifest | None:
     path = _folder(sha256) / "manifest.json"
-    return dict(json.loads(path.read_text(encoding="utf-8"))) if path.is_file() else {}
+    return ModelManifest.read(path.read_bytes(), where=str(path)) if path.is_file() else None

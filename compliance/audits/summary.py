@@ -17,12 +17,12 @@ def summarise(
     """Five lines: which audit, on what, what was found, the judgement, and how the audit checked itself."""
     run = audit.run
     kind = "governed" if audit.governed else "ungoverned"
-    design = wording.Design.of(run["design"])
-    shown = printable(measurements, small_cell=design.small_cell, total=len(run["data"]["selected"]))
+    design = wording.Design.of(run.plan)
+    shown = printable(measurements, small_cell=design.small_cell, total=len(run.data.selected))
     return (
         f"{audit}  {title}: complete, {kind}, run {runs} on this model",
-        f"Asked    {run['model']['source']} ({run['model']['sha256'][:12]}) about "
-        f"{numbers.count(len(run['data']['selected']))} applications of {run['data']['name']}, "
+        f"Asked    {run.model.source} ({run.model.sha256[:12]}) about "
+        f"{numbers.count(len(run.data.selected))} applications of {run.data.name}, "
         f"{numbers.count(audit.prompts)} prompts, repeats included",
         f"Found    {found_line(shown, findings, design)}",
         f"Judged   {judged_line(findings)}",

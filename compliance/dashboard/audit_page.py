@@ -83,7 +83,7 @@ def numbers_table(audit: Audit, numbers: Numbers) -> SafeString:
 
 def comparison_table(comparison: Comparison) -> SafeString:
     """What changed from one version to the other; the cases are those of the later audit."""
-    table = changes(comparison.measurements, wording.Design.of(comparison.later.plan.design))
+    table = changes(comparison.measurements, wording.Design.of(comparison.later.plan.parsed))
     return _safe(table_html(table, links(comparison.later), label="Changes between the versions"))
 
 

@@ -7,6 +7,8 @@ from typing import Any
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
+from auditor.controls import Controls
+from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
 from compliance.dashboard import audit_page, prompts
@@ -21,6 +23,7 @@ from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
 from compliance.models import Audit
 from reports import sections, wording
+from reports.canvas import Chart
 from reports.charts import references
 from reports.cover import cover_verdict
 from reports.story import Story
@@ -94,7 +97,7 @@ def cases(request: HttpRequest, number: int) -> HttpResponse:
     row = _audit(request, number)
     evidence = _evidence(row)
     _viewed(request, row)
-    design = row.plan.design
+    design = row.plan.parsed
     planned = {arm for value, _ in _choices(design, ()) for arm in value.split("|")}
     wanted_cases = case_pages.filter_from(request.GET, evidence=evidence, planned=planned)
     asked = case_pages.reference_first(wanted_cases, references(design))
@@ -171,7 +174,8 @@ def _sides(request: HttpRequest, evidence: EvidenceFolder, pair: list[dict[str, 
 
 def _told(row: Audit) -> tuple[Story, str, str]:
     """A finished audit as its report tells it, the hash of its evidence, and why that cannot be shown, if it cannot."""
-    problem, controls, charts, bundle = "", {}, {}, ""
+    problem, controls, bundle = "", Controls(), ""
+    charts: dict[str, Chart] = {}
     try:
         evidence = open_evidence(row)
         controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
@@ -215,13 +219,13 @@ def _evidence(row: Audit) -> EvidenceFolder:
     return evidence
 
 
-def _choices(design: dict[str, Any], asked: tuple[str, ...]) -> list[tuple[str, str]]:
+def _choices(design: Plan, asked: tuple[str, ...]) -> list[tuple[str, str]]:
     """Contrasts and arms of a design, as value and label; what was asked is among them."""
     contrasts, arms = [], []
-    for attribute in design["attributes"]:
-        field, reference = attribute["field"], attribute["reference"]
+    for attribute in design.attributes:
+        field, reference = attribute.field, attribute.reference
         name = wording.sentence_case(wording.field_words(field))
-        for group in attribute["groups"]:
+        for group in attribute.groups:
             arms.append((f"{field}={group}", f"{name}: {group}"))
             if group != reference:
                 contrasts.append((f"{field}={reference}|{field}={group}", f"{name}: {group} − {reference}"))

@@ -6,10 +6,10 @@ import json
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 from xml.etree import ElementTree as ET
 
 from auditor.canonical import sha256_bytes, sha256_file
+from auditor.controls import Controls
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
@@ -56,9 +56,9 @@ class EvidenceFolder:
             raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
         return path
 
-    def controls(self) -> dict[str, Any]:
+    def controls(self) -> Controls:
         """What the audit found out about itself."""
-        return dict(json.loads(self.read("controls.json")))
+        return Controls.read(self.read("controls.json"), where="controls.json")
 
     def charts(self) -> dict[str, Chart]:
         """The figures that were drawn when the run was concluded, by name."""

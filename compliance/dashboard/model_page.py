@@ -12,7 +12,6 @@ from django.core.cache import cache
 from auditor.canonical import sha256_json
 from auditor.comparison import Answer, compare_versions
 from auditor.records import Measurement, Outcome
-from auditor.testing.context import keeps_rows_apart
 from compliance.dashboard.evidence import open_evidence
 from compliance.dashboard.records import measurement
 from compliance.execution.job import JobState
@@ -62,7 +61,7 @@ def trends(audits: Sequence[Audit], *, most: int) -> list[Trend]:
     keys = _leading(finished[-1], most)
     rows = MeasurementRow.objects.filter(audit__in=[audit.pk for audit in same], key__in=keys).order_by()
     found = {(row.audit_id, row.key): measurement(row) for row in rows}
-    design = wording.Design.of(finished[-1].plan.design)
+    design = wording.Design.of(finished[-1].plan.parsed)
     drawn = []
     for key in keys:
         points = [
@@ -117,8 +116,8 @@ def compared(earlier: Audit, later: Audit) -> Comparison:
     rows: list[dict[str, Any]] | None = cache.get(key)
     if rows is None:
         before, after = (_answers(folder) for folder in folders)
-        apart = any(keeps_rows_apart(audit.run) for audit in (earlier, later))
-        measured = compare_versions(design=later.plan.design, earlier=before, later=after, rows_apart=apart)
+        apart = any(audit.run.data.mapping.keeps_rows_apart for audit in (earlier, later))
+        measured = compare_versions(plan=later.plan.parsed, earlier=before, later=after, rows_apart=apart)
         rows = [item.row() for item in measured]
         cache.set(key, rows, KEPT_SECONDS)
     return Comparison(earlier=earlier, later=later, measurements=tuple(measurement_from(row) for row in rows))

@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from auditor.controls import Controls
+from auditor.environment import Environment
 from auditor.exceptions import InputError
 from auditor.records import Finding, Measurement
 from compliance.dashboard.evidence import EvidenceFolder, kept_file
@@ -12,6 +14,7 @@ from compliance.exceptions import EvidenceError
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports.bundle import Bundle, finding_from, measurement_from, parse, read_bundle
 from reports.canvas import Chart
+from reports.governance import COMPLETE, Governance
 from reports.story import Story
 
 NOT_OF_A_RECORD = ("id", "audit", "key", "position", "severity_rank", "measurement_keys")
@@ -32,14 +35,14 @@ def story(
     *,
     measurements: Iterable[MeasurementRow],
     findings: Iterable[FindingRow],
-    controls: dict[str, Any],
+    controls: Controls,
     charts: Mapping[str, Chart],
 ) -> Story:
     """The report of an audit in the making, from its rows and the charts that were kept: nothing is drawn anew."""
     bundle = Bundle(
-        plan=audit.plan.design,
+        plan=audit.plan.parsed,
         run=audit.run,
-        environment={},
+        environment=Environment(),
         measurements=tuple(measurement(row) for row in measurements),
         findings=tuple(finding(row) for row in findings),
         controls=controls,
@@ -48,8 +51,8 @@ def story(
         manifest_sha256="",
         contents={"run.json": audit.run_json.encode()},
     )
-    status = "complete" if audit.complete else "incomplete"
-    record = {"audit_id": audit.number, "title": audit.plan.title, "governed": audit.governed, "status": status}
+    status = COMPLETE if audit.complete else "incomplete"
+    record = Governance(audit_id=audit.number, title=audit.plan.title, governed=audit.governed, status=status)
     return Story(bundle=bundle, governance=record, charts=charts)
 
 
@@ -65,7 +68,7 @@ def kept_story(audit: Audit, evidence: EvidenceFolder) -> Story:
     if result is None:
         raise EvidenceError("result.json: is not on this server as it was recorded; expected the published file")
     try:
-        record = parse(result.read_bytes(), where=result.name)["audit"]
+        record = Governance.read(parse(result.read_bytes(), where=result.name)["audit"], where=f"{result.name}: audit")
         bundle = read_bundle(evidence.folder)
     except InputError as error:
         raise EvidenceError(f"{error.where}: {error.what}; expected {error.expected}") from error

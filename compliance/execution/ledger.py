@@ -13,17 +13,16 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
-from typing import Any
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from auditor.canonical import sha256_json
 from auditor.exceptions import RunError, StorageError
 from auditor.ledger import Chunk
 from auditor.ledger import ChunkState as LedgerState
+from auditor.run_record import RunRecord
 from compliance.database.patience import passes, patiently
 from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState
@@ -61,7 +60,7 @@ class DatabaseLedger:
         self._renewed = self._asked = float("-inf")
         self._asked_to_stop = False
 
-    def freeze(self, run: dict[str, Any], chunks: Iterable[Chunk]) -> None:
+    def freeze(self, run: RunRecord, chunks: Iterable[Chunk]) -> None:
         """Store the chunks in batches, all or none; harmless if they are stored already.
 
         Raises
@@ -71,7 +70,7 @@ class DatabaseLedger:
         StorageError
             If the database cannot take them.
         """
-        if sha256_json(run) != self.audit.run_sha256:
+        if run.digest() != self.audit.run_sha256:
             raise RunError(f"{self.audit}: holds another run; expected the run it was started with")
         if self.frozen():
             return
@@ -94,7 +93,7 @@ class DatabaseLedger:
         """Whether the chunks are stored; they come all at once."""
         return self._chunks().exists()
 
-    def run(self) -> dict[str, Any]:
+    def run(self) -> RunRecord:
         """The frozen run record."""
         return self.audit.run
 

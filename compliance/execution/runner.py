@@ -28,6 +28,7 @@ from django.utils import timezone
 
 from auditor.canonical import pretty_json, sha256_file
 from auditor.data_sources import load_data
+from auditor.environment import Environment
 from auditor.exceptions import InputError, Interrupted, RunError, StorageError
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
@@ -42,6 +43,7 @@ from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor, chain_head
 from compliance.models import Audit, Worker
 from compliance.registry.keeping import keep
+from reports.governance import COMPLETE, DesignApproval, Governance
 
 PUBLISHED = ("report.pdf", "annex.pdf", "result.json", "evidence.zip")
 INCOMPLETE = "incomplete.json"
@@ -386,44 +388,45 @@ def _hand_over(kept: Path, out: Path) -> dict[str, Path]:
     return {name: out / name for name in PUBLISHED}
 
 
-def governance(audit: Audit, *, title: str, command: str, finished_at: datetime) -> dict[str, Any]:
+def governance(audit: Audit, *, title: str, command: str, finished_at: datetime) -> Governance:
     """The governance record that a report prints: who asked for what, when, and under which rules."""
-    return {
-        "audit_id": audit.number,
-        "title": title,
-        "governed": audit.governed,
-        "status": "complete",
-        "started_at": _utc(audit.started_at),
-        "finished_at": _utc(finished_at),
-        "requested_by": audit.requested_by,
-        "design_approval": _approval(audit),
-        "command": command,
-        "runs_on_this_model": _runs(audit),
-        "events_head": chain_head(),
-        "signatures": [],
-    }
+    # Every key is given, the empty ones too: what is not given is not written.
+    return Governance(
+        audit_id=audit.number,
+        title=title,
+        governed=audit.governed,
+        status=COMPLETE,
+        started_at=_utc(audit.started_at),
+        finished_at=_utc(finished_at),
+        requested_by=audit.requested_by,
+        design_approval=_approval(audit),
+        command=command,
+        runs_on_this_model=_runs(audit),
+        events_head=chain_head(),
+        signatures=(),
+    )
 
 
-def _approval(audit: Audit) -> dict[str, Any] | None:
+def _approval(audit: Audit) -> DesignApproval | None:
     """Who approved the design, when and why; ``None`` for an ungoverned run."""
     decision = audit.design_decision
     if not audit.governed or decision is None:
         return None
-    return {"by": decision.decided_by, "at": _utc(decision.decided_at), "reason": decision.reason}
+    return DesignApproval(by=decision.decided_by, at=_utc(decision.decided_at), reason=decision.reason)
 
 
-def environment(timings: Mapping[str, float]) -> dict[str, Any]:
+def environment(timings: Mapping[str, float]) -> Environment:
     """Where the numbers were computed: interpreter, libraries, processor and how long it took (seconds)."""
     packages = {item.metadata["Name"]: item.version for item in distributions()}
-    return {
-        "python": platform.python_version(),
-        "platform": platform.platform(),
-        "machine": platform.machine(),
-        "cpus": os.cpu_count(),
-        "device": settings.DEVICE,
-        "libraries": dict(sorted(packages.items())),
-        "timings": {name: round(seconds, 3) for name, seconds in timings.items()},
-    }
+    return Environment(
+        python=platform.python_version(),
+        platform=platform.platform(),
+        machine=platform.machine(),
+        cpus=os.cpu_count(),
+        device=settings.DEVICE,
+        libraries=dict(sorted(packages.items())),
+        timings={name: round(seconds, 3) for name, seconds in timings.items()},
+    )
 
 
 def _runs(audit: Audit) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Any, Self
 
 from django.conf import settings
@@ -10,6 +9,7 @@ from django.db import models
 from django.db.models import Q
 from django.urls import reverse
 
+from auditor.run_record import RunRecord
 from compliance.access import permissions as access
 from compliance.exceptions import EvidenceError
 from compliance.execution.job import ACTIVE, INCOMPLETE, RESUMABLE, WAITING, JobState
@@ -140,9 +140,9 @@ class Audit(models.Model):
         return self.number
 
     @property
-    def run(self) -> dict[str, Any]:
-        """The frozen run record as plain data."""
-        return dict(json.loads(self.run_json))
+    def run(self) -> RunRecord:
+        """The frozen run."""
+        return RunRecord.read(self.run_json, where=f"{self.number}: run")
 
     @property
     def frozen(self) -> bool:

@@ -18,6 +18,8 @@ from django.db.models.functions import Coalesce
 from django.urls import reverse
 
 from auditor.canonical import sha256_json
+from auditor.model_manifest import ModelManifest
+from auditor.plan import Plan, plan_from
 from compliance.models.evidence import Evidence, EvidenceQuerySet
 from compliance.models.rows import Row, TeamRows
 from compliance.models.teams import Team
@@ -158,6 +160,11 @@ class LanguageModelVersion(Evidence):
         return f"{self.source} ({self.sha256[:12]})"
 
     @property
+    def described(self) -> ModelManifest:
+        """What it is and how it was imported, as the store wrote it."""
+        return ModelManifest.read(self.manifest, where=f"{self}: manifest")
+
+    @property
     def team_id(self) -> int:
         """The team of its language model."""
         return int(self.language_model.team_id)
@@ -256,8 +263,13 @@ class PlanVersion(Evidence):
 
     @property
     def design(self) -> dict[str, Any]:
-        """The design as plain data."""
+        """The design as plain data: what is hashed."""
         return dict(json.loads(self.design_json))
+
+    @property
+    def parsed(self) -> Plan:
+        """The design as a plan, bound to nothing."""
+        return plan_from({**self.design, "run": {}}, where=str(self))
 
     @property
     def event_object(self) -> str:

@@ -22,6 +22,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
+from auditor.run_record import RunMapping
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.admin_base import ActingAdmin, ReadOnlyAdmin, progress_bar
@@ -159,7 +160,7 @@ class LanguageModelVersionAdmin(Runnable, VersionAdmin):
     @admin.display(description="left behind")
     def left_behind(self, obj: LanguageModelVersion) -> str:
         """The lines that the command line prints at import, too."""
-        return "; ".join(obj.manifest.get("import", {}).get("left_behind", ())) or "nothing"
+        return "; ".join(obj.described.imported.left_behind) or "nothing"
 
     @admin.display(description="manifest")
     def files(self, obj: LanguageModelVersion) -> SafeString:
@@ -182,8 +183,8 @@ class DataSetAdmin(VersionAdmin):
     def schema(self, obj: DataSetVersion) -> SafeString:
         """Name, role, type and unit of every field."""
         rows = [
-            (item["label"], item["role"], item["type"], item.get("unit") or "–")
-            for item in obj.mapping.get("fields", [])
+            (item.label, item.role, item.type, item.unit or "–")
+            for item in RunMapping.read(obj.mapping, where=f"{obj}: mapping").fields
         ]
         head = SafeString("<thead><tr><th>Field</th><th>Role</th><th>Type</th><th>Unit</th></tr></thead>")
         body = format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
@@ -221,7 +222,7 @@ class PlanAdmin(Runnable, VersionAdmin):
     @admin.display(description="prompt")
     def prompt(self, obj: PlanVersion) -> SafeString:
         """The template that cases are rendered from."""
-        return format_html("<pre>{}</pre>", obj.design["prompt"]["template"])
+        return format_html("<pre>{}</pre>", obj.parsed.prompt.template)
 
     @admin.display(description="design")
     def whole_design(self, obj: PlanVersion) -> SafeString:

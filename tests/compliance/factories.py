@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
-from typing import Any
 
 from auditor.applications import Applications, apply_mapping
 from auditor.ledger import Chunk
 from auditor.mapping_files import mapping_from
 from auditor.plan import Plan, plan_from
+from auditor.run_record import RunRecord
 from compliance import actions
 from compliance.governance.events import Actor
 from compliance.models import Audit
+from tests.records import NO_FILES, run_of
 
 ACTOR = Actor(name="ada", role="command line")
 
@@ -44,23 +45,21 @@ def make_chunks(count: int) -> Iterable[Chunk]:
     return (Chunk(index=i, kind="score", prompts=2, tokens=20, payload=b"cases %d" % i) for i in range(count))
 
 
-def make_run(name: str = "one") -> dict[str, Any]:
+def make_run(name: str = "one") -> RunRecord:
     """A frozen run record, told apart by ``name``."""
-    return {
-        "name": name,
-        "model": {"source": "demo:small", "sha256": "1" * 64},
-        "data": {"name": "small", "selected": ["0001", "0002"]},
-    }
+    mapping = {"name": "small", "fields": []}
+    data = {"source": "small.csv", "name": "small", "mapping": mapping, "selected": ["0001", "0002"]}
+    return run_of(make_plan().design(), name=name, data=data)
 
 
-def start(*, run: dict[str, Any], chunks: int = 3) -> Audit:
+def start(*, run: RunRecord, chunks: int = 3) -> Audit:
     """What the command does: register and start, or resume."""
     return actions.start_ungoverned_audit(
         run=run,
         chunks=make_chunks(chunks),
         prompts=2 * chunks,
         tokens=20 * chunks,
-        model=actions.register_model(source="demo:small", sha256="1" * 64, manifest={"files": []}, actor=ACTOR),
+        model=actions.register_model(source="demo:small", sha256="1" * 64, manifest=NO_FILES, actor=ACTOR),
         data=actions.register_data(data=make_applications(), actor=ACTOR),
         plan=actions.register_plan(plan=make_plan(), actor=ACTOR),
         actor=ACTOR,

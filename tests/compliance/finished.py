@@ -14,6 +14,7 @@ from django.utils import timezone
 from auditor.canonical import sha256_file
 from auditor.evidence import CASES_SCHEMA
 from auditor.plan import read_plan
+from auditor.run_record import RunRecord
 from compliance import actions
 from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
@@ -21,6 +22,7 @@ from reports.bundle import read_bundle
 from reports.publish import publish
 from tests.compliance.factories import ACTOR, make_applications
 from tests.compliance.inside import add_inside
+from tests.records import NO_FILES
 from tests.reports.conftest import GOVERNANCE, PACKS
 from tests.reports.simulate import PLAN, write_evidence
 
@@ -44,7 +46,7 @@ def simulate(base: Path, *, weights: str = "weights", bias: float = -0.9) -> Pat
 def finish(base: Path, *, finished_at: datetime | None = None) -> Audit:
     """Enter, run and finish the audit that left this evidence; its files are where the runner puts them."""
     evidence = base / "evidence"
-    run = json.loads((evidence / "run.json").read_text(encoding="utf-8"))
+    run = RunRecord.read((evidence / "run.json").read_bytes(), where="run.json")
     plan = read_plan(PLAN)
     audit = actions.start_ungoverned_audit(
         run=run,
@@ -52,9 +54,9 @@ def finish(base: Path, *, finished_at: datetime | None = None) -> Audit:
         prompts=pl.read_parquet(evidence / "cases.parquet").height,
         tokens=1000,
         model=actions.register_model(
-            source=run["model"]["source"],
-            sha256=run["model"]["sha256"],
-            manifest=run["model"]["manifest"],
+            source=run.model.source,
+            sha256=run.model.sha256,
+            manifest=NO_FILES,
             actor=ACTOR,
         ),
         data=actions.register_data(data=make_applications(), actor=ACTOR),

@@ -10,13 +10,14 @@ from compliance.access.roles import Role
 from compliance.governance.events import Actor
 from compliance.models import Audit, Membership, Priority, default_team
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
+from tests.records import NO_FILES
 
 
 def versions(name: str = "small"):
     """A plan, a model and data in the register."""
     return {
         "plan": actions.register_plan(plan=make_plan(name), actor=ACTOR),
-        "model": actions.register_model(source="demo:small", sha256="1" * 64, manifest={"files": []}, actor=ACTOR),
+        "model": actions.register_model(source="demo:small", sha256="1" * 64, manifest=NO_FILES, actor=ACTOR),
         "data": actions.register_data(data=make_applications(), actor=ACTOR),
     }
 

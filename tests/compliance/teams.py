@@ -26,6 +26,7 @@ from compliance.models import (
     Worker,
 )
 from tests.compliance.factories import ACTOR, make_applications, make_chunks, make_plan, make_run
+from tests.records import NO_FILES
 
 WORKING = [role for role in Role if role != Role.EXAMINER]
 
@@ -45,7 +46,7 @@ def make_team_audit(team: Team, *, name: str) -> Audit:
         chunks=make_chunks(1),
         prompts=2,
         tokens=20,
-        model=actions.register_model(source="demo:x", sha256="2" * 64, manifest={}, actor=ACTOR, team=team),
+        model=actions.register_model(source="demo:x", sha256="2" * 64, manifest=NO_FILES, actor=ACTOR, team=team),
         data=actions.register_data(data=make_applications(), actor=ACTOR, team=team),
         plan=actions.register_plan(plan=make_plan(), actor=ACTOR, team=team),
         actor=ACTOR,

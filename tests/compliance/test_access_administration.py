@@ -26,6 +26,7 @@ from compliance.models import (
 )
 from tests.compliance.factories import ACTOR
 from tests.compliance.teams import WORKING, make_person, make_team_audit
+from tests.records import NO_FILES
 
 NEXT_YEAR = date.today() + timedelta(days=300)
 
@@ -69,7 +70,7 @@ def test_a_language_model_is_described_anew_and_the_event_says_what_changed(brow
 def test_approval_goes_from_state_to_state(browser: Client) -> None:
     # By somebody else than the browser's account: nobody approves what they registered.
     another = Actor(name="another", role="command line")
-    row = actions.register_model(source="U", sha256="1" * 64, manifest={}, actor=another).language_model
+    row = actions.register_model(source="U", sha256="1" * 64, manifest=NO_FILES, actor=another).language_model
     page = "/admin/compliance/languagemodel/"
     for action, state in (("approve", "approved"), ("retire", "retired"), ("propose", "proposed")):
         browser.post(page, {"action": action, "_selected_action": [row.pk]})
@@ -186,7 +187,9 @@ def test_the_difference_between_two_versions_is_shown(browser: Client) -> None:
 
 def test_versions_are_numbered_in_their_team_and_name(browser: Client) -> None:
     versions = [
-        actions.register_model(source="demo:x", sha256=str(n) * 64, manifest={}, actor=ACTOR, language_model=model())
+        actions.register_model(
+            source="demo:x", sha256=str(n) * 64, manifest=NO_FILES, actor=ACTOR, language_model=model()
+        )
         for n in range(3)
     ]
     listed = browser.get("/admin/compliance/languagemodelversion/", {"q": "2222"}).context["cl"].queryset

@@ -20,6 +20,7 @@ from compliance.exceptions import StateError
 from compliance.models import Audit, FindingRow, MeasurementRow, Membership, Release, Team, default_team
 from tests.compliance.factories import ACTOR, make_applications, make_plan, make_run
 from tests.compliance.teams import WORKING, make_person, make_team_audit
+from tests.records import NO_FILES
 
 
 class Person:
@@ -185,7 +186,7 @@ def test_nobody_examines_a_team_they_work_in(db: None) -> None:
 def test_the_same_files_are_a_version_in_each_team_that_registers_them(db: None) -> None:
     teams = [default_team(), Team.objects.create(name="Elsewhere")]
     versions = [
-        actions.register_model(source="demo:x", sha256="3" * 64, manifest={}, actor=ACTOR, team=team)
+        actions.register_model(source="demo:x", sha256="3" * 64, manifest=NO_FILES, actor=ACTOR, team=team)
         for team in (*teams, *teams)
     ]
     assert [version.team_id for version in versions[:2]] == [team.pk for team in teams]
@@ -194,7 +195,7 @@ def test_the_same_files_are_a_version_in_each_team_that_registers_them(db: None)
 
 def test_an_audit_binds_what_one_team_owns(db: None) -> None:
     other = Team.objects.create(name="Elsewhere")
-    model = actions.register_model(source="demo:x", sha256="3" * 64, manifest={}, actor=ACTOR, team=other)
+    model = actions.register_model(source="demo:x", sha256="3" * 64, manifest=NO_FILES, actor=ACTOR, team=other)
     with pytest.raises(StateError, match="small: model and data belong to another team; expected those of Default"):
         actions.start_ungoverned_audit(
             run=make_run(),

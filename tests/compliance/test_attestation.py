@@ -160,7 +160,9 @@ def test_the_command_refuses_a_file_that_no_event_names(
     finished: Audit, settings: LazySettings, tmp_path: Path
 ) -> None:
     evidence = shutil.copytree(Path(settings.DATA_FOLDER) / "audits" / finished.number / "evidence", tmp_path / "made")
-    published = publish(Path(evidence), {**GOVERNANCE, "requested_by": "somebody else"}, tmp_path / "out")
+    published = publish(
+        Path(evidence), GOVERNANCE.model_copy(update={"requested_by": "somebody else"}), tmp_path / "out"
+    )
     code, said, _ = verified(str(published.report), str(published.evidence))
     assert f"{published.report}: equal, to the last byte, to the report that is set again from evidence.zip" in said
     assert "that these are the files that were issued is not shown" in said, "the forgery agrees with itself"
@@ -205,7 +207,7 @@ def test_a_chain_written_anew_is_named_by_the_head_that_a_report_prints(
     append(2)
     base = tmp_path / "made"
     shutil.copytree(simulated / "evidence", base / "evidence")
-    publish(base / "evidence", {**GOVERNANCE, "events_head": chain_head()}, base)
+    publish(base / "evidence", GOVERNANCE.model_copy(update={"events_head": chain_head()}), base)
     folder = settings.DATA_FOLDER / "audits" / finish(base).number
     for name in ("report.pdf", "result.json"):
         assert verified(str(folder / name), "--events")[0] == 0

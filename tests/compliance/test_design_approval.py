@@ -27,6 +27,7 @@ from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import versions
 from tests.compliance.teams import make_person
 from tests.compliance.test_officers_site import text_of
+from tests.records import NO_FILES
 
 QUICK = ready_made()["quick"].text
 ADDRESS = "/admin/compliance/audit/request/"
@@ -223,9 +224,9 @@ def test_a_clock_that_was_set_back_brings_no_approval_back() -> None:
 def test_nobody_approves_a_model_that_they_described_or_registered() -> None:
     both, vera = actor("bo", Role.MODEL_OWNER, Role.VALIDATOR), actor("vera", Role.VALIDATOR)
     described = actions.open_language_model(team=default_team(), description={"name": "scorer"}, actor=both)
-    actions.register_model(source="dir:a", sha256="a" * 64, manifest={}, language_model=described, actor=ACTOR)
+    actions.register_model(source="dir:a", sha256="a" * 64, manifest=NO_FILES, language_model=described, actor=ACTOR)
     found = actions.open_language_model(team=default_team(), description={"name": "other"}, actor=ACTOR)
-    actions.register_model(source="dir:b", sha256="b" * 64, manifest={}, language_model=found, actor=both)
+    actions.register_model(source="dir:b", sha256="b" * 64, manifest=NO_FILES, language_model=found, actor=both)
     for model in (described, found):
         with pytest.raises(StateError, match="bo described or registered it; expected a second person to approve it"):
             actions.decide_on_language_model(language_model=model, approval=Approval.APPROVED, actor=both)

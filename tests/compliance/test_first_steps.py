@@ -34,6 +34,7 @@ from tests.compliance.factories import ACTOR, make_applications
 from tests.compliance.jobs import freeze, versions
 from tests.compliance.teams import make_person, make_team_audit
 from tests.compliance.test_officers_site import text_of
+from tests.records import NO_FILES
 
 KEYS = ["administrator", "worker", "model", "data", "plan", "run", "report"]
 
@@ -81,7 +82,9 @@ def test_the_first_administrator_is_led_from_step_to_step(ada: Client, worker: W
     assert PlanVersion.objects.get().name == "mortgage-quick"
     assert (stages(ada)["plan"], stages(ada)["run"]) == ("done", "todo"), "the model is not there yet"
     model = Registration.objects.get(kind=Registration.MODEL).language_model
-    actions.register_model(source="demo:underwriter", sha256="1" * 64, manifest={}, language_model=model, actor=ACTOR)
+    actions.register_model(
+        source="demo:underwriter", sha256="1" * 64, manifest=NO_FILES, language_model=model, actor=ACTOR
+    )
     (run,) = [step for step in look(ada).steps if step.key == "run"]
     assert run.stage == "on"
     page = ada.get(run.link)
@@ -223,7 +226,7 @@ def test_more_rows_cost_no_more_queries(ada: Client, worker: Worker) -> None:
     versions()
     few = asked()
     for number in range(4):
-        actions.register_model(source="demo:x", sha256=str(number) * 64, manifest={}, actor=ACTOR)
+        actions.register_model(source="demo:x", sha256=str(number) * 64, manifest=NO_FILES, actor=ACTOR)
         actions.request_data(team=default_team(), name="x", source="demo:loanapp", actor=ACTOR)
     assert asked() == few
 

@@ -26,6 +26,7 @@ from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import person
 from tests.compliance.teams import make_person
+from tests.records import NO_FILES
 
 pytestmark = pytest.mark.django_db
 CSV = b"applicant_id,race,income,approved\n" + b"".join(
@@ -61,7 +62,7 @@ def version(client: Client, settings: LazySettings, tmp_path: Path) -> DataSetVe
 def rows() -> tuple[PlanVersion, LanguageModelVersion]:
     return (
         actions.register_plan(plan=plan_from(PLAN, where="small.toml"), actor=ACTOR),
-        actions.register_model(source="demo:x", sha256="1" * 64, manifest={"files": []}, actor=ACTOR),
+        actions.register_model(source="demo:x", sha256="1" * 64, manifest=NO_FILES, actor=ACTOR),
     )
 
 

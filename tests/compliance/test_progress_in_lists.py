@@ -15,6 +15,7 @@ from compliance.models import Audit, LanguageModel, Team, default_team
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.teams import make_person, make_team_audit
 from tests.compliance.test_officers_site import text_of
+from tests.records import NO_FILES
 
 BOUND = ("languagemodel", "languagemodelversion", "datasetversion", "planversion")
 
@@ -107,5 +108,5 @@ def test_two_teams_models_of_one_name_are_two_models(ada: Client) -> None:
 def test_a_model_that_nobody_named_is_called_like_its_source_without_the_revision(
     db: None, source: str, name: str
 ) -> None:
-    version = actions.register_model(source=source, sha256="1" * 64, manifest={}, actor=ACTOR)
+    version = actions.register_model(source=source, sha256="1" * 64, manifest=NO_FILES, actor=ACTOR)
     assert version.language_model.name == name

@@ -24,6 +24,7 @@ from compliance.governance.events import Actor
 from compliance.models import Audit, Event, Priority, Worker
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import freeze, person, request, versions
+from tests.records import NO_FILES
 
 ADDRESS = "/admin/compliance/audit/request/"
 
@@ -193,7 +194,7 @@ def test_an_estimate_names_the_tests_on_internals_until_a_run_of_the_design_tell
     path = write_plan(tmp_path / "plan.toml", model="demo:smollm2")
     path.write_text(path.read_text().replace('run = ["counterfactual"', 'run = ["probes", "counterfactual"'))
     plan = actions.register_plan(plan=read_plan(path), actor=ACTOR)
-    model = actions.register_model(source="demo:smollm2", sha256="a" * 64, manifest={}, actor=ACTOR)
+    model = actions.register_model(source="demo:smollm2", sha256="a" * 64, manifest=NO_FILES, actor=ACTOR)
     guess = estimate(plan=plan, model=model, data=actions.register_data(data=load_loanapp(), actor=ACTOR))
     assert guess.uncounted == ("Probes",)
     assert seconds_inside(plan) is None

@@ -14,6 +14,7 @@ from compliance.models import Approval, Audit, LanguageModel, Registration, defa
 from tests.compliance.factories import ACTOR, make_plan
 from tests.compliance.jobs import person
 from tests.compliance.teams import make_person
+from tests.records import NO_FILES
 
 pytestmark = pytest.mark.django_db
 ADDRESS = "/admin/compliance/audit/request/"
@@ -27,7 +28,7 @@ def chosen() -> dict[str, object]:
     """A plan about race a and b, and loan applications that know other ones."""
     return {
         "plan": actions.register_plan(plan=make_plan(), actor=ACTOR),
-        "model": actions.register_model(source="demo:small", sha256="1" * 64, manifest={"files": []}, actor=ACTOR),
+        "model": actions.register_model(source="demo:small", sha256="1" * 64, manifest=NO_FILES, actor=ACTOR),
         "data": actions.register_data(data=load_loanapp(), actor=ACTOR),
     }
 

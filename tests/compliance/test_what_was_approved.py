@@ -16,6 +16,7 @@ from compliance.exceptions import StateError
 from compliance.governance.attestation import problems
 from compliance.governance.events import Actor
 from compliance.models import Approval, Event, LanguageModel
+from tests.records import NO_FILES
 
 pytestmark = pytest.mark.django_db
 WRITER, SECOND = (Actor(name=name, role="command line") for name in ("ada", "second"))
@@ -24,7 +25,7 @@ WRITER, SECOND = (Actor(name=name, role="command line") for name in ("ada", "sec
 @pytest.fixture
 def model() -> LanguageModel:
     """A language model of one version, approved by a second person."""
-    row = actions.register_model(source="U", sha256="1" * 64, manifest={}, actor=WRITER).language_model
+    row = actions.register_model(source="U", sha256="1" * 64, manifest=NO_FILES, actor=WRITER).language_model
     actions.decide_on_language_model(language_model=row, approval=Approval.APPROVED, actor=SECOND)
     assert row.approved
     return row
@@ -35,7 +36,7 @@ def described(**description: object) -> Callable[[LanguageModel], object]:
 
 
 def another_version(model: LanguageModel) -> object:
-    return actions.register_model(source="U", sha256="2" * 64, manifest={}, actor=WRITER, language_model=model)
+    return actions.register_model(source="U", sha256="2" * 64, manifest=NO_FILES, actor=WRITER, language_model=model)
 
 
 CHANGES = {
@@ -71,7 +72,7 @@ def test_a_change_ends_the_approval_with_an_event_and_the_reason(
 
 def test_saying_the_same_again_or_registering_the_same_files_leaves_it_approved(model: LanguageModel) -> None:
     described(purpose="", owner="")(model)
-    actions.register_model(source="U", sha256="1" * 64, manifest={}, actor=WRITER, language_model=model)
+    actions.register_model(source="U", sha256="1" * 64, manifest=NO_FILES, actor=WRITER, language_model=model)
     assert LanguageModel.objects.get().approved
 
 

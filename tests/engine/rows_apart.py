@@ -10,9 +10,8 @@ import numpy as np
 import polars as pl
 
 from auditor.applications import apply_mapping
-from auditor.canonical import canonical_json, sha256_bytes
+from auditor.canonical import sha256_bytes
 from auditor.conductor import conclude
-from auditor.ledger import FolderLedger
 from auditor.mapping_files import mapping_from
 from auditor.records import Case, Measurement
 from auditor.testing.context import applicant_of
@@ -56,8 +55,4 @@ def audited(folder: Path, *, seed: int, shift: Mapping[str, float]) -> tuple[Mea
         )
 
     plan = small_plan(noise__reask=0)
-    ledger = simulated(folder, plan, data, margin)
-    run = ledger.run()
-    run["data"]["mapping"] = data.mapping.design()
-    (folder / "run.json").write_bytes(canonical_json(run))
-    return conclude(FolderLedger(folder)).measurements
+    return conclude(simulated(folder, plan, data, margin)).measurements

@@ -20,6 +20,8 @@ from auditor.mapping_files import mapping_from
 from auditor.plan import Plan, plan_from
 from auditor.preparation import made_here
 from auditor.records import Case, Decision, Outcome
+from auditor.run_record import RunRecord
+from tests.records import run_of
 
 if TYPE_CHECKING:
     from auditor.conductor import Prepared
@@ -101,6 +103,18 @@ def fill(folder: Path, prepared: Prepared) -> FolderLedger:
 Margin = Callable[[Case], float]
 
 
+def simulated_run(plan: Plan, data: Applications) -> RunRecord:
+    """The frozen run of a model that is a function."""
+    about = {
+        "source": data.source,
+        "name": data.mapping.name,
+        "mapping": _plain(data.mapping.design()),
+        "selected": [],
+        "observed_rate": data.observed_rate,
+    }
+    return run_of(plan.design(), design_sha256=plan.design_sha256, data=about, code=made_here().given())
+
+
 def simulated(
     folder: Path, plan: Plan, data: Applications, margin: Margin, *, mass: Callable[[Case], float] = lambda _: 0.9
 ) -> FolderLedger:
@@ -110,7 +124,7 @@ def simulated(
         {"id": record.id, "values": dict(record.values), "favourable": record.favourable} for record in data.records
     ]
     payload = {"kind": "shared", "cases": [_plain(case.row()) for case in cases], "applications": applications}
-    run = {"design": plan.design(), "data": {"observed_rate": data.observed_rate}, "code": made_here()}
+    run = simulated_run(plan, data)
     ledger = FolderLedger(folder)
     ledger.freeze(run, [Chunk(0, "shared", len(cases), 0, canonical_json(payload))])
     decisions = [_decide(case, margin(case), mass(case), plan) for case in cases]

@@ -13,6 +13,7 @@ import pytest
 import torch
 
 from auditor.conductor import Prepared, code_sha256, conclude, prepare, run_one_chunk, run_sha256
+from auditor.environment import Environment
 from auditor.evidence import REPEATABLE, write_evidence
 from auditor.exceptions import Interrupted, PlanError, ScoringError
 from auditor.language_models.local import forget_models, load
@@ -51,7 +52,7 @@ def straight(prepared: Prepared, store: ModelStore, tmp_path_factory: pytest.Tem
 
 def evidence(ledger: FolderLedger) -> dict[str, bytes]:
     folder = ledger.path / "evidence"
-    write_evidence(folder, ledger.run(), conclude(ledger), {"cpus": 1})
+    write_evidence(folder, ledger.run(), conclude(ledger), Environment(cpus=1))
     return {name: (folder / name).read_bytes() for name in REPEATABLE}
 
 
@@ -137,7 +138,7 @@ def test_the_run_hash_follows_plan_data_model_and_packs(
 
 
 def test_applications_in_no_planned_group_are_counted(prepared: Prepared) -> None:
-    left_out = prepared.run["data"]["left_out"]
+    left_out = prepared.run.data.left_out
     assert left_out["race in none of the plan's groups, left out of its contrasts"] == 8
     assert left_out["sex in none of the plan's groups, left out of its contrasts"] == 0
 
@@ -151,11 +152,11 @@ def test_applications_that_say_what_another_one_says_are_counted(model: StoredMo
     plan = small_plan() if placebo else small_plan(placebo=None, prompt__template="{income} {sex} {race}")
     distinct = {(item.values["income"], item.values["sex"], item.values["race"]) for item in data.records}
     assert len(distinct) == 12
-    assert prepare(plan=plan, model=model, data=data, where="small.toml").run["prompts"]["alike"] == 25
+    assert prepare(plan=plan, model=model, data=data, where="small.toml").run.prompts.alike == 25
 
 
 def test_a_data_set_without_twins_counts_none(model: StoredModel) -> None:
-    assert prepare(plan=small_plan(), model=model, data=small_data(12), where="small.toml").run["prompts"]["alike"] == 0
+    assert prepare(plan=small_plan(), model=model, data=small_data(12), where="small.toml").run.prompts.alike == 0
 
 
 def test_a_prompt_longer_than_the_model_reads_is_refused(model: StoredModel) -> None:
@@ -215,9 +216,9 @@ def test_the_packing_check_and_the_noise_floor_stand_in_the_controls(
     for chunk in prepared.chunks:
         run_one_chunk(ledger, chunk.index, store=store)
     controls = conclude(ledger).controls
-    assert controls["packing"]["packable"] is True
-    assert controls["noise_floor"]["n"] == 4
-    assert controls["noise_floor"]["flip_rate"] == 0
-    [check] = [check for check in controls["self_checks"] if check["name"] == "packed equals alone"]
-    assert check["held"]
-    assert check["value"] == controls["noise_floor"]["largest_margin_difference"]
+    assert controls.packing.packable is True
+    assert controls.noise_floor.n == 4
+    assert controls.noise_floor.flip_rate == 0
+    [check] = [check for check in controls.self_checks if check.name == "packed equals alone"]
+    assert check.held
+    assert check.value == controls.noise_floor.largest_margin_difference

@@ -13,16 +13,20 @@ from hypothesis import strategies as st
 from scipy import stats
 
 from auditor.comparison import Answer, compare_versions
+from auditor.plan import plan_from
 from auditor.records import Conclusion, Measurement, Outcome
 
 DESIGN = {
+    "schema": 1,
+    "name": "two-versions",
+    "title": "Two versions",
+    "use": {"business_use": "Loans", "decision_role": "advisory"},
+    "prompt": {"template": "{race}:", "answers": {"favourable": [" yes"], "adverse": [" no"]}},
     "attributes": [{"field": "race", "groups": ["a", "b"], "reference": "a"}],
-    "thresholds": {
-        "alpha": 0.05, "power": 0.8, "practical_rate": 0.02, "equivalence_rate": 0.02, "bootstrap": 2000,
-    },
-    "operating_point": {"natural_margin": 0.0, "degenerate_share": 0.98, "mute_share": 0.05, "range": "observed"},
+    "tests": {"run": ["counterfactual"]},
     "cases": {"seed": 3},
-}  # fmt: skip
+}
+PLAN = plan_from(DESIGN, where="two versions")
 
 
 def answers(margins: np.ndarray, shift: float) -> list[Answer]:
@@ -44,7 +48,7 @@ MARGINS = np.random.default_rng(1).normal(0.3, 1.0, 800)
 
 def test_a_version_beside_itself_has_not_changed() -> None:
     same = answers(MARGINS, -0.4)
-    measured = {item.metric: item for item in compare_versions(design=DESIGN, earlier=same, later=same)}
+    measured = {item.metric: item for item in compare_versions(plan=PLAN, earlier=same, later=same)}
     assert {item.estimate for item in measured.values()} == {0.0}
     assert measured["version_effect_change"].p_value == 1.0
     assert measured["version_effect_change"].conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
@@ -57,7 +61,7 @@ def test_the_change_is_the_later_effect_less_the_earlier_one() -> None:
         said = {item.case_id: item.outcome is Outcome.FAVOURABLE for item in rows}
         return float(np.mean([said[f"{n}/b"] - said[f"{n}/a"] for n in range(len(MARGINS))]))
 
-    found = change(compare_versions(design=DESIGN, earlier=earlier, later=later))
+    found = change(compare_versions(plan=PLAN, earlier=earlier, later=later))
     assert found.estimate == pytest.approx(net(later) - net(earlier))
     assert found.conclusion is Conclusion.DIFFERENCE_FOUND
     assert found.low is not None
@@ -69,8 +73,8 @@ def test_the_change_is_the_later_effect_less_the_earlier_one() -> None:
 @given(st.floats(-1.5, 1.5), st.floats(-1.5, 1.5))
 def test_turned_round_every_difference_changes_its_sign(first: float, second: float) -> None:
     one, other = answers(MARGINS[:150], first), answers(MARGINS[:150], second)
-    there = compare_versions(design=DESIGN, earlier=one, later=other)
-    back = compare_versions(design=DESIGN, earlier=other, later=one)
+    there = compare_versions(plan=PLAN, earlier=one, later=other)
+    back = compare_versions(plan=PLAN, earlier=other, later=one)
     for left, right in zip(there, back, strict=True):
         sign = 1 if left.metric == "version_flip_rate" else -1
         assert left.estimate == pytest.approx(sign * right.estimate)
@@ -79,21 +83,21 @@ def test_turned_round_every_difference_changes_its_sign(first: float, second: fl
 
 def test_cases_of_one_run_only_are_left_out_and_counted() -> None:
     whole = answers(MARGINS, -0.4)
-    found = change(compare_versions(design=DESIGN, earlier=whole, later=whole[:400]))
+    found = change(compare_versions(plan=PLAN, earlier=whole, later=whole[:400]))
     assert found.n == 200
     assert (found.counts["only_earlier"], found.counts["only_later"]) == (len(whole) - 400, 0)
 
 
 def test_a_version_that_gives_everybody_one_answer_cannot_be_concluded_upon() -> None:
     mute = [replace(item, outcome=Outcome.ADVERSE) for item in answers(MARGINS, 0.0)]
-    found = change(compare_versions(design=DESIGN, earlier=answers(MARGINS, -0.8), later=mute))
+    found = change(compare_versions(plan=PLAN, earlier=answers(MARGINS, -0.8), later=mute))
     assert found.conclusion is Conclusion.INCONCLUSIVE
     assert "the later version gives 100% of the reference arms one outcome" in found.conclusion_reason
 
 
 def test_runs_without_a_common_case_give_reasons_instead_of_numbers() -> None:
     other = [replace(item, case_id=f"x{item.case_id}") for item in answers(MARGINS[:20], 0.0)]
-    measured = compare_versions(design=DESIGN, earlier=answers(MARGINS[:20], 0.0), later=other)
+    measured = compare_versions(plan=PLAN, earlier=answers(MARGINS[:20], 0.0), later=other)
     assert all(item.estimate is None and item.missing_reason for item in measured)
     assert change(measured).conclusion is Conclusion.INCONCLUSIVE
 
@@ -105,16 +109,16 @@ def test_rows_of_one_applicant_that_are_kept_apart_conclude_nothing() -> None:
         for item in answers(MARGINS, -0.8)
     ]
     later = [replace(item, cluster=row.cluster) for item, row in zip(answers(MARGINS, -0.1), rows, strict=True)]
-    apart = compare_versions(design=DESIGN, earlier=rows, later=later, rows_apart=True)
+    apart = compare_versions(plan=PLAN, earlier=rows, later=later, rows_apart=True)
     concluded = [item for item in apart if item.conclusion is not None]
     assert {item.conclusion for item in concluded} == {Conclusion.INCONCLUSIVE}
     assert all("some applicants have several rows" in (item.conclusion_reason or "") for item in concluded)
-    assert change(compare_versions(design=DESIGN, earlier=rows, later=later)).conclusion is Conclusion.DIFFERENCE_FOUND
+    assert change(compare_versions(plan=PLAN, earlier=rows, later=later)).conclusion is Conclusion.DIFFERENCE_FOUND
 
 
 def test_sampled_answers_have_outcomes_and_no_margin() -> None:
     sampled = [replace(item, margin=None) for item in answers(MARGINS, -0.4)]
-    measured = compare_versions(design=DESIGN, earlier=sampled, later=sampled)
+    measured = compare_versions(plan=PLAN, earlier=sampled, later=sampled)
     missing = [item.metric for item in measured if item.estimate is None]
     assert missing == ["version_margin_change", "version_range_change"]
     assert change(measured).conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
@@ -142,7 +146,7 @@ def test_a_later_version_that_stops_answering_one_group_is_never_called_unchange
     def denied_and_b(_: int, item: Answer) -> bool:
         return item.arms == ("race=b",) and item.outcome is Outcome.ADVERSE and int(item.cluster) % 4 == 0
 
-    measured = compare_versions(design=DESIGN, earlier=earlier, later=unreadable(earlier, denied_and_b))
+    measured = compare_versions(plan=PLAN, earlier=earlier, later=unreadable(earlier, denied_and_b))
     said = conclusions(measured)
     assert change(measured).estimate == 0.0
     assert said["version_refusal_change"] is Conclusion.DIFFERENCE_FOUND
@@ -155,7 +159,7 @@ def test_a_later_version_that_stops_answering_one_group_is_never_called_unchange
 
 def test_a_gap_in_readable_answers_that_both_versions_have_is_open_too() -> None:
     both = unreadable(answers(MARGINS, 0.0), lambda number, item: item.arms == ("race=b",) and number % 20 == 1)
-    measured = compare_versions(design=DESIGN, earlier=both, later=both)
+    measured = compare_versions(plan=PLAN, earlier=both, later=both)
     said = conclusions(measured)
     assert said["version_refusal_change"] is Conclusion.EQUIVALENT_WITHIN_MARGIN
     assert said["version_refusal_gap"] is Conclusion.DIFFERENCE_FOUND
@@ -173,7 +177,7 @@ def test_a_version_that_turns_every_decision_says_so_first() -> None:
         )
         for item in earlier
     ]
-    measured = compare_versions(design=DESIGN, earlier=earlier, later=later)
+    measured = compare_versions(plan=PLAN, earlier=earlier, later=later)
     assert measured[0].metric == "version_flip_rate"
     assert measured[0].conclusion_reason.startswith("The later version decides 800 of 800 applications the other way.")
     assert change(measured).estimate == 0.0
@@ -184,7 +188,7 @@ def test_a_change_at_another_cut_off_stands_against_an_unchanged_effect_at_the_n
     """Nobody stands near the natural cut-off of either version, and the later one lowers every margin of group b."""
     high = np.random.default_rng(2).normal(3.0, 0.5, 600)
     high[:60] = -3.0
-    measured = compare_versions(design=DESIGN, earlier=answers(high, 0.0), later=answers(high, -0.2))
+    measured = compare_versions(plan=PLAN, earlier=answers(high, 0.0), later=answers(high, -0.2))
     said = conclusions(measured)
     assert change(measured).estimate == 0.0
     assert said["version_range_change"] is Conclusion.DIFFERENCE_FOUND
@@ -201,7 +205,7 @@ def test_margins_that_moved_by_whole_nats_have_an_interval_for_means_and_no_scor
     ]
     found = next(
         item
-        for item in compare_versions(design=DESIGN, earlier=earlier, later=later)
+        for item in compare_versions(plan=PLAN, earlier=earlier, later=later)
         if item.metric == "version_margin_change"
     )
     moved = np.array([1.0] * 7 + [0.0] * 93)
@@ -213,12 +217,10 @@ def test_margins_that_moved_by_whole_nats_have_an_interval_for_means_and_no_scor
 
 def test_too_few_denials_too_few_pairs_and_one_direction_are_no_equivalence() -> None:
     few = np.where(np.arange(600) < 20, -1.0, 1.0)
-    said = change(compare_versions(design=DESIGN, earlier=answers(few, 0.0), later=answers(few, 0.0)))
+    said = change(compare_versions(plan=PLAN, earlier=answers(few, 0.0), later=answers(few, 0.0)))
     assert said.conclusion is not Conclusion.EQUIVALENT_WITHIN_MARGIN
     assert "too few denials to say: 20 of 600" in (said.conclusion_reason or "")
-    small = change(
-        compare_versions(design=DESIGN, earlier=answers(MARGINS[:40], 0.0), later=answers(MARGINS[:40], 0.0))
-    )
+    small = change(compare_versions(plan=PLAN, earlier=answers(MARGINS[:40], 0.0), later=answers(MARGINS[:40], 0.0)))
     assert small.conclusion is Conclusion.INCONCLUSIVE
     assert "40 matched pairs, at least 50 needed" in (small.conclusion_reason or "")
     earlier = answers(MARGINS, 0.0)
@@ -228,7 +230,7 @@ def test_too_few_denials_too_few_pairs_and_one_direction_are_no_equivalence() ->
         else item
         for item in earlier
     ]
-    one_way = change(compare_versions(design=DESIGN, earlier=earlier, later=fewer))
+    one_way = change(compare_versions(plan=PLAN, earlier=earlier, later=fewer))
     assert one_way.counts["c"] == 0
     assert 5 < one_way.counts["b"] < 10
     assert one_way.conclusion is Conclusion.DIFFERENCE_BELOW_THRESHOLD
@@ -245,7 +247,7 @@ def test_changes_that_cancel_over_applications_are_no_absence_of_a_change(share:
             assert item.margin is not None
             turned = Outcome.ADVERSE if item.outcome is Outcome.FAVOURABLE else Outcome.FAVOURABLE
             later[number] = replace(item, margin=-item.margin, outcome=turned)
-    said = change(compare_versions(design=DESIGN, earlier=answers(margins, 0.0), later=later))
+    said = change(compare_versions(plan=PLAN, earlier=answers(margins, 0.0), later=later))
     assert abs(said.estimate or 0.0) < 0.02
     why = "whom the change of version favours differs from application to application"
     assert (why in (said.conclusion_reason or "")) is cancels
@@ -254,7 +256,7 @@ def test_changes_that_cancel_over_applications_are_no_absence_of_a_change(share:
 
 def test_the_level_is_the_designs_and_families_are_adjusted_apart() -> None:
     design = deepcopy(DESIGN)
-    design["thresholds"]["alpha"] = 0.01
+    design["thresholds"] = {"alpha": 0.01}
     design["attributes"] = [{"field": "race", "groups": ["a", "b", "c"], "reference": "a"}]
     third = [
         replace(item, case_id=f"{item.case_id}/c", arms=("race=c",), role="counterfactual")
@@ -262,7 +264,7 @@ def test_the_level_is_the_designs_and_families_are_adjusted_apart() -> None:
         if item.role == "actual"
     ]
     earlier, later = [*answers(MARGINS, -0.1), *third], [*answers(MARGINS, -0.16), *third]
-    measured = compare_versions(design=design, earlier=earlier, later=later)
+    measured = compare_versions(plan=plan_from(design, where="two versions"), earlier=earlier, later=later)
     effects = [item for item in measured if item.metric == "version_effect_change"]
     assert {item.level for item in measured if item.low is not None} == {0.99}
     moved = next(item for item in effects if item.subject["group"] == "b")

@@ -109,7 +109,7 @@ def test_a_model_that_does_not_decide_is_never_called_equivalent(
 
     with tempfile.TemporaryDirectory() as folder:
         conclusions = concluded(Path(folder), margin, size=300, plan=plan, mass=0.01 if kind == "mute" else 0.9)
-    assert conclusions.controls["degenerate"]["holds"]
+    assert conclusions.controls.degenerate.holds
     outcome = of(conclusions, "cf_net_effect")
     assert outcome.conclusion is Conclusion.INCONCLUSIVE
     assert of(conclusions, "cf_net_effect_matched").role is Role.PRIMARY

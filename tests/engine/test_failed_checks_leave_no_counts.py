@@ -40,4 +40,4 @@ def test_a_failed_re_ask_check_leaves_neither_flips_nor_a_mean_change(tmp_path: 
         assert item.estimate is None, item.id
         assert item.counts.get("flips") is None, item.id
         assert "packed equals alone" in (item.missing_reason or ""), item.id
-    assert conclusions.controls["noise_floor"]["largest_margin_difference"] == 0.5, "the figure the check judged"
+    assert conclusions.controls.noise_floor.largest_margin_difference == 0.5, "the figure the check judged"

@@ -66,9 +66,9 @@ def test_a_placebo_that_turns_nobody_at_the_models_own_cut_off_is_seen_to_turn_s
     assert natural.estimate == 0
     assert min(item.estimate or 0.0 for item in floors(unsteady, "placebo", "largest")) > 0.05
     most = max(floors(unsteady, "placebo", "matched"), key=lambda item: item.estimate or 0.0)
-    assert unsteady.controls["placebo_matched"]["measurement"] == most.id
-    assert unsteady.controls["placebo_largest"]["flip_rate"] > 0.05
-    assert unsteady.controls["noise_floor_largest"]["flip_rate"] == 0
+    assert unsteady.controls.placebo_matched.measurement == most.id
+    assert unsteady.controls.placebo_largest.flip_rate > 0.05
+    assert unsteady.controls.noise_floor_largest.flip_rate == 0
 
 
 @pytest.mark.parametrize("seed", range(5))

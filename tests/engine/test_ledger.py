@@ -11,8 +11,9 @@ import pytest
 
 from auditor.exceptions import RunError
 from auditor.ledger import Chunk, FolderLedger
+from tests.records import run_of
 
-RUN = {"design_sha256": "abc"}
+RUN = run_of({})
 CHUNKS = [Chunk(0, "shared", 3, 40, b"zero"), Chunk(1, "unshared", 1, 9, b"one")]
 
 
@@ -50,7 +51,7 @@ def test_freezing_the_same_run_again_changes_nothing(ledger: FolderLedger) -> No
 
 def test_another_run_is_refused(ledger: FolderLedger) -> None:
     with pytest.raises(RunError) as refusal:
-        ledger.freeze({"design_sha256": "other"}, CHUNKS)
+        ledger.freeze(run_of({"name": "other"}), CHUNKS)
     assert str(refusal.value) == f"{ledger.path}: holds another run; expected an empty folder or the same run"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +12,7 @@ from auditor.conductor import conclude, prepare, run_one_chunk
 from auditor.exceptions import RunError
 from auditor.language_models.store import ModelStore
 from auditor.preparation import Prepared, another_making
+from auditor.run_record import RunRecord
 from tests.engine.small import fill, small_data, small_plan
 from tests.language_models.tiny import save_tiny
 
@@ -28,8 +28,8 @@ def prepared(store: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> Pre
     return prepare(plan=small_plan(), model=model, data=small_data(), where="small.toml")
 
 
-def changed(prepared: Prepared, **changes: Any) -> dict[str, Any]:
-    return {**json.loads(json.dumps(prepared.run)), **changes}
+def changed(prepared: Prepared, **changes: Any) -> RunRecord:
+    return prepared.run.model_copy(update=changes)
 
 
 def test_a_run_of_this_code_goes_on(prepared: Prepared) -> None:
@@ -42,9 +42,9 @@ def test_another_kind_of_device_is_named_and_another_one_of_the_kind_is_not(prep
 
 
 def test_other_code_and_other_libraries_are_named(prepared: Prepared) -> None:
-    code = {**prepared.run["code"], "sha256": "0" * 64, "version": "0.0.9"}
+    code = prepared.run.code.model_copy(update={"sha256": "0" * 64, "version": "0.0.9"})
     assert "the engine 0.0.9 (000000000000), here is" in str(another_making(changed(prepared, code=code), device="cpu"))
-    older = {**prepared.run["code"], "libraries": {**prepared.run["code"]["libraries"], "torch": "2.0.0"}}
+    older = prepared.run.code.model_copy(update={"libraries": {**prepared.run.code.libraries, "torch": "2.0.0"}})
     assert "frozen with torch 2.0.0, here is" in str(another_making(changed(prepared, code=older), device="cpu"))
 
 

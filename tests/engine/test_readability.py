@@ -64,14 +64,14 @@ def test_the_gap_in_readable_answers_is_a_finding_told_by_arm(tmp_path: Path) ->
         "22% of the Black applications and 0% of the White applications got no answer that can be read"
     )
     assert finding.severity.value == "high"
-    arms = {(row["field"], row["group"]): row for row in conclusions.controls["degenerate"]["arms"]}
-    assert (arms["race", "Black"]["mute"], arms["race", "White"]["mute"]) == (True, False)
+    arms = {(row.field, row.group): row for row in conclusions.controls.degenerate.arms}
+    assert (arms["race", "Black"].mute, arms["race", "White"].mute) == (True, False)
 
 
 def test_a_few_unreadable_answers_of_one_group_are_not_excluded_and_bar_equivalence(tmp_path: Path) -> None:
     """Four in a hundred are under the plan's share for a mute arm, and over what the margin excludes."""
     conclusions = concluded(tmp_path, unreadable_in("Black", 0.04))
-    assert not conclusions.controls["degenerate"]["holds"]
+    assert not conclusions.controls.degenerate.holds
     for item in about(conclusions, "race"):
         assert item.conclusion not in ABSENT, item.id
 

@@ -6,7 +6,8 @@ import pytest
 
 from auditor.findings import SEEN
 from auditor.records import Conclusion
-from auditor.testing.context import applicant_of, keeps_rows_apart
+from auditor.run_record import RunMapping
+from auditor.testing.context import applicant_of
 from tests.engine.rows_apart import ROWS, audited
 
 
@@ -20,9 +21,11 @@ def test_later_rows_are_read_as_their_applicants(record: str, applicant: str) ->
 
 @pytest.mark.parametrize(("repeats", "apart"), [("separate", True), ("first", False), (None, False)])
 def test_only_a_mapping_that_keeps_rows_apart_makes_applicants(repeats: str | None, apart: bool) -> None:
-    field = {"role": "id", **({"repeats": repeats} if repeats else {})}
-    assert keeps_rows_apart({"data": {"mapping": {"fields": [field]}}}) is apart
-    assert not keeps_rows_apart({"data": {}})
+    field = {"name": "loan", "label": "Loan", "role": "id", "type": "category"} | (
+        {"repeats": repeats} if repeats else {}
+    )
+    assert RunMapping.read({"name": "rows", "fields": [field]}, where="rows").keeps_rows_apart is apart
+    assert not RunMapping.read({"name": "rows", "fields": []}, where="rows").keeps_rows_apart
 
 
 def test_one_applicants_answer_five_times_is_no_finding_of_five(tmp_path_factory: pytest.TempPathFactory) -> None:

@@ -16,6 +16,7 @@ import torch
 import auditor
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.conductor import conclude, prepare, run_one_chunk
+from auditor.environment import Environment
 from auditor.evidence import REPEATABLE, write_evidence
 from auditor.language_models.local import forget_models
 from auditor.toml_text import parse_toml
@@ -73,7 +74,7 @@ def test_one_call_gives_the_bytes_of_the_steps_taken_one_by_one(
     ledger = fill(tmp_path, prepared)
     for chunk in prepared.chunks:
         assert run_one_chunk(ledger, chunk.index, store=system.store)
-    write_evidence(tmp_path / "evidence", ledger.run(), conclude(ledger), {})
+    write_evidence(tmp_path / "evidence", ledger.run(), conclude(ledger), Environment())
     assert evidence(audited.evidence) == evidence(tmp_path / "evidence")
     assert audited.run == ledger.run()
     assert audited.run_sha256 == sha256_bytes((audited.evidence / "run.json").read_bytes())
@@ -179,7 +180,7 @@ def test_plan_model_data_and_mapping_may_all_be_files(system: auditor.System, tm
         mapping=tmp_path / "mapping.toml",
         folder=tmp_path / "audit",
     )
-    assert found.run["data"]["source"] == str(tmp_path / "rows.csv")
+    assert found.run.data.source == str(tmp_path / "rows.csv")
     assert {item.test for item in found.measurements} == {"counterfactual"}
 
 

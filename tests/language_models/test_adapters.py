@@ -74,7 +74,7 @@ def test_merged_logits_are_those_of_the_adapter_beside_its_base(
         assert (merged(TOKENS).logits - expected).abs().max() < 1e-5
         assert (plain - expected).abs().max() > 1e-2
     assert type(merged) is type(tiny_model(family))
-    assert stored.manifest["import"]["checks"]["merging_largest_logit_difference"] < 1e-5
+    assert stored.manifest.imported.checks["merging_largest_logit_difference"] < 1e-5
 
 
 def test_the_identity_names_the_base_and_the_adapter(store: ModelStore, base: Path, adapter: Path) -> None:
@@ -82,10 +82,10 @@ def test_the_identity_names_the_base_and_the_adapter(store: ModelStore, base: Pa
     stored = store.import_model(f"dir:{base}+adapter:{adapter}")
     assert stored.sha256 != plain.sha256
     assert stored.base == plain
-    assert stored.identity["base_sha256"] == plain.sha256
-    assert stored.identity["adapter_sha256"]
-    assert stored.identity["weights_sha256"] == plain.identity["weights_sha256"]
-    assert [entry["path"] for entry in stored.identity["files"]] == ["adapter_config.json", "adapter_model.safetensors"]
+    assert stored.identity.base_sha256 == plain.sha256
+    assert stored.identity.adapter_sha256
+    assert stored.identity.weights_sha256 == plain.identity.weights_sha256
+    assert [entry.path for entry in stored.identity.files] == ["adapter_config.json", "adapter_model.safetensors"]
     assert sorted(path.name for path in stored.folder.iterdir()) == [
         "adapter_config.json",
         "adapter_model.safetensors",

@@ -94,14 +94,14 @@ def test_the_converted_model_gives_the_logits_it_had_before_gguf(store: ModelSto
     tokens = torch.arange(3, 200)[None]
     with torch.inference_mode():
         assert torch.allclose(load(stored, threads=1).model(tokens).logits, model(tokens).logits, atol=1e-5, rtol=0)
-    assert stored.manifest["import"]["checks"] == {"conversion_largest_logit_difference": 0}
+    assert stored.manifest.imported.checks == {"conversion_largest_logit_difference": 0}
 
 
 def test_the_manifest_names_the_quantisation_it_came_from(store: ModelStore, tmp_path: Path) -> None:
     stored = store.import_model(f"gguf:{write_gguf(tmp_path / 'tiny.gguf', model_with_vocabulary())}")
-    origin = stored.identity["quantisation"]
-    assert (origin["container"], origin["stored_as"]) == ("GGUF", "float32")
-    assert origin["tensor_types"] == {"F32": 2 * 9 + 3}
+    origin = stored.identity.quantisation
+    assert (origin.container, origin.stored_as) == ("GGUF", "float32")
+    assert origin.tensor_types == {"F32": 2 * 9 + 3}
     assert "transformers_version" not in (stored.folder / "config.json").read_text()
     assert "quantization_config" not in (stored.folder / "config.json").read_text()
 

@@ -27,12 +27,12 @@ def loaded(stored: StoredModel) -> LoadedModel:
 
 def test_the_manifest_describes_the_demo_model(stored: StoredModel) -> None:
     identity = stored.identity
-    assert identity["architecture"] == "LlamaForCausalLM"
-    assert identity["parameters"] == 134_515_008
-    assert identity["context_length"] == 8192
-    assert identity["weights_dtype"] == "float32"
-    assert identity["quantisation"]["tensor_types"] == {"F32": 61, "Q4_1": 210, "Q8_0": 1}
-    assert stored.manifest["import"]["checks"]["conversion_largest_logit_difference"] <= 1e-5
+    assert identity.architecture == "LlamaForCausalLM"
+    assert identity.parameters == 134_515_008
+    assert identity.context_length == 8192
+    assert identity.weights_dtype == "float32"
+    assert identity.quantisation.tensor_types == {"F32": 61, "Q4_1": 210, "Q8_0": 1}
+    assert stored.manifest.imported.checks["conversion_largest_logit_difference"] <= 1e-5
 
 
 def test_the_stored_weights_are_the_dequantised_ones_bit_for_bit(loaded: LoadedModel) -> None:

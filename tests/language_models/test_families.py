@@ -56,7 +56,7 @@ def test_a_norm_is_its_gain_times_the_scaled_state_plus_its_offset(family: str) 
 def test_a_model_that_also_reads_pictures_is_audited_through_its_language_model(tmp_path: Path) -> None:
     source = save_tiny(tmp_path / "gemma3", model=zoo_model("gemma3_with_pictures"))
     stored = ModelStore(tmp_path / "store").import_model(f"dir:{source}")
-    assert stored.identity["context_length"] == 512
+    assert stored.identity.context_length == 512
     loaded = load(stored, threads=1)
     assert isinstance(read_decoder(loaded.model), Decoder)
     assert probe_packing(loaded.model, vocabulary=260, longest=120).packable

@@ -194,7 +194,7 @@ def test_all_parts_of_a_split_file_are_read_together(store: ModelStore, tmp_path
     assert len(parts) == 3
     stored = store.import_model(f"gguf:{parts[0]}")
     assert torch.equal(logits(load(stored, threads=1).model), logits(model))
-    assert sum(stored.identity["quantisation"]["tensor_types"].values()) == 12
+    assert sum(stored.identity.quantisation.tensor_types.values()) == 12
 
 
 @pytest.mark.parametrize("lost", [1, 2])

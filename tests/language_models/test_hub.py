@@ -80,7 +80,7 @@ def test_a_commit_is_fetched_without_pickles_and_code(hub: type[Hub], tmp_path: 
     stored = store.import_model(f"hf:org/name@{COMMIT}")
     shutil.copytree(hub.folder, tmp_path / "clean", ignore=shutil.ignore_patterns("*.bin", "*.py"))
     assert stored.sha256 == store.import_model(f"dir:{tmp_path}/clean").sha256
-    assert stored.manifest["import"]["checks"]["commit"] == COMMIT
+    assert stored.manifest.imported.checks["commit"] == COMMIT
     assert not any("pytorch_model.bin" in path or "modeling_x.py" in path for path in hub.asked)
 
 
@@ -94,7 +94,7 @@ def test_a_commit_that_was_imported_needs_no_hub(hub: type[Hub], tmp_path: Path)
 
 def test_a_branch_is_pinned_to_the_commit_it_points_to(hub: type[Hub], tmp_path: Path) -> None:
     stored = ModelStore(tmp_path / "store").import_model("hf:org/name@main")
-    assert stored.manifest["import"]["checks"]["commit"] == COMMIT
+    assert stored.manifest.imported.checks["commit"] == COMMIT
 
 
 def test_an_unknown_revision_is_refused(hub: type[Hub], tmp_path: Path) -> None:

@@ -140,7 +140,7 @@ def test_a_file_replaced_by_a_link_is_refused(stored: StoredModel, tmp_path: Pat
 
 
 def test_a_changed_manifest_is_refused(store: ModelStore, stored: StoredModel) -> None:
-    edit_json(stored.folder / "manifest.json", identity={**stored.identity, "architecture": "Other"})
+    edit_json(stored.folder / "manifest.json", identity={**stored.identity.plain(), "architecture": "Other"})
     with pytest.raises(ModelError, match="does not match the name of its folder"):
         store.get(stored.sha256)
 

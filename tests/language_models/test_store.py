@@ -56,27 +56,27 @@ def test_a_stored_model_is_named_by_the_hash_of_its_canonical_identity(store: Mo
 
 def test_the_manifest_says_what_the_model_is(store: ModelStore, folder: Path) -> None:
     identity = store.import_model(f"dir:{folder}").identity
-    assert identity["architecture"] == "LlamaForCausalLM"
-    assert identity["model_type"] == "llama"
-    assert identity["context_length"] == 512
-    assert identity["weights_dtype"] == "float32"
-    assert identity["quantisation"] is None
-    assert identity["base_sha256"] is None
-    assert identity["adapter_sha256"] is None
+    assert identity.architecture == "LlamaForCausalLM"
+    assert identity.model_type == "llama"
+    assert identity.context_length == 512
+    assert identity.weights_dtype == "float32"
+    assert identity.quantisation is None
+    assert identity.base_sha256 is None
+    assert identity.adapter_sha256 is None
     # embedding and head; two layers of q and o, k and v, three MLP matrices, two norms; the last norm
-    assert identity["parameters"] == 2 * 260 * 32 + 2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48 + 2 * 32) + 32
-    for entry in identity["files"]:
-        assert entry["bytes"] == (folder / entry["path"]).stat().st_size
-        assert entry["sha256"] == sha256_file(folder / entry["path"])
+    assert identity.parameters == 2 * 260 * 32 + 2 * (2 * 32 * 32 + 2 * 32 * 16 + 3 * 32 * 48 + 2 * 32) + 32
+    for entry in identity.files:
+        assert entry.bytes == (folder / entry.path).stat().st_size
+        assert entry.sha256 == sha256_file(folder / entry.path)
     weights = {"model.safetensors": sha256_file(folder / "model.safetensors")}
-    assert identity["weights_sha256"] == sha256_json(weights)
+    assert identity.weights_sha256 == sha256_json(weights)
 
 
 def test_library_versions_and_paths_are_not_part_of_the_identity(store: ModelStore, folder: Path) -> None:
     stored = store.import_model(f"dir:{folder}")
-    assert stored.manifest["import"]["source"] == f"dir:{folder}"
-    assert stored.manifest["import"]["libraries"]["transformers"]
-    assert str(folder) not in json.dumps(stored.identity)
+    assert stored.manifest.imported.source == f"dir:{folder}"
+    assert stored.manifest.imported.libraries["transformers"]
+    assert str(folder) not in stored.identity.to_bytes().decode()
 
 
 def test_the_same_files_elsewhere_are_the_same_model(store: ModelStore, folder: Path, tmp_path: Path) -> None:
@@ -92,9 +92,9 @@ def test_other_weights_and_another_tokenizer_are_another_model(store: ModelStore
     edit_json(folder / "tokenizer_config.json", model_max_length=99)
     third = store.import_model(f"dir:{folder}")
     assert len({first.sha256, other.sha256, third.sha256}) == 3
-    assert first.identity["tokenizer_sha256"] == other.identity["tokenizer_sha256"]
-    assert first.identity["weights_sha256"] == third.identity["weights_sha256"]
-    assert first.identity["tokenizer_sha256"] != third.identity["tokenizer_sha256"]
+    assert first.identity.tokenizer_sha256 == other.identity.tokenizer_sha256
+    assert first.identity.weights_sha256 == third.identity.weights_sha256
+    assert first.identity.tokenizer_sha256 != third.identity.tokenizer_sha256
 
 
 def test_a_second_import_builds_nothing(store: ModelStore, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,13 +115,13 @@ def test_a_lost_index_entry_or_model_is_imported_again(store: ModelStore, folder
 @pytest.mark.parametrize("family", ["llama", "qwen2", "gemma", "gemma2", "gpt_neox", "gpt2"])
 def test_every_family_is_imported_and_described(store: ModelStore, tmp_path: Path, family: str) -> None:
     stored = store.import_model(f"dir:{save_tiny(tmp_path / family, family)}")
-    assert stored.identity["model_type"] == family
-    assert stored.identity["context_length"] == 512
+    assert stored.identity.model_type == family
+    assert stored.identity.context_length == 512
 
 
 def test_sharded_weights_are_imported_whole(store: ModelStore, tmp_path: Path) -> None:
     stored = store.import_model(f"dir:{save_tiny(tmp_path / 'sharded', max_shard_size='20KB')}")
-    assert sum(entry["path"].startswith("model-0") for entry in stored.identity["files"]) > 1
+    assert sum(entry.path.startswith("model-0") for entry in stored.identity.files) > 1
     stored.verify()
 
 

@@ -83,7 +83,7 @@ def test_an_encoder_that_an_older_version_imported_is_not_loaded_and_not_found_a
 
 def test_the_same_class_set_up_as_a_decoder_is_imported(tmp_path: Path) -> None:
     source = save_tiny(tmp_path / "roberta", model=encoder("roberta", is_decoder=True))
-    assert ModelStore(tmp_path / "store").import_model(f"dir:{source}").identity["architecture"] == "RobertaForCausalLM"
+    assert ModelStore(tmp_path / "store").import_model(f"dir:{source}").identity.architecture == "RobertaForCausalLM"
 
 
 def test_a_model_of_several_streams_is_imported_and_the_tests_on_internals_say_why_they_are_not_done(

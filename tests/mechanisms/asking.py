@@ -89,7 +89,7 @@ def bench(
     return Watched(
         plan=plan,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=plan.budget.pack_tokens, probe=PACKABLE),
         render=renderer(plan, data or small_data()),
         should_stop=lambda: False,

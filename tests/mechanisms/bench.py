@@ -21,7 +21,7 @@ TEXT = "Loan 120. Race: {}. Income 50. Decision:"
 def bench(settings: Any, family: str = "llama") -> ComputeContext:
     answers = Answers(favourable=("y",), adverse=("n",))
     plan: Any = SimpleNamespace(prompt=SimpleNamespace(form="record", answers=answers), cases=SimpleNamespace(seed=1))
-    loaded = LoadedModel(zoo_model(family), tiny_tokenizer(), {}, "cpu")
+    loaded = LoadedModel(zoo_model(family), tiny_tokenizer(), None, "cpu")
     return ComputeContext(
         plan=plan,
         settings=settings,

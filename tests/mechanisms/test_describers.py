@@ -97,7 +97,7 @@ def test_a_stop_is_heeded_between_two_features(held: HeldOut) -> None:
 def test_a_real_model_answers_greedily_and_the_same_again() -> None:
     read = planted.read(CONCEPTS)
     strength = read.activations.toarray()[:, 0]
-    model = LocalTextModel(LoadedModel(tiny_model(), tiny_tokenizer(), {}, "cpu"))
+    model = LocalTextModel(LoadedModel(tiny_model(), tiny_tokenizer(), None, "cpu"))
 
     first = describe_by_model(model, read.corpus, strength, strength > 0)
 

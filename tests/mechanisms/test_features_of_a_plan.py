@@ -17,7 +17,8 @@ from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpo
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.feature_contrasts import contrast_payload, read_states, spread
+from auditor.mechanisms._shared.contrast_rows import ContrastCases
+from auditor.mechanisms._shared.feature_contrasts import contrasts_of, read_states, spread
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.superposition import method as superposition
 from auditor.plan import Plan
@@ -30,7 +31,9 @@ from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.endpoints import said, serving
 from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
+from tests.mechanisms import typed
+from tests.mechanisms.asking import PACKABLE, asked, renderer
+from tests.records import manifest_of
 
 DATA = small_data(24)
 DICTIONARY = {"expansion": 4, "k": 4, "steps": 120, "batch": 256, "tokens": 100_000}
@@ -40,12 +43,12 @@ SETTINGS: dict[str, Any] = {
 }
 
 
-def plan_of() -> Plan:
+def plan_of(**dictionary: Any) -> Plan:
     return small_plan(
         prompt__answers={"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0},
         tests__run=list(SETTINGS),
         noise__reask=0,
-        settings={"dictionary": DICTIONARY},
+        settings={"dictionary": {**DICTIONARY, **dictionary}},
     )
 
 
@@ -56,18 +59,16 @@ def bench_with(model: Any, settings: Any) -> ComputeContext:
     return ComputeContext(
         plan=PLAN,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE),
         render=renderer(PLAN, DATA),
         should_stop=lambda: False,
     )
 
 
-def computed(test: Any, model: Any) -> list[dict[str, Any]]:
+def computed(test: Any, model: Any) -> list[Any]:
     chosen = SETTINGS[test.CARD.name]
-    bench = bench_with(model, chosen)
-    pieces = list(test.plan_chunks(asked(chosen, plan=PLAN, data=DATA)))
-    return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    return typed.results(test, bench_with(model, chosen), asked(chosen, plan=PLAN, data=DATA))
 
 
 def context_of(results: dict[str, list[dict[str, Any]]]) -> Context:
@@ -82,8 +83,8 @@ def context_of(results: dict[str, list[dict[str, Any]]]) -> Context:
     )
 
 
-def concluded(test: Any, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
-    return adjust_and_conclude(list(test.measure(context_of({test.CARD.name: results}))))
+def concluded(test: Any, results: list[Any]) -> tuple[Measurement, ...]:
+    return adjust_and_conclude(list(test.measure(context_of({}), results)))
 
 
 @pytest.fixture(scope="module")
@@ -92,12 +93,12 @@ def biased() -> Any:
 
 
 @pytest.fixture(scope="module")
-def interpreted(biased: Any) -> list[dict[str, Any]]:
+def interpreted(biased: Any) -> list[Any]:
     return computed(interpretation, biased)
 
 
 @pytest.fixture(scope="module")
-def shared(biased: Any) -> list[dict[str, Any]]:
+def shared(biased: Any) -> list[Any]:
     return computed(superposition, biased)
 
 
@@ -106,9 +107,9 @@ def test_every_distinct_token_is_read_once_and_as_in_a_whole_run(family: str) ->
     model = zoo_model(family)
     bench = bench_with(model, None)
     question = asked(None, plan=PLAN, data=DATA)
-    payload = through_a_ledger(contrast_payload(question, spread(question.clusters, 4), fields=["income"]))
+    contrasts = typed.kept(ContrastCases, contrasts_of(question, spread(question.clusters, 4), fields=["income"]))
     decoder = read_decoder(model)
-    corpus, states = read_states(bench, payload, decoder=decoder, layer=1)
+    corpus, states = read_states(bench, contrasts, decoder=decoder, layer=1)
 
     for number, prompt in enumerate(corpus.prompts):
         ids = tuple(tiny_tokenizer()(bench.render(prompt.words).text).input_ids)
@@ -120,8 +121,8 @@ def test_every_distinct_token_is_read_once_and_as_in_a_whole_run(family: str) ->
 
 def test_spans_of_the_corpus_are_the_words_of_the_fields(biased: Any) -> None:
     question = asked(None, plan=PLAN, data=DATA)
-    payload = contrast_payload(question, question.clusters[:6], fields=["income"])
-    corpus, _ = read_states(bench_with(biased, None), payload, decoder=read_decoder(biased), layer=1)
+    contrasts = contrasts_of(question, question.clusters[:6], fields=["income"])
+    corpus, _ = read_states(bench_with(biased, None), contrasts, decoder=read_decoder(biased), layer=1)
 
     for number, prompt in enumerate(corpus.prompts):
         if prompt.changed is None:
@@ -135,39 +136,40 @@ def test_spans_of_the_corpus_are_the_words_of_the_fields(biased: Any) -> None:
 
 def test_every_change_is_of_one_field_to_words_that_another_application_has() -> None:
     question = asked(None, plan=PLAN, data=DATA)
-    payload = contrast_payload(question, question.clusters, fields=["income"])
+    contrasts = contrasts_of(question, question.clusters, fields=["income"])
 
-    for case in payload["cases"]:
-        for name, words, _ in case["changes"]:
-            assert words != case["words"][name]
-        assert sorted(name for name, _, _ in case["changes"] if name in ("form", "income")) == ["form", "income"]
+    for case in contrasts.cases:
+        for change in case.changes:
+            assert change.words != case.words[change.field]
+        changed = [change.field for change in case.changes]
+        assert sorted(name for name in changed if name in ("form", "income")) == ["form", "income"]
 
 
 def test_a_letter_that_counts_against_applicants_is_named_in_the_words_of_a_feature(
-    interpreted: list[dict[str, Any]],
+    interpreted: list[Any],
 ) -> None:
     (result,) = interpreted
-    words = {row["latent"]: row["words"] for row in result["features"] if row["words"]}
+    words = {one.latent: one.words for one in result.features if one.words}
 
     assert any("“B”" in said or "race is “Black”" in said for said in words.values()), words
 
 
-def test_failures_and_scores_add_up_to_the_features_that_act(interpreted: list[dict[str, Any]]) -> None:
+def test_failures_and_scores_add_up_to_the_features_that_act(interpreted: list[Any]) -> None:
     measurements = concluded(interpretation, interpreted)
     (share,) = [item for item in measurements if item.metric == "interpretation_described"]
     counts = dict(share.counts)
     acting, scored = counts.pop("act"), counts.pop("described_and_scored")
     failures = sum(value for key, value in counts.items() if key not in ("k", "latents"))
 
-    assert acting == len(interpreted[0]["features"])
+    assert acting == len(interpreted[0].features)
     assert scored + failures == acting
     assert share.estimate == pytest.approx(scored / acting)
 
 
-def test_every_reported_feature_has_words_or_a_reason_beside_both_scores(interpreted: list[dict[str, Any]]) -> None:
+def test_every_reported_feature_has_words_or_a_reason_beside_both_scores(interpreted: list[Any]) -> None:
     rows = [item for item in concluded(interpretation, interpreted) if "feature" in item.subject]
 
-    assert len(rows) == 2 * len(interpreted[0]["reported"])
+    assert len(rows) == 2 * len(interpreted[0].reported)
     for item in rows:
         assert item.role is Role.SUPPORTING
         assert (item.estimate is None) == bool(item.missing_reason)
@@ -178,33 +180,33 @@ def test_every_reported_feature_has_words_or_a_reason_beside_both_scores(interpr
             assert item.low is None or item.low <= item.estimate <= item.high
 
 
-def test_a_feature_that_another_test_reports_is_described_too(interpreted: list[dict[str, Any]]) -> None:
+def test_a_feature_that_another_test_reports_is_described_too(interpreted: list[Any]) -> None:
     (result,) = interpreted
-    other = next(row["latent"] for row in result["features"] if row["latent"] not in result["reported"])
+    other = next(one.latent for one in result.features if one.latent not in result.reported)
     mine = concluded(interpretation, interpreted)[-1]
     foreign = replace(mine, id="x", test="sparse_features", metric="x")
-    known = replace(foreign, subject={"layer": str(result["layer"]), "feature": str(result["reported"][0])})
-    unknown = replace(foreign, subject={"layer": str(result["layer"]), "feature": str(other), "group": "Black"})
+    known = replace(foreign, subject={"layer": str(result.layer), "feature": str(result.reported[0])})
+    unknown = replace(foreign, subject={"layer": str(result.layer), "feature": str(other), "group": "Black"})
     elsewhere = replace(foreign, subject={"layer": "99", "feature": str(other)})
 
-    added = described_elsewhere([mine, known, unknown, elsewhere], context=context_of({"interpretation": interpreted}))
+    added = described_elsewhere(
+        [mine, known, unknown, elsewhere], context=context_of({"interpretation": [result.row()]})
+    )
 
     assert {item.subject["feature"] for item in added} == {str(other)}
     assert len(added) == 2
 
 
-def test_the_same_chunk_gives_the_same_bytes(
-    biased: Any, interpreted: list[dict[str, Any]], shared: list[dict[str, Any]]
-) -> None:
+def test_the_same_chunk_gives_the_same_bytes(biased: Any, interpreted: list[Any], shared: list[Any]) -> None:
     assert computed(interpretation, biased) == interpreted
     assert computed(superposition, biased) == shared
 
 
-def test_what_the_attribute_moves_is_found_and_every_check_holds(shared: list[dict[str, Any]]) -> None:
+def test_what_the_attribute_moves_is_found_and_every_check_holds(shared: list[Any]) -> None:
     measurements = concluded(superposition, shared)
-    race = next(item for item in shared[0]["attributes"] if item["attribute"] == "race")
+    race = next(item for item in shared[0].attributes if item.attribute == "race")
 
-    assert race["features"]
+    assert race.features
     assert all(check.held for item in measurements for check in item.checks)
     (used,) = [item for item in measurements if item.metric == "superposition_dimensions_used"]
     assert used.estimate is not None
@@ -218,7 +220,7 @@ def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
         list(superposition.plan_chunks(asked(chosen, plan=PLAN, data=DATA)))
 
 
-def by_endpoints(model: Any, folder: Path) -> tuple[dict[str, Any], list[Measurement]]:
+def by_endpoints(model: Any, folder: Path) -> tuple[Any, tuple[Measurement, ...]]:
     """Interpretation with a describer and a scorer as ``endpoints.toml`` in a folder lists them."""
     chosen = interpretation.Settings(
         applications=16, report=3, describer="endpoint:one", scorer="endpoint:another", contexts=2
@@ -227,12 +229,11 @@ def by_endpoints(model: Any, folder: Path) -> tuple[dict[str, Any], list[Measure
         bench_with(model, chosen),
         open_endpoint=lambda name: EndpointTextModel(name, read_endpoint(folder / FILE, name)),
     )
-    (piece,) = interpretation.plan_chunks(asked(chosen, plan=PLAN, data=DATA))
-    result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
+    (result,) = typed.results(interpretation, bench, asked(chosen, plan=PLAN, data=DATA))
     return result, concluded(interpretation, [result])
 
 
-def told_by_models(measurements: list[Measurement]) -> Measurement:
+def told_by_models(measurements: tuple[Measurement, ...]) -> Measurement:
     (told,) = [
         item for item in measurements if item.metric == "interpretation_described" and "describer" in item.subject
     ]
@@ -246,14 +247,14 @@ def test_endpoints_describe_and_try_over_http(biased: Any, tmp_path: Path) -> No
         )
         result, measurements = by_endpoints(biased, tmp_path)
     told = told_by_models(measurements)
-    assert told.n == len(result["by_model"]["features"]) == len(one.asked) > 0
+    assert told.n == len(result.by_models.features) == len(one.asked) > 0
     assert told.counts["answers_asked_for"] == len(another.asked)
     assert told.counts["answers_neither_yes_nor_no"] == 0
-    assert {row["words"] for row in result["by_model"]["features"]} == {"The marked words are the letter B"}
-    assert result["by_model"]["identities"] == [
+    assert {told.feature.words for told in result.by_models.features} == {"The marked words are the letter B"}
+    assert result.by_models.identities == (
         {"endpoint": "one", "url": one.url, "model": "a"},
         {"endpoint": "another", "url": another.url, "model": "b"},
-    ]
+    )
 
 
 def test_an_endpoint_nobody_listed_is_said_in_one_line_and_takes_nothing_else_with_it(
@@ -265,7 +266,7 @@ def test_an_endpoint_nobody_listed_is_said_in_one_line_and_takes_nothing_else_wi
     assert told.missing_reason == (
         "endpoint:one: no administrator has listed it; expected a table [one] in endpoints.toml"
     )
-    assert any(row["answers"] for row in result["features"])
+    assert any(one.answers for one in result.features)
     assert any(item.metric == "interpretation_detection" and item.estimate is not None for item in measurements)
 
 
@@ -277,17 +278,16 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
 
     def store(source: str) -> LoadedModel:
         opened.append(source)
-        return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), {"identity": {"name": source}}, "cpu")
+        return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), manifest_of(source), "cpu")
 
     bench = replace(bench_with(biased, chosen), open_model=store)
-    (piece,) = interpretation.plan_chunks(asked(chosen, plan=PLAN, data=DATA))
-    result = through_a_ledger(interpretation.compute(bench, through_a_ledger(piece.payload)))
+    (result,) = typed.results(interpretation, bench, asked(chosen, plan=PLAN, data=DATA))
     measurements = concluded(interpretation, [result])
     told = told_by_models(measurements)
 
     assert opened == ["one", "another"]
-    assert told.n == len(result["by_model"]["features"]) > 0
-    assert told.counts["answers_asked_for"] == sum(row["asked"] for row in result["by_model"]["features"])
+    assert told.n == len(result.by_models.features) > 0
+    assert told.counts["answers_asked_for"] == sum(told.asked for told in result.by_models.features)
     # Random weights say neither yes nor no, which is counted and worth one half.
     assert told.counts["answers_neither_yes_nor_no"] == told.counts["answers_asked_for"]
     for item in measurements:
@@ -298,8 +298,8 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
 
 def test_a_stop_is_heeded_between_two_applications(biased: Any) -> None:
     question = asked(None, plan=PLAN, data=DATA)
-    payload = contrast_payload(question, question.clusters[:3], fields=["income"])
+    contrasts = contrasts_of(question, question.clusters[:3], fields=["income"])
     bench = replace(bench_with(biased, None), should_stop=lambda: True)
 
     with pytest.raises(Interrupted):
-        read_states(bench, payload, decoder=read_decoder(biased), layer=1)
+        read_states(bench, contrasts, decoder=read_decoder(biased), layer=1)

@@ -13,13 +13,16 @@ from auditor.language_models.packed import PackedScorer
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import place
 from auditor.mechanisms.interpretation import method as interpretation
-from auditor.mechanisms.sae import Dictionary, dictionary_for
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
+from auditor.mechanisms.sae.rows import NoDictionary
 from auditor.mechanisms.sae.windows import open_window
 from auditor.mechanisms.sparse_features import method as sparse_features
+from auditor.mechanisms.sparse_features.result import ContrastsPayload, NotContrasted
 from auditor.mechanisms.superposition import method as superposition
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_data
-from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
+from tests.mechanisms import typed
+from tests.mechanisms.asking import PACKABLE, asked
 from tests.mechanisms.test_sae_sparse_features import bench_with, plan_of
 from tests.second_device import second_device
 
@@ -32,14 +35,14 @@ TESTS = {
 DICTIONARY = {"expansion": 4, "k": 8, "steps": 100}
 
 
-def computed(test: Any, bench: ComputeContext, plan: Any, *, gradients: bool = True) -> list[dict[str, Any]]:
-    pieces = [
-        piece
-        for piece in test.plan_chunks(asked(bench.settings, plan=plan, data=DATA))
+def computed(test: Any, bench: ComputeContext, plan: Any, *, gradients: bool = True) -> list[Any]:
+    planned = [
+        payload
+        for payload in typed.payloads(test, asked(bench.settings, plan=plan, data=DATA))
         # The second device has no gradients, by which features are chosen.
-        if gradients or piece.payload.get("part") != "contrasts"
+        if gradients or not isinstance(payload, ContrastsPayload)
     ]
-    return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    return [typed.result_of(test, bench, payload) for payload in planned]
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.CARD.name)
@@ -49,10 +52,11 @@ def test_a_test_on_features_runs_in_half_precision_with_its_checks(test: Any) ->
     model = planted_model("B", against=40.0).to(torch.bfloat16)
     found = computed(test, bench_with(model, settings, plan), plan)
 
-    assert [result["reason"] for result in found] == [None] * len(found)
+    assert found
+    assert not any(isinstance(result, NoDictionary | NotContrasted) for result in found)
     if test is sparse_features:
-        assert found[0]["identity"] <= found[0]["identity_bound"]
-        assert abs(found[0]["fvu_again"] - found[0]["fvu"]) <= found[0]["fvu_rounding"]
+        assert found[0].spliced.identity <= found[0].spliced.identity_bound
+        assert abs(found[0].fvu_again - found[0].fvu) <= found[0].fvu_rounding
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.CARD.name)
@@ -65,7 +69,8 @@ def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
         bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
         found = computed(test, bench, plan, gradients=False)
 
-    assert [result["reason"] for result in found] == [None] * len(found)
+    assert found
+    assert not any(isinstance(result, NoDictionary | NotContrasted) for result in found)
 
 
 def test_states_are_changed_on_a_second_device_as_here() -> None:
@@ -73,15 +78,15 @@ def test_states_are_changed_on_a_second_device_as_here() -> None:
     (_, piece) = sparse_features.plan_chunks(
         asked(sparse_features.Settings(**TESTS[sparse_features]), plan=plan, data=DATA)
     )
-    case, field = piece.payload["cases"][0], piece.payload["field"]
-    words = [{**case["words"], field: group} for group in piece.payload["groups"]]
+    concept = piece.payload.concept
+    words = [concept.stated(concept.cases[0], group) for group in concept.groups]
 
     def changed(model: Any) -> tuple[Any, int]:
         working = bench_with(model, None, plan)
         target = target_of(working.questions([working.render(words[0]).text])[0])
         assert isinstance(target, Target)
         with torch.no_grad():
-            placed = place(working, words, field)
+            placed = place(working, words, concept.field)
             window = open_window(read_decoder(model), placed, layer=1, depth=9, should_stop=lambda: False)
             # Which numbers come back is not compared: the pretended device loses the indices of the answers' tokens.
             margins, _ = window.margins([(0, None), (1, torch.ones_like(window.states[1]))], target)
@@ -97,13 +102,11 @@ def test_states_are_changed_on_a_second_device_as_here() -> None:
 
 def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:
     plan = plan_of(**DICTIONARY)
-    payload = through_a_ledger(
-        next(iter(sparse_features.plan_chunks(asked(sparse_features.Settings(), plan=plan, data=DATA)))).payload
-    )
-    here = dictionary_for(bench_with(planted_model("B", against=40.0), None, plan), payload["dictionary"])
+    payload, *_ = typed.payloads(sparse_features, asked(sparse_features.Settings(), plan=plan, data=DATA))
+    here = dictionary_for(bench_with(planted_model("B", against=40.0), None, plan), payload.dictionary)
     model = planted_model("B", against=40.0)
     with second_device(model):
-        there = dictionary_for(bench_with(model, None, plan), payload["dictionary"])
+        there = dictionary_for(bench_with(model, None, plan), payload.dictionary)
 
     assert isinstance(here, Dictionary)
     assert isinstance(there, Dictionary)

@@ -12,26 +12,29 @@ import torch
 
 from auditor.language_models.decoder import Decoder, Target, read_decoder
 from auditor.language_models.local import LoadedModel
-from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.interpretation import method as interpretation
-from auditor.mechanisms.sae import Dictionary
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.choices import Seen, choose
+from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.quality import Quality
 from auditor.mechanisms.sae.windows import Window, open_window
 from auditor.mechanisms.sparse_features import method as sparse_features
+from auditor.mechanisms.sparse_features.result import Changed, ContrastFound, Contrasts
 from auditor.mechanisms.superposition import method as superposition
 from auditor.records import Conclusion
+from benchmarks.inside_nulls_superposition import NOWHERE
 from tests.acceptance.planted import planted_model
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.asking import asked, renderer, through_a_ledger
+from tests.mechanisms import typed
+from tests.mechanisms.asking import asked, renderer
 from tests.mechanisms.planted_head import read_by_head
 from tests.mechanisms.test_every_method_on_a_second_device import shape
 from tests.mechanisms.test_sae_sparse_features import DATA, bench_with, measured, of, plan_of
+from tests.records import manifest_of
 from tests.second_device import second_device
 
 #: Linear attention biases, a scale of the logits, attention and MLP in parallel, experts and sinks, a multiplier of the
@@ -52,10 +55,22 @@ class Hooked(ComputeContext):
         return ResidualView(self.loaded.model, reason="hooks alone")
 
 
-def contrasts(bench: ComputeContext) -> dict[str, Any]:
-    _, piece = sparse_features.plan_chunks(asked(bench.settings, plan=bench.plan, data=DATA))
-    found: dict[str, Any] = through_a_ledger(sparse_features.compute(bench, through_a_ledger(piece.payload)))
-    return found
+def contrasts(bench: ComputeContext) -> Any:
+    _, payload = typed.payloads(sparse_features, asked(bench.settings, plan=bench.plan, data=DATA))
+    return typed.result_of(sparse_features, bench, payload)
+
+
+def without_slopes(found: Contrasts) -> dict[str, Any]:
+    """The row, whether or not a gradient could be checked."""
+    contrasts = tuple(one.model_copy(update={"slope": None}) for one in found.contrasts)
+    return found.model_copy(update={"contrasts": contrasts}).row()
+
+
+def changes_of(found: ContrastFound) -> list[Changed]:
+    """All that was changed: feature by feature, taken out together, and put in."""
+    out, put = found.ablated, found.steered
+    together = [out.features, out.coordinates, out.components, out.means, *out.random]
+    return [*(one.ablated for one in found.features), *together, put.features, put.means, *put.random]
 
 
 def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[Window]:
@@ -84,7 +99,7 @@ def dictionary_of(windows: list[Window], *, planted: bool) -> Dictionary:
     autoencoder = Autoencoder("jumprelu", rows, bias, rows, middle, threshold=torch.zeros(len(rows)))
     nothing = torch.zeros(1)
     quality = Quality(0, 0.0, 0.0, 0, nothing, nothing)
-    return Dictionary(autoencoder, LAYER, quality, 0.0, 1.0, float("inf"), {})
+    return Dictionary(autoencoder, LAYER, quality, 0.0, 1.0, float("inf"), NOWHERE)
 
 
 def seen_by(windows: list[Window], dictionary: Dictionary) -> Seen:
@@ -142,8 +157,7 @@ def test_the_whole_test_finds_what_was_planted_in_a_family_that_is_hooked_alone(
     model = read_by_head(zoo_model(family), pairs, answers=(favourable, adverse))
     settings = sparse_features.Settings(**MEDIUM)
     bench = bench_with(model, settings, PLAN)
-    pieces = list(sparse_features.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
-    results = [through_a_ledger(sparse_features.compute(bench, through_a_ledger(each.payload))) for each in pieces]
+    results = typed.results(sparse_features, bench, asked(settings, plan=PLAN, data=DATA))
     found = measured(model, PLAN, results)
     item = of(found, "sparse_gap_removed", by="features", group="Black")
 
@@ -162,24 +176,24 @@ def test_effects_through_hooks_are_those_of_the_block_loop(family: str) -> None:
     model = planted_model("B", against=40.0) if family == "planted" else zoo_model(family)
     bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
     # One dictionary for both: rounding in its training is not what is compared here.
-    bench = replace(bench, loaded=LoadedModel(model, tiny_tokenizer(), {"identity": {"test": family}}, "cpu"))
+    bench = replace(bench, loaded=LoadedModel(model, tiny_tokenizer(), manifest_of(family), "cpu"))
     assert isinstance(bench.decoder(), Decoder)
     hooked = Hooked(**vars(bench))
     there, here = contrasts(bench), contrasts(hooked)
 
-    assert there["reason"] is None
-    assert here["reason"] is None
-    bound = NoiseFloor(**there["noise"]).bound
-    assert np.abs(np.array(here["clean"]) - np.array(there["clean"])).max() <= bound
-    for one, other in zip(here["contrasts"], there["contrasts"], strict=True):
-        assert one["features"] == other["features"] != []
-        assert one["margins"].keys() == other["margins"].keys()
-        for name, rows in one["margins"].items():
+    assert isinstance(there, Contrasts)
+    assert isinstance(here, Contrasts)
+    bound = there.noise.bound
+    assert np.abs(np.array(here.clean) - np.array(there.clean)).max() <= bound
+    for one, other in zip(here.contrasts, there.contrasts, strict=True):
+        assert [each.feature for each in one.features] == [each.feature for each in other.features] != []
+        columns = [here.groups.index(here.reference), here.groups.index(one.group)]
+        for mine, theirs in zip(changes_of(one), changes_of(other), strict=True):
             effects = [
-                np.array(each) - np.array(result["clean"])[:, [0, one["group"]]]
-                for each, result in ((rows, here), (other["margins"][name], there))
+                np.array(each.margins) - np.array(result.clean)[:, columns][:, : len(each.margins[0])]
+                for each, result in ((mine, here), (theirs, there))
             ]
-            assert np.abs(effects[0] - effects[1]).max() <= 2 * bound, name
+            assert np.abs(effects[0] - effects[1]).max() <= 2 * bound
 
 
 def with_a_gradient_cut(model: Any, part: Any) -> Any:
@@ -223,8 +237,7 @@ def test_a_place_that_is_not_the_stream_is_not_tested_and_says_so(test: Any, hoo
     plan = plan_of(hook=hook)
     settings = test.Settings(**(SMALL if test is sparse_features else {"applications": 6}))
     bench = bench_with(zoo_model("bloom"), settings, plan)
-    pieces = list(test.plan_chunks(asked(settings, plan=plan, data=DATA)))
-    reasons = {test.compute(bench, through_a_ledger(each.payload))["reason"] for each in pieces}
+    reasons = {result.reason for result in typed.results(test, bench, asked(settings, plan=plan, data=DATA))}
 
     assert reasons == {
         f"settings.dictionary.hook: '{hook}' is not between two of the model's 2 blocks; "
@@ -237,11 +250,11 @@ def test_features_of_a_hooked_family_run_in_half_precision_with_their_checks(fam
     model = zoo_model(family).to(torch.bfloat16)
     settings = sparse_features.Settings(**SMALL)
     bench = bench_with(model, settings, PLAN)
-    pieces = list(sparse_features.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
-    results = [through_a_ledger(sparse_features.compute(bench, through_a_ledger(each.payload))) for each in pieces]
+    results = typed.results(sparse_features, bench, asked(settings, plan=PLAN, data=DATA))
 
-    assert [result["reason"] for result in results] == [None, None]
-    assert results[0]["identity"] <= results[0]["identity_bound"]
+    quality, attribute = results
+    assert isinstance(attribute, Contrasts)
+    assert quality.spliced.identity <= quality.spliced.identity_bound
 
 
 @pytest.mark.parametrize("family", ["bloom", "gpt_oss"])
@@ -253,6 +266,4 @@ def test_features_of_a_hooked_family_run_on_a_second_device(family: str) -> None
     with second_device(model):
         there = contrasts(bench_with(model, settings, plan))
 
-    assert here["reason"] is None
-    assert there["reason"] is None
-    assert shape({**there, "slopes": {}}) == shape({**here, "slopes": {}})
+    assert shape(without_slopes(there)) == shape(without_slopes(here))

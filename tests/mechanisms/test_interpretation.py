@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from scipy.sparse import csc_matrix
 
 from auditor.mechanisms._shared.corpus import Read
+from auditor.mechanisms.interpretation.answers import Answered
 from auditor.mechanisms.interpretation.describers import marked
 from auditor.mechanisms.interpretation.describing import (
     NO_PATTERN,
@@ -23,17 +24,17 @@ from auditor.mechanisms.interpretation.describing import (
 from auditor.mechanisms.interpretation.measure import _beyond, _near_chance, _recounted
 from auditor.mechanisms.interpretation.method import Settings, interpret
 from auditor.mechanisms.interpretation.predicates import Cells, Predicate, words_of
+from auditor.mechanisms.interpretation.result import FeatureInWords
 from auditor.mechanisms.interpretation.scores import (
     EVERYWHERE,
     TOO_FEW_HELD_OUT,
-    Answered,
-    Answers,
     HeldOut,
     Question,
     derangements,
     recount,
 )
 from tests.mechanisms import planted_corpus as planted
+from tests.mechanisms.asking import through_a_ledger
 
 CONCEPTS = {
     planted.on_black: "Active on “Black”",
@@ -45,7 +46,7 @@ CONCEPTS = {
 
 
 @pytest.fixture(scope="module")
-def rows() -> list[dict[str, Any]]:
+def features() -> tuple[FeatureInWords, ...]:
     concepts = [*CONCEPTS, planted.at_the_end_if_ratio_is_high, planted.everywhere, planted.once, planted.by_chance]
     return interpret(planted.read(concepts), settings=Settings(), seed=3)
 
@@ -114,7 +115,8 @@ def test_scores_stay_between_nothing_and_one_and_in_their_intervals(pattern: lis
         (answers.fuzzing, answers.fuzzing_interval(level=0.95)),
     ):
         assert 0 <= low <= value <= high <= 1
-    assert Answers.of(answers.row()) == answers
+    row = FeatureInWords(latent=0, words=None, reason=None, answers=answers)
+    assert FeatureInWords.read(through_a_ledger(row)) == row
 
 
 def test_an_interval_of_a_perfect_score_is_no_point() -> None:
@@ -126,41 +128,47 @@ def test_an_interval_of_a_perfect_score_is_no_point() -> None:
 
 @pytest.mark.parametrize(("concept", "words"), CONCEPTS.items())
 def test_a_planted_concept_gets_its_own_words_and_is_detected(
-    rows: list[dict[str, Any]], concept: planted.Concept, words: str
+    features: tuple[FeatureInWords, ...], concept: planted.Concept, words: str
 ) -> None:
-    row = rows[list(CONCEPTS).index(concept)]
-    answers = Answers.of(row["answers"])
+    found = features[list(CONCEPTS).index(concept)]
+    answers = found.answers
 
-    assert row["words"] == words
+    assert found.words == words
+    assert answers is not None
     assert answers.detection == 1.0
     assert answers.fuzzing == 1.0
 
 
-def test_a_threshold_on_a_number_is_found_near_the_planted_one(rows: list[dict[str, Any]]) -> None:
-    row = rows[len(CONCEPTS)]
-    answers = Answers.of(row["answers"])
+def test_a_threshold_on_a_number_is_found_near_the_planted_one(features: tuple[FeatureInWords, ...]) -> None:
+    found = features[len(CONCEPTS)]
+    words = str(found.words)
 
-    assert row["words"].startswith("Active at the end of the prompt, where the decision is read when Obligations ratio")
-    threshold = int(row["words"].rpartition("above ")[2].rstrip("%"))
+    assert words.startswith("Active at the end of the prompt, where the decision is read when Obligations ratio")
+    threshold = int(words.rpartition("above ")[2].rstrip("%"))
     assert 32 <= threshold <= 48
-    assert answers.detection > 0.85
+    assert found.answers is not None
+    assert found.answers.detection > 0.85
 
 
-def test_failures_are_counted_by_their_reason(rows: list[dict[str, Any]]) -> None:
-    everywhere, once, chance = rows[-3:]
+def test_failures_are_counted_by_their_reason(features: tuple[FeatureInWords, ...]) -> None:
+    everywhere, once, chance = features[-3:]
 
-    assert everywhere["reason"] == EVERYWHERE
-    assert once["reason"] == TOO_FEW
-    assert chance["reason"] == NO_PATTERN
-    assert once["words"] is chance["words"] is None
+    assert everywhere.reason == EVERYWHERE
+    assert once.reason == TOO_FEW
+    assert chance.reason == NO_PATTERN
+    assert once.words is chance.words is None
 
 
-def test_exchanged_descriptions_score_about_one_half_and_the_true_tokens_one(rows: list[dict[str, Any]]) -> None:
-    scored = [row for row in rows if row.get("answers")]
+def test_exchanged_descriptions_score_about_one_half_and_the_true_tokens_one(
+    features: tuple[FeatureInWords, ...],
+) -> None:
+    scored = [one for one in features if one.answers is not None]
+    exchanged = [one.exchanged for one in scored if one.exchanged is not None]
 
     assert len(scored) == len(CONCEPTS) + 1
-    assert np.mean([row["shuffled"] for row in scored]) == pytest.approx(0.5, abs=0.1)
-    assert scored[0]["recounted"] < 1e-12
+    assert np.mean([(one.detection, one.fuzzing) for one in exchanged]) == pytest.approx(0.5, abs=0.1)
+    assert scored[0].recounted is not None
+    assert scored[0].recounted < 1e-12
 
 
 @settings(max_examples=25, deadline=None)
@@ -176,9 +184,9 @@ def test_a_count_context_by_context_comes_to_the_same_scores(seed: int, share: f
     assert recount(whole, active, said) == pytest.approx((answers.detection, answers.fuzzing), abs=1e-12)
 
 
-def test_a_recount_that_comes_to_another_score_takes_the_number_away(rows: list[dict[str, Any]]) -> None:
+def test_a_recount_that_comes_to_another_score_takes_the_number_away(features: tuple[FeatureInWords, ...]) -> None:
     for changed, held in ((0.0, True), (0.01, False)):
-        (check,) = _recounted([{**rows[0], "recounted": changed}])
+        (check,) = _recounted([features[0].model_copy(update={"recounted": changed})])
         assert check.held is held
         assert check.value == changed
 
@@ -203,9 +211,9 @@ def test_own_descriptions_stand_beside_exchanged_ones_feature_by_feature() -> No
 
 def test_a_feature_that_is_silent_in_the_other_applications_is_not_scored() -> None:
     concept = lambda corpus, row: float(corpus.prompts[corpus.prompt[row]].application in ("a00", "a02", "a04"))  # noqa: E731
-    (row,) = interpret(planted.read([concept]), settings=Settings(floor=0.0), seed=0)
+    (found,) = interpret(planted.read([concept]), settings=Settings(floor=0.0), seed=0)
 
-    assert row["reason"] == TOO_FEW_HELD_OUT
+    assert found.reason == TOO_FEW_HELD_OUT
 
 
 def test_the_order_of_features_changes_no_description() -> None:

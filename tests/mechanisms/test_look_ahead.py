@@ -64,7 +64,7 @@ def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
     return ComputeContext(
         plan=plan,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=64, probe=probe),
         render=renderer(plan, DATA),
         should_stop=lambda: False,

@@ -37,7 +37,7 @@ def bench_with(
     return ComputeContext(
         plan=plan,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=64, probe=probe),
         render=renderer(plan, data),
         should_stop=lambda: False,

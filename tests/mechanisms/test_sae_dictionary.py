@@ -15,13 +15,16 @@ from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import read_decoder
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save
-from auditor.mechanisms.sae.dictionary import held_out
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
+from auditor.mechanisms.sae.files import save
+from auditor.mechanisms.sae.planned import dictionary_payload
 from auditor.mechanisms.sae.readings import EVERYBODY, read_prompts, read_states
+from auditor.mechanisms.sae.rows import DictionaryPayload, held_out
 from auditor.plan import Plan
 from tests.engine.small import small_data, small_plan
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, bench, through_a_ledger
+from tests.records import manifest_of
 
 DATA = small_data(16)
 SMALL = {"k": 4, "steps": 20, "batch": 64}
@@ -32,14 +35,14 @@ def plan_of(**dictionary: Any) -> Plan:
     return small_plan(tests__run=["sparse_features"], settings={"dictionary": {**SMALL, **dictionary}})
 
 
-def wanted(**dictionary: Any) -> dict[str, Any]:
-    payload: dict[str, Any] = through_a_ledger(dictionary_payload(asked(None, plan=plan_of(**dictionary), data=DATA)))
-    return payload
+def wanted(**dictionary: Any) -> DictionaryPayload:
+    planned = dictionary_payload(asked(None, plan=plan_of(**dictionary), data=DATA))
+    return DictionaryPayload.read(through_a_ledger(planned))
 
 
 def at_work(family: str = "llama", **changes: Any) -> ComputeContext:
     made = bench(None, plan=plan_of(), data=DATA)
-    return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", {})))
+    return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", None)))
 
 
 def made(**dictionary: Any) -> Dictionary:
@@ -81,11 +84,11 @@ def test_what_all_prompts_share_belongs_to_no_application() -> None:
 def test_prompts_are_the_applications_as_filed_and_with_every_other_value() -> None:
     payload = wanted()
     prompts = read_prompts(at_work(), payload)
-    words = payload["applications"][0]["words"]
+    words = payload.applications[0].words
     changed = [prompt.changed for prompt in prompts if prompt.application == 0]
 
     assert changed[0] is None
-    assert set(changed[1:]) == {(name, value) for name, value in payload["variants"] if words[name] != value}
+    assert set(changed[1:]) == {(name, value) for name, value in payload.variants if words[name] != value}
 
 
 def test_a_dictionary_is_the_same_when_it_is_made_again() -> None:
@@ -98,8 +101,8 @@ def test_a_dictionary_is_the_same_when_it_is_made_again() -> None:
 
 
 def test_a_process_keeps_the_dictionary_of_a_known_model_and_not_that_of_another() -> None:
-    first = at_work(manifest={"identity": {"weights_sha256": "a"}})
-    second = at_work(manifest={"identity": {"weights_sha256": "b"}})
+    first = at_work(manifest=manifest_of("a"))
+    second = at_work(manifest=manifest_of("b"))
     kept = dictionary_for(first, wanted())
 
     assert dictionary_for(first, wanted()) is kept
@@ -109,14 +112,14 @@ def test_a_process_keeps_the_dictionary_of_a_known_model_and_not_that_of_another
 
 def test_quality_is_of_applications_that_were_not_trained_on() -> None:
     found = made()
-    everyone = len(wanted()["applications"])
+    everyone = len(wanted().applications)
 
-    assert found.provenance["held_out"] == sum(held_out(number) for number in range(everyone)) == everyone // 4
+    assert found.provenance.held_out == sum(held_out(number) for number in range(everyone)) == everyone // 4
     assert found.unexplained_again == pytest.approx(found.quality.fvu, abs=found.rounding)
     assert 0 < found.rounding < 1e-3
     assert 0 < found.quality.fvu < 1.5
     assert found.quality.l0 <= 4
-    assert found.provenance["rows"] + found.quality.tokens + found.provenance["left_out"] == len(
+    assert found.provenance.rows + found.quality.tokens + found.provenance.left_out == len(
         read_states(read_decoder(at_work().loaded.model), read_prompts(at_work(), wanted()), layer=1).states
     )
 
@@ -142,8 +145,8 @@ def test_general_text_becomes_part_of_the_run_and_of_the_training(tmp_path: Path
     found = dictionary_for(at_work(), payload)
 
     assert isinstance(found, Dictionary)
-    assert found.provenance["text_rows"] == 1024
-    assert found.provenance["sha256"] != made().provenance["sha256"]
+    assert found.provenance.text_rows == 1024
+    assert found.provenance.sha256 != made().provenance.sha256
 
 
 def test_an_autoencoder_in_a_folder_is_used_in_place_of_training(tmp_path: Path) -> None:
@@ -152,8 +155,8 @@ def test_an_autoencoder_in_a_folder_is_used_in_place_of_training(tmp_path: Path)
     found = dictionary_for(at_work(), wanted(path=str(tmp_path)))
 
     assert isinstance(found, Dictionary)
-    assert found.provenance["source"] == "loaded"
-    assert found.provenance["sha256"] == trained.provenance["sha256"]
+    assert found.provenance.source == "loaded"
+    assert found.provenance.sha256 == trained.provenance.sha256
     assert found.quality.fvu == trained.quality.fvu
 
 
@@ -188,7 +191,7 @@ def test_making_a_dictionary_stops_when_asked() -> None:
 
 def test_one_application_makes_no_dictionary() -> None:
     payload = wanted()
-    payload["applications"] = payload["applications"][:1]
+    payload = payload.model_copy(update={"applications": payload.applications[:1]})
 
     reason = "a dictionary needs two applications, one of them held out"
     assert dictionary_for(at_work(), payload) == NotApplicable(reason)

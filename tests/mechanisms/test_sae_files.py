@@ -13,7 +13,8 @@ import torch
 from torch import Tensor
 
 from auditor.exceptions import ModelError
-from auditor.mechanisms.sae import Autoencoder, load, save
+from auditor.mechanisms.sae.autoencoder import Autoencoder
+from auditor.mechanisms.sae.files import load, save
 from tests.mechanisms.test_sae_training import random_autoencoder
 
 WIDTH, LATENTS = 8, 20

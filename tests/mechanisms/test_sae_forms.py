@@ -18,8 +18,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from auditor.exceptions import ModelError
-from auditor.mechanisms.sae import Autoencoder, load
+from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.declared import AVERAGE, read_declared
+from auditor.mechanisms.sae.files import load
 from auditor.mechanisms.sae.keys import IDLE, READ
 from tests.mechanisms.test_sae_files import LATENTS, WIDTH, saelens, states, theirs
 

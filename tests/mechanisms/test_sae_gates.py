@@ -8,9 +8,8 @@ import pytest
 
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms.interpretation import method as interpretation
-from auditor.mechanisms.sae import Dictionary, dictionary_for
 from auditor.mechanisms.sae import dictionary as made_in
-from auditor.mechanisms.sae.dictionary import speaking_dictionary
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for, speaking_dictionary
 from auditor.mechanisms.sae.gates import (
     LEAST_HELD_OUT,
     MOST_UNEXPLAINED,
@@ -18,11 +17,13 @@ from auditor.mechanisms.sae.gates import (
     too_few_rows,
     too_poor,
 )
+from auditor.mechanisms.sae.rows import NoDictionary
+from auditor.mechanisms.sparse_features.result import NotContrasted
 from auditor.mechanisms.superposition import method as superposition
 from tests.acceptance.planted import planted_model
 from tests.mechanisms import test_features_of_a_plan as features
-from tests.mechanisms import test_sae_sparse_features
-from tests.mechanisms.asking import asked, through_a_ledger
+from tests.mechanisms import test_sae_sparse_features, typed
+from tests.mechanisms.asking import asked
 from tests.mechanisms.test_sae_dictionary import at_work, wanted
 
 
@@ -70,16 +71,15 @@ def test_a_dictionary_that_was_hardly_trained_is_measured_and_not_spoken_of() ->
 def test_every_test_on_features_ends_with_the_reason_where_the_dictionary_is_poor() -> None:
     model, plan = planted_model("B", against=40.0), test_sae_sparse_features.plan_of(steps=1)
     quality, *contrasts = test_sae_sparse_features.computed(model, plan)
-    assert quality["fvu"] > MOST_UNEXPLAINED
+    assert quality.fvu > MOST_UNEXPLAINED
     assert contrasts
     for result in contrasts:
-        assert result["reason"] == quality["shortfall"]
-        assert result["cases"] == []
+        assert isinstance(result, NotContrasted)
+        assert result.reason == quality.shortfall
     tests: tuple[Any, ...] = (superposition, interpretation)
     for test in tests:
         chosen = features.SETTINGS[test.CARD.name]
-        for piece in test.plan_chunks(asked(chosen, plan=features.PLAN, data=features.DATA)):
-            payload = through_a_ledger(piece.payload)
-            payload["dictionary"]["settings"]["steps"] = 1
-            found = test.compute(features.bench_with(model, chosen), payload)
-            assert "of the variance of held-out states unexplained" in found["reason"]
+        asking = asked(chosen, plan=features.plan_of(steps=1), data=features.DATA)
+        for found in typed.results(test, features.bench_with(model, chosen), asking):
+            assert isinstance(found, NoDictionary)
+            assert "of the variance of held-out states unexplained" in found.reason

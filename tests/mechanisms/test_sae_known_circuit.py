@@ -10,8 +10,11 @@ import pytest
 import torch
 
 from auditor.mechanisms._shared.concepts import Placed
-from auditor.mechanisms.sae import Dictionary, Matrix, Recipe, measure, train
 from auditor.mechanisms.sae.choices import FEATURES, RANDOM, STEER, Chosen, Seen, choose
+from auditor.mechanisms.sae.dictionary import Dictionary
+from auditor.mechanisms.sae.quality import measure
+from auditor.mechanisms.sae.states import Matrix
+from auditor.mechanisms.sae.training import Recipe, train
 from auditor.mechanisms.sae.windows import Window, open_window
 from tests.mechanisms.known_circuit import ASKED, KnownCircuit, known_circuit, other_value, prompt
 

@@ -10,8 +10,10 @@ import pytest
 
 from auditor.exceptions import PlanError
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms.sae import Dictionary, dictionary_for, dictionary_payload, save
 from auditor.mechanisms.sae.declared import model_called, stream_layer
+from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
+from auditor.mechanisms.sae.files import save
+from auditor.mechanisms.sae.planned import dictionary_payload
 from auditor.plan import Plan
 from tests.mechanisms.asking import asked
 from tests.mechanisms.test_sae_dictionary import DATA, HERE, at_work, made, plan_of, wanted
@@ -74,7 +76,7 @@ def test_the_plan_may_say_that_another_place_is_meant_and_the_report_knows(tmp_p
 
     assert isinstance(found, Dictionary)
     assert found.layer == 1
-    assert any("blocks.9.hook_mlp_out" in note for note in found.provenance["notes"])
+    assert any("blocks.9.hook_mlp_out" in note for note in found.provenance.notes)
 
 
 def test_a_hook_in_the_plan_is_the_place_and_is_held_against_the_files_before_the_run(tmp_path: Path) -> None:
@@ -121,7 +123,7 @@ def test_a_dictionary_of_another_model_is_refused_before_the_run_begins(
         with pytest.raises(PlanError, match=r"was made for the model .*foreign = true"):
             dictionary_payload(asking)
     else:
-        assert dictionary_payload(asking)["files"]
+        assert dictionary_payload(asking).files
 
 
 def test_files_that_are_another_function_are_refused_before_the_run_begins(tmp_path: Path) -> None:
@@ -148,8 +150,8 @@ def test_a_scale_measured_on_this_run_is_said_to_be_and_the_plan_may_give_it(tmp
 
     assert isinstance(measured, Dictionary)
     assert isinstance(given, Dictionary)
-    assert any("measured on this run's states" in note for note in measured.provenance["notes"])
-    assert any("5.657 is the plan's" in note for note in given.provenance["notes"])
+    assert any("measured on this run's states" in note for note in measured.provenance.notes)
+    assert any("5.657 is the plan's" in note for note in given.provenance.notes)
     # A mean norm of √width is a factor of 1: the files as they are.
-    assert given.provenance["sha256"] == made().provenance["sha256"]
-    assert measured.provenance["sha256"] != given.provenance["sha256"]
+    assert given.provenance.sha256 == made().provenance.sha256
+    assert measured.provenance.sha256 != given.provenance.sha256

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -17,7 +18,8 @@ from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
-from tests.mechanisms.asking import PACKABLE, asked, renderer, through_a_ledger
+from tests.mechanisms import typed
+from tests.mechanisms.asking import PACKABLE, asked, renderer
 
 DATA = small_data(48)
 ANSWERS = {"favourable": ["Y"], "adverse": ["N"], "mass_floor": 0.0}
@@ -39,21 +41,19 @@ def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
     return ComputeContext(
         plan=plan,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=64, probe=probe),
         render=renderer(plan, DATA),
         should_stop=lambda: False,
     )
 
 
-def computed(model: Any, plan: Plan, **settings: Any) -> list[dict[str, Any]]:
+def computed(model: Any, plan: Plan, **settings: Any) -> list[Any]:
     chosen = sparse_features.Settings(**{**SETTINGS, **settings})
-    bench = bench_with(model, chosen, plan)
-    pieces = list(sparse_features.plan_chunks(asked(chosen, plan=plan, data=DATA)))
-    return [through_a_ledger(sparse_features.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    return typed.results(sparse_features, bench_with(model, chosen, plan), asked(chosen, plan=plan, data=DATA))
 
 
-def measured(model: Any, plan: Plan, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
+def measured(model: Any, plan: Plan, results: list[Any]) -> tuple[Measurement, ...]:
     cases = small_cases(plan, DATA)
     margins = bench_with(model, None, plan).margins([case.prompt for case in cases])
     context = Context(
@@ -63,9 +63,8 @@ def measured(model: Any, plan: Plan, results: list[dict[str, Any]]) -> tuple[Mea
         observed={},
         values={},
         observed_rate=None,
-        results={"sparse_features": results},
     )
-    return adjust_and_conclude(list(sparse_features.measure(context)))
+    return adjust_and_conclude(list(sparse_features.measure(context, results)))
 
 
 def decided(case: Case, margin: float) -> Decision:
@@ -84,12 +83,12 @@ def biased() -> Any:
 
 
 @pytest.fixture(scope="module")
-def results(biased: Any) -> list[dict[str, Any]]:
+def results(biased: Any) -> list[Any]:
     return computed(biased, plan_of())
 
 
 @pytest.fixture(scope="module")
-def found(biased: Any, results: list[dict[str, Any]]) -> tuple[Measurement, ...]:
+def found(biased: Any, results: list[Any]) -> tuple[Measurement, ...]:
     return measured(biased, plan_of(), results)
 
 
@@ -188,23 +187,19 @@ def test_a_model_that_ignores_the_attribute_has_no_difference_to_remove() -> Non
     assert item.p_value is None
 
 
-def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: list[dict[str, Any]]) -> None:
+def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: list[Any]) -> None:
     plan = plan_of()
     chosen = sparse_features.Settings(**SETTINGS)
-    pieces = [
-        through_a_ledger(piece.payload) for piece in sparse_features.plan_chunks(asked(chosen, plan=plan, data=DATA))
-    ]
     bench = bench_with(biased, chosen, plan)
-    again = [through_a_ledger(sparse_features.compute(bench, payload)) for payload in reversed(pieces)]
+    planned = typed.payloads(sparse_features, asked(chosen, plan=plan, data=DATA))
+    again = [typed.result_of(sparse_features, bench, payload) for payload in reversed(planned)]
 
     assert again == results[::-1]
 
 
-def test_a_difference_that_rounding_could_make_has_no_direction(biased: Any, results: list[dict[str, Any]]) -> None:
-    coarse = [
-        {**result, "noise": {**result["noise"], "logit": 1e3}} if result["part"] == "contrasts" else result
-        for result in results
-    ]
+def test_a_difference_that_rounding_could_make_has_no_direction(biased: Any, results: list[Any]) -> None:
+    quality, attribute = results
+    coarse = [quality, attribute.model_copy(update={"noise": replace(attribute.noise, logit=1e3)})]
     for metric in ("sparse_gap_removed", "sparse_steering_shift"):
         clear = of(measured(biased, plan_of(), results), metric, group="Black", by="features")
         item = of(measured(biased, plan_of(), coarse), metric, group="Black", by="features")
@@ -214,11 +209,13 @@ def test_a_difference_that_rounding_could_make_has_no_direction(biased: Any, res
         assert item.p_value is None
 
 
-def test_a_check_that_does_not_hold_takes_the_number_away(biased: Any, results: list[dict[str, Any]]) -> None:
-    broken = [{**result, "identity": 0.1} if result["part"] == "quality" else result for result in results]
+def test_a_check_that_does_not_hold_takes_the_number_away(biased: Any, results: list[Any]) -> None:
+    quality, attribute = results
+    spliced = quality.spliced.model_copy(update={"identity": 0.1})
+    broken = [quality.model_copy(update={"spliced": spliced}), attribute]
     item = of(measured(biased, plan_of(), broken), "sparse_margin_recovered")
 
     assert item.estimate is None
     assert "error put back changes nothing" in (item.missing_reason or "")
-    other = [{**result, "fvu_again": 0.5} if result["part"] == "quality" else result for result in results]
+    other = [quality.model_copy(update={"fvu_again": 0.5}), attribute]
     assert of(measured(biased, plan_of(), other), "sparse_unexplained").estimate is None

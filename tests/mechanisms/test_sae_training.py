@@ -13,18 +13,11 @@ from scipy.optimize import linear_sum_assignment
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
-from auditor.mechanisms.sae import (
-    Autoencoder,
-    Codes,
-    Matrix,
-    Recipe,
-    Trained,
-    fraction_unexplained,
-    measure,
-    train,
-)
-from auditor.mechanisms.sae.codes import above, batch_top_k, top_k
-from auditor.mechanisms.sae.training import _State, gradients
+from auditor.mechanisms.sae.autoencoder import Autoencoder
+from auditor.mechanisms.sae.codes import Codes, above, batch_top_k, top_k
+from auditor.mechanisms.sae.quality import fraction_unexplained, measure
+from auditor.mechanisms.sae.states import Matrix
+from auditor.mechanisms.sae.training import Recipe, Trained, _State, gradients, train
 
 FEATURES, WIDTH, ACTIVE = 24, 16, 3
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
@@ -14,7 +14,7 @@ from scipy.sparse import csr_matrix
 
 from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms._shared.corpus import Read
-from auditor.mechanisms._shared.feature_responses import Tails, overlap, responding, tails
+from auditor.mechanisms._shared.feature_responses import Overlap, Tails, overlap, responding, tails
 from auditor.mechanisms.sae.geometry import (
     effective_count,
     geometry,
@@ -24,8 +24,10 @@ from auditor.mechanisms.sae.geometry import (
     unit_rows,
     welch_bound,
 )
+from auditor.mechanisms.sae.rows import NoDictionary
 from auditor.mechanisms.superposition.measure import measures
 from auditor.mechanisms.superposition.null import chance
+from auditor.mechanisms.superposition.result import Angles, Beside, Carried, Shared
 from auditor.records import Conclusion
 from tests.mechanisms import planted_corpus as planted
 
@@ -237,45 +239,39 @@ def planted_chance(cosine: float, *, carriers: int = 2, others: int = 400, seed:
     return found
 
 
-def result(cosine: float, *, orthogonal: float = 0.0, again: float = 0.9, others: int = 400) -> dict[str, Any]:
-    found, tried = planted_overlap(cosine), asdict(planted_chance(cosine, others=others))
-    nothing = {
-        **planted_overlap(0.0).row(),
-        "pairs": 0,
-        **{key: [] for key in ("cosine", "random", "share", "random_share")},
-    }
-    return {
-        "reason": None,
-        "layer": 3,
-        "tokens": 500,
-        "participation": 6.5,
-        "participation_again": 6.5,
-        "unexplained": 0.3,
-        "geometry": {
-            "latents": 64,
-            "features": 40,
-            "width": 16,
-            "coherence": 0.9,
-            "coherence_again": again,
-            "rounding": 1e-6,
-            "rms": 0.25,
-            "welch": welch_bound(features=40, width=16),
-            "dimensions": 15.0,
-            "dimensions_each": 0.375,
-            "effective": 24.0,
-        },
-        "attributes": [
-            {
-                "attribute": "race",
-                "features": [7, 9],
-                "credit": {"": [3, 9], "ratio": [3, 9], "amount": []},
-                "shared": {"": 1, "ratio": 1, "amount": 0},
-                "overlaps": {"": found.row(), "ratio": found.row(), "amount": nothing},
-                "chances": {"": tried, "ratio": tried, "amount": None},
-            }
-        ],
-        "orthogonal": orthogonal,
-    }
+def result(cosine: float, *, orthogonal: float = 0.0, again: float = 0.9, others: int = 400) -> Shared:
+    found, tried = planted_overlap(cosine), planted_chance(cosine, others=others)
+    both = Beside(field="", features=(3, 9), shared=1, overlap=found, chance=tried)
+    nothing = Beside(field="amount", features=(), shared=0, overlap=Overlap(), chance=None)
+    return Shared(
+        layer=3,
+        tokens=500,
+        participation=6.5,
+        participation_again=6.5,
+        unexplained=0.3,
+        angles=Angles(
+            latents=64,
+            features=40,
+            width=16,
+            coherence=0.9,
+            coherence_again=again,
+            rounding=1e-6,
+            rms=0.25,
+            welch=welch_bound(features=40, width=16),
+            dimensions=15.0,
+            dimensions_each=0.375,
+            effective=24.0,
+        ),
+        attributes=(
+            Carried(
+                attribute="race",
+                features=(7, 9),
+                together=both,
+                fields=(both.model_copy(update={"field": "ratio"}), nothing),
+            ),
+        ),
+        orthogonal=orthogonal,
+    )
 
 
 def measured(**options: Any) -> dict[str, Any]:
@@ -364,7 +360,7 @@ def test_interference_of_directions_at_right_angles_breaks_the_check() -> None:
 
 def test_without_a_dictionary_the_reason_is_said() -> None:
     context: Any = SimpleNamespace(plan=SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05)))
-    (draft,) = measures(context, [{"reason": "the states do not vary"}], test="superposition")
+    (draft,) = measures(context, [NoDictionary(reason="the states do not vary")], test="superposition")
 
     assert draft.measurement.estimate is None
     assert draft.measurement.missing_reason == "the states do not vary"

@@ -163,8 +163,8 @@ def test_a_dictionary_that_hardly_acts_gives_reasons_and_no_angle(acting: int) -
     bias[:acting] = 5.0
     silent = replace(drawn, autoencoder=replace(drawn.autoencoder, encoder_bias=bias))
     result = superposition.measured(silent, here.corpus, here.states, here.payload, most=8, level=0.95)
-    context: Any = SimpleNamespace(plan=here.plan, results={"superposition": [result]})
-    found = {item.metric: item for item in adjust_and_conclude(list(superposition.measure(context)))}
+    context: Any = SimpleNamespace(plan=here.plan)
+    found = {item.metric: item for item in adjust_and_conclude(list(superposition.measure(context, [result])))}
 
     assert found["superposition_coherence"].estimate is None
     assert "two have an angle" in str(found["superposition_coherence"].missing_reason)

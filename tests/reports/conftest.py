@@ -11,23 +11,27 @@ import pytest
 
 from auditor.policies.packs import load_packs
 from reports.bundle import Bundle, read_bundle
+from reports.governance import Governance
 from reports.publish import Published, publish
 from tests.reports.simulate import write_evidence
 
 PACKS = [pack.content for pack in load_packs(("us-ecoa-regb", "us-fha"), where="tests")]
-GOVERNANCE = {
-    "audit_id": "A-0001",
-    "title": "Mortgage approval decisions",
-    "governed": False,
-    "status": "complete",
-    "started_at": "2026-11-22T20:11:00+00:00",
-    "finished_at": "2026-11-22T20:52:00+00:00",
-    "requested_by": "command line",
-    "command": "python manage.py audit plans/mortgage-hmda.toml",
-    "runs_on_this_model": 1,
-    "events_head": None,
-    "signatures": [],
-}
+GOVERNANCE = Governance.read(
+    {
+        "audit_id": "A-0001",
+        "title": "Mortgage approval decisions",
+        "governed": False,
+        "status": "complete",
+        "started_at": "2026-11-22T20:11:00+00:00",
+        "finished_at": "2026-11-22T20:52:00+00:00",
+        "requested_by": "command line",
+        "command": "python manage.py audit plans/mortgage-hmda.toml",
+        "runs_on_this_model": 1,
+        "events_head": None,
+        "signatures": [],
+    },
+    where="tests",
+)
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ def packs() -> list[dict]:
 @pytest.fixture
 def governance() -> dict:
     """The audit's record."""
-    return dict(GOVERNANCE)
+    return GOVERNANCE
 
 
 @pytest.fixture

@@ -95,7 +95,7 @@ def write_evidence(
             "population": "Applicants for home purchase mortgages, Boston metropolitan area, 1990–91",
             "fingerprint": sha256_json("rows"),
             "file_sha256": sha256_json("file"),
-            "mapping": {},
+            "mapping": {"name": "loanapp", "fields": []},
             "rows": 1989,
             "selected": [f"{number:05d}" for number in range(PEOPLE)],
             "left_out": {"in the model's training record": 900, "sex not stated": 8, "beyond the limit": 481},

@@ -9,7 +9,9 @@ import pytest
 from auditor.exceptions import InputError
 from reports.blocks import ReportContent, Text
 from reports.content import build_content
+from reports.governance import Governance
 from reports.lint import forbidden_phrases, refuse_claims, typed_words
+from tests.records import run_of
 from tests.reports.conftest import Audit
 
 
@@ -64,11 +66,13 @@ def test_ordinary_sentences_raise_no_alarm(sentence: str) -> None:
     assert forbidden_phrases(sentence) == []
 
 
-def content_of(audit: Audit, governance: dict) -> ReportContent:
+def content_of(audit: Audit, governance: Governance) -> ReportContent:
     return build_content(audit.bundle, governance)
 
 
-def test_a_report_whose_own_sentence_claims_stops_with_one_line_that_names_it(working: Audit, governance: dict) -> None:
+def test_a_report_whose_own_sentence_claims_stops_with_one_line_that_names_it(
+    working: Audit, governance: Governance
+) -> None:
     content = content_of(working, governance)
     refuse_claims(content, packs=working.bundle.packs, typed=())
     claiming = replace(content, cover=(*content.cover, Text("This model is certified.")))
@@ -77,13 +81,13 @@ def test_a_report_whose_own_sentence_claims_stops_with_one_line_that_names_it(wo
     assert "\n" not in str(stopped.value)
 
 
-def test_what_people_typed_is_quoted_and_exempt(working: Audit, governance: dict) -> None:
+def test_what_people_typed_is_quoted_and_exempt(working: Audit, governance: Governance) -> None:
     remark = "Is this model compliant?"
     content = replace(content_of(working, governance), cover=(Text(f"Asked by the requester: {remark}"),))
-    typed = list(typed_words({**governance, "title": remark}, working.bundle.plan, working.bundle.run))
+    typed = list(typed_words(governance.model_copy(update={"title": remark}), working.bundle.run))
     refuse_claims(content, packs=working.bundle.packs, typed=typed)
     with pytest.raises(InputError, match="compliant"):
-        refuse_claims(content, packs=working.bundle.packs, typed=typed_words({}, {}, {}))
+        refuse_claims(content, packs=working.bundle.packs, typed=())
 
 
 GRADES = {"attributes": [{"field": "credit_history", "groups": ["good", "fair", "poor"], "reference": "good"}]}
@@ -113,9 +117,9 @@ GRADES = {"attributes": [{"field": "credit_history", "groups": ["good", "fair", 
         "Asked as credit history: fair; placebo: as filed",
     ],
 )
-def test_a_group_whose_name_is_forbidden_may_be_named(working: Audit, governance: dict, sentence: str) -> None:
+def test_a_group_whose_name_is_forbidden_may_be_named(working: Audit, governance: Governance, sentence: str) -> None:
     content = replace(content_of(working, governance), cover=(Text(sentence),), sections=())
-    refuse_claims(content, packs=(), typed=typed_words({}, GRADES, {}))
+    refuse_claims(content, packs=(), typed=typed_words(governance, run_of(GRADES)))
 
 
 @pytest.mark.parametrize(
@@ -130,7 +134,7 @@ def test_a_group_whose_name_is_forbidden_may_be_named(working: Audit, governance
         "Its decisions are good and fair.",
     ],
 )
-def test_a_group_whose_name_is_forbidden_excuses_no_claim(working: Audit, governance: dict, claim: str) -> None:
+def test_a_group_whose_name_is_forbidden_excuses_no_claim(working: Audit, governance: Governance, claim: str) -> None:
     content = replace(content_of(working, governance), cover=(Text(claim),), sections=())
     with pytest.raises(InputError, match="fair"):
-        refuse_claims(content, packs=(), typed=typed_words({}, GRADES, {}))
+        refuse_claims(content, packs=(), typed=typed_words(governance, run_of(GRADES)))

@@ -9,6 +9,7 @@ import pytest
 
 from auditor.mechanisms._shared.specifications import agreement_words
 from auditor.records import Conclusion, Measurement
+from reports.governance import Governance
 from reports.inside_sections import inside
 from reports.specification_tables import AT_MOST, asked_otherwise, unstable
 from reports.story import Story
@@ -67,7 +68,7 @@ def test_nothing_that_was_not_repeated_makes_a_table() -> None:
 
 @pytest.mark.parametrize("counts", [AGREED, CONTRADICTED], ids=["stable", "unstable"])
 def test_a_report_prints_it_whether_they_agree_or_not(
-    counts: dict[str, Any], working: Audit, governance: dict[str, Any]
+    counts: dict[str, Any], working: Audit, governance: Governance
 ) -> None:
     told = (node(1, counts=counts), node(2, counts=counts))
     blocks = inside(Story(replace(working.bundle, measurements=told), governance, {}))

@@ -15,9 +15,11 @@ import pytest
 
 from auditor.canonical import canonical_json, sha256_json
 from auditor.conductor import conclude
+from auditor.environment import Environment
 from auditor.evidence import write_evidence
 from auditor.exceptions import InputError
 from auditor.records import Case
+from auditor.run_record import PackPin
 from reports.bundle import parse
 from reports.publish import write_manifest
 from reports.verification import check, verify
@@ -39,16 +41,11 @@ def measured(tmp_path_factory: pytest.TempPathFactory) -> Path:
     base, plan = tmp_path_factory.mktemp("measured"), small_plan()
     ledger = simulated(base / "ledger", plan, small_data(180), margin)
     conclusions = conclude(ledger)
-    packs = [{"id": pack.id, "version": pack.version, "sha256": pack.sha256} for pack in conclusions.packs]
-    selected = sorted({case.cluster for case in conclusions.cases})
-    run = {
-        **ledger.run(),
-        "design_sha256": plan.design_sha256,
-        "packs": packs,
-        "model": {"source": "simulated"},
-        "data": {**ledger.run()["data"], "selected": selected},
-    }
-    write_evidence(base / "evidence", run, conclusions, {"cpus": 1})
+    packs = tuple(PackPin(id=pack.id, version=pack.version, sha256=pack.sha256) for pack in conclusions.packs)
+    selected = tuple(sorted({case.cluster for case in conclusions.cases}))
+    data = ledger.run().data.model_copy(update={"selected": selected})
+    run = ledger.run().model_copy(update={"packs": packs, "data": data})
+    write_evidence(base / "evidence", run, conclusions, Environment(cpus=1))
     write_manifest(base / "evidence")
     return base / "evidence"
 

@@ -13,21 +13,25 @@ import pytest
 from pypdf import PdfReader
 
 import auditor
+from auditor import comparison_card
+from auditor.behaviour import metrics
 from auditor.catalogue import TESTS
 from auditor.records import Conclusion, Role
+from auditor.synthesis import card
 from auditor.testing import families
 from reports import wording
 from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_annex, build_content
+from reports.governance import Governance
 from reports.labels import (
     CASE_ROLE_LABELS,
     CONCLUSION_LABELS,
     FAMILY_LABELS,
     ROLE_LABELS,
-    SUBJECT_LABELS,
     UNIT_LABELS,
     labels_of_tests,
     metric_labels,
+    subject_labels,
 )
 from reports.pdf import render_pdf
 from reports.wording import Design
@@ -83,11 +87,20 @@ def strings(node: ast.AST) -> list[str]:
     ]
 
 
+#: Names of metrics that tests on outputs, comparisons and the ladder share with their readers.
+NAMED_ONCE = {
+    name: [value]
+    for module in (metrics, comparison_card, card)
+    for name, value in vars(module).items()
+    if isinstance(value, str) and name.isupper()
+}
+
+
 def of_keyword(name: str) -> set[str]:
     """Every string that the engine hands to a parameter of this name."""
     found: set[str] = set()
     for tree in trees():
-        named = constants(tree)
+        named = {**NAMED_ONCE, **constants(tree)}
         for node in ast.walk(tree):
             if isinstance(node, ast.keyword) and node.arg == name:
                 inside = list(ast.walk(node.value))
@@ -142,7 +155,7 @@ def test_every_key_of_a_subject_has_words() -> None:
                     if isinstance(one, ast.Dict):
                         keys |= {key.value for key in one.keys if isinstance(key, ast.Constant)}
     assert {"field", "group", "layer"} <= keys
-    assert sorted(keys - set(SUBJECT_LABELS)) == []
+    assert sorted(keys - set(subject_labels())) == []
 
 
 def test_every_check_is_named_in_words() -> None:
@@ -166,7 +179,9 @@ def identifiers(text: str) -> list[str]:
     return sorted(set(IDENTIFIER.findall(PRINTED.sub(" ", text))))
 
 
-def test_no_identifier_reaches_a_reader_of_the_report_or_the_closing_lines(working: Audit, governance: dict) -> None:
+def test_no_identifier_reaches_a_reader_of_the_report_or_the_closing_lines(
+    working: Audit, governance: Governance
+) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *everything())}
     bundle = replace(working.bundle, measurements=tuple(rows.values()))
     both = [render_pdf(build(bundle, governance), result=b"{}") for build in (build_content, build_annex)]

@@ -365,7 +365,9 @@ def test_a_result_that_was_written_again_is_not_called_unchanged(files: dict[str
 
 def test_a_control_that_no_run_makes_is_named(working: Audit, tmp_path: Path) -> None:
     planted = {"design": "4 copies with a planted difference", "result": "4 of 4 found"}
-    found = verify([rewritten(working, tmp_path, controls={**working.bundle.controls, "planted_bias": planted})])
+    found = verify(
+        [rewritten(working, tmp_path, controls={**working.bundle.controls.plain(), "planted_bias": planted})]
+    )
     assert found[0].where == "controls.json: planted_bias"
 
 

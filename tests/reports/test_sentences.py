@@ -13,7 +13,7 @@ from reports.tables import contrasts
 from reports.wording import Design, lead_measurement, with_p_values
 from tests.reports.simulate import PLAN
 
-DESIGN = Design.of(read_plan(PLAN).design())
+DESIGN = Design.of(read_plan(PLAN))
 
 
 def net(**values) -> Measurement:

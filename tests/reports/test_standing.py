@@ -11,6 +11,7 @@ import pytest
 
 from auditor.records import Conclusion, Measurement, Role
 from auditor.synthesis.ladder import ladder
+from reports.governance import Governance
 from reports.html import Links, blocks_html
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import parts_of
@@ -143,7 +144,7 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
     assert (found.grade, found.by) == ("moves the score", "used")
 
 
-def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governance: dict[str, Any]) -> None:
+def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governance: Governance) -> None:
     rows = [READ, USED, STILL, output(Conclusion.NO_EVIDENCE)]
     told = [*rows, *ladder(rows, plan=PLAN)]
     (found,) = standings(told)
@@ -209,7 +210,7 @@ def test_an_audit_of_an_older_release_still_shows_its_ladder() -> None:
 
 
 def test_tests_stand_under_the_question_their_card_answers_and_unknown_ones_last(
-    working: Audit, governance: dict[str, Any]
+    working: Audit, governance: Governance
 ) -> None:
     rows = [measured("of_somebody", "thing", 1.0), STILL, USED, READ]
 

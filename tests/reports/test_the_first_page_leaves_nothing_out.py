@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from auditor.records import Conclusion, Measurement, Role
+from auditor.run_record import PromptFigures
 from reports import cover, numbers
 from reports.bundle import Bundle
 from reports.record_sections import limitations
@@ -134,8 +135,8 @@ def test_a_share_that_a_plan_names_keeps_its_digits(floor: float, words: str) ->
 
 @pytest.mark.parametrize(("alike", "told"), [(0, False), (2, False), (60, True)])
 def test_applications_that_are_alike_are_told_on_the_first_page(working: Audit, alike: int, told: bool) -> None:
-    run = {**working.bundle.run, "prompts": {"alike": alike}}
-    selected = len(run["data"]["selected"])
+    run = working.bundle.run.model_copy(update={"prompts": PromptFigures(alike=alike)})
+    selected = len(run.data.selected)
     page = str(cover.cover(story_of(working.bundle, run=run)))
     said = f"{alike} of {numbers.count(selected)} applications say word for word what another one says"
     assert (said in page) == told

@@ -17,6 +17,7 @@ from reports.blocks import Section, Text
 from reports.bundle import Bundle
 from reports.content import build_content
 from reports.cover import cover_verdict
+from reports.governance import DesignApproval, Governance
 from reports.lint import forbidden_phrases
 from reports.paper import on_paper
 from reports.pdf import render_pdf
@@ -72,13 +73,15 @@ def _quiet(audit: Audit, **changes) -> Bundle:
     )
 
 
-def test_a_clean_primary_result_does_not_hide_what_was_found_beside_it(working: Audit, governance: dict) -> None:
+def test_a_clean_primary_result_does_not_hide_what_was_found_beside_it(working: Audit, governance: Governance) -> None:
     verdict = build_content(_quiet(working, findings=()), governance).verdict
     assert verdict.conclusion is Conclusion.EQUIVALENT_WITHIN_MARGIN
     assert verdict.beside.startswith("This is not the whole picture")
 
 
-def test_no_card_reads_clean_beside_a_finding_of_medium_severity_or_more(working: Audit, governance: dict) -> None:
+def test_no_card_reads_clean_beside_a_finding_of_medium_severity_or_more(
+    working: Audit, governance: Governance
+) -> None:
     for severity in (Severity.MEDIUM, Severity.HIGH, Severity.CRITICAL):
         for conclusion in (None, *Conclusion):
             finding = replace(working.bundle.findings[0], severity=severity, conclusion=conclusion)
@@ -89,7 +92,7 @@ def test_no_card_reads_clean_beside_a_finding_of_medium_severity_or_more(working
 
 
 def test_a_difference_at_another_cut_off_leads_where_the_own_cut_off_shows_none(
-    working: Audit, governance: dict
+    working: Audit, governance: Governance
 ) -> None:
     quiet = _quiet(working, findings=())
     row = next(item for item in quiet.measurements if item.metric == "cf_net_effect")
@@ -151,7 +154,7 @@ def test_a_running_line_is_cut_before_it_meets_the_mark_in_the_middle() -> None:
     assert shortened("word", 0) == "…"
 
 
-def test_a_heading_stands_on_the_page_of_what_it_heads(working: Audit, governance: dict) -> None:
+def test_a_heading_stands_on_the_page_of_what_it_heads(working: Audit, governance: Governance) -> None:
     content = build_content(working.bundle, governance)
     heading, paragraph = Text("Where is it carried?", tone="heading"), Text("Here it is said. " * 40)
     for lines in range(30, 60, 4):  # somewhere in this range the heading comes to the foot of the page
@@ -192,19 +195,19 @@ def test_the_hashes_are_printed_in_full(working: Audit) -> None:
         assert line.sha256 in printed
 
 
-def test_the_same_bundle_and_record_give_the_same_bytes(working: Audit, governance: dict, tmp_path) -> None:
+def test_the_same_bundle_and_record_give_the_same_bytes(working: Audit, governance: Governance, tmp_path) -> None:
     again = publish(working.folder, governance, tmp_path / "again")
     assert again.sha256s == working.published.sha256s
 
 
-def test_another_record_gives_another_report(working: Audit, governance: dict) -> None:
-    governance["audit_id"] = "A-0002"
+def test_another_record_gives_another_report(working: Audit, governance: Governance) -> None:
+    other = governance.model_copy(update={"audit_id": "A-0002"})
     result = working.published.result.read_bytes()
-    assert render_pdf(build_content(working.bundle, governance), result=result) != working.published.report.read_bytes()
+    assert render_pdf(build_content(working.bundle, other), result=result) != working.published.report.read_bytes()
 
 
 def test_an_unanswered_prompt_is_the_first_thing_said_of_a_mute_model(mute: Audit) -> None:
-    content = build_content(mute.bundle, {"audit_id": "A-1", "title": "T", "governed": False, "status": "complete"})
+    content = build_content(mute.bundle, Governance(audit_id="A-1", title="T", governed=False, status="complete"))
     assert "left 100.0% of its prompts without a usable answer" in content.verdict.others[0]
     assert "matched cut-off" in conclusion_words(content)
 
@@ -213,39 +216,39 @@ def conclusion_words(content) -> str:
     return str(next(section.blocks for section in content.sections if section.id == "conclusion"))
 
 
-def test_an_incomplete_run_draws_no_conclusion(working: Audit, governance: dict) -> None:
-    content = build_content(working.bundle, governance | {"status": "incomplete"})
+def test_an_incomplete_run_draws_no_conclusion(working: Audit, governance: Governance) -> None:
+    content = build_content(working.bundle, governance.model_copy(update={"status": "incomplete"}))
     assert content.verdict.conclusion == "INCONCLUSIVE"
     assert "no conclusion is drawn" in content.verdict.sentence
 
 
 def test_an_ungoverned_report_says_it_can_never_be_signed_and_a_governed_one_does_not(
-    working: Audit, governance: dict
+    working: Audit, governance: Governance
 ) -> None:
-    def sign_off(record: dict) -> str:
+    def sign_off(record: Governance) -> str:
         sections = build_content(working.bundle, record).sections
         return str(next(section.blocks for section in sections if section.id == "review_and_sign_off"))
 
     assert "can never be signed" in sign_off(governance)
-    governed = sign_off(governance | {"governed": True})
+    governed = sign_off(governance.model_copy(update={"governed": True}))
     assert "never be signed" not in governed
     assert "Not yet signed" in governed
 
 
 def test_a_governed_report_names_who_approved_its_design_and_another_claims_no_approval(
-    working: Audit, governance: dict
+    working: Audit, governance: Governance
 ) -> None:
-    def control(record: dict) -> dict:
+    def control(record: Governance) -> dict:
         sections = build_content(working.bundle, record).sections
         block = next(section.blocks for section in sections if section.id == "document_control")[0]
         return dict(block.rows)
 
-    approval = {"by": "vera", "at": "2026-11-21T11:12:00Z", "reason": "Read against the policy."}
-    rows = control(governance | {"governed": True, "design_approval": approval})
+    approval = DesignApproval(by="vera", at="2026-11-21T11:12:00Z", reason="Read against the policy.")
+    rows = control(governance.model_copy(update={"governed": True, "design_approval": approval}))
     assert rows["Standing"] == "governed: its design was approved by a second person before the run was asked for"
     assert rows["Design approved by"] == "vera, 21 Nov 2026, 11:12 UTC"
     assert rows["Reason given"] == "Read against the policy."
-    rows = control(governance | {"design_approval": None})
+    rows = control(governance.model_copy(update={"design_approval": None}))
     assert "not asked for on the site with a design that a second person had approved" in rows["Standing"]
     assert "Design approved by" not in rows
 

@@ -13,6 +13,7 @@ from pypdf import PdfReader
 
 from auditor.canonical import sha256_file
 from reports.content import build_annex, build_content
+from reports.governance import Governance
 from reports.pdf import render_pdf
 from reports.pdf.attach import stated_hashes
 from reports.verification import check, verify
@@ -39,7 +40,7 @@ def test_the_report_is_short_and_sends_the_validator_to_the_annex(working: Audit
     assert "You are a mortgage underwriter." not in text
 
 
-def test_the_annex_has_prompt_and_measurements_and_no_verdict(working: Audit, governance: dict) -> None:
+def test_the_annex_has_prompt_and_measurements_and_no_verdict(working: Audit, governance: Governance) -> None:
     annex = build_annex(working.bundle, governance)
     assert annex.verdict is None
     text = text_of(working.published.annex)
@@ -49,7 +50,7 @@ def test_the_annex_has_prompt_and_measurements_and_no_verdict(working: Audit, go
     assert all(line.sha256 in text.replace(" ", "") for line in working.bundle.files)
 
 
-def test_no_section_stands_in_both(working: Audit, governance: dict) -> None:
+def test_no_section_stands_in_both(working: Audit, governance: Governance) -> None:
     report, annex = build_content(working.bundle, governance), build_annex(working.bundle, governance)
     assert not {section.id for section in report.sections} & {section.id for section in annex.sections}
 
@@ -68,7 +69,7 @@ def test_what_was_published_agrees_and_each_is_named_for_what_it_is(files: dict[
         assert verify([files[kind] for kind in kinds]) == []
 
 
-def test_another_annex_beside_a_report_is_named(files: dict[str, Path], working: Audit, governance: dict) -> None:
+def test_another_annex_beside_a_report_is_named(files: dict[str, Path], working: Audit, governance: Governance) -> None:
     other = replace(build_annex(working.bundle, governance), title="Another title")
     files["annex"].write_bytes(render_pdf(other, result=files["result"].read_bytes()))
     found = verify([files["report"], files["annex"]])
@@ -89,7 +90,7 @@ def test_an_annex_cut_short_is_named_beside_its_report(files: dict[str, Path]) -
     assert "annex.pdf" in {item.file for item in verify(list(files.values()))}
 
 
-def test_one_changed_page_of_the_annex_is_named(files: dict[str, Path], working: Audit, governance: dict) -> None:
+def test_one_changed_page_of_the_annex_is_named(files: dict[str, Path], working: Audit, governance: Governance) -> None:
     changed = replace(build_annex(working.bundle, governance), cover=())
     files["annex"].write_bytes(render_pdf(changed, result=files["result"].read_bytes()))
     found = verify([files["annex"], files["evidence"]])

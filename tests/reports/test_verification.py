@@ -11,6 +11,7 @@ import pytest
 
 from auditor.canonical import canonical_json, pretty_json
 from auditor.exceptions import InputError, StorageError
+from reports.governance import Governance
 from reports.publish import publish, write_atomically, write_manifest
 from reports.verification import first_difference, verify
 from tests.reports.conftest import Audit
@@ -185,7 +186,9 @@ def test_a_full_disk_is_a_storage_error_and_leaves_no_half_file(
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_target_that_cannot_be_written_is_a_storage_error(working: Audit, governance: dict, tmp_path: Path) -> None:
+def test_a_target_that_cannot_be_written_is_a_storage_error(
+    working: Audit, governance: Governance, tmp_path: Path
+) -> None:
     (tmp_path / "out").write_text("a file, no folder")
     with pytest.raises(StorageError, match="expected room and permission"):
         publish(working.folder, governance, tmp_path / "out")

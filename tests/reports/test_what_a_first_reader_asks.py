@@ -230,4 +230,4 @@ def test_a_report_says_how_to_check_its_hashes_without_this_software(working: Au
     blocks = str(reproduction(Story(bundle=working.bundle, governance=GOVERNANCE, charts={})))
     assert BY_HAND in blocks
     assert "any other says what it cannot compare" in blocks
-    assert working.bundle.run["code"]["version"] in blocks
+    assert working.bundle.run.code.version in blocks

@@ -95,7 +95,8 @@ def test_a_few_without_a_group_hide_no_comparison() -> None:
 
 def test_a_bundle_is_printed_against_the_number_that_it_asked_about(working: Audit) -> None:
     rows = tuple(item for item in working.bundle.measurements if item.test != "group_rates")
-    run = {**working.bundle.run, "data": {**working.bundle.run["data"], "selected": [str(n) for n in range(627)]}}
+    data = working.bundle.run.data.model_copy(update={"selected": tuple(str(n) for n in range(627))})
+    run = working.bundle.run.model_copy(update={"data": data})
     bundle = replace(working.bundle, run=run, measurements=(*rows, *table(White=500, Black=90, Hispanic=30, Asian=5)))
     hidden = {item.id for item in bundle.printable if item.test == "group_rates" and item.estimate is None}
     assert "selection_rate/Hispanic" in hidden

@@ -24,6 +24,7 @@ from reports.charts import (
 from reports.closing import checked_line, found_line, judged_line
 from reports.content import build_annex, build_content
 from reports.cut_off_charts import curve_chart
+from reports.governance import Governance
 from reports.maps import draw_maps
 from reports.pdf import render_pdf
 from reports.wording import Design
@@ -52,11 +53,12 @@ def withheld(item: Measurement) -> Measurement:
 
 def without(bundle: Bundle, *ids: str) -> Bundle:
     rows = tuple(withheld(item) if item.id in ids else item for item in bundle.measurements)
-    controls = {**bundle.controls}
-    for name in ("noise_floor", "placebo"):
-        if isinstance(controls.get(name), dict):
-            controls[name] = {**controls[name], "flip_rate": None, "low": None, "high": None}
-    return replace(bundle, measurements=rows, controls=controls)
+    bare = {
+        name: floor.model_copy(update={"flip_rate": None, "low": None, "high": None})
+        for name, floor in (("noise_floor", bundle.controls.noise_floor), ("placebo", bundle.controls.placebo))
+        if floor is not None
+    }
+    return replace(bundle, measurements=rows, controls=bundle.controls.model_copy(update=bare))
 
 
 @pytest.fixture(scope="module")
@@ -75,7 +77,9 @@ def kinds(bundle: Bundle, *, inside: bool) -> list[str]:
     return [*first.values()]
 
 
-def test_a_report_is_made_when_any_one_number_of_the_outputs_is_withheld(working: Audit, governance: dict) -> None:
+def test_a_report_is_made_when_any_one_number_of_the_outputs_is_withheld(
+    working: Audit, governance: Governance
+) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *contrasts())}
     bundle, design = replace(working.bundle, measurements=tuple(rows.values())), Design.of(working.bundle.plan)
     drawn = render_charts(bundle)
@@ -109,7 +113,9 @@ def test_a_chart_is_drawn_when_one_of_its_numbers_is_withheld(working: Audit) ->
     assert charts.count(None) == 0
 
 
-def test_a_report_is_made_when_any_one_number_of_the_internals_is_withheld(whole: Bundle, governance: dict) -> None:
+def test_a_report_is_made_when_any_one_number_of_the_internals_is_withheld(
+    whole: Bundle, governance: Governance
+) -> None:
     drawn = build_content(whole, governance).verdict.chart
     for name in kinds(whole, inside=True):
         bare = without(whole, name)
@@ -119,7 +125,7 @@ def test_a_report_is_made_when_any_one_number_of_the_internals_is_withheld(whole
         assert REASON in str(next(section.blocks for section in sections if section.id == "tests_on_internals"))
 
 
-def test_a_report_is_made_when_every_number_is_withheld_and_says_why(whole: Bundle, governance: dict) -> None:
+def test_a_report_is_made_when_every_number_is_withheld_and_says_why(whole: Bundle, governance: Governance) -> None:
     bare = without(whole, *(item.id for item in whole.measurements))
     both = [render_pdf(build(bare, governance), result=b"{}") for build in (build_content, build_annex)]
     text = " ".join(" ".join(page.extract_text() for pdf in both for page in PdfReader(io.BytesIO(pdf)).pages).split())
@@ -134,7 +140,7 @@ def test_a_report_is_made_when_every_number_is_withheld_and_says_why(whole: Bund
 
 @pytest.mark.parametrize("change", ["reask", "placebo"])
 def test_a_failed_floor_is_a_dash_with_its_reason_on_the_first_page(
-    working: Audit, governance: dict, change: str
+    working: Audit, governance: Governance, change: str
 ) -> None:
     name = next(item.id for item in working.bundle.measurements if item.subject.get("change") == change)
     content = build_content(without(working.bundle, name), governance)
@@ -152,7 +158,7 @@ def _unseen(content: ReportContent) -> tuple[tuple[str, object], ...]:
     return next(block.rows for block in content.cover if getattr(block, "title", "") == "What this audit could not see")
 
 
-def test_a_control_that_was_not_run_says_so(working: Audit, governance: dict) -> None:
+def test_a_control_that_was_not_run_says_so(working: Audit, governance: Governance) -> None:
     rows = tuple(item for item in working.bundle.measurements if item.metric != "cf_noise_floor")
     content = build_content(replace(working.bundle, measurements=rows), governance)
     said = str(dict(_unseen(content))["Not tried"])

@@ -8,6 +8,7 @@ from auditor.records import Conclusion, Measurement, Role
 from reports.content import build_annex, build_content
 from reports.cover_lines import cover_lines
 from reports.elsewhere import readability_sentence, score_sentence
+from reports.governance import Governance
 from reports.pack_sections import clause_state
 from reports.story import Story
 from reports.tables import contrasts as contrast_table
@@ -91,7 +92,7 @@ def test_a_score_that_fell_for_everybody_is_said() -> None:
     )
 
 
-def test_the_first_page_has_a_line_for_every_place(working: Audit, governance: dict) -> None:
+def test_the_first_page_has_a_line_for_every_place(working: Audit, governance: Governance) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *contrasts())}
     bundle = replace(working.bundle, measurements=tuple(rows.values()))
     story = Story(bundle=bundle, governance=governance, charts={})
@@ -103,7 +104,7 @@ def test_the_first_page_has_a_line_for_every_place(working: Audit, governance: d
 
 
 def test_the_prompt_the_cut_offs_and_the_applications_near_them_are_in_the_report_or_its_annex(
-    working: Audit, governance: dict
+    working: Audit, governance: Governance
 ) -> None:
     rows = {item.id: item for item in (*working.bundle.measurements, *contrasts())}
     bundle = replace(working.bundle, measurements=tuple(rows.values()))

@@ -63,7 +63,8 @@ def test_a_card_without_a_value_says_why(working: Audit) -> None:
 def test_plan_and_data_that_name_two_populations_are_said_to(working: Audit) -> None:
     design = Design.of(working.bundle.plan)
     assert "The same?" not in str(scope_blocks(working.bundle))
-    run = {**working.bundle.run, "data": {**working.bundle.run["data"], "population": "Applicants in Munich"}}
+    data = working.bundle.run.data.model_copy(update={"population": "Applicants in Munich"})
+    run = working.bundle.run.model_copy(update={"data": data})
     other = replace(working.bundle, run=run)
     for blocks in (scope_blocks(other), data_blocks(other, design)):
         assert "Plan and data name different populations: results speak of the applications" in str(blocks)

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 from scipy.sparse import csr_matrix
+
+from auditor.mechanisms._shared.contrast_rows import Value
 
 MARKS = ("inside", "opens", "closes")
 COLUMNS = ("prompt", "token", "segment", *MARKS, "back")
@@ -31,7 +32,7 @@ class Prompt:
     application: str
     changed: str | None
     words: Mapping[str, str]
-    values: Mapping[str, Any]
+    values: Mapping[str, Value]
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Corpus:
         return self.prompt * (len(self.fields) + 1) + self.segment
 
     @cached_property
-    def application(self) -> npt.NDArray[Any]:
+    def application(self) -> npt.NDArray[np.str_]:
         """The application of every token."""
         names = np.array([prompt.application for prompt in self.prompts])
         return np.asarray(names[self.prompt])

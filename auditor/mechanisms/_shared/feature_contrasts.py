@@ -6,9 +6,8 @@ number, and predictor fields to what another application says there.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -23,18 +22,21 @@ from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.concepts import suffix_tokens
+from auditor.mechanisms._shared.contrast_rows import Change, ContrastCase, ContrastCases, FeaturesPayload, Value
 from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt
-from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_payload, dictionary_tokens
+from auditor.mechanisms.sae.dictionary import Dictionary
+from auditor.mechanisms.sae.planned import dictionary_payload, dictionary_tokens
 from auditor.prompts import Rendered
 from auditor.testing.chunks import ChunkSpec, PlanContext
+from auditor.testing.rows import Row
 
 States = npt.NDArray[np.float32]
 ENCODED_AT_ONCE = 2048
 
 
-def contrast_payload(
+def contrasts_of(
     asked: PlanContext, clusters: Sequence[Cluster], *, fields: Sequence[str], swaps: int | None = None
-) -> dict[str, Any]:
+) -> ContrastCases:
     """What a chunk needs to render some applications, as filed and with one field changed.
 
     Parameters
@@ -54,25 +56,27 @@ def contrast_payload(
     cases = []
     for number, cluster in enumerate(clusters):
         own = cluster.application.id
-        changes: list[list[Any]] = []
+        changes: list[Change] = []
         for attribute in asked.plan.attributes:
             mine = asked.words[own][attribute.field]
-            changes += [[attribute.field, group, group] for group in attribute.groups if group != mine]
-        changes += [[case.changed, *_placebo(case.prompt, case.spans[case.changed])] for case in _placebos(cluster)]
+            others = [group for group in attribute.groups if group != mine]
+            changes += [Change(field=attribute.field, words=group, value=group) for group in others]
+        changes += _placebo(cluster)
         for turn in range(wanted):
             name = names[(number * wanted + turn) % len(names)]
             donor = donors[name].get(own)
             if donor is not None:
-                changes.append([name, asked.words[donor.application.id][name], _value(asked, donor, name)])
+                words = asked.words[donor.application.id][name]
+                changes.append(Change(field=name, words=words, value=_value(asked, donor, name)))
         cases.append(
-            {
-                "id": own,
-                "words": {name: asked.words[own][name] for name in asked.fields},
-                "values": {name: _value(asked, cluster, name) for name in asked.fields},
-                "changes": changes,
-            }
+            ContrastCase(
+                id=own,
+                words={name: asked.words[own][name] for name in asked.fields},
+                values={name: _value(asked, cluster, name) for name in asked.fields},
+                changes=tuple(changes),
+            )
         )
-    return {"labels": {name: asked.labels[name] for name in asked.fields}, "cases": cases}
+    return ContrastCases(labels={name: asked.labels[name] for name in asked.fields}, cases=tuple(cases))
 
 
 def spread(clusters: Sequence[Cluster], applications: int) -> list[Cluster]:
@@ -81,37 +85,35 @@ def spread(clusters: Sequence[Cluster], applications: int) -> list[Cluster]:
     return [clusters[number * len(clusters) // count] for number in range(count)]
 
 
-def contrast_work(
-    asked: PlanContext, *, applications: int, fields: Sequence[str], swaps: int | None = None, **more: Any
-) -> ChunkSpec:
-    """One chunk that reads some applications with one field changed at a time, through the run's dictionary.
+def features_payload(
+    asked: PlanContext, *, applications: int, fields: Sequence[str], swaps: int | None = None
+) -> FeaturesPayload:
+    """Some applications with one field changed at a time, and the dictionary they are read through.
 
-    ``more`` is added to the payload; the rest is as for :func:`contrast_payload`.
+    Parameters are as for :func:`contrasts_of`, of so many applications.
     """
-    clusters = spread(asked.clusters, applications)
-    payload = {
-        **contrast_payload(asked, clusters, fields=fields, swaps=swaps),
-        "attributes": [attribute.field for attribute in asked.plan.attributes],
-        "placebo": asked.plan.placebo.field if asked.plan.placebo else None,
-        "dictionary": dictionary_payload(asked),
-        **more,
-    }
-    tokens = dictionary_tokens(payload["dictionary"], asked)
-    for cluster, case in zip(clusters, payload["cases"], strict=True):
+    return FeaturesPayload(
+        contrasts=contrasts_of(asked, spread(asked.clusters, applications), fields=fields, swaps=swaps),
+        attributes=tuple(attribute.field for attribute in asked.plan.attributes),
+        placebo=asked.plan.placebo.field if asked.plan.placebo else None,
+        dictionary=dictionary_payload(asked),
+    )
+
+
+def features_work(asked: PlanContext, reading: FeaturesPayload, payload: Row) -> ChunkSpec:
+    """The chunk that reads these contrasts, with ``payload``, which holds it, as its input."""
+    cases = reading.contrasts.cases
+    tokens = dictionary_tokens(reading.dictionary, asked)
+    for cluster, case in zip(spread(asked.clusters, len(cases)), cases, strict=True):
         tokens += asked.count_tokens(cluster.cases[0].prompt)
-        tokens += sum(suffix_tokens(asked, cluster, name)[1] for name, _, _ in case["changes"])
-    return ChunkSpec(prompts_of(payload), tokens, payload)
-
-
-def prompts_of(payload: Mapping[str, Any]) -> int:
-    """How many prompts a payload stands for."""
-    return sum(1 + len(case["changes"]) for case in payload["cases"])
+        tokens += sum(suffix_tokens(asked, cluster, change.field)[1] for change in case.changes)
+    return ChunkSpec(reading.contrasts.prompts, tokens, payload)
 
 
 def read_states(
-    bench: ComputeContext, payload: Mapping[str, Any], *, decoder: Decoder | ResidualView, layer: int
+    bench: ComputeContext, contrasts: ContrastCases, *, decoder: Decoder | ResidualView, layer: int
 ) -> tuple[Corpus, States]:
-    """Render, tokenise and run every prompt of a payload up to one layer.
+    """Render, tokenise and run every prompt up to one layer.
 
     What all prompts begin with is left out: it is the same in every application, so nothing could be held out of it.
 
@@ -119,8 +121,8 @@ def read_states(
     ----------
     bench
         The model.
-    payload
-        From :func:`contrast_payload`.
+    contrasts
+        The applications and their changes.
     decoder
         From ``read_decoder``.
     layer
@@ -138,9 +140,9 @@ def read_states(
     ScoringError
         If a state is not finite.
     """
-    applications = [_rendered(bench, case) for case in payload["cases"]]
+    applications = [_rendered(bench, case) for case in contrasts.cases]
     first = applications[0][0].rendered.spans
-    builder = CorpusBuilder(tuple(sorted(first, key=lambda name: first[name])), payload["labels"])
+    builder = CorpusBuilder(tuple(sorted(first, key=lambda name: first[name])), contrasts.labels)
     common = shared_length([each.encoding.ids for written in applications for each in written])
     kept: list[States] = []
     with torch.inference_mode():
@@ -191,11 +193,12 @@ class _Written:
     encoding: Encoding
 
 
-def _rendered(bench: ComputeContext, case: Mapping[str, Any]) -> list[_Written]:
+def _rendered(bench: ComputeContext, case: ContrastCase) -> list[_Written]:
     """All prompts of one application, as filed first."""
-    prompts = [Prompt(case["id"], None, case["words"], case["values"])]
-    for name, words, value in case["changes"]:
-        prompts.append(Prompt(case["id"], name, {**case["words"], name: words}, {**case["values"], name: value}))
+    prompts = [Prompt(case.id, None, case.words, case.values)]
+    for change in case.changes:
+        words, values = {change.field: change.words}, {change.field: change.value}
+        prompts.append(Prompt(case.id, change.field, {**case.words, **words}, {**case.values, **values}))
     rendered = [bench.render(prompt.words) for prompt in prompts]
     chat = bench.plan.prompt.form == "chat"
     encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
@@ -216,29 +219,30 @@ def _donors(asked: PlanContext, clusters: Sequence[Cluster], name: str) -> dict[
     return found
 
 
-def _rank(value: Any) -> tuple[int, float, str]:
+def _rank(value: Value) -> tuple[int, float, str]:
     if isinstance(value, bool | int | float):
         return (0, float(value), "")
     return (1, 0.0, "" if value is None else str(value))
 
 
-def _value(asked: PlanContext, cluster: Cluster, name: str) -> Any:
+def _value(asked: PlanContext, cluster: Cluster, name: str) -> Value:
     """The typed value; for the placebo, which is no field of the data, its number."""
     values = cluster.application.values
     return values[name] if name in values else _number(asked.words[cluster.application.id][name])
 
 
-def _number(words: str) -> Any:
+def _number(words: str) -> Value:
     return int(words) if words.isdigit() else words
 
 
-def _placebos(cluster: Cluster) -> list[Any]:
-    return [case for case in cluster.cases if case.role == PLACEBO and case.changed is not None][:1]
-
-
-def _placebo(prompt: str, span: tuple[int, int]) -> tuple[str, Any]:
-    words = prompt[span[0] : span[1]]
-    return words, _number(words)
+def _placebo(cluster: Cluster) -> list[Change]:
+    """The first change of the application that means nothing; none where the plan has no placebo."""
+    for case in cluster.cases:
+        if case.role == PLACEBO and case.changed is not None:
+            first, last = case.spans[case.changed]
+            words = case.prompt[first:last]
+            return [Change(field=case.changed, words=words, value=_number(words))]
+    return []
 
 
 def _first_difference(base: Sequence[int], other: Sequence[int]) -> int:

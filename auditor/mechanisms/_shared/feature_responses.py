@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -12,6 +11,7 @@ import numpy.typing as npt
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms.sae.geometry import held_share
 from auditor.statistics.results import FloatArray, IntArray
+from auditor.testing.rows import Row
 
 BoolArray = npt.NDArray[np.bool_]
 NEAREST = 5
@@ -100,15 +100,14 @@ def responding(response: FloatArray, *, noise: FloatArray, most: int, above: flo
     return [int(latent) for latent in order if response[latent] > max(above * noise[latent], 0.0)]
 
 
-@dataclass(frozen=True)
-class Overlap:
+class Overlap(Row):
     """How far two sets of features overlap where one of each acts, application by application.
 
     Attributes
     ----------
     cosine, random
-        Mean |cos| between a feature of the first set and one of the second, and one picked at random instead; shape
-        (applications with such a token,).
+        Mean |cos| between a feature of the first set and one of the second, and one picked at random instead, for
+        every application with such a token.
     share, random_share
         Mean share of a first feature's direction that lies in the span of the second set's active features, and of as
         many random ones.
@@ -116,24 +115,16 @@ class Overlap:
         Pairs of features, one count a token.
     """
 
-    cosine: FloatArray
-    random: FloatArray
-    share: FloatArray
-    random_share: FloatArray
-    pairs: int
+    cosine: tuple[float, ...] = ()
+    random: tuple[float, ...] = ()
+    share: tuple[float, ...] = ()
+    random_share: tuple[float, ...] = ()
+    pairs: int = 0
 
-    def row(self) -> dict[str, Any]:
-        """Plain data."""
-        arrays = ("cosine", "random", "share", "random_share")
-        return {**{name: getattr(self, name).tolist() for name in arrays}, "pairs": self.pairs}
-
-    @classmethod
-    def of(cls, row: Mapping[str, Any]) -> Overlap:
-        """From plain data."""
-        cosine, random, share, random_share = (
-            np.array(row[name], dtype=np.float64) for name in ("cosine", "random", "share", "random_share")
-        )
-        return cls(cosine, random, share, random_share, pairs=int(row["pairs"]))
+    @property
+    def applications(self) -> int:
+        """How many have such a token."""
+        return len(self.cosine)
 
 
 def overlap(
@@ -165,7 +156,7 @@ def overlap(
     """
     ours, theirs = np.array(sorted(first)), np.array(sorted(set(second) - set(first)))
     if not len(ours) or not len(theirs):
-        return Overlap(np.zeros(0), np.zeros(0), np.zeros(0), np.zeros(0), pairs=0)
+        return Overlap()
     taken = np.zeros(active.shape[1], dtype=bool)
     taken[[*first, *second, *apart]] = True
     often = np.log1p(active.sum(axis=0))
@@ -188,7 +179,8 @@ def overlap(
             )
         )
     means = np.array([np.mean(rows, axis=0) for _, rows in sorted(found.items())]).reshape(-1, 4)
-    return Overlap(means[:, 0], means[:, 1], means[:, 2], means[:, 3], pairs)
+    cosine, random, share, random_share = (tuple(column.tolist()) for column in means.T)
+    return Overlap(cosine=cosine, random=random, share=share, random_share=random_share, pairs=pairs)
 
 
 def _partners(

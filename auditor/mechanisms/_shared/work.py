@@ -23,6 +23,7 @@ from auditor.ledger import Chunk
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
+from auditor.run_record import RunRecord
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.rows import row_of
 from auditor.testing.settings import HasSettings, settings_of
@@ -61,7 +62,7 @@ def plan_work(
     if plan.placebo is not None:
         roles[plan.placebo.field] = "placebo"
         labels[plan.placebo.field] = plan.placebo.label
-    template = prompt_template(plan, _triples(data.mapping.design()), where=where)
+    template = prompt_template(plan, [(item.name, item.label, item.role) for item in data.mapping.fields], where=where)
     chat = plan.prompt.form == "chat"
     listened = [cluster.cases[0].prompt for cluster in clusters[:: max(1, len(clusters) // LISTENED)][:LISTENED]]
     index = first
@@ -85,7 +86,7 @@ def bench_for(
     test: HasSettings,
     *,
     plan: Plan,
-    run: Mapping[str, Any],
+    run: RunRecord,
     loaded: LoadedModel,
     scorer: PackedScorer,
     should_stop: Callable[[], bool],
@@ -95,7 +96,8 @@ def bench_for(
 
     ``store`` is where other models come from that the test's settings name.
     """
-    template = prompt_template(plan, _triples(run["data"]["mapping"]), where="run")
+    fields = [(item.name, item.label, item.role) for item in run.data.mapping.fields]
+    template = prompt_template(plan, fields, where="run")
     chat = plan.prompt.form == "chat"
     prompt = plan.prompt
     wrap = chat_wrapper(loaded.tokenizer, prompt.system, where="run", day=prompt.date) if chat else None
@@ -123,19 +125,10 @@ def bench_for(
         scorer=scorer,
         render=rendered,
         should_stop=should_stop,
-        longest=longest_prompt(run, plan),
+        longest=run.longest_prompt,
         open_model=other,
         open_endpoint=endpoint,
     )
-
-
-def longest_prompt(run: Mapping[str, Any], plan: Plan) -> int:
-    """Tokens of the run's longest prompt with its answer; what the plan allows, in runs frozen before it was kept."""
-    return int(run.get("prompts", {}).get("longest_tokens", plan.budget.max_prompt_tokens))
-
-
-def _triples(mapping: Mapping[str, Any]) -> list[tuple[str, str, str]]:
-    return [(item["name"], item["label"], item["role"]) for item in mapping["fields"]]
 
 
 def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:

@@ -20,7 +20,8 @@ from auditor.chat import apply_template
 from auditor.exceptions import Interrupted
 from auditor.language_models.local import LoadedModel
 from auditor.mechanisms._shared.corpus import Corpus
-from auditor.mechanisms.interpretation.scores import Answered, Answers, HeldOut, Question
+from auditor.mechanisms.interpretation.answers import Answered, Answers
+from auditor.mechanisms.interpretation.scores import HeldOut, Question
 from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 EXAMPLES, EXAMPLE_TOKENS, ANSWER_TOKENS = 5, 40, 4
@@ -60,7 +61,7 @@ class LocalTextModel:
     @property
     def identity(self) -> Any:
         """As the store has it."""
-        return self.loaded.manifest.get("identity")
+        return None if self.loaded.manifest is None else self.loaded.manifest.identity.plain()
 
     def answer(self, prompt: str, *, tokens: int) -> str:
         """At most so many tokens, greedily."""
@@ -167,7 +168,7 @@ def try_descriptions(
     return results
 
 
-def marked(corpus: Corpus, rows: IntArray, active: Any) -> str:
+def marked(corpus: Corpus, rows: IntArray, active: BoolArray) -> str:
     """The text of some tokens in a row, with « » around those that are active."""
     text, inside = "", False
     for row in rows:

@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
-from scipy.sparse import csr_matrix
+from scipy.sparse import csc_matrix, csr_matrix
 
 from auditor.mechanisms._shared.corpus import BoolArray, Corpus, IntArray, Read
 from auditor.mechanisms.interpretation.predicates import (
@@ -80,6 +80,25 @@ def active_entries(activations: csr_matrix, threshold: FloatArray) -> csr_matrix
     kept = activations.data >= threshold[activations.indices]
     found = csr_matrix((kept.astype(np.float32), activations.indices, activations.indptr), shape=activations.shape)
     found.eliminate_zeros()
+    return found
+
+
+def halves(read: Read) -> tuple[Read, Read]:
+    """The tokens of every other application, and those of the rest."""
+    names = list(dict.fromkeys(prompt.application for prompt in read.corpus.prompts))
+    return read.take(read.corpus.rows_of(names[::2])), read.take(read.corpus.rows_of(names[1::2]))
+
+
+def columns_of(read: Read, limits: FloatArray) -> csc_matrix:
+    """Which tokens every latent is active on, latent by latent."""
+    return active_entries(read.activations, limits).tocsc()
+
+
+def dense(columns: csc_matrix, latent: int) -> FloatArray:
+    """The activation of one latent on every token."""
+    found = np.zeros(columns.shape[0])
+    entries = slice(columns.indptr[latent], columns.indptr[latent + 1])
+    found[columns.indices[entries]] = columns.data[entries]
     return found
 
 

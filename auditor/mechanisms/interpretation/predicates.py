@@ -22,11 +22,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TypeGuard
 
 import numpy as np
 
-from auditor.mechanisms._shared.corpus import BoolArray, Corpus, IntArray
+from auditor.mechanisms._shared.contrast_rows import Value
+from auditor.mechanisms._shared.corpus import BoolArray, Corpus, IntArray, Prompt
 
 FAMILIES = ("last", "tail", "part", "value", "label", "closes", "opens", "token", "place")
 IS, IS_NOT, ABOVE, AT_MOST = "is", "is not", "above", "at most"
@@ -42,17 +43,17 @@ class Condition:
 
     field: int
     kind: str
-    value: Any
+    value: Value
     said: str
 
-    def holds(self, words: str, value: Any) -> bool:
+    def holds(self, words: str, value: Value) -> bool:
         """Whether a field with these words and this value meets it; one that states no number is neither above nor at
         most one."""
         if self.kind in (IS, IS_NOT):
             return bool(words == self.value) == (self.kind == IS)
         if not is_number(value):
             return False
-        return bool((value > self.value) == (self.kind == ABOVE))
+        return is_number(self.value) and (value > self.value) == (self.kind == ABOVE)
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +99,7 @@ class Cells:
         return self._conditions[condition]
 
 
-def is_number(value: Any) -> bool:
+def is_number(value: Value) -> TypeGuard[int | float]:
     """Whether a value can be compared with a threshold."""
     return isinstance(value, int | float) and not isinstance(value, bool)
 
@@ -128,7 +129,7 @@ def conditions_of(corpus: Corpus, *, prompts: Sequence[int], least: int) -> list
         if 2 <= len(said) <= MOST_WORDS:
             for words in said:
                 found += [Condition(number, kind, words, words) for kind in ((IS, IS_NOT) if len(said) > 2 else (IS,))]
-        numbers = {item.values[name]: item.words[name] for item in chosen if is_number(item.values[name])}
+        numbers = {value: item.words[name] for item in chosen if is_number(value := item.values[name])}
         if len(numbers) > 4:
             places = sorted({_at(sorted(numbers), share) for share in QUANTILES})
             for value in places:
@@ -225,7 +226,7 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _tells_apart(condition: Condition, corpus: Corpus, chosen: Sequence[Any], least: int) -> bool:
+def _tells_apart(condition: Condition, corpus: Corpus, chosen: Sequence[Prompt], least: int) -> bool:
     name = corpus.fields[condition.field]
     met: dict[bool, set[str]] = {True: set(), False: set()}
     for item in chosen:

@@ -12,92 +12,15 @@ contexts are scored, so nothing is drawn and nothing varies from run to run.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from scipy.sparse import csc_matrix
 
 from auditor.mechanisms._shared.corpus import Corpus
-from auditor.statistics.rates import Tally, wilson
+from auditor.mechanisms.interpretation.answers import Answered, Answers, mean_or_half
 from auditor.statistics.results import BoolArray, IntArray
 
 TOO_FEW_HELD_OUT, EVERYWHERE = "too few activations in other applications", "active everywhere"
-
-
-@dataclass(frozen=True)
-class Answers:
-    """What a description got right, by kind of question: right answers, all answers, and their applications.
-
-    ``found``: active contexts it speaks of. ``near``, ``far``: inactive ones it does not, in the same pieces and
-    elsewhere. ``right``: in active contexts, the active tokens it speaks of. ``wrong``: there and in the contexts
-    beside, the inactive ones it does not.
-    """
-
-    found: Answered
-    near: Answered
-    far: Answered
-    right: Answered
-    wrong: Answered
-
-    @property
-    def detection(self) -> float:
-        """Balanced share of right answers on contexts."""
-        return _mean([self.found.share, _mean([self.near.share, self.far.share])])
-
-    @property
-    def fuzzing(self) -> float:
-        """Balanced share of right answers on tokens."""
-        return _mean([self.right.share, self.wrong.share])
-
-    def detection_interval(self, *, level: float) -> tuple[float, float]:
-        """The mean of Wilson's intervals over what is balanced, applications as n; not empty where all is right."""
-        return self._interval([[self.found], [self.near, self.far]], self.detection, level)
-
-    def fuzzing_interval(self, *, level: float) -> tuple[float, float]:
-        """As for detection."""
-        return self._interval([[self.right], [self.wrong]], self.fuzzing, level)
-
-    def row(self) -> list[list[float]]:
-        """Plain data."""
-        return [[part.right, part.all, part.applications] for part in self._parts()]
-
-    @classmethod
-    def of(cls, row: Sequence[Sequence[float]]) -> Answers:
-        """From plain data."""
-        return cls(*(Answered(float(right), float(every), int(applications)) for right, every, applications in row))
-
-    def _parts(self) -> tuple[Answered, ...]:
-        return self.found, self.near, self.far, self.right, self.wrong
-
-    @staticmethod
-    def _interval(balanced: Sequence[Sequence[Answered]], value: float, level: float) -> tuple[float, float]:
-        ends: list[tuple[float, float]] = []
-        for side in balanced:
-            bounds = [part.interval(level) for part in side if part.all]
-            if bounds:
-                ends.append((_mean([low for low, _ in bounds]), _mean([high for _, high in bounds])))
-        low, high = (_mean([end[side] for end in ends]) for side in (0, 1))
-        return min(low, value), max(high, value)
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """Right answers, all answers, and the applications they come from."""
-
-    right: float
-    all: float
-    applications: int
-
-    @property
-    def share(self) -> float | None:
-        """The share of right answers; ``None`` where nothing was asked."""
-        return self.right / self.all if self.all else None
-
-    def interval(self, level: float) -> tuple[float, float]:
-        """Wilson's, with the applications as n."""
-        right = int(np.floor((self.share or 0.0) * self.applications + 0.5))
-        bounds = wilson(Tally(right, self.applications), level=level)
-        return bounds.low, bounds.high
 
 
 class HeldOut:
@@ -175,15 +98,15 @@ class Question:
         """What a description gets right that speaks of the tokens ``said``."""
         held = self.held
         hit = held.contexts(said)
-        right = np.bincount(held.number[self.active & said], minlength=len(hit))
-        wrong = np.bincount(held.number[self.quiet & ~said], minlength=len(hit))
+        pointed = np.bincount(held.number[self.active & said], minlength=len(hit))
+        passed = np.bincount(held.number[self.quiet & ~said], minlength=len(hit))
         loud, quiet = self.loud_in > 0, self.quiet_in > 0
         sums = [
             (hit[self.on].sum(), self.on.sum()),
             ((~hit[self.near]).sum(), self.near.sum()),
             ((~hit[self.far]).sum(), self.far.sum()),
-            ((right[loud] / self.loud_in[loud]).sum(), loud.sum()),
-            ((wrong[quiet] / self.quiet_in[quiet]).sum(), quiet.sum()),
+            ((pointed[loud] / self.loud_in[loud]).sum(), loud.sum()),
+            ((passed[quiet] / self.quiet_in[quiet]).sum(), quiet.sum()),
         ]
         return Answers(
             *(
@@ -222,7 +145,7 @@ def recount(held: HeldOut, active: BoolArray, said: BoolArray) -> tuple[float, f
     def mean(values: Sequence[float]) -> float | None:
         return sum(values) / len(values) if values else None
 
-    return _mean([mean(found), _mean([mean(near), mean(far)])]), _mean([mean(right), mean(wrong)])
+    return mean_or_half([mean(found), mean_or_half([mean(near), mean(far)])]), mean_or_half([mean(right), mean(wrong)])
 
 
 def derangements(count: int, *, rounds: int, seed: int) -> list[IntArray]:
@@ -238,8 +161,3 @@ def derangements(count: int, *, rounds: int, seed: int) -> list[IntArray]:
         moved[order] = np.roll(order, 1)
         found.append(moved)
     return found
-
-
-def _mean(values: Sequence[float | None]) -> float:
-    known = [value for value in values if value is not None]
-    return float(np.mean(known)) if known else 0.5

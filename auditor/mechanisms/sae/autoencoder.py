@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, get_args
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from auditor.mechanisms.sae.codes import Codes, above, decode, top_k
-
-Kind = Literal["topk", "batchtopk", "jumprelu"]
-KINDS: tuple[str, ...] = get_args(Kind)
+from auditor.mechanisms.sae.settings import KINDS, Kind
 
 
 @dataclass(frozen=True)

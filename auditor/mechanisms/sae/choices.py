@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Any
 
 import numpy as np
 import torch
@@ -186,7 +185,26 @@ def choose(seen: Seen, dictionary: Dictionary, *, pair: tuple[int, int], count: 
     )
 
 
-def differences(activity: FloatArray, chosen: Chosen, *, q: float) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Activity:
+    """A feature's change of activity by application, and the shares of applications it acts in."""
+
+    feature: int
+    change: tuple[float, ...]
+    acting: float
+    acting_reference: float
+
+
+@dataclass(frozen=True)
+class Differences:
+    """How many features act at all, how many differ between the groups, and the chosen ones one by one."""
+
+    tested: int
+    differing: int
+    chosen: tuple[Activity, ...]
+
+
+def differences(activity: FloatArray, chosen: Chosen, *, q: float) -> Differences:
     """Which features' activity differs between the two groups, by paired t tests of all features that act at all.
 
     Parameters
@@ -196,13 +214,7 @@ def differences(activity: FloatArray, chosen: Chosen, *, q: float) -> dict[str, 
     chosen
         The contrast and the features that are reported.
     q
-        False discovery rate.
-
-    Returns
-    -------
-    dict
-        ``tested`` and ``differing`` (Benjamini and Hochberg over all tested), and of the reported features the change
-        of every application and the shares of applications it acts in, group first.
+        False discovery rate (Benjamini and Hochberg over all that act).
     """
     group, reference = chosen.pair
     change = activity[:, group] - activity[:, reference]
@@ -217,15 +229,19 @@ def differences(activity: FloatArray, chosen: Chosen, *, q: float) -> dict[str, 
         ratio = np.divide(np.abs(means), errors, out=np.full_like(means, np.inf), where=errors > 0)
         p_values[: len(ratio)] = 2 * student.sf(ratio, n - 1)
     adjusted = benjamini_hochberg(p_values.tolist())
-    return {
-        "tested": int(acting.sum()),
-        "differing": sum(value is not None and value <= q for value in adjusted),
-        "change": {str(each): change[:, each].tolist() for each in chosen.features},
-        "acting": {
-            str(each): [float((activity[:, number, each] > 0).mean()) for number in chosen.pair]
+    return Differences(
+        tested=int(acting.sum()),
+        differing=sum(value is not None and value <= q for value in adjusted),
+        chosen=tuple(
+            Activity(
+                feature=each,
+                change=tuple(change[:, each].tolist()),
+                acting=float((activity[:, group, each] > 0).mean()),
+                acting_reference=float((activity[:, reference, each] > 0).mean()),
+            )
             for each in chosen.features
-        },
-    }
+        ),
+    )
 
 
 def _ranked(seen: Seen, pair: tuple[int, int], basis: Tensor | None, count: int) -> Float[Tensor, "count width"]:

@@ -164,9 +164,10 @@ def _declared(config: Mapping[str, Any], scaler: Mapping[str, Any], where: str) 
         raise ModelError(where, f"rescale_acts_by_decoder_norm with architecture {said!r}", "it with topk or batchtopk")
     width = _number(config, "d_in", where)
     average, factor = _scaling(config, scaler, where)
-    norm = config.get("dataset_average_activation_norm")
-    if average and factor is None and isinstance(norm, dict) and isinstance(norm.get("in"), int | float):
-        factor = math.sqrt(width) / float(norm["in"])
+    norms = config.get("dataset_average_activation_norm")
+    norm = norms.get("in") if isinstance(norms, dict) else None
+    if average and factor is None and isinstance(norm, int | float):
+        factor = math.sqrt(width) / float(norm)
     if factor is not None and not (math.isfinite(factor) and factor > 0):
         raise ModelError(where, f"its scaling factor is {factor!r}", "a number above 0")
     return Declared(
@@ -199,9 +200,9 @@ def _k_of_activation(config: Mapping[str, Any], where: str) -> Any:
 
 def _refuse(config: Mapping[str, Any], where: str) -> None:
     """Refuse what makes another function of it."""
-    if config.get("reshape_activations") not in (None, "none"):
-        what = f"reshape_activations is {config['reshape_activations']!r}"
-        raise ModelError(where, what, "'none': states are read as they are")
+    shape = config.get("reshape_activations")
+    if shape not in (None, "none"):
+        raise ModelError(where, f"reshape_activations is {shape!r}", "'none': states are read as they are")
     head = config.get("hook_head_index", config.get("hook_point_head_index"))
     if head is not None:
         raise ModelError(where, f"hook_head_index is {head!r}", "none: the whole stream is read")
@@ -263,10 +264,11 @@ def _hook(config: Mapping[str, Any], where: str) -> str:
 
 def _notes(config: Mapping[str, Any]) -> tuple[str, ...]:
     found = []
-    if config.get("prepend_bos") is not None:
-        found.append(f"trained {'with' if config['prepend_bos'] else 'without'} a first token of its own")
-    if isinstance(config.get("context_size"), int):
-        found.append(f"trained on contexts of {config['context_size']} tokens")
+    first, size = config.get("prepend_bos"), config.get("context_size")
+    if first is not None:
+        found.append(f"trained {'with' if first else 'without'} a first token of its own")
+    if isinstance(size, int):
+        found.append(f"trained on contexts of {size} tokens")
     if "hook_point" in config and "model_from_pretrained_kwargs" not in config:
         # Runs of early 2024 read GPT-2 with the mean of every state taken away, and their files do not say so.
         found.append("its files do not say whether states had their mean taken away (center_writing_weights); here not")

@@ -6,13 +6,12 @@ the plan has to say so where they may differ.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from auditor.exceptions import ModelError
 from auditor.language_models.sources import ModelSource, parse_source
 from auditor.mechanisms.sae.declared import Declared, model_called, stream_layer
+from auditor.mechanisms.sae.settings import DictionarySettings
 
 SETTING = "settings.dictionary"
 DEMO_MODEL = "SmolLM2-135M-Instruct"
@@ -26,7 +25,7 @@ class Place:
     differs: tuple[str, ...] = ()
 
 
-def place_of(settings: Mapping[str, Any], layers: int) -> int:
+def place_of(settings: DictionarySettings, layers: int) -> int:
     """The layer features are read at: the plan's hook, else its depth.
 
     Raises
@@ -34,9 +33,9 @@ def place_of(settings: Mapping[str, Any], layers: int) -> int:
     ModelError
         If the model has no such place between two blocks.
     """
-    hook = settings["hook"]
+    hook = settings.hook
     if not hook:
-        return min(max(1, round(float(settings["depth"]) * layers)), layers - 1) if layers > 1 else 1
+        return min(max(1, round(settings.depth * layers)), layers - 1) if layers > 1 else 1
     layer = stream_layer(hook)
     if layer is None or not 1 <= layer < layers:
         where = f"{SETTING}.hook"
@@ -65,7 +64,7 @@ def same_model(declared: Declared, source: str, *, folder: str) -> str | None:
     return f"{folder} was made for the model {declared.model!r}, not for {source!r}"
 
 
-def same_place(declared: Declared, settings: Mapping[str, Any], layer: int, *, folder: str) -> str | None:
+def same_place(declared: Declared, settings: DictionarySettings, layer: int, *, folder: str) -> str | None:
     """What differs between the place in the files and where features are read.
 
     Returns
@@ -74,7 +73,7 @@ def same_place(declared: Declared, settings: Mapping[str, Any], layer: int, *, f
         ``None`` where they are the same, or where the files do not say and the plan names a hook.
     """
     if not declared.hook:
-        return None if settings["hook"] else f"{folder} does not say which hook point it reads"
+        return None if settings.hook else f"{folder} does not say which hook point it reads"
     theirs = stream_layer(declared.hook)
     if theirs is None:
         return f"{folder} reads {declared.hook!r}, which is not the stream between two blocks"
@@ -83,16 +82,16 @@ def same_place(declared: Declared, settings: Mapping[str, Any], layer: int, *, f
     return None
 
 
-def known_to_differ(declared: Declared, settings: Mapping[str, Any], *, source: str, folder: str) -> str | None:
+def known_to_differ(declared: Declared, settings: DictionarySettings, *, source: str, folder: str) -> str | None:
     """What is known to differ before a model is at hand: its name, and the place where the plan names a hook."""
     other = same_model(declared, source, folder=folder)
-    layer = stream_layer(settings["hook"])
+    layer = stream_layer(settings.hook)
     if other or layer is None:
         return other
     return same_place(declared, settings, layer, folder=folder)
 
 
-def belonging(declared: Declared, settings: Mapping[str, Any], *, source: str, layers: int, folder: str) -> Place:
+def belonging(declared: Declared, settings: DictionarySettings, *, source: str, layers: int, folder: str) -> Place:
     """Hold what the files say against the audit.
 
     Raises
@@ -109,7 +108,7 @@ def belonging(declared: Declared, settings: Mapping[str, Any], *, source: str, l
         )
         if found is not None
     ]
-    if differs and not settings["foreign"]:
+    if differs and not settings.foreign:
         raise ModelError(f"{SETTING}.path", differs[0], expected_of(declared))
     return Place(layer, tuple(differs))
 

@@ -22,6 +22,7 @@ from auditor.language_models.answers import encode
 from auditor.language_models.decoder import RESIDUAL, Decoder, Past
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms.sae.rows import DictionaryPayload
 
 EVERYBODY = -1
 """The application of a row that all prompts share."""
@@ -64,7 +65,7 @@ class TokenStates:
     position: IntArray
 
 
-def read_prompts(bench: ComputeContext, wanted: Mapping[str, Any]) -> list[Prompt]:
+def read_prompts(bench: ComputeContext, wanted: DictionaryPayload) -> list[Prompt]:
     """The prompts of a dictionary: every application as filed, and with every other value of every attribute.
 
     Parameters
@@ -72,13 +73,13 @@ def read_prompts(bench: ComputeContext, wanted: Mapping[str, Any]) -> list[Promp
     bench
         Renders and tokenises.
     wanted
-        From ``dictionary_payload``.
+        What the dictionary follows from.
     """
     found: list[tuple[int, tuple[str, str] | None, Mapping[str, str]]] = []
-    for number, application in enumerate(wanted["applications"]):
-        words = application["words"]
+    for number, application in enumerate(wanted.applications):
+        words = application.words
         found.append((number, None, words))
-        for name, value in wanted["variants"]:
+        for name, value in wanted.variants:
             if words[name] != value:
                 found.append((number, (name, value), {**words, name: value}))
     rendered = [bench.render(words) for _, _, words in found]

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from typing import Any
-
 import torch
 from torch import Tensor
 
 from auditor.language_models.decoder import Target
 from auditor.language_models.noise_floor import NoiseFloor
+from auditor.mechanisms.sae.slopes import Slope
 from auditor.mechanisms.sae.windows import Window
-from auditor.records import Check
 
 STEPS = (200.0, 40.0)
 """A step is to move the margin by so many times what rounding may; of two steps the one that tells more counts."""
@@ -21,9 +18,7 @@ TELLING = 0.25
 """A bound beyond this share of what was foretold would let a wrong gradient pass: nothing is said then."""
 
 
-def slope_check(
-    window: Window, *, group: int, reference: int, target: Target, noise: NoiseFloor
-) -> dict[str, Any] | None:
+def slope_check(window: Window, *, group: int, reference: int, target: Target, noise: NoiseFloor) -> Slope | None:
     """Half way between two prompts' states, go a step along the gradient and a step back, and read both margins.
 
     The margins come from runs that build no gradient. What is foretold is the gradient times the step as the states'
@@ -41,9 +36,8 @@ def slope_check(
 
     Returns
     -------
-    dict or None
-        ``foretold`` and ``moved`` in nats, and the ``bound`` on their difference; ``None`` where the margin is flat, or
-        so crooked that no gradient could be told from another.
+    Slope or None
+        ``None`` where the margin is flat, or so crooked that no gradient could be told from another.
     """
     middle = 0.5 * window.towards(group, reference)
     gradient = window.gradient(group, [middle], target)
@@ -53,11 +47,9 @@ def slope_check(
     farthest = FARTHEST * float(window.states[group].norm())
     lengths = sorted({min(share * noise.bound / steepness, farthest) for share in STEPS})
     found = [_stepped(window, (group, middle), gradient * (length / steepness), gradient, target) for length in lengths]
-    rows = [
-        {"foretold": foretold, "moved": moved, "bound": 2 * noise.bound + 2 * bend} for foretold, moved, bend in found
-    ]
-    best = min(rows, key=lambda row: row["bound"] / max(abs(row["foretold"]), noise.bound))
-    return best if best["bound"] <= TELLING * abs(best["foretold"]) else None
+    rows = [Slope(foretold=foretold, moved=moved, bound=2 * noise.bound + 2 * bend) for foretold, moved, bend in found]
+    best = min(rows, key=lambda row: row.bound / max(abs(row.foretold), noise.bound))
+    return best if best.bound <= TELLING * abs(best.foretold) else None
 
 
 def _stepped(
@@ -72,15 +64,3 @@ def _stepped(
     there = window.there[group]
     foretold = float((apart[window.index[group][there]].cpu() * gradient[there]).sum())
     return foretold, far - back, abs(far - back - 2 * (near - near_back))
-
-
-def as_a_small_step(slope: Mapping[str, Any] | None) -> tuple[Check, ...]:
-    """The check of the gradient that features, coordinates and components are chosen by; none where none could tell."""
-    if slope is None:
-        return ()
-    apart = abs(slope["moved"] - slope["foretold"])
-    note = (
-        "nats between what the gradient of the margin with respect to the states foretells of a small step, "
-        f"{slope['foretold']:.2g}, and what the margin does; the bound is what rounding and its own bend can do"
-    )
-    return (Check("gradient as a small step", apart <= slope["bound"], apart, slope["bound"], note),)

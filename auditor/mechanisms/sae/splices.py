@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Sequence
 
 import torch
 from jaxtyping import Float
@@ -17,15 +16,14 @@ from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.stream_view import StreamView
 from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms.sae.dictionary import Dictionary, held_out
+from auditor.mechanisms.sae.dictionary import Dictionary
+from auditor.mechanisms.sae.rows import DictionaryPayload
+from auditor.mechanisms.sae.spliced import CLEAN, IDENTITY, REBUILT, ZERO, ByStream, Spliced
 
-CLEAN, IDENTITY, REBUILT, ZERO = "clean", "identity", "rebuilt", "zero"
 POSITIONS_AT_ONCE = 64
 
 
-def splice(
-    bench: ComputeContext, wanted: Mapping[str, Any], dictionary: Dictionary, *, applications: int
-) -> dict[str, Any]:
+def splice(bench: ComputeContext, wanted: DictionaryPayload, dictionary: Dictionary, *, applications: int) -> Spliced:
     """Replace the states of held-out applications, as filed, and read margins and the prompt's own cross-entropy.
 
     Parameters
@@ -36,18 +34,8 @@ def splice(
         The dictionary and what it was made from.
     applications
         How many applications.
-
-    Returns
-    -------
-    dict
-        ``margins`` in nats and ``entropies`` in nats a token, by kind (untouched, the reconstruction with the error put
-        back, the reconstruction, zeros) one for every application; ``identity``, the largest difference of any logit
-        when the error is put back, in nats, with ``identity_bound`` from the model's noise floor and its words;
-        ``spliced``, how many applications; and
-        ``spliced_reason`` where no margin can be read.
     """
-    chosen = [item for number, item in enumerate(wanted["applications"]) if held_out(number)][:applications]
-    texts = [bench.render(item["words"]).text for item in chosen]
+    texts = [bench.render(item.words).text for item in wanted.kept_out[:applications]]
     chat = bench.plan.prompt.form == "chat"
     target = target_of(bench.questions(texts[:1])[0])
     decoder = bench.decoder()
@@ -72,17 +60,16 @@ def splice(
                 entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
                 if isinstance(target, Target):
                     margins.setdefault(name, []).append(_margin(in_double(decoder.logits(rows[-1:])[0]), target))
-    reason = target.reason if isinstance(target, NotApplicable) else None
     floor = noise_floor(bench.loaded.model)
-    return {
-        "margins": margins,
-        "entropies": entropies,
-        "identity": identity,
-        "identity_bound": floor.bound,
-        "identity_words": floor.words,
-        "spliced": len(chosen),
-        "spliced_reason": reason,
-    }
+    return Spliced(
+        applications=len(texts),
+        margins=ByStream.of(margins) if isinstance(target, Target) else None,
+        no_margins=target.reason if isinstance(target, NotApplicable) else None,
+        entropies=ByStream.of(entropies),
+        identity=identity,
+        identity_bound=floor.bound,
+        identity_words=floor.words,
+    )
 
 
 def _finals(view: StreamView, ids: Sequence[int], dictionary: Dictionary) -> dict[str, Float[Tensor, "n read"]]:

@@ -14,7 +14,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from auditor.exceptions import DataError
+from auditor.exceptions import DataError, RunError
+from auditor.testing.rows import Row
 
 MANIFEST = "states.json"
 DTYPES = ("float16", "float32")
@@ -52,16 +53,24 @@ class Matrix:
         return self.states.index_select(0, rows)
 
 
+class Manifest(Row):
+    """Which files hold the states of a folder, their width, and the precision they are written in."""
+
+    shards: tuple[str, ...]
+    width: int
+    dtype: str = ""
+
+
 class Shards:
     """States in files of equal width, mapped into memory, so that only the rows of a batch are read."""
 
     def __init__(self, folder: Path) -> None:
         path = folder / MANIFEST
         try:
-            manifest = json.loads(path.read_text(encoding="utf-8"))
-            names, self._width = list(manifest["shards"]), int(manifest["width"])
+            manifest = Manifest.read(json.loads(path.read_text(encoding="utf-8")))
+            names, self._width = manifest.shards, manifest.width
             self._parts = [np.load(folder / name, mmap_mode="r", allow_pickle=False) for name in names]
-        except (OSError, ValueError, KeyError, TypeError) as error:
+        except (OSError, ValueError, TypeError, RunError) as error:
             raise DataError(str(path), f"cannot be read ({error})", "a folder written by write_shards") from error
         self._ends = np.cumsum([part.shape[0] for part in self._parts])
         for name, part in zip(names, self._parts, strict=True):
@@ -112,7 +121,9 @@ def write_shards(
         np.save(folder / names[-1], small, allow_pickle=False)
     if not names:
         raise DataError(str(folder), "no states were given", "at least one row")
-    (folder / MANIFEST).write_text(json.dumps({"shards": names, "width": width, "dtype": dtype}), encoding="utf-8")
+    (folder / MANIFEST).write_text(
+        json.dumps(Manifest(shards=tuple(names), width=width, dtype=dtype).row()), encoding="utf-8"
+    )
     return Shards(folder)
 
 

@@ -16,8 +16,9 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.precision import device_of_doubles, in_double
-from auditor.mechanisms.sae.autoencoder import Autoencoder, Kind
+from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.codes import Codes, batch_top_k, by_latent, decode, products, top_k
+from auditor.mechanisms.sae.settings import Kind
 from auditor.mechanisms.sae.states import Rows, in_order
 
 SHORT = 0.2

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
-from auditor.mechanisms._shared.feature_responses import Overlap
+import numpy as np
+
+from auditor.mechanisms.sae.rows import NoDictionary
 from auditor.mechanisms.superposition.null import Chance
+from auditor.mechanisms.superposition.result import Beside, Carried, Shared
 from auditor.records import Check, Conclusion, Role
 from auditor.statistics.minimums import draws_needed
 from auditor.statistics.multiplicity import holm
@@ -30,41 +33,54 @@ SLIGHT = 0.01
 """A difference of mean cosines below this is not spoken of."""
 LEAST = 3
 """Applications with such a token, without which nothing is said."""
+Counts = dict[str, float | int | None]
 NO_REPLICATES = "no interval: applications share the directions and are no replicates"
 
 
-def measures(context: Context, results: Sequence[Mapping[str, Any]], *, test: str) -> Iterable[UnadjustedMeasurement]:
+def measures(
+    context: Context, results: Sequence[Shared | NoDictionary], *, test: str
+) -> Iterable[UnadjustedMeasurement]:
     """All measurements of the run's dictionary."""
+    alpha = context.plan.thresholds.alpha
     for result in results:
-        yield from _Measured(context, result, test).drafts()
+        if isinstance(result, NoDictionary):
+            yield _nothing(result, test=test, level=1 - alpha)
+        else:
+            yield from _Measured(result, test=test, alpha=alpha).drafts()
+
+
+def _nothing(result: NoDictionary, *, test: str, level: float) -> UnadjustedMeasurement:
+    """Why there is no dictionary to measure."""
+    estimate = missing(method="geometry of a dictionary", reason=result.reason, n=0)
+    subject = {"states": "no dictionary"}
+    return _drafted(
+        estimate, test=test, level=level, metric=COHERENCE, subject=subject, unit="share", checks=(), family_size=1
+    )
 
 
 class _Measured:
     """One dictionary."""
 
-    def __init__(self, context: Context, result: Mapping[str, Any], test: str) -> None:
+    def __init__(self, result: Shared, *, test: str, alpha: float) -> None:
         self.result, self.test = result, test
-        self.alpha = context.plan.thresholds.alpha
+        self.alpha = alpha
         self.level = 1 - self.alpha
         # The declared contrasts: every attribute of the plan, whether or not its features can be tested.
-        self.contrasts = max(1, len(result.get("attributes", ())))
+        self.contrasts = max(1, len(result.attributes))
         self.adjusted = self._adjusted()
 
     def drafts(self) -> Iterable[UnadjustedMeasurement]:
-        reason = self.result["reason"]
-        if reason is not None:
-            nothing = missing(method="geometry of a dictionary", reason=reason, n=0)
-            yield self._draft(nothing, metric=COHERENCE, subject={"states": "no dictionary"}, unit="share")
-            return
         yield from self._dictionary()
-        for item in self.result["attributes"]:
-            yield from self._attribute(item)
+        for carried in self.result.attributes:
+            yield from self._together(carried)
+            for one in sorted(carried.fields, key=lambda one: one.field):
+                yield self._interference(carried, one)
 
     def _dictionary(self) -> Iterable[UnadjustedMeasurement]:
-        found, used = self.result["geometry"], self.result["participation"]
-        subject = {"states": f"before layer {self.result['layer']}"}
-        n = self.result["tokens"]
-        again = self.result["participation_again"]
+        found, used = self.result.angles, self.result.participation
+        subject = {"states": f"before layer {self.result.layer}"}
+        n = self.result.tokens
+        again = self.result.participation_again
         yield self._draft(
             Estimate(value=used, n=n, method="participation ratio of the states, (Σλ)² / Σλ²"),
             metric=PARTICIPATION,
@@ -79,11 +95,11 @@ class _Measured:
                     "the participation ratio by another way than the traces it is made of",
                 ),
             ),
-            counts={"width": found["width"]},
+            counts={"width": found.width},
         )
         yield self._draft(
             Estimate(
-                value=found["effective"] / found["width"],
+                value=found.effective / found.width,
                 n=n,
                 method="features in use, (Σe)² / Σe² over mean squared activations e, by dimensions of the stream",
             ),
@@ -91,20 +107,20 @@ class _Measured:
             subject=subject,
             unit="ratio",
             counts={
-                "features_that_act": found["features"],
-                "latents": found["latents"],
-                "effective_features": found["effective"],
-                "dimensions_a_feature": found["dimensions_each"],
-                "dimensions": found["dimensions"],
-                "rank_at_most": min(found["features"], found["width"]),
+                "features_that_act": found.features,
+                "latents": found.latents,
+                "effective_features": found.effective,
+                "dimensions_a_feature": found.dimensions_each,
+                "dimensions": found.dimensions,
+                "rank_at_most": min(found.features, found.width),
             },
         )
         yield self._draft(
             Estimate(
-                value=found["coherence"] if found["features"] > 1 else None,
-                n=found["features"],
+                value=found.coherence if found.features > 1 else None,
+                n=found.features,
                 method="largest |cos| between two directions",
-                reason=None if found["features"] > 1 else f"{found['features']} features act, two have an angle",
+                reason=None if found.features > 1 else f"{found.features} features act, two have an angle",
             ),
             metric=COHERENCE,
             subject=subject,
@@ -112,87 +128,92 @@ class _Measured:
             checks=(
                 Check(
                     "the closest pair, from its two directions alone",
-                    abs(found["coherence_again"] - found["coherence"]) <= found["rounding"],
-                    abs(found["coherence_again"] - found["coherence"]),
-                    found["rounding"],
+                    abs(found.coherence_again - found.coherence) <= found.rounding,
+                    abs(found.coherence_again - found.coherence),
+                    found.rounding,
                     "computed again in double precision; the bound is what this width and precision can round",
                 ),
             ),
-            counts={"welch": found["welch"], "rms": found["rms"], "unexplained": self.result["unexplained"]},
+            counts={"welch": found.welch, "rms": found.rms, "unexplained": self.result.unexplained},
         )
 
-    def _attribute(self, item: Mapping[str, Any]) -> Iterable[UnadjustedMeasurement]:
-        attribute = item["attribute"]
-        for field, row in item["overlaps"].items():
-            found = Overlap.of(row)
-            carriers, shared = len(item["features"]), item["shared"][field]
-            counts: dict[str, float | int | None] = {
-                "features": carriers,
-                "credit_features": len(item["credit"][field]),
-                "shared_features": shared,
-                "pairs": found.pairs,
-                "welch": self.result["geometry"]["welch"],
-            }
-            subject = {"attribute": attribute, **({"field": field} if field else {})}
-            if not field:
-                yield self._draft(
-                    Estimate(
-                        value=shared / carriers if carriers else None,
-                        n=carriers,
-                        method="share of the attribute's features that a credit field also moves",
-                        reason=None if carriers else _silent(attribute),
-                    ),
-                    metric=SHARED,
-                    subject=subject,
-                    unit="rate",
-                    counts=counts,
-                )
-            chance = _chance(item, field)
-            reason = self._reason(item, field, found)
-            if reason is not None or chance is None:
-                said = reason or f"no feature carries {_words(attribute)} alone and acts beside one of the other kind"
-                nothing = missing(method="mean |cos| where both act", reason=said, n=len(found.cosine))
-                yield self._draft(nothing, metric=INTERFERENCE, subject=subject, unit="share", counts=counts)
-                continue
-            beside = {
-                **counts,
-                "applications": len(found.cosine),
-                "random_mean": chance.mean,
-                "random_low": chance.low,
-                "random_high": chance.high,
-                "draws": chance.draws,
-                "draws_needed": self.needed,
-                "smallest_stratum": chance.smallest,
-            }
-            overlap = "mean |cos| between features that act on the same token, by feature of the attribute"
-            yield self._draft(
-                Estimate(value=chance.value, n=chance.features, method=f"{overlap}; {NO_REPLICATES}"),
-                metric=INTERFERENCE,
-                subject=subject,
-                unit="share",
-                counts=beside,
-                conclusion_reason=self._sentence(item, field, chance),
+    def _together(self, carried: Carried) -> Iterable[UnadjustedMeasurement]:
+        """An attribute beside all credit fields together, whose overlap is tested."""
+        one, carriers = carried.together, len(carried.features)
+        subject, counts = _subject(carried, one), self._counts(carried, one)
+        yield self._draft(
+            Estimate(
+                value=one.shared / carriers if carriers else None,
+                n=carriers,
+                method="share of the attribute's features that a credit field also moves",
+                reason=None if carriers else _silent(carried.attribute),
+            ),
+            metric=SHARED,
+            subject=subject,
+            unit="rate",
+            counts=counts,
+        )
+        yield self._interference(carried, one)
+        if one.chance is None or _reason(carried, one) is not None:
+            return
+        yield self._excess(one.chance, subject, self._beside(carried, one, one.chance))
+        method = f"share of a direction inside the span of the credit features beside it; {NO_REPLICATES}"
+        yield self._draft(
+            Estimate(value=float(np.mean(one.overlap.share)), n=one.overlap.applications, method=method),
+            metric=SPACE,
+            subject=subject,
+            unit="rate",
+            counts={**counts, "random_mean": float(np.mean(one.overlap.random_share))},
+        )
+
+    def _interference(self, carried: Carried, one: Beside) -> UnadjustedMeasurement:
+        """How far an attribute's directions and some credit fields' overlap, or why that is not known."""
+        subject, chance = _subject(carried, one), one.chance
+        reason = _reason(carried, one)
+        if reason is not None or chance is None:
+            alone = f"no feature carries {_words(carried.attribute)} alone and acts beside one of the other kind"
+            nothing = missing(method="mean |cos| where both act", reason=reason or alone, n=one.overlap.applications)
+            return self._draft(
+                nothing, metric=INTERFERENCE, subject=subject, unit="share", counts=self._counts(carried, one)
             )
-            if field:
-                continue
-            yield self._excess(chance, subject, beside)
-            share = "share of a direction inside the span of the credit features beside it"
-            yield self._draft(
-                Estimate(value=float(found.share.mean()), n=len(found.share), method=f"{share}; {NO_REPLICATES}"),
-                metric=SPACE,
-                subject=subject,
-                unit="rate",
-                counts={**counts, "random_mean": float(found.random_share.mean())},
-            )
+        overlap = "mean |cos| between features that act on the same token, by feature of the attribute"
+        return self._draft(
+            Estimate(value=chance.value, n=chance.features, method=f"{overlap}; {NO_REPLICATES}"),
+            metric=INTERFERENCE,
+            subject=subject,
+            unit="share",
+            counts=self._beside(carried, one, chance),
+            conclusion_reason=self._sentence(carried, one, chance),
+        )
+
+    def _counts(self, carried: Carried, one: Beside) -> Counts:
+        return {
+            "features": len(carried.features),
+            "credit_features": len(one.features),
+            "shared_features": one.shared,
+            "pairs": one.overlap.pairs,
+            "welch": self.result.angles.welch,
+        }
+
+    def _beside(self, carried: Carried, one: Beside, chance: Chance) -> Counts:
+        """The counts with those of matched features."""
+        return {
+            **self._counts(carried, one),
+            "applications": one.overlap.applications,
+            "random_mean": chance.mean,
+            "random_low": chance.low,
+            "random_high": chance.high,
+            "draws": chance.draws,
+            "draws_needed": self.needed,
+            "smallest_stratum": chance.smallest,
+        }
 
     @property
     def needed(self) -> int:
         """Different draws a test needs at the worst step of the family."""
         return draws_needed(alpha=self.alpha, family_size=max(1, self.contrasts), tails=2)
 
-    def _excess(
-        self, chance: Chance, subject: dict[str, str], counts: dict[str, float | int | None]
-    ) -> UnadjustedMeasurement:
+    def _excess(self, chance: Chance, subject: dict[str, str], counts: Counts) -> UnadjustedMeasurement:
         method = "mean |cos| minus that of matched features in the attribute's place"
         value = chance.value - chance.mean
         reason = chance.too_few(self.needed)
@@ -226,39 +247,29 @@ class _Measured:
     def _adjusted(self) -> dict[str, float | None]:
         """By attribute, the p-value of its overlap with all credit fields, adjusted as the family will be."""
         found: dict[str, float] = {}
-        for item in self.result.get("attributes", ()):
-            chance = _chance(item, "")
-            if chance is not None and chance.too_few(self.needed) is None:
-                testable = self._reason(item, "", Overlap.of(item["overlaps"][""])) is None
-                if testable:
-                    found[item["attribute"]] = chance.p_value()
+        for carried in self.result.attributes:
+            chance = carried.together.chance
+            if chance is None or chance.too_few(self.needed) is not None:
+                continue
+            if _reason(carried, carried.together) is None:
+                found[carried.attribute] = chance.p_value()
         size = max(len(found), self.contrasts)
         return dict(zip(found, holm(list(found.values()), family_size=size), strict=True))
 
-    def _reason(self, item: Mapping[str, Any], field: str, found: Overlap) -> str | None:
-        if not item["features"]:
-            return _silent(item["attribute"])
-        if not item["credit"][field]:
-            return f"no feature moves at the end of the prompt when {_words(field) or 'a credit field'} changes"
-        if len(found.cosine) < LEAST:
-            return f"in {len(found.cosine)} applications a feature of each kind and a third one act on one token"
-        return None
-
-    def _sentence(self, item: Mapping[str, Any], field: str, chance: Chance) -> str:
+    def _sentence(self, carried: Carried, one: Beside, chance: Chance) -> str:
         """What it means, for somebody who does not read cosines."""
-        one = f"{_words(item['attribute'])}"
-        other = _words(field) if field else "credit fields"
-        shared = item["shared"][field]
-        same = f" {shared} of the {len(item['features'])} that carry {one} carry both." if shared else ""
+        name = _words(carried.attribute)
+        other = _words(one.field) if one.field else "credit fields"
+        same = f" {one.shared} of the {len(carried.features)} that carry {name} carry both." if one.shared else ""
         return (
-            f"The directions that carry {one} and those that carry {other} overlap by {chance.value:.2f} where both "
+            f"The directions that carry {name} and those that carry {other} overlap by {chance.value:.2f} where both "
             f"act (0 at right angles, 1 the same; features like them {chance.mean:.2f})"
-            f"{self._than(item, chance) if not field else ''}.{same}"
+            f"{self._than(carried, chance) if not one.field else ''}.{same}"
         )
 
-    def _than(self, item: Mapping[str, Any], chance: Chance) -> str:
+    def _than(self, carried: Carried, chance: Chance) -> str:
         """The outcome of the test; single fields are described and not tested."""
-        adjusted = self.adjusted.get(item["attribute"])
+        adjusted = self.adjusted.get(carried.attribute)
         if adjusted is None:
             return ": too few features to say whether that is chance"
         if not at_level(adjusted, alpha=self.alpha) or abs(chance.value - chance.mean) < SLIGHT:
@@ -266,34 +277,75 @@ class _Measured:
         return f": {'more' if chance.value > chance.mean else 'less'} than features like them do"
 
     def _draft(
-        self, estimate: Estimate, *, metric: str, subject: dict[str, str], unit: str, **more: Any
+        self,
+        estimate: Estimate,
+        *,
+        metric: str,
+        subject: dict[str, str],
+        unit: str,
+        checks: tuple[Check, ...] = (),
+        **more: Any,
     ) -> UnadjustedMeasurement:
-        orthogonal = self.result.get("orthogonal")
-        checks: tuple[Check, ...] = more.pop("checks", ())
+        orthogonal = self.result.orthogonal
         if metric in (INTERFERENCE, EXCESS, SPACE) and orthogonal is not None:
             name = "directions at right angles give no interference"
             checks = (*checks, Check(name, orthogonal <= 1e-9, orthogonal, 1e-9))
-        return UnadjustedMeasurement(
-            measurement(
-                estimate,
-                test=self.test,
-                metric=metric,
-                role=Role.SUPPORTING,
-                subject=subject,
-                unit=unit,
-                cases="role:actual",
-                higher_is_better=None,
-                level=self.level,
-                checks=checks,
-                **more,
-            ),
+        return _drafted(
+            estimate,
+            test=self.test,
+            level=self.level,
+            metric=metric,
+            subject=subject,
+            unit=unit,
+            checks=checks,
             family_size=self.contrasts,
+            **more,
         )
 
 
-def _chance(item: Mapping[str, Any], field: str) -> Chance | None:
-    row = item["chances"][field]
-    return Chance(**row) if row is not None else None
+def _drafted(
+    estimate: Estimate,
+    *,
+    test: str,
+    level: float,
+    metric: str,
+    subject: dict[str, str],
+    unit: str,
+    checks: tuple[Check, ...],
+    family_size: int,
+    **more: Any,
+) -> UnadjustedMeasurement:
+    return UnadjustedMeasurement(
+        measurement(
+            estimate,
+            test=test,
+            metric=metric,
+            role=Role.SUPPORTING,
+            subject=subject,
+            unit=unit,
+            cases="role:actual",
+            higher_is_better=None,
+            level=level,
+            checks=checks,
+            **more,
+        ),
+        family_size=family_size,
+    )
+
+
+def _subject(carried: Carried, one: Beside) -> dict[str, str]:
+    return {"attribute": carried.attribute, **({"field": one.field} if one.field else {})}
+
+
+def _reason(carried: Carried, one: Beside) -> str | None:
+    """Why nothing is said of the overlap; ``None`` where something is."""
+    if not carried.features:
+        return _silent(carried.attribute)
+    if not one.features:
+        return f"no feature moves at the end of the prompt when {_words(one.field) or 'a credit field'} changes"
+    if one.overlap.applications < LEAST:
+        return f"in {one.overlap.applications} applications a feature of each kind and a third one act on one token"
+    return None
 
 
 def _silent(attribute: str) -> str:

@@ -7,9 +7,8 @@ alone, and the features that move at the closing words of the prompt, which are 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from threadpoolctl import threadpool_limits
@@ -18,7 +17,13 @@ from auditor.exceptions import PlanError
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.mechanisms._shared.bench import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
-from auditor.mechanisms._shared.feature_contrasts import States, activations_of, contrast_work, read_states
+from auditor.mechanisms._shared.feature_contrasts import (
+    States,
+    activations_of,
+    features_payload,
+    features_work,
+    read_states,
+)
 from auditor.mechanisms._shared.feature_responses import Tails, overlap, responding, tails
 from auditor.mechanisms.sae.dictionary import Dictionary, speaking_dictionary
 from auditor.mechanisms.sae.geometry import (
@@ -28,9 +33,11 @@ from auditor.mechanisms.sae.geometry import (
     participation_ratio,
     unit_rows,
 )
+from auditor.mechanisms.sae.rows import NoDictionary
 from auditor.mechanisms.superposition.card import CARD, Settings
 from auditor.mechanisms.superposition.measure import measures
 from auditor.mechanisms.superposition.null import Chance, chance
+from auditor.mechanisms.superposition.result import Angles, Beside, Carried, Payload, Shared
 from auditor.statistics.results import BoolArray, FloatArray
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
@@ -52,30 +59,24 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         if name not in asked.fields or name in protected:
             expected = ", ".join(other for other in asked.fields if other not in protected)
             raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is no credit field of the prompt", expected)
-    yield contrast_work(asked, applications=settings.applications, fields=fields, fields_changed=list(fields))
+    reading = features_payload(asked, applications=settings.applications, fields=fields)
+    yield features_work(asked, reading, Payload(reading=reading, credit_fields=tuple(dict.fromkeys(fields))))
 
 
-def compute(bench: ComputeContext, payload: Mapping[str, Any]) -> dict[str, Any]:
-    """Read the applications, find what carries what, and measure the overlap.
-
-    Returns
-    -------
-    dict
-        The dictionary's geometry, and for every attribute its overlap with all credit fields and with each; or the
-        ``reason`` why there is no dictionary.
-    """
-    dictionary = speaking_dictionary(bench, payload["dictionary"])
+def compute(bench: ComputeContext, payload: Payload) -> Shared | NoDictionary:
+    """Read the applications, find what carries what, and measure the overlap."""
+    dictionary = speaking_dictionary(bench, payload.reading.dictionary)
     if isinstance(dictionary, NotApplicable):
-        return {"reason": dictionary.reason}
+        return NoDictionary(reason=dictionary.reason)
     with threadpool_limits(bench.plan.budget.threads):
-        corpus, states = read_states(bench, payload, decoder=bench.decoder(), layer=dictionary.layer)
+        corpus, states = read_states(bench, payload.reading.contrasts, decoder=bench.decoder(), layer=dictionary.layer)
         alpha = bench.plan.thresholds.alpha
         return measured(dictionary, corpus, states, payload, most=bench.settings.features, level=1 - alpha)
 
 
 def measured(
-    dictionary: Dictionary, corpus: Corpus, states: States, payload: Mapping[str, Any], *, most: int, level: float
-) -> dict[str, Any]:
+    dictionary: Dictionary, corpus: Corpus, states: States, payload: Payload, *, most: int, level: float
+) -> Shared:
     """What ``compute`` returns, for a dictionary and states at hand.
 
     Parameters
@@ -85,7 +86,7 @@ def measured(
     corpus, states
         The tokens of the payload's prompts, and the state of each.
     payload
-        Names attributes, changed fields and the placebo.
+        Names attributes, credit fields and the placebo.
     most
         Most features a field is carried by.
     level
@@ -97,40 +98,39 @@ def measured(
     found = tails(Read(corpus, activations), norms=norms)
     readable = np.linalg.norm(states, axis=1) <= dictionary.norm_limit
     energy = np.asarray(activations.power(2).mean(axis=0)).ravel() * norms**2
-    return {
-        "reason": None,
-        "layer": dictionary.layer,
-        "tokens": len(corpus),
-        "participation": participation_ratio(states[readable]),
-        "participation_again": participation_by_values(states[readable]),
-        "geometry": _geometry(rows, energy),
-        "attributes": _attributes(found, payload, rows, most=most, level=level),
-        "unexplained": dictionary.quality.fvu,
-        "orthogonal": _orthogonal(found, payload, dictionary, most=most),
-    }
+    return Shared(
+        layer=dictionary.layer,
+        tokens=len(corpus),
+        participation=participation_ratio(states[readable]),
+        participation_again=participation_by_values(states[readable]),
+        angles=_angles(rows, energy),
+        attributes=_attributes(found, payload, rows, most=most, level=level),
+        unexplained=dictionary.quality.fvu,
+        orthogonal=_orthogonal(found, payload, dictionary, most=most),
+    )
 
 
-def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+def measure(context: Context, results: Sequence[Shared | NoDictionary]) -> Iterable[UnadjustedMeasurement]:
     """The dictionary's geometry, and how far attributes and credit fields overlap, against random features."""
-    return measures(context, context.results.get(CARD.name, ()), test=CARD.name)
+    return measures(context, results, test=CARD.name)
 
 
-def _geometry(rows: FloatArray, energy: FloatArray) -> dict[str, Any]:
-    """Angles between the directions that act at all."""
+def _angles(rows: FloatArray, energy: FloatArray) -> Angles:
+    """Between the directions that act at all."""
     found = geometry(rows[energy > 0])
-    return {
-        "latents": len(rows),
-        "features": found.features,
-        "width": found.width,
-        "coherence": found.coherence,
-        "coherence_again": found.coherence_again,
-        "rounding": found.rounding,
-        "rms": found.rms,
-        "welch": found.welch,
-        "dimensions": float(found.dimensions.sum()),
-        "dimensions_each": float(found.dimensions.mean()) if found.features else 0.0,
-        "effective": effective_count(energy),
-    }
+    return Angles(
+        latents=len(rows),
+        features=found.features,
+        width=found.width,
+        coherence=found.coherence,
+        coherence_again=found.coherence_again,
+        rounding=found.rounding,
+        rms=found.rms,
+        welch=found.welch,
+        dimensions=float(found.dimensions.sum()),
+        dimensions_each=float(found.dimensions.mean()) if found.features else 0.0,
+        effective=effective_count(energy),
+    )
 
 
 @dataclass(frozen=True)
@@ -155,11 +155,12 @@ class Carriers:
     alike: FloatArray
 
     @classmethod
-    def of(cls, found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int) -> Carriers:
+    def of(cls, found: Tails, payload: Payload, rows: FloatArray, *, most: int) -> Carriers:
         """Find them; ``rows`` are the dictionary's directions."""
         first, second = found.halves()
-        noise = first.response(payload["placebo"]) if payload["placebo"] else np.zeros(len(found.latents))
-        responses = {name: first.response(name) for name in (*payload["attributes"], *payload["fields_changed"])}
+        placebo = payload.reading.placebo
+        noise = first.response(placebo) if placebo else np.zeros(len(found.latents))
+        responses = {name: first.response(name) for name in (*payload.reading.attributes, *payload.credit_fields)}
         carried = {name: responding(response, noise=noise, most=most) for name, response in responses.items()}
         directions = unit_rows(rows[found.latents].astype(np.float64))
         return cls(carried, directions @ directions.T, second, _alike(second, responses))
@@ -200,42 +201,46 @@ class Carriers:
         )
 
 
-def _attributes(
-    found: Tails, payload: Mapping[str, Any], rows: FloatArray, *, most: int, level: float
-) -> list[dict[str, Any]]:
+def _attributes(found: Tails, payload: Payload, rows: FloatArray, *, most: int, level: float) -> tuple[Carried, ...]:
     """Overlap of every attribute with all credit fields and with each."""
     carriers = Carriers.of(found, payload, rows, most=most)
     positions = carriers.second.values.shape[1]
     applications = np.repeat(carriers.second.applications, positions).tolist()
-    fields: list[str] = payload["fields_changed"]
-    sets = {"": carriers.of_fields(fields), **{name: carriers.carried[name] for name in fields}}
-    results = []
-    for attribute in payload["attributes"]:
+
+    def numbered(latents: Sequence[int]) -> tuple[int, ...]:
+        return tuple(int(found.latents[latent]) for latent in latents)
+
+    def beside(attribute: str, field: str, latents: Sequence[int], *, seed: int) -> Beside:
         own = carriers.carried[attribute]
-        overlaps, chances = {}, {}
-        for number, (name, latents) in enumerate(sets.items()):
-            overlaps[name] = overlap(
+        return Beside(
+            field=field,
+            features=numbered(latents),
+            shared=len(set(own) & set(latents)),
+            overlap=overlap(
                 carriers.active,
                 applications=applications,
                 first=own,
                 second=latents,
                 apart=carriers.everything,
                 cosines=carriers.cosines,
-                seed=number,
-            ).row()
-            tried = carriers.chance(attribute, latents, level=level, seed=number)
-            chances[name] = asdict(tried) if tried is not None else None
-        results.append(
-            {
-                "attribute": attribute,
-                "features": [int(found.latents[latent]) for latent in own],
-                "credit": {name: [int(found.latents[latent]) for latent in latents] for name, latents in sets.items()},
-                "shared": {name: len(set(own) & set(latents)) for name, latents in sets.items()},
-                "overlaps": overlaps,
-                "chances": chances,
-            }
+                seed=seed,
+            ),
+            chance=carriers.chance(attribute, latents, level=level, seed=seed),
         )
-    return results
+
+    fields = payload.credit_fields
+    return tuple(
+        Carried(
+            attribute=attribute,
+            features=numbered(carriers.carried[attribute]),
+            together=beside(attribute, "", carriers.of_fields(fields), seed=0),
+            fields=tuple(
+                beside(attribute, name, carriers.carried[name], seed=number)
+                for number, name in enumerate(fields, start=1)
+            ),
+        )
+        for attribute in payload.reading.attributes
+    )
 
 
 def _alike(found: Tails, responses: Mapping[str, FloatArray]) -> FloatArray:
@@ -247,7 +252,7 @@ def _alike(found: Tails, responses: Mapping[str, FloatArray]) -> FloatArray:
     return np.stack([np.log1p(often), np.log(strength + floor), np.log(response + floor)], axis=1)
 
 
-def _orthogonal(found: Tails, payload: Mapping[str, Any], dictionary: Dictionary, *, most: int) -> float | None:
+def _orthogonal(found: Tails, payload: Payload, dictionary: Dictionary, *, most: int) -> float | None:
     """The same measure with directions at right angles in place of the dictionary's: 0, or the measure is wrong.
 
     There are only as many such directions as dimensions; the latents that act most get one each.
@@ -257,10 +262,6 @@ def _orthogonal(found: Tails, payload: Mapping[str, Any], dictionary: Dictionary
     fewer = Tails(np.arange(len(kept)), found.values[:, :, np.sort(kept)], found.applications, found.changed)
     square = np.random.default_rng(0).standard_normal((width, len(kept)))
     rows = np.linalg.qr(square)[0].T
-    values = [
-        value
-        for result in _attributes(fewer, payload, rows, most=most, level=0.95)
-        for name in ("cosine", "random", "share", "random_share")
-        for value in result["overlaps"][""][name]
-    ]
+    overlaps = [one.together.overlap for one in _attributes(fewer, payload, rows, most=most, level=0.95)]
+    values = [value for one in overlaps for value in (*one.cosine, *one.random, *one.share, *one.random_share)]
     return float(np.max(values)) if values else None

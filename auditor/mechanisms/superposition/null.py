@@ -11,11 +11,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from auditor.statistics.results import FloatArray, IntArray
+from auditor.testing.rows import Row
 
 DRAWS = 4999
 SLACK = 1e-9
@@ -25,8 +25,7 @@ LEAST_ALIKE, DIFFERENT = 10, 500
 than ``DIFFERENT``. Wider strata are less alike."""
 
 
-@dataclass(frozen=True)
-class Chance:
+class Chance(Row):
     """An overlap and what matched features have in its place.
 
     Attributes

@@ -39,7 +39,7 @@ class Command(PlainCommand):
         row.refresh_from_db()
         if row.model_version is None:
             self.end(BAD_INPUT, row.error, options)
-        for line in row.model_version.manifest.get("import", {}).get("left_behind", ()):
+        for line in row.model_version.described.imported.left_behind:
             self.stderr.write(line)
         self.stdout.write(row.model_version.sha256)
         return 0
