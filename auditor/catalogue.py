@@ -15,6 +15,19 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
+from auditor.behaviour.observed import (
+    equal_factors,
+    human_agreement,
+    intersections,
+    later_outcomes,
+    likely_groups,
+    marginal_applicants,
+    prices,
+    rates,
+    reasons,
+    scores,
+    segments,
+)
 from auditor.exceptions import PlanError
 from auditor.mechanisms.attribution_patching import card as attribution_patching
 from auditor.mechanisms.circuits import card as circuits
@@ -101,6 +114,19 @@ def in_package(card: ModuleType) -> OnInternals:
 
 
 OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
+OBSERVED = (
+    rates,
+    scores,
+    equal_factors,
+    segments,
+    later_outcomes,
+    prices,
+    intersections,
+    likely_groups,
+    marginal_applicants,
+    human_agreement,
+    reasons,
+)
 INTERNALS = (
     field_attribution,
     integrated_gradients,
@@ -116,7 +142,7 @@ INTERNALS = (
     superposition,
     interpretation,
 )
-_OURS: tuple[Test, ...] = (*OUTPUTS, *map(in_package, INTERNALS))
+_OURS: tuple[Test, ...] = (*OUTPUTS, *OBSERVED, *map(in_package, INTERNALS))
 TESTS: dict[str, Test] = {test.CARD.name: test for test in _OURS}
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any, Literal
 
-from auditor.controls import Packing
+from auditor.packing import Packing
 from auditor.records import Case, Decision
 from auditor.testing.rows import Row
 

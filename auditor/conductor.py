@@ -15,12 +15,13 @@ from typing import Any
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, Answers, Asked, OwnResult, Questions
 from auditor.conclusions import adjust_and_conclude
-from auditor.controls import Controls, Packing, controls_of
+from auditor.controls import Controls, controls_of
 from auditor.environment import Scoring
 from auditor.exceptions import RunError
 from auditor.findings import find
 from auditor.ledger import Ledger
 from auditor.own_code import code_sha256
+from auditor.packing import Packing
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.preparation import Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement

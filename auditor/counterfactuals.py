@@ -108,8 +108,8 @@ def prompt_template(plan: Plan, fields: Sequence[tuple[str, str, str]], *, where
     PlanError
         If it names a field there is none of, or shows the recorded outcome or the row id.
     """
-    # A prompt that tells the model what was decided asks nothing, and row ids are bookkeeping.
-    labels = {name: label for name, label, role in fields if role not in ("outcome", "id")}
+    # A prompt that tells the model what was decided, or what came of it, asks nothing, and row ids are bookkeeping.
+    labels = {name: label for name, label, role in fields if role not in ("outcome", "recorded", "id")}
     if plan.placebo is not None:
         if plan.placebo.field in {name for name, _, _ in fields}:
             raise PlanError(

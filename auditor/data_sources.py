@@ -8,7 +8,7 @@ from auditor.applications import Applications, apply_mapping
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
 from auditor.mapping_files import read_mapping
-from auditor.tables import KINDS, KNOWN_KINDS, read_table
+from auditor.tables import KINDS, KNOWN_KINDS, is_packed, read_table
 
 DEMONSTRATION = "demo:loanapp"
 
@@ -47,7 +47,7 @@ def load_data(source: str, mapping: str) -> Applications:
 def data_path(source: str) -> Path:
     """The file a source names; DataError if it names none, or none that is there."""
     path = _expanded(source)
-    if source.startswith("demo:") or path.suffix.lower() not in KINDS:
+    if source.startswith("demo:") or (path.suffix.lower() not in KINDS and not is_packed(path)):
         known = f"{DEMONSTRATION} or the path of {KNOWN_KINDS}"
         raise DataError(source or "data", "is not a known source", known)
     return path

@@ -12,8 +12,9 @@ from dataclasses import fields as dataclass_fields
 from pathlib import Path
 from typing import Any
 
+from auditor.decision_columns import decision_columns_from
 from auditor.exceptions import DataError, reason_of
-from auditor.mappings import EMPTY, REPEATS, ROLES, TYPES, DataMapping, Field, code_of, said_of
+from auditor.mappings import EMPTY, REPEATS, ROLES, TYPES, DataMapping, Field, code_of, nfc, said_of
 from auditor.number_forms import NumberForm
 from auditor.tables import NO_HEADER, Reading
 from auditor.toml_text import parse_toml
@@ -68,6 +69,9 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
         fields=fields,
         excluded={str(key): str(value) for key, value in dict(raw.get("excluded", {})).items()},
         reading=reading_from(raw.get("reading", {}), where=f"{where}: reading"),
+        decisions=decision_columns_from(
+            raw.get("decisions", {}), types={item.name: item.type for item in fields}, where=f"{where}: decisions"
+        ),
     )
 
 
@@ -82,7 +86,10 @@ def reading_from(raw: Any, *, where: str) -> Reading:
         if not fits(value):
             raise DataError(f"{where}.{key}", f"is {shown(value)}", expected)
     header = NO_HEADER if raw.get("header") is False else raw.get("header", 0)
-    return Reading(**{**raw, "header": header})
+    columns = tuple(map(nfc, raw.get("columns", ())))
+    if columns and header != NO_HEADER:
+        raise DataError(f"{where}.columns", "names the columns of a file that has names", "header = false beside it")
+    return Reading(**{**raw, "header": header, "columns": columns})
 
 
 def write_mapping(mapping: DataMapping, reasons: Mapping[str, Sequence[str]] | None = None) -> str:
@@ -102,6 +109,8 @@ def write_mapping(mapping: DataMapping, reasons: Mapping[str, Sequence[str]] | N
             default = part.default_factory() if part.default_factory is not MISSING else part.default
             if value != default:
                 lines.append(f"{part.name} = {_toml(said_of(value) if isinstance(value, NumberForm) else value)}")
+    if mapping.decisions.said():
+        lines += ["", "[decisions]", *(f"{key} = {_toml(value)}" for key, value in mapping.decisions.said().items())]
     lines += ["", "[excluded]", *(f"{_toml(key)} = {_toml(reason)}" for key, reason in mapping.excluded.items())]
     return "\n".join(lines) + "\n"
 
@@ -165,6 +174,12 @@ def _is_values(value: Any) -> bool:
     return bool(every) and all(isinstance(each, str) or _is_number(each) for each in every)
 
 
+def _is_names(value: Any) -> bool:
+    if not isinstance(value, (list, tuple)) or not 0 < len(value) <= MAX_FIELDS:
+        return False
+    return all(isinstance(name, str) and name.strip() for name in value) and len(set(value)) == len(value)
+
+
 def _is_form(value: Any) -> bool:
     if not isinstance(value, Mapping) or not set(value) <= set(NumberForm.__dataclass_fields__):
         return False
@@ -210,6 +225,7 @@ READING_SHAPES: Mapping[str, tuple[Callable[[Any], bool], str]] = {
         "the number of a line, or of a row of the sheet; false if there are no column names",
     ),
     "last": (_is_place, "the number of a line, or of a row of the sheet"),
+    "columns": (_is_names, "a list of names, one a column, each once"),
 }
 
 

@@ -17,12 +17,14 @@ from typing import Any
 import polars as pl
 
 from auditor.canonical import sha256_json
+from auditor.decision_columns import NONE as NO_DECISIONS
+from auditor.decision_columns import DecisionColumns
 from auditor.missing_words import is_null_word
 from auditor.number_forms import PLAIN, NumberForm, number_in
 from auditor.plain_numbers import plain_numbers
 from auditor.tables import Reading
 
-ROLES = ("predictor", "protected", "protected_proxy", "proxy", "outcome", "id")
+ROLES = ("predictor", "protected", "protected_proxy", "proxy", "recorded", "outcome", "id")
 TYPES = ("number", "category", "flag", "text")
 REPEATS = ("refuse", "first", "last", "separate")
 EMPTY = ("refuse", "leave out")
@@ -210,7 +212,7 @@ class Field:
 
 @dataclass(frozen=True)
 class DataMapping:
-    """What a table's columns mean, which are left out and why, and how its file is read."""
+    """What a table's columns mean, which are left out and why, how its file is read, and what a decision file holds."""
 
     name: str
     title: str
@@ -219,6 +221,7 @@ class DataMapping:
     fields: tuple[Field, ...]
     excluded: Mapping[str, str]
     reading: Reading = field(default_factory=Reading)
+    decisions: DecisionColumns = NO_DECISIONS
 
     def design(self) -> dict[str, Any]:
         """Plain data, for hashing and for the report. Keys that came later are there only if they say something."""
@@ -232,6 +235,9 @@ class DataMapping:
         plain["reading"] = self.reading.said()
         if not plain["reading"]:
             del plain["reading"]
+        plain["decisions"] = self.decisions.said()
+        if not plain["decisions"]:
+            del plain["decisions"]
         return plain
 
     @property

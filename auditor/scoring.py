@@ -9,7 +9,6 @@ from collections.abc import Sequence
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import OnInternals, find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, Answers, OwnResult, OwnWork, Questions
-from auditor.controls import Packing
 from auditor.exceptions import RunError
 from auditor.language_models.answers import ask, decide, refuse_unembedded
 from auditor.language_models.local import LoadedModel, load
@@ -18,6 +17,7 @@ from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
 from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.work import compute_context_for, silence
+from auditor.packing import Packing
 from auditor.plan import Plan
 from auditor.preparation import another_making
 from auditor.records import Decision

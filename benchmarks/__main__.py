@@ -26,6 +26,7 @@ NAMES = (
     "endpoint",
     "endpoint_kills",
     "import",
+    "decisions",
 )
 #: A module cannot be called like a statement of the language.
 MODULES = {"import": "imports"}

@@ -1,6 +1,7 @@
 """Coverage of every kind of 95% interval at 40, 100, 300 and 600 base profiles, in populations whose truth is known.
 
-Kinds of tests on internals are seen at the numbers of applications that those take: 24, 48 and 96.
+Kinds of tests on internals are seen at the numbers of applications that those take: 24, 48 and 96. Those of decisions
+already taken at 100, 300 and 600 in a group, or at 40 and more branches.
 
 No model is needed. ``ours`` is the share of intervals that held the truth, ``peer`` the level asked for, ``error`` the
 Monte Carlo standard error, ``withheld`` the share of data sets where no interval was given (they do not count).
@@ -16,9 +17,10 @@ import numpy as np
 
 from benchmarks.coverage_inside import INSIDE
 from benchmarks.coverage_kinds import KINDS, LEVEL, Kind
+from benchmarks.coverage_observed import OBSERVED
 from benchmarks.rows import Row
 
-EVERY = {**KINDS, **INSIDE}
+EVERY = {**KINDS, **INSIDE, **OBSERVED}
 REPEATS = 1000
 
 

@@ -61,6 +61,7 @@ UNIT_LABELS = {
     "people": "people",
     "cosine": "cosine",
     "activation": "activation",
+    "chi_squared": "χ²",
 }
 ROLE_LABELS = {
     "primary": "primary",
@@ -119,6 +120,9 @@ SUBJECT_LABELS = {
     "states": "states",
     "to": "to",
     "what": "",
+    "within": "within segments of",
+    "segment": "segment",
+    "reason": "reason:",
 }
 #: Values of subjects that do not say enough by themselves, by their key.
 VALUE_LABELS = {
@@ -138,6 +142,7 @@ CASE_ROLE_LABELS = {
     "counterfactual": "one field changed",
     "placebo": "placebo changed",
     "reask": "asked again",
+    "record": "in the decision file",
 }
 #: Arms of the controls, and their values, beside those of groups.
 CONTROL_ARM_LABELS = {"reask": "asked again", "placebo": "placebo"}

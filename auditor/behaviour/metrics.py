@@ -39,3 +39,61 @@ AUC = "auc"
 CF_NOISE_FLOOR = "cf_noise_floor"
 CF_EXCESS_FLIP = "cf_excess_flip"
 NOISE_MARGIN = "noise_margin"
+
+# observed/equal_factors.py
+ADJUSTED_DIFFERENCE = "adjusted_difference"
+CONDITIONAL_DENIAL_ODDS_RATIO = "conditional_denial_odds_ratio"
+
+# observed/human_agreement.py
+HUMAN_AGREEMENT = "human_agreement"
+KAPPA = "kappa"
+AGREEMENT_GAP = "agreement_gap"
+RAISED_GAP = "raised_gap"
+LOWERED_GAP = "lowered_gap"
+
+# observed/later_outcomes.py
+LATER_GAP = "later_gap"
+EQUAL_OPPORTUNITY_DIFFERENCE = "equal_opportunity_difference"
+EQUALIZED_ODDS_DIFFERENCE = "equalized_odds_difference"
+EQUALIZED_ODDS_RATIO = "equalized_odds_ratio"
+CALIBRATION_GAP = "calibration_gap"
+RESIDUAL_SMD = "residual_smd"
+
+# observed/likely_groups.py
+WEIGHTED_DIFFERENCE = "weighted_difference"
+WEIGHTED_RATIO = "weighted_ratio"
+THRESHOLDED_DIFFERENCE = "thresholded_difference"
+THRESHOLDED_RATIO = "thresholded_ratio"
+
+# observed/marginal_applicants.py
+NEAR_LINE_DIFFERENCE = "near_line_difference"
+OVERLAP_GAP = "overlap_gap"
+OUTRANKING_RATE = "outranking_rate"
+
+# observed/prices.py
+PRICE_GAP = "price_gap"
+PRICE_GAP_SD = "price_gap_sd"
+PRICE_GAP_ADJUSTED = "price_gap_adjusted"
+PRICE_GAP_ADJUSTED_SD = "price_gap_adjusted_sd"
+AMOUNT_GAP = "amount_gap"
+AMOUNT_GAP_SD = "amount_gap_sd"
+AMOUNT_GAP_ADJUSTED = "amount_gap_adjusted"
+AMOUNT_GAP_ADJUSTED_SD = "amount_gap_adjusted_sd"
+
+# observed/rates.py
+NEITHER_RATE = "neither_rate"
+NEITHER_GAP = "neither_gap"
+
+# observed/reasons.py
+REASON_GAP = "reason_gap"
+
+# observed/scores.py
+SCORING_RATE = "scoring_rate"
+SCORING_RATE_IMPACT_RATIO = "scoring_rate_impact_ratio"
+
+# observed/segments.py
+SEGMENTED_DIFFERENCE = "segmented_difference"
+SEGMENTED_RATIO = "segmented_ratio"
+MANTEL_HAENSZEL_RATIO = "mantel_haenszel_ratio"
+MANTEL_HAENSZEL_ODDS_RATIO = "mantel_haenszel_odds_ratio"
+SEGMENTS_DIFFER = "segments_differ"

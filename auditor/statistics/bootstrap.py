@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import stats
 
+from auditor.statistics.many_cases import MANY, drawn_sums
 from auditor.statistics.results import MIN_RESAMPLES, FloatArray, IntArray, Interval, check_level, floats, same_length
 
 BLOCK_CELLS = 2_000_000  # weights held at once: 16 MB, whatever the number of clusters
@@ -119,6 +120,8 @@ def cluster_codes(clusters: npt.ArrayLike | None, *, n: int) -> tuple[IntArray, 
 
 def cluster_totals(columns: FloatArray, *, codes: IntArray, clusters: int) -> FloatArray:
     """Sum the rows of ``columns``, shape (n, m), within clusters: shape (clusters, m)."""
+    if clusters == len(columns) and np.array_equal(codes, np.arange(clusters)):
+        return columns  # every row is its own: a copy of a million of them says nothing more
     totals = np.zeros((clusters, columns.shape[1]))
     np.add.at(totals, codes, columns)
     return totals
@@ -132,8 +135,7 @@ def resample_weights(*, clusters: int, resamples: int, seed: int) -> Iterator[Fl
     """
     if clusters < 1:
         raise ValueError("at least one cluster is needed to resample")
-    if resamples < MIN_RESAMPLES:
-        raise ValueError(f"resamples must be at least {MIN_RESAMPLES}, got {resamples}")
+    _check_resamples(resamples)
     if clusters * resamples <= BLOCK_CELLS:
         yield _kept_weights(clusters, resamples, seed)
         return
@@ -141,6 +143,11 @@ def resample_weights(*, clusters: int, resamples: int, seed: int) -> Iterator[Fl
     block = max(1, BLOCK_CELLS // clusters)
     for start in range(0, resamples, block):
         yield _drawn_weights(generator, clusters, min(block, resamples - start))
+
+
+def _check_resamples(resamples: int) -> None:
+    if resamples < MIN_RESAMPLES:
+        raise ValueError(f"resamples must be at least {MIN_RESAMPLES}, got {resamples}")
 
 
 @lru_cache(maxsize=2)
@@ -181,7 +188,14 @@ def bootstrap_totals(
     ------
     ValueError
         For no cluster or too few resamples.
+
+    Notes
+    -----
+    From `many_cases.MANY` clusters on the sums of resamples are drawn directly.
     """
+    if len(totals) > MANY:
+        sums = resampled_sums(totals=totals, resamples=resamples, seed=seed)
+        return sample_of(sums, statistic, clusters=len(totals))
     values: list[FloatArray] = []
     for weights in resample_weights(clusters=len(totals), resamples=resamples, seed=seed):
         with np.errstate(divide="ignore", invalid="ignore"):
@@ -192,6 +206,9 @@ def bootstrap_totals(
 
 def resampled_sums(*, totals: FloatArray, resamples: int = MIN_RESAMPLES, seed: int = 0) -> FloatArray:
     """The sums of every resample, shape (resamples, m): drawn once for several statistics of the same totals."""
+    if len(totals) > MANY:
+        _check_resamples(resamples)
+        return drawn_sums(totals, resamples=resamples, seed=seed)
     drawn = resample_weights(clusters=len(totals), resamples=resamples, seed=seed)
     return np.concatenate([weights @ totals for weights in drawn])
 

@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auditor.statistics.bootstrap import bootstrap_totals, cluster_codes, cluster_totals
+from auditor.statistics.bootstrap import bootstrap_totals, cluster_codes, cluster_totals, sample_of
+from auditor.statistics.many_cases import MANY, drawn_counts
 from auditor.statistics.rates import Tally
 from auditor.statistics.results import (
     MIN_RESAMPLES,
@@ -103,21 +104,25 @@ def calibration_gap(
         reason = f"no bin holds at least {min_cell} cases of both groups"
         return CalibrationGap(missing(method=method, reason=reason, n=n, **counts), tuple(bins))
 
-    columns = np.column_stack(
-        [part for index in kept for group in (in_p, ~in_p) for part in _columns((where == index) & group, truth)]
-    )
-
     def statistic(sums: FloatArray) -> FloatArray:
         means = sums[:, 0::2] / sums[:, 1::2]
         # A resample that empties a kept bin has no gap there; NaN marks it as undefined.
         gaps: FloatArray = np.max(np.abs(means[:, 0::2] - means[:, 1::2]), axis=1)
         return gaps
 
-    value = float(statistic(columns.sum(axis=0, keepdims=True))[0])
+    tallies = [tally for index in kept for tally in (bins[index].protected, bins[index].reference)]
+    seen = np.array([number for tally in tallies for number in (tally.favourable, tally.n)], dtype=np.float64)
+    value = float(statistic(seen[None, :])[0])
     codes, k = cluster_codes(clusters, n=n)
-    sample = bootstrap_totals(
-        totals=cluster_totals(columns, codes=codes, clusters=k), statistic=statistic, resamples=resamples, seed=seed
-    )
+    if k == n > MANY:
+        sample = sample_of(_drawn(tallies, n=n, resamples=resamples, seed=seed), statistic, clusters=k)
+    else:
+        columns = np.column_stack(
+            [part for index in kept for group in (in_p, ~in_p) for part in _columns((where == index) & group, truth)]
+        )
+        sample = bootstrap_totals(
+            totals=cluster_totals(columns, codes=codes, clusters=k), statistic=statistic, resamples=resamples, seed=seed
+        )
     reasons: list[str] = []
     interval = sample.interval(level)
     if interval is None:
@@ -135,6 +140,15 @@ def calibration_gap(
 
 def _columns(here: npt.NDArray[np.bool_], truth: npt.NDArray[np.bool_]) -> tuple[FloatArray, FloatArray]:
     return (here & truth).astype(np.float64), here.astype(np.float64)
+
+
+def _drawn(tallies: list[Tally], *, n: int, resamples: int, seed: int) -> FloatArray:
+    """Resampled sums of the tallies, as their columns: favourable and adverse cells are drawn as counts."""
+    cells = [count for tally in tallies for count in (tally.favourable, tally.n - tally.favourable)]
+    counts = np.array([*cells, n - sum(cells)], dtype=np.int64)  # the last are in bins that are skipped
+    drawn = drawn_counts(counts, resamples=resamples, seed=seed)[:, :-1]
+    drawn[:, 1::2] += drawn[:, 0::2]
+    return drawn
 
 
 def _permutation(bins: list[CalibrationBin], observed: float, permutations: int, seed: int) -> Significance:

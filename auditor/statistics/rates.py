@@ -228,14 +228,15 @@ def adverse_impact_ratio(*, protected: Tally, reference: Tally, level: float, ru
         value=ratio,
         n=n,
         method=method,
-        interval=_log_interval(ratio, spread, level),
-        tost_interval=_log_interval(ratio, spread, tost_level(level)),
+        interval=log_interval(ratio, spread, level),
+        tost_interval=log_interval(ratio, spread, tost_level(level)),
         test=test,
         counts=counts,
     )
 
 
-def _log_interval(value: float, spread: float, level: float) -> Interval:
+def log_interval(value: float, spread: float, level: float) -> Interval:
+    """The interval of a ratio whose logarithm has the error ``spread``."""
     factor = math.exp(float(stats.norm.isf((1 - check_level(level)) / 2)) * spread)
     return Interval(value / factor, value * factor, level, "log normal")
 
@@ -265,7 +266,7 @@ def denial_odds_ratio(*, protected: Tally, reference: Tally, level: float, rule:
     cells = (denied_p, protected.favourable, denied_0, reference.favourable)
     spread = math.sqrt(sum(1 / cell for cell in cells))
     return Estimate(
-        value=ratio, n=n, method=method, interval=_log_interval(ratio, spread, level), test=test, counts=counts
+        value=ratio, n=n, method=method, interval=log_interval(ratio, spread, level), test=test, counts=counts
     )
 
 

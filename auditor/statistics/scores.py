@@ -88,9 +88,9 @@ def smd(
         return missing(method=method, reason="each group needs at least two scores", n=n_p + n_0, **counts)
     # Centred first, so that sums of squares do not cancel for scores far from 0.
     y = y - y.mean()
-    columns = np.column_stack(
-        [in_p, in_p * y, in_p * y**2, in_0, in_0 * y, in_0 * y**2, np.ones(n), y, y**2],
-    ).astype(np.float64)
+    columns = np.empty((n, 9))
+    for at, column in enumerate((in_p, in_p * y, in_p * y**2, in_0, in_0 * y, in_0 * y**2, 1.0, y, y**2)):
+        columns[:, at] = column
     scale = float(np.max(np.abs(y)))
     statistic = _smd_statistic(denominator, floor=1e-12 * scale)
     value = float(statistic(columns.sum(axis=0, keepdims=True))[0])

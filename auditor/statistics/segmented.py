@@ -9,14 +9,15 @@ from dataclasses import dataclass
 from scipy import stats
 
 from auditor.statistics.multiplicity import benjamini_hochberg
-from auditor.statistics.rates import Tally, adverse_impact_ratio
-from auditor.statistics.results import Estimate, Significance, missing
+from auditor.statistics.rates import Tally, adverse_impact_ratio, log_interval
+from auditor.statistics.results import Estimate, Interval, Significance, missing, tost_level
 
 
 @dataclass(frozen=True, slots=True)
 class SegmentedImpact:
     """Impact over strata.
 
+    ``difference`` is the Mantel–Haenszel difference of rates, protected minus reference.
     ``summary_ratio`` is observed over expected favourable cases at each stratum's reference rate;
     ``mantel_haenszel_ratio`` weights strata by their size. They are two numbers: name the one printed.
     ``lead_with_strata`` says that the strata differ (Breslow–Day p below 1 − level): no single ratio speaks for them.
@@ -24,6 +25,7 @@ class SegmentedImpact:
     ``excluded`` names strata that hold only one group and so say nothing.
     """
 
+    difference: Estimate
     summary_ratio: Estimate
     mantel_haenszel_ratio: Estimate
     mantel_haenszel_odds_ratio: Estimate
@@ -73,7 +75,7 @@ def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float)
     bottom = math.fsum(r.favourable * p.n / (p.n + r.n) for p, r in pairs)
     odds_top = math.fsum(p.favourable * (r.n - r.favourable) / (p.n + r.n) for p, r in pairs)
     odds_bottom = math.fsum(r.favourable * (p.n - p.favourable) / (p.n + r.n) for p, r in pairs)
-    odds = _ratio("Mantel–Haenszel odds ratio", odds_top, odds_bottom, n, cmh)
+    odds = _ratio("Mantel–Haenszel odds ratio", odds_top, odds_bottom, n, cmh, _odds_spread(pairs), level)
     homogeneity = _breslow_day(pairs, odds.value)
     ratios = {
         name: adverse_impact_ratio(protected=protected, reference=reference, level=level)
@@ -81,8 +83,11 @@ def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float)
     }
     adjusted = benjamini_hochberg([ratio.test.p_value if ratio.test else None for ratio in ratios.values()])
     return SegmentedImpact(
-        summary_ratio=_ratio("summary ratio (observed over expected)", observed, expected, n, cmh),
-        mantel_haenszel_ratio=_ratio("Mantel–Haenszel ratio", top, bottom, n, cmh),
+        difference=_difference(pairs, n, cmh, level),
+        summary_ratio=_ratio(
+            "summary ratio (observed over expected)", observed, expected, n, cmh, _summary_spread(pairs), level
+        ),
+        mantel_haenszel_ratio=_ratio("Mantel–Haenszel ratio", top, bottom, n, cmh, _ratio_spread(pairs), level),
         mantel_haenszel_odds_ratio=odds,
         cmh=cmh,
         homogeneity=homogeneity,
@@ -93,10 +98,101 @@ def segmented_impact(*, strata: Mapping[str, tuple[Tally, Tally]], level: float)
     )
 
 
-def _ratio(method: str, top: float, bottom: float, n: int, test: Significance | None) -> Estimate:
+def _ratio(  # noqa: PLR0917 - a name and the numbers behind it, in the order of the formula
+    method: str, top: float, bottom: float, n: int, test: Significance | None, spread: float | None, level: float
+) -> Estimate:
     if bottom == 0:
         return missing(method=method, reason="the denominator is 0 in every stratum that has both groups", n=n)
-    return Estimate(value=top / bottom, n=n, method=method, test=test)
+    value = top / bottom
+    if spread is None or value == 0:
+        reason = "no interval on the log scale: a count behind it is 0"
+        return Estimate(value=value, n=n, method=method, test=test, reason=reason)
+    return Estimate(
+        value=value,
+        n=n,
+        method=method,
+        interval=log_interval(value, spread, level),
+        tost_interval=log_interval(value, spread, tost_level(level)),
+        test=test,
+    )
+
+
+def _difference(pairs: list[tuple[Tally, Tally]], n: int, test: Significance | None, level: float) -> Estimate:
+    """Differences of rates weighted by n_p·n_0/N, with Sato's error (1989), right for few large and many small strata.
+
+    The variance is (Δ·P + Q)/(Σ n_p·n_0/N)² with P = Σ [n_p²·k_0 − n_0²·k_p + n_p·n_0·(n_0 − n_p)/2]/N² and
+    Q = Σ [k_p·(n_0 − k_0) + k_0·(n_p − k_p)]/(2N).
+    """
+    method = "Mantel–Haenszel difference of rates"
+    weight = math.fsum(p.n * r.n / (p.n + r.n) for p, r in pairs)
+    if not weight:
+        return missing(method=method, reason="no stratum holds cases of both groups", n=n)
+    value = math.fsum((p.favourable * r.n - r.favourable * p.n) / (p.n + r.n) for p, r in pairs) / weight
+    first = math.fsum(
+        (p.n**2 * r.favourable - r.n**2 * p.favourable + p.n * r.n * (r.n - p.n) / 2) / (p.n + r.n) ** 2
+        for p, r in pairs
+    )
+    second = math.fsum(
+        (p.favourable * (r.n - r.favourable) + r.favourable * (p.n - p.favourable)) / (2 * (p.n + r.n))
+        for p, r in pairs
+    )
+    variance = (value * first + second) / weight**2
+    if not variance > 0:
+        return Estimate(value=value, n=n, method=method, test=test, reason="no interval: nothing varies in any stratum")
+
+    def interval(wanted: float) -> Interval:
+        reach = float(stats.norm.isf((1 - wanted) / 2)) * math.sqrt(variance)
+        return Interval(max(-1.0, value - reach), min(1.0, value + reach), wanted, "Sato")
+
+    return Estimate(
+        value=value,
+        n=n,
+        method=method,
+        interval=interval(level),
+        tost_interval=interval(tost_level(level)),
+        test=test,
+    )
+
+
+def _summary_spread(pairs: list[tuple[Tally, Tally]]) -> float | None:
+    """Error of the logarithm of observed over expected, by the delta method: both are sums of binomial counts."""
+    observed = math.fsum(p.favourable for p, _ in pairs)
+    expected = math.fsum(p.n * r.rate for p, r in pairs)
+    if not observed or not expected:
+        return None
+    seen = math.fsum(p.n * p.rate * (1 - p.rate) for p, _ in pairs)
+    wanted = math.fsum(p.n**2 * r.rate * (1 - r.rate) / r.n for p, r in pairs)
+    return math.sqrt(seen / observed**2 + wanted / expected**2)
+
+
+def _ratio_spread(pairs: list[tuple[Tally, Tally]]) -> float | None:
+    """Error of the logarithm of the Mantel–Haenszel ratio (Greenland and Robins 1985)."""
+    top = math.fsum(p.favourable * r.n / (p.n + r.n) for p, r in pairs)
+    bottom = math.fsum(r.favourable * p.n / (p.n + r.n) for p, r in pairs)
+    if not top or not bottom:
+        return None
+    joint = math.fsum(
+        (p.n * r.n * (p.favourable + r.favourable) - p.favourable * r.favourable * (p.n + r.n)) / (p.n + r.n) ** 2
+        for p, r in pairs
+    )
+    return math.sqrt(max(joint, 0.0) / (top * bottom))
+
+
+def _odds_spread(pairs: list[tuple[Tally, Tally]]) -> float | None:
+    """Error of the logarithm of the Mantel–Haenszel odds ratio (Robins, Breslow and Greenland 1986)."""
+    terms = []
+    for p, r in pairs:
+        n = p.n + r.n
+        alike = (p.favourable + r.n - r.favourable) / n
+        top, bottom = p.favourable * (r.n - r.favourable) / n, r.favourable * (p.n - p.favourable) / n
+        terms.append((alike, top, bottom))
+    tops, bottoms = math.fsum(top for _, top, _ in terms), math.fsum(bottom for _, _, bottom in terms)
+    if not tops or not bottoms:
+        return None
+    first = math.fsum(alike * top for alike, top, _ in terms) / (2 * tops**2)
+    mixed = math.fsum(alike * bottom + (1 - alike) * top for alike, top, bottom in terms) / (2 * tops * bottoms)
+    last = math.fsum((1 - alike) * bottom for alike, _, bottom in terms) / (2 * bottoms**2)
+    return math.sqrt(first + mixed + last)
 
 
 def _cmh(pairs: list[tuple[Tally, Tally]]) -> Significance | None:

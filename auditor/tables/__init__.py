@@ -16,10 +16,11 @@ from __future__ import annotations
 import stat
 from dataclasses import replace
 from importlib import import_module
-from pathlib import Path
+from pathlib import Path, PurePath
 
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError, reason_of
+from auditor.tables.packed import inner_name, is_packed, opened
 from auditor.tables.table import LIMITS, NO_HEADER, FileFormat, Limits, Reading, Table, TooLargeError, as_table
 
 __all__ = [
@@ -32,6 +33,8 @@ __all__ = [
     "Table",
     "TooLargeError",
     "as_table",
+    "is_packed",
+    "kind_of",
     "propose_reading",
     "read_table",
 ]
@@ -45,6 +48,8 @@ KNOWN_KINDS = "a .csv, .tsv, .txt, .parquet or .xlsx file"
 
 def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS, reading: Reading | None = None) -> Table:
     """Read decision records from a ``.csv``, ``.tsv``, ``.txt``, ``.parquet`` or ``.xlsx`` file.
+
+    One such file in a ``.zip`` or ``.gz`` is read too; its hash is that of the packed file.
 
     Parameters
     ----------
@@ -63,12 +68,13 @@ def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS, reading:
     where = where or str(path)
     reading = reading or Reading()
     kind, raw = _checked_file(path, where)
+    digest = sha256_bytes(raw) if not is_packed(path) else sha256_bytes(path.read_bytes())
     form = _format(kind)
     for key in reading.said():
         if key not in form.keys:
             fits = " and ".join(other.name for other in map(_format, (".csv", ".xlsx")) if key in other.keys)
             raise DataError(f"{where}: reading.{key}", f"is for {fits}", f"no such key for {form.name}")
-    return replace(form.parse(raw, where=where, limits=limits, reading=reading), sha256=sha256_bytes(raw))
+    return replace(form.parse(raw, where=where, limits=limits, reading=reading), sha256=digest)
 
 
 def propose_reading(path: Path, *, where: str = "", said: Reading | None = None) -> tuple[Reading, list[str]]:
@@ -88,9 +94,16 @@ def _format(kind: str) -> FileFormat:
     return form
 
 
-def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
-    kind = path.suffix.lower()
+def kind_of(path: Path, *, where: str) -> str:
+    """The ending of a table file, of a packed one that of the file in it; DataError for one that is no known kind."""
+    kind = PurePath(inner_name(path, where=where)).suffix.lower()
     if kind not in KINDS:
+        raise DataError(where, "is not a kind of file that can be read", KNOWN_KINDS)
+    return kind
+
+
+def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
+    if not is_packed(path) and path.suffix.lower() not in KINDS:
         raise DataError(where, "is not a kind of file that can be read", KNOWN_KINDS)
     expected = "a file that can be read"
     try:
@@ -99,7 +112,8 @@ def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
             raise DataError(where, "is a folder", expected)
         if not stat.S_ISREG(mode):
             raise DataError(where, "is not a regular file", expected)
-        with path.open("rb") as stream:
+        kind = kind_of(path, where=where)
+        with opened(path, where=where) as stream:
             raw = stream.read(MAX_BYTES + 1)
     except FileNotFoundError as error:
         raise DataError(where, "there is no such file", expected) from error

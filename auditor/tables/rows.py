@@ -67,8 +67,12 @@ def assemble(records: Iterable[Record], *, sheet: Sheet, reading: Reading) -> tu
     likely = likely_header([head, *sample])
     start, names = head[0], [str(cell or "") for cell in head[1]]
     if reading.header == NO_HEADER:
-        sample, names = [head, *sample], [f"column {at}" for at in range(1, len(head[1]) + 1)]
-        notes.append(f"no {sheet.unit} of column names: the columns are called {_span_of_names(len(names))}")
+        sample, names = (
+            [head, *sample],
+            given_names(reading, len(head[1]), where=sheet.where, unit=sheet.unit, at=start),
+        )
+        called = "as the mapping names them" if reading.columns else _span_of_names(len(names))
+        notes.append(f"no {sheet.unit} of column names: the columns are called {called}")
     elif not reading.header:
         _check_names(head, sample, sheet)
     if above:
@@ -149,6 +153,22 @@ def _check_names(head: Record, sample: Sequence[Record], sheet: Sheet) -> None:
 
 def _is_filled(record: Record) -> bool:
     return is_filled(record[1])
+
+
+def given_names(reading: Reading, width: int, *, where: str, unit: str, at: int) -> list[str]:
+    """The names of the columns of a file without names: those the mapping gives, or their numbers.
+
+    Raises
+    ------
+    DataError
+        If the mapping names more or fewer than there are.
+    """
+    if not reading.columns:
+        return [f"column {number}" for number in range(1, width + 1)]
+    if len(reading.columns) != width:
+        what = f"has {counted(width, 'field')} in {unit} {at}"
+        raise DataError(where, what, f"{len(reading.columns)}, as reading.columns names them")
+    return list(reading.columns)
 
 
 def _span_of_names(count: int) -> str:

@@ -52,7 +52,7 @@ class Reading:
 
     ``sheet`` is the sheet of a workbook; ``header`` the line (of a sheet: the row) of the column names, `NO_HEADER` if
     there is none, and ``last`` that of the last record; ``delimiter`` what stands between fields, ``encoding`` what the
-    bytes of a text file mean.
+    bytes of a text file mean; ``columns`` the names of the columns of a file that has none, in their order.
     """
 
     sheet: str = ""
@@ -60,8 +60,9 @@ class Reading:
     last: int = 0
     delimiter: str = ""
     encoding: str = ""
+    columns: tuple[str, ...] = ()
 
-    def said(self) -> dict[str, str | int]:
+    def said(self) -> dict[str, str | int | tuple[str, ...]]:
         """The keys that say something, as a mapping writes them."""
         return {key: False if value == NO_HEADER else value for key, value in vars(self).items() if value}
 

@@ -11,7 +11,7 @@ import csv
 import io
 import re
 from collections import Counter, deque
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import replace
 from functools import cache, partial
 from itertools import islice
@@ -55,7 +55,7 @@ def parse_text(
     limits.check(where=where, characters=len(raw))
     decoded = as_utf8(raw, where, reading)
     notes = list(decoded.notes)
-    text, first, declared = _without_sep_line(decoded.text)
+    text, first, declared = without_sep_line(decoded.text)
     delimiter = reading.delimiter or declared or ("\t" if tabs else ",")
     if delimiter not in DELIMITERS:
         known = "one of , ; | and the tab, \\t"
@@ -63,8 +63,8 @@ def parse_text(
     if declared:
         notes.append(f"line 1, 'sep={declared}', names the delimiter and is not a record")
     if not (reading.delimiter or declared):
-        _check_delimiter(text, delimiter, where, first)
-    sheet = Sheet(where=where, unit="line", limits=limits, series=_text_column, unite=pl.concat, even=True)
+        check_delimiter(text, delimiter, where, first)
+    sheet = Sheet(where=where, unit="line", limits=limits, series=text_column, unite=pl.concat, even=True)
     table, _ = assemble(_records(text, where, delimiter, first), sheet=sheet, reading=reading)
     if len(table.frame.columns) == 1 and (said := _aligned(table)):
         notes.append(said)
@@ -75,7 +75,7 @@ def parse_text(
         )
     if reading.delimiter:
         notes.append(f"fields are separated by {DELIMITERS[delimiter]}")
-    table = _without_guards(table)
+    table = without_guards(table)
     table = replace(table, untyped=frozenset(table.frame.columns), notes=(*notes, *table.notes))
     return without_bad_columns(table, decoded.stand_in, where=where, reading=reading) if decoded.stand_in else table
 
@@ -88,11 +88,11 @@ def likely_reading(raw: bytes, *, where: str, said: Reading, tabs: bool = False)
         found = replace(found, encoding=encoding)
         reasons += [why] if why else []
     text = as_utf8(raw, where, found).text
-    text, first, declared = _without_sep_line(text)
+    text, first, declared = without_sep_line(text)
     delimiter = said.delimiter or declared
     if not delimiter:
         usual = "\t" if tabs else ","
-        delimiter = _likely_delimiter(_sample(text)) or usual
+        delimiter = _likely_delimiter(sample_of(text)) or usual
         if delimiter != usual:
             found = replace(found, delimiter=delimiter)
             reasons.append(f"delimiter: the fields are separated by {DELIMITERS[delimiter]}")
@@ -123,7 +123,7 @@ def decimal_mark(table: Table) -> str:
     return "," if any("separated by a semicolon" in note or "'sep=;'" in note for note in table.notes) else "."
 
 
-def _without_guards(table: Table) -> Table:
+def without_guards(table: Table) -> Table:
     """The same table; a column whose every cell is written ``="…"``, for spreadsheets to leave it as text, without."""
     guarded = [
         name
@@ -175,12 +175,13 @@ def _stand_in(width: int, filled: bool) -> list[str]:
     return ["x" if filled else ""] * width
 
 
-def _text_column(values: Sequence[Any]) -> pl.Series:
+def text_column(values: Sequence[Any]) -> pl.Series:
+    """A column of text; a cell of blanks is none."""
     column = pl.Series(values, dtype=pl.String)
     return column.set(column.str.strip_chars() == "", None)
 
 
-def _without_sep_line(text: bytes) -> tuple[bytes, int, str]:
+def without_sep_line(text: bytes) -> tuple[bytes, int, str]:
     """The text below a line ``sep=;``, the number of its first line, and the delimiter that line names."""
     end = text.find(b"\n", 0, 16)
     first = text[:end].strip(b'\r "') if end >= 0 else b""
@@ -194,6 +195,13 @@ def _records(
 ) -> Iterator[tuple[int, list[str]]]:
     """Records with the line each begins in; empty lines are records of no field, but for those at the very end."""
     stream = io.TextIOWrapper(io.BytesIO(text), encoding="utf-8", newline="")
+    yield from records_of(stream, where, delimiter, first, strict=strict)
+
+
+def records_of(
+    stream: Iterable[str], where: str, delimiter: str, first: int, *, strict: bool = True
+) -> Iterator[tuple[int, list[str]]]:
+    """The records of lines of text, as they come."""
     reader = csv.reader(stream, delimiter=delimiter, strict=strict)
     begins = first
     empty: list[int] = []
@@ -222,7 +230,7 @@ def _records(
         begins = reader.line_num + first
 
 
-def _sample(text: bytes) -> bytes:
+def sample_of(text: bytes) -> bytes:
     """Whole lines from the beginning."""
     if len(text) <= SAMPLE_BYTES:
         return text
@@ -252,9 +260,9 @@ def _likely_delimiter(sample: bytes) -> str:
     return "".join(delimiter for delimiter, score in found.items() if score == best)
 
 
-def _check_delimiter(text: bytes, delimiter: str, where: str, first: int) -> None:
+def check_delimiter(text: bytes, delimiter: str, where: str, first: int) -> None:
     """Refuse a file whose fields seem to be separated by something else."""
-    likely = _likely_delimiter(_sample(text))
+    likely = _likely_delimiter(sample_of(text))
     if likely in ("", delimiter):
         return
     key = 'delimiter = "{}" under [reading]'.format(likely[-1].replace("\t", "\\t"))
@@ -267,7 +275,7 @@ def _check_delimiter(text: bytes, delimiter: str, where: str, first: int) -> Non
 
 
 def _format(*, tabs: bool = False) -> FileFormat:
-    keys = frozenset({"header", "last", "delimiter", "encoding"})
+    keys = frozenset({"header", "last", "delimiter", "encoding", "columns"})
     return FileFormat(
         name="text files", keys=keys, parse=partial(parse_text, tabs=tabs), propose=partial(likely_reading, tabs=tabs)
     )

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,9 @@ from auditor.plan import Attribute, Plan
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import Case, Decision, Outcome
 from auditor.testing.state import State, judge_arm, state_of
+
+if TYPE_CHECKING:
+    from auditor.observed.columns import Observed
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -56,6 +59,7 @@ class Context:
     holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/compute.py).
     ``not_done`` says of a test, by name, why there was nothing for its chunks to look into. ``several_rows`` says that
     rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
+    ``decision_file`` holds decisions already taken, where a file of them is audited.
     """
 
     plan: Plan
@@ -67,6 +71,7 @@ class Context:
     results: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
     not_done: Mapping[str, str] = field(default_factory=dict)
     several_rows: bool = False
+    decision_file: Observed | None = None
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
     @cached_property

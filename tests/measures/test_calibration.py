@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
+from auditor.statistics import calibration
 from auditor.statistics.calibration import calibration_gap, quantile_edges
 
 
@@ -89,3 +90,30 @@ def test_edges_that_do_not_increase_are_refused():
         calibration_gap(**sample(n=50), edges=[0.5, 0.5], level=0.95)
     with pytest.raises(ValueError, match="bins must be at least 1"):
         quantile_edges([], bins=3)
+
+
+def test_very_many_cases_are_resampled_as_counts_to_the_same_interval(monkeypatch):
+    draw = np.random.default_rng(6)
+    scores = draw.random(5000)
+    protected = draw.random(5000) < 0.3
+    labels = draw.random(5000) < np.clip(scores - 0.1 * protected, 0, 1)
+
+    def found():
+        return calibration_gap(
+            scores=scores,
+            labels=labels,
+            protected=protected,
+            edges=quantile_edges(scores, bins=5),
+            level=0.95,
+            resamples=4000,
+        ).gap
+
+    one = found()
+    monkeypatch.setattr(calibration, "MANY", 1000)
+    other = found()
+    assert other.value == one.value
+    assert other.test == one.test
+    width = one.interval.high - one.interval.low
+    assert (other.interval.low, other.interval.high) == pytest.approx(
+        (one.interval.low, one.interval.high), abs=0.06 * width
+    )

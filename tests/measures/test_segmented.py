@@ -4,7 +4,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from statsmodels.stats.contingency_tables import StratifiedTable
 
-from auditor.statistics.rates import Tally
+from auditor.statistics.rates import Tally, adverse_impact_ratio, risk_difference
 from auditor.statistics.segmented import segmented_impact
 
 STRATA = {
@@ -108,3 +108,56 @@ def test_any_strata_agree_with_statsmodels_and_swapping_groups_inverts(cells):
     oracle = stratified(strata)
     assume(abs(oracle.oddsratio_pooled - 1) > 1e-3)  # its root cancels there
     assert one.homogeneity.statistic == pytest.approx(oracle.test_equal_odds(adjust=True).statistic, rel=1e-6, abs=1e-8)
+
+
+def test_intervals_of_both_mantel_haenszel_ratios_are_those_of_statsmodels_and_of_the_formula():
+    strata = {
+        "a": (Tally(30, 60), Tally(80, 110)),
+        "b": (Tally(5, 40), Tally(40, 90)),
+        "c": (Tally(9, 12), Tally(7, 9)),
+    }
+    found = segmented_impact(strata=strata, level=0.95)
+    tables = [
+        np.array([[p.favourable, p.n - p.favourable], [r.favourable, r.n - r.favourable]]) for p, r in strata.values()
+    ]
+    peer = StratifiedTable(tables)
+    assert found.mantel_haenszel_odds_ratio.value == pytest.approx(peer.oddsratio_pooled)
+    bounds = found.mantel_haenszel_odds_ratio.interval
+    assert (bounds.low, bounds.high) == pytest.approx(peer.oddsratio_pooled_confint(), rel=1e-9)
+    # Greenland and Robins with one stratum are Katz.
+    one = segmented_impact(strata={"a": strata["a"]}, level=0.95)
+    plain = adverse_impact_ratio(protected=strata["a"][0], reference=strata["a"][1], level=0.95)
+    for ratio in (one.mantel_haenszel_ratio, one.summary_ratio):
+        assert (ratio.interval.low, ratio.interval.high) == pytest.approx((plain.interval.low, plain.interval.high))
+
+
+def test_the_difference_over_strata_is_the_weighted_one_and_of_one_stratum_the_plain_one():
+    found = segmented_impact(strata=STRATA, level=0.95).difference
+    weights = [p.n * r.n / (p.n + r.n) for p, r in STRATA.values()]
+    assert found.value == pytest.approx(np.average([p.rate - r.rate for p, r in STRATA.values()], weights=weights))
+    protected, reference = Tally(300, 600), Tally(700, 1000)
+    one = segmented_impact(strata={"a": (protected, reference)}, level=0.95).difference
+    wald = risk_difference(protected=protected, reference=reference, level=0.95, interval="wald")
+    assert one.value == pytest.approx(wald.value)
+    assert (one.interval.low, one.interval.high) == pytest.approx((wald.interval.low, wald.interval.high), abs=1e-4)
+
+
+@pytest.mark.parametrize("name", ["difference", "summary_ratio", "mantel_haenszel_ratio", "mantel_haenszel_odds_ratio"])
+def test_an_interval_over_strata_holds_the_truth_as_often_as_it_says(name):
+    draw = np.random.default_rng(4)
+    sizes, base, ratio = [(60, 150), (40, 40), (25, 200)], [0.8, 0.5, 0.3], 0.8
+    rates = [(each * ratio, each) for each in base]
+    if name == "mantel_haenszel_odds_ratio":
+        odds = [each / (1 - each) * ratio for each in base]
+        rates = [(one / (1 + one), each) for one, each in zip(odds, base, strict=True)]
+    if name == "difference":
+        ratio, rates = -0.1, [(each - 0.1, each) for each in base]
+    held = []
+    for _ in range(400):
+        strata = {
+            str(at): (Tally(int(draw.binomial(n_p, p)), n_p), Tally(int(draw.binomial(n_0, r)), n_0))
+            for at, ((n_p, n_0), (p, r)) in enumerate(zip(sizes, rates, strict=True))
+        }
+        bounds = getattr(segmented_impact(strata=strata, level=0.95), name).interval
+        held.append(bounds.low <= ratio <= bounds.high)
+    assert 0.95 - 0.033 <= np.mean(held) <= 0.95 + 0.033  # three errors of 400 sets

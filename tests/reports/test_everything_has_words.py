@@ -130,7 +130,7 @@ def test_every_test_role_and_conclusion_has_words() -> None:
     assert set(TESTS) - set(labels_of_tests()) == set()
     assert {role.value for role in Role} == set(ROLE_LABELS)
     assert {code.value for code in Conclusion} == set(CONCLUSION_LABELS)
-    assert {"actual", "counterfactual", "placebo", "reask"} == set(CASE_ROLE_LABELS)
+    assert {"actual", "counterfactual", "placebo", "reask", "record"} == set(CASE_ROLE_LABELS)
 
 
 def test_every_family_has_words() -> None:

@@ -1,0 +1,112 @@
+"""Rates of decisions already taken: how applicants of each group fared, and who was decided neither way."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import replace
+from typing import Any
+
+from auditor.behaviour.metrics import (
+    DENIAL_ODDS_RATIO,
+    IMPACT_RATIO,
+    NEITHER_GAP,
+    NEITHER_RATE,
+    RISK_DIFFERENCE,
+    SELECTION_RATE,
+    SHORTFALL,
+)
+from auditor.behaviour.observed.drafts import Judged, Sheet, sheet_of, untested
+from auditor.observed.columns import OTHER, tallies_by
+from auditor.observed.measures import rate_gaps
+from auditor.plan import Attribute
+from auditor.policies.packs import metric_rule
+from auditor.statistics.groups import HIGHEST_RATE, impact_ratios
+from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.rates import TWO_RATE_RULE, Tally, selection_rate
+from auditor.testing.card import Card, Metric
+from auditor.testing.context import Context
+from auditor.testing.unadjusted import UnadjustedMeasurement
+
+CARD = Card(
+    name="observed_rates",
+    purpose="How applicants of each group were decided, in a file of decisions already taken.",
+    method=(
+        "Rates of favourable decisions among decided applications with Wilson intervals; difference (Newcombe), impact "
+        "ratio and denial odds ratio (log intervals), shortfall in people; the share decided neither way, of all who "
+        f"applied. One test a table: {TWO_RATE_RULE}. A pack's reference rule and thresholds govern."
+    ),
+    worrying="A gap that stays at equal legitimate factors.",
+    limitations=(
+        "Different applicants differ in income, debt and history. A gap here is no evidence of different treatment. "
+        "Four fifths is a rule of thumb of employment law, not of lending."
+    ),
+    references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
+    label="Decisions taken: rates",
+    metrics=(
+        Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
+        Metric(NEITHER_RATE, "Share decided neither way", "rate", higher_is_better=False),
+        Metric(RISK_DIFFERENCE, "Difference of approval rates", "rate_difference", higher_is_better=True),
+        Metric(IMPACT_RATIO, "Impact ratio", "ratio", higher_is_better=True),
+        Metric(DENIAL_ODDS_RATIO, "Denial odds ratio", "ratio", higher_is_better=False),
+        Metric(SHORTFALL, "Shortfall, people", "people", higher_is_better=False),
+        Metric(NEITHER_GAP, "Gap of those decided neither way", "rate_difference", higher_is_better=False),
+    ),
+)
+
+
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+    """Every group of every attribute, and every group against its reference."""
+    sheet = sheet_of(context, CARD, tests=2)
+    if sheet is None:
+        yield untested(context, CARD)
+        return
+    for attribute in context.plan.attributes:
+        yield from _rates(sheet, attribute)
+    for pairing in sheet.pairings():
+        gaps = rate_gaps(pairing.contrast, level=sheet.level)
+        common: dict[str, Any] = {
+            "subject": pairing.subject,
+            "reference": pairing.attribute.reference,
+            "hidden": pairing.hidden,
+        }
+        yield sheet.row(gaps.difference, metric=RISK_DIFFERENCE, judged=sheet.rate, short=pairing.short, **common)
+        # A ratio is concluded only where a pack gives a threshold for it.
+        yield sheet.row(gaps.ratio, metric=IMPACT_RATIO, judged=Judged("ratio", 0.8), short=pairing.short, **common)
+        yield sheet.row(gaps.odds_ratio, metric=DENIAL_ODDS_RATIO, short=pairing.short, **common)
+        yield sheet.row(gaps.shortfall, metric=SHORTFALL, short=pairing.short, **common)
+        yield sheet.row(gaps.neither, metric=NEITHER_GAP, judged=sheet.rate, short=pairing.short, **common)
+
+
+def _rates(sheet: Sheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
+    levels, observed = sheet.levels(attribute.field), sheet.observed
+    hidden, _ = sheet.hidden(attribute)
+    decided = tallies_by(levels, observed.favourable, among=observed.decided)
+    everybody = tallies_by(levels, observed.outcome == OTHER)
+    for metric, tallies in ((SELECTION_RATE, decided), (NEITHER_RATE, everybody)):
+        for group in attribute.groups:
+            tally = tallies.get(group, Tally(0, 0))
+            yield sheet.row(
+                selection_rate(tally, level=sheet.level),
+                metric=metric,
+                subject={"field": attribute.field, "group": group},
+                hidden=hidden[group],
+                short=unmet({GROUP: tally.n}),
+            )
+    rule = metric_rule(sheet.context.packs, IMPACT_RATIO, field=attribute.field)
+    if not rule.most_selected or any(hidden.values()) or not levels.names:
+        return
+    found = impact_ratios(
+        tallies={group: decided.get(group, Tally(0, 0)) for group in attribute.groups},
+        reference=HIGHEST_RATE,
+        min_share=rule.min_share,
+        level=sheet.level,
+    )
+    base = decided[found.reference].n if found.reference in decided else 0
+    for group, ratio in found.ratios.items():
+        yield sheet.row(
+            replace(ratio, method=f"{ratio.method}, reference {found.basis}, by {rule.words}"),
+            metric=IMPACT_RATIO,
+            subject={"field": attribute.field, "group": group, "compared_with": "most selected group"},
+            reference=found.reference,
+            short=unmet({GROUP: decided[group].n if group in decided else 0, REFERENCE_GROUP: base}),
+        )

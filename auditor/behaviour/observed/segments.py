@@ -1,0 +1,118 @@
+"""Decisions within segments: impact where like products are compared, and whether segments differ."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import Any
+
+from auditor.behaviour.metrics import (
+    IMPACT_RATIO,
+    MANTEL_HAENSZEL_ODDS_RATIO,
+    MANTEL_HAENSZEL_RATIO,
+    SEGMENTED_DIFFERENCE,
+    SEGMENTED_RATIO,
+    SEGMENTS_DIFFER,
+)
+from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
+from auditor.observed.columns import Levels
+from auditor.observed.measures import by_segment
+from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import Estimate, missing
+from auditor.statistics.segmented import SegmentedImpact
+from auditor.statistics.small_cells import suppress
+from auditor.testing.card import Card, Metric
+from auditor.testing.context import Context
+from auditor.testing.unadjusted import UnadjustedMeasurement
+
+CARD = Card(
+    name="observed_segments",
+    purpose="Whether a gap in decisions is one within segments such as products, and whether it is alike in them.",
+    method=(
+        "Within the mapping's segments: Mantel–Haenszel difference (Sato), summary ratio of observed over expected, "
+        "Mantel–Haenszel ratio and odds ratio, Cochran–Mantel–Haenszel test without continuity correction; Breslow–Day "
+        "with Tarone's correction for whether segments differ. Each segment's own ratio stands beside."
+    ),
+    worrying="A gap in every segment; or one segment with a gap that the others hide.",
+    limitations="Who applies for what may itself follow from the attribute. Where segments differ, no summary leads.",
+    references=("Mantel and Haenszel (1959)", "Tarone (1985)"),
+    label="Decisions taken: within segments",
+    metrics=(
+        Metric(SEGMENTED_DIFFERENCE, "Difference within segments", "rate_difference", higher_is_better=True),
+        Metric(SEGMENTED_RATIO, "Summary ratio, observed over expected", "ratio", higher_is_better=True),
+        Metric(MANTEL_HAENSZEL_RATIO, "Mantel–Haenszel ratio", "ratio", higher_is_better=True),
+        Metric(MANTEL_HAENSZEL_ODDS_RATIO, "Mantel–Haenszel odds ratio", "ratio", higher_is_better=True),
+        Metric(SEGMENTS_DIFFER, "Whether segments differ, Breslow–Day statistic", "chi_squared"),
+        Metric(IMPACT_RATIO, "Impact ratio", "ratio", higher_is_better=True),
+    ),
+)
+MOST = 40
+"""Segments whose own ratios are given."""
+
+
+def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
+    """Every group against its reference, within each kind of segments."""
+    sheet = sheet_of(context, CARD, tests=1)
+    if sheet is None or not sheet.observed.segments:
+        yield untested(context, CARD, "the mapping names no segments") if sheet else untested(context, CARD)
+        return
+    for pairing in sheet.pairings():
+        for segments in sheet.observed.segments:
+            yield from _within(sheet, pairing, segments)
+
+
+def _within(sheet: Sheet, pairing: Pairing, segments: Levels) -> Iterable[UnadjustedMeasurement]:
+    found = by_segment(pairing.contrast, segments, level=sheet.level)
+    size = sheet.size * len(sheet.observed.segments)
+    common: dict[str, Any] = {"reference": pairing.attribute.reference, "hidden": pairing.hidden}
+    subject = {**pairing.subject, "within": segments.name}
+    if found is None:
+        nothing = missing(method="difference within segments", reason="no segment holds an application", n=0)
+        yield sheet.row(
+            nothing, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size, short=pairing.short,
+            **common,
+        )  # fmt: skip
+        return
+    note = {"segments": len(found.strata), "segments_of_one_group": len(found.excluded),
+            "lead_with_strata": int(found.lead_with_strata)}  # fmt: skip
+    yield sheet.row(
+        found.difference, metric=SEGMENTED_DIFFERENCE, subject=subject, judged=sheet.rate, size=size,
+        short=pairing.short, counts=note, **common,
+    )  # fmt: skip
+    for metric, estimate in (
+        (SEGMENTED_RATIO, found.summary_ratio),
+        (MANTEL_HAENSZEL_RATIO, found.mantel_haenszel_ratio),
+        (MANTEL_HAENSZEL_ODDS_RATIO, found.mantel_haenszel_odds_ratio),
+    ):
+        yield sheet.row(estimate, metric=metric, subject=subject, short=pairing.short, **common)
+    test = found.homogeneity
+    n = found.difference.n
+    if test is None or test.statistic is None:
+        reason = "fewer than two segments hold both outcomes"
+        differ = missing(method="Breslow–Day", reason=reason, n=n)
+    else:
+        differ = Estimate(value=test.statistic, n=n, method=test.method, test=test)
+    yield sheet.row(differ, metric=SEGMENTS_DIFFER, subject=subject, short=pairing.short, **common)
+    hidden = _small_segments(sheet, found)
+    for name, ratio in list(found.strata.items())[:MOST]:
+        sizes = {GROUP: int(ratio.counts.get("n_p", 0)), REFERENCE_GROUP: int(ratio.counts.get("n_0", 0))}
+        yield sheet.row(
+            ratio,
+            metric=IMPACT_RATIO,
+            subject={**subject, "segment": name},
+            reference=pairing.attribute.reference,
+            hidden=pairing.hidden or ("hidden for a small segment, its own or one beside" if name in hidden else None),
+            short=unmet(sizes),
+            counts={"p_adjusted_over_segments": found.strata_p_adjusted[name]},
+            of_pack=False,
+        )
+
+
+def _small_segments(sheet: Sheet, found: SegmentedImpact) -> frozenset[str]:
+    """Segments whose ratios are hidden: small ones, and others that the group's total would give them back from."""
+    hidden: frozenset[str] = frozenset()
+    for side in ("n_p", "n_0"):
+        sizes = {name: int(ratio.counts.get(side, 0)) for name, ratio in found.strata.items()}
+        tallies = {name: Tally(size, size) for name, size in sizes.items()}
+        hidden |= suppress(tallies=tallies, small_cell=sheet.context.plan.thresholds.small_cell).hidden
+    return hidden

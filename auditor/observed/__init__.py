@@ -1,0 +1,1 @@
+"""Decisions already taken, as columns: one row an application, no Python object a row."""

@@ -1,0 +1,217 @@
+"""The columnar form of a decision file, a row an application: what was decided, on whom, and what came of it.
+
+Everything is an array: outcomes and groups are whole numbers, numbers are floats with NaN where nothing is stated. A
+million applications with a dozen fields take some 100 MB.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import polars as pl
+
+from auditor.statistics.designs import Control
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import BoolArray, FloatArray, IntArray
+
+FAVOURABLE, ADVERSE, OTHER = 1, 0, -1
+Codes = npt.NDArray[Any]
+"""Whole numbers, −1 where nothing is stated."""
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Levels:
+    """A field of words: the names of its levels, and the number of each application's level, −1 where not stated."""
+
+    name: str
+    label: str
+    names: tuple[str, ...]
+    codes: Codes
+
+    def mask(self, level: str) -> BoolArray:
+        """Which applications have this level; none for a level that does not occur."""
+        if level not in self.names:
+            return np.zeros(len(self.codes), dtype=np.bool_)
+        found: BoolArray = self.codes == self.names.index(level)
+        return found
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Numbers:
+    """A field of numbers, NaN where not stated, with its unit."""
+
+    name: str
+    label: str
+    unit: str
+    values: FloatArray
+
+    @cached_property
+    def stated(self) -> BoolArray:
+        """Which applications state it."""
+        return ~np.isnan(self.values)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Probabilities:
+    """Each application's probabilities of the groups of one attribute, NaN where there are none, and their source.
+
+    ``values`` has shape (n, groups).
+    """
+
+    attribute: str
+    names: tuple[str, ...]
+    values: npt.NDArray[np.float32]
+    source: str
+    cut: float
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Observed:
+    """Decisions already taken, in file order.
+
+    Attributes
+    ----------
+    ids
+        Of the applications, as text; of rows that share an id kept apart, each with its own.
+    outcome
+        Shape (n,): `FAVOURABLE`, `ADVERSE` or `OTHER`. What is neither (withdrawn, incomplete) is counted by value in
+        ``others`` and is an outcome of its own: no rate of decisions has it in its denominator, and its share in each
+        group is measured.
+    groups
+        Every protected field.
+    score
+        The system's own, higher is better; ``score_is_probability`` of a good outcome.
+    later, human
+        Shape (n,), as ``outcome``: what became of the application, and what a person decided on it.
+    applicants
+        Shape (n,): numbers of the applicants where some have several rows, else ``None``. They are the unit then.
+    cluster
+        What decisions have in common beside that, for errors of regressions.
+    facts
+        What there is to say of how the file was read, a line each.
+    """
+
+    ids: pl.Series
+    outcome: Codes
+    groups: tuple[Levels, ...]
+    others: Mapping[str, int] = field(default_factory=dict)
+    score: Numbers | None = None
+    score_is_probability: bool = False
+    prices: tuple[Numbers, ...] = ()
+    amounts: tuple[Numbers, ...] = ()
+    reasons: tuple[Levels, ...] = ()
+    decided_at: npt.NDArray[np.datetime64] | None = None
+    decided_by: Levels | None = None
+    later: Codes | None = None
+    human: Codes | None = None
+    controls: tuple[Numbers | Levels, ...] = ()
+    segments: tuple[Levels, ...] = ()
+    cluster: Levels | None = None
+    probabilities: tuple[Probabilities, ...] = ()
+    applicants: IntArray | None = None
+    source: str = ""
+    fingerprint: str = ""
+    facts: tuple[str, ...] = ()
+
+    def __post_init__(self) -> None:
+        lengths = {len(part) for part in self._arrays()}
+        if len(lengths) != 1:
+            raise ValueError(f"columns of a decision file differ in length: {sorted(lengths)}")
+
+    def _arrays(self) -> Iterable[Any]:
+        yield from (self.ids, self.outcome)
+        yield from (part.codes for part in (*self.groups, *self.reasons, *self.segments))
+        yield from (part.values for part in (*self.prices, *self.amounts))
+        yield from (part.values for part in self.probabilities)
+        yield from (_array(part) for part in self.controls)
+        yield from (_array(part) for part in (self.score, self.decided_by, self.cluster) if part)
+        yield from (part for part in (self.decided_at, self.later, self.human, self.applicants) if part is not None)
+
+    @property
+    def n(self) -> int:
+        """Applications."""
+        return len(self.outcome)
+
+    @cached_property
+    def decided(self) -> BoolArray:
+        """Which applications were decided either way."""
+        found: BoolArray = self.outcome != OTHER
+        return found
+
+    @cached_property
+    def favourable(self) -> BoolArray:
+        """Which applications were decided favourably."""
+        found: BoolArray = self.outcome == FAVOURABLE
+        return found
+
+    def attribute(self, name: str) -> Levels | None:
+        """The protected field called ``name``; ``None`` where the file has none."""
+        return next((item for item in self.groups if item.name == name), None)
+
+    def repeats(self) -> bool:
+        """Whether some applicants have several rows, so that rows are not people."""
+        return self.applicants is not None and len(np.unique(self.applicants)) < self.n
+
+    def held_equal(self, *, but: Sequence[str] = ()) -> tuple[Control, ...]:
+        """The legitimate factors as a regression takes them; those named in ``but`` are left out."""
+        return tuple(
+            Control(name=item.label, values=_array(item), levels=item.names if isinstance(item, Levels) else ())
+            for item in self.controls
+            if item.name not in but
+        )
+
+    def clusters(self, rows: IntArray) -> IntArray | None:
+        """What decisions in these rows have in common, applicants first; ``None`` where each stands by itself."""
+        if self.applicants is not None:
+            return self.applicants[rows]
+        if self.cluster is None:
+            return None
+        codes = self.cluster.codes[rows].astype(np.int64)
+        # Where it is not stated, a decision stands by itself.
+        unknown = codes < 0
+        codes[unknown] = len(self.cluster.names) + np.arange(int(unknown.sum()))
+        return codes
+
+
+def _array(part: Numbers | Levels) -> npt.NDArray[Any]:
+    return part.values if isinstance(part, Numbers) else part.codes
+
+
+def tallies_by(levels: Levels, said: BoolArray, *, among: BoolArray | None = None) -> dict[str, Tally]:
+    """How many of each level there are, and of how many of them something is said; by the level's name.
+
+    Parameters
+    ----------
+    said
+        Shape (n,), for example which applications were decided favourably.
+    among
+        Shape (n,): who counts at all; everybody by default.
+    """
+    counts = [np.bincount(_shifted(levels, among), minlength=len(levels.names) + 1)]
+    counts.append(
+        np.bincount(_shifted(levels, said if among is None else said & among), minlength=len(levels.names) + 1)
+    )
+    return {
+        name: Tally(int(counts[1][at]), int(counts[0][at])) for at, name in enumerate(levels.names, start=1)
+    }  # fmt: skip
+
+
+def _shifted(levels: Levels, among: BoolArray | None) -> IntArray:
+    codes = levels.codes if among is None else levels.codes[among]
+    return codes.astype(np.int64) + 1
+
+
+def crossed(first: Levels, second: Levels) -> Levels:
+    """Both attributes at once: a level for each pair of levels, −1 where either is not stated."""
+    width = len(second.names)
+    codes = first.codes.astype(np.int64) * width + second.codes
+    codes[(first.codes < 0) | (second.codes < 0)] = -1
+    names = tuple(f"{one}, {other}" for one in first.names for other in second.names)
+    return Levels(
+        name=f"{first.name} × {second.name}", label=f"{first.label}, {second.label}", names=names, codes=codes
+    )

@@ -1,0 +1,335 @@
+"""Every measure of decisions already taken, each a function of a contrast's columns (docs/statistics.md).
+
+Protected minus reference throughout. Where a file lacks what a measure needs, the estimate says so and has no value.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities, tallies_by
+from auditor.observed.contrasts import Contrast
+from auditor.statistics.adjusted import AdjustedDifference, adjusted_amounts, adjusted_rates
+from auditor.statistics.agreement import Agreement, agreement
+from auditor.statistics.calibration import CalibrationGap, calibration_gap, quantile_edges
+from auditor.statistics.groups import ImpactRatios, impact_ratios
+from auditor.statistics.mean_gaps import mean_gap
+from auditor.statistics.overlap import MarginalApplicants, marginal_applicants, qualification_index
+from auditor.statistics.probable_groups import ProbableGap, probable_gap
+from auditor.statistics.rates import Tally, adverse_impact_ratio, denial_odds_ratio, risk_difference, shortfall
+from auditor.statistics.results import MIN_RESAMPLES, BoolArray, Estimate, FloatArray, IntArray, missing
+from auditor.statistics.scores import LabelledComparison, compare_labelled, residual_smd, smd
+from auditor.statistics.segmented import SegmentedImpact, segmented_impact
+
+BINS = 10
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How resamples are drawn: the level of intervals, how many, and the seed."""
+
+    level: float
+    resamples: int = MIN_RESAMPLES
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RateGaps:
+    """One 2×2 table of decisions, and the table of those decided neither way."""
+
+    difference: Estimate
+    ratio: Estimate
+    odds_ratio: Estimate
+    shortfall: Estimate
+    neither: Estimate
+
+
+def rate_gaps(contrast: Contrast, *, level: float) -> RateGaps:
+    """Difference, ratio, denial odds and shortfall of decisions, and the gap of applications decided neither way."""
+    protected, reference = contrast.decisions
+    return RateGaps(
+        difference=risk_difference(protected=protected, reference=reference, level=level),
+        ratio=adverse_impact_ratio(protected=protected, reference=reference, level=level),
+        odds_ratio=denial_odds_ratio(protected=protected, reference=reference, level=level),
+        shortfall=shortfall(protected=protected, reference=reference, level=level),
+        neither=risk_difference(protected=contrast.neither[0], reference=contrast.neither[1], level=level),
+    )
+
+
+def score_gap(contrast: Contrast, score: Numbers, how: Sampling) -> Estimate:
+    """Standardised mean difference of the system's score over decided applications that have one."""
+    rows, protected, values = contrast.numbers(score)
+    return smd(
+        scores=values,
+        protected=protected,
+        reference=~protected,
+        clusters=applicants(contrast, rows),
+        level=how.level,
+        resamples=how.resamples,
+        seed=how.seed,
+    )
+
+
+def scoring_rates(
+    observed: Observed, levels: Levels, score: Numbers, *, reference: str, min_share: float, level: float
+) -> ImpactRatios:
+    """LL144 scoring rates: each group's share of scores above the median of the full sample, and their ratios."""
+    known = score.stated
+    middle = float(np.median(score.values[known])) if known.any() else 0.0
+    with np.errstate(invalid="ignore"):
+        above = score.values > middle
+    tallies = {name: tally for name, tally in tallies_by(levels, above, among=known).items() if tally.n}
+    return impact_ratios(tallies=tallies, reference=reference, min_share=min_share, level=level)
+
+
+def at_equal_factors(contrast: Contrast, *, level: float) -> AdjustedDifference:
+    """Average marginal effect and conditional denial odds ratio at equal legitimate factors, with clustered errors."""
+    return adjusted_rates(
+        favourable=contrast.favourable,
+        rows=contrast.rows,
+        group=contrast.protected,
+        controls=contrast.observed.held_equal(),
+        clusters=contrast.clusters(contrast.rows),
+        level=level,
+    )
+
+
+def by_segment(contrast: Contrast, segments: Levels, *, level: float) -> SegmentedImpact | None:
+    """Impact within segments; ``None`` where none holds a case of either group."""
+    codes = segments.codes[contrast.rows].astype(np.int64) + 1
+    names = ("not stated", *segments.names)
+    index = (codes * 2 + contrast.protected) * 2 + contrast.favourable
+    counts = np.bincount(index, minlength=4 * len(names)).reshape(len(names), 2, 2)
+    strata = {
+        name: (Tally(int(both[1, 1]), int(both[1].sum())), Tally(int(both[0, 1]), int(both[0].sum())))
+        for name, both in zip(names, counts, strict=True)
+        if both.sum()
+    }
+    return segmented_impact(strata=strata, level=level) if strata else None
+
+
+@dataclass(frozen=True, slots=True)
+class LaterGaps:
+    """What became of the applications of two groups.
+
+    ``kept`` is the gap of good later outcomes among favourable decisions: positive where those of the group that were
+    favoured did better, as they do under a stricter line. ``labelled`` compares decisions with the later outcome of
+    everybody who has one, ``None`` with ``reason`` where only favourable decisions have one. ``calibration`` and
+    ``residual`` need a score.
+    """
+
+    kept: Estimate
+    labelled: LabelledComparison | None
+    reason: str
+    calibration: CalibrationGap | None
+    residual: Estimate | None
+
+
+def later_gaps(contrast: Contrast, how: Sampling) -> LaterGaps:
+    """Equal opportunity, equalised odds, calibration and residuals against what became of the applications."""
+    observed = contrast.observed
+    if observed.later is None:
+        raise ValueError("the file records no later outcome")
+    later = observed.later[contrast.rows]
+    known = later != OTHER
+    good = later == FAVOURABLE
+    favoured = known & contrast.favourable
+    kept = risk_difference(
+        protected=Tally.of(good[favoured & contrast.protected]),
+        reference=Tally.of(good[favoured & ~contrast.protected]),
+        level=how.level,
+    )
+    reason, labelled = _only_favourable(contrast, known), None
+    if not reason:
+        labelled = compare_labelled(
+            labels=good[known],
+            decisions=contrast.favourable[known],
+            protected=contrast.protected[known],
+            reference=~contrast.protected[known],
+            clusters=applicants(contrast, contrast.rows[known]),
+            level=how.level,
+            resamples=how.resamples,
+            seed=how.seed,
+        )
+    calibration, residual = None, None
+    if observed.score is not None:
+        calibration, residual = _of_score(contrast, observed.score, known, good, how)
+    return LaterGaps(kept, labelled, reason, calibration, residual)
+
+
+def _only_favourable(contrast: Contrast, known: BoolArray) -> str:
+    if not known.any():
+        return "no decided application of either group has a later outcome"
+    for name, members in ((contrast.group, contrast.protected), (contrast.reference, ~contrast.protected)):
+        here = known & members
+        if here.any() and contrast.favourable[here].all():
+            return (
+                f"only favourable decisions of {name} have a later outcome, so the share of favourable decisions among "
+                "good and bad ones is 1 whatever was decided"
+            )
+    return ""
+
+
+def _of_score(
+    contrast: Contrast, score: Numbers, known: BoolArray, good: BoolArray, how: Sampling
+) -> tuple[CalibrationGap | None, Estimate]:
+    scored = known & score.stated[contrast.rows]
+    rows = contrast.rows[scored]
+    values, labels, protected = score.values[rows], good[scored], contrast.protected[scored]
+    if not len(rows):
+        reason = "no application with a later outcome has a score"
+        return None, missing(method="residual standardised mean difference", reason=reason, n=0)
+    # Bins are quantiles of every score in the file, so that they are the same for every contrast.
+    edges = quantile_edges(score.values[score.stated], bins=BINS)
+    calibration = calibration_gap(
+        scores=values,
+        labels=labels,
+        protected=protected,
+        edges=edges,
+        clusters=applicants(contrast, rows),
+        level=how.level,
+        resamples=how.resamples,
+        seed=how.seed,
+    )
+    predicted = values if contrast.observed.score_is_probability else _on_a_line(values, labels)
+    residual = residual_smd(
+        labels=labels.astype(np.float64),
+        predictions=predicted,
+        protected=protected,
+        reference=~protected,
+        clusters=applicants(contrast, rows),
+        level=how.level,
+        resamples=how.resamples,
+        seed=how.seed,
+    )
+    return calibration, residual
+
+
+def _on_a_line(values: FloatArray, labels: BoolArray) -> FloatArray:
+    """The share of good outcomes that a straight line in the score says, for a score that is no probability."""
+    centred = values - values.mean()
+    spread = float(centred @ centred)
+    slope = float(centred @ labels) / spread if spread else 0.0
+    found: FloatArray = labels.mean() + slope * centred
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class AmountGaps:
+    """A price or an amount of two groups: in its unit, in SDs, and in its unit at equal legitimate factors."""
+
+    plain: Estimate
+    in_sds: Estimate
+    adjusted: AdjustedDifference
+
+
+def amount_gaps(contrast: Contrast, part: Numbers, how: Sampling) -> AmountGaps:
+    """Gaps of a price or an amount among favourable decisions that state it."""
+    rows, protected, values = contrast.numbers(part, among=contrast.favourable)
+    return AmountGaps(
+        plain=mean_gap(protected=values[protected], reference=values[~protected], level=how.level),
+        in_sds=smd(
+            scores=values,
+            protected=protected,
+            reference=~protected,
+            clusters=applicants(contrast, rows),
+            level=how.level,
+            resamples=how.resamples,
+            seed=how.seed,
+        ),
+        adjusted=adjusted_amounts(
+            amounts=values,
+            rows=rows,
+            group=protected,
+            controls=contrast.observed.held_equal(but=(part.name,)),
+            clusters=contrast.clusters(rows),
+            level=how.level,
+        ),
+    )
+
+
+def likely_gap(observed: Observed, likely: Probabilities, *, group: str, reference: str, how: Sampling) -> ProbableGap:
+    """Gap of favourable decisions where groups are known by probability, weighted and thresholded."""
+    known = observed.decided & ~np.isnan(likely.values[:, 0])
+    columns = {name: likely.values[known, at].astype(np.float64) for at, name in enumerate(likely.names)}
+    return probable_gap(
+        protected=columns[group],
+        reference=columns[reference],
+        outcomes=observed.favourable[known],
+        cut=likely.cut,
+        level=how.level,
+        resamples=how.resamples,
+        seed=how.seed,
+    )
+
+
+def marginal(contrast: Contrast, how: Sampling) -> MarginalApplicants | str:
+    """Marginal applicants of both groups by an index of their legitimate factors, or why there is no such index."""
+    index = qualification_index(
+        favourable=contrast.favourable,
+        rows=contrast.rows,
+        group=contrast.protected,
+        controls=contrast.observed.held_equal(),
+        seed=how.seed,
+    )
+    if isinstance(index, str):
+        return index
+    return marginal_applicants(index=index, favourable=contrast.favourable, group=contrast.protected, level=how.level)
+
+
+@dataclass(frozen=True, slots=True)
+class AgreementGaps:
+    """Agreement with a person by group, and the gaps of it and of what the person changed."""
+
+    protected: Agreement
+    reference: Agreement
+    agreed: Estimate
+    raised: Estimate
+    lowered: Estimate
+
+
+def agreement_gaps(contrast: Contrast, *, level: float) -> AgreementGaps:
+    """How the decisions of two groups agree with what a person decided on the same applications."""
+    if contrast.observed.human is None:
+        raise ValueError("the file records no decision of a person")
+    person = contrast.observed.human[contrast.rows]
+    known = person != OTHER
+    parts = []
+    for members in (contrast.protected, ~contrast.protected):
+        here = known & members
+        parts.append(agreement(system=contrast.favourable[here], person=person[here] == FAVOURABLE, level=level))
+    protected, reference = parts
+    return AgreementGaps(
+        protected,
+        reference,
+        agreed=risk_difference(protected=protected.agreed, reference=reference.agreed, level=level),
+        raised=risk_difference(protected=protected.raised, reference=reference.raised, level=level),
+        lowered=risk_difference(protected=protected.lowered, reference=reference.lowered, level=level),
+    )
+
+
+def reason_gaps(contrast: Contrast, *, level: float) -> dict[str, Estimate]:
+    """By reason, the gap of the share of adverse decisions that give it; a decision may give several."""
+    observed = contrast.observed
+    adverse = observed.outcome[contrast.rows] == ADVERSE
+    rows = contrast.rows[adverse]
+    names = sorted({name for part in observed.reasons for name in part.names})
+    found = {}
+    for name in names:
+        given = np.zeros(len(rows), dtype=np.bool_)
+        for part in observed.reasons:
+            if name in part.names:
+                given |= part.codes[rows] == part.names.index(name)
+        protected = contrast.protected[adverse]
+        found[name] = risk_difference(
+            protected=Tally.of(given[protected]), reference=Tally.of(given[~protected]), level=level
+        )
+    return found
+
+
+def applicants(contrast: Contrast, rows: IntArray) -> IntArray | None:
+    """Whose rows these are, where some applicants have several; ``None`` where each is its own."""
+    known = contrast.observed.applicants
+    return None if known is None else known[rows]

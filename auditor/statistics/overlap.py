@@ -1,0 +1,241 @@
+"""Marginal applicants, as fair-lending examiners compare them: those near the line, and denials better than approvals.
+
+After the interagency fair lending examination procedures: denied applicants of the protected group who look best are
+set beside approved ones of the reference group who look worse. How an application looks is an index of its legitimate
+factors, fitted to the decisions on the reference group alone; every reference application gets its index from the half
+that it is not in.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from scipy import stats
+
+from auditor.statistics.designs import Control, make_design
+from auditor.statistics.logit import fit_logit
+from auditor.statistics.rates import Tally
+from auditor.statistics.results import (
+    BoolArray,
+    Estimate,
+    FloatArray,
+    IntArray,
+    Interval,
+    Significance,
+    check_level,
+    missing,
+    tost_level,
+)
+from auditor.statistics.segmented import segmented_impact
+
+SLICES = 5
+MIN_DENIED, MIN_APPROVED = 5, 20
+"""Denials of the protected group and approvals of the reference below which examiners do not compare files this way."""
+
+
+@dataclass(frozen=True, slots=True)
+class Comparator:
+    """One denied application of the protected group and an approved one of the reference that looks worse."""
+
+    denied: int
+    approved: int
+    denied_index: float
+    approved_index: float
+
+
+@dataclass(frozen=True, slots=True)
+class MarginalApplicants:
+    """The comparison of marginal applicants.
+
+    ``near`` are the tallies (protected, reference) of applications in the band around the line, by slices of equal
+    look, and ``near_gap`` the difference of their rates at an equal look (Mantel–Haenszel over the slices).
+    ``gap`` is how much likelier a denied protected applicant is to look better than an approved reference one than a
+    denied reference applicant is: 0 where denials of both groups look alike. It describes and does not judge: a group
+    whose applications look better or worse as a whole moves it under equal treatment too. ``outranking`` counts the
+    protected denials that look better than at least ``MIN_APPROVED`` reference approvals.
+    """
+
+    near: dict[str, tuple[Tally, Tally]]
+    near_gap: Estimate
+    gap: Estimate
+    outranking: Tally
+    comparators: tuple[Comparator, ...]
+
+
+def marginal_applicants(
+    *,
+    index: FloatArray,
+    favourable: BoolArray,
+    group: BoolArray,
+    width: float = 0.10,
+    shown: int = 20,
+    level: float,
+) -> MarginalApplicants:
+    """Compare applications of two groups near the line.
+
+    Parameters
+    ----------
+    index
+        Shape (n,), how good each application looks by its legitimate factors; higher is better.
+    favourable, group
+        Shape (n,): the decision, and who is protected.
+    width
+        Share of the reference group on either side of the line that counts as near. The line is the index at which
+        as many reference applications lie below as the reference group had denied.
+    shown
+        How many comparators are named, the best-looking denials first, each with the approval that looks worst.
+
+    Notes
+    -----
+    The gap is the difference of two areas under the ROC curve with the approvals in common, with DeLong's variance.
+    """
+    approved, denied = favourable & ~group, ~favourable & ~group
+    refused = ~favourable & group
+    near = _near(index, favourable, group, width)
+    if near:
+        near_gap = segmented_impact(strata=near, level=level).difference
+    else:
+        near_gap = missing(method="difference near the line", reason="the reference group has no cases", n=0)
+    rivals = np.sort(index[approved])
+    # The twentieth worst approval: who looks better than it looks better than twenty.
+    bar = rivals[MIN_APPROVED - 1] if len(rivals) >= MIN_APPROVED else np.inf
+    outranking = Tally(int((index[refused] > bar).sum()), int(refused.sum()))
+    return MarginalApplicants(
+        near=near,
+        near_gap=near_gap,
+        gap=_gap(index[refused], index[denied], index[approved], level=level),
+        outranking=outranking,
+        comparators=_comparators(index, refused, approved, shown),
+    )
+
+
+def qualification_index(
+    *, favourable: BoolArray, rows: IntArray, group: BoolArray, controls: Sequence[Control], seed: int = 0
+) -> FloatArray | str:
+    """How good every application looks: log-odds of approval by its legitimate factors, as the reference is decided.
+
+    Parameters
+    ----------
+    favourable, rows, group, controls
+        As `adjusted.adjusted_rates` takes them.
+    seed
+        Of the halves of the reference group.
+
+    Returns
+    -------
+    array or str
+        Shape (n,), or in words why there is none. A reference application is judged by the fit to the half that it is
+        not in, and one of the protected group by the mean of both: none is judged by a fit to its own decision.
+    """
+    y = favourable.astype(np.float64)
+    design = make_design(rows=rows, group=group, controls=controls, outcome=y)
+    if isinstance(design, str):
+        return design
+    if design.width < 3:
+        return "no legitimate factor tells applications apart"
+    half = np.random.default_rng(seed).random(len(y)) < 0.5
+    fits = [
+        fit_logit(y, design, width=design.width - 1, weights=(~group & part).astype(float)) for part in (half, ~half)
+    ]
+    if fits[0] is None or fits[1] is None:
+        return "the controls separate the reference group's decisions perfectly or the fit does not converge"
+    index = np.empty(len(y))
+    for here, matrix in design.blocks():
+        by_half, by_other = (matrix[:, :-1] @ fit.coefficients for fit in fits if fit is not None)
+        own = np.where(half[here], by_other, by_half)
+        index[here] = np.where(group[here], (by_half + by_other) / 2, own)
+    return index
+
+
+def _near(index: FloatArray, favourable: BoolArray, group: BoolArray, width: float) -> dict[str, tuple[Tally, Tally]]:
+    """Tallies of both groups near the line, in slices that hold equal shares of the reference group."""
+    if not 0 < width < 0.5:
+        raise ValueError(f"width must lie in (0, 0.5), got {width}")
+    reference = index[~group]
+    if not len(reference):
+        return {}
+    line = 1 - float(favourable[~group].mean())
+    shares = np.linspace(max(0.0, line - width), min(1.0, line + width), SLICES + 1)
+    edges = np.quantile(reference, shares)
+    inside = (index >= edges[0]) & (index <= edges[-1])
+    slices = np.clip(np.searchsorted(edges, index, side="right") - 1, 0, SLICES - 1)
+    return {
+        f"slice {at + 1}": (
+            Tally.of(favourable[inside & group & (slices == at)]),
+            Tally.of(favourable[inside & ~group & (slices == at)]),
+        )
+        for at in range(SLICES)
+    }
+
+
+def _gap(refused: FloatArray, denied: FloatArray, approved: FloatArray, *, level: float) -> Estimate:
+    method = "overlap of denials with approvals, protected less reference"
+    n = len(refused) + len(denied) + len(approved)
+    counts: dict[str, int | float | str] = {
+        "denied_p": len(refused), "denied_0": len(denied), "approved_0": len(approved),
+    }  # fmt: skip
+    for found, least, what in (
+        (len(refused), MIN_DENIED, "denials in the protected group"),
+        (len(denied), MIN_DENIED, "denials in the reference group"),
+        (len(approved), MIN_APPROVED, "approvals in the reference group"),
+    ):
+        if found < least:
+            return missing(method=method, reason=f"{found} {what}, at least {least} needed", n=n, **counts)
+    of_refused, by_refused = _placements(refused, approved)
+    of_denied, by_denied = _placements(denied, approved)
+    value = float(of_refused.mean() - of_denied.mean())
+    counts |= {"overlap_p": float(of_refused.mean()), "overlap_0": float(of_denied.mean())}
+    variance = (
+        float(of_refused.var(ddof=1)) / len(refused)
+        + float(of_denied.var(ddof=1)) / len(denied)
+        + float((by_refused - by_denied).var(ddof=1)) / len(approved)
+    )
+    if not variance > 1e-15:
+        return Estimate(value=value, n=n, method=method, reason="no interval: nothing varies", counts=counts)
+    error = math.sqrt(variance)
+
+    def interval(wanted: float) -> Interval:
+        reach = float(stats.norm.isf((1 - check_level(wanted)) / 2)) * error
+        return Interval(max(-1.0, value - reach), min(1.0, value + reach), wanted, "DeLong")
+
+    z = value / error
+    return Estimate(
+        value=value,
+        n=n,
+        method=method,
+        interval=interval(level),
+        tost_interval=interval(tost_level(level)),
+        test=Significance(float(2 * stats.norm.sf(abs(z))), "DeLong z of two areas", z, z),
+        counts=counts,
+    )
+
+
+def _placements(above: FloatArray, below: FloatArray) -> tuple[FloatArray, FloatArray]:
+    """For each of ``above`` the share of ``below`` it exceeds, and for each of ``below`` the share that exceeds it."""
+    return _share_below(above, below), 1 - _share_below(below, above)
+
+
+def _share_below(values: FloatArray, others: FloatArray) -> FloatArray:
+    """For each of ``values`` the share of ``others`` below it, ties one half."""
+    # Sought in rising order: a million places in random order are a million misses of the cache.
+    order = np.argsort(values)
+    rising, among = values[order], np.sort(others)
+    places = np.searchsorted(among, rising, side="left") + np.searchsorted(among, rising, side="right")
+    found = np.empty(len(values))
+    found[order] = places / (2 * len(among))
+    return found
+
+
+def _comparators(index: FloatArray, refused: BoolArray, approved: BoolArray, shown: int) -> tuple[Comparator, ...]:
+    best: IntArray = np.flatnonzero(refused)
+    best = best[np.argsort(-index[best], kind="stable")][:shown]
+    worst: IntArray = np.flatnonzero(approved)
+    worst = worst[np.argsort(index[worst], kind="stable")][:shown]
+    return tuple(
+        Comparator(int(d), int(a), float(index[d]), float(index[a]))
+        for d, a in zip(best, worst, strict=False)
+        if index[a] < index[d]
+    )

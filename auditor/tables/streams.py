@@ -1,0 +1,154 @@
+"""Delimited text of any length, block by block: only the columns that are asked for, and never the whole file.
+
+What is refused is refused as :mod:`.text` does; what that reader would have to see whole to propose (a footer, a better
+delimiter) is said by keys of the mapping.
+"""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Collection, Iterator
+from dataclasses import replace
+from itertools import chain, islice
+from operator import itemgetter
+from pathlib import Path
+
+import polars as pl
+
+from auditor.exceptions import DataError
+from auditor.reading_guesses import holds, is_filled, numbers_as_names
+from auditor.tables.encodings import ENCODINGS, SIGNATURES
+from auditor.tables.packed import opened
+from auditor.tables.rows import BLOCK_ROWS, counted, given_names
+from auditor.tables.table import NO_HEADER, Limits, Reading, Table, check_header
+from auditor.tables.text import (
+    DELIMITERS,
+    SAMPLE_BYTES,
+    check_delimiter,
+    records_of,
+    text_column,
+    without_guards,
+    without_sep_line,
+)
+
+STREAMED = Limits(rows=20_000_000, columns=1_000, cells=4_000_000_000, characters=4 << 30)
+
+
+def text_blocks(
+    path: Path,
+    *,
+    where: str,
+    reading: Reading,
+    columns: Collection[str],
+    tabs: bool = False,
+    limits: Limits = STREAMED,
+) -> Iterator[Table]:
+    """Tables of up to 20,000 records each, with the columns named ``columns`` alone.
+
+    Raises
+    ------
+    DataError
+        For a missing column, a record of another length than the header, or text that is none, with its line.
+    """
+    encoding = reading.encoding or "utf-8"
+    if encoding not in (*ENCODINGS, "utf8"):
+        raise DataError(f"{where}: reading.encoding", f"is {encoding[:40]!r}", f"one of: {', '.join(ENCODINGS)}")
+    with opened(path, where=where, most=limits.characters) as raw:
+        head = raw.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]
+        for signature, name in SIGNATURES.items():
+            if head.startswith(signature):
+                raise DataError(where, f"is {name}, not CSV", "text, its fields separated by commas")
+        if encoding in ("utf-8", "utf8"):
+            encoding = "utf-8-sig"
+        sample = _as_utf8(head, encoding, where)
+        rest, first, declared = without_sep_line(sample)
+        delimiter = reading.delimiter or declared or ("\t" if tabs else ",")
+        if delimiter not in DELIMITERS:
+            raise DataError(f"{where}: reading.delimiter", f"is {delimiter[:40]!r}", "one of , ; | and the tab, \\t")
+        if not (reading.delimiter or declared):
+            check_delimiter(rest, delimiter, where, first)
+        with io.TextIOWrapper(raw, encoding=encoding, newline="") as lines:
+            if declared:
+                next(lines)
+            records = records_of(lines, where, delimiter, first)
+            try:
+                yield from _tables(records, where=where, reading=reading, columns=columns, limits=limits)
+            except UnicodeDecodeError as error:
+                what = f"holds bytes that are no {reading.encoding or 'UTF-8'}"
+                raise DataError(where, what, "the encoding it is written in, as encoding under [reading]") from error
+
+
+def _as_utf8(head: bytes, encoding: str, where: str) -> bytes:
+    """Whole lines of the beginning in UTF-8, to see how it is written."""
+    if b"\0" in head and "16" not in encoding:
+        raise DataError(where, "holds bytes of zero", "text, or its encoding under [reading]")
+    text = head.decode(encoding, "ignore")
+    return (text[: text.rfind("\n") + 1] or text).encode()
+
+
+def _tables(
+    records: Iterator[tuple[int, list[str]]],
+    *,
+    where: str,
+    reading: Reading,
+    columns: Collection[str],
+    limits: Limits,
+) -> Iterator[Table]:
+    start, cells = _header(records, where, reading)
+    names = check_header(cells, where=f"{where}: line {start}")
+    if reading.header == NO_HEADER:
+        names = given_names(reading, len(cells), where=where, unit="line", at=start)
+        records = chain([(start, cells)], records)
+    elif not reading.header and (why := numbers_as_names(cells)):
+        expected = f"header = false under [reading] if the file has no names, or header = {start} if these are they"
+        what = f"seems to be a record and not the column names: {why}"
+        raise DataError(f"{where}: line {start}", what, expected)
+    wanted = [at for at, name in enumerate(names) if name in columns]
+    if missing := sorted(set(columns) - set(names)):
+        raise DataError(where, f"column {missing[0]!r} is not there", f"one of: {', '.join(names[:8])}, …")
+    rows = 0
+    # One call a record takes what is asked for of it; of one column it would take the bare cell.
+    pick = itemgetter(*wanted) if len(wanted) > 1 else lambda cells: (cells[wanted[0]],)
+    kept = _kept(records, names, where, start, reading.last)
+    while block := [(line, pick(cells)) for line, cells in islice(kept, BLOCK_ROWS)]:
+        rows += len(block)
+        limits.check(where=where, rows=rows, columns=len(names))
+        lines, cells_of = zip(*block, strict=True)
+        places = pl.Series(lines, dtype=pl.UInt32)
+        columns_of = zip(wanted, zip(*cells_of, strict=True), strict=True)
+        frame = pl.DataFrame([text_column(column).alias(names[at]) for at, column in columns_of])
+        table = Table(frame=frame, rows=places, unit="line", untyped=frozenset(frame.columns))
+        yield replace(without_guards(table), notes=())
+    if not rows:
+        raise DataError(where, "has a header and no rows", "at least one row")
+
+
+def _header(records: Iterator[tuple[int, list[str]]], where: str, reading: Reading) -> tuple[int, list[str]]:
+    for line, cells in records:
+        if reading.header > 0 and line < reading.header:
+            continue
+        if reading.header > 0 and line > reading.header:
+            raise DataError(f"{where}: reading.header", f"line {reading.header} is not there", "where the names stand")
+        if is_filled(cells):
+            return line, cells
+    raise DataError(where, "is empty", "a header and at least one row")
+
+
+def _kept(
+    records: Iterator[tuple[int, list[str]]], names: list[str], where: str, start: int, last: int
+) -> Iterator[tuple[int, list[str]]]:
+    """Records of the header's length; blank lines and the names once more are none."""
+    width, first = len(names), names[0]
+    for line, cells in records:
+        if last and line > last:
+            return
+        # Nearly all of a million records are told from blank lines and from the names by their first cell.
+        if len(cells) == width and cells[0] not in ("", first) and not cells[0].isspace() and cells[0].strip() != first:
+            yield line, cells
+            continue
+        if not any(map(holds, cells)) or (cells[0].strip() == names[0] and [each.strip() for each in cells] == names):
+            continue
+        if len(cells) != width:
+            expected = f"{width}, as in the header, line {start}"
+            raise DataError(f"{where}: line {line}", f"has {counted(len(cells), 'field')}", expected)
+        yield line, cells
