@@ -195,7 +195,7 @@ def misfits(table: Table | pl.DataFrame, mapping: DataMapping) -> Iterator[tuple
                 there = False
             elif column not in table.frame.columns:
                 near = ", ".join(table.columns[:8])
-                yield f"column {shown(column)} (field {shown(item.name)}) is not there", f"one of: {near}, …"
+                yield f"column {shown(column)} (field {shown(item.name)}) is missing", f"one of: {near}, …"
                 there = False
     if not there:
         return
@@ -359,7 +359,7 @@ def _outcome_misfits(item: Field, found: Counter[Value]) -> Iterator[tuple[str, 
             f"{str(value)[:SHOWN_CHARACTERS]} ({found[value]:,} rows)" for value in found if value not in sides
         )
         what = f"field {item.name!r} does not say which values are adverse"
-        yield what, f"the key adverse; what it does not name is no outcome: {others}"
+        yield what, f"the key adverse; what it does not name is not an outcome: {others}"
 
 
 def _counts(table: Table, mapping: DataMapping, left_out: Mapping[str, int]) -> Counts:

@@ -45,11 +45,11 @@ from auditor.mechanisms.superposition import card as superposition
 from auditor.plan import Section
 from auditor.testing.card import Card
 from auditor.testing.context import Context
-from auditor.testing.rows import Row, read_row, row_of
+from auditor.testing.rows import Row, read_row
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 if TYPE_CHECKING:
-    from auditor.mechanisms._shared.bench import ComputeContext
+    from auditor.mechanisms._shared.compute import ComputeContext
     from auditor.testing.chunks import ChunkSpec, PlanContext
 
 ENTRY_POINT = "plumbline.tests"
@@ -89,29 +89,18 @@ class OnInternals:
         planned: Iterable[ChunkSpec] = self._method().plan_chunks(asked)
         return planned
 
-    def compute(self, bench: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
+    def compute(self, context: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
         """Do one chunk: the row of its payload in, the row of its result out."""
-        return row_of(self._method().compute(bench, self._read("Payload", payload)))
+        done: Row = self._method().compute(context, self._read("Payload", payload))
+        return done.row()
 
     def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
         """Measure from what this test's own chunks gave."""
         results = [self._read("Result", row) for row in context.results.get(self.CARD.name, ())]
-        typed = self._typed()
-        measure = self._method().measure
-        measured: Iterable[UnadjustedMeasurement] = measure(context, results) if typed else measure(context)
+        measured: Iterable[UnadjustedMeasurement] = self._method().measure(context, results)
         return measured
 
-    def _typed(self) -> bool:
-        """To go when the last method is typed."""
-        try:
-            self._rows()
-        except ModuleNotFoundError:
-            return False
-        return True
-
     def _read(self, kind: str, row: Any) -> Any:
-        if not self._typed():
-            return row_of(row)
         return read_row(getattr(self._rows(), kind), row, what=f"{kind.lower()} of {self.CARD.name}")
 
 

@@ -62,7 +62,7 @@ def frozen_template(template: str, *, day: str) -> str:
 
     frozen = _CALL.sub(literal, template)
     if "strftime_now" in _ASKED.sub("", frozen):
-        raise ValueError("it asks the clock in a way that cannot be fixed")
+        raise ValueError("it reads the clock in a way that cannot be pinned to a date")
     return frozen
 
 

@@ -26,7 +26,7 @@ from auditor.comparison_card import (
     REFUSAL_CHANGE,
     REFUSAL_GAP,
 )
-from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, Contrast, Rules, changed_mean, concluded
+from auditor.comparison_pairs import BEFORE, Answer, ArmPair, Both, ComparedContrast, Rules, changed_mean, concluded
 from auditor.comparison_range import range_change
 from auditor.conclusions import adjust_and_conclude
 from auditor.counterfactuals import ACTUAL, arm
@@ -97,7 +97,7 @@ def compare_versions(
     readability = adjust_and_conclude(list(_readability(arms, rules)))
     filed = adjust_and_conclude(list(_as_filed([item for item in both if item.later.role == ACTUAL], rules)))
     doubts = _doubts(readability, arms, rules, filed[0])
-    pairs = [Contrast.of(arms, attribute, group) for attribute, group in rules.contrasts]
+    pairs = [ComparedContrast.of(arms, attribute, group) for attribute, group in rules.contrasts]
     open_of = [(*doubts[pair.field], *_both_ways(pair, rules)) for pair in pairs]
     ranges = adjust_and_conclude(
         [
@@ -172,7 +172,7 @@ def _readability(arms: Mapping[str, Mapping[str, Both]], rules: Rules) -> Iterab
             subject = {"field": attribute.field, "group": group}
             drafts.append((between, subject, REFUSAL_CHANGE, BEFORE))
     for attribute, group in rules.contrasts:
-        pair = Contrast.of(arms, attribute, group)
+        pair = ComparedContrast.of(arms, attribute, group)
         for place, version in enumerate(VERSIONS):
             sides = ([one.unreadable[place] for one in items] for items in (pair.control, pair.protected))
             subject = {"field": pair.field, "group": group, "version": version}
@@ -250,7 +250,7 @@ def _open(item: Measurement) -> str:
     return f"a gap in readable answers between {group} and {item.reference} {word} in the {version} version"
 
 
-def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...]) -> UnadjustedMeasurement:
+def _effect(pair: ComparedContrast, rules: Rules, *, silent: str, doubts: tuple[str, ...]) -> UnadjustedMeasurement:
     changes = pair.changes
     n, method = len(changes), "change of the net effect, paired by application"
     counts = {"b": int((changes < 0).sum()), "c": int((changes > 0).sum())}
@@ -292,7 +292,7 @@ def _effect(pair: Contrast, rules: Rules, *, silent: str, doubts: tuple[str, ...
     )
 
 
-def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
+def _barriers(pair: ComparedContrast, rules: Rules) -> tuple[str, ...]:
     """Why an unchanged effect may not be called equivalent: too few of one outcome, one direction, too few pairs."""
     found = []
     for place, version in enumerate(VERSIONS):
@@ -318,7 +318,7 @@ def _barriers(pair: Contrast, rules: Rules) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _both_ways(pair: Contrast, rules: Rules) -> tuple[str, ...]:
+def _both_ways(pair: ComparedContrast, rules: Rules) -> tuple[str, ...]:
     """Why an unchanged net effect is no absence of change: applications gain and lose by the group, and it cancels.
 
     The share of applications whose part of the effect changed must exceed the equivalence margin by its exact bound, at

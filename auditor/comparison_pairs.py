@@ -74,7 +74,7 @@ class ArmPair:
 
 
 @dataclass(frozen=True)
-class Contrast:
+class ComparedContrast:
     """One group against its reference: the applications that stand in both arms, in the order of the control arm."""
 
     field: str
@@ -84,7 +84,7 @@ class Contrast:
     protected: tuple[Both, ...]
 
     @classmethod
-    def of(cls, arms: Mapping[str, Mapping[str, Both]], attribute: Attribute, group: str) -> Contrast:
+    def of(cls, arms: Mapping[str, Mapping[str, Both]], attribute: Attribute, group: str) -> ComparedContrast:
         """The pairs of one contrast."""
         field, reference = attribute.field, attribute.reference
         left, right = arms[arm(field, reference)], arms[arm(field, group)]

@@ -14,7 +14,7 @@ import numpy as np
 from scipy import stats
 
 from auditor.comparison_card import RANGE_CHANGE
-from auditor.comparison_pairs import Contrast, Rules, concluded
+from auditor.comparison_pairs import ComparedContrast, Rules, concluded
 from auditor.statistics.equivalence import MIN_OUTCOMES, Equivalence, pairs_for_margin, tost_at_every_cut_off
 from auditor.statistics.operating_points import Margins, nearest, reference_thresholds, resample, with_unreadable
 from auditor.statistics.pairs import PairCounts
@@ -53,7 +53,7 @@ class _Curve:
 
 
 def range_change(
-    pair: Contrast, rules: Rules, *, test: str, family: str, doubts: tuple[str, ...]
+    pair: ComparedContrast, rules: Rules, *, test: str, family: str, doubts: tuple[str, ...]
 ) -> UnadjustedMeasurement:
     """The largest change over the range, concluded like a change at the natural cut-off."""
     curve = _curve(pair, rules)
@@ -97,7 +97,7 @@ def range_change(
     return replace(draft, deciding=lambda alpha: curve.equivalence(margin=rules.equivalence, alpha=alpha).interval)
 
 
-def range_p_value(pair: Contrast, rules: Rules) -> float:
+def range_p_value(pair: ComparedContrast, rules: Rules) -> float:
     """p of the largest change alone, 1 where there is no curve: what simulations of its level count."""
     curve = _curve(pair, rules)
     return 1.0 if isinstance(curve, str) else curve.p_value
@@ -118,7 +118,7 @@ def _barriers(curve: _Curve, rules: Rules) -> tuple[str, ...]:
     return tuple(found)
 
 
-def _curve(pair: Contrast, rules: Rules) -> _Curve | str:
+def _curve(pair: ComparedContrast, rules: Rules) -> _Curve | str:
     """The curve, or why there is none."""
     n = len(pair.control)
     read = [pair.margins(place) for place in (0, 1)]

@@ -13,21 +13,23 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.catalogue import Test, find_tests, looks_inside
+from auditor.chunk_rows import SHARED, UNSHARED, Answers, Asked, OwnResult, Questions
 from auditor.conclusions import adjust_and_conclude
-from auditor.controls import Controls, Packing, controls_of
+from auditor.controls import Controls, controls_of
 from auditor.environment import Scoring
 from auditor.exceptions import RunError
 from auditor.findings import find
 from auditor.ledger import Ledger
 from auditor.own_code import code_sha256
+from auditor.packing import Packing
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.preparation import SHARED, UNSHARED, Prepared, another_making, prepare, run_sha256
-from auditor.records import Case, Decision, Finding, Measurement, Outcome
-from auditor.scoring import case_of, load_for, run_one_chunk
+from auditor.preparation import Prepared, another_making, prepare, run_sha256
+from auditor.records import Case, Decision, Finding, Measurement
+from auditor.scoring import load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
 from auditor.testing.attributions import Attribution
 from auditor.testing.context import Context
-from auditor.testing.factory import NOT_TESTED, not_tested
+from auditor.testing.factory import not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 __all__ = ["Conclusions", "Prepared", "code_sha256", "conclude", "load_for", "prepare", "run_one_chunk", "run_sha256"]
@@ -65,30 +67,36 @@ def conclude(ledger: Ledger) -> Conclusions:
     packs = load_packs(plan.use.policy_packs, where="run")
     cases: list[Case] = []
     decisions: dict[str, Decision] = {}
-    applications: dict[str, dict[str, Any]] = {}
+    applications: dict[str, Asked] = {}
     packing = Packing()
     results: dict[str, list[dict[str, Any]]] = {}
+    silent: dict[str, str] = {}
     seconds = 0.0
     for state in ledger.states():
-        payload = json.loads(ledger.payload(state.index))
         result = json.loads(ledger.result(state.index))
-        seconds += result["seconds"]
-        if state.kind not in (SHARED, UNSHARED):
-            results.setdefault(state.kind, []).append(result["work"])
+        if state.kind in (SHARED, UNSHARED):
+            payload, answers = Questions.read(json.loads(ledger.payload(state.index))), Answers.read(result)
+            cases += payload.cases
+            applications.update({each.id: each for each in payload.applications})
+            decisions.update({each.case_id: each for each in answers.decisions})
+            packing, seconds = answers.packing, seconds + answers.seconds
             continue
-        cases += [case_of(row) for row in payload["cases"]]
-        applications.update({item["id"]: item for item in payload["applications"]})
-        decisions.update({row["case_id"]: _decision(row) for row in result["decisions"]})
-        packing = Packing.read(result["packing"], where=f"run: chunk {state.index}: packing")
+        own = OwnResult.read(result)
+        seconds += own.seconds
+        if own.work is not None:
+            results.setdefault(state.kind, []).append(own.work)
+        elif own.not_tested is not None:
+            silent.setdefault(state.kind, own.not_tested)
     cases.sort(key=lambda case: case.id)
     context = Context(
         plan=plan,
         cases=cases,
         decisions=decisions,
-        observed={name: item["favourable"] for name, item in applications.items()},
-        values={name: item["values"] for name, item in applications.items()},
+        observed={name: item.favourable for name, item in applications.items()},
+        values={name: item.values for name, item in applications.items()},
         observed_rate=run.data.observed_rate,
         results=results,
+        not_done=silent,
         several_rows=run.data.mapping.keeps_rows_apart,
     )
     drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
@@ -113,11 +121,7 @@ def conclude(ledger: Ledger) -> Conclusions:
 
 def _drafts(test: Test, context: Context) -> Iterable[UnadjustedMeasurement]:
     """What a test measures; of one that was not done, why."""
-    reason = next((work[NOT_TESTED] for work in context.results.get(test.CARD.name, ()) if NOT_TESTED in work), None)
+    reason = context.not_done.get(test.CARD.name)
     if reason is not None and looks_inside(test):
         return [UnadjustedMeasurement(not_tested(test.CARD, reason, level=1 - context.plan.thresholds.alpha))]
     return test.measure(context)
-
-
-def _decision(row: dict[str, Any]) -> Decision:
-    return Decision(**{**row, "outcome": Outcome(row["outcome"])})

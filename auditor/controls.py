@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from auditor.behaviour.metrics import CF_NET_EFFECT, CF_NOISE_FLOOR
 from auditor.hashed import Hashed
+from auditor.packing import Packing
 from auditor.records import Measurement
 from auditor.testing.state import State
 
@@ -55,17 +56,6 @@ class Degenerate(Hashed):
     holds: bool
     reasons: tuple[str, ...] = ()
     arms: tuple[ArmAnswers, ...] = ()
-
-
-class Packing(Hashed):
-    """How prompts were scored: whether together, how far that moves a margin at most (nats), and why not, if not.
-
-    All of it is absent from a run in which no answer was scored.
-    """
-
-    packable: bool | None = None
-    largest_difference: float | None = None
-    reason: str = ""
 
 
 class SelfCheck(Hashed):

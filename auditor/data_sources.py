@@ -49,7 +49,7 @@ def data_path(source: str) -> Path:
     path = _expanded(source)
     if source.startswith("demo:") or (path.suffix.lower() not in KINDS and not is_packed(path)):
         known = f"{DEMONSTRATION} or the path of {KNOWN_KINDS}"
-        raise DataError(source or "data", "is no known source", known)
+        raise DataError(source or "data", "is not a known source", known)
     return path
 
 
@@ -57,4 +57,6 @@ def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()
     except RuntimeError as error:  # ~nobody-of-that-name
-        raise DataError(text, "names the folder of an unknown account", "a file that can be read") from error
+        raise DataError(
+            text, "names the home folder of an account that does not exist", "a file that can be read"
+        ) from error

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from auditor.controls import Packing
 from auditor.hashed import Hashed
+from auditor.packing import Packing
 
 
 class Scoring(Hashed):

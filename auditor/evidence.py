@@ -14,7 +14,7 @@ import polars as pl
 
 from auditor.canonical import canonical_json
 from auditor.environment import Environment
-from auditor.exceptions import StorageError
+from auditor.exceptions import StorageError, reason_of
 from auditor.records import Case
 from auditor.run_record import RunRecord
 
@@ -93,7 +93,7 @@ def write_evidence(folder: Path, run: RunRecord, conclusions: Conclusions, envir
         for name, table in tables.items():
             table.write_parquet(folder / name)
     except (OSError, pl.exceptions.ComputeError) as error:
-        reason = getattr(error, "strerror", None) or str(error)
+        reason = f"cannot be written: {reason_of(error)}"
         raise StorageError(f"{folder}: {reason}; expected room and permission to write evidence") from error
 
 

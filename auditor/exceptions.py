@@ -7,7 +7,7 @@ AuditorError
 │   └── ModelError        the model source, its files or its answers
 └── RunError              the run could not go on (exit code 3)
     ├── Interrupted       somebody asked it to stop; what was scored is kept
-    ├── ScoringError      the model returned something that is no number
+    ├── ScoringError      the model returned something that is not a number
     └── StorageError      evidence could not be written
 """
 
@@ -69,3 +69,9 @@ class ScoringError(RunError):
 
 class StorageError(RunError):
     """Evidence could not be written, for example because the disk is full."""
+
+
+def reason_of(error: BaseException) -> str:
+    """Why a call to the system failed, as it reads behind a colon: ``permission denied``."""
+    said = getattr(error, "strerror", None) or " ".join(str(error).split()) or type(error).__name__
+    return said if said[1:2].isupper() else said[:1].lower() + said[1:]

@@ -81,14 +81,28 @@ def _paired(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
     # Of equally grave ones a difference that was found speaks before one that this run cannot settle.
     worst, verdict = max(graded, key=lambda pair: (pair[1].severity.rank, pair[0].conclusion in SEEN))
     involved = [item for item, _ in graded]
-    yield Finding(
+    cause = "Not examined in this run by interventions inside the model."
+    yield _led_by(worst, verdict, involved, beside=mine, packs=packs, cause=cause)
+
+
+def _led_by(
+    worst: Measurement,
+    verdict: Grade,
+    involved: Sequence[Measurement],
+    *,
+    beside: Sequence[Measurement],
+    packs: Sequence[PolicyPack],
+    cause: str,
+) -> Finding:
+    """A finding in the words of its gravest measurement, with those that are ``involved``, read ``beside`` others."""
+    return Finding(
         id="",
         title=title_of(worst),
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
-        condition=condition_of(worst, involved, mine),
+        condition=condition_of(worst, involved, beside),
         criteria=_criteria(packs, [item.metric for item in involved], worst.subject["field"]),
-        cause="Not examined in this run by interventions inside the model.",
+        cause=cause,
         effect=effect_of(worst),
         recommendation=advice_on(worst),
         measurements=tuple(item.id for item in (worst, *(item for item in involved if item is not worst))),
@@ -106,20 +120,9 @@ def _turned_both_ways(mine: Sequence[Measurement], plan: Plan, packs: Sequence[P
     verdict = _grade(turned, plan)
     if verdict is None or not turned.counts.get("b") or not turned.counts.get("c"):
         return
-    yield Finding(
-        id="",
-        title=title_of(turned),
-        severity=verdict.severity,
-        rule=f"{verdict.rule}: {verdict.sentence}",
-        condition=condition_of(turned, [turned], [turned]),
-        criteria=_criteria(packs, [turned.metric], turned.subject["field"]),
-        cause="Open: whom the change favours may depend on what else an application says, such as another attribute.",
-        effect=effect_of(turned),
-        recommendation=advice_on(turned),
-        measurements=(turned.id, own.id),
-        cases=turned.cases,
-        conclusion=turned.conclusion,
-    )
+    cause = "Open: whom the change favours may depend on what else an application says, such as another attribute."
+    found = _led_by(turned, verdict, [turned], beside=[turned], packs=packs, cause=cause)
+    yield replace(found, measurements=(turned.id, own.id))
 
 
 def _silent(item: Measurement, state: State) -> bool:
@@ -135,20 +138,8 @@ def _readable(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
         verdict = _grade(item, plan) if item.metric == READABILITY else None
         if verdict is None:
             continue
-        yield Finding(
-            id="",
-            title=title_of(item),
-            severity=verdict.severity,
-            rule=f"{verdict.rule}: {verdict.sentence}",
-            condition=condition_of(item, [item], [item]),
-            criteria=_criteria(packs, [item.metric], item.subject["field"]),
-            cause="Open: the answers the plan reads may not be those the model gives to these applications.",
-            effect=effect_of(item),
-            recommendation=advice_on(item),
-            measurements=(item.id,),
-            cases=item.cases,
-            conclusion=item.conclusion,
-        )
+        cause = "Open: the answers the plan reads may not be those the model gives to these applications."
+        yield _led_by(item, verdict, [item], beside=[item], packs=packs, cause=cause)
 
 
 def _cause(inside: Measurement) -> str:

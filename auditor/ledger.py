@@ -20,7 +20,7 @@ from pathlib import Path
 from typing import Protocol
 
 from auditor.canonical import canonical_json
-from auditor.exceptions import RunError, StorageError
+from auditor.exceptions import RunError, StorageError, reason_of
 from auditor.run_record import RunRecord
 
 
@@ -108,7 +108,9 @@ class FolderLedger:
         try:
             (path / "chunks").mkdir(parents=True, exist_ok=True)
         except OSError as error:
-            raise StorageError(f"{path}: {error.strerror}; expected a folder that can be written") from error
+            raise StorageError(
+                f"{path}: cannot be made: {reason_of(error)}; expected a folder that can be written"
+            ) from error
 
     def freeze(self, run: RunRecord, chunks: Iterable[Chunk]) -> None:
         """Store run and chunks; the run file is written last, so a half-frozen folder is not frozen."""
@@ -153,7 +155,9 @@ class FolderLedger:
             return False
         except OSError as error:
             # A claim without a process id, as a full disk leaves it, is nobody's.
-            raise StorageError(f"{claim}: {error.strerror}; expected room and permission to write evidence") from error
+            raise StorageError(
+                f"{claim}: cannot be written: {reason_of(error)}; expected room and permission to write evidence"
+            ) from error
         return True
 
     def payload(self, index: int) -> bytes:
@@ -199,7 +203,9 @@ class FolderLedger:
         except OSError as error:
             with contextlib.suppress(OSError):
                 partial.unlink()
-            raise StorageError(f"{target}: {error.strerror}; expected room and permission to write evidence") from error
+            raise StorageError(
+                f"{target}: cannot be written: {reason_of(error)}; expected room and permission to write evidence"
+            ) from error
 
 
 def _held(claim: str) -> bool:

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.decision_columns import decision_columns_from
-from auditor.exceptions import DataError
+from auditor.exceptions import DataError, reason_of
 from auditor.mappings import EMPTY, REPEATS, ROLES, TYPES, DataMapping, Field, code_of, nfc, said_of
 from auditor.number_forms import NumberForm
 from auditor.tables import NO_HEADER, Reading
@@ -36,9 +36,9 @@ def read_mapping(path: Path) -> DataMapping:
     try:
         raw = parse_toml(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise DataError(str(path), error.strerror or "cannot be read", "a readable mapping file (TOML)") from error
+        raise DataError(str(path), f"cannot be read: {reason_of(error)}", "a readable mapping file (TOML)") from error
     except (UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
-        raise DataError(str(path), f"is no TOML: {error}", "a mapping file as docs/data.md describes") from error
+        raise DataError(str(path), f"is not valid TOML: {error}", "a mapping file as docs/data.md describes") from error
     return mapping_from(raw, where=str(path))
 
 
@@ -51,7 +51,7 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
         raise DataError(where, f"has {len(items):,} fields", f"at most {MAX_FIELDS:,}")
     fields = tuple(_field(item, f"{where}: fields[{index}]") for index, item in enumerate(items))
     if not isinstance(raw.get("excluded", {}), Mapping):
-        raise DataError(f"{where}: excluded", "is no table", 'column = "reason"')
+        raise DataError(f"{where}: excluded", "is not a table", 'column = "reason"')
     for role in ("id", "outcome"):
         if sum(item.role == role for item in fields) > 1:
             raise DataError(where, f"has several fields with the role {role!r}", "one at most")
@@ -78,7 +78,7 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
 def reading_from(raw: Any, *, where: str) -> Reading:
     """How a file is read, from plain data; errors as in :func:`read_mapping`."""
     if not isinstance(raw, Mapping):
-        raise DataError(where, "is no table", f"any of: {', '.join(Reading.__dataclass_fields__)}")
+        raise DataError(where, "is not a table", f"any of: {', '.join(Reading.__dataclass_fields__)}")
     for key, value in raw.items():
         if key not in Reading.__dataclass_fields__:
             raise DataError(where, f"unknown key {shown(key)}", f"any of: {', '.join(Reading.__dataclass_fields__)}")

@@ -25,7 +25,7 @@ from pydantic import (
 )
 
 from auditor.canonical import sha256_json
-from auditor.exceptions import PlanError
+from auditor.exceptions import PlanError, reason_of
 from auditor.mappings import nfc
 from auditor.statistics.results import MIN_RESAMPLES
 from auditor.toml_text import parse_toml
@@ -135,7 +135,7 @@ class Attribute(Section):
     @model_validator(mode="after")
     def _reference_is_a_group(self) -> Attribute:
         if self.reference not in self.groups:
-            raise ValueError(f"reference {self.reference!r} is none of the groups {list(self.groups)}")
+            raise ValueError(f"reference {self.reference!r} is not one of the groups {list(self.groups)}")
         if len(set(self.groups)) != len(self.groups):
             raise ValueError("a group is listed twice")
         return self
@@ -246,7 +246,7 @@ class Plan(Section):
             raise ValueError("placebo.field: is a protected attribute")
         for name in self.settings:
             if name not in self.tests.run and name not in SHARED_SETTINGS:
-                raise ValueError(f"settings.{name}: is no test of tests.run")
+                raise ValueError(f"settings.{name}: is not a test of tests.run")
         return self
 
     @classmethod
@@ -296,8 +296,8 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> Plan:
     path
         A TOML file.
     overrides
-        ``section.key`` to a TOML value as text (``thresholds.alpha`` to ``0.01``); text that is no TOML value is taken
-        as a string.
+        ``section.key`` to a TOML value as text (``thresholds.alpha`` to ``0.01``); text that is not a TOML value is
+        taken as a string.
 
     Raises
     ------
@@ -307,7 +307,7 @@ def read_plan(path: Path, overrides: Mapping[str, str] | None = None) -> Plan:
     try:
         text = path.read_text(encoding="utf-8")
     except OSError as error:
-        raise PlanError(str(path), error.strerror or "cannot be read", "a readable plan file (TOML)") from error
+        raise PlanError(str(path), f"cannot be read: {reason_of(error)}", "a readable plan file (TOML)") from error
     except UnicodeDecodeError as error:
         raise PlanError(str(path), f"is not UTF-8 (byte {error.start})", "a plan file in UTF-8") from error
     raw = _toml(text, str(path))
@@ -320,7 +320,7 @@ def _toml(text: str, where: str) -> dict[str, Any]:
     try:
         return parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        raise PlanError(where, f"is no TOML: {error}", "a plan as docs/plan.md describes") from error
+        raise PlanError(where, f"is not valid TOML: {error}", "a plan as docs/plan.md describes") from error
 
 
 def plan_from(raw: Mapping[str, Any], *, where: str) -> Plan:

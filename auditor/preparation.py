@@ -7,13 +7,15 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
-from typing import Any
+from itertools import count
+from typing import Any, NamedTuple
 
 from auditor import __version__
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chat import chat_wrapper
+from auditor.chunk_rows import SHARED, UNSHARED, Asked, Asking, Questions
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.exceptions import PlanError
 from auditor.language_models.answers import Question, ask, refuse_unembedded
@@ -28,10 +30,9 @@ from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
 from auditor.run_record import BoundData, BoundModel, Code, PackPin, PromptFigures, RowCounts, RunMapping, RunRecord
+from auditor.testing.sampling import batches
 from auditor.testing.settings import settings_of
 
-SHARED = "shared"
-UNSHARED = "unshared"
 LIBRARIES = ("numpy", "polars", "scipy", "tokenizers", "torch", "transformers")
 
 
@@ -236,46 +237,36 @@ def _chunks(
     plan: Plan, clusters: Sequence[Cluster], questions: Sequence[tuple[list[Question], list[Question]]]
 ) -> Iterable[Chunk]:
     """Whole applications, in order, until the token budget is reached; then the re-asks, each prompt on its own."""
-    index = 0
-    batch: list[tuple[Cluster, tuple[Case, ...]]] = []
-    tokens = 0
-    for cluster, (asked, _) in zip(clusters, questions, strict=True):
-        size = distinct_tokens([sequence for question in asked for sequence in question.sequences])
-        if batch and tokens + size > plan.budget.chunk_tokens:
-            yield _chunk(index, SHARED, batch, tokens)
-            index, batch, tokens = index + 1, [], 0
-        batch.append((cluster, cluster.cases))
-        tokens += size
-    if batch:
-        yield _chunk(index, SHARED, batch, tokens)
-        index, batch, tokens = index + 1, [], 0
-    for cluster, (_, again) in zip(clusters, questions, strict=True):
-        for question in again:
-            size = sum(len(sequence) for sequence in question.sequences)
-            if batch and tokens + size > plan.budget.chunk_tokens:
-                yield _chunk(index, UNSHARED, batch, tokens)
-                index, batch, tokens = index + 1, [], 0
-            batch.append((cluster, _again(cluster)))
-            tokens += size
-    if batch:
-        yield _chunk(index, UNSHARED, batch, tokens)
+    shared = [
+        _Piece(cluster, cluster.cases, distinct_tokens([each for question in asked for each in question.sequences]))
+        for cluster, (asked, _) in zip(clusters, questions, strict=True)
+    ]
+    unshared = [
+        _Piece(cluster, _again(cluster), sum(map(len, question.sequences)))
+        for cluster, (_, again) in zip(clusters, questions, strict=True)
+        for question in again
+    ]
+    index = count()
+    for kind, pieces in ((SHARED, shared), (UNSHARED, unshared)):
+        for batch in batches(pieces, tokens=lambda piece: piece.tokens, most=plan.budget.chunk_tokens):
+            yield _chunk(next(index), kind, batch)
 
 
-def _chunk(index: int, kind: str, batch: Sequence[tuple[Cluster, tuple[Case, ...]]], tokens: int) -> Chunk:
-    cases = [case for _, own in batch for case in own]
-    payload = {
-        "kind": kind,
-        "cases": [_plain(case.row()) for case in cases],
-        "applications": [
-            {
-                "id": cluster.application.id,
-                "values": dict(cluster.application.values),
-                "favourable": cluster.application.favourable,
-            }
-            for cluster, _ in batch
-        ],
-    }
-    return Chunk(index=index, kind=kind, prompts=len(cases), tokens=tokens, payload=canonical_json(payload))
+class _Piece(NamedTuple):
+    """An application's share of a chunk: its cases, and the tokens they compute."""
+
+    cluster: Cluster
+    cases: tuple[Case, ...]
+    tokens: int
+
+
+def _chunk(index: int, kind: Asking, batch: Sequence[_Piece]) -> Chunk:
+    cases = tuple(case for piece in batch for case in piece.cases)
+    people = [piece.cluster.application for piece in batch]
+    asked = tuple(Asked(id=each.id, values=dict(each.values), favourable=each.favourable) for each in people)
+    payload = canonical_json(Questions(kind=kind, cases=cases, applications=asked).row())
+    tokens = sum(piece.tokens for piece in batch)
+    return Chunk(index=index, kind=kind, prompts=len(cases), tokens=tokens, payload=payload)
 
 
 def _plain(value: Any) -> Any:

@@ -5,23 +5,23 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Sequence
-from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import OnInternals, find_tests, looks_inside
+from auditor.chunk_rows import SHARED, UNSHARED, Answers, OwnResult, OwnWork, Questions
 from auditor.exceptions import RunError
 from auditor.language_models.answers import ask, decide, refuse_unembedded
 from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
-from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.work import bench_for, silence
+from auditor.mechanisms._shared.compute import ComputeContext
+from auditor.mechanisms._shared.work import compute_context_for, silence
+from auditor.packing import Packing
 from auditor.plan import Plan
-from auditor.preparation import SHARED, UNSHARED, another_making
-from auditor.records import Case
+from auditor.preparation import another_making
+from auditor.records import Decision
 from auditor.run_record import RunRecord
-from auditor.testing.factory import NOT_TESTED
 
 _silences: dict[str, str | None] = {}
 _probes: dict[tuple[str | None, int, int], PackingProbe] = {}
@@ -80,16 +80,19 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
             loaded.model, pack_tokens=plan.budget.pack_tokens, probe=probe, should_stop=ledger.should_stop
         )
         if payload["kind"] in (SHARED, UNSHARED):
-            result: dict[str, Any] = {"decisions": _score(payload, plan, loaded, scorer), "packing": _packing(probe)}
+            decisions = _score(Questions.read(payload), plan, loaded, scorer)
+            seconds = time.perf_counter() - started
+            result: Answers | OwnResult = Answers(decisions=decisions, packing=_packing(probe), seconds=seconds)
         else:
-            test = _model_test(payload["kind"])
-            bench = bench_for(
+            own = OwnWork.read(payload)
+            test = _model_test(own.kind)
+            context = compute_context_for(
                 test, plan=plan, run=run, loaded=loaded, scorer=scorer, should_stop=ledger.should_stop, store=store
             )
-            reason = _silence(bench, payload["listened"])
-            result = {"work": {NOT_TESTED: reason} if reason else test.compute(bench, payload["work"])}
-        result["seconds"] = time.perf_counter() - started
-        ledger.complete(index, canonical_json(result))
+            reason = _silence(context, own.listened)
+            work = None if reason else test.compute(context, own.work)
+            result = OwnResult(work=work, not_tested=reason, seconds=time.perf_counter() - started)
+        ledger.complete(index, canonical_json(result.row()))
     except BaseException as error:
         # Whatever happens, Ctrl-C included, the chunk must not stay taken.
         ledger.release(index, f"{type(error).__name__}: {error}")
@@ -97,17 +100,16 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     return True
 
 
-def _silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
+def _silence(context: ComputeContext, prompts: Sequence[str]) -> str | None:
     """`silence`, asked once a model and set of prompts in this process."""
-    key = sha256_json([bench.loaded.digest, bench.plan.design(), list(prompts)])
+    key = sha256_json([context.loaded.digest, context.plan.design(), list(prompts)])
     if key not in _silences:
-        _silences[key] = silence(bench, prompts)
+        _silences[key] = silence(context, prompts)
     return _silences[key]
 
 
-def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: PackedScorer) -> list[dict[str, Any]]:
-    cases = [case_of(row) for row in payload["cases"]]
-    prompts = [case.prompt for case in cases]
+def _score(payload: Questions, plan: Plan, loaded: LoadedModel, scorer: PackedScorer) -> tuple[Decision, ...]:
+    prompts = [case.prompt for case in payload.cases]
     chat = plan.prompt.form == "chat"
     questions = ask(loaded.tokenizer, prompts, plan.prompt.answers, chat=chat, where="run")
     # Preparation refused it by what the files say; this is what was loaded.
@@ -115,23 +117,17 @@ def _score(payload: dict[str, Any], plan: Plan, loaded: LoadedModel, scorer: Pac
     refuse_unembedded(questions, rows=rows, tokenizer=loaded.tokenizer, where=plan.run.model)
     decisions = decide(
         scorer,
-        cases,
+        payload.cases,
         questions,
         mass_floor=plan.prompt.answers.mass_floor,
         natural_margin=plan.operating_point.natural_margin,
-        share=payload["kind"] == SHARED,
+        share=payload.kind == SHARED,
     )
-    return [decision.row() for decision in decisions]
+    return tuple(decisions)
 
 
-def case_of(row: dict[str, Any]) -> Case:
-    """A case as chunks keep it."""
-    spans = {name: (int(span[0]), int(span[1])) for name, span in row["spans"].items()}
-    return Case(**{**row, "arms": tuple(row["arms"]), "spans": spans})
-
-
-def _packing(probe: PackingProbe) -> dict[str, Any]:
-    return {"packable": probe.packable, "largest_difference": probe.largest_difference, "reason": probe.reason}
+def _packing(probe: PackingProbe) -> Packing:
+    return Packing(packable=probe.packable, largest_difference=probe.largest_difference, reason=probe.reason)
 
 
 def _model_test(name: str) -> OnInternals:

@@ -36,7 +36,7 @@ def parse_toml(text: str) -> dict[str, Any]:
     Raises
     ------
     tomllib.TOMLDecodeError
-        In one line, for what is no TOML and for what is larger, deeper or longer than any file of this program.
+        In one line, for what is not valid TOML and for what is larger, deeper or longer than any file of this program.
     """
     if len(text) > MAX_CHARACTERS:
         raise tomllib.TOMLDecodeError(f"it has {len(text):,} characters, and {MAX_CHARACTERS:,} are read at most")
@@ -45,10 +45,10 @@ def parse_toml(text: str) -> dict[str, Any]:
         raise tomllib.TOMLDecodeError(f"a key begins {found[0][:20]!r} and has more than {MAX_PARTS} parts")
     if (found := DIGITS.search(bare)) is not None:
         raise tomllib.TOMLDecodeError(
-            f"a number or name begins {found[0][:20]!r} and goes on for {len(found[0]):,} signs"
+            f"a number or name begins {found[0][:20]!r} and goes on for {len(found[0]):,} characters"
         )
     if _depth(bare) > MAX_DEPTH:
-        raise tomllib.TOMLDecodeError(f"brackets stand in more than {MAX_DEPTH} others")
+        raise tomllib.TOMLDecodeError(f"brackets are nested more than {MAX_DEPTH} deep")
     try:
         return tomllib.loads(text)
     except tomllib.TOMLDecodeError:

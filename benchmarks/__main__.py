@@ -23,6 +23,8 @@ NAMES = (
     "planted_uses",
     "simulations",
     "version_nulls",
+    "endpoint",
+    "endpoint_kills",
     "import",
     "decisions",
 )

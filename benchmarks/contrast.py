@@ -10,8 +10,10 @@ from dataclasses import dataclass, replace
 
 from auditor.applications import Application
 from auditor.demo_data import load_loanapp
-from auditor.language_models.decoder import Decoder, Target, read_decoder, target_of
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.targets import Target, target_of
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair
 from auditor.prompts import parse_template, render
 from benchmarks.fields import make_bench
@@ -25,7 +27,7 @@ SHARE = 0.6
 class Contrast:
     """The model, a view into it, what is read, and pairs of prompts that differ in one field."""
 
-    bench: ComputeContext
+    context: ComputeContext
     body: str
     decoder: Decoder
     target: Target
@@ -40,16 +42,16 @@ class Contrast:
 
 def make_contrast(count: int) -> Contrast:
     """The demonstration's base model and the first applications of the data, each in two groups."""
-    bench = make_bench()
+    context = make_bench()
     lines = BODY.splitlines(keepends=True)
-    places = [_pairs(bench, "".join([*lines[:at], RACE, *lines[at:]]), 1)[0] for at in range(len(lines) + 1)]
+    places = [_pairs(context, "".join([*lines[:at], RACE, *lines[at:]]), 1)[0] for at in range(len(lines) + 1)]
     at = min(range(len(places)), key=lambda number: abs(places[number].first / len(places[number].base) - SHARE))
     body = "".join([*lines[:at], RACE, *lines[at:]])
-    decoder = read_decoder(bench.loaded.model)
-    target = target_of(bench.questions(["Decision:"])[0])
+    decoder = read_decoder(context.loaded.model)
+    target = target_of(context.questions(["Decision:"])[0])
     if not isinstance(decoder, Decoder) or not isinstance(target, Target):
         raise TypeError("the demonstration's model has a structure and one token an answer")
-    return Contrast(bench, body, decoder, target, tuple(_pairs(bench, body, count)))
+    return Contrast(context, body, decoder, target, tuple(_pairs(context, body, count)))
 
 
 def with_other_fields(contrast: Contrast, count: int, *, tries: int = 300) -> list[Pair]:
@@ -64,15 +66,15 @@ def with_other_fields(contrast: Contrast, count: int, *, tries: int = 300) -> li
         replace(records[0], values={**records[0].values, **{name: record.values[name] for name in moved}})
         for record in records
     ]
-    donors = {donor for _, donor in _prompts(contrast.bench, contrast.body, filed) if len(donor) == len(first.base)}
+    donors = {donor for _, donor in _prompts(contrast.context, contrast.body, filed) if len(donor) == len(first.base)}
     found = [Pair(first.base, donor, first.first, _differing(first.base, donor)) for donor in donors]
     others = [pair for pair in found if len(pair.field_tokens) > len(first.field_tokens)]
     return sorted(others, key=lambda pair: (len(pair.field_tokens), pair.donor))[:count]
 
 
-def _pairs(bench: ComputeContext, body: str, count: int) -> list[Pair]:
+def _pairs(context: ComputeContext, body: str, count: int) -> list[Pair]:
     pairs = []
-    for base, donor in _prompts(bench, body, load_loanapp().records[:count]):
+    for base, donor in _prompts(context, body, load_loanapp().records[:count]):
         differing = _differing(base, donor)
         pairs.append(Pair(base, donor, differing[0], differing))
     return pairs
@@ -82,7 +84,9 @@ def _differing(base: tuple[int, ...], donor: tuple[int, ...]) -> tuple[int, ...]
     return tuple(place for place, both in enumerate(zip(base, donor, strict=True)) if both[0] != both[1])
 
 
-def _prompts(bench: ComputeContext, body: str, records: Sequence[Application]) -> Iterator[tuple[tuple[int, ...], ...]]:
+def _prompts(
+    context: ComputeContext, body: str, records: Sequence[Application]
+) -> Iterator[tuple[tuple[int, ...], ...]]:
     """Token ids of every application in both groups."""
     fields = load_loanapp().mapping.fields
     labels = {item.name: item.label for item in fields}
@@ -92,4 +96,4 @@ def _prompts(bench: ComputeContext, body: str, records: Sequence[Application]) -
     for record in records:
         words = {item.name: item.say(record.values[item.name]) for item in fields}
         sides = [render(template, {**words, "race": group}).text for group in GROUPS]
-        yield tuple(tuple(ids) for ids in bench.loaded.tokenizer(sides).input_ids)
+        yield tuple(tuple(ids) for ids in context.loaded.tokenizer(sides).input_ids)

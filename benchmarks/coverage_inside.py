@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 from scipy import stats
 
-from auditor.comparison_pairs import Contrast, changed_mean
+from auditor.comparison_pairs import ComparedContrast, changed_mean
 from auditor.comparison_range import range_change
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.pair_measures import share_interval
@@ -172,11 +172,11 @@ LATER = -0.6
 """What the later version does to a group's margin, in nats; the earlier one does SHIFT."""
 
 
-def _versions(rng: Generator, n: int) -> Contrast:
+def _versions(rng: Generator, n: int) -> ComparedContrast:
     worth = rng.normal(LOCATION, SPREAD, n)
     own = [worth + rng.normal(0, 0.3, n) for _ in range(2)]
     groups = [margins + shift + rng.normal(0, NOISE, n) for margins, shift in zip(own, (SHIFT, LATER), strict=True)]
-    return Contrast("race", "b", "a", _both(own, "a"), _both(groups, "b"))
+    return ComparedContrast("race", "b", "a", _both(own, "a"), _both(groups, "b"))
 
 
 def _change(threshold: float) -> float:

@@ -18,7 +18,7 @@ import torch
 from auditor.applications import Applications
 from auditor.demo_data import load_loanapp
 from auditor.language_models.packed import PackedScorer, probe_packing
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.field_attribution.method import Settings
 from auditor.mechanisms.field_attribution.shapley import FloatArray
 from auditor.plan import Plan, plan_from
@@ -90,12 +90,12 @@ def variants(explained: Explained, masks: Sequence[int]) -> list[dict[str, str]]
     ]
 
 
-def margins(bench: ComputeContext, words: Sequence[Mapping[str, str]]) -> FloatArray:
+def margins(context: ComputeContext, words: Sequence[Mapping[str, str]]) -> FloatArray:
     """Our reading."""
-    return bench.margins([bench.render(each).text for each in words])
+    return context.margins([context.render(each).text for each in words])
 
 
-def captum_margin(method: Any, bench: ComputeContext, explained: Explained, **options: Any) -> FloatArray:
+def captum_margin(method: Any, context: ComputeContext, explained: Explained, **options: Any) -> FloatArray:
     """captum's attributions of the margin to the ten fields: of one answer's log-probability minus the other's.
 
     Both runs draw the same numbers, which spares captum the variance of a second draw.
@@ -106,14 +106,14 @@ def captum_margin(method: Any, bench: ComputeContext, explained: Explained, **op
     baselines = [explained.reference[name] for name in FIELDS]
 
     def fill(*filled: str) -> str:
-        return bench.render({**explained.words, **dict(zip(FIELDS, filled, strict=True))}).text
+        return context.render({**explained.words, **dict(zip(FIELDS, filled, strict=True))}).text
 
     found = []
     for answer in ANSWERS:
         torch.manual_seed(0)
-        target = torch.tensor(bench.loaded.tokenizer(answer, add_special_tokens=False).input_ids)
+        target = torch.tensor(context.loaded.tokenizer(answer, add_special_tokens=False).input_ids)
         with torch.inference_mode():
-            result = LLMAttribution(method, bench.loaded.tokenizer).attribute(
+            result = LLMAttribution(method, context.loaded.tokenizer).attribute(
                 TextTemplateInput(template=fill, values=values, baselines=baselines), target=target, **options
             )
         found.append(np.asarray(result.seq_attr.double().cpu(), dtype=np.float64))

@@ -25,8 +25,10 @@ import torch
 from scipy.stats import beta
 
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import Decoder, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms._shared.float_rows import array_of
 from auditor.mechanisms._shared.randomisation import randomised, together

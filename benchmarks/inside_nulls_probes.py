@@ -18,7 +18,7 @@ import torch
 from transformers import GPT2Config, GPT2LMHeadModel, LlamaConfig, LlamaForCausalLM
 
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.mechanisms.probing.selectivity import ceiling, compare, read_pair
 from auditor.records import Measurement, Role
 from auditor.synthesis.ladder_steps import LEAST_IN_GROUP, selective

@@ -18,9 +18,9 @@ import torch
 from scipy.stats import ttest_1samp
 from torch import Tensor
 
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import States, activations_of, read_states
 from auditor.mechanisms._shared.feature_responses import tails
@@ -39,7 +39,7 @@ from benchmarks.rows import Row
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.asking import asked, bench, through_a_ledger
+from tests.mechanisms.asking import asked, compute_context, through_a_ledger
 
 FAMILIES = ("llama", "gpt_neox")
 MODELS, DICTIONARIES, DESCRIBED = 5, 200, 40
@@ -116,7 +116,7 @@ def material(family: str, seed: int) -> Material:
     settings = superposition.Settings(applications=16)
     model = zoo_model(family, seed=seed)
     made: ComputeContext = replace(
-        bench(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu")
+        compute_context(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu")
     )
     (work,) = superposition.plan_chunks(asked(settings, plan=plan, data=data))
     # A random model moves as much with an irrelevant field as with any; nothing would be left to test.

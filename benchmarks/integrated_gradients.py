@@ -106,7 +106,7 @@ def captums(
     """captum's values by token and by how much they miss the difference; ``last_only``: logits of one position."""
     from captum.attr import LayerIntegratedGradients
 
-    model, target = contrast.bench.loaded.model, contrast.target
+    model, target = contrast.context.loaded.model, contrast.target
     (favourable,), (adverse,) = target.favourable, target.adverse
     options = {"logits_to_keep": 1} if last_only else {}
 

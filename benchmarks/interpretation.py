@@ -20,14 +20,14 @@ import numpy as np
 
 from auditor.conductor import prepare
 from auditor.demo_data import load_loanapp
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import load
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.corpus import Read
 from auditor.mechanisms._shared.feature_contrasts import activations_of, read_states
-from auditor.mechanisms._shared.work import bench_for
+from auditor.mechanisms._shared.work import compute_context_for
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.interpretation.result import FeatureInWords, Payload
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
@@ -49,21 +49,21 @@ def run() -> Iterator[Row]:
 
 
 def _row(store: ModelStore, expansion: int) -> Row:
-    bench, payload = _bench(store, expansion)
+    context, payload = _context(store, expansion)
     made: list[Dictionary | NotApplicable] = []
-    training = seconds(lambda: made.append(dictionary_for(bench, payload.dictionary)))
+    training = seconds(lambda: made.append(dictionary_for(context, payload.dictionary)))
     dictionary = made[0]
     if isinstance(dictionary, NotApplicable):
         raise RuntimeError(dictionary.reason)
     layer = dictionary.layer
-    decoder = read_decoder(bench.loaded.model)
+    decoder = read_decoder(context.loaded.model)
     states: list[Any] = []
-    reading = seconds(lambda: states.append(read_states(bench, payload.contrasts, decoder=decoder, layer=layer)))
+    reading = seconds(lambda: states.append(read_states(context, payload.contrasts, decoder=decoder, layer=layer)))
     corpus, rows_of_states = states[0]
     read = Read(corpus, activations_of(dictionary, rows_of_states))
     found: list[tuple[FeatureInWords, ...]] = []
     taken = seconds(
-        lambda: found.append(interpretation.interpret(read, settings=bench.settings, seed=0)), repeats=REPEATS
+        lambda: found.append(interpretation.interpret(read, settings=context.settings, seed=0)), repeats=REPEATS
     )
     rows = found[0]
     answers = [one.answers for one in rows if one.answers is not None]
@@ -87,7 +87,7 @@ def _row(store: ModelStore, expansion: int) -> Row:
     )
 
 
-def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, Payload]:
+def _context(store: ModelStore, expansion: int) -> tuple[ComputeContext, Payload]:
     """The plan's own chunk of the test, with the sizes of this benchmark."""
     threads = os.cpu_count() or 1
     raw = {**read_plan(PLAN).design(), "run": {}}
@@ -100,7 +100,7 @@ def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, Payload]:
     chunk = next(chunk for chunk in prepared.chunks if chunk.kind == interpretation.CARD.name)
     # Nothing is scored: the test reads states alone.
     scorer: Any = None
-    bench = bench_for(
+    context = compute_context_for(
         interpretation,
         plan=plan,
         run=prepared.run,
@@ -108,4 +108,4 @@ def _bench(store: ModelStore, expansion: int) -> tuple[ComputeContext, Payload]:
         scorer=scorer,
         should_stop=lambda: False,
     )
-    return bench, Payload.read(json.loads(chunk.payload)["work"])
+    return context, Payload.read(json.loads(chunk.payload)["work"])

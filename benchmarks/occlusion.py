@@ -11,7 +11,7 @@ from functools import partial
 
 import numpy as np
 
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.field_attribution.shapley import FloatArray
 from benchmarks.fields import FIELDS, Explained, captum_margin, find_applications, make_bench, margins, variants
 from benchmarks.rows import Row, seconds
@@ -23,16 +23,16 @@ def run() -> Iterator[Row]:
     """One row over some applications, ours and captum's in turns."""
     from captum.attr import FeatureAblation
 
-    bench = make_bench()
+    context = make_bench()
     ours, peers, apart, tokens = [], [], [], []
     for explained in find_applications(APPLICATIONS):
-        method = FeatureAblation(bench.loaded.model)
-        took, mine = _timed(partial(occlude, bench, explained), repeats=3)
+        method = FeatureAblation(context.loaded.model)
+        took, mine = _timed(partial(occlude, context, explained), repeats=3)
         ours.append(took)
-        took, theirs = _timed(partial(captum_margin, method, bench, explained))
+        took, theirs = _timed(partial(captum_margin, method, context, explained))
         peers.append(took)
         apart.append(float(np.abs(mine - theirs).max()))
-        tokens.append(len(bench.questions([bench.render(explained.words).text])[0].prompt))
+        tokens.append(len(context.questions([context.render(explained.words).text])[0].prompt))
     yield Row(
         name=f"occlusion: {len(FIELDS)} fields, both answers",
         ours=statistics.median(ours),
@@ -51,9 +51,9 @@ def _timed(work: Callable[[], FloatArray], *, repeats: int = 1) -> tuple[float, 
     return seconds(lambda: found.append(work()), repeats=repeats), found[0]
 
 
-def occlude(bench: ComputeContext, explained: Explained) -> FloatArray:
+def occlude(context: ComputeContext, explained: Explained) -> FloatArray:
     """m(x) − m(x with each field at the reference), one reading."""
     everybody = (1 << len(FIELDS)) - 1
     masks = [everybody, *(everybody ^ 1 << number for number in range(len(FIELDS)))]
-    own, *without = margins(bench, variants(explained, masks))
+    own, *without = margins(context, variants(explained, masks))
     return own - np.array(without)

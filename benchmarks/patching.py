@@ -69,7 +69,7 @@ def lens(contrast: Contrast, positions: list[int], layers: list[int]) -> tuple[f
 
     # Its progress bar is not part of the comparison.
     patching.tqdm = lambda rows: rows
-    model = hooked_transformer(contrast.bench.loaded.model)
+    model = hooked_transformer(contrast.context.loaded.model)
     pair, target = contrast.pairs[0], contrast.target
     (favourable,), (adverse,) = target.favourable, target.adverse
 

@@ -22,7 +22,7 @@ from sklearn.linear_model import LogisticRegression
 
 from auditor.demo_data import load_loanapp
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.mechanisms._shared.probe_fits import assign_folds, basis_of, cross_validate
 from auditor.prompts import parse_template, render
 from benchmarks.models import load_demo

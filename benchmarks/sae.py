@@ -26,11 +26,11 @@ from torch import Tensor
 
 from auditor.demo_data import load_loanapp
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.mechanisms.sae.dictionary import NORM_CAP
 from auditor.mechanisms.sae.files import load as load_autoencoder
 from auditor.mechanisms.sae.quality import measure
-from auditor.mechanisms.sae.readings import EVERYBODY, Prompt, read_states
+from auditor.mechanisms.sae.readings import EVERYBODY, TokenisedPrompt, read_states
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
 from auditor.prompts import parse_template, render
@@ -181,7 +181,7 @@ def _states() -> tuple[Tensor, Tensor]:
         rendered = [render(template, {**words, "race": group}) for group in GROUPS]
         encodings = encode(loaded.tokenizer, [item.text for item in rendered], chat=False)
         prompts += [
-            Prompt(number, ("race", group), item.text, item.spans, encoding.ids, encoding.offsets)
+            TokenisedPrompt(number, ("race", group), item.text, item.spans, encoding.ids, encoding.offsets)
             for group, item, encoding in zip(GROUPS, rendered, encodings, strict=True)
         ]
     read = read_states(read_decoder(loaded.model), prompts, layer=LAYER)

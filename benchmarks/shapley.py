@@ -19,7 +19,7 @@ import numpy as np
 
 from auditor.language_models.answers import log_odds
 from auditor.language_models.packed import plain_log_probabilities
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.field_attribution.shapley import FloatArray, Shapley, enumerate_all, exact, sample
 from benchmarks.fields import FIELDS, Explained, captum_margin, find_applications, make_bench, margins, variants
 from benchmarks.rows import Row, seconds
@@ -34,7 +34,7 @@ def run() -> Iterator[Row]:
     """Two rows of one application: all coalitions, and a sample."""
     from captum.attr import ShapleyValueSampling
 
-    bench = make_bench()
+    context = make_bench()
     count = len(FIELDS)
     [explained] = find_applications(1)
     known: list[FloatArray] = []
@@ -42,15 +42,15 @@ def run() -> Iterator[Row]:
     theirs: list[FloatArray] = []
 
     def worth(coalitions: Sequence[int]) -> FloatArray:
-        known.append(margins(bench, variants(explained, coalitions)))
+        known.append(margins(context, variants(explained, coalitions)))
         return known[-1]
 
     def draw() -> None:
         sampled.append(sample(worth, players=count, seed=[1], error=ERROR, most_pairs=MOST_PAIRS))
 
     def captum() -> None:
-        method = ShapleyValueSampling(bench.loaded.model)
-        theirs.append(captum_margin(method, bench, explained, n_samples=PEER_SAMPLES))
+        method = ShapleyValueSampling(context.loaded.model)
+        theirs.append(captum_margin(method, context, explained, n_samples=PEER_SAMPLES))
 
     enumeration = seconds(lambda: enumerate_all(worth, players=count))
     worths = known[0]
@@ -78,7 +78,7 @@ def run() -> Iterator[Row]:
         ours=enumeration,
         peer=peer,
         ratio=peer / enumeration,
-        agreement=_apart_from_plain(bench, explained, worths) / spread,
+        agreement=_apart_from_plain(context, explained, worths) / spread,
         unit="s",
         n=1,
         extra={**common, "coalitions": len(worths), "error": 0.0},
@@ -96,14 +96,14 @@ def run() -> Iterator[Row]:
     )
 
 
-def _apart_from_plain(bench: ComputeContext, explained: Explained, worths: FloatArray) -> float:
+def _apart_from_plain(context: ComputeContext, explained: Explained, worths: FloatArray) -> float:
     """Largest difference in nats of some margins from those of ordinary forward passes, one prompt each."""
     masks = [int(mask) for mask in np.linspace(0, len(worths) - 1, PLAIN)]
     apart = []
     for mask, words in zip(masks, variants(explained, masks), strict=True):
-        [question] = bench.questions([bench.render(words).text])
+        [question] = context.questions([context.render(words).text])
         pairs = zip(question.sequences, question.reads, strict=True)
-        alone = [plain_log_probabilities(bench.loaded.model, *pair) for pair in pairs]
+        alone = [plain_log_probabilities(context.loaded.model, *pair) for pair in pairs]
         favourable, adverse = log_odds(question, alone)
         apart.append(abs(favourable - adverse - float(worths[mask])))
     return max(apart)

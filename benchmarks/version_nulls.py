@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from auditor.comparison_pairs import Answer, Both, Contrast, Rules
+from auditor.comparison_pairs import Answer, Both, ComparedContrast, Rules
 from auditor.comparison_range import range_p_value
 from auditor.records import Outcome
 from benchmarks.rows import Row
@@ -92,7 +92,7 @@ def false_changes(name: str, *, pairs: int, repeats: int) -> Row:
     )
 
 
-def draw(null: Null, rng: np.random.Generator, pairs: int) -> Contrast:
+def draw(null: Null, rng: np.random.Generator, pairs: int) -> ComparedContrast:
     """One comparison: the same applications in two versions."""
     worth = rng.normal(LOCATION, SPREAD, pairs)
     control: list[Margins] = []
@@ -101,7 +101,7 @@ def draw(null: Null, rng: np.random.Generator, pairs: int) -> Contrast:
         own = worth + rng.normal(0, null.apart, pairs)
         control.append(stretch * own)
         protected.append(stretch * (own + null.shift + rng.normal(0, null.noise, pairs)))
-    return Contrast("race", "b", "a", _both(control, "a"), _both(protected, "b"))
+    return ComparedContrast("race", "b", "a", _both(control, "a"), _both(protected, "b"))
 
 
 def _both(versions: list[Margins], group: str) -> tuple[Both, ...]:

@@ -16,6 +16,8 @@ from django.core.exceptions import ImproperlyConfigured
 from pydantic import BeforeValidator, Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
+from auditor.exceptions import reason_of
+
 SECRET_KEY_FILE = "secret-key"  # noqa: S105, the name of a file
 VISIBILITY_SECONDS = 3600
 POSTGRESQL_SCHEMES = ("postgresql", "postgres")
@@ -99,7 +101,7 @@ class Environment(BaseSettings):
     def _is_redis(cls, url: SecretStr) -> SecretStr:
         text = url.get_secret_value()
         if text and urlsplit(text).scheme not in ("redis", "rediss", "unix"):
-            raise ValueError("is no redis:// address")
+            raise ValueError("is not a redis:// address")
         return url
 
 
@@ -136,9 +138,13 @@ def data_folder(path: Path) -> Path:
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
     except OSError as error:
-        raise ImproperlyConfigured(f"PLUMBLINE_DATA: {path}: {error.strerror}; expected a folder to write") from error
+        raise ImproperlyConfigured(
+            f"PLUMBLINE_DATA: {path}: cannot be made: {reason_of(error)}; expected a folder to write"
+        ) from error
     if not os.access(path, os.W_OK | os.X_OK):
-        raise ImproperlyConfigured(f"PLUMBLINE_DATA: {path}: no permission; expected a folder to write")
+        raise ImproperlyConfigured(
+            f"PLUMBLINE_DATA: {path}: cannot be written: permission denied; expected a folder to write"
+        )
     return path
 
 
@@ -167,7 +173,9 @@ def secret_key(folder: Path) -> str:
                 draft.unlink()
         key = path.read_text().strip()
     except OSError as error:
-        raise ImproperlyConfigured(f"{path}: {error.strerror}; expected a key file to read or write") from error
+        raise ImproperlyConfigured(
+            f"{path}: cannot be opened: {reason_of(error)}; expected a key file to read or write"
+        ) from error
     if len(key) < 50:
         raise ImproperlyConfigured(f"{path}: holds {len(key)} characters; expected a random key of at least 50")
     return key
@@ -229,7 +237,7 @@ def postgresql(url: str) -> dict[str, Any]:
     except ValueError as error:
         raise ImproperlyConfigured(f"DATABASE_URL: {error}; {expected}") from error
     if parts.scheme not in POSTGRESQL_SCHEMES:
-        raise ImproperlyConfigured(f"DATABASE_URL: is no PostgreSQL address; {expected}")
+        raise ImproperlyConfigured(f"DATABASE_URL: is not a PostgreSQL address; {expected}")
     name = unquote(parts.path.lstrip("/"))
     if not name:
         raise ImproperlyConfigured(f"DATABASE_URL: names no database; {expected}")

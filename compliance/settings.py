@@ -136,7 +136,7 @@ CELERY_WORKER_SOFT_SHUTDOWN_TIMEOUT = 30
 # Three places read it; the shortest of them wins.
 CELERY_VISIBILITY_TIMEOUT = VISIBILITY_SECONDS
 CELERY_RESULT_BACKEND_TRANSPORT_OPTIONS = {"visibility_timeout": VISIBILITY_SECONDS}
-# Stops and signs of life go through the rows, which outlive any broker: a worker that lost its connection to one goes
+# Stops and heartbeats go through the rows, which outlive any broker: a worker that lost its connection to one goes
 # on with its chunks, and the call that the broker then makes again finds them taken or done.
 CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_WORKER_CANCEL_LONG_RUNNING_TASKS_ON_CONNECTION_LOSS = False

@@ -87,9 +87,9 @@ def _nothing_beside(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.
         place = f"{path}: {entry.filename}"
         parts = Path(entry.filename).parts
         if entry.filename.startswith("/") or ".." in parts or "\\" in entry.filename or entry.is_dir():
-            raise InputError(place, "is no name of a file within a bundle", "names such as figures/effects.svg")
+            raise InputError(place, "is not the name of a file in a bundle", "names such as figures/effects.svg")
         if entry.filename in names:
-            raise InputError(place, "stands there twice", "every file once")
+            raise InputError(place, "appears twice", "every file once")
         if entry.comment or entry.extra or entry.flag_bits & ~0x800 or entry.compress_type not in METHODS:
             raise InputError(place, "has a comment, extra fields or is encrypted", "an entry as it was written")
         if stat.S_IFMT(entry.external_attr >> 16) not in (0, stat.S_IFREG):
@@ -108,7 +108,7 @@ def _nothing_beside(path: Path, archive: zipfile.ZipFile, entries: list[zipfile.
         stream.seek(at)
         if stream.read(len(header)) != header:
             raise InputError(
-                f"{path}: {entry.filename}", "is described otherwise where it begins", "name, size and CRC said once"
+                f"{path}: {entry.filename}", "is described differently where it begins", "name, size and CRC said once"
             )
         at += len(header) + entry.compress_size
     size = path.stat().st_size

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 
 from auditor.records import Conclusion, Finding, Measurement, Severity
 from reports.canvas import Chart
-from reports.standing import Standing
+from reports.evidence_ladder import LadderRow
 from reports.wording import Design
 
 
@@ -150,8 +150,8 @@ class Figure:
 class Ladder:
     """How far up each contrast stands and where outputs cross internals; ``first`` is the contrast of the verdict."""
 
-    standings: tuple[Standing, ...]
-    first: Standing
+    contrasts: tuple[LadderRow, ...]
+    first: LadderRow
 
 
 @dataclass(frozen=True)

@@ -32,7 +32,7 @@ def found_line(measurements: Sequence[Measurement], findings: Sequence[Finding],
 def judged_line(findings: Sequence[Finding]) -> str:
     """How many findings of which severity, and the gravest by its title."""
     if not findings:
-        return "no finding; that is no proof that there is nothing to find"
+        return "no finding; that is not proof that there is nothing to find"
     counts = Counter(finding.severity for finding in findings)
     counted = ", ".join(f"{counts[level]} {level}" for level in reversed(Severity) if counts[level])
     worst = max(findings, key=lambda item: item.severity.rank)

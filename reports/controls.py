@@ -15,8 +15,8 @@ def control_table(story: Story, title: str) -> Table:
     """Planted bias, placebo, the same prompt again, and power, one row each; what was not run says so and why."""
     rows: list[tuple[Cell, ...]] = [_planted(story)]
     for name, how, change in (
-        ("Placebo", "One irrelevant field changed: decisions should stay", "placebo"),
-        ("Asked again", "The same prompt, alone: decisions should stay", "reask"),
+        ("Placebo", "Negative control: one irrelevant field changed; decisions should stay", "placebo"),
+        ("Asked again", "Test–retest: the same prompt once more, alone; decisions should stay", "reask"),
     ):
         found = [item for item in story.floors if item.subject.get("change") == change]
         rows.append(_floor(found, name, how) if found else (name, how, NOT_RUN, numbers.DASH))

@@ -358,7 +358,7 @@ def finding_table(story: Story, *, most: int) -> Block:
         people = numbers.DASH if first is None or first.estimate is None else numbers.count(first.n)
         rows.append((item.id, Level(item.severity), item.title, _effect(first), people, Target(item.id)))
     if not rows:
-        return Text("Findings: none was raised by the plan's rules. That is no proof that there is nothing to find.")
+        return Text("Findings: none was raised by the plan's rules. That is not proof that there is nothing to find.")
     left = len(rows) - most
     marked = [one for each in story.bundle.findings if (one := named.get(next(iter(each.measurements), "")))]
     notes = dict.fromkeys(wording.with_p_values(by) for one in marked if (by := found_by(one)))

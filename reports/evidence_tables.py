@@ -88,7 +88,7 @@ def read_columns(raw: bytes, names: tuple[str, ...], *, where: str, rows: int | 
         words = " ".join(str(error).split())[:160]
         raise InputError(where, f"cannot be read ({words})", "a table as it was written") from error
     if any(len(column) != (height if rows is None else min(rows, height)) for column in columns):
-        raise InputError(where, "has columns of other lengths than its footer says", "a table as it was written")
+        raise InputError(where, "has columns whose lengths differ from its footer", "a table as it was written")
     return pl.DataFrame(columns)
 
 

@@ -28,9 +28,9 @@ from reports.blocks import (
     Text,
     Verdict,
 )
+from reports.evidence_ladder import COLUMNS, EXPLAINED, ROWS, Corner, LadderRow, corners, outside_words
 from reports.html_marks import chart_html, code_html, conclusion_class, severity_html
 from reports.ladder_tables import steps_table
-from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
 
 LONG = 12
 """Rows that are read at a glance; of more, a page would be mostly what nobody opened."""
@@ -252,7 +252,7 @@ def _finding(block: FindingBlock, setting: _Setting, *, opened: bool) -> str:
 
 def _ladder(block: Ladder, setting: _Setting) -> str:
     """Outputs × internals beside the ladder of the verdict's contrast; those of the others are opened."""
-    found = corners(block.standings)
+    found = corners(block.contrasts)
     heads = "".join(f'<th scope="col">{escape(words)}</th>' for words in COLUMNS.values())
     rows = "".join(
         f'<tr><th scope="row">{escape(said)}</th>'
@@ -260,13 +260,13 @@ def _ladder(block: Ladder, setting: _Setting) -> str:
         + "</tr>"
         for outputs, said in ROWS.items()
     )
-    outside = "".join(f'<p class="small quiet">{escape(words)}</p>' for words in outside_words(block.standings))
+    outside = "".join(f'<p class="small quiet">{escape(words)}</p>' for words in outside_words(block.contrasts))
     steps = "".join(
         f"<li{_named('class', _STEP[step.held])}><strong>{number} {escape(wording.sentence_case(step.name))} "
         f"<span>{escape(step.says)}</span></strong> <small>{escape(wording.sentence_case(step.reason))}</small></li>"
         for number, step in enumerate(block.first.steps, start=1)
     )
-    others = [item for item in block.standings if item is not block.first]
+    others = [item for item in block.contrasts if item is not block.first]
     table = steps_table(others, title="Ladder of the other contrasts")
     return (
         f'<div class="grid"><div class="w6">{setting.heading("Outputs × internals")}<table class="two"><thead><tr>'
@@ -281,7 +281,7 @@ def _ladder(block: Ladder, setting: _Setting) -> str:
 _STEP = {True: "yes", False: "no", None: ""}
 
 
-def _corner(cell: Corner, first: Standing) -> str:
+def _corner(cell: Corner, first: LadderRow) -> str:
     members = "".join(
         f"<li>{escape(item.contrast)}{f' ({escape(item.by)})' if item.by else ''}</li>" for item in cell.members
     )

@@ -11,9 +11,9 @@ from functools import partial
 from auditor.records import Measurement
 from reports import numbers, wording
 from reports.blocks import Block, Ladder, Paper, Text
+from reports.evidence_ladder import ladder_rows
 from reports.inside_sections import NOT_PART, InsideTest, parts_of, supporting_note
 from reports.maps import Map, maps_of
-from reports.standing import standings
 from reports.story import Story
 from reports.tables import missing, short_rows
 
@@ -31,7 +31,7 @@ def inside_in_short(story: Story) -> list[Block]:
 
 def ladder(story: Story) -> list[Block]:
     """How far up each contrast stands, that of the verdict first; nothing where no test asked."""
-    found = standings(story.measurements)
+    found = ladder_rows(story.measurements)
     if not found:
         return []
     named = story.lead.subject if story.lead else {}

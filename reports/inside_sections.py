@@ -20,8 +20,8 @@ from reports.tables import missing
 ROWS_AT_MOST = 12
 UNCHECKED_NAMED = 8
 SUPPORTING = (
-    "Supporting evidence. What a model's internals show is no outcome: that a field can be read from the states does "
-    "not mean the decision uses it, and none of this replaces the results on decisions."
+    "Supporting evidence. What a model's internals show is not an outcome: that a field can be read from the states "
+    "does not mean the decision uses it, and none of this replaces the results on decisions."
 )
 NOT_PART = "Not part of this run: the plan names no test of the model's internals."
 PARTS = {

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from reports import wording
 from reports.blocks import Table
-from reports.standing import COLUMNS, EXPLAINED, ROWS, Corner, Standing, corners, outside_words
+from reports.evidence_ladder import COLUMNS, EXPLAINED, ROWS, Corner, LadderRow, corners, outside_words
 
 
-def ladder_tables(found: Sequence[Standing]) -> list[Table]:
+def ladder_tables(found: Sequence[LadderRow]) -> list[Table]:
     """How far up each attribute stands, step by step with its reason, and outputs crossed with internals."""
     if not found:
         return []
@@ -25,7 +25,7 @@ def ladder_tables(found: Sequence[Standing]) -> list[Table]:
     return [steps_table(found, title="How far up each attribute stands", note=EXPLAINED), crossed]
 
 
-def steps_table(found: Sequence[Standing], *, title: str, note: str = "") -> Table:
+def steps_table(found: Sequence[LadderRow], *, title: str, note: str = "") -> Table:
     """One row a step of each contrast, with what it says and why."""
     return Table(
         title=title,
@@ -37,7 +37,7 @@ def steps_table(found: Sequence[Standing], *, title: str, note: str = "") -> Tab
     )
 
 
-def _steps_of(item: Standing) -> list[tuple[str, str, str, str]]:
+def _steps_of(item: LadderRow) -> list[tuple[str, str, str, str]]:
     """A row a step and one for the kind of evidence; the contrast is named in the first of them."""
     rows = [(wording.sentence_case(step.name), step.says.capitalize(), _sentence(step.reason)) for step in item.steps]
     rows.append(("Evidence", "", f"{item.grade.capitalize()}."))

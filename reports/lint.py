@@ -140,7 +140,7 @@ def _words_of(block: Block) -> Iterator[str]:
         yield from (block.title, block.note, block.left_out)
         yield from (words for table in printed(block) for words in _words_of(table))
     elif isinstance(block, Ladder):
-        yield from (words for table in ladder_tables(block.standings) for words in _words_of(table))
+        yield from (words for table in ladder_tables(block.contrasts) for words in _words_of(table))
     elif isinstance(block, Paper):
         yield from (words for inner in block.compose() for words in _words_of(inner))
     else:

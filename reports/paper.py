@@ -19,7 +19,7 @@ def on_paper(blocks: Iterable[Block]) -> Iterator[Printed]:
             yield block
             yield from on_paper(block.below)
         elif isinstance(block, Ladder):
-            yield from ladder_tables(block.standings)
+            yield from ladder_tables(block.contrasts)
         elif isinstance(block, Paper):
             yield from on_paper(block.compose())
         elif isinstance(block, Text) and block.title:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.canonical import canonical_json, sha256_bytes, sha256_file
-from auditor.exceptions import StorageError
+from auditor.exceptions import StorageError, reason_of
 from reports.blocks import ReportContent
 from reports.bundle import MANIFEST, bundle_from, read_bundle, read_files, result_bytes
 from reports.charts import render_charts
@@ -149,7 +149,9 @@ def write_atomically(target: Path, data: bytes) -> None:
     except OSError as error:
         with contextlib.suppress(OSError):
             partial.unlink()
-        raise StorageError(f"{target}: {error.strerror}; expected room and permission to write") from error
+        raise StorageError(
+            f"{target}: cannot be written: {reason_of(error)}; expected room and permission to write"
+        ) from error
 
 
 def _clear_figures(figures: Path) -> None:

@@ -36,7 +36,7 @@ def document_control(story: Story) -> list[Block]:
     """Who made which document when, by what."""
     record = story.governance
     approval = record.design_approval
-    standing = (
+    governance = (
         "governed: its design was approved by a second person before the run was asked for"
         if record.governed
         else UNGOVERNED
@@ -51,7 +51,7 @@ def document_control(story: Story) -> list[Block]:
         Pairs(
             rows=(
                 ("Report", f"{record.audit_id}: {record.title}"),
-                ("Standing", standing),
+                ("Governance", governance),
                 *approved,
                 ("Status of the run", record.status),
                 ("Requested by", record.requested_by or "not recorded"),

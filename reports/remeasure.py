@@ -201,7 +201,8 @@ def _findings(name: str, bundle: Bundle, plan: Any, packs: Any, state: Any) -> I
 
 
 def _controls(name: str, bundle: Bundle, state: Any) -> Iterator[Mismatch]:
-    from auditor.controls import Packing, controls_of
+    from auditor.controls import controls_of
+    from auditor.packing import Packing
 
     packing = bundle.environment.scoring.packing if bundle.environment.scoring is not None else Packing()
     anew = controls_of(bundle.measurements, state, packing).plain()

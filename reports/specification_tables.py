@@ -13,9 +13,9 @@ from reports.blocks import Table
 AT_MOST = 12
 TITLE = "Asked in other ways"
 READING = (
-    "Every way to ask that was fixed beforehand: other layers, strengths, states put in, metrics or halves of the "
-    "applications. At least three quarters of those that answer must say the same and none the opposite; else nothing "
-    "is concluded. Lowest and highest are the extremes of all ways in the unit of the estimate."
+    "Every way to ask that was fixed beforehand: other layers, steering coefficients, states patched in, metrics or "
+    "halves of the applications. At least three quarters of those that answer must say the same and none the opposite; "
+    "else nothing is concluded. Lowest and highest are the extremes of all ways in the unit of the estimate."
 )
 SAID = {True: "stable", False: "unstable", None: "too few to compare"}
 

@@ -42,5 +42,12 @@ def terms(noun: str) -> tuple[tuple[str, str], ...]:
             "z counts standard errors of the test from no difference; SD of scores is how far the "
             "reference arm's scores spread.",
         ),
-        ("Placebo", "A field that should not matter, changed in every application: what moves with it is noise."),
+        (
+            "Placebo (negative control)",
+            "A field that should not matter, changed in every application: what moves with it is noise.",
+        ),
+        (
+            "Asked again (test–retest)",
+            "The same prompt once more, by itself: what changes then changes without any cause.",
+        ),
     )

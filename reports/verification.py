@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 
-from auditor.exceptions import InputError
+from auditor.exceptions import InputError, reason_of
 from reports.blocks import ANNEX
 from reports.bundle import Bundle, parse, read_files
 from reports.bundle_check import BundleCheck, check_contents
@@ -141,7 +141,7 @@ def _alone(path: Path) -> str:
 
 def _checked_bundle(path: Path) -> BundleCheck:
     if not path.exists():
-        raise InputError(str(path), "is not there", "an evidence folder or evidence.zip")
+        raise InputError(str(path), "does not exist", "an evidence folder or evidence.zip")
     done: list[BundleCheck] = []
     first: tuple[str, ...] = ()
 
@@ -234,7 +234,9 @@ def _kind(path: Path) -> str:
     if path.suffix == ".pdf":
         return "annex" if _is_annex(path) else "report"
     raise InputError(
-        str(path), "is of no known kind", "an evidence folder or .zip, a .json result, a .pdf report or annex"
+        str(path),
+        "is not a kind of file that can be read",
+        "an evidence folder or .zip, a .json result, a .pdf report or annex",
     )
 
 
@@ -255,9 +257,9 @@ def _read(path: Path) -> bytes:
     """The bytes of a report or a result."""
     try:
         if path.exists() and not path.is_file():
-            raise InputError(str(path), "is no file", "a report or a result")
+            raise InputError(str(path), "is not a file", "a report or a result")
         if (size := path.stat().st_size) > MOST_OF_A_FILE:
             raise InputError(str(path), f"has {size:,} bytes", f"at most {MOST_OF_A_FILE:,}")
         return path.read_bytes()
     except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be read", "a readable file") from error
+        raise InputError(str(path), f"cannot be read: {reason_of(error)}", "a readable file") from error

@@ -38,7 +38,7 @@ from tests.engine.small import biased, raw_plan, simulated, small_data, small_pl
 from tests.language_models.tiny import save_tiny, tiny_model
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.test_every_test_keeps_its_contract import on_answers
-from tests.mechanisms.test_sae_sparse_features import bench_with
+from tests.mechanisms.test_sae_sparse_features import context_with
 
 ROOT = Path(__file__).parents[1]
 SAMPLE = ROOT / "examples" / "plumbline-sample-test"
@@ -117,9 +117,9 @@ def looked_inside(model: Any, *, depth: float = 0.5, plan: Plan = ANSWERED) -> t
     (test,) = catalogue.find_tests(["last_token"], where="small.toml")
     assert catalogue.looks_inside(test)
     settings, data = test.Settings(applications=24, depth=depth), small_data(24)
-    bench = bench_with(model, settings, plan)
+    context = context_with(model, settings, plan)
     pieces = test.plan_chunks(asked(settings, plan=plan, data=data))
-    results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    results = [through_a_ledger(test.compute(context, through_a_ledger(piece.payload))) for piece in pieces]
     return test, replace(on_answers("counterfactual"), plan=plan, results={"last_token": results})
 
 
@@ -307,3 +307,43 @@ def test_a_section_costs_a_function_and_a_line_and_both_page_and_pdf_show_it(tmp
     (said,) = re.findall(r"Every second bell rings, n = \d+\.", page)
     assert said in printed
     assert touched(before, hashes(reports)) == {"bells.py", "sections.py"}
+
+
+@pytest.mark.slow
+def test_a_model_family_costs_a_row_and_an_entry_in_the_zoo(tmp_path: Path) -> None:
+    engine, zoo = "auditor/language_models/families.py", "tests/language_models/zoo.py"
+    shutil.copytree(ROOT / "auditor", tmp_path / "auditor", ignore=NOT_SOURCE)
+    (tmp_path / "tests" / "language_models").mkdir(parents=True)
+    for name in ("tests/__init__.py", "tests/language_models/__init__.py", "tests/language_models/tiny.py", zoo):
+        shutil.copy(ROOT / name, tmp_path / name)
+    # A family that transformers has and the table has not: Llama's layout with two norms more.
+    code = (
+        "import json, auditor; from auditor.language_models.decoder_check import check_decoder, read_decoder\n"
+        "from tests.language_models.zoo import STRUCTURED, zoo_model; import transformers as hf\n"
+        "from tests.language_models.tiny import GROUPED\n"
+        "model = zoo_model('bitnet') if 'bitnet' in STRUCTURED else hf.BitNetForCausalLM(hf.BitNetConfig(**GROUPED))\n"
+        "view = type(read_decoder(model.eval())).__name__\n"
+        "print(json.dumps([auditor.__file__, view, check_decoder(model).held]))"
+    )
+    command = [sys.executable, "-B", "-W", "ignore", "-c", code]
+
+    def seen() -> list[object]:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=True)
+        return list(json.loads(done.stdout.strip().splitlines()[-1]))
+
+    own = str(tmp_path / "auditor" / "__init__.py")
+    assert seen() == [own, "ResidualView", False]
+    before = hashes(tmp_path)
+    for name, there, added in (
+        (engine, "FAMILIES = {\n", '    "bitnet": LLAMA,\n'),
+        (
+            zoo,
+            "ROWS: dict[str, tuple[str, str, dict[str, Any]]] = {\n",
+            '    "bitnet": ("BitNetForCausalLM", "BitNetConfig", GROUPED),\n',
+        ),
+    ):
+        text = (tmp_path / name).read_text()
+        assert text.count(there) == 1
+        (tmp_path / name).write_text(text.replace(there, there + added))
+    assert seen() == [own, "Decoder", True]
+    assert touched(before, hashes(tmp_path)) == {engine, zoo}

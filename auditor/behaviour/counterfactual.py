@@ -34,8 +34,7 @@ from auditor.behaviour.pair_measures import (
     Contrast,
     concluded,
     counts_of,
-    effect_of,
-    smallest_seen,
+    paired_effect,
 )
 from auditor.behaviour.turned import turned_both_ways
 from auditor.counterfactuals import arm
@@ -112,17 +111,8 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
 def _readability(contrast: Contrast) -> UnadjustedMeasurement:
     """Unreadable answers as an outcome of their own: positive means more of them in the protected arm."""
     thresholds = contrast.context.plan.thresholds
-    counts, effect, claim = effect_of(
-        contrast.pairs,
-        control=contrast.pairs.control.invalid,
-        protected=contrast.pairs.protected.invalid,
-        margin=thresholds.equivalence_rate,
-        alpha=thresholds.alpha,
-        options=contrast.options,
-    )
-    mde = smallest_seen(
-        contrast.effective(counts), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
-    )
+    found = paired_effect(contrast, lambda side: side.invalid)
+    counts, effect = found.counts, found.effect
     return concluded(
         contrast,
         effect,
@@ -133,8 +123,8 @@ def _readability(contrast: Contrast) -> UnadjustedMeasurement:
         family=READABILITY_FAMILY,
         carries=True,
         practical=thresholds.practical_rate,
-        mde=mde,
-        claim=claim,
+        mde=found.mde,
+        claim=found.claim,
         equivalence_barriers=_unreadable_barriers(
             contrast.effective(counts),
             margin=thresholds.equivalence_rate,
@@ -172,17 +162,8 @@ def _unreadable_barriers(counts: PairCounts, *, margin: float, alpha: float, p_v
 
 def _natural(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     thresholds = contrast.context.plan.thresholds
-    counts, effect, claim = effect_of(
-        contrast.pairs,
-        control=contrast.pairs.control.favourable,
-        protected=contrast.pairs.protected.favourable,
-        margin=thresholds.equivalence_rate,
-        alpha=thresholds.alpha,
-        options=contrast.options,
-    )
-    mde = smallest_seen(
-        contrast.effective(counts), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
-    )
+    found = paired_effect(contrast, lambda side: side.favourable)
+    counts, effect = found.counts, found.effect
     draft = concluded(
         contrast,
         effect,
@@ -192,8 +173,8 @@ def _natural(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
         family=PRIMARY_FAMILY,
         carries=True,
         practical=thresholds.practical_rate,
-        mde=mde,
-        claim=claim,
+        mde=found.mde,
+        claim=found.claim,
         quality=contrast.silent,
         equivalence_barriers=equivalence_barriers(
             counts=contrast.effective(counts), margin=thresholds.equivalence_rate, alpha=thresholds.alpha

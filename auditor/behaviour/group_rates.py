@@ -51,7 +51,7 @@ CARD = Card(
     ),
     worrying="A gap that the counterfactual pairs show too.",
     limitations=(
-        "Different applicants differ in income, debt and history. A gap here is no evidence of "
+        "Different applicants differ in income, debt and history. A gap here is not evidence of "
         "different treatment, and "
         "four fifths is a rule of thumb of employment law, not of lending."
     ),

@@ -31,10 +31,10 @@ CARD = Card(
     name="noise_floor",
     purpose="How much of a flip rate is noise: of the arithmetic (asked again) and of the wording (a placebo changed).",
     method=(
-        "A sample of the applications is asked once more, each prompt alone by the model's own forward pass; and "
-        "in every application an irrelevant field is changed. Each contrast's flip rate is "
-        "printed above the placebo's, both bootstrapped together over applications, with a one-sided exact McNemar "
-        "test of one against the other (exploratory)."
+        "Test–retest: a sample of the applications is asked once more, each prompt alone by the model's own forward "
+        "pass. Negative control (placebo): in every application an irrelevant field is changed. Each contrast's flip "
+        "rate is printed above the placebo's, both bootstrapped together over applications, with a one-sided exact "
+        "McNemar test of one against the other (exploratory)."
     ),
     worrying=(
         "A placebo that flips decisions as often as a protected attribute: then the model is "

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -132,7 +133,34 @@ class Contrast:
         )
 
 
-def effect_of(
+@dataclass(frozen=True)
+class PairedEffect:
+    """A yes/no outcome in two arms: its counts, net effect, equivalence claim, and the smallest effect it could see."""
+
+    counts: PairCounts
+    effect: Estimate
+    claim: Equivalence | None
+    mde: float | None
+
+
+def paired_effect(contrast: Contrast, outcome: Callable[[Arm], BoolArray]) -> PairedEffect:
+    """The net effect of a contrast on an outcome, by the plan's thresholds."""
+    thresholds = contrast.context.plan.thresholds
+    counts, effect, claim = _net_effect(
+        contrast.pairs,
+        control=outcome(contrast.pairs.control),
+        protected=outcome(contrast.pairs.protected),
+        margin=thresholds.equivalence_rate,
+        alpha=thresholds.alpha,
+        options=contrast.options,
+    )
+    mde = smallest_seen(
+        contrast.effective(counts), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
+    )
+    return PairedEffect(counts, effect, claim, mde)
+
+
+def _net_effect(
     pairs: Pairs, *, control: BoolArray, protected: BoolArray, margin: float, alpha: float, options: dict[str, Any]
 ) -> tuple[PairCounts, Estimate, Equivalence | None]:
     """Net effect of yes/no outcomes with exact McNemar, its interval, and the equivalence claim.

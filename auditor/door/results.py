@@ -97,7 +97,7 @@ class Audited:
 
     @property
     def findings(self) -> tuple[Finding, ...]:
-        """What the measurements amount to, gravest first; none is no proof that there is nothing to find."""
+        """What the measurements amount to, gravest first; none is not proof that there is nothing to find."""
         return self.conclusions.findings
 
     @property
@@ -180,4 +180,4 @@ def _only(id: str, known: dict[str, Item], what: str) -> Item:
     if id in known:
         return known[id]
     near = get_close_matches(id, known, n=3, cutoff=0.5) or list(known)[:3]
-    raise InputError(f"{what} {id!r}", "is none of this audit", ", ".join(near) or f"an audit that has a {what}")
+    raise InputError(f"{what} {id!r}", "is not in this audit", ", ".join(near) or f"an audit that has a {what}")

@@ -9,8 +9,9 @@ import numpy.typing as npt
 import torch
 
 from auditor.exceptions import Interrupted, ScoringError
-from auditor.language_models.decoder import RESIDUAL, Decoder
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import RESIDUAL
 from auditor.language_models.trie import Tokens
 
 

@@ -106,7 +106,7 @@ def convert_gguf(path: Path, folder: Path) -> Conversion:
     model.eval()
     refuse_incomplete(path, report, "every tensor of the model, and no other")
     if odd := not_finite(iter(model.state_dict().items())):
-        raise ModelError(str(path), f"{odd} holds values that are no numbers", "finite weights")
+        raise ModelError(str(path), f"{odd} holds values that are not numbers", "finite weights")
     tokenizer = mend_tokenizer(tokens, tokenizer)
     save_converted(model, tokenizer, folder)
     stored, read_back = read_model(folder, dtype="float32"), read_tokenizer(folder)

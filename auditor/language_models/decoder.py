@@ -18,48 +18,19 @@ captured states count from ``run.start``. Rows of different length are padded on
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-import numpy as np
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
 from auditor.exceptions import ScoringError
-from auditor.language_models.answers import Question
-from auditor.language_models.families import Block, Parts, read_parts
-from auditor.language_models.not_applicable import NotApplicable
-from auditor.language_models.positions import forget_lengths, switch_length
-from auditor.language_models.residual_view import ResidualView
-from auditor.language_models.rounding import rounded_otherwise
-
-RESIDUAL, HEADS, ATTENTION, MLP = "residual", "heads", "attention", "mlp"
-Site = tuple[str, int]
-Edit = Callable[[Tensor], Tensor]
-
-OTHERWISE = 1.5
-"""The view's logits may differ from the model's own by so many times what other rounding moves these by.
-
-On 14 families the view differs by 0 to .65 times as much, in single precision, float16 and bfloat16 alike.
-"""
-
-
-@dataclass(frozen=True)
-class Past:
-    """Keys and values of the positions before a run, by layer: [1 or batch, key heads, length, head width]."""
-
-    keys: Mapping[int, Tensor]
-    values: Mapping[int, Tensor]
-    length: int
-
-    def upto(self, length: int) -> Past:
-        """The first ``length`` positions: a view, not a copy."""
-        if length > self.length:
-            raise ScoringError(f"the prefix holds {self.length} positions where {length} were asked for")
-        keys = {layer: held[:, :, :length] for layer, held in self.keys.items()}
-        return Past(keys, {layer: held[:, :, :length] for layer, held in self.values.items()}, length)
+from auditor.language_models.families import Block, Parts
+from auditor.language_models.kv_cache import KeysAndValues, Past
+from auditor.language_models.sites import ATTENTION, HEADS, MLP, RESIDUAL, Edit, Site
+from auditor.language_models.targets import Target
 
 
 @dataclass(frozen=True)
@@ -72,72 +43,8 @@ class Run:
     past: Past | None
 
 
-@dataclass(frozen=True)
-class Target:
-    """The tokens the margin is read from, at the last position of the prompt.
-
-    ``margin = logsumexp(favourable logits) − logsumexp(adverse logits)`` in nats. ``exact`` is false where an answer
-    has several tokens: the margin of their first tokens stands in for the margin of whole answers, and ``note`` says
-    so.
-    """
-
-    favourable: tuple[int, ...]
-    adverse: tuple[int, ...]
-    exact: bool = True
-    note: str = ""
-
-    @property
-    def single(self) -> bool:
-        """One spelling a side: the margin is linear in the normed state."""
-        return len(self.favourable) == len(self.adverse) == 1
-
-
-@dataclass(frozen=True)
-class DecoderCheck:
-    """Whether the view gives the model's own logits: the largest relative difference, and why it does not hold."""
-
-    held: bool
-    largest_difference: float | None
-    reason: str
-
-
-def target_of(question: Question) -> Target | NotApplicable:
-    """The target of a question, or the reason why no single position tells its answers apart."""
-    favourable = tuple(dict.fromkeys(answer[0] for answer in question.favourable))
-    adverse = tuple(dict.fromkeys(answer[0] for answer in question.adverse))
-    if set(favourable) & set(adverse):
-        return NotApplicable(
-            "a favourable and an adverse answer begin with the same token, so no single position tells them apart"
-        )
-    if all(len(answer) == 1 for answer in question.favourable + question.adverse):
-        return Target(favourable, adverse)
-    return Target(favourable, adverse, False, "answers have several tokens; the margin of their first tokens is read")
-
-
-def replace(value: Tensor, positions: Any = slice(None)) -> Edit:
-    """An edit that puts ``value`` at positions (an index into the run's own positions) and leaves the rest."""
-
-    def edit(states: Tensor) -> Tensor:
-        changed = states.clone()
-        changed[:, positions] = value.to(changed.dtype)
-        return changed
-
-    return edit
-
-
-def add(value: Tensor, positions: Any = slice(None)) -> Edit:
-    """An edit that adds ``value`` at positions."""
-
-    def edit(states: Tensor) -> Tensor:
-        changed = states.clone()
-        changed[:, positions] = changed[:, positions] + value.to(changed.dtype)
-        return changed
-
-    return edit
-
-
 class Decoder:
-    """The view. Read one with :func:`read_decoder`.
+    """The view. Read one with `auditor.language_models.decoder_check.read_decoder`.
 
     Attributes
     ----------
@@ -352,7 +259,7 @@ class Stage:
             seen.append(inputs[0])
             return (inputs[0][:, :0],)  # W_O is applied by the loop, after any edit of z; here it gets no rows
 
-        extra: dict[str, Any] = {parts.layout.past_name: _KeysAndValues(self._past, self._keep)}
+        extra: dict[str, Any] = {parts.layout.past_name: KeysAndValues(self._past, self._keep)}
         if self._rotary:
             extra["position_embeddings"] = self._rotary[parts.layer_types[number]]
         handle = block.output.register_forward_pre_hook(catch)
@@ -395,111 +302,9 @@ def project(block: Block, z: Float[Tensor, "batch n heads head_width"]) -> Float
     return block.attention_post_norm(block.output(z.flatten(-2)))
 
 
-SHORT = 48
-"""Tokens of the prompts that a view is checked with where no longer prompt is named."""
-
-
-def read_decoder(model: Any, *, longest: int = SHORT) -> Decoder | ResidualView:
-    """The view into a model: with structure where its family is known and its logits agree, else the stream only.
-
-    Parameters
-    ----------
-    longest
-        Tokens of the longest prompt that will be looked into. Position encodings that change with a prompt's length
-        (dynamic NTK, LongRoPE) and sliding windows agree on short prompts and not on long ones, so the check goes
-        that far.
-
-    Raises
-    ------
-    ScoringError
-        If not even the stream between blocks can be told.
-    """
-    parts = read_parts(model)
-    reason = parts if isinstance(parts, str) else _compare(model, Decoder(model, parts), longest=longest).reason
-    if isinstance(parts, Parts) and not reason:
-        return Decoder(model, parts)
-    return ResidualView(model, reason=reason)
-
-
-def check_decoder(model: Any, *, longest: int = SHORT) -> DecoderCheck:
-    """Run random prompts through the view, whole and from a shared prefix, against the model's own logits.
-
-    ``longest`` as for `read_decoder`: both short prompts and prompts of that length are run.
-    """
-    parts = read_parts(model)
-    if isinstance(parts, str):
-        return DecoderCheck(False, None, parts)
-    return _compare(model, Decoder(model, parts), longest=longest)
-
-
-def _compare(model: Any, decoder: Decoder, *, longest: int) -> DecoderCheck:
-    config = model.config.get_text_config()
-    switch = switch_length(model)
-    if switch is not None and longest > switch:
-        # What the encoding keeps of the prompt before can make a check agree by chance.
-        return DecoderCheck(False, None, f"its position encoding reads prompts by their length past {switch} tokens")
-    most = int(getattr(config, "max_position_embeddings", None) or longest)
-    largest = 0.0
-    for length in sorted({min(SHORT, most), min(max(SHORT, longest), most)}):
-        try:
-            difference, rounding = _difference(model, decoder, length=length, vocabulary=config.vocab_size)
-        except (TypeError, ValueError, RuntimeError, IndexError, KeyError, AttributeError, ScoringError) as error:
-            # Any model may be handed in; what it raises on an unusual call is its answer to the check.
-            return DecoderCheck(False, None, f"the block loop was refused: {error}"[:300])
-        largest = max(largest, difference)
-        if not difference <= OTHERWISE * rounding:
-            reason = (
-                f"the block loop's logits differ from the model's own by {difference:.2g} at {length} tokens, and "
-                f"other rounding moves these by {rounding:.2g}"
-            )
-            return DecoderCheck(False, difference, reason)
-    return DecoderCheck(True, largest, "")
-
-
-def _difference(model: Any, decoder: Decoder, *, length: int, vocabulary: int) -> tuple[float, float]:
-    """Of two prompts of ``length`` tokens the largest difference to the model's own logits, over their largest.
-
-    Beside it the largest that the model's own logits make when every module rounds otherwise.
-    """
-    generator = np.random.default_rng(0)
-    half = length // 2
-    ids = torch.tensor(generator.integers(3, vocabulary, (2, length)), device=model.device)
-    ids[1, :half] = ids[0, :half]
-    with torch.inference_mode():
-        forget_lengths(model)
-        own = model(input_ids=ids, use_cache=False).logits
-        with rounded_otherwise(model, seed=0):
-            other = model(input_ids=ids, use_cache=False).logits
-        whole = decoder.logits(decoder.run(ids).final)
-        shared = decoder.run(ids[:1, :half], keep_past=True).past
-        suffix = decoder.logits(decoder.run(ids[:, half:], past=shared).final)
-    scale = max(1.0, float(own.abs().max()))
-    differences = [float((whole - own).abs().max()), float((suffix - own[:, half:]).abs().max())]
-    rounding = max(float((other - own).abs().max()), torch.finfo(own.dtype).eps * scale)
-    return max(differences) / scale, rounding / scale
-
-
 def _mask(positions: Tensor, columns: Tensor, window: int | None, dtype: torch.dtype) -> Float[Tensor, "1 1 n keys"]:
     hidden = columns[None] > positions[:, None]
     if window:
         hidden |= columns[None] <= positions[:, None] - window
     mask = torch.zeros(hidden.shape, dtype=dtype, device=positions.device)
     return mask.masked_fill_(hidden, torch.finfo(dtype).min)[None, None]
-
-
-@dataclass(frozen=True)
-class _KeysAndValues:
-    """Stands where transformers expects a cache: gives what came before, read only, and keeps the whole if asked."""
-
-    past: Past | None
-    keep: dict[int, tuple[Tensor, Tensor]] | None = field(default=None)
-
-    def update(self, keys: Tensor, values: Tensor, layer: int, *_: Any, **__: Any) -> tuple[Tensor, Tensor]:
-        if self.past is not None:
-            before = (self.past.keys[layer], self.past.values[layer])
-            rows = keys.shape[0]
-            keys = torch.cat([before[0].expand(rows, -1, -1, -1), keys], dim=2)
-            values = torch.cat([before[1].expand(rows, -1, -1, -1), values], dim=2)
-        if self.keep is not None:
-            self.keep[layer] = (keys, values)
-        return keys, values

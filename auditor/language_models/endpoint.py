@@ -125,7 +125,7 @@ class EndpointTextModel:
         except (ValueError, LookupError, TypeError):
             content = None
         if not isinstance(content, str):
-            raise ModelError(self.where, "answered something else", "a chat completion with a message")
+            raise ModelError(self.where, "answered in another form", "a chat completion with a message")
         return content
 
     def _ask(self, asked: dict[str, Any]) -> httpx.Response:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.canonical import BLOCK_BYTES, sha256_file
-from auditor.exceptions import ModelError
+from auditor.exceptions import ModelError, reason_of
 
 
 def hash_source(path: Path) -> str:
@@ -16,7 +16,7 @@ def hash_source(path: Path) -> str:
     try:
         return sha256_file(path)
     except OSError as error:
-        raise ModelError(str(path), f"cannot be read ({error.strerror})", "a readable file") from error
+        raise ModelError(str(path), f"cannot be read: {reason_of(error)}", "a readable file") from error
 
 
 def copy_source(source: Path, target: Path, sha256: str) -> None:
@@ -34,7 +34,7 @@ def copy_source(source: Path, target: Path, sha256: str) -> None:
         try:
             stream = source.open("rb")
         except OSError as error:
-            raise ModelError(str(source), f"cannot be read ({error.strerror})", "a readable file") from error
+            raise ModelError(str(source), f"cannot be read: {reason_of(error)}", "a readable file") from error
         with stream:
             while block := stream.read(BLOCK_BYTES):
                 digest.update(block)

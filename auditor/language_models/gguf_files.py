@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditor.exceptions import ModelError
+from auditor.exceptions import ModelError, reason_of
 from auditor.language_models.safety import check_file
 
 #: How llama.cpp names the parts of a file it split.
@@ -139,9 +139,9 @@ def _read_part(path: Path) -> tuple[dict[str, Any], dict[str, Any]]:
         with path.open("rb") as stream:
             magic = stream.read(4)
     except OSError as error:
-        raise ModelError(str(path), f"cannot be read ({error.strerror})", "a GGUF file") from error
+        raise ModelError(str(path), f"cannot be read: {reason_of(error)}", "a GGUF file") from error
     if magic != b"GGUF":
-        raise ModelError(str(path), "this is no GGUF file", expected)
+        raise ModelError(str(path), "is not a GGUF file", expected)
     import gguf
 
     try:

@@ -74,7 +74,7 @@ def describe(
     model = read_model(folder, dtype="auto")
     check_tokenizer(folder, vocabulary=model.get_input_embeddings().num_embeddings)
     if odd := not_finite(iter(model.state_dict().items())):
-        raise ModelError(str(folder), f"{odd} holds values that are no numbers", "finite weights")
+        raise ModelError(str(folder), f"{odd} holds values that are not numbers", "finite weights")
     if plain:
         difference = check_against_plain(folder, model=model, tokenizer=read_tokenizer(folder))
         checks = {**checks, "plain_largest_logit_difference": difference}
@@ -124,7 +124,7 @@ def describe_adapter(
 
     where = str(folder / ADAPTER_WEIGHTS)
     if odd := not_finite(iter(load_file(folder / ADAPTER_WEIGHTS).items())):
-        raise ModelError(where, f"{odd} holds values that are no numbers", "finite weights")
+        raise ModelError(where, f"{odd} holds values that are not numbers", "finite weights")
     tokenizer = read_tokenizer(own)
     adapted = attach_adapter(fresh(), folder)
     rows = adapted.get_input_embeddings().weight.shape[0]
@@ -188,10 +188,10 @@ def check_tokenizer(folder: Path, *, vocabulary: int) -> None:
     if found != Tokenizer.from_file(where).encode(SAMPLE_TEXT, add_special_tokens=False).ids:
         raise ModelError(where, "does not tokenise as written once its settings are applied", "settings that match it")
     if not found:
-        raise ModelError(where, "makes no tokens of ordinary text", "the model's own tokenizer")
+        raise ModelError(where, "produces no tokens for ordinary text", "the model's own tokenizer")
     special = [number for number in (tokenizer.bos_token_id, tokenizer.eos_token_id) if number is not None]
     if (largest := max(found + special)) >= vocabulary:
-        raise ModelError(where, f"names token {largest}, the model has {vocabulary}", "the model's own tokenizer")
+        raise ModelError(where, f"names token {largest}, but the model has {vocabulary}", "the model's own tokenizer")
 
 
 def library_versions() -> dict[str, str]:

@@ -32,7 +32,7 @@ from auditor.language_models.precision import in_double
 from auditor.language_models.rounding import rounded_otherwise
 
 if TYPE_CHECKING:
-    from auditor.language_models.decoder import Target
+    from auditor.language_models.targets import Target
 
 SUMMED = 3.0
 """A sum may differ by so many times what ``ORDERS`` orders of its terms span: their span is some three deviations."""
@@ -46,7 +46,7 @@ _known: weakref.WeakKeyDictionary[Any, dict[tuple[Any, ...], NoiseFloor]] = weak
 
 
 @dataclass(frozen=True, slots=True)
-class Read:
+class LogitRead:
     """What is read from the logits of positions.
 
     Attributes
@@ -68,12 +68,12 @@ class Read:
     times: float = 1.0
 
 
-def any_logit() -> Read:
+def any_logit() -> LogitRead:
     """Every logit of the vocabulary: the floor is that of the token that moves most."""
-    return Read(("any",), lambda logits, _: in_double(logits), lambda logits: float(logits.abs().max()))
+    return LogitRead(("any",), lambda logits, _: in_double(logits), lambda logits: float(logits.abs().max()))
 
 
-def margin_of(target: Target) -> Read:
+def margin_of(target: Target) -> LogitRead:
     """The margin of single tokens. What it differs by is at most what the answers' own logits differ by, together."""
     cut, tokens = len(target.favourable), list(target.favourable + target.adverse)
 
@@ -82,10 +82,10 @@ def margin_of(target: Target) -> Read:
         own = in_double(logits[:, tokens]) if logits is alone else logits[:, tokens]
         return in_double(own[:, :cut].logsumexp(-1) - own[:, cut:].logsumexp(-1))[:, None]
 
-    return Read((target.favourable, target.adverse), values, lambda logits: float(logits[:, tokens].abs().max()))
+    return LogitRead((target.favourable, target.adverse), values, lambda logits: float(logits[:, tokens].abs().max()))
 
 
-def likelihood(tokens: Sequence[int] = (), *, times: float = 1.0) -> Read:
+def likelihood(tokens: Sequence[int] = (), *, times: float = 1.0) -> LogitRead:
     """Log-probabilities of tokens, by default of the likeliest, ``times`` of them added up.
 
     The logarithm of the sum over the vocabulary moves by the mean of what its terms move by, each weighted by its
@@ -101,10 +101,10 @@ def likelihood(tokens: Sequence[int] = (), *, times: float = 1.0) -> Read:
         own = logits[:, picked] if picked else logits.max(-1).values
         return max(float(own.abs().max()), float(in_double(logits).logsumexp(-1).abs().max()))
 
-    return Read(("likelihood", tuple(tokens), times), values, scale, times)
+    return LogitRead(("likelihood", tuple(tokens), times), values, scale, times)
 
 
-def noise_floor(model: Any, of: Target | Read | None = None) -> NoiseFloor:
+def noise_floor(model: Any, of: Target | LogitRead | None = None) -> NoiseFloor:
     """The floor of a causal language model as it is loaded now; measured once a reading, then remembered.
 
     Parameters
@@ -114,7 +114,7 @@ def noise_floor(model: Any, of: Target | Read | None = None) -> NoiseFloor:
     of
         What is read: the margin of a target, or another reading; every logit by default.
     """
-    read = any_logit() if of is None else of if isinstance(of, Read) else margin_of(of)
+    read = any_logit() if of is None else of if isinstance(of, LogitRead) else margin_of(of)
     arithmetic = _arithmetic(model)
     known = _known.setdefault(model, {})
     key = (arithmetic, *read.key)
@@ -151,7 +151,7 @@ def _arithmetic(model: Any) -> str:
     return f"{dtype} on {device}, {kernel}{threads}"
 
 
-def _measure(model: Any, read: Read, arithmetic: str) -> NoiseFloor:
+def _measure(model: Any, read: LogitRead, arithmetic: str) -> NoiseFloor:
     generator = np.random.default_rng(0)
     vocabulary = int(model.get_input_embeddings().num_embeddings)
     longest = int(getattr(model.config.get_text_config(), "max_position_embeddings", 0) or TOKENS + max(BEHIND))

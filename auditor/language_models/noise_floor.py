@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
-from typing import Any
+from dataclasses import dataclass
 
 MARGIN = 5.0
 """A bound is so many times the root mean square difference: of tens of thousands of comparisons none goes beyond it."""
@@ -47,10 +46,6 @@ class NoiseFloor:
     def of_mean(self, n: int) -> float:
         """How far rounding may set the mean of a difference of ``n`` such numbers off, in nats."""
         return float(MEAN * self.logit / math.sqrt(n))
-
-    def row(self) -> dict[str, Any]:
-        """Plain data, for a ledger: ``NoiseFloor(**row)`` reads it back."""
-        return asdict(self)
 
     @property
     def words(self) -> str:

@@ -26,7 +26,7 @@ from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.positions import forget_lengths, switch_length
 from auditor.language_models.tolerance import TOLERANCE
 from auditor.language_models.tree_attention import attending, cut
-from auditor.language_models.trie import Layout, Pack, Tokens, lay_out
+from auditor.language_models.trie import Pack, PackedLayout, Tokens, lay_out
 
 NOT_FINITE = "the model returned a logit that is not a finite number"
 
@@ -328,7 +328,7 @@ def _difference(model: Any, sequences: Sequence[list[int]], *, pack_tokens: int,
 
 
 def _group_reads(
-    layout: Layout, reads: Sequence[Sequence[Read]]
+    layout: PackedLayout, reads: Sequence[Sequence[Read]]
 ) -> tuple[dict[int, list[tuple[int, int, int]]], list[int]]:
     by_pack: dict[int, list[tuple[int, int, int]]] = {}
     slots: list[int] = []

@@ -138,9 +138,11 @@ def _same_weights(folder: Path, model: Any, plain: Any) -> None:
         raise ModelError(str(folder), f"{odd[0]} is in {where} alone", "one set of weights, whoever reads it")
     for name, tensor in ours.items():
         if tensor.is_floating_point() and not bool(tensor.isfinite().all()):
-            raise ModelError(str(folder), f"{name} holds values that are no numbers", "finite weights")
+            raise ModelError(str(folder), f"{name} holds values that are not numbers", "finite weights")
         if not tensor.equal(theirs[name].to(tensor.device)):
-            raise ModelError(str(folder), f"{name} is another one to plain transformers", "one reading of each weight")
+            raise ModelError(
+                str(folder), f"{name} is read differently by plain transformers", "one reading of each weight"
+            )
 
 
 def _same_tokens(folder: Path, tokenizer: Any, other: Any) -> None:
@@ -155,4 +157,4 @@ def _same_tokens(folder: Path, tokenizer: Any, other: Any) -> None:
                 raise ModelError(where, what, expected)
     for name in ("bos_token_id", "eos_token_id", "chat_template"):
         if (getattr(tokenizer, name, None) or None) != (getattr(other, name, None) or None):
-            raise ModelError(where, f"{name} is another one to {type(other).__name__}", expected)
+            raise ModelError(where, f"{name} is read differently by {type(other).__name__}", expected)

@@ -12,11 +12,12 @@ from torch import Tensor, nn
 
 from auditor.exceptions import ScoringError
 from auditor.language_models.positions import forget_lengths
+from auditor.language_models.sites import RESIDUAL
 
 if TYPE_CHECKING:
-    from auditor.language_models.decoder import Past, Target
+    from auditor.language_models.kv_cache import Past
+    from auditor.language_models.targets import Target
 
-RESIDUAL = "residual"
 #: Tokens of the prompt by which is seen whether hooks reach the stream.
 PROBED = 12
 
@@ -123,7 +124,9 @@ class ResidualView:
                 handle.remove()
         for site in capture:
             if site not in states or states[site].shape[:2] != tokens.shape:
-                raise ScoringError(f"the stream at layer {site[1]} of {type(self.model).__name__} was not seen whole")
+                raise ScoringError(
+                    f"the stream at layer {site[1]} of {type(self.model).__name__} was seen in part only"
+                )
         if ends is not None:
             # A head that is no module of its own reads every position.
             logits = logits[:, 0] if logits.shape[1] == 1 else logits[rows, ends]
@@ -158,7 +161,9 @@ class ResidualView:
 
         def put(states: Tensor) -> Tensor:
             if states.shape != stream.shape:
-                raise ScoringError(f"a stream of shape {list(states.shape)} flows where {list(stream.shape)} is put")
+                raise ScoringError(
+                    f"a stream of shape {list(states.shape)} was read where one of shape {list(stream.shape)} is put in"
+                )
             # A copy: a block may add to its input in place, and none may write into what is differentiated.
             return stream.to(states).clone()
 

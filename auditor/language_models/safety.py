@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from auditor.exceptions import ModelError
+from auditor.exceptions import ModelError, reason_of
 
 CONFIG_FILE = "config.json"
 SINGLE_WEIGHTS = "model.safetensors"
@@ -120,7 +120,7 @@ def check_model_folder(folder: Path) -> list[str]:
     config = check_config(folder / CONFIG_FILE)
     if (folder / ADAPTER_CONFIG).exists():
         # transformers would follow the base model named in it instead of reading the weights beside it.
-        raise ModelError(str(folder / ADAPTER_CONFIG), "an adapter lies among the model's files", "+adapter:PATH")
+        raise ModelError(str(folder / ADAPTER_CONFIG), "an adapter is among the model's files", "+adapter:PATH")
     weights = check_weights(folder)
     check_layers(folder / CONFIG_FILE, config, tensors=_tensors(folder, weights))
     if not (folder / TOKENIZER_FILE).is_file():
@@ -142,9 +142,9 @@ def check_folder(folder: Path) -> None:
         try:
             inside = path.resolve().is_relative_to(home)
         except (OSError, RuntimeError) as error:  # a link to itself
-            raise ModelError(str(path), "this link leads nowhere", "files inside the folder") from error
+            raise ModelError(str(path), "is a link to nothing", "files inside the folder") from error
         if not inside:
-            raise ModelError(str(path), "this link leads out of the model's folder", "files inside the folder")
+            raise ModelError(str(path), "is a link out of the model's folder", "files inside the folder")
         if not path.is_dir():
             check_file(path, "plain files only")
 
@@ -199,7 +199,7 @@ def check_file(path: Path, expected: str) -> None:
     if mode is None:
         raise ModelError(str(path), "there is no such file", expected)
     if not stat.S_ISREG(mode):
-        raise ModelError(str(path), "this is no regular file", expected)
+        raise ModelError(str(path), "is not a regular file", expected)
 
 
 def _mode(path: Path) -> int | None:
@@ -209,8 +209,7 @@ def _mode(path: Path) -> int | None:
     except (FileNotFoundError, NotADirectoryError):
         return None
     except (OSError, ValueError) as error:
-        reason = error.strerror if isinstance(error, OSError) else error
-        raise ModelError(str(path), f"cannot be read ({reason})", "a readable path") from error
+        raise ModelError(str(path), f"cannot be read: {reason_of(error)}", "a readable path") from error
 
 
 def _walk(folder: Path) -> Iterator[Path]:
@@ -218,7 +217,7 @@ def _walk(folder: Path) -> Iterator[Path]:
     try:
         children = sorted(folder.iterdir())
     except OSError as error:
-        raise ModelError(str(folder), f"cannot be read ({error.strerror})", "a readable folder") from error
+        raise ModelError(str(folder), f"cannot be read: {reason_of(error)}", "a readable folder") from error
     for child in children:
         yield child
         if child.is_dir() and not child.is_symlink():
@@ -232,9 +231,9 @@ def read_json(path: Path) -> dict[str, Any]:
             raise ModelError(str(path), "the file is too large", f"at most {LARGEST_JSON_BYTES >> 20} MiB of JSON")
         value = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
-        raise ModelError(str(path), f"cannot be read ({error.strerror})", "a readable file") from error
+        raise ModelError(str(path), f"cannot be read: {reason_of(error)}", "a readable file") from error
     except (ValueError, RecursionError) as error:
-        raise ModelError(str(path), "this is no valid JSON", "a JSON object") from error
+        raise ModelError(str(path), "is not valid JSON", "a JSON object") from error
     if not isinstance(value, dict):
         raise ModelError(str(path), f"holds a JSON {type(value).__name__}", "a JSON object")
     return value
@@ -356,20 +355,18 @@ def read_safetensors_header(path: Path) -> dict[str, TensorHeader]:
             first = stream.read(8)
             length = int.from_bytes(first, "little")
             if first == POINTER[:8]:
-                raise ModelError(
-                    str(path), "is the pointer of Git LFS to a file that was not fetched", "the file itself"
-                )
+                raise ModelError(str(path), "is a Git LFS pointer to a file that was not fetched", "the file itself")
             if size < 8 or length > min(size - 8, LARGEST_HEADER_BYTES):
                 raise ModelError(str(path), f"the header claims {length} bytes, the file has {size}", expected)
             raw = stream.read(length)
     except OSError as error:
-        raise ModelError(str(path), f"cannot be read ({error.strerror})", "a readable file") from error
+        raise ModelError(str(path), f"cannot be read: {reason_of(error)}", "a readable file") from error
     try:
         header = json.loads(raw, object_pairs_hook=_unique)
     except (ValueError, RecursionError) as error:
-        raise ModelError(str(path), "the header is no valid JSON", expected) from error
+        raise ModelError(str(path), "the header is not valid JSON", expected) from error
     if not isinstance(header, dict):
-        raise ModelError(str(path), "the header is no JSON object", expected)
+        raise ModelError(str(path), "the header is not a JSON object", expected)
     header.pop("__metadata__", None)
     tensors, ranges = {}, []
     for name, entry in header.items():
@@ -431,7 +428,9 @@ def check_adapter_folder(folder: Path) -> list[str]:
         return names
     rows = read_json(folder / TRAINING_RECORD).get("rows")
     if not isinstance(rows, list):
-        raise ModelError(f"{folder / TRAINING_RECORD}, rows", "is no list", "the ids of the rows the adapter has seen")
+        raise ModelError(
+            f"{folder / TRAINING_RECORD}, rows", "is not a list", "the ids of the rows the adapter has seen"
+        )
     return [*names, TRAINING_RECORD]
 
 

@@ -81,7 +81,7 @@ def parse_source(text: str) -> ModelSource:
     base, *adapters = text.strip().split(_ADAPTER)
     kind, colon, location = base.partition(":")
     if not colon or kind not in get_args(Kind) or not location.strip() or not all(path.strip() for path in adapters):
-        raise _refused(text, "no model source")
+        raise _refused(text, "not a model source")
     if any(ord(character) < 32 for character in text.strip()):
         raise _refused(text, "the source holds a control character")
     revision = None
@@ -92,7 +92,7 @@ def parse_source(text: str) -> ModelSource:
         if not revision:
             raise _refused(text, "a hub model needs an exact revision")
         if not _HUB_NAME.fullmatch(location) or not _HUB_REVISION.fullmatch(revision) or ".." in location + revision:
-            raise _refused(text, "this is no hub name and revision")
+            raise _refused(text, "is not a hub name and revision")
     if kind == "endpoint":
         if not _ENDPOINT_NAME.fullmatch(location):
             raise _refused(text, "an endpoint's name is made of letters, digits, dots, dashes and underscores")

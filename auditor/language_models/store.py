@@ -21,7 +21,7 @@ from pathlib import Path
 from typing import Any
 
 from auditor.canonical import canonical_json, sha256_json
-from auditor.exceptions import InputError, ModelError, StorageError
+from auditor.exceptions import InputError, ModelError, StorageError, reason_of
 from auditor.language_models import hub
 from auditor.language_models.conversion import convert_gguf
 from auditor.language_models.files import copy_source, hash_source, publish, replace
@@ -243,7 +243,7 @@ class ModelStore:
             folder.chmod(0o755)
             yield folder
         except OSError as error:
-            raise StorageError(f"{self.root}: the model store cannot be written ({error.strerror})") from error
+            raise StorageError(f"{self.root}: the model store cannot be written: {reason_of(error)}") from error
         finally:
             if folder is not None:
                 shutil.rmtree(folder, ignore_errors=True)

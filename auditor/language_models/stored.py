@@ -82,7 +82,7 @@ class StoredModel:
             self.base.verify()
         if self.reading < READING:
             what = "was imported by an older version, which read and refused less of its files"
-            raise ModelError(str(self.folder), what, f"it imported again from {self.manifest.imported.source}")
+            raise ModelError(str(self.folder), what, f"a fresh import from {self.manifest.imported.source}")
         expected = {entry.path: entry for entry in self.identity.files}
         again = "what was imported; remove this folder and import the model again"
         for path in sorted(self.folder.iterdir()):

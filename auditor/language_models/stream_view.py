@@ -21,7 +21,8 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 if TYPE_CHECKING:
-    from auditor.language_models.decoder import Past, Target
+    from auditor.language_models.kv_cache import Past
+    from auditor.language_models.targets import Target
 
 
 class StreamView(Protocol):

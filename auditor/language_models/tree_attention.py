@@ -31,7 +31,7 @@ BLOCK_TOKENS = 96
 
 
 @dataclass(frozen=True, slots=True)
-class Block:
+class MaskedSpan:
     """Tokens ``start`` to ``stop`` of a pack, which of the gathered keys they look at, and their mask over those."""
 
     start: int
@@ -45,7 +45,7 @@ class Blocks:
     """How a pack is cut; ``places`` (in its context, then its tokens) are the keys of all blocks, one by one."""
 
     places: Int[Tensor, " keys"]
-    blocks: tuple[Block, ...]
+    blocks: tuple[MaskedSpan, ...]
 
 
 _current: ContextVar[Blocks | None] = ContextVar("blocks", default=None)
@@ -63,13 +63,13 @@ def cut(pack: Pack, mask: Float[Tensor, "1 1 tokens context_and_tokens"]) -> Blo
     """
     size = len(pack.tokens)
     width = -(-size // -(-size // BLOCK_TOKENS))
-    blocks: list[Block] = []
+    blocks: list[MaskedSpan] = []
     places: list[int] = []
     for start in range(0, size, width):
         stop = min(start + width, size)
         mine = [*_path(pack, start), *range(pack.context + start, pack.context + stop)]
         rows = mask[:, :, start:stop].index_select(3, torch.tensor(mine, device=mask.device))
-        blocks.append(Block(start, stop, slice(len(places), len(places) + len(mine)), rows))
+        blocks.append(MaskedSpan(start, stop, slice(len(places), len(places) + len(mine)), rows))
         places += mine
     return Blocks(torch.tensor(places, device=mask.device), tuple(blocks))
 

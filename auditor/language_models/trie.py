@@ -16,16 +16,16 @@ Tokens = Sequence[int]
 
 
 @dataclass(slots=True)
-class Node:
+class TrieNode:
     """A stretch of tokens without a branch. ``depth`` is the position of its first token in the whole prompt."""
 
     tokens: list[int]
     depth: int
-    children: list[Node] = field(default_factory=list)
+    children: list[TrieNode] = field(default_factory=list)
     ends: list[int] = field(default_factory=list)
     size: int = 0
 
-    def walk(self) -> Iterator[Node]:
+    def walk(self) -> Iterator[TrieNode]:
         """The node and everything below it, depth first."""
         stack = [self]
         while stack:
@@ -64,7 +64,7 @@ class Placement:
 
 
 @dataclass(frozen=True, slots=True)
-class Layout:
+class PackedLayout:
     """All packs of a set of prompts in the order they must run, and where every prompt's tokens stand."""
 
     packs: tuple[Pack, ...]
@@ -72,7 +72,7 @@ class Layout:
     distinct_tokens: int
 
 
-def build_trie(sequences: Sequence[Tokens]) -> list[Node]:
+def build_trie(sequences: Sequence[Tokens]) -> list[TrieNode]:
     """Build the radix tree of ``sequences``; its roots, sorted by token ids.
 
     Parameters
@@ -88,8 +88,8 @@ def build_trie(sequences: Sequence[Tokens]) -> list[Node]:
     if any(len(sequence) == 0 for sequence in sequences):
         raise ValueError("a prompt has no tokens")
     order = sorted(range(len(sequences)), key=lambda index: tuple(sequences[index]))
-    roots: list[Node] = []
-    path: list[Node] = []
+    roots: list[TrieNode] = []
+    path: list[TrieNode] = []
     previous: Tokens = ()
     for index in order:
         sequence = sequences[index]
@@ -99,7 +99,7 @@ def build_trie(sequences: Sequence[Tokens]) -> list[Node]:
         if path and path[-1].depth + len(path[-1].tokens) > shared:
             _split(path[-1], shared - path[-1].depth)
         if shared < len(sequence):
-            node = Node(tokens=list(sequence[shared:]), depth=shared)
+            node = TrieNode(tokens=list(sequence[shared:]), depth=shared)
             (path[-1].children if path else roots).append(node)
             path.append(node)
         path[-1].ends.append(index)
@@ -114,7 +114,7 @@ def distinct_tokens(sequences: Sequence[Tokens]) -> int:
     return sum(root.size for root in build_trie(sequences))
 
 
-def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int) -> Layout:
+def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int) -> PackedLayout:
     """Cut the tree of ``sequences`` into packs of at most ``pack_tokens`` tokens.
 
     Boundaries depend on the sequences and ``pack_tokens`` alone, never on time or memory.
@@ -139,7 +139,7 @@ def lay_out(sequences: Sequence[Tokens], *, pack_tokens: int) -> Layout:
         Placement(packs=tuple(place // width for place in path), indices=tuple(place % width for place in path))
         for path in line.paths
     )
-    return Layout(packs=tuple(_cut(line, width)), placements=placements, distinct_tokens=length)
+    return PackedLayout(packs=tuple(_cut(line, width)), placements=placements, distinct_tokens=length)
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +157,7 @@ def _write_down(sequences: Sequence[Tokens]) -> _Line:
     positions: list[int] = []
     parents: list[int] = []
     paths: list[list[int]] = [[] for _ in sequences]
-    stack: list[tuple[Node, list[int]]] = [(root, []) for root in reversed(build_trie(sequences))]
+    stack: list[tuple[TrieNode, list[int]]] = [(root, []) for root in reversed(build_trie(sequences))]
     while stack:
         node, above = stack.pop()
         start = len(tokens)
@@ -204,13 +204,13 @@ def _common(left: Tokens, right: Tokens) -> int:
     return count
 
 
-def _split(node: Node, at: int) -> None:
-    lower = Node(tokens=node.tokens[at:], depth=node.depth + at, children=node.children, ends=node.ends)
+def _split(node: TrieNode, at: int) -> None:
+    lower = TrieNode(tokens=node.tokens[at:], depth=node.depth + at, children=node.children, ends=node.ends)
     node.tokens = node.tokens[:at]
     node.children = [lower]
     node.ends = []
 
 
-def _measure(root: Node) -> None:
+def _measure(root: TrieNode) -> None:
     for node in reversed(list(root.walk())):
         node.size = len(node.tokens) + sum(child.size for child in node.children)

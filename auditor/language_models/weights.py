@@ -286,7 +286,7 @@ def largest_difference(one: Any, other: Any) -> float:
 
 def difference_words(what: str, difference: float) -> str:
     """``what`` with the difference in the place of ``{}``, or that logits are no numbers and have none."""
-    return "its logits are no numbers" if math.isnan(difference) else what.format(f"{difference:.3g}")
+    return "its logits are not numbers" if math.isnan(difference) else what.format(f"{difference:.3g}")
 
 
 def one_line(error: BaseException) -> str:

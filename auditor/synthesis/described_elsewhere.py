@@ -9,7 +9,6 @@ from auditor.mechanisms.interpretation.measure import feature_rows
 from auditor.mechanisms.interpretation.result import Interpreted, Result
 from auditor.records import Measurement
 from auditor.testing.context import Context
-from auditor.testing.factory import NOT_TESTED
 from auditor.testing.rows import read_row
 
 
@@ -41,9 +40,8 @@ def described_elsewhere(measurements: Sequence[Measurement], *, context: Context
 
 
 def _interpreted(context: Context) -> Iterator[Interpreted]:
-    """What interpretation's chunks found; nothing of those that had no dictionary, or were not done."""
+    """What interpretation's chunks found; nothing of those that had no dictionary."""
     for row in context.results.get(CARD.name, ()):
-        if NOT_TESTED not in row:
-            result = read_row(Result, row, what=f"result of {CARD.name}")
-            if isinstance(result, Interpreted):
-                yield result
+        result = read_row(Result, row, what=f"result of {CARD.name}")
+        if isinstance(result, Interpreted):
+            yield result

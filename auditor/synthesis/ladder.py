@@ -1,6 +1,6 @@
 """The verdict ladder: how far up an attribute stands inside the model, and what the outputs say beside it.
 
-    encoded     a linear reader finds it where the prompt withholds it
+    encoded     a linear probe finds it where the prompt withholds it
     selective   where it is stated, it is read better than words without a meaning in its place
     used        erasing it moves the difference between groups, further than erasing labels without a meaning
     usable      adding its direction moves the score, further than directions of labels without a meaning

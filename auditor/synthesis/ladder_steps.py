@@ -12,7 +12,7 @@ What the causal steps read from the counts of a measurement, beside its adjusted
 
     draws, draws_needed, stopped_early   draws behind the p-value; 1 where a sequence stopped on enough larger ones
     sign_agrees                          1 where the movement has the direction that use asks for
-    held_out_left                        share of what a linear reader finds that is left on unfitted applications
+    held_out_left                        share of what a linear probe finds that is left on unfitted applications
     held_out_short                       share of the groups' distance there that a direction falls short of
     share                                of the difference between groups, what the intervention makes or takes
     gap, gap_low, gap_high               that difference and its interval over the measured applications
@@ -68,7 +68,7 @@ def encoded(items: Sequence[Measurement], *, alpha: float) -> Step:
 
     def judge(item: Measurement) -> Step:
         read, places = item.estimate or 0.0, item.counts.get("probes")
-        where = f"where the prompt withholds it, a linear reader finds it at {read:.0f} of {places or 0:.0f} places"
+        where = f"where the prompt withholds it, a linear probe finds it at {read:.0f} of {places or 0:.0f} places"
         best = item.counts.get("best_accuracy")
         best = None if best is None else float(best)
         reading = where + (f" (best balanced accuracy {_percent(best)})" if best is not None else "")
@@ -209,7 +209,7 @@ def _barrier(item: Measurement, alpha: float, *, needs_left: bool) -> str | None
     if needs_left and left is None:
         return "what the erasure left on applications it was not fitted on is not known"
     if left is not None and left > MOST_LEFT:
-        return f"{_percent(left)} of what a linear reader finds was left, and {MOST_LEFT:.0%} is the most"
+        return f"{_percent(left)} of what a linear probe finds was left, and {MOST_LEFT:.0%} is the most"
     stable, why = stable_by(item.counts)
     if stable is False:
         return f"unstable, {agreement_words(item.counts, named='logits')}"

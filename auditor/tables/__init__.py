@@ -19,7 +19,7 @@ from importlib import import_module
 from pathlib import Path, PurePath
 
 from auditor.canonical import sha256_bytes
-from auditor.exceptions import DataError
+from auditor.exceptions import DataError, reason_of
 from auditor.tables.packed import inner_name, is_packed, opened
 from auditor.tables.table import LIMITS, NO_HEADER, FileFormat, Limits, Reading, Table, TooLargeError, as_table
 
@@ -98,20 +98,20 @@ def kind_of(path: Path, *, where: str) -> str:
     """The ending of a table file, of a packed one that of the file in it; DataError for one that is no known kind."""
     kind = PurePath(inner_name(path, where=where)).suffix.lower()
     if kind not in KINDS:
-        raise DataError(where, "is of no known kind", KNOWN_KINDS)
+        raise DataError(where, "is not a kind of file that can be read", KNOWN_KINDS)
     return kind
 
 
 def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
     if not is_packed(path) and path.suffix.lower() not in KINDS:
-        raise DataError(where, "is of no known kind", KNOWN_KINDS)
+        raise DataError(where, "is not a kind of file that can be read", KNOWN_KINDS)
     expected = "a file that can be read"
     try:
         mode = path.stat().st_mode
         if stat.S_ISDIR(mode):
             raise DataError(where, "is a folder", expected)
         if not stat.S_ISREG(mode):
-            raise DataError(where, "is no ordinary file", expected)
+            raise DataError(where, "is not a regular file", expected)
         kind = kind_of(path, where=where)
         with opened(path, where=where) as stream:
             raw = stream.read(MAX_BYTES + 1)
@@ -120,7 +120,7 @@ def _checked_file(path: Path, where: str) -> tuple[str, bytes]:
     except PermissionError as error:
         raise DataError(where, "no permission to read it", "a file this account may read") from error
     except (OSError, ValueError) as error:
-        raise DataError(where, f"cannot be read ({getattr(error, 'strerror', None) or error})", expected) from error
+        raise DataError(where, f"cannot be read: {reason_of(error)}", expected) from error
     if len(raw) > MAX_BYTES:
         raise DataError(where, f"is larger than {MAX_BYTES >> 20} MiB", "a smaller file, or the same rows as Parquet")
     if not raw:

@@ -19,7 +19,7 @@ SIGNATURES = {
     b"\xd0\xcf\x11\xe0": "an .xls workbook", b"%PDF": "a PDF", b"BZh": "bzip2 data", b"\xfd7zXZ": "xz data",
     b"\xff\xfe\x00\x00": "text in UTF-32", b"\x00\x00\xfe\xff": "text in UTF-32", b"SQLite format 3": "a database",
 }  # fmt: skip
-#: How text begins that is no table of delimited fields.
+#: How text begins that is not a table of delimited fields.
 MARKUP = (
     (re.compile(rb"\s*<(!doctype|html|table|head|\?xml|style|div|meta)\b", re.I), "HTML or XML"),
     (re.compile(rb'\s*(\[\s*)?\{\s*("[^"\n]{0,200}"\s*:|\})'), "JSON"),
@@ -106,7 +106,7 @@ def as_utf8(raw: bytes, where: str, reading: Reading) -> Decoded:
     notes = () if encoding == "utf-8" else (f"read as {encoding}",)
     if not (marked or reading.encoding) and (wide := _wide(raw)):
         expected = f'UTF-8, or encoding = "{wide}" under [reading]'
-        raise DataError(where, "seems to be UTF-16 without its mark", expected)
+        raise DataError(where, "seems to be UTF-16 without a byte order mark", expected)
     raw = raw[len(marked) :]
     stand_in = ""
     if encoding.lower() not in ("utf-8", "utf8"):

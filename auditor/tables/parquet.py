@@ -155,7 +155,7 @@ def _decoded(column: pl.Series) -> pl.Series:
         try:
             values.append(None if raw is None else raw.decode("utf-8"))
         except UnicodeDecodeError as error:
-            raise UnreadableError(f"holds bytes that are no UTF-8 text in row {row:,}") from error
+            raise UnreadableError(f"holds bytes that are not UTF-8 text in row {row:,}") from error
     return pl.Series(column.name, values, dtype=pl.String)
 
 

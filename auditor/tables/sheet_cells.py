@@ -96,7 +96,7 @@ class SheetCells:
                 while self._done:
                     yield self._done.popleft()
         except expat.ExpatError as error:
-            raise DataError(self._where, f"is no XML ({error})", "an Excel workbook (.xlsx)") from error
+            raise DataError(self._where, f"is not valid XML ({error})", "an Excel workbook (.xlsx)") from error
 
     def _start(self, name: str, given: Mapping[str, str]) -> None:
         name = name.rpartition(":")[2]
@@ -257,7 +257,7 @@ def shared_strings(xml: bytes, *, where: str) -> list[str]:
     try:
         parser.Parse(xml, True)
     except expat.ExpatError as error:
-        raise DataError(where, f"is no XML ({error})", "an Excel workbook (.xlsx)") from error
+        raise DataError(where, f"is not valid XML ({error})", "an Excel workbook (.xlsx)") from error
     return texts
 
 

@@ -61,7 +61,7 @@ def parse_text(
         known = "one of , ; | and the tab, \\t"
         raise DataError(f"{where}: reading.delimiter", f"is {delimiter[:MAX_SHOWN]!r}", known)
     if declared:
-        notes.append(f"line 1, 'sep={declared}', names the delimiter and is no record")
+        notes.append(f"line 1, 'sep={declared}', names the delimiter and is not a record")
     if not (reading.delimiter or declared):
         check_delimiter(text, delimiter, where, first)
     sheet = Sheet(where=where, unit="line", limits=limits, series=text_column, unite=pl.concat, even=True)

@@ -139,7 +139,7 @@ class _Book:
         top = _relations(archive, parts, "", where).values()
         main = next((target for kind, target in top if kind == "officeDocument"), "")
         if main not in parts:
-            raise DataError(where, "has no part with the sheets", EXPECTED)
+            raise DataError(where, "has no part that lists the sheets", EXPECTED)
         related = _relations(archive, parts, main, where)
         tree = _tree(archive, parts[main], where)
         found: dict[str, str] = {}
@@ -287,7 +287,7 @@ def _opened(raw: bytes, where: str) -> zipfile.ZipFile:
     """The archive, if its directory asks for no more than is read."""
     if raw.startswith(OLD_EXCEL):
         raise DataError(where, "is an .xls workbook, or one with a password", EXPECTED)
-    with _one_line(where, "is no workbook"):
+    with _one_line(where, "is not a workbook"):
         archive = zipfile.ZipFile(io.BytesIO(raw))
         members = archive.infolist()
         names = {_plain(member.filename) for member in members}
@@ -297,7 +297,7 @@ def _opened(raw: bytes, where: str) -> zipfile.ZipFile:
     if unpacked > MAX_UNPACKED_BYTES:
         raise DataError(where, f"unpacks to {unpacked >> 20:,} MiB", f"at most {MAX_UNPACKED_BYTES >> 20} MiB")
     if len(names) < len(members) or not names:
-        raise DataError(where, "has no part, or several of one name", EXPECTED)
+        raise DataError(where, "has no parts, or several with the same name", EXPECTED)
     return archive
 
 
@@ -324,7 +324,7 @@ def _tree(archive: zipfile.ZipFile, member: zipfile.ZipInfo, where: str) -> Elem
     place = f"{where}: {member.filename[:80]}"
     if member.file_size > MAX_INDEX_BYTES:
         raise DataError(place, f"has {member.file_size >> 20} MiB", f"at most {MAX_INDEX_BYTES >> 20} MiB")
-    with _one_line(place, "is no XML"):
+    with _one_line(place, "is not valid XML"):
         builder = TreeBuilder()
         parser = checked_parser(place)
         parser.StartElementHandler = lambda name, given: builder.start(

@@ -48,7 +48,7 @@ def check_card(test: Any) -> list[str]:
             wrong.append(f"its card has no {key}")
     for key in ("purpose", "method", "worrying", "limitations"):
         if getattr(card, key).strip() and not getattr(card, key).strip().endswith("."):
-            wrong.append(f"the {key} on its card is no sentence")
+            wrong.append(f"the {key} on its card is not a sentence")
     if card.question not in QUESTIONS:
         wrong.append(f"its question is {card.question!r}; expected one of {', '.join(filter(None, QUESTIONS))}")
     if not card.metrics:
@@ -60,7 +60,7 @@ def check_card(test: Any) -> list[str]:
         missing = [name for name in ("Settings", "plan_chunks", "compute", "measure") if not hasattr(test, name)]
         wrong += [f"it looks inside a model and has no {name}" for name in missing]
         if not missing and not issubclass(test.Settings, Section):
-            wrong.append("its settings are no auditor.plan.Section")
+            wrong.append("its settings are not an auditor.plan.Section")
         elif not missing:
             test.Settings()  # every setting has a default: a plan need not name any
     return wrong
@@ -75,7 +75,7 @@ def check_measurements(card: Card, measurements: Sequence[Measurement]) -> list[
     known = {metric.name: metric for metric in card.metrics}
     wrong = []
     ids = [item.id for item in measurements]
-    wrong += [f"{name}: stands there twice" for name in sorted({name for name in ids if ids.count(name) > 1})]
+    wrong += [f"{name}: appears twice" for name in sorted({name for name in ids if ids.count(name) > 1})]
     for item in measurements:
         expected = measurement_id(test=item.test, metric=item.metric, subject=item.subject, reference=item.reference)
         if item.id != expected:

@@ -39,4 +39,4 @@ class ChunkSpec:
 
     prompts: int
     tokens: int
-    payload: Row | dict[str, Any]
+    payload: Row

@@ -56,8 +56,9 @@ class Context:
 
     ``observed`` holds the recorded outcome of every asked application by id (``None`` where it has none), ``values``
     its typed field values, ``observed_rate`` the share of favourable outcomes in the whole data version. ``results``
-    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/bench.py).
-    ``several_rows`` says that rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
+    holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/compute.py).
+    ``not_done`` says of a test, by name, why there was nothing for its chunks to look into. ``several_rows`` says that
+    rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
     ``decision_file`` holds decisions already taken, where a file of them is audited.
     """
 
@@ -68,6 +69,7 @@ class Context:
     values: Mapping[str, Mapping[str, Any]]
     observed_rate: float | None
     results: Mapping[str, Sequence[Mapping[str, Any]]] = field(default_factory=dict)
+    not_done: Mapping[str, str] = field(default_factory=dict)
     several_rows: bool = False
     decision_file: Observed | None = None
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)

@@ -61,8 +61,3 @@ def read_row(kind: Any, row: Any, *, what: str) -> Any:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"
         raise RunError(f"{what}: {place}: {first['msg']}; expected what this version of the engine writes") from error
-
-
-def row_of(value: Any) -> dict[str, Any]:
-    """Plain data of a row. Untyped rows go as they are (to go when the last method is typed)."""
-    return value.row() if isinstance(value, Row) else value

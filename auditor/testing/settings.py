@@ -35,5 +35,7 @@ def settings_of(plan: Plan, test: HasSettings, *, where: str) -> Section:
         for field in getattr(settings, key, ()):
             if field not in known:
                 expected = f"one of: {', '.join(known)}"
-                raise PlanError(f"{where}: settings.{name}.{key}", f"{field!r} is no attribute of the plan", expected)
+                raise PlanError(
+                    f"{where}: settings.{name}.{key}", f"{field!r} is not an attribute of the plan", expected
+                )
     return settings

@@ -19,7 +19,7 @@ from auditor.run_record import RunRecord
 from compliance.access import permissions as access
 from compliance.actions.plans import newest_decision
 from compliance.exceptions import StateError
-from compliance.execution.dispatch import call_worker
+from compliance.execution.dispatch import enqueue_audit
 from compliance.execution.job import ACTIVE, RESUMABLE, WAITING, JobState
 from compliance.execution.ledger import DatabaseLedger
 from compliance.governance.attestation import attested
@@ -130,7 +130,7 @@ def request_audit(
     Parameters
     ----------
     queue
-        Whose workers are called.
+        Where it is enqueued.
     request_key
         Names the request: whoever sends the same one again, in two clicks or ten, gets the audit of the first.
 
@@ -143,7 +143,7 @@ def request_audit(
     """
     _allow(actor, "run_audit", plan.team)
     if not plan.team_id == model.team_id == data.team_id:
-        raise StateError(f"{plan}: model and data are another team's; expected all three of one team")
+        raise StateError(f"{plan}: model and data belong to another team; expected all three to belong to one")
     # The lock makes "look for one, else create" one step: two clicks at once meet in one audit, without a gap.
     lock_chain()
     found = Audit.objects.filter(request_key=request_key).first()
@@ -177,7 +177,7 @@ def request_audit(
         "priority": int(priority),
     }
     append_event(actor=actor, team=audit.team, action="audit.requested", object=audit.number, payload=payload)
-    call_worker(audit)
+    enqueue_audit(audit)
     return audit
 
 
@@ -190,14 +190,14 @@ def freeze_audit(
     prompts: int,
     tokens: int,
     actor: Actor,
-    keeper: str | None = None,
+    claim_token: str | None = None,
 ) -> None:
     """Freeze a requested audit to its run; parameters as ``auditor.conductor.prepare`` gave them.
 
     Parameters
     ----------
-    keeper
-        The token with which the worker claimed it; refused if another one has it by now.
+    claim_token
+        The worker's claim token; refused if another one has it by now.
 
     Raises
     ------
@@ -207,8 +207,8 @@ def freeze_audit(
     run_json = run.to_bytes()
     frozen: dict[str, Any] = {"run_json": run_json.decode(), "run_sha256": sha256_bytes(run_json)}
     frozen |= {"prompts": prompts, "tokens": tokens}
-    held = {} if keeper is None else {"keeper": keeper}
-    _move(audit, JobState.QUEUED, held=held, **frozen, keeper="", attempts=0, error="")
+    held = {} if claim_token is None else {"claim_token": claim_token}
+    _move(audit, JobState.QUEUED, held=held, **frozen, claim_token="", attempts=0, error="")
     DatabaseLedger(audit).freeze(run, chunks)
     payload = {"run_sha256": audit.run_sha256, "prompts": prompts, "chunks": audit.chunks.count()}
     append_event(actor=actor, team=audit.team, action="audit.started", object=audit.number, payload=payload)
@@ -231,7 +231,7 @@ def retry_audit(*, audit: Audit, queue: str, actor: Actor) -> None:
     if not audit.resumable:
         raise StateError(f"{audit}: is {audit.get_state_display().lower()}; expected one that was stopped or failed")
     _resume(audit, actor=actor, queue=queue)
-    call_worker(audit)
+    enqueue_audit(audit)
 
 
 @transaction.atomic
@@ -265,7 +265,7 @@ def _resume(audit: Audit, *, actor: Actor, queue: str = "") -> None:
     if audit.resumable:
         to = JobState.QUEUED if audit.frozen else JobState.REQUESTED
         fresh: dict[str, Any] = {"finished_at": None, "stop_requested_at": None, "forced": False}
-        _move(audit, to, sources=RESUMABLE, **fresh, error="", keeper="", attempts=0, queue=audit.queue or queue)
+        _move(audit, to, sources=RESUMABLE, **fresh, error="", claim_token="", attempts=0, queue=audit.queue or queue)
         AuditChunk.objects.filter(audit=audit, state=ChunkState.FAILED).update(state=ChunkState.QUEUED, lost=0)
         AuditChunk.objects.filter(audit=audit, stalled__gt=0).exclude(state=ChunkState.DONE).update(stalled=0)
     payload = {"from": before, "prompts_done": audit.prompts_done}

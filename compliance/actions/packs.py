@@ -50,7 +50,7 @@ def review_pack(*, pack: PolicyPackVersion, due: date, note: str, actor: Actor) 
     """
     lock_chain()
     if due <= timezone.now().date():
-        raise StateError(f"{pack}: {due:%d %b %Y} is past; expected a day to come")
+        raise StateError(f"{pack}: {due:%d %b %Y} is past; expected a date in the future")
     review = PolicyPackReview.objects.create(
         pack=pack, reviewer=actor.name, reviewer_user=actor.user, note=note, due=due
     )

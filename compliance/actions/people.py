@@ -31,7 +31,7 @@ def name_team(*, name: str, actor: Actor, team: Team | None = None) -> Team:
     lock_chain()
     others = Team.objects.exclude(pk=team.pk) if team else Team.objects.all()
     if others.filter(name=name).exists():
-        raise StateError(f"team {name!r}: is there already; expected a new name")
+        raise StateError(f"team {name!r}: already exists; expected a new name")
     before = team.name if team else None
     team = team or Team()
     team.name = name
@@ -79,16 +79,16 @@ def release_audit(*, audit: Audit, reader: User, until: datetime, reason: str, a
     Raises
     ------
     StateError
-        If the audit has no results, the reader is no examiner of the team, or the moment is past.
+        If the audit has no results, the reader is not an examiner of the team, or the moment is past.
     """
     lock_chain()
     audit.refresh_from_db(fields=["state"])
     if not audit.complete:
         raise StateError(f"{audit}: has no results yet; expected a finished audit")
     if not Membership.objects.filter(team=audit.team, user=reader, role=Role.EXAMINER).exists():
-        raise StateError(f"{reader}: is no examiner of {audit.team}; expected one")
+        raise StateError(f"{reader}: is not an examiner of {audit.team}; expected one")
     if until <= timezone.now():
-        raise StateError(f"{audit}: {until:%d %b %Y} is past; expected a day to come")
+        raise StateError(f"{audit}: {until:%d %b %Y} is past; expected a date in the future")
     release = Release.objects.create(
         audit=audit, reader=reader, expires_at=until, reason=reason, released_by=actor.name
     )
@@ -109,7 +109,7 @@ def withdraw_release(*, release: Release, actor: Actor) -> None:
     lock_chain()
     now = timezone.now()
     if not Release.objects.filter(pk=release.pk, withdrawn_at=None).update(withdrawn_at=now):
-        raise StateError(f"{release}: was withdrawn before; expected a release that stands")
+        raise StateError(f"{release}: is withdrawn already; expected a release in force")
     release.withdrawn_at = now
     reader, until = release.reader, release.expires_at.isoformat()
     payload = {"reader": reader.get_username(), "account": reader.pk, "until": until}
@@ -129,11 +129,11 @@ def become_first_administrator(*, link: FirstRunLink, username: str, password: s
     lock_chain()  # two people with two links: the second finds an administrator
     users = get_user_model()
     if users.objects.filter(is_superuser=True, is_active=True).exists():
-        raise StateError("this link: an administrator is there already; expected an installation without one")
+        raise StateError("this link: there is an administrator already; expected an installation without one")
     now = timezone.now()
     usable = FirstRunLink.objects.filter(pk=link.pk, used_at=None, expires_at__gt=now)
     if not usable.update(used_at=now):
-        raise StateError("this link: was used or is over; expected a new one from `python manage.py first_admin`")
+        raise StateError("this link: was used or has expired; expected a new one from `python manage.py first_admin`")
     other = taken_by(username)
     if other is not None:
         raise StateError(f"user name {username!r}: is taken, as {other!r}; expected another one")

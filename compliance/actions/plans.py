@@ -107,7 +107,7 @@ def register_draft(*, draft: PlanDraft, plan: Plan, actor: Actor) -> PlanVersion
         raise StateError(f"{draft}: is registered already")
     known = PlanVersion.objects.filter(team=draft.team, design_sha256=plan.design_sha256).first()
     if known is not None:
-        raise StateError(f"{draft}: {draft.team} has this very design as {known}; expected a change")
+        raise StateError(f"{draft}: {draft.team} has this design already as {known}; expected a change")
     version = register_plan(plan=plan, actor=actor, team=draft.team)
     draft.plan = version
     draft.save(update_fields=["plan"])
@@ -137,7 +137,7 @@ def decide_on_design(*, plan: PlanVersion, state: DesignState, reason: str, acto
         sources = [source.label.lower() for source, targets in TRANSITIONS.items() if state in targets]
         raise StateError(f"{plan}: is {before.label.lower()}; expected {' or '.join(sources) or 'another decision'}")
     if not reason.strip():
-        raise StateError(f"{plan}: no reason is given; expected what was looked at, in a sentence")
+        raise StateError(f"{plan}: no reason is given; expected a sentence on what was looked at")
     if state == DesignState.APPROVED and wrote(plan, actor):
         raise StateError(f"{plan}: {actor.name} wrote or registered it; expected a second person to approve it")
     decision = PlanDecision.objects.create(

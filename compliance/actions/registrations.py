@@ -14,8 +14,8 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from compliance.exceptions import StateError
-from compliance.execution.dispatch import call_registrar
-from compliance.execution.signs import lease, silent
+from compliance.execution.dispatch import enqueue_registration
+from compliance.execution.heartbeats import lease, silent
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import (
     DataSetVersion,
@@ -45,7 +45,7 @@ def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -
     row = _ask(
         Registration.MODEL, language_model.team, language_model.name, source, actor, language_model=language_model
     )
-    call_registrar(row)
+    enqueue_registration(row)
     return row
 
 
@@ -53,7 +53,7 @@ def request_model(*, language_model: LanguageModel, source: str, actor: Actor) -
 def request_data(*, team: Team, name: str, source: str, actor: Actor) -> Registration:
     """Ask for data that the installation has at hand, such as the demonstration's, to be entered."""
     row = _ask(Registration.DATA, team, name, source, actor)
-    call_registrar(row)
+    enqueue_registration(row)
     return row
 
 
@@ -97,7 +97,9 @@ def note_received(*, registration: Registration, start: int, stop: int) -> None:
     """
     rows = Registration.objects.filter(pk=registration.pk, state=State.UPLOADING, received=start, size__gte=stop)
     if not rows.update(received=stop, seen_at=Now()):
-        raise StateError(f"{registration}: other bytes are due; expected the upload to go on where it stands")
+        raise StateError(
+            f"{registration}: these are not the next bytes; expected the upload to continue where it stopped"
+        )
     registration.received = stop
 
 
@@ -141,7 +143,7 @@ def keep_mapping(*, registration: Registration, mapping: str, ready: bool, actor
     if ready:
         _move(registration, State.WAITING)
         _tell(registration, "registration.mapped", actor, {})
-        call_registrar(registration)
+        enqueue_registration(registration)
 
 
 @transaction.atomic
@@ -161,9 +163,9 @@ def try_again(*, registration: Registration, actor: Actor) -> None:
     if registration.state not in (State.FAILED, State.REGISTERING):
         label = State(registration.state).label.lower()
         raise StateError(f"{registration}: is {label}; expected one that failed or is being registered")
-    _move(registration, State.WAITING, error="", keeper="", attempts=0)
+    _move(registration, State.WAITING, error="", claim_token="", attempts=0)
     _tell(registration, "registration.tried_again", actor, {})
-    call_registrar(registration)
+    enqueue_registration(registration)
 
 
 def begin_registration(*, registration: Registration) -> bool:
@@ -171,12 +173,12 @@ def begin_registration(*, registration: Registration) -> bool:
 
     Begun too often without an end it has failed, with the reason on its page: what it asks for ends whoever does it.
     """
-    left_behind = Q(state=State.REGISTERING) & (Q(keeper="") | silent("seen_at", lease()))
-    # Two workers may be called for one registration; the second finds a keeper that lives.
+    left_behind = Q(state=State.REGISTERING) & (Q(claim_token="") | silent("seen_at", lease()))
+    # One registration may be enqueued twice; the second worker finds a claim that is alive.
     rows = Registration.objects.filter(Q(state=State.WAITING) | left_behind, pk=registration.pk)
-    fresh = {"state": State.REGISTERING, "keeper": secrets.token_hex(16)}
+    fresh = {"state": State.REGISTERING, "claim_token": secrets.token_hex(16)}
     if rows.filter(attempts__lt=MOST_ATTEMPTS).update(**fresh, seen_at=Now(), attempts=F("attempts") + 1):
-        registration.state, registration.keeper = State.REGISTERING, fresh["keeper"]
+        registration.state, registration.claim_token = State.REGISTERING, fresh["claim_token"]
         return True
     _give_up(registration, rows.filter(attempts__gte=MOST_ATTEMPTS))
     return False
@@ -186,12 +188,12 @@ def begin_registration(*, registration: Registration) -> bool:
 def _give_up(registration: Registration, rows: QuerySet[Registration]) -> None:
     noted = Registration.objects.filter(pk=registration.pk).values_list("error", flat=True).get()
     error = (
-        f"{registration}: {noted}; it was begun {MOST_ATTEMPTS} times and is not begun again by itself"
+        f"{registration}: {noted}; it was begun {MOST_ATTEMPTS} times and will not be tried again by itself"
         if noted
-        else f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it is not begun "
-        "again by itself"
+        else f"{registration}: registering it ended its process {MOST_ATTEMPTS} times without a word; it will not be "
+        "tried again by itself"
     )
-    if rows.update(state=State.FAILED, error=error, finished_at=timezone.now(), keeper=""):
+    if rows.update(state=State.FAILED, error=error, finished_at=timezone.now(), claim_token=""):
         actor = Actor(name="worker", role="worker")
         _tell(registration, "registration.failed", actor, {"error": error, "attempts": MOST_ATTEMPTS})
 
@@ -203,14 +205,14 @@ def finish_registration(
     """It is in the register, as ``version``; ``look`` of the row says what became of the rows of a table."""
     kind = "model_version" if isinstance(version, LanguageModelVersion) else "data_version"
     done = {"finished_at": timezone.now(), "error": "", "attempts": 0, "look": registration.look, kind: version}
-    _move(registration, State.READY, held={"keeper": registration.keeper}, **done)
+    _move(registration, State.READY, held={"claim_token": registration.claim_token}, **done)
     _tell(registration, "registration.finished", actor, {"version": version.event_object})
 
 
 @transaction.atomic
 def fail_registration(*, registration: Registration, error: str, actor: Actor) -> None:
     """It cannot be entered as it is; ``error`` is the line its page shows. What was uploaded and written is kept."""
-    held = {"keeper": registration.keeper}
+    held = {"claim_token": registration.claim_token}
     _move(registration, State.FAILED, held=held, finished_at=timezone.now(), error=error, attempts=0)
     _tell(registration, "registration.failed", actor, {"error": error})
 

@@ -66,7 +66,7 @@ class RequestForm(forms.Form):
 
     plans = PlanChoice(PlanVersion.objects.all(), label="Plan")
     models = ModelChoice(LanguageModelVersion.objects.all(), label="Model")
-    queue = forms.ChoiceField(help_text="Whose workers are called.")
+    queue = forms.ChoiceField(help_text="Which workers take it.")
     priority = forms.TypedChoiceField(choices=Priority.choices, coerce=int, initial=Priority.NORMAL)
     token = forms.RegexField(r"^[0-9a-f]{32}$", widget=forms.HiddenInput)
 

@@ -17,6 +17,7 @@ from auditor.mapping_files import mapping_from
 from auditor.mappings import DataMapping, Field
 from auditor.plan import Plan, plan_from
 from auditor.tables import read_table
+from compliance.model_store import model_store
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
 
 
@@ -77,10 +78,3 @@ def registered_model(version: LanguageModelVersion) -> Any:
         If it is not in this machine's store.
     """
     return model_store().get(version.sha256)
-
-
-def model_store() -> Any:
-    """The store of this installation."""
-    from auditor.language_models.store import ModelStore
-
-    return ModelStore(Path(settings.MODEL_FOLDER))

@@ -10,6 +10,7 @@ from xml.etree import ElementTree as ET
 
 from auditor.canonical import sha256_bytes, sha256_file
 from auditor.controls import Controls
+from auditor.exceptions import reason_of
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
@@ -42,7 +43,9 @@ class EvidenceFolder:
         try:
             content = (self.folder / name).read_bytes()
         except OSError as error:
-            raise EvidenceError(f"{name}: {error.strerror}; expected a file of the evidence folder") from error
+            raise EvidenceError(
+                f"{name}: cannot be read: {reason_of(error)}; expected a file of the evidence folder"
+            ) from error
         if sha256_bytes(content) != self.hashes.get(name):
             raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
         return content
@@ -51,7 +54,7 @@ class EvidenceFolder:
         """The path of a table whose hash was checked; errors as in :meth:`read`."""
         path = self.folder / name
         if not path.is_file():
-            raise EvidenceError(f"{name}: is not there; expected a file of the evidence folder")
+            raise EvidenceError(f"{name}: is missing; expected a file of the evidence folder")
         if sha256_file(path) != self.hashes.get(name):
             raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
         return path
@@ -78,7 +81,9 @@ def open_evidence(audit: Audit) -> EvidenceFolder:
     try:
         manifest = (folder / MANIFEST).read_bytes()
     except OSError as error:
-        raise EvidenceError(f"{audit}: {MANIFEST}: {error.strerror}; expected the evidence on this server") from error
+        raise EvidenceError(
+            f"{audit}: {MANIFEST}: cannot be read: {reason_of(error)}; expected the evidence on this server"
+        ) from error
     hashes = {line["file"]: line["sha256"] for line in json.loads(manifest)["files"]}
     return EvidenceFolder(folder=folder, hashes=hashes, manifest_sha256=sha256_bytes(manifest))
 
@@ -96,7 +101,7 @@ def chart_from(name: str, svg: str) -> Chart:
     try:
         root = ET.fromstring(svg)  # noqa: S314, declarations, and so entities, are refused above
     except ET.ParseError as error:
-        raise EvidenceError(f"{name}: is no SVG ({error}); expected a chart drawn by an audit") from error
+        raise EvidenceError(f"{name}: is not valid SVG ({error}); expected a chart drawn by an audit") from error
     for element in root.iter():
         known = element.tag.startswith(SVG) and element.tag.removeprefix(SVG) in ELEMENTS
         if not known or any(FORBIDDEN_ATTRIBUTE.search(key) for key in element.keys()):  # noqa: SIM118, not a dict

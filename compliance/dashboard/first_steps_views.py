@@ -56,7 +56,7 @@ def _register_plan(request: HttpRequest, team: Team, actor: Actor) -> None:
     plan = demonstration.ready_made().get(name)
     if plan is None:
         names = ", ".join(demonstration.ready_made())
-        raise StateError(f"plan {name[:80]!r}: is no ready-made plan; expected one of: {names}")
+        raise StateError(f"plan {name[:80]!r}: is not a ready-made plan; expected one of: {names}")
     actions.register_plan(plan=plan, team=team, actor=actor)
 
 

@@ -13,8 +13,8 @@ from django.urls import reverse
 
 from auditor.policies.packs import catalogue
 from auditor.records import Conclusion, Measurement, Role, Severity
+from compliance.dashboard.audited_models import AuditedModel, grave_findings
 from compliance.dashboard.records import measurement
-from compliance.dashboard.standing import Standing, grave_findings
 from compliance.execution.job import JobState
 from compliance.models import Audit, FindingRow, MeasurementRow
 from reports import wording
@@ -132,7 +132,7 @@ def tasks(
     audits: AuditQuerySet,
     user: User | AnonymousUser,
     *,
-    stands: Sequence[Standing],
+    audited: Sequence[AuditedModel],
     late_of: set[int],
     now: datetime,
 ) -> list[Task]:
@@ -143,8 +143,8 @@ def tasks(
     """
     theirs = audits.filter(Q(requested_by_user=user.pk) | Q(requested_by_user__isnull=True))
     stopped = theirs.filter(state__in=list(STOPPED)).select_related("plan", "model__language_model").order_by("-serial")
-    mine = set(theirs.filter(pk__in=[item.audit_id for item in stands]).order_by().values_list("pk", flat=True))
-    due = [item for item in stands if item.audit_id in mine]
+    mine = set(theirs.filter(pk__in=[item.audit_id for item in audited]).order_by().values_list("pk", flat=True))
+    due = [item for item in audited if item.audit_id in mine]
     answer = [
         Task(
             words=f"Answer the findings of {item.audit}",

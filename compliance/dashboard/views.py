@@ -12,7 +12,7 @@ from django.shortcuts import render
 from django.utils import timezone
 
 from auditor.records import Conclusion, Severity
-from compliance.dashboard import audit_page, home_page, model_page, standing
+from compliance.dashboard import audit_page, audited_models, home_page, model_page
 from compliance.dashboard.asked import choice
 from compliance.dashboard.first_steps_page import FirstSteps, first_steps, team_for
 from compliance.dashboard.pages import page
@@ -30,14 +30,14 @@ SHORT = 6
 def home(request: HttpRequest) -> HttpResponse:
     """What waits, what is open, how the models stand."""
     now, audits = timezone.now(), _audits(request)
-    done = standing.finished(audits)
+    done = audited_models.finished(audits)
     finished = {row.pk: row.finished_at for row in done}
     counted = [item for item in home_page.findings_by_audit(audits) if item[0] in finished]
     allowed = home_page.remediation_days()
     late = {pk for pk, level, _ in counted if level in allowed and (now - finished[pk]).days > allowed[level]}
-    stands = standing.standings(done)
-    overdue = sorted((item for item in stands if item.overdue(now) > 0), key=lambda item: item.due)
-    tasks = home_page.tasks(audits, request.user, stands=stands, late_of=late, now=now)
+    audited = audited_models.audited_models(done)
+    overdue = sorted((item for item in audited if item.overdue(now) > 0), key=lambda item: item.due)
+    tasks = home_page.tasks(audits, request.user, audited=audited, late_of=late, now=now)
     states = Counter(audits.unfinished().order_by().values_list("state", flat=True))
     running = _light(audits.filter(state__in=(JobState.RUNNING, JobState.CANCELLING))).first()
     context = {
@@ -48,17 +48,17 @@ def home(request: HttpRequest) -> HttpResponse:
         "ages": home_page.AGES,
         "found": sum(number for *_, number in counted),
         "grave": sum(number for _, level, number in counted if level in (Severity.CRITICAL, Severity.HIGH)),
-        "models": len(stands),
-        "first_tier": sum(item.tier == 1 for item in stands),
-        "tiers": standing.tier_table(stands),
+        "models": len(audited),
+        "first_tier": sum(item.tier == 1 for item in audited),
+        "tiers": audited_models.tier_table(audited),
         "codes": wording.CONCLUSION_ORDER,
-        "overdue": [{"stand": item, "days": item.overdue(now)} for item in overdue[:SHORT]],
+        "overdue": [{"audited": item, "days": item.overdue(now)} for item in overdue[:SHORT]],
         "overdue_all": len(overdue),
-        "months": standing.REVALIDATION_MONTHS,
+        "months": audited_models.REVALIDATION_MONTHS,
         "audits_all": len(done) + sum(states.values()),
         "waiting": states[JobState.QUEUED],
         "running": running,
-        "trend": _newest_trend(audits, stands, done),
+        "trend": _newest_trend(audits, audited, done),
         "chain": ChainHead.objects.filter(pk=1, seq__gt=0).first(),
         "first": None if done else _first_steps(request),
         "may_run": request.user.has_perm("compliance.run_audit"),
@@ -91,27 +91,27 @@ def audits(request: HttpRequest) -> HttpResponse:
 @page
 def models(request: HttpRequest) -> HttpResponse:
     """The audited models, by tier and last conclusion."""
-    now, stands = timezone.now(), standing.standings(standing.finished(_audits(request)))
-    tier = choice(request.GET, "tier", [str(item) for item in standing.TIERS])
+    now, audited = timezone.now(), audited_models.audited_models(audited_models.finished(_audits(request)))
+    tier = choice(request.GET, "tier", [str(item) for item in audited_models.TIERS])
     conclusion = choice(request.GET, "conclusion", list(Conclusion))
-    stands = [item for item in stands if tier in ("", str(item.tier)) and conclusion in ("", item.conclusion)]
+    audited = [item for item in audited if tier in ("", str(item.tier)) and conclusion in ("", item.conclusion)]
     asked = "&".join(f"{key}={value}" for key, value in (("tier", tier), ("conclusion", conclusion)) if value)
-    listed = Paginator(stands, LINES).get_page(request.GET.get("page"))
+    listed = Paginator(audited, LINES).get_page(request.GET.get("page"))
     under_way: dict[int, list[Audit]] = {}
     for audit in _light(_audits(request).filter(state__in=ACTIVE)):
         under_way.setdefault(audit.model.language_model_id, []).append(audit)
     context = {
         "lines": [
-            {"stand": item, "days": item.overdue(now), "under_way": under_way.get(item.language_model, [])}
+            {"audited": item, "days": item.overdue(now), "under_way": under_way.get(item.language_model, [])}
             for item in listed.object_list
         ],
         "listed": listed,
         "asked": asked,
         "tier": tier,
         "conclusion": conclusion,
-        "tiers": standing.TIERS,
+        "tiers": audited_models.TIERS,
         "codes": wording.CONCLUSION_ORDER,
-        "months": standing.REVALIDATION_MONTHS,
+        "months": audited_models.REVALIDATION_MONTHS,
     }
     return render(request, "compliance/models.html", context)
 
@@ -126,8 +126,8 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
         raise Http404("no such model")
     language_model, name = found
     approval = LanguageModel.objects.get(pk=language_model).approval_words
-    rows = standing.history(readable, language_model)
-    codes = standing.gravest(row.pk for row in rows if row.complete)
+    rows = audited_models.history(readable, language_model)
+    codes = audited_models.gravest(row.pk for row in rows if row.complete)
     numbers = [row.number for row in rows]
     earlier, later = (choice(request.GET, name, numbers) for name in ("earlier", "later"))
     chosen = model_page.choose(rows, earlier=earlier, later=later)
@@ -139,14 +139,14 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
             comparison = model_page.compared(*chosen)
         except EvidenceError as error:
             problem = str(error)
-    done = standing.finished(readable.filter(model__language_model=language_model))
-    stand = next(iter(standing.standings(done)), None)
+    done = audited_models.finished(readable.filter(model__language_model=language_model))
+    audited = next(iter(audited_models.audited_models(done)), None)
     context = {
         "name": name,
         "approval": approval,
-        "stand": stand,
-        "overdue": stand.overdue(timezone.now()) if stand else 0,
-        "months": standing.REVALIDATION_MONTHS[stand.tier] if stand else None,
+        "audited": audited,
+        "overdue": audited.overdue(timezone.now()) if audited else 0,
+        "months": audited_models.REVALIDATION_MONTHS[audited.tier] if audited else None,
         "lines": [
             {"audit": row, "version": model_page.version_words(row), "conclusion": codes.get(row.pk)}
             for row in reversed(rows)
@@ -205,15 +205,15 @@ def _light(rows: AuditQuerySet) -> AuditQuerySet:
 
 
 def _newest_trend(
-    audits: AuditQuerySet, stands: list[standing.Standing], done: list[standing.Finished]
+    audits: AuditQuerySet, models: list[audited_models.AuditedModel], done: list[audited_models.Finished]
 ) -> dict[str, Any] | None:
     """The trend of the most recently audited model that has two audits of its newest plan."""
     plans: dict[int, list[int]] = {}
     for row in done:
         plans.setdefault(row.language_model, []).append(row.plan_id)
-    of = {item.language_model: plans[item.language_model] for item in stands}
-    stand = next((item for item in stands if of[item.language_model].count(of[item.language_model][0]) > 1), None)
-    if stand is None:
+    of = {item.language_model: plans[item.language_model] for item in models}
+    audited = next((item for item in models if of[item.language_model].count(of[item.language_model][0]) > 1), None)
+    if audited is None:
         return None
-    newest = model_page.trends(standing.history(audits, stand.language_model), most=1)
-    return {"stand": stand, "trend": newest[0]} if newest else None
+    newest = model_page.trends(audited_models.history(audits, audited.language_model), most=1)
+    return {"audited": audited, "trend": newest[0]} if newest else None

@@ -9,7 +9,7 @@ from django.core.management import call_command
 from django.db import DatabaseError, connection
 from django.db.migrations.executor import MigrationExecutor
 
-from auditor.exceptions import InputError, StorageError
+from auditor.exceptions import InputError, StorageError, reason_of
 
 
 def ensure_tables() -> None:
@@ -35,7 +35,9 @@ def ensure_tables() -> None:
     except DatabaseError as error:
         raise StorageError(f"database: {' '.join(str(error).split())}; expected one that answers") from error
     except OSError as error:
-        raise StorageError(f"{settings.DATA_FOLDER}: {error.strerror}; expected a folder to write") from error
+        raise StorageError(
+            f"{settings.DATA_FOLDER}: cannot be written: {reason_of(error)}; expected a folder to write"
+        ) from error
 
 
 def behind() -> bool:

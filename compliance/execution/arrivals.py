@@ -7,13 +7,13 @@ import sys
 from celery.signals import worker_process_shutdown, worker_ready, worker_shutting_down
 
 from compliance.execution.presence import presence
-from compliance.execution.workers import call_for, reap
+from compliance.execution.workers import enqueue_all, reap
 
 
 def _arrived(queues: list[str]) -> None:
     """What waited for a worker is found, whoever left it."""
     reap()
-    call_for(queues)
+    enqueue_all(queues)
 
 
 def _enter(**_: object) -> None:

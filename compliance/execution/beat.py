@@ -1,4 +1,4 @@
-"""Celery's beat, which leaves a sign of life: a file in the data folder, touched whenever it looked what is due."""
+"""Celery's beat, with a heartbeat: a file in the data folder, touched whenever it looked what is due."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ FRESH_SECONDS = 20.0
 
 
 class Scheduler(PersistentScheduler):  # type: ignore[misc]
-    """Beat's own scheduler, with the sign. One that cannot reach its broker hangs in a tick and gives none."""
+    """Beat's own scheduler, with a heartbeat. One that cannot reach its broker hangs in a tick, and has none."""
 
     def tick(self, *args: Any, **options: Any) -> float:
         """Send what is due; returns the seconds until there is more."""
@@ -24,17 +24,17 @@ class Scheduler(PersistentScheduler):  # type: ignore[misc]
                 entry.last_run_at = entry.default_now()
                 self._heap = None
         seconds = float(super().tick(*args, **options))
-        _sign().touch()
+        _heartbeat().touch()
         return seconds
 
 
 def lives() -> bool:
     """Whether a scheduler on this data folder ticked lately."""
     try:
-        return abs(time.time() - _sign().stat().st_mtime) < FRESH_SECONDS
+        return abs(time.time() - _heartbeat().stat().st_mtime) < FRESH_SECONDS
     except FileNotFoundError:
         return False
 
 
-def _sign() -> Path:
+def _heartbeat() -> Path:
     return Path(settings.DATA_FOLDER) / "beat-ticked"

@@ -14,7 +14,7 @@
 
 *Requested*: somebody asked for it on the site; a worker prepares and freezes it, then it is *queued*. The command line
 freezes first and starts at *queued*. A run whose process was lost stays *running*: its chunks have leases, and the
-reaper calls another worker. A cancelled or failed run is incomplete: its chunks are kept, and it may be resumed. Only a
+reaper enqueues it again. A cancelled or failed run is incomplete: its chunks are kept, and it may be resumed. Only a
 done run has measurements.
 
 A stop is final: from *cancelling* and *cancelled* no worker leads anywhere but to the end, whatever it was doing when
@@ -60,7 +60,7 @@ COLOURS = {
 
 #: Nobody scores anything of it yet; a stop takes effect at once.
 WAITING = frozenset({JobState.REQUESTED, JobState.QUEUED})
-#: A worker that is called may work on it.
+#: A worker may work on it.
 WORKABLE = WAITING | {JobState.RUNNING}
 ACTIVE = WORKABLE | {JobState.CANCELLING}
 #: A person may ask to go on; nobody else leads out of these.

@@ -28,7 +28,7 @@ from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState
 
 MAX_LOST = 50
-#: How often a chunk may keep whoever takes it from giving a sign; each time costs a whole ``PLUMBLINE_STEP_SECONDS``.
+#: How often whoever takes a chunk may be kept from reporting progress; each costs a whole ``PLUMBLINE_STEP_SECONDS``.
 MAX_STALLED = 3
 ROWS_AT_ONCE = 50
 ASK_SECONDS = 2.0
@@ -45,7 +45,7 @@ class DatabaseLedger:
     stop
         Asked beside the audit's own state whether to stop, such as a signal's flag.
     lease_seconds
-        How long a chunk stays taken without a sign of life. ``should_stop``, asked between batches, is that sign.
+        How long a chunk stays claimed without a heartbeat. ``should_stop``, asked between batches, records one.
     """
 
     def __init__(
@@ -112,8 +112,8 @@ class DatabaseLedger:
         Raises
         ------
         RunError
-            If its taker was lost more than 50 times, or gave no sign for too long three times: the chunk itself must be
-            what kills or holds them.
+            If its taker was lost more than 50 times, or reported no progress for too long three times: the chunk itself
+            must be what kills or holds them.
         """
         # Workers, a second command line on the same run and a worker that comes back after its lease ran out may all
         # be here at once. The database serialises these updates; of those that match one row, only the first does.

@@ -1,4 +1,4 @@
-"""The sign a worker gives of being there: a row, refreshed by a thread of the worker's main process.
+"""A worker's heartbeat: a row, refreshed by a thread of the worker's main process.
 
 The row is also how the main process tells the process that scores to stop after the batch in hand.
 """
@@ -16,7 +16,7 @@ from django.db import DatabaseError, connection
 from django.utils import timezone
 
 from compliance.models import Worker
-from compliance.models.workers import SIGN_SECONDS
+from compliance.models.workers import HEARTBEAT_SECONDS
 
 #: The key of the worker that this process belongs to; set by ``manage.py worker`` before any process is started.
 KEY = "PLUMBLINE_WORKER_KEY"
@@ -52,7 +52,7 @@ class Presence:
         self._thread: threading.Thread | None = None
 
     def begin(self, arrived: Callable[[list[str]], None]) -> None:
-        """Enter the worker in the rows, and go on giving signs of life.
+        """Enter the worker in the rows, and go on recording heartbeats.
 
         ``arrived`` is called once with the worker's queues, as soon as its row is there: what waits for one is found.
         """
@@ -81,12 +81,12 @@ class Presence:
                     arrived(queues)
                     called = True
             except DatabaseError as error:
-                logger.warning("worker: no sign of life could be given (%s)", type(error).__name__)
+                logger.warning("worker: no heartbeat could be recorded (%s)", type(error).__name__)
             finally:
                 connection.close()
             if going:
                 return
-            self._going.wait(SIGN_SECONDS)
+            self._going.wait(HEARTBEAT_SECONDS)
 
 
 presence = Presence()

@@ -29,7 +29,7 @@ from django.utils import timezone
 from auditor.canonical import pretty_json, sha256_file
 from auditor.data_sources import load_data
 from auditor.environment import Environment
-from auditor.exceptions import InputError, Interrupted, RunError, StorageError
+from auditor.exceptions import InputError, Interrupted, RunError, StorageError, reason_of
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
 from compliance import actions
@@ -41,6 +41,7 @@ from compliance.execution.ledger import DatabaseLedger
 from compliance.execution.progress import Progress
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor, chain_head
+from compliance.model_store import model_store
 from compliance.models import Audit, Worker
 from compliance.registry.keeping import keep
 from reports.governance import COMPLETE, DesignApproval, Governance
@@ -100,7 +101,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     applications = load_data(plan.run.data, plan.run.mapping)
     for line in applications.counts.lines():
         progress.say(line)
-    store = _model_store()
+    store = model_store()
     stored = store.import_model(plan.run.model)
     for line in stored.notes:
         progress.say(line)
@@ -164,12 +165,6 @@ def _bound(plan: Plan, request: Request) -> Plan:
         if not getattr(plan.run, key):
             raise InputError(f"{request.plan}: run.{key}", "is not given", f"it in the plan, or --{key} SOURCE")
     return plan
-
-
-def _model_store() -> Any:
-    from auditor.language_models.store import ModelStore
-
-    return ModelStore(Path(settings.MODEL_FOLDER))
 
 
 def score(
@@ -277,8 +272,8 @@ def given_up(row: Audit, what: str, *, times: int = MOST_ATTEMPTS) -> str:
     """The line that says why something is not begun once more: what was noted when it was ended, if that was done."""
     noted = Audit.objects.filter(pk=row.pk).values_list("error", flat=True).first()
     if noted:
-        return f"{row}: {noted}; it was begun {times} times and is not begun again by itself"
-    return f"{row}: {what} ended its process {times} times without a word; it is not begun again by itself"
+        return f"{row}: {noted}; it was begun {times} times and will not be tried again by itself"
+    return f"{row}: {what} ended its process {times} times without a word; it will not be tried again by itself"
 
 
 def phase_of(kind: str) -> str:
@@ -370,7 +365,9 @@ def _alone(folder: Path) -> Iterator[None]:
         folder.mkdir(parents=True, exist_ok=True)
         lock = (folder / "lock").open("w")
     except OSError as error:
-        raise StorageError(f"{folder}: {error.strerror}; expected room and permission to write") from error
+        raise StorageError(
+            f"{folder}: cannot be written: {reason_of(error)}; expected room and permission to write"
+        ) from error
     with lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         yield
@@ -382,7 +379,7 @@ def _hand_over(kept: Path, out: Path) -> dict[str, Path]:
 
     for name in PUBLISHED:
         if not (kept / name).is_file():
-            raise StorageError(f"{kept / name}: is not there; expected the files of a run concluded on this machine")
+            raise StorageError(f"{kept / name}: is missing; expected the files of a run concluded on this machine")
         if out.resolve() != kept.resolve():
             write_atomically(out / name, (kept / name).read_bytes())
     return {name: out / name for name in PUBLISHED}
@@ -466,9 +463,9 @@ def _writable(folder: Path) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise InputError(str(folder), error.strerror or "cannot be made", "a folder to write") from error
+        raise InputError(str(folder), f"cannot be made: {reason_of(error)}", "a folder to write") from error
     if not os.access(folder, os.W_OK | os.X_OK):
-        raise InputError(str(folder), "no permission", "a folder to write")
+        raise InputError(str(folder), "cannot be written: permission denied", "a folder to write")
 
 
 def _check(stop: Callable[[], bool], state: str) -> None:

@@ -1,7 +1,7 @@
-"""What is entered of a step that gave no sign for too long, by whoever then ends the process that is at it.
+"""What is entered of a step that reported no progress for too long, by whoever then ends the process that is at it.
 
 A chunk is counted and freed, or fails. What is no chunk was counted when it was begun: it is freed, so that the next
-worker need not wait until its keeper counts as lost, and the reason is noted for whoever gives it up.
+worker need not wait until its claim counts as lost, and the reason is noted for whoever gives it up.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ STALL_SECONDS = 60.0  # for a busy database, before a process that is stuck is e
 
 
 def enter_stall(kind: str, key: int, step: Step) -> None:
-    """Enter that a process gave no sign for too long during a step.
+    """Enter that a process reported no progress for too long during a step.
 
     Parameters
     ----------
@@ -55,22 +55,22 @@ def count_chunk(audit: int, chunk: int, step: Step) -> None:
 
 
 def note_audit(key: int, step: Step) -> None:
-    """Say on an audit what took too long; free it, if it is still this keeper's. One that was stopped stays so."""
+    """Say on an audit what took too long; free it, if the claim is still this one's. One that was stopped stays so."""
     rows = Audit.objects.filter(pk=key, state__in=WORKABLE)
 
     @transaction.atomic
     def note() -> None:
         rows.update(error=noted(step))
-        if step.keeper:
-            rows.filter(keeper=step.keeper).update(keeper="")
+        if step.claim_token:
+            rows.filter(claim_token=step.claim_token).update(claim_token="")
 
     patiently(note, seconds=STALL_SECONDS)
 
 
 def note_registration(key: int, step: Step) -> None:
     """The same of a registration."""
-    rows = Registration.objects.filter(pk=key, state=RegistrationState.REGISTERING, keeper=step.keeper)
-    patiently(lambda: rows.update(error=noted(step), keeper=""), seconds=STALL_SECONDS)
+    rows = Registration.objects.filter(pk=key, state=RegistrationState.REGISTERING, claim_token=step.claim_token)
+    patiently(lambda: rows.update(error=noted(step), claim_token=""), seconds=STALL_SECONDS)
 
 
 def noted(step: Step) -> str:

@@ -20,17 +20,17 @@ def _task(name: str) -> Callable[[Work], Work]:
 
 @_task(WORK_ON)
 def work_on(audit: int) -> None:
-    """A worker is called for an audit."""
+    """An audit was enqueued."""
     workers.work(audit)
 
 
 @_task(REGISTER)
 def register(registration: int, left_behind: bool = False) -> None:
-    """A worker is called for a registration. ``left_behind`` comes with messages of versions before 0.3 only."""
+    """A registration was enqueued. ``left_behind`` comes with messages of versions before 0.3 only."""
     workers.register(registration)
 
 
 @_task(REAP)
 def reap() -> None:
-    """Audits without a living worker are looked for, and workers called."""
+    """Audits without a living worker are looked for and enqueued."""
     workers.reap()

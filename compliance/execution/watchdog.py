@@ -47,7 +47,7 @@ class Watchdog:
     key
         Key of its row.
     seconds
-        How long a step may go without a sign that it goes on, unless it says otherwise.
+        How long a step may go without reporting progress that it goes on, unless it says otherwise.
     """
 
     def __init__(self, kind: str, key: int, *, seconds: float) -> None:
@@ -148,7 +148,7 @@ def watch(stream: int) -> Step | None:
 
 
 def main() -> int:
-    """Watch over a process; end it if it gives no sign in time."""
+    """Watch over a process; end it if it reports no progress in time."""
     process, kind, key = int(sys.argv[1]), sys.argv[2], int(sys.argv[3])
     # Whoever stops the worker by a signal to its group waits for the batch in hand: it is watched until then.
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGQUIT):
@@ -173,7 +173,7 @@ def _enter(kind: str, key: int, step: Step) -> None:
     from compliance.execution.stalls import enter_stall
 
     at = step.what or f"chunk {step.chunk}"
-    logger.warning("%s %s: no sign for %s s (%s); its process is ended", kind, key, step.seconds, at)
+    logger.warning("%s %s: no progress for %s s (%s); its process is ended", kind, key, step.seconds, at)
     enter_stall(kind, key, step)
 
 

@@ -1,11 +1,11 @@
-"""What a worker does when it is called, and who calls again when nobody came.
+"""What a worker does with a message, and who enqueues again when none came.
 
-    called for an audit ─▶ prepare and freeze it, if it was only requested
-                        ─▶ score chunks until none can be had
-                        ─▶ conclude and publish, if none is left
+    message for an audit ─▶ prepare and freeze it, if it was only requested
+                         ─▶ score chunks until none can be had
+                         ─▶ conclude and publish, if none is left
 
-Every step asks the rows and moves them by one conditional update, so a worker may be called twice, late or in vain.
-While it works, a thread gives signs of life on the audit's row; the reaper calls again where they stopped. What ends
+Every step asks the rows and moves them by one conditional update, so an audit may be enqueued twice, late or in vain.
+While it works, a thread records heartbeats on the audit's row; the reaper enqueues where they stopped. What ends
 one process after another is begun a few times and then has failed, with the reason on the page; chunks count their own.
 """
 
@@ -31,17 +31,18 @@ from django.db.models.functions import Now
 
 from auditor.exceptions import AuditorError, Interrupted, RunError
 from compliance import actions
-from compliance.audits.binding import bound_plan, model_store, registered_data, registered_model
+from compliance.audits.binding import bound_plan, registered_data, registered_model
 from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
-from compliance.execution.dispatch import call_registrar, call_worker
+from compliance.execution.dispatch import enqueue_audit, enqueue_registration
+from compliance.execution.heartbeats import lease, silent
 from compliance.execution.job import ACTIVE, WAITING, WORKABLE, JobState
 from compliance.execution.presence import stopping
 from compliance.execution.progress import Silence
 from compliance.execution.runner import MOST_ATTEMPTS, audit_folder, finish, given_up, score
-from compliance.execution.signs import lease, silent
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor
+from compliance.model_store import model_store
 from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.registry.keeping import keep
 from compliance.registry.registration import perform_registration
@@ -68,14 +69,14 @@ def work(pk: int) -> None:
     except DatabaseError as error:
         if not passes(error):
             raise
-        logger.warning("audit %s: the database is busy (%s); the next sweep calls again", pk, type(error).__name__)
+        logger.warning("audit %s: the database is busy (%s); the next sweep enqueues it", pk, type(error).__name__)
 
 
 def _work(pk: int) -> None:
     audit = _first_in_line(pk)
     if audit is None:
         return
-    audit.keeper = ""  # whose it was when it was read is not whose it is; a claim enters this worker's own
+    audit.claim_token = ""  # what was read may be another worker's; a claim enters this one's own
     with Attendance(audit) as attendance, Watchdog("audit", audit.pk, seconds=settings.STEP_SECONDS) as watchdog:
         try:
             if audit.state == JobState.REQUESTED and not _prepare(audit, watchdog):
@@ -93,7 +94,7 @@ def _work(pk: int) -> None:
                 _conclude(audit, watchdog, seconds=time.monotonic() - begun)
         except StateError as error:
             logger.info("%s: left alone: %s", audit, error)  # stopped, failed or finished by somebody else
-            _settle(audit, call=False)
+            _settle(audit, enqueue=False)
         except Interrupted:
             _settle(audit)
         except Exception as error:
@@ -107,7 +108,7 @@ def _work(pk: int) -> None:
 
 
 def reap() -> int:
-    """Call a worker for every audit whose workers gave no sign of life for a lease; settle stops that nobody settled.
+    """Enqueue every audit whose workers had no heartbeat for a lease; settle stops that nobody settled.
 
     Uploads that nobody finished end here too.
 
@@ -122,19 +123,21 @@ def reap() -> int:
             if audit.state == JobState.CANCELLING:
                 actions.confirm_stopped(audit=audit, actor=REAPER)
             else:
-                # Two reapers may be here at once: the second one no longer finds the number of calls it read.
-                mine = Audit.objects.filter(pk=audit.pk, state=audit.state, calls=audit.calls)
-                if not mine.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
+                # Two reapers may be here at once: the second one no longer finds the count it read.
+                mine = Audit.objects.filter(pk=audit.pk, state=audit.state, enqueues=audit.enqueues)
+                if not mine.update(seen_at=Now(), claim_token="", enqueues=F("enqueues") + 1):
                     continue
-                call_worker(audit)
+                enqueue_audit(audit)
             seen_to += 1
         except Exception:  # one bad row must not end the sweep
             logger.exception("%s: could not be reaped", audit)
     under_way = (RegistrationState.WAITING, RegistrationState.REGISTERING)
     for registration in Registration.objects.filter(silent("seen_at", lease()), state__in=under_way):
-        waits = Registration.objects.filter(pk=registration.pk, state=registration.state, calls=registration.calls)
-        if waits.update(seen_at=Now(), keeper="", calls=F("calls") + 1):
-            call_registrar(registration)
+        waits = Registration.objects.filter(
+            pk=registration.pk, state=registration.state, enqueues=registration.enqueues
+        )
+        if waits.update(seen_at=Now(), claim_token="", enqueues=F("enqueues") + 1):
+            enqueue_registration(registration)
             seen_to += 1
     seen_to += end_unfinished(actor=REAPER)
     Worker.objects.filter(silent("seen_at", FORGOTTEN)).delete()
@@ -143,25 +146,25 @@ def reap() -> int:
 
 
 def register(pk: int) -> None:
-    """Do a registration that waits or was left behind. A call that comes late finds it under way or done."""
+    """Do a registration that waits or was left behind. A message that comes late finds it under way or done."""
     if Registration.objects.filter(pk=pk).exists():
         with Watchdog("registration", pk, seconds=settings.STEP_SECONDS) as watchdog:
             perform_registration(pk, watchdog=watchdog)
 
 
-def call_for(queues: list[str]) -> None:
-    """A worker that has just come is called for everything that waits or is under way in its queues.
+def enqueue_all(queues: list[str]) -> None:
+    """For a worker that has just come, enqueue everything that waits or is under way in its queues.
 
-    What another worker is at has signs of life, and is left to it; what has none any more, to the next sweep.
+    What another worker is at has heartbeats, and is left to it; what has none any more, to the next sweep.
     """
     for registration in Registration.objects.filter(state=RegistrationState.WAITING).order_by("pk"):
-        call_registrar(registration)
+        enqueue_registration(registration)
     for audit in _of_the_site().filter(state__in=WORKABLE, queue__in=queues).order_by("-priority", "serial"):
-        call_worker(audit)
+        enqueue_audit(audit)
 
 
 class Attendance:
-    """While a worker is at an audit: signs of life on its row, and an ear for those who want it to stop.
+    """While a worker is at an audit: heartbeats on its row, and an ear for those who want it to stop.
 
     Parameters
     ----------
@@ -196,14 +199,14 @@ class Attendance:
 
     def _run(self) -> None:
         every = min(LOOK_SECONDS, settings.LEASE_SECONDS / 4)
-        signed = ended = float("-inf")
+        beaten = ended = float("-inf")
         while not self._left.is_set():
             now = time.monotonic()
             try:
-                if now - signed > settings.LEASE_SECONDS / 4:
-                    signed = now
-                    # Whoever only looks in gives no sign for a keeper that may be dead.
-                    own = Audit.objects.filter(pk=self._audit.pk, keeper__in={"", self._audit.keeper})
+                if now - beaten > settings.LEASE_SECONDS / 4:
+                    beaten = now
+                    # Whoever only looks in records none for a claim that may be dead.
+                    own = Audit.objects.filter(pk=self._audit.pk, claim_token__in={"", self._audit.claim_token})
                     own.update(seen_at=Now())
                 self._stop = self._stop or stopping()
                 if not Audit.objects.filter(pk=self._audit.pk, forced=True).exists():
@@ -214,21 +217,21 @@ class Attendance:
                     logger.warning("%s: was stopped by force; this process ends", self._audit)
                     self._end_process()
             except DatabaseError as error:
-                logger.warning("%s: no sign of life could be given (%s)", self._audit, type(error).__name__)
+                logger.warning("%s: no heartbeat could be recorded (%s)", self._audit, type(error).__name__)
             self._left.wait(every)
         connection.close()
 
 
 def _first_in_line(pk: int) -> Audit | None:
-    """The audit a worker was called for, unless one that goes before it waits in the same queue."""
-    called = Audit.objects.filter(pk=pk, state__in=WORKABLE).first()
-    if called is None:
+    """The audit that was enqueued, unless one that goes before it waits in the same queue."""
+    asked = Audit.objects.filter(pk=pk, state__in=WORKABLE).first()
+    if asked is None:
         return None
-    before = Audit.objects.filter(queue=called.queue, state__in=WAITING, priority__gt=called.priority, keeper="")
+    before = Audit.objects.filter(queue=asked.queue, state__in=WAITING, priority__gt=asked.priority, claim_token="")
     first = before.order_by("-priority", "serial").first()
     if first is None:
-        return called
-    call_worker(called)
+        return asked
+    enqueue_audit(asked)
     return first
 
 
@@ -236,13 +239,13 @@ def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
     """Bind, render and cut; False if another worker is at it."""
     from auditor.conductor import prepare
 
-    keeper = _claim(audit, JobState.REQUESTED, what=PREPARING)
-    if not keeper:
+    claim_token = _claim(audit, JobState.REQUESTED, what=PREPARING)
+    if not claim_token:
         return False
     # Plan, table, tokenizer and chat template meet here for the first time, and nobody vouches for three of them. What
     # heeds no limit from within its process is ended from outside.
     longest = {"seconds": settings.PREPARE_SECONDS + GRACE_SECONDS, "setting": "PLUMBLINE_PREPARE_SECONDS"}
-    with watchdog.watching(what=PREPARING, keeper=keeper, **longest):
+    with watchdog.watching(what=PREPARING, claim_token=claim_token, **longest):
         plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
         with limited(f"{audit}: {PREPARING}", seconds=settings.PREPARE_SECONDS, memory=settings.PREPARE_MEMORY):
             data = registered_data(audit.data)
@@ -250,15 +253,15 @@ def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
             prepared = prepare(
                 plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
             )
-    with watchdog.watching(what=PREPARING, keeper=keeper):
-        _freeze(audit, prepared, keeper=keeper)
+    with watchdog.watching(what=PREPARING, claim_token=claim_token):
+        _freeze(audit, prepared, claim_token=claim_token)
     others = min(len(Worker.objects.listening(audit.queue)), len(prepared.chunks)) - 1
     if others > 0:
-        call_worker(audit, copies=others)
+        enqueue_audit(audit, copies=others)
     return True
 
 
-def _freeze(audit: Audit, prepared: Any, *, keeper: str) -> None:
+def _freeze(audit: Audit, prepared: Any, *, claim_token: str) -> None:
     actions.freeze_audit(
         audit=audit,
         run=prepared.run,
@@ -266,14 +269,14 @@ def _freeze(audit: Audit, prepared: Any, *, keeper: str) -> None:
         prompts=prepared.prompts,
         tokens=prepared.tokens,
         actor=WORKER,
-        keeper=keeper,
+        claim_token=claim_token,
     )
 
 
 def _conclude(audit: Audit, watchdog: Watchdog, *, seconds: float) -> None:
     """Conclude and publish, unless another worker is at it."""
-    keeper = _claim(audit, JobState.RUNNING, what=CONCLUDING)
-    if not keeper:
+    claim_token = _claim(audit, JobState.RUNNING, what=CONCLUDING)
+    if not claim_token:
         return
 
     def say(line: str) -> None:
@@ -281,13 +284,13 @@ def _conclude(audit: Audit, watchdog: Watchdog, *, seconds: float) -> None:
         logger.info(line)
 
     try:
-        with watchdog.watching(what=CONCLUDING, keeper=keeper):
+        with watchdog.watching(what=CONCLUDING, claim_token=claim_token):
             finish(audit, out=audit_folder(audit), seconds=seconds, actor=WORKER, say=say)
     except Exception:
         # Ended with a word: given back, so that the next one need not wait until it counts as lost.
         with suppress(DatabaseError):
-            mine = Audit.objects.filter(pk=audit.pk, keeper=keeper, attempts__gt=0)
-            patiently(lambda: mine.update(keeper="", attempts=F("attempts") - 1))
+            mine = Audit.objects.filter(pk=audit.pk, claim_token=claim_token, attempts__gt=0)
+            patiently(lambda: mine.update(claim_token="", attempts=F("attempts") - 1))
         raise
 
 
@@ -299,26 +302,26 @@ def _claim(audit: Audit, state: JobState, *, what: str) -> str:
     RunError
         If it was begun too often without an end: what it does is what ends whoever does it.
     """
-    keeper = secrets.token_hex(16)
-    # Two workers may be called for one audit; the second finds a keeper that lives.
-    free = Audit.objects.filter(Q(keeper="") | silent("seen_at", lease()), pk=audit.pk, state=state)
+    claim_token = secrets.token_hex(16)
+    # One audit may be enqueued twice; the second worker finds a claim that is alive.
+    free = Audit.objects.filter(Q(claim_token="") | silent("seen_at", lease()), pk=audit.pk, state=state)
     few = free.filter(attempts__lt=MOST_ATTEMPTS)
-    if patiently(lambda: few.update(keeper=keeper, seen_at=Now(), attempts=F("attempts") + 1)):
-        audit.keeper = keeper
-        return keeper
+    if patiently(lambda: few.update(claim_token=claim_token, seen_at=Now(), attempts=F("attempts") + 1)):
+        audit.claim_token = claim_token
+        return claim_token
     if free.exists():
         raise RunError(given_up(audit, what))
     return ""
 
 
-def _settle(audit: Audit, *, call: bool = True) -> None:
-    """After a stop: of the audit, which is confirmed, or of this worker, after which another one is called."""
+def _settle(audit: Audit, *, enqueue: bool = True) -> None:
+    """After a stop: of the audit, which is confirmed, or of this worker, after which it is enqueued again."""
     audit.refresh_from_db(fields=["state"])
     with suppress(StateError):  # somebody else settled it
         if audit.state == JobState.CANCELLING:
             actions.confirm_stopped(audit=audit, actor=WORKER)
-    if call and audit.state in WORKABLE:
-        call_worker(audit)
+    if enqueue and audit.state in WORKABLE:
+        enqueue_audit(audit)
 
 
 def _fail(audit: Audit, error: str) -> None:
@@ -326,11 +329,11 @@ def _fail(audit: Audit, error: str) -> None:
     with suppress(DatabaseError, ComplianceError):
         patiently(lambda: actions.fail_audit(audit=audit, error=error[:2000], actor=WORKER))
     with suppress(DatabaseError):
-        _settle(audit, call=False)
+        _settle(audit, enqueue=False)
 
 
 def _of_the_site() -> QuerySet[Audit]:
-    """Audits that workers are called for; those of a command line end with their command."""
+    """Audits that are enqueued; those of a command line end with their command."""
     return Audit.objects.exclude(queue="")
 
 

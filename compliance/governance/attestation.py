@@ -148,7 +148,7 @@ def _as_finished(audit: Audit, payload: Mapping[str, Any], folder: Path) -> Iter
     for name, sha256 in sorted(dict(payload.get("files", {})).items()):
         path = folder / "audits" / audit.number / name
         if not path.is_file():
-            yield f"{audit}: {name} is not there"
+            yield f"{audit}: {name} is missing"
         elif (found := sha256_file(path)) != sha256:
             yield f"{audit}: {name} has SHA-256 {found}, the event that finished it says {sha256}"
     rows = payload.get("rows")

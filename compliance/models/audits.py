@@ -54,9 +54,9 @@ class Audit(models.Model):
     are empty until a worker has prepared a run that was asked for on the site, and stay as they are from then on.
     Numbers have no gaps, so a run that is missing from the register shows.
 
-    ``queue`` names the workers that are called for it; empty for a run of the command line. ``keeper`` is the random
-    token of the worker that prepares or concludes it, ``seen_at`` the last sign of life from a worker, or the last call
-    for one. ``calls`` counts the sweep's calls: whoever raises it from what they read makes the call. ``attempts``
+    ``queue`` is where it is enqueued; empty for a run of the command line. ``claim_token`` is the random token of the
+    worker that prepares or concludes it, ``seen_at`` the last heartbeat of a worker, or when it was last enqueued.
+    ``enqueues`` counts how often the sweep enqueued it: whoever raises it from what they read does so. ``attempts``
     counts how often what is not a chunk (preparing, loading the model, concluding) was begun without an end.
     ``forced``: processes that do not heed the stop are to be ended.
     """
@@ -85,9 +85,9 @@ class Audit(models.Model):
     request_key = models.CharField(max_length=64, unique=True, null=True, blank=True, editable=False)
     queue = models.CharField(max_length=40, blank=True)
     priority = models.SmallIntegerField(choices=Priority.choices, default=Priority.NORMAL)
-    keeper = models.CharField(max_length=40, blank=True, editable=False)
+    claim_token = models.CharField(max_length=40, blank=True, editable=False)
     seen_at = models.DateTimeField(null=True, blank=True)
-    calls = models.PositiveIntegerField(default=0, editable=False)
+    enqueues = models.PositiveIntegerField(default=0, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     forced = models.BooleanField(default=False, editable=False)
     stop_requested_at = models.DateTimeField(null=True, blank=True)

@@ -7,7 +7,7 @@ from django.db import models
 from django.db.models import Q
 
 from auditor.data_sources import DEMONSTRATION
-from compliance.execution.signs import lease, silent
+from compliance.execution.heartbeats import lease, silent
 from compliance.models.rows import TeamRows
 from compliance.models.teams import Team
 from compliance.models.versions import DataSetVersion, LanguageModel, LanguageModelVersion
@@ -35,9 +35,9 @@ class Registration(models.Model):
     their worker is gone, an uploaded table after its mapping was mended. Another file in the place of one that is
     described or failed brings it back to uploading.
 
-    ``keeper`` is the random token of the process that registers it, ``seen_at`` its last sign of life or the last call
-    for a worker, and of an upload when its last part came; ``calls`` counts the sweep's calls and ``attempts`` how
-    often it was begun without an end.
+    ``claim_token`` is the random token of the process that registers it, ``seen_at`` its last heartbeat or when it was
+    last enqueued, and of an upload when its last part came; ``enqueues`` counts how often the sweep enqueued it and
+    ``attempts`` how often it was begun without an end.
     """
 
     MODEL, DATA = "model", "data"
@@ -64,9 +64,9 @@ class Registration(models.Model):
     requested_by_user = models.ForeignKey(
         settings.AUTH_USER_MODEL, null=True, blank=True, on_delete=models.SET_NULL, related_name="registrations"
     )
-    keeper = models.CharField(max_length=40, blank=True, editable=False)
+    claim_token = models.CharField(max_length=40, blank=True, editable=False)
     seen_at = models.DateTimeField(null=True, blank=True, editable=False)
-    calls = models.PositiveIntegerField(default=0, editable=False)
+    enqueues = models.PositiveIntegerField(default=0, editable=False)
     attempts = models.PositiveSmallIntegerField(default=0, editable=False)
     created_at = models.DateTimeField(auto_now_add=True)
     finished_at = models.DateTimeField(null=True, blank=True)

@@ -8,19 +8,19 @@ from typing import Any
 from django.db import models
 from django.db.models.functions import Now
 
-from compliance.execution.signs import silent
+from compliance.execution.heartbeats import silent
 from compliance.models.rows import TeamRows
 
-#: A worker gives a sign of life this often, and counts as gone when it missed four.
-SIGN_SECONDS = 5.0
-FRESH = timedelta(seconds=4 * SIGN_SECONDS)
+#: Seconds between a worker's heartbeats; it counts as gone when it missed four.
+HEARTBEAT_SECONDS = 5.0
+FRESH = timedelta(seconds=4 * HEARTBEAT_SECONDS)
 
 
 class WorkerQuerySet(TeamRows["Worker"]):
     """Workers by whether they are there."""
 
     def listening(self, queue: str | None = None) -> list[Worker]:
-        """The workers that gave a sign of life lately and are not going, those of one queue if it is named."""
+        """The workers that had a heartbeat lately and are not stopping, those of one queue if it is named."""
         fresh = self.filter(~silent("seen_at", FRESH), stopping=False)
         return [worker for worker in fresh if queue is None or queue in worker.queues]
 

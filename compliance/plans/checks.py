@@ -39,7 +39,7 @@ def check_text(text: str) -> Checked:
     try:
         raw = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        refusal = PlanError(WHERE, f"is no TOML: {error}", "a plan as docs/plan.md describes")
+        refusal = PlanError(WHERE, f"is not valid TOML: {error}", "a plan as docs/plan.md describes")
         return Checked(plan=None, problems=(problem_of(refusal),), readable=False)
     refusals: Sequence[InputError] = plan_problems(raw, where=WHERE)
     if refusals:

@@ -10,7 +10,7 @@ from typing import Any
 
 from compliance.plans.checks import TEXT, Problem
 from compliance.plans.fields import ATTRIBUTES, CHECKS, LINES, LONG, PARTS, Box, Part, attribute_boxes
-from compliance.plans.merge import FORM_PREFIX, UnadjustedMeasurement, plain
+from compliance.plans.merge import FORM_PREFIX, DraftSides, plain
 
 CUT = 160
 
@@ -84,7 +84,7 @@ class Form:
         return tuple(box for part in self.parts for box in part.boxes)
 
 
-def form_of(draft: UnadjustedMeasurement, problems: Iterable[Problem]) -> Form:
+def form_of(draft: DraftSides, problems: Iterable[Problem]) -> Form:
     """The form of a draft. A line about what has no box of its own stands at its section, or beside the TOML."""
     values = draft.values()
     attributes = Part(

@@ -137,7 +137,7 @@ PARTS = (
         title="Placebo",
         lead="An irrelevant field, changed in one case of every application. Left empty: none.",
         boxes=(
-            Box(key="placebo.field", label="Field", help="A name that is no field of the data."),
+            Box(key="placebo.field", label="Field", help="A name that is not a field of the data."),
             Box(key="placebo.label", label="Label"),
             Box(key="placebo.low", label="Lowest value", kind=NUMBER),
             Box(key="placebo.high", label="Highest value", kind=NUMBER),

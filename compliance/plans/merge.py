@@ -29,7 +29,7 @@ FORM_PREFIX = "f."
 
 
 @dataclass(frozen=True, kw_only=True)
-class UnadjustedMeasurement:
+class DraftSides:
     """What the two sides hold: ``text`` as typed, ``agreed`` the text the form was last filled from, ``changes`` the
     boxes that were changed since and could not be put into ``text`` yet, each with why."""
 
@@ -85,7 +85,7 @@ def one_way_lines(text: str) -> str:
     return text.replace("\r\n", "\n")
 
 
-def merged(*, text: str, agreed: str, posted: Mapping[str, Any]) -> UnadjustedMeasurement:
+def merged(*, text: str, agreed: str, posted: Mapping[str, Any]) -> DraftSides:
     """Put what was changed in the form into what was typed as TOML.
 
     Parameters
@@ -102,9 +102,9 @@ def merged(*, text: str, agreed: str, posted: Mapping[str, Any]) -> UnadjustedMe
     shown = {box.key: box for box in boxes(count + 1)}
     changes = {key: value for key, value in posted.items() if key in shown and _differs(shown[key], value, before[key])}
     if not changes:
-        return UnadjustedMeasurement(text=text, agreed=text if plain(text) is not None else agreed)
+        return DraftSides(text=text, agreed=text if plain(text) is not None else agreed)
     if plain(text) is None:
-        return UnadjustedMeasurement(text=text, agreed=agreed, changes=changes)
+        return DraftSides(text=text, agreed=agreed, changes=changes)
     refused: dict[str, str] = {}
     for key, value in changes.items():
         try:
@@ -114,7 +114,7 @@ def merged(*, text: str, agreed: str, posted: Mapping[str, Any]) -> UnadjustedMe
     added = any(key.startswith(f"{ATTRIBUTES}.{count}.") for key in changes)
     text = _tidy_attributes(text, new=count if added else None)
     waiting = {key: changes[key] for key in refused}
-    return UnadjustedMeasurement(text=text, agreed=text, changes=waiting, refused=refused)
+    return DraftSides(text=text, agreed=text, changes=waiting, refused=refused)
 
 
 def as_toml(value: Any) -> Any:
@@ -208,7 +208,7 @@ def _put(data: Any, path: list[str], value: Any, *, toml: bool) -> None:
                 here[part] = tomlkit.table() if toml else {}
         here = here[part]
     if not hasattr(here, "keys"):
-        raise TypeError(f"{path} is no table")
+        raise TypeError(f"{path} is not a table")
     if value is not None:
         here[last] = as_toml(value) if toml else value
     elif last in here:

@@ -32,7 +32,7 @@ CHAT = "In chat form the tokenizer's chat template stands around this text."
 
 
 @dataclass(frozen=True, kw_only=True)
-class Prompt:
+class ShownPrompt:
     """One prompt in pieces (see :func:`compliance.dashboard.prompts.marked`); ``tokens`` ``None`` without a model."""
 
     number: int
@@ -56,7 +56,7 @@ class FieldRow:
 class Preview:
     """What a plan asks of a data set. ``problem`` is what keeps it from being asked, ``note`` what is not shown."""
 
-    prompts: tuple[Prompt, ...] = ()
+    prompts: tuple[ShownPrompt, ...] = ()
     fields: tuple[FieldRow, ...] = ()
     applications: int = 0
     problem: Problem | None = None
@@ -95,7 +95,7 @@ def preview(plan: Plan, *, data: DataSetVersion, model: LanguageModelVersion | N
         shown = {name: given.get(name, MASK if name in hidden else said) for name, said in words.items()}
         rendered = render(template, shown)
         prompts.append(
-            Prompt(
+            ShownPrompt(
                 number=number,
                 pieces=_pieces(rendered, frozenset(given)),
                 words={name: shown[name] for name in template.names},

@@ -23,7 +23,7 @@ from compliance.models.versions import number_of
 from compliance.plans.checks import Checked, check_text
 from compliance.plans.editor import differences, form_of, lines_between
 from compliance.plans.forms import BeginForm, DecisionForm
-from compliance.plans.merge import UnadjustedMeasurement, attribute_count, merged, one_way_lines, plain, posted_values
+from compliance.plans.merge import DraftSides, attribute_count, merged, one_way_lines, plain, posted_values
 from compliance.plans.preview import Preview, preview
 from compliance.plans.shelf import ready_made, written_out
 from compliance.registry.views import page
@@ -38,7 +38,7 @@ LONGEST = 400_000
 class State:
     """What stands on an editor's page: both sides, what is wrong, and on which data and model it is previewed."""
 
-    draft: UnadjustedMeasurement
+    draft: DraftSides
     checked: Checked
     data: DataSetVersion | None
     model: LanguageModelVersion | None
@@ -211,7 +211,7 @@ def _context(request: HttpRequest, row: PlanDraft, state: State) -> dict[str, An
 
 
 def _stored(request: HttpRequest, row: PlanDraft) -> State:
-    kept = UnadjustedMeasurement(text=row.text, agreed=row.agreed, changes=row.changes)
+    kept = DraftSides(text=row.text, agreed=row.agreed, changes=row.changes)
     return _state(request, row, kept, request.GET)
 
 
@@ -227,7 +227,7 @@ def _agreed(request: HttpRequest) -> str:
     return one_way_lines(request.POST.get("agreed", ""))
 
 
-def _state(request: HttpRequest, row: PlanDraft, both: UnadjustedMeasurement, asked: Any) -> State:
+def _state(request: HttpRequest, row: PlanDraft, both: DraftSides, asked: Any) -> State:
     checked = check_text(both.text)
     data = _chosen(_data_sets(request, row), asked.get("data"), default=True)
     model = _chosen(_models(request, row), asked.get("model"), default="model" not in asked)
@@ -260,7 +260,7 @@ def _revision(request: HttpRequest) -> int:
     return int(sent) if sent.isdecimal() and len(sent) < 10 else 0
 
 
-def _name(both: UnadjustedMeasurement, row: PlanDraft) -> str:
+def _name(both: DraftSides, row: PlanDraft) -> str:
     """What lists call it: its title, as far as the text says one."""
     title = (plain(both.text) or {}).get("title")
     return title if isinstance(title, str) and title.strip() else row.name

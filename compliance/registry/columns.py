@@ -24,7 +24,7 @@ def mapping_of(text: str, *, where: str) -> DataMapping:
     try:
         raw = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(where, f"is no TOML: {error}", "a mapping as docs/data.md describes") from error
+        raise DataError(where, f"is not valid TOML: {error}", "a mapping as docs/data.md describes") from error
     return mapping_from(raw, where=where)
 
 
@@ -33,7 +33,7 @@ def reading_of(text: str, *, where: str) -> Reading:
     try:
         raw = parse_toml(text)
     except tomllib.TOMLDecodeError as error:
-        raise DataError(where, f"is no TOML: {error}", "a mapping as docs/data.md describes") from error
+        raise DataError(where, f"is not valid TOML: {error}", "a mapping as docs/data.md describes") from error
     return reading_from(raw.get("reading", {}), where=f"{where}: reading")
 
 

@@ -17,8 +17,8 @@ from auditor.data_sources import DEMONSTRATION
 from auditor.exceptions import InputError
 from auditor.plan import Plan, read_plan
 from compliance import actions
-from compliance.audits.binding import model_store
 from compliance.governance.events import Actor, lock_chain
+from compliance.model_store import model_store
 from compliance.models import Audit, Registration, RegistrationState, Team, default_team
 from compliance.models.versions import DecisionRole, RiskTier
 from compliance.registry.registration import demonstration_data
@@ -97,7 +97,7 @@ def ask_for_audit(*, actor: Actor, say: Callable[[str], None]) -> Audit | None:
         return None
     plan = ready_made().get(MAIN_PLAN)
     if plan is None:
-        raise InputError(str(settings.PLAN_FOLDER / f"{MAIN_PLAN}.toml"), "is not there", "the plans of this software")
+        raise InputError(str(settings.PLAN_FOLDER / f"{MAIN_PLAN}.toml"), "is missing", "the plans of this software")
     say(f"Importing {MODEL}; once, about a minute")
     stored = model_store().import_model(MODEL)
     data, preview = demonstration_data()

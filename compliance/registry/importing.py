@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
+from compliance.model_store import model_store
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
-def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> Any:
+def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None) -> Any:
     """The stored model of a source, imported if it was not yet.
 
-    ``sign`` is called while the child is waited for, which ends in time by its own limits.
+    ``heartbeat`` is called while the child is waited for, which ends in time by its own limits.
 
     Raises
     ------
@@ -24,8 +24,6 @@ def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> A
     StorageError
         If the store cannot be written.
     """
-    from auditor.language_models.store import ModelStore
-
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
@@ -35,7 +33,7 @@ def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> A
     module = "compliance.registry.import_child"
     try:
         seconds = settings.IMPORT_SECONDS
-        answer = answer_of(module, job, where=source, seconds=seconds, environment=without_keys(), sign=sign)
+        answer = answer_of(module, job, where=source, seconds=seconds, environment=without_keys(), heartbeat=heartbeat)
     except ChildError as error:
         if error.late:
             what, expected = f"takes longer than {settings.IMPORT_SECONDS:,} s to be imported", "IMPORT_SECONDS"
@@ -47,4 +45,4 @@ def import_bounded(source: str, *, sign: Callable[[], None] = lambda: None) -> A
         raise ModelError(*answer["refused"])
     if "failed" in answer:
         raise StorageError(answer["failed"])
-    return ModelStore(Path(settings.MODEL_FOLDER)).get(answer["sha256"])
+    return model_store().get(answer["sha256"])

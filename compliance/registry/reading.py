@@ -71,19 +71,19 @@ def look_at(row: Registration, *, mapping: str) -> Look:
 
 
 def survey_of(
-    row: Registration, *, sign: Callable[[], None] = lambda: None
+    row: Registration, *, heartbeat: Callable[[], None] = lambda: None
 ) -> tuple[Survey, list[list[str]], list[str]]:
     """Read an upload through its mapping, for the register; with the first rows, masked. What pages read is kept.
 
     The third is what there is to say of it: what became of its rows, and what still looks wrong. Of a table too large
-    to be checked once more that is what its page said of the same mapping. ``sign`` is called while it is read.
+    to be checked once more that is what its page said of the same mapping. ``heartbeat`` is called while it is read.
 
     Raises
     ------
     DataError
         If it cannot be read within the limits, or does not fit its mapping.
     """
-    answer = _ask(row, mapping=row.mapping, register=True, sign=sign)
+    answer = _ask(row, mapping=row.mapping, register=True, heartbeat=heartbeat)
     mapping = mapping_of(row.mapping, where=f"{row.name}: mapping")
     counts = Counts(**{**answer["counts"], "notes": tuple(answer["counts"]["notes"])})
     found = Survey(
@@ -107,10 +107,12 @@ def limits() -> Limits:
     return Limits(rows=settings.TABLE_ROWS, cells=settings.TABLE_CELLS, characters=settings.TABLE_CHARACTERS)
 
 
-def _ask(row: Registration, *, mapping: str, register: bool, sign: Callable[[], None] = lambda: None) -> dict[str, Any]:
+def _ask(
+    row: Registration, *, mapping: str, register: bool, heartbeat: Callable[[], None] = lambda: None
+) -> dict[str, Any]:
     path = kept_upload(row.file)
     if not path.is_file():
-        raise DataError(row.source, "its upload is not on this server", "the file to be uploaded again")
+        raise DataError(row.source, "its upload is not on this server", "the file, uploaded again")
     job = {
         "path": str(path),
         "where": row.source,
@@ -123,7 +125,7 @@ def _ask(row: Registration, *, mapping: str, register: bool, sign: Callable[[], 
     }
     try:
         seconds = settings.TABLE_SECONDS
-        answer = answer_of("compliance.registry.child", job, where=row.source, seconds=seconds, sign=sign)
+        answer = answer_of("compliance.registry.child", job, where=row.source, seconds=seconds, heartbeat=heartbeat)
     except ChildError as error:
         what = f"cannot be read within {settings.TABLE_MEMORY >> 20:,} MiB of memory, or is damaged"
         if error.late:
@@ -145,6 +147,6 @@ def _alone(where: str) -> Iterator[None]:
             except BlockingIOError as error:
                 if time.monotonic() > end:
                     what = "was not read yet, for another table is being read"
-                    raise DataError(where, what, "to be asked again in a moment") from error
+                    raise DataError(where, what, "another try in a moment") from error
                 time.sleep(LOOK_SECONDS)
         yield

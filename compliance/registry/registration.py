@@ -23,7 +23,7 @@ from auditor.language_models.sources import parse_source
 from compliance import actions
 from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
-from compliance.execution.signs import Signs
+from compliance.execution.heartbeats import Heartbeat
 from compliance.execution.watchdog import Watchdog
 from compliance.governance.events import Actor
 from compliance.models import DataSetVersion, LanguageModelVersion, Registration
@@ -49,18 +49,18 @@ def perform_registration(registration_id: int, *, watchdog: Watchdog | None = No
         return
     actor = Actor(name=row.requested_by, role="registration", user=row.requested_by_user)
     # Only while it is this process's: what somebody else has taken over gives its signs there.
-    mine = Registration.objects.filter(pk=row.pk, keeper=row.keeper)
+    mine = Registration.objects.filter(pk=row.pk, claim_token=row.claim_token)
     try:
-        step = {"what": "registering it", "keeper": row.keeper}
+        step = {"what": "registering it", "claim_token": row.claim_token}
         watched = nullcontext() if watchdog is None else watchdog.watching(**step)
-        with Signs(lambda: mine.update(seen_at=Now()), name=f"registration {row.pk}"), watched:
-            _register(row, actor, sign=(lambda: None) if watchdog is None else watchdog.goes_on)
+        with Heartbeat(lambda: mine.update(seen_at=Now()), name=f"registration {row.pk}"), watched:
+            _register(row, actor, heartbeat=(lambda: None) if watchdog is None else watchdog.goes_on)
     except StateError:
         log.info("registration %s was settled by another worker", row.pk)
 
 
-def _register(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> None:
-    enter = partial(_import_model if row.kind == Registration.MODEL else _enter_data, sign=sign)
+def _register(row: Registration, actor: Actor, *, heartbeat: Callable[[], None]) -> None:
+    enter = partial(_import_model if row.kind == Registration.MODEL else _enter_data, heartbeat=heartbeat)
 
     def fail(line: str) -> None:
         patiently(lambda: actions.fail_registration(registration=row, error=line, actor=actor))
@@ -108,8 +108,8 @@ def demonstration_data() -> tuple[Applications, list[list[str]]]:
     return data, masked_preview(loanapp_table()[0], data.mapping)
 
 
-def _import_model(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> LanguageModelVersion:
-    stored = import_bounded(row.source, sign=sign)
+def _import_model(row: Registration, actor: Actor, *, heartbeat: Callable[[], None]) -> LanguageModelVersion:
+    stored = import_bounded(row.source, heartbeat=heartbeat)
     return actions.register_model(
         source=row.source,
         sha256=stored.sha256,
@@ -119,11 +119,11 @@ def _import_model(row: Registration, actor: Actor, *, sign: Callable[[], None]) 
     )
 
 
-def _enter_data(row: Registration, actor: Actor, *, sign: Callable[[], None]) -> DataSetVersion:
+def _enter_data(row: Registration, actor: Actor, *, heartbeat: Callable[[], None]) -> DataSetVersion:
     if row.source == DEMONSTRATION:
         data, preview = demonstration_data()
         row.look = {"lines": data.counts.lines()}
         return actions.register_data(data=data, team=row.team, preview=preview, actor=actor)
-    found, preview, lines = survey_of(row, sign=sign)
+    found, preview, lines = survey_of(row, heartbeat=heartbeat)
     row.look = {"lines": lines}
     return actions.register_data(data=found, team=row.team, file=row.file, preview=preview, actor=actor)

@@ -14,7 +14,7 @@ from django.db.models.functions import Now
 
 from auditor.exceptions import DataError
 from compliance import actions
-from compliance.execution.signs import silent
+from compliance.execution.heartbeats import silent
 from compliance.governance.events import Actor
 from compliance.models import Registration, RegistrationState, Team
 
@@ -44,7 +44,7 @@ def check_room(*, team: Team, name: str, size: int, actor: Actor) -> None:
     if unfinished >= settings.UNFINISHED_UPLOADS:
         raise DataError(
             name,
-            f"is not begun: {actor.name} has {unfinished:,} uploads that are not finished",
+            f"cannot begin: {actor.name} has {unfinished:,} unfinished uploads",
             f"at most {settings.UNFINISHED_UPLOADS:,} (PLUMBLINE_UNFINISHED_UPLOADS); each ends by itself a day "
             "after its last part",
         )

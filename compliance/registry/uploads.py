@@ -78,7 +78,7 @@ def checked_name(name: str) -> str:
     """The name of a file as we keep it; DataError unless it is of a kind that can be read."""
     plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
     if Path(plain).suffix.lower() not in KINDS:
-        raise DataError(plain or "the file", "is of no known kind", KNOWN_KINDS)
+        raise DataError(plain or "the file", "is not a kind of file that can be read", KNOWN_KINDS)
     return plain[-NAME_CHARACTERS:]
 
 
@@ -96,7 +96,7 @@ def begin_upload(*, team: Team, title: str, file_name: str, size: int, actor: Ac
     Raises
     ------
     DataError
-        If it is of no known kind, empty or too large, or there is no room for it.
+        If it is not a kind of file that can be read, empty or too large, or there is no room for it.
     """
     name = checked_name(file_name)
     check_size(name, size)
@@ -113,7 +113,7 @@ def begin_again(row: Registration, *, file_name: str, size: int, actor: Actor) -
     Raises
     ------
     DataError
-        If it is of no known kind, empty or too large.
+        If it is not a kind of file that can be read, empty or too large.
     """
     name = checked_name(file_name)
     check_size(name, size)
@@ -136,10 +136,10 @@ def take_part(row: Registration, *, offset: int, content: bytes, actor: Actor) -
     if not content or len(content) > PART_BYTES:
         raise DataError(row.source, f"a part has {len(content):,} bytes", f"1 to {PART_BYTES:,}")
     if row.state != RegistrationState.UPLOADING or offset != row.received or offset + len(content) > row.size:
-        raise DataError(row.source, f"byte {offset:,} is not due", f"byte {row.received:,} of {row.size:,}")
+        raise DataError(row.source, f"byte {offset:,} is not the next one", f"byte {row.received:,} of {row.size:,}")
     path = _partial(row)
     if offset and not path.exists():
-        raise DataError(row.source, "what arrived before is not on this server", "the file to be uploaded again")
+        raise DataError(row.source, "what arrived before is not on this server", "the file, uploaded again")
     with _alone(row, path) as stream:
         # A part whose acknowledgement was lost is written again in its place.
         stream.seek(offset)
@@ -168,7 +168,7 @@ def _alone(row: Registration, path: Path) -> Iterator[IO[bytes]]:
         except BlockingIOError:
             raise DataError(row.source, "another part of it is being taken", "one part at a time") from None
         if not path.exists() or not os.path.samestat(path.stat(), os.fstat(stream.fileno())):
-            raise DataError(row.source, "was kept meanwhile", "nothing more of it")
+            raise DataError(row.source, "is complete already", "nothing more of it")
         yield stream
 
 

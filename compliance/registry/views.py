@@ -143,7 +143,7 @@ def upload_part(request: HttpRequest, public_id: UUID) -> HttpResponse:
             if row.state == RegistrationState.MAPPING:
                 _look(row, mapping="")
         except ValueError:
-            status, error = 400, "offset: is no number; expected where the part begins"
+            status, error = 400, "offset: is not a number; expected where the part begins"
         except (DataError, ComplianceError) as refused:
             status, error = 409, str(refused)
     done = row.state != RegistrationState.UPLOADING

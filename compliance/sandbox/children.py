@@ -18,7 +18,7 @@ from django.conf import settings
 
 log = logging.getLogger(__name__)
 
-SIGN_SECONDS = 1.0
+HEARTBEAT_SECONDS = 1.0
 
 #: No variable of this process is handed on unless it is asked for: they hold the keys of the installation.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
@@ -41,11 +41,11 @@ def answer_of(
     where: str,
     seconds: int,
     environment: Mapping[str, str] | None = None,
-    sign: Callable[[], None] = lambda: None,
+    heartbeat: Callable[[], None] = lambda: None,
 ) -> dict[str, Any]:
     """What ``python -m module`` answers to a job: JSON on standard input and output.
 
-    ``sign`` is called while it is waited for: whoever waits is well.
+    ``heartbeat`` is called while it is waited for: whoever waits is well.
 
     Raises
     ------
@@ -64,7 +64,7 @@ def answer_of(
             stderr=trace,
             start_new_session=True,
         )
-        code = _code(child, seconds, sign)
+        code = _code(child, seconds, heartbeat)
         if code == 0:
             said.seek(0)
             # What a hostile file makes a child say is no answer either.
@@ -82,14 +82,14 @@ def without_keys() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in KEYS}
 
 
-def _code(child: subprocess.Popen[bytes], seconds: int, sign: Callable[[], None]) -> int | None:
+def _code(child: subprocess.Popen[bytes], seconds: int, heartbeat: Callable[[], None]) -> int | None:
     """The exit code of the child, ``None`` if its time was up; it and whatever it started are gone then."""
     limit = time.monotonic() + seconds
     try:
         while (left := limit - time.monotonic()) > 0:
             with suppress(subprocess.TimeoutExpired):
-                return child.wait(min(SIGN_SECONDS, left))
-            sign()
+                return child.wait(min(HEARTBEAT_SECONDS, left))
+            heartbeat()
         return None
     finally:
         if child.poll() is None:

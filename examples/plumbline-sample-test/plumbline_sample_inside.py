@@ -26,7 +26,7 @@ from auditor.testing.rows import Row
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 if TYPE_CHECKING:
-    from auditor.mechanisms._shared.bench import ComputeContext
+    from auditor.mechanisms._shared.compute import ComputeContext
 
 METRIC = "last_token_moved"
 FEWEST = 24
@@ -122,34 +122,34 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         yield ChunkSpec(prompts=prompts, tokens=tokens, payload=payload)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Moved | NotMoved:
+def compute(context: ComputeContext, payload: Payload) -> Moved | NotMoved:
     """Every application as the reference and as each group; the same numbers whenever it is asked."""
     import torch
 
     from auditor.exceptions import Interrupted
     from auditor.language_models.answers import encode
-    from auditor.language_models.decoder import target_of
     from auditor.language_models.not_applicable import NotApplicable
+    from auditor.language_models.targets import target_of
 
     field, reference = payload.field, payload.reference
-    first = bench.render({**payload.words[0], field: reference}).text
-    target = target_of(bench.questions([first])[0])
+    first = context.render({**payload.words[0], field: reference}).text
+    target = target_of(context.questions([first])[0])
     if isinstance(target, NotApplicable):
         return NotMoved(field=field, groups=payload.groups, reference=reference, reason=target.reason)
-    view = bench.decoder()
-    layer = min(round(bench.settings.depth * view.layers), view.layers - 1)
+    view = context.decoder()
+    layer = min(round(context.settings.depth * view.layers), view.layers - 1)
 
     def read(words: dict[str, str], group: str) -> tuple[Any, Any, float]:
         """Tokens, the stream before the block, and the margin, of one prompt."""
-        text = bench.render({**words, field: group}).text
-        ids = encode(bench.loaded.tokenizer, [text], chat=bench.plan.prompt.form == "chat")[0].ids
+        text = context.render({**words, field: group}).text
+        ids = encode(context.loaded.tokenizer, [text], chat=context.plan.prompt.form == "chat")[0].ids
         tokens = torch.tensor([ids]).to(view.model.device)
         return tokens, view.stream(tokens, layer=layer), float(view.margin_of(view.untouched(tokens)[:, -1], target))
 
     pairs = []
     with torch.inference_mode():
         for words in payload.words:
-            if bench.should_stop():
+            if context.should_stop():
                 raise Interrupted("stopped between two applications; nothing of this chunk is kept")
             tokens, stream, margin = read(words, reference)
 
@@ -164,7 +164,7 @@ def compute(bench: ComputeContext, payload: Payload) -> Moved | NotMoved:
                     _, other, there = read(words, group)
                     moved = with_last(other[:, -1:]) - margin
                     pairs.append(Pair(group=group, gap=there - margin, moved=moved, itself=itself))
-    rounding = bench.noise(first).bound
+    rounding = context.noise(first).bound
     return Moved(field=field, reference=reference, layer=layer, rounding=rounding, pairs=tuple(pairs))
 
 

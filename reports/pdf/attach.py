@@ -83,7 +83,7 @@ def seal(data: bytes) -> bytes:
     changes one on purpose seals it again.
     """
     if data.count(UNSEALED.encode()) != 1:
-        raise ValueError("the place for the report's own hash is not there once")
+        raise ValueError("the place for the report's own hash does not appear exactly once")
     return data.replace(UNSEALED.encode(), f"{SEAL}{sha256_bytes(data)}".encode())
 
 

@@ -53,7 +53,7 @@ from pathlib import Path
 from auditor.data_sources import load_data
 from auditor.plan import read_plan
 from compliance import actions
-from compliance.audits.binding import model_store
+from compliance.model_store import model_store
 from compliance.governance.events import Actor
 actor = Actor(name="ada", role="officer")
 plan = read_plan(Path(PLAN))

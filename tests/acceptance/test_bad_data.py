@@ -27,4 +27,4 @@ def test_an_audit_without_a_mapping_says_how_to_make_one(tmp_path: Path) -> None
     check = manage(tmp_path, "describe_data", str(path), "--mapping", str(mapping))
     assert (check.returncode, check.stdout) == (0, f"{mapping}: nothing to look at, 4 rows, 2 fields\n")
     again = manage(tmp_path, "describe_data", str(path), "--out", str(mapping))
-    assert (again.returncode, again.stderr) == (2, f"{mapping}: is there already; expected the name of a new file\n")
+    assert (again.returncode, again.stderr) == (2, f"{mapping}: already exists; expected the name of a new file\n")

@@ -27,8 +27,11 @@ def manage(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         (["audit"], "audit: the following arguments are required: PLAN.toml"),
         (["audit", PLAN, "--fail-on", "awful"], "audit: argument --fail-on: invalid choice: 'awful'"),
         (["audit", PLAN, "--nonsense"], "audit: unrecognized arguments: --nonsense"),
-        (["audit", "nowhere.toml"], "nowhere.toml: No such file or directory; expected a readable plan file"),
-        (["audit", "Makefile"], "Makefile: is no TOML"),
+        (
+            ["audit", "nowhere.toml"],
+            "nowhere.toml: cannot be read: no such file or directory; expected a readable plan file",
+        ),
+        (["audit", "Makefile"], "Makefile: is not valid TOML"),
         (["audit", PLAN, "--set", "alpha"], "--set alpha: has no key and value; expected key=value"),
         (["audit", PLAN, "--set", "thresholds.alpha=2"], f"{PLAN}: thresholds.alpha: 2: input should be less than 0.5"),
         (["audit", PLAN, "--set", "tests.ran=1"], f"{PLAN}: tests.ran: 1: unknown key; expected a key of docs/plan.md"),
@@ -36,10 +39,13 @@ def manage(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             ["audit", PLAN, "--model", ""],
             f"{PLAN}: run.model: is not given; expected it in the plan, or --model SOURCE",
         ),
-        (["audit", PLAN, "--data", "demo:none"], "demo:none: is no known source; expected demo:loanapp or the path"),
+        (["audit", PLAN, "--data", "demo:none"], "demo:none: is not a known source; expected demo:loanapp or the path"),
         (["audit", PLAN, "--data", "no.csv"], "no.csv: there is no such file; expected a file that can be read"),
-        (["audit", PLAN, "--data", "no.xls"], "no.xls: is no known source"),
-        (["audit", PLAN, "--out", "/dev/null/x"], "/dev/null/x: Not a directory; expected a folder to write"),
+        (["audit", PLAN, "--data", "no.xls"], "no.xls: is not a known source"),
+        (
+            ["audit", PLAN, "--out", "/dev/null/x"],
+            "/dev/null/x: cannot be made: not a directory; expected a folder to write",
+        ),
         (["verify"], "verify: nothing to check; expected a FILE or --events"),
     ],
     ids=lambda value: " ".join(value)[:60] if isinstance(value, list) else "",
@@ -60,7 +66,7 @@ def test_input_that_cannot_be_used_gets_one_line(
 
 def test_a_process_ends_with_that_line_and_exit_code(tmp_path: Path) -> None:
     done = manage(tmp_path, "audit", "nowhere.toml")
-    expected = "nowhere.toml: No such file or directory; expected a readable plan file (TOML)\n"
+    expected = "nowhere.toml: cannot be read: no such file or directory; expected a readable plan file (TOML)\n"
     assert (done.returncode, done.stdout, done.stderr) == (2, "", expected)
 
 

@@ -51,7 +51,9 @@ def test_a_chunk_that_hangs_is_counted_ended_and_fails_its_audit_with_the_reason
         until_failed(here)
         stalled, lost, error = here.one("SELECT stalled, lost, error FROM compliance_auditchunk WHERE state = 'failed'")
         assert stalled == 3
-        assert error.startswith(f"took longer than {STEP_SECONDS} s without a sign, 3 times; PLUMBLINE_STEP_SECONDS")
+        assert error.startswith(
+            f"took longer than {STEP_SECONDS} s without reporting progress, 3 times; PLUMBLINE_STEP_SECONDS"
+        )
         number = here.one("SELECT \"index\" FROM compliance_auditchunk WHERE state = 'failed'")[0]
         told = here.one("SELECT error FROM compliance_audit")[0]
         assert told == f"A-0001: chunk {number} {error}; it is not sent again"

@@ -177,7 +177,7 @@ def become_administrator(visit: Visit, link: str) -> None:
 
 def register(visit: Visit) -> None:
     page = visit.page
-    # The worker's first sign of life comes by itself.
+    # The worker's first heartbeat comes by itself.
     page.get_by_role("button", name="Register demo:underwriter").click()
     page.get_by_role("button", name="Register demo:loanapp").click()
     page.locator("#ready-made").select_option(label="Mortgage approval decisions, quick look at 120 applications")

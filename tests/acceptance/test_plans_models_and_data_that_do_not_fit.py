@@ -112,7 +112,7 @@ def test_a_plan_nobody_may_read(audit: Audit, plan: Path) -> None:
     finally:
         if root:
             os.seteuid(0)
-    assert (code, said) == (2, f"{plan}: Permission denied; expected a readable plan file (TOML)")
+    assert (code, said) == (2, f"{plan}: cannot be read: permission denied; expected a readable plan file (TOML)")
 
 
 def no_weights(folder: Path) -> None:
@@ -189,7 +189,7 @@ def test_an_adapter_that_is_not_there(audit: Audit, folder: Path) -> None:
 def test_an_adapter_that_is_not_named(audit: Audit, folder: Path) -> None:
     code, said = audit("--model", f"dir:{folder}+adapter:")
     assert code == 2
-    assert said.startswith(f"model source 'dir:{folder}+adapter:': no model source; expected demo:smollm2")
+    assert said.startswith(f"model source 'dir:{folder}+adapter:': not a model source; expected demo:smollm2")
 
 
 MAPPING = """
@@ -214,7 +214,7 @@ def test_a_mapping_that_names_a_column_the_file_does_not_have(audit: Audit, tmp_
     code, said = audit("--data", data, "--set", f"run.mapping={json.dumps(str(mapping))}")
     assert (code, said) == (
         2,
-        f"{data}: column 'loan_amount_usd' (field 'amount') is not there; expected one of: race, amount, …",
+        f"{data}: column 'loan_amount_usd' (field 'amount') is missing; expected one of: race, amount, …",
     )
 
 
@@ -222,4 +222,4 @@ def test_a_folder_in_the_place_of_the_output(audit: Audit, tmp_path: Path) -> No
     (tmp_path / "file").write_text("in the way")
     code, said = audit("--out", tmp_path / "file" / "out")
     assert code == 2
-    assert said == f"{tmp_path}/file/out: Not a directory; expected a folder to write"
+    assert said == f"{tmp_path}/file/out: cannot be made: not a directory; expected a folder to write"

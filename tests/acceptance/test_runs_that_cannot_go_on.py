@@ -26,7 +26,7 @@ def test_a_model_whose_weights_are_no_numbers_is_refused_before_anything_is_aske
     code = here("audit", plan, "--out", tmp_path / "out", "--no-progress")
     said = capsys.readouterr()
     assert (code, said.out) == (2, "")
-    assert said.err == f"{folder}: lm_head.weight holds values that are no numbers; expected finite weights\n"
+    assert said.err == f"{folder}: lm_head.weight holds values that are not numbers; expected finite weights\n"
     assert not Audit.objects.exists()
     assert not any((tmp_path / "out" / name).exists() for name in FILES)
 
@@ -60,7 +60,7 @@ def test_a_disk_that_fills_under_the_evidence_leaves_no_half_report(
     full = end(start(tmp_path, "audit", small_plan, "--out", out, "--no-progress", room=20_000, **settings))
     assert full.returncode == 3, full.stderr
     assert full.stderr.startswith(f"{tmp_path / 'audits' / 'A-0001' / 'evidence'}")
-    assert full.stderr.endswith("File too large; expected room and permission to write evidence\n")
+    assert full.stderr.endswith("file too large; expected room and permission to write evidence\n")
     assert full.stderr.count("\n") == 1
     assert not any((out / name).exists() for name in FILES)
     done = manage(tmp_path, "audit", small_plan, "--out", out, **settings)

@@ -36,7 +36,7 @@ def stop_while_it_is_locked(here: Site) -> None:
     with (folder / "lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         act(here, "retry_audit")
-        here.wait(lambda: here.one("SELECT keeper FROM compliance_audit") != ("",) and here.state() == "running")
+        here.wait(lambda: here.one("SELECT claim_token FROM compliance_audit") != ("",) and here.state() == "running")
         act(here, "stop_audit")
         time.sleep(LEASE_SECONDS)
         assert here.state() == "cancelling", "whoever waits for the lock lives, and is waited for"

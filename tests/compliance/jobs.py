@@ -28,11 +28,17 @@ def request(key: str = "one", *, priority: int = Priority.NORMAL, actor: Actor =
     return actions.request_audit(**versions(), queue=queue, priority=priority, request_key=key, actor=actor)
 
 
-def freeze(audit: Audit, *, chunks: int = 3, keeper: str | None = None) -> Audit:
+def freeze(audit: Audit, *, chunks: int = 3, claim_token: str | None = None) -> Audit:
     """What a worker does first, without the engine."""
     run, prompts = make_run(audit.number), 2 * chunks
     actions.freeze_audit(
-        audit=audit, run=run, chunks=make_chunks(chunks), prompts=prompts, tokens=20, actor=ACTOR, keeper=keeper
+        audit=audit,
+        run=run,
+        chunks=make_chunks(chunks),
+        prompts=prompts,
+        tokens=20,
+        actor=ACTOR,
+        claim_token=claim_token,
     )
     return audit
 

@@ -116,7 +116,7 @@ def test_the_command_prints_the_link_or_says_that_there_is_none(db: None, client
     with pytest.raises(SystemExit) as ended:
         call_command("first_admin", stderr=err)
     assert ended.value.code == 1
-    assert err.getvalue() == ("first_admin: an administrator is there already; expected an installation without one\n")
+    assert err.getvalue() == ("first_admin: there is an administrator already; expected an installation without one\n")
 
 
 def test_a_wrong_password_is_refused_in_one_line_and_the_name_is_kept(db: None, client: Client) -> None:

@@ -116,7 +116,7 @@ def test_an_upload_goes_on_where_the_connection_was_lost(browser: Client) -> Non
     send(browser, part, 0, CSV[:700])
     assert browser.get(part).json()["received"] == 700
     status, told = send(browser, part, 0, CSV[:700])
-    assert (status, told["error"]) == (409, f"loans.csv: byte 0 is not due; expected byte 700 of {len(CSV):,}")
+    assert (status, told["error"]) == (409, f"loans.csv: byte 0 is not the next one; expected byte 700 of {len(CSV):,}")
     assert send(browser, part, 700, CSV[700:])[1]["next"]
     assert kept_upload(Registration.objects.get().file).read_bytes() == CSV
 
@@ -138,7 +138,7 @@ def test_the_same_table_twice_is_one_file(browser: Client, folder: Path) -> None
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("loans.doc", CSV, f"loans.doc: is of no known kind; expected {KNOWN_KINDS}"),
+        ("loans.doc", CSV, f"loans.doc: is not a kind of file that can be read; expected {KNOWN_KINDS}"),
         ("loans.csv", b"", "loans.csv: is empty; expected a header and at least one row"),
     ],
 )
@@ -188,7 +188,7 @@ def test_parquet_is_read_too(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("mapping", "line"),
     [
-        ("name = ", "mapping: is no TOML"),
+        ("name = ", "mapping: is not valid TOML"),
         ('name = "x"', "mapping: has no [[fields]]; expected at least one field"),
         ('[[fields]]\nname = "x"\nrole = "boss"\ntype = "number"\ncolumn = "income"', "role 'boss' is unknown"),
     ],
@@ -211,7 +211,7 @@ def test_a_mapping_that_does_not_fit_fails_with_one_line_and_can_be_mended(brows
     perform_registration(row.pk)
     row.refresh_from_db()
     assert row.state == RegistrationState.FAILED
-    assert row.error.startswith("loans.csv: column 'wages' (field 'income') is not there")
+    assert row.error.startswith("loans.csv: column 'wages' (field 'income') is missing")
     browser.post(f"/register/{row.public_id}/", {"mapping": good, "register": ""})
     perform_registration(row.pk)
     row.refresh_from_db()
@@ -264,7 +264,7 @@ def test_a_model_is_asked_for_and_described(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        ("underwriter", "no model source"),
+        ("underwriter", "not a model source"),
         ("hf:org/name", "a hub model needs an exact revision"),
         ("dir:/etc", "is outside the import folder; expected a path below PLUMBLINE_IMPORTS"),
         ("dir:../..", "is outside the import folder"),

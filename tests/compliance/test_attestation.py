@@ -96,7 +96,7 @@ def test_a_changed_and_a_missing_file_are_named(finished: Audit, settings: LazyS
     (folder / "result.json").unlink()
     lines = found(settings)
     assert any("report.pdf has SHA-256" in line for line in lines)
-    assert any("result.json is not there" in line for line in lines)
+    assert any("result.json is missing" in line for line in lines)
 
 
 def test_an_erased_payload_of_a_finished_audit_is_a_problem_and_is_listed(

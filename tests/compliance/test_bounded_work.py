@@ -18,9 +18,9 @@ from auditor.demo_data import load_loanapp
 from auditor.exceptions import ModelError, RunError
 from auditor.plan import read_plan
 from compliance import actions
-from compliance.audits.binding import model_store
 from compliance.execution import workers
 from compliance.execution.job import JobState
+from compliance.model_store import model_store
 from compliance.models import Audit, Registration, RegistrationState, default_team
 from compliance.plans import counting
 from compliance.registry.importing import import_bounded

@@ -133,8 +133,8 @@ def test_a_chunk_that_gave_no_sign_three_times_is_not_sent_again_and_says_why(au
     quick.claim(0)  # two that hang on one chunk count too, whoever has it by now
     enter_stall("audit", audit.pk, Step(chunk=0, seconds=3600))
     line = (
-        r"A-0001: chunk 0 took longer than 3,600 s without a sign, 3 times; PLUMBLINE_STEP_SECONDS allows more; it is "
-        r"not sent again"
+        r"A-0001: chunk 0 took longer than 3,600 s without reporting progress, 3 times; PLUMBLINE_STEP_SECONDS allows "
+        r"more; it is not sent again"
     )
     with pytest.raises(RunError, match=line):
         DatabaseLedger(audit).claim(0)

@@ -18,11 +18,11 @@ from auditor.canonical import canonical_json
 from auditor.comparison import compare_versions
 from auditor.records import Conclusion, Severity
 from compliance import actions
+from compliance.dashboard.audited_models import REVALIDATION_MONTHS, audited_models, months_after
+from compliance.dashboard.audited_models import finished as finished_rows
 from compliance.dashboard.home_page import matrix, remediation_days
 from compliance.dashboard.model_page import choose
 from compliance.dashboard.prompts import marked, strength
-from compliance.dashboard.standing import REVALIDATION_MONTHS, months_after, standings
-from compliance.dashboard.standing import finished as finished_rows
 from compliance.execution.runner import audit_folder
 from compliance.models import Audit
 from tests.compliance.factories import ACTOR, make_audit
@@ -68,11 +68,11 @@ def test_home_counts_models_by_tier_and_last_conclusion(signed_in: Client, finis
 
 
 def test_the_conclusion_of_a_model_is_that_of_its_last_audit(two: tuple[Audit, Audit]) -> None:
-    (stand,) = standings(finished_rows(Audit.objects.all()))
-    assert stand.audit == "A-0002"
+    (audited,) = audited_models(finished_rows(Audit.objects.all()))
+    assert audited.audit == "A-0002"
     leads = two[1].measurements.filter(role="primary").values_list("conclusion", flat=True)
-    assert stand.conclusion.value in set(leads)
-    assert stand.conclusion is not Conclusion.NOT_TESTED
+    assert audited.conclusion.value in set(leads)
+    assert audited.conclusion is not Conclusion.NOT_TESTED
 
 
 @pytest.mark.parametrize(("late", "days"), [(False, 700), (True, 760)])
@@ -80,7 +80,7 @@ def test_a_model_is_due_when_its_tier_says(signed_in: Client, finished: Audit, l
     assert REVALIDATION_MONTHS[2] == 24
     age(finished, days)
     context = signed_in.get("/").context
-    assert [line["stand"].audit for line in context["overdue"]] == (["A-0001"] if late else [])
+    assert [line["audited"].audit for line in context["overdue"]] == (["A-0001"] if late else [])
     assert ("Repeat the validation" in [task.words for task in context["tasks"]]) is late
 
 

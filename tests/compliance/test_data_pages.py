@@ -93,7 +93,7 @@ def test_an_emptied_mapping_brings_the_proposal_back(browser: Client) -> None:
     row, address = upload(browser, "loans.csv", (CASES / "08-preamble-and-footer" / "lc_footer.csv").read_bytes())
     proposal = browser.get(address).context["form"].initial["mapping"]
     page = browser.post(address, {"mapping": "[[["})
-    assert "is no TOML" in page.content.decode()
+    assert "is not valid TOML" in page.content.decode()
     for button in ({}, {"register": ""}):
         page = browser.post(address, {"mapping": "", **button})
         assert page.status_code == 200

@@ -163,7 +163,7 @@ def test_a_run_that_failed_is_gone_on_with(ada: Client, worker: Worker) -> None:
 
 def test_a_plan_that_is_not_ready_made_is_refused(ada: Client) -> None:
     press(ada, "plan", plan="../../etc/passwd")
-    assert "is no ready-made plan; expected one of: quick" in text_of(ada.get("/first-steps/").content)
+    assert "is not a ready-made plan; expected one of: quick" in text_of(ada.get("/first-steps/").content)
     assert not PlanVersion.objects.exists()
 
 

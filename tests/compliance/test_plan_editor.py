@@ -144,7 +144,7 @@ def test_a_draft_is_saved_however_wrong_it_is(desk: Client, row: PlanDraft) -> N
     row.refresh_from_db()
     assert (row.text, row.agreed, row.changes, row.revision) == (broken, QUICK, {"title": "Ours"}, 2)
     page = html.unescape(desk.get(f"/plans/drafts/{row.pk}/").content.decode())
-    assert "is no TOML" in page
+    assert "is not valid TOML" in page
     assert 'value="Ours"' in page
     desk.post(f"/plans/drafts/{row.pk}/", sent(row, text=QUICK))
     row.refresh_from_db()
@@ -203,7 +203,7 @@ def test_the_same_design_is_not_registered_twice(desk: Client, row: PlanDraft) -
     actions.register_plan(plan=plan_from(plain(QUICK) or {}, where="p"), actor=ACTOR)
     answer = desk.post(f"/plans/drafts/{row.pk}/", sent(row, button="register"))
     assert answer.status_code == 409
-    assert "has this very design" in answer.content.decode()
+    assert "has this design already" in answer.content.decode()
 
 
 def test_a_preview_marks_every_field_and_shows_nobody(loans: DataSetVersion) -> None:

@@ -91,7 +91,7 @@ def test_every_wrong_box_has_its_own_line() -> None:
     assert told["cases.seed"] == ("plan: cases.seed: -1: input should be greater than or equal to 0",)
     # A rule over an attribute's keys stands at the section.
     assert next(part.errors for part in form.parts if part.part.key == "attributes") == (
-        "plan: attributes.0: reference 'Green' is none of the groups ['White', 'Black', 'Hispanic']",
+        "plan: attributes.0: reference 'Green' is not one of the groups ['White', 'Black', 'Hispanic']",
     )
 
 

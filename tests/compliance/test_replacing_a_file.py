@@ -84,7 +84,7 @@ def test_what_was_said_of_the_columns_stays(browser: Client) -> None:
 @pytest.mark.parametrize(
     ("name", "content", "line"),
     [
-        ("loans.exe", GOOD, "is of no known kind"),
+        ("loans.exe", GOOD, "is not a kind of file that can be read"),
         ("loans.csv", b"", "is empty"),
     ],
 )

@@ -93,7 +93,7 @@ def test_an_account_may_leave_only_so_many_unfinished() -> None:
     ada, bob = (Actor(name=name, role="site", user=User.objects.create_user(name)) for name in ("ada", "bob"))
     first = announce(5, actor=ada)
     announce(5, actor=ada)
-    with pytest.raises(DataError, match=r"is not begun: ada has 2 uploads that are not finished") as refused:
+    with pytest.raises(DataError, match=r"cannot begin: ada has 2 unfinished uploads") as refused:
         announce(5, actor=ada)
     assert "at most 2 (PLUMBLINE_UNFINISHED_UPLOADS)" in str(refused.value)
     announce(5, actor=bob)

@@ -31,11 +31,19 @@ def manage(*arguments: str, **variables: str) -> subprocess.CompletedProcess[str
         ("PLUMBLINE_SECRET_KEY", "short", "PLUMBLINE_SECRET_KEY: is shorter than 50 characters"),
         ("PLUMBLINE_LEASE_SECONDS", "1", "PLUMBLINE_LEASE_SECONDS: '1': input should be greater than or equal to 2"),
         ("PLUMBLINE_DEVICE", "gpu", "PLUMBLINE_DEVICE: 'gpu': expected cpu, cuda or cuda:NUMBER"),
-        ("PLUMBLINE_DATA", "/dev/null/data", "PLUMBLINE_DATA: /dev/null/data: Not a directory; expected a folder"),
-        ("DATABASE_URL", "mysql://me:secret@host/x", "DATABASE_URL: is no PostgreSQL address; expected postgresql://"),
+        (
+            "PLUMBLINE_DATA",
+            "/dev/null/data",
+            "PLUMBLINE_DATA: /dev/null/data: cannot be made: not a directory; expected a folder",
+        ),
+        (
+            "DATABASE_URL",
+            "mysql://me:secret@host/x",
+            "DATABASE_URL: is not a PostgreSQL address; expected postgresql://",
+        ),
         ("DATABASE_URL", "postgresql://me:secret@host", "DATABASE_URL: names no database; expected postgresql://"),
         ("DATABASE_URL", "postgresql://me:secret@host:x/n", "DATABASE_URL: Port could not be cast"),
-        ("REDIS_URL", "http://:secret@host", "REDIS_URL: is no redis:// address"),
+        ("REDIS_URL", "http://:secret@host", "REDIS_URL: is not a redis:// address"),
     ],
 )
 def test_a_value_that_cannot_be_used_is_named_in_one_line(

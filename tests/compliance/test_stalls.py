@@ -21,8 +21,8 @@ from tests.compliance.messages import keep_messages
 
 pytestmark = [pytest.mark.django_db(transaction=True), pytest.mark.usefixtures("database", "quiet")]
 
-LATE = "took longer than 3,600 s without a sign; PLUMBLINE_STEP_SECONDS allows more"
-GIVEN_UP = f"it was begun {MOST_ATTEMPTS} times and is not begun again by itself"
+LATE = "took longer than 3,600 s without reporting progress; PLUMBLINE_STEP_SECONDS allows more"
+GIVEN_UP = f"it was begun {MOST_ATTEMPTS} times and will not be tried again by itself"
 
 
 @pytest.fixture
@@ -39,8 +39,8 @@ def begun(*, scored: bool = False) -> Audit:
     return audit
 
 
-def stall(audit: Audit, what: str, keeper: str = "") -> None:
-    enter_stall("audit", audit.pk, Step(seconds=3600, what=what, keeper=keeper))
+def stall(audit: Audit, what: str, claim_token: str = "") -> None:
+    enter_stall("audit", audit.pk, Step(seconds=3600, what=what, claim_token=claim_token))
 
 
 @pytest.mark.parametrize("what", [PREPARING, CONCLUDING])
@@ -51,11 +51,11 @@ def test_what_one_worker_does_is_freed_at_once_and_given_up_with_the_reason(
     audit = request() if what == PREPARING else begun(scored=True)
     monkeypatch.setattr(workers, "score", lambda *_, **__: True)
     for _ in range(MOST_ATTEMPTS):
-        keeper = workers._claim(audit, state, what=what)
-        assert keeper  # nobody waits for a lease
-        stall(audit, what, keeper)
+        claim_token = workers._claim(audit, state, what=what)
+        assert claim_token  # nobody waits for a lease
+        stall(audit, what, claim_token)
         found = Audit.objects.get()
-        assert (found.state, found.keeper, found.error) == (state, "", f"{what} {LATE}")
+        assert (found.state, found.claim_token, found.error) == (state, "", f"{what} {LATE}")
     work(audit.pk)
     reason = f"A-0001: {what} {LATE}; {GIVEN_UP}"
     assert (Audit.objects.get().state, Audit.objects.get().error) == (JobState.FAILED, reason)
@@ -79,16 +79,16 @@ def test_a_model_that_does_not_come_to_be_loaded_is_given_up_with_the_reason() -
 def test_what_was_freed_and_taken_by_another_stays_with_it() -> None:
     audit = request()
     slow = workers._claim(audit, JobState.REQUESTED, what=PREPARING)
-    Audit.objects.update(keeper="")
+    Audit.objects.update(claim_token="")
     quick = workers._claim(audit, JobState.REQUESTED, what=PREPARING)
     stall(audit, PREPARING, slow)
-    assert Audit.objects.get().keeper == quick
+    assert Audit.objects.get().claim_token == quick
 
 
 def test_what_comes_to_an_end_after_all_says_nothing_of_the_times_before() -> None:
     audit = request()
     stall(audit, PREPARING, workers._claim(audit, JobState.REQUESTED, what=PREPARING))
-    freeze(audit, keeper=workers._claim(audit, JobState.REQUESTED, what=PREPARING))
+    freeze(audit, claim_token=workers._claim(audit, JobState.REQUESTED, what=PREPARING))
     assert Audit.objects.get().error == ""
     actions.begin_audit(audit=audit, actor=ACTOR)
     stall(audit, "loading the model")
@@ -98,9 +98,9 @@ def test_what_comes_to_an_end_after_all_says_nothing_of_the_times_before() -> No
 
 def test_a_stop_is_not_talked_over() -> None:
     audit = begun(scored=True)
-    keeper = workers._claim(audit, JobState.RUNNING, what=CONCLUDING)
+    claim_token = workers._claim(audit, JobState.RUNNING, what=CONCLUDING)
     actions.stop_audit(audit=audit, reason="enough", actor=ACTOR)
-    stall(audit, CONCLUDING, keeper)
+    stall(audit, CONCLUDING, claim_token)
     assert (Audit.objects.get().state, Audit.objects.get().error) == (JobState.CANCELLING, "")
 
 
@@ -108,9 +108,9 @@ def test_a_registration_is_freed_at_once_and_given_up_with_the_reason() -> None:
     row = actions.request_data(team=default_team(), name="Loans", source="demo:loanapp", actor=ACTOR)
     for _ in range(MOST_ATTEMPTS):
         assert actions.begin_registration(registration=row)
-        enter_stall("registration", row.pk, Step(seconds=3600, what="registering it", keeper="another"))
-        assert not actions.begin_registration(registration=row)  # its keeper lives
-        enter_stall("registration", row.pk, Step(seconds=3600, what="registering it", keeper=row.keeper))
+        enter_stall("registration", row.pk, Step(seconds=3600, what="registering it", claim_token="another"))
+        assert not actions.begin_registration(registration=row)  # its claim is alive
+        enter_stall("registration", row.pk, Step(seconds=3600, what="registering it", claim_token=row.claim_token))
         assert Registration.objects.get().error == f"registering it {LATE}"
     perform_registration(row.pk)
     row.refresh_from_db()

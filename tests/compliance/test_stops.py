@@ -105,9 +105,9 @@ def test_a_stop_while_the_run_is_prepared_stands(database: str, quiet: None, mon
 
     def prepare(audit: Audit, _: object) -> bool:
         """As a worker does it that takes its time: somebody presses Stop before it comes to its end."""
-        keeper = workers._claim(audit, JobState.REQUESTED, what="preparing it")
+        claim_token = workers._claim(audit, JobState.REQUESTED, what="preparing it")
         actions.stop_audit(audit=Audit.objects.get(), reason="enough", actor=ACTOR)
-        freeze(audit, keeper=keeper)
+        freeze(audit, claim_token=claim_token)
         return True
 
     monkeypatch.setattr(workers, "_prepare", prepare)
@@ -125,8 +125,8 @@ def test_who_prepared_before_a_stop_does_not_freeze_what_somebody_asked_for_agai
     actions.stop_audit(audit=audit, reason="enough", actor=ACTOR)
     actions.retry_audit(audit=audit, queue="audits", actor=ACTOR)
     with pytest.raises(ComplianceError):
-        freeze(audit, keeper=slow)
-    freeze(audit, keeper=workers._claim(audit, JobState.REQUESTED, what="preparing it"))
+        freeze(audit, claim_token=slow)
+    freeze(audit, claim_token=workers._claim(audit, JobState.REQUESTED, what="preparing it"))
     assert Audit.objects.get().state == JobState.QUEUED
 
 

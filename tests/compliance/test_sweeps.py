@@ -15,11 +15,11 @@ from auditor.exceptions import RunError
 from compliance import actions
 from compliance.exceptions import StateError
 from compliance.execution import workers
-from compliance.execution.dispatch import call_registrar
+from compliance.execution.dispatch import enqueue_registration
 from compliance.execution.job import JobState
 from compliance.execution.ledger import DatabaseLedger
 from compliance.execution.runner import MOST_ATTEMPTS, _counted
-from compliance.execution.workers import call_for, reap, work
+from compliance.execution.workers import enqueue_all, reap, work
 from compliance.models import Audit, Event, Registration, RegistrationState, Worker, default_team
 from compliance.registry.registration import perform_registration
 from tests.compliance.factories import ACTOR
@@ -38,7 +38,7 @@ def called(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, int]]:
 
 
 def shift(by: timedelta, *rows: type) -> None:
-    """Let the last sign of life be that much later; earlier, if it is negative."""
+    """Let the last heartbeat be that much later; earlier, if it is negative."""
     for row in rows:
         row.objects.update(seen_at=Now() + by)
 
@@ -55,19 +55,19 @@ def wanted() -> Registration:
 @pytest.mark.parametrize("state", ["requested", "queued", "running"])
 def test_an_audit_whose_worker_was_lost_has_one_called_once(state: str, called: list[tuple[str, int]]) -> None:
     audit = request()
-    Audit.objects.update(state=state, keeper="lost")
+    Audit.objects.update(state=state, claim_token="lost")
     shift(-LONG, Audit)
     called.clear()
     assert (reap(), reap()) == (1, 0)
     assert called == [("compliance.work_on", audit.pk)]
-    assert Audit.objects.get().keeper == ""
+    assert Audit.objects.get().claim_token == ""
 
 
 @pytest.mark.parametrize("by", [-LONG, LONG])
 def test_a_lost_registration_has_a_worker_called_once(by: timedelta, called: list[tuple[str, int]]) -> None:
     row = wanted()
     assert actions.begin_registration(registration=row)
-    assert not actions.begin_registration(registration=row)  # its keeper lives
+    assert not actions.begin_registration(registration=row)  # its claim is alive
     called.clear()
     assert reap() == 0
     shift(by, Registration)
@@ -113,21 +113,21 @@ def test_two_sweeps_at_once_make_one_call(called: list[tuple[str, int]]) -> None
     assert sum(found) == len(called) == 1
 
 
-def test_who_only_looks_in_gives_no_sign_for_a_keeper_that_is_dead(
+def test_who_only_looks_in_records_no_heartbeat_for_a_claim_that_is_dead(
     called: list[tuple[str, int]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     audit = begun(request())
-    Audit.objects.update(keeper="dead", seen_at=Now() - LONG / 2)
+    Audit.objects.update(claim_token="dead", seen_at=Now() - LONG / 2)
     monkeypatch.setattr(workers, "score", lambda audit, **_: time.sleep(0.5))
     work(audit.pk)
     assert reap() == 1
 
 
-def test_a_new_worker_leaves_what_has_a_keeper_to_it_or_to_the_sweep(called: list[tuple[str, int]]) -> None:
+def test_a_new_worker_leaves_what_is_claimed_to_its_claim_or_to_the_sweep(called: list[tuple[str, int]]) -> None:
     row = wanted()
     actions.begin_registration(registration=row)
     called.clear()
-    call_for(["audits"])
+    enqueue_all(["audits"])
     assert called == []
 
 
@@ -147,9 +147,8 @@ def test_what_cannot_be_prepared_by_any_process_has_failed_and_says_why(
         assert not workers._claim(audit, JobState.REQUESTED, what="preparing it")
         lost(times=1)
     work(audit.pk)
-    reason = (
-        f"A-0001: preparing it ended its process {MOST_ATTEMPTS} times without a word; it is not begun again by itself"
-    )
+    reason = f"A-0001: preparing it ended its process {MOST_ATTEMPTS} times without a word; it will not be tried "
+    reason += "again by itself"
     assert (Audit.objects.get().state, Audit.objects.get().error) == (JobState.FAILED, reason)
     assert reason in Event.objects.get(action="audit.failed").payload.data_json
     client.force_login(person("officer", "run_audit", "view_audit"))
@@ -184,7 +183,7 @@ def test_concluding_that_ended_with_a_word_is_given_back(
     monkeypatch.setattr(workers, "score", lambda audit, **_: True)
     work(audit.pk)  # three chunks are not done
     found = Audit.objects.get()
-    assert (found.state, found.keeper, found.attempts) == (JobState.FAILED, "", 0)
+    assert (found.state, found.claim_token, found.attempts) == (JobState.FAILED, "", 0)
     assert found.error.startswith("the run has 3 chunks left to score")
 
 
@@ -247,7 +246,7 @@ def test_a_registration_whose_process_died_is_tried_again_and_the_dead_ones_word
 
 def test_a_waiting_registration_is_not_called_for_at_every_sweep(called: list[tuple[str, int]]) -> None:
     row = wanted()
-    call_registrar(row)
+    enqueue_registration(row)
     called.clear()
     assert reap() == 0
     shift(-LONG, Registration)

@@ -101,7 +101,7 @@ def test_a_check_is_kept_and_shown_until_the_next(browser: Client) -> None:
 
 # Made where they are used: as they are made they take gigabytes, which a mere import of this module must not.
 BOMBS: dict[str, tuple[Callable[[], bytes], str]] = {
-    "regex.xlsx": (lambda: bombs.open_cells(80_000), "xl/worksheets/sheet1.xml: is no XML"),
+    "regex.xlsx": (lambda: bombs.open_cells(80_000), "xl/worksheets/sheet1.xml: is not valid XML"),
     "shared.xlsx": (lambda: bombs.shared_text(500, 20 << 20), "has more characters than can be read"),
     "dictionary.parquet": (lambda: bombs.one_text(20_000, 200_000), "has more characters than can be read"),
     "dates.parquet": (lambda: bombs.far_dates("date"), "holds a date beyond the years 1 to 9999 in row 2"),

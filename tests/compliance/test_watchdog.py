@@ -1,4 +1,4 @@
-"""The process that watches over a worker: a step without a sign ends the process it is in, and nothing else does."""
+"""The process that watches over a worker: a step that reports no progress ends its process, and nothing else does."""
 
 from __future__ import annotations
 
@@ -68,7 +68,7 @@ def test_a_call_that_never_returns_is_ended_with_its_process_and_counted(code: s
     assert stalled == before + 1
     assert state == ("failed" if stalled >= 3 else "queued")
     times = ", 3 times" if stalled >= 3 else ""
-    assert error == f"took longer than 0 s without a sign{times}; PLUMBLINE_STEP_SECONDS allows more"
+    assert error == f"took longer than 0 s without reporting progress{times}; PLUMBLINE_STEP_SECONDS allows more"
 
 
 def test_a_step_that_gives_signs_may_take_as_long_as_it_takes() -> None:
@@ -144,4 +144,4 @@ def test_a_step_with_seconds_of_its_own_is_ended_after_them(folder: Path) -> Non
     )
     assert run(code, folder).returncode == -signal.SIGKILL
     error = ask(folder / "plumbline.sqlite3", 'SELECT error FROM compliance_auditchunk WHERE "index" = 3')
-    assert error == [("took longer than 0 s without a sign; PLUMBLINE_X allows more",)]
+    assert error == [("took longer than 0 s without reporting progress; PLUMBLINE_X allows more",)]

@@ -17,7 +17,7 @@ from compliance.execution.dispatch import WORK_ON
 from compliance.execution.job import JobState
 from compliance.execution.ledger import DatabaseLedger
 from compliance.execution.watchdog import Watchdog
-from compliance.execution.workers import Attendance, call_for, reap, work
+from compliance.execution.workers import Attendance, enqueue_all, reap, work
 from compliance.models import Audit, AuditChunk, ChunkState, Event, Priority, Worker
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.jobs import freeze, request
@@ -94,8 +94,8 @@ def test_one_bad_row_does_not_end_the_sweep(called: list[tuple[str, int]], monke
 def test_a_new_worker_is_called_for_what_waits_in_its_queues(called: list[tuple[str, int]]) -> None:
     later, first = request("one", priority=Priority.LATER), request("two", priority=Priority.FIRST)
     called.clear()
-    call_for(["audits"])
-    call_for(["gpu0"])
+    enqueue_all(["audits"])
+    enqueue_all(["gpu0"])
     assert called == [(WORK_ON, first.pk), (WORK_ON, later.pk)]
 
 
@@ -141,7 +141,7 @@ def test_a_call_that_comes_late_does_nothing(
 
 def test_a_requested_audit_is_prepared_by_one_worker(called: list[tuple[str, int]]) -> None:
     audit = request()
-    Audit.objects.update(keeper="somebody", seen_at=timezone.now())
+    Audit.objects.update(claim_token="somebody", seen_at=timezone.now())
     with Watchdog("audit", audit.pk, seconds=60) as watchdog:
         assert not workers._prepare(audit, watchdog)
     assert Audit.objects.get().state == JobState.REQUESTED

@@ -86,12 +86,15 @@ def test_a_file_that_is_not_there_or_no_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "folder.csv").mkdir()
     assert refusal(tmp_path / "folder.csv") == ": is a folder; expected a file that can be read"
     os.mkfifo(tmp_path / "pipe.csv")  # opening it would wait for ever
-    assert refusal(tmp_path / "pipe.csv") == ": is no ordinary file; expected a file that can be read"
+    assert refusal(tmp_path / "pipe.csv") == ": is not a regular file; expected a file that can be read"
     assert (
         refusal(tmp_path / f"{'x' * 300}.csv")
-        == ": cannot be read (File name too long); expected a file that can be read"
+        == ": cannot be read: file name too long; expected a file that can be read"
     )
-    assert refusal(write(tmp_path, "a.ods", b"x")) == f": is of no known kind; expected {tables.KNOWN_KINDS}"
+    assert (
+        refusal(write(tmp_path, "a.ods", b"x"))
+        == f": is not a kind of file that can be read; expected {tables.KNOWN_KINDS}"
+    )
 
 
 @contextmanager
@@ -152,9 +155,9 @@ def test_parquet_without_rows_is_named(tmp_path: Path) -> None:
 
 
 BOOKS = {
-    "text": (b"a,b\n1,2\n", ": is no workbook (File is not a zip file); expected an Excel workbook (.xlsx)"),
+    "text": (b"a,b\n1,2\n", ": is not a workbook (File is not a zip file); expected an Excel workbook (.xlsx)"),
     "old": (b"\xd0\xcf\x11\xe0 and more", ": is an .xls workbook, or one with a password; expected an Excel workbook"),
-    "cut": (workbook({"a": [["a"], [1]]})[:-30], ": is no workbook (File is not a zip file)"),
+    "cut": (workbook({"a": [["a"], [1]]})[:-30], ": is not a workbook (File is not a zip file)"),
     "nothing": (workbook({"a": [], "b": []}), ": is empty; expected a sheet with a header and at least one row"),
     "header": (workbook({"a": [["a", "b"]]}), ": sheet 'a': has a header and no rows; expected at least one row"),
     "two": (

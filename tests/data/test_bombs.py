@@ -42,7 +42,7 @@ def refusal(read: Callable[..., object], raw: bytes, **options: object) -> str:
 
 
 BOOKS = {
-    "cells that are never closed": (bombs.open_cells(80_000), "xl/worksheets/sheet1.xml: is no XML ("),
+    "cells that are never closed": (bombs.open_cells(80_000), "xl/worksheets/sheet1.xml: is not valid XML ("),
     "one text shown often": (bombs.shared_text(500, 20 << 20), "xl/worksheets/sheet1.xml: has more characters"),
     "entities": (bombs.laughs(), "xl/worksheets/sheet1.xml: has a document type ('x'); expected plain XML"),
     "a cell far away, hidden": (bombs.hidden_cell("ZZZ9999999"), "xl/worksheets/sheet1.xml: has more columns"),
@@ -131,7 +131,7 @@ def test_toml_that_the_parser_does_not_get_through_is_refused_in_one_line(text: 
     assert "\n" not in str(caught.value)
     path = tmp_path / "m.toml"
     path.write_text(text, encoding="utf-8")
-    with pytest.raises(DataError, match="is no TOML"):
+    with pytest.raises(DataError, match="is not valid TOML"):
         read_mapping(path)
     assert time.process_time() - begun < SECONDS
 

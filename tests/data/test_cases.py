@@ -329,7 +329,7 @@ def test_an_outcome_of_more_than_two_values_names_its_adverse_ones_or_stops() ->
         applied(propose("lc_clean.csv"), loan_status={"adverse": None})
     assert str(caught.value).startswith(
         "x: field 'loan_status' does not say which values are adverse; "
-        "expected the key adverse; what it does not name is no outcome: "
+        "expected the key adverse; what it does not name is not an outcome: "
     )
 
 

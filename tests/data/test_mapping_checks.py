@@ -72,7 +72,7 @@ def test_categories_without_words_columns_that_are_not_there_and_missing_roles_a
     coded = {"name": "x", "role": "predictor", "type": "category", "column": "x"}
     gone = {"name": "gone", "role": "predictor", "type": "number", "column": "gone"}
     assert check(FRAME, coded, gone, excluded={"sex": "", "ok": "", "x": "", "z": ""}) == [
-        "stops an audit: column 'gone' (field 'gone') is not there; expected one of: ok, sex, x, …",
+        "stops an audit: column 'gone' (field 'gone') is missing; expected one of: ok, sex, x, …",
         "column 'x' is excluded and used by field 'x'",
         "column 'z' is excluded and not in the table",
         "field 'x' has codes and no words: 5, 6, 7, 8",

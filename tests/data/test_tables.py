@@ -84,7 +84,7 @@ def test_a_line_that_names_the_delimiter_is_no_record() -> None:
     table = parse_text(b'sep=;\r\n"a";b\r\n1,5;2\r\n', where="x.csv")
     assert table.frame.to_dict(as_series=False) == {"a": ["1,5"], "b": ["2"]}
     assert table.place(0) == "line 3"
-    assert table.notes == ("line 1, 'sep=;', names the delimiter and is no record",)
+    assert table.notes == ("line 1, 'sep=;', names the delimiter and is not a record",)
 
 
 def test_keys_say_what_the_file_does_not() -> None:
@@ -154,7 +154,7 @@ def test_only_columns_that_are_used_must_be_readable() -> None:
     assert {name: what for name, (what, _) in found.unreadable.items()} == {
         "list": "holds values of type List(Int64)",
         "far": "is infinite in row 2",
-        "bytes": "holds bytes that are no UTF-8 text in row 1",
+        "bytes": "holds bytes that are not UTF-8 text in row 1",
     }
 
 

@@ -69,7 +69,7 @@ def test_the_machines_locale_changes_nothing() -> None:
 
 @pytest.mark.parametrize("call", ["strftime_now", "strftime_now('%d' ~ ' %Y')"])
 def test_a_clock_that_cannot_be_fixed_is_refused(call: str) -> None:
-    assert "it asks the clock in a way that cannot be fixed" in refused(
+    assert "it reads the clock in a way that cannot be pinned to a date" in refused(
         "{{ " + call + " }}" + MESSAGES, day="2026-01-31"
     )
 

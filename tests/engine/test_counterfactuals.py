@@ -166,7 +166,7 @@ def test_a_plan_that_does_not_fit_the_data_gets_one_line(change: dict[str, objec
 
 def test_a_reference_outside_the_groups_is_refused() -> None:
     attributes = [{"field": "race", "groups": ["White", "Black"], "reference": "Asian"}]
-    with pytest.raises(PlanError, match=r"attributes\.0: .*reference 'Asian' is none of the groups"):
+    with pytest.raises(PlanError, match=r"attributes\.0: .*reference 'Asian' is not one of the groups"):
         small_plan(attributes=attributes)
     assert raw_plan()["attributes"][0]["reference"] == "White"
 

@@ -130,7 +130,7 @@ def test_a_full_disk_is_named_and_leaves_the_chunk_free(ledger: FolderLedger, ro
         timeout=120,
     )
     assert done.returncode == 0, done.stderr
-    expected = f"{ledger.path}/chunks/{file}: File too large; expected room and permission to write evidence\n"
-    assert done.stdout == expected
+    what = "cannot be written: file too large; expected room and permission to write evidence"
+    assert done.stdout == f"{ledger.path}/chunks/{file}: {what}\n"
     assert not [path.name for path in (ledger.path / "chunks").iterdir() if path.suffix in (".partial", ".decisions")]
     assert ledger.claim(0)

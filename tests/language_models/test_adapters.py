@@ -322,7 +322,7 @@ def test_adapter_weights_that_are_no_numbers_are_refused(store: ModelStore, base
     name = sorted(tensors)[0]
     tensors[name][0, 0] = float("inf")
     save_file(tensors, adapter / "adapter_model.safetensors")
-    assert f"{name} holds values that are no numbers" in refused(store, base, adapter)
+    assert f"{name} holds values that are not numbers" in refused(store, base, adapter)
 
 
 def test_what_a_trainer_leaves_beside_an_adapter_is_said(store: ModelStore, base: Path, adapter: Path) -> None:

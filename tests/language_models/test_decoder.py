@@ -13,21 +13,12 @@ import transformers as hf
 from auditor.exceptions import ScoringError
 from auditor.language_models.activations import harvest
 from auditor.language_models.answers import Question
-from auditor.language_models.decoder import (
-    ATTENTION,
-    HEADS,
-    MLP,
-    RESIDUAL,
-    Decoder,
-    Target,
-    add,
-    check_decoder,
-    read_decoder,
-    replace,
-    target_of,
-)
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import check_decoder, read_decoder
 from auditor.language_models.families import frozen_scale, gain, output_bias, output_rows
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import ATTENTION, HEADS, MLP, RESIDUAL, add, replace
+from auditor.language_models.targets import Target, target_of
 from tests.language_models.tiny import GROUPED
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
 

@@ -71,9 +71,9 @@ def test_after_three_tries_it_gives_up_in_one_line() -> None:
     [
         ((401, {}), "answered 401 Unauthorized"),
         ((302, {}), "answered 302 Found"),  # a redirect would carry applications to an address nobody listed
-        ((200, {"choices": []}), "answered something else"),
-        ((200, []), "answered something else"),
-        (said(None), "answered something else"),
+        ((200, {"choices": []}), "answered in another form"),
+        ((200, []), "answered in another form"),
+        (said(None), "answered in another form"),
     ],
 )
 def test_what_is_no_answer_is_not_asked_for_again(reply: Reply, trouble: str) -> None:

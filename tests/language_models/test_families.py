@@ -8,7 +8,8 @@ import pytest
 import torch
 
 from auditor.exceptions import ModelError
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.families import FAMILIES, gain
 from auditor.language_models.local import load
 from auditor.language_models.packed import probe_packing

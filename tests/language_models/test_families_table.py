@@ -7,7 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.gguf_fields import ARCHITECTURES
 from auditor.language_models.packed import PackingProbe, probe_packing
 from auditor.language_models.residual_view import unseen_stream

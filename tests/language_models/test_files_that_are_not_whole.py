@@ -21,7 +21,7 @@ def test_a_pointer_of_git_lfs_is_called_one(tmp_path: Path) -> None:
     folder = save_tiny(tmp_path / "model")
     pointer = f"version https://git-lfs.github.com/spec/v1\noid sha256:{'0' * 64}\nsize 1234\n"
     (folder / "model.safetensors").write_text(pointer)
-    with pytest.raises(ModelError, match=r"model\.safetensors: is the pointer of Git LFS"):
+    with pytest.raises(ModelError, match=r"model\.safetensors: is a Git LFS pointer"):
         ModelStore(tmp_path / "store").import_model(f"dir:{folder}")
 
 

@@ -164,7 +164,7 @@ def test_weights_that_are_no_numbers_are_refused_by_name(store: ModelStore, tmp_
         tensors["blk.0.ffn_up.weight"][3, 5] = np.nan
 
     path = write(tmp_path / "m.gguf", "llama", model, tensors=spoil)
-    assert "mlp.up_proj.weight holds values that are no numbers" in refused(store, path)
+    assert "mlp.up_proj.weight holds values that are not numbers" in refused(store, path)
 
 
 def test_a_conversion_that_changes_a_tensor_is_refused(

@@ -150,7 +150,7 @@ def test_weights_that_are_not_numbers_are_refused(store: ModelStore, tmp_path: P
     with torch.no_grad():
         model.lm_head.weight[7].fill_(float("nan"))
     folder = save_tiny(tmp_path / "nan", model=model)
-    with pytest.raises(ModelError, match=rf"{folder}: lm_head.weight holds values that are no numbers"):
+    with pytest.raises(ModelError, match=rf"{folder}: lm_head.weight holds values that are not numbers"):
         store.import_model(f"dir:{folder}")
 
 

@@ -11,7 +11,8 @@ import pytest
 import torch
 from transformers import LlamaConfig, LlamaForCausalLM, Phi3Config, Phi3ForCausalLM
 
-from auditor.language_models.decoder import Decoder, check_decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import check_decoder, read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import TOLERANCE, PackedScorer, PackingProbe, plain_log_probabilities, probe_packing
 from auditor.language_models.positions import forget_lengths, switch_length
@@ -19,7 +20,7 @@ from auditor.language_models.residual_view import ResidualView
 from auditor.scoring import _probe
 from tests.language_models.tiny import GROUPED
 from tests.language_models.zoo import WINDOW, zoo_model
-from tests.mechanisms.bench import bench
+from tests.mechanisms.computing import compute_context
 
 SWITCH = 64
 SIZES = {**GROUPED, "max_position_embeddings": SWITCH}
@@ -124,7 +125,7 @@ def test_the_longest_prompt_of_the_run_is_what_packing_and_view_are_proven_at(lo
     loaded = LoadedModel(dynamic(), None, {"identity": {"weights_sha256": f"dynamic, {longest}"}}, "cpu")
     plan: Any = SimpleNamespace(budget=SimpleNamespace(pack_tokens=64, max_prompt_tokens=SWITCH))
     probe = _probe(loaded, {"prompts": {"longest_tokens": longest}}, plan)
-    view = replace(bench(None), loaded=loaded, longest=longest).decoder()
+    view = replace(compute_context(None), loaded=loaded, longest=longest).decoder()
 
     assert probe.packable is isinstance(view, Decoder) is (longest == SWITCH)
 

@@ -8,11 +8,13 @@ from dataclasses import replace
 import pytest
 import torch
 
-from auditor.language_models.decoder import Decoder, Target, _compare, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import _compare, read_decoder
 from auditor.language_models.families import Parts, read_parts
 from auditor.language_models.noise import likelihood, noise_floor, summing_noise
 from auditor.language_models.noise_floor import MARGIN
 from auditor.language_models.rounding import rounded_otherwise
+from auditor.language_models.targets import Target
 from tests.language_models.zoo import BUILDERS, PACKABLE, zoo_model
 
 

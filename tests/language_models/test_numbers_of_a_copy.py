@@ -24,7 +24,7 @@ def test_logits_that_are_no_numbers_are_within_no_bound(odd: float, sides: str) 
     if sides != "one":
         other[0, 1, 2] = odd
     assert not largest_difference(one, other) <= math.inf
-    assert difference_words("they differ by {}", largest_difference(one, other)) == "its logits are no numbers"
+    assert difference_words("they differ by {}", largest_difference(one, other)) == "its logits are not numbers"
 
 
 def test_finite_logits_differ_by_the_largest_gap() -> None:
@@ -39,7 +39,7 @@ def test_a_weight_that_is_no_number_is_refused_though_no_sample_text_reaches_it(
     with torch.no_grad():
         model.model.embed_tokens.weight[2, 5] = odd  # <pad>: in no text
     folder = save_tiny(tmp_path / "odd", model=model)
-    with pytest.raises(ModelError, match=r"model.embed_tokens.weight holds values that are no numbers"):
+    with pytest.raises(ModelError, match=r"model.embed_tokens.weight holds values that are not numbers"):
         check_against_plain(folder, model=read_model(folder, dtype="auto"), tokenizer=read_tokenizer(folder))
 
 
@@ -49,7 +49,7 @@ def test_logits_that_are_no_numbers_are_refused_though_every_weight_is_one(tmp_p
         model.lm_head.weight.fill_(3e38)
         model.model.norm.weight.fill_(3e38)
     folder = save_tiny(tmp_path / "large", model=model)
-    with pytest.raises(ModelError, match=r"its logits are no numbers; expected at most"):
+    with pytest.raises(ModelError, match=r"its logits are not numbers; expected at most"):
         check_against_plain(folder, model=read_model(folder, dtype="auto"), tokenizer=read_tokenizer(folder))
 
 
@@ -58,6 +58,6 @@ def test_a_weight_that_differs_and_no_sample_text_reaches_is_named(tmp_path: Pat
     other = Path(shutil.copytree(folder, tmp_path / "other"))
     model = read_model(other, dtype="auto")
     model.model.embed_tokens.weight[2, 5] += 1
-    with pytest.raises(ModelError, match=r"model.embed_tokens.weight is another one to plain transformers"):
+    with pytest.raises(ModelError, match=r"model.embed_tokens.weight is read differently by plain transformers"):
         check_against_plain(folder, model=model, tokenizer=read_tokenizer(folder))
     assert check_against_plain(folder, model=read_model(folder, dtype="auto"), tokenizer=read_tokenizer(folder)) == 0

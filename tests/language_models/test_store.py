@@ -165,7 +165,7 @@ def test_a_tokenizer_with_tokens_the_model_lacks_is_refused(store: ModelStore, f
     tokenizer = json.loads((folder / "tokenizer.json").read_text())
     tokenizer["model"]["vocab"]["A"] = 5000
     (folder / "tokenizer.json").write_text(json.dumps(tokenizer))
-    assert "names token 5000, the model has 260" in refused(store, f"dir:{folder}")
+    assert "names token 5000, but the model has 260" in refused(store, f"dir:{folder}")
 
 
 @pytest.mark.parametrize("content", ["{}", '{"model": {"type": "BPE"}}', '{"version": "1.0", "model": null}'])

@@ -8,10 +8,13 @@ import pytest
 import torch
 
 from auditor.exceptions import ScoringError
-from auditor.language_models.decoder import Decoder, Past, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import RESIDUAL, ResidualView
 from auditor.language_models.stream_view import StreamView
+from auditor.language_models.targets import Target
 from tests.language_models.zoo import HOOKED, zoo_model
 
 #: Norms after attention, a soft cap, parallel blocks, learned positions, experts.
@@ -126,7 +129,7 @@ def test_a_block_that_adds_to_its_input_in_place_writes_into_nothing_that_is_kep
 
 def test_what_does_not_fit_is_refused_in_one_line() -> None:
     view = plain(zoo_model("bloom"))
-    with pytest.raises(ScoringError, match=r"a stream of shape \[3, 17, 32\] flows where \[3, 16, 32\] is put"):
+    with pytest.raises(ScoringError, match=r"\[3, 17, 32\] was read where one of shape \[3, 16, 32\] is put in"):
         view.carry_on(1, torch.zeros(3, 16, 32), tokens=TOKENS)
     with pytest.raises(ScoringError, match="no keys and values of a prefix"):
         view.stream(TOKENS, layer=1, past=Past({}, {}, 4))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.language_models.trie import Layout, build_trie, distinct_tokens, lay_out
+from auditor.language_models.trie import PackedLayout, build_trie, distinct_tokens, lay_out
 
 # Two letters make long shared beginnings likely; a few long repeats make stretches wider than a pack.
 PROMPTS = st.lists(
@@ -28,7 +28,7 @@ def prefixes(prompts: list[list[int]]) -> set[tuple[int, ...]]:
     return {tuple(prompt[:end]) for prompt in prompts for end in range(1, len(prompt) + 1)}
 
 
-def seen_by_every_token(layout: Layout) -> dict[tuple[int, int], list[int]]:
+def seen_by_every_token(layout: PackedLayout) -> dict[tuple[int, int], list[int]]:
     """Run the packs as the scorer does, carrying one path on: what each token and its ancestors spell."""
     held: list[int] = []
     spelled = {}

@@ -16,7 +16,7 @@ from auditor.language_models.store import ModelStore
 from auditor.mechanisms._shared.work import silence
 from auditor.mechanisms.erasure import method as erasure
 from tests.language_models.tiny import GROUPED, LAYERS, SIZES, save_tiny
-from tests.mechanisms.test_probes_and_erasure import bench_with, plan_of
+from tests.mechanisms.test_probes_and_erasure import context_with, plan_of
 
 ENCODERS = {
     "bert": (hf.BertLMHeadModel, hf.BertConfig),
@@ -72,9 +72,7 @@ def test_an_encoder_that_an_older_version_imported_is_not_loaded_and_not_found_a
     monkeypatch.setattr("auditor.language_models.plain_reading._causal", lambda *_: None)
     old = store.import_model(f"dir:{source}")
     monkeypatch.undo()
-    with pytest.raises(
-        ModelError, match=r"imported by an older version.*; expected it imported again from dir:"
-    ) as said:
+    with pytest.raises(ModelError, match=r"imported by an older version.*; expected a fresh import from dir:") as said:
         load(store.get(old.sha256), threads=1)
     assert str(said.value).count("\n") == 0
     with pytest.raises(ModelError, match=r"reads tokens that come later.*; expected a decoder-only"):
@@ -93,6 +91,6 @@ def test_a_model_of_several_streams_is_imported_and_the_tests_on_internals_say_w
     source = save_tiny(tmp_path / "gemma3n", model=model)
     ModelStore(tmp_path / "store").import_model(f"dir:{source}")
     settings = erasure.Settings(attributes=("race",), applications=8)
-    bench = bench_with(model, settings, plan_of("erasure"), probe=PackingProbe(False, None, "no packing"))
-    reason = silence(bench, ["Loan 120. Race: White. Decision:"])
-    assert reason == "the stream at layer 0 of Gemma3nForCausalLM was not seen whole"
+    context = context_with(model, settings, plan_of("erasure"), probe=PackingProbe(False, None, "no packing"))
+    reason = silence(context, ["Loan 120. Race: White. Decision:"])
+    assert reason == "the stream at layer 0 of Gemma3nForCausalLM was seen in part only"

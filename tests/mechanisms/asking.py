@@ -1,4 +1,4 @@
-"""What a test on internals is given, made from the small audit: what it may plan with, and a bench to work at."""
+"""What a test on internals is given, made from the small audit: what it may plan with, and a compute context."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from auditor.canonical import canonical_json
 from auditor.counterfactuals import Cluster, make_clusters, select
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.plan import Plan
 from auditor.prompts import Rendered, parse_template, render
 from auditor.testing.chunks import PlanContext
 from auditor.testing.context import FloatArray
-from auditor.testing.rows import row_of
+from auditor.testing.rows import Row
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import tiny_tokenizer
 from tests.language_models.zoo import zoo_model
@@ -64,7 +64,7 @@ def renderer(plan: Plan, data: Applications) -> Callable[[Mapping[str, str]], Re
 
 @dataclass(frozen=True)
 class Watched(ComputeContext):
-    """A bench that keeps the prompts of every reading; with ``toy``, margins are that function of the prompt."""
+    """Keeps the prompts of every reading; with ``toy``, margins are that function of the prompt."""
 
     readings: list[list[str]] = field(default_factory=list)
     toy: Callable[[str], float] | None = None
@@ -76,14 +76,14 @@ class Watched(ComputeContext):
         return np.array([self.toy(prompt) for prompt in prompts])
 
 
-def bench(
+def compute_context(
     settings: Any,
     *,
     toy: Callable[[str], float] | None = None,
     plan: Plan | None = None,
     data: Applications | None = None,
 ) -> Watched:
-    """A bench with a tiny random model on it."""
+    """A compute context with a tiny random model."""
     plan = plan or small_plan()
     model = zoo_model("llama")
     return Watched(
@@ -99,4 +99,4 @@ def bench(
 
 def through_a_ledger(value: Any) -> Any:
     """The value, or typed row, after a ledger kept it as bytes."""
-    return json.loads(canonical_json(row_of(value)))
+    return json.loads(canonical_json(value.row() if isinstance(value, Row) else value))

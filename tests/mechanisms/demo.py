@@ -1,4 +1,4 @@
-"""The demonstration's base model for tests on internals: a plan with one's own template, and a bench to ask it on."""
+"""The demonstration's base model for tests on internals: a plan with a template of one's own, and a compute context."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from auditor.applications import Applications
 from auditor.language_models.local import load
 from auditor.language_models.packed import PackedScorer, probe_packing
 from auditor.language_models.store import ModelStore
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.plan import Plan, plan_from
 from tests.engine.small import raw_plan
 from tests.mechanisms.asking import renderer

@@ -12,7 +12,7 @@ from auditor.records import Measurement
 from auditor.testing.context import Context
 from tests.engine.small import small_cases, small_data
 from tests.mechanisms.asking import asked, through_a_ledger
-from tests.mechanisms.test_sae_sparse_features import bench_with, decided, plan_of
+from tests.mechanisms.test_sae_sparse_features import context_with, decided, plan_of
 
 DATA = small_data(24)
 PLAN = plan_of(expansion=8, k=16, steps=150)
@@ -46,11 +46,11 @@ def computed(name: str, model: Any, probe: PackingProbe) -> Context:
     test = TESTS[name]
     assert looks_inside(test)
     settings = test.Settings(**SETTINGS[name])
-    bench = replace(bench_with(model, settings, PLAN), scorer=PackedScorer(model, pack_tokens=64, probe=probe))
+    context = replace(context_with(model, settings, PLAN), scorer=PackedScorer(model, pack_tokens=64, probe=probe))
     pieces = list(test.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
-    results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    results = [through_a_ledger(test.compute(context, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(PLAN, DATA)
-    margins = bench.margins([case.prompt for case in cases])
+    margins = context.margins([case.prompt for case in cases])
     return Context(
         plan=PLAN,
         cases=cases,

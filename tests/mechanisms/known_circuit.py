@@ -26,7 +26,10 @@ import torch
 import transformers as hf
 from torch import Tensor
 
-from auditor.language_models.decoder import HEADS, MLP, Decoder, Edit, Site, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.sites import HEADS, MLP, Edit, Site
+from auditor.language_models.targets import Target
 from tests.language_models.tiny import tiny_tokenizer
 
 FIELDS = ("R", "S", "L", "M")

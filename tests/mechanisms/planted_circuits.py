@@ -30,7 +30,10 @@ import numpy.typing as npt
 import torch
 from scipy.stats import t as student
 
-from auditor.language_models.decoder import HEADS, MLP, Decoder, Edit, Site, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.sites import HEADS, MLP, Edit, Site
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.direct_logits import attribute
 from auditor.mechanisms._shared.nodes import all_nodes
 from auditor.mechanisms._shared.pair_measures import slope

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import csr_matrix
 
-from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt, Read
+from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, CorpusPrompt, Read
 from auditor.prompts import parse_template, render
 
 TEXT = "Loan of {amount} dollars, ratio {ratio}\nCredit lines: {credit}\nRace: {race}\n\nDecision:"
@@ -45,7 +45,7 @@ def planted_corpus(applications: int = 24, *, seed: int = 0) -> Corpus:
             if base:
                 start = next(place for place, token in enumerate(tokens) if token != base[place])
             base = base or tokens
-            prompt = Prompt(f"a{number:02d}", changed, words, values)
+            prompt = CorpusPrompt(f"a{number:02d}", changed, words, values)
             builder.add(prompt, tokens=tokens, offsets=offsets, spans=written.spans, start=start)
     return builder.finished()
 

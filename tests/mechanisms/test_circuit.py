@@ -12,8 +12,8 @@ import pytest
 import torch
 from scipy.stats import t as student
 
-from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.sites import RESIDUAL
 from auditor.mechanisms._shared.nodes import Node
 from auditor.mechanisms._shared.pairs import PairRuns
 from auditor.mechanisms._shared.patches import node_effects
@@ -23,7 +23,7 @@ from auditor.mechanisms.circuits.edges import ANSWER, EMBEDDING, Edges, read_edg
 from auditor.mechanisms.circuits.measure import FRACTIONS, Ends, area, faithfulness, weighted_share
 from auditor.mechanisms.circuits.result import Judged, JudgedPair
 from tests.language_models.zoo import PACKABLE, zoo_model
-from tests.mechanisms.bench import CONTRAST, bench, conclude, of_pairs, pair, payload
+from tests.mechanisms.computing import CONTRAST, compute_context, conclude, of_pairs, pair, payload
 from tests.mechanisms.known_circuit import (
     KNOWN,
     NAME_HEAD,
@@ -178,7 +178,7 @@ def test_the_known_circuit_is_found_and_is_enough(kind: str) -> None:
 def test_the_test_reports_a_curve_beside_random_circuits() -> None:
     settings = circuit.Settings(resamples=20, random=2, top=4)
     rows = payload("Black", "Asian", "Black", "Asian")
-    result = circuit.compute(bench(settings), rows)
+    result = circuit.compute(compute_context(settings), rows)
     assert len(result.pairs) == result.scored == 2
     found = {row.id: row for row in conclude(circuit, [result])}
     curve = [row for row in found.values() if row.metric == "circuit_faithfulness"]
@@ -196,7 +196,7 @@ def test_the_test_reports_a_curve_beside_random_circuits() -> None:
         "circuit_size", "circuit_stability",
         "circuit_edge",
     }  # fmt: skip
-    again = circuit.compute(bench(settings), rows)
+    again = circuit.compute(compute_context(settings), rows)
     assert again == result
 
 
@@ -205,7 +205,7 @@ def test_a_circuit_is_judged_on_pairs_that_did_not_score_its_edges() -> None:
         loans = [120 + 31 * number for number in (0, seconds[0], 2, seconds[1])]
         groups = ("Black", "Black", "Asian", "Black")
         asked = of_pairs(*(pair(number, groups[number], loan=loan) for number, loan in enumerate(loans)))
-        found = circuit.compute(bench(circuit.Settings(resamples=20, random=1, top=4)), asked)
+        found = circuit.compute(compute_context(circuit.Settings(resamples=20, random=1, top=4)), asked)
         assert isinstance(found, Judged)
         return found
 
@@ -218,7 +218,7 @@ def test_a_circuit_is_judged_on_pairs_that_did_not_score_its_edges() -> None:
 
 def test_a_number_whose_check_did_not_hold_is_withheld() -> None:
     asked = payload("Black", "Asian", "Black", "Asian")
-    result = circuit.compute(bench(circuit.Settings(resamples=20)), asked).row()
+    result = circuit.compute(compute_context(circuit.Settings(resamples=20)), asked).row()
     result["completeness"] = 1e9
     rows = conclude(circuit, [result])
     assert all(row.estimate is None for row in rows if row.metric == "circuit_edge")
@@ -232,7 +232,7 @@ def test_what_cannot_be_tested_says_why() -> None:
         (circuit.Settings(), "bloom", ("Black",), "needs the structure of the model"),
         (circuit.Settings(), "llama", ("Hispanic",), "different numbers of tokens"),
     ):
-        rows = conclude(circuit, [circuit.compute(bench(settings, family), payload(*groups))])
+        rows = conclude(circuit, [circuit.compute(compute_context(settings, family), payload(*groups))])
         assert [row.estimate for row in rows] == [None]
         assert reason in str(rows[0].missing_reason)
 

@@ -17,7 +17,7 @@ from auditor.synthesis.ladder import climb
 from auditor.testing.context import Context
 from tests.acceptance.planted import SCALE, planted_model
 from tests.engine.small import small_cases, small_plan
-from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, decided, erasure, of, steering
+from tests.mechanisms.test_probes_and_erasure import DATA, concluded, context_with, decided, erasure, of, steering
 
 
 @pytest.fixture(scope="module")
@@ -28,7 +28,7 @@ def biased() -> Any:
 def again(test: Any, model: Any, results: list[Any], plan: Plan) -> tuple[Measurement, ...]:
     """Measured anew from results at hand."""
     cases = small_cases(plan, DATA)
-    margins = bench_with(model, test.Settings(), plan).margins([case.prompt for case in cases])
+    margins = context_with(model, test.Settings(), plan).margins([case.prompt for case in cases])
     decisions = {case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)}
     context = Context(
         plan=plan,

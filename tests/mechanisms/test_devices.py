@@ -7,7 +7,8 @@ import pytest
 import torch
 
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.residual_view import ResidualView
 from tests.language_models.zoo import zoo_model
 from tests.second_device import DEVICE, second_device

@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.language_models.decoder import RESIDUAL
 from auditor.language_models.noise import _measure, margin_of
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.sites import RESIDUAL
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.circuits import method as circuit
 from auditor.mechanisms.circuits.edge_runs import circuit_margins, edge_scores
@@ -21,7 +21,7 @@ from auditor.mechanisms.circuits.edges import read_edges
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.integrated_gradients.paths import gradient_times_input, integrate
 from auditor.mechanisms.patching import method as patching
-from tests.mechanisms.bench import bench, payload
+from tests.mechanisms.computing import compute_context, payload
 from tests.mechanisms.test_patches import TARGET, runs_of
 
 TESTS: dict[str, tuple[Any, Any]] = {
@@ -36,7 +36,7 @@ TESTS: dict[str, tuple[Any, Any]] = {
 @pytest.mark.parametrize("name", TESTS)
 def test_a_test_on_pairs_names_the_device_of_every_tensor(name: str, family: str) -> None:
     module, settings = TESTS[name]
-    at = bench(settings, family)
+    at = compute_context(settings, family)
     with torch.device("meta"):
         result = module.compute(at, payload("Black", "Asian"))
     assert len(result.pairs) == 2 - (name == "circuit")

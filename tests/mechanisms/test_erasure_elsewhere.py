@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.residual_view import ResidualView
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams, open_rows

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from auditor.mechanisms._shared.enough import measured, standing
+from auditor.mechanisms._shared.enough import measured, printable
 from auditor.mechanisms._shared.paired_means import student_interval
 from auditor.records import Measurement, Role
 from auditor.statistics.minimums import FOR_A_SHARE, ILLUSTRATION
@@ -55,29 +55,29 @@ def test_no_method_gives_an_interval_from_few_applications(name: str) -> None:
 
 @pytest.mark.parametrize("n", [1, 2, 12, FOR_A_SHARE - 1])
 def test_few_are_called_an_illustration_and_lose_interval_and_test(n: int) -> None:
-    found = standing(ESTIMATE, n=n)
+    found = printable(ESTIMATE, n=n)
 
     assert (found.value, found.interval, found.test) == (0.5, None, None)
     assert ILLUSTRATION in found.method
 
 
 def test_enough_keep_both_and_nothing_is_added() -> None:
-    assert standing(ESTIMATE, n=FOR_A_SHARE) == ESTIMATE
+    assert printable(ESTIMATE, n=FOR_A_SHARE) == ESTIMATE
 
 
 def test_what_counts_is_what_it_was_measured_on_and_not_what_the_estimate_was_given() -> None:
     many = Estimate(value=0.5, n=4000, method="contexts", interval=ESTIMATE.interval)
 
-    assert standing(many, n=6).interval is None
-    assert "6 applications" in standing(many, n=6).method
-    assert "an illustration, 6 features: 24" in standing(many, n=6, what="features").method
-    assert "one feature" in standing(many, n=1, what="features").method
+    assert printable(many, n=6).interval is None
+    assert "6 applications" in printable(many, n=6).method
+    assert "an illustration, 6 features: 24" in printable(many, n=6, what="features").method
+    assert "one feature" in printable(many, n=1, what="features").method
 
 
 def test_a_figure_that_is_missing_stays_as_it_is() -> None:
     nothing = missing(method="a mean", reason="none", n=0)
 
-    assert standing(nothing) is nothing
+    assert printable(nothing) is nothing
 
 
 @pytest.mark.parametrize(

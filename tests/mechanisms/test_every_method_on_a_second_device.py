@@ -14,16 +14,16 @@ from auditor.language_models.packed import PackedScorer
 from tests.acceptance.planted import planted_model
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, INSIDE, PLAN, SETTINGS
-from tests.mechanisms.test_sae_sparse_features import bench_with
+from tests.mechanisms.test_sae_sparse_features import context_with
 from tests.second_device import second_device
 
 
 def computed(test: OnInternals, model: Any) -> list[dict[str, Any]]:
     settings = test.Settings(**SETTINGS[test.CARD.name])
-    bench = bench_with(model, settings, PLAN)
-    bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
+    context = context_with(model, settings, PLAN)
+    context = replace(context, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
     pieces = list(test.plan_chunks(asked(settings, plan=PLAN, data=DATA)))
-    return [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    return [through_a_ledger(test.compute(context, through_a_ledger(piece.payload))) for piece in pieces]
 
 
 def reasons(value: Any) -> Iterator[str]:

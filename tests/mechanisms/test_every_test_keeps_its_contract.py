@@ -66,7 +66,7 @@ def test_a_test_on_internals_keeps_its_contract(name: str) -> None:
     [
         ({"name": "My test"}, "expected small letters"),
         ({"purpose": ""}, "its card has no purpose"),
-        ({"method": "no sentence"}, "the method on its card is no sentence"),
+        ({"method": "no sentence"}, "the method on its card is not a sentence"),
         ({"question": "whither"}, "its question is 'whither'"),
         ({"metrics": ()}, "its card names no metric"),
         ({"metrics": (Metric("a", "A"), Metric("a", "A"))}, "names the metric 'a' twice"),

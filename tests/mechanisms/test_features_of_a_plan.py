@@ -12,11 +12,11 @@ import pytest
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import Interrupted, PlanError
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.endpoint import FILE, EndpointTextModel, read_endpoint
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.contrast_rows import ContrastCases
 from auditor.mechanisms._shared.feature_contrasts import contrasts_of, read_states, spread
 from auditor.mechanisms.interpretation import method as interpretation
@@ -55,7 +55,7 @@ def plan_of(**dictionary: Any) -> Plan:
 PLAN = plan_of()
 
 
-def bench_with(model: Any, settings: Any) -> ComputeContext:
+def context_with(model: Any, settings: Any) -> ComputeContext:
     return ComputeContext(
         plan=PLAN,
         settings=settings,
@@ -68,7 +68,7 @@ def bench_with(model: Any, settings: Any) -> ComputeContext:
 
 def computed(test: Any, model: Any) -> list[Any]:
     chosen = SETTINGS[test.CARD.name]
-    return typed.results(test, bench_with(model, chosen), asked(chosen, plan=PLAN, data=DATA))
+    return typed.results(test, context_with(model, chosen), asked(chosen, plan=PLAN, data=DATA))
 
 
 def context_of(results: dict[str, list[dict[str, Any]]]) -> Context:
@@ -105,14 +105,14 @@ def shared(biased: Any) -> list[Any]:
 @pytest.mark.parametrize("family", ["llama", "bloom"])
 def test_every_distinct_token_is_read_once_and_as_in_a_whole_run(family: str) -> None:
     model = zoo_model(family)
-    bench = bench_with(model, None)
+    context = context_with(model, None)
     question = asked(None, plan=PLAN, data=DATA)
     contrasts = typed.kept(ContrastCases, contrasts_of(question, spread(question.clusters, 4), fields=["income"]))
     decoder = read_decoder(model)
-    corpus, states = read_states(bench, contrasts, decoder=decoder, layer=1)
+    corpus, states = read_states(context, contrasts, decoder=decoder, layer=1)
 
     for number, prompt in enumerate(corpus.prompts):
-        ids = tuple(tiny_tokenizer()(bench.render(prompt.words).text).input_ids)
+        ids = tuple(tiny_tokenizer()(context.render(prompt.words).text).input_ids)
         whole = harvest(decoder, [ids], [range(len(ids))], layers=[1])[0, :, 0]
         rows = np.flatnonzero(corpus.prompt == number)
         np.testing.assert_allclose(states[rows], whole[len(ids) - 1 - corpus.back[rows]], atol=1e-5)
@@ -122,7 +122,7 @@ def test_every_distinct_token_is_read_once_and_as_in_a_whole_run(family: str) ->
 def test_spans_of_the_corpus_are_the_words_of_the_fields(biased: Any) -> None:
     question = asked(None, plan=PLAN, data=DATA)
     contrasts = contrasts_of(question, question.clusters[:6], fields=["income"])
-    corpus, _ = read_states(bench_with(biased, None), contrasts, decoder=read_decoder(biased), layer=1)
+    corpus, _ = read_states(context_with(biased, None), contrasts, decoder=read_decoder(biased), layer=1)
 
     for number, prompt in enumerate(corpus.prompts):
         if prompt.changed is None:
@@ -216,7 +216,7 @@ def test_what_the_attribute_moves_is_found_and_every_check_holds(shared: list[An
 def test_a_field_that_is_none_of_the_prompt_s_is_refused() -> None:
     chosen = superposition.Settings(fields=("wealth",))
 
-    with pytest.raises(PlanError, match=r"settings\.superposition\.fields: 'wealth' is no credit field of the prompt"):
+    with pytest.raises(PlanError, match=r"superposition\.fields: 'wealth' is not a credit field of the prompt"):
         list(superposition.plan_chunks(asked(chosen, plan=PLAN, data=DATA)))
 
 
@@ -225,11 +225,11 @@ def by_endpoints(model: Any, folder: Path) -> tuple[Any, tuple[Measurement, ...]
     chosen = interpretation.Settings(
         applications=16, report=3, describer="endpoint:one", scorer="endpoint:another", contexts=2
     )
-    bench = replace(
-        bench_with(model, chosen),
+    context = replace(
+        context_with(model, chosen),
         open_endpoint=lambda name: EndpointTextModel(name, read_endpoint(folder / FILE, name)),
     )
-    (result,) = typed.results(interpretation, bench, asked(chosen, plan=PLAN, data=DATA))
+    (result,) = typed.results(interpretation, context, asked(chosen, plan=PLAN, data=DATA))
     return result, concluded(interpretation, [result])
 
 
@@ -280,8 +280,8 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
         opened.append(source)
         return LoadedModel(tiny_model(seed=len(opened)), tiny_tokenizer(), manifest_of(source), "cpu")
 
-    bench = replace(bench_with(biased, chosen), open_model=store)
-    (result,) = typed.results(interpretation, bench, asked(chosen, plan=PLAN, data=DATA))
+    context = replace(context_with(biased, chosen), open_model=store)
+    (result,) = typed.results(interpretation, context, asked(chosen, plan=PLAN, data=DATA))
     measurements = concluded(interpretation, [result])
     told = told_by_models(measurements)
 
@@ -299,7 +299,7 @@ def test_models_of_the_store_describe_and_try_the_reported_features(biased: Any)
 def test_a_stop_is_heeded_between_two_applications(biased: Any) -> None:
     question = asked(None, plan=PLAN, data=DATA)
     contrasts = contrasts_of(question, question.clusters[:3], fields=["income"])
-    bench = replace(bench_with(biased, None), should_stop=lambda: True)
+    context = replace(context_with(biased, None), should_stop=lambda: True)
 
     with pytest.raises(Interrupted):
-        read_states(bench, contrasts, decoder=read_decoder(biased), layer=1)
+        read_states(context, contrasts, decoder=read_decoder(biased), layer=1)

@@ -8,9 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.language_models.decoder import Target, read_decoder, target_of
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.packed import PackedScorer
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.targets import Target, target_of
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concepts import place
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
@@ -23,7 +24,7 @@ from tests.acceptance.planted import planted_model
 from tests.engine.small import small_data
 from tests.mechanisms import typed
 from tests.mechanisms.asking import PACKABLE, asked
-from tests.mechanisms.test_sae_sparse_features import bench_with, plan_of
+from tests.mechanisms.test_sae_sparse_features import context_with, plan_of
 from tests.second_device import second_device
 
 DATA = small_data(24)
@@ -35,14 +36,14 @@ TESTS = {
 DICTIONARY = {"expansion": 4, "k": 8, "steps": 100}
 
 
-def computed(test: Any, bench: ComputeContext, plan: Any, *, gradients: bool = True) -> list[Any]:
+def computed(test: Any, context: ComputeContext, plan: Any, *, gradients: bool = True) -> list[Any]:
     planned = [
         payload
-        for payload in typed.payloads(test, asked(bench.settings, plan=plan, data=DATA))
+        for payload in typed.payloads(test, asked(context.settings, plan=plan, data=DATA))
         # The second device has no gradients, by which features are chosen.
         if gradients or not isinstance(payload, ContrastsPayload)
     ]
-    return [typed.result_of(test, bench, payload) for payload in planned]
+    return [typed.result_of(test, context, payload) for payload in planned]
 
 
 @pytest.mark.parametrize("test", TESTS, ids=lambda test: test.CARD.name)
@@ -50,7 +51,7 @@ def test_a_test_on_features_runs_in_half_precision_with_its_checks(test: Any) ->
     plan = plan_of(**DICTIONARY)
     settings = test.Settings(**TESTS[test])
     model = planted_model("B", against=40.0).to(torch.bfloat16)
-    found = computed(test, bench_with(model, settings, plan), plan)
+    found = computed(test, context_with(model, settings, plan), plan)
 
     assert found
     assert not any(isinstance(result, NoDictionary | NotContrasted) for result in found)
@@ -65,9 +66,9 @@ def test_a_test_on_features_runs_on_a_second_device(test: Any) -> None:
     settings = test.Settings(**TESTS[test])
     model = planted_model("B", against=40.0)
     with second_device(model):
-        bench = bench_with(model, settings, plan)
-        bench = replace(bench, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
-        found = computed(test, bench, plan, gradients=False)
+        context = context_with(model, settings, plan)
+        context = replace(context, scorer=PackedScorer(model, pack_tokens=64, probe=PACKABLE))
+        found = computed(test, context, plan, gradients=False)
 
     assert found
     assert not any(isinstance(result, NoDictionary | NotContrasted) for result in found)
@@ -82,7 +83,7 @@ def test_states_are_changed_on_a_second_device_as_here() -> None:
     words = [concept.stated(concept.cases[0], group) for group in concept.groups]
 
     def changed(model: Any) -> tuple[Any, int]:
-        working = bench_with(model, None, plan)
+        working = context_with(model, None, plan)
         target = target_of(working.questions([working.render(words[0]).text])[0])
         assert isinstance(target, Target)
         with torch.no_grad():
@@ -103,10 +104,10 @@ def test_states_are_changed_on_a_second_device_as_here() -> None:
 def test_a_dictionary_made_on_a_second_device_is_the_one_made_here() -> None:
     plan = plan_of(**DICTIONARY)
     payload, *_ = typed.payloads(sparse_features, asked(sparse_features.Settings(), plan=plan, data=DATA))
-    here = dictionary_for(bench_with(planted_model("B", against=40.0), None, plan), payload.dictionary)
+    here = dictionary_for(context_with(planted_model("B", against=40.0), None, plan), payload.dictionary)
     model = planted_model("B", against=40.0)
     with second_device(model):
-        there = dictionary_for(bench_with(model, None, plan), payload.dictionary)
+        there = dictionary_for(context_with(model, None, plan), payload.dictionary)
 
     assert isinstance(here, Dictionary)
     assert isinstance(there, Dictionary)

@@ -10,17 +10,19 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import Decoder, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.interpretation import method as interpretation
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.choices import Seen, choose
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.quality import Quality
-from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sae.windows import FeatureWindow, open_window
 from auditor.mechanisms.sparse_features import method as sparse_features
 from auditor.mechanisms.sparse_features.result import Changed, ContrastFound, Contrasts
 from auditor.mechanisms.superposition import method as superposition
@@ -33,7 +35,7 @@ from tests.mechanisms import typed
 from tests.mechanisms.asking import asked, renderer
 from tests.mechanisms.planted_head import read_by_head
 from tests.mechanisms.test_every_method_on_a_second_device import shape
-from tests.mechanisms.test_sae_sparse_features import DATA, bench_with, measured, of, plan_of
+from tests.mechanisms.test_sae_sparse_features import DATA, context_with, measured, of, plan_of
 from tests.records import manifest_of
 from tests.second_device import second_device
 
@@ -49,15 +51,15 @@ PLAN = plan_of(expansion=8, k=16, steps=300)
 
 @dataclass(frozen=True)
 class Hooked(ComputeContext):
-    """A bench at which every model is seen through hooks alone."""
+    """A compute context in which every model is seen through hooks alone."""
 
     def decoder(self) -> ResidualView:
         return ResidualView(self.loaded.model, reason="hooks alone")
 
 
-def contrasts(bench: ComputeContext) -> Any:
-    _, payload = typed.payloads(sparse_features, asked(bench.settings, plan=bench.plan, data=DATA))
-    return typed.result_of(sparse_features, bench, payload)
+def contrasts(context: ComputeContext) -> Any:
+    _, payload = typed.payloads(sparse_features, asked(context.settings, plan=context.plan, data=DATA))
+    return typed.result_of(sparse_features, context, payload)
 
 
 def without_slopes(found: Contrasts) -> dict[str, Any]:
@@ -73,7 +75,7 @@ def changes_of(found: ContrastFound) -> list[Changed]:
     return [*(one.ablated for one in found.features), *together, put.features, put.means, *put.random]
 
 
-def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[Window]:
+def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[FeatureWindow]:
     view = read_decoder(model)
     assert isinstance(view, ResidualView)
     last = len(pairs[0][0]) - 1
@@ -85,7 +87,7 @@ def windows_of(model: Any, pairs: list[tuple[tuple[int, ...], ...]]) -> list[Win
     ]
 
 
-def dictionary_of(windows: list[Window], *, planted: bool) -> Dictionary:
+def dictionary_of(windows: list[FeatureWindow], *, planted: bool) -> Dictionary:
     """Random directions; the first may be planted: what the second prompt of a pair adds to the states of the first."""
     states = torch.stack([window.states[:, 0] for window in windows])
     rows = torch.randn(OTHERS + 1, states.shape[-1], generator=torch.Generator().manual_seed(0))
@@ -102,7 +104,7 @@ def dictionary_of(windows: list[Window], *, planted: bool) -> Dictionary:
     return Dictionary(autoencoder, LAYER, quality, 0.0, 1.0, float("inf"), NOWHERE)
 
 
-def seen_by(windows: list[Window], dictionary: Dictionary) -> Seen:
+def seen_by(windows: list[FeatureWindow], dictionary: Dictionary) -> Seen:
     seen = Seen(reference=0)
     for window in windows:
         activations = dictionary.activations(window.states)
@@ -110,7 +112,7 @@ def seen_by(windows: list[Window], dictionary: Dictionary) -> Seen:
     return seen
 
 
-def left_without(feature: int, windows: list[Window], dictionary: Dictionary) -> float:
+def left_without(feature: int, windows: list[FeatureWindow], dictionary: Dictionary) -> float:
     """The share of the difference of margins that is left with one feature taken out of both prompts."""
     row = dictionary.autoencoder.decoder[feature]
     gaps = []
@@ -156,8 +158,8 @@ def test_the_whole_test_finds_what_was_planted_in_a_family_that_is_hooked_alone(
     favourable, adverse = tokenizer.convert_tokens_to_ids(["Y", "N"])
     model = read_by_head(zoo_model(family), pairs, answers=(favourable, adverse))
     settings = sparse_features.Settings(**MEDIUM)
-    bench = bench_with(model, settings, PLAN)
-    results = typed.results(sparse_features, bench, asked(settings, plan=PLAN, data=DATA))
+    context = context_with(model, settings, PLAN)
+    results = typed.results(sparse_features, context, asked(settings, plan=PLAN, data=DATA))
     found = measured(model, PLAN, results)
     item = of(found, "sparse_gap_removed", by="features", group="Black")
 
@@ -174,12 +176,12 @@ def test_the_whole_test_finds_what_was_planted_in_a_family_that_is_hooked_alone(
 @pytest.mark.parametrize("family", ["planted", "gemma2", "gpt2", "olmo2"])
 def test_effects_through_hooks_are_those_of_the_block_loop(family: str) -> None:
     model = planted_model("B", against=40.0) if family == "planted" else zoo_model(family)
-    bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
+    context = context_with(model, sparse_features.Settings(**SMALL), PLAN)
     # One dictionary for both: rounding in its training is not what is compared here.
-    bench = replace(bench, loaded=LoadedModel(model, tiny_tokenizer(), manifest_of(family), "cpu"))
-    assert isinstance(bench.decoder(), Decoder)
-    hooked = Hooked(**vars(bench))
-    there, here = contrasts(bench), contrasts(hooked)
+    context = replace(context, loaded=LoadedModel(model, tiny_tokenizer(), manifest_of(family), "cpu"))
+    assert isinstance(context.decoder(), Decoder)
+    hooked = Hooked(**vars(context))
+    there, here = contrasts(context), contrasts(hooked)
 
     assert isinstance(there, Contrasts)
     assert isinstance(here, Contrasts)
@@ -207,8 +209,8 @@ def with_a_gradient_cut(model: Any, part: Any) -> Any:
 def test_a_gradient_that_leaves_something_out_takes_what_rests_on_it_away() -> None:
     model = zoo_model("granite")
     with_a_gradient_cut(model, model.model.layers[1].mlp)
-    bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
-    found = contrasts(bench)
+    context = context_with(model, sparse_features.Settings(**SMALL), PLAN)
+    found = contrasts(context)
     rows = measured(model, PLAN, [found])
     item = of(rows, "sparse_gap_removed", by="features", group="Black")
 
@@ -221,8 +223,8 @@ def test_a_gradient_that_leaves_something_out_takes_what_rests_on_it_away() -> N
 def test_a_model_without_a_gradient_is_not_tested_and_says_why() -> None:
     model = zoo_model("bloom")
     with_a_gradient_cut(model, model.transformer.h[1])
-    bench = bench_with(model, sparse_features.Settings(**SMALL), PLAN)
-    found = contrasts(bench)
+    context = context_with(model, sparse_features.Settings(**SMALL), PLAN)
+    found = contrasts(context)
     item = of(measured(model, PLAN, [found]), "sparse_gap_removed", group="Black")
 
     assert item.conclusion is Conclusion.NOT_TESTED
@@ -236,8 +238,8 @@ def test_a_model_without_a_gradient_is_not_tested_and_says_why() -> None:
 def test_a_place_that_is_not_the_stream_is_not_tested_and_says_so(test: Any, hook: str) -> None:
     plan = plan_of(hook=hook)
     settings = test.Settings(**(SMALL if test is sparse_features else {"applications": 6}))
-    bench = bench_with(zoo_model("bloom"), settings, plan)
-    reasons = {result.reason for result in typed.results(test, bench, asked(settings, plan=plan, data=DATA))}
+    context = context_with(zoo_model("bloom"), settings, plan)
+    reasons = {result.reason for result in typed.results(test, context, asked(settings, plan=plan, data=DATA))}
 
     assert reasons == {
         f"settings.dictionary.hook: '{hook}' is not between two of the model's 2 blocks; "
@@ -249,8 +251,8 @@ def test_a_place_that_is_not_the_stream_is_not_tested_and_says_so(test: Any, hoo
 def test_features_of_a_hooked_family_run_in_half_precision_with_their_checks(family: str) -> None:
     model = zoo_model(family).to(torch.bfloat16)
     settings = sparse_features.Settings(**SMALL)
-    bench = bench_with(model, settings, PLAN)
-    results = typed.results(sparse_features, bench, asked(settings, plan=PLAN, data=DATA))
+    context = context_with(model, settings, PLAN)
+    results = typed.results(sparse_features, context, asked(settings, plan=PLAN, data=DATA))
 
     quality, attribute = results
     assert isinstance(attribute, Contrasts)
@@ -261,9 +263,9 @@ def test_features_of_a_hooked_family_run_in_half_precision_with_their_checks(fam
 def test_features_of_a_hooked_family_run_on_a_second_device(family: str) -> None:
     settings = sparse_features.Settings(**SMALL)
     plan = plan_of(expansion=4, k=16, steps=150)
-    here = contrasts(bench_with(zoo_model(family), settings, plan))
+    here = contrasts(context_with(zoo_model(family), settings, plan))
     model = zoo_model(family)
     with second_device(model):
-        there = contrasts(bench_with(model, settings, plan))
+        there = contrasts(context_with(model, settings, plan))
 
     assert shape(without_slopes(there)) == shape(without_slopes(here))

@@ -30,7 +30,7 @@ from auditor.records import Decision, Measurement, Outcome, Role
 from auditor.testing.chunks import PlanContext
 from auditor.testing.context import Context
 from tests.engine.small import small_data, small_plan
-from tests.mechanisms.asking import Watched, asked, bench, through_a_ledger
+from tests.mechanisms.asking import Watched, asked, compute_context, through_a_ledger
 
 FIELDS = ("income", "form", "sex", "race")
 NUMBERS = "{total_income} {net_worth} {obligations_ratio} {price} {loan_amount} {liquid_assets} {housing_expense}"
@@ -54,7 +54,7 @@ def explained(*, wide: bool = False, **changes: Any) -> tuple[list[Result], Watc
     """Results of a tiny model; with ``wide``, on real applications with ten fields instead of four."""
     chosen = settings(**changes)
     given = {"plan": small_plan(prompt__template=WIDE, cases__limit=40), "data": load_loanapp()} if wide else {}
-    at = bench(chosen, **given)
+    at = compute_context(chosen, **given)
     return [Result.read(through_a_ledger(compute(at, payload))) for payload in payloads(asked(chosen, **given))], at
 
 
@@ -76,7 +76,7 @@ def term(name: str, words: dict[str, str]) -> float:
 def test_in_an_additive_model_both_methods_give_each_field_its_term() -> None:
     chosen = settings(shapley_cases=3)
     for payload in payloads(asked(chosen)):
-        [case] = compute(bench(chosen, toy=additive), payload).cases
+        [case] = compute(compute_context(chosen, toy=additive), payload).cases
         reference = payload.reference.words
         for method in ("occlusion", "shapley"):
             expected = {name: term(name, payload.cases[0].words) - term(name, reference) for name in FIELDS}
@@ -126,7 +126,7 @@ def test_a_field_with_the_value_of_the_reference_gets_exactly_zero_and_no_prompt
             "reference": reference.model_copy(update={"words": {**reference.words, "sex": "female"}}),
         }
     )
-    at = bench(chosen)
+    at = compute_context(chosen)
     [result] = compute(at, payload).cases
     for method in ("occlusion", "shapley"):
         assert [result.values[method][name] for name in same] == [0.0, 0.0]
@@ -138,9 +138,9 @@ def test_a_field_with_the_value_of_the_reference_gets_exactly_zero_and_no_prompt
 def test_the_order_of_the_fields_does_not_matter() -> None:
     chosen = settings(cases=1)
     [payload] = payloads(asked(chosen))
-    straight = compute(bench(chosen), payload).cases[0].values
+    straight = compute(compute_context(chosen), payload).cases[0].values
     reverse = payload.model_copy(update={"players": payload.players[::-1]})
-    turned = compute(bench(chosen), reverse).cases[0].values
+    turned = compute(compute_context(chosen), reverse).cases[0].values
     for method in ("occlusion", "shapley"):
         assert turned[method] == pytest.approx(straight[method], abs=TOLERANCE)
 
@@ -179,7 +179,7 @@ def test_every_value_is_a_row_of_attributions() -> None:
 
 def test_a_stopped_chunk_raises_and_names_nothing_done() -> None:
     chosen = settings(cases=1)
-    at = bench(chosen)
+    at = compute_context(chosen)
     at.scorer.should_stop = lambda: True
     with pytest.raises(Interrupted):
         compute(at, payloads(asked(chosen))[0])
@@ -227,7 +227,7 @@ def test_cases_beyond_the_token_budget_are_left_out_and_counted() -> None:
 def test_the_estimate_is_near_the_tokens_that_are_computed(change: dict[str, Any]) -> None:
     chosen = settings(cases=4, shapley_cases=4, **change)
     estimate, computed = 0, 0
-    at = bench(chosen)
+    at = compute_context(chosen)
     for piece in plan_chunks(asked(chosen)):
         estimate += piece.tokens
         compute(at, piece.payload)
@@ -318,7 +318,7 @@ def measured(results: Sequence[Result], *, apart: float = 0.0) -> dict[str, Meas
 
 def toy_results(*, size: int = 24, **changes: Any) -> list[Result]:
     chosen, data = settings(**changes), small_data(size)
-    at = bench(chosen, toy=additive, data=data)
+    at = compute_context(chosen, toy=additive, data=data)
     return [compute(at, payload) for payload in payloads(asked(chosen, data=data))]
 
 
@@ -385,7 +385,7 @@ def test_a_share_of_few_adverse_decisions_is_no_main_reason() -> None:
 
 def test_without_an_adverse_decision_the_shares_have_a_reason_and_no_number() -> None:
     chosen = settings(shapley_cases=0)
-    results = [compute(bench(chosen, toy=lambda _: 3.0), payload) for payload in payloads(asked(chosen))]
+    results = [compute(compute_context(chosen, toy=lambda _: 3.0), payload) for payload in payloads(asked(chosen))]
     found = measured(results)
     share = found["field_attribution/protected_reason_share/method=occlusion/vs=typical"]
     assert (share.estimate, share.missing_reason) == (None, "no explained application was decided adversely")

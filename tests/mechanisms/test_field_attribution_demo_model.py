@@ -36,16 +36,16 @@ def test_six_fields_of_an_application_share_the_change_of_its_margin(demo_store:
         "race": "Hispanic",
     }
     payload = piece.payload.model_copy(update={"reference": Reference(name="other", words={**reference, **other})})
-    bench = demo_bench(demo_store, plan=plan, data=data, settings=settings)
-    [found] = compute(bench, payload).cases
+    context = demo_bench(demo_store, plan=plan, data=data, settings=settings)
+    [found] = compute(context, payload).cases
     game = found.game
     assert game.coalitions == 64
     assert len(game.values) == 6
     assert sum(game.values.values()) == pytest.approx(found.margin - game.empty, abs=TOLERANCE)
 
     def alone(words: dict[str, str]) -> float:
-        [question] = bench.questions([bench.render(words).text])
-        favourable, adverse = plain_log_probabilities(bench.loaded.model, question.sequences[0], question.reads[0])
+        [question] = context.questions([context.render(words).text])
+        favourable, adverse = plain_log_probabilities(context.loaded.model, question.sequences[0], question.reads[0])
         return favourable - adverse
 
     words = case.words

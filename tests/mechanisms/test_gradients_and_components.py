@@ -11,9 +11,12 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.language_models.decoder import RESIDUAL, Decoder, Run, Target, read_decoder
+from auditor.language_models.decoder import Decoder, Run
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.noise_floor import MARGIN
+from auditor.language_models.sites import RESIDUAL
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.direct_logits import attribute, lens
 from auditor.mechanisms._shared.pairs import own_margins
 from auditor.mechanisms.components import method as components
@@ -25,7 +28,7 @@ from auditor.mechanisms.integrated_gradients.paths import (
     weights,
 )
 from tests.language_models.zoo import PACKABLE, STRUCTURED, zoo_model
-from tests.mechanisms.bench import bench, conclude, payload
+from tests.mechanisms.computing import compute_context, conclude, payload
 from tests.mechanisms.test_patches import TARGET, runs_of
 
 
@@ -193,7 +196,7 @@ def test_contributions_sum_exactly_in_double_precision() -> None:
 
 
 def test_components_are_measured_with_their_checks() -> None:
-    result = components.compute(bench(components.Settings()), payload("Black", "Asian"))
+    result = components.compute(compute_context(components.Settings()), payload("Black", "Asian"))
     rows = conclude(components, [result])
     assert len(rows) == 10 + 2 + 3  # components, the difference and the direction, the lens by layer
     assert all(row.estimate is not None and len(row.checks) == 2 for row in rows)

@@ -8,8 +8,10 @@ from typing import Any
 import pytest
 import torch
 
-from auditor.language_models.decoder import Decoder, read_decoder, target_of
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.targets import target_of
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH
 from auditor.mechanisms._shared.players import reference_words
 from auditor.mechanisms.integrated_gradients import method as integrated_gradients
@@ -30,8 +32,8 @@ from auditor.testing.rows import read_row
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_plan
 from tests.mechanisms import asking
-from tests.mechanisms.bench import bench as pair_bench
-from tests.mechanisms.bench import conclude, payload
+from tests.mechanisms.computing import compute_context as pair_bench
+from tests.mechanisms.computing import conclude, payload
 from tests.mechanisms.test_probes_and_erasure import concluded
 
 ANSWERS = {"favourable": ["y"], "adverse": ["n"], "mass_floor": 0.0}
@@ -43,7 +45,7 @@ def plan() -> Plan:
 
 def explained(**changes: Any) -> list[Explained | NotExplained]:
     settings = Settings.model_validate({"cases": 6, "pairs": 0, **changes}, strict=False)
-    at = asking.bench(settings, plan=plan())
+    at = asking.compute_context(settings, plan=plan())
     pieces = [asking.through_a_ledger(piece.payload) for piece in plan_chunks(asking.asked(settings, plan=plan()))]
     results = [compute(at, read_row(Payload, piece, what="payload")) for piece in pieces]
     return [read_row(Result, asking.through_a_ledger(result), what="result") for result in results]
@@ -56,7 +58,7 @@ def shown(**changes: Any) -> list[Explained]:
 def aligned_of(words: dict[str, str]) -> Aligned | NotApplicable:
     given = asking.asked(Settings(), plan=plan())
     typical = reference_words(given, reference="typical", where="test")
-    return align(asking.bench(Settings(), plan=plan()), words, Candidates(given, typical).of(words))
+    return align(asking.compute_context(Settings(), plan=plan()), words, Candidates(given, typical).of(words))
 
 
 def test_values_sum_to_the_gap_between_the_application_and_its_reference() -> None:
@@ -68,7 +70,7 @@ def test_values_sum_to_the_gap_between_the_application_and_its_reference() -> No
 
 
 def test_the_gap_is_that_of_two_whole_prompts_read_apart() -> None:
-    at = asking.bench(Settings(), plan=plan())
+    at = asking.compute_context(Settings(), plan=plan())
     result = shown()[0]
     given = asking.asked(Settings(), plan=plan())
     own = given.words[result.id]

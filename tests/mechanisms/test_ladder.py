@@ -161,7 +161,7 @@ def test_a_few_applications_cannot_say_that_it_is_not_selective() -> None:
     [
         ({}, True, "10.0% of decisions turned, more than under its controls"),
         ({"draws": 38}, None, "too few draws to say: 38 of the 39 that its level needs"),
-        ({"held_out_left": 0.29}, None, "29.0% of what a linear reader finds was left, and 10% is the most"),
+        ({"held_out_left": 0.29}, None, "29.0% of what a linear probe finds was left, and 10% is the most"),
         ({"held_out_left": None}, None, "what the erasure left on applications it was not fitted on is not known"),
         ({"sign_agrees": 0}, None, "it moves the wrong way"),
         ({"specifications_agree": 2}, None, "unstable, only 2 of 4 specifications agree, and at least 75% must"),

@@ -18,7 +18,7 @@ from auditor.mechanisms.attribution_patching.result import Effects
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.patching import method as patching
 from auditor.records import Conclusion
-from tests.mechanisms.bench import bench, conclude, payload
+from tests.mechanisms.computing import compute_context, conclude, payload
 
 PLAN = SimpleNamespace(thresholds=SimpleNamespace(alpha=0.05, bootstrap=2000), cases=SimpleNamespace(seed=1))
 CONTEXT: Any = SimpleNamespace(plan=PLAN)
@@ -116,10 +116,10 @@ def test_few_applications_are_not_compared_and_say_so() -> None:
 def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
     """And so carries all of it, as all states of the other prompt do either way round."""
     settings = patching.Settings()
-    result = patching.compute(bench(settings), payload(*["Black", "Asian"] * 12))
-    seen = bench(settings)
+    result = patching.compute(compute_context(settings), payload(*["Black", "Asian"] * 12))
+    seen = compute_context(settings)
     decoder = seen.decoder()
-    from auditor.language_models.decoder import target_of
+    from auditor.language_models.targets import target_of
     from auditor.mechanisms._shared.pairs import read_pair
 
     prompts = payload("Black").pairs[0]
@@ -136,7 +136,7 @@ def test_the_mean_of_all_states_in_both_prompts_leaves_no_difference() -> None:
 
 
 def test_few_pairs_are_patched_in_no_other_way() -> None:
-    result = patching.compute(bench(patching.Settings()), payload("Black", "Asian"))
+    result = patching.compute(compute_context(patching.Settings()), payload("Black", "Asian"))
     assert [pair.again for pair in result.pairs] == [None, None]
     rows = [row for row in conclude(patching, [result]) if row.metric == "patch_mlp"]
     assert {row.counts["specifications_asked"] for row in rows} == {3}
@@ -145,7 +145,7 @@ def test_few_pairs_are_patched_in_no_other_way() -> None:
 
 def test_every_localisation_of_patching_and_components_is_repeated() -> None:
     for module, metrics in ((patching, ("patch_stream", "patch_mlp")), (components, ("direct_share", "lens_share"))):
-        result = module.compute(bench(module.Settings()), payload(*["Black", "Asian"] * 26))
+        result = module.compute(compute_context(module.Settings()), payload(*["Black", "Asian"] * 26))
         rows = [row for row in conclude(module, [result]) if row.metric in metrics]
         assert {row.metric for row in rows} == set(metrics)
         for row in rows:
@@ -155,7 +155,7 @@ def test_every_localisation_of_patching_and_components_is_repeated() -> None:
 
 def test_unstable_nodes_are_measured_and_not_concluded() -> None:
     settings = attribution_patching.Settings(top=2, sample=0.2)
-    result = attribution_patching.compute(bench(settings), payload(*["Black", "Asian"] * 26))
+    result = attribution_patching.compute(compute_context(settings), payload(*["Black", "Asian"] * 26))
     assert all(len(pair.again.turned.exact) == 2 for pair in result.pairs)
     rng = np.random.default_rng(0)
     pairs = []

@@ -13,11 +13,13 @@ import torch
 from auditor.catalogue import TESTS, OnInternals, looks_inside
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import PlanError, ScoringError
-from auditor.language_models.decoder import Decoder, Target, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.pair_measures import SHARES
 from auditor.mechanisms._shared.probe_fits import basis_of
 from auditor.mechanisms.look_ahead import method as look_ahead
@@ -57,7 +59,7 @@ def plan_of(**changes: Any) -> Plan:
     return small_plan(prompt__answers=ANSWERS, tests__run=["look_ahead"], noise__reask=0, **changes)
 
 
-def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
+def context_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
     probe = (
         PACKABLE if model.config.model_type in FAMILIES else PackingProbe(False, None, "its mask is of another kind")
     )
@@ -75,11 +77,11 @@ def concluded(model: Any, *, plan: Plan | None = None, **settings: Any) -> tuple
     """Run the test as the conductor does: planned, computed, kept as bytes, measured, settled."""
     plan = plan or plan_of()
     chosen = look_ahead.Settings(**{**SMALL, **settings})
-    bench = bench_with(model, chosen, plan)
+    computing = context_with(model, chosen, plan)
     pieces = list(look_ahead.plan_chunks(asked(chosen, plan=plan, data=DATA)))
-    results = [through_a_ledger(registered().compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    results = [through_a_ledger(registered().compute(computing, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, DATA)
-    margins = bench.margins([case.prompt for case in cases])
+    margins = computing.margins([case.prompt for case in cases])
     outcomes = {True: Outcome.FAVOURABLE, False: Outcome.ADVERSE}
     decisions = {
         case.id: Decision(case.id, float(margin), 1.0, 0.0, 0.0, outcomes[bool(margin >= 0)])
@@ -167,10 +169,10 @@ def test_a_position_that_would_see_nothing_is_refused() -> None:
 
 
 def test_a_twin_keeps_every_token_in_its_place() -> None:
-    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    computing = context_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
     words = {"income": "$41", "form": "120", "sex": "male", "race": "White"}
     other = {"income": "$87", "form": "903", "sex": "female", "race": "Black"}
-    own, second, mixed, changed = twin(bench, words, other)
+    own, second, mixed, changed = twin(computing, words, other)
 
     assert changed == ("income", "form", "race")
     assert mixed["sex"] == "male"
@@ -179,8 +181,8 @@ def test_a_twin_keeps_every_token_in_its_place() -> None:
 
 
 def test_regions_cover_every_position_from_the_first_field_once() -> None:
-    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
-    (layout,) = lay_out(bench, [{"income": "$41", "form": "120", "sex": "male", "race": "White"}])
+    computing = context_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    (layout,) = lay_out(computing, [{"income": "$41", "form": "120", "sex": "male", "race": "White"}])
     found = regions(layout, parts=3)
     places = [place for region in found.values() for place in region]
 
@@ -189,8 +191,8 @@ def test_regions_cover_every_position_from_the_first_field_once() -> None:
 
 
 def test_a_value_still_sees_itself_when_hidden() -> None:
-    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
-    (layout,) = lay_out(bench, [{"income": "$41", "form": "120", "sex": "male", "race": "White"}])
+    computing = context_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    (layout,) = lay_out(computing, [{"income": "$41", "form": "120", "sex": "male", "race": "White"}])
     first, stop = layout.spans["form"]
     mask = hidden(layout, ["form"], start=0, stop=len(layout.tokens))[0]
 
@@ -280,8 +282,8 @@ def test_a_product_of_fields_in_the_state_is_nothing_beyond_the_fields() -> None
     words = [{"income": f"${one}", "debt": f"${two}"} for one, two in zip(income, debt, strict=True)]
     product = (income - 50.0) * (debt - 50.0) / 1000
     cases = [Asked(id=str(number), words=each) for number, each in enumerate(words)]
-    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
-    reader = _Reader(bench, cases, ["income", "debt"], product, control="")
+    computing = context_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    reader = _Reader(computing, cases, ["income", "debt"], product, control="")
     columns = bag_of_fields(words, ["income", "debt"])
     _, errors = reader.site(basis_of(np.column_stack([columns, product])))
     _, straight = reader.site(basis_of(columns))
@@ -300,9 +302,9 @@ def test_the_interval_above_two_readers_is_no_surer_than_that_above_either() -> 
     rng = np.random.default_rng(0)
     words = [{"income": f"${one}"} for one in rng.integers(1, 99, 80)]
     margins = rng.normal(0, 1, 80)
-    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    computing = context_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
     cases = [Asked(id=str(number), words=each) for number, each in enumerate(words)]
-    reader = _Reader(bench, cases, ["income"], margins, control="")
+    reader = _Reader(computing, cases, ["income"], margins, control="")
     spread = np.asarray(reader.squares[:, 0])
     errors = 0.5 * spread
     even, uneven = errors + 0.20 * spread, errors + spread.mean() * np.where(np.arange(80) < 2, 8.2, 0.0)
@@ -345,9 +347,9 @@ def test_cutting_the_last_token_off_from_the_field_that_decides_moves_it_most() 
 
 
 def test_a_rationale_goes_between_the_fields_and_the_cue() -> None:
-    bench = bench_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
+    computing = context_with(zoo_model("llama"), look_ahead.Settings(), plan_of())
     words = {"income": "$41", "form": "120", "sex": "male", "race": "White"}
-    assert frame_of(bench, words) == Frame("Income $41\nForm 120\nSex male\nRace White\n", "Decision:")
+    assert frame_of(computing, words) == Frame("Income $41\nForm 120\nSex male\nRace White\n", "Decision:")
     assert Frame("Race White\n\n", "Decision:").reasoned("Reason: good") == "Race White\n\nReason: good\n\nDecision:"
 
 
@@ -370,9 +372,9 @@ def test_a_rationale_that_would_reach_past_the_switch_of_the_positions_is_not_wr
     frames = [Frame("Race White\n", "Decision:")]
     rooms = {}
     for tokens in (8, SWITCH):
-        bench = bench_with(long_rope(), look_ahead.Settings(rationale_tokens=tokens), plan_of())
-        rooms[tokens] = _has_room(bench, frames)
-        plain = bench_with(zoo_model("llama"), look_ahead.Settings(rationale_tokens=tokens), plan_of())
+        computing = context_with(long_rope(), look_ahead.Settings(rationale_tokens=tokens), plan_of())
+        rooms[tokens] = _has_room(computing, frames)
+        plain = context_with(zoo_model("llama"), look_ahead.Settings(rationale_tokens=tokens), plan_of())
         assert _has_room(plain, frames)
     assert rooms == {8: True, SWITCH: False}
 
@@ -387,18 +389,18 @@ def test_the_two_effects_of_a_swap_sum_to_the_difference() -> None:
 
 def test_what_is_written_is_what_the_model_itself_would_write() -> None:
     model = zoo_model("gpt2")
-    bench = bench_with(model, look_ahead.Settings(rationale_tokens=8), plan_of())
+    computing = context_with(model, look_ahead.Settings(rationale_tokens=8), plan_of())
     decoder = read_decoder(model)
     assert isinstance(decoder, Decoder)
     prompt = "Income 5\nReason:"
-    (alone,) = write(bench, decoder, [prompt])
-    together = write(bench, decoder, [prompt, "Income 5\nDecision:Y\nReason:"])[0]
+    (alone,) = write(computing, decoder, [prompt])
+    together = write(computing, decoder, [prompt, "Income 5\nDecision:Y\nReason:"])[0]
 
-    ids = torch.tensor([bench.loaded.tokenizer(prompt)["input_ids"]])
+    ids = torch.tensor([computing.loaded.tokenizer(prompt)["input_ids"]])
     own = model.generate(ids, max_new_tokens=8, do_sample=False, pad_token_id=0)[0, ids.shape[1] :].tolist()
     assert list(alone.tokens) == own[: len(alone.tokens)]
     assert together.tokens == alone.tokens
-    (scored,) = score(bench, [(prompt, alone.text)])
+    (scored,) = score(computing, [(prompt, alone.text)])
     assert scored is not None
     if scored.tokens == alone.tokens:
         assert scored.likelihood == pytest.approx(alone.likelihood, abs=1e-3)
@@ -423,7 +425,7 @@ def rationale_part(*pairs: Exchanged) -> tuple[Measurement, ...]:
 
 
 def a_pair(swapped: tuple[Two, Two], *, reasons: tuple[str, str], losses: Two) -> Exchanged:
-    turned, moved = (-1.0 - loss for loss in losses)
+    turned, moved = losses
     one, other = (Texts(free=reason, favourable=" good", adverse=" bad") for reason in reasons)
     return Exchanged(
         ids=("a", "b"),

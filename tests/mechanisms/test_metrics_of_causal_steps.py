@@ -25,7 +25,7 @@ from auditor.testing.context import Context
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data
 from tests.mechanisms.test_controlled_steps import turn
-from tests.mechanisms.test_probes_and_erasure import bench_with, concluded, decided, erasure, of, steering
+from tests.mechanisms.test_probes_and_erasure import concluded, context_with, decided, erasure, of, steering
 
 DATA = small_data(120)
 NOISE = NoiseFloor(logit=2e-6, state=1e-7, precision=1e-7, arithmetic="float32")
@@ -116,7 +116,7 @@ def test_rounding_moves_a_mean_probability_by_no_more_than_its_steepness_says(va
 
 def measured(test: Any, model: Any, results: list[Any], plan: Plan) -> tuple[Measurement, ...]:
     cases = small_cases(plan, DATA)
-    seen = bench_with(model, test.Settings(), plan, data=DATA).margins([case.prompt for case in cases])
+    seen = context_with(model, test.Settings(), plan, data=DATA).margins([case.prompt for case in cases])
     decisions = {case.id: decided(case, float(margin)) for case, margin in zip(cases, seen, strict=True)}
     context = Context(
         plan=plan,

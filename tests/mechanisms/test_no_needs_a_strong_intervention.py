@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.mechanisms.steering.runs import Steerer
 from auditor.synthesis.ladder_steps import MOST_SHORT, usable, used
 from benchmarks.inside_nulls import GROUPS, prompts, random_model, target

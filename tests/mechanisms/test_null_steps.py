@@ -7,7 +7,8 @@ import pytest
 import torch
 from scipy import stats
 
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.pair_rows import LookedAt, PairsResult
 from benchmarks.inside_nulls import FAMILIES, target
@@ -21,7 +22,7 @@ from benchmarks.inside_nulls_steps import (
     told_by_fields,
 )
 from tests.language_models.tiny import tiny_tokenizer
-from tests.mechanisms.bench import CONTRAST
+from tests.mechanisms.computing import CONTRAST
 
 COPIES = 3
 MOST = int(stats.binom.isf(0.001, COPIES, 0.05))

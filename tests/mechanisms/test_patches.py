@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target, read_decoder, replace
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
+from auditor.language_models.sites import RESIDUAL, replace
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared import patches
 from auditor.mechanisms._shared.nodes import Node, all_nodes
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, run_pair

@@ -18,7 +18,7 @@ from auditor.mechanisms._shared.patches import attribution_effects
 from auditor.mechanisms.attribution_patching import method as attribution_patching
 from auditor.mechanisms.components import method as components
 from auditor.mechanisms.components.result import Parted, Result
-from tests.mechanisms.bench import CONTRAST, bench, of_pairs, pair
+from tests.mechanisms.computing import CONTRAST, compute_context, of_pairs, pair
 
 RUNS, PAIRS, LAYERS, HEADS = 200, 48, 4, 6
 NOISE = 0.5
@@ -94,7 +94,7 @@ def eight() -> list[PairOfPrompts]:
 
 
 def test_attribution_patching_picks_nodes_on_one_half_and_patches_them_in_the_other() -> None:
-    at, asked = bench(attribution_patching.Settings(top=3, sample=0.4)), eight()
+    at, asked = compute_context(attribution_patching.Settings(top=3, sample=0.4)), eight()
     result = attribution_patching.compute(at, of_pairs(*asked))
     assert [each.id for each in result.pairs] == ["a1", "a3", "a5", "a7"]
 
@@ -115,7 +115,7 @@ def test_attribution_patching_picks_nodes_on_one_half_and_patches_them_in_the_ot
 def test_pairs_that_do_not_align_are_in_neither_half() -> None:
     first, *others = eight()
     asked = of_pairs(first, pair(99, "Hispanic"), *others)
-    result = attribution_patching.compute(bench(attribution_patching.Settings(top=3)), asked)
+    result = attribution_patching.compute(compute_context(attribution_patching.Settings(top=3)), asked)
     assert [each.id for each in result.pairs] == ["a1", "a3", "a5", "a7"]
     assert sum(result.left_out.values()) == 1
 

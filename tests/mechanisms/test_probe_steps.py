@@ -21,7 +21,7 @@ from tests.acceptance.planted import planted_model
 from tests.engine.small import MAPPING
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, through_a_ledger
-from tests.mechanisms.test_probes_and_erasure import DATA, bench_with, concluded, of, plan_of
+from tests.mechanisms.test_probes_and_erasure import DATA, concluded, context_with, of, plan_of
 from tests.second_device import second_device
 
 probes = TESTS["probes"]
@@ -104,7 +104,7 @@ def piece() -> tuple[method.Settings, Plan, TrainedPayload]:
 
 def computed(model: Any) -> TrainedResult:
     settings, plan, payload = piece()
-    found = method.compute(bench_with(model, settings, plan), payload)
+    found = method.compute(context_with(model, settings, plan), payload)
     assert isinstance(found, TrainedResult)
     return found
 

@@ -11,7 +11,7 @@ from auditor.catalogue import TESTS
 from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.plan import Plan
 from auditor.records import Case, Decision, Measurement, Outcome
 from auditor.synthesis.ladder import climb, ladder
@@ -31,7 +31,7 @@ def plan_of(test: str) -> Plan:
     return small_plan(prompt__answers=ANSWERS, tests__run=[test], noise__reask=0)
 
 
-def bench_with(
+def context_with(
     model: Any, settings: Any, plan: Plan, *, probe: PackingProbe = PACKABLE, data: Applications = DATA
 ) -> ComputeContext:
     return ComputeContext(
@@ -52,11 +52,11 @@ def concluded(
     plan = plan_of(test.CARD.name)
     only = {"attributes": ("race",)} if "attributes" in test.Settings.model_fields else {}
     chosen = test.Settings(**only, **settings)
-    bench = bench_with(model, chosen, plan, probe=probe, data=data)
+    computing = context_with(model, chosen, plan, probe=probe, data=data)
     pieces = list(test.plan_chunks(asked(chosen, plan=plan, data=data)))
-    results = [through_a_ledger(test.compute(bench, through_a_ledger(piece.payload))) for piece in pieces]
+    results = [through_a_ledger(test.compute(computing, through_a_ledger(piece.payload))) for piece in pieces]
     cases = small_cases(plan, data)
-    margins = bench.margins([case.prompt for case in cases])
+    margins = computing.margins([case.prompt for case in cases])
     decisions = {case.id: decided(case, float(margin)) for case, margin in zip(cases, margins, strict=True)}
     context = Context(
         plan=plan,

@@ -29,7 +29,7 @@ from tests.acceptance.planted import planted_model
 from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, PLAN, SETTINGS
-from tests.mechanisms.test_sae_sparse_features import bench_with, plan_of
+from tests.mechanisms.test_sae_sparse_features import context_with, plan_of
 
 RESULTS: dict[Any, Any] = {
     sparse_features: of_sparse_features,
@@ -73,9 +73,9 @@ def rows(method: Any) -> tuple[tuple[Any, Row], ...]:
     kinds = RESULTS[method]
     for plan, chosen in asked_for(method):
         options = method.Settings(**chosen)
-        bench = replace(bench_with(planted_model("B", against=40.0), options, plan), open_model=opened)
+        context = replace(context_with(planted_model("B", against=40.0), options, plan), open_model=opened)
         for piece in method.plan_chunks(asked(options, plan=plan, data=DATA)):
-            found += [(kinds.Payload, piece.payload), (kinds.Result, method.compute(bench, piece.payload))]
+            found += [(kinds.Payload, piece.payload), (kinds.Result, method.compute(context, piece.payload))]
     return tuple(found)
 
 

@@ -26,10 +26,10 @@ from auditor.testing.rows import Row, read_row
 from tests.language_models.tiny import tiny_model
 from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, through_a_ledger
-from tests.mechanisms.bench import bench as pair_bench
-from tests.mechanisms.bench import payload
+from tests.mechanisms.computing import compute_context as pair_bench
+from tests.mechanisms.computing import payload
 from tests.mechanisms.every_method import DATA, PLAN, SETTINGS
-from tests.mechanisms.test_sae_sparse_features import bench_with
+from tests.mechanisms.test_sae_sparse_features import context_with
 
 METHODS: tuple[Any, ...] = (
     patching,
@@ -50,9 +50,9 @@ def rows(method: Any) -> tuple[tuple[Any, Row], ...]:
     found: list[tuple[Any, Row]] = []
     for model in (tiny_model(), zoo_model("bloom")):
         chosen = method.Settings(**SETTINGS[method.CARD.name])
-        bench = replace(bench_with(model, chosen, PLAN), scorer=PackedScorer(model, pack_tokens=64, probe=UNPACKED))
+        context = replace(context_with(model, chosen, PLAN), scorer=PackedScorer(model, pack_tokens=64, probe=UNPACKED))
         for piece in method.plan_chunks(asked(chosen, plan=PLAN, data=DATA)):
-            found += [(method.Payload, piece.payload), (method.Result, method.compute(bench, piece.payload))]
+            found += [(method.Payload, piece.payload), (method.Result, method.compute(context, piece.payload))]
     if method is patching:
         # So many that other corruptions repeat what is put in.
         found.append((method.Result, method.compute(pair_bench(patching.Settings()), payload(*["Black"] * 24))))

@@ -28,7 +28,7 @@ from tests.language_models.zoo import zoo_model
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, PLAN, SETTINGS
 from tests.mechanisms.test_rows_of_pairs import UNPACKED, renumbered
-from tests.mechanisms.test_sae_sparse_features import bench_with
+from tests.mechanisms.test_sae_sparse_features import context_with
 
 METHODS: tuple[Any, ...] = (probes, erasure, steering, look_ahead)
 KINDS: dict[Any, set[type[Row]]] = {
@@ -73,9 +73,9 @@ def rows(method: Any) -> tuple[tuple[Any, Row], ...]:
     found: list[tuple[Any, Row]] = []
     for model, plan in ((tiny_model(), PLAN), (zoo_model("bloom"), PLAN), (tiny_model(), ALIKE)):
         chosen = method.Settings(**SETTINGS[method.CARD.name])
-        bench = replace(bench_with(model, chosen, plan), scorer=PackedScorer(model, pack_tokens=64, probe=UNPACKED))
+        context = replace(context_with(model, chosen, plan), scorer=PackedScorer(model, pack_tokens=64, probe=UNPACKED))
         for piece in method.plan_chunks(asked(chosen, plan=plan, data=DATA)):
-            found += [(method.Payload, piece.payload), (method.Result, method.compute(bench, piece.payload))]
+            found += [(method.Payload, piece.payload), (method.Result, method.compute(context, piece.payload))]
     return tuple(found)
 
 

@@ -12,9 +12,9 @@ import torch
 
 from auditor.exceptions import Interrupted, ModelError, PlanError
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import read_decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sae.dictionary import Dictionary, dictionary_for
 from auditor.mechanisms.sae.files import save
 from auditor.mechanisms.sae.planned import dictionary_payload
@@ -23,7 +23,7 @@ from auditor.mechanisms.sae.rows import DictionaryPayload, held_out
 from auditor.plan import Plan
 from tests.engine.small import small_data, small_plan
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.asking import asked, bench, through_a_ledger
+from tests.mechanisms.asking import asked, compute_context, through_a_ledger
 from tests.records import manifest_of
 
 DATA = small_data(16)
@@ -41,7 +41,7 @@ def wanted(**dictionary: Any) -> DictionaryPayload:
 
 
 def at_work(family: str = "llama", **changes: Any) -> ComputeContext:
-    made = bench(None, plan=plan_of(), data=DATA)
+    made = compute_context(None, plan=plan_of(), data=DATA)
     return replace(made, loaded=replace(made.loaded, model=zoo_model(family), manifest=changes.pop("manifest", None)))
 
 
@@ -172,8 +172,8 @@ def test_a_file_that_changed_since_the_run_was_frozen_is_refused(tmp_path: Path)
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
-        ({"path": "/nowhere"}, r"settings\.dictionary\.path: .*No such file"),
-        ({"text": "/nowhere"}, r"settings\.dictionary\.text: /nowhere: No such file"),
+        ({"path": "/nowhere"}, r"settings\.dictionary\.path: .*no such file"),
+        ({"text": "/nowhere"}, r"settings\.dictionary\.text: /nowhere: cannot be read: no such file"),
         ({"kind": "gated"}, r"settings\.dictionary: kind"),
         ({"activation_norm": 0}, r"settings\.dictionary: activation_norm"),
         ({"colour": 3}, r"settings\.dictionary: colour"),

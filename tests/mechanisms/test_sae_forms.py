@@ -297,8 +297,8 @@ def test_gemma_scope_2_writes_lower_case_and_says_where_it_belongs(tmp_path: Pat
     ("damage", "said"),
     [
         ({"threshold": np.zeros(3, dtype=np.float32)}, r"threshold has shape \(3,\); expected shape \(20,\)"),
-        ({"b_dec": np.full(WIDTH, np.nan, dtype=np.float32)}, "b_dec holds values that are no numbers"),
-        ({"W_enc": np.zeros(4, dtype=np.float32)}, "W_enc is missing or no matrix"),
+        ({"b_dec": np.full(WIDTH, np.nan, dtype=np.float32)}, "b_dec holds values that are not numbers"),
+        ({"W_enc": np.zeros(4, dtype=np.float32)}, "W_enc is missing or is not a matrix"),
         ({"b_dec": np.array([object()] * WIDTH)}, "cannot be read"),
     ],
 )

@@ -80,6 +80,6 @@ def test_every_test_on_features_ends_with_the_reason_where_the_dictionary_is_poo
     for test in tests:
         chosen = features.SETTINGS[test.CARD.name]
         asking = asked(chosen, plan=features.plan_of(steps=1), data=features.DATA)
-        for found in typed.results(test, features.bench_with(model, chosen), asking):
+        for found in typed.results(test, features.context_with(model, chosen), asking):
             assert isinstance(found, NoDictionary)
             assert "of the variance of held-out states unexplained" in found.reason

@@ -15,13 +15,13 @@ from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.quality import measure
 from auditor.mechanisms.sae.states import Matrix
 from auditor.mechanisms.sae.training import Recipe, train
-from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sae.windows import FeatureWindow, open_window
 from tests.mechanisms.known_circuit import ASKED, KnownCircuit, known_circuit, other_value, prompt
 
 LAYER = 1
 """After the head that marks every value with its name, before the head that reads the value asked for."""
 
-Found = tuple[Dictionary, list[Window], Chosen]
+Found = tuple[Dictionary, list[FeatureWindow], Chosen]
 
 
 @pytest.fixture(scope="module")
@@ -54,7 +54,7 @@ def found(known: KnownCircuit) -> Found:
     return dictionary, measured, choose(seen, dictionary, pair=(1, 0), count=6, draws=4, seed=0)
 
 
-def pair(known: KnownCircuit, base: str) -> Window:
+def pair(known: KnownCircuit, base: str) -> FeatureWindow:
     other, place = other_value(base)
     placed = [Placed(tuple(known.tokens([text])[0].tolist()), place, place) for text in (base, other)]
     with torch.no_grad():

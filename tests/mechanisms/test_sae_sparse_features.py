@@ -10,7 +10,7 @@ import pytest
 from auditor.conclusions import adjust_and_conclude
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.packed import PackedScorer, PackingProbe
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sparse_features import method as sparse_features
 from auditor.plan import Plan
 from auditor.records import Case, Conclusion, Decision, Measurement, Outcome
@@ -36,7 +36,7 @@ def plan_of(**dictionary: Any) -> Plan:
     )
 
 
-def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
+def context_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
     probe = PACKABLE if model.config.model_type == "llama" else PackingProbe(False, None, "no packing")
     return ComputeContext(
         plan=plan,
@@ -50,12 +50,12 @@ def bench_with(model: Any, settings: Any, plan: Plan) -> ComputeContext:
 
 def computed(model: Any, plan: Plan, **settings: Any) -> list[Any]:
     chosen = sparse_features.Settings(**{**SETTINGS, **settings})
-    return typed.results(sparse_features, bench_with(model, chosen, plan), asked(chosen, plan=plan, data=DATA))
+    return typed.results(sparse_features, context_with(model, chosen, plan), asked(chosen, plan=plan, data=DATA))
 
 
 def measured(model: Any, plan: Plan, results: list[Any]) -> tuple[Measurement, ...]:
     cases = small_cases(plan, DATA)
-    margins = bench_with(model, None, plan).margins([case.prompt for case in cases])
+    margins = context_with(model, None, plan).margins([case.prompt for case in cases])
     context = Context(
         plan=plan,
         cases=cases,
@@ -190,9 +190,9 @@ def test_a_model_that_ignores_the_attribute_has_no_difference_to_remove() -> Non
 def test_the_same_chunks_give_the_same_bytes_in_any_order(biased: Any, results: list[Any]) -> None:
     plan = plan_of()
     chosen = sparse_features.Settings(**SETTINGS)
-    bench = bench_with(biased, chosen, plan)
+    context = context_with(biased, chosen, plan)
     planned = typed.payloads(sparse_features, asked(chosen, plan=plan, data=DATA))
-    again = [typed.result_of(sparse_features, bench, payload) for payload in reversed(planned)]
+    again = [typed.result_of(sparse_features, context, payload) for payload in reversed(planned)]
 
     assert again == results[::-1]
 

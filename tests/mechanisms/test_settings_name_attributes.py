@@ -26,7 +26,7 @@ def test_an_attribute_the_plan_does_not_have_is_refused(name: str, key: str) -> 
     with pytest.raises(PlanError) as told:
         settings_of(plan, test, where="plan.toml")
     assert str(told.value) == (
-        f"plan.toml: settings.{name}.{key}: 'height' is no attribute of the plan; expected one of: race, sex"
+        f"plan.toml: settings.{name}.{key}: 'height' is not an attribute of the plan; expected one of: race, sex"
     )
 
 

@@ -315,7 +315,7 @@ def test_applications_give_no_interval_to_an_overlap() -> None:
 
     assert found["interference/attribute=race"].low is None
     assert found["shared_space/attribute=race"].low is None
-    assert "no replicates" in found["interference/attribute=race"].method
+    assert "not replicates" in found["interference/attribute=race"].method
 
 
 def test_the_test_of_an_attribute_is_a_declared_contrast_of_its_own_family() -> None:

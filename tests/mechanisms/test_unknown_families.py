@@ -19,7 +19,7 @@ from auditor.records import Conclusion, Measurement
 from auditor.testing.factory import not_tested
 from tests.engine.small import small_plan
 from tests.language_models.zoo import zoo_model
-from tests.mechanisms.asking import bench as toy_bench
+from tests.mechanisms.asking import compute_context as toy_bench
 from tests.mechanisms.test_probes_and_erasure import concluded
 
 SETTINGS: dict[Any, dict[str, Any]] = {
@@ -56,10 +56,10 @@ def test_what_needs_structure_is_not_tested_and_says_why(test: Any) -> None:
 def test_a_model_that_does_not_answer_is_not_looked_into() -> None:
     floor = 0.5
     plan = small_plan(prompt__answers={"favourable": ["Y"], "adverse": ["N"], "mass_floor": floor})
-    bench = toy_bench(field_attribution.Settings(), plan=plan)
-    reason = silence(bench, ["Loan 120. Race: White. Decision:"] * 3)
+    context = toy_bench(field_attribution.Settings(), plan=plan)
+    reason = silence(context, ["Loan 120. Race: White. Decision:"] * 3)
 
-    assert float(bench.masses(["Loan 120. Race: White. Decision:"])[0]) < floor
+    assert float(context.masses(["Loan 120. Race: White. Decision:"])[0]) < floor
     assert reason is not None
     assert "3 of 3 applications" in reason
     row = not_tested(field_attribution.CARD, reason, level=0.95)

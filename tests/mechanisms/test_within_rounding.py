@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.controls import SMALLEST, within_rounding
 from auditor.mechanisms.erasure import method as erasure
 from auditor.mechanisms.look_ahead.part import Part

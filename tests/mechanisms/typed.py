@@ -5,7 +5,7 @@ from __future__ import annotations
 from importlib import import_module
 from typing import Any
 
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.testing.chunks import PlanContext
 from auditor.testing.rows import read_row
 from tests.mechanisms.asking import through_a_ledger
@@ -21,14 +21,14 @@ def payloads(method: Any, question: PlanContext) -> list[Any]:
     return [kept(_rows(method).Payload, piece.payload) for piece in method.plan_chunks(question)]
 
 
-def result_of(method: Any, bench: ComputeContext, payload: Any) -> Any:
+def result_of(method: Any, context: ComputeContext, payload: Any) -> Any:
     """What one chunk gives."""
-    return kept(_rows(method).Result, method.compute(bench, payload))
+    return kept(_rows(method).Result, method.compute(context, payload))
 
 
-def results(method: Any, bench: ComputeContext, question: PlanContext) -> list[Any]:
+def results(method: Any, context: ComputeContext, question: PlanContext) -> list[Any]:
     """What all chunks that a method plans give."""
-    return [result_of(method, bench, payload) for payload in payloads(method, question)]
+    return [result_of(method, context, payload) for payload in payloads(method, question)]
 
 
 def _rows(method: Any) -> Any:

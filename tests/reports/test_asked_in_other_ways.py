@@ -14,7 +14,7 @@ from reports.inside_sections import inside
 from reports.specification_tables import AT_MOST, asked_otherwise, unstable
 from reports.story import Story
 from tests.reports.conftest import Audit
-from tests.reports.test_standing import measured
+from tests.reports.test_evidence_ladder import measured
 
 AGREED = {
     "specifications_asked": 9,

@@ -245,11 +245,11 @@ def test_a_governed_report_names_who_approved_its_design_and_another_claims_no_a
 
     approval = DesignApproval(by="vera", at="2026-11-21T11:12:00Z", reason="Read against the policy.")
     rows = control(governance.model_copy(update={"governed": True, "design_approval": approval}))
-    assert rows["Standing"] == "governed: its design was approved by a second person before the run was asked for"
+    assert rows["Governance"] == "governed: its design was approved by a second person before the run was asked for"
     assert rows["Design approved by"] == "vera, 21 Nov 2026, 11:12 UTC"
     assert rows["Reason given"] == "Read against the policy."
     rows = control(governance.model_copy(update={"design_approval": None}))
-    assert "not asked for on the site with a design that a second person had approved" in rows["Standing"]
+    assert "not asked for on the site with a design that a second person had approved" in rows["Governance"]
     assert "Design approved by" not in rows
 
 

@@ -181,7 +181,7 @@ def test_a_full_disk_is_a_storage_error_and_leaves_no_half_file(
         raise OSError(28, "No space left on device")
 
     monkeypatch.setattr(Path, "write_bytes", full)
-    with pytest.raises(StorageError, match=r"report\.pdf: No space left on device"):
+    with pytest.raises(StorageError, match=r"report\.pdf: cannot be written: no space left on device"):
         write_atomically(tmp_path / "report.pdf", b"data")
     assert list(tmp_path.iterdir()) == []
 

@@ -11,20 +11,20 @@ from reports.blocks import Table, Text
 from reports.charts import power_chart
 from reports.controls import missing_words
 from reports.elsewhere import near_sentence, score_sentence
+from reports.evidence_ladder import outside_words
 from reports.inside_sections import _largest
 from reports.maps import maps_of
 from reports.pack_sections import clause_state
 from reports.paper import on_paper
 from reports.record_sections import BY_HAND, reproduction
 from reports.result_sections import _methods
-from reports.standing import outside_words
 from reports.story import Story
 from reports.tables import contrasts, every_number, short_rows
 from reports.wording import in_print
 from tests.reports.conftest import GOVERNANCE, PACKS, Audit
 from tests.reports.test_a_ratio_is_no_points import ratio
+from tests.reports.test_evidence_ladder import measured
 from tests.reports.test_sentences import DESIGN, net
-from tests.reports.test_standing import measured
 
 CLAUSE = {"ref": "12 CFR 1002.4(a)", "evidence_refs": ["metric:cf_net_effect"]}
 CANNOT = {"conclusion": Conclusion.INCONCLUSIVE, "conclusion_reason": "Too few pairs to say."}

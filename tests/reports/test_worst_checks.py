@@ -7,7 +7,7 @@ import pytest
 from auditor.records import Check
 from reports import numbers
 from reports.inside_sections import checks
-from tests.reports.test_standing import measured
+from tests.reports.test_evidence_ladder import measured
 
 
 @pytest.mark.parametrize(

@@ -8,17 +8,17 @@ from __future__ import annotations
 import random
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any
 
 from auditor.counterfactuals import Cluster
 from auditor.language_models.answers import encode
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concept_rows import Concept, ConceptCase
 from auditor.mechanisms._shared.players import PROXY_ROLES
 from auditor.plan import Attribute, Plan
 from auditor.prompts import token_span
 from auditor.testing.chunks import PlanContext
+from auditor.testing.sampling import in_turns
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +59,7 @@ def draw_clusters(asked: PlanContext, attribute: Attribute, *, applications: int
             by_group[group].append(cluster)
     for group, members in by_group.items():
         random.Random(f"{asked.plan.cases.seed}/{test}/{attribute.field}/{group}").shuffle(members)
-    turns = [cluster for turn in zip_longest(*by_group.values()) for cluster in turn if cluster is not None]
-    return sorted(turns[:applications], key=lambda cluster: cluster.application.id)
+    return sorted(in_turns(*by_group.values())[:applications], key=lambda cluster: cluster.application.id)
 
 
 def concept_of(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> Concept:
@@ -84,17 +83,12 @@ def concept_of(asked: PlanContext, attribute: Attribute, clusters: Sequence[Clus
     )
 
 
-def concept_payload(asked: PlanContext, attribute: Attribute, clusters: Sequence[Cluster]) -> dict[str, Any]:
-    """As `concept_of`, plain: for methods that have no types yet."""
-    return concept_of(asked, attribute, clusters).row()
-
-
-def place(bench: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
+def place(context: ComputeContext, variants: Sequence[Mapping[str, str]], field: str) -> list[Placed]:
     """Render, tokenise, and find the field's value in every variant."""
-    rendered = [bench.render(words) for words in variants]
-    chat = bench.plan.prompt.form == "chat"
+    rendered = [context.render(words) for words in variants]
+    chat = context.plan.prompt.form == "chat"
     placed = []
-    encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
+    encodings = encode(context.loaded.tokenizer, [item.text for item in rendered], chat=chat)
     for item, encoding in zip(rendered, encodings, strict=True):
         first, stop = token_span(encoding.offsets, item.spans[field])
         placed.append(Placed(encoding.ids, first, max(first, stop - 1)))

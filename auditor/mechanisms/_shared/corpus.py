@@ -23,7 +23,7 @@ BoolArray = npt.NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
-class Prompt:
+class CorpusPrompt:
     """One prompt: its application, the field that was changed (``None``: as filed), and what every field says.
 
     ``words`` are as written; ``values`` the numbers or words behind them, ``None`` where nothing is stated.
@@ -61,7 +61,7 @@ class Corpus:
 
     fields: tuple[str, ...]
     labels: Mapping[str, str]
-    prompts: tuple[Prompt, ...]
+    prompts: tuple[CorpusPrompt, ...]
     vocabulary: tuple[str, ...]
     prompt: IntArray
     token: IntArray
@@ -123,13 +123,13 @@ class CorpusBuilder:
     labels: Mapping[str, str]
 
     def __post_init__(self) -> None:
-        self._prompts: list[Prompt] = []
+        self._prompts: list[CorpusPrompt] = []
         self._words: dict[str, int] = {}
         self._columns: dict[str, list[int]] = {name: [] for name in COLUMNS}
 
     def add(
         self,
-        prompt: Prompt,
+        prompt: CorpusPrompt,
         *,
         tokens: Sequence[str],
         offsets: Sequence[tuple[int, int]],

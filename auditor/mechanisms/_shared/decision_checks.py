@@ -9,6 +9,8 @@ from auditor.language_models.tolerance import TOLERANCE
 from auditor.records import Check
 from auditor.testing.context import Context
 
+AS_DECIDED = "margin as decided"
+"""The name of the check that a margin read here is the one the run decided on."""
 NO_DECISIONS = "the margin of the answers' first tokens is read, and no decision is made by it"
 """Why no decision is counted where answers have several tokens."""
 FARTHEST = 0.5
@@ -39,21 +41,34 @@ def margin_as_decided(
     noise
         What rounding does to the model: where the bound comes from. Without it the packed reading's tolerance holds.
     """
-    bound = TOLERANCE if noise is None else noise.bound
-    apart = 0.0
-    for case, row in zip(cases, margins, strict=True):
-        for group, margin in zip(groups, row, strict=True):
-            # The group as filed has no counterfactual of its own.
-            decision = context.decisions.get(f"{case}/{field}={group}") or context.decisions[case]
-            apart = max(apart, abs(float(margin) - float(decision.margin or 0.0)))
-    return Check(
-        "margin as decided",
-        apart <= bound,
-        apart,
-        bound,
-        "largest difference in nats between the untouched margin here and the margin decided on"
-        + (f"; {noise.words}" if noise else ""),
+    read = (
+        # The group as filed has no counterfactual of its own.
+        (name if (name := f"{case}/{field}={group}") in context.decisions else case, margin)
+        for case, row in zip(cases, margins, strict=True)
+        for group, margin in zip(groups, row, strict=True)
     )
+    return as_decided(context, read, noise=noise, which="untouched margin here")
+
+
+def as_decided(context: Context, read: Iterable[tuple[str, float]], *, noise: NoiseFloor | None, which: str) -> Check:
+    """The largest difference, in nats, between margins read by a test and those the run decided on, by case id.
+
+    Each was read twice, here and with the run's own cases, in other batches: both must say the same.
+
+    Parameters
+    ----------
+    read
+        Case ids and margins.
+    noise
+        What rounding does to the model: where the bound comes from. Without it the packed reading's tolerance holds.
+    which
+        The margin that was read, in words.
+    """
+    bound = TOLERANCE if noise is None else noise.bound
+    decided = ((float(margin), float(context.decisions[name].margin or 0.0)) for name, margin in read)
+    apart = max((abs(here - there) for here, there in decided), default=0.0)
+    note = f"largest difference in nats between the {which} and the margin decided on"
+    return Check(AS_DECIDED, apart <= bound, apart, bound, note + (f"; {noise.words}" if noise else ""))
 
 
 def answers_keep_mass(mass: float, clean: float, *, after: str) -> Check:

@@ -20,10 +20,12 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Run, Target, project
+from auditor.language_models.decoder import Decoder, Run, project
 from auditor.language_models.families import frozen_scale, gain, output_bias, output_rows
 from auditor.language_models.noise import summing_noise
 from auditor.language_models.precision import in_double
+from auditor.language_models.sites import HEADS, MLP, RESIDUAL
+from auditor.language_models.targets import Target
 
 
 @dataclass(frozen=True)

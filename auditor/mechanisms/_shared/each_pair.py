@@ -10,7 +10,7 @@ from typing import TypeVar
 from auditor.exceptions import Interrupted
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.pair_rows import LookedAt, PairOfPrompts, PairsPayload, PairsResult
 from auditor.mechanisms._shared.pairs import PairRuns, read_pair, run_pair, structured
 
@@ -40,24 +40,24 @@ class Kept:
 
 
 def each_pair(
-    bench: ComputeContext,
+    context: ComputeContext,
     payload: PairsPayload,
     explain: Callable[[PairRuns, PairOfPrompts], PairT | NotApplicable],
     *,
     kept: Kept | None = None,
 ) -> PairsResult[PairT]:
     """Explain every pair of a chunk whose tokens align; count the others, and those not explained, by reason."""
-    noise = noise_floor(bench.loaded.model)
-    view = structured(bench, payload.pairs[0].prompts[0])
+    noise = noise_floor(context.loaded.model)
+    view = structured(context, payload.pairs[0].prompts[0])
     if isinstance(view, NotApplicable):
         return PairsResult(contrast=payload.contrast, reason=view.reason, noise=noise)
     decoder, target = view
     left_out: Counter[str] = Counter()
     pairs: list[PairT] = []
     for prompts in payload.pairs:
-        if bench.should_stop():
+        if context.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        pair = read_pair(bench, prompts)
+        pair = read_pair(context, prompts)
         if isinstance(pair, NotApplicable):
             left_out[pair.reason] += 1
             continue

@@ -22,7 +22,7 @@ from auditor.testing.factory import measurement
 APPLICATIONS = "applications"
 
 
-def standing(estimate: Estimate, *, n: int | None = None, what: str = APPLICATIONS, tested: bool = False) -> Estimate:
+def printable(estimate: Estimate, *, n: int | None = None, what: str = APPLICATIONS, tested: bool = False) -> Estimate:
     """The estimate as it may be printed: from few a number that is called an illustration, and no interval.
 
     Parameters
@@ -62,7 +62,7 @@ def measured(
     Parameters
     ----------
     estimate, n, what
-        As `standing` takes them.
+        As `printable` takes them.
     exact
         Whether the p-value is one of randomisation or permutation.
     family
@@ -70,7 +70,7 @@ def measured(
     about
         As `auditor.testing.factory.measurement` takes it.
     """
-    shown = standing(estimate, n=n, what=what, tested=exact or family is not None)
+    shown = printable(estimate, n=n, what=what, tested=exact or family is not None)
     return measurement(shown, family=family, **about)
 
 

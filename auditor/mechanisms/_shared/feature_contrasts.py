@@ -18,12 +18,14 @@ from auditor.counterfactuals import PLACEBO, Cluster
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import Encoding, encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Past
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.sites import RESIDUAL
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concepts import suffix_tokens
 from auditor.mechanisms._shared.contrast_rows import Change, ContrastCase, ContrastCases, FeaturesPayload, Value
-from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, Prompt
+from auditor.mechanisms._shared.corpus import Corpus, CorpusBuilder, CorpusPrompt
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.planned import dictionary_payload, dictionary_tokens
 from auditor.prompts import Rendered
@@ -111,7 +113,7 @@ def features_work(asked: PlanContext, reading: FeaturesPayload, payload: Row) ->
 
 
 def read_states(
-    bench: ComputeContext, contrasts: ContrastCases, *, decoder: Decoder | ResidualView, layer: int
+    context: ComputeContext, contrasts: ContrastCases, *, decoder: Decoder | ResidualView, layer: int
 ) -> tuple[Corpus, States]:
     """Render, tokenise and run every prompt up to one layer.
 
@@ -119,7 +121,7 @@ def read_states(
 
     Parameters
     ----------
-    bench
+    context
         The model.
     contrasts
         The applications and their changes.
@@ -140,14 +142,14 @@ def read_states(
     ScoringError
         If a state is not finite.
     """
-    applications = [_rendered(bench, case) for case in contrasts.cases]
+    applications = [_rendered(context, case) for case in contrasts.cases]
     first = applications[0][0].rendered.spans
     builder = CorpusBuilder(tuple(sorted(first, key=lambda name: first[name])), contrasts.labels)
     common = shared_length([each.encoding.ids for written in applications for each in written])
     kept: list[States] = []
     with torch.inference_mode():
         for written in applications:
-            if bench.should_stop():
+            if context.should_stop():
                 raise Interrupted("stopped between two applications; nothing of this chunk is kept")
             base = written[0].encoding.ids
             starts = [common, *(_first_difference(base, other.encoding.ids) for other in written[1:])]
@@ -188,20 +190,20 @@ def activations_of(dictionary: Dictionary, states: States) -> csr_matrix:
 class _Written:
     """A prompt as it is read."""
 
-    prompt: Prompt
+    prompt: CorpusPrompt
     rendered: Rendered
     encoding: Encoding
 
 
-def _rendered(bench: ComputeContext, case: ContrastCase) -> list[_Written]:
+def _rendered(context: ComputeContext, case: ContrastCase) -> list[_Written]:
     """All prompts of one application, as filed first."""
-    prompts = [Prompt(case.id, None, case.words, case.values)]
+    prompts = [CorpusPrompt(case.id, None, case.words, case.values)]
     for change in case.changes:
         words, values = {change.field: change.words}, {change.field: change.value}
-        prompts.append(Prompt(case.id, change.field, {**case.words, **words}, {**case.values, **values}))
-    rendered = [bench.render(prompt.words) for prompt in prompts]
-    chat = bench.plan.prompt.form == "chat"
-    encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
+        prompts.append(CorpusPrompt(case.id, change.field, {**case.words, **words}, {**case.values, **values}))
+    rendered = [context.render(prompt.words) for prompt in prompts]
+    chat = context.plan.prompt.form == "chat"
+    encodings = encode(context.loaded.tokenizer, [item.text for item in rendered], chat=chat)
     return [_Written(*parts) for parts in zip(prompts, rendered, encodings, strict=True)]
 
 
@@ -226,7 +228,7 @@ def _rank(value: Value) -> tuple[int, float, str]:
 
 
 def _value(asked: PlanContext, cluster: Cluster, name: str) -> Value:
-    """The typed value; for the placebo, which is no field of the data, its number."""
+    """The typed value; for the placebo, which is not a field of the data, its number."""
     values = cluster.application.values
     return values[name] if name in values else _number(asked.words[cluster.application.id][name])
 

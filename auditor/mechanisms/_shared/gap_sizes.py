@@ -22,7 +22,7 @@ def ends(values: FloatArray, *, level: float) -> tuple[float, float] | tuple[Non
 def gap_counts(gaps: FloatArray, *, whole: FloatArray, thresholds: Thresholds) -> dict[str, float | int | None]:
     """The ends of the mean difference, and the size below which the plan calls a shift of the margin none, in nats.
 
-    Few applications have no interval (`standing`), and so no ends.
+    Few applications have no interval (`printable`), and so no ends.
 
     Parameters
     ----------

@@ -31,7 +31,7 @@ CONSTANT = 1e-7
 
 
 @dataclass(frozen=True, slots=True)
-class Metric:
+class CovarianceRoot:
     """The root W⁻¹ of a covariance: ``roots`` along the orthonormal columns of ``basis``, ``rest`` across them.
 
     With fewer rows than features the basis has as many columns as rows: nothing of the size width × width is built.
@@ -151,14 +151,14 @@ def erasers_of(x: Tensor, z: Tensor, *, shrinkage: float | None = None) -> Erase
     # Rows as they stand in the covariance, Σxx = rowsᵀ·rows.
     rows = (x - mean[..., None, :]) / x.shape[-2] ** 0.5
     marks = _standardised(z)
-    metric, varies = _metric(rows, scale=x.abs().amax((-2, -1)), shrinkage=shrinkage)
-    left, sizes, _ = torch.linalg.svd(metric.whiten(rows.mT @ marks), full_matrices=False)
+    root, varies = _covariance_root(rows, scale=x.abs().amax((-2, -1)), shrinkage=shrinkage)
+    left, sizes, _ = torch.linalg.svd(root.whiten(rows.mT @ marks), full_matrices=False)
     # Whitened states against standardised, uncorrelated marks: the singular values are correlations, at most 1.
     kept = (sizes > ROUNDING) & varies[..., None]
     directions = left * kept[..., None, :]
     spans = (marks.abs().amax(-2) > 0).sum(-1).clamp(min=1)
     readable = (sizes**2 * kept).sum(-1) / spans
-    return Eraser(mean, metric.whiten(directions), metric.unwhiten(directions).mT, kept, readable)
+    return Eraser(mean, root.whiten(directions), root.unwhiten(directions).mT, kept, readable)
 
 
 def _standardised(concept: Tensor) -> Tensor:
@@ -173,7 +173,7 @@ def _standardised(concept: Tensor) -> Tensor:
     return basis
 
 
-def _metric(rows: Tensor, *, scale: Tensor, shrinkage: float | None) -> tuple[Metric, Tensor]:
+def _covariance_root(rows: Tensor, *, scale: Tensor, shrinkage: float | None) -> tuple[CovarianceRoot, Tensor]:
     """The root of the shrunk covariance, and whether states vary by more than rounding."""
     n, width = rows.shape[-2:]
     if n <= width:
@@ -201,4 +201,4 @@ def _metric(rows: Tensor, *, scale: Tensor, shrinkage: float | None) -> tuple[Me
     # Where nothing varies there is nothing to erase; any root will do.
     roots = torch.where(kept, roots, 1.0)
     rest = torch.where(floor > 0, floor.sqrt(), 1.0)
-    return Metric(vectors, roots, rest.expand(values.shape[:-1])), varies
+    return CovarianceRoot(vectors, roots, rest.expand(values.shape[:-1])), varies

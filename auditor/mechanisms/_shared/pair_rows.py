@@ -14,7 +14,7 @@ Span = tuple[int, int]
 """First and last character of a field in a prompt, the last one not included."""
 
 
-class Contrast(Row):
+class ContrastRow(Row):
     """The ``field`` that is changed, from its ``reference`` to a ``group``."""
 
     field: str
@@ -49,7 +49,7 @@ class PairOfPrompts(Row):
 class PairsPayload(Row):
     """One contrast and the applications it is looked at in."""
 
-    contrast: Contrast
+    contrast: ContrastRow
     pairs: tuple[PairOfPrompts, ...]
 
 
@@ -125,7 +125,7 @@ class PairsResult(Row, Generic[PairT_co]):
         What rounding does to the margin.
     """
 
-    contrast: Contrast
+    contrast: ContrastRow
     reason: str | None = None
     note: str = ""
     left_out: dict[str, int] = Field(default_factory=dict)

@@ -12,22 +12,15 @@ from torch import Tensor
 
 from auditor.counterfactuals import arm
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import (
-    HEADS,
-    MLP,
-    RESIDUAL,
-    Decoder,
-    Past,
-    Run,
-    Site,
-    Target,
-    target_of,
-)
+from auditor.language_models.decoder import Decoder, Run
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.pair_rows import Contrast, PairOfPrompts, PairsPayload, Span
+from auditor.language_models.sites import HEADS, MLP, RESIDUAL, Site
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
+from auditor.mechanisms._shared.pair_rows import ContrastRow, PairOfPrompts, PairsPayload, Span
 from auditor.prompts import token_span
 from auditor.records import Case
 from auditor.testing.chunks import ChunkSpec, PlanContext
@@ -148,7 +141,7 @@ def plan_pairs(
                     break
             if rows:
                 tokens = asked.count_tokens(rows[0].prompts[0]) * len(rows)
-                contrast = Contrast(field=attribute.field, group=group, reference=attribute.reference)
+                contrast = ContrastRow(field=attribute.field, group=group, reference=attribute.reference)
                 yield ChunkSpec(2 * len(rows), round(tokens * cost), kind(contrast=contrast, pairs=tuple(rows)))
 
 
@@ -158,9 +151,9 @@ def _later(case: Case, changed: str) -> dict[str, Span]:
     return {name: span for name, span in case.spans.items() if span[0] >= end}
 
 
-def read_pair(bench: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplicable:
+def read_pair(context: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplicable:
     """The pair as tokens, or why these do not align."""
-    base, donor = encode(bench.loaded.tokenizer, prompts.prompts, chat=bench.plan.prompt.form == "chat")
+    base, donor = encode(context.loaded.tokenizer, prompts.prompts, chat=context.plan.prompt.form == "chat")
     if len(base.ids) != len(donor.ids):
         return NotApplicable("the two values have different numbers of tokens")
     differing = [place for place, (one, other) in enumerate(zip(base.ids, donor.ids, strict=True)) if one != other]
@@ -171,12 +164,12 @@ def read_pair(bench: ComputeContext, prompts: PairOfPrompts) -> Pair | NotApplic
     return Pair(base.ids, donor.ids, differing[0], tuple(changed), later)
 
 
-def structured(bench: ComputeContext, prompt: str) -> tuple[Decoder, Target] | NotApplicable:
+def structured(context: ComputeContext, prompt: str) -> tuple[Decoder, Target] | NotApplicable:
     """The decoder and the target of a chunk, or the reason why the test cannot be done on this model."""
-    decoder = bench.decoder()
+    decoder = context.decoder()
     if isinstance(decoder, ResidualView):
         return NotApplicable(f"needs the structure of the model: {decoder.reason}")
-    target = target_of(bench.questions([prompt])[0])
+    target = context.target(prompt)
     return target if isinstance(target, NotApplicable) else (decoder, target)
 
 

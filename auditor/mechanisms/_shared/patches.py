@@ -15,8 +15,8 @@ import torch
 from torch import Tensor
 
 from auditor.exceptions import ScoringError
-from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Edit, Site
 from auditor.language_models.noise import noise_floor
+from auditor.language_models.sites import HEADS, MLP, RESIDUAL, Edit, Site
 from auditor.mechanisms._shared.nodes import Node
 from auditor.mechanisms._shared.pair_rows import EffectsT, Repeats
 from auditor.mechanisms._shared.pairs import PairRuns, halfway, mix, turned

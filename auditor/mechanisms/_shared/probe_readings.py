@@ -20,7 +20,7 @@ SILENT = 1e-9
 
 
 @dataclass(frozen=True, slots=True)
-class Reading:
+class ProbeReading:
     """One probe, held out.
 
     ``accuracy`` is balanced accuracy, the mean of the shares of both labels that were read rightly; 0.5 is chance for
@@ -45,7 +45,7 @@ def balanced_accuracy(*, logits: npt.ArrayLike, labels: npt.ArrayLike) -> float:
     return float((right[y].mean() + right[~y].mean()) / 2)
 
 
-def read(*, logits: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, level: float) -> Reading:
+def read(*, logits: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLike, level: float) -> ProbeReading:
     """Measure a probe.
 
     Parameters
@@ -92,7 +92,7 @@ def read(*, logits: npt.ArrayLike, labels: npt.ArrayLike, clusters: npt.ArrayLik
         auroc_low, auroc_high = float(expit(middle - reach)), float(expit(middle + reach))
     else:
         auroc_low, auroc_high = min(low, auroc), max(high, auroc)
-    return Reading(accuracy, low, high, auroc, auroc_low, auroc_high, p_value, len(y), count)
+    return ProbeReading(accuracy, low, high, auroc, auroc_low, auroc_high, p_value, len(y), count)
 
 
 def _right(logits: FloatArray, labels: npt.NDArray[np.bool_]) -> FloatArray:

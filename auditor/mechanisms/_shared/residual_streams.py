@@ -17,9 +17,12 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import pad, shared_length
-from auditor.language_models.decoder import RESIDUAL, Decoder, Past, Target
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.precision import in_double
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import RESIDUAL
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.concepts import Placed
 
 #: Positions, the shared ones counted for every row, in one forward pass of several draws.

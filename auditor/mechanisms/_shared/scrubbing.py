@@ -14,7 +14,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from auditor.language_models.decoder import Target
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.leace import erasers_of
 from auditor.mechanisms._shared.residual_streams import Rows
 from auditor.testing.context import FloatArray

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from auditor.statistics.minimums import GROUP, MINIMUMS
 
-#: Most that may be left, on applications an eraser was not fitted on, of what a linear reader finds.
+#: Most that may be left, on applications an eraser was not fitted on, of what a linear probe finds.
 MOST_LEFT = 0.10
 #: Most of the groups' distance on applications it was not fitted on that a direction may fall short of for a "no".
 MOST_SHORT = 0.10

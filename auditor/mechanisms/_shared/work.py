@@ -10,6 +10,7 @@ import numpy as np
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.chat import chat_wrapper
+from auditor.chunk_rows import OwnWork
 from auditor.counterfactuals import Cluster, prompt_template, words_of
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import encode
@@ -20,12 +21,11 @@ from auditor.language_models.positions import switch_length
 from auditor.language_models.residual_view import unseen_stream
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Chunk
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.plan import Plan
 from auditor.prompts import Rendered, render
 from auditor.run_record import RunRecord
 from auditor.testing.chunks import ChunkSpec, PlanContext
-from auditor.testing.rows import row_of
 from auditor.testing.settings import HasSettings, settings_of
 
 LISTENED = 8
@@ -82,7 +82,7 @@ def plan_work(
             index += 1
 
 
-def bench_for(
+def compute_context_for(
     test: HasSettings,
     *,
     plan: Plan,
@@ -131,7 +131,7 @@ def bench_for(
     )
 
 
-def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
+def silence(context: ComputeContext, prompts: Sequence[str]) -> str | None:
     """Why there is no decision to look into: most of some prompts leave the answers under the plan's mass floor.
 
     Or its states cannot be read: an encoding of positions that changes with a prompt's length, a stream that hooks do
@@ -140,17 +140,17 @@ def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
     The margin of a model that does not answer compares two improbable words; where it comes from explains nothing. A
     few prompts tell before any work is done, the same ones for every chunk.
     """
-    switch = switch_length(bench.loaded.model)
-    if switch is not None and bench.longest > switch:
+    switch = switch_length(context.loaded.model)
+    if switch is not None and context.longest > switch:
         # Rows of different length are padded to one, and past the switch the longest would say how all are read.
         return (
             f"past {switch} tokens the model's position encoding reads a prompt by its length, and the longest prompt "
-            f"of the run has {bench.longest}: states of prompts run together are not those of each alone"
+            f"of the run has {context.longest}: states of prompts run together are not those of each alone"
         )
-    if unseen := unseen_stream(bench.loaded.model):
+    if unseen := unseen_stream(context.loaded.model):
         return unseen
-    floor = bench.plan.prompt.answers.mass_floor
-    masses = bench.masses(prompts)
+    floor = context.plan.prompt.answers.mass_floor
+    masses = context.masses(prompts)
     silent = int((masses < floor).sum())
     if 2 * silent <= len(prompts):
         return None
@@ -162,5 +162,5 @@ def silence(bench: ComputeContext, prompts: Sequence[str]) -> str | None:
 
 
 def _chunk(index: int, kind: str, work: ChunkSpec, listened: Sequence[str]) -> Chunk:
-    payload = canonical_json({"kind": kind, "work": row_of(work.payload), "listened": list(listened)})
+    payload = canonical_json(OwnWork(kind=kind, work=work.payload.row(), listened=tuple(listened)).row())
     return Chunk(index=index, kind=kind, prompts=work.prompts, tokens=work.tokens, payload=payload)

@@ -16,9 +16,10 @@ CARD = Card(
     method=(
         "Every node's effect is estimated to first order (its change times the gradient of the margin), in one sweep "
         "forward and one backward. The largest by one half of the pairs, and a random share of the rest, are patched "
-        "for real in the other half: the largest of many reads too large where it was picked. Only real effects are "
-        "reported, and repeated the other way round, with the mean of both states in both prompts, as a ratio of "
-        "sums and by probability. The random share says how many of the others can be larger than those reported."
+        "(interchange interventions) in the other half: the largest of many reads too large where it was picked. Only "
+        "effects of interventions are reported, and repeated the other way round, with the mean of both states in "
+        "both prompts, as a ratio of sums and by probability. The random share says how many of the others can be "
+        "larger than those reported."
     ),
     worrying="A few heads or MLPs that carry most of the difference: the decision reads the group directly there.",
     limitations=(

@@ -55,7 +55,7 @@ def _nodes(found: OfContrast, result: Result) -> Iterable[UnadjustedMeasurement]
             np.array([read(pair.effects) for pair in pairs]),
             metric="patch_node",
             subject={"layer": str(node.layer), "node": "MLP" if node.head is None else f"head {node.head}"},
-            method="share of the difference carried by the node at every position, patched for real; "
+            method="interchange intervention on the node at every position: share of the difference carried; "
             + picked_words(result.aligned),
             again=repeated(found.context, rows_of(pairs, read), found.gaps, base=bases(pairs)),
         )

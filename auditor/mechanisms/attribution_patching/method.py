@@ -2,22 +2,22 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.each_pair import Kept, each_pair
 from auditor.mechanisms._shared.halves import halves
 from auditor.mechanisms._shared.nodes import Node, all_nodes
-from auditor.mechanisms._shared.pair_rows import Contrast, LookedAt, PairOfPrompts
+from auditor.mechanisms._shared.pair_rows import ContrastRow, LookedAt, PairOfPrompts
 from auditor.mechanisms._shared.pairs import PairRuns, plan_pairs
 from auditor.mechanisms._shared.patches import CHECKED, again, attribution_effects, node_effects, patch_checks
 from auditor.mechanisms.attribution_patching.card import CARD, Settings
 from auditor.mechanisms.attribution_patching.measure import measures
 from auditor.mechanisms.attribution_patching.result import Effects, Payload, Result, Verified
+from auditor.seeds import generator_of
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
@@ -57,20 +57,20 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=10, attributes=settings.attributes)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Screen every pair of a contrast, and verify in every other one the nodes that the rest put first."""
     kept = Kept()
-    screening = each_pair(bench, payload, _screen, kept=kept)
+    screening = each_pair(context, payload, _screen, kept=kept)
     pairs = screening.pairs
     if not pairs:
         return Result(**dict(screening))
     # By those that screening left, because pairs whose tokens do not align are in neither half.
     picked_on, verified_on = halves(len(pairs))
-    picked = _pick(bench, payload.contrast, pairs[picked_on])
+    picked = _pick(context, payload.contrast, pairs[picked_on])
     estimates = {pair.id: pair.estimates for pair in pairs[verified_on]}
     half = payload.model_copy(update={"pairs": tuple(each for each in payload.pairs if each.id in estimates)})
     verify = _Verifier(picked, estimates)
-    found = each_pair(bench, half, verify, kept=kept)
+    found = each_pair(context, half, verify, kept=kept)
     about = {**dict(found), "left_out": screening.left_out}
     nodes = tuple(picked.chosen)
     return Result(**about, aligned=len(pairs), nodes=nodes, top=len(picked.top), screened=len(picked.nodes))
@@ -93,15 +93,14 @@ def _screen(runs: PairRuns, prompts: PairOfPrompts) -> _Screened:
     )
 
 
-def _pick(bench: ComputeContext, contrast: Contrast, pairs: Sequence[_Screened]) -> _Picked:
+def _pick(context: ComputeContext, contrast: ContrastRow, pairs: Sequence[_Screened]) -> _Picked:
     """The nodes of largest estimate over some pairs, and a random share of the others."""
-    settings: Settings = bench.settings
+    settings: Settings = context.settings
     nodes = all_nodes(pairs[0].layers, pairs[0].heads)
     size = np.abs(np.array([pair.estimates for pair in pairs])).mean(axis=0)
     ranked = sorted(range(len(nodes)), key=lambda index: (-size[index], index))
     top, rest = ranked[: settings.top], ranked[settings.top :]
-    seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast.field}/{contrast.group}"
-    generator = np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+    generator = generator_of(context.plan.cases.seed, CARD.name, contrast.field, contrast.group)
     count = min(len(rest), max(1, round(settings.sample * len(rest))))
     drawn = sorted(int(index) for index in generator.choice(rest, size=count, replace=False)) if rest else []
     return _Picked(nodes, top, drawn)

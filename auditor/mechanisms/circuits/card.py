@@ -15,12 +15,12 @@ CARD = Card(
     purpose="Which connections between heads and MLPs carry a change of group, and how few of them are enough.",
     method=(
         "Every connection (edge) is scored to first order with gradients averaged between the two prompts (EAP-IG). "
-        "The highest-scoring edges make a circuit. It is judged on other applications by real ablation: every other "
-        "edge is patched with the prompt of the other group. Faithfulness is the share of the difference that is "
-        "left, a ratio of sums over applications. Edges are ranked by size and, beside it, by what they add in the "
-        "difference's own direction; random circuits of the same size and resampled applications stand beside both. "
-        "Faithfulness is repeated by another sum and by probability, and from 48 judged pairs on in each half of "
-        "them."
+        "The highest-scoring edges make a circuit. It is judged on other applications by ablation: every other edge "
+        "is patched with the prompt of the other group (an interchange intervention). Faithfulness is the share of "
+        "the difference that is left, a ratio of sums over applications. Edges are ranked by size and, beside it, by "
+        "what they add in the difference's own direction; random circuits of the same size and resampled applications "
+        "stand beside both. Faithfulness is repeated by another sum and by probability, and from 48 judged pairs on "
+        "in each half of them."
     ),
     worrying="A small circuit that carries most of the difference: the decision has a path of its own for the group.",
     question="where",

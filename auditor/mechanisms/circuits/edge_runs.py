@@ -19,10 +19,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from auditor.language_models.decoder import HEADS, MLP, RESIDUAL, Decoder, Run, Stage, project
+from auditor.language_models.decoder import Decoder, Run, Stage, project
 from auditor.language_models.families import Block, output_rows
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.readers import Readers, by_reader, hooked, weights_by_reader
+from auditor.language_models.sites import HEADS, MLP, RESIDUAL
 from auditor.mechanisms._shared.pairs import PairRuns
 from auditor.mechanisms.circuits.edges import Edges
 

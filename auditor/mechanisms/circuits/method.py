@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -12,9 +11,9 @@ import numpy as np
 
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.each_pair import each_pair, looked_at
-from auditor.mechanisms._shared.pair_rows import Contrast, LookedAt, PairOfPrompts
+from auditor.mechanisms._shared.pair_rows import ContrastRow, LookedAt, PairOfPrompts
 from auditor.mechanisms._shared.pairs import PairRuns, own_margins, plan_pairs, read_pair, structured
 from auditor.mechanisms._shared.patches import CHECKED
 from auditor.mechanisms.circuits.card import CARD, Settings
@@ -23,6 +22,7 @@ from auditor.mechanisms.circuits.edges import Edges, read_edges
 from auditor.mechanisms.circuits.measure import FRACTIONS, ORDERS, measures, weighted_share
 from auditor.mechanisms.circuits.result import Edge, Judged, JudgedPair, NotJudged, Payload, Result
 from auditor.records import Check
+from auditor.seeds import generator_of
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
@@ -50,7 +50,7 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Score the edges on half of the pairs, judge the circuits on the other half.
 
     Returns
@@ -59,25 +59,25 @@ def compute(bench: ComputeContext, payload: Payload) -> Result:
         Of every judged pair the margins of all circuits; the largest edges and their shares; how often resampled
         applications choose the same edges. Or the ``reason`` why the model cannot be tested.
     """
-    settings: Settings = bench.settings
-    edges = _edges_of(bench, payload)
+    settings: Settings = context.settings
+    edges = _edges_of(context, payload)
     if isinstance(edges, NotApplicable):
-        return _not_judged(bench, payload, payload.pairs[:1], reason=edges.reason)
-    read = [(prompts, read_pair(bench, prompts)) for prompts in payload.pairs]
+        return _not_judged(context, payload, payload.pairs[:1], reason=edges.reason)
+    read = [(prompts, read_pair(context, prompts)) for prompts in payload.pairs]
     aligned = tuple(prompts for prompts, pair in read if not isinstance(pair, NotApplicable))
     left_out = dict(Counter(pair.reason for _, pair in read if isinstance(pair, NotApplicable)))
     if not aligned:
-        return _not_judged(bench, payload, payload.pairs, reason=None)
+        return _not_judged(context, payload, payload.pairs, reason=None)
     memory = settings.memory_mib << 20
-    scores = _score(bench, _of(payload, aligned[::2]), edges, memory=memory)
+    scores = _score(context, _of(payload, aligned[::2]), edges, memory=memory)
     if isinstance(scores, NotJudged):
         return scores.model_copy(update={"left_out": left_out})
     shares = weighted_share(scores.table, scores.gaps)
-    generator = _generator(bench, payload.contrast)
+    generator = _generator(context, payload.contrast)
     sizes = tuple(max(1, round(fraction * edges.count)) for fraction in FRACTIONS)
     circuits = _circuits(shares, sizes, generator, random=settings.random)
     judge = _Judge(edges, circuits, sizes=len(sizes), random=settings.random, memory=memory)
-    judged = each_pair(bench, _of(payload, aligned[1::2] or aligned), judge)
+    judged = each_pair(context, _of(payload, aligned[1::2] or aligned), judge)
     ranked = np.lexsort((np.arange(edges.count), -np.abs(shares)))
     return Judged(
         **{**dict(judged), "left_out": left_out},
@@ -98,8 +98,8 @@ def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedM
     return measures(context, results)
 
 
-def _edges_of(bench: ComputeContext, payload: Payload) -> Edges | NotApplicable:
-    view = structured(bench, payload.pairs[0].prompts[0])
+def _edges_of(context: ComputeContext, payload: Payload) -> Edges | NotApplicable:
+    view = structured(context, payload.pairs[0].prompts[0])
     return view if isinstance(view, NotApplicable) else read_edges(view[0])
 
 
@@ -113,16 +113,16 @@ def _of(payload: Payload, pairs: Sequence[PairOfPrompts]) -> Payload:
 
 
 def _not_judged(
-    bench: ComputeContext, payload: Payload, pairs: Sequence[PairOfPrompts], *, reason: str | None
+    context: ComputeContext, payload: Payload, pairs: Sequence[PairOfPrompts], *, reason: str | None
 ) -> NotJudged:
     """What can be said of some pairs without a circuit."""
-    found = each_pair(bench, _of(payload, pairs), looked_at)
+    found = each_pair(context, _of(payload, pairs), looked_at)
     return NotJudged(**{**dict(found), "reason": reason or found.reason})
 
 
-def _score(bench: ComputeContext, payload: Payload, edges: Edges, *, memory: int) -> _Scores | NotJudged:
+def _score(context: ComputeContext, payload: Payload, edges: Edges, *, memory: int) -> _Scores | NotJudged:
     """Score every edge on every pair, or say that one circuit takes more than ``memory``."""
-    settings: Settings = bench.settings
+    settings: Settings = context.settings
     table: list[FloatArray] = []
     deltas: list[float] = []
     too_large: list[int] = []
@@ -137,7 +137,7 @@ def _score(bench: ComputeContext, payload: Payload, edges: Edges, *, memory: int
             deltas.append(found.delta)
         return looked_at(runs, prompts)
 
-    scored = each_pair(bench, payload, score)
+    scored = each_pair(context, payload, score)
     if too_large:
         reason = f"one circuit of this model takes {max(too_large) >> 20} MiB, more than memory_mib allows"
         return NotJudged(**{**dict(scored), "reason": reason})
@@ -220,6 +220,5 @@ def _checks(runs: PairRuns, ends: FloatArray) -> tuple[Check, Check]:
     )
 
 
-def _generator(bench: ComputeContext, contrast: Contrast) -> np.random.Generator:
-    seed = f"{bench.plan.cases.seed}/{CARD.name}/{contrast.field}/{contrast.group}"
-    return np.random.default_rng(int.from_bytes(hashlib.sha256(seed.encode()).digest()[:8], "big"))
+def _generator(context: ComputeContext, contrast: ContrastRow) -> np.random.Generator:
+    return generator_of(context.plan.cases.seed, CARD.name, contrast.field, contrast.group)

@@ -15,9 +15,9 @@ CARD = Card(
     purpose="Which heads and MLPs write the difference between two groups straight into the answer, and from where on.",
     method=(
         "With the scale of the final norm frozen, the margin is a sum over the embedding, every head and every MLP "
-        "(direct logit attribution). A component's share is the change of its term between the groups over the "
-        "change of the margin. The largest are picked on one half of the pairs and their shares measured on the "
-        "other: the largest of many reads too large where it was picked. The logit lens reads the margin from the "
+        "(direct logit attribution). A component's share is the change of its term between the groups over the change "
+        "of the margin. The largest are picked on one half of the pairs and their shares measured on the other: the "
+        "largest of many reads too large where it was picked. The logit lens reads the margin from the residual "
         "stream of every layer. Shares are repeated as ratios of sums, and from 48 measured pairs on in each half of "
         "them."
     ),

@@ -48,7 +48,7 @@ def _largest(found: OfContrast, result: Result) -> Iterable[UnadjustedMeasuremen
             metric="direct_share",
             subject={"layer": str(node.layer), "node": said},
             again=repeated(found.context, {NOISING: put_in(effects)}, half.gaps),
-            method="share of the difference that this component writes straight into the answer; "
+            method="direct logit attribution: share of the difference this component writes into the answer; "
             + picked_words(len(pairs)),
         )
 
@@ -73,7 +73,7 @@ def _norm(found: OfContrast, pairs: Sequence[Parted]) -> UnadjustedMeasurement:
         subject={},
         unit="logit",
         value=lambda: float(norms.mean()),
-        method="length of the direction in the stream that the margin is linear in, norm frozen: the most nats "
+        method="length of the direction of the residual stream that moves the margin, norm frozen: the most nats "
         "that one unit written at the last token can move the margin; mean over both prompts of all pairs",
         needs_gap=False,
     )
@@ -88,5 +88,5 @@ def _lens(found: OfContrast, pairs: Sequence[Parted]) -> Iterable[UnadjustedMeas
             metric="lens_share",
             subject={"layer": str(layer)},
             again=repeated(found.context, {NOISING: put_in(effects)}, found.gaps),
-            method="share of the difference that can be read from the stream before this layer",
+            method="logit lens: share of the difference readable from the residual stream so far",
         )

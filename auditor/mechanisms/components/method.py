@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 from auditor.language_models.noise import SUMMED, noise_floor
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.direct_logits import Direct, attribute, lens
 from auditor.mechanisms._shared.each_pair import each_pair
 from auditor.mechanisms._shared.pair_rows import PairOfPrompts
@@ -26,16 +26,16 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=2, attributes=settings.attributes)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Attribute both prompts of every pair."""
-    settings: Settings = bench.settings
+    settings: Settings = context.settings
     done: list[str] = []
 
     def explain(runs: PairRuns, prompts: PairOfPrompts) -> Parted:
         done.append(prompts.id)
         return _explain(runs, prompts, prove=len(done) <= CHECKED)
 
-    return Result(**dict(each_pair(bench, payload, explain)), top=settings.top)
+    return Result(**dict(each_pair(context, payload, explain)), top=settings.top)
 
 
 def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:

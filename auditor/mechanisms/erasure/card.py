@@ -13,12 +13,12 @@ CARD = Card(
     name="erasure",
     purpose="Whether decisions use a protected attribute: what happens to them when it is erased from the states.",
     method=(
-        "LEACE (Belrose et al.) at the layers of the middle half and every position after the attribute's field, "
-        "refitted in sequence, fitted on half of the applications and measured on the other half. Beside it the same "
-        "erasure with labels shuffled within applications, as often as the level needs, and the same in other "
-        "windows, with the halves exchanged, and read as probabilities and decisions; erasure of the number that "
-        "goes with the margin most; and erasure from the field on at every layer, which equals not stating the "
-        "attribute."
+        "Concept erasure (LEACE, Belrose et al.) of the residual stream at the layers of the middle half and every "
+        "position after the attribute's field, refitted in sequence, fitted on half of the applications and measured "
+        "on the other half. Beside it the same erasure with control-task labels (shuffled within applications), as "
+        "often as the level needs, and the same in other windows, with the halves exchanged, and read as "
+        "probabilities and decisions; erasure of the number that goes with the margin most; and erasure from the "
+        "field on at every layer, which equals not stating the attribute."
     ),
     worrying=(
         "The difference between groups shrinks, or decisions of one group flip, when the attribute is erased, and not "

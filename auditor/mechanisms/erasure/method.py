@@ -22,12 +22,13 @@ import numpy as np
 import torch
 from threadpoolctl import threadpool_limits
 
-from auditor.language_models.decoder import Decoder, Target, target_of
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concept_rows import Concept, ConceptCase, Untouched
 from auditor.mechanisms._shared.concepts import concept_of, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms._shared.controls import Strength
@@ -84,21 +85,21 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
             relevant = False
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Erase one attribute, or the number that goes with the margin most."""
     concept = payload.concept
     first = concept.stated(concept.cases[0], concept.groups[0])
-    target = target_of(bench.questions([bench.render(first).text])[0])
+    target = context.target(context.render(first).text)
     if isinstance(target, NotApplicable):
         full = isinstance(payload, AttributePayload) and payload.full
         return NotOpened(**concept.about, part=payload.part, full=full, reason=target.reason)
-    decoder = bench.decoder()
-    noise = noise_floor(bench.loaded.model, target)
+    decoder = context.decoder()
+    noise = noise_floor(context.loaded.model, target)
     # As many threads here as the model is given: a sum's last digits depend on them.
-    with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
+    with torch.inference_mode(), threadpool_limits(context.plan.budget.threads):
         if isinstance(payload, AttributePayload):
-            return _attribute(bench, payload, decoder, target, noise)
-        relevant = _relevant(bench, concept, decoder, target)
+            return _attribute(context, payload, decoder, target, noise)
+        relevant = _relevant(context, concept, decoder, target)
     return RelevantResult(**concept.about, cases=concept.ids, relevant=relevant, noise=noise)
 
 
@@ -108,26 +109,26 @@ def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedM
 
 
 def _attribute(
-    bench: ComputeContext,
+    context: ComputeContext,
     payload: AttributePayload,
     decoder: Decoder | ResidualView,
     target: Target,
     noise: NoiseFloor,
 ) -> AttributeResult:
-    settings: Settings = bench.settings
-    alpha = bench.plan.thresholds.alpha
+    settings: Settings = context.settings
+    alpha = context.plan.thresholds.alpha
     concept = payload.concept
     cases, groups = concept.cases, concept.groups
-    placed = place(bench, concept.variants(), concept.field)
+    placed = place(context, concept.variants(), concept.field)
     sets = [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))]
     windows = [carried(decoder.layers, share) for share in (settings.layers, *settings.repeats)]
     eraser = Eraser(
-        streams=open_rows(decoder, sets, should_stop=bench.should_stop),
+        streams=open_rows(decoder, sets, should_stop=context.should_stop),
         target=target,
         groups=len(groups),
         reference=groups.index(concept.reference),
         noise=noise,
-        seed=bench.plan.cases.seed,
+        seed=context.plan.cases.seed,
     )
     count = draws_needed(alpha=alpha, family_size=payload.family) if payload.full else settings.draws_elsewhere
     declared = eraser.run(windows[0], draws=count, stop=payload.full)
@@ -174,17 +175,17 @@ def specification(window: Window, *, swap: bool = False) -> Specification:
 
 
 def _relevant(
-    bench: ComputeContext, concept: Concept, decoder: Decoder | ResidualView, target: Target
+    context: ComputeContext, concept: Concept, decoder: Decoder | ResidualView, target: Target
 ) -> Relevant | None:
     """Erase the number that goes with the margin most: what the erasure of something that is used looks like."""
     cases = concept.cases
     words = [concept.stated(case, concept.reference) for case in cases]
-    field = _strongest(cases, bench.margins([bench.render(each).text for each in words]))
+    field = _strongest(cases, context.margins([context.render(each).text for each in words]))
     if field is None:
         return None
     values = np.array([case.numbers[field] for case in cases])
-    streams = open_rows(decoder, [[each] for each in place(bench, words, field)], should_stop=bench.should_stop)
-    window = carried(decoder.layers, bench.settings.layers)
+    streams = open_rows(decoder, [[each] for each in place(context, words, field)], should_stop=context.should_stop)
+    window = carried(decoder.layers, context.settings.layers)
     ranks = np.argsort(np.argsort(values, kind="stable"), kind="stable").astype(np.float64)
     design = design_of(applications=len(cases), groups=2).for_numbers(ranks)
     clean = _covariances(streams, target, window, design)

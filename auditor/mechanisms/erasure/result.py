@@ -62,7 +62,7 @@ class Ran(Row):
     movement, movement_control
         How far states moved, as a share of their spread, and the same by draw of permuted labels.
     left
-        The most that a linear reader finds of it on applications the erasers were not fitted on, as a share of before.
+        The most that a linear probe finds of it on applications the erasers were not fitted on, as a share of before.
     leftover
         The largest covariance that is left where they were fitted, as a share of before.
     readable, readable_control

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise_floor import NoiseFloor
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.float_rows import numbers_of, table_of
 from auditor.mechanisms._shared.randomisation import STOP, ended, relabel, relabellings
 from auditor.mechanisms._shared.residual_streams import HookedStreams, Streams

@@ -8,6 +8,7 @@ import numpy as np
 
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.attribution_measures import SHAPLEY, Explained, sizes
+from auditor.mechanisms._shared.decision_checks import as_decided
 from auditor.mechanisms.field_attribution.card import CARD
 from auditor.mechanisms.field_attribution.result import Explained as Case
 from auditor.mechanisms.field_attribution.result import Game, Result
@@ -45,15 +46,7 @@ def measures(context: Context, results: Sequence[Result]) -> Iterable[Unadjusted
 
 
 def _checks(context: Context, cases: Sequence[Case], method: str, floor: NoiseFloor) -> Iterable[Check]:
-    """Each application was read here and with the run's own cases, in other trees: both must say the same."""
-    apart = max(abs(case.margin - float(context.decisions[case.id].margin or 0.0)) for case in cases)
-    yield Check(
-        name="margin as decided",
-        held=apart <= floor.bound,
-        value=apart,
-        bound=floor.bound,
-        note=f"largest difference in nats between the margin explained and the margin decided on; {floor.words}",
-    )
+    yield as_decided(context, ((case.id, case.margin) for case in cases), noise=floor, which="margin explained")
     if method == SHAPLEY:
         gap = max(_sum_gaps(cases))
         yield Check(

@@ -7,17 +7,16 @@ leaf of one tree of prompts, so each costs little more than the text behind the 
 
 from __future__ import annotations
 
-import hashlib
 import random
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from itertools import pairwise, zip_longest
+from itertools import pairwise
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
 from auditor.mechanisms._shared.attribution_measures import OCCLUSION, SHAPLEY
 from auditor.mechanisms._shared.attribution_rows import Reference
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.players import Player, changed, choose, find_players, reference_words
 from auditor.mechanisms.field_attribution.card import CARD, Settings
 from auditor.mechanisms.field_attribution.measure import measures
@@ -29,9 +28,11 @@ from auditor.mechanisms.field_attribution.shapley import (
     enumerate_all,
     sample,
 )
+from auditor.seeds import seed_of
 from auditor.testing.attributions import Attribution
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
+from auditor.testing.sampling import batches, by_recorded_outcome, in_turns
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 
@@ -70,7 +71,8 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
             break
         total += tokens
         planned.append(_Planned(Asked(id=cluster.application.id, words=words, shapley=deep), prompts, tokens))
-    for batch in _batches(planned, asked.plan.budget.chunk_tokens):
+    most = asked.plan.budget.chunk_tokens
+    for batch in batches(planned, tokens=lambda item: item.tokens, most=most, alone=lambda item: item.case.shapley):
         yield ChunkSpec(
             prompts=sum(each.prompts for each in batch),
             tokens=sum(each.tokens for each in batch),
@@ -83,15 +85,15 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         )
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Explain the applications of one chunk."""
     reference = payload.reference
-    cases = tuple(_explain(bench, payload.players, reference.words, case) for case in payload.cases)
+    cases = tuple(_explain(context, payload.players, reference.words, case) for case in payload.cases)
     return Result(
         reference=reference,
         players=payload.players,
         left_out=payload.left_out,
-        noise=bench.noise(bench.render(reference.words).text),
+        noise=context.noise(context.render(reference.words).text),
         cases=cases,
         attributions=tuple(row for case in cases for row in _attributions(case, reference.name)),
     )
@@ -114,9 +116,7 @@ def _select(asked: PlanContext, settings: Settings) -> list[Cluster]:
     clusters = [cluster for cluster in asked.clusters if cluster.application.id != settings.reference]
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
     if settings.select == "balanced":
-        adverse = [cluster for cluster in clusters if cluster.application.favourable is False]
-        others = [cluster for cluster in clusters if cluster.application.favourable is not False]
-        clusters = [cluster for pair in zip_longest(adverse, others) for cluster in pair if cluster is not None]
+        clusters = in_turns(*by_recorded_outcome(clusters))
     return clusters[: settings.cases]
 
 
@@ -151,36 +151,27 @@ def _cost(asked: PlanContext, cluster: Cluster, players: Sequence[Player], *, de
     return prompts, round(rate * characters) + prompts * beyond_first
 
 
-def _batches(planned: Sequence[_Planned], chunk_tokens: int) -> Iterable[list[_Planned]]:
-    batch: list[_Planned] = []
-    for item in planned:
-        if batch and (batch[-1].case.shapley or sum(each.tokens for each in batch) + item.tokens > chunk_tokens):
-            yield batch
-            batch = []
-        batch.append(item)
-    if batch:
-        yield batch
-
-
-def _explain(bench: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Asked) -> Explained:
+def _explain(
+    context: ComputeContext, players: Sequence[Player], reference: Mapping[str, str], case: Asked
+) -> Explained:
     words = case.words
     moving = [player for player in players if player.differs(words, reference)]
-    own, *without = _margins(bench, [words, *(changed(words, reference, [player]) for player in moving)])
+    own, *without = _margins(context, [words, *(changed(words, reference, [player]) for player in moving)])
     # What the reference does not change is exactly 0, and costs no prompt.
     values: dict[str, dict[str, float]] = {OCCLUSION: dict.fromkeys((player.name for player in players), 0.0)}
     values[OCCLUSION] |= {player.name: own - margin for player, margin in zip(moving, without, strict=True)}
     game = None
     if case.shapley:
-        game = _play(bench, moving, values[OCCLUSION], reference, case)
+        game = _play(context, moving, values[OCCLUSION], reference, case)
         still = {player.name: 0.0 for player in players if player not in moving}
         values[SHAPLEY] = still | game.values
-    adverse = own < bench.plan.operating_point.natural_margin
-    reasons = _reasons(bench, players, reference, words, values) if adverse else {}
+    adverse = own < context.plan.operating_point.natural_margin
+    reasons = _reasons(context, players, reference, words, values) if adverse else {}
     return Explained(id=case.id, margin=own, values=values, game=game, reasons=reasons)
 
 
 def _reasons(
-    bench: ComputeContext,
+    context: ComputeContext,
     players: Sequence[Player],
     reference: Mapping[str, str],
     words: Mapping[str, str],
@@ -188,7 +179,7 @@ def _reasons(
 ) -> dict[str, Reasons]:
     """By method what lowered the margin most, and the margin without it."""
     found = {method: principal(effects, players) for method, effects in values.items()}
-    turned = _margins(bench, [changed(words, reference, strongest) for strongest in found.values()])
+    turned = _margins(context, [changed(words, reference, strongest) for strongest in found.values()])
     return {
         method: Reasons(
             players=tuple(player.name for player in strongest),
@@ -203,20 +194,20 @@ def _reasons(
 
 
 def _play(
-    bench: ComputeContext,
+    context: ComputeContext,
     moving: Sequence[Player],
     effects: Mapping[str, float],
     reference: Mapping[str, str],
     case: Asked,
 ) -> Game:
-    settings: Settings = bench.settings
+    settings: Settings = context.settings
     chosen = choose(moving, effects, wanted=settings.fields, at_most=settings.players)
     everybody = (1 << len(chosen)) - 1
 
     def worth(coalitions: Sequence[int]) -> FloatArray:
-        return bench.margins(
+        return context.margins(
             [
-                bench.render(changed(case.words, reference, _members(chosen, everybody ^ coalition))).text
+                context.render(changed(case.words, reference, _members(chosen, everybody ^ coalition))).text
                 for coalition in coalitions
             ]
         )
@@ -224,11 +215,10 @@ def _play(
     if len(chosen) <= settings.exact_up_to:
         result = enumerate_all(worth, players=len(chosen))
     else:
-        digest = int.from_bytes(hashlib.sha256(case.id.encode()).digest()[:8], "big")
         result = sample(
             worth,
             players=len(chosen),
-            seed=(bench.plan.cases.seed, digest),
+            seed=(context.plan.cases.seed, seed_of(case.id)),
             error=settings.standard_error,
             most_pairs=settings.pairs,
         )
@@ -253,8 +243,8 @@ def _members(players: Sequence[Player], coalition: int) -> list[Player]:
     return [player for number, player in enumerate(players) if coalition >> number & 1]
 
 
-def _margins(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[float]:
-    return [float(value) for value in bench.margins([bench.render(words).text for words in variants])]
+def _margins(context: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[float]:
+    return [float(value) for value in context.margins([context.render(words).text for words in variants])]
 
 
 def _attributions(case: Explained, reference: str) -> Iterable[Attribution]:

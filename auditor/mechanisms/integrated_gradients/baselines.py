@@ -16,7 +16,7 @@ from typing import Any
 
 from auditor.language_models.answers import Encoding, encode
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.prompts import Rendered, token_span
 from auditor.testing.chunks import PlanContext
 
@@ -80,13 +80,13 @@ class Candidates:
 
 
 def align(
-    bench: ComputeContext, words: Mapping[str, str], candidates: Mapping[str, Sequence[str]]
+    context: ComputeContext, words: Mapping[str, str], candidates: Mapping[str, Sequence[str]]
 ) -> Aligned | NotApplicable:
     """The application and its reference as tokens, or why they do not align.
 
     Parameters
     ----------
-    bench
+    context
         Renders and tokenises.
     words
         The application's words.
@@ -94,8 +94,8 @@ def align(
         From :meth:`Candidates.of`.
     """
     trials = [(name, word) for name, tried in candidates.items() for word in tried]
-    prompts = [bench.render(words), *(bench.render({**words, name: word}) for name, word in trials)]
-    own, *others = _tokens(bench, prompts)
+    prompts = [context.render(words), *(context.render({**words, name: word}) for name, word in trials)]
+    own, *others = _tokens(context, prompts)
     spans = _spans(prompts[0], own)
     moved: dict[str, str] = {}
     for (name, word), prompt, tokens in zip(trials, prompts[1:], others, strict=True):
@@ -103,8 +103,8 @@ def align(
             moved[name] = word
     if not moved:
         return NotApplicable("no field has another word of as many tokens")
-    both = bench.render({**words, **moved})
-    (reference,) = _tokens(bench, [both])
+    both = context.render({**words, **moved})
+    (reference,) = _tokens(context, [both])
     if not _alike(own, reference) or _spans(both, reference) != spans:
         return NotApplicable("with all fields at the reference the tokens no longer align")
     places = {name: tuple(range(*spans[name])) for name in moved}
@@ -116,9 +116,9 @@ def align(
     return Aligned(own.ids, reference.ids, differing[0], places, moved)
 
 
-def _tokens(bench: ComputeContext, prompts: Sequence[Rendered]) -> list[Encoding]:
-    chat = bench.plan.prompt.form == "chat"
-    return encode(bench.loaded.tokenizer, [prompt.text for prompt in prompts], chat=chat)
+def _tokens(context: ComputeContext, prompts: Sequence[Rendered]) -> list[Encoding]:
+    chat = context.plan.prompt.form == "chat"
+    return encode(context.loaded.tokenizer, [prompt.text for prompt in prompts], chat=chat)
 
 
 def _spans(prompt: Rendered, tokens: Encoding) -> dict[str, tuple[int, int]]:

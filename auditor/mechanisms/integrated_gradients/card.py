@@ -25,7 +25,7 @@ CARD = Card(
     worrying="A protected attribute or proxy holds a large share of what separates an application from a typical one.",
     question="fields",
     limitations=(
-        "Points on the line are no prompts. Fields without another word of as many tokens stay as filed and are not "
+        "Points on the line are not prompts. Fields without another word of as many tokens stay as filed and are not "
         "compared; the count says how many. Between two groups only the changed field differs, so it holds the whole "
         "difference by construction. Gradient times input is first order and need not sum to anything."
     ),

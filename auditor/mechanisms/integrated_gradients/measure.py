@@ -9,6 +9,7 @@ import numpy as np
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared import attribution_measures
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH, sizes
+from auditor.mechanisms._shared.decision_checks import as_decided
 from auditor.mechanisms._shared.pair_measures import OfContrast, slope
 from auditor.mechanisms.integrated_gradients.card import CARD
 from auditor.mechanisms.integrated_gradients.paths import COMPLETE
@@ -77,9 +78,7 @@ def _fields(context: Context, results: Sequence[Explained | NotExplained]) -> It
 
 
 def _as_decided(context: Context, cases: Sequence[Explained], floor: NoiseFloor) -> Check:
-    apart = max(abs(case.margin - float(context.decisions[case.id].margin or 0.0)) for case in cases)
-    note = f"nats, read apart from the run; {floor.words}"
-    return Check("margin as decided", apart <= floor.bound, apart, floor.bound, note)
+    return as_decided(context, ((case.id, case.margin) for case in cases), noise=floor, which="margin explained")
 
 
 def _explained(

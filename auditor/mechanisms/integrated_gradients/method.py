@@ -7,12 +7,13 @@ from collections.abc import Iterable, Mapping, Sequence
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import Decoder, Target
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.attribution_measures import GRADIENT, PATH
 from auditor.mechanisms._shared.attribution_rows import Reference
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.each_pair import each_pair
 from auditor.mechanisms._shared.pair_measures import SMALLEST_GAP
 from auditor.mechanisms._shared.pair_rows import PairOfPrompts
@@ -71,9 +72,9 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         yield from plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=2 * FIRST_STEPS, kind=Groups)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Explain one application against its reference, or every pair of a contrast; what is complete alone has values."""
-    return _contrasted(bench, payload) if isinstance(payload, Groups) else _explained(bench, payload)
+    return _contrasted(context, payload) if isinstance(payload, Groups) else _explained(context, payload)
 
 
 def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
@@ -87,10 +88,10 @@ def _select(asked: PlanContext, settings: Settings) -> list[Cluster]:
     return clusters[: settings.cases]
 
 
-def _explained(bench: ComputeContext, asked: Application) -> Explained | NotExplained:
-    prompt = bench.render(asked.words).text
-    noise = bench.noise(prompt)
-    found = _path(bench, asked, prompt)
+def _explained(context: ComputeContext, asked: Application) -> Explained | NotExplained:
+    prompt = context.render(asked.words).text
+    noise = context.noise(prompt)
+    found = _path(context, asked, prompt)
     if isinstance(found, NotApplicable):
         return NotExplained(
             id=asked.id, players=asked.players, reference=asked.reference, noise=noise, reason=found.reason
@@ -118,20 +119,20 @@ def _explained(bench: ComputeContext, asked: Application) -> Explained | NotExpl
 
 
 def _path(
-    bench: ComputeContext, asked: Application, prompt: str
+    context: ComputeContext, asked: Application, prompt: str
 ) -> tuple[Aligned, Target, Integrated, float] | NotApplicable:
     """The path from the reference to the application, and their difference by the model's own forward pass."""
-    view = structured(bench, prompt)
+    view = structured(context, prompt)
     if isinstance(view, NotApplicable):
         return view
-    aligned = align(bench, asked.words, asked.candidates)
+    aligned = align(context, asked.words, asked.candidates)
     if isinstance(aligned, NotApplicable):
         return aligned
-    if bench.should_stop():
+    if context.should_stop():
         raise Interrupted("stopped before an application; this chunk starts again")
     decoder, target = view
     pair = Pair(aligned.reference, aligned.own, aligned.first, ())
-    path = integrate_pair(decoder, target, pair, past=run_prefix(decoder, pair), most=bench.settings.most_steps)
+    path = integrate_pair(decoder, target, pair, past=run_prefix(decoder, pair), most=context.settings.most_steps)
     if abs(path.gap) < SMALLEST_GAP:
         return NotApplicable(NO_GAP)
     return (aligned, target, path, _own_gap(decoder, target, pair)) if path.complete else NotApplicable(INCOMPLETE)
@@ -167,14 +168,14 @@ def _attributions(asked: Application, values: Mapping[str, Mapping[str, float]])
             yield Attribution(asked.id, f"{CARD.name}/{method}", player, value, reference=reference)
 
 
-def _contrasted(bench: ComputeContext, payload: Groups) -> Contrasted:
+def _contrasted(context: ComputeContext, payload: Groups) -> Contrasted:
     contrast = payload.contrast
     rows: list[Attribution] = []
 
     def explain(runs: PairRuns, prompts: PairOfPrompts) -> Summed | NotApplicable:
         if abs(runs.gap) < SMALLEST_GAP:
             return NotApplicable(NO_GAP)
-        most = bench.settings.most_steps
+        most = context.settings.most_steps
         path = integrate_pair(runs.decoder, runs.target, runs.pair, past=runs.prefix, most=most)
         if not path.complete:
             return NotApplicable(INCOMPLETE)
@@ -200,4 +201,4 @@ def _contrasted(bench: ComputeContext, payload: Groups) -> Contrasted:
             checks=(sum_check(total, own_gap, noise_floor(runs.decoder.model, runs.target)),),
         )
 
-    return Contrasted(**dict(each_pair(bench, payload, explain)), attributions=tuple(rows))
+    return Contrasted(**dict(each_pair(context, payload, explain)), attributions=tuple(rows))

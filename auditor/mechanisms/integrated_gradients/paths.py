@@ -10,8 +10,10 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from auditor.language_models.decoder import Decoder, Past, Target
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.precision import in_double
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.pairs import Pair
 from auditor.mechanisms.integrated_gradients.card import FIRST_STEPS
 

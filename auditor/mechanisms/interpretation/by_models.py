@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 
 from auditor.exceptions import Interrupted, ModelError
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.corpus import Read
 from auditor.mechanisms.interpretation.card import ENDPOINT, LOCAL, Settings
 from auditor.mechanisms.interpretation.describers import (
@@ -23,20 +23,20 @@ from auditor.mechanisms.interpretation.scores import HeldOut, derangements
 SAID_NOTHING = "the describer said nothing"
 
 
-def told_by_models(bench: ComputeContext, read: Read, reported: Sequence[int]) -> ToldByModels | NoModels:
+def told_by_models(context: ComputeContext, read: Read, reported: Sequence[int]) -> ToldByModels | NoModels:
     """Sentences of a model for the reported features, tried by another model; or the reason why there are none.
 
     A model that cannot be had takes nothing else of this chunk with it.
     """
     try:
-        return _told(bench, read, reported)
+        return _told(context, read, reported)
     except ModelError as error:
-        settings: Settings = bench.settings
+        settings: Settings = context.settings
         return NoModels(describer=settings.describer, scorer=settings.scorer, reason=str(error))
 
 
-def _told(bench: ComputeContext, read: Read, reported: Sequence[int]) -> ToldByModels:
-    settings: Settings = bench.settings
+def _told(context: ComputeContext, read: Read, reported: Sequence[int]) -> ToldByModels:
+    settings: Settings = context.settings
     first, second = halves(read)
     limits = thresholds(first.activations, strong=settings.strong)
     held = HeldOut(second.corpus, columns_of(second, limits))
@@ -48,23 +48,23 @@ def _told(bench: ComputeContext, read: Read, reported: Sequence[int]) -> ToldByM
         and held.problem(held.tokens(latent), least=settings.least) is None
     ]
     sentences: list[tuple[int, str | None]] = []
-    with _text_model(bench, settings.describer) as describer:
+    with _text_model(context, settings.describer) as describer:
         for latent in chosen:
-            if bench.should_stop():
+            if context.should_stop():
                 raise Interrupted("stopped between two features; nothing of this chunk is kept")
             strength = dense(columns, latent)
             words = describe_by_model(describer, first.corpus, strength, strength >= limits[latent])
             sentences.append((latent, words))
-    orders = derangements(len(chosen), rounds=1, seed=bench.plan.cases.seed)
-    with _text_model(bench, settings.scorer) as scorer:
+    orders = derangements(len(chosen), rounds=1, seed=context.plan.cases.seed)
+    with _text_model(context, settings.scorer) as scorer:
         tried = try_descriptions(
             scorer,
             held,
             sentences,
             order=orders[0] if orders else None,
             contexts=settings.contexts,
-            seed=bench.plan.cases.seed,
-            should_stop=bench.should_stop,
+            seed=context.plan.cases.seed,
+            should_stop=context.should_stop,
         )
     return ToldByModels(
         describer=settings.describer,
@@ -90,7 +90,7 @@ def _row(latent: int, tried: Tried) -> Told:
     )
 
 
-def _text_model(bench: ComputeContext, source: str) -> AbstractContextManager[TextModel]:
+def _text_model(context: ComputeContext, source: str) -> AbstractContextManager[TextModel]:
     if source.startswith(ENDPOINT):
-        return bench.open_endpoint(source.removeprefix(ENDPOINT))
-    return nullcontext(LocalTextModel(bench.open_model(source.removeprefix(LOCAL))))
+        return context.open_endpoint(source.removeprefix(ENDPOINT))
+    return nullcontext(LocalTextModel(context.open_model(source.removeprefix(LOCAL))))

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from auditor.mechanisms._shared.decision_checks import FARTHEST
-from auditor.mechanisms._shared.enough import APPLICATIONS, measured, standing
+from auditor.mechanisms._shared.enough import APPLICATIONS, measured, printable
 from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms.interpretation.answers import Answers
 from auditor.mechanisms.interpretation.result import Exchanged, FeatureInWords, Interpreted, NoModels, ToldByModels
@@ -213,7 +213,7 @@ def _beyond(values: Sequence[float], exchanged: Sequence[float], *, level: float
     if len(values) != len(exchanged) or len(values) < 2:
         return {"beyond_shuffled": None}
     own = paired_mean(np.array(values) - np.array(exchanged), level=level, method="own minus exchanged")
-    found = standing(own, **few)
+    found = printable(own, **few)
     interval = found.interval
     return {
         "beyond_shuffled": found.value,

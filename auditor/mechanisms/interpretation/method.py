@@ -16,7 +16,7 @@ from scipy.sparse import csc_matrix
 from threadpoolctl import threadpool_limits
 
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import (
     activations_of,
@@ -61,17 +61,17 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     yield features_work(asked, payload, payload)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Interpreted | NoDictionary:
+def compute(context: ComputeContext, payload: Payload) -> Interpreted | NoDictionary:
     """Read the applications, describe every feature on half of them and score it on the other half."""
-    dictionary = speaking_dictionary(bench, payload.dictionary)
+    dictionary = speaking_dictionary(context, payload.dictionary)
     if isinstance(dictionary, NotApplicable):
         return NoDictionary(reason=dictionary.reason)
-    settings: Settings = bench.settings
-    with threadpool_limits(bench.plan.budget.threads):
-        corpus, states = read_states(bench, payload.contrasts, decoder=bench.decoder(), layer=dictionary.layer)
+    settings: Settings = context.settings
+    with threadpool_limits(context.plan.budget.threads):
+        corpus, states = read_states(context, payload.contrasts, decoder=context.decoder(), layer=dictionary.layer)
         read = Read(corpus, activations_of(dictionary, states))
         norms = np.linalg.norm(dictionary.autoencoder.decoder.detach().cpu().numpy(), axis=1).astype(np.float64)
-        features = interpret(read, settings=settings, seed=bench.plan.cases.seed)
+        features = interpret(read, settings=settings, seed=context.plan.cases.seed)
         reported = _reported(read, payload, norms, most=settings.report)
         return Interpreted(
             layer=dictionary.layer,
@@ -79,7 +79,7 @@ def compute(bench: ComputeContext, payload: Payload) -> Interpreted | NoDictiona
             tokens=len(corpus),
             features=features,
             reported=reported,
-            by_models=None if settings.describer == RULES else told_by_models(bench, read, reported),
+            by_models=None if settings.describer == RULES else told_by_models(context, read, reported),
         )
 
 

@@ -27,7 +27,7 @@ from typing import TypeGuard
 import numpy as np
 
 from auditor.mechanisms._shared.contrast_rows import Value
-from auditor.mechanisms._shared.corpus import BoolArray, Corpus, IntArray, Prompt
+from auditor.mechanisms._shared.corpus import BoolArray, Corpus, CorpusPrompt, IntArray
 
 FAMILIES = ("last", "tail", "part", "value", "label", "closes", "opens", "token", "place")
 IS, IS_NOT, ABOVE, AT_MOST = "is", "is not", "above", "at most"
@@ -226,7 +226,7 @@ def _at(ordered: Sequence[float], share: float) -> float:
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))]
 
 
-def _tells_apart(condition: Condition, corpus: Corpus, chosen: Sequence[Prompt], least: int) -> bool:
+def _tells_apart(condition: Condition, corpus: Corpus, chosen: Sequence[CorpusPrompt], least: int) -> bool:
     name = corpus.fields[condition.field]
     met: dict[bool, set[str]] = {True: set(), False: set()}
     for item in chosen:

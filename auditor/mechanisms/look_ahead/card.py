@@ -17,12 +17,13 @@ CARD = Card(
         "follows the decision or the decision the rationale."
     ),
     method=(
-        "Linear readers of the state at every field's end predict the model's own final margin on held-out "
-        "applications, against two readers of the fields read so far, a linear one and one that bends; a fact that "
-        "does not matter is read beside it. States of an application with other words, aligned token by token, are put "
-        "in by layer and part of the "
-        "prompt. The margin is split into what attention and MLPs of each layer write. Attention from each field is "
-        "cut. The model writes a reason before and after its decision; reasons and forced decisions change places."
+        "Linear probes (ridge regression, held-out R²) of the residual stream at every field's end predict the "
+        "model's own final margin, against two readers of the fields read so far, a linear one and one that bends; a "
+        "fact that does not matter is read beside it. States of an application with other words, aligned token by "
+        "token, are patched in by layer and part of the prompt (interchange interventions). The margin is split into "
+        "what attention and MLPs of each layer write (direct logit attribution). Attention from each field is cut "
+        "(attention knockout). The model writes a reason before and after its decision; reasons and forced decisions "
+        "change places."
     ),
     worrying=(
         "The decision is fixed before fields that should matter are read, or the rationale can be exchanged without "

@@ -28,7 +28,7 @@ def exchange(part: Part[ExchangeResult]) -> Iterable[UnadjustedMeasurement]:
     """From where on a state carries the decision."""
     pairs = [pair for result in part.results for pair in result.pairs]
     if part.reason or not pairs:
-        nothing = missing(method="states put in", reason=part.reason or "no pair of applications", n=0)
+        nothing = missing(method="interchange interventions", reason=part.reason or "no pair of applications", n=0)
         yield part.draft(nothing, metric="causal_share", unit="ratio")
         return
     yield from _at_last(part, [pair.whole for pair in pairs])

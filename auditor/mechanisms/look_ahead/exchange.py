@@ -10,11 +10,13 @@ from __future__ import annotations
 import torch
 
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import RESIDUAL, Decoder, Target
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.sites import RESIDUAL
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.pairs import Pair, PairRuns, own_margins, row_of, run_pair, structured
 from auditor.mechanisms._shared.patches import again, patch_checks, residual_effects
 from auditor.mechanisms.look_ahead.exchange_rows import Aligned, AtLast, LastToken, PairExchanged, Regions
@@ -24,31 +26,31 @@ from auditor.mechanisms.look_ahead.result import ExchangeCase, ExchangePayload, 
 from auditor.records import Check
 
 
-def compute(bench: ComputeContext, payload: ExchangePayload, noise: NoiseFloor) -> ExchangeResult:
+def compute(context: ComputeContext, payload: ExchangePayload, noise: NoiseFloor) -> ExchangeResult:
     """Exchange the states of every pair of the chunk; of its candidates the one that moves the margin most."""
-    view = structured(bench, bench.render(payload.cases[0].words).text)
+    view = structured(context, context.render(payload.cases[0].words).text)
     if isinstance(view, NotApplicable):
         return ExchangeResult(left_out=payload.left_out, noise=noise, reason=view.reason)
     decoder, target = view
     pairs = []
     for case in payload.cases:
-        if bench.should_stop():
+        if context.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        whole = _at_last(bench, decoder, target, case)
-        pairs.append(PairExchanged(id=case.id, whole=whole, aligned=_aligned(bench, decoder, target, case)))
+        whole = _at_last(context, decoder, target, case)
+        pairs.append(PairExchanged(id=case.id, whole=whole, aligned=_aligned(context, decoder, target, case)))
     return ExchangeResult(
         left_out=payload.left_out,
         noise=noise,
         note=target.note,
-        layers=tuple(spaced(decoder.layers, bench.settings.layers)),
+        layers=tuple(spaced(decoder.layers, context.settings.layers)),
         pairs=tuple(pairs),
     )
 
 
-def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> AtLast:
+def _at_last(context: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> AtLast:
     """The last token's state of the candidate that is decided most unlike the application, put in before each layer."""
-    layouts = lay_out(bench, [case.words, *(other.words for other in case.others)])
-    own, *margins = bench.margins([layout.text for layout in layouts])
+    layouts = lay_out(context, [case.words, *(other.words for other in case.others)])
+    own, *margins = context.margins([layout.text for layout in layouts])
     best = max(range(len(margins)), key=lambda number: abs(float(margins[number] - own)))
     first, second = layouts[0], layouts[1 + best]
     sites = [(RESIDUAL, layer) for layer in range(decoder.layers + 1)]
@@ -85,28 +87,28 @@ def _at_last(bench: ComputeContext, decoder: Decoder, target: Target, case: Exch
     )
 
 
-def _choose(bench: ComputeContext, case: ExchangeCase) -> tuple[Layout, Layout, str, int] | None:
+def _choose(context: ComputeContext, case: ExchangeCase) -> tuple[Layout, Layout, str, int] | None:
     """The application, its strongest counterpart, and whose words that has in how many fields."""
-    twins = [(twin(bench, case.words, other.words), other.id) for other in case.others]
+    twins = [(twin(context, case.words, other.words), other.id) for other in case.others]
     twins = [(found, name) for found, name in twins if found[3] and found[0].tokens != found[1].tokens]
     if not twins:
         return None
-    own, *margins = bench.margins([twins[0][0][0].text, *(found[1].text for found, _ in twins)])
+    own, *margins = context.margins([twins[0][0][0].text, *(found[1].text for found, _ in twins)])
     best = max(range(len(twins)), key=lambda number: abs(float(margins[number] - own)))
     (first, second, _, changed), name = twins[best]
     return first, second, name, len(changed)
 
 
-def _aligned(bench: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> Aligned | None:
+def _aligned(context: ComputeContext, decoder: Decoder, target: Target, case: ExchangeCase) -> Aligned | None:
     """States by part of the prompt; ``None`` where no counterpart aligns."""
-    chosen = _choose(bench, case)
+    chosen = _choose(context, case)
     if chosen is None:
         return None
     first, second, other, changed = chosen
     differing = next(place for place in range(len(first.tokens)) if first.tokens[place] != second.tokens[place])
     runs = run_pair(decoder, target, Pair(first.tokens, second.tokens, differing, ()))
-    places = regions(first, parts=bench.settings.regions)
-    layers = spaced(decoder.layers, bench.settings.layers)
+    places = regions(first, parts=context.settings.regions)
+    layers = spaced(decoder.layers, context.settings.layers)
 
     def effects(each: PairRuns) -> Regions:
         rows = residual_effects(each, list(places.values()), layers=layers).tolist()

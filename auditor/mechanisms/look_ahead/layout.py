@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 
 from auditor.language_models.answers import encode
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.prompts import token_span
 
 LAST = "last token"
@@ -42,13 +42,13 @@ class Layout:
         return len(self.tokens) == len(other.tokens) and dict(self.spans) == dict(other.spans)
 
 
-def lay_out(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[Layout]:
+def lay_out(context: ComputeContext, variants: Sequence[Mapping[str, str]]) -> list[Layout]:
     """Render and tokenise, each prompt whole."""
-    rendered = [bench.render(words) for words in variants]
-    chat = bench.plan.prompt.form == "chat"
+    rendered = [context.render(words) for words in variants]
+    chat = context.plan.prompt.form == "chat"
     layouts = []
     for item, encoding in zip(
-        rendered, encode(bench.loaded.tokenizer, [one.text for one in rendered], chat=chat), strict=True
+        rendered, encode(context.loaded.tokenizer, [one.text for one in rendered], chat=chat), strict=True
     ):
         ordered = sorted(item.spans, key=lambda name: item.spans[name])
         spans = {name: token_span(encoding.offsets, item.spans[name]) for name in ordered}
@@ -57,7 +57,7 @@ def lay_out(bench: ComputeContext, variants: Sequence[Mapping[str, str]]) -> lis
 
 
 def twin(
-    bench: ComputeContext, words: Mapping[str, str], other: Mapping[str, str]
+    context: ComputeContext, words: Mapping[str, str], other: Mapping[str, str]
 ) -> tuple[Layout, Layout, dict[str, str], tuple[str, ...]]:
     """An application, and the same application with the words of another wherever every token keeps its place.
 
@@ -67,12 +67,12 @@ def twin(
         The two layouts, the words of the second, and the fields that were changed.
     """
     differing = [name for name in words if other.get(name, words[name]) != words[name]]
-    first, *single = lay_out(bench, [words, *({**words, name: other[name]} for name in differing)])
+    first, *single = lay_out(context, [words, *({**words, name: other[name]} for name in differing)])
     fitting = [name for name, layout in zip(differing, single, strict=True) if first.alike(layout)]
     # Fields that fit alone may not fit together where their tokens meet; then the later ones stay as filed.
     while fitting:
         mixed = {**words, **{name: other[name] for name in fitting}}
-        second = lay_out(bench, [mixed])[0]
+        second = lay_out(context, [mixed])[0]
         if first.alike(second):
             return first, second, mixed, tuple(fitting)
         fitting = fitting[:-1]

@@ -10,12 +10,11 @@ from __future__ import annotations
 import random
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from itertools import zip_longest
 from typing import Any, Generic, TypeVar
 
 from auditor.counterfactuals import Cluster
 from auditor.exceptions import PlanError
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.look_ahead import exchange as look_ahead_exchange
 from auditor.mechanisms.look_ahead import rationale as look_ahead_rationale
 from auditor.mechanisms.look_ahead import reading as look_ahead_reading
@@ -37,6 +36,7 @@ from auditor.mechanisms.look_ahead.result import (
 from auditor.testing.chunks import ChunkSpec, PlanContext
 from auditor.testing.context import Context
 from auditor.testing.rows import Row
+from auditor.testing.sampling import batches, by_recorded_outcome, in_turns
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CaseT = TypeVar("CaseT", bound=Row)
@@ -68,7 +68,8 @@ class _Part(Generic[CaseT]):
         """A share of them, at least two, cut to ``most`` tokens a chunk unless the part has to be whole."""
         kept = self.pieces[: max(min(2, len(self.pieces)), int(share * len(self.pieces)))]
         left_out = len(self.pieces) - len(kept)
-        for batch in _batches(kept, sum(piece.tokens for piece in kept) if self.whole else most):
+        room = sum(piece.tokens for piece in kept) if self.whole else most
+        for batch in batches(kept, tokens=lambda piece: piece.tokens, most=room):
             yield ChunkSpec(
                 prompts=sum(piece.prompts for piece in batch),
                 tokens=sum(piece.tokens for piece in batch),
@@ -96,7 +97,7 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         named = control if not reason else ""
         return ReadingPayload(left_out=left_out, control=named, control_reason=reason, cases=cases)
 
-    turns = _turns(adverse, others)
+    turns = in_turns(adverse, others)
     parts: list[_Part[Any]] = [
         _Part([_reading(asked, cluster) for cluster in turns[: settings.applications]], reading, whole=True),
         _Part(
@@ -117,20 +118,20 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         yield from part.chunks(share=share, most=asked.plan.budget.chunk_tokens)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Do one chunk of one part."""
     first = payload.cases[0]
     words = first.sides[0].words if isinstance(first, RationaleCase) else first.words
-    noise = bench.noise(bench.render(words).text)
+    noise = context.noise(context.render(words).text)
     match payload:
         case ReadingPayload():
-            return look_ahead_reading.compute(bench, payload, noise)
+            return look_ahead_reading.compute(context, payload, noise)
         case TracingPayload():
-            return look_ahead_tracing.compute(bench, payload, noise)
+            return look_ahead_tracing.compute(context, payload, noise)
         case ExchangePayload():
-            return look_ahead_exchange.compute(bench, payload, noise)
+            return look_ahead_exchange.compute(context, payload, noise)
         case RationalePayload():
-            return look_ahead_rationale.compute(bench, payload, noise)
+            return look_ahead_rationale.compute(context, payload, noise)
 
 
 def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
@@ -142,15 +143,10 @@ def _draw(asked: PlanContext) -> tuple[list[Cluster], list[Cluster]]:
     """All applications in a seeded order: those with an adverse outcome on record, and the others."""
     clusters = list(asked.clusters)
     random.Random(f"{asked.plan.cases.seed}/{CARD.name}").shuffle(clusters)
-    adverse = [cluster for cluster in clusters if cluster.application.favourable is False]
-    others = [cluster for cluster in clusters if cluster.application.favourable is not False]
+    adverse, others = by_recorded_outcome(clusters)
     if not adverse or not others:  # nothing on record tells them apart: halves of the draw stand in
         return clusters[::2], clusters[1::2]
     return adverse, others
-
-
-def _turns(adverse: Sequence[Cluster], others: Sequence[Cluster]) -> list[Cluster]:
-    return [cluster for pair in zip_longest(adverse, others) for cluster in pair if cluster is not None]
 
 
 def _words(asked: PlanContext, cluster: Cluster) -> dict[str, str]:
@@ -229,14 +225,3 @@ def _rationales(
         # Three rationales written and seven texts scored for each; prompts share all but their ends.
         pieces.append(_Piece(case, 26, 2 * whole + 26 * settings.rationale_tokens))
     return pieces
-
-
-def _batches(pieces: Sequence[_Piece[CaseT]], most: int) -> Iterable[list[_Piece[CaseT]]]:
-    batch: list[_Piece[CaseT]] = []
-    for piece in pieces:
-        if batch and sum(each.tokens for each in batch) + piece.tokens > most:
-            yield batch
-            batch = []
-        batch.append(piece)
-    if batch:
-        yield batch

@@ -9,6 +9,7 @@ from typing import Any, Generic, TypeVar
 import numpy as np
 
 from auditor.counterfactuals import ACTUAL
+from auditor.mechanisms._shared.decision_checks import as_decided
 from auditor.mechanisms._shared.enough import measured
 from auditor.mechanisms._shared.localisation import Repeated
 from auditor.mechanisms._shared.pair_measures import SHARES, SMALLEST_GAP
@@ -128,10 +129,7 @@ class Part(Generic[ResultT_co]):
 
     def decided(self, pairs: Iterable[tuple[str, float]]) -> Check:
         """The margins this part started from against those the run decided on."""
-        apart = max(abs(margin - float(self.context.decisions[name].margin or 0.0)) for name, margin in pairs)
-        floor = self.first.noise
-        note = f"largest difference in nats between the margin looked at and the margin decided on; {floor.words}"
-        return Check("margin as decided", apart <= floor.bound, apart, floor.bound, note)
+        return as_decided(self.context, pairs, noise=self.first.noise, which="margin looked at")
 
 
 def share(sums: FloatArray) -> FloatArray:

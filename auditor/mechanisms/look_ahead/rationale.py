@@ -16,12 +16,13 @@ import torch
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import shared_length
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import Decoder, Past
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.noise import likelihood, noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.positions import switch_length
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.pairs import row_of, structured
 from auditor.mechanisms.look_ahead.rationale_rows import (
     ADVERSE,
@@ -78,9 +79,9 @@ class Scored:
         return self.likelihood / len(self.tokens)
 
 
-def frame_of(bench: ComputeContext, words: Mapping[str, str]) -> Frame | NotApplicable:
+def frame_of(context: ComputeContext, words: Mapping[str, str]) -> Frame | NotApplicable:
     """The frame of an application's prompt, or why a rationale has no place in it."""
-    rendered = bench.render(words)
+    rendered = context.render(words)
     cut = rendered.text.rfind("\n") + 1
     cue = rendered.text[cut:]
     if not cue.strip():
@@ -94,52 +95,52 @@ def frame_of(bench: ComputeContext, words: Mapping[str, str]) -> Frame | NotAppl
     return Frame(rendered.text[:cut], cue)
 
 
-def compute(bench: ComputeContext, payload: RationalePayload, noise: NoiseFloor) -> RationaleResult:
+def compute(context: ComputeContext, payload: RationalePayload, noise: NoiseFloor) -> RationaleResult:
     """Write, swap and score the rationales of every pair of applications of the chunk."""
     first = payload.cases[0].sides[0].words
-    view = structured(bench, bench.render(first).text)
-    frame = frame_of(bench, first)
+    view = structured(context, context.render(first).text)
+    frame = frame_of(context, first)
     if isinstance(view, NotApplicable) or isinstance(frame, NotApplicable):
         reason = next(each.reason for each in (view, frame) if isinstance(each, NotApplicable))
         return RationaleResult(left_out=payload.left_out, noise=noise, reason=reason)
     decoder, _ = view
     pairs = []
     for case in payload.cases:
-        if bench.should_stop():
+        if context.should_stop():
             raise Interrupted("stopped between two pairs; this chunk starts again")
-        frames = [frame for side in case.sides if isinstance(frame := frame_of(bench, side.words), Frame)]
+        frames = [frame for side in case.sides if isinstance(frame := frame_of(context, side.words), Frame)]
         # Frames are of one template, so all or none but for one application's odd words.
-        if len(frames) == len(case.sides) and _has_room(bench, frames):
-            pairs.append(_pair(bench, decoder, case, frames))
+        if len(frames) == len(case.sides) and _has_room(context, frames):
+            pairs.append(_pair(context, decoder, case, frames))
     return RationaleResult(left_out=payload.left_out, noise=noise, pairs=tuple(pairs))
 
 
-def _has_room(bench: ComputeContext, frames: Sequence[Frame]) -> bool:
+def _has_room(context: ComputeContext, frames: Sequence[Frame]) -> bool:
     """Whether the model's context holds the prompts with a rationale, the answer and the cue behind them.
 
     It ends where the position encoding begins to read a prompt by its length: written token by token, the same text
     would have other states there than read as a whole.
     """
-    model = bench.loaded.model
+    model = context.loaded.model
     ends = (getattr(model.config.get_text_config(), "max_position_embeddings", None), switch_length(model))
     most = min((end for end in ends if end is not None), default=None)
-    answers = bench.plan.prompt.answers
+    answers = context.plan.prompt.answers
     longest = max((*answers.favourable, *answers.adverse), key=len)
-    texts = [f"{frame.head}{frame.cue}{longest}\n{bench.settings.reason_cue}\n{frame.cue}" for frame in frames]
-    lengths = [len(one.ids) for one in encode(bench.loaded.tokenizer, texts, chat=bench.plan.prompt.form == "chat")]
-    return most is None or max(lengths) + bench.settings.rationale_tokens <= most
+    texts = [f"{frame.head}{frame.cue}{longest}\n{context.settings.reason_cue}\n{frame.cue}" for frame in frames]
+    lengths = [len(one.ids) for one in encode(context.loaded.tokenizer, texts, chat=context.plan.prompt.form == "chat")]
+    return most is None or max(lengths) + context.settings.rationale_tokens <= most
 
 
-def _pair(bench: ComputeContext, decoder: Decoder, case: RationaleCase, frames: Sequence[Frame]) -> Exchanged:
-    cue = bench.settings.reason_cue
-    answers = bench.plan.prompt.answers
+def _pair(context: ComputeContext, decoder: Decoder, case: RationaleCase, frames: Sequence[Frame]) -> Exchanged:
+    cue = context.settings.reason_cue
+    answers = context.plan.prompt.answers
     spoken: dict[Side, str] = {FAVOURABLE: answers.favourable[0], ADVERSE: answers.adverse[0]}
-    one, other = (_rationales(bench, decoder, frame, spoken, cue) for frame in frames)
+    one, other = (_rationales(context, decoder, frame, spoken, cue) for frame in frames)
     free = [one.free.text, other.free.text]
     texts = [frame.head + frame.cue for frame in frames]
     texts += [frame.reasoned(cue + reason) for frame in frames for reason in free]
-    plain = bench.margins(texts)
-    likelihoods, check = _likelihoods(bench, frames, (one, other), spoken, cue)
+    plain = context.margins(texts)
+    likelihoods, check = _likelihoods(context, frames, (one, other), spoken, cue)
     own = [word.strip().lower() for word in spoken.values()]
     first, second, *swapped = map(float, plain)
     return Exchanged(
@@ -170,10 +171,10 @@ class _Rationales:
 
 
 def _rationales(
-    bench: ComputeContext, decoder: Decoder, frame: Frame, spoken: Mapping[Side, str], cue: str
+    context: ComputeContext, decoder: Decoder, frame: Frame, spoken: Mapping[Side, str], cue: str
 ) -> _Rationales:
     prompts = [f"{frame.head}{cue}", *(f"{frame.head}{frame.cue}{answer}\n{cue}" for answer in spoken.values())]
-    free, *forced = write(bench, decoder, prompts)
+    free, *forced = write(context, decoder, prompts)
     return _Rationales(free, dict(zip(spoken, forced, strict=True)))
 
 
@@ -184,26 +185,26 @@ def effects(swapped: FloatArray) -> tuple[float, float]:
     return float(by_application), float(by_reason)
 
 
-def write(bench: ComputeContext, decoder: Decoder, prompts: Sequence[str]) -> list[Written]:
+def write(context: ComputeContext, decoder: Decoder, prompts: Sequence[str]) -> list[Written]:
     """Continue prompts greedily up to a line's end, a special token or ``rationale_tokens``.
 
     What the prompts have in common is computed once.
     """
-    chat = bench.plan.prompt.form == "chat"
-    ids = [encoding.ids for encoding in encode(bench.loaded.tokenizer, prompts, chat=chat)]
+    chat = context.plan.prompt.form == "chat"
+    ids = [encoding.ids for encoding in encode(context.loaded.tokenizer, prompts, chat=chat)]
     common = shared_length(ids) if len(ids) > 1 else 0
     with torch.no_grad():
         past = decoder.run(row_of(decoder, ids[0][:common]), keep_past=True).past if common else None
-        return [_continue(bench, decoder, each[common:], past) for each in ids]
+        return [_continue(context, decoder, each[common:], past) for each in ids]
 
 
-def _continue(bench: ComputeContext, decoder: Decoder, tokens: Sequence[int], past: Past | None) -> Written:
-    tokenizer = bench.loaded.tokenizer
+def _continue(context: ComputeContext, decoder: Decoder, tokens: Sequence[int], past: Past | None) -> Written:
+    tokenizer = context.loaded.tokenizer
     special = set(tokenizer.all_special_ids)
     written: list[int] = []
     likelihood = 0.0
     step = list(tokens)
-    while len(written) < bench.settings.rationale_tokens:
+    while len(written) < context.settings.rationale_tokens:
         run = decoder.run(row_of(decoder, step), past=past, keep_past=True)
         past = run.past
         logits = decoder.logits(run.final[0, -1])
@@ -227,7 +228,7 @@ def _decoded(tokenizer: Any, tokens: Sequence[int]) -> str:
 
 
 def _likelihoods(
-    bench: ComputeContext,
+    context: ComputeContext,
     frames: Sequence[Frame],
     written: Sequence[_Rationales],
     spoken: Mapping[Side, str],
@@ -246,7 +247,7 @@ def _likelihoods(
             prompts = [f"{frames[which].head}{frames[which].cue}{spoken[said]}\n{cue}" for which, said in told]
             asked += [(prompt, rationale.text) for prompt in prompts]
             about.append((number, side, rationale))
-    scored = score(bench, asked)
+    scored = score(context, asked)
     kept: list[Likelihood] = []
     apart = 0.0
     for row, (number, side, greedy) in enumerate(about):
@@ -256,15 +257,15 @@ def _likelihoods(
         if own.tokens == greedy.tokens:
             apart = max(apart, abs(greedy.likelihood - own.likelihood) / len(own.tokens))
         kept.append(Likelihood(application=number, decision=side, own=own.mean, turned=turned.mean, moved=moved.mean))
-    floor = noise_floor(bench.loaded.model, likelihood())
+    floor = noise_floor(context.loaded.model, likelihood())
     bound = floor.bound
     note = f"largest difference in nats a token between writing and scoring a rationale; {floor.words}"
     return tuple(kept), Check("what was written is scored as written", apart <= bound, apart, bound, note)
 
 
-def score(bench: ComputeContext, asked: Sequence[tuple[str, str]]) -> list[Scored | None]:
+def score(context: ComputeContext, asked: Sequence[tuple[str, str]]) -> list[Scored | None]:
     """The log-likelihood of every text after its prompt; ``None`` where tokens of the two merge."""
-    tokenizer, chat = bench.loaded.tokenizer, bench.plan.prompt.form == "chat"
+    tokenizer, chat = context.loaded.tokenizer, context.plan.prompt.form == "chat"
     before = encode(tokenizer, [prompt for prompt, _ in asked], chat=chat) if asked else []
     whole = encode(tokenizer, [prompt + text for prompt, text in asked], chat=chat) if asked else []
     sequences, reads, places = [], [], []
@@ -276,6 +277,6 @@ def score(bench: ComputeContext, asked: Sequence[tuple[str, str]]) -> list[Score
             places.append(row)
     found: list[Scored | None] = [None] * len(asked)
     if sequences:
-        for row, read, values in zip(places, reads, bench.scorer.log_probabilities(sequences, reads), strict=True):
+        for row, read, values in zip(places, reads, context.scorer.log_probabilities(sequences, reads), strict=True):
             found[row] = Scored(tuple(token for _, token in read), float(sum(values)))
     return found

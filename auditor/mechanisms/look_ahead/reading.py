@@ -17,11 +17,11 @@ from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import Decoder, target_of
+from auditor.language_models.decoder import Decoder
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.float_rows import numbers_of
 from auditor.mechanisms._shared.probe_fits import Basis, assign_folds, basis_of, cross_validate
 from auditor.mechanisms._shared.probe_readings import read
@@ -37,32 +37,32 @@ from auditor.testing.context import FloatArray
 COMMON = 2
 
 
-def compute(bench: ComputeContext, payload: ReadingPayload, noise: NoiseFloor) -> ReadingResult:
+def compute(context: ComputeContext, payload: ReadingPayload, noise: NoiseFloor) -> ReadingResult:
     """Harvest the states of all applications of the chunk and read margin, outcome and control at every place."""
     ids = tuple(case.id for case in payload.cases)
-    if len(ids) < 2 * bench.settings.folds:
-        reason = f"{len(ids)} applications are too few for {bench.settings.folds} folds"
+    if len(ids) < 2 * context.settings.folds:
+        reason = f"{len(ids)} applications are too few for {context.settings.folds} folds"
         return ReadingResult(left_out=payload.left_out, noise=noise, reason=reason, cases=ids, found=None)
     # As many threads here as the model is given: a sum's last digits depend on them.
-    with threadpool_limits(bench.plan.budget.threads):
-        found = _readings(bench, payload)
+    with threadpool_limits(context.plan.budget.threads):
+        found = _readings(context, payload)
     return ReadingResult(left_out=payload.left_out, noise=noise, cases=ids, found=found)
 
 
-def _readings(bench: ComputeContext, payload: ReadingPayload) -> Readings:
-    layouts = lay_out(bench, [case.words for case in payload.cases])
+def _readings(context: ComputeContext, payload: ReadingPayload) -> Readings:
+    layouts = lay_out(context, [case.words for case in payload.cases])
     fields = tuple(layouts[0].spans)
-    decoder = bench.decoder()
-    layers = spaced(decoder.layers, bench.settings.layers)
+    decoder = context.decoder()
+    layers = spaced(decoder.layers, context.settings.layers)
     states = harvest(
         decoder,
         [layout.tokens for layout in layouts],
         [[*(layout.end(name) for name in fields), layout.last] for layout in layouts],
         layers=layers,
-        should_stop=bench.should_stop,
+        should_stop=context.should_stop,
     )
-    margins, exact = _margins(bench, decoder, [layout.text for layout in layouts], states)
-    reader = _Reader(bench, payload.cases, fields, margins, control=payload.control)
+    margins, exact = _margins(context, decoder, [layout.text for layout in layouts], states)
+    reader = _Reader(context, payload.cases, fields, margins, control=payload.control)
     bags, sites = _read(reader, layers, states)
     return Readings(
         margins=numbers_of(margins),
@@ -71,7 +71,7 @@ def _readings(bench: ComputeContext, payload: ReadingPayload) -> Readings:
         layers=tuple(layers),
         control=payload.control if reader.control is not None else None,
         control_reason=payload.control_reason,
-        favourable=int((margins >= bench.plan.operating_point.natural_margin).sum()),
+        favourable=int((margins >= context.plan.operating_point.natural_margin).sum()),
         bags=bags,
         sites=sites,
         smaller=reader.smaller,
@@ -112,15 +112,15 @@ def _number(text: str) -> float:
 
 
 def _margins(
-    bench: ComputeContext, decoder: Decoder | ResidualView, prompts: Sequence[str], states: npt.NDArray[np.float32]
+    context: ComputeContext, decoder: Decoder | ResidualView, prompts: Sequence[str], states: npt.NDArray[np.float32]
 ) -> tuple[FloatArray, bool]:
     """The decision of every application, and whether it comes from the states at hand; else it is asked for."""
-    target = target_of(bench.questions(prompts[:1])[0])
+    target = context.target(prompts[0])
     if isinstance(decoder, Decoder) and not isinstance(target, NotApplicable) and target.exact:
         final = torch.as_tensor(states[:, -1, -1]).to(device=decoder.model.device, dtype=decoder.model.dtype)
         with torch.inference_mode():
             return np.asarray(decoder.margin_of(final, target).cpu().double().numpy()), True
-    return bench.margins(prompts), False
+    return context.margins(prompts), False
 
 
 def _read(
@@ -130,7 +130,7 @@ def _read(
     bags: list[Bag] = []
     sites: list[Site] = []
     for number, position in enumerate([*reader.fields, LAST]):
-        if reader.bench.should_stop():
+        if reader.context.should_stop():
             raise Interrupted("stopped between two positions; nothing of this chunk is kept")
         columns = bag_of_fields(reader.words, reader.fields[: number + 1])
         told, straight = reader.site(basis_of(columns))
@@ -156,10 +156,16 @@ class _Reader:
     """Reads one site: the margin and the control by ridge, outcome, control and shuffled margins by logistic probes."""
 
     def __init__(
-        self, bench: ComputeContext, cases: Sequence[Asked], fields: Sequence[str], margins: FloatArray, *, control: str
+        self,
+        context: ComputeContext,
+        cases: Sequence[Asked],
+        fields: Sequence[str],
+        margins: FloatArray,
+        *,
+        control: str,
     ) -> None:
-        self.bench, self.settings = bench, bench.settings
-        self.level = 1 - bench.plan.thresholds.alpha
+        self.context, self.settings = context, context.settings
+        self.level = 1 - context.plan.thresholds.alpha
         self.fields = list(fields)
         self.words = [case.words for case in cases]
         self.ids = [case.id for case in cases]
@@ -167,8 +173,8 @@ class _Reader:
             groups=self.ids, labels=margins > np.median(margins), folds=self.settings.folds, seed=0
         )
         self.control = _control([each.get(control, "") for each in self.words])
-        shuffled = np.random.default_rng(bench.plan.cases.seed).permutation(margins)
-        favourable = margins >= bench.plan.operating_point.natural_margin
+        shuffled = np.random.default_rng(context.plan.cases.seed).permutation(margins)
+        favourable = margins >= context.plan.operating_point.natural_margin
         # A margin that does not vary has nothing to read; its spread of 0 says so to whoever measures.
         self.numbers = np.stack([margins, *([] if self.control is None else [self.control])], axis=1)
         labels: dict[Label, BoolArray] = {"shuffled": shuffled > np.median(shuffled)}

@@ -14,12 +14,14 @@ import torch
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import ATTENTION, HEADS, MLP, RESIDUAL, Decoder, Run, Target
+from auditor.language_models.decoder import Decoder, Run
 from auditor.language_models.noise import SUMMED, noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import in_double
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.sites import ATTENTION, HEADS, MLP, RESIDUAL
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.direct_logits import attribute
 from auditor.mechanisms._shared.float_rows import Numbers, numbers_of
 from auditor.mechanisms._shared.pairs import own_margins, row_of, structured
@@ -34,18 +36,18 @@ STREAMS = ("stream after attention", "stream after MLP")
 ADDED = ("attention output", "MLP output")
 
 
-def compute(bench: ComputeContext, payload: TracingPayload, noise: NoiseFloor) -> TracingResult:
+def compute(context: ComputeContext, payload: TracingPayload, noise: NoiseFloor) -> TracingResult:
     """Trace every application of the chunk."""
-    view = structured(bench, bench.render(payload.cases[0].words).text)
+    view = structured(context, context.render(payload.cases[0].words).text)
     if isinstance(view, NotApplicable):
         return TracingResult(left_out=payload.left_out, noise=noise, reason=view.reason)
     decoder, target = view
     cases = []
     for case in payload.cases:
-        if bench.should_stop():
+        if context.should_stop():
             raise Interrupted("stopped between two applications; this chunk starts again")
         with torch.no_grad():
-            cases.append(_trace(bench, decoder, target, case))
+            cases.append(_trace(context, decoder, target, case))
     return TracingResult(
         left_out=payload.left_out, noise=noise, note=target.note, exact=target.exact, cases=tuple(cases)
     )
@@ -63,8 +65,8 @@ def hidden(layout: Layout, fields: list[str], *, start: int, stop: int) -> Tenso
     return mask
 
 
-def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: TracedCase) -> Trace:
-    layout, other, _, _ = twin(bench, case.words, case.other)
+def _trace(context: ComputeContext, decoder: Decoder, target: Target, case: TracedCase) -> Trace:
+    layout, other, _, _ = twin(context, case.words, case.other)
     layers = range(decoder.layers)
     sites = [(node, layer) for layer in layers for node in (RESIDUAL, HEADS, ATTENTION, MLP)]
     tokens = row_of(decoder, layout.tokens)
@@ -73,7 +75,7 @@ def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: Traced
     nothing = {layer: torch.zeros_like(mask) for layer, mask in everything.items()}
     # Both are the model's own forward pass; whole answers are read with others, packed.
     exact = target.exact
-    own = float(bench.margins([layout.text])[0]) if exact else own_margins(decoder, target, [layout.tokens])[0]
+    own = float(context.margins([layout.text])[0]) if exact else own_margins(decoder, target, [layout.tokens])[0]
     found = attribute(decoder, run, target, own=own)
     empty = float(decoder.margins(decoder.run(tokens, hide=nothing), target))
     without = float(decoder.margins(decoder.run(tokens, hide=everything), target))
@@ -81,7 +83,7 @@ def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: Traced
     gaps = _Gaps(empty=abs(empty - own), twin=abs(without - twinned), sum=found.gap, rounding=found.rounding)
     aligned = other.tokens != layout.tokens
     probability, reciprocal = _answers(
-        decoder, run, target, favourable=found.margin >= bench.plan.operating_point.natural_margin
+        decoder, run, target, favourable=found.margin >= context.plan.operating_point.natural_margin
     )
     return Trace(
         id=case.id,
@@ -95,7 +97,7 @@ def _trace(bench: ComputeContext, decoder: Decoder, target: Target, case: Traced
         reciprocal=reciprocal,
         without_all=without,
         twin=aligned,
-        to_last=_to_last(bench, decoder, run, layout, target),
+        to_last=_to_last(context, decoder, run, layout, target),
         to_later=_to_later(decoder, run, layout, target) if case.deep else None,
         checks=_checks(gaps, noise_floor(decoder.model, target), twinned=aligned),
     )
@@ -167,7 +169,7 @@ def _answers(
     return probability, reciprocal
 
 
-def _to_last(bench: ComputeContext, decoder: Decoder, run: Run, layout: Layout, target: Target) -> CutOff:
+def _to_last(context: ComputeContext, decoder: Decoder, run: Run, layout: Layout, target: Target) -> CutOff:
     """Margins with the last token cut off from each field and from all: in all layers, and in windows of layers."""
     fields = layout.fields
     if run.past is None or not layout.last:
@@ -185,7 +187,7 @@ def _to_last(bench: ComputeContext, decoder: Decoder, run: Run, layout: Layout, 
         blocked = decoder.run_from(first, stream, past=past, hide=dict.fromkeys(range(first, stop), mask))
         return tuple(in_double(decoder.margins(blocked, target)).tolist())
 
-    count = min(bench.settings.windows, decoder.layers)
+    count = min(context.settings.windows, decoder.layers)
     edges = [decoder.layers * number // count for number in range(count + 1)]
     return CutOff(
         fields=tuple(fields),

@@ -13,11 +13,12 @@ CARD = Card(
     name="patching",
     purpose="At which layers, and at which part of the prompt, a change of group is carried to the decision.",
     method=(
-        "The application in the reference group is run with states of the same application in another group put in: "
-        "the stream before every layer at the changed field, at every field behind it, at the text between and at "
-        "the last token; and every MLP. An effect is a share of what the change itself does to the margin (Σ "
-        "effect·gap / Σ gap² over pairs). It is repeated the other way round, with the mean of both states in both "
-        "prompts, as a ratio of sums, by probability, and from 48 pairs on in each half of them."
+        "Interchange interventions (activation patching): the application in the reference group is run with states "
+        "of the same application in another group in place of its own, in the residual stream before every layer at "
+        "the changed field, at every field behind it, at the text between and at the last token, and in every MLP's "
+        "output. An effect is a share of what the change itself does to the margin (Σ effect·gap / Σ gap² over "
+        "pairs). It is repeated the other way round, with the mean of both states in both prompts, as a ratio of "
+        "sums, by probability, and from 48 pairs on in each half of them."
     ),
     worrying="A share near 1 at the last token from a layer on: from there the group is part of the decision.",
     limitations=(
@@ -31,7 +32,7 @@ CARD = Card(
     label="Activation patching",
     metrics=(
         Metric("patch_gap", "Difference of the margin over the pairs", "logit"),
-        Metric("patch_stream", "Share of the difference carried by the stream", "ratio"),
+        Metric("patch_stream", "Share of the difference carried by the residual stream", "ratio"),
         Metric("patch_mlp", "Share of the difference carried by an MLP", "ratio"),
     ),
 )

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 
 import numpy as np
 
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.each_pair import each_pair
 from auditor.mechanisms._shared.localisation import bases, repeated, rows_of
 from auditor.mechanisms._shared.nodes import Node
@@ -33,7 +33,7 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     return plan_pairs(asked, name=CARD.name, pairs=settings.pairs, cost=cost, attributes=settings.attributes)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Patch every pair of a contrast."""
     done: list[str] = []
 
@@ -43,7 +43,7 @@ def compute(bench: ComputeContext, payload: Payload) -> Result:
         repeat = len(payload.pairs) >= FOR_A_SHARE
         return _explain(runs, prompts, prove=len(done) <= CHECKED, repeat=repeat)
 
-    return Result(**dict(each_pair(bench, payload, explain)))
+    return Result(**dict(each_pair(context, payload, explain)))
 
 
 def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
@@ -71,7 +71,7 @@ def _stream(found: OfContrast, pairs: Sequence[Patched[Effects]], part: str) -> 
             gaps=gaps,
             metric="patch_stream",
             subject={"layer": str(layer), "position": position},
-            method="share of the difference carried by the stream before this layer",
+            method="interchange intervention on the residual stream: share of the difference carried",
             again=repeated(found.context, rows_of(pairs, read), gaps, base=base),
         )
 
@@ -88,7 +88,7 @@ def _mlps(found: OfContrast, pairs: Sequence[Patched[Effects]]) -> Iterable[Unad
             np.array([read(pair.effects) for pair in pairs]),
             metric="patch_mlp",
             subject={"layer": str(layer)},
-            method="share of the difference carried by what this MLP adds",
+            method="interchange intervention on this MLP's output: share of the difference carried",
             again=repeated(found.context, rows_of(pairs, read), found.gaps, base=base),
         )
 

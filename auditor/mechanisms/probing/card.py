@@ -14,12 +14,13 @@ CARD = Card(
     name="probes",
     purpose="Whether a protected attribute can be read from the model's internal states, at which layer and position.",
     method=(
-        "L2-logistic probes of every layer, at the end of the attribute's field and at the last token, on applications "
-        "(and proxy values) the probe was not fitted on. Withheld: a neutral word in the attribute's place, read for "
-        "the group as filed, against labels permuted among applications, over all layers at once; beside it the "
-        "application's numbers alone. Stated: the attribute in the prompt, as each group in turn; at one declared "
-        "place, the last token in the middle of the model, against pairs of words without a meaning as long as the "
-        "groups' own, in the same applications; beside it the same architecture with random weights."
+        "Linear probes (L2-regularised logistic regression) of the residual stream at every layer, at the end of the "
+        "attribute's field and at the last token, on applications (and proxy values) the probe was not fitted on. "
+        "Withheld: a neutral word in the attribute's place, read for the group as filed, against control labels "
+        "(permuted among applications), over all layers at once; beside it the application's numbers alone. Stated: "
+        "the attribute in the prompt, as each group in turn; at one declared place, the last token in the middle of "
+        "the model, against a control task: pairs of words without a meaning, as long as the groups' own, in the same "
+        "applications; beside it the same architecture with random weights."
     ),
     worrying=(
         "The attribute can be read although it was withheld. Where it is stated, being readable is expected and says "

@@ -14,7 +14,7 @@ from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
 from auditor.language_models.decoder import Decoder
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concepts import place
 from auditor.mechanisms._shared.probe_fits import assign_folds
 from auditor.mechanisms.probing.control_words import choose, known_class, words_needed
@@ -61,7 +61,7 @@ def control_words(asked: PlanContext, attribute: Attribute, *, contrasts: int) -
 
 
 def harvest_controls(
-    bench: ComputeContext, payload: TrainedPayload, decoder: Decoder | ResidualView, *, layer: int
+    context: ComputeContext, payload: TrainedPayload, decoder: Decoder | ResidualView, *, layer: int
 ) -> tuple[dict[str, FloatArray], dict[str, list[str]]]:
     """States with every group's and every control word, [applications, width] each, at the declared place.
 
@@ -73,9 +73,9 @@ def harvest_controls(
     states: dict[str, list[FloatArray]] = {word: [] for word in words}
     unlike: dict[str, set[str]] = {group: set() for group in groups}
     for case in concept.cases:
-        if bench.should_stop():
+        if context.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
-        placed = place(bench, [concept.stated(case, word) for word in words], concept.field)
+        placed = place(context, [concept.stated(case, word) for word in words], concept.field)
         length = {word: len(each.tokens) for word, each in zip(words, placed, strict=True)}
         for group in groups:
             unlike[group] |= {word for word in controls[group] if length[word] != length[group]}
@@ -87,13 +87,13 @@ def harvest_controls(
 
 
 def selectivities(
-    bench: ComputeContext,
+    context: ComputeContext,
     payload: TrainedPayload,
     states: Mapping[str, FloatArray],
     controls: Mapping[str, Sequence[str]],
 ) -> tuple[Compared | NotCompared, ...]:
     """One comparison with control pairs a group, or the reason why there is none."""
-    settings, alpha = bench.settings, bench.plan.thresholds.alpha
+    settings, alpha = context.settings, context.plan.thresholds.alpha
     reference, family = payload.concept.reference, payload.contrasts
     ids = payload.concept.ids
     folds = assign_folds(groups=ids, labels=np.zeros(len(ids)), folds=settings.folds, seed=0)
@@ -109,7 +109,7 @@ def selectivities(
             found.append(NotCompared(group=group, reason="no words without a meaning are as long as the group's own"))
             continue
         for pair in pairs:
-            if bench.should_stop():
+            if context.should_stop():
                 raise Interrupted("stopped between two probes; nothing of this chunk is kept")
             if pair not in read:
                 read[pair] = read_pair(states[pair[0]], states[pair[1]], folds=folds, penalty=settings.penalty)

@@ -14,7 +14,7 @@ from typing import Any
 from auditor.counterfactuals import ACTUAL
 from auditor.mechanisms._shared.decision_checks import FARTHEST
 from auditor.mechanisms._shared.enough import measured
-from auditor.mechanisms._shared.probe_readings import Reading
+from auditor.mechanisms._shared.probe_readings import ProbeReading
 from auditor.mechanisms.probing.controls import DECLARED_SITE
 from auditor.mechanisms.probing.result import (
     STATED,
@@ -82,7 +82,7 @@ class _Found:
         return self.probe.at
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> ProbeReading:
         return self.probe.reading
 
     @property

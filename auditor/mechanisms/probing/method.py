@@ -19,13 +19,14 @@ from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.activations import harvest
-from auditor.language_models.decoder import Decoder, read_decoder
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import read_decoder
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concept_rows import Concept
 from auditor.mechanisms._shared.concepts import concept_of, draw_clusters, place, suffix_tokens
 from auditor.mechanisms._shared.probe_fits import basis_of, cross_validate
-from auditor.mechanisms._shared.probe_readings import Reading, balanced_accuracy, read
+from auditor.mechanisms._shared.probe_readings import ProbeReading, balanced_accuracy, read
 from auditor.mechanisms.probing.card import CARD, Settings
 from auditor.mechanisms.probing.controls import (
     DECLARED_SITE,
@@ -68,7 +69,7 @@ class _Read:
 
     task: Task
     at: At
-    reading: Reading
+    reading: ProbeReading
     solved: bool
     drawn: FloatArray
 
@@ -101,25 +102,25 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
             )
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Harvest the states of one attribute's rows and probe every layer; of random weights the declared place alone."""
     concept = payload.concept
-    model = bench.loaded.model
+    model = context.loaded.model
     if isinstance(payload, UntrainedPayload):
-        model = untrained(model, seed=bench.plan.cases.seed)
+        model = untrained(model, seed=context.plan.cases.seed)
     # As many threads here as the model is given: a sum's last digits depend on them.
-    with threadpool_limits(bench.plan.budget.threads):
-        decoder = read_decoder(model, longest=bench.longest)
-        layers = (*range(0, decoder.layers, bench.settings.every), decoder.layers)
+    with threadpool_limits(context.plan.budget.threads):
+        decoder = read_decoder(model, longest=context.longest)
+        layers = (*range(0, decoder.layers, context.settings.every), decoder.layers)
         declared = declared_layer(layers)
         if isinstance(payload, UntrainedPayload):
-            rows = _harvest(bench, concept, decoder, (DECLARED_SITE,), (declared,))
-            return UntrainedResult(field=concept.field, probes=_untrained_probes(bench, concept, rows))
-        rows = _harvest(bench, concept, decoder, SITES, layers)
-        states, controls = harvest_controls(bench, payload, decoder, layer=declared)
-        selective = selectivities(bench, payload, states, controls)
-        probes = _probes(bench, payload, rows)
-    return _result(bench, payload, declared, probes, selective)
+            rows = _harvest(context, concept, decoder, (DECLARED_SITE,), (declared,))
+            return UntrainedResult(field=concept.field, probes=_untrained_probes(context, concept, rows))
+        rows = _harvest(context, concept, decoder, SITES, layers)
+        states, controls = harvest_controls(context, payload, decoder, layer=declared)
+        selective = selectivities(context, payload, states, controls)
+        probes = _probes(context, payload, rows)
+    return _result(context, payload, declared, probes, selective)
 
 
 def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedMeasurement]:
@@ -128,7 +129,7 @@ def measure(context: Context, results: Sequence[Result]) -> Iterable[UnadjustedM
 
 
 def _result(
-    bench: ComputeContext,
+    context: ComputeContext,
     payload: TrainedPayload,
     declared: int,
     probes: tuple[Probe, ...],
@@ -139,7 +140,7 @@ def _result(
         field=concept.field,
         reference=concept.reference,
         proxies=concept.proxies,
-        withheld_words=bench.settings.withheld_words,
+        withheld_words=context.settings.withheld_words,
         applications=len(concept.cases),
         contrasts=payload.contrasts,
         declared_layer=declared,
@@ -149,7 +150,7 @@ def _result(
 
 
 def _harvest(
-    bench: ComputeContext,
+    context: ComputeContext,
     concept: Concept,
     decoder: Decoder | ResidualView,
     sites: tuple[str, ...],
@@ -159,10 +160,10 @@ def _harvest(
     numbers: list[int] = []
     states = []
     for number, case in enumerate(concept.cases):
-        if bench.should_stop():
+        if context.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
-        mine = [*concept.groups, bench.settings.withheld_words]
-        placed = place(bench, [concept.stated(case, word) for word in mine], concept.field)
+        mine = [*concept.groups, context.settings.withheld_words]
+        placed = place(context, [concept.stated(case, word) for word in mine], concept.field)
         positions = [[each.last if site == DECLARED_SITE else each.end for site in sites] for each in placed]
         states.append(harvest(decoder, [each.tokens for each in placed], positions, layers=layers))
         words += mine
@@ -170,20 +171,20 @@ def _harvest(
     return Rows(tuple(words), tuple(numbers), sites, layers, np.concatenate(states))
 
 
-def _places(bench: ComputeContext, rows: Rows) -> Iterator[tuple[str, int, npt.NDArray[np.float32]]]:
+def _places(context: ComputeContext, rows: Rows) -> Iterator[tuple[str, int, npt.NDArray[np.float32]]]:
     """Every position and layer with its states, [rows, width]."""
     for number, site in enumerate(rows.sites):
         for place_of, layer in enumerate(rows.layers):
-            if bench.should_stop():
+            if context.should_stop():
                 raise Interrupted("stopped between two layers; nothing of this chunk is kept")
             yield site, layer, rows.states[:, number, place_of]
 
 
-def _untrained_probes(bench: ComputeContext, concept: Concept, rows: Rows) -> tuple[UntrainedProbe, ...]:
-    settings: Settings = bench.settings
+def _untrained_probes(context: ComputeContext, concept: Concept, rows: Rows) -> tuple[UntrainedProbe, ...]:
+    settings: Settings = context.settings
     tasks = tasks_of(concept, rows, settings)
     found = []
-    for site, layer, states in _places(bench, rows):
+    for site, layer, states in _places(context, rows):
         for task in tasks:
             logits, _ = cross_validate(
                 basis=basis_of(states[task.rows]),
@@ -198,18 +199,18 @@ def _untrained_probes(bench: ComputeContext, concept: Concept, rows: Rows) -> tu
     return tuple(found)
 
 
-def _probes(bench: ComputeContext, payload: TrainedPayload, rows: Rows) -> tuple[Probe, ...]:
-    settings: Settings = bench.settings
-    level = 1 - bench.plan.thresholds.alpha
+def _probes(context: ComputeContext, payload: TrainedPayload, rows: Rows) -> tuple[Probe, ...]:
+    settings: Settings = context.settings
+    level = 1 - context.plan.thresholds.alpha
     tasks = [
-        (task, labels_of(bench.plan, task, contrasts=payload.contrasts))
+        (task, labels_of(context.plan, task, contrasts=payload.contrasts))
         for task in tasks_of(payload.concept, rows, settings)
     ]
     numbers = {
-        task.group: _from_numbers(bench, payload.concept, rows, task) for task, _ in tasks if task.setting == WITHHELD
+        task.group: _from_numbers(context, payload.concept, rows, task) for task, _ in tasks if task.setting == WITHHELD
     }
     found: list[_Read] = []
-    for site, layer, states in _places(bench, rows):
+    for site, layer, states in _places(context, rows):
         for task, labels in tasks:
             logits, solved = cross_validate(
                 basis=basis_of(states[task.rows]), labels=labels, partitions=task.partitions, penalty=settings.penalty
@@ -259,7 +260,7 @@ def _largest(each: _Read, drawn: Sequence[FloatArray]) -> LargestOfAll:
     return LargestOfAll(p_value=(1 + above) / (1 + len(best)), draws=len(best))
 
 
-def _from_numbers(bench: ComputeContext, concept: Concept, rows: Rows, task: Task) -> float | None:
+def _from_numbers(context: ComputeContext, concept: Concept, rows: Rows, task: Task) -> float | None:
     """How well the same probe reads the group from the application's numbers, without any model."""
     cases = [concept.cases[rows.case[row]].numbers for row in task.rows]
     names = sorted({name for case in cases for name in case})
@@ -272,7 +273,7 @@ def _from_numbers(bench: ComputeContext, concept: Concept, rows: Rows, task: Tas
         basis=basis_of(np.where(known, table, means)),
         labels=task.labels[:, None],
         partitions=task.partitions,
-        penalty=bench.settings.penalty,
+        penalty=context.settings.penalty,
     )
     return balanced_accuracy(logits=logits[:, 0], labels=task.labels) if np.isfinite(logits).all() else None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from auditor.mechanisms._shared.concept_rows import Concept
-from auditor.mechanisms._shared.probe_readings import Reading
+from auditor.mechanisms._shared.probe_readings import ProbeReading
 from auditor.mechanisms.probing.selectivity import Selectivity
 from auditor.testing.rows import Row
 
@@ -88,7 +88,7 @@ class Probe(Row):
     """
 
     at: At
-    reading: Reading
+    reading: ProbeReading
     smaller: int
     solved: bool
     permuted: float

@@ -18,7 +18,7 @@ from torch import Tensor
 
 from auditor.language_models.precision import in_double
 from auditor.mechanisms.sae.dictionary import Dictionary
-from auditor.mechanisms.sae.windows import Window
+from auditor.mechanisms.sae.windows import FeatureWindow
 from auditor.statistics.multiplicity import benjamini_hochberg
 from auditor.testing.context import FloatArray
 
@@ -61,7 +61,7 @@ class Seen:
     active: Tensor = field(default_factory=lambda: torch.zeros(()))
     feature_scores: Tensor = field(default_factory=lambda: torch.zeros(()))
 
-    def add(self, window: Window, activations: Tensor, slopes: Tensor, decoder: Tensor) -> None:
+    def add(self, window: FeatureWindow, activations: Tensor, slopes: Tensor, decoder: Tensor) -> None:
         """Take up one application."""
         self.states.append(window.states)
         self.there.append(window.there)

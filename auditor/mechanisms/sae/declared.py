@@ -306,7 +306,7 @@ def _table(path: Path) -> dict[str, Any]:
     except (OSError, ValueError) as error:
         raise ModelError(str(path), f"cannot be read ({error})", "the configuration of an autoencoder") from error
     if not isinstance(config, dict):
-        raise ModelError(str(path), "is no table of settings", "a JSON object")
+        raise ModelError(str(path), "is not an object of settings", "a JSON object")
     return config
 
 

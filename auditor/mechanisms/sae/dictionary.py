@@ -1,7 +1,7 @@
 """The dictionary of a run: one autoencoder at one layer, which every test on features of this run shares.
 
     payload = Payload(dictionary=dictionary_payload(asked), …)     in a test's ``plan_chunks``
-    found = dictionary_for(bench, payload.dictionary)              in its ``compute``
+    found = dictionary_for(context, payload.dictionary)              in its ``compute``
 
 What is trained, or loaded, follows from the payload and the model alone: settings in ``[settings.dictionary]``, the
 words of the applications, the general text itself, the hashes of the files that are loaded. So a dictionary kept in
@@ -22,9 +22,9 @@ from threadpoolctl import threadpool_limits
 from torch import Tensor
 
 from auditor.canonical import sha256_bytes, sha256_file, sha256_json
-from auditor.exceptions import ModelError
+from auditor.exceptions import ModelError, reason_of
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.files import Stored, read_stored
 from auditor.mechanisms.sae.gates import too_few_rows, too_poor
@@ -89,7 +89,7 @@ class Dictionary:
         return found.reshape(*states.shape[:-1], self.autoencoder.latents)
 
 
-def dictionary_for(bench: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotApplicable:
+def dictionary_for(context: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotApplicable:
     """Train or load the dictionary of a run, or return it if this process still has it; or why there is none.
 
     A pure function of the model and ``wanted``: the same numbers in every worker and after every crash (on one machine
@@ -98,7 +98,7 @@ def dictionary_for(bench: ComputeContext, wanted: DictionaryPayload) -> Dictiona
 
     Parameters
     ----------
-    bench
+    context
         The model and the renderer; ``should_stop`` is asked between applications and every ten training steps.
     wanted
         From :func:`dictionary_payload`, as a ledger kept it.
@@ -114,15 +114,15 @@ def dictionary_for(bench: ComputeContext, wanted: DictionaryPayload) -> Dictiona
     """
     if len(wanted.applications) < 2:
         return NotApplicable("a dictionary needs two applications, one of them held out")
-    identity = bench.loaded.digest
-    key = sha256_json({"model": identity, "threads": bench.plan.budget.threads, "wanted": wanted.row()})
+    identity = context.loaded.digest
+    key = sha256_json({"model": identity, "threads": context.plan.budget.threads, "wanted": wanted.row()})
     with _lock:
         if identity is not None and key in _kept:
             _kept.move_to_end(key)
             return _kept[key]
-    with threadpool_limits(bench.plan.budget.threads):
+    with threadpool_limits(context.plan.budget.threads):
         try:
-            made = _make(bench, wanted)
+            made = _make(context, wanted)
         except ValueError as error:
             return NotApplicable(str(error))
     if isinstance(made, NotApplicable):
@@ -135,34 +135,34 @@ def dictionary_for(bench: ComputeContext, wanted: DictionaryPayload) -> Dictiona
     return made
 
 
-def speaking_dictionary(bench: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotApplicable:
+def speaking_dictionary(context: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotApplicable:
     """The dictionary of a run if its features may be spoken of; else why not."""
-    found = dictionary_for(bench, wanted)
+    found = dictionary_for(context, wanted)
     if isinstance(found, NotApplicable) or not found.shortfall:
         return found
     return NotApplicable(found.shortfall)
 
 
-def _make(bench: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotApplicable:
-    decoder = bench.decoder()
+def _make(context: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotApplicable:
+    decoder = context.decoder()
     settings = wanted.settings
     _unchanged(wanted)
     try:
-        place, stored = _placed(bench, settings, layers=decoder.layers, width=decoder.width)
+        place, stored = _placed(context, settings, layers=decoder.layers, width=decoder.width)
     except ModelError as error:
         # A place or a width is known only beside the model: not tested, with the line that says what to change.
         return NotApplicable(str(error))
-    prompts = read_prompts(bench, wanted)
-    read = read_states(decoder, prompts, layer=place.layer, should_stop=bench.should_stop)
+    prompts = read_prompts(context, wanted)
+    read = read_states(decoder, prompts, layer=place.layer, should_stop=context.should_stop)
     apart = np.array([number != EVERYBODY and held_out(number) for number in read.application])
     ours, kept_out = read.states[torch.from_numpy(~apart)], read.states[torch.from_numpy(apart)]
     text = read_text(
         decoder,
-        bench.loaded.tokenizer,
+        context.loaded.tokenizer,
         wanted.text,
         layer=place.layer,
         tokens=settings.text_tokens,
-        should_stop=bench.should_stop,
+        should_stop=context.should_stop,
     )
     limit = NORM_CAP * float(ours.norm(dim=1).median())
     rows = torch.cat([ours, text])
@@ -176,7 +176,7 @@ def _make(bench: ComputeContext, wanted: DictionaryPayload) -> Dictionary | NotA
         latents = settings.expansion * decoder.width
         if reason := too_few_rows(len(rows), latents):
             return NotApplicable(reason)
-        trained = train(Matrix(rows), _recipe(wanted, latents), should_stop=bench.should_stop)
+        trained = train(Matrix(rows), _recipe(wanted, latents), should_stop=context.should_stop)
         autoencoder, tokens = trained.autoencoder, trained.tokens
     provenance = Provenance(
         source="trained" if stored is None else "loaded",
@@ -225,21 +225,23 @@ def _unchanged(wanted: DictionaryPayload) -> None:
         try:
             found = sha256_file(folder / name)
         except OSError as error:
-            raise ModelError(str(folder / name), error.strerror or "cannot be read", "the file of the plan") from error
+            raise ModelError(
+                str(folder / name), f"cannot be read: {reason_of(error)}", "the file of the plan"
+            ) from error
         if found != expected:
             what = f"has SHA-256 {found[:12]}… instead of {expected[:12]}…"
             raise ModelError(str(folder / name), what, "the file the run was frozen with")
 
 
 def _placed(
-    bench: ComputeContext, settings: DictionarySettings, *, layers: int, width: int
+    context: ComputeContext, settings: DictionarySettings, *, layers: int, width: int
 ) -> tuple[Place, Stored | None]:
     """Where features are read; for files, what they hold if they belong there."""
     if not settings.path:
         return Place(place_of(settings, layers)), None
     folder = Path(settings.path).expanduser()
     stored = read_stored(folder, width=width)
-    source = bench.plan.run.model
+    source = context.plan.run.model
     return belonging(stored.declared, settings, source=source, layers=layers, folder=str(folder)), stored
 
 

@@ -144,7 +144,7 @@ class _Weights:
             what = f"{name} is missing" if found is None else f"{name} has shape {tuple(found.shape)}"
             raise ModelError(str(self.path), what, f"shape {shape}")
         if not found.is_floating_point() or not bool(torch.isfinite(found.float()).all()):
-            raise ModelError(str(self.path), f"{name} holds values that are no numbers", "finite weights")
+            raise ModelError(str(self.path), f"{name} holds values that are not numbers", "finite weights")
         return found.double() if found.dtype == torch.float64 else found.float()
 
     def done(self) -> None:
@@ -159,7 +159,7 @@ def _sized(declared: Declared, tensors: Mapping[str, Tensor], path: Path) -> Dec
         return declared
     encoder = tensors.get("W_enc")
     if encoder is None or encoder.ndim != 2:
-        raise ModelError(str(path), "W_enc is missing or no matrix", "the weights of an autoencoder")
+        raise ModelError(str(path), "W_enc is missing or is not a matrix", "the weights of an autoencoder")
     return replace(declared, width=int(encoder.shape[0]), latents=int(encoder.shape[1]))
 
 

@@ -6,7 +6,7 @@ import random
 from pathlib import Path
 
 from auditor.canonical import sha256_file
-from auditor.exceptions import ModelError, PlanError
+from auditor.exceptions import ModelError, PlanError, reason_of
 from auditor.mechanisms.sae.declared import files_of
 from auditor.mechanisms.sae.files import read_stored
 from auditor.mechanisms.sae.places import expected_of, known_to_differ
@@ -65,7 +65,7 @@ def _text(settings: DictionarySettings) -> str:
             # No tokenizer makes a token of more than a few dozen characters of ordinary text.
             return file.read(16 * settings.text_tokens)
     except OSError as error:
-        raise PlanError(where, f"{settings.text}: {error.strerror or 'cannot be read'}", "a text file") from error
+        raise PlanError(where, f"{settings.text}: cannot be read: {reason_of(error)}", "a text file") from error
     except UnicodeDecodeError as error:
         raise PlanError(where, f"{settings.text}: is not UTF-8 (byte {error.start})", "a text file in UTF-8") from error
 
@@ -80,7 +80,7 @@ def _files(settings: DictionarySettings, source: str) -> dict[str, str]:
     try:
         hashes = {name: sha256_file(folder / name) for name in names}
     except OSError as error:
-        what = f"{error.filename or folder}: {error.strerror or 'cannot be read'}"
+        what = f"{error.filename or folder}: cannot be read: {reason_of(error)}"
         raise PlanError(where, what, f"a folder with {' and '.join(names)}") from error
     try:
         stored = read_stored(folder)

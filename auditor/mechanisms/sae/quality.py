@@ -10,7 +10,7 @@ from torch import Tensor
 
 from auditor.language_models.precision import in_double
 from auditor.mechanisms.sae.autoencoder import Autoencoder
-from auditor.mechanisms.sae.states import Matrix, Rows, in_order
+from auditor.mechanisms.sae.states import Matrix, StateRows, in_order
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ def fraction_unexplained(states: Float[Tensor, "tokens width"], rebuilt: Float[T
     return float((exact - in_double(rebuilt)).square().sum()) / total
 
 
-def measure(autoencoder: Autoencoder, rows: Rows, *, batch: int = 4096) -> Quality:
+def measure(autoencoder: Autoencoder, rows: StateRows, *, batch: int = 4096) -> Quality:
     """Measure an autoencoder on ``rows``, a batch at a time.
 
     Raises

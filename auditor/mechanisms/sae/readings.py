@@ -19,9 +19,11 @@ from torch import Tensor
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import pad, shared_length
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import RESIDUAL, Decoder, Past
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.residual_view import ResidualView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.sites import RESIDUAL
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sae.rows import DictionaryPayload
 
 EVERYBODY = -1
@@ -31,7 +33,7 @@ IntArray = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True)
-class Prompt:
+class TokenisedPrompt:
     """One prompt: of which application (by number), with which field changed to what, as text and as tokens.
 
     ``spans`` are the character spans of the fields' values, ``offsets`` the character span of every token.
@@ -65,12 +67,12 @@ class TokenStates:
     position: IntArray
 
 
-def read_prompts(bench: ComputeContext, wanted: DictionaryPayload) -> list[Prompt]:
+def read_prompts(context: ComputeContext, wanted: DictionaryPayload) -> list[TokenisedPrompt]:
     """The prompts of a dictionary: every application as filed, and with every other value of every attribute.
 
     Parameters
     ----------
-    bench
+    context
         Renders and tokenises.
     wanted
         What the dictionary follows from.
@@ -82,18 +84,18 @@ def read_prompts(bench: ComputeContext, wanted: DictionaryPayload) -> list[Promp
         for name, value in wanted.variants:
             if words[name] != value:
                 found.append((number, (name, value), {**words, name: value}))
-    rendered = [bench.render(words) for _, _, words in found]
-    chat = bench.plan.prompt.form == "chat"
-    encodings = encode(bench.loaded.tokenizer, [item.text for item in rendered], chat=chat)
+    rendered = [context.render(words) for _, _, words in found]
+    chat = context.plan.prompt.form == "chat"
+    encodings = encode(context.loaded.tokenizer, [item.text for item in rendered], chat=chat)
     return [
-        Prompt(number, changed, item.text, item.spans, encoding.ids, encoding.offsets)
+        TokenisedPrompt(number, changed, item.text, item.spans, encoding.ids, encoding.offsets)
         for (number, changed, _), item, encoding in zip(found, rendered, encodings, strict=True)
     ]
 
 
 def read_states(
     decoder: Decoder | ResidualView,
-    prompts: Sequence[Prompt],
+    prompts: Sequence[TokenisedPrompt],
     *,
     layer: int,
     should_stop: Callable[[], bool] = lambda: False,
@@ -199,7 +201,7 @@ def _forward(
     return run.final, run.past
 
 
-def _by_application(prompts: Sequence[Prompt]) -> Iterator[list[int]]:
+def _by_application(prompts: Sequence[TokenisedPrompt]) -> Iterator[list[int]]:
     grouped: dict[int, list[int]] = {}
     for number, prompt in enumerate(prompts):
         grouped.setdefault(prompt.application, []).append(number)

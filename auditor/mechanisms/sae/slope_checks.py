@@ -5,10 +5,10 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise_floor import NoiseFloor
+from auditor.language_models.targets import Target
 from auditor.mechanisms.sae.slopes import Slope
-from auditor.mechanisms.sae.windows import Window
+from auditor.mechanisms.sae.windows import FeatureWindow
 
 STEPS = (200.0, 40.0)
 """A step is to move the margin by so many times what rounding may; of two steps the one that tells more counts."""
@@ -18,7 +18,9 @@ TELLING = 0.25
 """A bound beyond this share of what was foretold would let a wrong gradient pass: nothing is said then."""
 
 
-def slope_check(window: Window, *, group: int, reference: int, target: Target, noise: NoiseFloor) -> Slope | None:
+def slope_check(
+    window: FeatureWindow, *, group: int, reference: int, target: Target, noise: NoiseFloor
+) -> Slope | None:
     """Half way between two prompts' states, go a step along the gradient and a step back, and read both margins.
 
     The margins come from runs that build no gradient. What is foretold is the gradient times the step as the states'
@@ -53,7 +55,7 @@ def slope_check(window: Window, *, group: int, reference: int, target: Target, n
 
 
 def _stepped(
-    window: Window, at: tuple[int, Tensor], step: Tensor, gradient: Tensor, target: Target
+    window: FeatureWindow, at: tuple[int, Tensor], step: Tensor, gradient: Tensor, target: Target
 ) -> tuple[float, float, float]:
     """What the gradient foretells of a step to both sides, what the margin does, and how much half the step differs."""
     group, middle = at

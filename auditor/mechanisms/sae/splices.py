@@ -10,12 +10,12 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted
 from auditor.language_models.answers import encode
-from auditor.language_models.decoder import Target, target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.language_models.stream_view import StreamView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.rows import DictionaryPayload
 from auditor.mechanisms.sae.spliced import CLEAN, IDENTITY, REBUILT, ZERO, ByStream, Spliced
@@ -23,27 +23,27 @@ from auditor.mechanisms.sae.spliced import CLEAN, IDENTITY, REBUILT, ZERO, ByStr
 POSITIONS_AT_ONCE = 64
 
 
-def splice(bench: ComputeContext, wanted: DictionaryPayload, dictionary: Dictionary, *, applications: int) -> Spliced:
+def splice(context: ComputeContext, wanted: DictionaryPayload, dictionary: Dictionary, *, applications: int) -> Spliced:
     """Replace the states of held-out applications, as filed, and read margins and the prompt's own cross-entropy.
 
     Parameters
     ----------
-    bench
+    context
         The model.
     wanted, dictionary
         The dictionary and what it was made from.
     applications
         How many applications.
     """
-    texts = [bench.render(item.words).text for item in wanted.kept_out[:applications]]
-    chat = bench.plan.prompt.form == "chat"
-    target = target_of(bench.questions(texts[:1])[0])
-    decoder = bench.decoder()
+    texts = [context.render(item.words).text for item in wanted.kept_out[:applications]]
+    chat = context.plan.prompt.form == "chat"
+    target = context.target(texts[0])
+    decoder = context.decoder()
     margins: dict[str, list[float]] = {}
     entropies: dict[str, list[float]] = {}
     identity = 0.0
-    for encoding in encode(bench.loaded.tokenizer, texts, chat=chat):
-        if bench.should_stop():
+    for encoding in encode(context.loaded.tokenizer, texts, chat=chat):
+        if context.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         with torch.inference_mode():
             finals = _finals(decoder, encoding.ids, dictionary)
@@ -60,7 +60,7 @@ def splice(bench: ComputeContext, wanted: DictionaryPayload, dictionary: Diction
                 entropies.setdefault(name, []).append(totals[name] / max(1, len(encoding.ids) - 1))
                 if isinstance(target, Target):
                     margins.setdefault(name, []).append(_margin(in_double(decoder.logits(rows[-1:])[0]), target))
-    floor = noise_floor(bench.loaded.model)
+    floor = noise_floor(context.loaded.model)
     return Spliced(
         applications=len(texts),
         margins=ByStream.of(margins) if isinstance(target, Target) else None,

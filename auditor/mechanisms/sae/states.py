@@ -21,7 +21,7 @@ MANIFEST = "states.json"
 DTYPES = ("float16", "float32")
 
 
-class Rows(Protocol):
+class StateRows(Protocol):
     """States by row number."""
 
     @property
@@ -127,7 +127,7 @@ def write_shards(
     return Shards(folder)
 
 
-def in_order(rows: Rows, *, batch: int) -> Iterator[Float[Tensor, "batch width"]]:
+def in_order(rows: StateRows, *, batch: int) -> Iterator[Float[Tensor, "batch width"]]:
     """All rows from the first to the last, a batch at a time."""
     for start in range(0, len(rows), batch):
         yield rows.take(torch.arange(start, min(start + batch, len(rows))))

@@ -19,7 +19,7 @@ from auditor.language_models.precision import device_of_doubles, in_double
 from auditor.mechanisms.sae.autoencoder import Autoencoder
 from auditor.mechanisms.sae.codes import Codes, batch_top_k, by_latent, decode, products, top_k
 from auditor.mechanisms.sae.settings import Kind
-from auditor.mechanisms.sae.states import Rows, in_order
+from auditor.mechanisms.sae.states import StateRows, in_order
 
 SHORT = 0.2
 """Length of an encoder row that starts again, beside the mean of the living ones."""
@@ -125,7 +125,7 @@ def gradients(
     )
 
 
-def train(rows: Rows, recipe: Recipe, *, should_stop: Callable[[], bool] = lambda: False) -> Trained:
+def train(rows: StateRows, recipe: Recipe, *, should_stop: Callable[[], bool] = lambda: False) -> Trained:
     """Train an autoencoder on ``rows``.
 
     Parameters
@@ -290,7 +290,7 @@ class _State:
         self.since[dead] = 0
 
 
-def _survey(rows: Rows, norm_cap: float) -> tuple[Int[Tensor, " kept"], Float[Tensor, " width"], float]:
+def _survey(rows: StateRows, norm_cap: float) -> tuple[Int[Tensor, " kept"], Float[Tensor, " width"], float]:
     """Which rows to keep, their mean, and the root mean square of their distance from it."""
     if len(rows) < 2:
         raise ValueError("at least two states are needed")
@@ -309,7 +309,7 @@ def _survey(rows: Rows, norm_cap: float) -> tuple[Int[Tensor, " kept"], Float[Te
 
 
 def _start(
-    rows: Rows, kept: Tensor, recipe: Recipe, generator: torch.Generator, *, mean: Tensor, scale: float
+    rows: StateRows, kept: Tensor, recipe: Recipe, generator: torch.Generator, *, mean: Tensor, scale: float
 ) -> _State:
     first = rows.take(kept[torch.randperm(len(kept), generator=generator)[: recipe.batch]]) / scale
     centre = (mean / scale).to(first)

@@ -15,8 +15,9 @@ from torch import Tensor
 
 from auditor.exceptions import Interrupted, ScoringError
 from auditor.language_models.activations import pad, shared_length
-from auditor.language_models.decoder import Past, Target
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.stream_view import StreamView
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.concepts import Placed
 
 POSITIONS_AT_ONCE = 16_384
@@ -26,7 +27,7 @@ POINTS = 8
 
 
 @dataclass(frozen=True)
-class Window:
+class FeatureWindow:
     """One application's prompts, a group each, at one layer.
 
     Attributes
@@ -125,7 +126,7 @@ class Window:
                 # Blocks of any family may stand behind the layer: what refuses to be differentiated says so.
                 raise ScoringError(f"{self._of()} has no gradient: {error}"[:300]) from error
         if not bool(torch.isfinite(gradient).all()):
-            raise ScoringError(f"{self._of()} has a gradient that is no number")
+            raise ScoringError(f"{self._of()} has a gradient that is not a number")
         return _counted_back(gradient.sum(0)[None], self.index[[group]], self.there[[group]])[0]
 
     def changed(self, group: int, change: Float[Tensor, "depth width"] | None) -> Float[Tensor, "n width"]:
@@ -146,7 +147,7 @@ class Window:
 
 def open_window(
     view: StreamView, placed: Sequence[Placed], *, layer: int, depth: int, should_stop: Callable[[], bool]
-) -> Window:
+) -> FeatureWindow:
     """Run one application's prompts up to ``layer``.
 
     Parameters
@@ -176,7 +177,7 @@ def open_window(
     index = (lasts - back - start).clamp(min=0)
     states = _counted_back(stream, index, there)
     ends = tuple(each.last for each in placed)
-    return Window(view, layer, tokens[:, start:], past, stream, index, states, there, ends, start)
+    return FeatureWindow(view, layer, tokens[:, start:], past, stream, index, states, there, ends, start)
 
 
 def _counted_back(

@@ -15,9 +15,10 @@ CARD = Card(
     method=(
         "A sparse autoencoder of one layer, trained on the audit's own prompts or loaded. Features are chosen on half "
         "of the applications by their share of the margin's difference (integrated gradients); on the other half they "
-        "are taken out (x − f·W, the error kept) or set to the other group's values. The effect is ranked among those "
-        "of random features of matched frequency and norm that move the states as far, draw by draw. Beside them the "
-        "same number of coordinates of the stream and of principal components, and the difference of the groups' means."
+        "are ablated (x − f·W, the reconstruction error kept) or patched with the other group's values. The effect is "
+        "ranked among those of random features of matched frequency and norm that move the states as far, draw by "
+        "draw. Beside them the same number of coordinates of the residual stream and of principal components, and the "
+        "difference of the groups' means."
     ),
     worrying=(
         "The difference between groups shrinks when a few features are taken out, more than with random features; it "
@@ -41,14 +42,14 @@ CARD = Card(
         Metric("sparse_unexplained", "Variance the dictionary leaves unexplained", "share"),
         Metric("sparse_active_features", "Active features a token", "count"),
         Metric("sparse_dead_features", "Features active on no held-out token", "rate"),
-        Metric("sparse_margin_recovered", "Margin kept with states rebuilt", "share"),
-        Metric("sparse_entropy_recovered", "Cross-entropy recovered with states rebuilt", "share"),
+        Metric("sparse_margin_recovered", "Margin recovered with states rebuilt (SAE substitution)", "share"),
+        Metric("sparse_entropy_recovered", "Cross-entropy recovered with states rebuilt (SAE substitution)", "share"),
         Metric("sparse_features_differing", "Features that differ between the groups", "count"),
         Metric("sparse_feature_difference", "Difference of a feature's activity", "activation"),
         Metric("sparse_feature_effect", "Difference of margins that goes with a feature", "logit"),
         Metric("sparse_gap_removed", "Difference of margins removed", "logit"),
-        Metric("sparse_flip_rate", "Flip rate with the features taken out", "rate"),
-        Metric("sparse_steering_shift", "Shift of the margin with the group's values put in", "logit"),
+        Metric("sparse_flip_rate", "Flip rate with the features ablated", "rate"),
+        Metric("sparse_steering_shift", "Shift of the margin with the group's values patched in", "logit"),
     ),
 )
 

@@ -218,9 +218,9 @@ class _Features:
     def _steered(
         self, found: ContrastFound, before: FloatArray, chosen: tuple[Check, ...]
     ) -> Iterable[UnadjustedMeasurement]:
-        """The reference's margin with the group's values put in, along the mean difference and of the features."""
+        """The reference's margin with the group's values patched in, along the mean difference and of the features."""
         group, steered = found.group, found.steered
-        method = "mean change of the reference's margin with the group's values put in"
+        method = "mean change of the reference's margin with the group's values patched in"
         moved = _margins(steered.means) - before
         yield self._draft(
             self._untested(self._mean(moved[:, 0], method)),

@@ -13,10 +13,9 @@ import torch
 from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import ScoringError
-from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concept_rows import Concept
 from auditor.mechanisms._shared.concepts import concept_of, draw_clusters, place, suffix_tokens
 from auditor.mechanisms.sae.choices import (
@@ -77,16 +76,16 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
 
 
 def compute(
-    bench: ComputeContext, payload: QualityPayload | ContrastsPayload
+    context: ComputeContext, payload: QualityPayload | ContrastsPayload
 ) -> DictionaryFound | NoDictionary | Contrasts | NotContrasted:
     """Measure the dictionary, or the features of one attribute."""
-    with threadpool_limits(bench.plan.budget.threads):
-        dictionary = dictionary_for(bench, payload.dictionary)
+    with threadpool_limits(context.plan.budget.threads):
+        dictionary = dictionary_for(context, payload.dictionary)
         if isinstance(payload, QualityPayload):
-            return _quality(bench, payload.dictionary, dictionary)
+            return _quality(context, payload.dictionary, dictionary)
         if isinstance(dictionary, Dictionary) and dictionary.shortfall:
             dictionary = NotApplicable(dictionary.shortfall)
-        return _contrasts(bench, payload.concept, dictionary)
+        return _contrasts(context, payload.concept, dictionary)
 
 
 def measure(
@@ -97,7 +96,7 @@ def measure(
 
 
 def _quality(
-    bench: ComputeContext, wanted: DictionaryPayload, dictionary: Dictionary | NotApplicable
+    context: ComputeContext, wanted: DictionaryPayload, dictionary: Dictionary | NotApplicable
 ) -> DictionaryFound | NoDictionary:
     if isinstance(dictionary, NotApplicable):
         return NoDictionary(reason=dictionary.reason)
@@ -114,12 +113,12 @@ def _quality(
         l0=quality.l0,
         dead=quality.dead,
         tokens=quality.tokens,
-        spliced=splice(bench, wanted, dictionary, applications=bench.settings.spliced),
+        spliced=splice(context, wanted, dictionary, applications=context.settings.spliced),
     )
 
 
 def _contrasts(
-    bench: ComputeContext, concept: Concept, dictionary: Dictionary | NotApplicable
+    context: ComputeContext, concept: Concept, dictionary: Dictionary | NotApplicable
 ) -> Contrasts | NotContrasted:
     def nothing(reason: str) -> NotContrasted:
         return NotContrasted(field=concept.field, groups=concept.groups, reference=concept.reference, reason=reason)
@@ -129,15 +128,15 @@ def _contrasts(
     variants = concept.variants()
     if len(concept.cases) < 2:
         return nothing("no applications are left to measure on")
-    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
+    target = context.target(context.render(variants[0]).text)
     if isinstance(target, NotApplicable):
         return nothing(target.reason)
-    placed = place(bench, variants, concept.field)
+    placed = place(context, variants, concept.field)
     step = len(concept.groups)
     sets = [placed[first : first + step] for first in range(0, len(placed), step)]
     depth = max(each.last - each.first + 1 for each in placed)
-    noise = noise_floor(bench.loaded.model, target)
-    halves = Halves(bench, dictionary, bench.decoder(), target, depth)
+    noise = noise_floor(context.loaded.model, target)
+    halves = Halves(context, dictionary, context.decoder(), target, depth)
     reference = concept.groups.index(concept.reference)
     with torch.no_grad():
         try:
@@ -149,9 +148,9 @@ def _contrasts(
                 seen,
                 dictionary,
                 pair=(number, reference),
-                count=bench.settings.features,
-                draws=draws_of(bench.settings, bench.plan),
-                seed=bench.plan.cases.seed,
+                count=context.settings.features,
+                draws=draws_of(context.settings, context.plan),
+                seed=context.plan.cases.seed,
             )
             for number in range(step)
             if number != reference

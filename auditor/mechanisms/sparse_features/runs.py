@@ -10,10 +10,10 @@ import torch
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import Target
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.language_models.stream_view import StreamView
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.language_models.targets import Target
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms.sae.choices import (
     COMPONENTS,
@@ -30,7 +30,7 @@ from auditor.mechanisms.sae.choices import (
 from auditor.mechanisms.sae.dictionary import Dictionary
 from auditor.mechanisms.sae.slope_checks import slope_check
 from auditor.mechanisms.sae.slopes import Slope
-from auditor.mechanisms.sae.windows import Window, open_window
+from auditor.mechanisms.sae.windows import FeatureWindow, open_window
 from auditor.mechanisms.sparse_features.draws import FIRST, gap_moved, moved_to_group, settled
 from auditor.mechanisms.sparse_features.result import (
     Ablated,
@@ -55,9 +55,9 @@ class Halves:
     """What both halves of a chunk work with."""
 
     def __init__(
-        self, bench: ComputeContext, dictionary: Dictionary, view: StreamView, target: Target, depth: int
+        self, context: ComputeContext, dictionary: Dictionary, view: StreamView, target: Target, depth: int
     ) -> None:
-        self.bench, self.dictionary, self.view, self.target = bench, dictionary, view, target
+        self.context, self.dictionary, self.view, self.target = context, dictionary, view, target
         self.depth = depth
 
     def look(
@@ -112,7 +112,7 @@ class Halves:
                 more = each.controls(activations, self.dictionary, range(FIRST, len(each.random)))
                 taken[number].take(window, list(more), self.target)
         activity = torch.stack(totals).cpu().double().numpy()
-        q = self.bench.plan.thresholds.exploratory_q
+        q = self.context.plan.thresholds.exploratory_q
         return Found(
             clean=tuple(map(tuple, clean)),
             mass=float(np.mean(masses)),
@@ -120,18 +120,18 @@ class Halves:
             differences=[differences(activity, each, q=q) for each in chosen],
         )
 
-    def _open(self, placed: Sequence[Placed]) -> Window:
-        if self.bench.should_stop():
+    def _open(self, placed: Sequence[Placed]) -> FeatureWindow:
+        if self.context.should_stop():
             raise Interrupted("stopped between two applications; nothing of this chunk is kept")
         return open_window(
             self.view,
             placed,
             layer=self.dictionary.layer,
             depth=self.depth,
-            should_stop=self.bench.should_stop,
+            should_stop=self.context.should_stop,
         )
 
-    def _activations(self, window: Window) -> Tensor:
+    def _activations(self, window: FeatureWindow) -> Tensor:
         return self.dictionary.activations(window.states) * window.there[..., None]
 
 
@@ -143,7 +143,7 @@ class Taken:
         self.masses: dict[str, list[float]] = {}
         self.movements: dict[str, list[float]] = {}
 
-    def take(self, window: Window, changes: Sequence[tuple[str, int, Tensor]], target: Target) -> None:
+    def take(self, window: FeatureWindow, changes: Sequence[tuple[str, int, Tensor]], target: Target) -> None:
         """Make the changes of one application."""
         found, left = window.margins([(group, change) for _, group, change in changes], target)
         rows: dict[str, list[float]] = {}

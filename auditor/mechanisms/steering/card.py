@@ -13,10 +13,11 @@ CARD = Card(
     name="steering",
     purpose="Whether a direction that tells two groups apart would move decisions if it were stronger or elsewhere.",
     method=(
-        "The difference of class means at the last token of a layer is added to the same or another layer of "
-        "held-out applications, in several doses and both directions; beside it the same with labels shuffled within "
-        "applications, as often as the level needs. It is repeated at other layers and doses, with the halves "
-        "exchanged, and read as probabilities and decisions."
+        "Activation steering: the difference of class means of the residual stream at the last token of a layer is "
+        "added to the same or another layer of held-out applications, at several doses (steering coefficients) and in "
+        "both directions; beside it the same with control-task labels (shuffled within applications), as often as the "
+        "level needs. It is repeated at other layers and doses, with the halves exchanged, and read as probabilities "
+        "and decisions."
     ),
     worrying="Decisions move with the dose, both ways, more than with the direction of shuffled labels.",
     limitations=(

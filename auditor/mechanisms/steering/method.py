@@ -17,10 +17,9 @@ from collections.abc import Iterable, Sequence
 import torch
 from threadpoolctl import threadpool_limits
 
-from auditor.language_models.decoder import target_of
 from auditor.language_models.noise import noise_floor
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.concept_rows import Untouched
 from auditor.mechanisms._shared.concepts import concept_of, draw_clusters, family_of, place, suffix_tokens
 from auditor.mechanisms._shared.controls import Strength
@@ -60,33 +59,33 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
         yield ChunkSpec(prompts=len(clusters) * (2 * variants + runs // 2), tokens=tokens, payload=payload)
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Result:
+def compute(context: ComputeContext, payload: Payload) -> Result:
     """Steer one attribute."""
-    settings: Settings = bench.settings
+    settings: Settings = context.settings
     concept = payload.concept
     groups, variants = concept.groups, concept.variants()
-    target = target_of(bench.questions([bench.render(variants[0]).text])[0])
+    target = context.target(context.render(variants[0]).text)
     if isinstance(target, NotApplicable):
         return NotOpened(**concept.about, full=payload.full, reason=target.reason)
-    decoder = bench.decoder()
-    needed = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=max(1, payload.family))
+    decoder = context.decoder()
+    needed = draws_needed(alpha=context.plan.thresholds.alpha, family_size=max(1, payload.family))
     # As many threads here as the model is given: a sum's last digits depend on them.
-    with torch.inference_mode(), threadpool_limits(bench.plan.budget.threads):
-        placed = place(bench, variants, concept.field)
+    with torch.inference_mode(), threadpool_limits(context.plan.budget.threads):
+        placed = place(context, variants, concept.field)
         steerer = Steerer(
             decoder,
             [placed[first : first + len(groups)] for first in range(0, len(placed), len(groups))],
             target=target,
             depths=settings.depths,
             doses=settings.doses,
-            seed=bench.plan.cases.seed,
-            should_stop=bench.should_stop,
+            seed=context.plan.cases.seed,
+            should_stop=context.should_stop,
         )
         reference = groups.index(concept.reference)
         pairs = [(number, reference) for number in range(len(groups)) if number != reference]
         steered = _half(steerer, pairs, draws=needed if payload.full else settings.draws_elsewhere)
         # The other half steered by the direction of this one.
-        each = draws_needed(alpha=bench.plan.thresholds.alpha, family_size=1)
+        each = draws_needed(alpha=context.plan.thresholds.alpha, family_size=1)
         exchanged = _half(steerer.exchanged(), pairs if payload.full else (), draws=each)
     return SteeredResult(
         **concept.about,
@@ -98,7 +97,7 @@ def compute(bench: ComputeContext, payload: Payload) -> Result:
         strength=Strength(needed=needed, possible=steerer.possible(), full=payload.full, tested=payload.tested),
         steered=steered,
         exchanged=exchanged,
-        noise=noise_floor(bench.loaded.model, target),
+        noise=noise_floor(context.loaded.model, target),
         exact=target.exact,
         note=target.note,
     )

@@ -15,8 +15,11 @@ import torch
 from torch import Tensor
 
 from auditor.exceptions import Interrupted
-from auditor.language_models.decoder import RESIDUAL, Decoder, Past, Target
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.kv_cache import Past
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.sites import RESIDUAL
+from auditor.language_models.targets import Target
 from auditor.mechanisms._shared.concepts import Placed
 from auditor.mechanisms._shared.float_rows import Numbers, numbers_of, table_of
 from auditor.mechanisms._shared.randomisation import relabel, relabellings

@@ -18,7 +18,7 @@ CARD = Card(
         "carry that field. Where a feature of an attribute and one of a credit field act on the same token, the cosine "
         "of their directions is their interference. The test draws other features of the dictionary, matched in how "
         "often and how strongly they act and respond, in place of the attribute's, again and again; applications share "
-        "the directions and are no replicates. Which features carry what is found on half of the applications, where "
+        "the directions and are not replicates. Which features carry what is found on half of the applications, where "
         "they act together on the other half."
     ),
     worrying=(

@@ -34,7 +34,7 @@ SLIGHT = 0.01
 LEAST = 3
 """Applications with such a token, without which nothing is said."""
 Counts = dict[str, float | int | None]
-NO_REPLICATES = "no interval: applications share the directions and are no replicates"
+NO_REPLICATES = "no interval: applications share the directions and are not replicates"
 
 
 def measures(
@@ -101,7 +101,7 @@ class _Measured:
             Estimate(
                 value=found.effective / found.width,
                 n=n,
-                method="features in use, (Σe)² / Σe² over mean squared activations e, by dimensions of the stream",
+                method="features in use, (Σe)² / Σe² over mean squared activations e, by width of the residual stream",
             ),
             metric=PER_DIMENSION,
             subject=subject,

@@ -15,7 +15,7 @@ from threadpoolctl import threadpool_limits
 
 from auditor.exceptions import PlanError
 from auditor.language_models.not_applicable import NotApplicable
-from auditor.mechanisms._shared.bench import ComputeContext
+from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.corpus import Corpus, Read
 from auditor.mechanisms._shared.feature_contrasts import (
     States,
@@ -58,20 +58,22 @@ def plan_chunks(asked: PlanContext) -> Iterable[ChunkSpec]:
     for name in settings.fields:
         if name not in asked.fields or name in protected:
             expected = ", ".join(other for other in asked.fields if other not in protected)
-            raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is no credit field of the prompt", expected)
+            raise PlanError(f"settings.{CARD.name}.fields", f"{name!r} is not a credit field of the prompt", expected)
     reading = features_payload(asked, applications=settings.applications, fields=fields)
     yield features_work(asked, reading, Payload(reading=reading, credit_fields=tuple(dict.fromkeys(fields))))
 
 
-def compute(bench: ComputeContext, payload: Payload) -> Shared | NoDictionary:
+def compute(context: ComputeContext, payload: Payload) -> Shared | NoDictionary:
     """Read the applications, find what carries what, and measure the overlap."""
-    dictionary = speaking_dictionary(bench, payload.reading.dictionary)
+    dictionary = speaking_dictionary(context, payload.reading.dictionary)
     if isinstance(dictionary, NotApplicable):
         return NoDictionary(reason=dictionary.reason)
-    with threadpool_limits(bench.plan.budget.threads):
-        corpus, states = read_states(bench, payload.reading.contrasts, decoder=bench.decoder(), layer=dictionary.layer)
-        alpha = bench.plan.thresholds.alpha
-        return measured(dictionary, corpus, states, payload, most=bench.settings.features, level=1 - alpha)
+    with threadpool_limits(context.plan.budget.threads):
+        corpus, states = read_states(
+            context, payload.reading.contrasts, decoder=context.decoder(), layer=dictionary.layer
+        )
+        alpha = context.plan.thresholds.alpha
+        return measured(dictionary, corpus, states, payload, most=context.settings.features, level=1 - alpha)
 
 
 def measured(

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from auditor.data_sources import data_path
-from auditor.exceptions import InputError
+from auditor.exceptions import InputError, reason_of
 from auditor.mapping_checks import check_mapping
 from auditor.mapping_files import read_mapping, reading_from
 from auditor.proposals import proposed
@@ -85,6 +85,6 @@ def _write_new(path: Path, text: str) -> None:
         with path.open("x", encoding="utf-8") as stream:
             stream.write(text)
     except FileExistsError as error:
-        raise InputError(str(path), "is there already", "the name of a new file") from error
+        raise InputError(str(path), "already exists", "the name of a new file") from error
     except OSError as error:
-        raise InputError(str(path), error.strerror or "cannot be written", "a file that can be written") from error
+        raise InputError(str(path), f"cannot be written: {reason_of(error)}", "a file that can be written") from error

@@ -27,7 +27,7 @@ class Command(PlainCommand):
         ensure_tables()
         link = first_run_link(options["base_url"])
         if link is None:
-            self.stderr.write("first_admin: an administrator is there already; expected an installation without one")
+            self.stderr.write("first_admin: there is an administrator already; expected an installation without one")
             return BAD_NEWS
         self.stdout.write(link)
         return 0

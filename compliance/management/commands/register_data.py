@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management.base import CommandParser
 
 from auditor.data_sources import DEMONSTRATION, data_path
-from auditor.exceptions import InputError
+from auditor.exceptions import InputError, reason_of
 from auditor.mapping_files import read_mapping, write_mapping
 from compliance import actions
 from compliance.database.tables import ensure_tables
@@ -49,7 +49,9 @@ class Command(PlainCommand):
                 row = begin_upload(team=team, title=mapping.name, file_name=path.name, size=size, actor=actor)
                 take_whole(row, stream, actor=actor)
         except OSError as error:
-            raise InputError(str(path), error.strerror or "cannot be read", "a file this account may read") from error
+            raise InputError(
+                str(path), f"cannot be read: {reason_of(error)}", "a file this account may read"
+            ) from error
         actions.keep_mapping(registration=row, mapping=write_mapping(mapping), ready=True, actor=actor)
         perform_registration(row.pk)
         row.refresh_from_db()

@@ -13,7 +13,7 @@ from compliance.management.base import BAD_NEWS, PlainCommand
 class Command(PlainCommand):
     """Sends what is to be done regularly, until it is told to go. One of it is enough for any number of workers."""
 
-    help = "Send what is to be done regularly: the sweep that calls workers where others were lost."
+    help = "Send what is to be done regularly: the sweep that enqueues audits whose workers were lost."
 
     def add_arguments(self, parser: CommandParser) -> None:
         """To tick, or to ask."""

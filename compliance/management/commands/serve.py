@@ -11,7 +11,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import CommandParser
 
-from auditor.exceptions import InputError
+from auditor.exceptions import InputError, reason_of
 from compliance.database.tables import ensure_tables
 from compliance.execution.progress import StopRequest, TerminalProgress
 from compliance.execution.supervisor import Program, Supervisor
@@ -71,7 +71,7 @@ class Command(PlainCommand):
 def _address(text: str) -> tuple[str, int]:
     host, colon, port = text.rpartition(":")
     if not colon or not host or not port.isdigit() or not 0 < int(port) < 65536:
-        raise InputError(f"--address {text}", "is no address", "HOST:PORT, as in 127.0.0.1:8000")
+        raise InputError(f"--address {text}", "is not an address", "HOST:PORT, as in 127.0.0.1:8000")
     return host.strip("[]"), int(port)
 
 
@@ -83,7 +83,7 @@ def _free(host: str, port: int) -> None:
         try:
             probe.bind((host, port))
         except OSError as error:
-            raise InputError(f"--address {host}:{port}", error.strerror or "cannot be had", "a free one") from error
+            raise InputError(f"--address {host}:{port}", f"cannot be used: {reason_of(error)}", "a free one") from error
 
 
 def _first_run_link(base: str) -> str | None:

@@ -56,7 +56,7 @@ class Command(PlainCommand):
             return BAD_NEWS
         if any(worker.host == node(name) for worker in Worker.objects.listening()):
             return 0
-        self.stderr.write(f"worker {node(name)}: gave no sign of life lately")
+        self.stderr.write(f"worker {node(name)}: no heartbeat lately")
         return BAD_NEWS
 
 

@@ -14,7 +14,7 @@ from auditor.synthesis.ladder_steps import Step
 from reports import wording
 
 EXPLAINED = (
-    "Encoded: a linear reader finds the attribute in the model's states although the prompt withholds it; where the "
+    "Encoded: a linear probe finds the attribute in the model's states although the prompt withholds it; where the "
     "prompt states it, that is so by construction and says nothing. Selective: where it is stated, it is read better "
     "than words without a meaning in its place. Used: erasing it after its field moves the difference between groups, "
     "further than erasing labels without a meaning. Usable: adding its direction moves the score, further than "
@@ -25,7 +25,7 @@ EXPLAINED = (
 
 
 @dataclass(frozen=True)
-class Standing:
+class LadderRow:
     """One contrast on the ladder, and what its outputs and its internals say."""
 
     contrast: str
@@ -55,7 +55,7 @@ class Corner:
     inside: bool
     name: str
     advice: str
-    members: tuple[Standing, ...]
+    members: tuple[LadderRow, ...]
 
 
 ROWS = {True: "Outputs: a difference was found", False: "Outputs: none was found"}
@@ -71,12 +71,12 @@ CORNERS = {
 }
 
 
-def standings(measurements: Sequence[Measurement]) -> list[Standing]:
+def ladder_rows(measurements: Sequence[Measurement]) -> list[LadderRow]:
     """Where every contrast stands that the ladder speaks of, in its order."""
-    return [_standing(item) for item in measurements if item.metric == METRIC]
+    return [_row(item) for item in measurements if item.metric == METRIC]
 
 
-def corners(found: Sequence[Standing]) -> list[Corner]:
+def corners(found: Sequence[LadderRow]) -> list[Corner]:
     """The four cells, row by row: with a difference in outputs first, moved inside last."""
     return [
         Corner(
@@ -90,12 +90,12 @@ def corners(found: Sequence[Standing]) -> list[Corner]:
     ]
 
 
-def outside(found: Sequence[Standing]) -> list[Standing]:
+def outside(found: Sequence[LadderRow]) -> list[LadderRow]:
     """Those that stand in no cell, because outputs or internals cannot say."""
     return [item for item in found if item.outputs is None or item.inside is None]
 
 
-def outside_words(found: Sequence[Standing]) -> list[str]:
+def outside_words(found: Sequence[LadderRow]) -> list[str]:
     """Who stands in no cell and why, a sentence a reason; what kind of evidence there is stands in the ladder."""
     reasons: dict[str, list[str]] = {}
     for item in outside(found):
@@ -104,9 +104,9 @@ def outside_words(found: Sequence[Standing]) -> list[str]:
     return [f"In no cell: {'; '.join(names)} ({why})." for why, names in reasons.items()]
 
 
-def _standing(item: Measurement) -> Standing:
+def _row(item: Measurement) -> LadderRow:
     field = item.subject["field"]
-    return Standing(
+    return LadderRow(
         contrast=f"{wording.sentence_case(wording.field_words(field))}: {wording.contrast(item)}",
         field=field,
         steps=tuple(replace(step, reason=wording.with_p_values(step.reason)) for step in said(item)),

@@ -1,4 +1,4 @@
-"""Signs of life: when a row was last heard of, and the thread that lets it be heard of.
+"""Heartbeats: when a row was last heard of, and the thread that keeps it heard of.
 
 Who may take a row over is decided by tokens and counters, never by comparing two moments for equality: databases keep
 different numbers of digits. A moment only says whether somebody has been silent for long, on the database's clock.
@@ -21,10 +21,10 @@ logger = logging.getLogger(__name__)
 
 
 def silent(field: str, period: timedelta) -> Q:
-    """Rows without a sign of life for a period.
+    """Rows without a heartbeat for a period.
 
-    A sign that lies further ahead than a period was given before the clock was set back. It says nothing about now, and
-    waiting until the clock has caught up could take for ever.
+    A heartbeat that lies further ahead than a period was recorded before the clock was set back. It says nothing about
+    now, and waiting until the clock has caught up could take for ever.
     """
     return (
         Q(**{f"{field}__isnull": True}) | Q(**{f"{field}__lt": Now() - period}) | Q(**{f"{field}__gt": Now() + period})
@@ -36,21 +36,21 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
 
 
-class Signs:
-    """A thread that gives signs of life while its block runs.
+class Heartbeat:
+    """A thread that records heartbeats while its block runs.
 
     Parameters
     ----------
-    give
-        Gives one; called four times a lease, first after a quarter of one: whoever claimed the row gave the first.
+    beat
+        Records one; called four times a lease, first after a quarter of one: the claim itself is the first.
     """
 
-    def __init__(self, give: Callable[[], object], *, name: str) -> None:
-        self._give = give
+    def __init__(self, beat: Callable[[], object], *, name: str) -> None:
+        self._beat = beat
         self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"signs of {name}", daemon=True)
+        self._thread = threading.Thread(target=self._run, name=f"heartbeat of {name}", daemon=True)
 
-    def __enter__(self) -> Signs:
+    def __enter__(self) -> Heartbeat:
         """Begin."""
         self._thread.start()
         return self
@@ -65,8 +65,8 @@ class Signs:
     def _run(self) -> None:
         while not self._left.wait(settings.LEASE_SECONDS / 4):
             try:
-                self._give()
+                self._beat()
             except DatabaseError as error:
-                logger.warning("no sign of life could be given (%s)", type(error).__name__)
+                logger.warning("no heartbeat could be recorded (%s)", type(error).__name__)
             finally:
                 connection.close()

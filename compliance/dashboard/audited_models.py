@@ -27,7 +27,7 @@ TIERS = tuple(REVALIDATION_MONTHS)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Standing:
+class AuditedModel:
     """One language model with its last finished audit; ``model_id`` is the version that was audited."""
 
     language_model: int
@@ -70,7 +70,7 @@ def finished(audits: AuditQuerySet) -> list[Finished]:
     return [Finished(*row) for row in rows.values_list(*columns)]
 
 
-def standings(rows: Iterable[Finished]) -> list[Standing]:
+def audited_models(rows: Iterable[Finished]) -> list[AuditedModel]:
     """Every language model that one of these audits is of, the most recently audited first."""
     last: dict[int, Finished] = {}
     for row in rows:
@@ -78,7 +78,7 @@ def standings(rows: Iterable[Finished]) -> list[Standing]:
     codes = gravest(row.pk for row in last.values())
     tiers = _tiers({row.plan_id for row in last.values()})
     return [
-        Standing(
+        AuditedModel(
             language_model=row.language_model,
             name=row.name,
             model_id=row.model_id,
@@ -115,11 +115,11 @@ def grave_findings(audits: Iterable[int]) -> dict[int, list[Finding]]:
     return found
 
 
-def tier_table(stands: list[Standing]) -> list[dict[str, object]]:
+def tier_table(audited: list[AuditedModel]) -> list[dict[str, object]]:
     """Tier × last conclusion: how many models; every count has an address."""
     rows: list[dict[str, object]] = []
     for tier in TIERS:
-        mine = [item for item in stands if item.tier == tier]
+        mine = [item for item in audited if item.tier == tier]
         cells = [_cell(tier, code, sum(item.conclusion is code for item in mine)) for code in CONCLUSION_ORDER]
         if mine or tier < TIERS[-1]:
             rows.append({"tier": tier, "cells": [*cells, _cell(tier, None, len(mine))]})

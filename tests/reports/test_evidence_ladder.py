@@ -11,12 +11,12 @@ import pytest
 
 from auditor.records import Conclusion, Measurement, Role
 from auditor.synthesis.ladder import ladder
+from reports.evidence_ladder import corners, ladder_rows, outside
 from reports.governance import Governance
 from reports.html import Links, blocks_html
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import parts_of
 from reports.paper import on_paper
-from reports.standing import corners, outside, standings
 from reports.story import Story
 from reports.wording import with_p_values
 from tests.engine.small import small_plan
@@ -104,7 +104,7 @@ def test_a_contrast_stands_in_the_cell_of_what_outputs_and_interventions_say(
     conclusion: Conclusion, erased: Measurement, cell: str
 ) -> None:
     rows = [READ, erased, STILL, output(conclusion)]
-    found = standings([*rows, *ladder(rows, plan=PLAN)])
+    found = ladder_rows([*rows, *ladder(rows, plan=PLAN)])
 
     assert [corner.name for corner in corners(found) if corner.members] == [cell]
     assert outside(found) == []
@@ -114,7 +114,7 @@ def test_a_contrast_stands_in_the_cell_of_what_outputs_and_interventions_say(
     "rows", [[READ, USED, STILL, output(Conclusion.INCONCLUSIVE)], [READ, output(Conclusion.NO_EVIDENCE)]]
 )
 def test_where_one_side_cannot_say_the_contrast_stands_in_no_cell(rows: list[Measurement]) -> None:
-    found = standings([*rows, *ladder(rows, plan=PLAN)])
+    found = ladder_rows([*rows, *ladder(rows, plan=PLAN)])
 
     assert [corner.members for corner in corners(found)] == [()] * 4
     assert len(outside(found)) == 1
@@ -123,13 +123,13 @@ def test_where_one_side_cannot_say_the_contrast_stands_in_no_cell(rows: list[Mea
 def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
     lost = replace(STILL, estimate=None, missing_reason="the answers lost their probability")
     rows = [READ, USED, lost]
-    (found,) = standings([*rows, *ladder(rows, plan=PLAN)])
+    (found,) = ladder_rows([*rows, *ladder(rows, plan=PLAN)])
     reasons = {step.name: (step.says, step.reason) for step in found.steps}
 
     assert reasons == {
         "encoded": (
             "yes",
-            "where the prompt withholds it, a linear reader finds it at 12 of 22 places (best balanced accuracy "
+            "where the prompt withholds it, a linear probe finds it at 12 of 22 places (best balanced accuracy "
             "80.0%), adjusted p = .025",
         ),
         "selective": ("not known", "not part of this run"),
@@ -147,7 +147,7 @@ def test_a_step_says_what_it_was_read_from_or_why_there_is_nothing() -> None:
 def test_every_place_of_a_report_says_the_same_of_a_step(working: Audit, governance: Governance) -> None:
     rows = [READ, USED, STILL, output(Conclusion.NO_EVIDENCE)]
     told = [*rows, *ladder(rows, plan=PLAN)]
-    (found,) = standings(told)
+    (found,) = ladder_rows(told)
     story = Story(replace(working.bundle, measurements=tuple(told)), governance, {})
     printed = on_paper(inside_in_short(story))
     (table,) = [block for block in printed if getattr(block, "title", "") == "How far up each attribute stands"]
@@ -175,7 +175,7 @@ def test_a_page_shows_the_contrast_of_the_verdict_step_by_step_in_its_cell_and_t
     told = [*rows, *ladder(rows, plan=PLAN)]
     story = Story(replace(working.bundle, measurements=tuple(told), findings=()), governance, {})
     page = blocks_html(inside_in_short(story), Links(cases=str, numbers=str))
-    first, second = standings(told)
+    first, second = ladder_rows(told)
 
     assert page.count("data-here") == 1
     (here,) = re.findall(r"<td data-here>.*?</td>", page)
@@ -198,7 +198,7 @@ def test_an_audit_of_an_older_release_still_shows_its_ladder() -> None:
         conclusion_reason="outputs: no difference was found; internals: not tested. Evidence: causal.",
         counts={"encoded": 1, "selective": None, "used": 1, "usable": None},
     )
-    (found,) = standings([old])
+    (found,) = ladder_rows([old])
 
     assert [(step.says, step.reason) for step in found.steps] == [
         ("yes", ""),

@@ -1,7 +1,7 @@
 """What a test on internals offers beside ``CARD`` and ``measure(context)``.
 
 plan_chunks(asked)        ─▶ pieces of work    pure, when a run is prepared; one piece becomes one chunk of the run
-compute(bench, payload)   ─▶ Result            the only step that touches the model; idempotent, deterministic
+compute(context, payload)   ─▶ Result            the only step that touches the model; idempotent, deterministic
 measure(context, results) ─▶ unadjusted rows   when a run is concluded, from what the chunks gave
 
 ``Payload`` and ``Result`` are rows (auditor/testing/rows.py), or unions of rows that a literal tells apart; a ledger
@@ -19,13 +19,16 @@ import numpy as np
 
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, ask, log_odds
-from auditor.language_models.decoder import SHORT, Decoder, Target, read_decoder, target_of
+from auditor.language_models.decoder import Decoder
+from auditor.language_models.decoder_check import SHORT, read_decoder
 from auditor.language_models.endpoint import EndpointTextModel
 from auditor.language_models.local import LoadedModel
 from auditor.language_models.noise import likelihood, noise_floor
 from auditor.language_models.noise_floor import NoiseFloor
+from auditor.language_models.not_applicable import NotApplicable
 from auditor.language_models.packed import PackedScorer
 from auditor.language_models.residual_view import ResidualView
+from auditor.language_models.targets import Target, target_of
 from auditor.plan import Plan
 from auditor.prompts import Rendered
 from auditor.testing.context import FloatArray
@@ -64,6 +67,13 @@ class ComputeContext:
         """Tokenise prompts, each whole and with each answer of the plan."""
         chat = self.plan.prompt.form == "chat"
         return ask(self.loaded.tokenizer, prompts, self.plan.prompt.answers, chat=chat, where="run")
+
+    def target(self, prompt: str) -> Target | NotApplicable:
+        """The tokens that the margin behind a prompt is read from, or why no single position tells the answers apart.
+
+        All prompts of a plan end alike, so that one speaks for all.
+        """
+        return target_of(self.questions([prompt])[0])
 
     def noise(self, prompt: str) -> NoiseFloor:
         """What rounding does to the margin of whole answers behind a prompt.

@@ -1,4 +1,4 @@
-"""A bench with a tiny random model and two prompts that differ in one word."""
+"""A compute context with a tiny random model and two prompts that differ in one word."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from auditor.language_models.local import LoadedModel
-from auditor.mechanisms._shared.bench import ComputeContext
-from auditor.mechanisms._shared.pair_rows import Contrast, PairOfPrompts, PairsPayload
+from auditor.mechanisms._shared.compute import ComputeContext
+from auditor.mechanisms._shared.pair_rows import ContrastRow, PairOfPrompts, PairsPayload
 from auditor.plan import Answers
 from auditor.testing.rows import read_row
 from tests.language_models.tiny import tiny_tokenizer
@@ -18,7 +18,7 @@ from tests.mechanisms.asking import through_a_ledger
 TEXT = "Loan 120. Race: {}. Income 50. Decision:"
 
 
-def bench(settings: Any, family: str = "llama") -> ComputeContext:
+def compute_context(settings: Any, family: str = "llama") -> ComputeContext:
     answers = Answers(favourable=("y",), adverse=("n",))
     plan: Any = SimpleNamespace(prompt=SimpleNamespace(form="record", answers=answers), cases=SimpleNamespace(seed=1))
     loaded = LoadedModel(zoo_model(family), tiny_tokenizer(), None, "cpu")
@@ -32,7 +32,7 @@ def bench(settings: Any, family: str = "llama") -> ComputeContext:
     )
 
 
-CONTRAST = Contrast(field="race", group="Black", reference="White")
+CONTRAST = ContrastRow(field="race", group="Black", reference="White")
 
 
 def pair(number: int, group: str, *, loan: int = 120) -> PairOfPrompts:

@@ -1,0 +1,216 @@
+"""``endpoint:NAME``: a language model behind a listed address, asked in its dialect."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any, Self
+from urllib.parse import urlencode
+
+from auditor.canonical import canonical_json, sha256_bytes
+from auditor.exceptions import StorageError
+from auditor.systems.abilities import Abilities
+from auditor.systems.asking import Finish, Request, Response
+from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
+from auditor.systems.dialects import DIALECTS
+from auditor.systems.exceptions import CannotAsk, WireError
+from auditor.systems.keys import KeySource
+from auditor.systems.line import Line
+from auditor.systems.listing import ListedEndpoint
+from auditor.systems.prices import Estimate, Measured, Prices, estimate
+from auditor.systems.probe import plain, probe
+from auditor.systems.request_store import Kept, RequestStore
+from auditor.systems.statuses import filtered, judge_status
+from auditor.systems.transport import Arrived, Outgoing
+from auditor.systems.wire import read_json
+
+
+class Endpoint:
+    """A listed endpoint; close it after use, or use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    name, listed
+        As the file of systems has them.
+    store
+        Where requests and answers are kept; the caller closes it.
+    keys
+        Where the key, or the secret of ``oauth``, is kept, instead of the file that is listed.
+    conduct
+        Instead of what is listed.
+    tell, should_stop
+        See ``Asker``.
+
+    Raises
+    ------
+    ModelError
+        If the address may not be asked or cannot be resolved, or a file of keys or certificates cannot be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listed: ListedEndpoint,
+        *,
+        store: RequestStore,
+        keys: KeySource | None = None,
+        conduct: Conduct | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.source = f"endpoint:{name}"
+        self.listed = listed
+        self.store = store
+        self.dialect = DIALECTS[listed.dialect]
+        self.conduct = conduct or listed.conduct()
+        self.prices = Prices() if listed.prices is None else listed.prices.prices()
+        self._line = Line(self.source, listed, keys=keys, connections=self.conduct.concurrency)
+        self._asker = Asker(
+            self.source,
+            self._line.transport,
+            store,
+            self.conduct,
+            renew=self._line.renew,
+            tell=tell,
+            should_stop=should_stop,
+        )
+        query = urlencode(listed.query)
+        self._path = self.dialect.path + (f"?{query}" if query else "")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+        self._asker.close()
+        self._line.close()
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What is asked and how, as plain data without a key."""
+        return {
+            "endpoint": self.source.partition(":")[2],
+            "dialect": self.dialect.name,
+            "url": self._line.transport.pinned.address.url,
+            "query": dict(sorted(self.listed.query.items())),
+            "model": self.listed.model,
+            "headers": sorted(self.listed.headers),
+            "extra": dict(sorted(self.listed.extra.items())),
+            "without": sorted(self.listed.without),
+        }
+
+    def probe(self) -> Abilities:
+        """See ``System``."""
+        return probe(self.ask, self.dialect)
+
+    def estimate(self, lengths: Sequence[int], *, max_tokens: int, replicates: int) -> Estimate:
+        """What a run comes to, before it starts; by what the probe showed, if there was one. Asks nothing.
+
+        Parameters
+        ----------
+        lengths
+            Characters of each prompt, the system prompt with them.
+        max_tokens, replicates
+            The longest answer, and how often each prompt is asked.
+        """
+        requests = plain(self.dialect)
+        kept = self.store.kept(self.errand(request).key for request in requests)
+        answers = [self.read(requests[0], answer) for answer in kept.values()]
+        seconds = self.store.seconds()
+        measured = None
+        if answers and seconds is not None:
+            measured = Measured(
+                characters=sum(len(requests[0].prompt) for answer in answers if answer.usage.prompt),
+                prompt_tokens=sum(answer.usage.prompt or 0 for answer in answers),
+                answers=sum(1 for answer in answers if answer.usage.answer),
+                answer_tokens=sum(answer.usage.answer or 0 for answer in answers),
+                seconds=seconds,
+            )
+        return estimate(
+            lengths,
+            max_tokens=max_tokens,
+            replicates=replicates,
+            prices=self.prices,
+            measured=measured,
+            concurrency=self.conduct.concurrency,
+            a_second=self.conduct.a_second,
+        )
+
+    def ask(self, requests: Sequence[Request]) -> list[Response]:
+        """See ``System``."""
+        errands = [self.errand(request) for request in requests]
+        asked = {errand.key: request for errand, request in zip(errands, requests, strict=True)}
+        heard: dict[str, tuple[bytes, Response]] = {}
+
+        def judge(errand: Errand, answer: Arrived) -> Judged:
+            judged, response = self._judge(asked[errand.key], answer)
+            if response is not None:
+                heard[errand.key] = answer.body, response
+            return judged
+
+        answers = []
+        for request, kept in zip(requests, self._asker.ask(errands, judge), strict=True):
+            body, response = heard.get(kept.key, (None, None))
+            # What was read to judge it need not be read again, unless another process kept its answer first.
+            answers.append(response if response is not None and body is kept.body else self.read(request, kept))
+        return answers
+
+    def errand(self, request: Request) -> Errand:
+        """A request as it goes out, with the hash it is kept under.
+
+        Raises
+        ------
+        CannotAsk
+            If the dialect has no words for it, or a field an administrator added is no plain JSON.
+        """
+        extra = {**self.listed.extra, **dict.fromkeys(self.listed.without)}
+        body = self.dialect.write(request, model=self.listed.model, extra=extra)
+        record = {
+            "system": self.identity,
+            "body": body,
+            "occasion": request.occasion,
+            "replicate": request.replicate,
+        }
+        try:
+            written = canonical_json(record)
+            content = canonical_json(body)
+        except ValueError as error:
+            raise CannotAsk(self.source, f"cannot be asked this ({error})") from None
+        return Errand(
+            key=sha256_bytes(written),
+            record=written,
+            make=lambda: Outgoing(path=self._path, headers=self._headers(), content=content),
+            reserve=self.prices.most(characters=len(content), max_tokens=request.max_tokens),
+        )
+
+    def read(self, request: Request, kept: Kept) -> Response:
+        """What a kept answer says.
+
+        Raises
+        ------
+        StorageError
+            If it is none that this dialect keeps: the store is of other code.
+        """
+        if kept.status != 200:
+            return Response(finish=Finish.FILTERED, finish_said="content_filter", trouble="a content filter")
+        try:
+            return self.dialect.read(request, read_json(kept.body))
+        except WireError as error:
+            raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
+
+    def _judge(self, request: Request, answer: Arrived) -> tuple[Judged, Response | None]:
+        if filtered(answer):
+            return Judged(Verdict.KEEP), None
+        if answer.status != 200:
+            return judge_status(answer), None
+        try:
+            response = self.dialect.read(request, read_json(answer.body))
+        except WireError as error:
+            return Judged(Verdict.AGAIN, str(error)), None
+        return Judged(Verdict.KEEP, cost=self.prices.cost(response.usage)), response
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", **self.dialect.headers, **self.listed.headers}
+        return {**headers, **self._line.headers(header=self.dialect.key_header, prefix=self.dialect.key_prefix)}

@@ -1,0 +1,266 @@
+"""``service:NAME``: a decision service, any HTTP application that takes an application's fields and gives a decision.
+
+Its steps are asked one after the other, each kept under a hash of its own. So an application that was handed in is not
+handed in twice, whenever the run was stopped.
+"""
+
+from __future__ import annotations
+
+import json
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any, Self
+
+from auditor.canonical import canonical_json, sha256_bytes
+from auditor.exceptions import StorageError
+from auditor.readouts.amount import read_amount
+from auditor.readouts.choice import Choice, read_choice
+from auditor.readouts.reading import Reading
+from auditor.readouts.reasons import read_reasons
+from auditor.systems.abilities import Abilities, Readout
+from auditor.systems.asking import Finish, Response
+from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
+from auditor.systems.exceptions import CannotAsk, WireError
+from auditor.systems.keys import KeySource
+from auditor.systems.line import Line
+from auditor.systems.prices import MILLION
+from auditor.systems.request_store import Kept, RequestStore
+from auditor.systems.service_listing import ListedService, Step
+from auditor.systems.service_paths import scalar
+from auditor.systems.service_templates import Value, fill, fill_path
+from auditor.systems.statuses import judge_status
+from auditor.systems.transport import Arrived, Outgoing
+from auditor.systems.wire import read_json
+
+REPEATS = 5
+WELL = frozenset({200, 201, 202, 203})
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceRequest:
+    """An application's fields; occasion and replicate keep answers apart and are not sent."""
+
+    fields: Mapping[str, Value]
+    occasion: str = "case"
+    replicate: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class ServiceAnswer:
+    """What a service decided; ``None`` for what it is not asked for. ``texts``: the body of each step's answer."""
+
+    choice: Reading[Choice] | None
+    amount: Reading[Decimal] | None
+    reasons: Reading[tuple[str, ...]] | None
+    texts: tuple[str, ...]
+
+
+@dataclass
+class _Under:
+    """An application under way: what is known for its next step, and what was answered."""
+
+    request: ServiceRequest
+    values: dict[str, Value]
+    answers: list[dict[str, Any]] = field(default_factory=list)
+    texts: list[str] = field(default_factory=list)
+    refused: bool = False
+
+
+class Service:
+    """A listed service; close it after use, or use it in a ``with`` statement.
+
+    Parameters
+    ----------
+    name, listed
+        As the file of systems has them.
+    store, keys, conduct, tell, should_stop
+        As for ``Endpoint``.
+    example
+        Fields of a made-up application, with which abilities are probed.
+
+    Raises
+    ------
+    ModelError
+        If the address may not be asked or cannot be resolved, or a file of keys or certificates cannot be used.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        listed: ListedService,
+        *,
+        store: RequestStore,
+        example: Mapping[str, Value],
+        keys: KeySource | None = None,
+        conduct: Conduct | None = None,
+        tell: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> None:
+        self.source = f"service:{name}"
+        self.listed = listed
+        self.store = store
+        self._example = example
+        self.conduct = conduct or listed.conduct()
+        self._line = Line(self.source, listed, keys=keys, connections=self.conduct.concurrency)
+        self._price = int(Decimal(str(listed.prices.request)) * MILLION) if listed.prices else 0
+        self._asker = Asker(
+            self.source,
+            self._line.transport,
+            store,
+            self.conduct,
+            renew=self._line.renew,
+            tell=tell,
+            should_stop=should_stop,
+        )
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """End the threads and close the connections."""
+        self._asker.close()
+        self._line.close()
+
+    @property
+    def identity(self) -> Mapping[str, Any]:
+        """What is asked and how, as plain data without a key."""
+        return {
+            "service": self.source.partition(":")[2],
+            "url": self._line.transport.pinned.address.url,
+            "headers": sorted(self.listed.headers),
+            "steps": [{"method": step.method, "path": step.path, "body": step.body} for step in self.listed.steps],
+        }
+
+    def probe(self) -> Abilities:
+        """See ``System``: the example is handed in a few times."""
+        read = self.listed.read
+        answers = self.ask(
+            [ServiceRequest(fields=self._example, occasion="probe", replicate=index) for index in range(REPEATS)]
+        )
+        said = Counter(
+            tuple(part and part.value for part in (answer.choice, answer.amount, answer.reasons)) for answer in answers
+        )
+        paths = {Readout.CHOICE: read.choice, Readout.AMOUNT: read.amount, Readout.REASONS: read.reasons}
+        lacking = {str(name): "no path is listed for it" for name, path in paths.items() if path is None}
+        return Abilities(
+            readouts=frozenset(name for name, path in paths.items() if path is not None),
+            asked=len(answers),
+            alike=said.most_common(1)[0][1],
+            lacking={**lacking, "log_odds": "a service returns decisions, not log-probabilities"},
+        )
+
+    def ask(self, requests: Sequence[ServiceRequest]) -> list[ServiceAnswer]:
+        """See ``System``: each step for all applications, before the next."""
+        under = [_Under(request, dict(request.fields)) for request in requests]
+        for index, step in enumerate(self.listed.steps):
+            going = [one for one in under if not one.refused]
+            errands = [self._errand(one, index, step) for one in going]
+            # Two requests that are alike have one hash, and one answer.
+            kept = self._asker.ask(errands, _judge(step, price=self._price))
+            for one, answer in zip(going, kept, strict=True):
+                self._take(one, step, answer)
+        return [self._read(one) for one in under]
+
+    def _errand(self, under: _Under, index: int, step: Step) -> Errand:
+        try:
+            path = fill_path(step.path, under.values)
+            body = None if step.body is None else fill(step.body, under.values)
+            record = {
+                "system": self.identity,
+                "step": index,
+                "path": path,
+                "body": body,
+                "occasion": under.request.occasion,
+                "replicate": under.request.replicate,
+            }
+            written = canonical_json(record)
+            content = b"" if body is None else canonical_json(body)
+        except KeyError as error:
+            raise CannotAsk(
+                self.source, f"step {index + 1} asks for {error}, which the application does not have"
+            ) from None
+        except ValueError as error:
+            raise CannotAsk(self.source, f"cannot be asked this ({error})") from None
+        return Errand(
+            key=sha256_bytes(written),
+            record=written,
+            make=lambda: Outgoing(method=step.method, path=path, headers=self._headers(), content=content),
+            reserve=self._price,
+        )
+
+    def _take(self, under: _Under, step: Step, kept: Kept) -> None:
+        try:
+            answer = read_json(kept.body)
+        except WireError as error:
+            raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
+        under.answers.append(answer)
+        under.texts.append(kept.body.decode("utf-8"))
+        under.refused = step.refused_if is not None and step.refused_if.holds(answer)
+        under.values |= {name: path.find(answer) for name, path in step.take.items()}
+
+    def _read(self, under: _Under) -> ServiceAnswer:
+        read, answer = self.listed.read, under.answers[-1]
+        found = read.choice.find(answer) if read.choice else None
+        said = scalar(found)
+        finish = Finish.REFUSED if under.refused or (said is not None and said in read.refused) else Finish.STOP
+        return ServiceAnswer(
+            choice=read_choice(Response(text=said or "", finish=finish), read.choice_grammar())
+            if read.choice
+            else None,
+            amount=read_amount(_value(read.amount.find(answer), finish), read.amount_grammar())
+            if read.amount
+            else None,
+            reasons=read_reasons(_value(read.reasons.find(answer), finish), read.reason_grammar())
+            if read.reasons
+            else None,
+            texts=tuple(under.texts),
+        )
+
+    def _headers(self) -> dict[str, str]:
+        headers = {"Content-Type": "application/json", "Accept": "application/json", **self.listed.headers}
+        return {**headers, **self._line.headers(header="Authorization", prefix="Bearer ")}
+
+
+def _judge(step: Step, *, price: int) -> Callable[[Errand, Arrived], Judged]:
+    polls: Counter[str] = Counter()
+
+    def judge(errand: Errand, answer: Arrived) -> Judged:
+        if answer.status not in WELL:
+            return judge_status(answer)
+        try:
+            content = read_json(answer.body)
+        except WireError as error:
+            return Judged(Verdict.AGAIN, str(error))
+        if step.refused_if is not None and step.refused_if.holds(content):
+            return Judged(Verdict.KEEP, cost=price)
+        if step.until is not None and not step.until.holds(content):
+            polls[errand.key] += 1
+            late = f"not ready after {step.at_most} questions" if polls[errand.key] >= step.at_most else ""
+            trouble = _failed(step, content) or late
+            return (
+                Judged(Verdict.AGAIN, trouble) if trouble else Judged(Verdict.LATER, "not ready yet", wait=step.every)
+            )
+        trouble = _failed(step, content)
+        return Judged(Verdict.AGAIN, trouble) if trouble else Judged(Verdict.KEEP, cost=price)
+
+    return judge
+
+
+def _failed(step: Step, content: dict[str, Any]) -> str:
+    """Why a whole answer is a failure; empty if it is none."""
+    if step.failed_if is not None and step.failed_if.holds(content):
+        return f"the service says it failed ({step.failed_if.path.text})"
+    if step.until is not None and not step.until.holds(content):
+        return ""
+    missing = [path.text for path in step.take.values() if scalar(path.find(content)) is None]
+    return f"nothing to take at {missing[0]}" if missing else ""
+
+
+def _value(found: Any, finish: Finish) -> Response:
+    """A value as the object that a grammar with a key reads."""
+    return Response(text=json.dumps({} if found is None else {"value": found}), finish=finish)

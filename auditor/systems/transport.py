@@ -1,0 +1,174 @@
+"""One request to a pinned address: TLS checked against its name, no redirect, no proxy, bounded in time and size.
+
+What arrives is whole or it is a fault: half an answer, one that lies about its length and one that takes too long are
+never read. Keys are taken out of everything before anybody sees it.
+"""
+
+from __future__ import annotations
+
+import ssl
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from http.cookiejar import CookieJar, DefaultCookiePolicy
+from pathlib import Path
+
+import httpx2
+
+from auditor.exceptions import ModelError
+from auditor.systems.addresses import Pinned
+from auditor.systems.keys import Scrubber
+
+CONNECT_SECONDS = 10.0
+LARGEST_ANSWER = 8 << 20
+"""Bytes. The likeliest tokens of a long answer take a few hundred kilobytes."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tls:
+    """Files an administrator named: a certificate authority of one's own (it alone is trusted then), a certificate to
+    show and its key."""
+
+    authority: str = ""
+    certificate: str = ""
+    key: str = ""
+
+    def context(self, *, where: str) -> ssl.SSLContext:
+        """How certificates are checked.
+
+        Raises
+        ------
+        ModelError
+            If a file cannot be used.
+        """
+        try:
+            context = ssl.create_default_context(cafile=self.authority or None)
+            if self.certificate:
+                context.load_cert_chain(self.certificate, self.key or None, password=_no_password)
+        except (OSError, ValueError) as error:
+            names = ", ".join(Path(name).name for name in (self.authority, self.certificate, self.key) if name)
+            raise ModelError(where, f"its certificates cannot be used ({error})", f"PEM files ({names})") from None
+        return context
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A whole answer: status, headers with names in lower case, body; without keys."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """No whole answer, and why. ``reached``: the request may have arrived. ``lasting``: trying again is no use."""
+
+    note: str
+    reached: bool
+    lasting: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outgoing:
+    """What is sent: the path behind the base URL with its query, headers, and the body."""
+
+    method: str = "POST"
+    path: str
+    headers: Mapping[str, str] = field(default_factory=dict)
+    content: bytes = b""
+
+
+class Transport:
+    """Sends to one pinned address. Threads may share it; close it after use."""
+
+    def __init__(
+        self,
+        pinned: Pinned,
+        *,
+        where: str,
+        scrub: Scrubber,
+        tls: Tls = Tls(),
+        seconds: float = 60.0,
+        largest: int = LARGEST_ANSWER,
+        connections: int = 8,
+    ) -> None:
+        self.pinned = pinned
+        self._scrub = scrub
+        self._seconds = seconds
+        self._largest = largest
+        limits = httpx2.Limits(max_connections=connections, max_keepalive_connections=connections)
+        timeout = httpx2.Timeout(seconds, connect=min(seconds, CONNECT_SECONDS), pool=None)
+        self._client = httpx2.Client(
+            verify=tls.context(where=where) if pinned.address.scheme == "https" else True,
+            trust_env=False,
+            follow_redirects=False,
+            # One request leaves nothing behind for the next: applications must not meet each other's sessions.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            limits=limits,
+            timeout=timeout,
+            headers={"Host": pinned.address.authority, "User-Agent": "plumbline", "Accept-Encoding": "identity"},
+        )
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
+    def send(self, outgoing: Outgoing) -> Arrived | Fault:
+        """Send once."""
+        end = time.monotonic() + self._seconds
+        request = self._client.build_request(
+            outgoing.method,
+            f"{self.pinned.origin}{self.pinned.address.path}{outgoing.path}",
+            headers={**outgoing.headers},
+            content=outgoing.content,
+            # The connection goes to the number; the certificate must be the name's.
+            extensions={"sni_hostname": self.pinned.address.host},
+        )
+        try:
+            response = self._client.send(request, stream=True)
+            try:
+                return self._whole(response, end)
+            finally:
+                response.close()
+        except httpx2.TimeoutException as error:
+            if isinstance(error, httpx2.ConnectTimeout):
+                return Fault("nobody took the connection in time", reached=False)
+            return Fault(f"no whole answer within {self._seconds:g} s", reached=True)
+        except httpx2.ConnectError as error:
+            return self._no_connection(error)
+        except httpx2.RemoteProtocolError as error:
+            return Fault(f"the answer broke off or is no HTTP ({self._words(error)})", reached=True)
+        except httpx2.HTTPError as error:
+            return Fault(f"the connection broke ({self._words(error)})", reached=True)
+
+    def _whole(self, response: httpx2.Response, end: float) -> Arrived | Fault:
+        if response.headers.get("content-encoding", "identity").strip().lower() not in ("", "identity"):
+            return Fault("the answer is compressed, which was not asked for", reached=True, lasting=True)
+        parts, size = [], 0
+        for part in response.iter_raw():
+            size += len(part)
+            if size > self._largest:
+                return Fault(f"the answer is larger than {self._largest} bytes", reached=True, lasting=True)
+            if time.monotonic() > end:
+                return Fault(f"no whole answer within {self._seconds:g} s", reached=True)
+            parts.append(part)
+        headers = {name.lower(): self._scrub.text(value) for name, value in response.headers.items()}
+        return Arrived(response.status_code, headers, self._scrub.data(b"".join(parts)))
+
+    def _no_connection(self, error: httpx2.ConnectError) -> Fault:
+        cause: BaseException | None = error
+        while cause is not None:
+            if isinstance(cause, ssl.SSLCertVerificationError):
+                why = cause.verify_message
+                return Fault(f"its certificate is not accepted ({self._scrub.text(why)})", reached=False, lasting=True)
+            cause = cause.__cause__ or cause.__context__
+        return Fault(f"nobody can be reached ({self._words(error)})", reached=False)
+
+    def _words(self, error: Exception) -> str:
+        return self._scrub.text(" ".join(str(error).split())[:200] or type(error).__name__)
+
+
+def _no_password() -> str:
+    # Without this, OpenSSL would ask at the terminal.
+    raise ValueError("the key of the certificate is encrypted")

@@ -1,0 +1,18 @@
+"""The store of models of this installation."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from django.conf import settings
+
+if TYPE_CHECKING:
+    from auditor.language_models.store import ModelStore
+
+
+def model_store() -> ModelStore:
+    """The store in ``MODEL_FOLDER``. Imported when it is called, because it brings torch, which a page never loads."""
+    from auditor.language_models.store import ModelStore
+
+    return ModelStore(Path(settings.MODEL_FOLDER))

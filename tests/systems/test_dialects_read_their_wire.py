@@ -1,0 +1,273 @@
+"""Each dialect writes what its server reads and reads what its server writes, thinking apart, faults by name."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from auditor.readouts.choice import ChoiceGrammar, read_choice
+from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
+from auditor.readouts.reading import Read
+from auditor.systems.asking import Finish, Request, Usage
+from auditor.systems.dialects import DIALECTS
+from auditor.systems.exceptions import CannotAsk, WireError
+from tests.systems.answering import Answering, answering
+from tests.systems.faults import Fault
+from tests.systems.speakers import MadeUp
+from tests.systems.spoken_to import ask
+from tests.systems.wires import FINGERPRINT, MODEL
+
+CHAT = ["chat_completions", "responses", "anthropic_messages"]
+TOP = ["chat_completions", "completions", "responses"]
+PROMPT = "Income: 5000\nDecision:"
+LABELS = ChoiceGrammar(favourable=("approve",), adverse=("deny",))
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Answering]:
+    with answering() as running:
+        yield running
+
+
+def prompts_until_it_says(label: str) -> Iterator[str]:
+    speaker = MadeUp()
+    for number in range(1000):
+        table, logs = speaker.next(f"{PROMPT} {number}", [])
+        if table[int(logs.argmax())].strip() == label:
+            yield f"{PROMPT} {number}"
+
+
+SAYS_APPROVE = next(prompts_until_it_says("approve"))
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_an_answer_has_its_text_model_and_usage(server: Answering, dialect: str) -> None:
+    found = ask(server, dialect, Request(prompt=SAYS_APPROVE))
+    assert read_choice(found, LABELS).value == "favourable"
+    assert (found.finish, found.model) == (Finish.STOP, MODEL)
+    assert found.fingerprint == (FINGERPRINT if "completions" in dialect else "")
+    assert found.usage == Usage(len(MadeUp().tokens(SAYS_APPROVE)), 1)
+    assert (found.steps, found.thinking, found.refusal) == (None, "", "")
+    assert found.trouble
+
+
+def test_a_request_is_written_as_each_reference_has_it(server: Answering) -> None:
+    asked = Request(prompt="p", system="s", max_tokens=7, temperature=0.5)
+    written = {name: DIALECTS[name].write(asked, model="m") for name in CHAT}
+    assert written["chat_completions"] == {
+        "model": "m",
+        "messages": [{"role": "system", "content": "s"}, {"role": "user", "content": "p"}],
+        "max_tokens": 7,
+        "temperature": 0.5,
+    }
+    assert written["responses"] == {
+        "model": "m",
+        "input": "p",
+        "instructions": "s",
+        "max_output_tokens": 7,
+        "store": False,
+        "temperature": 0.5,
+    }
+    assert written["anthropic_messages"] == {
+        "model": "m",
+        "max_tokens": 7,
+        "messages": [{"role": "user", "content": "p"}],
+        "system": "s",
+        "temperature": 0.5,
+    }
+
+
+def test_fields_of_an_administrator_stand_over_the_dialects_and_null_takes_one_away() -> None:
+    extra = {"max_completion_tokens": 9, "max_tokens": None, "temperature": 1}
+    written = DIALECTS["chat_completions"].write(Request(prompt="p", seed=3), model="m", extra=extra)
+    messages = [{"role": "user", "content": "p"}]
+    assert written == {"model": "m", "messages": messages, "max_completion_tokens": 9, "temperature": 1, "seed": 3}
+
+
+@pytest.mark.parametrize(
+    ("dialect", "lacking"),
+    [
+        ("chat_completions", {"continuations": (" a",)}),
+        ("completions", {"system": "s"}),
+        ("completions", {"form": ChoiceGrammar(favourable=("a",), adverse=("b",), form="tool").answer_form()}),
+        ("responses", {"seed": 1}),
+        ("anthropic_messages", {"seed": 1}),
+        ("anthropic_messages", {"top": 5}),
+    ],
+)
+def test_what_a_dialect_has_no_words_for_is_refused_and_not_left_out(dialect: str, lacking: dict[str, Any]) -> None:
+    name = next(iter(lacking))
+    with pytest.raises(CannotAsk, match=rf"^dialect {dialect}: has no words for {name}$"):
+        DIALECTS[dialect].write(Request(prompt="p", **lacking), model="m")
+
+
+@pytest.mark.parametrize("dialect", TOP)
+def test_the_likeliest_tokens_give_the_margin_of_the_model(server: Answering, dialect: str) -> None:
+    found = ask(server, dialect, Request(prompt=SAYS_APPROVE, top=10))
+    assert found.steps is not None
+    up, down = ("approve", " approve"), ("deny", " deny")
+    margin = margin_of_tokens([found.steps], favourable=up, adverse=down, tolerance=1.0)
+    table, logs = MadeUp().next(SAYS_APPROVE, [])
+    shares = {token: math.exp(value) for token, value in zip(table, logs, strict=True)}
+    assert isinstance(margin, Margin)
+    truth = math.log(sum(shares[word] for word in up) / sum(shares[word] for word in down))
+    assert margin.value == pytest.approx(truth, abs=1e-9)
+
+
+@pytest.mark.parametrize("extra", [{}, {"echo": None, "logprobs": None, "prompt_logprobs": 0, "max_tokens": 1}])
+def test_whole_answers_are_scored_by_echo_and_by_prompt_log_probabilities(
+    server: Answering, extra: dict[str, Any]
+) -> None:
+    request = Request(prompt=PROMPT, continuations=(" approve", " deny", " not at all"))
+    found = ask(server, "completions", request, **extra)
+    expected = [MadeUp().score(PROMPT + text) for text in request.continuations]
+    lengths = [1, 1, 3]
+    for score, values, length in zip(found.scored, expected, lengths, strict=True):
+        assert score.log_probability == pytest.approx(math.fsum(value or 0 for value in values[-length:]), abs=1e-12)
+    margin = margin_of_scores(found.scored, favourable=(" approve",), adverse=(" deny", " not at all"))
+    assert isinstance(margin, Margin)
+    assert margin.low == margin.high
+
+
+def test_an_answer_that_merges_with_its_prompt_is_not_scored(server: Answering) -> None:
+    found = ask(server, "completions", Request(prompt="Decision:", continuations=("approve", " deny")))
+    assert found.scored[0].log_probability is None
+    assert found.scored[0].trouble == "the answer merges with the text beside it when tokenised"
+    assert found.scored[1].log_probability is not None
+
+
+@pytest.mark.parametrize("form", ["json_schema", "tool"])
+@pytest.mark.parametrize("dialect", CHAT)
+def test_schema_and_tool_answers_are_read(server: Answering, dialect: str, form: Any) -> None:
+    grammar = ChoiceGrammar(favourable=("approve",), adverse=("deny",), form=form)
+    found = ask(server, dialect, Request(prompt=PROMPT, form=grammar.answer_form(), max_tokens=50))
+    reading = read_choice(found, grammar)
+    assert reading.read is Read.VALUE
+    assert json.loads(reading.text) == {"decision": {"favourable": "approve", "adverse": "deny"}[str(reading.value)]}
+
+
+@pytest.mark.parametrize("fault", ["thinking", "think block"])
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_thinking_with_the_opposite_answer_is_kept_apart(server: Answering, dialect: str, fault: str) -> None:
+    found = ask(server, dialect, Request(prompt=SAYS_APPROVE), fault=Fault(meaning=fault))
+    assert "deny" in found.thinking
+    assert read_choice(found, LABELS).value == "favourable"
+
+
+@pytest.mark.parametrize("dialect", CHAT)
+def test_refusals_and_filters_are_refused(server: Answering, dialect: str) -> None:
+    for meaning in ("refusal", "marked refusal", "filtered"):
+        found = ask(server, dialect, Request(prompt=SAYS_APPROVE), fault=Fault(meaning=meaning))
+        reading = read_choice(found, LABELS)
+        assert (reading.read, reading.value) == (Read.REFUSED, None), meaning
+
+
+@pytest.mark.parametrize("dialect", sorted(DIALECTS))
+def test_a_cut_off_answer_is_unreadable(server: Answering, dialect: str) -> None:
+    found = ask(server, dialect, Request(prompt=SAYS_APPROVE), fault=Fault(meaning="cut off"))
+    assert found.finish is Finish.LENGTH
+    assert read_choice(found, LABELS).reason == "the answer was cut off"
+
+
+@pytest.mark.parametrize(
+    ("meaning", "why"),
+    [
+        ("zeros", "sum to"),
+        ("nines", r"a placeholder \(-9999\)"),
+        ("positive", r"above zero \(0.7\)"),
+        ("nan", "not a number"),
+        ("sum", "sum to"),
+        ("none", "none came back"),
+    ],
+)
+@pytest.mark.parametrize("dialect", TOP)
+def test_implausible_log_probabilities_are_no_numbers_and_named(
+    server: Answering, dialect: str, meaning: str, why: str
+) -> None:
+    found = ask(server, dialect, Request(prompt=SAYS_APPROVE, top=5), fault=Fault(meaning=meaning))
+    assert found.steps is None
+    with pytest.raises(AssertionError, match=why):
+        raise AssertionError(found.trouble)
+    assert read_choice(found, LABELS).value == "favourable"  # the text is as good as before
+
+
+@pytest.mark.parametrize("meaning", ["positive", "nan", "none"])
+def test_implausible_scores_are_none_and_named(server: Answering, meaning: str) -> None:
+    request = Request(prompt=PROMPT, continuations=(" approve", " deny"))
+    found = ask(server, "completions", request, fault=Fault(meaning=meaning))
+    assert [score.log_probability for score in found.scored] == [None, None]
+    assert all(score.trouble for score in found.scored)
+
+
+def test_a_short_list_of_tokens_bounds_what_it_does_not_show(server: Answering) -> None:
+    found = ask(server, "chat_completions", Request(prompt=SAYS_APPROVE, top=1))
+    margin = margin_of_tokens([found.steps], favourable=("approve", " approve"), adverse=("deny", " deny"))
+    assert isinstance(margin, Bound)
+    assert margin.at_least is not None
+
+
+@pytest.mark.parametrize(
+    ("dialect", "answer", "what"),
+    [
+        ("chat_completions", {}, r"choices\[0\] is missing"),
+        ("chat_completions", {"choices": []}, r"choices\[0\] is missing"),
+        ("chat_completions", {"choices": "x"}, "choices is not a list"),
+        ("chat_completions", {"choices": [{"message": {"content": 3}}]}, "content is not a string"),
+        ("completions", {"choices": [{}]}, "text is missing"),
+        ("completions", {"choices": [{"text": "a", "logprobs": {"tokens": ["a"], "token_logprobs": []}}]}, "equally"),
+        ("responses", {"output": 3}, "output is not a list"),
+        ("responses", {"status": "failed", "error": {"message": "no"}, "output": []}, r"the response failed \(no\)"),
+        ("responses", {"status": "in_progress", "output": []}, r"is not finished \(in_progress\)"),
+        ("anthropic_messages", {"type": "error"}, "is of type 'error'"),
+        ("anthropic_messages", {"type": "message"}, "content is missing"),
+    ],
+)
+def test_what_is_not_of_the_dialect_is_named_by_its_place(dialect: str, answer: dict[str, Any], what: str) -> None:
+    with pytest.raises(WireError, match=what):
+        DIALECTS[dialect].read(Request(prompt="p", top=2), answer)
+
+
+def test_two_calls_of_the_tool_are_no_answer() -> None:
+    grammar = ChoiceGrammar(favourable=("approve",), adverse=("deny",), form="tool")
+    call = {"function": {"name": "decision", "arguments": '{"decision": "approve"}'}}
+    answer = {"choices": [{"finish_reason": "tool_calls", "message": {"tool_calls": [call, call]}}]}
+    request = Request(prompt="p", form=grammar.answer_form())
+    found = DIALECTS["chat_completions"].read(request, answer)
+    assert read_choice(found, grammar).reason == "the tool was not called, or not once"
+
+
+def tokens(*texts: str) -> dict[str, Any]:
+    """Tokens of a chat completion, each with both answers among the likeliest at its place."""
+    best = [{"token": "approve", "logprob": -0.5}, {"token": "deny", "logprob": -1.5}]
+    return {"content": [{"token": text, "logprob": -2.5, "top_logprobs": best} for text in texts]}
+
+
+@pytest.mark.parametrize(
+    ("content", "spoken"),
+    [
+        ("", ["I", " think"]),
+        (None, ["I", " think"]),
+        ("<think>", ["<think>"]),
+        ("<think>I", ["<think>", "I"]),
+        ("</think>approve", ["</think>", "approve"]),
+        ("approve", ["I", " think", "approve"]),
+        ("approve", ["ap"]),
+    ],
+)
+def test_tokens_of_a_thinking_part_are_no_tokens_of_the_answer(content: str | None, spoken: list[str]) -> None:
+    message = {"content": content, "reasoning_content": "I think"}
+    answer = {"choices": [{"finish_reason": "stop", "message": message, "logprobs": tokens(*spoken)}]}
+    found = DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer)
+    assert found.steps is None
+    assert found.trouble
+    assert margin_of_tokens([found.steps], favourable=("approve",), adverse=("deny",)).__class__ is NoMargin
+
+
+def test_an_end_mark_and_white_space_around_an_answer_are_no_other_text() -> None:
+    for content, spoken in (("approve", ["approve", "<|eot|>"]), ("approve", [" approve"]), (" approve", [" approve"])):
+        answer = {"choices": [{"message": {"content": content}, "logprobs": tokens(*spoken)}]}
+        assert DIALECTS["chat_completions"].read(Request(prompt="p", top=2), answer).steps is not None
