@@ -36,7 +36,7 @@ test: install-dev
 
 coverage: install-dev
 	OMP_NUM_THREADS=1 $(BIN)/python -m pytest -n 2 --dist loadgroup --cov --cov-report=term
-	$(BIN)/python -m coverage report --include='auditor/measures/*' --fail-under=96
+	$(BIN)/python -m coverage report --include='auditor/statistics/*' --fail-under=96
 
 check: install-dev
 	$(BIN)/ruff check .

@@ -29,7 +29,7 @@ class Questions(Row):
     applications: tuple[Asked, ...]
 
 
-class Answers(Row):
+class ChunkAnswers(Row):
     """A decision for every case, how prompts were packed, and how long it took."""
 
     decisions: tuple[Decision, ...]

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.catalogue import Test, find_tests, looks_inside
-from auditor.chunk_rows import SHARED, UNSHARED, Answers, Asked, OwnResult, Questions
+from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions
 from auditor.conclusions import adjust_and_conclude
 from auditor.controls import Controls, controls_of
 from auditor.environment import Scoring
@@ -75,7 +75,7 @@ def conclude(ledger: Ledger) -> Conclusions:
     for state in ledger.states():
         result = json.loads(ledger.result(state.index))
         if state.kind in (SHARED, UNSHARED):
-            payload, answers = Questions.read(json.loads(ledger.payload(state.index))), Answers.read(result)
+            payload, answers = Questions.read(json.loads(ledger.payload(state.index))), ChunkAnswers.read(result)
             cases += payload.cases
             applications.update({each.id: each for each in payload.applications})
             decisions.update({each.case_id: each for each in answers.decisions})

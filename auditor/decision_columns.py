@@ -87,7 +87,7 @@ def decision_columns_from(raw: Any, *, types: Mapping[str, str], where: str) -> 
         For an unknown key or field, a field of another type than its part has, or sides that are no sides.
     """
     if not isinstance(raw, Mapping):
-        raise DataError(where, "is no table", 'part = "field"')
+        raise DataError(where, "is not a table", 'part = "field"')
     known = [part.name for part in fields(DecisionColumns)]
     for key in raw:
         if key not in known:
@@ -104,7 +104,7 @@ def decision_columns_from(raw: Any, *, types: Mapping[str, str], where: str) -> 
             values[key] = _sides(raw[key], types, f"{where}.{key}")
     items = raw.get("probabilities", [])
     if not isinstance(items, list | tuple):
-        raise DataError(f"{where}.probabilities", "is no list of tables", "[[decisions.probabilities]]")
+        raise DataError(f"{where}.probabilities", "is not a list of tables", "[[decisions.probabilities]]")
     values["probabilities"] = tuple(
         _likely(item, types, f"{where}.probabilities[{at}]") for at, item in enumerate(items)
     )
@@ -129,7 +129,9 @@ def _names(value: Any, key: str, types: Mapping[str, str], where: str) -> str | 
 
 def _check_field(name: str, types: Mapping[str, str], where: str, *, number: bool = False) -> None:
     if name not in types:
-        raise DataError(where, f"{name[:60]!r} is no field of this mapping", f"one of: {', '.join(list(types)[:12])}")
+        raise DataError(
+            where, f"{name[:60]!r} is not a field of this mapping", f"one of: {', '.join(list(types)[:12])}"
+        )
     if number and types[name] != "number":
         raise DataError(where, f"field {name!r} is a {types[name]}", 'a field of the type "number"')
 

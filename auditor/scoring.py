@@ -8,7 +8,7 @@ from collections.abc import Sequence
 
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import OnInternals, find_tests, looks_inside
-from auditor.chunk_rows import SHARED, UNSHARED, Answers, OwnResult, OwnWork, Questions
+from auditor.chunk_rows import SHARED, UNSHARED, ChunkAnswers, OwnResult, OwnWork, Questions
 from auditor.exceptions import RunError
 from auditor.language_models.answers import ask, decide, refuse_unembedded
 from auditor.language_models.local import LoadedModel, load
@@ -82,7 +82,9 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
         if payload["kind"] in (SHARED, UNSHARED):
             decisions = _score(Questions.read(payload), plan, loaded, scorer)
             seconds = time.perf_counter() - started
-            result: Answers | OwnResult = Answers(decisions=decisions, packing=_packing(probe), seconds=seconds)
+            result: ChunkAnswers | OwnResult = ChunkAnswers(
+                decisions=decisions, packing=_packing(probe), seconds=seconds
+            )
         else:
             own = OwnWork.read(payload)
             test = _model_test(own.kind)

@@ -18,7 +18,7 @@ from pathlib import Path
 
 from auditor.systems.asking import Request
 from auditor.systems.dialects import DIALECTS
-from auditor.systems.endpoint import Endpoint
+from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.listing import ListedEndpoint
 from auditor.systems.request_store import RequestStore
 from benchmarks.answering import fast_server
@@ -68,7 +68,7 @@ def _overhead(url: str) -> Row:
     with (
         tempfile.TemporaryDirectory() as folder,
         RequestStore(Path(folder) / "requests.sqlite") as store,
-        Endpoint("benchmark", listed, store=store) as system,
+        EndpointSystem("benchmark", listed, store=store) as system,
         (Path(folder) / "synced").open("wb") as file,
     ):
         for index in range(ALONE):
@@ -115,7 +115,7 @@ def _ours(url: str, requests: list[Request], concurrency: int) -> tuple[float, l
     values = {"dialect": "chat_completions", "url": url, "model": "m", "concurrency": concurrency}
     listed = ListedEndpoint.model_validate(values)
     with tempfile.TemporaryDirectory() as folder, RequestStore(Path(folder) / "requests.sqlite") as store:
-        with Endpoint("benchmark", listed, store=store) as system:
+        with EndpointSystem("benchmark", listed, store=store) as system:
             system.ask([_request(index, -2) for index in range(concurrency)])  # connections are there
             started = time.perf_counter()
             answers = system.ask(requests)

@@ -164,6 +164,8 @@ def _table(
     if not np.isfinite(values).all() or (values < 0).any():
         row = int((~np.isfinite(values) | (values < 0)).any(axis=1).argmax())
         raise DataError(
-            where, f"the row of {keys[row]!r} holds what is no number of at least 0", "numbers in every cell"
+            where,
+            f"the row of {keys[row]!r} holds something other than a number of at least 0",
+            "numbers in every cell",
         )
     return GroupTable(tuple(keys), tuple(groups), values)

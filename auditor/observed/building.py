@@ -116,7 +116,7 @@ class Builder:
         self.likely_by: dict[str, int] = {}
         for name in (bisg.surname, bisg.place) if bisg else ():
             if name not in self.fields or self.fields[name].column is None:
-                raise DataError(source, f"{name!r} is no field of one column", "the fields of surname and place")
+                raise DataError(source, f"{name!r} is not a field of one column", "the fields of surname and place")
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
         self.date = self.fields.get(parts.decided_at)
         self.ids: list[pl.Series] = []

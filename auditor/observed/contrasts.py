@@ -13,7 +13,7 @@ from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 
 @dataclass(frozen=True, eq=False)
-class Contrast:
+class ObservedContrast:
     """A group beside its reference.
 
     ``rows`` are the applications of either that were decided, shape (n,), in file order, and ``protected`` says which
@@ -74,8 +74,8 @@ class Contrast:
         return rows, self.protected[known], part.values[rows]
 
 
-def contrast_of(observed: Observed, levels: Levels, *, group: str, reference: str) -> Contrast:
+def contrast_of(observed: Observed, levels: Levels, *, group: str, reference: str) -> ObservedContrast:
     """The contrast of two levels; of a level that does not occur it has no rows."""
     protected, other = levels.mask(group), levels.mask(reference)
     rows = np.flatnonzero(protected | other).astype(np.int64)
-    return Contrast(observed, levels.name, group, reference, rows, protected[rows])
+    return ObservedContrast(observed, levels.name, group, reference, rows, protected[rows])

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from auditor.observed.columns import ADVERSE, FAVOURABLE, OTHER, Levels, Numbers, Observed, Probabilities, tallies_by
-from auditor.observed.contrasts import Contrast
+from auditor.observed.contrasts import ObservedContrast
 from auditor.statistics.adjusted import AdjustedDifference, adjusted_amounts, adjusted_rates
-from auditor.statistics.agreement import Agreement, agreement
+from auditor.statistics.agreement import RaterAgreement, agreement
 from auditor.statistics.calibration import CalibrationGap, calibration_gap, quantile_edges
 from auditor.statistics.groups import ImpactRatios, impact_ratios
 from auditor.statistics.mean_gaps import mean_gap
@@ -46,7 +46,7 @@ class RateGaps:
     neither: Estimate
 
 
-def rate_gaps(contrast: Contrast, *, level: float) -> RateGaps:
+def rate_gaps(contrast: ObservedContrast, *, level: float) -> RateGaps:
     """Difference, ratio, denial odds and shortfall of decisions, and the gap of applications decided neither way."""
     protected, reference = contrast.decisions
     return RateGaps(
@@ -58,7 +58,7 @@ def rate_gaps(contrast: Contrast, *, level: float) -> RateGaps:
     )
 
 
-def score_gap(contrast: Contrast, score: Numbers, how: Sampling) -> Estimate:
+def score_gap(contrast: ObservedContrast, score: Numbers, how: Sampling) -> Estimate:
     """Standardised mean difference of the system's score over decided applications that have one."""
     rows, protected, values = contrast.numbers(score)
     return smd(
@@ -84,7 +84,7 @@ def scoring_rates(
     return impact_ratios(tallies=tallies, reference=reference, min_share=min_share, level=level)
 
 
-def at_equal_factors(contrast: Contrast, *, level: float) -> AdjustedDifference:
+def at_equal_factors(contrast: ObservedContrast, *, level: float) -> AdjustedDifference:
     """Average marginal effect and conditional denial odds ratio at equal legitimate factors, with clustered errors."""
     return adjusted_rates(
         favourable=contrast.favourable,
@@ -96,7 +96,7 @@ def at_equal_factors(contrast: Contrast, *, level: float) -> AdjustedDifference:
     )
 
 
-def by_segment(contrast: Contrast, segments: Levels, *, level: float) -> SegmentedImpact | None:
+def by_segment(contrast: ObservedContrast, segments: Levels, *, level: float) -> SegmentedImpact | None:
     """Impact within segments; ``None`` where none holds a case of either group."""
     codes = segments.codes[contrast.rows].astype(np.int64) + 1
     names = ("not stated", *segments.names)
@@ -127,7 +127,7 @@ class LaterGaps:
     residual: Estimate | None
 
 
-def later_gaps(contrast: Contrast, how: Sampling) -> LaterGaps:
+def later_gaps(contrast: ObservedContrast, how: Sampling) -> LaterGaps:
     """Equal opportunity, equalised odds, calibration and residuals against what became of the applications."""
     observed = contrast.observed
     if observed.later is None:
@@ -159,7 +159,7 @@ def later_gaps(contrast: Contrast, how: Sampling) -> LaterGaps:
     return LaterGaps(kept, labelled, reason, calibration, residual)
 
 
-def _only_favourable(contrast: Contrast, known: BoolArray) -> str:
+def _only_favourable(contrast: ObservedContrast, known: BoolArray) -> str:
     if not known.any():
         return "no decided application of either group has a later outcome"
     for name, members in ((contrast.group, contrast.protected), (contrast.reference, ~contrast.protected)):
@@ -173,7 +173,7 @@ def _only_favourable(contrast: Contrast, known: BoolArray) -> str:
 
 
 def _of_score(
-    contrast: Contrast, score: Numbers, known: BoolArray, good: BoolArray, how: Sampling
+    contrast: ObservedContrast, score: Numbers, known: BoolArray, good: BoolArray, how: Sampling
 ) -> tuple[CalibrationGap | None, Estimate]:
     scored = known & score.stated[contrast.rows]
     rows = contrast.rows[scored]
@@ -225,7 +225,7 @@ class AmountGaps:
     adjusted: AdjustedDifference
 
 
-def amount_gaps(contrast: Contrast, part: Numbers, how: Sampling) -> AmountGaps:
+def amount_gaps(contrast: ObservedContrast, part: Numbers, how: Sampling) -> AmountGaps:
     """Gaps of a price or an amount among favourable decisions that state it."""
     rows, protected, values = contrast.numbers(part, among=contrast.favourable)
     return AmountGaps(
@@ -265,7 +265,7 @@ def likely_gap(observed: Observed, likely: Probabilities, *, group: str, referen
     )
 
 
-def marginal(contrast: Contrast, how: Sampling) -> MarginalApplicants | str:
+def marginal(contrast: ObservedContrast, how: Sampling) -> MarginalApplicants | str:
     """Marginal applicants of both groups by an index of their legitimate factors, or why there is no such index."""
     index = qualification_index(
         favourable=contrast.favourable,
@@ -283,14 +283,14 @@ def marginal(contrast: Contrast, how: Sampling) -> MarginalApplicants | str:
 class AgreementGaps:
     """Agreement with a person by group, and the gaps of it and of what the person changed."""
 
-    protected: Agreement
-    reference: Agreement
+    protected: RaterAgreement
+    reference: RaterAgreement
     agreed: Estimate
     raised: Estimate
     lowered: Estimate
 
 
-def agreement_gaps(contrast: Contrast, *, level: float) -> AgreementGaps:
+def agreement_gaps(contrast: ObservedContrast, *, level: float) -> AgreementGaps:
     """How the decisions of two groups agree with what a person decided on the same applications."""
     if contrast.observed.human is None:
         raise ValueError("the file records no decision of a person")
@@ -310,7 +310,7 @@ def agreement_gaps(contrast: Contrast, *, level: float) -> AgreementGaps:
     )
 
 
-def reason_gaps(contrast: Contrast, *, level: float) -> dict[str, Estimate]:
+def reason_gaps(contrast: ObservedContrast, *, level: float) -> dict[str, Estimate]:
     """By reason, the gap of the share of adverse decisions that give it; a decision may give several."""
     observed = contrast.observed
     adverse = observed.outcome[contrast.rows] == ADVERSE
@@ -329,7 +329,7 @@ def reason_gaps(contrast: Contrast, *, level: float) -> dict[str, Estimate]:
     return found
 
 
-def applicants(contrast: Contrast, rows: IntArray) -> IntArray | None:
+def applicants(contrast: ObservedContrast, rows: IntArray) -> IntArray | None:
     """Whose rows these are, where some applicants have several; ``None`` where each is its own."""
     known = contrast.observed.applicants
     return None if known is None else known[rows]

@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 from decimal import Decimal
 
-from auditor.readouts.reading import NotRead, Reading, read_strictly
+from auditor.readouts.reading import NotRead, ReadAnswer, read_strictly
 from auditor.readouts.strict_json import one_object
 from auditor.systems.asking import Response
 
@@ -54,7 +54,7 @@ class AmountGrammar:
             raise ValueError("expected a way to write the unit, since it must be written")
 
 
-def read_amount(response: Response, grammar: AmountGrammar, *, tool: bool = False) -> Reading[Decimal]:
+def read_amount(response: Response, grammar: AmountGrammar, *, tool: bool = False) -> ReadAnswer[Decimal]:
     """The amount of an answer, in the grammar's unit, or that it is refused or unreadable.
 
     Parameters

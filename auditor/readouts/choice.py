@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Literal
 
-from auditor.readouts.reading import NotRead, Reading, read_strictly
+from auditor.readouts.reading import NotRead, ReadAnswer, read_strictly
 from auditor.readouts.strict_json import one_object
 from auditor.systems.asking import AnswerForm, Response
 
@@ -74,7 +74,7 @@ class ChoiceGrammar:
         return AnswerForm(kind=self.form, name=name, schema=schema)
 
 
-def read_choice(response: Response, grammar: ChoiceGrammar) -> Reading[Choice]:
+def read_choice(response: Response, grammar: ChoiceGrammar) -> ReadAnswer[Choice]:
     """The decision of an answer, or that it is refused or unreadable."""
     parse = _label if grammar.form == "labels" else _in_object
     return read_strictly(

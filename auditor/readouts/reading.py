@@ -13,7 +13,7 @@ from auditor.systems.asking import Finish, Response
 Value = TypeVar("Value")
 
 
-class Read(StrEnum):
+class ReadAs(StrEnum):
     """How reading ended. Refused and unreadable are outcomes of their own, counted in every arm."""
 
     VALUE = "value"
@@ -26,7 +26,7 @@ class NotRead(ValueError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reading(Generic[Value]):
+class ReadAnswer(Generic[Value]):
     """What was read.
 
     Attributes
@@ -41,7 +41,7 @@ class Reading(Generic[Value]):
         Why there is no value; empty where there is one.
     """
 
-    read: Read
+    read: ReadAs
     value: Value | None
     text: str
     reason: str = ""
@@ -49,7 +49,7 @@ class Reading(Generic[Value]):
 
 def read_strictly(
     response: Response, parse: Callable[[str], Value], *, tool: bool, answers: tuple[str, ...]
-) -> Reading[Value]:
+) -> ReadAnswer[Value]:
     """Read the final answer, or the call of the forced tool, with a parser that takes all of it or nothing.
 
     Parameters
@@ -68,16 +68,16 @@ def read_strictly(
     written = exact or response.text
     declines = reads_as_refusal(written, answers=answers)
     if (why := _refused(response)) is not None:
-        return Reading(read=Read.REFUSED, value=None, text=written or response.refusal, reason=why)
+        return ReadAnswer(read=ReadAs.REFUSED, value=None, text=written or response.refusal, reason=why)
     trouble = _hindered(response, exact, tool=tool)
     if trouble is None:
         try:
-            return Reading(read=Read.VALUE, value=parse(exact), text=exact)
+            return ReadAnswer(read=ReadAs.VALUE, value=parse(exact), text=exact)
         except NotRead as error:
             trouble = str(error)
     if declines and response.finish is not Finish.LENGTH:
-        return Reading(read=Read.REFUSED, value=None, text=written, reason="the answer declines")
-    return Reading(read=Read.UNREADABLE, value=None, text=written, reason=trouble)
+        return ReadAnswer(read=ReadAs.REFUSED, value=None, text=written, reason="the answer declines")
+    return ReadAnswer(read=ReadAs.UNREADABLE, value=None, text=written, reason=trouble)
 
 
 def _refused(response: Response) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from auditor.readouts.reading import NotRead, Reading, read_strictly
+from auditor.readouts.reading import NotRead, ReadAnswer, read_strictly
 from auditor.readouts.strict_json import one_object
 from auditor.systems.asking import Response
 
@@ -32,7 +32,7 @@ class ReasonGrammar:
     most: int = 20
 
 
-def read_reasons(response: Response, grammar: ReasonGrammar, *, tool: bool = False) -> Reading[tuple[str, ...]]:
+def read_reasons(response: Response, grammar: ReasonGrammar, *, tool: bool = False) -> ReadAnswer[tuple[str, ...]]:
     """Reasons in the order given, each once. No reason at all is a value: an empty list in a JSON object.
 
     A code nobody knows makes the answer unreadable: leaving it out would make two answers alike that are not.

@@ -40,4 +40,4 @@ def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_constant(text: str) -> None:
-    raise NotRead(f"{text} is no JSON")
+    raise NotRead(f"{text} is not JSON")

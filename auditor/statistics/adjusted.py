@@ -15,7 +15,7 @@ import numpy as np
 import numpy.typing as npt
 from scipy import special, stats
 
-from auditor.statistics.designs import Control, Design, make_design
+from auditor.statistics.designs import AdjustedDesign, Control, make_design
 from auditor.statistics.logit import fit_logit
 from auditor.statistics.results import (
     BoolArray,
@@ -162,7 +162,7 @@ def adjusted_amounts(
     return AdjustedDifference(difference, None, None, design.names, design.dropped)
 
 
-def _marginal(design: Design, beta: FloatArray) -> tuple[float, FloatArray]:
+def _marginal(design: AdjustedDesign, beta: FloatArray) -> tuple[float, FloatArray]:
     """Mean difference of the fitted probability between membership of either group, and its gradient."""
     total, gradient = 0.0, np.zeros(len(beta))
     for _, matrix in design.blocks():
@@ -178,7 +178,7 @@ def _marginal(design: Design, beta: FloatArray) -> tuple[float, FloatArray]:
 
 
 def _sandwich(
-    design: Design, residuals: FloatArray, information: FloatArray, codes: IntArray | None, clusters: int
+    design: AdjustedDesign, residuals: FloatArray, information: FloatArray, codes: IntArray | None, clusters: int
 ) -> FloatArray:
     width = design.width
     n = len(residuals)

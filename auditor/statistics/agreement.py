@@ -22,7 +22,7 @@ from auditor.statistics.results import (
 
 
 @dataclass(frozen=True, slots=True)
-class Agreement:
+class RaterAgreement:
     """Two decisions on one set of applications.
 
     ``raised`` are system-adverse decisions that the person made favourable, of all the system's adverse ones;
@@ -36,7 +36,7 @@ class Agreement:
     lowered: Tally
 
 
-def agreement(*, system: npt.ArrayLike, person: npt.ArrayLike, level: float) -> Agreement:
+def agreement(*, system: npt.ArrayLike, person: npt.ArrayLike, level: float) -> RaterAgreement:
     """Share of alike decisions (Wilson) and Cohen's kappa with its large-sample interval (Fleiss, Cohen and Everitt).
 
     Parameters
@@ -56,7 +56,7 @@ def agreement(*, system: npt.ArrayLike, person: npt.ArrayLike, level: float) -> 
     lowered = Tally(int((s & ~h).sum()), int(s.sum()))
     if n == 0:
         none = missing(method="agreement", reason="there are no cases", n=0)
-        return Agreement(
+        return RaterAgreement(
             none, missing(method="Cohen's kappa", reason="there are no cases", n=0), agreed, raised, lowered
         )
     share = Estimate(
@@ -68,7 +68,7 @@ def agreement(*, system: npt.ArrayLike, person: npt.ArrayLike, level: float) -> 
         counts={"agreed": agreed.favourable, "raised": raised.favourable, "lowered": lowered.favourable},
     )
     cells = [[lowered.n - lowered.favourable, lowered.favourable], [raised.favourable, raised.n - raised.favourable]]
-    return Agreement(share, _kappa(cells, n, level), agreed, raised, lowered)
+    return RaterAgreement(share, _kappa(cells, n, level), agreed, raised, lowered)
 
 
 def _kappa(cells: list[list[int]], n: int, level: float) -> Estimate:

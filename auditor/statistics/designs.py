@@ -39,7 +39,7 @@ class Control:
 
 
 @dataclass(frozen=True, eq=False)
-class Design:
+class AdjustedDesign:
     """Columns of some rows: intercept, controls, and the group last.
 
     ``names`` are the columns after the intercept and before the group; ``dropped`` says what was left out of them and
@@ -58,7 +58,7 @@ class Design:
         """How many columns there are, intercept and group among them."""
         return len(self.names) + 2
 
-    def every(self, step: int) -> Design:
+    def every(self, step: int) -> AdjustedDesign:
         """The same columns for every ``step``-th row."""
         return replace(self, rows=self.rows[::step], group=self.group[::step])
 
@@ -101,7 +101,9 @@ class _Part:
         return found
 
 
-def make_design(*, rows: IntArray, group: BoolArray, controls: Sequence[Control], outcome: FloatArray) -> Design | str:
+def make_design(
+    *, rows: IntArray, group: BoolArray, controls: Sequence[Control], outcome: FloatArray
+) -> AdjustedDesign | str:
     """The design of these rows, or in words why there is none.
 
     Parameters
@@ -133,7 +135,7 @@ def make_design(*, rows: IntArray, group: BoolArray, controls: Sequence[Control]
             dropped[control.name] = f"{len(control.levels)} levels, at most {MAX_LEVELS} are held equal"
             continue
         parts += _levels(control, rows, outcome, dropped)
-    whole = Design(rows, group, tuple(part.name for part in parts), dropped, tuple(parts))
+    whole = AdjustedDesign(rows, group, tuple(part.name for part in parts), dropped, tuple(parts))
     gram = np.zeros((whole.width, whole.width))
     for _, matrix in whole.blocks():
         gram += matrix.T @ matrix
@@ -144,7 +146,7 @@ def make_design(*, rows: IntArray, group: BoolArray, controls: Sequence[Control]
     for at, part in enumerate(parts, start=1):
         if at not in kept:
             dropped[part.name] = "it follows from the other controls"
-    return Design(rows, group, tuple(part.name for part in stays), dropped, tuple(stays))
+    return AdjustedDesign(rows, group, tuple(part.name for part in stays), dropped, tuple(stays))
 
 
 def _number(control: Control, rows: IntArray, dropped: dict[str, str]) -> list[_Part]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from scipy import special
 
-from auditor.statistics.designs import Design
+from auditor.statistics.designs import AdjustedDesign
 from auditor.statistics.results import FloatArray
 
 STEPS = 50
@@ -30,7 +30,12 @@ class LogitFit:
 
 
 def fit_logit(
-    y: FloatArray, design: Design, *, width: int, weights: FloatArray | None = None, start: FloatArray | None = None
+    y: FloatArray,
+    design: AdjustedDesign,
+    *,
+    width: int,
+    weights: FloatArray | None = None,
+    start: FloatArray | None = None,
 ) -> LogitFit | None:
     """Logistic regression by Newton's method.
 
@@ -77,7 +82,7 @@ def fit_logit(
     return None
 
 
-def _start(y: FloatArray, design: Design, width: int, weights: FloatArray | None) -> FloatArray | None:
+def _start(y: FloatArray, design: AdjustedDesign, width: int, weights: FloatArray | None) -> FloatArray | None:
     """Where the steps begin; ``None`` where all outcomes are alike. Where they end does not hang on it."""
     mean = float(np.average(y, weights=weights))
     if not 0 < mean < 1:
@@ -93,7 +98,7 @@ def _start(y: FloatArray, design: Design, width: int, weights: FloatArray | None
 
 
 def _state(
-    y: FloatArray, design: Design, beta: FloatArray, residuals: FloatArray, weights: FloatArray | None
+    y: FloatArray, design: AdjustedDesign, beta: FloatArray, residuals: FloatArray, weights: FloatArray | None
 ) -> tuple[float, FloatArray, FloatArray]:
     """Log-likelihood, its gradient and the information; ``residuals`` are written in place."""
     width = len(beta)

@@ -17,7 +17,7 @@ from enum import StrEnum
 from auditor.exceptions import Interrupted
 from auditor.systems.breaker import Breaker, Fuse
 from auditor.systems.exceptions import CapReached, Paused, Rejected, SystemStopped
-from auditor.systems.request_store import Full, Kept, RequestStore, Send
+from auditor.systems.request_store import Full, KeptAnswer, RequestStore, Send
 from auditor.systems.retries import Backoff, retry_after
 from auditor.systems.transport import Arrived, Fault, Outgoing, Transport
 
@@ -52,7 +52,7 @@ class Conduct:
     fuse: Fuse = field(default_factory=Fuse)
 
 
-class Verdict(StrEnum):
+class Handling(StrEnum):
     """What an answer is."""
 
     KEEP = "keep"
@@ -69,11 +69,11 @@ class Verdict(StrEnum):
 
 
 @dataclass(frozen=True, slots=True)
-class Judged:
+class HandledAnswer:
     """A verdict with its reason, what the answer cost in millionths (``None``: not known) and how long to wait.
     ``detail`` is what the server says of it: shown where the asking ends by it, and not counted by."""
 
-    verdict: Verdict
+    verdict: Handling
     note: str = ""
     detail: str = ""
     cost: int | None = None
@@ -91,7 +91,7 @@ class Errand:
     reserve: int = 0
 
 
-Judge = Callable[[Errand, Arrived], Judged]
+Judge = Callable[[Errand, Arrived], HandledAnswer]
 
 
 class Asker:
@@ -146,7 +146,7 @@ class Asker:
         self._stopped = self._stopped or Interrupted(f"{self.where}: closed")
         self._threads.shutdown()
 
-    def ask(self, errands: Sequence[Errand], judge: Judge) -> list[Kept]:
+    def ask(self, errands: Sequence[Errand], judge: Judge) -> list[KeptAnswer]:
         """The answers, in the order of the errands; two errands of one hash are one.
 
         Raises
@@ -178,14 +178,14 @@ class Asker:
             raise first
         return [found[errand.key] for errand in errands]
 
-    def _one(self, errand: Errand, judge: Judge) -> Kept:
+    def _one(self, errand: Errand, judge: Judge) -> KeptAnswer:
         try:
             return self._until_answered(errand, judge)
         except Exception as error:
             self._stopped = self._stopped or error
             raise
 
-    def _until_answered(self, errand: Errand, judge: Judge) -> Kept:
+    def _until_answered(self, errand: Errand, judge: Judge) -> KeptAnswer:
         failed, renewed = 0, False
         while True:
             self._turn()
@@ -195,25 +195,25 @@ class Asker:
             except BaseException:
                 self._breaker.undecided()
                 raise
-            if isinstance(begun, Kept):
+            if isinstance(begun, KeptAnswer):
                 self._breaker.undecided()
                 return begun
             judged, kept = self._send(begun, errand, outgoing, judge)
             if kept is not None:
                 return kept
-            if judged.verdict is Verdict.RENEW and self._renew is not None and not renewed:
+            if judged.verdict is Handling.RENEW and self._renew is not None and not renewed:
                 renewed = True
                 self._renew()
                 continue
-            if judged.verdict in (Verdict.STOP, Verdict.RENEW):
+            if judged.verdict in (Handling.STOP, Handling.RENEW):
                 raise Rejected(self.where, judged.note)
-            if judged.verdict is Verdict.LATER:
+            if judged.verdict is Handling.LATER:
                 self._wait(judged.wait or 0.0)
                 continue
             failed += 1
             self._after(errand, judged, failed)
 
-    def _begin(self, errand: Errand) -> Send | Kept:
+    def _begin(self, errand: Errand) -> Send | KeptAnswer:
         conduct = self._conduct
         try:
             return self._store.begin(
@@ -225,26 +225,28 @@ class Asker:
         except Full as full:
             raise CapReached(self.where, f"{full}; what was answered is kept") from None
 
-    def _send(self, send: Send, errand: Errand, outgoing: Outgoing, judge: Judge) -> tuple[Judged, Kept | None]:
+    def _send(
+        self, send: Send, errand: Errand, outgoing: Outgoing, judge: Judge
+    ) -> tuple[HandledAnswer, KeptAnswer | None]:
         answer = self._transport.send(outgoing)
         if isinstance(answer, Fault):
             self._store.fail(send, answer.note, billed=answer.reached)
-            judged = Judged(Verdict.STOP if answer.lasting else Verdict.AGAIN, answer.note)
+            judged = HandledAnswer(Handling.STOP if answer.lasting else Handling.AGAIN, answer.note)
         else:
             judged = judge(errand, answer)
-            if judged.verdict is Verdict.KEEP:
-                kept = Kept(errand.key, errand.record, answer.status, answer.body)
+            if judged.verdict is Handling.KEEP:
+                kept = KeptAnswer(errand.key, errand.record, answer.status, answer.body)
                 stands = self._store.keep(send, kept, cost=judged.cost)
                 self._breaker.good()
                 return judged, stands
             self._store.fail(send, judged.note, billed=answer.status < 300)
-        if judged.verdict is Verdict.AGAIN and (why := self._breaker.bad(judged.note)):
+        if judged.verdict is Handling.AGAIN and (why := self._breaker.bad(judged.note)):
             raise Paused(self.where, f"paused after {why}; what was answered is kept")
-        if judged.verdict is not Verdict.AGAIN:
+        if judged.verdict is not Handling.AGAIN:
             self._breaker.good()
         return judged, None
 
-    def _after(self, errand: Errand, judged: Judged, failed: int) -> None:
+    def _after(self, errand: Errand, judged: HandledAnswer, failed: int) -> None:
         """Wait before the next try, or give up."""
         conduct = self._conduct
         if judged.wait is not None and judged.wait > conduct.longest_wait:
@@ -254,7 +256,7 @@ class Asker:
             detail = f": {judged.detail}" if judged.detail else ""
             what = f"one request was tried {failed} times, the last time {judged.note}{detail}"
             raise Paused(self.where, f"paused, since {what}; what was answered is kept")
-        if judged.wait is not None and judged.verdict is Verdict.BUSY:
+        if judged.wait is not None and judged.verdict is Handling.BUSY:
             with self._lock:  # it asks to be left alone, not by this request only
                 self._quiet = max(self._quiet, time.monotonic() + judged.wait)
         self._wait(judged.wait if judged.wait is not None else conduct.backoff.wait(errand.key, failed))

@@ -10,21 +10,21 @@ from auditor.canonical import canonical_json, sha256_bytes
 from auditor.exceptions import StorageError
 from auditor.systems.abilities import Abilities
 from auditor.systems.asking import Finish, Request, Response
-from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
+from auditor.systems.conduct import Asker, Conduct, Errand, HandledAnswer, Handling
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.exceptions import CannotAsk, WireError
 from auditor.systems.keys import KeySource
 from auditor.systems.line import Line
 from auditor.systems.listing import ListedEndpoint
-from auditor.systems.prices import Estimate, Measured, Prices, estimate
+from auditor.systems.prices import CostEstimate, MeasuredUse, Prices, estimate
 from auditor.systems.probe import plain, probe
-from auditor.systems.request_store import Kept, RequestStore
+from auditor.systems.request_store import KeptAnswer, RequestStore
 from auditor.systems.statuses import filtered, judge_status
 from auditor.systems.transport import Arrived, Outgoing
 from auditor.systems.wire import read_json
 
 
-class Endpoint:
+class EndpointSystem:
     """A listed endpoint; close it after use, or use it in a ``with`` statement.
 
     Parameters
@@ -105,7 +105,7 @@ class Endpoint:
         """See ``System``."""
         return probe(self.ask, self.dialect)
 
-    def estimate(self, lengths: Sequence[int], *, max_tokens: int, replicates: int) -> Estimate:
+    def estimate(self, lengths: Sequence[int], *, max_tokens: int, replicates: int) -> CostEstimate:
         """What a run comes to, before it starts; by what the probe showed, if there was one. Asks nothing.
 
         Parameters
@@ -121,7 +121,7 @@ class Endpoint:
         seconds = self.store.seconds()
         measured = None
         if answers and seconds is not None:
-            measured = Measured(
+            measured = MeasuredUse(
                 characters=sum(len(requests[0].prompt) for answer in answers if answer.usage.prompt),
                 prompt_tokens=sum(answer.usage.prompt or 0 for answer in answers),
                 answers=sum(1 for answer in answers if answer.usage.answer),
@@ -144,7 +144,7 @@ class Endpoint:
         asked = {errand.key: request for errand, request in zip(errands, requests, strict=True)}
         heard: dict[str, tuple[bytes, Response]] = {}
 
-        def judge(errand: Errand, answer: Arrived) -> Judged:
+        def judge(errand: Errand, answer: Arrived) -> HandledAnswer:
             judged, response = self._judge(asked[errand.key], answer)
             if response is not None:
                 heard[errand.key] = answer.body, response
@@ -185,7 +185,7 @@ class Endpoint:
             reserve=self.prices.most(characters=len(content), max_tokens=request.max_tokens),
         )
 
-    def read(self, request: Request, kept: Kept) -> Response:
+    def read(self, request: Request, kept: KeptAnswer) -> Response:
         """What a kept answer says.
 
         Raises
@@ -200,16 +200,16 @@ class Endpoint:
         except WireError as error:
             raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
 
-    def _judge(self, request: Request, answer: Arrived) -> tuple[Judged, Response | None]:
+    def _judge(self, request: Request, answer: Arrived) -> tuple[HandledAnswer, Response | None]:
         if filtered(answer):
-            return Judged(Verdict.KEEP), None
+            return HandledAnswer(Handling.KEEP), None
         if answer.status != 200:
             return judge_status(answer), None
         try:
             response = self.dialect.read(request, read_json(answer.body))
         except WireError as error:
-            return Judged(Verdict.AGAIN, str(error)), None
-        return Judged(Verdict.KEEP, cost=self.prices.cost(response.usage)), response
+            return HandledAnswer(Handling.AGAIN, str(error)), None
+        return HandledAnswer(Handling.KEEP, cost=self.prices.cost(response.usage)), response
 
     def _headers(self) -> dict[str, str]:
         headers = {"Content-Type": "application/json", **self.dialect.headers, **self.listed.headers}

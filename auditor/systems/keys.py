@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import quote, quote_plus
 
-from auditor.exceptions import ModelError
+from auditor.exceptions import ModelError, reason_of
 
 SHORTEST = 8
 """Characters. A shorter key would be found by chance in answers, and taken out of them."""
@@ -67,7 +67,7 @@ class KeyFile:
             raise ModelError(self.where, "its key_file holds no text", "a file with the key") from None
         except OSError as error:
             raise ModelError(
-                self.where, f"its key_file cannot be read ({error.strerror})", "a file with the key"
+                self.where, f"its key_file cannot be read ({reason_of(error)})", "a file with the key"
             ) from None
         if len(text) < SHORTEST or not text.isprintable() or not text.isascii() or " " in text:
             raise ModelError(self.where, "its key_file holds no key", f"one line of at least {SHORTEST} characters")

@@ -39,13 +39,13 @@ Text = Annotated[str, Field(min_length=1)]
 Positive = Annotated[float, Field(gt=0)]
 
 
-class Table(BaseModel):
+class ListedTable(BaseModel):
     """One table of the file: closed to unknown keys, no value is bent into another kind."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
 
-class OAuth(Table):
+class OAuth(ListedTable):
     """``[….oauth]``: client credentials. The token address is listed by standing here. Without ``secret_file`` the
     secret comes from whoever opens the system."""
 
@@ -55,7 +55,7 @@ class OAuth(Table):
     scope: str = ""
 
 
-class Rates(Table):
+class Rates(ListedTable):
     """``[….prices]``: per million tokens of prompts and answers, and per request."""
 
     currency: Annotated[str, Field(pattern="^[A-Z]{3}$")]
@@ -73,7 +73,7 @@ class Rates(Table):
         )
 
 
-class Listed(Table):
+class Listed(ListedTable):
     """What endpoints and services have in common."""
 
     url: Text

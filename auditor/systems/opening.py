@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from auditor.exceptions import ModelError
-from auditor.systems.endpoint import Endpoint
+from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.keys import KeySource
 from auditor.systems.listing import read_listed
 from auditor.systems.request_store import RequestStore
@@ -26,7 +26,7 @@ def open_listed(
     keys: KeySource | None = None,
     tell: Callable[[str], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
-) -> Endpoint | Service:
+) -> EndpointSystem | Service:
     """Open a system; nothing is asked yet.
 
     Parameters
@@ -40,7 +40,7 @@ def open_listed(
     example
         Fields of a made-up application, with which a service is probed; its steps may ask for these fields alone.
     keys, tell, should_stop
-        See ``Endpoint``.
+        See ``EndpointSystem``.
 
     Raises
     ------
@@ -49,9 +49,9 @@ def open_listed(
     """
     kind, _, name = source.partition(":")
     if kind not in KINDS or not name:
-        raise ModelError(source, "is no system that answers", "endpoint:NAME or service:NAME")
+        raise ModelError(source, "is not a system that answers", "endpoint:NAME or service:NAME")
     if kind == "endpoint":
-        return Endpoint(name, read_listed(file, name), store=store, keys=keys, tell=tell, should_stop=should_stop)
+        return EndpointSystem(name, read_listed(file, name), store=store, keys=keys, tell=tell, should_stop=should_stop)
     if example is None:
         raise ModelError(source, "has no example to be probed with", "fields of a made-up application")
     listed = read_service(file, name, fields=frozenset(example))

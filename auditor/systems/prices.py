@@ -48,7 +48,7 @@ class Prices:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Measured:
+class MeasuredUse:
     """What the probe showed: characters of prompts, tokens counted for them and their answers, seconds an answer."""
 
     characters: int
@@ -59,7 +59,7 @@ class Measured:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Estimate:
+class CostEstimate:
     """What a run will ask for, before it starts.
 
     Attributes
@@ -89,10 +89,10 @@ def estimate(
     max_tokens: int,
     replicates: int,
     prices: Prices,
-    measured: Measured | None,
+    measured: MeasuredUse | None,
     concurrency: int,
     a_second: float | None = None,
-) -> Estimate:
+) -> CostEstimate:
     """What asking prompts of these lengths comes to.
 
     Parameters
@@ -123,7 +123,7 @@ def estimate(
         minutes = requests * pace / 60.0
     by_request = prices.request * MILLION * requests
     tokens = prices.prompt * prompt_tokens
-    return Estimate(
+    return CostEstimate(
         requests=requests,
         prompt_tokens=prompt_tokens,
         answer_tokens=answer_tokens,

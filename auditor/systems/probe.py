@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from auditor.readouts.choice import ChoiceGrammar, read_choice
-from auditor.readouts.reading import Read
+from auditor.readouts.reading import ReadAs
 from auditor.systems.abilities import Abilities, LogProbabilities, Readout
 from auditor.systems.asking import Request, Response
 from auditor.systems.dialect import Dialect
@@ -130,9 +130,9 @@ def _form(ask: Ask, dialect: Dialect, kind: str, lacking: dict[str, str]) -> boo
         lacking[kind] = trial.why
         return None if "form" in dialect.cannot else False
     reading = read_choice(trial.answers[0], grammar)
-    if reading.read is not Read.VALUE:
+    if reading.read is not ReadAs.VALUE:
         lacking[kind] = f"it was asked for and not honoured ({reading.reason})"
-    return reading.read is Read.VALUE
+    return reading.read is ReadAs.VALUE
 
 
 def _try(ask: Ask, dialect: Dialect, field: str, request: Request) -> _Trial:

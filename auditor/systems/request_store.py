@@ -43,7 +43,7 @@ BEGIN SELECT RAISE(ABORT, 'rows of the request store are never changed'); END;
 
 
 @dataclass(frozen=True, slots=True)
-class Kept:
+class KeptAnswer:
     """One answered request: its hash, what was asked (canonical JSON), status and body of the answer without keys."""
 
     key: str
@@ -116,9 +116,9 @@ class RequestStore:
         with self._writing:
             self._database.close()
 
-    def kept(self, keys: Iterable[str]) -> dict[str, Kept]:
+    def kept(self, keys: Iterable[str]) -> dict[str, KeptAnswer]:
         """The answers there are to these requests."""
-        found: dict[str, Kept] = {}
+        found: dict[str, KeptAnswer] = {}
         with self._writing:
             for key in keys:
                 if (answer := self._read(self._database, key)) is not None:
@@ -127,7 +127,7 @@ class RequestStore:
 
     def begin(
         self, key: str, *, reserve: int = 0, most_requests: int | None = None, most_money: int | None = None
-    ) -> Send | Kept:
+    ) -> Send | KeptAnswer:
         """Note a send before it goes out, or give the answer that is already there.
 
         Parameters
@@ -145,7 +145,7 @@ class RequestStore:
             If the caps do not allow it; nothing is noted then.
         """
 
-        def work(database: sqlite3.Connection) -> Send | Kept:
+        def work(database: sqlite3.Connection) -> Send | KeptAnswer:
             if (answer := self._read(database, key)) is not None:
                 return answer
             requests, ended, money = _last(database)
@@ -157,17 +157,17 @@ class RequestStore:
             return Send(_append(database, row), key, reserve)
 
         found = self._write(work, synced=False)
-        assert isinstance(found, Send | Kept)  # noqa: S101 - for the type checker
+        assert isinstance(found, Send | KeptAnswer)  # noqa: S101 - for the type checker
         return found
 
-    def keep(self, send: Send, answer: Kept, *, cost: int | None = None) -> Kept:
+    def keep(self, send: Send, answer: KeptAnswer, *, cost: int | None = None) -> KeptAnswer:
         """Keep an answer; when this returns it is on the disk.
 
         If another process kept one meanwhile, that one stands and is given back. ``cost`` in millionths; ``None``
         where it is not known: what was set aside stays spent.
         """
 
-        def work(database: sqlite3.Connection) -> Kept:
+        def work(database: sqlite3.Connection) -> KeptAnswer:
             digest = sha256_bytes(answer.body)
             values = (answer.key, answer.request, answer.status, answer.body, digest, time.time())
             added = database.execute("INSERT OR IGNORE INTO answers VALUES (?, ?, ?, ?, ?, ?)", values).rowcount
@@ -177,7 +177,7 @@ class RequestStore:
             return stands or answer
 
         found = self._write(work, synced=True)
-        assert isinstance(found, Kept)  # noqa: S101 - for the type checker
+        assert isinstance(found, KeptAnswer)  # noqa: S101 - for the type checker
         return found
 
     def fail(self, send: Send, note: str, *, billed: bool) -> None:
@@ -250,14 +250,14 @@ class RequestStore:
             database.close()
             raise
 
-    def _read(self, database: sqlite3.Connection, key: str) -> Kept | None:
+    def _read(self, database: sqlite3.Connection, key: str) -> KeptAnswer | None:
         query = "SELECT key, request, status, body, sha256 FROM answers WHERE key = ?"
         row = self._guarded(lambda: database.execute(query, (key,)).fetchone())
         if row is None:
             return None
         if sha256_bytes(row[3]) != row[4]:
             raise StorageError(f"{self.path.name}: the answer to {key[:12]} is not the one that was kept")
-        return Kept(*row[:4])
+        return KeptAnswer(*row[:4])
 
     def _guarded(self, read: Callable[[], Any]) -> Any:
         try:

@@ -17,17 +17,17 @@ from auditor.canonical import canonical_json, sha256_bytes
 from auditor.exceptions import StorageError
 from auditor.readouts.amount import read_amount
 from auditor.readouts.choice import Choice, read_choice
-from auditor.readouts.reading import Reading
+from auditor.readouts.reading import ReadAnswer
 from auditor.readouts.reasons import read_reasons
 from auditor.systems.abilities import Abilities, Readout
 from auditor.systems.asking import Finish, Response
-from auditor.systems.conduct import Asker, Conduct, Errand, Judged, Verdict
+from auditor.systems.conduct import Asker, Conduct, Errand, HandledAnswer, Handling
 from auditor.systems.exceptions import CannotAsk, WireError
 from auditor.systems.keys import KeySource
 from auditor.systems.line import Line
 from auditor.systems.prices import MILLION
-from auditor.systems.request_store import Kept, RequestStore
-from auditor.systems.service_listing import ListedService, Step
+from auditor.systems.request_store import KeptAnswer, RequestStore
+from auditor.systems.service_listing import ListedService, ServiceStep
 from auditor.systems.service_paths import scalar
 from auditor.systems.service_templates import Value, fill, fill_path
 from auditor.systems.statuses import judge_status
@@ -51,9 +51,9 @@ class ServiceRequest:
 class ServiceAnswer:
     """What a service decided; ``None`` for what it is not asked for. ``texts``: the body of each step's answer."""
 
-    choice: Reading[Choice] | None
-    amount: Reading[Decimal] | None
-    reasons: Reading[tuple[str, ...]] | None
+    choice: ReadAnswer[Choice] | None
+    amount: ReadAnswer[Decimal] | None
+    reasons: ReadAnswer[tuple[str, ...]] | None
     texts: tuple[str, ...]
 
 
@@ -166,7 +166,7 @@ class Service:
                 self._take(one, step, answer)
         return [self._read(one) for one in under]
 
-    def _errand(self, under: _Under, index: int, step: Step) -> Errand:
+    def _errand(self, under: _Under, index: int, step: ServiceStep) -> Errand:
         try:
             path = fill_path(step.path, under.values)
             body = None if step.body is None else fill(step.body, under.values)
@@ -193,7 +193,7 @@ class Service:
             reserve=self._price,
         )
 
-    def _take(self, under: _Under, step: Step, kept: Kept) -> None:
+    def _take(self, under: _Under, step: ServiceStep, kept: KeptAnswer) -> None:
         try:
             answer = read_json(kept.body)
         except WireError as error:
@@ -226,32 +226,34 @@ class Service:
         return {**headers, **self._line.headers(header="Authorization", prefix="Bearer ")}
 
 
-def _judge(step: Step, *, price: int) -> Callable[[Errand, Arrived], Judged]:
+def _judge(step: ServiceStep, *, price: int) -> Callable[[Errand, Arrived], HandledAnswer]:
     polls: Counter[str] = Counter()
 
-    def judge(errand: Errand, answer: Arrived) -> Judged:
+    def judge(errand: Errand, answer: Arrived) -> HandledAnswer:
         if answer.status not in WELL:
             return judge_status(answer)
         try:
             content = read_json(answer.body)
         except WireError as error:
-            return Judged(Verdict.AGAIN, str(error))
+            return HandledAnswer(Handling.AGAIN, str(error))
         if step.refused_if is not None and step.refused_if.holds(content):
-            return Judged(Verdict.KEEP, cost=price)
+            return HandledAnswer(Handling.KEEP, cost=price)
         if step.until is not None and not step.until.holds(content):
             polls[errand.key] += 1
             late = f"not ready after {step.at_most} questions" if polls[errand.key] >= step.at_most else ""
             trouble = _failed(step, content) or late
             return (
-                Judged(Verdict.AGAIN, trouble) if trouble else Judged(Verdict.LATER, "not ready yet", wait=step.every)
+                HandledAnswer(Handling.AGAIN, trouble)
+                if trouble
+                else HandledAnswer(Handling.LATER, "not ready yet", wait=step.every)
             )
         trouble = _failed(step, content)
-        return Judged(Verdict.AGAIN, trouble) if trouble else Judged(Verdict.KEEP, cost=price)
+        return HandledAnswer(Handling.AGAIN, trouble) if trouble else HandledAnswer(Handling.KEEP, cost=price)
 
     return judge
 
 
-def _failed(step: Step, content: dict[str, Any]) -> str:
+def _failed(step: ServiceStep, content: dict[str, Any]) -> str:
     """Why a whole answer is a failure; empty if it is none."""
     if step.failed_if is not None and step.failed_if.holds(content):
         return f"the service says it failed ({step.failed_if.path.text})"

@@ -32,7 +32,7 @@ from auditor.exceptions import ModelError
 from auditor.readouts.amount import AmountGrammar
 from auditor.readouts.choice import ChoiceGrammar
 from auditor.readouts.reasons import ReasonGrammar
-from auditor.systems.listing import Listed, Table, one_line, read_tables
+from auditor.systems.listing import Listed, ListedTable, one_line, read_tables
 from auditor.systems.service_paths import JsonPath, parse_path, scalar
 from auditor.systems.service_templates import names
 
@@ -40,7 +40,7 @@ Place = Annotated[JsonPath, BeforeValidator(lambda text: parse_path(text) if isi
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
 
 
-class Condition(Table):
+class Condition(ListedTable):
     """Something that may hold of an answer: at the path stands one of these texts, or, without them, anything."""
 
     path: Place
@@ -54,7 +54,7 @@ class Condition(Table):
         return scalar(found) in self.is_
 
 
-class Step(Table):
+class ServiceStep(ListedTable):
     """One request. ``take``: values for later steps. ``until``: asked again, ``every`` so many seconds, until it holds,
     ``at_most`` so often. ``failed_if``, ``refused_if``: what the service says by its answer, not by its status."""
 
@@ -76,7 +76,7 @@ class Step(Table):
         return path
 
     @model_validator(mode="after")
-    def _fits(self) -> Step:
+    def _fits(self) -> ServiceStep:
         if self.method == "GET" and self.body is not None:
             raise ValueError("expected no body of a GET")
         list(names([self.path, self.body or {}]))
@@ -87,7 +87,7 @@ class Step(Table):
         return set(names([self.path, self.body or {}]))
 
 
-class Read(Table):
+class WhereToRead(ListedTable):
     """Where the decision stands in the last answer, and in which words."""
 
     choice: Place | None = None
@@ -105,7 +105,7 @@ class Read(Table):
     codes: dict[str, str] = Field(default_factory=dict)
 
     @model_validator(mode="after")
-    def _fits(self) -> Read:
+    def _fits(self) -> WhereToRead:
         if self.choice is None and self.amount is None:
             raise ValueError("expected a path for choice or amount")
         if self.amount is not None and not self.unit:
@@ -141,9 +141,9 @@ class ListedService(Listed):
     """``[service.NAME]``."""
 
     steps: Annotated[
-        tuple[Step, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
+        tuple[ServiceStep, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
     ]
-    read: Read
+    read: WhereToRead
 
     @model_validator(mode="after")
     def _in_order(self) -> ListedService:
@@ -190,6 +190,6 @@ def read_service(file: Path, name: str, *, fields: frozenset[str] | None = None)
     unknown = sorted(listed.fields() - fields) if fields is not None else []
     if unknown:
         raise ModelError(
-            f"{where}.steps", f"asks for {{{unknown[0]}}}, which is no field", ", ".join(sorted(fields or ()))
+            f"{where}.steps", f"asks for {{{unknown[0]}}}, which is not a field", ", ".join(sorted(fields or ()))
         )
     return listed

@@ -60,7 +60,7 @@ def fill_path(template: str, values: Mapping[str, Value]) -> str:
     """
     filled = _put(template, values, lambda text: quote(text, safe=""))
     if {".", ".."} & set(filled.split("/")):
-        raise ValueError(f"{filled!r} is no path of one place")
+        raise ValueError(f"{filled!r} is not a path to one place")
     return filled
 
 

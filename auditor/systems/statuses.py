@@ -5,7 +5,7 @@ from __future__ import annotations
 from http import HTTPStatus
 from typing import Any
 
-from auditor.systems.conduct import Judged, Verdict, asked_wait
+from auditor.systems.conduct import HandledAnswer, Handling, asked_wait
 from auditor.systems.exceptions import WireError
 from auditor.systems.retries import AGAIN
 from auditor.systems.transport import Arrived
@@ -15,7 +15,7 @@ _LONGEST = 300
 """Characters of a server's own sentence that are shown."""
 
 
-def judge_status(answer: Arrived) -> Judged:
+def judge_status(answer: Arrived) -> HandledAnswer:
     """What an answer that is no 200 means for the next try. Its own sentence is in the note; keys are out of it."""
     try:
         phrase = f"{answer.status} {HTTPStatus(answer.status).phrase}"
@@ -23,13 +23,13 @@ def judge_status(answer: Arrived) -> Judged:
         phrase = str(answer.status)
     wait, said = asked_wait(answer), sentence(answer.body)
     if answer.status == 429 or (answer.status in (503, 529) and wait is not None):
-        return Judged(Verdict.BUSY, phrase, said, wait=wait)
+        return HandledAnswer(Handling.BUSY, phrase, said, wait=wait)
     if answer.status in AGAIN:
-        return Judged(Verdict.AGAIN, phrase, said, wait=wait)
+        return HandledAnswer(Handling.AGAIN, phrase, said, wait=wait)
     note = f"answers {phrase}" + (f": {said}" if said else "")
     if 300 <= answer.status < 400:
         note = f"answers {phrase}; redirects are not followed, since they lead to addresses nobody listed"
-    return Judged(Verdict.RENEW if answer.status == 401 else Verdict.STOP, note)
+    return HandledAnswer(Handling.RENEW if answer.status == 401 else Handling.STOP, note)
 
 
 def filtered(answer: Arrived) -> bool:

@@ -11,7 +11,7 @@ Asked_contra = TypeVar("Asked_contra", contravariant=True)
 Answered_co = TypeVar("Answered_co", covariant=True)
 
 
-class System(Protocol[Asked_contra, Answered_co]):
+class AnsweringSystem(Protocol[Asked_contra, Answered_co]):
     """A system that answers.
 
     Attributes

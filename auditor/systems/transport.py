@@ -138,7 +138,7 @@ class Transport:
         except httpx2.ConnectError as error:
             return self._no_connection(error)
         except httpx2.RemoteProtocolError as error:
-            return Fault(f"the answer broke off or is no HTTP ({self._words(error)})", reached=True)
+            return Fault(f"the answer broke off or is not valid HTTP ({self._words(error)})", reached=True)
         except httpx2.HTTPError as error:
             return Fault(f"the connection broke ({self._words(error)})", reached=True)
 

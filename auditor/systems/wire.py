@@ -22,11 +22,11 @@ def read_json(body: bytes) -> dict[str, Any]:
     try:
         value = json.loads(body.decode("utf-8"))
     except UnicodeDecodeError:
-        raise WireError("the answer is no UTF-8") from None
+        raise WireError("the answer is not valid UTF-8") from None
     except RecursionError:
         raise WireError("the answer is nested too deeply to be read") from None
     except ValueError as error:
-        raise WireError(f"the answer is no JSON ({error})") from None
+        raise WireError(f"the answer is not valid JSON ({error})") from None
     if not isinstance(value, dict):
         raise WireError("the answer is JSON, but not an object")
     return value

@@ -106,7 +106,7 @@ def _archive(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise DataError(where, f"is no ZIP archive: {str(error)[:200]}", "a complete ZIP archive") from error
+        raise DataError(where, f"is not a ZIP archive: {str(error)[:200]}", "a complete ZIP archive") from error
     with archive:
         yield archive
 

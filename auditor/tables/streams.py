@@ -74,7 +74,7 @@ def text_blocks(
             try:
                 yield from _tables(records, where=where, reading=reading, columns=columns, limits=limits)
             except UnicodeDecodeError as error:
-                what = f"holds bytes that are no {reading.encoding or 'UTF-8'}"
+                what = f"holds bytes that are not {reading.encoding or 'UTF-8'}"
                 raise DataError(where, what, "the encoding it is written in, as encoding under [reading]") from error
 
 

@@ -75,7 +75,7 @@ def test_an_archive_of_anything_but_one_table_is_refused_in_one_line(tmp_path, n
     [
         ("a.csv.gz", b"a,b\n1,2\n", "is damaged: Not a gzipped file"),
         ("a.csv.gz", gzip.compress(TEXT * 500)[:-20], "is damaged: .*end-of-stream"),
-        ("a.zip", b"PK\x03\x04 nothing", "is no ZIP archive"),
+        ("a.zip", b"PK\x03\x04 nothing", "is not a ZIP archive"),
         ("a.gz", gzip.compress(TEXT), "is of no known kind"),
     ],
 )

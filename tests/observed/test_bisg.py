@@ -86,8 +86,11 @@ def test_surnames_are_compared_as_tables_have_them(name, plain):
             NAMES.with_columns(pl.col("b") * 100),
             r"the probabilities of 'WASHINGTON' sum to 90.1; expected 1, as shares",
         ),
-        (NAMES.with_columns(b=pl.lit(-0.1)), "the row of 'WASHINGTON' holds what is no number of at least 0"),
-        (NAMES.with_columns(b=pl.lit("(S)")), "holds what is no number"),
+        (
+            NAMES.with_columns(b=pl.lit(-0.1)),
+            "the row of 'WASHINGTON' holds something other than a number of at least 0",
+        ),
+        (NAMES.with_columns(b=pl.lit("(S)")), "holds something other than a number"),
         (pl.concat([NAMES, NAMES]), "stands in several rows; expected one row each"),
     ],
 )
@@ -135,5 +138,5 @@ def test_a_file_with_surnames_and_places_gets_its_probabilities_as_it_is_read(tm
     assert observed.probabilities[0].values == pytest.approx(likely.values, nan_ok=True)
     said = "groups of race made likely by made-up tables: surname and place 3, surname alone 0, neither 1"
     assert said in observed.facts
-    with pytest.raises(DataError, match="'first name' is no field of one column"):
+    with pytest.raises(DataError, match="'first name' is not a field of one column"):
         read_decisions(path, mapping, bisg=replace(bisg, surname="first name"))

@@ -76,7 +76,7 @@ def test_the_decisions_of_a_mapping_are_written_and_read_back():
     ("decisions", "line"),
     [
         ({"score": "race"}, "made_up.toml: decisions.score: field 'race' is a category; expected a field of the type"),
-        ({"prices": ["nothing"]}, "decisions.prices: 'nothing' is no field of this mapping; expected one of: loan"),
+        ({"prices": ["nothing"]}, "decisions.prices: 'nothing' is not a field of this mapping; expected one of: loan"),
         ({"prices": "rate"}, "decisions.prices: is 'rate'; expected a list of names of fields"),
         ({"controls": ["ratio", "ratio"]}, "decisions.controls: names a field twice; expected each once"),
         ({"colour": "race"}, "decisions: unknown key 'colour'; expected any of: score"),

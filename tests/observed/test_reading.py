@@ -103,7 +103,7 @@ def test_what_cannot_be_read_is_refused_in_one_line(tmp_path, text, reading, lin
 def test_bytes_that_are_no_text_are_refused(tmp_path):
     path = tmp_path / "made.csv"
     path.write_bytes(table(20).write_csv().encode().replace(b"refinance", b"refin\xe4nce"))
-    with pytest.raises(DataError, match="holds bytes that are no UTF-8; expected the encoding it is written in"):
+    with pytest.raises(DataError, match="holds bytes that are not UTF-8; expected the encoding it is written in"):
         read(path)
 
 

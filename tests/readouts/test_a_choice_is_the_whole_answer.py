@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.readouts.choice import Choice, ChoiceGrammar, read_choice
-from auditor.readouts.reading import Read
+from auditor.readouts.reading import ReadAs
 from auditor.systems.asking import Finish, Response
 
 LABELS = ChoiceGrammar(favourable=("approve", "approved"), adverse=("deny", "denied", "not approved"))
@@ -38,7 +38,7 @@ def answered(text: str, grammar: ChoiceGrammar = LABELS, **more: object) -> Resp
 )
 def test_a_label_alone_is_read(text: str, choice: Choice) -> None:
     reading = read_choice(answered(text), LABELS)
-    assert (reading.read, reading.value, reading.text, reading.reason) == (Read.VALUE, choice, text, "")
+    assert (reading.read, reading.value, reading.text, reading.reason) == (ReadAs.VALUE, choice, text, "")
 
 
 @pytest.mark.parametrize("grammar", [SCHEMA, TOOL], ids=lambda grammar: grammar.form)
@@ -71,7 +71,7 @@ def test_a_label_in_its_object_is_read_and_the_exact_text_kept(grammar: ChoiceGr
 )
 def test_prose_around_an_answer_is_unreadable_and_never_guessed(text: str) -> None:
     reading = read_choice(answered(text), LABELS)
-    assert (reading.read, reading.value, reading.text) == (Read.UNREADABLE, None, text)
+    assert (reading.read, reading.value, reading.text) == (ReadAs.UNREADABLE, None, text)
     assert reading.reason == "the answer is not one of the labels"
 
 
@@ -101,7 +101,7 @@ def test_a_thinking_part_decides_nothing(thought: str, text: str) -> None:
     for grammar in GRAMMARS:
         with_it = read_choice(answered(text, grammar, thinking=thought), grammar)
         assert with_it == read_choice(answered(text, grammar), grammar)
-    assert read_choice(Response(thinking=thought), LABELS).read is Read.UNREADABLE
+    assert read_choice(Response(thinking=thought), LABELS).read is ReadAs.UNREADABLE
 
 
 @given(text=st.text())
@@ -124,7 +124,7 @@ def test_a_value_means_the_folded_text_is_a_label(text: str) -> None:
         ('{"decision": null}', "'decision' holds no label"),
         ('{"verdict": "approve"}', "the answer has a key nobody asked for: 'verdict'"),
         ('["approve"]', "the answer is JSON, but not an object"),
-        ('{"decision": NaN}', "NaN is no JSON"),
+        ('{"decision": NaN}', "NaN is not JSON"),
         ("approve", "the answer is not one JSON object"),
         ("[" * 100_000, "the answer is not one JSON object"),
     ],
@@ -132,7 +132,7 @@ def test_a_value_means_the_folded_text_is_a_label(text: str) -> None:
 def test_an_object_that_is_not_of_the_schema_is_unreadable(text: str, reason: str) -> None:
     for grammar in (SCHEMA, TOOL):
         reading = read_choice(answered(text, grammar), grammar)
-        assert (reading.read, reading.reason) == (Read.UNREADABLE, reason)
+        assert (reading.read, reading.reason) == (ReadAs.UNREADABLE, reason)
 
 
 @pytest.mark.parametrize(
@@ -147,21 +147,21 @@ def test_an_object_that_is_not_of_the_schema_is_unreadable(text: str, reason: st
 )
 def test_a_text_that_declines_is_refused(text: str) -> None:
     for grammar in (LABELS, SCHEMA):
-        assert read_choice(answered(text), grammar).read is Read.REFUSED
+        assert read_choice(answered(text), grammar).read is ReadAs.REFUSED
     declined = read_choice(Response(text=text), TOOL)
-    assert (declined.read, declined.text) == (Read.REFUSED, text)
+    assert (declined.read, declined.text) == (ReadAs.REFUSED, text)
 
 
 @given(label=word)
 def test_a_filter_and_a_marked_refusal_are_refused_whatever_is_written(label: str) -> None:
     for more in ({"finish": Finish.FILTERED}, {"finish": Finish.REFUSED}, {"refusal": "no"}):
-        assert read_choice(Response(text=label, **more), LABELS).read is Read.REFUSED  # type: ignore[arg-type]
+        assert read_choice(Response(text=label, **more), LABELS).read is ReadAs.REFUSED  # type: ignore[arg-type]
 
 
 @given(label=word)
 def test_a_cut_off_answer_is_unreadable_even_if_it_reads_like_one(label: str) -> None:
     reading = read_choice(Response(text=label, finish=Finish.LENGTH), LABELS)
-    assert (reading.read, reading.reason) == (Read.UNREADABLE, "the answer was cut off")
+    assert (reading.read, reading.reason) == (ReadAs.UNREADABLE, "the answer was cut off")
 
 
 def test_a_tool_that_was_called_is_not_read_as_text_nor_text_as_a_call() -> None:

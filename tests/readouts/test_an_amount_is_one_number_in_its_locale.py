@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.readouts.amount import AmountGrammar, read_amount
-from auditor.readouts.reading import Read
+from auditor.readouts.reading import ReadAs
 from auditor.systems.asking import Finish, Response
 
 DOLLARS = AmountGrammar(unit="USD", marks=("$", "USD"))
@@ -23,7 +23,7 @@ IN_JSON = AmountGrammar(unit="USD", marks=("$",), key="amount")
 def value(text: str, grammar: AmountGrammar) -> Decimal | None:
     reading = read_amount(Response(text=text), grammar)
     assert reading.text == text
-    assert (reading.value is None) == (reading.read is not Read.VALUE)
+    assert (reading.value is None) == (reading.read is not ReadAs.VALUE)
     return reading.value
 
 
@@ -80,13 +80,13 @@ def test_a_number_of_the_locale_is_read(text: str, grammar: AmountGrammar, expec
 )
 def test_anything_else_is_unreadable(text: str, grammar: AmountGrammar) -> None:
     reading = read_amount(Response(text=text), grammar)
-    assert (reading.read, reading.value) == (Read.UNREADABLE, None)
+    assert (reading.read, reading.value) == (ReadAs.UNREADABLE, None)
     assert reading.reason
 
 
 def test_a_number_in_a_refusal_is_no_refusal_and_no_amount() -> None:
-    assert read_amount(Response(text="I cannot offer more than 5000"), DOLLARS).read is Read.UNREADABLE
-    assert read_amount(Response(text="I cannot say."), DOLLARS).read is Read.REFUSED
+    assert read_amount(Response(text="I cannot offer more than 5000"), DOLLARS).read is ReadAs.UNREADABLE
+    assert read_amount(Response(text="I cannot say."), DOLLARS).read is ReadAs.REFUSED
 
 
 @given(cents=st.integers(0, 10**14))

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from auditor.readouts.reading import Read
+from auditor.readouts.reading import ReadAs
 from auditor.readouts.reasons import ReasonGrammar, read_reasons
 from auditor.systems.asking import Finish, Response
 
@@ -40,15 +40,15 @@ def test_codes_are_read_in_their_order_each_once(codes: list[str]) -> None:
 )
 def test_what_is_no_list_of_known_codes_is_unreadable(text: str, grammar: ReasonGrammar, reason: str) -> None:
     reading = read_reasons(Response(text=text), grammar)
-    assert (reading.read, reading.reason) == (Read.UNREADABLE, reason)
+    assert (reading.read, reading.reason) == (ReadAs.UNREADABLE, reason)
 
 
 def test_words_are_kept_as_they_stand_and_thinking_is_no_reason() -> None:
     reading = read_reasons(Response(text="The income, it seems; is low.", thinking="he is old"), WORDS)
     assert reading.value == ("The income, it seems; is low.",)
-    assert read_reasons(Response(thinking="R01"), TEXT).read is Read.UNREADABLE
+    assert read_reasons(Response(thinking="R01"), TEXT).read is ReadAs.UNREADABLE
 
 
 def test_a_refusal_and_a_cut_off_answer_have_no_reasons() -> None:
-    assert read_reasons(Response(text="I cannot help with this."), TEXT).read is Read.REFUSED
-    assert read_reasons(Response(text="R01", finish=Finish.LENGTH), TEXT).read is Read.UNREADABLE
+    assert read_reasons(Response(text="I cannot help with this."), TEXT).read is ReadAs.REFUSED
+    assert read_reasons(Response(text="R01", finish=Finish.LENGTH), TEXT).read is ReadAs.UNREADABLE

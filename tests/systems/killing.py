@@ -17,7 +17,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from auditor.systems.asking import Request
-from auditor.systems.endpoint import Endpoint
+from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.listing import ListedEndpoint
 from auditor.systems.request_store import RequestStore
 from tests.systems.answering import Answering, answering
@@ -51,7 +51,7 @@ def listed(url: str) -> ListedEndpoint:
 
 def ask_all(url: str, path: Path, count: int) -> None:
     """What is killed: one process that asks everything of a store that may hold some of it."""
-    with RequestStore(path) as store, Endpoint("x", listed(url), store=store) as system:
+    with RequestStore(path) as store, EndpointSystem("x", listed(url), store=store) as system:
         system.ask(requests(count))
 
 
@@ -100,7 +100,10 @@ def kill_often(folder: Path, *, kills: int, questions: int, seed: int = 0) -> Ki
         counts = prompts(server)
         with RequestStore(path) as store:
             totals, evidence = store.totals(), b"".join(store.evidence())
-        with RequestStore(folder / "whole.sqlite") as store, Endpoint("x", listed(server.url), store=store) as system:
+        with (
+            RequestStore(folder / "whole.sqlite") as store,
+            EndpointSystem("x", listed(server.url), store=store) as system,
+        ):
             system.ask(requests(questions))
             same = b"".join(store.evidence()) == evidence
     return Killed(

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from auditor.systems.endpoint import Endpoint
+from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.listing import ListedEndpoint
 from auditor.systems.request_store import RequestStore
 
@@ -26,9 +26,9 @@ def endpoint(
     should_stop: Callable[[], bool] = lambda: False,
     waits: Callable[[float], None] | None = None,
     **more: Any,
-) -> Endpoint:
+) -> EndpointSystem:
     """An endpoint whose waits are told to ``waits`` and not waited for."""
-    made = Endpoint("x", listed(url, **more), store=store, tell=told, should_stop=should_stop)
+    made = EndpointSystem("x", listed(url, **more), store=store, tell=told, should_stop=should_stop)
     if waits is not None:
         made._asker._wait = waits
     return made

@@ -12,11 +12,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.exceptions import StorageError
-from auditor.systems.request_store import Full, Kept, RequestStore, Send, Totals
+from auditor.systems.request_store import Full, KeptAnswer, RequestStore, Send, Totals
 
 
-def answer(key: str, body: bytes = b"{}") -> Kept:
-    return Kept(key, b'{"q":1}', 200, body)
+def answer(key: str, body: bytes = b"{}") -> KeptAnswer:
+    return KeptAnswer(key, b'{"q":1}', 200, body)
 
 
 def sent(store: RequestStore, key: str, **more: int) -> Send:

@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from auditor.exceptions import ModelError
 from auditor.readouts.choice import Choice
-from auditor.readouts.reading import Read
+from auditor.readouts.reading import ReadAs
 from auditor.systems.abilities import Readout
 from auditor.systems.exceptions import CannotAsk, Paused
 from auditor.systems.listing import FILE
@@ -97,7 +97,7 @@ def test_applications_are_handed_in_once_and_polled_until_they_are_decided(tmp_p
         handed_in = sorted(server.applications.values(), key=lambda body: -body["applicant"]["income"])
     assert handed_in[0] == {"applicant": {"income": 4000, "note": "income of 4000 {euro}"}, "purpose": "car"}
     choices = [(answer.choice.read, answer.choice.value) for answer in found if answer.choice]
-    assert choices == [(Read.VALUE, Choice.FAVOURABLE), (Read.VALUE, Choice.ADVERSE), (Read.REFUSED, None)]
+    assert choices == [(ReadAs.VALUE, Choice.FAVOURABLE), (ReadAs.VALUE, Choice.ADVERSE), (ReadAs.REFUSED, None)]
     amounts = [answer.amount.value for answer in found if answer.amount]
     assert amounts == [Decimal(16000), Decimal(0), None]
     assert [answer.reasons.value for answer in found if answer.reasons] == [(), ("R01",), None]
@@ -152,7 +152,7 @@ def test_a_guard_that_refuses_is_an_outcome(tmp_path: Path, store: RequestStore)
     answer = decided(tmp_path, store, guard)
     for reading in (answer.choice, answer.amount, answer.reasons):
         assert reading is not None
-        assert reading.read is Read.REFUSED
+        assert reading.read is ReadAs.REFUSED
 
 
 @pytest.mark.parametrize("odd", ["APPROVED or DECLINED", "NOT APPROVED", "", None, ["APPROVED"], {"x": "APPROVED"}, 1])
@@ -161,7 +161,7 @@ def test_a_decision_in_other_words_is_unreadable(tmp_path: Path, store: RequestS
     answer = decided(tmp_path, store, content)
     for reading in (answer.choice, answer.amount, answer.reasons):
         assert reading is not None
-        assert reading.read is Read.UNREADABLE
+        assert reading.read is ReadAs.UNREADABLE
         assert reading.reason
 
 
@@ -176,7 +176,7 @@ def test_abilities_are_measured_with_the_example(tmp_path: Path, store: RequestS
 
 def test_a_field_the_applications_lack_is_one_line(tmp_path: Path, store: RequestStore) -> None:
     listed(tmp_path, "http://127.0.0.1:9/api")
-    with pytest.raises(ModelError, match=r"asks for \{purpose\}, which is no field; expected income"):
+    with pytest.raises(ModelError, match=r"asks for \{purpose\}, which is not a field; expected income"):
         read_service(tmp_path / FILE, "bank", fields=frozenset({"income"}))
     with deciding() as server, bank(tmp_path, server, store) as system, pytest.raises(CannotAsk, match="'purpose'"):
         system.ask([ServiceRequest(fields={"income": 1})])

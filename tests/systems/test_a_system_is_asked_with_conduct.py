@@ -50,12 +50,12 @@ WIRES = [
     (Fault(wire="status", code=504), "504 Gateway Timeout"),
     (Fault(wire="status", code=529), "529"),
     (Fault(wire="reset"), "the connection broke|the answer broke off"),
-    (Fault(wire="half"), "the answer broke off or is no HTTP"),
-    (Fault(wire="long length"), "the answer broke off or is no HTTP"),
-    (Fault(wire="short length"), "the answer is no JSON"),
-    (Fault(wire="wrong json"), "the answer is no JSON"),
+    (Fault(wire="half"), "the answer broke off or is not valid HTTP"),
+    (Fault(wire="long length"), "the answer broke off or is not valid HTTP"),
+    (Fault(wire="short length"), "the answer is not valid JSON"),
+    (Fault(wire="wrong json"), "the answer is not valid JSON"),
     (Fault(wire="status", code=200, content={"choices": []}), r"choices\[0\] is missing"),
-    (Fault(wire="status", code=200, content=b"<html>Please log in</html>"), "the answer is no JSON"),
+    (Fault(wire="status", code=200, content=b"<html>Please log in</html>"), "the answer is not valid JSON"),
     (Fault(wire="status", code=200, content=[]), "JSON, but not an object"),
 ]
 

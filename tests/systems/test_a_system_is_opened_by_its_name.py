@@ -8,7 +8,7 @@ import pytest
 
 from auditor.exceptions import ModelError
 from auditor.systems.asking import Request
-from auditor.systems.endpoint import Endpoint
+from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.listing import FILE
 from auditor.systems.opening import open_listed
 from auditor.systems.service import Service, ServiceRequest
@@ -25,7 +25,7 @@ def test_an_endpoint_and_a_service_are_opened_and_asked(tmp_path: Path) -> None:
     with answering() as server, deciding() as service, new_store(tmp_path) as store:
         file.write_text(ENDPOINT.format(url=server.url) + TABLE.format(url=service.url))
         system = open_listed("endpoint:x", file=file, store=store)
-        assert isinstance(system, Endpoint)
+        assert isinstance(system, EndpointSystem)
         assert system.ask([Request(prompt="Decision:")])[0].text
         system.close()
         other = open_listed("service:bank", file=file, store=store, example=EXAMPLE)
@@ -38,8 +38,8 @@ def test_an_endpoint_and_a_service_are_opened_and_asked(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("source", "trouble"),
     [
-        ("endpoint:", "is no system that answers; expected endpoint:NAME or service:NAME"),
-        ("demo:underwriter", "is no system that answers"),
+        ("endpoint:", "is not a system that answers; expected endpoint:NAME or service:NAME"),
+        ("demo:underwriter", "is not a system that answers"),
         ("endpoint:y", "no administrator has listed it"),
         ("service:x", "no administrator has listed it"),
     ],

@@ -11,7 +11,7 @@ import pytest
 
 from auditor.readouts.choice import ChoiceGrammar, read_choice
 from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
-from auditor.readouts.reading import Read
+from auditor.readouts.reading import ReadAs
 from auditor.systems.asking import Finish, Request, Usage
 from auditor.systems.dialects import DIALECTS
 from auditor.systems.exceptions import CannotAsk, WireError
@@ -146,7 +146,7 @@ def test_schema_and_tool_answers_are_read(server: Answering, dialect: str, form:
     grammar = ChoiceGrammar(favourable=("approve",), adverse=("deny",), form=form)
     found = ask(server, dialect, Request(prompt=PROMPT, form=grammar.answer_form(), max_tokens=50))
     reading = read_choice(found, grammar)
-    assert reading.read is Read.VALUE
+    assert reading.read is ReadAs.VALUE
     assert json.loads(reading.text) == {"decision": {"favourable": "approve", "adverse": "deny"}[str(reading.value)]}
 
 
@@ -163,7 +163,7 @@ def test_refusals_and_filters_are_refused(server: Answering, dialect: str) -> No
     for meaning in ("refusal", "marked refusal", "filtered"):
         found = ask(server, dialect, Request(prompt=SAYS_APPROVE), fault=Fault(meaning=meaning))
         reading = read_choice(found, LABELS)
-        assert (reading.read, reading.value) == (Read.REFUSED, None), meaning
+        assert (reading.read, reading.value) == (ReadAs.REFUSED, None), meaning
 
 
 @pytest.mark.parametrize("dialect", sorted(DIALECTS))

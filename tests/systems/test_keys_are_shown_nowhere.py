@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from auditor.exceptions import AuditorError, ModelError
 from auditor.systems.asking import Request
-from auditor.systems.endpoint import Endpoint
+from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.keys import MARK, Key, KeyFile, Scrubber
 from auditor.systems.listing import FILE, read_listed
 from tests.systems.answering import answering
@@ -189,11 +189,11 @@ def test_a_secret_may_come_from_another_place_than_a_file(tmp_path: Path) -> Non
     oauth = {"client_id": "plumbline"}
     with answering(faults=faults) as server, new_store(tmp_path) as store:
         values = listed(server.url, oauth={**oauth, "token_url": server.url.replace("/v1", "/token")})
-        with Endpoint("x", values, store=store, keys=Kept()) as system:
+        with EndpointSystem("x", values, store=store, keys=Kept()) as system:
             assert system.ask([Request(prompt="p")])[0].text
         assert [asked.headers["Authorization"][:6] for asked in server.asked] == ["Basic ", "Bearer"]
         with pytest.raises(ModelError, match=r"^endpoint:x: oauth.secret_file: is missing"):
-            Endpoint("x", values, store=store)
-        with Endpoint("x", listed(server.url), store=store, keys=Kept()) as system:
+            EndpointSystem("x", values, store=store)
+        with EndpointSystem("x", listed(server.url), store=store, keys=Kept()) as system:
             system.ask([Request(prompt="q")])
         assert server.asked[-1].headers["Authorization"] == f"Bearer {SECRET}"

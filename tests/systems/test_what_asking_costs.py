@@ -9,10 +9,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.systems.asking import Usage
-from auditor.systems.prices import MILLION, Measured, Prices, estimate
+from auditor.systems.prices import MILLION, MeasuredUse, Prices, estimate
 
 PRICES = Prices(currency="USD", prompt=Decimal("2.50"), answer=Decimal(10), request=Decimal("0.001"))
-MEASURED = Measured(characters=4000, prompt_tokens=800, answers=10, answer_tokens=30, seconds=1.5)
+MEASURED = MeasuredUse(characters=4000, prompt_tokens=800, answers=10, answer_tokens=30, seconds=1.5)
 
 
 def test_an_estimate_counts_what_was_measured() -> None:

@@ -11,7 +11,7 @@ import numpy as np
 from scipy import stats
 
 from auditor.observed.columns import Levels, Observed, tallies_by
-from auditor.observed.contrasts import Contrast, contrast_of
+from auditor.observed.contrasts import ObservedContrast, contrast_of
 from auditor.observed.measures import Sampling
 from auditor.plan import Attribute
 from auditor.policies.packs import MetricRule, metric_rule
@@ -40,7 +40,7 @@ class Pairing:
 
     attribute: Attribute
     group: str
-    contrast: Contrast
+    contrast: ObservedContrast
     hidden: str | None
 
     @property
@@ -56,7 +56,7 @@ class Pairing:
 
 
 @dataclass(frozen=True)
-class Judged:
+class Yardstick:
     """Against what a number is concluded: its scale and the least size that matters."""
 
     scale: Scale
@@ -64,7 +64,7 @@ class Judged:
 
 
 @dataclass(frozen=True)
-class Sheet:
+class ObservedSheet:
     """One test over one decision file.
 
     ``size`` is how many tests the plan declares in the test's exploratory family, whatever the data.
@@ -87,14 +87,14 @@ class Sheet:
         return Sampling(self.level, resamples=plan.thresholds.bootstrap, seed=plan.cases.seed)
 
     @property
-    def rate(self) -> Judged:
+    def rate(self) -> Yardstick:
         """A difference of rates, against the plan's practical threshold."""
-        return Judged("rate difference", self.context.plan.thresholds.practical_rate)
+        return Yardstick("rate difference", self.context.plan.thresholds.practical_rate)
 
     @property
-    def in_sds(self) -> Judged:
+    def in_sds(self) -> Yardstick:
         """A difference in SDs, against the plan's."""
-        return Judged("standardised", self.context.plan.thresholds.practical_margin_sd)
+        return Yardstick("standardised", self.context.plan.thresholds.practical_margin_sd)
 
     def family(self, metric: str = "") -> str:
         """The family of what this test concludes, in words, or of one metric that a pack concludes by itself."""
@@ -149,7 +149,7 @@ class Sheet:
         reference: str | None = None,
         hidden: str | None = None,
         short: tuple[str, ...] = (),
-        judged: Judged | None = None,
+        judged: Yardstick | None = None,
         of_people: bool = True,
         counts: Mapping[str, float | int | None] | None = None,
         of_pack: bool = True,
@@ -242,11 +242,11 @@ class Sheet:
         return max(1, sum(rule.role is Role.PRIMARY for rule in rules))
 
 
-def sheet_of(context: Context, card: Card, *, tests: int) -> Sheet | None:
+def sheet_of(context: Context, card: Card, *, tests: int) -> ObservedSheet | None:
     """The sheet of a test that concludes ``tests`` numbers a contrast; ``None`` where no decision file is audited."""
     if context.decision_file is None:
         return None
-    return Sheet(context, card, context.decision_file, max(1, tests * len(context.contrasts())))
+    return ObservedSheet(context, card, context.decision_file, max(1, tests * len(context.contrasts())))
 
 
 def untested(context: Context, card: Card, reason: str = NO_FILE) -> UnadjustedMeasurement:

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from auditor.behaviour.metrics import AGREEMENT_GAP, HUMAN_AGREEMENT, KAPPA, LOWERED_GAP, RAISED_GAP
-from auditor.behaviour.observed.drafts import Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, sheet_of, untested
 from auditor.observed.columns import FAVOURABLE, OTHER
 from auditor.observed.measures import agreement_gaps
 from auditor.statistics.agreement import agreement
@@ -65,7 +65,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             )
 
 
-def _of_all(sheet: Sheet) -> Iterable[UnadjustedMeasurement]:
+def _of_all(sheet: ObservedSheet) -> Iterable[UnadjustedMeasurement]:
     observed = sheet.observed
     assert observed.human is not None  # noqa: S101 - the caller has looked
     known = observed.decided & (observed.human != OTHER)

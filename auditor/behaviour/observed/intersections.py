@@ -9,7 +9,7 @@ from math import prod
 import numpy as np
 
 from auditor.behaviour.metrics import IMPACT_RATIO, RISK_DIFFERENCE, SELECTION_RATE
-from auditor.behaviour.observed.drafts import Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, sheet_of, untested
 from auditor.observed.columns import Levels, crossed, tallies_by
 from auditor.plan import Attribute
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -28,7 +28,7 @@ CARD = Card(
         "groups are hidden with what would give them back."
     ),
     worrying="A gap of those who are both that is larger than the gaps of either.",
-    limitations="Groups of two attributes are small: many will be inconclusive, which is no absence of a gap.",
+    limitations="Groups of two attributes are small: many will be inconclusive, and a gap may hide in them.",
     references=("Crenshaw (1989)",),
     label="Decisions taken: two attributes at once",
     metrics=(
@@ -51,7 +51,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         yield from _both(sheet, first, second, size)
 
 
-def _both(sheet: Sheet, first: Attribute, second: Attribute, size: int) -> Iterable[UnadjustedMeasurement]:
+def _both(sheet: ObservedSheet, first: Attribute, second: Attribute, size: int) -> Iterable[UnadjustedMeasurement]:
     levels = [sheet.levels(attribute.field) for attribute in (first, second)]
     both = crossed(*levels) if all(each.names for each in levels) else Levels(
         name="", label="", names=(), codes=np.full(sheet.observed.n, -1, dtype=np.int32)

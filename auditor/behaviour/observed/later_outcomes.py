@@ -14,7 +14,7 @@ from auditor.behaviour.metrics import (
     LATER_GAP,
     RESIDUAL_SMD,
 )
-from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, Pairing, sheet_of, untested
 from auditor.observed.measures import LaterGaps, later_gaps
 from auditor.statistics.minimums import GROUP, NEGATIVES, POSITIVES, REFERENCE_GROUP, unmet
 from auditor.statistics.rates import two_rate_test
@@ -62,7 +62,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         yield from _gaps(sheet, pairing, later_gaps(pairing.contrast, sheet.how))
 
 
-def _gaps(sheet: Sheet, pairing: Pairing, found: LaterGaps) -> Iterable[UnadjustedMeasurement]:
+def _gaps(sheet: ObservedSheet, pairing: Pairing, found: LaterGaps) -> Iterable[UnadjustedMeasurement]:
     common: dict[str, Any] = {
         "subject": pairing.subject, "reference": pairing.attribute.reference, "hidden": pairing.hidden,
     }  # fmt: skip
@@ -84,7 +84,7 @@ def _gaps(sheet: Sheet, pairing: Pairing, found: LaterGaps) -> Iterable[Unadjust
 
 
 def _labelled(
-    sheet: Sheet, found: LabelledComparison | None, reason: str, common: dict[str, Any]
+    sheet: ObservedSheet, found: LabelledComparison | None, reason: str, common: dict[str, Any]
 ) -> Iterable[UnadjustedMeasurement]:
     if found is None:
         for metric in (EQUAL_OPPORTUNITY_DIFFERENCE, EQUALIZED_ODDS_DIFFERENCE, EQUALIZED_ODDS_RATIO):

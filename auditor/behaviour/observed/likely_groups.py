@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from dataclasses import replace
 
 from auditor.behaviour.metrics import THRESHOLDED_DIFFERENCE, THRESHOLDED_RATIO, WEIGHTED_DIFFERENCE, WEIGHTED_RATIO
-from auditor.behaviour.observed.drafts import Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, sheet_of, untested
 from auditor.observed.columns import Probabilities
 from auditor.observed.measures import likely_gap
 from auditor.plan import Attribute
@@ -57,7 +57,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         yield untested(context, CARD, "the probabilities are of none of the plan's groups")
 
 
-def _gap(sheet: Sheet, attribute: Attribute, group: str, likely: Probabilities) -> Iterable[UnadjustedMeasurement]:
+def _gap(
+    sheet: ObservedSheet, attribute: Attribute, group: str, likely: Probabilities
+) -> Iterable[UnadjustedMeasurement]:
     gap = likely_gap(sheet.observed, likely, group=group, reference=attribute.reference, how=sheet.how)
     subject = {"field": attribute.field, "group": group}
     counts = {"cut": likely.cut, "passed_for_neither": gap.left_out}

@@ -16,7 +16,7 @@ from auditor.behaviour.metrics import (
     PRICE_GAP_ADJUSTED_SD,
     PRICE_GAP_SD,
 )
-from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, Pairing, sheet_of, untested
 from auditor.observed.columns import Numbers
 from auditor.observed.measures import amount_gaps
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -77,7 +77,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             yield from _gaps(sheet, pairing, kind, part, size=sheet.size * len(parts))
 
 
-def _gaps(sheet: Sheet, pairing: Pairing, kind: Kind, part: Numbers, *, size: int) -> Iterable[UnadjustedMeasurement]:
+def _gaps(
+    sheet: ObservedSheet, pairing: Pairing, kind: Kind, part: Numbers, *, size: int
+) -> Iterable[UnadjustedMeasurement]:
     found = amount_gaps(pairing.contrast, part, sheet.how)
     sizes = [int(found.plain.counts.get(name, 0)) for name in ("n_p", "n_0")]
     common: dict[str, Any] = {

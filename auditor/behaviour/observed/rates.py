@@ -15,7 +15,7 @@ from auditor.behaviour.metrics import (
     SELECTION_RATE,
     SHORTFALL,
 )
-from auditor.behaviour.observed.drafts import Judged, Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, Yardstick, sheet_of, untested
 from auditor.observed.columns import OTHER, tallies_by
 from auditor.observed.measures import rate_gaps
 from auditor.plan import Attribute
@@ -37,7 +37,7 @@ CARD = Card(
     ),
     worrying="A gap that stays at equal legitimate factors.",
     limitations=(
-        "Different applicants differ in income, debt and history. A gap here is no evidence of different treatment. "
+        "Different applicants differ in income, debt and history. A gap here is not evidence of different treatment. "
         "Four fifths is a rule of thumb of employment law, not of lending."
     ),
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
@@ -71,13 +71,13 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         }
         yield sheet.row(gaps.difference, metric=RISK_DIFFERENCE, judged=sheet.rate, short=pairing.short, **common)
         # A ratio is concluded only where a pack gives a threshold for it.
-        yield sheet.row(gaps.ratio, metric=IMPACT_RATIO, judged=Judged("ratio", 0.8), short=pairing.short, **common)
+        yield sheet.row(gaps.ratio, metric=IMPACT_RATIO, judged=Yardstick("ratio", 0.8), short=pairing.short, **common)
         yield sheet.row(gaps.odds_ratio, metric=DENIAL_ODDS_RATIO, short=pairing.short, **common)
         yield sheet.row(gaps.shortfall, metric=SHORTFALL, short=pairing.short, **common)
         yield sheet.row(gaps.neither, metric=NEITHER_GAP, judged=sheet.rate, short=pairing.short, **common)
 
 
-def _rates(sheet: Sheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
+def _rates(sheet: ObservedSheet, attribute: Attribute) -> Iterable[UnadjustedMeasurement]:
     levels, observed = sheet.levels(attribute.field), sheet.observed
     hidden, _ = sheet.hidden(attribute)
     decided = tallies_by(levels, observed.favourable, among=observed.decided)

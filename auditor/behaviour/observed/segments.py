@@ -13,7 +13,7 @@ from auditor.behaviour.metrics import (
     SEGMENTED_RATIO,
     SEGMENTS_DIFFER,
 )
-from auditor.behaviour.observed.drafts import Pairing, Sheet, sheet_of, untested
+from auditor.behaviour.observed.drafts import ObservedSheet, Pairing, sheet_of, untested
 from auditor.observed.columns import Levels
 from auditor.observed.measures import by_segment
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -61,7 +61,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             yield from _within(sheet, pairing, segments)
 
 
-def _within(sheet: Sheet, pairing: Pairing, segments: Levels) -> Iterable[UnadjustedMeasurement]:
+def _within(sheet: ObservedSheet, pairing: Pairing, segments: Levels) -> Iterable[UnadjustedMeasurement]:
     found = by_segment(pairing.contrast, segments, level=sheet.level)
     size = sheet.size * len(sheet.observed.segments)
     common: dict[str, Any] = {"reference": pairing.attribute.reference, "hidden": pairing.hidden}
@@ -108,7 +108,7 @@ def _within(sheet: Sheet, pairing: Pairing, segments: Levels) -> Iterable[Unadju
         )
 
 
-def _small_segments(sheet: Sheet, found: SegmentedImpact) -> frozenset[str]:
+def _small_segments(sheet: ObservedSheet, found: SegmentedImpact) -> frozenset[str]:
     """Segments whose ratios are hidden: small ones, and others that the group's total would give them back from."""
     hidden: frozenset[str] = frozenset()
     for side in ("n_p", "n_0"):
