@@ -32,6 +32,7 @@ from auditor.ledger import FolderLedger
 from auditor.plan import Plan
 from auditor.records import Role
 from auditor.testing.checks import check_test
+from auditor.testing.chunks import ChunkSpec
 from auditor.testing.context import Context
 from auditor.testing.on_internals import OnInternals
 from auditor.testing.rows import Row
@@ -232,6 +233,18 @@ def test_what_is_no_result_is_refused_when_it_is_computed_and_not_after_every_ch
     payload = module.Payload(field="race", groups=("Black",), reference="White", words=())
     with pytest.raises(RunError, match=f"^{line}"):
         test.compute(cast("Any", None), payload)
+
+
+def test_a_chunk_that_is_planned_with_something_else_than_a_payload_is_refused_when_it_is_planned(
+    plugged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module(Path(INSIDE).stem)
+    (test,) = catalogue.find_tests(["last_token"], where="small.toml")
+    assert catalogue.looks_inside(test)
+    pieces = [ChunkSpec(prompts=1, tokens=1, payload=cast("Any", {"field": "race"}))]
+    monkeypatch.setattr(module, "plan_chunks", lambda asked: pieces)
+    with pytest.raises(RunError, match=r"^payload of last_token: groups: Field required"):
+        list(test.plan_chunks(cast("Any", None)))
 
 
 @pytest.mark.parametrize(

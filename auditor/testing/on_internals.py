@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from auditor.plan import Section
@@ -51,9 +52,9 @@ class OnInternals:
         return self._rows().Result
 
     def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
-        """Plan the chunks, payloads as their types."""
-        planned: Iterable[ChunkSpec] = self._method().plan_chunks(asked)
-        return planned
+        """Plan the chunks, payloads as their types; RunError for a payload that is none."""
+        for planned in self._method().plan_chunks(asked):
+            yield replace(planned, payload=self._read(self.Payload, planned.payload, "payload"))
 
     def compute(self, context: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
         """Do one chunk: the row of its payload in, the row of its result out.
