@@ -7,12 +7,12 @@ measurements. One on internals also has ``Settings``, ``Payload``, ``Result``, `
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from importlib import import_module
 from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
-from typing import TYPE_CHECKING, Any, Protocol, TypeGuard
+from typing import Protocol, TypeGuard
 
 from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
 from auditor.behaviour.observed import (
@@ -42,15 +42,10 @@ from auditor.mechanisms.probing import card as probing
 from auditor.mechanisms.sparse_features import card as sparse_features
 from auditor.mechanisms.steering import card as steering
 from auditor.mechanisms.superposition import card as superposition
-from auditor.plan import Section
 from auditor.testing.card import Card
 from auditor.testing.context import Context
-from auditor.testing.rows import Row, read_row
+from auditor.testing.on_internals import NEEDED, OnInternals
 from auditor.testing.unadjusted import UnadjustedMeasurement
-
-if TYPE_CHECKING:
-    from auditor.mechanisms._shared.compute import ComputeContext
-    from auditor.testing.chunks import ChunkSpec, PlanContext
 
 ENTRY_POINT = "plumbline.tests"
 
@@ -62,46 +57,6 @@ class Test(Protocol):
 
     def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
         """Measure."""
-
-
-class OnInternals:
-    """A test on internals as the engine has it: plain rows outside, the method's own types inside.
-
-    A page, a plan and a report know a test by its card; only a worker needs the method, which may bring torch along.
-
-    Parameters
-    ----------
-    card
-        What holds ``CARD`` and ``Settings``.
-    rows
-        Gives what holds ``Payload`` and ``Result``.
-    method
-        Gives what holds ``plan_chunks``, ``compute`` and ``measure``.
-    """
-
-    def __init__(self, card: Any, *, rows: Callable[[], Any], method: Callable[[], Any]) -> None:
-        self.CARD: Card = card.CARD
-        self.Settings: type[Section] = card.Settings
-        self._rows, self._method = rows, method
-
-    def plan_chunks(self, asked: PlanContext) -> Iterable[ChunkSpec]:
-        """Plan the chunks, payloads as their types."""
-        planned: Iterable[ChunkSpec] = self._method().plan_chunks(asked)
-        return planned
-
-    def compute(self, context: ComputeContext, payload: Mapping[str, Any] | Row) -> dict[str, Any]:
-        """Do one chunk: the row of its payload in, the row of its result out."""
-        done: Row = self._method().compute(context, self._read("Payload", payload))
-        return done.row()
-
-    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
-        """Measure from what this test's own chunks gave."""
-        results = [self._read("Result", row) for row in context.results.get(self.CARD.name, ())]
-        measured: Iterable[UnadjustedMeasurement] = self._method().measure(context, results)
-        return measured
-
-    def _read(self, kind: str, row: Any) -> Any:
-        return read_row(getattr(self._rows(), kind), row, what=f"{kind.lower()} of {self.CARD.name}")
 
 
 def in_package(card: ModuleType) -> OnInternals:
@@ -179,14 +134,23 @@ def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
 
 def _loaded(entry: EntryPoint, *, where: str) -> Test:
     """A test of another package, which has to keep to the contract of this version."""
-    test: Test = entry.load()
+    called = f"the installed test {entry.name!r} ({entry.value})"
+    try:
+        test: Test = entry.load()
+    except Exception as error:  # whatever a stranger's module does while it is read
+        said = f"{called} cannot be loaded ({type(error).__name__}: {error})"
+        raise PlanError(f"{where}: tests.run", said, "an installed package that can be imported here") from error
     wanted = ["CARD", "measure"]
     if getattr(getattr(test, "CARD", None), "needs_internals", False):
-        wanted += ["Settings", "Payload", "Result", "plan_chunks", "compute"]
+        wanted += NEEDED
     missing = [name for name in wanted if not hasattr(test, name)]
     if missing:
-        found = f"the installed test {entry.name!r} ({entry.value}) has no {' and no '.join(missing)}"
+        found = f"{called} has no {' and no '.join(missing)}"
         raise PlanError(f"{where}: tests.run", found, "a test of this version (docs/extending.md)")
+    # Chunks, measurements and words are looked up by the card's name, a plan's test by its entry point's.
+    if test.CARD.name != entry.name:
+        found = f"{called} is called {test.CARD.name!r} on its card"
+        raise PlanError(f"{where}: tests.run", found, "one name, in the entry point and on the card")
     return OnInternals(test, rows=lambda: test, method=lambda: test) if test.CARD.needs_internals else test
 
 

@@ -27,7 +27,7 @@ from auditor.preparation import Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement
 from auditor.scoring import load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
-from auditor.testing.attributions import Attribution
+from auditor.testing.attributions import Attribution, attributions_of
 from auditor.testing.context import Context
 from auditor.testing.factory import not_tested
 from auditor.testing.unadjusted import UnadjustedMeasurement
@@ -113,7 +113,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         controls=controls_of(measurements, context.state, packing),
         packs=packs,
         attributions=tuple(
-            Attribution(**row) for own in results.values() for work in own for row in work.get("attributions", ())
+            row for test, own in results.items() for work in own for row in attributions_of(work, test=test)
         ),
         scoring=Scoring(packing=packing, seconds=seconds),
     )

@@ -46,6 +46,13 @@ class Hashed(BaseModel):
         except (TypeError, ValueError, RecursionError) as error:
             raise InputError(where, "is not plain JSON data", "a record as a run writes it") from error
 
+    def model_copy(self, *, update: Mapping[str, Any] | None = None, deep: bool = False) -> Self:
+        """A copy with some values changed, and nothing that was worked out from the old ones (`cached_property`)."""
+        copied = super().model_copy(update=update, deep=deep)
+        for name in copied.__dict__.keys() - type(self).model_fields.keys():
+            del copied.__dict__[name]
+        return copied
+
     def given(self) -> dict[str, Any]:
         """What was given as plain data, keys in the order of the type, nothing that is only a default."""
         return self.model_dump(mode="json", by_alias=True, exclude_unset=True)

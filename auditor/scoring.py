@@ -7,7 +7,7 @@ import time
 from collections.abc import Sequence
 
 from auditor.canonical import canonical_json, sha256_json
-from auditor.catalogue import OnInternals, find_tests, looks_inside
+from auditor.catalogue import find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, ChunkAnswers, OwnResult, OwnWork, Questions
 from auditor.exceptions import RunError
 from auditor.language_models.answers import ask, decide, refuse_unembedded
@@ -22,6 +22,7 @@ from auditor.plan import Plan
 from auditor.preparation import another_making
 from auditor.records import Decision
 from auditor.run_record import RunRecord
+from auditor.testing.on_internals import OnInternals
 
 _silences: dict[str, str | None] = {}
 _probes: dict[tuple[str | None, int, int], PackingProbe] = {}

@@ -14,8 +14,10 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from dataclasses import replace
+from importlib import import_module
+from importlib.metadata import EntryPoint
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -23,7 +25,6 @@ from pypdf import PdfReader
 from scipy.stats import norm
 
 from auditor import catalogue
-from auditor.catalogue import OnInternals
 from auditor.conductor import Conclusions, conclude, prepare, run_one_chunk
 from auditor.exceptions import PlanError, RunError
 from auditor.language_models.store import ModelStore
@@ -31,7 +32,10 @@ from auditor.ledger import FolderLedger
 from auditor.plan import Plan
 from auditor.records import Role
 from auditor.testing.checks import check_test
+from auditor.testing.chunks import ChunkSpec
 from auditor.testing.context import Context
+from auditor.testing.on_internals import OnInternals
+from auditor.testing.rows import Row
 from reports import wording
 from tests.acceptance.planted import planted_model
 from tests.engine.small import biased, raw_plan, simulated, small_data, small_plan
@@ -173,6 +177,93 @@ def test_a_result_of_another_version_of_it_is_refused_by_name(plugged: None) -> 
     other = replace(context, results={"last_token": [{**race, "block": 1}, sex]})
     with pytest.raises(RunError, match=r"result of last_token: moved\.block: Extra inputs are not permitted"):
         list(test.measure(other))
+
+
+def test_the_module_of_a_test_on_internals_is_held_against_the_contract_as_its_author_has_it(plugged: None) -> None:
+    _, context = looked_inside(planted_model("B", against=40.0))
+    check_test(import_module(Path(INSIDE).stem), context)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "line"),
+    [
+        ("Payload", None, "last_token: it looks inside a model and has no Payload"),
+        ("Result", dict[str, float], "last_token: its Result is not an auditor.testing.rows.Row, nor a union of rows"),
+    ],
+)
+def test_a_module_without_the_types_of_its_rows_is_named_and_not_measured(
+    plugged: None, monkeypatch: pytest.MonkeyPatch, name: str, value: Any, line: str
+) -> None:
+    module = import_module(Path(INSIDE).stem)
+    if value is None:
+        monkeypatch.delattr(module, name)
+    else:
+        monkeypatch.setattr(module, name, value)
+    with pytest.raises(AssertionError) as refused:
+        check_test(module, on_answers("counterfactual"))
+    assert str(refused.value) == line
+
+
+WRONG = {"case_id": "a1", "test": "last_token", "field": "race", "worth": 1.0}
+
+
+class Kept(Row):
+    """A result that names what the evidence keeps, in a form that it does not have."""
+
+    attributions: tuple[dict[str, Any], ...] = (WRONG,)
+
+
+@pytest.mark.parametrize(
+    ("computed", "line"),
+    [
+        ({"part": "moved"}, "result of last_token: moved.field: Field required"),
+        (Row(), "result of last_token: the whole: Unable to extract tag"),
+        (Kept(), "result of last_token: attributions.0.value: Field required"),
+    ],
+)
+def test_what_is_no_result_is_refused_when_it_is_computed_and_not_after_every_chunk(
+    plugged: None, monkeypatch: pytest.MonkeyPatch, computed: Any, line: str
+) -> None:
+    module = import_module(Path(INSIDE).stem)
+    (test,) = catalogue.find_tests(["last_token"], where="small.toml")
+    assert catalogue.looks_inside(test)
+    monkeypatch.setattr(module, "compute", lambda context, payload: computed)
+    if isinstance(computed, Kept):
+        monkeypatch.setattr(module, "Result", Kept)
+    payload = module.Payload(field="race", groups=("Black",), reference="White", words=())
+    with pytest.raises(RunError, match=f"^{line}"):
+        test.compute(cast("Any", None), payload)
+
+
+def test_a_chunk_that_is_planned_with_something_else_than_a_payload_is_refused_when_it_is_planned(
+    plugged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    module = import_module(Path(INSIDE).stem)
+    (test,) = catalogue.find_tests(["last_token"], where="small.toml")
+    assert catalogue.looks_inside(test)
+    pieces = [ChunkSpec(prompts=1, tokens=1, payload=cast("Any", {"field": "race"}))]
+    monkeypatch.setattr(module, "plan_chunks", lambda asked: pieces)
+    with pytest.raises(RunError, match=r"^payload of last_token: groups: Field required"):
+        list(test.plan_chunks(cast("Any", None)))
+
+
+@pytest.mark.parametrize(
+    ("module", "line"),
+    [
+        (
+            "no_such_module",
+            r"'median_shift' \(no_such_module\) cannot be loaded \(ModuleNotFoundError: No module",
+        ),
+        (Path(INSIDE).stem, r"'median_shift' \(plumbline_sample_inside\) is called 'last_token' on its card; expected"),
+    ],
+)
+def test_an_entry_point_that_leads_nowhere_or_to_another_name_is_refused_in_one_line(
+    plugged: None, monkeypatch: pytest.MonkeyPatch, module: str, line: str
+) -> None:
+    entry = EntryPoint(name="median_shift", value=module, group=catalogue.ENTRY_POINT)
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: [entry])
+    with pytest.raises(PlanError, match=f"^small.toml: tests.run: the installed test {line}"):
+        catalogue.find_tests(["median_shift"], where="small.toml")
 
 
 def test_its_card_is_read_where_there_is_no_torch(installed: Path) -> None:

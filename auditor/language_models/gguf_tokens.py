@@ -161,7 +161,7 @@ class GgufTokens:
             if isinstance(self.fields.get(key), list) and len(self.fields[key]) != count:
                 raise self.refuse(key, f"has {len(self.fields[key])} entries", f"{count}, one for each token")
         if model == "gpt2" and (pre := self.fields.get("ggml.pre")) not in SPLITTING:
-            # The rule is what cut the training text; another one changes answers without reporting progress.
+            # The rule is what cut the training text; another one changes answers, and nothing shows it.
             rule = f"its tokenizer splits text by the rule {pre!r}, which cannot be rebuilt exactly"
             what = (
                 f"is {pre!r}: {rule}" if pre is not None else "is missing: how its tokenizer splits text is not known"

@@ -117,6 +117,10 @@ class Builder:
         for name in (bisg.surname, bisg.place) if bisg else ():
             if name not in self.fields or self.fields[name].column is None:
                 raise DataError(source, f"{name!r} is not a field of one column", "the fields of surname and place")
+        if bisg and bisg.by_surname.groups != bisg.by_place.groups:
+            named = " and ".join(", ".join(table.groups) for table in (bisg.by_surname, bisg.by_place))
+            what = f"the tables of surname and place name the groups {named}"
+            raise DataError(source, what, "the same, in one order")
         self.id = next((item for item in mapping.fields if item.role == "id"), None)
         self.date = self.fields.get(parts.decided_at)
         self.ids: list[pl.Series] = []

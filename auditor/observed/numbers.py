@@ -31,8 +31,11 @@ def _column_numbers(item: Field, table: Table, name: str, where: str, *, scale: 
         numbers = plain_numbers(column) if item.form is None else pl.Series([None], dtype=pl.Float64).new_from_index(
             0, len(column)
         )  # fmt: skip
-    else:
+    elif column.dtype.is_numeric() or column.dtype in (pl.Boolean, pl.Null):
         numbers = column.cast(pl.Float64)
+    else:  # a date would become days or microseconds since 1970
+        what = f"column {name!r} (field {item.name!r}) holds values of the type {column.dtype}"
+        raise DataError(where, what, "numbers, or text that is numbers")
     values = numbers.to_numpy().astype(np.float64, copy=True)
     gone = ~np.isfinite(values)
     if codes:

@@ -31,6 +31,9 @@ from auditor.statistics.results import (
 
 MIN_CLUSTERS = 20
 """Fewer clusters tell too little of how much they differ for an interval to stand on."""
+LEAST_ERROR = 1e-10
+"""What rounding leaves of an error that is 0, in probability or slope: of clusters that are copies of one another."""
+ALIKE = "no interval: nothing is left to vary"
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,6 +161,7 @@ def adjusted_amounts(
         clusters=many if codes is not None else None,
         level=level,
         counts=counts,
+        least=LEAST_ERROR * max(float(np.abs(amounts).max()), 1e-300),
     )
     return AdjustedDifference(difference, None, None, design.names, design.dropped)
 
@@ -235,9 +239,10 @@ def _estimate(
     clusters: int | None,
     level: float,
     counts: dict[str, int | float | str],
+    least: float = LEAST_ERROR,
 ) -> Estimate:
     known = counts if clusters is None else {**counts, "clusters": clusters}
-    reason = _too_few(clusters) or (None if error > 0 else "no interval: nothing is left to vary")
+    reason = _too_few(clusters) or (None if error > least else ALIKE)
     if reason:
         return Estimate(value=value, n=n, method=method, reason=reason, counts=known)
 
@@ -269,7 +274,7 @@ def _odds(
     # The fit is of the favourable outcome: odds of denial are its inverse.
     method = f"conditional denial odds ratio, logistic regression, {kind}"
     known = counts if clusters is None else {**counts, "clusters": clusters}
-    if reason := _too_few(clusters):
+    if reason := _too_few(clusters) or (None if error > LEAST_ERROR else ALIKE):
         return Estimate(value=math.exp(-slope), n=n, method=method, reason=reason, counts=known)
     reach = _quantile(level, clusters) * error
     return Estimate(

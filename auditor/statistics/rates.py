@@ -207,7 +207,8 @@ def adverse_impact_ratio(*, protected: Tally, reference: Tally, level: float, ru
     """Adverse impact ratio (AIR), r_p / r_0, with the interval on the log scale (Katz 1978).
 
     No favourable case in the protected group: AIR is 0 and has no log interval (the exact test and the risk difference
-    speak). None in the reference group: AIR is undefined. Nothing is ever added to the counts.
+    speak); nor has it one where all of both groups are favourable. None in the reference group: AIR is undefined.
+    Nothing is ever added to the counts.
     """
     method = "adverse impact ratio"
     if empty := _empty(method, protected, reference):
@@ -224,6 +225,9 @@ def adverse_impact_ratio(*, protected: Tally, reference: Tally, level: float, ru
     spread = math.sqrt(
         1 / protected.favourable - 1 / protected.n + 1 / reference.favourable - 1 / reference.n,
     )
+    if not spread:  # 5 of 5 beside 5 of 5 would be a ratio of exactly 1, with no room on either side
+        reason = "no interval on the log scale: every case of both groups is favourable"
+        return Estimate(value=ratio, n=n, method=method, test=test, reason=reason, counts=counts)
     return Estimate(
         value=ratio,
         n=n,

@@ -104,7 +104,7 @@ def _ratio(  # noqa: PLR0917 - a name and the numbers behind it, in the order of
     if bottom == 0:
         return missing(method=method, reason="the denominator is 0 in every stratum that has both groups", n=n)
     value = top / bottom
-    if spread is None or value == 0:
+    if not spread or value == 0:  # an error of 0, where all are favourable, is none that was estimated
         reason = "no interval on the log scale: a count behind it is 0"
         return Estimate(value=value, n=n, method=method, test=test, reason=reason)
     return Estimate(

@@ -20,7 +20,13 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 #: Services of clouds that hand out the machine's own credentials; no network that is listed opens them.
 _METADATA = frozenset(
-    ipaddress.ip_address(text) for text in ("169.254.169.254", "169.254.170.2", "100.100.100.200", "fd00:ec2::254")
+    map(
+        ipaddress.ip_address,
+        (
+            *("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"),
+            *("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254"),
+        ),
+    )
 )
 _PORTS = {"https": 443, "http": 80}
 
@@ -126,8 +132,9 @@ def _forbidden(number: Number, address: Address) -> str:
     """Why a number may not be asked; empty if it may."""
     if number in _METADATA:
         return "where a cloud hands out credentials"
-    if number.is_loopback and is_here(address.host):
-        return ""
+    if is_here(address.host):
+        # It may be asked without encryption, and so nowhere else.
+        return "" if number.is_loopback else "not this machine"
     if number.is_multicast or number.is_unspecified or (number.is_reserved and not number.is_loopback):
         return "no address of one machine"
     if any(number in network for network in address.networks):

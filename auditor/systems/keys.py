@@ -82,9 +82,13 @@ class Scrubber:
         self._lock = threading.Lock()
 
     def add(self, key: Key, *, user: str = "") -> None:
-        """Take this key out from now on; with ``user``, also the two as HTTP's basic scheme writes them."""
+        """Take this key out from now on; with ``user``, also the two as HTTP's basic scheme writes them.
+
+        OAuth has both percent-encoded in it (RFC 6749, 2.3.1).
+        """
         secret = key.reveal()
-        basic = [base64.b64encode(f"{user}:{secret}".encode()).decode()] if user else []
+        pairs = (f"{user}:{secret}", f"{quote(user, safe='')}:{quote(secret, safe='')}") if user else ()
+        basic = [base64.b64encode(pair.encode()).decode() for pair in pairs]
         encoded = base64.b64encode(secret.encode()).decode()
         json_forms = {
             json.dumps(secret)[1:-1],

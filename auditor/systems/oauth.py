@@ -9,7 +9,7 @@ from collections.abc import Callable
 from urllib.parse import quote, urlencode
 
 from auditor.systems.exceptions import Paused, Rejected, WireError
-from auditor.systems.keys import Key, KeySource, Scrubber
+from auditor.systems.keys import SHORTEST, Key, KeySource, Scrubber
 from auditor.systems.transport import Arrived, Outgoing, Transport
 from auditor.systems.wire import maybe, read_json, said
 
@@ -98,7 +98,8 @@ class ClientCredentials:
             token, seconds = said(content, "access_token"), maybe(content, "expires_in", kind=float)
         except WireError as error:
             raise Rejected(self._where, f"no token: {error}") from None
-        if not token or not token.isprintable() or not token.isascii():
+        # A short one would be found by chance in answers, and taken out of them.
+        if len(token) < SHORTEST or not token.isprintable() or not token.isascii():
             raise Rejected(self._where, "no token: the authorisation server's answer holds none")
         key = Key(token)
         self._scrub.add(key)

@@ -293,11 +293,13 @@ class RequestStore:
                 except (Full, StorageError) as refusal:  # it has written nothing; the others go on
                     ticket.error = refusal
             database.execute("COMMIT")
-        except sqlite3.Error as error:
+        except BaseException as error:  # the keyboard too: an open transaction would refuse every later one
             if database.in_transaction:
                 database.execute("ROLLBACK")
             for ticket in batch:
-                ticket.error = StorageError(f"{self.path.name}: cannot be written ({error})")
+                ticket.error = StorageError(f"{self.path.name}: cannot be written ({error or type(error).__name__})")
+            if not isinstance(error, sqlite3.Error):
+                raise
         finally:
             for ticket in batch:
                 ticket.done = True

@@ -8,27 +8,22 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterable, Sequence
-from typing import Any, Protocol
+from collections.abc import Sequence
+from types import UnionType
+from typing import Annotated, Any, Union, get_args, get_origin
+
+from pydantic import ValidationError
 
 from auditor.plan import Section
 from auditor.records import Measurement
 from auditor.testing.card import Card
 from auditor.testing.context import Context
 from auditor.testing.factory import NOT_TESTED, measurement_id
-from auditor.testing.unadjusted import UnadjustedMeasurement
+from auditor.testing.on_internals import NEEDED, OnInternals
+from auditor.testing.rows import Row
 
 QUESTIONS = ("", "fields", "encoded", "used", "usable", "where", "parts")
 NAME = re.compile(r"[a-z][a-z0-9_]*")
-
-
-class Measured(Protocol):
-    """A test on outputs, or one on internals whose chunks are done."""
-
-    CARD: Card
-
-    def measure(self, context: Context) -> Iterable[UnadjustedMeasurement]:
-        """Measure."""
 
 
 def check_card(test: Any) -> list[str]:
@@ -57,13 +52,39 @@ def check_card(test: Any) -> list[str]:
     wrong += [f"its card names the metric {name!r} twice" for name in sorted({n for n in names if names.count(n) > 1})]
     wrong += [f"the metric {metric.name!r} has no label" for metric in card.metrics if not metric.label.strip()]
     if card.needs_internals:
-        missing = [name for name in ("Settings", "plan_chunks", "compute", "measure") if not hasattr(test, name)]
+        missing = [name for name in (*NEEDED, "measure") if not hasattr(test, name)]
         wrong += [f"it looks inside a model and has no {name}" for name in missing]
-        if not missing and not issubclass(test.Settings, Section):
-            wrong.append("its settings are not an auditor.plan.Section")
-        elif not missing:
-            test.Settings()  # every setting has a default: a plan need not name any
+        wrong += [] if missing else _types(test)
     return wrong
+
+
+def _whole(test: Any) -> bool:
+    """Whether a test on internals offers everything that the engine reads its rows by."""
+    return all(hasattr(test, name) for name in (*NEEDED, "measure")) and not _types(test)
+
+
+def _types(test: Any) -> list[str]:
+    """What is wrong with the types of a test on internals."""
+    wrong = []
+    if not issubclass(test.Settings, Section):
+        wrong.append("its settings are not an auditor.plan.Section")
+    else:
+        try:
+            test.Settings()  # every setting has a default: a plan need not name any
+        except ValidationError as error:
+            names = ", ".join(str(problem["loc"][0]) for problem in error.errors() if problem["loc"])
+            wrong.append(f"its settings have no default that fits for: {names or 'the whole'}")
+    for name in ("Payload", "Result"):
+        kinds = _kinds(getattr(test, name))
+        if not kinds or not all(isinstance(kind, type) and issubclass(kind, Row) for kind in kinds):
+            wrong.append(f"its {name} is not an auditor.testing.rows.Row, nor a union of rows")
+    return wrong
+
+
+def _kinds(kind: Any) -> tuple[Any, ...]:
+    """The members of a union, whether annotated or not; a type alone is its own."""
+    plain = get_args(kind)[0] if get_origin(kind) is Annotated else kind
+    return get_args(plain) if get_origin(plain) in (Union, UnionType) else (plain,)
 
 
 def check_measurements(card: Card, measurements: Sequence[Measurement]) -> list[str]:
@@ -102,13 +123,13 @@ def check_measurements(card: Card, measurements: Sequence[Measurement]) -> list[
     return wrong
 
 
-def check_test(test: Measured, context: Context) -> None:
+def check_test(test: Any, context: Context) -> None:
     """Hold a test against its contract: its card, its measurements, and that it measures the same twice.
 
     Parameters
     ----------
     test
-        Ours or anybody's.
+        Ours or anybody's; of a package, its module.
     context
         A run that it can measure: of a test on internals, with what its own chunks computed.
 
@@ -117,10 +138,15 @@ def check_test(test: Measured, context: Context) -> None:
     AssertionError
         With a line for everything that is wrong.
     """
-    wrong = check_card(test)
-    first = [draft.measurement for draft in test.measure(context)]
-    wrong += check_measurements(test.CARD, first)
-    if [draft.measurement for draft in test.measure(context)] != first:
-        wrong.append("it does not measure the same when it is asked twice")
+    wrong, name = check_card(test), test.CARD.name
+    if test.CARD.needs_internals and not isinstance(test, OnInternals):
+        # The module of a package, as its author has it: the engine reads rows for it as it would in a run.
+        module: Any = test
+        test = OnInternals(module, rows=lambda: module, method=lambda: module) if _whole(module) else None
+    if test is not None:
+        first = [draft.measurement for draft in test.measure(context)]
+        wrong += check_measurements(test.CARD, first)
+        if [draft.measurement for draft in test.measure(context)] != first:
+            wrong.append("it does not measure the same when it is asked twice")
     if wrong:
-        raise AssertionError("\n".join(f"{test.CARD.name}: {line}" for line in wrong))
+        raise AssertionError("\n".join(f"{name}: {line}" for line in wrong))

@@ -62,6 +62,12 @@ def test_what_was_not_kept_then_has_its_stated_default() -> None:
     assert manifest.imported.reading == 1
 
 
+def test_a_copy_with_another_design_has_the_plan_of_that_design() -> None:
+    run = RunRecord.read((STORED / "run-before-devices.json").read_bytes(), where="oldest")
+    assert run.plan.title == run.design["title"] != "Another"
+    assert run.model_copy(update={"design": {**run.design, "title": "Another"}}).plan.title == "Another"
+
+
 @pytest.mark.parametrize("name", [name for name in FILES if name.startswith("manifest-")])
 def test_a_stored_identity_still_names_its_model(name: str) -> None:
     manifest = ModelManifest.read((STORED / name).read_bytes(), where=name)

@@ -225,3 +225,20 @@ def test_laws_of_swapping_groups_scaling_controls_and_reordering_rows(seed, scal
         assert twice.difference.counts["standard_error"] == pytest.approx(
             plain.difference.counts["standard_error"], rel=0.01
         )
+
+
+def test_clusters_that_are_copies_of_one_another_carry_no_interval_of_rounding():
+    outcome, group = [1, 1, 0, 1, 0, 0, 1], [0, 0, 0, 1, 1, 1, 1]
+    copies = 30
+    data = {
+        "rows": np.arange(7 * copies),
+        "group": np.tile(np.array(group, dtype=bool), copies),
+        "controls": (),
+        "clusters": np.repeat(np.arange(copies), 7),
+        "level": 0.95,
+    }
+    rates = adjusted_rates(favourable=np.tile(np.array(outcome, dtype=bool), copies), **data)
+    amounts = adjusted_amounts(amounts=np.tile(1e7 * np.array(outcome) + 0.1, copies), **data)
+    for found in (rates.difference, rates.odds_ratio, amounts.difference):
+        assert (found.interval, found.test, found.reason) == (None, None, "no interval: nothing is left to vary")
+    assert rates.difference.value == pytest.approx(2 / 4 - 2 / 3)

@@ -96,7 +96,9 @@ def test_swapping_groups_flips_the_difference_and_inverts_the_ratio(protected, r
         adverse_impact_ratio(protected=reference, reference=protected, level=0.95),
     )
     assert air.value * inverse.value == pytest.approx(1, rel=1e-12)
-    assert air.interval.low * inverse.interval.high == pytest.approx(1, rel=1e-9)
+    assert (air.interval is None) == (inverse.interval is None)
+    if air.interval is not None:
+        assert air.interval.low * inverse.interval.high == pytest.approx(1, rel=1e-9)
 
 
 @given(protected=tallies(), reference=tallies(), times=st.integers(2, 5))
@@ -192,6 +194,12 @@ def test_no_favourable_case_in_the_reference_group_leaves_the_ratio_undefined():
     assert air.interval is None
     assert air.reason == "the reference group has no favourable case, so the ratio is undefined"
     assert air.test.p_value == pytest.approx(0.240506, abs=1e-6)  # 2·C(40,3)/C(80,3)
+
+
+def test_where_everybody_is_favoured_the_ratio_is_1_and_no_interval_says_that_it_is_exactly_1():
+    result = adverse_impact_ratio(protected=Tally(5, 5), reference=Tally(5, 5), level=0.95)
+    assert (result.value, result.interval, result.tost_interval) == (1.0, None, None)
+    assert result.reason == "no interval on the log scale: every case of both groups is favourable"
 
 
 def test_no_favourable_case_in_the_protected_group_gives_zero_without_an_interval():

@@ -83,6 +83,13 @@ def test_nothing_favourable_anywhere_gives_reasons_not_numbers():
         segmented_impact(strata={}, level=0.95)
 
 
+def test_strata_in_which_everybody_is_favoured_have_ratios_of_1_without_an_interval():
+    result = segmented_impact(strata={"a": (Tally(5, 5), Tally(6, 6)), "b": (Tally(4, 4), Tally(9, 9))}, level=0.95)
+    for ratio in (result.summary_ratio, result.mantel_haenszel_ratio):
+        assert (ratio.value, ratio.interval, ratio.tost_interval) == (pytest.approx(1.0), None, None)
+        assert ratio.reason.startswith("no interval on the log scale")
+
+
 def test_strata_p_values_are_adjusted_by_benjamini_hochberg():
     result = segmented_impact(strata=STRATA, level=0.95)
     raw = sorted(ratio.test.p_value for ratio in result.strata.values())

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from auditor.catalogue import TESTS, OnInternals, looks_inside
+from auditor.catalogue import TESTS, looks_inside
 from auditor.language_models.packed import PackedScorer
+from auditor.testing.on_internals import OnInternals
 from tests.acceptance.planted import planted_model
 from tests.mechanisms.asking import PACKABLE, asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, INSIDE, PLAN, SETTINGS

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import torch
 
-from auditor.catalogue import TESTS, OnInternals, looks_inside
+from auditor.catalogue import TESTS, looks_inside
 from auditor.conclusions import adjust_and_conclude
 from auditor.exceptions import PlanError, ScoringError
 from auditor.language_models.decoder import Decoder
@@ -34,6 +34,7 @@ from auditor.records import Decision, Measurement, Outcome
 from auditor.statistics.minimums import FOR_A_SHARE
 from auditor.testing.chunks import ChunkSpec
 from auditor.testing.context import Context
+from auditor.testing.on_internals import OnInternals
 from tests.acceptance.planted import planted_model
 from tests.engine.small import small_cases, small_data, small_plan
 from tests.language_models.test_long_prompts import SWITCH, long_rope

@@ -140,3 +140,6 @@ def test_a_file_with_surnames_and_places_gets_its_probabilities_as_it_is_read(tm
     assert said in observed.facts
     with pytest.raises(DataError, match="'first name' is not a field of one column"):
         read_decisions(path, mapping, bisg=replace(bisg, surname="first name"))
+    turned = place_table(PLACES, key="tract", groups=dict(reversed(GROUPS.items())), where="tracts.csv")
+    with pytest.raises(DataError, match="name the groups Black, White, Asian and Asian, White, Black; expected the sa"):
+        read_decisions(path, mapping, bisg=replace(bisg, by_place=turned))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import date
 from itertools import pairwise
 
 import numpy as np
@@ -44,6 +45,16 @@ def test_every_part_has_its_array():
     assert found.n == 300
     # What a reason does not say is not stated, not a level of its own.
     assert found.reasons[0].names == ("income", "ratio")
+
+
+@pytest.mark.parametrize("kind", [pl.Date, pl.Datetime("us"), pl.Categorical])
+def test_a_column_of_no_numbers_is_refused_and_never_counted_in_days(kind):
+    made = table(60)
+    other = pl.Series("income", ["2026-01-05"] * 60).cast(kind) if kind == pl.Categorical else pl.Series(
+        "income", [date(2026, 1, 5)] * 60
+    ).cast(kind)  # fmt: skip
+    with pytest.raises(DataError, match=r"column 'income' \(field 'income'\) holds values of the type"):
+        observe(made.with_columns(other), mapping(), source="x")
 
 
 @settings(max_examples=10, deadline=None)

@@ -132,6 +132,18 @@ def _process(path: Path, cap: int) -> None:
             store.keep(begun, answer(begun.key))
 
 
+def test_a_keyboard_interrupt_in_a_commit_leaves_the_store_as_it_was_and_open_for_the_next(tmp_path: Path) -> None:
+    def interrupted(database: sqlite3.Connection) -> None:
+        database.execute("INSERT INTO ledger VALUES (NULL, 'k', 'sent', NULL, '', 0, 1, 0, 0, 0.0)")
+        raise KeyboardInterrupt
+
+    with RequestStore(tmp_path / "store.sqlite") as store:
+        with pytest.raises(KeyboardInterrupt):
+            store._write(interrupted, synced=True)
+        assert isinstance(store.begin("k"), Send)
+        assert store.totals() == Totals(requests=1, answers=0, unended=1, money=0)
+
+
 def test_a_cap_holds_over_many_processes(tmp_path: Path) -> None:
     spawn = multiprocessing.get_context("spawn")
     processes = [spawn.Process(target=_process, args=(tmp_path / "s", 50)) for _ in range(3)]

@@ -38,7 +38,13 @@ def forms(secret: str) -> list[str]:
         secret.replace("/", "\\/"),
         base64.b64encode(secret.encode()).decode(),
         base64.b64encode(f"user:{secret}".encode()).decode(),
+        oauth_pair("user", secret),
     ]
+
+
+def oauth_pair(user: str, secret: str) -> str:
+    """RFC 6749, 2.3.1: both percent-encoded, which is what the header of a token request has."""
+    return base64.b64encode(f"{quote(user, safe='')}:{quote(secret, safe='')}".encode()).decode()
 
 
 @given(
@@ -51,6 +57,7 @@ def test_every_form_in_which_a_server_may_echo_a_key_is_taken_out(secret: str, a
     for form in forms(secret):
         shown = scrub.text(f"{around}{form}{around}")
         assert secret not in shown.replace(MARK, "\0")
+        assert form not in shown.replace(MARK, "\0")
         assert scrub.data(f"{around}{form}".encode()) == scrub.text(f"{around}{form}").encode()
 
 
@@ -69,7 +76,7 @@ def test_a_file_that_holds_no_key_is_refused_without_its_content(tmp_path: Path,
     with pytest.raises(ModelError, match=r"^endpoint:x: its key_file holds no (key|text); expected") as caught:
         KeyFile(tmp_path / "key", "endpoint:x").key()
     assert not content or content.decode("latin1") not in str(caught.value)
-    with pytest.raises(ModelError, match=r"cannot be read \(No such file or directory\)"):
+    with pytest.raises(ModelError, match=r"cannot be read \(no such file or directory\)"):
         KeyFile(tmp_path / "none", "endpoint:x").key()
 
 
@@ -154,6 +161,21 @@ def test_client_credentials_fetch_a_token_renew_it_and_show_neither(tmp_path: Pa
             assert system.ask([Request(prompt="q")])[0].text
         assert given == tokens  # the second because the first was refused, and none after that
         assert store.failures() == {f"answers 401 Unauthorized: Bearer {MARK}": 1}
+
+
+def test_a_token_that_is_found_in_answers_by_chance_is_refused(tmp_path: Path, key_file: Path) -> None:
+    def faults(asked: object) -> Fault | None:
+        token = asked.path == "/token"  # type: ignore[attr-defined]
+        return Fault(wire="status", code=200, content={"access_token": "a"}) if token else None
+
+    with answering(faults=faults) as server, new_store(tmp_path) as store:
+        address = server.url.replace("/v1", "/token")
+        oauth = {"token_url": address, "client_id": "plumbline", "secret_file": str(key_file)}
+        with (
+            endpoint(server.url, store, oauth=oauth) as system,
+            pytest.raises(AuditorError, match="no token: the authorisation server's answer holds none"),
+        ):
+            system.ask([Request(prompt="p")])
 
 
 def test_a_key_that_was_exchanged_while_a_run_went_on_is_read_anew_once(tmp_path: Path, key_file: Path) -> None:

@@ -70,6 +70,10 @@ def test_what_may_not_be_asked_is_refused_in_one_line(url: str, what: str) -> No
         ("169.254.169.254", "hands out credentials"),
         ("::ffff:169.254.169.254", "hands out credentials"),
         ("fd00:ec2::254", "hands out credentials"),
+        ("168.63.129.16", "hands out credentials"),
+        ("169.254.170.23", "hands out credentials"),
+        ("192.0.0.192", "hands out credentials"),
+        ("fd20:ce::254", "hands out credentials"),
     ],
 )
 def test_a_name_that_leads_to_a_number_that_is_not_public_is_refused(number: str, why: str) -> None:
@@ -87,6 +91,14 @@ def test_a_private_range_is_open_where_it_is_listed_and_credentials_never_are() 
     everywhere = parse_address("https://models.internal/v1", networks=["0.0.0.0/0"], where="x")
     with pytest.raises(ModelError, match="hands out credentials"):
         pin(everywhere, where="x", resolve=numbers("169.254.169.254"))
+
+
+def test_this_machine_is_asked_without_encryption_and_no_other_by_its_name() -> None:
+    here = parse_address("http://localhost:8000/v1", networks=["10.0.0.0/8"], where="x")
+    assert str(pin(here, where="x", resolve=numbers("::1", "127.0.0.1")).number) == "127.0.0.1"
+    for elsewhere in ("93.184.215.14", "10.1.2.3"):
+        with pytest.raises(ModelError, match=f"localhost is {elsewhere}, not this machine"):
+            pin(here, where="x", resolve=numbers(elsewhere))
 
 
 @given(number=st.ip_addresses())
