@@ -84,7 +84,9 @@ class Scrubber:
     def add(self, key: Key, *, user: str = "") -> None:
         """Take this key out from now on; with ``user``, also the two as HTTP's basic scheme writes them."""
         secret = key.reveal()
-        basic = [base64.b64encode(f"{user}:{secret}".encode()).decode()] if user else []
+        # As HTTP has it, and as RFC 6749 (2.3.1) has it, which quotes both first.
+        pairs = (f"{user}:{secret}", f"{quote(user, safe='')}:{quote(secret, safe='')}") if user else ()
+        basic = [base64.b64encode(pair.encode()).decode() for pair in pairs]
         encoded = base64.b64encode(secret.encode()).decode()
         json_forms = {
             json.dumps(secret)[1:-1],

@@ -75,8 +75,8 @@ class Outgoing:
 
     method: str = "POST"
     path: str
-    headers: Mapping[str, str] = field(default_factory=dict)
-    content: bytes = b""
+    headers: Mapping[str, str] = field(default_factory=dict, repr=False)  # one of them is the key
+    content: bytes = field(default=b"", repr=False)
 
 
 class Transport:

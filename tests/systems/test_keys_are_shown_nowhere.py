@@ -17,6 +17,7 @@ from auditor.systems.asking import Request
 from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.keys import MARK, Key, KeyFile, Scrubber
 from auditor.systems.listing import FILE, read_listed
+from auditor.systems.transport import Outgoing
 from tests.systems.answering import answering
 from tests.systems.faults import Fault, always
 from tests.systems.listed import endpoint, listed, new_store
@@ -38,6 +39,7 @@ def forms(secret: str) -> list[str]:
         secret.replace("/", "\\/"),
         base64.b64encode(secret.encode()).decode(),
         base64.b64encode(f"user:{secret}".encode()).decode(),
+        base64.b64encode(f"user:{quote(secret, safe='')}".encode()).decode(),
     ]
 
 
@@ -51,7 +53,13 @@ def test_every_form_in_which_a_server_may_echo_a_key_is_taken_out(secret: str, a
     for form in forms(secret):
         shown = scrub.text(f"{around}{form}{around}")
         assert secret not in shown.replace(MARK, "\0")
+        assert form not in shown.replace(MARK, "\0")
         assert scrub.data(f"{around}{form}".encode()) == scrub.text(f"{around}{form}").encode()
+
+
+def test_a_request_that_is_printed_shows_neither_its_key_nor_its_application() -> None:
+    outgoing = Outgoing(path="/x", headers={"Authorization": f"Bearer {SECRET}"}, content=b'{"income": 31000}')
+    assert repr(outgoing) == "Outgoing(method='POST', path='/x')"
 
 
 def test_a_key_has_no_text_of_its_own() -> None:
@@ -69,7 +77,7 @@ def test_a_file_that_holds_no_key_is_refused_without_its_content(tmp_path: Path,
     with pytest.raises(ModelError, match=r"^endpoint:x: its key_file holds no (key|text); expected") as caught:
         KeyFile(tmp_path / "key", "endpoint:x").key()
     assert not content or content.decode("latin1") not in str(caught.value)
-    with pytest.raises(ModelError, match=r"cannot be read \(No such file or directory\)"):
+    with pytest.raises(ModelError, match=r"cannot be read \(no such file or directory\)"):
         KeyFile(tmp_path / "none", "endpoint:x").key()
 
 
