@@ -47,7 +47,7 @@ class Watchdog:
     key
         Key of its row.
     seconds
-        How long a step may go without reporting progress that it goes on, unless it says otherwise.
+        How long a step may go without reporting progress, unless it says otherwise.
     """
 
     def __init__(self, kind: str, key: int, *, seconds: float) -> None:
