@@ -20,12 +20,17 @@ Resolve = Callable[[str, int], Sequence[str]]
 
 #: Services of clouds that hand out the machine's own credentials; no network that is listed opens them.
 _METADATA = frozenset(
-    map(
-        ipaddress.ip_address,
-        (
-            *("169.254.169.254", "169.254.170.2", "169.254.170.23", "fd00:ec2::254", "fd00:ec2::23"),
-            *("100.100.100.200", "168.63.129.16", "192.0.0.192", "fd20:ce::254"),
-        ),
+    ipaddress.ip_address(text)
+    for text in (
+        "169.254.169.254",
+        "169.254.170.2",
+        "169.254.170.23",
+        "100.100.100.200",
+        "168.63.129.16",
+        "192.0.0.192",
+        "fd00:ec2::254",
+        "fd00:ec2::23",
+        "fd20:ce::254",
     )
 )
 _PORTS = {"https": 443, "http": 80}
@@ -139,7 +144,8 @@ def _forbidden(number: Number, address: Address) -> str:
         return "no address of one machine"
     if any(number in network for network in address.networks):
         return ""
-    return "" if number.is_global else "in a range that is not public"
+    here = isinstance(number, ipaddress.IPv6Address) and number.is_site_local  # which Python holds to be global
+    return "" if number.is_global and not here else "in a range that is not public"
 
 
 def _plain(number: Number) -> Number:

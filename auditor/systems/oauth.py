@@ -90,7 +90,7 @@ class ClientCredentials:
         }
         answer = self._transport.send(Outgoing(path="", headers=headers, content=urlencode(form).encode()))
         if not isinstance(answer, Arrived):
-            raise Paused(self._where, f"no token: {answer.note}")
+            raise Paused(self._where, f"no token: {self._scrub.text(answer.note)}")
         if answer.status != 200:
             raise Rejected(self._where, f"no token: the authorisation server answers {answer.status}")
         try:

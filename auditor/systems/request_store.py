@@ -11,6 +11,7 @@ cut may take notes of requests that were under way at that moment.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 import statistics
 import threading
@@ -100,6 +101,8 @@ class RequestStore:
         self._writing = threading.Lock()
         try:
             path.parent.mkdir(parents=True, exist_ok=True)
+            # It holds applications: nobody else on the machine reads it. SQLite's files beside it have its mode.
+            os.close(os.open(path, os.O_RDWR | os.O_CREAT, 0o600))
             self._database = sqlite3.connect(path, timeout=_BUSY_SECONDS, isolation_level=None, check_same_thread=False)
             self._open()
         except (sqlite3.Error, OSError) as error:
@@ -293,12 +296,15 @@ class RequestStore:
                 except (Full, StorageError) as refusal:  # it has written nothing; the others go on
                     ticket.error = refusal
             database.execute("COMMIT")
-        except BaseException as error:  # the keyboard too: an open transaction would refuse every later one
+        except BaseException as error:
+            # Whatever it is, a number that SQLite does not hold or the keyboard: no transaction stays open, and nobody
+            # who waited for this one takes it for done.
+            why = str(error) or type(error).__name__
+            for ticket in batch:
+                ticket.error = StorageError(f"{self.path.name}: cannot be written ({why})")
             if database.in_transaction:
                 database.execute("ROLLBACK")
-            for ticket in batch:
-                ticket.error = StorageError(f"{self.path.name}: cannot be written ({error or type(error).__name__})")
-            if not isinstance(error, sqlite3.Error):
+            if not isinstance(error, Exception):
                 raise
         finally:
             for ticket in batch:

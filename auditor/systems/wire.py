@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 from auditor.systems.exceptions import WireError
 
 Kind = TypeVar("Kind")
+#: Tokens. A stranger counts them, and money is counted by them.
+MOST_COUNTED = 1 << 32
 _NAMES = {dict: "an object", list: "a list", str: "a string", int: "a whole number", float: "a number"}
 
 
@@ -105,6 +107,6 @@ def objects(value: Any, *path: str | int) -> list[dict[str, Any]]:
 
 
 def count(value: Any, *path: str | int) -> int | None:
-    """The count at a path; ``None`` where there is none or it is below zero."""
+    """The count at a path; ``None`` where there is none, it is below zero, or no answer could be so long."""
     found = maybe(value, *path, kind=int)
-    return None if found is None or found < 0 else found
+    return None if found is None or not 0 <= found <= MOST_COUNTED else found

@@ -127,15 +127,18 @@ def _seconds(result: bytes | memoryview | None) -> float:
 def _parameters(model: LanguageModelVersion) -> int:
     """Parameters of a model; for an adapter those of its base, 0 where the manifest does not say."""
     seen = set()
-    manifest: ModelManifest | None = model.described
-    while manifest is not None:
-        if count := manifest.identity.parameters:
-            return count
-        base = manifest.identity.base_sha256
-        if not base or base in seen:
-            return 0
-        seen.add(base)
-        manifest = _manifest(base)
+    try:
+        manifest: ModelManifest | None = model.described
+        while manifest is not None:
+            if count := manifest.identity.parameters:
+                return count
+            base = manifest.identity.base_sha256
+            if not base or base in seen:
+                return 0
+            seen.add(base)
+            manifest = _manifest(base)
+    except InputError:  # a manifest of another version says nothing here; the page still estimates the rest
+        return 0
     return 0
 
 

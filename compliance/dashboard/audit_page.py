@@ -91,10 +91,10 @@ def _furnish(audit: Audit, story: Story, room: Room) -> SafeString:
     """The sections of a room; the heading of the room is that of the first."""
     parts = []
     for place, kind in enumerate(sections.sections_in(room.id)):
-        if place:
+        blocks = blocks_html(kind.blocks(story), links(audit), level=4 if place else 3, label=kind.title)
+        if place and blocks:  # what stands on paper alone is not announced here
             parts.append(format_html('<h3 class="part" id="{}">{}</h3>', kind.id, kind.title))
-        level = 4 if place else 3
-        parts.append(_safe(blocks_html(kind.blocks(story), links(audit), level=level, label=kind.title)))
+        parts.append(_safe(blocks))
     return _safe("".join(parts))
 
 

@@ -8,6 +8,7 @@ from django.http import FileResponse, Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 
 from auditor.controls import Controls
+from auditor.exceptions import InputError
 from auditor.plan import Plan
 from auditor.records import Outcome
 from compliance import actions
@@ -179,7 +180,7 @@ def _told(row: Audit) -> tuple[Story, str, str]:
     try:
         evidence = open_evidence(row)
         controls, charts, bundle = evidence.controls(), evidence.charts(), evidence.manifest_sha256
-    except EvidenceError as error:
+    except (EvidenceError, InputError) as error:
         problem = str(error)
     measurements, findings = row.measurements.all(), row.findings.all()
     return story(row, measurements=measurements, findings=findings, controls=controls, charts=charts), bundle, problem

@@ -11,6 +11,7 @@ from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import render
 from django.utils import timezone
 
+from auditor.exceptions import InputError
 from auditor.records import Conclusion, Severity
 from compliance.dashboard import audit_page, audited_models, home_page, model_page
 from compliance.dashboard.asked import choice
@@ -131,13 +132,19 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
     numbers = [row.number for row in rows]
     earlier, later = (choice(request.GET, name, numbers) for name in ("earlier", "later"))
     chosen = model_page.choose(rows, earlier=earlier, later=later)
-    problem, comparison = "", None
+    problem, comparison, compared = "", None, None
+    drawn, undrawn = list[model_page.Trend](), ""
+    try:
+        drawn = model_page.trends(rows, most=4)
+    except InputError as error:
+        undrawn = str(error)
     if chosen is None and (earlier or later):
         problem = f"{earlier or '–'} and {later or '–'}: expected two finished audits of one plan on the same data."
     if chosen is not None:
         try:
             comparison = model_page.compared(*chosen)
-        except EvidenceError as error:
+            compared = audit_page.comparison_table(comparison)
+        except (EvidenceError, InputError) as error:
             problem = str(error)
     done = audited_models.finished(readable.filter(model__language_model=language_model))
     audited = next(iter(audited_models.audited_models(done)), None)
@@ -152,10 +159,11 @@ def model(request: HttpRequest, number: int) -> HttpResponse:
             for row in reversed(rows)
         ],
         "versions": len({row.model_id for row in rows}),
-        "trends": model_page.trends(rows, most=4),
+        "trends": drawn,
+        "undrawn": undrawn,
         "comparable": model_page.comparable(rows),
         "comparison": comparison,
-        "compared": audit_page.comparison_table(comparison) if comparison else None,
+        "compared": compared,
         "problem": problem,
     }
     return render(request, "compliance/model.html", context)
@@ -215,5 +223,8 @@ def _newest_trend(
     audited = next((item for item in models if of[item.language_model].count(of[item.language_model][0]) > 1), None)
     if audited is None:
         return None
-    newest = model_page.trends(audited_models.history(audits, audited.language_model), most=1)
+    try:
+        newest = model_page.trends(audited_models.history(audits, audited.language_model), most=1)
+    except InputError:  # of a plan that this version cannot read; the page of its model says so
+        return None
     return {"audited": audited, "trend": newest[0]} if newest else None

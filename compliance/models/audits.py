@@ -183,7 +183,7 @@ class AuditChunk(models.Model):
     """A piece of a run: its cases (``payload``), and once scored its decisions (``result``), both compressed.
 
     ``attempt`` counts how often it was taken, ``lost`` how often the lease of a taker ran out, ``stalled`` how often a
-    taker gave no sign for so long that it was ended.
+    taker reported no progress for so long that it was ended.
     """
 
     audit = models.ForeignKey(Audit, on_delete=models.PROTECT, related_name="chunks")

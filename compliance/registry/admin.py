@@ -22,6 +22,7 @@ from django.utils.html import format_html, format_html_join
 from django.utils.safestring import SafeString
 
 import compliance.addresses  # noqa: F401, registers what stands for a row in an address
+from auditor.exceptions import InputError
 from auditor.run_record import RunMapping
 from compliance import actions
 from compliance.access import permissions as access
@@ -160,7 +161,10 @@ class LanguageModelVersionAdmin(Runnable, VersionAdmin):
     @admin.display(description="left behind")
     def left_behind(self, obj: LanguageModelVersion) -> str:
         """The lines that the command line prints at import, too."""
-        return "; ".join(obj.described.imported.left_behind) or "nothing"
+        try:
+            return "; ".join(obj.described.imported.left_behind) or "nothing"
+        except InputError as error:
+            return str(error)
 
     @admin.display(description="manifest")
     def files(self, obj: LanguageModelVersion) -> SafeString:
@@ -182,10 +186,11 @@ class DataSetAdmin(VersionAdmin):
     @admin.display(description="fields")
     def schema(self, obj: DataSetVersion) -> SafeString:
         """Name, role, type and unit of every field."""
-        rows = [
-            (item.label, item.role, item.type, item.unit or "–")
-            for item in RunMapping.read(obj.mapping, where=f"{obj}: mapping").fields
-        ]
+        try:
+            mapping = RunMapping.read(obj.mapping, where=f"{obj}: mapping")
+        except InputError as error:
+            return format_html("{}", error)
+        rows = [(item.label, item.role, item.type, item.unit or "–") for item in mapping.fields]
         head = SafeString("<thead><tr><th>Field</th><th>Role</th><th>Type</th><th>Unit</th></tr></thead>")
         body = format_html_join("", "<tr><th>{}</th><td>{}</td><td>{}</td><td>{}</td></tr>", rows)
         return format_html("<table>{}<tbody>{}</tbody></table>", head, body)
@@ -222,7 +227,10 @@ class PlanAdmin(Runnable, VersionAdmin):
     @admin.display(description="prompt")
     def prompt(self, obj: PlanVersion) -> SafeString:
         """The template that cases are rendered from."""
-        return format_html("<pre>{}</pre>", obj.parsed.prompt.template)
+        try:
+            return format_html("<pre>{}</pre>", obj.parsed.prompt.template)
+        except InputError as error:  # a plan of another version; the design below is shown as it is
+            return format_html("{}", error)
 
     @admin.display(description="design")
     def whole_design(self, obj: PlanVersion) -> SafeString:

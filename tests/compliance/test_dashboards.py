@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 from datetime import UTC, datetime, timedelta
@@ -28,6 +29,7 @@ from compliance.models import Audit
 from tests.compliance.factories import ACTOR, make_audit
 from tests.compliance.finished import finish, simulate
 from tests.compliance.test_officers_site import text_of
+from tests.compliance.test_tampering import owner
 
 CASES = "/audits/A-0001/cases/"
 PAIRS = f"{CASES}?arm=race=White|race=Black"
@@ -132,6 +134,18 @@ def test_the_trend_holds_the_measurements_of_both_versions(signed_in: Client, tw
     for audit, point, item in shown.rows:
         row = audit.measurements.get(key=item.id)
         assert (point.estimate, point.low, point.high) == (row.estimate, row.low, row.high)
+
+
+def test_a_plan_that_cannot_be_read_takes_no_page_with_it(signed_in: Client, two: tuple[Audit, Audit]) -> None:
+    with owner() as execute:
+        execute("UPDATE compliance_planversion SET design_json = %s", [json.dumps({**two[1].plan.design, "later": 1})])
+        home = signed_in.get("/")
+        assert (home.status_code, home.context["trend"]) == (200, None)
+        page = signed_in.get(f"/models/{two[1].model_id}/")
+        assert page.status_code == 200
+        assert "! The effects cannot be drawn." in text_of(page.content)
+        assert "! The two cannot be compared." in text_of(page.content)
+        assert "No trend yet." not in text_of(page.content)
 
 
 def test_the_page_of_a_model_compares_its_versions_case_by_case(signed_in: Client, two: tuple[Audit, Audit]) -> None:

@@ -18,12 +18,14 @@ from compliance.models import Audit, Event
 from reports import sections
 from reports.blocks import ANNEX, REPORT, Block, Table, Text
 from reports.content import build_annex, build_content
+from reports.inside_sections import NOT_PART
 from reports.paper import on_paper
 from reports.pdf import render_pdf
 from reports.pdf.attach import stated_hashes
 from reports.sections import OPENED, SectionKind
 from reports.story import Story
 from tests.compliance.test_officers_site import text_of
+from tests.compliance.test_tampering import owner
 
 OPENING = {"HX-Request": "true"}
 SAID = "Every second bell rings <twice> & stays."
@@ -138,3 +140,12 @@ def test_both_documents_together_have_every_section_once() -> None:
     ids = [kind.id for kind in sections.SECTIONS]
     assert len(ids) == len(set(ids))
     assert [*sections.sections_of(REPORT), *sections.sections_of(ANNEX)] == list(sections.SECTIONS)
+
+
+def test_no_heading_stands_over_nothing(signed_in: Client, finished: Audit) -> None:
+    """What was not part of a run is said once."""
+    with owner() as execute:
+        execute("DELETE FROM compliance_measurementrow WHERE role = 'supporting'")
+        page = signed_in.get("/audits/A-0001/").content.decode()
+    assert NOT_PART in text_of(page.encode())
+    assert 'id="tests_on_internals"' not in page

@@ -169,6 +169,16 @@ class _Handler(BaseHTTPRequestHandler):
         elif fault.wire == "hang":
             self.server.state.ended.wait(fault.seconds or HANG_SECONDS)
             self.close_connection = True
+        elif fault.wire == "dripping headers":
+            for byte in b"HTTP/1.1 200 OK\r\n" + b"X-More: y\r\n" * 1000:
+                self.wfile.write(bytes([byte]))
+                if self.server.state.ended.wait(fault.seconds):
+                    break
+            self.close_connection = True
+        elif fault.wire == "continue":
+            while not self.server.state.ended.wait(fault.seconds):
+                self.wfile.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self.close_connection = True
         elif fault.wire == "reset":
             with suppress(OSError):
                 self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))

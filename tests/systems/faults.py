@@ -12,7 +12,8 @@ class Fault:
     """One fault of one answer.
 
     ``wire`` is one of: ``status`` (with ``code``, ``headers``, ``content``), ``hang`` (``seconds``), ``half``,
-    ``wrong json``, ``long length``, ``short length``, ``reset``, ``drip`` (a byte each ``seconds``), ``large``.
+    ``wrong json``, ``long length``, ``short length``, ``reset``, ``drip`` and ``dripping headers`` (a byte each
+    ``seconds``), ``continue`` (one each ``seconds``, without end), ``large``.
     ``meaning`` is one of: ``zeros``, ``nines``, ``positive``, ``nan``, ``sum``, ``none``, ``filtered``, ``refusal``,
     ``marked refusal``, ``thinking``, ``think block``, ``cut off``, ``other model``, ``other fingerprint``.
     """

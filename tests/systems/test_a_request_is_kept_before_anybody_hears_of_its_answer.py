@@ -171,3 +171,32 @@ def test_the_same_answers_are_the_same_evidence_whatever_their_order(
         for key in sorted(order):
             store.keep(sent(store, key), answer(key, key.encode()))
         assert b"".join(store.evidence()) == lines
+
+
+def test_a_number_that_does_not_fit_is_refused_in_one_line_and_the_store_goes_on(tmp_path: Path) -> None:
+    with RequestStore(tmp_path / "s") as store:
+        send = sent(store, "k", reserve=5)
+        with pytest.raises(StorageError, match="s: cannot be written"):
+            store.keep(send, answer("k"), cost=10**30)
+        assert store.keep(send, answer("k"), cost=7) == answer("k")
+        assert store.totals() == Totals(requests=1, answers=1, unended=0, money=7)
+
+
+def test_an_interruption_leaves_no_transaction_open_and_nothing_half_written(tmp_path: Path) -> None:
+    def interrupted(_: sqlite3.Connection) -> None:
+        raise KeyboardInterrupt
+
+    with RequestStore(tmp_path / "s") as store:
+        send = sent(store, "k")
+        with pytest.raises(KeyboardInterrupt):
+            store._write(interrupted, synced=False)
+        store.keep(send, answer("k"))
+        assert store.totals() == Totals(requests=1, answers=1, unended=0, money=0)
+
+
+def test_nobody_else_on_the_machine_reads_what_was_asked(tmp_path: Path) -> None:
+    with RequestStore(tmp_path / "s") as store:
+        sent(store, "k")
+        modes = {path.name: path.stat().st_mode & 0o777 for path in tmp_path.iterdir()}
+    assert len(modes) == 3
+    assert set(modes.values()) == {0o600}

@@ -84,14 +84,15 @@ def test_a_passing_fault_is_named_and_the_request_sent_again(store: RequestStore
 
 
 def test_a_server_that_hangs_and_one_that_drips_are_given_up_in_time(store: RequestStore) -> None:
-    for fault in (Fault(wire="hang"), Fault(wire="drip", seconds=0.05)):
+    wires = ("drip", "dripping headers", "continue")
+    for fault in (Fault(wire="hang"), *(Fault(wire=wire, seconds=0.05) for wire in wires)):
         with answering(faults=first(1, fault)) as server:
             system = endpoint(server.url, store, seconds=0.4, waits=lambda _: None, model=fault.wire)
             started = time.monotonic()
             with system:
                 assert system.ask(questions(1))[0].model == MODEL
             assert time.monotonic() - started < 3
-    assert store.failures() == {"no whole answer within 0.4 s": 2}
+    assert store.failures() == {"no whole answer within 0.4 s": 4}
 
 
 def test_nobody_at_the_address_pauses_the_audit_in_one_line(store: RequestStore) -> None:

@@ -5,6 +5,8 @@ from __future__ import annotations
 import base64
 import json
 import pickle
+import socket
+import threading
 from pathlib import Path
 from urllib.parse import quote
 
@@ -13,10 +15,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from auditor.exceptions import AuditorError, ModelError
+from auditor.systems.addresses import parse_address, pin
 from auditor.systems.asking import Request
 from auditor.systems.endpoint import EndpointSystem
+from auditor.systems.exceptions import Paused
 from auditor.systems.keys import MARK, Key, KeyFile, Scrubber
 from auditor.systems.listing import FILE, read_listed
+from auditor.systems.oauth import ClientCredentials
+from auditor.systems.transport import Outgoing, Transport
 from tests.systems.answering import answering
 from tests.systems.faults import Fault, always
 from tests.systems.listed import endpoint, listed, new_store
@@ -59,6 +65,11 @@ def test_every_form_in_which_a_server_may_echo_a_key_is_taken_out(secret: str, a
         assert secret not in shown.replace(MARK, "\0")
         assert form not in shown.replace(MARK, "\0")
         assert scrub.data(f"{around}{form}".encode()) == scrub.text(f"{around}{form}").encode()
+
+
+def test_a_request_that_is_printed_shows_neither_its_key_nor_its_application() -> None:
+    outgoing = Outgoing(path="/x", headers={"Authorization": f"Bearer {SECRET}"}, content=b'{"income": 31000}')
+    assert repr(outgoing) == "Outgoing(method='POST', path='/x')"
 
 
 def test_a_key_has_no_text_of_its_own() -> None:
@@ -219,3 +230,29 @@ def test_a_secret_may_come_from_another_place_than_a_file(tmp_path: Path) -> Non
         with EndpointSystem("x", listed(server.url), store=store, keys=Kept()) as system:
             system.ask([Request(prompt="q")])
         assert server.asked[-1].headers["Authorization"] == f"Bearer {SECRET}"
+
+
+def test_an_authorisation_server_that_answers_with_the_secret_in_a_broken_line_shows_it_to_nobody() -> None:
+    class Kept:
+        def key(self) -> Key:
+            return Key(SECRET)
+
+    def answer() -> None:
+        connection, _ = server.accept()
+        head = connection.recv(65536).split(b"\r\n")
+        (told,) = [line.split(b" ")[-1] for line in head if line.lower().startswith(b"authorization")]
+        connection.sendall(b"HTTP/1.1 200 OK\r\n(" + told + b")\r\n\r\n")
+        connection.close()
+
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        thread = threading.Thread(target=answer)
+        thread.start()
+        address = parse_address(f"http://127.0.0.1:{server.getsockname()[1]}/token", where="x")
+        transport = Transport(pin(address, where="x"), where="x", scrub=Scrubber())
+        with pytest.raises(Paused, match="no token: the answer broke off") as caught:
+            ClientCredentials(transport, client="plumb/line", secret=Kept(), where="x", scrub=Scrubber()).key()
+        transport.close()
+        thread.join()
+    assert MARK in str(caught.value)
+    pair = f"{quote('plumb/line', safe='')}:{quote(SECRET, safe='')}"
+    assert base64.b64encode(pair.encode()).decode() not in str(caught.value)

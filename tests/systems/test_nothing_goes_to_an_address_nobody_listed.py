@@ -74,6 +74,7 @@ def test_what_may_not_be_asked_is_refused_in_one_line(url: str, what: str) -> No
         ("169.254.170.23", "hands out credentials"),
         ("192.0.0.192", "hands out credentials"),
         ("fd20:ce::254", "hands out credentials"),
+        ("fec0::1", "not public"),
     ],
 )
 def test_a_name_that_leads_to_a_number_that_is_not_public_is_refused(number: str, why: str) -> None:
@@ -88,9 +89,10 @@ def test_a_private_range_is_open_where_it_is_listed_and_credentials_never_are() 
     assert str(pin(address, where="x", resolve=numbers("10.20.1.1")).number) == "10.20.1.1"
     with pytest.raises(ModelError, match=r"models.internal is 10.21.1.1, in a range that is not public; expected"):
         pin(address, where="x", resolve=numbers("10.21.1.1"))
-    everywhere = parse_address("https://models.internal/v1", networks=["0.0.0.0/0"], where="x")
-    with pytest.raises(ModelError, match="hands out credentials"):
-        pin(everywhere, where="x", resolve=numbers("169.254.169.254"))
+    everywhere = parse_address("https://models.internal/v1", networks=["0.0.0.0/0", "::/0"], where="x")
+    for number in ("169.254.169.254", "169.254.170.23", "fd00:ec2::23", "fd20:ce::254"):
+        with pytest.raises(ModelError, match="hands out credentials"):
+            pin(everywhere, where="x", resolve=numbers(number))
 
 
 def test_this_machine_is_asked_without_encryption_and_no_other_by_its_name() -> None:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from auditor.systems.asking import Usage
 from auditor.systems.prices import MILLION, MeasuredUse, Prices, estimate
+from auditor.systems.wire import count
 
 PRICES = Prices(currency="USD", prompt=Decimal("2.50"), answer=Decimal(10), request=Decimal("0.001"))
 MEASURED = MeasuredUse(characters=4000, prompt_tokens=800, answers=10, answer_tokens=30, seconds=1.5)
@@ -51,3 +52,9 @@ def test_tokens_that_nobody_counted_have_no_cost_where_they_cost_something() -> 
     assert PRICES.cost(Usage(None, 3)) is None
     assert PRICES.cost(Usage(3, None)) is None
     assert Prices(request=Decimal(1)).cost(Usage()) == MILLION
+
+
+def test_a_count_of_tokens_that_no_answer_has_is_no_count() -> None:
+    assert count({"n": 1 << 32}, "n") == 1 << 32
+    assert count({"n": 10**30}, "n") is None
+    assert count({"n": -1}, "n") is None
