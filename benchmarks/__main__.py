@@ -27,6 +27,7 @@ NAMES = (
     "endpoint_kills",
     "import",
     "decisions",
+    "before",
 )
 #: A module cannot be called like a statement of the language.
 MODULES = {"import": "imports"}

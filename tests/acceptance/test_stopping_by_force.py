@@ -19,6 +19,7 @@ from pathlib import Path
 from auditor.testing.card import Card
 from auditor.testing.chunks import ChunkSpec
 from auditor.plan import Section
+from auditor.testing.rows import Row
 
 HERE = Path(__file__).parent
 CARD = Card(name="deaf", purpose="p", method="m", worrying="w", limitations="l", needs_internals=True)
@@ -26,16 +27,22 @@ CARD = Card(name="deaf", purpose="p", method="m", worrying="w", limitations="l",
 class Settings(Section):
     """None."""
 
+class Payload(Row):
+    """Nothing."""
+
+class Result(Row):
+    """Nothing."""
+
 def plan_chunks(asked):
-    yield ChunkSpec(prompts=1, tokens=1, payload={})
+    yield ChunkSpec(prompts=1, tokens=1, payload=Payload())
 
 def compute(context, payload):
     (HERE / "process").write_text(str(os.getpid()))
     while (HERE / "deaf").exists():
         time.sleep(0.05)
-    return {}
+    return Result()
 
-def measure(context):
+def measure(context, results):
     return ()
 '''
 

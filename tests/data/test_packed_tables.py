@@ -60,8 +60,8 @@ def test_parquet_in_an_archive_is_read_and_what_archivers_put_beside_it_is_not(t
     [
         ("two.zip", {"a.csv": TEXT, "b.csv": TEXT}, "holds 2 files: a.csv, b.csv; expected one table in it"),
         ("none.zip", {}, "holds 0 files; expected one table in it"),
-        ("other.zip", {"a.exe": b"MZ"}, "is of no known kind; expected a .csv"),
-        ("nested.zip", {"a.zip": b"PK"}, "is of no known kind; expected a .csv"),
+        ("other.zip", {"a.exe": b"MZ"}, "is not a kind of file that can be read; expected a .csv"),
+        ("nested.zip", {"a.zip": b"PK"}, "is not a kind of file that can be read; expected a .csv"),
     ],
 )
 def test_an_archive_of_anything_but_one_table_is_refused_in_one_line(tmp_path, name, content, line):
@@ -76,7 +76,7 @@ def test_an_archive_of_anything_but_one_table_is_refused_in_one_line(tmp_path, n
         ("a.csv.gz", b"a,b\n1,2\n", "is damaged: Not a gzipped file"),
         ("a.csv.gz", gzip.compress(TEXT * 500)[:-20], "is damaged: .*end-of-stream"),
         ("a.zip", b"PK\x03\x04 nothing", "is not a ZIP archive"),
-        ("a.gz", gzip.compress(TEXT), "is of no known kind"),
+        ("a.gz", gzip.compress(TEXT), "is not a kind of file that can be read"),
     ],
 )
 def test_a_damaged_file_is_refused_in_one_line(tmp_path, name, content, line):
