@@ -118,11 +118,15 @@ def find_tests(names: Sequence[str], *, where: str) -> list[Test]:
     Raises
     ------
     PlanError
-        For an unknown or repeated name.
+        For an unknown or repeated name, and for one that two installed packages offer.
     """
-    known = dict(TESTS)
+    known, offered = dict(TESTS), dict[str, str]()
     for entry in _installed():
-        if entry.name in names and entry.name not in known:
+        if entry.name in names and entry.name not in TESTS:
+            if entry.name in offered:
+                found = f"{entry.name!r} is offered by {offered[entry.name]} and by {entry.value}"
+                raise PlanError(f"{where}: tests.run", found, "one installed package that offers it")
+            offered[entry.name] = entry.value
             known[entry.name] = _loaded(entry, where=where)
     for name in names:
         if name not in known:

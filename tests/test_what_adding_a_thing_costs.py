@@ -235,6 +235,18 @@ def test_what_is_no_result_is_refused_when_it_is_computed_and_not_after_every_ch
         test.compute(cast("Any", None), payload)
 
 
+def test_a_name_that_two_packages_offer_is_refused_and_not_the_first_one_taken(
+    plugged: None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    modules = (Path(MODULE).stem, "another_package")
+    entries = [EntryPoint(name="median_shift", value=value, group=catalogue.ENTRY_POINT) for value in modules]
+    monkeypatch.setattr(catalogue, "entry_points", lambda group: entries)
+    with pytest.raises(
+        PlanError, match="'median_shift' is offered by plumbline_sample_test and by another_package; ex"
+    ):
+        catalogue.find_tests(["median_shift"], where="small.toml")
+
+
 def test_a_chunk_that_is_planned_with_something_else_than_a_payload_is_refused_when_it_is_planned(
     plugged: None, monkeypatch: pytest.MonkeyPatch
 ) -> None:
