@@ -151,7 +151,7 @@ def test_a_withdrawn_release_shows_nothing_and_stays_on_record(db: None) -> None
     actions.withdraw_release(release=release, actor=ACTOR)
     assert list(Audit.objects.for_user(fresh(reader))) == []
     assert Release.objects.count() == 1
-    with pytest.raises(StateError, match="was withdrawn before"):
+    with pytest.raises(StateError, match="is withdrawn already"):
         actions.withdraw_release(release=release, actor=ACTOR)
 
 

@@ -151,8 +151,10 @@ def test_an_audit_of_an_approved_design_is_governed_and_says_by_whom() -> None:
     with pytest.raises(DatabaseError, match="evidence cannot be changed"), transaction.atomic():
         Audit.objects.filter(pk=before.pk).update(design_decision=decision)
     record = governance(after, title="t", command="", finished_at=timezone.now())
-    assert (record["governed"], record["design_approval"]["by"]) == (True, "vera")
-    assert record["design_approval"]["reason"] == "Read against the policy."
+    assert record.governed
+    assert record.design_approval is not None
+    assert record.design_approval.by == "vera"
+    assert record.design_approval.reason == "Read against the policy."
     assert governance(before, title="t", command="", finished_at=timezone.now())["design_approval"] is None
 
 
