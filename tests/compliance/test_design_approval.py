@@ -155,7 +155,7 @@ def test_an_audit_of_an_approved_design_is_governed_and_says_by_whom() -> None:
     assert record.design_approval is not None
     assert record.design_approval.by == "vera"
     assert record.design_approval.reason == "Read against the policy."
-    assert governance(before, title="t", command="", finished_at=timezone.now())["design_approval"] is None
+    assert governance(before, title="t", command="", finished_at=timezone.now()).design_approval is None
 
 
 @pytest.mark.django_db

@@ -94,7 +94,7 @@ def test_two_teams_models_of_one_name_are_two_models(ada: Client) -> None:
     client = Client()
     client.force_login(officer)
     (line,) = client.get("/models/").context["lines"]
-    assert [row["audit"].team.name for row in client.get(line["stand"].link).context["lines"]] == ["Cards"]
+    assert [row["audit"].team.name for row in client.get(line["audited"].link).context["lines"]] == ["Cards"]
 
 
 @pytest.mark.parametrize(
