@@ -74,6 +74,9 @@ def _refusal(error: ValidationError, where: str) -> InputError:
     problem = error.errors(include_url=False)[0]
     key = ".".join(str(part) for part in problem["loc"])
     place = f"{where}: {key}" if key else where
+    if problem["type"] == "json_invalid" and "hex escape" in problem["ctx"]["error"]:
+        # Half a pair of surrogates: JSON can write it, and no file can hold it.
+        return InputError(where, "text that is not Unicode (half a pair of surrogates)", "a record as a run writes it")
     if problem["type"] == "json_invalid":
         return InputError(where, f"is not valid JSON ({problem['ctx']['error']})", "a record as a run writes it")
     text = str(problem["msg"])
