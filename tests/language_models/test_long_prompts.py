@@ -21,6 +21,7 @@ from auditor.scoring import _probe
 from tests.language_models.tiny import GROUPED
 from tests.language_models.zoo import WINDOW, zoo_model
 from tests.mechanisms.computing import compute_context
+from tests.records import manifest_of, run_of
 
 SWITCH = 64
 SIZES = {**GROUPED, "max_position_embeddings": SWITCH}
@@ -122,9 +123,9 @@ def test_a_text_longer_than_packing_was_proven_at_is_the_models_own_forward_pass
 
 @pytest.mark.parametrize("longest", [SWITCH, 2 * SWITCH])
 def test_the_longest_prompt_of_the_run_is_what_packing_and_view_are_proven_at(longest: int) -> None:
-    loaded = LoadedModel(dynamic(), None, {"identity": {"weights_sha256": f"dynamic, {longest}"}}, "cpu")
+    loaded = LoadedModel(dynamic(), None, manifest_of(f"dynamic, {longest}"), "cpu")
     plan: Any = SimpleNamespace(budget=SimpleNamespace(pack_tokens=64, max_prompt_tokens=SWITCH))
-    probe = _probe(loaded, {"prompts": {"longest_tokens": longest}}, plan)
+    probe = _probe(loaded, run_of({}, prompts={"longest_tokens": longest}), plan)
     view = replace(compute_context(None), loaded=loaded, longest=longest).decoder()
 
     assert probe.packable is isinstance(view, Decoder) is (longest == SWITCH)
