@@ -254,7 +254,7 @@ def computed(
 ) -> list[dict[str, Any]]:
     """A test's results as the conductor keeps them; ``parts`` leaves chunks of other parts out."""
     chosen = test.Settings(**settings)
-    context, registered = _context(model, chosen, plan, data), TESTS[test.CARD.name]
+    context, registered = _compute_context(model, chosen, plan, data), TESTS[test.CARD.name]
     pieces = [through_a_ledger(piece.payload) for piece in test.plan_chunks(asked(chosen, plan=plan, data=data))]
     return [
         through_a_ledger(registered.compute(context, payload))
@@ -269,7 +269,7 @@ def concluded(
     """Planned, computed, kept as bytes, measured, settled."""
     results = computed(test, model, plan=plan, data=data, **settings)
     cases = small_cases(plan, data)
-    margins = _context(model, None, plan, data).margins([case.prompt for case in cases])
+    margins = _compute_context(model, None, plan, data).margins([case.prompt for case in cases])
     outcomes = {True: Outcome.FAVOURABLE, False: Outcome.ADVERSE}
     decisions = {
         case.id: Decision(case.id, float(margin), 1.0, 0.0, 0.0, outcomes[bool(margin >= 0)])
@@ -286,7 +286,7 @@ def _context(plan: Plan, test: Any, results: Sequence[Any], **about: Any) -> Con
     )
 
 
-def _context(model: Any, settings: Any, plan: Plan, data: Applications) -> ComputeContext:
+def _compute_context(model: Any, settings: Any, plan: Plan, data: Applications) -> ComputeContext:
     return ComputeContext(
         plan=plan,
         settings=settings,
