@@ -290,7 +290,7 @@ def _compute_context(model: Any, settings: Any, plan: Plan, data: Applications) 
     return ComputeContext(
         plan=plan,
         settings=settings,
-        loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu"),
+        loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu"),
         scorer=PackedScorer(model, pack_tokens=256, probe=PACKABLE),
         render=renderer(plan, data),
         should_stop=lambda: False,

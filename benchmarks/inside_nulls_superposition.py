@@ -116,7 +116,7 @@ def material(family: str, seed: int) -> Material:
     settings = superposition.Settings(applications=16)
     model = zoo_model(family, seed=seed)
     made: ComputeContext = replace(
-        compute_context(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), {}, "cpu")
+        compute_context(settings, plan=plan, data=data), loaded=LoadedModel(model, tiny_tokenizer(), None, "cpu")
     )
     (work,) = superposition.plan_chunks(asked(settings, plan=plan, data=data))
     # A random model moves as much with an irrelevant field as with any; nothing would be left to test.

@@ -30,6 +30,7 @@ from tests.language_models.tiny import tiny_model, tiny_tokenizer
 from tests.mechanisms.asking import asked, through_a_ledger
 from tests.mechanisms.every_method import DATA, PLAN, SETTINGS
 from tests.mechanisms.test_sae_sparse_features import context_with, plan_of
+from tests.records import manifest_of
 
 RESULTS: dict[Any, Any] = {
     sparse_features: of_sparse_features,
@@ -80,7 +81,7 @@ def rows(method: Any) -> tuple[tuple[Any, Row], ...]:
 
 
 def opened(source: str) -> LoadedModel:
-    return LoadedModel(tiny_model(), tiny_tokenizer(), {"identity": {"name": source}}, "cpu")
+    return LoadedModel(tiny_model(), tiny_tokenizer(), manifest_of(source), "cpu")
 
 
 def renumbered(value: Any, draw: Any) -> Any:
