@@ -30,7 +30,7 @@ CARD = Card(
     worrying="Fewer approvals near the line at an equal look, and denials that look better than approvals.",
     limitations=(
         "The index knows what the file records. The overlap describes: it moves too where one group looks better as a "
-        "whole. Which files to read is for people; the applications compared are kept with the evidence."
+        "whole. Which files to read is for people; comparators are counted here, not listed."
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
     label="Decisions taken: marginal applicants",
