@@ -6,6 +6,8 @@ import os
 
 from celery import Celery
 
+import compliance.execution.file_queue  # noqa: F401, names the transport of a site without Redis
+
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "compliance.settings")
 
 app = Celery("plumbline")

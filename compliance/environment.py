@@ -20,6 +20,7 @@ from auditor.exceptions import reason_of
 
 SECRET_KEY_FILE = "secret-key"  # noqa: S105, the name of a file
 VISIBILITY_SECONDS = 3600
+FILE_QUEUE = "plumbline-files"  # the scheme of compliance/execution/file_queue.py
 POSTGRESQL_SCHEMES = ("postgresql", "postgres")
 PREFIX = "PLUMBLINE_"
 ADDRESSES = ("DATABASE_URL", "REDIS_URL")  # the variables that have no such prefix
@@ -211,7 +212,7 @@ def broker(redis_url: str, folder: Path) -> tuple[str, dict[str, Any]]:
         }
     queue = data_folder(folder / "queue")
     places = {name: str(data_folder(queue / name)) for name in ("messages", "delivered", "control")}
-    return "filesystem://localhost", {  # the host means nothing; without one every connection warns
+    return f"{FILE_QUEUE}://localhost", {  # the host means nothing; without one every connection warns
         "data_folder_in": places["messages"],
         "data_folder_out": places["messages"],
         # Without it delivered messages go through the system's folder for temporary files, maybe on another disk.

@@ -52,7 +52,7 @@ def test_phases_that_hang_are_ended_from_outside_and_the_next_process_gives_the_
         assert repeatable(here.finish()) == expected
         assert worker.poll() is None
         said = "".join(path.read_text() for path in here.data.glob("*.log"))  # whole: a report shows the end of each
-        assert said.count("no sign for") >= len(PHASES)
+        assert said.count("no progress for") >= len(PHASES)
         failed = "SELECT count(*) FROM compliance_event WHERE action IN ('audit.failed', 'registration.failed')"
         assert here.one(failed) == (0,)
         assert here.one("SELECT state, error FROM compliance_registration") == ("ready", "")
