@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from auditor.mechanisms.interpretation.card import FEATURE_DETECTION, FEATURE_FUZZING
 from auditor.records import Measurement
 from reports import numbers, wording
 from reports.blocks import Block, Pairs, Table
 
-DETECTION, FUZZING = "feature_detection", "feature_fuzzing"
 READING = (
     "Detection: how well the words tell, on other applications, where the feature is active and where not; 50% is "
     "worth nothing. Tokens: how well they point at the right words there."
@@ -37,10 +37,14 @@ def features_in_words(measurements: Sequence[Measurement]) -> list[FeatureWords]
     """Every feature that was described or could not be, in the order it was reported."""
     found: dict[tuple[str, str, str], dict[str, Measurement]] = {}
     for item in measurements:
-        if item.metric in (DETECTION, FUZZING):
+        if item.metric in (FEATURE_DETECTION, FEATURE_FUZZING):
             key = item.subject["layer"], item.subject["feature"], item.subject.get("describer", "")
             found.setdefault(key, {})[item.metric] = item
-    return [FeatureWords(*key, both[DETECTION], both.get(FUZZING)) for key, both in found.items() if DETECTION in both]
+    return [
+        FeatureWords(*key, both[FEATURE_DETECTION], both.get(FEATURE_FUZZING))
+        for key, both in found.items()
+        if FEATURE_DETECTION in both
+    ]
 
 
 def features_table(rows: Sequence[Measurement], everything: Sequence[Measurement]) -> Table | None:
@@ -93,4 +97,8 @@ def blocks_of(rows: Sequence[Measurement], everything: Sequence[Measurement]) ->
 def _score(item: Measurement) -> str:
     if item.estimate is None:
         return numbers.DASH
-    return f"{numbers.estimate(item)} {numbers.interval(item)}" if item.metric == DETECTION else numbers.estimate(item)
+    return (
+        f"{numbers.estimate(item)} {numbers.interval(item)}"
+        if item.metric == FEATURE_DETECTION
+        else numbers.estimate(item)
+    )

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from functools import cache
 
-from auditor.testing.card import Card
+from auditor.testing.card import Card, Metric
 
 #: Metrics that stand on no card: those that packs name and no test here gives, and those of earlier versions.
 OTHER_METRICS = {
@@ -32,9 +32,15 @@ def _cards() -> tuple[Card, ...]:
 
 
 @cache
+def metrics() -> dict[str, Metric]:
+    """Every metric that stands on a card, by name."""
+    return {metric.name: metric for card in _cards() for metric in card.metrics}
+
+
+@cache
 def metric_labels() -> dict[str, str]:
     """Every metric in words."""
-    return {metric.name: metric.label for card in _cards() for metric in card.metrics} | OTHER_METRICS
+    return {name: metric.label for name, metric in metrics().items()} | OTHER_METRICS
 
 
 @cache

@@ -7,21 +7,13 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
-from auditor.behaviour.metrics import MARGIN_SD, NOISE_MARGIN
 from auditor.records import Measurement
 from auditor.rounding import digits, half_away, in_words, printed
-from reports.labels import UNIT_LABELS
+from reports.labels import UNIT_LABELS, metrics
 
 MINUS = "\u2212"
 DASH = "–"
 MISSING = DASH
-UNSIGNED = {
-    MARGIN_SD,
-    NOISE_MARGIN,
-    "exchange_gap",
-    "knockout_size",
-    "knockout_window_size",
-}  # spreads and sizes: they have no direction
 
 
 def number(value: float | None, *, decimals: int, signed: bool = False, percent: bool = False) -> str:
@@ -203,9 +195,14 @@ def detectable(value: float | None, unit: str) -> str:
 
 
 def _of(measurement: Measurement, value: float | None, *, with_unit: bool) -> str:
-    if value is not None and measurement.metric in UNSIGNED:
+    if value is not None and not _signed(measurement.metric):
         return _size(value) + (f" {unit_name(measurement)}" if with_unit else "")
     return _in_unit(value, measurement.unit, with_unit=with_unit, decimals=digits_of(measurement))
+
+
+def _signed(metric: str) -> bool:
+    on_card = metrics().get(metric)
+    return on_card is None or on_card.signed
 
 
 def _size(value: float) -> str:

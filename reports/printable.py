@@ -7,10 +7,7 @@ from dataclasses import replace
 
 from auditor.records import Measurement
 from reports import numbers, small_cells
-
-#: Shares of few explained decisions, which read like facts about the model: at least this many are needed.
-SHARES_OF_DECISIONS = ("reason_share", "protected_reason_share", "reasons_turn_decision")
-LEAST_FOR_A_SHARE = 30
+from reports.labels import metrics
 
 
 def printable(
@@ -25,7 +22,8 @@ def printable(
 
 
 def _enough(item: Measurement) -> Measurement:
-    if item.metric not in SHARES_OF_DECISIONS or item.estimate is None or item.n >= LEAST_FOR_A_SHARE:
+    metric = metrics().get(item.metric)
+    if metric is None or item.estimate is None or item.n >= metric.least_n:
         return item
-    why = f"{numbers.count(item.n)} adverse decisions were explained, and a share needs {LEAST_FOR_A_SHARE}"
+    why = f"{numbers.count(item.n)} decisions are too few: this share needs {metric.least_n}"
     return replace(item, estimate=None, low=None, high=None, missing_reason=why)

@@ -49,7 +49,7 @@ CARD = Card(
         Metric(ANSWER_MASS, "Probability on the planned answers", "rate", higher_is_better=True),
         Metric(LOW_MASS_SHARE, "Cases with too little probability on the answers", "rate", higher_is_better=False),
         Metric(COMMONEST_OUTCOME_SHARE, "Share of the commonest outcome", "rate"),
-        Metric(MARGIN_SD, "Standard deviation of the scores", "logit"),
+        Metric(MARGIN_SD, "Standard deviation of the scores", "logit", signed=False),
         Metric(AUC, "AUC against recorded outcomes", "share", higher_is_better=True),
     ),
 )

@@ -45,7 +45,7 @@ CARD = Card(
     metrics=(
         Metric(CF_NOISE_FLOOR, "Decisions that change by themselves", "rate", higher_is_better=False),
         Metric(CF_EXCESS_FLIP, "Decisions that change beyond the placebo's", "rate_difference", higher_is_better=False),
-        Metric(NOISE_MARGIN, "Mean change of the score, either way", "logit", higher_is_better=False),
+        Metric(NOISE_MARGIN, "Mean change of the score, either way", "logit", higher_is_better=False, signed=False),
     ),
 )
 

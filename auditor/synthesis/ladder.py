@@ -17,6 +17,9 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from auditor.behaviour.metrics import CF_MEAN_SHIFT_SD, CF_NET_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT
+from auditor.mechanisms.erasure.card import GAP_REMOVED
+from auditor.mechanisms.probing.card import LAYERS_READABLE, SELECTIVITY
+from auditor.mechanisms.steering.card import POTENCY
 from auditor.plan import Plan
 from auditor.records import Conclusion, Measurement, Role, Severity
 from auditor.synthesis.card import ATTRIBUTE_LADDER, CARD
@@ -27,8 +30,7 @@ from auditor.testing.factory import made
 TEST = CARD.name
 METRIC = ATTRIBUTE_LADDER
 STEPS = ("encoded", "selective", "used", "usable")
-READABLE, SELECTIVITY = "probe_layers_readable", "probe_selectivity"
-GAP_REMOVED, STEERED = "erasure_gap_removed", "steering_potency"
+INSIDE = (LAYERS_READABLE, SELECTIVITY, GAP_REMOVED, POTENCY)
 NATURAL, RANGE = CF_NET_EFFECT, CF_RANGE_EFFECT
 RESCUED = (CF_NET_EFFECT_MATCHED, CF_MEAN_SHIFT_SD)
 FOUND = (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD)
@@ -121,7 +123,7 @@ def climb(measurements: Sequence[Measurement], *, plan: Plan) -> tuple[Rung, ...
                 for item in measurements
                 if item.subject.get("field") == attribute.field and item.subject.get("group") == group
             ]
-            if any(item.metric in (READABLE, SELECTIVITY, GAP_REMOVED, STEERED) for item in mine):
+            if any(item.metric in INSIDE for item in mine):
                 rungs.append(_rung(mine, attribute.field, group, attribute.reference, plan.thresholds.alpha))
     return tuple(rungs)
 
@@ -168,14 +170,12 @@ def grade_of(item: Measurement) -> str:
 
 
 def _rung(mine: Sequence[Measurement], field: str, group: str, reference: str, alpha: float) -> Rung:
-    of = {
-        name: [item for item in mine if item.metric == name] for name in (READABLE, SELECTIVITY, GAP_REMOVED, STEERED)
-    }
+    of = {name: [item for item in mine if item.metric == name] for name in INSIDE}
     steps = (
-        encoded(of[READABLE], alpha=alpha),
+        encoded(of[LAYERS_READABLE], alpha=alpha),
         selective(of[SELECTIVITY], alpha=alpha),
         used(of[GAP_REMOVED], alpha=alpha),
-        usable(of[STEERED], alpha=alpha),
+        usable(of[POTENCY], alpha=alpha),
     )
     outputs = [item for item in mine if item.metric in (NATURAL, RANGE, *RESCUED) and item.conclusion is not None]
     sources = [item.id for items in of.values() for item in items if item.estimate is not None]

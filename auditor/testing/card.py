@@ -21,12 +21,18 @@ class Metric:
         ``people``, ``cosine``, ``activation``.
     higher_is_better
         Which way is good for the group; ``None`` where neither is.
+    signed
+        Whether it prints with its sign; a spread or a size has no direction.
+    least_n
+        A share of fewer decisions than this is not printed: it would read like a fact about the model.
     """
 
     name: str
     label: str
     unit: str = ""
     higher_is_better: bool | None = None
+    signed: bool = True
+    least_n: int = 0
 
 
 @dataclass(frozen=True)

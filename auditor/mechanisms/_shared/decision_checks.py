@@ -71,8 +71,12 @@ def as_decided(context: Context, read: Iterable[tuple[str, float]], *, noise: No
     return Check(AS_DECIDED, apart <= bound, apart, bound, note + (f"; {noise.words}" if noise else ""))
 
 
+def keeps_mass(mass: float, clean: float) -> bool:
+    """Whether enough of the probability on the answers is left for decisions to be read."""
+    return mass / clean >= MASS_KEPT
+
+
 def answers_keep_mass(mass: float, clean: float, *, after: str) -> Check:
     """The probability on the answers ``after`` a change, as a share of what it was before."""
-    kept = mass / clean
     note = f"probability on the answers {after}, as a share of before: decisions that flip must not be damage"
-    return Check("answers keep their probability", kept >= MASS_KEPT, kept, MASS_KEPT, note)
+    return Check("answers keep their probability", keeps_mass(mass, clean), mass / clean, MASS_KEPT, note)

@@ -9,6 +9,8 @@ from pydantic import Field, field_validator
 from auditor.plan import Section
 from auditor.testing.card import Card, Metric
 
+GAP_REMOVED = "erasure_gap_removed"
+
 CARD = Card(
     name="erasure",
     purpose="Whether decisions use a protected attribute: what happens to them when it is erased from the states.",
@@ -38,7 +40,7 @@ CARD = Card(
     question="used",
     label="Erasure",
     metrics=(
-        Metric("erasure_gap_removed", "Difference removed by erasing after the field", "logit"),
+        Metric(GAP_REMOVED, "Difference removed by erasing after the field", "logit"),
         Metric("erasure_gap_widened", "Difference widened by erasing after the field", "logit"),
         Metric("erasure_whole_gap_removed", "Difference removed by erasing everywhere", "logit"),
         Metric("erasure_effect", "Margin lost by erasing", "logit"),

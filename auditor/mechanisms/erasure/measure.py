@@ -27,6 +27,7 @@ from auditor.mechanisms._shared.float_rows import array_of
 from auditor.mechanisms._shared.gap_sizes import gap_counts
 from auditor.mechanisms._shared.randomisation import Randomised
 from auditor.mechanisms._shared.specifications import agreement_words
+from auditor.mechanisms.erasure.card import GAP_REMOVED
 from auditor.mechanisms.erasure.drafts import Drafts
 from auditor.mechanisms.erasure.gaps import Gap
 from auditor.mechanisms.erasure.repeats import Randomisations, Read
@@ -37,7 +38,6 @@ from auditor.statistics.results import BoolArray, Estimate, missing
 from auditor.testing.context import Context, FloatArray
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
-GAP_REMOVED = "erasure_gap_removed"
 WIDENED = "erasure_gap_widened"
 WHOLE_REMOVED = "erasure_whole_gap_removed"
 EFFECT = "erasure_effect"

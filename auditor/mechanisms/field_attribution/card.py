@@ -13,6 +13,9 @@ from auditor.mechanisms.field_attribution.shapley import (
 from auditor.plan import Identifier, Section, Share
 from auditor.testing.card import Card, Metric
 
+#: Adverse decisions that were explained, for a share of them to be said.
+ENOUGH_EXPLAINED = 30
+
 CARD = Card(
     name="field_attribution",
     purpose="Which fields of an application moved the model's decision, and how much of that is protected attributes.",
@@ -50,15 +53,20 @@ CARD = Card(
         ),
         Metric("attribution_error", "Largest standard error of a sampled value", "logit"),
         Metric("protected_share", "Share held by protected attributes and proxies", "rate", higher_is_better=False),
-        Metric("reason_share", "Adverse decisions it was a main reason of", "rate"),
+        Metric("reason_share", "Adverse decisions it was a main reason of", "rate", least_n=ENOUGH_EXPLAINED),
         Metric(
-            "protected_reason_share", "Adverse decisions with a protected main reason", "rate", higher_is_better=False
+            "protected_reason_share",
+            "Adverse decisions with a protected main reason",
+            "rate",
+            higher_is_better=False,
+            least_n=ENOUGH_EXPLAINED,
         ),
         Metric(
             "reasons_turn_decision",
             "Adverse decisions that turn without the main reasons",
             "rate",
             higher_is_better=True,
+            least_n=ENOUGH_EXPLAINED,
         ),
     ),
 )

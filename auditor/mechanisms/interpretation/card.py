@@ -9,6 +9,8 @@ from pydantic import Field, model_validator
 from auditor.plan import Section
 from auditor.testing.card import Card, Metric
 
+FEATURE_DETECTION, FEATURE_FUZZING = "feature_detection", "feature_fuzzing"
+
 CARD = Card(
     name="interpretation",
     purpose="What the features inside the model respond to, in words, so that a person can judge what a number about a "
@@ -42,8 +44,8 @@ CARD = Card(
         Metric("interpretation_fuzzing", "Right words pointed at by descriptions, mean", "rate"),
         Metric("interpretation_detection_shuffled", "Detection by other features' descriptions", "rate"),
         Metric("interpretation_fuzzing_shuffled", "Right words pointed at by other features' descriptions", "rate"),
-        Metric("feature_detection", "Detection by the feature's description", "rate"),
-        Metric("feature_fuzzing", "Right words pointed at by the feature's description", "rate"),
+        Metric(FEATURE_DETECTION, "Detection by the feature's description", "rate"),
+        Metric(FEATURE_FUZZING, "Right words pointed at by the feature's description", "rate"),
     ),
 )
 

@@ -13,6 +13,7 @@ from auditor.mechanisms._shared.decision_checks import FARTHEST
 from auditor.mechanisms._shared.enough import APPLICATIONS, measured, printable
 from auditor.mechanisms._shared.paired_means import mean_share, paired_mean
 from auditor.mechanisms.interpretation.answers import Answers
+from auditor.mechanisms.interpretation.card import FEATURE_DETECTION, FEATURE_FUZZING
 from auditor.mechanisms.interpretation.result import Exchanged, FeatureInWords, Interpreted, NoModels, ToldByModels
 from auditor.mechanisms.sae.rows import NoDictionary
 from auditor.records import Check, Measurement, Role
@@ -24,7 +25,7 @@ from auditor.testing.unadjusted import UnadjustedMeasurement
 DESCRIBED = "interpretation_described"
 DETECTION, FUZZING = "interpretation_detection", "interpretation_fuzzing"
 SHUFFLED = {DETECTION: "interpretation_detection_shuffled", FUZZING: "interpretation_fuzzing_shuffled"}
-FEATURE = {DETECTION: "feature_detection", FUZZING: "feature_fuzzing"}
+FEATURE = {DETECTION: FEATURE_DETECTION, FUZZING: FEATURE_FUZZING}
 METHODS = {
     DETECTION: "balanced share of contexts told apart, on other applications",
     FUZZING: "balanced share of tokens told apart in and beside active contexts, on other applications",

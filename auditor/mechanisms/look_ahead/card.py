@@ -53,7 +53,7 @@ CARD = Card(
         Metric("look_ahead_above_fields", "Decision read beyond the fields so far (difference of R²)", "share"),
         Metric("look_ahead_control", "Irrelevant fact read from the state (R²)", "share"),
         Metric("causal_layer", "Layer from which the last token carries the decision", "count"),
-        Metric("exchange_gap", "Difference between the two applications of a pair", "logit"),
+        Metric("exchange_gap", "Difference between the two applications of a pair", "logit", signed=False),
         Metric("causal_last_token", "Share of the decision carried by the last token's state", "ratio"),
         Metric("causal_share", "Share of the decision carried by the exchanged state", "ratio"),
         Metric("written_share", "Share of the differences between applications, by writer", "share"),
@@ -62,9 +62,12 @@ CARD = Card(
         Metric("answer_probability", "Probability of the decided answer on the way", "share"),
         Metric("answer_reciprocal_rank", "1 / rank of the decided answer on the way", "share"),
         Metric("knockout_spread_left", "Spread of margins left with every field knocked out", "ratio"),
-        Metric("knockout_size", "Change of the margin when a field cannot be attended to", "logit"),
+        Metric("knockout_size", "Change of the margin when a field cannot be attended to", "logit", signed=False),
         Metric(
-            "knockout_window_size", "Change of the margin when a field cannot be attended to from a layer on", "logit"
+            "knockout_window_size",
+            "Change of the margin when a field cannot be attended to from a layer on",
+            "logit",
+            signed=False,
         ),
         Metric("decision_follows", "What the decision follows when rationales are exchanged", "share"),
         Metric("rationale_shift", "Change of the margin by writing a rationale first", "logit"),

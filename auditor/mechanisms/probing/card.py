@@ -10,6 +10,9 @@ from auditor.mechanisms.probing.control_words import WORDS
 from auditor.plan import Section
 from auditor.testing.card import Card, Metric
 
+SELECTIVITY = "probe_selectivity"
+LAYERS_READABLE = "probe_layers_readable"
+
 CARD = Card(
     name="probes",
     purpose="Whether a protected attribute can be read from the model's internal states, at which layer and position.",
@@ -42,8 +45,8 @@ CARD = Card(
     metrics=(
         Metric("probe_balanced_accuracy", "Balanced accuracy of a probe", "rate"),
         Metric("probe_control_accuracy", "Balanced accuracy on control labels", "rate"),
-        Metric("probe_selectivity", "Accuracy above the baselines", "rate_difference"),
-        Metric("probe_layers_readable", "Places where it can be read", "count"),
+        Metric(SELECTIVITY, "Accuracy above the baselines", "rate_difference"),
+        Metric(LAYERS_READABLE, "Places where it can be read", "count"),
     ),
 )
 

@@ -15,6 +15,7 @@ from auditor.counterfactuals import ACTUAL
 from auditor.mechanisms._shared.decision_checks import FARTHEST
 from auditor.mechanisms._shared.enough import measured
 from auditor.mechanisms._shared.probe_readings import ProbeReading
+from auditor.mechanisms.probing.card import LAYERS_READABLE, SELECTIVITY
 from auditor.mechanisms.probing.controls import DECLARED_SITE
 from auditor.mechanisms.probing.result import (
     STATED,
@@ -40,8 +41,6 @@ from auditor.testing.unadjusted import UnadjustedMeasurement
 
 ACCURACY = "probe_balanced_accuracy"
 CONTROL = "probe_control_accuracy"
-SELECTIVITY = "probe_selectivity"
-READABLE = "probe_layers_readable"
 #: Standard deviations from chance (as if both labels were as few as the rarer one) at which labels without a meaning
 #: were read too well, or too badly, to be believed.
 PERMUTED_SD = 4.0
@@ -235,7 +234,7 @@ def _readable(group: _Group) -> UnadjustedMeasurement:
             method=f"layers and positions where the attribute can be read ({how})",
             test=test,
         ),
-        metric=READABLE,
+        metric=LAYERS_READABLE,
         unit="count",
         family=f"{inside_family(group.test)}, withheld" if withheld else None,
         checks=group.checks,

@@ -9,6 +9,8 @@ from pydantic import Field
 from auditor.plan import Section
 from auditor.testing.card import Card, Metric
 
+POTENCY = "steering_potency"
+
 CARD = Card(
     name="steering",
     purpose="Whether a direction that tells two groups apart would move decisions if it were stronger or elsewhere.",
@@ -30,7 +32,7 @@ CARD = Card(
     question="usable",
     label="Steering",
     metrics=(
-        Metric("steering_potency", "Margin moved by one dose", "logit"),
+        Metric(POTENCY, "Margin moved by one dose", "logit"),
         Metric("steering_shift", "Margin moved", "logit"),
     ),
 )

@@ -22,6 +22,7 @@ from auditor.mechanisms._shared.gap_sizes import ends, gap_counts
 from auditor.mechanisms._shared.paired_means import paired_mean
 from auditor.mechanisms._shared.randomisation import Randomised, together
 from auditor.mechanisms._shared.specifications import agreement_words
+from auditor.mechanisms.steering.card import POTENCY
 from auditor.mechanisms.steering.repeats import Before, Read, Steered
 from auditor.mechanisms.steering.result import WAYS, Half, NotOpened, Result, SteeredResult, Way
 from auditor.records import Check, Conclusion, Role
@@ -30,7 +31,6 @@ from auditor.testing.context import Context
 from auditor.testing.families import inside_family
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
-POTENCY = "steering_potency"
 SHIFT = "steering_shift"
 
 

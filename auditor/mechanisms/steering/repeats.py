@@ -14,7 +14,7 @@ import numpy as np
 
 from auditor.language_models.noise_floor import NoiseFloor
 from auditor.mechanisms._shared.controls import holds, within_rounding
-from auditor.mechanisms._shared.decision_checks import MASS_KEPT
+from auditor.mechanisms._shared.decision_checks import keeps_mass
 from auditor.mechanisms._shared.float_rows import array_of
 from auditor.mechanisms._shared.randomisation import Randomised, randomised, together
 from auditor.mechanisms._shared.scales import scale_of, steepness
@@ -190,7 +190,7 @@ class Read:
         if beyond and not self.agrees(at, metric=metric):
             beyond = False
         hidden = self.hidden(at)
-        if hidden or at.point.mass < MASS_KEPT * self.mass:
+        if hidden or not keeps_mass(at.point.mass, self.mass):
             beyond = None
         reason = hidden or ("" if beyond is not None else "too few draws, or the answers lost their probability")
         many = len(at.before.towards)
