@@ -4,6 +4,9 @@ The database is built once, outside the clone, from one simulated audit with evi
 under other names, spread over forty models, five plans, four years. Each page is then asked for through Django's own
 client, templates and middleware included; the first request of each is left out.
 
+A section of a report is opened twice: first by a process that has told nothing of that audit yet, then again. The rows
+are those of the slowest section.
+
 ``python -m benchmarks.pages`` only builds the database, which takes minutes and needs no quiet machine.
 """
 
@@ -17,13 +20,18 @@ import tempfile
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from benchmarks.rows import Row
+
+if TYPE_CHECKING:
+    from django.test import Client
 
 AUDITS, FINDINGS, MEASUREMENTS = 1_000, 20_000, 1_000_000
 MODELS, PLANS, DAYS = 40, 5, 1_400
 REPEATS = 15
 BUILT = "built"
+SECTIONS = "/audits/A-0001/sections/"
 PAGES = {
     "home": "/",
     "models": "/models/",
@@ -66,32 +74,50 @@ def _asked() -> Iterator[Row]:
     from django.contrib.auth.models import User
     from django.test import Client
 
+    from compliance.dashboard import records
     from compliance.models import Audit, FindingRow, MeasurementRow
+    from reports import sections
 
     client = Client()
     client.force_login(User.objects.get(username="benchmark"))
-    rows = {"audits": Audit.objects.count(), "findings": FindingRow.objects.count()}
+    rows: dict[str, object] = {"audits": Audit.objects.count(), "findings": FindingRow.objects.count()}
     rows["measurements"] = MeasurementRow.objects.count()
     model = Audit.objects.get(serial=AUDITS).model_id
     for name, address in PAGES.items():
-        times = []
-        for _ in range(REPEATS + 1):
-            started = time.perf_counter()
-            answer = client.get(address.format(model=model))
-            times.append(1000 * (time.perf_counter() - started))
-            if answer.status_code != 200:
-                raise RuntimeError(f"{address}: answered {answer.status_code}")
-        median = statistics.median(times[1:])
-        yield Row(
-            name=name,
-            ours=median,
-            peer=None,
-            ratio=None,
-            agreement=None,
-            unit="ms",
-            n=REPEATS,
-            extra={"median_ms": median, "first_ms": times[0], "slowest_ms": max(times[1:]), **rows},
-        )
+        times = [_milliseconds(client, address.format(model=model)) for _ in range(REPEATS + 1)]
+        yield _row(name, times, rows)
+    for name, forget in (("section, first", records.story_of.cache_clear), ("section, again", lambda: None)):
+        found = {}
+        for kind in sections.sections_in(sections.OPENED):
+            times = []
+            for _ in range(REPEATS + 1):
+                forget()
+                times.append(_milliseconds(client, f"{SECTIONS}{kind.id}/"))
+            found[kind.id] = times
+        slowest = max(found, key=lambda kind: statistics.median(found[kind][1:]))
+        yield _row(name, found[slowest], rows | {"section": slowest, "sections": len(found)})
+
+
+def _milliseconds(client: Client, address: str) -> float:
+    started = time.perf_counter()
+    answer = client.get(address)
+    if answer.status_code != 200:
+        raise RuntimeError(f"{address}: answered {answer.status_code}")
+    return 1000 * (time.perf_counter() - started)
+
+
+def _row(name: str, times: list[float], extra: dict[str, object]) -> Row:
+    median = statistics.median(times[1:])
+    return Row(
+        name=name,
+        ours=median,
+        peer=None,
+        ratio=None,
+        agreement=None,
+        unit="ms",
+        n=REPEATS,
+        extra={"median_ms": median, "first_ms": times[0], "slowest_ms": max(times[1:]), **extra},
+    )
 
 
 def _folder() -> Path:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 from django.http import FileResponse, Http404, HttpRequest, HttpResponse
@@ -18,7 +20,7 @@ from compliance.dashboard.asked import choice
 from compliance.dashboard.evidence import EvidenceFolder, kept_file, open_evidence
 from compliance.dashboard.live import live_page
 from compliance.dashboard.pages import page
-from compliance.dashboard.records import kept_story, story
+from compliance.dashboard.records import as_recorded, kept_story, story
 from compliance.exceptions import EvidenceError
 from compliance.execution.runner import PUBLISHED
 from compliance.governance.events import chain_head, site_actor
@@ -68,7 +70,8 @@ def numbers(request: HttpRequest, number: int, name: str) -> HttpResponse:
     told, _, problem = _told(row)
     shown = audit_page.find_numbers(told, name)
     if shown is None and not problem:
-        shown = audit_page.find_numbers(_kept(row), name, among=sections.OPENED)
+        with _shown_as_recorded():
+            shown = audit_page.find_numbers(kept_story(row, open_evidence(row)), name, among=sections.OPENED)
     if shown is None:
         raise Http404("no such numbers")
     table = audit_page.numbers_table(row, shown)
@@ -84,11 +87,12 @@ def section(request: HttpRequest, number: int, name: str) -> HttpResponse:
     kind = next((kind for kind in sections.sections_in(sections.OPENED) if kind.id == name), None)
     if kind is None or not row.complete:
         raise Http404("no such section")
-    told = _kept(row)
+    opening = request.headers.get("HX-Request") == "true"
+    with _shown_as_recorded():
+        blocks = audit_page.opened_section(row, kept_story(row, open_evidence(row)), kind, alone=not opening)
     _viewed(request, row)  # some print the prompt of an application
-    if request.headers.get("HX-Request") == "true":
-        return HttpResponse(audit_page.opened_section(row, told, kind, alone=False))
-    blocks = audit_page.opened_section(row, told, kind, alone=True)
+    if opening:
+        return HttpResponse(blocks)
     return render(request, "compliance/section.html", {"audit": row, "kind": kind, "blocks": blocks})
 
 
@@ -186,10 +190,12 @@ def _told(row: Audit) -> tuple[Story, str, str]:
     return story(row, measurements=measurements, findings=findings, controls=controls, charts=charts), bundle, problem
 
 
-def _kept(row: Audit) -> Story:
-    """A finished audit as its report tells it, from the whole evidence."""
+@contextmanager
+def _shown_as_recorded() -> Iterator[None]:
+    """What reads evidence in here finds nothing where a file is not there, or is not what was recorded."""
     try:
-        return kept_story(row, open_evidence(row))
+        with as_recorded():
+            yield
     except EvidenceError as error:
         raise Http404(str(error)) from error
 

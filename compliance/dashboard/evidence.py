@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from xml.etree import ElementTree as ET
@@ -46,8 +47,9 @@ class EvidenceFolder:
             raise EvidenceError(
                 f"{name}: cannot be read: {reason_of(error)}; expected a file of the evidence folder"
             ) from error
-        if sha256_bytes(content) != self.hashes.get(name):
-            raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
+        listed = self.manifest_sha256 if name == MANIFEST else self.hashes.get(name)
+        if sha256_bytes(content) != listed:
+            raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {listed}")
         return content
 
     def table(self, name: str) -> Path:
@@ -59,6 +61,24 @@ class EvidenceFolder:
             raise EvidenceError(f"{name}: is not the file the manifest lists; expected SHA-256 {self.hashes.get(name)}")
         return path
 
+    @property
+    def files(self) -> CheckedFiles:
+        """Every file of the bundle by its name, its manifest too, read when it is asked for."""
+        return CheckedFiles(self)
+
+    def stamps(self) -> tuple[tuple[str, int, int, int], ...]:
+        """What tells that a file was replaced or written to, without reading it; errors as in :meth:`read`."""
+        return tuple(self._stamp(name) for name in self.files)
+
+    def _stamp(self, name: str) -> tuple[str, int, int, int]:
+        try:
+            stat = (self.folder / name).stat()
+        except OSError as error:
+            raise EvidenceError(
+                f"{name}: cannot be read: {reason_of(error)}; expected a file of the evidence folder"
+            ) from error
+        return name, stat.st_size, stat.st_mtime_ns, stat.st_ino
+
     def controls(self) -> Controls:
         """What the audit found out about itself."""
         return Controls.read(self.read("controls.json"), where="controls.json")
@@ -69,6 +89,28 @@ class EvidenceFolder:
         return {Path(name).stem: chart_from(Path(name).stem, self.read(name).decode()) for name in names}
 
 
+@dataclass(frozen=True, eq=False)
+class CheckedFiles(Mapping[str, bytes]):
+    """The files of an evidence folder; what nobody asks for is not read, and what is read is checked."""
+
+    evidence: EvidenceFolder
+
+    def __getitem__(self, name: str) -> bytes:
+        if name not in self:
+            raise KeyError(name)
+        return self.evidence.read(name)
+
+    def __contains__(self, name: object) -> bool:
+        return name == MANIFEST or name in self.evidence.hashes
+
+    def __iter__(self) -> Iterator[str]:
+        yield MANIFEST
+        yield from self.evidence.hashes
+
+    def __len__(self) -> int:
+        return 1 + len(self.evidence.hashes)
+
+
 def open_evidence(audit: Audit) -> EvidenceFolder:
     """The evidence folder of a finished audit.
 
@@ -77,12 +119,16 @@ def open_evidence(audit: Audit) -> EvidenceFolder:
     EvidenceError
         If there is none.
     """
-    folder = audit_folder(audit) / "evidence"
+    return evidence_in(audit_folder(audit) / "evidence", of=str(audit))
+
+
+def evidence_in(folder: Path, *, of: str) -> EvidenceFolder:
+    """The evidence in a folder; ``of`` is whose it is, for errors."""
     try:
         manifest = (folder / MANIFEST).read_bytes()
     except OSError as error:
         raise EvidenceError(
-            f"{audit}: {MANIFEST}: cannot be read: {reason_of(error)}; expected the evidence on this server"
+            f"{of}: {MANIFEST}: cannot be read: {reason_of(error)}; expected the evidence on this server"
         ) from error
     hashes = {line["file"]: line["sha256"] for line in json.loads(manifest)["files"]}
     return EvidenceFolder(folder=folder, hashes=hashes, manifest_sha256=sha256_bytes(manifest))

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import lru_cache
+from pathlib import Path
 from typing import Any
 
 from auditor.controls import Controls
 from auditor.environment import Environment
 from auditor.exceptions import InputError
 from auditor.records import Finding, Measurement
-from compliance.dashboard.evidence import EvidenceFolder, kept_file
+from compliance.dashboard.evidence import EvidenceFolder, evidence_in, kept_file
 from compliance.exceptions import EvidenceError
 from compliance.models import Audit, FindingRow, MeasurementRow
-from reports.bundle import Bundle, finding_from, measurement_from, parse, read_bundle
+from reports.bundle import MANIFEST, Bundle, BundleFile, bundle_from, finding_from, measurement_from, parse
 from reports.canvas import Chart
 from reports.governance import COMPLETE, Governance
 from reports.story import Story
 
+STORIES = 4
+"""Audits whose stories a process keeps, once somebody opened a section: whoever opens one tends to open the next."""
 NOT_OF_A_RECORD = ("id", "audit", "key", "position", "severity_rank", "measurement_keys")
 
 
@@ -57,7 +62,9 @@ def story(
 
 
 def kept_story(audit: Audit, evidence: EvidenceFolder) -> Story:
-    """The report of an audit in the making, from its whole evidence and the record it was published with.
+    """The report of an audit in the making, from its evidence and the record it was published with.
+
+    A file that no section has asked for is not read. The story is kept, and made anew once a file of it was touched.
 
     Raises
     ------
@@ -67,13 +74,37 @@ def kept_story(audit: Audit, evidence: EvidenceFolder) -> Story:
     result = kept_file(audit, "result.json")
     if result is None:
         raise EvidenceError("result.json: is not on this server as it was recorded; expected the published file")
+    with as_recorded():
+        return story_of(
+            evidence.folder,
+            evidence.stamps(),
+            result=(result, str(audit.files["result.json"])),
+            annex_sha256=str(audit.files.get("annex.pdf") or ""),
+        )
+
+
+@contextmanager
+def as_recorded() -> Iterator[None]:
+    """Evidence is read in here, by whoever composes a section too: a file that cannot be used is an `EvidenceError`."""
     try:
-        record = Governance.read(parse(result.read_bytes(), where=result.name)["audit"], where=f"{result.name}: audit")
-        bundle = read_bundle(evidence.folder)
+        yield
     except InputError as error:
         raise EvidenceError(f"{error.where}: {error.what}; expected {error.expected}") from error
+
+
+@lru_cache(maxsize=STORIES)
+def story_of(folder: Path, stamps: object, *, result: tuple[Path, str], annex_sha256: str) -> Story:
+    """A story by all that it is read from: hashes of published files, and ``stamps`` of those of the evidence."""
+    path, _ = result
+    evidence = evidence_in(folder, of=folder.parent.name)
+    record = Governance.read(parse(path.read_bytes(), where=path.name)["audit"], where=f"{path.name}: audit")
+    lines = parse(evidence.files[MANIFEST], where=MANIFEST)["files"]
+    files = tuple(BundleFile(**line) for line in lines)
     return Story(
-        bundle=bundle, governance=record, charts=evidence.charts(), annex_sha256=str(audit.files.get("annex.pdf") or "")
+        bundle=bundle_from(evidence.files, files=files, where=folder.name),
+        governance=record,
+        charts=evidence.charts(),
+        annex_sha256=annex_sha256,
     )
 
 

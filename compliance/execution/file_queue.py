@@ -19,6 +19,7 @@ from kombu.exceptions import ChannelError
 from kombu.transport import TRANSPORT_ALIASES, filesystem
 from kombu.utils import json
 
+from auditor.exceptions import reason_of
 from compliance.environment import FILE_QUEUE
 
 _dumps: Any = json.dumps
@@ -64,7 +65,7 @@ def _write(path: Path, content: object) -> None:
         aside.replace(path)
     except OSError as error:
         aside.unlink(missing_ok=True)
-        raise ChannelError(f"{path}: cannot be written: {error.strerror}; expected room and permission") from error
+        raise ChannelError(f"{path}: cannot be written: {reason_of(error)}; expected room and permission") from error
 
 
 TRANSPORT_ALIASES[FILE_QUEUE] = f"{__name__}:Transport"

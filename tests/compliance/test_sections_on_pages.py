@@ -13,6 +13,7 @@ from pypdf import PdfReader
 from auditor.records import Role
 from compliance.dashboard.evidence import open_evidence
 from compliance.dashboard.records import kept_story
+from compliance.exceptions import EvidenceError
 from compliance.execution.runner import audit_folder
 from compliance.models import Audit, Event
 from reports import sections
@@ -120,6 +121,23 @@ def test_a_section_of_evidence_that_was_changed_is_not_shown(signed_in: Client, 
     path = audit_folder(finished) / "evidence" / "packs.json"
     path.write_bytes(path.read_bytes() + b" ")
     assert signed_in.get("/audits/A-0001/sections/policy_packs_applied/").status_code == 404
+
+
+def test_a_section_rests_on_the_files_that_it_reads(signed_in: Client, finished: Audit) -> None:
+    path = audit_folder(finished) / "evidence" / "cases.parquet"
+    path.write_bytes(path.read_bytes() + b" ")
+    assert signed_in.get("/audits/A-0001/sections/limitations/").status_code == 200
+    assert signed_in.get("/audits/A-0001/sections/data_and_test_cases/").status_code == 404
+
+
+def test_a_story_is_told_again_until_a_file_of_it_is_touched(signed_in: Client, finished: Audit) -> None:
+    told = kept_story(finished, open_evidence(finished))
+    assert kept_story(finished, open_evidence(finished)) is told
+    path = audit_folder(finished) / "evidence" / "measurements.json"
+    path.write_bytes(path.read_bytes().replace(b"race", b"rice"))
+    with pytest.raises(EvidenceError, match=r"measurements\.json: is not the file the manifest lists"):
+        kept_story(finished, open_evidence(finished))
+    assert signed_in.get("/audits/A-0001/sections/limitations/").status_code == 404
 
 
 def test_without_its_evidence_a_page_offers_no_section_of_it(signed_in: Client, finished: Audit) -> None:
