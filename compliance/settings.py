@@ -41,6 +41,8 @@ STEP_SECONDS = _environment.step_seconds
 PREPARE_MEMORY = _environment.prepare_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
+# The folder in which the certificates lie that a listed system may name.
+CERTIFICATE_FOLDER = (_environment.certificates or DATA_FOLDER / "certificates").expanduser().absolute()
 # The ready-made plans that are offered on the site.
 PLAN_FOLDER = (_environment.plans or BASE_DIR / "plans").expanduser().absolute()
 REAP_SECONDS = LEASE_SECONDS / 2

@@ -25,6 +25,7 @@ urlpatterns = [
     path("", include("compliance.dashboard.urls")),
     path("", include("compliance.accounts.urls")),
     path("register/", include("compliance.registry.urls")),
+    path("systems/", include("compliance.registry.system_urls")),
     path("plans/", include("compliance.plans.urls")),
     # Django would name the address of any row, of any team, to any member of staff.
     path("admin/r/<path:rest>", _nothing),

@@ -180,15 +180,32 @@ class ListedEndpoint(Listed):
         return extra
 
 
-def _names(value: Any) -> Iterator[str]:
-    """All names in a table, however deep."""
+def keys_in(table: Mapping[str, Any]) -> list[str]:
+    """Names in a table, however deep, under which a key stands. A ``{placeholder}`` or a path ``$.…`` is none."""
+    return [
+        name
+        for name, value in _pairs(table)
+        if name.casefold().replace("_", "-") in _KEYS
+        and isinstance(value, str)
+        and value
+        and not value.startswith(("{", "$."))
+    ]
+
+
+def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
+    """All names in a table with what stands under them, however deep."""
     if isinstance(value, dict):
         for name, part in value.items():
-            yield str(name)
-            yield from _names(part)
+            yield str(name), part
+            yield from _pairs(part)
     elif isinstance(value, list):
         for part in value:
-            yield from _names(part)
+            yield from _pairs(part)
+
+
+def _names(value: Any) -> Iterator[str]:
+    """All names in a table, however deep."""
+    return (name for name, _ in _pairs(value))
 
 
 def read_tables(file: Path, kind: str, name: str) -> Mapping[str, Any]:

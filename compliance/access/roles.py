@@ -40,6 +40,7 @@ REGISTERS = (
     "policypackversion",
     "registration",
     "release",
+    "systemlisting",
     "team",
     "worker",
 )
@@ -67,7 +68,14 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
     Role.COUNSEL: LOOK | {"add_release", "delete_release"},
     Role.INTERNAL_AUDIT: LOOK,
     Role.EXAMINER: frozenset(),
-    Role.ADMINISTRATOR: LOOK | {"add_membership", "delete_membership"},
+    Role.ADMINISTRATOR: LOOK
+    | {
+        "add_membership",
+        "delete_membership",
+        "add_systemlisting",
+        "approve_systemlisting",
+        "withdraw_systemlisting",
+    },
 }
 
 

@@ -47,9 +47,11 @@ from compliance.actions.registry import (
     register_model,
     register_plan,
 )
+from compliance.actions.systems import approve_system, propose_system, withdraw_system
 
 __all__ = [
     "add_member",
+    "approve_system",
     "become_first_administrator",
     "begin_audit",
     "begin_draft",
@@ -75,6 +77,7 @@ __all__ = [
     "name_team",
     "note_received",
     "open_language_model",
+    "propose_system",
     "register_data",
     "register_draft",
     "register_model",
@@ -94,4 +97,5 @@ __all__ = [
     "try_again",
     "view_evidence",
     "withdraw_release",
+    "withdraw_system",
 ]

@@ -33,6 +33,19 @@ FROZEN_AUDIT_COLUMNS = (
     "requested_by",
     "team_id",
 )
+#: What a second administrator approves.
+FROZEN_LISTING_COLUMNS = (
+    "team_id",
+    "kind",
+    "name",
+    "version",
+    "text",
+    "text_sha256",
+    "reason",
+    "proposed_by",
+    "proposed_by_user_id",
+    "proposed_at",
+)
 
 POSTGRESQL_FUNCTION = """
 CREATE OR REPLACE FUNCTION compliance_refuse() RETURNS trigger LANGUAGE plpgsql AS $$
@@ -60,6 +73,10 @@ def protect_evidence(*, using: str, **_: Any) -> None:
         )
         statements += [_trigger(connection.vendor, audits, changed), _trigger(connection.vendor, audits, "DELETE")]
         statements += [_trigger(connection.vendor, audits, frozen, when="OLD.run_sha256 <> ''", name="refreeze")]
+    listings = apps.get_model("compliance", "SystemListing")._meta.db_table
+    if listings in present:
+        changed = f"UPDATE OF {', '.join(FROZEN_LISTING_COLUMNS)}"
+        statements += [_trigger(connection.vendor, listings, changed), _trigger(connection.vendor, listings, "DELETE")]
     with connection.cursor() as cursor:
         for statement in statements:
             for part in statement:

@@ -13,6 +13,7 @@ from datetime import datetime, timedelta
 from itertools import zip_longest
 from typing import Any
 
+from auditor.canonical import sha256_bytes
 from compliance.models import (
     Approval,
     DataSetVersion,
@@ -23,6 +24,7 @@ from compliance.models import (
     PlanVersion,
     PolicyPackReview,
     Release,
+    SystemListing,
 )
 
 NAMED = ("source", "name", "title", "sha256", "fingerprint", "design_sha256", "rows")
@@ -37,6 +39,7 @@ def decisions() -> Iterator[str]:
     yield from _approvals(_events("language_model.decided", "language_model.approval_ended"))
     yield from _releases(_events("audit.released"), _events("audit.release_withdrawn"))
     yield from _reviews(_events("pack.reviewed"))
+    yield from _systems(_events("system.proposed", "system.listed", "system.withdrawn"))
     yield from _versions(_events("model.registered", "data.registered", "plan.registered"))
 
 
@@ -120,6 +123,33 @@ def _reviews(told: dict[str, list[Told]]) -> Iterator[str]:
             yield from _compared(f"{name}: a review", {"note": row.note, "due": row.due.isoformat()}, *entry)
             yield from _by(f"{name}: a review", row.reviewer, row.reviewer_user_id, entry[0])
             yield from _when(f"{name}: a review", row.reviewed_at, entry[0])
+
+
+#: Where a system stands after an event, and the column that names who did it.
+_STEPS = {
+    "system.proposed": ("proposed", "proposed_by"),
+    "system.listed": ("listed", "approved_by"),
+    "system.withdrawn": ("withdrawn", "withdrawn_by"),
+}
+
+
+def _systems(told: dict[str, list[Told]]) -> Iterator[str]:
+    """Systems stand where the last event put them, by whom it says, with the table it names by its hash."""
+    rows = {row.event_object: row for row in SystemListing.objects.order_by("pk")}
+    for name in sorted({*rows, *told}):
+        row, entries = rows.get(name), told.get(name, [])
+        if row is None or not entries:
+            yield f"{name}: {'no event tells of it' if row else 'events tell of it, and it is gone'}"
+            continue
+        if row.state != _STEPS[entries[-1][0].action][0]:
+            yield f"{name}: is {row.state}, event {entries[-1][0].seq} says {_STEPS[entries[-1][0].action][0]}"
+        if sha256_bytes(row.text.encode()) != row.text_sha256:
+            yield f"{name}: its table is not the one that its hash names"
+        for event, payload in entries:
+            if "text_sha256" in payload:
+                yield from _compared(name, {"text_sha256": row.text_sha256}, event, payload)
+            column = _STEPS[event.action][1]
+            yield from _by(name, getattr(row, column), getattr(row, f"{column}_user_id"), event)
 
 
 def _versions(told: dict[str, list[Told]]) -> Iterator[str]:

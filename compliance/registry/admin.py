@@ -42,6 +42,7 @@ from compliance.models import (
     PolicyPackReview,
     PolicyPackVersion,
     Registration,
+    SystemListing,
 )
 from compliance.models.versions import DESCRIPTION, PlanVersionQuerySet, VersionQuerySet, number_of
 
@@ -268,6 +269,16 @@ class RegistrationAdmin(ReadOnlyAdmin):
     list_select_related = ("team",)
     exclude = ("look",)
     search_fields = ("name", "source", "requested_by")
+
+
+@admin.register(SystemListing)
+class SystemListingAdmin(ReadOnlyAdmin):
+    """Systems that may be asked, or were; administrators list them on the site's own pages."""
+
+    list_display = ("source", "version", "team", "state", "proposed_by", "approved_by", "approved_at", "withdrawn_at")
+    list_filter = ("state", "kind", "proposed_at")
+    list_select_related = ("team",)
+    search_fields = ("name", "text", "proposed_by", "approved_by")
 
 
 @admin.register(PolicyPackReview)

@@ -41,7 +41,8 @@ class ModelForm(TeamForm):
     permission = "add_languagemodelversion"
     source = forms.CharField(
         max_length=500,
-        help_text="demo:underwriter, dir:PATH, gguf:PATH or hf:ORG/NAME@REVISION; +adapter:PATH adds an adapter.",
+        help_text="demo:underwriter, dir:PATH, gguf:PATH or hf:ORG/NAME@REVISION; +adapter:PATH adds an adapter. "
+        "endpoint:NAME or service:NAME if the team has listed it.",
     )
     name = forms.CharField(max_length=200, help_text="A name the team uses already makes this a new version of it.")
     owner = forms.CharField(max_length=200, help_text="Who answers for it.")
@@ -50,12 +51,16 @@ class ModelForm(TeamForm):
     risk_tier = LanguageModel._meta.get_field("risk_tier").formfield()
     access = LanguageModel._meta.get_field("access").formfield()
 
-    def clean_source(self) -> str:
-        """A source the site may import."""
-        try:
-            return check_model_source(self.cleaned_data["source"])
-        except InputError as error:
-            raise forms.ValidationError(str(error)) from error
+    def clean(self) -> dict[str, Any]:
+        """A source the site may import into the register of that team."""
+        said: dict[str, Any] = super().clean() or self.cleaned_data
+        if "source" in said:
+            team = said.get("team")
+            try:
+                said["source"] = check_model_source(said["source"], team_id=team.pk if team else None)
+            except InputError as error:
+                self.add_error("source", str(error))
+        return said
 
 
 def table_field() -> forms.FileField:

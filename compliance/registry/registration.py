@@ -30,6 +30,8 @@ from compliance.models import DataSetVersion, LanguageModelVersion, Registration
 from compliance.registry.columns import masked_preview
 from compliance.registry.importing import import_bounded
 from compliance.registry.reading import survey_of
+from compliance.registry.system_tables import READERS
+from compliance.registry.systems import find_listed
 
 log = logging.getLogger(__name__)
 
@@ -81,14 +83,21 @@ def _register(row: Registration, actor: Actor, *, heartbeat: Callable[[], None])
         fail(line)
 
 
-def check_model_source(source: str) -> str:
-    """A model source as the site accepts it: well-formed, and by path only from the import folder.
+def check_model_source(source: str, *, team_id: int | None = None) -> str:
+    """A model source as the site accepts it: well-formed, by path only from the import folder, asked only if listed.
+
+    Parameters
+    ----------
+    team_id
+        Whose register it is for; ``None`` while nobody chose one, and then no system is listed.
 
     Raises
     ------
     ModelError
-        For anything else. A page must not be a way to read the rest of the machine.
+        For anything else. A page must not be a way to read the rest of the machine, or to send something from it.
     """
+    if source.strip().partition(":")[0] in READERS:
+        return find_listed(source, team_id=team_id).source
     parsed = parse_source(source)
     folder = Path(settings.IMPORT_FOLDER).resolve()
     paths = [*([parsed.path] if parsed.kind in ("dir", "gguf") else []), *parsed.adapter_paths]
@@ -97,8 +106,6 @@ def check_model_source(source: str) -> str:
             raise ModelError(
                 f"model source {source!r}", "is outside the import folder", "a path below PLUMBLINE_IMPORTS"
             )
-    if parsed.kind == "endpoint":
-        raise ModelError(f"model source {source!r}", "is an endpoint", "a model whose files can be imported")
     return source.strip()
 
 

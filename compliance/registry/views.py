@@ -71,7 +71,7 @@ def registrations(request: HttpRequest) -> HttpResponse:
 def register_model(request: HttpRequest) -> HttpResponse:
     """Ask for a model to be imported."""
     _need(request, ModelForm.permission)
-    form = ModelForm(request.POST or None, user=request.user)
+    form = ModelForm(request.POST or None, user=request.user, initial=_named_source(request))
     if form.is_valid():
         asked = dict(form.cleaned_data)
         team, source = asked.pop("team"), asked.pop("source")
@@ -81,6 +81,12 @@ def register_model(request: HttpRequest) -> HttpResponse:
             row = actions.request_model(language_model=language_model, source=source, actor=actor)
         return _to(row)
     return render(request, "registry/model.html", {"form": form}, status=400 if form.errors else 200)
+
+
+def _named_source(request: HttpRequest) -> dict[str, str]:
+    """What the form begins with where a page named a source."""
+    source = request.GET.get("source", "")
+    return {"source": source[:500], "name": source.partition(":")[2][:200], "access": "outputs"} if source else {}
 
 
 @page("GET", "HEAD", "POST")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable
 from datetime import date, timedelta
 from typing import Any
@@ -37,6 +38,12 @@ def make_person(name: str, team: Team | None = None, roles: Iterable[Role] = (),
     for role in roles:
         Membership.objects.create(team=team, user=user, role=role)
     return user
+
+
+def listing_text(name: str, **more: Any) -> str:
+    """The table of an endpoint on this machine, as an administrator types it."""
+    lines = {"dialect": "chat_completions", "url": "http://127.0.0.1:9/v1", "model": "underwriter", **more}
+    return "\n".join([f"[endpoint.{name}]", *(f"{key} = {json.dumps(value)}" for key, value in lines.items()), ""])
 
 
 def make_team_audit(team: Team, *, name: str) -> Audit:
@@ -82,6 +89,7 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
     due = date.today() + timedelta(days=90)
     validator = make_person(f"validator {name}", team, [Role.VALIDATOR])
     decides = Actor(name=validator.username, role="officer", user=validator)
+    lists = make_person(f"lister {name}", team, [Role.ADMINISTRATOR])
     return {
         "team": team,
         "membership": examiner.memberships.get(),
@@ -95,6 +103,12 @@ def rows_of(team: Team, *, name: str) -> dict[str, Any]:
             plan=audit.plan, state=DesignState.APPROVED, reason="read", actor=decides
         ),
         "registration": actions.request_upload(team=team, name=name, file_name="a.csv", size=9, actor=ACTOR),
+        "systemlisting": actions.propose_system(
+            team=team,
+            text=listing_text(name),
+            reason="asked",
+            actor=Actor(name=lists.username, role="site", user=lists),
+        ),
         "policypackversion": pack,
         "policypackreview": PolicyPackReview.objects.first()
         or actions.review_pack(pack=pack, due=due, note="read", actor=ACTOR),

@@ -63,7 +63,8 @@ def test_only_an_examiner_cannot_look_and_an_examiner_may_do_nothing() -> None:
 
 
 def test_an_administrator_has_no_right_over_evidence() -> None:
-    assert PERMISSIONS[Role.ADMINISTRATOR] - LOOK == {"add_membership", "delete_membership"}
+    systems = {"add_systemlisting", "approve_systemlisting", "withdraw_systemlisting"}
+    assert PERMISSIONS[Role.ADMINISTRATOR] - LOOK == {"add_membership", "delete_membership"} | systems
 
 
 def test_nobody_approves_what_they_may_write() -> None:

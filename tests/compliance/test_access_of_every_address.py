@@ -89,6 +89,15 @@ SITE = {
     "register/<uuid:public_id>/again/": Line(
         "/register/{registration.public_id}/again/", method="post", without=MISSING, allowed=409, foreign=MISSING
     ),
+    "systems/": Line("/systems/"),
+    "systems/propose/": Line("/systems/propose/"),
+    "systems/<key:pk>/": Line("/systems/{systemlisting.pk}/", without=MISSING, foreign=MISSING),
+    **{
+        f"systems/<key:pk>/{button}/": Line(
+            f"/systems/{{systemlisting.pk}}/{button}/", method="post", without=MISSING, allowed=400, foreign=MISSING
+        )
+        for button in ("approve", "withdraw")
+    },
     "plans/": Line("/plans/"),
     "plans/new/": Line("/plans/new/"),
     "plans/drafts/<key:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),
@@ -143,7 +152,7 @@ REMOVED = ("membership", "release")
 REGISTERS = (
     "team", "membership", "release", "languagemodel", "languagemodelversion", "datasetversion", "planversion",
     "plandraft", "plandecision", "registration", "policypackreview", "policypackversion", "audit", "auditchunk",
-    "measurementrow", "findingrow", "event", "worker",
+    "measurementrow", "findingrow", "event", "systemlisting", "worker",
 )  # fmt: skip
 
 

@@ -269,7 +269,7 @@ def test_a_model_is_asked_for_and_described(browser: Client) -> None:
         ("dir:/etc", "is outside the import folder; expected a path below PLUMBLINE_IMPORTS"),
         ("dir:../..", "is outside the import folder"),
         ("demo:smollm2+adapter:/etc", "is outside the import folder"),
-        ("endpoint:x", "is an endpoint; expected a model whose files can be imported"),
+        ("endpoint:x", "is not listed; expected a system of this team that two administrators listed"),
     ],
 )
 def test_a_source_the_site_may_not_import_is_one_line_beside_the_field(browser: Client, source: str, line: str) -> None:

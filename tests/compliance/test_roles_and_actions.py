@@ -26,7 +26,7 @@ from compliance.plans.shelf import ready_made
 from tests.compliance.factories import ACTOR
 from tests.compliance.jobs import request
 from tests.compliance.messages import keep_messages
-from tests.compliance.teams import WORKING, make_person, rows_of
+from tests.compliance.teams import WORKING, listing_text, make_person, rows_of
 from tests.compliance.test_access_of_every_address import ADDED, LINES, REGISTERS, addresses
 
 QUICK = ready_made()["quick"].text
@@ -66,6 +66,11 @@ ACTIONS = {
     "register/<uuid:public_id>/part/": Action(("add_datasetversion",)),
     "register/<uuid:public_id>/file/": Action(("add_datasetversion",), {"file": "a table"}),
     "register/<uuid:public_id>/again/": Action(("add_datasetversion",)),
+    "systems/propose/": Action(
+        ("add_systemlisting",), {"team": "{team.pk}", "text": listing_text("another"), "reason": "asked"}
+    ),
+    "systems/<key:pk>/approve/": Action(("approve_systemlisting",), {"reason": "read"}),
+    "systems/<key:pk>/withdraw/": Action(("withdraw_systemlisting",), {"reason": "not needed"}),
     "plans/new/": Action(("add_planversion",), {"team": "{team.pk}", "origin": "ready:quick"}),
     "plans/drafts/<key:pk>/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
     "plans/drafts/<key:pk>/check/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),

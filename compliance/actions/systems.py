@@ -1,0 +1,164 @@
+"""Listing a system that answers: one administrator proposes it, a second approves it, any of them withdraws it."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from django.core.exceptions import PermissionDenied
+from django.db import transaction
+from django.db.models import Max
+from django.utils import timezone
+
+from compliance.access import permissions as access
+from compliance.exceptions import StateError
+from compliance.governance.events import Actor, append_event, lock_chain
+from compliance.models import SystemListing, SystemState, Team
+from compliance.registry.system_tables import SystemTable, read_table, text_sha256
+
+
+@transaction.atomic
+def propose_system(*, team: Team, text: str, reason: str, actor: Actor) -> SystemListing:
+    """Propose a system, or another version of one that the team has listed. Nothing is asked of it before approval.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission in that team.
+    ModelError
+        If the table is not as it should be: the key, what is wrong, what was expected.
+    StateError
+        If no reason is given, another team's system is called so, a proposal of this name is open, or it is listed so.
+    """
+    _allow(actor, "add_systemlisting", team)
+    lock_chain()
+    found = read_table(text)
+    reason = _said(found.source, reason, "what it is needed for")
+    same = SystemListing.objects.filter(kind=found.kind, name=found.name)
+    if same.exclude(team=team).exists():
+        raise StateError(f"{found.source}: another team's system is called so; expected another name")
+    waiting = same.filter(state=SystemState.PROPOSED).first()
+    if waiting is not None:
+        raise StateError(f"{waiting}: is proposed already; expected it to be approved or withdrawn first")
+    sha256 = text_sha256(text)
+    if same.filter(state=SystemState.LISTED, text_sha256=sha256).exists():
+        raise StateError(f"{found.source}: is listed with this table already; expected a change")
+    listing = SystemListing.objects.create(
+        team=team,
+        kind=found.kind,
+        name=found.name,
+        version=(same.aggregate(Max("version"))["version__max"] or 0) + 1,
+        text=text,
+        text_sha256=sha256,
+        reason=reason,
+        proposed_by=actor.name,
+        proposed_by_user=actor.user,
+    )
+    _tell(actor, "system.proposed", listing, {**_destination(found), "text_sha256": sha256, "reason": reason})
+    return listing
+
+
+@transaction.atomic
+def approve_system(*, listing: SystemListing, reason: str, actor: Actor) -> None:
+    """List a proposed system: from now on it may be asked. The version before it, if there is one, is withdrawn.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission in its team.
+    ModelError
+        If this version of the software reads its table no more.
+    StateError
+        If it is not proposed, no reason is given, or the same person proposed it.
+    """
+    _allow(actor, "approve_systemlisting", listing.team)
+    lock_chain()
+    listing.refresh_from_db()
+    reason = _said(str(listing), reason, "what was looked at")
+    if proposed(listing, actor):
+        raise StateError(f"{listing}: {actor.name} proposed it; expected a second administrator to approve it")
+    found = read_table(listing.text)
+    if listing.state == SystemState.PROPOSED:
+        before = SystemListing.objects.filter(kind=listing.kind, name=listing.name, state=SystemState.LISTED).first()
+        if before is not None:
+            _withdraw(before, f"version {listing.version} took its place", actor)
+    rows = SystemListing.objects.filter(pk=listing.pk, state=SystemState.PROPOSED)
+    decided = {
+        "state": SystemState.LISTED,
+        "approved_by": actor.name,
+        "approved_by_user": actor.user,
+        "approved_at": timezone.now(),
+        "approval_reason": reason,
+    }
+    # Two people may decide at once; the second finds it decided.
+    if not rows.update(**decided):
+        raise _stands(listing, "proposed")
+    listing.refresh_from_db()
+    payload = {**_destination(found), "text_sha256": listing.text_sha256, "reason": reason}
+    _tell(actor, "system.listed", listing, payload)
+
+
+@transaction.atomic
+def withdraw_system(*, listing: SystemListing, reason: str, actor: Actor) -> None:
+    """Take back a proposal, or the leave to ask a listed system. One administrator is enough: this opens nothing.
+
+    Raises
+    ------
+    PermissionDenied
+        Without the permission in its team.
+    StateError
+        If it is withdrawn, or no reason is given.
+    """
+    _allow(actor, "withdraw_systemlisting", listing.team)
+    lock_chain()
+    _withdraw(listing, _said(str(listing), reason, "why it is withdrawn"), actor)
+
+
+def proposed(listing: SystemListing, actor: Actor) -> bool:
+    """Whether this person proposed it: by account, and by name too."""
+    user = getattr(actor.user, "pk", None)
+    same_account = user is not None and listing.proposed_by_user_id == user
+    return same_account or listing.proposed_by.casefold() == actor.name.casefold()
+
+
+def _withdraw(listing: SystemListing, reason: str, actor: Actor) -> None:
+    """With the chain locked."""
+    rows = SystemListing.objects.filter(pk=listing.pk).exclude(state=SystemState.WITHDRAWN)
+    ended = {
+        "state": SystemState.WITHDRAWN,
+        "withdrawn_by": actor.name,
+        "withdrawn_by_user": actor.user,
+        "withdrawn_at": timezone.now(),
+        "withdrawal_reason": reason,
+    }
+    if not rows.update(**ended):
+        raise _stands(listing, "proposed or listed")
+    before = listing.state
+    listing.refresh_from_db()
+    _tell(actor, "system.withdrawn", listing, {"from": str(before), "reason": reason})
+
+
+def _stands(listing: SystemListing, expected: str) -> StateError:
+    listing.refresh_from_db(fields=["state"])
+    return StateError(f"{listing}: is {SystemState(listing.state).label.lower()}; expected {expected}")
+
+
+def _said(what: str, reason: str, expected: str) -> str:
+    if not reason.strip():
+        raise StateError(f"{what}: no reason is given; expected a sentence on {expected}")
+    return reason.strip()
+
+
+def _destination(found: SystemTable) -> dict[str, Any]:
+    """What an event names beside the hash: where applications would go."""
+    return {"url": found.listed.url, "networks": list(found.listed.networks)}
+
+
+def _allow(actor: Actor, permission: str, team: Team) -> None:
+    if actor.user is None:
+        raise PermissionDenied(f"{actor.name}: systems are listed by people with an account")
+    if not access.may(actor.user, permission, team.pk):
+        raise PermissionDenied(f"{actor.name}: may not {permission.split('_', maxsplit=1)[0]} systems of {team}")
+
+
+def _tell(actor: Actor, action: str, listing: SystemListing, payload: dict[str, Any]) -> None:
+    append_event(actor=actor, action=action, object=listing.event_object, payload=payload, team=listing.team)

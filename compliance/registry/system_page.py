@@ -1,0 +1,120 @@
+"""What the page of a system says of its table, in words."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from auditor.exceptions import ModelError
+from auditor.systems.listing import Listed, ListedEndpoint, Rates
+from auditor.systems.service_listing import ListedService
+from compliance.models import SystemListing
+from compliance.registry.system_tables import SystemTable, read_table
+
+
+@dataclass(frozen=True, kw_only=True)
+class Said:
+    """One line of a page: what, and how it is."""
+
+    label: str
+    words: str
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemFacts:
+    """What a table says, for people. ``problem`` is the line why this version of the software cannot read it."""
+
+    what: tuple[Said, ...] = ()
+    goes_out: tuple[Said, ...] = ()
+    conduct: tuple[Said, ...] = ()
+    prices: tuple[Said, ...] = ()
+    problem: str = ""
+
+
+def facts_of(listing: SystemListing) -> SystemFacts:
+    """What the table of a listing says."""
+    try:
+        found = read_table(listing.text)
+    except ModelError as error:
+        return SystemFacts(problem=str(error))
+    return SystemFacts(
+        what=tuple(_what(found)),
+        goes_out=tuple(_goes_out(found.listed)),
+        conduct=tuple(_conduct(found.listed)),
+        prices=tuple(_prices(found.listed.prices)),
+    )
+
+
+def _what(found: SystemTable) -> list[Said]:
+    listed = found.listed
+    if isinstance(listed, ListedEndpoint):
+        said = [
+            Said(label="Kind", words="language model behind an address"),
+            Said(label="Dialect", words=listed.dialect),
+            Said(label="Model", words=listed.model),
+        ]
+        if listed.extra:
+            said.append(Said(label="Fields put over those of the dialect", words=", ".join(sorted(listed.extra))))
+        if listed.without:
+            said.append(Said(label="Fields left out", words=", ".join(listed.without)))
+        return said
+    return [Said(label="Kind", words="decision service"), *_service(listed)]
+
+
+def _service(listed: ListedService) -> list[Said]:
+    steps = "; ".join(f"{step.method} {step.path or '/'}" for step in listed.steps)
+    read = [name for name in ("choice", "amount", "reasons") if getattr(listed.read, name) is not None]
+    return [
+        Said(label="Steps", words=steps),
+        Said(label="Fields of an application that go out", words=", ".join(sorted(listed.fields())) or "none"),
+        Said(label="Read from its answer", words=", ".join(read)),
+    ]
+
+
+def _goes_out(listed: Listed) -> list[Said]:
+    said = [
+        Said(label="Address", words=listed.url),
+        Said(label="Private ranges it may lie in", words=", ".join(listed.networks) or "none"),
+        Said(label="Headers", words=", ".join(sorted(listed.headers)) or "those of the dialect"),
+    ]
+    if listed.oauth is not None:
+        said.append(Said(label="Token address", words=f"{listed.oauth.token_url}, as {listed.oauth.client_id}"))
+    said.append(Said(label="Key goes into", words=_header(listed)))
+    if listed.authority_file:
+        said.append(Said(label="Authority that alone is trusted", words=listed.authority_file))
+    if listed.certificate_file:
+        said.append(Said(label="Certificate shown to it", words=listed.certificate_file))
+    return said
+
+
+def _header(listed: Listed) -> str:
+    if listed.oauth is not None:
+        return "Authorization, as a token fetched by client credentials"
+    return listed.key_header or "the header of the dialect"
+
+
+def _conduct(listed: Listed) -> list[Said]:
+    money = "no cap"
+    if listed.most_money is not None and listed.prices is not None:
+        money = f"{listed.prices.currency} {listed.most_money:,.2f}"
+    return [
+        Said(label="Most requests", words="no cap" if listed.most_requests is None else f"{listed.most_requests:,}"),
+        Said(label="Most money", words=money),
+        Said(label="Requests at a time", words=f"{listed.concurrency}"),
+        Said(
+            label="Requests a second",
+            words="as it answers" if listed.requests_a_second is None else f"{listed.requests_a_second:g}",
+        ),
+        Said(label="Seconds for one answer", words=f"{listed.seconds:g}"),
+        Said(label="Tries of one request", words=f"{listed.tries}"),
+        Said(label="Longest wait before the audit pauses", words=f"{listed.longest_wait:g} s"),
+    ]
+
+
+def _prices(rates: Rates | None) -> list[Said]:
+    if rates is None:
+        return []
+    return [
+        Said(label="Per million tokens of prompts", words=f"{rates.currency} {rates.prompt:g}"),
+        Said(label="Per million tokens of answers", words=f"{rates.currency} {rates.answer:g}"),
+        Said(label="Per request", words=f"{rates.currency} {rates.request:g}"),
+    ]

@@ -1,0 +1,160 @@
+"""The table of a system as an administrator types it, read by the engine's own reader, and what the site adds to that.
+
+Who types it may not read this machine: keys are set on the system's page, and certificates lie in one folder.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import re
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from django.conf import settings
+from pydantic import ValidationError
+
+from auditor.canonical import sha256_bytes
+from auditor.exceptions import ModelError
+from auditor.systems.addresses import Address, parse_address, pin
+from auditor.systems.listing import Listed, ListedEndpoint, keys_in, one_line
+from auditor.systems.service_listing import ListedService
+
+READERS: dict[str, type[ListedEndpoint | ListedService]] = {"endpoint": ListedEndpoint, "service": ListedService}
+LONGEST = 50_000
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
+FORM = "one table, [endpoint.NAME] or [service.NAME]"
+WHERE = "table"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SystemTable:
+    """What a table says: of which system, typed, and as it stands in the text."""
+
+    kind: str
+    name: str
+    listed: ListedEndpoint | ListedService
+    plain: dict[str, Any]
+
+    @property
+    def source(self) -> str:
+        """The source that names it."""
+        return f"{self.kind}:{self.name}"
+
+    @property
+    def destination(self) -> dict[str, str]:
+        """Where its key would be sent, and how: a key that was set for one destination is not sent to another."""
+        oauth = self.listed.oauth
+        return {
+            "source": self.source,
+            "url": self.listed.url,
+            "header": self.listed.key_header,
+            "token_url": oauth.token_url if oauth else "",
+            "client_id": oauth.client_id if oauth else "",
+        }
+
+
+def read_table(text: str) -> SystemTable:
+    """Read the table of one system.
+
+    Raises
+    ------
+    ModelError
+        In one line: the key, what is wrong with it, what was expected. Values are not repeated, since one of them may
+        be a secret in the wrong place.
+    """
+    if len(text) > LONGEST:
+        raise ModelError(WHERE, f"has more than {LONGEST:,} characters", FORM)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(WHERE, f"is not valid TOML ({error})", FORM) from None
+    kind, name = _named(tables)
+    table, where = tables[kind][name], f"{kind}.{name}"
+    try:
+        listed = READERS[kind].model_validate(table)
+    except ValidationError as error:
+        raise one_line(error, where=where) from None
+    _no_key_material(table, where)
+    _no_files(listed, where)
+    _may_be_asked(listed.url, listed, where=f"{where}.url")
+    if listed.oauth is not None:
+        _may_be_asked(listed.oauth.token_url, listed, where=f"{where}.oauth.token_url")
+    return SystemTable(kind=kind, name=name, listed=listed, plain=tables)
+
+
+def text_sha256(text: str) -> str:
+    """The hash by which events name a table."""
+    return sha256_bytes(text.encode())
+
+
+def with_prices(text: str, prices: dict[str, Any]) -> str:
+    """The text with these prices in its table; comments and order stay.
+
+    Raises
+    ------
+    ModelError
+        If it is not the table of a system, or has prices already.
+    """
+    try:
+        document = tomlkit.parse(text)
+    except (tomlkit.exceptions.TOMLKitError, ValueError) as error:
+        raise ModelError(WHERE, f"is not valid TOML ({error})", FORM) from None
+    kind, name = _named(document.unwrap())
+    table: Any = document[kind]
+    if "prices" in table[name]:
+        raise ModelError(f"{kind}.{name}.prices", "stand in the table and below it", "them in one of the two places")
+    table[name]["prices"] = prices
+    return tomlkit.dumps(document)
+
+
+def _named(tables: dict[str, Any]) -> tuple[str, str]:
+    """Kind and name of the one table there is."""
+    if set(tables) - set(READERS) or len(tables) != 1:
+        raise ModelError(WHERE, f"holds {_some(tables)} at its top", FORM)
+    (kind,) = tables
+    inside = tables[kind]
+    if not isinstance(inside, dict) or len(inside) != 1:
+        raise ModelError(WHERE, f"holds {_some(inside if isinstance(inside, dict) else {})} below {kind}", FORM)
+    (name,) = inside
+    if not isinstance(inside[name], dict):
+        raise ModelError(WHERE, f"{kind}.{name} is not a table", FORM)
+    if not NAME.fullmatch(name):
+        expected = "letters, digits, dashes and underscores, at most 60, the first a letter or digit"
+        raise ModelError(WHERE, f"the name {name[:80]!r} cannot be used", expected)
+    return kind, name
+
+
+def _some(tables: dict[str, Any]) -> str:
+    return ", ".join(repr(name) for name in sorted(tables)[:3]) or "nothing"
+
+
+def _no_key_material(table: dict[str, Any], where: str) -> None:
+    for name in keys_in(table):
+        raise ModelError(f"{where}: {name}", "looks like a key", "none here: it is set on the page of the system")
+
+
+def _no_files(listed: Listed, where: str) -> None:
+    """A path that a page took could read any file of this machine, and send it to the address beside it."""
+    named = {"key_file": listed.key_file, "oauth.secret_file": listed.oauth.secret_file if listed.oauth else ""}
+    for key, path in named.items():
+        if path:
+            raise ModelError(f"{where}.{key}", "names a file", "none: the key is set on the page of the system")
+    folder = Path(settings.CERTIFICATE_FOLDER).resolve()
+    for key in ("authority_file", "certificate_file", "certificate_key_file"):
+        path = getattr(listed, key)
+        if path and not (Path(path).is_absolute() and Path(path).resolve().is_relative_to(folder)):
+            raise ModelError(f"{where}.{key}", "is outside its folder", "a path below PLUMBLINE_CERTIFICATES")
+
+
+def _may_be_asked(url: str, listed: Listed, *, where: str) -> Address:
+    """Names are resolved by whoever opens the system; a number that may not be asked is told at once."""
+    address = parse_address(url, networks=listed.networks, where=where)
+    try:
+        ipaddress.ip_address(address.host)
+    except ValueError:
+        return address
+    pin(address, where=where, resolve=lambda host, _: [host])
+    return address

@@ -1,0 +1,154 @@
+"""Pages on which administrators list the systems that may be asked. What they change, actions change."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from django.contrib import messages
+from django.core.exceptions import PermissionDenied
+from django.core.paginator import Paginator
+from django.http import Http404, HttpRequest, HttpResponse
+from django.shortcuts import redirect, render
+
+from auditor.exceptions import InputError
+from compliance import actions
+from compliance.access import permissions as access
+from compliance.actions.systems import proposed
+from compliance.exceptions import ComplianceError
+from compliance.governance.events import site_actor
+from compliance.models import Event, LanguageModelVersion, SystemListing, SystemState
+from compliance.registry.system_forms import EXAMPLES, ApprovalForm, ReasonForm, SystemForm, WithdrawalForm
+from compliance.registry.system_page import facts_of
+from compliance.registry.views import page
+
+LINES = 25
+EVENTS_SHOWN = 100
+
+
+@page("GET", "HEAD")
+def systems(request: HttpRequest) -> HttpResponse:
+    """Every system of one's teams, and every version of what is said of it."""
+    if not request.user.has_perm("compliance.view_systemlisting"):
+        raise PermissionDenied
+    rows = SystemListing.objects.for_user(request.user).select_related("team")
+    context = {
+        "listed": Paginator(rows, LINES).get_page(request.GET.get("page")),
+        "asked": "",
+        "may_propose": request.user.has_perm(f"compliance.{SystemForm.permission}"),
+    }
+    return render(request, "registry/systems.html", context)
+
+
+@page("GET", "HEAD", "POST")
+def propose(request: HttpRequest) -> HttpResponse:
+    """Propose a system; another version begins as a copy of the one before."""
+    if not request.user.has_perm(f"compliance.{SystemForm.permission}"):
+        raise PermissionDenied
+    form = SystemForm(request.POST or None, user=request.user, initial=_begun(request))
+    if form.is_valid():
+        asked = form.cleaned_data
+        try:
+            row = actions.propose_system(
+                team=asked["team"], text=asked["text"], reason=asked["reason"], actor=site_actor(request)
+            )
+            messages.success(request, "The system is proposed. A second administrator has to approve it.")
+            return redirect(row)
+        except ComplianceError as error:
+            form.add_error(None, str(error))
+            return render(request, "registry/system_propose.html", {"form": form}, status=409)
+    return render(request, "registry/system_propose.html", {"form": form}, status=400 if form.errors else 200)
+
+
+def _begun(request: HttpRequest) -> dict[str, Any]:
+    """What the form begins with: the table of a version somebody may see, or an example."""
+    key = request.GET.get("from", "")
+    if key.isdecimal() and len(key) < 19:
+        row = _row(request, int(key))
+        return {"text": row.text, "team": row.team_id}
+    return {"text": EXAMPLES.get(request.GET.get("kind", ""), EXAMPLES[SystemListing.ENDPOINT])}
+
+
+@page("GET", "HEAD")
+def system(request: HttpRequest, pk: int) -> HttpResponse:
+    """One version of a system: what it is, where it stands, what became of it."""
+    return _page(request, _row(request, pk))
+
+
+@page("POST")
+def approve(request: HttpRequest, pk: int) -> HttpResponse:
+    """List a proposed system."""
+    row = _row(request, pk)
+    access.require(request.user, "approve_systemlisting", row.team_id)
+    form = ApprovalForm(request.POST)
+    return _decided(request, row, form, actions.approve_system, "The system is listed: it may be asked.")
+
+
+@page("POST")
+def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
+    """Take back a proposal or a listing."""
+    row = _row(request, pk)
+    access.require(request.user, "withdraw_systemlisting", row.team_id)
+    form = WithdrawalForm(request.POST)
+    done = "The system is withdrawn: it is not asked any more."
+    return _decided(request, row, form, actions.withdraw_system, done)
+
+
+def _decided(
+    request: HttpRequest, row: SystemListing, form: ReasonForm, action: Callable[..., None], done: str
+) -> HttpResponse:
+    if not form.is_valid():
+        return _page(request, row, form, status=400)
+    try:
+        action(listing=row, reason=form.cleaned_data["reason"], actor=site_actor(request))
+    except (ComplianceError, InputError) as error:
+        form.add_error(None, str(error))
+        row.refresh_from_db()
+        return _page(request, row, form, status=409)
+    messages.success(request, done)
+    return redirect(row)
+
+
+def _page(
+    request: HttpRequest, row: SystemListing, sent: ReasonForm | None = None, *, status: int = 200
+) -> HttpResponse:
+    """The page; with the form that was ``sent`` and refused, if one was."""
+    may = {
+        name: access.may(request.user, f"{name}_systemlisting", row.team_id) for name in ("add", "approve", "withdraw")
+    }
+    waits, own = row.state == SystemState.PROPOSED, proposed(row, site_actor(request))
+    versions = SystemListing.objects.for_user(request.user).filter(kind=row.kind, name=row.name)
+    others = [version.event_object for version in versions]
+    events = Event.objects.for_user(request.user).filter(object__in=others).select_related("payload")
+    context = {
+        "row": row,
+        "facts": facts_of(row),
+        "versions": versions,
+        "registered": LanguageModelVersion.objects.for_user(request.user)
+        .filter(source=row.source, language_model__team=row.team_id)
+        .select_related("language_model")
+        .defer("manifest")
+        .numbered(),
+        "events": events[:EVENTS_SHOWN],
+        "may_propose": may["add"],
+        "own": waits and may["approve"] and own,
+        "refused": sent.non_field_errors() if sent is not None else (),
+        "approving": _form(ApprovalForm, sent) if waits and may["approve"] and not own else None,
+        "withdrawing": _form(WithdrawalForm, sent) if may["withdraw"] and row.state != SystemState.WITHDRAWN else None,
+        "may_register": row.state == SystemState.LISTED
+        and access.may(request.user, "add_languagemodelversion", row.team_id),
+    }
+    return render(request, "registry/system.html", context, status=status)
+
+
+def _form(kind: type[ReasonForm], sent: ReasonForm | None) -> ReasonForm:
+    """The one that was sent, with what was wrong with it, or an empty one."""
+    return sent if isinstance(sent, kind) else kind()
+
+
+def _row(request: HttpRequest, pk: int) -> SystemListing:
+    """A listing somebody may see. One they may not see is not there for them."""
+    row = SystemListing.objects.for_user(request.user).select_related("team").filter(pk=pk).first()
+    if row is None:
+        raise Http404("no such system")
+    return row

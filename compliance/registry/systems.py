@@ -1,0 +1,63 @@
+"""The systems that may be asked, as the engine reads them: what is listed at this moment, in the form of its file."""
+
+from __future__ import annotations
+
+import secrets
+import tomllib
+from pathlib import Path
+from typing import Any
+
+import tomlkit
+from django.conf import settings
+
+from auditor.canonical import sha256_bytes
+from auditor.exceptions import ModelError, StorageError, reason_of
+from compliance.models import SystemListing, SystemState
+
+FOLDER = "systems"
+
+
+def listed_systems() -> Path:
+    """A file of systems that holds what is listed now, for ``open_listed`` of the engine.
+
+    It is named by the hash of its content, so that one who wrote it a moment earlier cannot put what was withdrawn
+    since in its place.
+
+    Raises
+    ------
+    StorageError
+        If it cannot be written.
+    """
+    tables: dict[str, dict[str, Any]] = {}
+    for row in SystemListing.objects.filter(state=SystemState.LISTED).order_by("kind", "name"):
+        for kind, named in tomllib.loads(row.text).items():
+            tables.setdefault(kind, {}).update(named)
+    text = tomlkit.dumps(tables)
+    folder = Path(settings.DATA_FOLDER) / FOLDER
+    file = folder / f"{sha256_bytes(text.encode())[:16]}.toml"
+    try:
+        folder.mkdir(mode=0o700, exist_ok=True)
+        if not file.exists():
+            draft = folder / f".{file.stem}-{secrets.token_hex(8)}"
+            draft.write_text(text, encoding="utf-8")
+            draft.replace(file)
+    except OSError as error:
+        raise StorageError(f"{folder}: cannot be written: {reason_of(error)}; expected a folder to write") from error
+    return file
+
+
+def find_listed(source: str, *, team_id: int | None) -> SystemListing:
+    """The listing that a source such as ``endpoint:underwriter`` names in a team.
+
+    Raises
+    ------
+    ModelError
+        If the team has none that is listed. That another team has one is not told.
+    """
+    kind, _, name = source.strip().partition(":")
+    rows = SystemListing.objects.filter(state=SystemState.LISTED, team=team_id, kind=kind, name=name)
+    found = rows.select_related("team").first()
+    if found is None:
+        expected = "a system of this team that two administrators listed"
+        raise ModelError(f"model source {source.strip()!r}", "is not listed", expected)
+    return found
