@@ -14,7 +14,7 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Protocol, TypeGuard
 
-from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor
+from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor, same_system
 from auditor.behaviour.observed import (
     equal_factors,
     human_agreement,
@@ -68,7 +68,7 @@ def in_package(card: ModuleType) -> OnInternals:
     return OnInternals(card, rows=beside("result"), method=beside("method"))
 
 
-OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor)
+OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor, same_system)
 OBSERVED = (
     rates,
     scores,

@@ -10,7 +10,7 @@ from scipy import stats
 
 from auditor.counterfactuals import arm
 from auditor.plan import Attribute, Plan
-from auditor.records import Outcome, Role
+from auditor.records import NO_DECISION, Outcome, Role
 from auditor.statistics.bootstrap import BootstrapSample, bootstrap_totals
 from auditor.statistics.equivalence import Equivalence
 from auditor.statistics.minimums import PAIRS, unmet
@@ -52,7 +52,7 @@ class Both:
     @property
     def unreadable(self) -> tuple[bool, bool]:
         """Whether each version's answer could not be read."""
-        return self.earlier.outcome is Outcome.INVALID, self.later.outcome is Outcome.INVALID
+        return self.earlier.outcome in NO_DECISION, self.later.outcome in NO_DECISION
 
     @property
     def moved(self) -> int:
@@ -106,7 +106,7 @@ class ComparedContrast:
                 return None
             sides.append(answers)
         values = [np.array([answer.margin for answer in side], dtype=np.float64) for side in sides]
-        readable = [np.array([answer.outcome is not Outcome.INVALID for answer in side], dtype=bool) for side in sides]
+        readable = [np.array([answer.outcome not in NO_DECISION for answer in side], dtype=bool) for side in sides]
         return values[0], values[1], readable[0], readable[1]
 
 

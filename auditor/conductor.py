@@ -8,10 +8,15 @@ conclude(ledger)           ─▶ measurements, findings, controls
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from auditor.answering.evidence import Asking, asking_of
+from auditor.answering.preparing import prepare_system
+from auditor.answering.rows import ASKED, DRIFT, SystemAnswer, SystemAnswers, SystemQuestions
+from auditor.applications import Applications
+from auditor.behaviour import same_system
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions
 from auditor.conclusions import adjust_and_conclude
@@ -19,14 +24,18 @@ from auditor.controls import Controls, controls_of
 from auditor.environment import Scoring
 from auditor.exceptions import RunError
 from auditor.findings import find
+from auditor.language_models.stored import StoredModel
 from auditor.ledger import Ledger
 from auditor.own_code import code_sha256
 from auditor.packing import Packing
+from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.preparation import Prepared, another_making, prepare, run_sha256
+from auditor.preparation import Prepared, another_making, prepare_weights, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement
+from auditor.run_record import RunRecord
 from auditor.scoring import load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
+from auditor.testing.asked_system import AskedSystem
 from auditor.testing.attributions import Attribution, attributions_of
 from auditor.testing.context import Context
 from auditor.testing.factory import not_tested
@@ -34,10 +43,15 @@ from auditor.testing.unadjusted import UnadjustedMeasurement
 
 __all__ = ["Conclusions", "Prepared", "code_sha256", "conclude", "load_for", "prepare", "run_one_chunk", "run_sha256"]
 
+NO_INSIDE = "the run asks a system that answers: its inside cannot be seen"
+
 
 @dataclass(frozen=True)
 class Conclusions:
-    """Everything a finished run says. ``scoring`` says how it was computed (packing, seconds), outside the hashes."""
+    """Everything a finished run says. ``scoring`` says how it was computed (packing, seconds), outside the hashes.
+
+    ``asking`` holds the answers of a system with what was sent for them; ``None`` where weights were scored.
+    """
 
     cases: tuple[Case, ...]
     decisions: tuple[Decision, ...]
@@ -47,6 +61,15 @@ class Conclusions:
     packs: tuple[PolicyPack, ...]
     attributions: tuple[Attribution, ...]
     scoring: Scoring
+    asking: Asking | None = None
+
+
+def prepare(
+    *, plan: Plan, model: StoredModel, data: Applications, where: str = "plan", device: str = "cpu"
+) -> Prepared:
+    """Bind a design to a model, or to a system that answers, and to data; see where each is prepared."""
+    bind = prepare_system if model.answers else prepare_weights
+    return bind(plan=plan, model=model, data=data, where=where, device=device)
 
 
 def conclude(ledger: Ledger) -> Conclusions:
@@ -71,15 +94,25 @@ def conclude(ledger: Ledger) -> Conclusions:
     packing = Packing()
     results: dict[str, list[dict[str, Any]]] = {}
     silent: dict[str, str] = {}
+    answers: list[SystemAnswer] = []
     seconds = 0.0
     for state in ledger.states():
         result = json.loads(ledger.result(state.index))
         if state.kind in (SHARED, UNSHARED):
-            payload, answers = Questions.read(json.loads(ledger.payload(state.index))), ChunkAnswers.read(result)
+            payload, scored = Questions.read(json.loads(ledger.payload(state.index))), ChunkAnswers.read(result)
             cases += payload.cases
             applications.update({each.id: each for each in payload.applications})
-            decisions.update({each.case_id: each for each in answers.decisions})
-            packing, seconds = answers.packing, seconds + answers.seconds
+            decisions.update({each.case_id: each for each in scored.decisions})
+            packing, seconds = scored.packing, seconds + scored.seconds
+            continue
+        if state.kind in (ASKED, DRIFT):
+            questions = SystemQuestions.read(json.loads(ledger.payload(state.index)))
+            heard = SystemAnswers.read(result)
+            answers += heard.answers
+            cases += questions.cases if state.kind == ASKED else ()
+            applications.update({each.id: each for each in questions.applications})
+            decisions.update({each.case_id: each.decision for each in heard.answers if not each.moment})
+            seconds += heard.seconds
             continue
         own = OwnResult.read(result)
         seconds += own.seconds
@@ -88,6 +121,7 @@ def conclude(ledger: Ledger) -> Conclusions:
         elif own.not_tested is not None:
             silent.setdefault(state.kind, own.not_tested)
     cases.sort(key=lambda case: case.id)
+    tests, system = _tests(run), _system(run, answers)
     context = Context(
         plan=plan,
         cases=cases,
@@ -96,10 +130,11 @@ def conclude(ledger: Ledger) -> Conclusions:
         values={name: item.values for name, item in applications.items()},
         observed_rate=run.data.observed_rate,
         results=results,
-        not_done=silent,
+        not_done=silent if system is None else {test.CARD.name: NO_INSIDE for test in tests if looks_inside(test)},
         several_rows=run.data.mapping.keeps_rows_apart,
+        system=system,
     )
-    drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
+    drafts = [draft for test in tests for draft in _drafts(test, context)]
     measurements = adjust_and_conclude(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     for emit in SYNTHESES:
@@ -116,7 +151,19 @@ def conclude(ledger: Ledger) -> Conclusions:
             row for test, own in results.items() for work in own for row in attributions_of(work, test=test)
         ),
         scoring=Scoring(packing=packing, seconds=seconds),
+        asking=None if system is None else asking_of(ledger, answers),
     )
+
+
+def _tests(run: RunRecord) -> list[Test]:
+    """The plan's tests, and the control that a system which is asked was the same, whether the plan names it or not."""
+    tests = find_tests(run.plan.tests.run, where="run")
+    return tests if run.reading is None or same_system in tests else [*tests, same_system]
+
+
+def _system(run: RunRecord, answers: Sequence[SystemAnswer]) -> AskedSystem | None:
+    identity = run.model.manifest.system
+    return None if run.reading is None or identity is None else AskedSystem(identity, run.reading, answers)
 
 
 def _drafts(test: Test, context: Context) -> Iterable[UnadjustedMeasurement]:

@@ -15,10 +15,37 @@ class Scoring(Hashed):
     seconds: float = 0.0
 
 
+class Sent(Hashed):
+    """What was sent to a system in a run, by all its processes.
+
+    Attributes
+    ----------
+    requests, answers
+        How many went out, and how many answers are kept.
+    unended
+        Sent, and nobody noted how it ended: answers may exist that nobody kept.
+    failures
+        Requests that got no answer, by what was noted.
+    money
+        What was set aside or spent, in millionths of the currency.
+    prompt_tokens, answer_tokens
+        As the server counted them; 0 where it does not.
+    """
+
+    requests: int = 0
+    answers: int = 0
+    unended: int = 0
+    failures: dict[str, int] = Field(default_factory=dict)
+    money: int = 0
+    prompt_tokens: int = 0
+    answer_tokens: int = 0
+
+
 class Environment(Hashed):
     """``environment.json``: interpreter, machine, libraries, and how long it took.
 
-    ``timings`` are seconds by step; ``scoring`` is ``None`` in runs from before it was kept.
+    ``timings`` are seconds by step; ``scoring`` is ``None`` in runs from before it was kept, ``sent`` in those that ask
+    no system.
     """
 
     python: str = ""
@@ -29,3 +56,4 @@ class Environment(Hashed):
     libraries: dict[str, str] = Field(default_factory=dict)
     timings: dict[str, float] = Field(default_factory=dict)
     scoring: Scoring | None = None
+    sent: Sent | None = None

@@ -1,7 +1,8 @@
 """The evidence of a run as files: what was asked, what was answered, what was measured. Sorted, canonical, no timings.
 
 ``cases``, ``decisions``, ``attributions``, ``measurements`` and ``findings`` are the files a repeat of the run
-reproduces byte for byte.
+reproduces byte for byte. A run that asks a system has ``answers`` and ``requests`` too; a repeat from the same answers
+reproduces them.
 """
 
 from __future__ import annotations
@@ -73,10 +74,14 @@ def write_evidence(folder: Path, run: RunRecord, conclusions: Conclusions, envir
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
+        asking = conclusions.asking
+        computed: dict[str, Any] = {"scoring": conclusions.scoring}
+        if asking is not None:
+            computed["sent"] = asking.sent
         files = {
             "plan.json": run.design,
             "run.json": run.plain(),
-            "environment.json": environment.model_copy(update={"scoring": conclusions.scoring}).plain(),
+            "environment.json": environment.model_copy(update=computed).plain(),
             "measurements.json": [item.row() for item in conclusions.measurements],
             "findings.json": [item.row() for item in conclusions.findings],
             "controls.json": conclusions.controls.plain(),
@@ -90,6 +95,7 @@ def write_evidence(folder: Path, run: RunRecord, conclusions: Conclusions, envir
             "decisions.parquet": _table([item.row() for item in conclusions.decisions], DECISIONS_SCHEMA),
             "attributions.parquet": _table([item.row() for item in conclusions.attributions], ATTRIBUTIONS_SCHEMA),
         }
+        tables |= asking.tables() if asking is not None else {}
         for name, table in tables.items():
             table.write_parquet(folder / name)
     except (OSError, pl.exceptions.ComputeError) as error:

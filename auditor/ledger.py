@@ -85,6 +85,9 @@ class Ledger(Protocol):
     def should_stop(self) -> bool:
         """Whether somebody asked the run to stop; asked between batches."""
 
+    def requests(self) -> Path:
+        """The file of the run's request store, if it asks a system."""
+
 
 class FolderLedger:
     """A ledger in a folder, for notebooks and for runs without a database.
@@ -185,6 +188,10 @@ class FolderLedger:
     def should_stop(self) -> bool:
         """A file called ``stop`` in the folder asks the run to stop."""
         return (self.path / "stop").exists()
+
+    def requests(self) -> Path:
+        """Beside the chunks."""
+        return self.path / "requests.sqlite"
 
     def results(self) -> Iterator[bytes]:
         """All results in index order."""

@@ -1,4 +1,4 @@
-"""What a model of the store is, as types: the identity that is hashed and names it, and how it was imported."""
+"""What the store holds, as types: the identity that is hashed and names a model or a system, and how it came in."""
 
 from __future__ import annotations
 
@@ -28,6 +28,39 @@ class Quantisation(Hashed):
     stored_as: str = ""
 
 
+class SystemIdentity(Hashed):
+    """A system that answers, as it was probed: what is asked and how, and what it showed that it can do.
+
+    Attributes
+    ----------
+    kind
+        ``endpoint`` or ``service``.
+    asked
+        Address, dialect, model as the server calls it, and whatever else goes into every request; no key.
+    readouts
+        The ways its decisions can be read.
+    log_probabilities, top
+        What log-probabilities it gives, and how many of the likeliest tokens.
+    json_schema, tool
+        Whether it honours the form; ``None``: not tried.
+    thinks
+        Whether it answered with a thinking part.
+    model, fingerprint
+        The dated id and the fingerprint that its answers named; empty where they named none, or several.
+    """
+
+    kind: str
+    asked: dict[str, Any] = Field(default_factory=dict)
+    readouts: tuple[str, ...] = ()
+    log_probabilities: str = "none"
+    top: int = 0
+    json_schema: bool | None = None
+    tool: bool | None = None
+    thinks: bool = False
+    model: str = ""
+    fingerprint: str = ""
+
+
 class ModelIdentity(Hashed):
     """What a model is, whatever it was imported from and with. Its digest is its name.
 
@@ -53,6 +86,8 @@ class ModelIdentity(Hashed):
         Of an adapter: the digest of its base, and the hash over the hashes of its own files; else ``None``.
     name
         A name beside the digest, where somebody gave one.
+    system
+        Of a system that answers, which has no files; ``None`` for a model with weights.
     """
 
     format: str = FORMAT
@@ -68,6 +103,7 @@ class ModelIdentity(Hashed):
     base_sha256: str | None = None
     adapter_sha256: str | None = None
     name: str = ""
+    system: SystemIdentity | None = None
 
 
 class ImportRecord(Hashed):

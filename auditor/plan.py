@@ -15,8 +15,6 @@ from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import (
-    BaseModel,
-    ConfigDict,
     Field,
     ValidationError,
     ValidatorFunctionWrapHandler,
@@ -27,6 +25,8 @@ from pydantic import (
 from auditor.canonical import sha256_json
 from auditor.exceptions import PlanError, reason_of
 from auditor.mappings import nfc
+from auditor.plan_reading import Limits, Reading
+from auditor.plan_section import Section
 from auditor.statistics.results import MIN_RESAMPLES
 from auditor.toml_text import parse_toml
 
@@ -38,12 +38,8 @@ LARGEST_INTEGER = 2**53
 SHARED_SETTINGS = frozenset({"dictionary"})
 """Tables of ``[settings]`` that several tests share."""
 
-
-class Section(BaseModel):
-    """Base of every plan section: frozen, strict about types, closed to unknown keys."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
-
+SECOND_SCHEMA = ("reading", "limits")
+"""Sections that schema 2 added. A plan of schema 1 has their defaults, which are no part of its design."""
 
 AnySection = TypeVar("AnySection", bound=Section)
 
@@ -221,7 +217,7 @@ class Budget(Section):
 class Plan(Section):
     """A whole plan. ``design_sha256`` is what people approve."""
 
-    schema_: Literal[1] = Field(alias="schema")
+    schema_: Literal[1, 2] = Field(alias="schema")
     name: Name
     title: Annotated[str, Field(min_length=1, max_length=200)]
     run: Binding = Binding()
@@ -232,10 +228,19 @@ class Plan(Section):
     attributes: Annotated[tuple[Attribute, ...], Field(min_length=1)]
     noise: Noise = Noise()
     tests: Tests
-    settings: dict[Name, dict[str, Any]] = {}
+    settings: dict[Name, dict[str, Any]] = Field(default_factory=dict)
     thresholds: Thresholds = Thresholds()
     operating_point: OperatingPoint = OperatingPoint()
     budget: Budget = Budget()
+    reading: Reading = Reading()
+    limits: Limits = Limits()
+
+    @model_validator(mode="after")
+    def _keys_of_its_schema(self) -> Plan:
+        for name in SECOND_SCHEMA:
+            if self.schema_ == 1 and getattr(self, name) != type(self).model_fields[name].default:
+                raise ValueError(f"{name}: is a section of schema 2")
+        return self
 
     @model_validator(mode="after")
     def _fields_once(self) -> Plan:
@@ -280,6 +285,9 @@ class Plan(Section):
         design = self.model_dump(mode="json", by_alias=True, exclude={"run"})
         if not design["prompt"]["date"]:
             del design["prompt"]["date"]
+        if self.schema_ == 1:
+            for name in SECOND_SCHEMA:
+                del design[name]
         return design
 
     @property

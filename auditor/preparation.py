@@ -16,7 +16,7 @@ from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chat import chat_wrapper
 from auditor.chunk_rows import SHARED, UNSHARED, Asked, Asking, Questions
-from auditor.counterfactuals import Cluster, make_clusters, select
+from auditor.counterfactuals import Cluster, Selection, make_clusters, select
 from auditor.exceptions import PlanError
 from auditor.language_models.answers import Question, ask, refuse_unembedded
 from auditor.language_models.local import embedded_tokens, read_stored_tokenizer
@@ -29,7 +29,17 @@ from auditor.own_code import code_sha256
 from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
-from auditor.run_record import BoundData, BoundModel, Code, PackPin, PromptFigures, RowCounts, RunMapping, RunRecord
+from auditor.run_record import (
+    BoundData,
+    BoundModel,
+    Code,
+    HowRead,
+    PackPin,
+    PromptFigures,
+    RowCounts,
+    RunMapping,
+    RunRecord,
+)
 from auditor.testing.sampling import batches
 from auditor.testing.settings import settings_of
 
@@ -46,7 +56,7 @@ class Prepared:
     tokens: int
 
 
-def prepare(
+def prepare_weights(
     *, plan: Plan, model: StoredModel, data: Applications, where: str = "plan", device: str = "cpu"
 ) -> Prepared:
     """Bind a design to a model and data: choose applications, render and tokenise cases, cut chunks.
@@ -69,7 +79,6 @@ def prepare(
     InputError
         For whatever in plan, model or data does not fit together.
     """
-    packs = load_packs(plan.use.policy_packs, where=where)
     inside = [test for test in find_tests(plan.tests.run, where=where) if looks_inside(test)]
     tokenizer = read_stored_tokenizer(model)
     seen = training_rows(model, data)
@@ -81,12 +90,72 @@ def prepare(
     every = [question for asked, again in questions for question in (*asked, *again)]
     refuse_unembedded(every, rows=embedded_tokens(model), tokenizer=tokenizer, where=plan.run.model)
     longest = _longest(plan, model, clusters, questions, where=where)
+    run = frozen_record(
+        plan=plan,
+        model=model,
+        data=data,
+        selection=selection,
+        clusters=clusters,
+        seen=seen,
+        longest=longest,
+        settings={test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
+        device=device,
+        where=where,
+    )
+    chunks = list(_chunks(plan, clusters, questions))
+    chunks += plan_work(
+        inside, plan=plan, data=data, clusters=clusters, tokenizer=tokenizer, first=len(chunks), where=where
+    )
+    return Prepared(
+        run=run,
+        chunks=tuple(chunks),
+        prompts=sum(chunk.prompts for chunk in chunks),
+        tokens=sum(chunk.tokens for chunk in chunks),
+    )
+
+
+def frozen_record(
+    *,
+    plan: Plan,
+    model: StoredModel,
+    data: Applications,
+    selection: Selection,
+    clusters: Sequence[Cluster],
+    seen: frozenset[str],
+    longest: int | None,
+    settings: dict[str, dict[str, Any]],
+    device: str,
+    where: str,
+    reading: HowRead | None = None,
+) -> RunRecord:
+    """Everything that a run's numbers follow from, as it is frozen.
+
+    Parameters
+    ----------
+    plan, model, data
+        What is bound together.
+    selection, clusters, seen
+        The applications that are asked about, their cases, and the ids that the model's training record lists.
+    longest
+        Tokens of the longest prompt with its answer; ``None`` where nobody counts them.
+    settings
+        Of each test on internals.
+    device
+        The torch device it will be scored on.
+    where
+        Name of the plan, for errors.
+    reading
+        How the answers of a system are read; ``None`` for weights.
+    """
+    packs = load_packs(plan.use.policy_packs, where=where)
     left_out = dict(selection.left_out)
     for attribute in plan.attributes:
         outside = sum(record.values[attribute.field] not in attribute.groups for record in selection.records)
         left_out[f"{attribute.field} in none of the plan's groups, left out of its contrasts"] = outside
     alike = _alike(clusters, plan.placebo.field if plan.placebo else None)
-    run = RunRecord(
+    # What is not given is not hashed: a run of weights has no such key, as before there was one.
+    more = {} if reading is None else {"reading": reading}
+    return RunRecord(
         design=plan.design(),
         design_sha256=plan.design_sha256,
         model=BoundModel(source=plan.run.model, sha256=model.sha256, manifest=model.identity),
@@ -107,20 +176,11 @@ def prepare(
             counts=RowCounts.read(_plain(asdict(data.counts)), where=where),
         ),
         prompts=PromptFigures(longest_tokens=longest, alike=alike),
-        settings={test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
+        settings=settings,
         packs=tuple(PackPin(id=pack.id, version=pack.version, sha256=pack.sha256) for pack in packs),
         code=made_here(),
         device=device_kind(device),
-    )
-    chunks = list(_chunks(plan, clusters, questions))
-    chunks += plan_work(
-        inside, plan=plan, data=data, clusters=clusters, tokenizer=tokenizer, first=len(chunks), where=where
-    )
-    return Prepared(
-        run=run,
-        chunks=tuple(chunks),
-        prompts=sum(chunk.prompts for chunk in chunks),
-        tokens=sum(chunk.tokens for chunk in chunks),
+        **more,
     )
 
 

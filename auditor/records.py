@@ -30,11 +30,21 @@ class Conclusion(StrEnum):
 
 
 class Outcome(StrEnum):
-    """What a decision says. ``invalid`` counts as not favourable and is an outcome of its own in every arm."""
+    """What a decision says.
+
+    What is none counts as not favourable and is an outcome of its own in every arm: ``invalid`` where too little
+    probability lies on the planned answers, ``refused`` and ``unreadable`` where a system's answer was read.
+    """
 
     FAVOURABLE = "favourable"
     ADVERSE = "adverse"
     INVALID = "invalid"
+    REFUSED = "refused"
+    UNREADABLE = "unreadable"
+
+
+NO_DECISION = frozenset({Outcome.INVALID, Outcome.REFUSED, Outcome.UNREADABLE})
+"""Outcomes of which nothing is decided."""
 
 
 class Severity(StrEnum):
@@ -79,8 +89,9 @@ class Case:
 class Decision:
     """What the model said of one case.
 
-    ``margin`` is the log-odds of the favourable against the adverse answers in nats (``None`` if sampled), ``mass`` the
-    probability the model puts on any of the answers.
+    ``margin`` is the log-odds of the favourable against the adverse answers in nats (``None`` where it was not seen),
+    ``mass`` the probability the model puts on any of the answers. ``observation`` says how it was come by: ``scored``,
+    ``bounded`` (the outcome follows from a bound of the margin) or ``read`` from the text of an answer.
     """
 
     case_id: str

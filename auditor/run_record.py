@@ -147,6 +147,36 @@ class Code(Hashed):
     libraries: dict[str, str] = Field(default_factory=dict)
 
 
+class HowRead(Hashed):
+    """How the answers of a system are asked for and read: the plan's ``[reading]`` with what the system can do.
+
+    Attributes
+    ----------
+    readout
+        ``log_odds`` or ``choice``.
+    scored
+        Whether whole answers are scored; else log-odds are read from the likeliest tokens.
+    form
+        ``text``, ``json_schema`` or ``tool``.
+    temperature, seed, max_tokens, top
+        As they are sent; ``None`` where they are not.
+    deterministic
+        Whether identical questions of the probe got identical answers.
+    requests
+        How many are asked for, re-asks of the control among them.
+    """
+
+    readout: str
+    scored: bool = False
+    form: str = "text"
+    temperature: float | None = None
+    seed: int | None = None
+    max_tokens: int = 16
+    top: int = 0
+    deterministic: bool | None = None
+    requests: int = 0
+
+
 class RunRecord(Hashed):
     """A frozen run: everything its numbers follow from.
 
@@ -164,6 +194,8 @@ class RunRecord(Hashed):
         What computes it.
     device
         The kind of device it is scored on; ``cpu`` in runs from before it was kept.
+    reading
+        How answers are asked for and read, if a system is asked; ``None`` for weights.
     """
 
     design: dict[str, Any]
@@ -175,6 +207,7 @@ class RunRecord(Hashed):
     packs: tuple[PackPin, ...] = ()
     code: Code
     device: str = "cpu"
+    reading: HowRead | None = None
 
     @cached_property
     def plan(self) -> Plan:

@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Sequence
 
+from auditor.answering.scoring import ask_chunk
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, ChunkAnswers, OwnResult, OwnWork, Questions
@@ -28,8 +29,8 @@ _silences: dict[str, str | None] = {}
 _probes: dict[tuple[str | None, int, int], PackingProbe] = {}
 
 
-def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> LoadedModel:
-    """The model of a run, as its chunks use it; kept in memory, so that they find it loaded.
+def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> LoadedModel | None:
+    """The model of a run, as its chunks use it; kept in memory, so that they find it loaded. ``None`` for a system.
 
     Called before the first chunk is taken: loading a large model may take longer than a lease lasts, and nobody renews
     it meanwhile.
@@ -40,6 +41,10 @@ def load_for(ledger: Ledger, *, store: ModelStore, device: str = "cpu") -> Loade
         If the model is not what was imported.
     """
     run = ledger.run()
+    return None if run.reading is not None else _loaded(run, store, device)
+
+
+def _loaded(run: RunRecord, store: ModelStore, device: str) -> LoadedModel:
     return load(store.get(run.model.sha256), threads=run.plan.budget.threads, device=device)
 
 
@@ -51,7 +56,7 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     ledger, index
         Where the chunk is kept, and which it is.
     store
-        Where the model is kept.
+        Where the model is kept, and which systems are listed.
     device
         The torch device to score on. Devices differ in the last digits: one run is scored on one kind of them.
 
@@ -62,6 +67,8 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
 
     Raises
     ------
+    SystemStopped
+        If a system does not answer, refuses, or a cap is reached; the chunk is given back.
     RunError
         If the model returns no numbers, the evidence cannot be stored, a stop was asked for, or the run names other
         code, libraries or another kind of device than are here; the chunk is given back.
@@ -72,8 +79,12 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
     if not ledger.claim(index):
         return False
     try:
+        if run.reading is not None:
+            answers = ask_chunk(ledger, index, run, systems=store.systems)
+            ledger.complete(index, canonical_json(answers.row()))
+            return True
         plan = run.plan
-        loaded = load_for(ledger, store=store, device=device)
+        loaded = _loaded(run, store, device)
         payload = json.loads(ledger.payload(index))
         started = time.perf_counter()
         probe = _probe(loaded, run, plan)

@@ -40,6 +40,7 @@ class Environment(BaseSettings):
 
     data: Path = Field(Path("data"), validation_alias="PLUMBLINE_DATA")
     models: Path | None = Field(None, validation_alias="PLUMBLINE_MODELS")
+    systems: Path | None = Field(None, validation_alias="PLUMBLINE_SYSTEMS")
     debug: bool = Field(False, validation_alias="PLUMBLINE_DEBUG")
     https: bool = Field(False, validation_alias="PLUMBLINE_HTTPS")
     hosts: Annotated[list[str], NoDecode, BeforeValidator(_listed)] = Field(

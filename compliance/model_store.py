@@ -12,7 +12,11 @@ if TYPE_CHECKING:
 
 
 def model_store() -> ModelStore:
-    """The store in ``MODEL_FOLDER``. Imported when it is called, because it brings torch, which a page never loads."""
-    from auditor.language_models.store import ModelStore
+    """The store in ``MODEL_FOLDER``, with the systems of ``SYSTEMS_FILE``.
 
-    return ModelStore(Path(settings.MODEL_FOLDER))
+    Imported when it is called, because it brings torch, which a page never loads.
+    """
+    from auditor.language_models.store import ModelStore
+    from auditor.systems.opening import ListedSystems
+
+    return ModelStore(Path(settings.MODEL_FOLDER), systems=ListedSystems(Path(settings.SYSTEMS_FILE)))

@@ -21,6 +21,8 @@ _environment = read_environment()
 BASE_DIR = Path(__file__).resolve().parent.parent
 DATA_FOLDER = data_folder(_environment.data)
 MODEL_FOLDER = (_environment.models or DATA_FOLDER / "store").expanduser().absolute()
+# Which systems may be asked; the file is the administrator's leave (docs/systems.md).
+SYSTEMS_FILE = (_environment.systems or DATA_FOLDER / "systems.toml").expanduser().absolute()
 LEASE_SECONDS = _environment.lease_seconds
 DATABASE_SECONDS = _environment.database_seconds  # for which a statement waits for a lock
 UPLOAD_BYTES = _environment.upload_megabytes << 20

@@ -14,6 +14,7 @@ from reports import numbers, small_cells, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.bundle import Bundle
 from reports.governance import Governance
+from reports.system_rows import system_rows
 
 NOT_GIVEN = "not given"
 TRAINING_RECORD = "training-record.json"
@@ -63,6 +64,9 @@ def _populations(bundle: Bundle) -> list[tuple[str, Cell]]:
     ]
 
 
+DECODING = "none: log-probabilities of the planned answers are read, nothing is sampled"
+
+
 def provenance_blocks(bundle: Bundle) -> list[Block]:
     """The model, the software and the machine, each by hash or version."""
     model, code, environment = bundle.run.model, bundle.run.code, bundle.environment
@@ -94,15 +98,19 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
         )
         if sha256
     ]
+    if manifest.system is not None:
+        rows += system_rows(manifest.system, bundle.run.reading)
     files = manifest.files
     record = next((line for line in files if line.path == TRAINING_RECORD), None)
-    if record is None:
+    if manifest.system is not None:
+        rows.append(("Training record", "none: what a system was trained on cannot be seen from its answers"))
+    elif record is None:
         rows.append(("Training record", "none came with the model: what it was trained on is not known here"))
     else:
         known = numbers.count(bundle.run.data.training_rows_known)
         rows.append(("Training record", f"{record.path}, listed below; names {known} rows of the data set"))
     rows += [
-        ("Decoding", "none: log-probabilities of the planned answers are read, nothing is sampled"),
+        *([("Decoding", DECODING)] if manifest.system is None else []),
         ("System prompt", "none" if not bundle.plan.prompt.system else "in the plan, hashed with the design"),
         *([("Date in the chat template", Literal(day))] if (day := bundle.plan.prompt.date) else []),
         ("Software", f"Plumbline {code.version}"),

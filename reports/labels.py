@@ -158,5 +158,5 @@ ARM_LABELS = {
     "placebo=filed": "as filed",
     "placebo=changed": "changed",
 }
-OUTCOME_LABELS = {"invalid": "cannot be read"}
-CHUNK_LABELS = {"shared": "scoring", "unshared": "asking again"}
+OUTCOME_LABELS = {"invalid": "cannot be read", "refused": "refused", "unreadable": "cannot be read"}
+CHUNK_LABELS = {"shared": "scoring", "unshared": "asking again", "asked": "asking", "drift": "asking again"}

@@ -26,7 +26,7 @@ from auditor.behaviour.metrics import (
     REFUSAL_RATE_GAP,
     SELECTION_RATE,
 )
-from auditor.records import Measurement
+from auditor.records import NO_DECISION, Measurement
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, Asked
@@ -60,7 +60,7 @@ def recount(name: str, bundle: Bundle, tables: Asked) -> Recount:
     if found:
         return Recount(tuple(found))
     rows = tables.cases.join(tables.decisions, left_on="id", right_on="case_id").with_columns(
-        favourable=pl.col("outcome") == "favourable", invalid=pl.col("outcome") == "invalid"
+        favourable=pl.col("outcome") == "favourable", invalid=pl.col("outcome").is_in(NO_DECISION)
     )
     arms = {str(key[0]): part for key, part in rows.explode("arms").group_by("arms") if key[0] is not None}
     figures, counted = 0, 0

@@ -22,6 +22,7 @@ from reports.evidence_tables import Asked
 
 LIBRARIES = ("numpy", "scipy", "polars")
 LADDER = "ladder"
+SAME_SYSTEM = "same_system"
 WITHIN = 1e-9
 """How far a number may lie from the one measured, of its size: last digits are the processor's."""
 
@@ -133,9 +134,10 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         values={},
         observed_rate=bundle.run.data.observed_rate,
         several_rows=bundle.run.data.mapping.keeps_rows_apart,
+        system=_system(bundle),
     )
     drafts: list[UnadjustedMeasurement] = []
-    for test in plan.tests.run:
+    for test in _tests(plan, bundle):
         if test in tests:
             drafts += tests[test].measure(context)
         else:
@@ -143,6 +145,20 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
             drafts += [UnadjustedMeasurement(_check_only(item)) for item in bundle.measurements if item.test == test]
     done = [item for item in adjust_and_conclude(drafts) if item.test in tests]
     return done, context.state, context.packs
+
+
+def _system(bundle: Bundle) -> Any:
+    """The system that was asked, without its answers: of them a bundle's decisions are what is measured."""
+    from auditor.testing.asked_system import AskedSystem
+
+    identity, how = bundle.run.model.manifest.system, bundle.run.reading
+    return None if identity is None or how is None else AskedSystem(identity, how)
+
+
+def _tests(plan: Any, bundle: Bundle) -> list[str]:
+    """The plan's tests, and the control of a run that asks a system."""
+    named = list(plan.tests.run)
+    return named if bundle.run.reading is None or SAME_SYSTEM in named else [*named, SAME_SYSTEM]
 
 
 def _check_only(item: Measurement) -> Measurement:

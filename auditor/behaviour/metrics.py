@@ -14,6 +14,7 @@ CF_MEAN_SHIFT = "cf_mean_shift"
 CF_MEAN_SHIFT_SD = "cf_mean_shift_sd"
 CF_MARGIN_FELL_SHARE = "cf_margin_fell_share"
 REFUSAL_RATE_GAP = "refusal_rate_gap"
+DECLINED_RATE_GAP = "declined_rate_gap"
 NEAR_CUT_OFF = "near_cut_off"
 
 # arm_rates.py
@@ -39,6 +40,9 @@ AUC = "auc"
 CF_NOISE_FLOOR = "cf_noise_floor"
 CF_EXCESS_FLIP = "cf_excess_flip"
 NOISE_MARGIN = "noise_margin"
+
+# same_system.py
+CHANGED_WHEN_ASKED_AGAIN = "changed_when_asked_again"
 
 # observed/equal_factors.py
 ADJUSTED_DIFFERENCE = "adjusted_difference"

@@ -32,9 +32,9 @@ CARD = Card(
     purpose="How much of a flip rate is noise: of the arithmetic (asked again) and of the wording (a placebo changed).",
     method=(
         "Test–retest: a sample of the applications is asked once more, each prompt alone by the model's own forward "
-        "pass. Negative control (placebo): in every application an irrelevant field is changed. Each contrast's flip "
-        "rate is printed above the placebo's, both bootstrapped together over applications, with a one-sided exact "
-        "McNemar test of one against the other (exploratory)."
+        "pass, or of a system that answers by another request. Negative control (placebo): in every application an "
+        "irrelevant field is changed. Each contrast's flip rate is printed above the placebo's, both bootstrapped "
+        "together over applications, with a one-sided exact McNemar test of one against the other (exploratory)."
     ),
     worrying=(
         "A placebo that flips decisions as often as a protected attribute: then the model is "
@@ -53,9 +53,8 @@ CARD = Card(
 def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Floor of both kinds, at every cut-off contrasts are read at, and each contrast's excess over the placebo."""
     if context.arm(arm(REASK, "first")).clusters:
-        yield from _floor(
-            context, REASK, "first", "second", "asked again, each prompt alone by the model's own forward pass"
-        )
+        words = "each prompt alone by the model's own forward pass" if context.system is None else "by another request"
+        yield from _floor(context, REASK, "first", "second", f"asked again, {words}")
     if context.plan.placebo is None:
         return
     yield from _floor(context, PLACEBO, "filed", "changed", f"{context.plan.placebo.label} changed")
@@ -119,7 +118,8 @@ def _floor(context: Context, kind: str, first: str, second: str, words: str) -> 
     known = bool(len(differences)) and bool(np.isfinite(differences).all())
     largest = float(differences.max()) if known else None
     checks: tuple[Check, ...] = ()
-    if kind == REASK and largest is not None:
+    # What a system batches together, and whether that moves its margins, is its own: there is nothing packed here.
+    if kind == REASK and largest is not None and context.system is None:
         checks = (
             Check(
                 name="packed equals alone",

@@ -27,8 +27,8 @@ STOP = "stop"
 class Progress:
     """How far an audit is: ``done`` of ``prompts`` are scored, in ``chunks_done`` of ``chunks`` pieces of work.
 
-    ``doing`` is what the piece just done was part of: ``shared`` and ``unshared`` (the answers), or the test on
-    internals.
+    ``doing`` is what the piece just done was part of: ``shared`` and ``unshared`` (the answers), ``asked`` and
+    ``drift`` (those of a system), or the test on internals.
     """
 
     done: int

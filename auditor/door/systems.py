@@ -56,20 +56,24 @@ def open_system(source: str, *, store: Path | str = STORE) -> System:
     ----------
     source
         ``demo:smollm2``, ``demo:underwriter``, ``dir:PATH`` (safetensors), ``gguf:PATH`` or ``hf:ORG/NAME@REVISION``,
-        each with any number of ``+adapter:PATH`` (docs/models.md). Only ``hf:`` reaches for the network, once.
+        each with any number of ``+adapter:PATH`` (docs/models.md), or ``endpoint:NAME``, which ``systems.toml`` beside
+        the store has to list (docs/systems.md). Only ``hf:`` and an endpoint, which is probed, reach for the network.
     store
         The folder of imported models; made if it is not there.
 
     Returns
     -------
     System
-        Its files are hashed at import and again when they are loaded. Nothing is loaded here.
+        Its files are hashed at import and again when they are loaded. Nothing is loaded here. A system that answers
+        has no files: it is what it showed of itself.
 
     Raises
     ------
     ModelError
-        For text that is no source, naming the forms there are; for a model that is missing, damaged, unsafe or has no
-        weights.
+        For text that is no source, naming the forms there are; for a model that is missing, damaged or unsafe, and a
+        system that nobody listed.
+    RunError
+        If a system does not answer.
     StorageError
         If the store cannot be written.
     """

@@ -9,18 +9,22 @@ from typing import Literal, get_args
 
 from auditor.exceptions import ModelError
 
-Kind = Literal["demo", "dir", "gguf", "hf", "endpoint"]
+Kind = Literal["demo", "dir", "gguf", "hf", "endpoint", "service"]
+
+SYSTEMS = ("endpoint", "service")
+"""Kinds that answer over the network and have no files."""
 
 DEMO_MODELS = ("smollm2", "underwriter")
 FORMS = (
-    "demo:smollm2, demo:underwriter, dir:PATH, gguf:PATH, hf:ORG/NAME@REVISION, endpoint:NAME, "
-    "or one of them with +adapter:PATH"
+    "demo:smollm2, demo:underwriter, dir:PATH, gguf:PATH, hf:ORG/NAME@REVISION, one of them with +adapter:PATH, "
+    "endpoint:NAME or service:NAME"
 )
 
+_ONE_OF = {"endpoint": "an endpoint", "service": "a service"}
 _ADAPTER = "+adapter:"
 _HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]*/[A-Za-z0-9][\w.-]*")
 _HUB_REVISION = re.compile(r"[A-Za-z0-9][\w./-]*")
-_ENDPOINT_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
+_SYSTEM_NAME = re.compile(r"[A-Za-z0-9][\w.-]*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +36,7 @@ class ModelSource:
     kind
         Where the model comes from.
     location
-        Demo or endpoint name, path, or ``ORG/NAME`` on the hub.
+        Name of a demo or a system, path, or ``ORG/NAME`` on the hub.
     revision
         Hub revision: a commit, or a tag or branch that import resolves to one. ``None`` for every other kind.
     adapters
@@ -93,11 +97,11 @@ def parse_source(text: str) -> ModelSource:
             raise _refused(text, "a hub model needs an exact revision")
         if not _HUB_NAME.fullmatch(location) or not _HUB_REVISION.fullmatch(revision) or ".." in location + revision:
             raise _refused(text, "is not a hub name and revision")
-    if kind == "endpoint":
-        if not _ENDPOINT_NAME.fullmatch(location):
-            raise _refused(text, "an endpoint's name is made of letters, digits, dots, dashes and underscores")
+    if kind in SYSTEMS:
+        if not _SYSTEM_NAME.fullmatch(location):
+            raise _refused(text, f"the name of {_ONE_OF[kind]} is made of letters, digits, dots, dashes, underscores")
         if adapters:
-            raise _refused(text, "an endpoint has no weights that an adapter could change")
+            raise _refused(text, f"{_ONE_OF[kind]} has no weights that an adapter could change")
     return ModelSource(kind, location, revision, tuple(adapters))  # type: ignore[arg-type]  # checked above
 
 

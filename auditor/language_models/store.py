@@ -4,6 +4,9 @@
     ROOT/models/<sha256>/...              config, safetensors weights, tokenizer; for an adapter only its two files
     ROOT/index/<sha256>.json              which model an import became, so that a second one is instant
 
+A system that answers is stored as its manifest and what it was probed with: it has no files (``ROOT/../systems.toml``
+lists the systems there are, unless a caller says otherwise).
+
 A model with an adapter is stored as the adapter's files and the hash of its base; they are merged when loaded.
 """
 
@@ -20,6 +23,7 @@ from dataclasses import replace as changed
 from pathlib import Path
 from typing import Any
 
+from auditor.answering.importing import probe_system
 from auditor.canonical import canonical_json, sha256_json
 from auditor.exceptions import InputError, ModelError, StorageError, reason_of
 from auditor.language_models import hub
@@ -34,10 +38,12 @@ from auditor.language_models.safety import (
     left_behind,
     read_json,
 )
-from auditor.language_models.sources import ModelSource, parse_source
+from auditor.language_models.sources import SYSTEMS, ModelSource, parse_source
 from auditor.language_models.stored import MANIFEST, READING, StoredModel
 from auditor.language_models.two_sources import choices
 from auditor.model_manifest import FORMAT, ImportRecord, ModelManifest, Quantisation
+from auditor.systems.listing import FILE
+from auditor.systems.opening import ListedSystems
 
 STALE_SECONDS = 24 * 3600
 
@@ -48,10 +54,19 @@ UNDERWRITER = Path(__file__).parents[1] / "data" / "underwriter"
 
 
 class ModelStore:
-    """A folder of imported models. Any number of processes may import into it and read from it at once."""
+    """A folder of imported models. Any number of processes may import into it and read from it at once.
 
-    def __init__(self, root: Path) -> None:
+    Parameters
+    ----------
+    root
+        The folder.
+    systems
+        The systems that are listed; ``None``: those of ``systems.toml`` beside the folder.
+    """
+
+    def __init__(self, root: Path, *, systems: ListedSystems | None = None) -> None:
         self.root = Path(root)
+        self.systems = systems or ListedSystems(self.root.parent / FILE)
         self.models = self.root / "models"
         self.index = self.root / "index"
 
@@ -94,6 +109,8 @@ class ModelStore:
         ------
         ModelError
             If the source is missing, damaged, unsafe or of a kind that cannot be loaded.
+        SystemStopped
+            If a system does not answer.
         StorageError
             If the store cannot be written. Nothing of the model is visible then.
         """
@@ -111,13 +128,29 @@ class ModelStore:
         return changed(stored, notes=tuple(notes))
 
     def _import_base(self, source: ModelSource) -> StoredModel:
-        if source.kind == "endpoint":
-            raise ModelError(str(source), "an endpoint has no files to import", "a model with weights")
+        if source.kind in SYSTEMS:
+            return self._import_system(source)
         if source.kind == "dir":
             return self._import_folder(source, source.path)
         if source.kind == "hf":
             return self._import_hub(source)
         return self._import_gguf(source, source.path if source.kind == "gguf" else demo_file())
+
+    def _import_system(self, source: ModelSource) -> StoredModel:
+        """Probe a listed system. It is another one once what it shows of itself is, whatever its name."""
+        with self._workspace() as target:
+            probed = probe_system(str(source), systems=self.systems, folder=target)
+            sha256 = probed.identity.digest()
+            about = ImportRecord(
+                source=str(source),
+                reading=READING,
+                imported_at=_now(),
+                libraries=probed.libraries,
+                checks=probed.checks,
+            )
+            (target / MANIFEST).write_bytes(ModelManifest(identity=probed.identity, imported=about).to_bytes())
+            publish(target, self.models / sha256)
+        return self.get(sha256)
 
     def _import_folder(self, source: ModelSource, folder: Path) -> StoredModel:
         names = check_model_folder(folder)
@@ -210,7 +243,7 @@ class ModelStore:
             about = ImportRecord(
                 source=str(source),
                 reading=READING,
-                imported_at=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+                imported_at=_now(),
                 libraries=library_versions(),
                 checks=built.checks,
             )
@@ -254,6 +287,10 @@ class ModelStore:
             with suppress(FileNotFoundError):
                 if folder.stat().st_mtime < time.time() - STALE_SECONDS:
                     shutil.rmtree(folder, ignore_errors=True)
+
+
+def _now() -> str:
+    return time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())
 
 
 def _left(folder: Path, names: list[str]) -> tuple[str, ...]:

@@ -46,6 +46,11 @@ class StoredModel:
         return self.manifest.identity
 
     @property
+    def answers(self) -> bool:
+        """Whether it is a system that answers: it has no files, and is asked over the network."""
+        return self.identity.system is not None
+
+    @property
     def record(self) -> ModelManifest:
         """The manifest for a register, with the notes of the import just made."""
         if not self.notes:

@@ -47,7 +47,7 @@ class ChoiceGrammar:
     beside: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        folded = [_fold(label) for label in self.labels]
+        folded = [fold(label) for label in self.labels]
         if not self.favourable or not self.adverse:
             raise ValueError("expected labels for both ways a decision can go")
         if "" in folded or len(set(folded)) != len(folded):
@@ -102,13 +102,14 @@ def _in_object(text: str, grammar: ChoiceGrammar) -> Choice:
 
 
 def _known(text: str, grammar: ChoiceGrammar) -> Choice | None:
-    folded = _fold(text)
-    if folded in map(_fold, grammar.favourable):
+    folded = fold(text)
+    if folded in map(fold, grammar.favourable):
         return Choice.FAVOURABLE
-    if folded in map(_fold, grammar.adverse):
+    if folded in map(fold, grammar.adverse):
         return Choice.ADVERSE
     return None
 
 
-def _fold(text: str) -> str:
+def fold(text: str) -> str:
+    """A text as labels are compared: without case, and with any white space as one space."""
     return " ".join(unicodedata.normalize("NFC", text).split()).casefold()

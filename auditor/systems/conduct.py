@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from enum import StrEnum
 
@@ -23,6 +23,17 @@ from auditor.systems.transport import Arrived, Fault, Outgoing, Transport
 
 _SLICE = 0.5
 """Seconds: how soon a wait notices that the run was asked to stop."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Caps:
+    """The most that may be asked for: requests, and millionths of the currency; ``None`` for no bound."""
+
+    requests: int | None = None
+    money: int | None = None
+
+
+NO_CAPS = Caps()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +61,18 @@ class Conduct:
     longest_wait: float = 300.0
     backoff: Backoff = field(default_factory=Backoff)
     fuse: Fuse = field(default_factory=Fuse)
+
+    def under(self, caps: Caps) -> Conduct:
+        """The same with the lower cap of each pair."""
+        return replace(
+            self,
+            most_requests=_lower(self.most_requests, caps.requests),
+            most_money=_lower(self.most_money, caps.money),
+        )
+
+
+def _lower(one: int | None, other: int | None) -> int | None:
+    return min((cap for cap in (one, other) if cap is not None), default=None)
 
 
 class Handling(StrEnum):

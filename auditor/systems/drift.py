@@ -9,8 +9,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from typing import TypeVar
 
 from auditor.systems.asking import Request, Response
+
+Item = TypeVar("Item")
 
 
 class Moment(StrEnum):
@@ -59,11 +62,11 @@ class Drift:
         return "; ".join(parts)
 
 
-def fixed(requests: Sequence[Request], *, count: int) -> list[Request]:
-    """So many of the requests, spread evenly, always the same ones."""
-    if count >= len(requests):
-        return list(requests)
-    return [requests[index * len(requests) // count] for index in range(count)]
+def fixed(items: Sequence[Item], *, count: int) -> list[Item]:
+    """So many of these, spread evenly, always the same ones."""
+    if count >= len(items):
+        return list(items)
+    return [items[index * len(items) // count] for index in range(count)]
 
 
 def again(requests: Sequence[Request], moment: Moment) -> list[Request]:

@@ -115,27 +115,30 @@ class EndpointSystem:
         max_tokens, replicates
             The longest answer, and how often each prompt is asked.
         """
-        requests = plain(self.dialect)
-        kept = self.store.kept(self.errand(request).key for request in requests)
-        answers = [self.read(requests[0], answer) for answer in kept.values()]
-        seconds = self.store.seconds()
-        measured = None
-        if answers and seconds is not None:
-            measured = MeasuredUse(
-                characters=sum(len(requests[0].prompt) for answer in answers if answer.usage.prompt),
-                prompt_tokens=sum(answer.usage.prompt or 0 for answer in answers),
-                answers=sum(1 for answer in answers if answer.usage.answer),
-                answer_tokens=sum(answer.usage.answer or 0 for answer in answers),
-                seconds=seconds,
-            )
         return estimate(
             lengths,
             max_tokens=max_tokens,
             replicates=replicates,
             prices=self.prices,
-            measured=measured,
+            measured=self.measured(),
             concurrency=self.conduct.concurrency,
             a_second=self.conduct.a_second,
+        )
+
+    def measured(self) -> MeasuredUse | None:
+        """What the probe's plain questions took; ``None`` before it. Asks nothing."""
+        requests = plain(self.dialect)
+        kept = self.store.kept(self.errand(request).key for request in requests)
+        answers = [self.read(requests[0], answer) for answer in kept.values()]
+        seconds = self.store.seconds()
+        if not answers or seconds is None:
+            return None
+        return MeasuredUse(
+            characters=sum(len(requests[0].prompt) for answer in answers if answer.usage.prompt),
+            prompt_tokens=sum(answer.usage.prompt or 0 for answer in answers),
+            answers=sum(1 for answer in answers if answer.usage.answer),
+            answer_tokens=sum(answer.usage.answer or 0 for answer in answers),
+            seconds=seconds,
         )
 
     def ask(self, requests: Sequence[Request]) -> list[Response]:

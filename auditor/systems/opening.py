@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from auditor.exceptions import ModelError
+from auditor.systems.conduct import NO_CAPS, Caps
 from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.keys import KeySource
 from auditor.systems.listing import read_listed
@@ -17,6 +20,48 @@ from auditor.systems.service_templates import Value
 KINDS = ("endpoint", "service")
 
 
+def _in_the_file(_: str) -> KeySource | None:
+    return None
+
+
+@dataclass(frozen=True)
+class ListedSystems:
+    """The systems that an administrator listed, and where their keys are.
+
+    Attributes
+    ----------
+    file
+        The file of systems.
+    keys
+        Where the key of a source is kept, instead of the file that is listed; ``None``: there.
+    """
+
+    file: Path
+    keys: Callable[[str], KeySource | None] = _in_the_file
+
+    def open(
+        self,
+        source: str,
+        *,
+        store: RequestStore,
+        example: Mapping[str, Value] | None = None,
+        caps: Caps = NO_CAPS,
+        tell: Callable[[str], None] = lambda _: None,
+        should_stop: Callable[[], bool] = lambda: False,
+    ) -> EndpointSystem | Service:
+        """See :func:`open_listed`."""
+        return open_listed(
+            source,
+            file=self.file,
+            store=store,
+            example=example,
+            keys=self.keys(source),
+            caps=caps,
+            tell=tell,
+            should_stop=should_stop,
+        )
+
+
 def open_listed(
     source: str,
     *,
@@ -24,6 +69,7 @@ def open_listed(
     store: RequestStore,
     example: Mapping[str, Value] | None = None,
     keys: KeySource | None = None,
+    caps: Caps = NO_CAPS,
     tell: Callable[[str], None] = lambda _: None,
     should_stop: Callable[[], bool] = lambda: False,
 ) -> EndpointSystem | Service:
@@ -39,6 +85,8 @@ def open_listed(
         Where requests and answers are kept; the caller closes it, after the system.
     example
         Fields of a made-up application, with which a service is probed; its steps may ask for these fields alone.
+    caps
+        Those of a run, beside those that are listed: the lower one holds.
     keys, tell, should_stop
         See ``EndpointSystem``.
 
@@ -50,9 +98,11 @@ def open_listed(
     kind, _, name = source.partition(":")
     if kind not in KINDS or not name:
         raise ModelError(source, "is not a system that answers", "endpoint:NAME or service:NAME")
+    more: dict[str, Any] = {"store": store, "keys": keys, "tell": tell, "should_stop": should_stop}
     if kind == "endpoint":
-        return EndpointSystem(name, read_listed(file, name), store=store, keys=keys, tell=tell, should_stop=should_stop)
+        endpoint = read_listed(file, name)
+        return EndpointSystem(name, endpoint, conduct=endpoint.conduct().under(caps), **more)
     if example is None:
         raise ModelError(source, "has no example to be probed with", "fields of a made-up application")
-    listed = read_service(file, name, fields=frozenset(example))
-    return Service(name, listed, store=store, example=example, keys=keys, tell=tell, should_stop=should_stop)
+    service = read_service(file, name, fields=frozenset(example))
+    return Service(name, service, example=example, conduct=service.conduct().under(caps), **more)

@@ -7,7 +7,7 @@ their own, so a resumed run reads what was measured before and measures nothing 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -64,7 +64,6 @@ def probe(ask: Ask, dialect: Dialect, *, top: int = TOP, repeats: int = REPEATS)
     tool = _form(ask, dialect, "tool", lacking)
     kind = LogProbabilities.WHOLE if whole else LogProbabilities.TOP if shown else LogProbabilities.NONE
     readouts = {Readout.CHOICE, Readout.AMOUNT, Readout.REASONS}
-    first = alike[0]
     said = Counter((answer.text, answer.tool, answer.finish) for answer in alike)
     return Abilities(
         readouts=frozenset(readouts | ({Readout.LOG_ODDS} if kind is not LogProbabilities.NONE else set())),
@@ -75,10 +74,16 @@ def probe(ask: Ask, dialect: Dialect, *, top: int = TOP, repeats: int = REPEATS)
         json_schema=schema,
         tool=tool,
         thinks=any(answer.thinking for answer in alike),
-        model=first.model,
-        fingerprint=first.fingerprint,
+        model=_only(answer.model for answer in alike),
+        fingerprint=_only(answer.fingerprint for answer in alike),
         lacking=lacking,
     )
+
+
+def _only(names: Iterable[str]) -> str:
+    """The one name that all answers gave; a system that names several from one question to the next names none."""
+    found = set(names)
+    return found.pop() if len(found) == 1 else ""
 
 
 def plain(dialect: Dialect, *, repeats: int = REPEATS) -> list[Request]:

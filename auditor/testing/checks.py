@@ -14,7 +14,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import ValidationError
 
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.records import Measurement
 from auditor.testing.card import Card
 from auditor.testing.context import Context

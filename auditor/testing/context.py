@@ -14,11 +14,12 @@ import numpy.typing as npt
 from auditor.counterfactuals import ACTUAL
 from auditor.plan import Attribute, Plan
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.records import Case, Decision, Outcome
+from auditor.records import NO_DECISION, Case, Decision, Outcome
 from auditor.testing.state import State, judge_arm, state_of
 
 if TYPE_CHECKING:
     from auditor.observed.columns import Observed
+    from auditor.testing.asked_system import AskedSystem
 
 FloatArray = npt.NDArray[np.float64]
 BoolArray = npt.NDArray[np.bool_]
@@ -59,7 +60,8 @@ class Context:
     holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/compute.py).
     ``not_done`` says of a test, by name, why there was nothing for its chunks to look into. ``several_rows`` says that
     rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
-    ``decision_file`` holds decisions already taken, where a file of them is audited.
+    ``decision_file`` holds decisions already taken, where a file of them is audited, ``system`` the system that was
+    asked, if no weights were.
     """
 
     plan: Plan
@@ -72,6 +74,7 @@ class Context:
     not_done: Mapping[str, str] = field(default_factory=dict)
     several_rows: bool = False
     decision_file: Observed | None = None
+    system: AskedSystem | None = None
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
     @cached_property
@@ -135,7 +138,7 @@ class Context:
             clusters=tuple(case.cluster for case in chosen),
             margins=np.array([decision.margin for decision in decisions], dtype=np.float64),
             favourable=np.array([decision.outcome is Outcome.FAVOURABLE for decision in decisions], dtype=bool),
-            invalid=np.array([decision.outcome is Outcome.INVALID for decision in decisions], dtype=bool),
+            invalid=np.array([decision.outcome in NO_DECISION for decision in decisions], dtype=bool),
             mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
         )
 

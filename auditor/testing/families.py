@@ -14,11 +14,10 @@ SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
 TURNED_FAMILY = f"{EXPLORATORY_FAMILY}: decisions turned"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
-NO_MARGINS = "sampled answers have no margin"
+NO_MARGINS = "not every answer has a margin"
 """Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
 
-
-NO_PROBABILITY = "sampled answers have no probability"
+NO_PROBABILITY = "not every answer has a probability"
 
 
 def inside_family(test: str) -> str:

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.attributions import attributions_of
 from auditor.testing.card import Card
 from auditor.testing.context import Context

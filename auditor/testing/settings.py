@@ -5,7 +5,8 @@ from __future__ import annotations
 from typing import Protocol
 
 from auditor.exceptions import PlanError
-from auditor.plan import Plan, Section, check_section
+from auditor.plan import Plan, check_section
+from auditor.plan_section import Section
 from auditor.testing.card import Card
 
 NAMING_ATTRIBUTES = ("attributes", "full_strength")

@@ -27,7 +27,7 @@ from reports.labels import labels_of_tests
 SAMPLE = 12
 NOT_KEPT = "No quick sample of these data is kept: they are large, or came before samples did. The worker counts them."
 CHUNKS = 8
-SCORING = ("shared", "unshared")
+SCORING = ("shared", "unshared", "asked", "drift")
 #: Where nothing was measured yet: 450 tokens a second for 135 million parameters on two cores (docs/performance.md).
 STATED_PARAMETERS_A_SECOND = 450 * 135e6
 BYTES_A_PARAMETER = 4

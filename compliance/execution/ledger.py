@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
 from itertools import islice
+from pathlib import Path
 
 from django.conf import settings
 from django.db import DatabaseError, transaction
@@ -207,6 +208,10 @@ class DatabaseLedger:
             if not passes(error):
                 raise
         return self._asked_to_stop or self._stop()
+
+    def requests(self) -> Path:
+        """In the audit's own folder: workers of one audit of a system share this machine's disk."""
+        return Path(settings.DATA_FOLDER) / "audits" / self.audit.number / "requests.sqlite"
 
     def stopped(self) -> bool:
         """Whether somebody stopped the run by its row, asked now."""

@@ -114,7 +114,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     progress.say("Freezing the run")
     prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan), device=settings.DEVICE)
     # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
-    load(stored, threads=plan.budget.threads, device=settings.DEVICE)
+    if not stored.answers:
+        load(stored, threads=plan.budget.threads, device=settings.DEVICE)
     actor = request.actor
     audit = patiently(
         lambda: actions.start_ungoverned_audit(

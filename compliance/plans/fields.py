@@ -18,8 +18,9 @@ from auditor.plan import Plan
 from auditor.policies.packs import catalogue as pack_catalogue
 
 TEXT, LONG, NUMBER, CHOICE, LINES, CHECKS = "text", "long", "number", "choice", "lines", "checks"
-#: ``schema`` is fixed, ``run`` is no part of the design, and every test has settings of its own.
-TOML_ONLY = ("schema", "run", "settings")
+#: ``schema`` is fixed, ``run`` is no part of the design, every test has settings of its own, and what only systems that
+#: answer need is a section of schema 2.
+TOML_ONLY = ("schema", "run", "settings", "reading", "limits")
 ATTRIBUTES = "attributes"
 
 

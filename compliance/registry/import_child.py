@@ -27,9 +27,11 @@ def main() -> int:
 def _answer(job: dict[str, Any]) -> dict[str, Any]:
     from auditor.exceptions import AuditorError, InputError
     from auditor.language_models.store import ModelStore
+    from auditor.systems.opening import ListedSystems
 
     try:
-        return {"sha256": ModelStore(Path(job["store"])).import_model(job["source"]).sha256}
+        store = ModelStore(Path(job["store"]), systems=ListedSystems(Path(job["systems"])))
+        return {"sha256": store.import_model(job["source"]).sha256}
     except InputError as error:
         return {"refused": [error.where, error.what, error.expected]}
     except AuditorError as error:

@@ -27,6 +27,7 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
+        "systems": str(settings.SYSTEMS_FILE),
         "memory": settings.IMPORT_MEMORY,
         "seconds": settings.IMPORT_SECONDS,
     }

@@ -14,7 +14,7 @@ from pydantic import Field
 from scipy.stats import t as student
 
 from auditor import Measurement, Role
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.records import Check
 
 # The contract of a test, and of the rows of one on internals.

@@ -52,7 +52,7 @@ def _median(context: Context, attribute: Attribute, group: str, level: float) ->
     n = len(changes)
     reason = None
     if not np.isfinite(changes).all():
-        reason = "sampled answers have no margin"
+        reason = "not every answer has a margin"
     elif n < FEWEST:
         reason = f"{n} applications stand in both arms; a median needs {FEWEST}"
     low, high = (None, None) if reason else _bounds(changes, level)

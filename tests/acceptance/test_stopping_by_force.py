@@ -18,7 +18,7 @@ import os, time
 from pathlib import Path
 from auditor.testing.card import Card
 from auditor.testing.chunks import ChunkSpec
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.rows import Row
 
 HERE = Path(__file__).parent

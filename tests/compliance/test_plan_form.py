@@ -181,7 +181,7 @@ def test_whatever_is_put_into_a_box_is_what_the_toml_then_says(title: str, lines
 
 
 def test_all_problems_of_a_plan_come_at_once_and_the_first_is_the_one_that_is_raised() -> None:
-    raw = {**tomllib.loads(QUICK), "name": "No Name", "schema": 2}
+    raw = {**tomllib.loads(QUICK), "name": "No Name", "schema": 3}
     problems = plan_problems(raw, where="p")
     assert [problem.where for problem in problems] == ["p: schema", "p: name"]
     with pytest.raises(type(problems[0]), match=str(problems[0])):

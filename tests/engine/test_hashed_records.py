@@ -12,13 +12,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from auditor.canonical import canonical_json, sha256_bytes, sha256_json
+from auditor.conductor import prepare
 from auditor.controls import Controls
 from auditor.exceptions import InputError
 from auditor.hashed import Hashed
 from auditor.language_models.store import ModelStore
 from auditor.mappings import Field
 from auditor.model_manifest import ModelManifest
-from auditor.preparation import prepare
 from auditor.run_record import MappedField, RunRecord
 from tests.engine.small import small_data, small_plan
 from tests.language_models.tiny import save_tiny
@@ -130,8 +130,9 @@ def test_a_new_run_writes_every_key_of_the_types(tmp_path: Path) -> None:
     model = store.import_model(f"dir:{save_tiny(tmp_path / 'model')}")
     run = prepare(plan=small_plan(), model=model, data=small_data(), where="small.toml").run
     for record in (run, run.model, run.data, run.prompts, run.code):
-        assert record.model_fields_set == set(type(record).model_fields), type(record).__name__
-    kept = set(type(run.model.manifest).model_fields) - {"name"}
+        # How answers are read is a key of runs that ask a system, and of no others.
+        assert record.model_fields_set == set(type(record).model_fields) - {"reading"}, type(record).__name__
+    kept = set(type(run.model.manifest).model_fields) - {"name", "system"}
     assert run.model.manifest.model_fields_set == kept
     assert RunRecord.read(run.to_bytes(), where="run") == run
 

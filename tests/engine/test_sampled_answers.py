@@ -22,7 +22,7 @@ def test_a_run_of_sampled_answers_is_concluded(tmp_path: Path, monkeypatch: pyte
     black = {item.metric: item for item in done.measurements if item.subject == {"field": "race", "group": "Black"}}
     assert black["cf_net_effect"].conclusion is Conclusion.DIFFERENCE_FOUND
     assert black["cf_range_effect"].conclusion is Conclusion.INCONCLUSIVE
-    assert black["cf_range_effect"].missing_reason == "sampled answers have no margin"
+    assert black["cf_range_effect"].missing_reason == "not every answer has a margin"
     reasons = {item.metric: item.missing_reason for item in done.measurements if item.estimate is None}
-    assert reasons["answer_mass"] == "sampled answers have no probability"
-    assert reasons["margin_sd"] == reasons["auc"] == "sampled answers have no margin"
+    assert reasons["answer_mass"] == "not every answer has a probability"
+    assert reasons["margin_sd"] == reasons["auc"] == "not every answer has a margin"

@@ -143,9 +143,9 @@ def test_a_folder_of_another_run_and_one_that_another_process_scores_are_refused
 def test_what_cannot_be_opened_gets_one_line(system: auditor.System, tmp_path: Path) -> None:
     where = {"folder": tmp_path / "audit", "store": tmp_path / "store"}
     for source in ("decisions:last-year.csv", "smollm2", "", "demo:gpt"):
-        with pytest.raises(auditor.ModelError, match=r"expected demo:smollm2, .* or one of them with \+adapter:PATH$"):
+        with pytest.raises(auditor.ModelError, match=r"expected demo:smollm2, .*endpoint:NAME or service:NAME$"):
             auditor.open_system(source, store=tmp_path / "store")
-    with pytest.raises(auditor.ModelError, match=r"^endpoint:house: an endpoint has no files to import; expected "):
+    with pytest.raises(auditor.ModelError, match=r"^endpoint:house: no administrator has listed it; expected "):
         auditor.open_system("endpoint:house", store=tmp_path / "store")
     with pytest.raises(
         auditor.InputError, match=r"^small: run\.model: is not given; expected it in the plan, or model="

@@ -6,12 +6,12 @@ from pathlib import Path
 
 import pytest
 
+from auditor.conductor import prepare
 from auditor.exceptions import ModelError
 from auditor.language_models.answers import Question, refuse_unembedded
 from auditor.language_models.local import embedded_tokens, load, read_stored_tokenizer
 from auditor.language_models.store import ModelStore
 from auditor.language_models.stored import StoredModel
-from auditor.preparation import prepare
 from tests.engine.small import small_data, small_plan
 from tests.language_models.gguf_writing import gguf_model, write
 from tests.language_models.tiny import save_tiny, tiny_tokenizer

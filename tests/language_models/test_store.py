@@ -174,8 +174,8 @@ def test_a_tokenizer_file_that_is_none_is_refused(store: ModelStore, folder: Pat
     assert "tokenizer.json: cannot be read" in refused(store, f"dir:{folder}")
 
 
-def test_an_endpoint_has_nothing_to_import(store: ModelStore) -> None:
-    assert "endpoint:x: an endpoint has no files to import" in refused(store, "endpoint:x")
+def test_a_system_that_nobody_listed_is_not_imported(store: ModelStore) -> None:
+    assert "endpoint:x: no administrator has listed it" in refused(store, "endpoint:x")
 
 
 def test_a_missing_gguf_file_is_refused(store: ModelStore, tmp_path: Path) -> None:

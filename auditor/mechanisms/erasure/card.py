@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from pydantic import Field, field_validator
 
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.card import Card, Metric
 
 GAP_REMOVED = "erasure_gap_removed"

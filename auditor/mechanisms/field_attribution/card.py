@@ -10,7 +10,8 @@ from auditor.mechanisms.field_attribution.shapley import (
     FIRST_PAIRS,
     MOST_EXACT,
 )
-from auditor.plan import Identifier, Section, Share
+from auditor.plan import Identifier, Share
+from auditor.plan_section import Section
 from auditor.testing.card import Card, Metric
 
 #: Adverse decisions that were explained, for a share of them to be said.

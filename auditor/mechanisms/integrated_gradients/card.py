@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from auditor.mechanisms._shared.references import TYPICAL
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.card import Card, Metric
 
 FIRST_STEPS = 8

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field, model_validator
 
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.card import Card, Metric
 
 FEATURE_DETECTION, FEATURE_FUZZING = "feature_detection", "feature_fuzzing"

@@ -7,7 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from auditor.mechanisms.probing.control_words import WORDS
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.card import Card, Metric
 
 SELECTIVITY = "probe_selectivity"

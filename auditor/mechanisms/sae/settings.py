@@ -6,7 +6,8 @@ from typing import Annotated, Literal, get_args
 
 from pydantic import Field
 
-from auditor.plan import Plan, Section, check_section
+from auditor.plan import Plan, check_section
+from auditor.plan_section import Section
 
 SECTION = "dictionary"
 Kind = Literal["topk", "batchtopk", "jumprelu"]

@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from auditor.plan import Section
+from auditor.plan_section import Section
 from auditor.testing.card import Card, Metric
 
 CARD = Card(

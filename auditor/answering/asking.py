@@ -1,0 +1,43 @@
+"""From cases to the requests of a run. A case has a request of its own, also where another's prompt is the same."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from auditor.answering.reading import grammar_of
+from auditor.plan import Plan
+from auditor.plan_reading import CHOICE
+from auditor.records import Case
+from auditor.run_record import HowRead
+from auditor.systems.asking import Request
+
+
+def requests_of(cases: Sequence[Case], *, plan: Plan, how: HowRead, moment: str = "") -> list[Request]:
+    """What is asked of a language model about these cases, in their order.
+
+    Parameters
+    ----------
+    plan, how
+        What is asked, and how it is read.
+    moment
+        Of a re-ask of the control; empty for a case.
+    """
+    answers = plan.prompt.answers
+    system = plan.prompt.system if plan.prompt.form == "chat" else ""
+    form = grammar_of(plan, how).answer_form() if how.readout == CHOICE else None
+    scored = answers.favourable + answers.adverse if how.scored else ()
+    return [
+        Request(
+            prompt=case.prompt,
+            system=system,
+            max_tokens=how.max_tokens,
+            temperature=how.temperature,
+            seed=how.seed,
+            top=how.top,
+            form=form,
+            continuations=scored,
+            # Not sent: it keeps the answers of two applications apart whose prompts are word for word the same.
+            occasion=f"{moment or 'case'}: {case.id}",
+        )
+        for case in cases
+    ]

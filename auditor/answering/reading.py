@@ -1,0 +1,131 @@
+"""How the answers of a system are read in a run: what the plan asks for, with what the system showed that it can do."""
+
+from __future__ import annotations
+
+from auditor.exceptions import PlanError
+from auditor.model_manifest import SystemIdentity
+from auditor.plan import Plan
+from auditor.plan_reading import AUTO, CHOICE, LOG_ODDS
+from auditor.readouts.choice import ChoiceGrammar, fold
+from auditor.readouts.log_odds import margin_of_tokens, spellings
+from auditor.run_record import HowRead
+from auditor.systems.abilities import LogProbabilities
+from auditor.systems.dialects import DIALECTS
+
+TEXT_TOKENS, FORM_TOKENS = 16, 64
+"""The longest answer where the plan says nothing: in words, and in a form."""
+LARGEST_SEED = 2**31
+
+
+def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, where: str) -> HowRead:
+    """Settle how answers are asked for and read.
+
+    Parameters
+    ----------
+    plan
+        The design.
+    system
+        What it is put to, as it was probed.
+    deterministic
+        Whether the probe's identical questions got identical answers; ``None``: not known.
+    where
+        Name of the plan, for errors.
+
+    Raises
+    ------
+    PlanError
+        If the system cannot be asked or read as the plan wants it. Nothing is left out in silence.
+    """
+    wanted = plan.reading
+    cannot = DIALECTS[str(system.asked["dialect"])].cannot
+    readout = _readout(plan, system, where=where)
+    scored = readout == LOG_ODDS and system.log_probabilities == LogProbabilities.WHOLE
+    _check_prompt(plan, cannot, dialect=str(system.asked["dialect"]), where=where)
+    _check_form(plan, system, readout, where=where)
+    if wanted.seed is not None and "seed" in cannot:
+        raise PlanError(f"{where}: reading.seed", "the dialect has no words for it", "no seed")
+    if scored and wanted.temperature:
+        raise PlanError(f"{where}: reading.temperature", "whole answers are scored, nothing is sampled", "0.0")
+    seed = plan.cases.seed % LARGEST_SEED if wanted.seed is None else wanted.seed
+    longest = wanted.max_tokens or (TEXT_TOKENS if wanted.form == "text" else FORM_TOKENS)
+    _check_answers(plan, readout, scored=scored, where=where)
+    return HowRead(
+        readout=readout,
+        scored=scored,
+        form=wanted.form,
+        temperature=None if scored or "temperature" in cannot else wanted.temperature,
+        seed=None if scored or "seed" in cannot else seed,
+        max_tokens=longest,
+        top=min(wanted.top, system.top) if readout == LOG_ODDS and not scored else 0,
+        deterministic=deterministic,
+    )
+
+
+def grammar_of(plan: Plan, how: HowRead) -> ChoiceGrammar:
+    """What a readable choice looks like: the plan's answers, each once, without the white space around them.
+
+    Raises
+    ------
+    ValueError
+        If an answer stands on both sides.
+    """
+    answers = plan.prompt.answers
+    return ChoiceGrammar(
+        favourable=_labels(answers.favourable),
+        adverse=_labels(answers.adverse),
+        form="labels" if how.form == "text" else how.form,  # type: ignore[arg-type]  # the plan has checked it
+    )
+
+
+def sides(plan: Plan, how: HowRead) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """The spellings of both answers whose probabilities are summed: the plan's, or any that tokens may show."""
+    answers = plan.prompt.answers
+    if how.scored:
+        return answers.favourable, answers.adverse
+    return spellings(answers.favourable, loose=True), spellings(answers.adverse, loose=True)
+
+
+def _labels(answers: tuple[str, ...]) -> tuple[str, ...]:
+    return tuple({fold(answer): answer.strip() for answer in reversed(answers)}.values())[::-1]
+
+
+def _readout(plan: Plan, system: SystemIdentity, *, where: str) -> str:
+    wanted = plan.reading.readout
+    if wanted == AUTO:
+        return LOG_ODDS if LOG_ODDS in system.readouts and plan.reading.form == "text" else CHOICE
+    if wanted not in system.readouts:
+        raise PlanError(
+            f"{where}: reading.readout",
+            f"{wanted!r} cannot be read: the probe found no log-probabilities",
+            " or ".join(repr(name) for name in (AUTO, CHOICE)),
+        )
+    return wanted
+
+
+def _check_prompt(plan: Plan, cannot: frozenset[str], *, dialect: str, where: str) -> None:
+    if plan.prompt.form == "chat" and "system" in cannot:
+        what = f"'chat': {dialect} continues a text as it stands"
+        raise PlanError(f"{where}: prompt.form", what, "'record', or an endpoint that takes messages")
+
+
+def _check_form(plan: Plan, system: SystemIdentity, readout: str, *, where: str) -> None:
+    form = plan.reading.form
+    if form == "text":
+        return
+    if readout != CHOICE:
+        raise PlanError(f"{where}: reading.form", f"{form!r} is read as a choice, not as log-odds", "'text'")
+    if not getattr(system, form):
+        raise PlanError(f"{where}: reading.form", f"{form!r} was not honoured when it was probed", "'text'")
+
+
+def _check_answers(plan: Plan, readout: str, *, scored: bool, where: str) -> None:
+    how = HowRead(readout=readout, scored=scored)
+    try:
+        if readout == CHOICE or not scored:
+            grammar_of(plan, how)
+        if readout == LOG_ODDS and not scored:
+            up, down = sides(plan, how)
+            margin_of_tokens([], favourable=up, adverse=down)
+    except ValueError as error:
+        expected = str(error).removeprefix("expected ")
+        raise PlanError(f"{where}: prompt.answers", "cannot be told apart in a text", expected) from None

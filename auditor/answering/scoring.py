@@ -1,0 +1,110 @@
+"""Asking one chunk of a run through the run's request store: what was answered is never asked again."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, wait
+from decimal import Decimal
+from threading import Event
+from typing import TypeVar
+
+from auditor.answering.asking import requests_of
+from auditor.answering.deciding import decide
+from auditor.answering.rows import SystemAnswers, SystemQuestions
+from auditor.exceptions import RunError
+from auditor.ledger import Ledger
+from auditor.plan import Plan
+from auditor.run_record import RunRecord
+from auditor.systems.conduct import Caps
+from auditor.systems.endpoint import EndpointSystem
+from auditor.systems.opening import ListedSystems
+from auditor.systems.prices import MILLION
+from auditor.systems.request_store import RequestStore
+
+LOOK_SECONDS = 0.2
+"""How often the ledger is asked whether to stop, while others wait for answers."""
+
+Done = TypeVar("Done")
+
+
+def ask_chunk(ledger: Ledger, index: int, run: RunRecord, *, systems: ListedSystems) -> SystemAnswers:
+    """Ask what a chunk asks, and read the answers.
+
+    Parameters
+    ----------
+    ledger, index
+        Where the chunk is kept, and which it is.
+    run
+        The frozen run.
+    systems
+        Those that are listed here.
+
+    Raises
+    ------
+    SystemStopped
+        If the system does not answer, refuses, or a cap is reached. What was answered is kept.
+    Interrupted
+        If the ledger said so.
+    RunError
+        If the system that is listed here is another one than the run was frozen with.
+    """
+    how = run.reading
+    if how is None:
+        raise RunError("the run was frozen for weights; expected one of a system")
+    plan, questions = run.plan, SystemQuestions.read(json.loads(ledger.payload(index)))
+    started = time.perf_counter()
+    stop = Event()
+    with (
+        RequestStore(ledger.requests()) as store,
+        systems.open(run.model.source, store=store, caps=caps_of(plan), should_stop=stop.is_set) as system,
+    ):
+        if not isinstance(system, EndpointSystem):
+            raise RunError(f"{run.model.source}: cannot be asked prompts; expected an endpoint")
+        _same(run, system)
+        requests = requests_of(questions.cases, plan=plan, how=how, moment=questions.moment)
+        responses = _while_asking(lambda: system.ask(requests), stop=stop, should_stop=ledger.should_stop)
+        answers = tuple(
+            decide(
+                response,
+                case_id=case.id,
+                moment=questions.moment,
+                request=system.errand(request).key,
+                plan=plan,
+                how=how,
+            )
+            for case, request, response in zip(questions.cases, requests, responses, strict=True)
+        )
+    return SystemAnswers(answers=answers, seconds=time.perf_counter() - started)
+
+
+def caps_of(plan: Plan) -> Caps:
+    """The caps of a plan; what is listed holds beside them."""
+    money = plan.limits.money
+    return Caps(requests=plan.limits.requests, money=None if money is None else int(Decimal(str(money)) * MILLION))
+
+
+def _same(run: RunRecord, system: EndpointSystem) -> None:
+    """Refuse a system that is listed otherwise than when the run was frozen."""
+    named = run.model.manifest.system
+    asked = json.loads(json.dumps(dict(system.identity)))
+    if named is None or named.asked != asked:
+        raise RunError(
+            f"{run.model.source}: is listed otherwise than when the run was frozen; expected the same address, "
+            "dialect, model and fields to go on with it, or a new run"
+        )
+
+
+def _while_asking(work: Callable[[], Done], *, stop: Event, should_stop: Callable[[], bool]) -> Done:
+    """Let another thread ask, and look after the ledger meanwhile: its connection belongs to this thread."""
+    with ThreadPoolExecutor(1, thread_name_prefix="chunk") as pool:
+        future = pool.submit(work)
+        try:
+            while not wait([future], timeout=LOOK_SECONDS).done:
+                if should_stop():
+                    stop.set()
+        except BaseException:
+            stop.set()  # what is under way is finished and kept
+            raise
+        return future.result()

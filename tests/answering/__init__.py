@@ -1,0 +1,1 @@
+"""Audits of systems that answer, against real servers."""
