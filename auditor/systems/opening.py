@@ -31,12 +31,12 @@ class ListedSystems:
     Attributes
     ----------
     file
-        The file of systems.
+        The file of systems, or what gives the one that holds at the moment.
     keys
         Where the key of a source is kept, instead of the file that is listed; ``None``: there.
     """
 
-    file: Path
+    file: Path | Callable[[], Path]
     keys: Callable[[str], KeySource | None] = _in_the_file
 
     def open(
@@ -52,7 +52,7 @@ class ListedSystems:
         """See :func:`open_listed`."""
         return open_listed(
             source,
-            file=self.file,
+            file=self.file if isinstance(self.file, Path) else self.file(),
             store=store,
             example=example,
             keys=self.keys(source),

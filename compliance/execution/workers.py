@@ -47,6 +47,7 @@ from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.registry.keeping import keep
 from compliance.registry.registration import perform_registration
 from compliance.registry.room import end_unfinished
+from compliance.registry.systems import listed_systems
 from compliance.sandbox.limits import GRACE_SECONDS, limited
 
 WORKER = Actor(name="worker", role="worker")
@@ -85,7 +86,7 @@ def _work(pk: int) -> None:
             begun = time.monotonic()
             if score(
                 audit,
-                store=model_store(),
+                store=model_store(systems=listed_systems),
                 progress=Silence(),
                 stop=attendance.stop,
                 wait=False,

@@ -9,6 +9,7 @@ from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
 from compliance.model_store import model_store
+from compliance.registry.systems import listed_systems
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
@@ -27,7 +28,7 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
-        "systems": str(settings.SYSTEMS_FILE),
+        "systems": str(listed_systems()),
         "memory": settings.IMPORT_MEMORY,
         "seconds": settings.IMPORT_SECONDS,
     }
