@@ -53,6 +53,7 @@ class Environment(BaseSettings):
     device: str = Field("cpu", validation_alias="PLUMBLINE_DEVICE")
     imports: Path | None = Field(None, validation_alias="PLUMBLINE_IMPORTS")
     plans: Path | None = Field(None, validation_alias="PLUMBLINE_PLANS")
+    keys_file: Path | None = Field(None, validation_alias="PLUMBLINE_KEYS_FILE")
     certificates: Path | None = Field(None, validation_alias="PLUMBLINE_CERTIFICATES")
     upload_megabytes: Annotated[int, Field(ge=1, le=256)] = Field(256, validation_alias="PLUMBLINE_UPLOAD_MB")
     team_upload_megabytes: Annotated[int, Field(ge=1, le=1 << 24)] = Field(

@@ -43,6 +43,8 @@ STEP_SECONDS = _environment.step_seconds
 PREPARE_MEMORY = _environment.prepare_megabytes << 20
 # The folder from which the site may import models by path. The command line reads what its account may read.
 IMPORT_FOLDER = (_environment.imports or DATA_FOLDER / "imports").expanduser().absolute()
+# The keys that seal the keys of listed systems; made at first use.
+KEYS_FILE = (_environment.keys_file or DATA_FOLDER / "system-keys").expanduser().absolute()
 # The folder in which the certificates lie that a listed system may name.
 CERTIFICATE_FOLDER = (_environment.certificates or DATA_FOLDER / "certificates").expanduser().absolute()
 # The ready-made plans that are offered on the site.

@@ -52,6 +52,11 @@ class KeySource(Protocol):
         ...
 
 
+def is_key(text: str) -> bool:
+    """Whether a text can be a key: one line of ASCII without a space, long enough not to be met by chance."""
+    return len(text) >= SHORTEST and text.isprintable() and text.isascii() and " " not in text
+
+
 @dataclass(frozen=True)
 class KeyFile:
     """A file with one line, the key."""
@@ -69,7 +74,7 @@ class KeyFile:
             raise ModelError(
                 self.where, f"its key_file cannot be read ({reason_of(error)})", "a file with the key"
             ) from None
-        if len(text) < SHORTEST or not text.isprintable() or not text.isascii() or " " in text:
+        if not is_key(text):
             raise ModelError(self.where, "its key_file holds no key", f"one line of at least {SHORTEST} characters")
         return Key(text)
 

@@ -75,6 +75,7 @@ PERMISSIONS: dict[Role, frozenset[str]] = {
         "add_systemlisting",
         "approve_systemlisting",
         "withdraw_systemlisting",
+        "add_systemkey",
     },
 }
 

@@ -47,6 +47,7 @@ from compliance.actions.registry import (
     register_model,
     register_plan,
 )
+from compliance.actions.system_keys import erase_system_key, rotate_keys, set_system_key
 from compliance.actions.systems import approve_system, propose_system, withdraw_system
 
 __all__ = [
@@ -61,6 +62,7 @@ __all__ = [
     "decide_on_language_model",
     "describe_language_model",
     "end_upload",
+    "erase_system_key",
     "export_file",
     "fail_audit",
     "fail_registration",
@@ -91,7 +93,9 @@ __all__ = [
     "request_upload",
     "retry_audit",
     "review_pack",
+    "rotate_keys",
     "save_draft",
+    "set_system_key",
     "start_ungoverned_audit",
     "stop_audit",
     "try_again",

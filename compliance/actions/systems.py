@@ -12,7 +12,7 @@ from django.utils import timezone
 from compliance.access import permissions as access
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
-from compliance.models import SystemListing, SystemState, Team
+from compliance.models import SystemKey, SystemListing, SystemState, Team
 from compliance.registry.system_tables import SystemTable, read_table, text_sha256
 
 
@@ -80,6 +80,7 @@ def approve_system(*, listing: SystemListing, reason: str, actor: Actor) -> None
     if listing.state == SystemState.PROPOSED:
         before = SystemListing.objects.filter(kind=listing.kind, name=listing.name, state=SystemState.LISTED).first()
         if before is not None:
+            _hand_key_on(before, listing, found)
             _withdraw(before, f"version {listing.version} took its place", actor)
     rows = SystemListing.objects.filter(pk=listing.pk, state=SystemState.PROPOSED)
     decided = {
@@ -134,7 +135,16 @@ def _withdraw(listing: SystemListing, reason: str, actor: Actor) -> None:
         raise _stands(listing, "proposed or listed")
     before = listing.state
     listing.refresh_from_db()
-    _tell(actor, "system.withdrawn", listing, {"from": str(before), "reason": reason})
+    erased = SystemKey.objects.filter(listing=listing).delete()[0] > 0
+    _tell(actor, "system.withdrawn", listing, {"from": str(before), "reason": reason, "key_erased": erased})
+
+
+def _hand_key_on(before: SystemListing, listing: SystemListing, found: SystemTable) -> None:
+    """A version that asks the same address keeps the key, unless it has its own; for another one it is set anew."""
+    if SystemKey.objects.filter(listing=listing).exists():
+        return
+    if read_table(before.text).destination == found.destination:
+        SystemKey.objects.filter(listing=before).update(listing=listing)
 
 
 def _stands(listing: SystemListing, expected: str) -> StateError:

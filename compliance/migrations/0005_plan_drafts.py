@@ -6,59 +6,109 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0004_pages'),
+        ("compliance", "0004_pages"),
         migrations.swappable_dependency(settings.AUTH_USER_MODEL),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='planversion',
-            options={'ordering': ('-registered_at', '-pk'), 'permissions': (('approve_planversion', 'Can approve or retire a design'),), 'verbose_name': 'plan'},
+            name="planversion",
+            options={
+                "ordering": ("-registered_at", "-pk"),
+                "permissions": (("approve_planversion", "Can approve or retire a design"),),
+                "verbose_name": "plan",
+            },
         ),
         migrations.CreateModel(
-            name='PlanDecision',
+            name="PlanDecision",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('state', models.CharField(choices=[('proposed', 'Proposed'), ('approved', 'Approved'), ('retired', 'Retired')], max_length=12)),
-                ('reason', models.TextField(help_text='What was looked at, and why it stands as it does.')),
-                ('decided_by', models.CharField(max_length=200)),
-                ('decided_at', models.DateTimeField(auto_now_add=True)),
-                ('decided_by_user', models.ForeignKey(db_constraint=False, null=True, on_delete=django.db.models.deletion.DO_NOTHING, related_name='+', to=settings.AUTH_USER_MODEL)),
-                ('plan', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='decisions', to='compliance.planversion')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "state",
+                    models.CharField(
+                        choices=[("proposed", "Proposed"), ("approved", "Approved"), ("retired", "Retired")],
+                        max_length=12,
+                    ),
+                ),
+                ("reason", models.TextField(help_text="What was looked at, and why it stands as it does.")),
+                ("decided_by", models.CharField(max_length=200)),
+                ("decided_at", models.DateTimeField(auto_now_add=True)),
+                (
+                    "decided_by_user",
+                    models.ForeignKey(
+                        db_constraint=False,
+                        null=True,
+                        on_delete=django.db.models.deletion.DO_NOTHING,
+                        related_name="+",
+                        to=settings.AUTH_USER_MODEL,
+                    ),
+                ),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="decisions",
+                        to="compliance.planversion",
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'design decision',
-                'ordering': ('-decided_at', '-pk'),
+                "verbose_name": "design decision",
+                "ordering": ("-decided_at", "-pk"),
             },
         ),
         migrations.AddField(
-            model_name='audit',
-            name='design_decision',
-            field=models.ForeignKey(blank=True, help_text='The approval of its design that stood when it was asked for.', null=True, on_delete=django.db.models.deletion.PROTECT, related_name='audits', to='compliance.plandecision'),
+            model_name="audit",
+            name="design_decision",
+            field=models.ForeignKey(
+                blank=True,
+                help_text="The approval of its design that stood when it was asked for.",
+                null=True,
+                on_delete=django.db.models.deletion.PROTECT,
+                related_name="audits",
+                to="compliance.plandecision",
+            ),
         ),
         migrations.CreateModel(
-            name='PlanDraft',
+            name="PlanDraft",
             fields=[
-                ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('name', models.CharField(help_text='The title its text gives, as far as it can be read.', max_length=200)),
-                ('origin', models.CharField(help_text='What it was copied from.', max_length=300)),
-                ('origin_text', models.TextField(blank=True)),
-                ('text', models.TextField(blank=True)),
-                ('agreed', models.TextField(blank=True)),
-                ('changes', models.JSONField(blank=True, default=dict)),
-                ('revision', models.PositiveIntegerField(default=1)),
-                ('begun_by', models.CharField(max_length=200)),
-                ('changed_by', models.CharField(max_length=200)),
-                ('begun_at', models.DateTimeField(auto_now_add=True)),
-                ('changed_at', models.DateTimeField()),
-                ('plan', models.ForeignKey(blank=True, null=True, on_delete=django.db.models.deletion.PROTECT, related_name='drafts', to='compliance.planversion', verbose_name='registered as')),
-                ('team', models.ForeignKey(on_delete=django.db.models.deletion.PROTECT, related_name='plan_drafts', to='compliance.team')),
+                ("id", models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name="ID")),
+                (
+                    "name",
+                    models.CharField(help_text="The title its text gives, as far as it can be read.", max_length=200),
+                ),
+                ("origin", models.CharField(help_text="What it was copied from.", max_length=300)),
+                ("origin_text", models.TextField(blank=True)),
+                ("text", models.TextField(blank=True)),
+                ("agreed", models.TextField(blank=True)),
+                ("changes", models.JSONField(blank=True, default=dict)),
+                ("revision", models.PositiveIntegerField(default=1)),
+                ("begun_by", models.CharField(max_length=200)),
+                ("changed_by", models.CharField(max_length=200)),
+                ("begun_at", models.DateTimeField(auto_now_add=True)),
+                ("changed_at", models.DateTimeField()),
+                (
+                    "plan",
+                    models.ForeignKey(
+                        blank=True,
+                        null=True,
+                        on_delete=django.db.models.deletion.PROTECT,
+                        related_name="drafts",
+                        to="compliance.planversion",
+                        verbose_name="registered as",
+                    ),
+                ),
+                (
+                    "team",
+                    models.ForeignKey(
+                        on_delete=django.db.models.deletion.PROTECT, related_name="plan_drafts", to="compliance.team"
+                    ),
+                ),
             ],
             options={
-                'verbose_name': 'plan draft',
-                'ordering': ('-changed_at', '-pk'),
+                "verbose_name": "plan draft",
+                "ordering": ("-changed_at", "-pk"),
             },
         ),
     ]

@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0005_plan_drafts'),
+        ("compliance", "0005_plan_drafts"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='event',
-            name='form',
+            model_name="event",
+            name="form",
             field=models.PositiveSmallIntegerField(default=1),
         ),
     ]

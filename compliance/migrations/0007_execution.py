@@ -4,44 +4,50 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0006_event_form'),
+        ("compliance", "0006_event_form"),
     ]
 
     operations = [
         migrations.AlterModelOptions(
-            name='audit',
-            options={'ordering': ('-serial',), 'permissions': (('run_audit', 'Can run audits'), ('cancel_audit', 'Can stop audits'), ('export_audit', 'Can download the files of audits'))},
+            name="audit",
+            options={
+                "ordering": ("-serial",),
+                "permissions": (
+                    ("run_audit", "Can run audits"),
+                    ("cancel_audit", "Can stop audits"),
+                    ("export_audit", "Can download the files of audits"),
+                ),
+            },
         ),
         migrations.AddField(
-            model_name='audit',
-            name='attempts',
+            model_name="audit",
+            name="attempts",
             field=models.PositiveSmallIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='audit',
-            name='calls',
+            model_name="audit",
+            name="calls",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='registration',
-            name='attempts',
+            model_name="registration",
+            name="attempts",
             field=models.PositiveSmallIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='registration',
-            name='calls',
+            model_name="registration",
+            name="calls",
             field=models.PositiveIntegerField(default=0, editable=False),
         ),
         migrations.AddField(
-            model_name='registration',
-            name='keeper',
+            model_name="registration",
+            name="keeper",
             field=models.CharField(blank=True, editable=False, max_length=40),
         ),
         migrations.AddField(
-            model_name='registration',
-            name='seen_at',
+            model_name="registration",
+            name="seen_at",
             field=models.DateTimeField(blank=True, editable=False, null=True),
         ),
     ]

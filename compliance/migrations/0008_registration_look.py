@@ -4,15 +4,14 @@ from django.db import migrations, models
 
 
 class Migration(migrations.Migration):
-
     dependencies = [
-        ('compliance', '0007_execution'),
+        ("compliance", "0007_execution"),
     ]
 
     operations = [
         migrations.AddField(
-            model_name='registration',
-            name='look',
-            field=models.JSONField(blank=True, default=dict, help_text='What was seen of an upload; pages read it.'),
+            model_name="registration",
+            name="look",
+            field=models.JSONField(blank=True, default=dict, help_text="What was seen of an upload; pages read it."),
         ),
     ]

@@ -6,7 +6,7 @@ from compliance.models.packs import PolicyPackReview, PolicyPackVersion
 from compliance.models.plans import PlanDecision, PlanDraft
 from compliance.models.registrations import Registration, RegistrationState
 from compliance.models.results import FindingRow, MeasurementRow
-from compliance.models.systems import SystemListing, SystemState
+from compliance.models.systems import SystemKey, SystemListing, SystemState
 from compliance.models.teams import DEFAULT_TEAM, FirstRunLink, Membership, Release, Team, default_team
 from compliance.models.versions import (
     Approval,
@@ -44,6 +44,7 @@ __all__ = [
     "Registration",
     "RegistrationState",
     "Release",
+    "SystemKey",
     "SystemListing",
     "SystemState",
     "Team",

@@ -99,3 +99,30 @@ class SystemListing(models.Model):
     def event_object(self) -> str:
         """What events call this version."""
         return f"system {self}"
+
+
+class SystemKey(models.Model):
+    """The key of a system, sealed. It is written once and shown nowhere: no page, list, event or export reads it.
+
+    ``ring_key`` names the line of the file of keys that sealed it (compliance/registry/key_ring.py).
+    """
+
+    listing = models.OneToOneField(SystemListing, on_delete=models.PROTECT, related_name="key")
+    ring_key = models.CharField(max_length=12)
+    sealed = models.BinaryField()
+    set_by = models.CharField(max_length=200)
+    set_by_user = models.ForeignKey(
+        settings.AUTH_USER_MODEL, null=True, on_delete=models.DO_NOTHING, db_constraint=False, related_name="+"
+    )
+    set_at = models.DateTimeField(auto_now_add=True)
+
+    objects = TeamRows.as_manager()
+    team_path = "listing__team"
+
+    class Meta:
+        verbose_name = "key of a system"
+        verbose_name_plural = "keys of systems"
+        default_permissions = ("add",)
+
+    def __str__(self) -> str:
+        return f"key of {self.listing}"

@@ -107,3 +107,15 @@ class WithdrawalForm(ReasonForm):
 
     auto_id_of = "id_withdraw_%s"
     label = "Why it is withdrawn"
+
+
+class KeyForm(forms.Form):
+    """The key of a system. The box is empty whatever was sent: a key is shown to nobody."""
+
+    key = forms.CharField(
+        label="Key",
+        max_length=4096,
+        strip=True,
+        widget=forms.PasswordInput(render_value=False, attrs={"autocomplete": "off"}),
+        help_text="Kept sealed for this address, and never shown again. A key that is there is erased.",
+    )

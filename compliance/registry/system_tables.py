@@ -51,6 +51,7 @@ class SystemTable:
             "source": self.source,
             "url": self.listed.url,
             "header": self.listed.key_header,
+            "authority_file": self.listed.authority_file,
             "token_url": oauth.token_url if oauth else "",
             "client_id": oauth.client_id if oauth else "",
         }

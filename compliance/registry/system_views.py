@@ -5,20 +5,22 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from django import forms
 from django.contrib import messages
 from django.core.exceptions import PermissionDenied
 from django.core.paginator import Paginator
 from django.http import Http404, HttpRequest, HttpResponse
 from django.shortcuts import redirect, render
+from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 
-from auditor.exceptions import InputError
+from auditor.exceptions import AuditorError, InputError
 from compliance import actions
 from compliance.access import permissions as access
 from compliance.actions.systems import proposed
 from compliance.exceptions import ComplianceError
 from compliance.governance.events import site_actor
-from compliance.models import Event, LanguageModelVersion, SystemListing, SystemState
-from compliance.registry.system_forms import EXAMPLES, ApprovalForm, ReasonForm, SystemForm, WithdrawalForm
+from compliance.models import Event, LanguageModelVersion, SystemKey, SystemListing, SystemState
+from compliance.registry.system_forms import EXAMPLES, ApprovalForm, KeyForm, ReasonForm, SystemForm, WithdrawalForm
 from compliance.registry.system_page import facts_of
 from compliance.registry.views import page
 
@@ -94,6 +96,38 @@ def withdraw(request: HttpRequest, pk: int) -> HttpResponse:
     return _decided(request, row, form, actions.withdraw_system, done)
 
 
+@sensitive_variables("form")
+@sensitive_post_parameters("key")
+@page("POST")
+def set_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Set the key of a system; it is shown to nobody afterwards."""
+    row = _row(request, pk)
+    access.require(request.user, "add_systemkey", row.team_id)
+    form = KeyForm(request.POST)
+    if not form.is_valid():
+        return _page(request, row, form, status=400)
+    try:
+        actions.set_system_key(listing=row, secret=form.cleaned_data["key"], actor=site_actor(request))
+    except (ComplianceError, AuditorError) as error:
+        form.add_error(None, str(error))
+        return _page(request, row, form, status=409)
+    messages.success(request, "The key is set. It is kept sealed and shown to nobody.")
+    return redirect(row)
+
+
+@page("POST")
+def erase_key(request: HttpRequest, pk: int) -> HttpResponse:
+    """Erase the key of a system."""
+    row = _row(request, pk)
+    access.require(request.user, "add_systemkey", row.team_id)
+    try:
+        actions.erase_system_key(listing=row, actor=site_actor(request))
+        messages.success(request, "The key is erased.")
+    except ComplianceError as error:
+        messages.error(request, str(error))
+    return redirect(row)
+
+
 def _decided(
     request: HttpRequest, row: SystemListing, form: ReasonForm, action: Callable[..., None], done: str
 ) -> HttpResponse:
@@ -110,12 +144,13 @@ def _decided(
 
 
 def _page(
-    request: HttpRequest, row: SystemListing, sent: ReasonForm | None = None, *, status: int = 200
+    request: HttpRequest, row: SystemListing, sent: forms.Form | None = None, *, status: int = 200
 ) -> HttpResponse:
     """The page; with the form that was ``sent`` and refused, if one was."""
     may = {
         name: access.may(request.user, f"{name}_systemlisting", row.team_id) for name in ("add", "approve", "withdraw")
     }
+    may_set = access.may(request.user, "add_systemkey", row.team_id) and row.state != SystemState.WITHDRAWN
     waits, own = row.state == SystemState.PROPOSED, proposed(row, site_actor(request))
     versions = SystemListing.objects.for_user(request.user).filter(kind=row.kind, name=row.name)
     others = [version.event_object for version in versions]
@@ -135,13 +170,15 @@ def _page(
         "refused": sent.non_field_errors() if sent is not None else (),
         "approving": _form(ApprovalForm, sent) if waits and may["approve"] and not own else None,
         "withdrawing": _form(WithdrawalForm, sent) if may["withdraw"] and row.state != SystemState.WITHDRAWN else None,
+        "key": SystemKey.objects.filter(listing=row).defer("sealed").first(),
+        "keying": _form(KeyForm, sent) if may_set else None,
         "may_register": row.state == SystemState.LISTED
         and access.may(request.user, "add_languagemodelversion", row.team_id),
     }
     return render(request, "registry/system.html", context, status=status)
 
 
-def _form(kind: type[ReasonForm], sent: ReasonForm | None) -> ReasonForm:
+def _form(kind: type[forms.Form], sent: forms.Form | None) -> forms.Form:
     """The one that was sent, with what was wrong with it, or an empty one."""
     return sent if isinstance(sent, kind) else kind()
 

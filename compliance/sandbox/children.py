@@ -22,7 +22,7 @@ HEARTBEAT_SECONDS = 1.0
 
 #: No variable of this process is handed on unless it is asked for: they hold the keys of the installation.
 ENVIRONMENT = {"PATH": os.defpath, "LANG": "C.UTF-8", "POLARS_MAX_THREADS": "1", "OMP_NUM_THREADS": "1"}
-KEYS = ("PLUMBLINE_SECRET_KEY", "PLUMBLINE_SECRETS", "DATABASE_URL", "REDIS_URL")
+KEYS = ("PLUMBLINE_SECRET_KEY", "PLUMBLINE_SECRETS", "PLUMBLINE_KEYS_FILE", "DATABASE_URL", "REDIS_URL")
 
 
 class ChildError(Exception):

@@ -96,8 +96,11 @@ SITE = {
         f"systems/<key:pk>/{button}/": Line(
             f"/systems/{{systemlisting.pk}}/{button}/", method="post", without=MISSING, allowed=400, foreign=MISSING
         )
-        for button in ("approve", "withdraw")
+        for button in ("approve", "withdraw", "key")
     },
+    "systems/<key:pk>/key/erase/": Line(
+        "/systems/{systemlisting.pk}/key/erase/", method="post", without=MISSING, allowed=302, foreign=MISSING
+    ),
     "plans/": Line("/plans/"),
     "plans/new/": Line("/plans/new/"),
     "plans/drafts/<key:pk>/": Line("/plans/drafts/{plandraft.pk}/", without=MISSING, foreign=MISSING),

@@ -70,6 +70,8 @@ ACTIONS = {
         ("add_systemlisting",), {"team": "{team.pk}", "text": listing_text("another"), "reason": "asked"}
     ),
     "systems/<key:pk>/approve/": Action(("approve_systemlisting",), {"reason": "read"}),
+    "systems/<key:pk>/key/": Action(("add_systemkey",), {"key": "a-key-of-a-server"}),
+    "systems/<key:pk>/key/erase/": Action(("add_systemkey",)),
     "systems/<key:pk>/withdraw/": Action(("withdraw_systemlisting",), {"reason": "not needed"}),
     "plans/new/": Action(("add_planversion",), {"team": "{team.pk}", "origin": "ready:quick"}),
     "plans/drafts/<key:pk>/": Action(("add_planversion",), {"text": QUICK, "agreed": QUICK, "revision": "1"}),
@@ -112,6 +114,7 @@ def changing() -> set[str]:
 def rows(db: None, settings: LazySettings, tmp_path: Any, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
     keep_messages(monkeypatch)
     settings.DATA_FOLDER = tmp_path / "data"
+    settings.KEYS_FILE = tmp_path / "data" / "system-keys"
     settings.DATA_FOLDER.mkdir()
     found = rows_of(default_team(), name="own")
     found["done"], found["audit"] = found["audit"], request()  # one that can be stopped
@@ -194,7 +197,8 @@ def test_an_action_of_the_table_that_is_allowed_does_change_something(client: Cl
     person = make_person("all", default_team(), WORKING, is_staff=True)
     client.force_login(person)
     idle = {"register/<uuid:public_id>/part/", "register/<uuid:public_id>/again/", "plans/drafts/<key:pk>/check/",
-            "audits/<audit:number>/force-stop/", "audits/<audit:number>/retry/"}  # fmt: skip
+            "systems/<key:pk>/key/erase/", "audits/<audit:number>/force-stop/",
+            "audits/<audit:number>/retry/"}  # fmt: skip
     before = kept()
     for route, action in ACTIONS.items():
         if route in idle:
