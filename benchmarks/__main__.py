@@ -8,6 +8,7 @@ import sys
 
 NAMES = (
     "scoring",
+    "generation",
     "occlusion",
     "shapley",
     "integrated_gradients",
@@ -22,6 +23,7 @@ NAMES = (
     "inside_nulls",
     "planted_uses",
     "simulations",
+    "replicates",
     "version_nulls",
     "endpoint",
     "endpoint_kills",

@@ -18,9 +18,10 @@ import numpy as np
 from benchmarks.coverage_inside import INSIDE
 from benchmarks.coverage_kinds import KINDS, LEVEL, Kind
 from benchmarks.coverage_observed import OBSERVED
+from benchmarks.coverage_replicates import REPLICATED
 from benchmarks.rows import Row
 
-EVERY = {**KINDS, **INSIDE, **OBSERVED}
+EVERY = {**KINDS, **INSIDE, **OBSERVED, **REPLICATED}
 REPEATS = 1000
 
 

@@ -28,7 +28,7 @@ from auditor.mechanisms.look_ahead.part import Part
 from auditor.mechanisms.look_ahead.result import PartResult
 from auditor.mechanisms.look_ahead.written import _covered, _spread_left
 from auditor.mechanisms.probing.selectivity import difference_interval
-from benchmarks.coverage_kinds import LEVEL, LOCATION, NOISE, SHIFT, SPREAD, FloatArray, Generator, Kind, _holds
+from benchmarks.coverage_kinds import LEVEL, LOCATION, NOISE, SHIFT, SPREAD, FloatArray, Generator, Kind, holds
 from benchmarks.version_nulls import RULES, _both
 
 FEW = (24, 48, 96)
@@ -66,11 +66,11 @@ def _null_share(rng: Generator, n: int) -> bool | None:
 
 def _paired(rng: Generator, n: int) -> bool | None:
     values = SHIFT + NOISE * _skewed(rng, n)
-    return _holds(paired_mean(values, level=LEVEL, method="").interval, SHIFT)
+    return holds(paired_mean(values, level=LEVEL, method="").interval, SHIFT)
 
 
 def _shares(rng: Generator, n: int) -> bool | None:
-    return _holds(mean_share(rng.beta(6, 2, n), level=LEVEL, method="", by="feature").interval, 0.75)
+    return holds(mean_share(rng.beta(6, 2, n), level=LEVEL, method="", by="feature").interval, 0.75)
 
 
 def _probe(what: str) -> Callable[[Generator, int], bool | None]:
@@ -142,14 +142,14 @@ def _part() -> Part[PartResult]:
 
 def _written(rng: Generator, n: int) -> bool | None:
     margins = 1.0 + _skewed(rng, n)
-    return _holds(_covered(_part(), 0.4 * margins + 0.5 * _skewed(rng, n), margins, "").interval, 0.4)
+    return holds(_covered(_part(), 0.4 * margins + 0.5 * _skewed(rng, n), margins, "").interval, 0.4)
 
 
 def _knocked(rng: Generator, n: int) -> bool | None:
     own = _skewed(rng, n)
     left = 0.6 * own + 0.3 * rng.standard_normal(n)
     rows = np.stack([left, left**2, own, own**2, np.ones(n)], axis=1)
-    return _holds(_part().resampled(rows, _spread_left, method="").interval, math.sqrt(0.6**2 + 0.3**2))
+    return holds(_part().resampled(rows, _spread_left, method="").interval, math.sqrt(0.6**2 + 0.3**2))
 
 
 def _faithful(rng: Generator, n: int) -> bool | None:
@@ -188,12 +188,12 @@ def _change(threshold: float) -> float:
 
 def _version_effect(rng: Generator, n: int) -> bool | None:
     wide, _, _ = changed_mean(_versions(rng, n).changes, RULES, rate=True)
-    return _holds(wide, _change(0.0))
+    return holds(wide, _change(0.0))
 
 
 def _version_margin(rng: Generator, n: int) -> bool | None:
     wide, _, _ = changed_mean(SHIFT + NOISE * _skewed(rng, n), RULES)
-    return _holds(wide, SHIFT)
+    return holds(wide, SHIFT)
 
 
 def _version_range(rng: Generator, n: int) -> bool | None:

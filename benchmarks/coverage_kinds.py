@@ -64,14 +64,15 @@ class Kind:
     sizes: tuple[int, ...] = (40, 100, 300, 600)
 
 
-def _holds(interval: Interval | None, truth: float) -> bool | None:
+def holds(interval: Interval | None, truth: float) -> bool | None:
+    """Whether an interval holds the truth; ``None`` where none is given."""
     return None if interval is None else interval.low - 1e-12 <= truth <= interval.high + 1e-12
 
 
 def _rate(make: Callable[..., Interval]) -> Callable[[Generator, int], bool | None]:
     def draw(rng: Generator, n: int) -> bool | None:
         truth = rng.uniform(0.6, 0.95)
-        return _holds(make(Tally(int(rng.binomial(n, truth)), n), level=LEVEL), truth)
+        return holds(make(Tally(int(rng.binomial(n, truth)), n), level=LEVEL), truth)
 
     return draw
 
@@ -83,25 +84,25 @@ def _groups(rng: Generator, n: int) -> tuple[Tally, Tally, float, float]:
 
 def _difference(rng: Generator, n: int) -> bool | None:
     p, r, r_p, r_0 = _groups(rng, n)
-    return _holds(risk_difference(protected=p, reference=r, level=LEVEL).interval, r_p - r_0)
+    return holds(risk_difference(protected=p, reference=r, level=LEVEL).interval, r_p - r_0)
 
 
 def _ratio(rng: Generator, n: int) -> bool | None:
     p, r, r_p, r_0 = _groups(rng, n)
-    return _holds(adverse_impact_ratio(protected=p, reference=r, level=LEVEL).interval, r_p / r_0)
+    return holds(adverse_impact_ratio(protected=p, reference=r, level=LEVEL).interval, r_p / r_0)
 
 
 def _odds(rng: Generator, n: int) -> bool | None:
     p, r, r_p, r_0 = _groups(rng, n)
     truth = (1 - r_p) / r_p / ((1 - r_0) / r_0)
-    return _holds(denial_odds_ratio(protected=p, reference=r, level=LEVEL).interval, truth)
+    return holds(denial_odds_ratio(protected=p, reference=r, level=LEVEL).interval, truth)
 
 
 def _paired(make: Callable[[PairCounts], Interval | None]) -> Callable[[Generator, int], bool | None]:
     def draw(rng: Generator, n: int) -> bool | None:
         b, c = rng.uniform(0.03, 0.15), rng.uniform(0.01, 0.08)
         cells = rng.multinomial(n, [0.7, b, c, 0.3 - b - c])
-        return _holds(make(PairCounts(*(int(cell) for cell in cells))), c - b)
+        return holds(make(PairCounts(*(int(cell) for cell in cells))), c - b)
 
     return draw
 
@@ -138,7 +139,7 @@ def effect_at_rate(rate: float) -> float:
 def _clustered(rng: Generator, k: int) -> bool | None:
     x, y, codes = _profiles(rng, k, 3)
     found = clustered_net_effect(control=x >= 1, protected=y >= 1, clusters=codes, level=LEVEL)
-    return _holds(found.interval, effect_at(1.0))
+    return holds(found.interval, effect_at(1.0))
 
 
 def _excess(rng: Generator, k: int) -> bool | None:
@@ -146,7 +147,7 @@ def _excess(rng: Generator, k: int) -> bool | None:
     flips, floor = common < 0.20, (common + rng.random(k)) / 2 < 0.18
     truth = 0.20 - 2 * 0.18**2  # the mean of two uniform numbers lies below q with probability 2q²
     found = excess_flip(flips=flips, clusters=np.arange(k), floor_flips=floor, floor_clusters=np.arange(k), level=LEVEL)
-    return _holds(found.excess.interval, truth)
+    return holds(found.excess.interval, truth)
 
 
 def _shift(standardised: bool) -> Callable[[Generator, int], bool | None]:
@@ -156,7 +157,7 @@ def _shift(standardised: bool) -> Callable[[Generator, int], bool | None]:
         y = x + SHIFT + NOISE * (rng.exponential(1, k) - 1)
         found = margin_shift(control=x, protected=y, flips=999, level=LEVEL)
         estimate = found.standardised if standardised else found.estimate
-        return _holds(estimate.interval, SHIFT / SPREAD if standardised else SHIFT)
+        return holds(estimate.interval, SHIFT / SPREAD if standardised else SHIFT)
 
     return draw
 
@@ -165,19 +166,19 @@ def _mean(rng: Generator, k: int) -> bool | None:
     each = rng.integers(1, 4, k)
     codes = np.repeat(np.arange(k), each)
     values = SHIFT + rng.normal(0, 1, k)[codes] + NOISE * (rng.exponential(1, len(codes)) - 1)
-    return _holds(mean_change(values, clusters=codes, level=LEVEL, flips=999).interval, SHIFT)
+    return holds(mean_change(values, clusters=codes, level=LEVEL, flips=999).interval, SHIFT)
 
 
 def _matched(rng: Generator, k: int) -> bool | None:
     x, y, _ = _profiles(rng, k, 1)
     found = net_effect_at_matched_point(control=x, protected=y, target_rate=0.85, level=LEVEL)
-    return _holds(found.estimate.interval, effect_at_rate(0.85))
+    return holds(found.estimate.interval, effect_at_rate(0.85))
 
 
 def _matched_profiles(rng: Generator, k: int) -> bool | None:
     x, y, codes = _profiles(rng, k, 3)
     found = net_effect_at_matched_point(control=x, protected=y, clusters=codes, target_rate=0.85, level=LEVEL)
-    return _holds(found.estimate.interval, effect_at_rate(0.85))
+    return holds(found.estimate.interval, effect_at_rate(0.85))
 
 
 def _band(rng: Generator, k: int) -> bool | None:
@@ -192,13 +193,13 @@ def _band(rng: Generator, k: int) -> bool | None:
 def _largest(rng: Generator, k: int) -> bool | None:
     x, y, _ = _profiles(rng, k, 1)
     curve = cut_off_curve(control=x, protected=y, rates=(0.75, 0.95), natural=None, level=LEVEL, swaps=99)
-    return None if curve.where is None else _holds(curve.largest.interval, effect_at_rate(curve.where.rate))
+    return None if curve.where is None else holds(curve.largest.interval, effect_at_rate(curve.where.rate))
 
 
 def _smd(rng: Generator, k: int) -> bool | None:
     scores = np.concatenate([rng.normal(0.3, 1, k), rng.normal(0, 1, k)])
     first = np.arange(2 * k) < k
-    return _holds(smd(scores=scores, protected=first, reference=~first, level=LEVEL).interval, 0.3)
+    return holds(smd(scores=scores, protected=first, reference=~first, level=LEVEL).interval, 0.3)
 
 
 def _labelled(name: str) -> Callable[[Generator, int], bool | None]:
@@ -213,7 +214,7 @@ def _labelled(name: str) -> Callable[[Generator, int], bool | None]:
             "equalised_odds_difference": 0.10,
             "equalised_odds_ratio": 0.75 / 0.85,
         }
-        return _holds(getattr(found, name).interval, truths[name])
+        return holds(getattr(found, name).interval, truths[name])
 
     return draw
 
@@ -230,21 +231,21 @@ def _logistic(rng: Generator, k: int) -> bool | None:
     found = conditional_odds_ratio(
         outcome=denied, group=group, controls=income[:, None], control_names=["income"], level=LEVEL
     )
-    return _holds(found.estimate.interval, math.exp(_logit_truth()))
+    return holds(found.estimate.interval, math.exp(_logit_truth()))
 
 
 def _auc(rng: Generator, k: int) -> bool | None:
     labels = np.arange(2 * k) < k
     scores = rng.normal(0.8, 1, 2 * k) * labels + rng.normal(0, 1, 2 * k) * ~labels
     truth = float(stats.norm.cdf(0.8 / math.sqrt(2)))
-    return _holds(auc(scores=scores, labels=labels, level=LEVEL).interval, truth)
+    return holds(auc(scores=scores, labels=labels, level=LEVEL).interval, truth)
 
 
 def _weighted(rng: Generator, k: int) -> bool | None:
     weights = rng.beta(0.6, 0.6, k)
     outcomes = rng.random(k) < 0.9 - 0.2 * weights
     truth = 0.9 - 0.2 * _second_moment() / 0.5
-    return _holds(weighted_rate(probabilities=weights, outcomes=outcomes, level=LEVEL).interval, truth)
+    return holds(weighted_rate(probabilities=weights, outcomes=outcomes, level=LEVEL).interval, truth)
 
 
 @cache

@@ -21,7 +21,7 @@ from auditor.statistics.overlap import marginal_applicants
 from auditor.statistics.probable_groups import probable_gap
 from auditor.statistics.rates import Tally
 from auditor.statistics.segmented import SegmentedImpact, segmented_impact
-from benchmarks.coverage_kinds import LEVEL, Generator, Kind, _holds
+from benchmarks.coverage_kinds import LEVEL, Generator, Kind, holds
 
 FloatArray = npt.NDArray[np.float64]
 A_BRANCH = 8
@@ -53,10 +53,10 @@ def _logistic(clustered: bool, odds_ratio: bool) -> Callable[[Generator, int], b
             level=LEVEL,
         )
         if odds_ratio:
-            return _holds(found.odds_ratio.interval if found.odds_ratio else None, float(np.exp(-EFFECT)))
+            return holds(found.odds_ratio.interval if found.odds_ratio else None, float(np.exp(-EFFECT)))
         everybody = np.ones(count, dtype=bool)
         truth = special.expit(_odds(x, everybody)) - special.expit(_odds(x, ~everybody))
-        return _holds(found.difference.interval, float(truth.mean()))
+        return holds(found.difference.interval, float(truth.mean()))
 
     return draw
 
@@ -73,7 +73,7 @@ def _amounts(rng: Generator, n: int) -> bool | None:
         clusters=branch,
         level=LEVEL,
     )
-    return _holds(found.difference.interval, 0.2)
+    return holds(found.difference.interval, 0.2)
 
 
 def _segments(name: str) -> Callable[[Generator, int], bool | None]:
@@ -89,7 +89,7 @@ def _segments(name: str) -> Callable[[Generator, int], bool | None]:
             strata[str(at)] = (Tally(int(rng.binomial(n_p, own)), n_p), Tally(int(rng.binomial(n_0, rate)), n_0))
         found: SegmentedImpact = segmented_impact(strata=strata, level=LEVEL)
         truth = {"difference": -0.1, "mantel_haenszel_odds_ratio": 0.7}.get(name, 0.85)
-        return _holds(getattr(found, name).interval, truth)
+        return holds(getattr(found, name).interval, truth)
 
     return draw
 
@@ -110,7 +110,7 @@ def _weighted_truth() -> float:
 def _likely(rng: Generator, n: int) -> bool | None:
     p = rng.beta(1, 3, 2 * n)
     found = probable_gap(protected=p, reference=1 - p, outcomes=rng.random(2 * n) < _rate_by(p), cut=0.8, level=LEVEL)
-    return _holds(found.weighted_difference.interval, _weighted_truth())
+    return holds(found.weighted_difference.interval, _weighted_truth())
 
 
 def _kappa(rng: Generator, n: int) -> bool | None:
@@ -119,7 +119,7 @@ def _kappa(rng: Generator, n: int) -> bool | None:
     # P(person favourable) = .7·.88 + .3·.12; alike .88; chance from both shares.
     share = 0.7 * 0.88 + 0.3 * 0.12
     chance = 0.7 * share + 0.3 * (1 - share)
-    return _holds(agreement(system=system, person=person, level=LEVEL).kappa.interval, (0.88 - chance) / (1 - chance))
+    return holds(agreement(system=system, person=person, level=LEVEL).kappa.interval, (0.88 - chance) / (1 - chance))
 
 
 def _overlap(rng: Generator, n: int) -> bool | None:
@@ -128,13 +128,13 @@ def _overlap(rng: Generator, n: int) -> bool | None:
     group, favourable = (np.repeat([part[at] for part in parts], [part[0] for part in parts]) for at in (1, 2))
     found = marginal_applicants(index=index, favourable=favourable, group=group, level=LEVEL).gap
     truth = stats.norm.cdf((0.2 - 1.5) / np.sqrt(2)) - stats.norm.cdf(-1.5 / np.sqrt(2))
-    return _holds(found.interval, float(truth))
+    return holds(found.interval, float(truth))
 
 
 def _welch(rng: Generator, n: int) -> bool | None:
     p, r = rng.lognormal(0.1, 0.6, n), rng.lognormal(0.0, 0.4, 2 * n)
     truth = float(np.exp(0.1 + 0.6**2 / 2) - np.exp(0.4**2 / 2))
-    return _holds(mean_gap(protected=p, reference=r, level=LEVEL).interval, truth)
+    return holds(mean_gap(protected=p, reference=r, level=LEVEL).interval, truth)
 
 
 OBSERVED: Mapping[str, Kind] = {

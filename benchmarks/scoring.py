@@ -85,10 +85,10 @@ def run() -> Iterator[Row]:
         ("scoring: race first, 3 variants of 40 applications", RACE_FIRST, THREE, 40),
     )
     for name, template, groups, count in layouts:
-        prompts = _prompts(loaded.tokenizer, data, data.records[:count], template, groups)
+        prompts = prompts_of(loaded.tokenizer, data, data.records[:count], template, groups)
         yield _compare(name, loaded.model, scorer, prompts, pair)
     for count in (10, 20, 40):
-        prompts = _prompts(loaded.tokenizer, data, data.records[:count], RACE_LAST, THREE)
+        prompts = prompts_of(loaded.tokenizer, data, data.records[:count], RACE_LAST, THREE)
         distinct = distinct_tokens(prompts)
         took = seconds(lambda prompts=prompts: _ours(scorer, prompts, pair), repeats=3)  # type: ignore[misc]
         yield Row(
@@ -142,7 +142,7 @@ def _compare(name: str, model: Any, scorer: PackedScorer, prompts: list[list[int
     )
 
 
-def _prompts(
+def prompts_of(
     tokenizer: Any, data: Applications, records: Sequence[Application], template: str, groups: Sequence[str]
 ) -> list[list[int]]:
     labels = {item.name: item.label for item in data.mapping.fields}

@@ -106,7 +106,7 @@ class PackedScorer:
         Interrupted
             If a stop was asked for.
         """
-        if not self.probe.packable or self._too_long(sequences):
+        if not self.packs(sequences):
             return self.one_by_one(sequences, reads)
         layout = lay_out(sequences, pack_tokens=self.pack_tokens)
         wanted_by_pack, slots = _group_reads(layout, reads)
@@ -140,9 +140,14 @@ class PackedScorer:
         pairs = zip(sequences, reads, strict=True)
         return [self._alone(index, sequence, wanted) for index, (sequence, wanted) in enumerate(pairs)]
 
-    def _too_long(self, sequences: Sequence[Tokens]) -> bool:
-        """Texts longer than any prompt of the run, such as one with a rationale in it, may be past what was proven."""
-        return self.probe.most is not None and any(len(sequence) > self.probe.most for sequence in sequences)
+    def packs(self, sequences: Sequence[Tokens], *, growth: int = 0) -> bool:
+        """Whether these are packed, also when each grows by so many tokens.
+
+        Texts longer than any prompt of the run, such as one with a rationale in it, may be past what was proven.
+        """
+        most = self.probe.most
+        long = most is not None and any(len(sequence) + growth > most for sequence in sequences)
+        return self.probe.packable and not long
 
     def _forward(
         self, pack: Pack, keys: Sequence[tuple[Tensor, Tensor]], positions: Sequence[int], *, last: bool
@@ -235,6 +240,17 @@ def plain_log_probabilities(
     rows = logits[positions] if every_position else logits
     values = _pick(rows, [(where[position], token, slot) for slot, (position, token) in enumerate(wanted)])
     return [float(value) for value in values]
+
+
+def plain_logits(model: Any, sequence: Tokens) -> Float[Tensor, " vocabulary"]:
+    """Logits right after a text, by one ordinary forward pass over it alone: no cache, no mask."""
+    forget_lengths(model)
+    asked = {"logits_to_keep": 1} if offers_positions(model) else {}
+    with torch.inference_mode():
+        logits: Tensor = model(
+            input_ids=torch.tensor([list(sequence)], device=model.device), use_cache=False, **asked
+        ).logits[0, -1]
+    return logits
 
 
 def offers_positions(model: Any) -> bool:

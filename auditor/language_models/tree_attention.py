@@ -42,9 +42,12 @@ class MaskedSpan:
 
 @dataclass(frozen=True, slots=True)
 class Blocks:
-    """How a pack is cut; ``places`` (in its context, then its tokens) are the keys of all blocks, one by one."""
+    """How a pack is cut; ``places`` (in its context, then its tokens) are the keys of all blocks, one by one.
 
-    places: Int[Tensor, " keys"]
+    Without ``places`` the keys are taken as they stand.
+    """
+
+    places: Int[Tensor, " keys"] | None
     blocks: tuple[MaskedSpan, ...]
 
 
@@ -115,7 +118,10 @@ def tree_attention(
     # Query heads that share a key head stand beside each other: with key heads as the batch, keys need no copies.
     queries = query.reshape(key.shape[1], -1, tokens, dim)
     keys, values = (
-        held[0].index_select(1, blocks.places)[:, None].expand(-1, queries.shape[1], -1, -1) for held in (key, value)
+        (held[0] if blocks.places is None else held[0].index_select(1, blocks.places))[:, None].expand(
+            -1, queries.shape[1], -1, -1
+        )
+        for held in (key, value)
     )
     outputs = [
         scaled_dot_product_attention(

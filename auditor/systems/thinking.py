@@ -10,8 +10,19 @@ _OPEN = re.compile(rf"<(?:{_WORDS})>", re.IGNORECASE)
 _CLOSE = re.compile(rf"</(?:{_WORDS})>", re.IGNORECASE)
 
 
-def split_thinking(text: str) -> tuple[str, str]:
-    """Thinking and final answer of a text.
+def ends_in_thinking(prompt: str) -> bool:
+    """Whether a prompt ends with a block of thinking open, as some chat templates have it: the answer begins in it.
+
+    >>> ends_in_thinking("<|assistant|>\n<think>\n"), ends_in_thinking("<think>\n\n</think>\n\n")
+    (True, False)
+    """
+    opened = [found.end() for found in _OPEN.finditer(prompt)]
+    closed = [found.end() for found in _CLOSE.finditer(prompt)]
+    return bool(opened) and opened[-1] > (closed[-1] if closed else -1) and not prompt[opened[-1] :].strip()
+
+
+def split_thinking(text: str, *, begun: bool = False) -> tuple[str, str]:
+    """Thinking and final answer of a text; ``begun`` says that the prompt left a block of thinking open.
 
     A block that is never closed is thinking to the end: there is no answer then. A block that is closed and was never
     opened began in the prompt, as some chat templates have it: everything before it is thinking.
@@ -22,7 +33,11 @@ def split_thinking(text: str) -> tuple[str, str]:
     ('deny, I would say', 'approve')
     >>> split_thinking("<think>approve")
     ('approve', '')
+    >>> split_thinking("approve, I would say", begun=True)
+    ('approve, I would say', '')
     """
+    if begun and not _CLOSE.search(text):
+        return text.strip(), ""
     if not (_OPEN.search(text) or _CLOSE.search(text)):
         return "", text
     thinking = [found.group(2) for found in _BLOCK.finditer(text)]
