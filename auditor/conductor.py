@@ -8,14 +8,17 @@ conclude(ledger)           ─▶ measurements, findings, controls
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions
 from auditor.conclusions import adjust_and_conclude
 from auditor.controls import Controls, controls_of
+from auditor.decision_audit import context_of, drafts_of
+from auditor.decision_files import decisions_of
 from auditor.environment import Scoring
 from auditor.exceptions import RunError
 from auditor.findings import find
@@ -25,6 +28,7 @@ from auditor.packing import Packing
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.preparation import Prepared, another_making, prepare, run_sha256
 from auditor.records import Case, Decision, Finding, Measurement
+from auditor.run_record import RunRecord
 from auditor.scoring import load_for, run_one_chunk
 from auditor.synthesis.order import SYNTHESES
 from auditor.testing.attributions import Attribution, attributions_of
@@ -49,13 +53,18 @@ class Conclusions:
     scoring: Scoring
 
 
-def conclude(ledger: Ledger) -> Conclusions:
+def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusions:
     """Measure and judge a run all of whose chunks are done.
+
+    Parameters
+    ----------
+    decision_file
+        Where the decision file of a run on one lies, if not where its source says; it is read again here.
 
     Raises
     ------
     RunError
-        If a chunk is not done.
+        If a chunk is not done, or the decision file is not the one the run was frozen with.
     """
     left = sum(not state.done for state in ledger.states())
     if left:
@@ -65,6 +74,10 @@ def conclude(ledger: Ledger) -> Conclusions:
         raise RunError(f"{reason}; expected the same to conclude it, or a new run")
     plan = run.plan
     packs = load_packs(plan.use.policy_packs, where="run")
+    if not run.asks:
+        context = context_of(plan, decisions_of(run, path=decision_file))
+        drafts = drafts_of(find_tests(plan.tests.run, where="run"), context)
+        return _concluded(drafts, context, run=run, packs=packs, scoring=Scoring(packing=Packing(), seconds=0.0))
     cases: list[Case] = []
     decisions: dict[str, Decision] = {}
     applications: dict[str, Asked] = {}
@@ -100,22 +113,32 @@ def conclude(ledger: Ledger) -> Conclusions:
         several_rows=run.data.mapping.keeps_rows_apart,
     )
     drafts = [draft for test in find_tests(plan.tests.run, where="run") for draft in _drafts(test, context)]
+    return _concluded(drafts, context, run=run, packs=packs, scoring=Scoring(packing=packing, seconds=seconds))
+
+
+def _concluded(
+    drafts: Sequence[UnadjustedMeasurement],
+    context: Context,
+    *,
+    run: RunRecord,
+    packs: tuple[PolicyPack, ...],
+    scoring: Scoring,
+) -> Conclusions:
     measurements = adjust_and_conclude(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     for emit in SYNTHESES:
         measurements = (*measurements, *emit(measurements, context=context))
-    findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
-        cases=tuple(cases),
-        decisions=tuple(decisions[case.id] for case in cases),
+        cases=tuple(context.cases),
+        decisions=tuple(context.decisions[case.id] for case in context.cases),
         measurements=measurements,
-        findings=findings,
-        controls=controls_of(measurements, context.state, packing),
+        findings=find(measurements, plan=context.plan, packs=packs, state=context.state),
+        controls=controls_of(measurements, context.state, scoring.packing, asks=run.asks),
         packs=packs,
         attributions=tuple(
-            row for test, own in results.items() for work in own for row in attributions_of(work, test=test)
+            row for test, own in context.results.items() for work in own for row in attributions_of(work, test=test)
         ),
-        scoring=Scoring(packing=packing, seconds=seconds),
+        scoring=scoring,
     )
 
 

@@ -69,6 +69,9 @@ def prepare(
     InputError
         For whatever in plan, model or data does not fit together.
     """
+    if not plan.asks:
+        what = "is missing, and a model is asked"
+        raise PlanError(f"{where}: prompt", what, "[prompt], or a decision file: run.model = decisions:FILE")
     packs = load_packs(plan.use.policy_packs, where=where)
     inside = [test for test in find_tests(plan.tests.run, where=where) if looks_inside(test)]
     tokenizer = read_stored_tokenizer(model)
@@ -101,6 +104,7 @@ def prepare(
             mapping=RunMapping.read(_plain(data.mapping.design()), where=where),
             rows=len(data.records),
             selected=tuple(record.id for record in selection.records),
+            audited=len(selection.records),
             left_out=left_out,
             training_rows_known=len(seen),
             observed_rate=data.observed_rate,

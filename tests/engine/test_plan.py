@@ -135,7 +135,7 @@ def test_an_override_that_names_no_key_is_refused(key: str) -> None:
         ),
         ({"cases__seed": "1"}, "p: cases.seed: '1': input should be a valid integer"),
         ({"cases__seed": 2**53}, "p: cases.seed: 9007199254740992: input should be less than 9007199254740992"),
-        ({"schema": 2}, "p: schema: 2: input should be 1"),
+        ({"schema": 3}, "p: schema: 3: input should be 1 or 2"),
         ({"prompt__form": "essay"}, "p: prompt.form: 'essay': input should be 'record' or 'chat'"),
         (
             {"operating_point": {"matched_rate": 2}},
