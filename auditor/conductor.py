@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any
 
 from auditor.answering.evidence import Asking, asking_of
@@ -21,8 +22,10 @@ from auditor.catalogue import Test, find_tests, looks_inside
 from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions
 from auditor.conclusions import adjust_and_conclude
 from auditor.controls import Controls, controls_of
+from auditor.decision_audit import context_of, drafts_of
+from auditor.decision_files import decisions_of
 from auditor.environment import Scoring
-from auditor.exceptions import RunError
+from auditor.exceptions import PlanError, RunError
 from auditor.findings import find
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Ledger
@@ -68,17 +71,25 @@ def prepare(
     *, plan: Plan, model: StoredModel, data: Applications, where: str = "plan", device: str = "cpu"
 ) -> Prepared:
     """Bind a design to a model, or to a system that answers, and to data; see where each is prepared."""
+    if not plan.asks:
+        what = "is missing, and a model or a system is asked"
+        raise PlanError(f"{where}: prompt", what, "[prompt], or a decision file: run.model = decisions:FILE")
     bind = prepare_system if model.answers else prepare_weights
     return bind(plan=plan, model=model, data=data, where=where, device=device)
 
 
-def conclude(ledger: Ledger) -> Conclusions:
+def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusions:
     """Measure and judge a run all of whose chunks are done.
+
+    Parameters
+    ----------
+    decision_file
+        Where the decision file of a run on one lies, if not where its source says; it is read again here.
 
     Raises
     ------
     RunError
-        If a chunk is not done.
+        If a chunk is not done, or the decision file is not the one the run was frozen with.
     """
     left = sum(not state.done for state in ledger.states())
     if left:
@@ -88,6 +99,10 @@ def conclude(ledger: Ledger) -> Conclusions:
         raise RunError(f"{reason}; expected the same to conclude it, or a new run")
     plan = run.plan
     packs = load_packs(plan.use.policy_packs, where="run")
+    if not run.asks:
+        context = context_of(plan, decisions_of(run, path=decision_file))
+        drafts = drafts_of(find_tests(plan.tests.run, where="run"), context)
+        return _concluded(drafts, context, run=run, packs=packs, scoring=Scoring(packing=Packing(), seconds=0.0))
     cases: list[Case] = []
     decisions: dict[str, Decision] = {}
     applications: dict[str, Asked] = {}
@@ -135,23 +150,33 @@ def conclude(ledger: Ledger) -> Conclusions:
         system=system,
     )
     drafts = [draft for test in tests for draft in _drafts(test, context)]
+    concluded = _concluded(drafts, context, run=run, packs=packs, scoring=Scoring(packing=packing, seconds=seconds))
+    return concluded if system is None else replace(concluded, asking=asking_of(ledger, answers))
+
+
+def _concluded(
+    drafts: Sequence[UnadjustedMeasurement],
+    context: Context,
+    *,
+    run: RunRecord,
+    packs: tuple[PolicyPack, ...],
+    scoring: Scoring,
+) -> Conclusions:
     measurements = adjust_and_conclude(drafts)
     # Read from measurements that are already concluded, so that no test has to know another.
     for emit in SYNTHESES:
         measurements = (*measurements, *emit(measurements, context=context))
-    findings = find(measurements, plan=plan, packs=packs, state=context.state)
     return Conclusions(
-        cases=tuple(cases),
-        decisions=tuple(decisions[case.id] for case in cases),
+        cases=tuple(context.cases),
+        decisions=tuple(context.decisions[case.id] for case in context.cases),
         measurements=measurements,
-        findings=findings,
-        controls=controls_of(measurements, context.state, packing),
+        findings=find(measurements, plan=context.plan, packs=packs, state=context.state),
+        controls=controls_of(measurements, context.state, scoring.packing, asks=run.asks),
         packs=packs,
         attributions=tuple(
-            row for test, own in results.items() for work in own for row in attributions_of(work, test=test)
+            row for test, own in context.results.items() for work in own for row in attributions_of(work, test=test)
         ),
-        scoring=Scoring(packing=packing, seconds=seconds),
-        asking=None if system is None else asking_of(ledger, answers),
+        scoring=scoring,
     )
 
 

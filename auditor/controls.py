@@ -11,6 +11,7 @@ from auditor.packing import Packing
 from auditor.records import Measurement
 from auditor.testing.state import State
 
+NOBODY_ASKED = "nobody was asked: decisions already taken are read, and none of them can be taken again"
 NONE_PLANTED = "copies of the model with a planted bias are not part of this plan"
 
 
@@ -96,8 +97,11 @@ class Controls(Hashed):
     power: tuple[Power, ...] = ()
 
 
-def controls_of(measurements: Sequence[Measurement], state: State, packing: Packing) -> Controls:
-    """The controls in one place; each figure is a measurement's, or ``None`` with the measurement's reason."""
+def controls_of(measurements: Sequence[Measurement], state: State, packing: Packing, *, asks: bool = True) -> Controls:
+    """The controls in one place; each figure is a measurement's, or ``None`` with the measurement's reason.
+
+    Of a run that ``asks`` nobody, power is the control: the least that each comparison of decisions could have shown.
+    """
 
     def floor(kind: str, cut_off: str = "natural") -> Floor | None:
         found = [
@@ -130,7 +134,7 @@ def controls_of(measurements: Sequence[Measurement], state: State, packing: Pack
         noise_floor_largest=floor("reask", "largest"),
         placebo_largest=floor("placebo", "largest"),
         planted_bias=None,
-        planted_bias_missing_reason=NONE_PLANTED,
+        planted_bias_missing_reason=NONE_PLANTED if asks else NOBODY_ASKED,
         degenerate=Degenerate(
             holds=state.degenerate,
             reasons=tuple(state.reasons),
@@ -160,6 +164,6 @@ def controls_of(measurements: Sequence[Measurement], state: State, packing: Pack
                 n=item.n,
             )
             for item in measurements
-            if item.metric == CF_NET_EFFECT
+            if (item.metric == CF_NET_EFFECT if asks else item.reference is not None and "mde" in item.counts)
         ),
     )

@@ -53,6 +53,14 @@ def data_path(source: str) -> Path:
     return path
 
 
+def existing_path(text: str) -> Path:
+    """The file a text names; DataError if there is none."""
+    path = _expanded(text)
+    if not path.is_file():
+        raise DataError(text or "decision file", "there is no such file", "a file that can be read")
+    return path
+
+
 def _expanded(text: str) -> Path:
     try:
         return Path(text).expanduser()

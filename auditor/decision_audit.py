@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
-from auditor.catalogue import OBSERVED, find_tests
+from collections.abc import Iterable
+
+from auditor.catalogue import OBSERVED, Test, find_tests
 from auditor.conclusions import adjust_and_conclude
 from auditor.observed.columns import Observed
 from auditor.plan import Plan
 from auditor.records import Measurement
 from auditor.testing.context import Context
+from auditor.testing.factory import not_tested
+from auditor.testing.unadjusted import UnadjustedMeasurement
 
 TESTS = tuple(test.CARD.name for test in OBSERVED)
-"""Every test on decision files."""
+"""Our tests on decision files."""
+NO_ANSWERS = "it needs answers to prompts, and a decision file answers none"
+NO_WEIGHTS = "it needs the weights of a model, and a decision file has none"
 
 
 def context_of(plan: Plan, observed: Observed) -> Context:
@@ -20,17 +26,27 @@ def context_of(plan: Plan, observed: Observed) -> Context:
     )
 
 
+def drafts_of(tests: Iterable[Test], context: Context) -> list[UnadjustedMeasurement]:
+    """What tests measure of a decision file; of one that needs more than it holds, why it is not tested."""
+    return [draft for test in tests for draft in _drafts(test, context)]
+
+
 def conclude_decisions(plan: Plan, observed: Observed) -> tuple[Measurement, ...]:
-    """Run the plan's tests on decision files, or all of them where it names none, and conclude them.
+    """Run a plan's tests on a decision file and conclude them.
 
     Parameters
     ----------
     plan
-        Its attributes, packs and thresholds govern; its prompt is not used.
+        Its tests, attributes, packs and thresholds govern; its prompt is not used.
     observed
         The columns of the file (`auditor.observed.reading.read_decisions`).
     """
-    names = [name for name in plan.tests.run if name in TESTS] or list(TESTS)
-    context = context_of(plan, observed)
-    drafts = [draft for test in find_tests(names, where=plan.name) for draft in test.measure(context)]
-    return adjust_and_conclude(drafts)
+    tests = find_tests(plan.tests.run, where=plan.name)
+    return adjust_and_conclude(drafts_of(tests, context_of(plan, observed)))
+
+
+def _drafts(test: Test, context: Context) -> Iterable[UnadjustedMeasurement]:
+    if test.CARD.needs_decision_file:
+        return test.measure(context)
+    reason = NO_WEIGHTS if test.CARD.needs_internals else NO_ANSWERS
+    return [UnadjustedMeasurement(not_tested(test.CARD, reason, level=1 - context.plan.thresholds.alpha))]

@@ -1,9 +1,9 @@
 """Findings: what the measurements amount to, by the severity rules, under the clauses of the plan's policy packs.
 
 One finding a contrast, from all its outcome measurements together; one a contrast whose decisions turn both ways and
-cancel; one a contrast whose answers are less readable; one
-for a model that hardly decides; one a group for gaps as filed, graded where a pack of the plan makes the measure
-primary. The severity is the highest any of its measurements earns, with that measurement's rule.
+cancel; one a contrast whose answers are less readable; one for a model that hardly decides; one a group for gaps as
+filed, graded where a pack of the plan makes the measure primary; one a group for gaps in a decision file. The severity
+is the highest any of its measurements earns, with that measurement's rule.
 """
 
 from __future__ import annotations
@@ -11,7 +11,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
-from auditor.behaviour.metrics import CF_MEAN_SHIFT, CF_NET_EFFECT, DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE
+from auditor.behaviour.metrics import CF_NET_EFFECT, DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE
+from auditor.decision_findings import decided_on, of_decisions
+from auditor.finding_rules import criteria_of, grade_filed
 from auditor.finding_words import (
     MATCHED,
     NATURAL,
@@ -60,6 +62,7 @@ def find(
             drafts += _readable(pairs, plan, packs)
             drafts += found
             drafts += _as_filed([item for item in mine if item.test == "group_rates"], plan, packs)
+            drafts += of_decisions(decided_on(measurements, field=attribute.field, group=group), plan, packs)
     drafts.sort(key=lambda finding: -finding.severity.rank)
     return tuple(
         Finding(**{**finding.row(), "id": f"F-{number:03d}", "severity": finding.severity})
@@ -101,7 +104,7 @@ def _led_by(
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=condition_of(worst, involved, beside),
-        criteria=_criteria(packs, [item.metric for item in involved], worst.subject["field"]),
+        criteria=criteria_of(packs, [item.metric for item in involved], worst.subject["field"]),
         cause=cause,
         effect=effect_of(worst),
         recommendation=advice_on(worst),
@@ -191,7 +194,7 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
         for item in (*primary, *explored)
         if item.conclusion is not Conclusion.INCONCLUSIVE or item.role is Role.PRIMARY
         if item.role is Role.PRIMARY or item.p_adjusted is not None
-        if (found := _grade_filed(item, plan))
+        if (found := grade_filed(item, plan))
     ]
     if not graded:
         return
@@ -217,7 +220,7 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
             + "."
             + (f" {worst.conclusion_reason}" if undecided else "")
         ),
-        criteria=_criteria(packs, [item.metric for item, _ in graded] + [IMPACT_RATIO], field),
+        criteria=criteria_of(packs, [item.metric for item, _ in graded] + [IMPACT_RATIO], field),
         cause=(
             "Open: the gap may come from what else the applications say. Only the comparison in which nothing but this "
             "field was changed speaks of the field itself."
@@ -230,35 +233,6 @@ def _as_filed(mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPac
         measurements=tuple(item.id for item, _ in graded),
         cases=worst.cases,
         conclusion=worst.conclusion,
-    )
-
-
-def _grade_filed(item: Measurement, plan: Plan) -> Grade | None:
-    """Grade a gap as filed: by its own rule where a pack makes it primary, as an exploratory signal otherwise."""
-    facts = FindingFacts(
-        role=item.role,
-        p_adjusted=item.p_adjusted,
-        conclusion=item.conclusion,
-        alpha=plan.thresholds.alpha,
-        q=plan.thresholds.exploratory_q,
-        top_tier_model=plan.use.model_tier == 1,
-    )
-    if item.role is not Role.PRIMARY:
-        return grade(facts)
-    if item.conclusion is Conclusion.INCONCLUSIVE:
-        return grade(replace(facts, p_adjusted=None))
-    if item.conclusion not in SEEN:
-        return None
-    is_ratio = item.unit == "ratio"
-    between = None if item.low is None or item.high is None else Interval(item.low, item.high, item.level, item.method)
-    return grade(
-        replace(
-            facts,
-            interval=between if item.unit == "rate_difference" else None,
-            impact_ratio=item.estimate if is_ratio else None,
-            effect=item.estimate if item.unit == "rate_difference" else None,
-            determinative=plan.use.decision_role == "determinative",
-        )
     )
 
 
@@ -301,7 +275,7 @@ def _undecided(measurements: Sequence[Measurement], plan: Plan, packs: Sequence[
             "The model gives nearly every application the same answer, or many of them none that can be read: "
             f"{'; '.join(state.reasons)}."
         ),
-        criteria=_criteria(packs, [CF_NET_EFFECT], ""),
+        criteria=criteria_of(packs, [CF_NET_EFFECT], ""),
         cause="The prompt and answers as planned do not bring this model to a decision.",
         effect=(
             "Nothing can be said of groups from the model's own answers there. What this audit can still say rests on "
@@ -352,25 +326,3 @@ def _one_lower(found: Grade, why: str) -> Grade:
         return found
     lower = list(Severity)[found.severity.rank - 1]
     return Grade(lower, found.rule, f"{found.sentence.rstrip('.')}; one level lower: {why}.")
-
-
-def _read_as(pack: PolicyPack, field: str) -> str:
-    """Where the pack protects a field under another name, which one."""
-    name = pack.protects(field) if field else None
-    return "" if name is None or name == field else f"; {say(field)} read as {say(name)}"
-
-
-def _criteria(packs: Sequence[PolicyPack], metrics: Sequence[str], field: str) -> tuple[str, ...]:
-    """Clauses that ask for these metrics, of packs that protect the field (or of all, where no field is concerned)."""
-    # The matched operating point and the margin are other readings of the same comparison of treatment.
-    asked = {CF_NET_EFFECT if metric.startswith("cf_net") else metric for metric in metrics}
-    asked |= {CF_NET_EFFECT for metric in metrics if metric == RANGE}
-    asked |= {CF_MEAN_SHIFT for metric in metrics if metric.startswith("cf_mean")}
-    if any(metric.startswith("cf_") or metric == READABILITY for metric in metrics):
-        asked.add(CF_NET_EFFECT)
-    return tuple(
-        f"{clause} ({pack.id} {pack.version}{_read_as(pack, field)})"
-        for pack in packs
-        if not field or pack.protects(field) is not None
-        for clause in dict.fromkeys(ref for metric in sorted(asked) for ref in pack.clauses_for(metric))
-    )

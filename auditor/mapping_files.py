@@ -75,6 +75,20 @@ def mapping_from(raw: Mapping[str, Any], *, where: str) -> DataMapping:
     )
 
 
+def stored_mapping(design: Mapping[str, Any]) -> DataMapping:
+    """The mapping whose ``design()`` was kept as JSON: what is at its default there was not written down here."""
+    defaults = {
+        item.name: item.default_factory() if item.default_factory is not MISSING else item.default
+        for item in dataclass_fields(Field)
+    }
+
+    def written(item: Mapping[str, Any]) -> dict[str, Any]:
+        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
+        return {name: value for name, value in plain.items() if value != defaults[name]}
+
+    return mapping_from({**design, "fields": [written(item) for item in design["fields"]]}, where=str(design["name"]))
+
+
 def reading_from(raw: Any, *, where: str) -> Reading:
     """How a file is read, from plain data; errors as in :func:`read_mapping`."""
     if not isinstance(raw, Mapping):

@@ -9,6 +9,8 @@ from pydantic import Field
 from auditor.hashed import Hashed
 
 FORMAT = "plumbline-model/1"
+DECISION_FILE = "plumbline-decision-file/1"
+"""The form of the record of a decision file, which stands where a model's would."""
 
 
 class ModelFile(Hashed):
@@ -104,6 +106,11 @@ class ModelIdentity(Hashed):
     adapter_sha256: str | None = None
     name: str = ""
     system: SystemIdentity | None = None
+
+    @property
+    def is_decision_file(self) -> bool:
+        """Whether it is no model but decisions already taken."""
+        return self.format == DECISION_FILE
 
 
 class ImportRecord(Hashed):

@@ -100,6 +100,17 @@ class Prompt(Section):
         return value
 
 
+def _without_default(schema: dict[str, Any]) -> None:
+    """A published schema names no default that it would refuse."""
+    del schema["default"]
+
+
+NO_PROMPT = Prompt.model_construct(
+    template="", answers=Answers.model_construct(favourable=(), adverse=(), mass_floor=0.0)
+)
+"""The prompt of a plan that asks nobody. No plan can write it: a prompt that is given has a template and answers."""
+
+
 class Placebo(Section):
     """``[placebo]``: an irrelevant field, drawn at random and changed in one case of every application."""
 
@@ -215,7 +226,11 @@ class Budget(Section):
 
 
 class Plan(Section):
-    """A whole plan. ``design_sha256`` is what people approve."""
+    """A whole plan. ``design_sha256`` is what people approve.
+
+    Of schema 2 it may do without ``[prompt]``: then it can be bound to a file of decisions already taken and to no
+    system that has to be asked.
+    """
 
     schema_: Literal[1, 2] = Field(alias="schema")
     name: Name
@@ -223,7 +238,7 @@ class Plan(Section):
     run: Binding = Binding()
     use: Use
     cases: CaseSelection = CaseSelection()
-    prompt: Prompt
+    prompt: Prompt = Field(default=NO_PROMPT, json_schema_extra=_without_default)
     placebo: Placebo | None = None
     attributes: Annotated[tuple[Attribute, ...], Field(min_length=1)]
     noise: Noise = Noise()
@@ -240,6 +255,12 @@ class Plan(Section):
         for name in SECOND_SCHEMA:
             if self.schema_ == 1 and getattr(self, name) != type(self).model_fields[name].default:
                 raise ValueError(f"{name}: is a section of schema 2")
+        return self
+
+    @model_validator(mode="after")
+    def _prompt_unless_nobody_is_asked(self) -> Plan:
+        if self.schema_ == 1 and not self.asks:
+            raise ValueError("prompt: is missing; only a plan of schema 2, bound to a decision file, has none")
         return self
 
     @model_validator(mode="after")
@@ -283,12 +304,19 @@ class Plan(Section):
         ``prompt.date`` stands in it only where it is given: designs from before there was such a key keep their hash.
         """
         design = self.model_dump(mode="json", by_alias=True, exclude={"run"})
-        if not design["prompt"]["date"]:
+        if not self.asks:
+            del design["prompt"]
+        elif not design["prompt"]["date"]:
             del design["prompt"]["date"]
         if self.schema_ == 1:
             for name in SECOND_SCHEMA:
                 del design[name]
         return design
+
+    @property
+    def asks(self) -> bool:
+        """Whether it says what a system is asked; False of a plan for decision files alone."""
+        return bool(self.prompt.template)
 
     @property
     def design_sha256(self) -> str:

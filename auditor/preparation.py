@@ -170,6 +170,7 @@ def frozen_record(
             mapping=RunMapping.read(_plain(data.mapping.design()), where=where),
             rows=len(data.records),
             selected=tuple(record.id for record in selection.records),
+            audited=len(selection.records),
             left_out=left_out,
             training_rows_known=len(seen),
             observed_rate=data.observed_rate,

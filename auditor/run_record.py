@@ -53,7 +53,11 @@ class MappedField(Hashed):
 
 
 class RunMapping(Hashed):
-    """The mapping a run was made with. ``reading`` says how its file is read, where that is not as files are."""
+    """The mapping a run was made with.
+
+    ``reading`` says how its file is read, where that is not as files are; ``decisions`` which fields of a decision file
+    play which part.
+    """
 
     name: str
     title: str = ""
@@ -62,6 +66,7 @@ class RunMapping(Hashed):
     fields: tuple[MappedField, ...]
     excluded: dict[str, str] = Field(default_factory=dict)
     reading: dict[str, Any] = Field(default_factory=dict)
+    decisions: dict[str, Any] = Field(default_factory=dict)
 
     @property
     def keeps_rows_apart(self) -> bool:
@@ -94,6 +99,9 @@ class BoundData(Hashed):
         What its columns mean.
     rows, selected
         How many records it has, and the ids of those that the run asks about.
+    audited
+        How many records are looked at; ``None`` in runs from before it was kept. Those of a decision file are not
+        ``selected`` by id: nobody would read a million, and the file's hash names them.
     left_out
         How many records were not asked about, by reason.
     training_rows_known
@@ -114,10 +122,16 @@ class BoundData(Hashed):
     mapping: RunMapping
     rows: int = 0
     selected: tuple[str, ...]
+    audited: int | None = None
     left_out: dict[str, int] = Field(default_factory=dict)
     training_rows_known: int | None = None
     observed_rate: float | None = None
     counts: RowCounts | None = None
+
+    @property
+    def applications(self) -> int:
+        """How many applications the run is about."""
+        return len(self.selected) if self.audited is None else self.audited
 
 
 class PromptFigures(Hashed):
@@ -208,6 +222,11 @@ class RunRecord(Hashed):
     code: Code
     device: str = "cpu"
     reading: HowRead | None = None
+
+    @property
+    def asks(self) -> bool:
+        """Whether a system was asked; False where decisions already taken are audited."""
+        return not self.model.manifest.is_decision_file
 
     @cached_property
     def plan(self) -> Plan:

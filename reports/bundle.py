@@ -123,7 +123,7 @@ class Bundle:
     def printable(self) -> tuple[Measurement, ...]:
         """The measurements as they may be printed; ``result.json`` and this bundle hold what was measured."""
         return printable(
-            self.measurements, small_cell=self.plan.thresholds.small_cell, total=len(self.run.data.selected)
+            self.measurements, small_cell=self.plan.thresholds.small_cell, total=self.run.data.applications
         )
 
     def measured(self, *, test: str | None = None, metric: str | None = None) -> tuple[Measurement, ...]:

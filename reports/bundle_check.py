@@ -18,7 +18,7 @@ from reports.differences import Mismatch, first_difference, short
 from reports.extents import too_long
 from reports.labels import labels_of_tests
 from reports.recount import recount
-from reports.remeasure import remeasure
+from reports.remeasure import Remeasured, remeasure
 from reports.renderer import installed
 from reports.wording import test_label
 
@@ -162,6 +162,8 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
     again = remeasure(name, bundle, tables)
     if again.mismatches:
         return _Part(again.mismatches)
+    if not bundle.run.asks:
+        return _of_file(bundle, again)
     said = [
         f"{counted.figures:,} figures of {counted.measurements:,} measurements were counted again from the "
         f"{tables.decisions.height:,} decisions of the bundle, and agree"
@@ -193,6 +195,20 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
         "log of the installation"
     )
     return _Part(said=tuple(said), left=tuple(left))
+
+
+def _of_file(bundle: Bundle, again: Remeasured) -> _Part:
+    """What can be said of numbers that follow from a decision file, which a bundle does not hold."""
+    said = [
+        f"none of {len(bundle.measurements):,} measurements was computed again, since they follow from the decision "
+        f"file (SHA-256 {bundle.run.data.file_sha256}), which a bundle does not hold"
+    ]
+    if again.incomparable:
+        return _Part(said=tuple(said), left=(f"{again.incomparable}, so findings were not computed again",))
+    by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
+    said.append(f"{again.findings:,} findings and the controls were computed again from the measurements, by {by}")
+    said.append("what the records say of the decision file, the applications left out and the machine was not compared")
+    return _Part(said=tuple(said))
 
 
 def _packs(name: str, bundle: Bundle) -> _Part:

@@ -5,12 +5,14 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 from auditor.behaviour.metrics import (
+    ADJUSTED_DIFFERENCE,
     CF_CURVE_EFFECT,
     CF_MEAN_SHIFT_SD,
     CF_NET_EFFECT,
     CF_NET_EFFECT_MATCHED,
     CF_RANGE_EFFECT,
     REFUSAL_RATE_GAP,
+    RISK_DIFFERENCE,
     SELECTION_RATE,
 )
 from auditor.plan import Plan
@@ -61,6 +63,7 @@ def render_charts(bundle: Bundle) -> dict[str, Chart]:
             [item for item in (*effects, *bundle.measured(metric=CF_RANGE_EFFECT)) if item.role == "primary"], design
         ),
         effect_chart(bundle.measured(metric=CF_RANGE_EFFECT), design, where="range"),
+        *(gap_chart(bundle.measured(metric=metric), design, metric=metric) for metric in TAKEN),
         readability_chart(bundle.measured(metric=REFUSAL_RATE_GAP), design),
         curve_chart(bundle.measured(metric=CF_CURVE_EFFECT), bundle.measured(metric=CF_RANGE_EFFECT), design),
         margins_chart(bundle.margins, bundle.plan, matched_thresholds(bundle.printable)),
@@ -125,6 +128,37 @@ def effect_chart(measurements: Sequence[Measurement], design: Design, *, where: 
         scale=100.0,
         method="Paired difference, one pair an application."
         + (" At the cut-off where it is largest; the interval holds for all cut-offs at once." * (where == "range")),
+    )
+
+
+#: Gaps in decisions already taken: chart and title.
+TAKEN = {
+    RISK_DIFFERENCE: ("decided-gaps", "Difference of favourable decisions on file"),
+    ADJUSTED_DIFFERENCE: ("decided-gaps-equal", "Difference of favourable decisions at equal recorded factors"),
+}
+
+
+def is_gap(item: Measurement) -> bool:
+    """Whether it is the gap of a group in decisions already taken, plain or at equal factors."""
+    return item.metric in TAKEN and item.test in ("observed_rates", "observed_equal_factors")
+
+
+def gap_chart(measurements: Sequence[Measurement], design: Design, *, metric: str) -> Chart | None:
+    """Difference of decisions already taken, group by group; ``None`` where no decision file was measured."""
+    name, title = TAKEN[metric]
+    return _forest(
+        [item for item in measurements if is_gap(item)],
+        name=name,
+        title=title,
+        threshold=100 * design.practical_rate,
+        unit="pp",
+        words=f"practical threshold ±{numbers.percent(design.practical_rate)} pp",
+        directions=(f"fewer {design.noun}", f"more {design.noun}"),
+        scale=100.0,
+        method="Different applicants."
+        if metric == RISK_DIFFERENCE
+        else "Different applicants, alike in the factors that the file records.",
+        people="n",
     )
 
 
@@ -206,7 +240,8 @@ def _verdict_scale(measurement: Measurement, design: Design) -> tuple[float, tup
         return 1.0, (tau, 1 / tau), ratio_band(measurement) or "not set", "ratio"
     if measurement.unit == "sd":
         limit = design.practical_margin_sd
-        return 1.0, (-limit, limit), f"±{numbers.number(limit, decimals=2)} SD of scores", "SD of scores"
+        unit = numbers.unit_name(measurement)
+        return 1.0, (-limit, limit), f"±{numbers.number(limit, decimals=2)} {unit}", unit
     limit = 100 * design.practical_rate
     return 100.0, (-limit, limit), f"±{numbers.number(limit, decimals=1)} pp", "pp"
 
@@ -218,6 +253,7 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
         for title, test in (
             ("As filed: different applicants", "group_rates"),
             ("Same applications, only one field changed", "arm_rates"),
+            ("Decisions already taken: different applicants", "observed_rates"),
         )
     ]
     shown = [item for _, items in blocks for item in items]
@@ -241,11 +277,17 @@ def rate_chart(measurements: Sequence[Measurement], reference: Mapping[str, str]
             _rate_row(canvas, item, y + 10, reference, small_cell=design.small_cell)
             y += 21
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=False, suffix="%")
+    taken = all(item.test == "observed_rates" for item in shown)
     return canvas.finish(
         name="rates",
-        title="Approval rate as filed, and with only one field changed",
+        title="Rate of favourable decisions on file"
+        if taken
+        else "Approval rate as filed, and with only one field changed",
         description=f"Wilson {numbers.interval_head(shown)}s of the approval rate by group; a square: reference.",
-        caption=f"Wilson {numbers.interval_head(shown)}s. Square: reference group. The "
+        caption=f"Wilson {numbers.interval_head(shown)}s. Square: reference group. Different applicants, whose other "
+        "circumstances differ too."
+        if taken
+        else f"Wilson {numbers.interval_head(shown)}s. Square: reference group. The "
         "upper part compares different applicants, whose other "
         "circumstances differ too; the lower part compares the same applications.",
     )
@@ -299,6 +341,7 @@ def _forest(
     directions: tuple[str, str],
     scale: float,
     method: str,
+    people: str = "n pairs",
 ) -> Chart | None:
     rows = by_conclusion(measurements)
     if not rows:
@@ -310,7 +353,7 @@ def _forest(
     canvas.band(threshold, top=TOP, bottom=bottom, words=words.removeprefix("practical "))
     canvas.text(0, 24, "Contrast")
     canvas.text(592, 24, f"{unit} [{interval_short(rows)}]", align="right")
-    canvas.text(642, 24, "n pairs", align="right")
+    canvas.text(642, 24, people, align="right")
     canvas.text(WIDTH, 24, "p adjusted", align="right")
     canvas.axis(ticks, y=bottom, decimals=decimals_of(ticks), signed=True)
     canvas.plumb_line(0, top=TOP, bottom=bottom + 5)

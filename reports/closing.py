@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 
 from auditor.behaviour.metrics import CF_NOISE_FLOOR
-from auditor.records import Finding, Measurement, Role, Severity
+from auditor.records import Conclusion, Finding, Measurement, Role, Severity
 from reports import elsewhere, numbers, sentences, wording
 
 
@@ -63,3 +63,16 @@ def checked_line(measurements: Sequence[Measurement]) -> str:
             level = f" ({numbers.level(item.level)} interval {bounds} %)" if bounds != numbers.MISSING else ""
             parts.append(f"{name}: {numbers.estimate(item)} of decisions changed{level}")
     return "; ".join(parts)
+
+
+def seen_line(measurements: Sequence[Measurement]) -> str:
+    """How many comparisons of decisions have a number and a conclusion: what nobody asked cannot be checked again."""
+    compared = [item for item in measurements if item.reference and item.conclusion and wording.on_file(item)]
+    told = [item for item in compared if item.estimate is not None]
+    open_ = sum(item.conclusion is Conclusion.INCONCLUSIVE for item in told)
+    if not compared:
+        return "nothing was compared: no test of the plan reads a decision file"
+    return (
+        f"{numbers.count(len(told))} of {numbers.count(len(compared))} comparisons have a number, "
+        f"{numbers.count(open_)} of them without a conclusion; nothing could be planted or asked again"
+    )

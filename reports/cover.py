@@ -12,6 +12,8 @@ from reports import elsewhere, numbers, sentences, small_cells, wording
 from reports.blocks import Block, Cell, Code, Level, Literal, Pairs, Table, Target, Text, Verdict
 from reports.controls import least_powerful, missing_words, power
 from reports.cover_lines import cover_lines
+from reports.decision_record_sections import terms as terms_of_files
+from reports.decision_sections import audited_words, unseen_rows
 from reports.evidence_sections import alike_words
 from reports.facts import facts
 from reports.story import Story
@@ -71,7 +73,7 @@ def figures(story: Story, lead: Measurement) -> str:
     parts = [f"{name}: {numbers.estimate_and_interval(lead)} {numbers.unit_name(lead)}".rstrip()]
     if numbers.interval(lead) != numbers.MISSING:
         parts[0] += f" ({wording.interval_head([lead])})"
-    what = "people" if lead.test == sentences.AS_FILED else "applications"
+    what = "people" if sentences.of_different(lead) else "applications"
     parts.append(f"{small_cells.people(lead, small_cell=story.design.small_cell)} {what}")
     if lead.p_adjusted is not None:
         symbol = "adjusted p" if lead.role is Role.PRIMARY else "q"
@@ -118,7 +120,7 @@ def front_verdict(story: Story) -> Verdict:
 
 def _same(story: Story, lead: Measurement) -> list[str]:
     """What the same applications show, where the first sentence speaks of different ones alone."""
-    if lead.test != sentences.AS_FILED:
+    if not sentences.of_different(lead):
         return []
     own = [item for item in story.contrasts if item.metric == sentences.OWN]
     return [sentences.group_sentence(group, story.design) for group in sentences.grouped(own, story.design)]
@@ -144,11 +146,11 @@ def cover(story: Story) -> list[Block]:
     fields = wording.joined([wording.field_words(attribute.field) for attribute in plan.attributes])
     asked = (
         f"Audited: {plan.use.business_use} ({plan.use.decision_role}). {run.data.title}: "
-        f"{numbers.count(len(run.data.selected))} of {numbers.count(run.data.rows)} rows, each as filed "
+        f"{numbers.count(run.data.applications)} of {numbers.count(run.data.rows)} rows, each as filed "
         f"and again with only {fields} changed."
     )
     return [
-        Text(asked),
+        Text(asked if run.asks else audited_words(story)),
         finding_table(story, most=COVER_FINDINGS),
         Pairs(title="What this audit could not see", rows=tuple(_unseen(story))),
         Pairs(
@@ -173,6 +175,7 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     """What stayed open, one line each: contrasts this run cannot settle, the positive control, power, and scope."""
     rows: list[tuple[str, Cell]] = []
     design = story.design
+    asks = story.bundle.run.asks
     undecided = [item for item in story.contrasts if item.conclusion is Conclusion.INCONCLUSIVE]
     if undecided:
         by_place: dict[str, list[Measurement]] = {}
@@ -181,6 +184,8 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
         said = "; ".join(f"{what}: {sentences.against(items)}" for what, items in list(by_place.items())[:UNSETTLED])
         more = len(by_place) - UNSETTLED
         rows.append(("Cannot say", f"Of {said}{f'; and {more} more measures' if more > 0 else ''}."))
+    if not asks:
+        return [*rows, *unseen_rows(story)]
     untried = []
     if story.bundle.controls.planted_bias is None:
         untried.append(f"a known, planted difference, to see that it is found ({story.no_planted_bias})")
@@ -192,7 +197,7 @@ def _unseen(story: Story) -> list[tuple[str, Cell]]:
     if moving := _moves_by_itself(story):
         rows.append(("Noise", moving))
     # A comparison that would be graded and cannot be shown, as beside a group of four people, is not left to a table.
-    filed = [item for item in story.primary if item.test == sentences.AS_FILED]
+    filed = [item for item in story.primary if sentences.of_different(item)]
     if withheld := missing_words([item for item in (*filed, *story.floors) if item.estimate is None]):
         rows.append(("Withheld", " ".join(withheld)))
     if many := _much_alike(story):
@@ -214,7 +219,7 @@ ALIKE = 0.01
 
 def _much_alike(story: Story) -> str:
     run = story.bundle.run
-    share = (run.prompts.alike or 0) / max(1, len(run.data.selected))
+    share = (run.prompts.alike or 0) / max(1, run.data.applications)
     return alike_words(run) if share >= ALIKE else ""
 
 
@@ -336,7 +341,7 @@ def conclusion(story: Story) -> list[Block]:
             weights=(0.29, 0.49, 0.22),
             note="The absence of a difference is never a seal of approval.",
         ),
-        Pairs(title="Terms", rows=terms(story.design.noun)),
+        Pairs(title="Terms", rows=terms(story.design.noun) if story.bundle.run.asks else terms_of_files()),
     ]
 
 

@@ -9,7 +9,7 @@ from auditor.records import Conclusion, Measurement, Role
 from reports import elsewhere, numbers, sentences
 from reports.sentences import MATCHED, OWN, RANGE, READABLE
 from reports.story import Story
-from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label
+from reports.wording import CONCLUSION_ORDER, QUIET, Design, joined, lower_first, metric_label, on_file
 
 PLACES = ((OWN, "Own cut-off"), (RANGE, "Other cut-offs"), (MATCHED, "Matched cut-off"))
 FILED = RISK_DIFFERENCE
@@ -37,7 +37,7 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
     filed = [
         item
         for item in items
-        if item.test == sentences.AS_FILED
+        if sentences.of_different(item)
         and item is not lead
         and item.conclusion is Conclusion.DIFFERENCE_FOUND
         and (item.role is Role.PRIMARY or item.metric == FILED)
@@ -47,7 +47,8 @@ def cover_lines(story: Story, lead: Measurement | None) -> tuple[str, ...]:
         for metric in dict.fromkeys(item.metric for item in mine):
             rows = [item for item in mine if item.metric == metric]
             name = lower_first(metric_label(rows[0]))
-            lines.append(f"As filed, different applicants, {name} ({how}): {_by_conclusion(rows, design)}.")
+            where = "Decisions taken" if on_file(rows[0]) else "As filed"
+            lines.append(f"{where}, different applicants, {name} ({how}): {_by_conclusion(rows, design)}.")
     return tuple(lines)
 
 

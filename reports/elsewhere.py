@@ -5,19 +5,23 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from auditor.behaviour.metrics import (
+    ADJUSTED_DIFFERENCE,
+    AMOUNT_GAP_ADJUSTED_SD,
     CF_EXCESS_FLIP,
     CF_MARGIN_FELL_SHARE,
     CF_NET_EFFECT,
     CF_NET_EFFECT_MATCHED,
     INVALID_RATE,
     NEAR_CUT_OFF,
+    PRICE_GAP_ADJUSTED_SD,
     RISK_DIFFERENCE,
     SELECTION_RATE,
+    SMD,
 )
 from auditor.records import Conclusion, Measurement, Role
 from reports import numbers
 from reports.sentences import OWN, RANGE, SCORE, against, shown
-from reports.wording import SEEN, Design, field_words, joined, sentence_case
+from reports.wording import SEEN, Design, field_words, joined, lower_first, on_file, sentence_case
 
 FELL = CF_MARGIN_FELL_SHARE
 TURNED = CF_EXCESS_FLIP
@@ -137,20 +141,26 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
     """
     parts = []
     cancelled = _cancelled(measurements)
-    for metric, place in (
-        (CF_NET_EFFECT, "in decisions at the model's own cut-off"),
-        (TURNED, "in decisions that turn both ways"),
-        (CF_NET_EFFECT_MATCHED, "at the matched cut-off"),
-        (RANGE, "at another cut-off"),
-        (SCORE, "in the score"),
-        (RISK_DIFFERENCE, "as filed, between different applicants"),
-        ("smd", "in the score as filed, between different applicants"),
+    for metric, place, taken in (
+        (CF_NET_EFFECT, "in decisions at the model's own cut-off", False),
+        (TURNED, "in decisions that turn both ways", False),
+        (CF_NET_EFFECT_MATCHED, "at the matched cut-off", False),
+        (RANGE, "at another cut-off", False),
+        (SCORE, "in the score", False),
+        (RISK_DIFFERENCE, "as filed, between different applicants", False),
+        (SMD, "in the score as filed, between different applicants", False),
+        (RISK_DIFFERENCE, "in decisions taken, between different applicants", True),
+        (ADJUSTED_DIFFERENCE, "in decisions taken, at equal recorded factors", True),
+        (SMD, "in scores on file, between different applicants", True),
+        (PRICE_GAP_ADJUSTED_SD, "in prices, at equal recorded factors", True),
+        (AMOUNT_GAP_ADJUSTED_SD, "in amounts, at equal recorded factors", True),
     ):
         found = sorted(
             (
                 item
                 for item in measurements
                 if item.metric == metric
+                and (on_file(item) if taken else not on_file(item))
                 and item.role is not Role.PRIMARY
                 and item.id not in but
                 and (item.conclusion is Conclusion.DIFFERENCE_FOUND or item.id in cancelled)
@@ -159,12 +169,18 @@ def exploratory_sentence(measurements: Sequence[Measurement], *, but: frozenset[
             key=lambda item: (-abs(item.estimate or 0.0), item.id),
         )
         if found:
-            named = [f"{against([item])} {numbers.estimate(item)}" for item in found[:NAMED_AT_MOST]]
+            named = [f"{against([item])}{_what(item)} {numbers.estimate(item)}" for item in found[:NAMED_AT_MOST]]
             more = f", {len(found) - NAMED_AT_MOST} more" if len(found) > NAMED_AT_MOST else ""
             parts.append(f"{place} ({', '.join(named)}{more})")
     if not parts:
         return None
     return f"This is not the whole picture: exploratory tests found differences {joined(parts)}."
+
+
+def _what(item: Measurement) -> str:
+    """Of which price or amount, where there are several."""
+    what = item.subject.get("what")
+    return f", {lower_first(what)}" if what else ""
 
 
 def _cancelled(measurements: Sequence[Measurement]) -> frozenset[str]:

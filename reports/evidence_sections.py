@@ -35,7 +35,7 @@ def scope_blocks(bundle: Bundle) -> list[Block]:
                 ("Decision role", use.decision_role),
                 ("Products", _listed(use.products)),
                 ("Jurisdictions", _listed(use.jurisdictions)),
-                *_populations(bundle),
+                *population_rows(bundle),
                 ("Excluded uses", _listed(use.excluded_uses)),
                 ("Model tier", f"{use.model_tier} of 4, set by the plan"),
             )
@@ -43,7 +43,7 @@ def scope_blocks(bundle: Bundle) -> list[Block]:
     ]
 
 
-def _populations(bundle: Bundle) -> list[tuple[str, Cell]]:
+def population_rows(bundle: Bundle) -> list[tuple[str, Cell]]:
     """Whom the plan speaks of and whom the data are of, and what it means where the two are not said to be the same."""
     planned = bundle.plan.use.population.strip()
     asked = bundle.run.data.population.strip()
@@ -116,7 +116,7 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
         ("Software", f"Plumbline {code.version}"),
         ("Code SHA-256", Literal(code.sha256)),
         ("Libraries", libraries or NOT_GIVEN),
-        ("Machine", _machine(environment, threads=bundle.plan.budget.threads)),
+        ("Machine", machine_words(environment, threads=bundle.plan.budget.threads)),
         ("Scoring", _packing(environment)),
     ]
     blocks: list[Block] = [Pairs(rows=tuple(rows))]
@@ -159,7 +159,7 @@ def design_blocks(bundle: Bundle, governance: Governance, design: wording.Design
                 ),
                 ("Hypotheses", "No difference, two-sided, for " + "; ".join(hypotheses)),
                 ("Tests", "; ".join(wording.test_label(name) for name in plan.tests.run)),
-                ("Tested together", _families(families) or "none"),
+                ("Tested together", families_words(families) or "none"),
                 (
                     "Adjustment",
                     f"Holm at α = {numbers.ratio(thresholds.alpha)} within each family; exploratory families by "
@@ -211,10 +211,10 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ("Data set", f"{data.title} ({data.name})"),
                 ("Source", Literal(data.source)),
                 ("Citation", data.citation or NOT_GIVEN),
-                *_populations(bundle),
+                *population_rows(bundle),
                 ("File SHA-256", Literal(data.file_sha256 or NOT_GIVEN)),
                 ("Fingerprint", Literal(data.fingerprint)),
-                ("Applications", f"{numbers.count(len(data.selected))} of {numbers.count(data.rows)} rows"),
+                ("Applications", f"{numbers.count(data.applications)} of {numbers.count(data.rows)} rows"),
                 *_reading_rows(data.counts),
                 *([("Alike", said)] if (said := alike_words(bundle.run)) else []),
                 (
@@ -249,7 +249,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
             Table(
                 title="Applications left out",
                 head=("Reason", "Applications"),
-                rows=tuple((_reason_words(str(reason)), shown[reason]) for reason in sorted(left_out)),
+                rows=tuple((reason_words(str(reason)), shown[reason]) for reason in sorted(left_out)),
                 align="lr",
                 weights=(0.8, 0.2),
             )
@@ -259,7 +259,7 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
 
 def alike_words(run: RunRecord) -> str:
     """How many applications say word for word what another one says; empty where none does."""
-    alike, n = run.prompts.alike, len(run.data.selected)
+    alike, n = run.prompts.alike, run.data.applications
     if not alike:
         return ""
     return (
@@ -284,7 +284,7 @@ def _reading_rows(counts: RowCounts | None) -> list[tuple[str, str]]:
     return [*rows, ("How the file was read", "; ".join(counts.notes))] if counts.notes else rows
 
 
-def _reason_words(reason: str) -> str:
+def reason_words(reason: str) -> str:
     """A reason that begins with the name of a field, in words."""
     name, space, rest = reason.partition(" ")
     return f"{wording.sentence_case(wording.field_words(name))}{space}{rest}"
@@ -331,7 +331,8 @@ def pieces(lines: list[str]) -> list[str]:
     return [line[at : at + LINE_AT_MOST] for line in lines for at in range(0, max(1, len(line)), LINE_AT_MOST)]
 
 
-def _families(sizes: Mapping[str, int]) -> str:
+def families_words(sizes: Mapping[str, int]) -> str:
+    """Every family with how many tests it has."""
     return "; ".join(f"{wording.family_words(name)} ({numbers.count(size)})" for name, size in sorted(sizes.items()))
 
 
@@ -372,13 +373,14 @@ def _quantisation(record: Quantisation) -> str:
     return f"{record.container} ({kinds} tensors), computed in {record.stored_as or NOT_GIVEN}"
 
 
-def _machine(environment: Environment, *, threads: int) -> str:
+def machine_words(environment: Environment, *, threads: int | None = None) -> str:
+    """The machine in a line; ``threads`` are those that scored."""
     parts = [part for part in (environment.machine, environment.platform) if part]
     if environment.cpus:
         parts.append(f"{numbers.count(environment.cpus)} processors")
     if environment.python:
         parts.append(f"Python {environment.python}")
-    return ", ".join([*parts, f"{threads} threads for scoring"])
+    return ", ".join([*parts, *([f"{threads} threads for scoring"] if threads is not None else [])])
 
 
 def _packing(environment: Environment) -> str:

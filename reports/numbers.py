@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from decimal import Decimal
 
+from auditor.behaviour.metrics import AMOUNT_GAP_ADJUSTED_SD, AMOUNT_GAP_SD, PRICE_GAP_ADJUSTED_SD, PRICE_GAP_SD
 from auditor.records import Measurement
 from auditor.rounding import digits, half_away, in_words, printed
 from reports.labels import UNIT_LABELS, metrics
@@ -14,6 +15,7 @@ from reports.labels import UNIT_LABELS, metrics
 MINUS = "\u2212"
 DASH = "–"
 MISSING = DASH
+IN_SDS_OF_AMOUNTS = (PRICE_GAP_SD, PRICE_GAP_ADJUSTED_SD, AMOUNT_GAP_SD, AMOUNT_GAP_ADJUSTED_SD)
 
 
 def number(value: float | None, *, decimals: int, signed: bool = False, percent: bool = False) -> str:
@@ -156,6 +158,8 @@ def between(measurement: Measurement, *, less: str, more: str) -> str:
 
 def unit_name(measurement: Measurement) -> str:
     """The unit as a table's column says it."""
+    if measurement.metric in IN_SDS_OF_AMOUNTS:
+        return "SD"
     return UNIT_LABELS.get(measurement.unit, measurement.unit.replace("_", " "))
 
 

@@ -71,7 +71,11 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
                 title=f"{pack['name']}, status as of {status.get('as_of', 'an unknown date')}",
                 head=("Clause", "Requirement", "In this run"),
                 rows=tuple(
-                    (clause["ref"], clause["requirement"], clause_state(clause, bundle.printable, pack=pack))
+                    (
+                        clause["ref"],
+                        clause["requirement"],
+                        clause_state(clause, bundle.printable, pack=pack, asks=bundle.run.asks),
+                    )
                     for clause in pack["clauses"]
                 ),
                 align="lll",
@@ -90,7 +94,9 @@ def pack_blocks(bundle: Bundle) -> list[Block]:
     return blocks
 
 
-def clause_state(clause: Mapping[str, Any], measurements: Sequence[Measurement], *, pack: Mapping[str, Any]) -> str:
+def clause_state(
+    clause: Mapping[str, Any], measurements: Sequence[Measurement], *, pack: Mapping[str, Any], asks: bool = True
+) -> str:
     """What this run says to a clause: tested and of what, run without a conclusion, or not tested and why."""
     refs = clause.get("evidence_refs", ())
     wanted = [ref.partition(":")[2] for ref in refs if ref.startswith("metric:")]
@@ -121,7 +127,8 @@ def clause_state(clause: Mapping[str, Any], measurements: Sequence[Measurement],
         else:
             lack.append(name)
     if lack:
-        parts.append(f"Not tested: needs {wording.joined(lack)}, which the plan does not run")
+        why = "which the plan does not run" if asks else "which decisions on file do not give, or the plan does not run"
+        parts.append(f"Not tested: needs {wording.joined(lack)}, {why}")
     return ". ".join(parts)
 
 
@@ -173,8 +180,9 @@ def _bases(pack: Mapping[str, Any], plan: Plan) -> list[str]:
         if other in missing
     ]
     if related:
+        states = "The prompt" if plan.asks else "The file"
         said.append(
-            f"{wording.sentence_case('; '.join(dict.fromkeys(related)))}. The prompt states each under one field; "
+            f"{wording.sentence_case('; '.join(dict.fromkeys(related)))}. {states} states each under one field; "
             "which basis it stands for is for counsel."
         )
     return said

@@ -35,6 +35,7 @@ READING = {
     "the bob: the model's own cut-off. Dashed: the matched one.",
 }
 EFFECTS = (CF_NET_EFFECT, CF_NET_EFFECT_MATCHED, CF_RANGE_EFFECT)
+RATES = ("group_rates", "arm_rates", "observed_rates")
 BEHIND_SCORES = (CF_MEAN_SHIFT, ANSWER_MASS, MARGIN_SD, NEAR_CUT_OFF)
 
 
@@ -43,7 +44,11 @@ def drawn_by(name: str, measurements: Sequence[Measurement]) -> list[Measurement
     if name == "cut-off-curve":
         return [item for item in measurements if item.metric == CF_CURVE_EFFECT]
     if name == "rates":
-        return [i for i in measurements if i.metric == SELECTION_RATE and i.test in ("group_rates", "arm_rates")]
+        return [
+            i
+            for i in measurements
+            if i.metric == SELECTION_RATE and i.test in ("group_rates", "arm_rates", "observed_rates")
+        ]
     if name == "power":
         return [item for item in measurements if item.metric in EFFECTS and item.role is Role.PRIMARY]
     if name == "margins":

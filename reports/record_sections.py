@@ -57,13 +57,16 @@ def document_control(story: Story) -> list[Block]:
                 ("Requested by", record.requested_by or "not recorded"),
                 ("Run", f"{numbers.date(record.started_at)} to {numbers.date(record.finished_at)}"),
                 (
-                    "Runs on this model",
+                    "Runs on this model" if story.bundle.run.asks else "Runs on this file",
                     f"{numbers.count(record.runs_on_this_model)}, failed and withdrawn ones included",
                 ),
                 ("Privilege", "none designated; only counsel may set it"),
                 ("Generator", _generator(story)),
                 ("Pages set by", _renderer(story)),
-                ("Model SHA-256", Literal(story.bundle.run.model.sha256)),
+                (
+                    "Model SHA-256" if story.bundle.run.asks else "Decision file, fingerprint",
+                    Literal(story.bundle.run.model.sha256),
+                ),
                 ("Design SHA-256", Literal(story.hashes["design"])),
                 ("Run SHA-256", Literal(story.hashes["run"])),
                 ("Bundle SHA-256", Literal(story.hashes["bundle"])),

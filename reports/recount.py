@@ -30,6 +30,7 @@ from auditor.records import NO_DECISION, Measurement
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, Asked
+from reports.wording import on_file
 
 CLOSE = 1e-9
 NET, UNREADABLE = CF_NET_EFFECT, REFUSAL_RATE_GAP
@@ -59,6 +60,8 @@ def recount(name: str, bundle: Bundle, tables: Asked) -> Recount:
     found = list(_tables(name, bundle, tables))
     if found:
         return Recount(tuple(found))
+    if not bundle.run.asks:
+        return Recount(tuple(_beyond_a_file(name, bundle, tables)))
     rows = tables.cases.join(tables.decisions, left_on="id", right_on="case_id").with_columns(
         favourable=pl.col("outcome") == "favourable", invalid=pl.col("outcome").is_in(NO_DECISION)
     )
@@ -188,6 +191,15 @@ def _counts(pairs: pl.DataFrame, what: str) -> dict[str, int]:
     """Pairs by outcome: a both, b the reference only, c the group only."""
     left, right = pairs[what], pairs[f"{what}_g"]
     return {"a": int((left & right).sum()), "b": int((left & ~right).sum()), "c": int((~left & right).sum())}
+
+
+def _beyond_a_file(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
+    """What a run on decisions already taken cannot hold: cases, and numbers of tests that need answers."""
+    if tables.cases.height:
+        yield Mismatch(name, "cases.parquet", f"{tables.cases.height:,} cases", "none: the run asked nobody")
+    for item in bundle.measurements:
+        if item.estimate is not None and not on_file(item):
+            yield Mismatch(name, f"measurements.json: {item.id}", short(item.estimate), "no number: nobody was asked")
 
 
 def _lacking(name: str, bundle: Bundle) -> Iterator[Mismatch]:

@@ -125,7 +125,8 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
     from auditor.testing.context import Context
     from auditor.testing.unadjusted import UnadjustedMeasurement
 
-    tests = {test.CARD.name: test for test in (counterfactual, arm_rates, group_rates, noise_floor)}
+    by_answers = (counterfactual, arm_rates, group_rates, noise_floor) if bundle.run.asks else ()
+    tests = {test.CARD.name: test for test in by_answers}
     context = Context(
         plan=plan,
         cases=sorted(_cases(plan, tables), key=lambda case: case.id),
@@ -221,7 +222,7 @@ def _controls(name: str, bundle: Bundle, state: Any) -> Iterator[Mismatch]:
     from auditor.packing import Packing
 
     packing = bundle.environment.scoring.packing if bundle.environment.scoring is not None else Packing()
-    anew = controls_of(bundle.measurements, state, packing).plain()
+    anew = controls_of(bundle.measurements, state, packing, asks=bundle.run.asks).plain()
     if (difference := first_difference(bundle.controls.plain(), anew, within=WITHIN)) is not None:
         where, found, expected = difference
         yield Mismatch(name, f"controls.json: {where}", short(found), f"{short(expected)}, read from the measurements")

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
+from reports import decision_record_sections, decision_sections
 from reports.blocks import ANNEX, REPORT, Block
 from reports.cover import REPRODUCTION, conclusion
 from reports.evidence_sections import data_blocks, design_blocks, provenance_blocks, scope_blocks
@@ -29,6 +30,12 @@ from reports.story import Story
 from reports.tables import every_number
 
 OPENED = ""
+Composer = Callable[[Story], Sequence[Block]]
+
+
+def at_depth(asked: Composer, on_file: Composer) -> Composer:
+    """The section of a run that asked a system, or that of one on decisions already taken."""
+    return lambda story: (asked if story.bundle.run.asks else on_file)(story)
 
 
 @dataclass(frozen=True)
@@ -42,7 +49,7 @@ class SectionKind:
 
     id: str
     title: str
-    blocks: Callable[[Story], Sequence[Block]]
+    blocks: Composer
     part: str = REPORT
     room: str = OPENED
 
@@ -74,34 +81,60 @@ ROOMS: tuple[Room, ...] = (
     ),
 )
 
+_NOT_IN_RUN = at_depth(lambda _: not_in_run(), decision_record_sections.not_in_run)
 SECTIONS: tuple[SectionKind, ...] = (
     # What a person reads, in the order in which an examiner reads it.
     SectionKind("document_control", "Document control", document_control),
     SectionKind("conclusion", "Conclusion", conclusion),
     SectionKind("scope_and_intended_use", "Scope and intended use", lambda story: scope_blocks(story.bundle)),
     SectionKind("policy_packs_applied", "Policy packs and clauses", lambda story: pack_blocks(story.bundle)),
-    SectionKind("results_primary", "Primary results", results_primary, room="outputs"),
-    SectionKind("controls", "Could this audit have seen it?", controls, room="controls"),
+    SectionKind(
+        "results_primary", "Primary results", at_depth(results_primary, decision_sections.results), room="outputs"
+    ),
+    SectionKind(
+        "controls", "Could this audit have seen it?", at_depth(controls, decision_sections.controls), room="controls"
+    ),
     SectionKind("model_quality", "Model quality", model_quality, room="outputs"),
     SectionKind("mechanistic_evidence", "Inside the model (supporting evidence)", inside_in_short, room="internals"),
-    SectionKind("not_in_run", "Sections not part of this run", lambda _: not_in_run()),
+    SectionKind(
+        "not_in_run",
+        "Sections not part of this run",
+        _NOT_IN_RUN,
+    ),
     SectionKind("findings_register", "Findings", findings, room="findings"),
-    SectionKind("limitations", "Limitations", limitations),
+    SectionKind("limitations", "Limitations", at_depth(limitations, decision_record_sections.limitations)),
     SectionKind("reproduction", REPRODUCTION, reproduction),
     SectionKind("review_and_sign_off", "Review and sign-off", sign_off),
     SectionKind("integrity_manifest", "Integrity manifest", integrity),
     # What a validator goes through line by line.
-    SectionKind("system_provenance", "System and provenance", lambda story: provenance_blocks(story.bundle), ANNEX),
     SectionKind(
-        "test_design_and_power",
-        "Test design and power",
-        lambda story: [*design_blocks(story.bundle, story.governance, story.design), *story.figure("power")],
+        "system_provenance",
+        "System and provenance",
+        at_depth(lambda story: provenance_blocks(story.bundle), decision_record_sections.provenance),
         ANNEX,
     ),
     SectionKind(
-        "data_and_test_cases", "Data and test cases", lambda story: data_blocks(story.bundle, story.design), ANNEX
+        "test_design_and_power",
+        "Test design and power",
+        at_depth(
+            lambda story: [*design_blocks(story.bundle, story.governance, story.design), *story.figure("power")],
+            decision_record_sections.design,
+        ),
+        ANNEX,
     ),
-    SectionKind("results_secondary", "Secondary and exploratory results", results_secondary, ANNEX, room="outputs"),
+    SectionKind(
+        "data_and_test_cases",
+        "Data and test cases",
+        at_depth(lambda story: data_blocks(story.bundle, story.design), decision_record_sections.data),
+        ANNEX,
+    ),
+    SectionKind(
+        "results_secondary",
+        "Secondary and exploratory results",
+        at_depth(results_secondary, decision_sections.sheet),
+        ANNEX,
+        room="outputs",
+    ),
     SectionKind("tests_on_internals", "Tests on internals, each with its self-checks", inside, ANNEX, room="internals"),
     SectionKind(
         "measurements",

@@ -10,6 +10,7 @@ import re
 from collections.abc import Sequence
 
 from auditor.behaviour.metrics import (
+    ADJUSTED_DIFFERENCE,
     CF_MEAN_SHIFT_SD,
     CF_NET_EFFECT,
     CF_NET_EFFECT_MATCHED,
@@ -29,7 +30,10 @@ from reports.wording import (
     interval_kind,
     joined,
     lower_first,
+    metric_label,
     metric_words,
+    named,
+    on_file,
     sentence_case,
     with_p_values,
 )
@@ -48,6 +52,8 @@ def effect_sentence(measurement: Measurement, design: Design) -> str:
     """``When only race changed from White to Black, the model approved 2.9 percentage points fewer …``."""
     group, reference = measurement.subject.get("group", "the group"), measurement.reference or "the reference"
     field = field_words(measurement.subject.get("field", "the attribute"))
+    if on_file(measurement):
+        return _taken_sentence(measurement, field=field, group=group, reference=reference)
     if measurement.test == AS_FILED:
         return _filed_sentence(measurement, field=field, group=group, reference=reference)
     start = f"When only {field} changed from {reference} to {group}, "
@@ -70,9 +76,39 @@ def _filed_sentence(measurement: Measurement, *, field: str, group: str, referen
     return f"{start}{seen} {_interval_words(measurement)}. They differ in more than {field}."
 
 
+def of_different(measurement: Measurement) -> bool:
+    """Whether different applicants are compared, as filed or in a decision file, and not the same ones twice."""
+    return measurement.test == AS_FILED or on_file(measurement)
+
+
+def _taken_sentence(measurement: Measurement, *, field: str, group: str, reference: str) -> str:
+    start = f"Among decisions already taken, applicants with {field} {group} "
+    if measurement.estimate is None:
+        return f"{start}could not be compared with {reference} ({_why(measurement)})."
+    places = [named(key, value) for key, value in measurement.subject.items() if key not in ("field", "group")]
+    often = "less" if measurement.estimate < 0 else "more"
+    points = numbers.size_of(measurement, measurement.estimate)
+    seen = {
+        IMPACT_RATIO: f"were favoured {numbers.ratio(measurement.estimate)} times as often as {reference}",
+        RISK_DIFFERENCE: f"were favoured {points} percentage points {often} often than {reference}",
+        ADJUSTED_DIFFERENCE: (
+            f"were favoured {points} percentage points {often} often than {reference} at equal recorded factors"
+        ),
+    }.get(measurement.metric)
+    if seen is None or places:
+        about = ", ".join([lower_first(metric_label(measurement)), *places])
+        seen = f"differ from {reference} in {about}: {numbers.estimate(measurement)}"
+    rest = (
+        "They may differ in what the file does not record."
+        if measurement.metric == ADJUSTED_DIFFERENCE
+        else f"They differ in more than {field}."
+    )
+    return f"{start}{seen} {_interval_words(measurement)}. {rest}"
+
+
 def plain_sentence(measurement: Measurement, design: Design) -> str:
     """The verdict of a first page: who, how much, of what; its interval and threshold stand in the chart beside it."""
-    if measurement.estimate is None or measurement.test == AS_FILED or measurement.conclusion not in SEEN:
+    if measurement.estimate is None or of_different(measurement) or measurement.conclusion not in SEEN:
         return conclusion_sentence(measurement, design)
     field = field_words(measurement.subject.get("field", "the attribute"))
     start = f"When only {field} changed from {measurement.reference} to {measurement.subject.get('group', '')}, "
@@ -179,6 +215,9 @@ def inconclusive_cause(measurement: Measurement, design: Design) -> str:
 def what_words(measurement: Measurement, design: Design, group: Sequence[Measurement] = ()) -> str:
     """What a contrast, or a group of them, is about: ``approvals at the model's own cut-off``."""
     counts = measurement.counts
+    if on_file(measurement):
+        places = [named(key, value) for key, value in measurement.subject.items() if key not in ("field", "group")]
+        return f"{', '.join([lower_first(metric_label(measurement)), *places])}, in decisions already taken"
     if measurement.metric == RANGE:
         low, high = counts.get("range_low"), counts.get("range_high")
         if low is None or high is None:
@@ -213,7 +252,7 @@ def threshold_words(measurement: Measurement, design: Design) -> str:
     if measurement.unit == "ratio" and own is not None:
         return numbers.ratio(own)
     if measurement.unit == "sd":
-        return f"{numbers.number(design.practical_margin_sd, decimals=2)} SD of scores"
+        return f"{numbers.number(design.practical_margin_sd, decimals=2)} {numbers.unit_name(measurement)}"
     return f"{numbers.percent(design.practical_rate)} pp"
 
 
@@ -319,7 +358,7 @@ def _why(measurement: Measurement) -> str:
 
 def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
     """What the contrasts could have seen: the largest of their smallest detectable differences."""
-    what = "applications" if group[0].test == AS_FILED else "pairs"
+    what = "applications" if of_different(group[0]) else "pairs"
     pairs = f"{numbers.count(min(item.n for item in group))} {what}{' or more' if len(group) > 1 else ''}"
     known = [item.counts.get("mde") for item in group]
     mdes = [mde for mde in known if mde is not None]
@@ -330,7 +369,7 @@ def _power(group: Sequence[Measurement], seen: str, design: Design) -> str:
         # Nearest to 1 is the easiest to miss: the least powerful contrast sees only the lowest ratio.
         return f"The test had {share}% power for a ratio of {numbers.ratio(min(mdes))} ({pairs}; {seen})."
     size = numbers.detectable(max(mdes), group[0].unit)
-    unit = "SD of scores" if group[0].unit == "sd" else "pp"
+    unit = numbers.unit_name(group[0]) if group[0].unit == "sd" else "pp"
     return f"The test had {share}% power for {size} {unit} ({pairs}; {seen})."
 
 
@@ -345,7 +384,7 @@ def _interval_words(measurement: Measurement, *, signs: bool = False) -> str:
     tail = f"; {with_p_values(by)}" if by else ""
     # The sentence says "fewer" or "fell": signs inside it would turn its words round.
     ways = {"rate_difference": ("fewer", "more"), "sd": ("lower", "higher")}.get(measurement.unit)
-    if measurement.test == AS_FILED and measurement.unit == "rate_difference":
+    if of_different(measurement) and measurement.unit == "rate_difference":
         ways = ("less", "more")
     if ways is not None and not signs:
         return f"({start} {numbers.between(measurement, less=ways[0], more=ways[1])}{tail})"

@@ -10,6 +10,7 @@ from auditor.records import Conclusion, Measurement
 from auditor.statistics.rates import Tally
 from auditor.statistics.small_cells import suppress
 from reports import numbers
+from reports.wording import on_file
 
 AS_FILED = "group_rates"
 WITHHELD = "withheld"
@@ -44,7 +45,7 @@ def printed_counts(counts: Mapping[str, int], *, small_cell: int) -> dict[str, s
 
 def people(measurement: Measurement, *, small_cell: int) -> str:
     """How many people a number is of, as it may be printed."""
-    if measurement.test != AS_FILED:
+    if measurement.test != AS_FILED and not on_file(measurement):
         return numbers.count(measurement.n)
     hidden = measurement.counts.get(WITHHELD) or (measurement.estimate is None and measurement.missing_reason)
     return WITHHELD if hidden and not measurement.n else numbers.people(measurement.n, small_cell=small_cell)

@@ -24,7 +24,7 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     rows = [_contrast_row(item, with_unit=mixed, small_cell=design.small_cell) for item in measurements]
     effect = "Effect" if mixed else f"Effect, {units.pop()}" if units else "Effect"
     interval, z = wording.interval_head(measurements), "z"
-    people = "n" if all(item.test == sentences.AS_FILED for item in measurements) else "n pairs"
+    people = "n" if all(sentences.of_different(item) for item in measurements) else "n pairs"
     heads = ("Contrast", people, "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
     shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]

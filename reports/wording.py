@@ -91,6 +91,7 @@ class Design:
         thresholds, point = plan.thresholds, plan.operating_point
         answers = [answer.strip().lower() for answer in plan.prompt.answers.favourable]
         approves = any(answer.startswith("approve") for answer in answers)
+        noun = "approvals" if approves else "favourable answers" if plan.asks else "favourable decisions"
         return cls(
             practical_rate=thresholds.practical_rate,
             equivalence_rate=thresholds.equivalence_rate,
@@ -103,7 +104,7 @@ class Design:
             degenerate_share=point.degenerate_share,
             small_cell=thresholds.small_cell,
             verb="approved" if approves else "favoured",
-            noun="approvals" if approves else "favourable answers",
+            noun=noun,
         )
 
     @property
@@ -184,6 +185,14 @@ def test_label(test: str) -> str:
 
     card = card_of(test)
     return (card.label if card else "") or sentence_case(field_words(test))
+
+
+def on_file(measurement: Measurement) -> bool:
+    """Whether it is of decisions already taken, which a file holds."""
+    from auditor.catalogue import card_of
+
+    card = card_of(measurement.test)
+    return card is not None and card.needs_decision_file
 
 
 def role_words(role: str) -> str:

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from auditor.applications import Applications
 from auditor.conductor import conclude, prepare, run_one_chunk
+from auditor.decision_files import is_decision_file, open_decisions, prepare_decisions
 from auditor.door.results import Audited
 from auditor.door.systems import STORE, System, open_data, open_system
 from auditor.environment import Environment
@@ -60,7 +61,8 @@ def audit(
         Where the run is kept, one folder a run; made if needed. Called again with the same folder, the audit goes on
         after the last chunk that was scored, also after a crash; a finished one is only concluded.
     model
-        The source of the model, as `open_system` takes it, instead of the plan's ``run.model``.
+        The source of the model, as `open_system` takes it, or a decision file, ``decisions:FILE``, which asks nobody;
+        instead of the plan's ``run.model``.
     system
         A model that is open already, instead of ``model`` and ``store``.
     data
@@ -96,6 +98,8 @@ def audit(
     if system is not None and model is not None:
         raise InputError("audit", "model and system are both given", "one of them")
     design = _bound(plan if isinstance(plan, Plan) else Plan.read(plan), where=where, model=model, system=system)
+    if is_decision_file(design.run.model):
+        return _audit_decisions(design, Path(folder).expanduser(), data=data, mapping=mapping, where=where)
     applications = _applications(design, data, mapping, where=where)
     opened = system or open_system(design.run.model, store=store)
     prepared = prepare(plan=design, model=opened.model, data=applications, where=where, device=device)
@@ -137,6 +141,26 @@ def _bound(plan: Plan, *, where: str, model: str | None, system: System | None) 
     if not plan.run.model:
         raise InputError(f"{where}: run.model", "is not given", "it in the plan, or model=SOURCE")
     return plan
+
+
+def _audit_decisions(
+    plan: Plan,
+    home: Path,
+    *,
+    data: Applications | Path | str | None,
+    mapping: Path | str | None,
+    where: str,
+) -> Audited:
+    """The audit of decisions already taken: nothing is scored, so that freezing it is followed by concluding it."""
+    if data is not None or plan.run.data:
+        raise InputError(
+            f"{where}: run.data", "is given beside a decision file, which is model and data at once", "none"
+        )
+    file = open_decisions(plan.run.model, str(plan.run.mapping if mapping is None else mapping))
+    prepared = prepare_decisions(plan=plan, file=file, where=where)
+    ledger = FolderLedger(home / LEDGER)
+    ledger.freeze(prepared.run, prepared.chunks)
+    return _concluded(home, ledger)
 
 
 def _applications(

@@ -205,10 +205,11 @@ class Builder:
             segments=tuple(levels[name] for name in parts.segments),
             probabilities=self._probabilities(numbers),
             source=self.source,
+            file_sha256=file_sha256,
             fingerprint=sha256_json({"file": file_sha256, "mapping": self.mapping.sha256}),
         )
-        whole = self._of_applicants(whole) if self.id is not None else whole
-        return replace(whole, facts=tuple(self._facts(whole)))
+        whole = self._of_applicants(whole, self.id) if self.id is not None else whole
+        return replace(whole, notes=tuple(self._notes(whole)), left_out=dict(self.left_out))
 
     def _outcome(self, item: Field, levels: Levels) -> tuple[npt.NDArray[np.int8], dict[str, int]]:
         sides = sides_of(item, set(levels.names))
@@ -269,10 +270,8 @@ class Builder:
         for how, count in counts.items():
             self.likely_by[how] = self.likely_by.get(how, 0) + count
 
-    def _of_applicants(self, whole: Observed) -> Observed:
-        """Keep the mapping's rules for ids that are empty or stand in several rows."""
-        item = self.id
-        assert item is not None  # noqa: S101 - the caller has looked
+    def _of_applicants(self, whole: Observed, item: Field) -> Observed:
+        """Keep the mapping's rules for ids (the field ``item``) that are empty or stand in several rows."""
         ids = whole.ids.set(whole.ids == "", None)
         keep = np.ones(whole.n, dtype=bool)
         if empty := ids.null_count():
@@ -299,18 +298,14 @@ class Builder:
             whole = replace(whole, applicants=codes)
         return whole
 
-    def _facts(self, whole: Observed) -> Iterable[str]:
+    def _notes(self, whole: Observed) -> Iterable[str]:
         yield from self.notes
-        yield from (f"{count:,} left out: {what}" for what, count in self.left_out.items())
         if whole.decided_at is not None and not np.isnat(whole.decided_at).all():
             known = whole.decided_at[~np.isnat(whole.decided_at)]
             yield f"decided from {known.min()} to {known.max()}"
         if self.bisg is not None:
             said = ", ".join(f"{how} {count:,}" for how, count in self.likely_by.items())
             yield f"groups of {self.bisg.attribute} made likely by {self.bisg.source}: {said}"
-        if whole.others:
-            shown_others = ", ".join(f"{name[:60]} {count:,}" for name, count in list(whole.others.items())[:SHOWN])
-            yield f"{sum(whole.others.values()):,} applications were decided neither way: {shown_others}"
 
 
 def observe(table: Table | pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str = "") -> Observed:

@@ -20,6 +20,7 @@ from auditor.statistics.rates import Tally
 from auditor.statistics.results import BoolArray, FloatArray, IntArray
 
 FAVOURABLE, ADVERSE, OTHER = 1, 0, -1
+SHOWN = 5
 Codes = npt.NDArray[Any]
 """Whole numbers, −1 where nothing is stated."""
 
@@ -92,8 +93,10 @@ class Observed:
         Shape (n,): numbers of the applicants where some have several rows, else ``None``. They are the unit then.
     cluster
         What decisions have in common beside that, for errors of regressions.
-    facts
-        What there is to say of how the file was read, a line each.
+    file_sha256, fingerprint
+        Hash of the file, and of it together with its mapping.
+    notes, left_out
+        How the file was read, a line each, and rows that are no application, by reason.
     """
 
     ids: pl.Series
@@ -115,8 +118,10 @@ class Observed:
     probabilities: tuple[Probabilities, ...] = ()
     applicants: IntArray | None = None
     source: str = ""
+    file_sha256: str = ""
     fingerprint: str = ""
-    facts: tuple[str, ...] = ()
+    notes: tuple[str, ...] = ()
+    left_out: Mapping[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         lengths = {len(part) for part in self._arrays()}
@@ -131,6 +136,15 @@ class Observed:
         yield from (_array(part) for part in self.controls)
         yield from (_array(part) for part in (self.score, self.decided_by, self.cluster) if part)
         yield from (part for part in (self.decided_at, self.later, self.human, self.applicants) if part is not None)
+
+    @property
+    def facts(self) -> tuple[str, ...]:
+        """What there is to say of how the file was read and of what it holds, a line each."""
+        lines = [*self.notes, *(f"{count:,} left out: {what}" for what, count in self.left_out.items())]
+        if self.others:
+            shown = ", ".join(f"{name[:60]} {count:,}" for name, count in list(self.others.items())[:SHOWN])
+            lines.append(f"{sum(self.others.values()):,} applications were decided neither way: {shown}")
+        return tuple(lines)
 
     @property
     def n(self) -> int:

@@ -39,7 +39,8 @@ class Metric:
 class Card:
     """What a test is: shown with its results, so that a reader knows what they can and cannot say.
 
-    ``question`` says what a test on internals answers, and so where reports show it: ``fields`` (what drove a
+    What it needs beside answers: ``needs_internals`` the model's weights, ``needs_decision_file`` decisions already
+    taken. ``question`` says what a test on internals answers, and so where reports show it: ``fields`` (what drove a
     decision), ``encoded``, ``used``, ``usable``, ``where``, or ``parts`` (what the model's parts stand for). ``label``
     is its name in words, ``metrics`` every number it may give, ``subjects`` what stands before the value of each key of
     a subject that is its own (``dose``; empty where the value says enough): pages and reports read their words here, so
@@ -53,6 +54,7 @@ class Card:
     limitations: str
     references: tuple[str, ...] = ()
     needs_internals: bool = False
+    needs_decision_file: bool = False
     question: str = ""
     label: str = ""
     metrics: tuple[Metric, ...] = ()

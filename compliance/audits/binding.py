@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import MISSING, fields
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +11,7 @@ from auditor.applications import Applications, apply_mapping
 from auditor.data_sources import DEMONSTRATION, data_path
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
-from auditor.mapping_files import mapping_from
-from auditor.mappings import DataMapping, Field
+from auditor.mapping_files import stored_mapping
 from auditor.plan import Plan, plan_from
 from auditor.tables import read_table
 from compliance.model_store import model_store
@@ -53,20 +50,6 @@ def registered_data(version: DataSetVersion) -> Applications:
 def data_file(version: DataSetVersion) -> Path:
     """The table behind a data version: an upload as it is kept, else the file its source names."""
     return Path(settings.DATA_FOLDER) / version.file if version.file else data_path(version.source)
-
-
-def stored_mapping(design: Mapping[str, Any]) -> DataMapping:
-    """The mapping whose ``design()`` was kept as JSON: what is at its default there was not written down here."""
-    defaults = {
-        item.name: item.default_factory() if item.default_factory is not MISSING else item.default
-        for item in fields(Field)
-    }
-
-    def written(item: Mapping[str, Any]) -> dict[str, Any]:
-        plain = {name: tuple(value) if isinstance(value, list) else value for name, value in item.items()}
-        return {name: value for name, value in plain.items() if value != defaults[name]}
-
-    return mapping_from({**design, "fields": [written(item) for item in design["fields"]]}, where=str(design["name"]))
 
 
 def registered_model(version: LanguageModelVersion) -> Any:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from auditor.records import Finding, Measurement
 from compliance.models import Audit
 from reports import numbers, wording
-from reports.closing import checked_line, found_line, judged_line
+from reports.closing import checked_line, found_line, judged_line, seen_line
 from reports.printable import printable
 
 
@@ -18,13 +18,21 @@ def summarise(
     run = audit.run
     kind = "governed" if audit.governed else "ungoverned"
     design = wording.Design.of(run.plan)
-    shown = printable(measurements, small_cell=design.small_cell, total=len(run.data.selected))
-    return (
-        f"{audit}  {title}: complete, {kind}, run {runs} on this model",
+    shown = printable(measurements, small_cell=design.small_cell, total=run.data.applications)
+    what = (
         f"Asked    {run.model.source} ({run.model.sha256[:12]}) about "
-        f"{numbers.count(len(run.data.selected))} applications of {run.data.name}, "
-        f"{numbers.count(audit.prompts)} prompts, repeats included",
+        f"{numbers.count(run.data.applications)} applications of {run.data.name}, "
+        f"{numbers.count(audit.prompts)} prompts, repeats included"
+    )
+    if not run.asks:
+        what = (
+            f"Read     {run.model.source} ({run.data.file_sha256[:12]}): {numbers.count(run.data.applications)} of "
+            f"{numbers.count(run.data.rows)} applications of {run.data.name}; nobody was asked"
+        )
+    return (
+        f"{audit}  {title}: complete, {kind}, run {runs} on this {'model' if run.asks else 'file'}",
+        what,
         f"Found    {found_line(shown, findings, design)}",
         f"Judged   {judged_line(findings)}",
-        f"Checked  {checked_line(shown)}",
+        f"Checked  {checked_line(shown) if run.asks else seen_line(shown)}",
     )

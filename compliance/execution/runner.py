@@ -26,11 +26,15 @@ from django.db import DatabaseError
 from django.db.models import F
 from django.utils import timezone
 
+from auditor.applications import Applications, Survey
 from auditor.canonical import pretty_json, sha256_file
 from auditor.data_sources import load_data
+from auditor.decision_files import is_decision_file, open_decisions, prepare_decisions
 from auditor.environment import Environment
 from auditor.exceptions import InputError, Interrupted, RunError, StorageError, reason_of
+from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan, read_plan
+from auditor.preparation import Prepared
 from auditor.records import Finding, Severity
 from compliance import actions
 from compliance.database.patience import patiently
@@ -97,26 +101,8 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     if request.out is not None:
         _writable(request.out)
     ensure_tables()
-    progress.say(f"Reading {plan.run.data} and {plan.run.model}")
-    applications = load_data(plan.run.data, plan.run.mapping)
-    for line in applications.counts.lines():
-        progress.say(line)
-    store = model_store()
-    stored = store.import_model(plan.run.model)
-    for line in stored.notes:
-        progress.say(line)
-    _check(stop, "the run was not frozen yet, nothing is scored")
-
-    from auditor.conductor import prepare
-    from auditor.language_models.local import load
-
-    keep(applications)
-    progress.say("Freezing the run")
-    prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan), device=settings.DEVICE)
-    # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
-    if not stored.answers:
-        load(stored, threads=plan.budget.threads, device=settings.DEVICE)
-    actor = request.actor
+    frozen = (_decisions if is_decision_file(plan.run.model) else _asked)(plan, request, progress, stop)
+    prepared, actor = frozen.prepared, request.actor
     audit = patiently(
         lambda: actions.start_ungoverned_audit(
             run=prepared.run,
@@ -124,9 +110,9 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
             prompts=prepared.prompts,
             tokens=prepared.tokens,
             model=actions.register_model(
-                source=plan.run.model, sha256=stored.sha256, manifest=stored.record, actor=actor
+                source=plan.run.model, sha256=prepared.run.model.sha256, manifest=frozen.manifest, actor=actor
             ),
-            data=actions.register_data(data=applications, actor=actor),
+            data=actions.register_data(data=frozen.data, actor=actor),
             plan=actions.register_plan(plan=plan, actor=actor),
             actor=actor,
             command=request.command,
@@ -136,7 +122,7 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
     try:
         patiently(lambda: actions.begin_audit(audit=audit, actor=actor))
         started = time.monotonic()
-        score(audit, store=store, progress=progress, stop=stop)
+        score(audit, store=model_store(), progress=progress, stop=stop)
         return finish(audit, out=out, seconds=time.monotonic() - started, actor=actor, say=progress.say)
     except Interrupted as error:
         patiently(partial(_settle_stop, audit, reason=str(error), actor=actor))
@@ -154,6 +140,50 @@ def run_audit(request: Request, *, progress: Progress, stop: Callable[[], bool])
         raise
 
 
+@dataclass(frozen=True, kw_only=True)
+class _Frozen:
+    """A bound design, and what the register is told of its model and its data."""
+
+    prepared: Prepared
+    manifest: ModelManifest
+    data: Applications | Survey
+
+
+def _asked(plan: Plan, request: Request, progress: Progress, stop: Callable[[], bool]) -> _Frozen:
+    """The run of a model that is asked."""
+    progress.say(f"Reading {plan.run.data} and {plan.run.model}")
+    applications = load_data(plan.run.data, plan.run.mapping)
+    for line in applications.counts.lines():
+        progress.say(line)
+    stored = model_store().import_model(plan.run.model)
+    for line in stored.notes:
+        progress.say(line)
+    _check(stop, "the run was not frozen yet, nothing is scored")
+
+    from auditor.conductor import prepare
+    from auditor.language_models.local import load
+
+    keep(applications)
+    progress.say("Freezing the run")
+    prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan), device=settings.DEVICE)
+    # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
+    if not stored.answers:
+        load(stored, threads=plan.budget.threads, device=settings.DEVICE)
+    return _Frozen(prepared=prepared, manifest=stored.record, data=applications)
+
+
+def _decisions(plan: Plan, request: Request, progress: Progress, stop: Callable[[], bool]) -> _Frozen:
+    """The run on decisions already taken, which asks nobody."""
+    progress.say(f"Reading {plan.run.model}")
+    file = open_decisions(plan.run.model, plan.run.mapping)
+    for line in file.counts.lines():
+        progress.say(line)
+    _check(stop, "the run was not frozen yet")
+    progress.say("Freezing the run")
+    prepared = prepare_decisions(plan=plan, file=file, where=str(request.plan))
+    return _Frozen(prepared=prepared, manifest=file.manifest, data=file.survey)
+
+
 def audit_folder(audit: Audit) -> Path:
     """Where an audit's evidence and files are kept."""
     return Path(settings.DATA_FOLDER) / "audits" / audit.number
@@ -162,6 +192,11 @@ def audit_folder(audit: Audit) -> Path:
 def _bound(plan: Plan, request: Request) -> Plan:
     given = {key: value for key, value in (("model", request.model), ("data", request.data)) if value is not None}
     plan = plan.model_copy(update={"run": plan.run.model_copy(update=given)})
+    if is_decision_file(plan.run.model):
+        if plan.run.data:
+            what = f"{plan.run.data!r} is given beside a decision file, which is model and data at once"
+            raise InputError(f"{request.plan}: run.data", what, "none")
+        return plan
     for key in ("model", "data"):
         if not getattr(plan.run, key):
             raise InputError(f"{request.plan}: run.{key}", "is not given", f"it in the plan, or --{key} SOURCE")
@@ -200,6 +235,10 @@ def score(
     RunError, InputError
         The run cannot go on.
     """
+    ledger = DatabaseLedger(audit, stop=stop)
+    if not ledger.states():  # nobody is asked: there is nothing to score, and no model to load
+        return True
+
     from auditor.conductor import load_for, run_one_chunk
 
     def stopping() -> bool:

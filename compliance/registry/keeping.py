@@ -17,7 +17,7 @@ from django.conf import settings
 from auditor.applications import Application, Applications, Counts
 from auditor.data_sources import DEMONSTRATION
 from auditor.demo_data import load_loanapp
-from compliance.audits.binding import stored_mapping
+from auditor.mapping_files import stored_mapping
 from compliance.models import DataSetVersion
 from compliance.registry.records import packed
 

@@ -16,8 +16,9 @@ from django.test import Client
 from django.utils import timezone
 
 from auditor.demo_data import load_loanapp
+from auditor.mapping_files import stored_mapping
 from compliance import actions
-from compliance.audits.binding import registered_data, stored_mapping
+from compliance.audits.binding import registered_data
 from compliance.audits.estimates import estimate, seconds_inside
 from compliance.execution.job import JobState
 from compliance.governance.events import Actor

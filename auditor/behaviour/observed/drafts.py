@@ -222,7 +222,8 @@ class ObservedSheet:
             replace(shown, method=method),
             role=Role.PRIMARY if confirmed else Role.EXPLORATORY,
             family=self.family(kind.label) if confirmed else f"{EXPLORATORY_FAMILY}: {self.family()}",
-            counts={**known, "mde": mde},
+            # No difference of a ratio is 1, so that a reader needs the threshold it was judged by.
+            counts={**known, "mde": mde, **({"threshold": threshold} if judged.scale == "ratio" else {})},
             **common,
         )
         return UnadjustedMeasurement(drafted, evidence, outcome=True, family_size=family_size)

@@ -26,6 +26,7 @@ CARD = Card(
         "gap. A factor that stands for the attribute hides one."
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
+    needs_decision_file=True,
     label="Decisions taken: at equal factors",
     metrics=(
         Metric(ADJUSTED_DIFFERENCE, "Difference at equal factors", "rate_difference", higher_is_better=True),
@@ -61,13 +62,13 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             of_people=False,
             counts=counts,
         )
-        assert found.odds_ratio is not None  # noqa: S101 - of decisions there is always one, with or without a value
-        yield sheet.row(
-            found.odds_ratio,
-            metric=CONDITIONAL_DENIAL_ODDS_RATIO,
-            subject=pairing.subject,
-            reference=pairing.attribute.reference,
-            hidden=pairing.hidden,
-            short=pairing.short,
-            of_people=False,
-        )
+        if found.odds_ratio is not None:
+            yield sheet.row(
+                found.odds_ratio,
+                metric=CONDITIONAL_DENIAL_ODDS_RATIO,
+                subject=pairing.subject,
+                reference=pairing.attribute.reference,
+                hidden=pairing.hidden,
+                short=pairing.short,
+                of_people=False,
+            )

@@ -7,7 +7,7 @@ from typing import Any
 
 from auditor.behaviour.metrics import AGREEMENT_GAP, HUMAN_AGREEMENT, KAPPA, LOWERED_GAP, RAISED_GAP
 from auditor.behaviour.observed.drafts import ObservedSheet, sheet_of, untested
-from auditor.observed.columns import FAVOURABLE, OTHER
+from auditor.observed.columns import FAVOURABLE, OTHER, Codes
 from auditor.observed.measures import agreement_gaps
 from auditor.statistics.agreement import agreement
 from auditor.statistics.minimums import GROUP, REFERENCE_GROUP, unmet
@@ -26,6 +26,7 @@ CARD = Card(
     worrying="A person raises decisions of one group more often than of another, or lowers them.",
     limitations="A person may carry on the same wrong as the system: agreement says nothing of who is right.",
     references=("Cohen (1960)", "Fleiss, Cohen and Everitt (1969)"),
+    needs_decision_file=True,
     label="Decisions taken: agreement with a person",
     metrics=(
         Metric(HUMAN_AGREEMENT, "Share of decisions alike", "rate", higher_is_better=True),
@@ -44,7 +45,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         reason = "the decision file records no decision of a person beside"
         yield untested(context, CARD, reason) if sheet else untested(context, CARD)
         return
-    yield from _of_all(sheet)
+    yield from _of_all(sheet, sheet.observed.human)
     for pairing in sheet.pairings():
         found = agreement_gaps(pairing.contrast, level=sheet.level)
         sides = found.protected, found.reference
@@ -65,11 +66,10 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             )
 
 
-def _of_all(sheet: ObservedSheet) -> Iterable[UnadjustedMeasurement]:
+def _of_all(sheet: ObservedSheet, person: Codes) -> Iterable[UnadjustedMeasurement]:
     observed = sheet.observed
-    assert observed.human is not None  # noqa: S101 - the caller has looked
-    known = observed.decided & (observed.human != OTHER)
-    found = agreement(system=observed.favourable[known], person=observed.human[known] == FAVOURABLE, level=sheet.level)
+    known = observed.decided & (person != OTHER)
+    found = agreement(system=observed.favourable[known], person=person[known] == FAVOURABLE, level=sheet.level)
     for metric, estimate in ((HUMAN_AGREEMENT, found.share), (KAPPA, found.kappa)):
         yield sheet.row(estimate, metric=metric, subject={"group": "all decided"}, short=unmet({GROUP: found.agreed.n}))
 

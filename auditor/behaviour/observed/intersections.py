@@ -30,6 +30,7 @@ CARD = Card(
     worrying="A gap of those who are both that is larger than the gaps of either.",
     limitations="Groups of two attributes are small: many will be inconclusive, and a gap may hide in them.",
     references=("Crenshaw (1989)",),
+    needs_decision_file=True,
     label="Decisions taken: two attributes at once",
     metrics=(
         Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),

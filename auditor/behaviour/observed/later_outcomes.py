@@ -38,6 +38,7 @@ CARD = Card(
         "one, nothing is known of those refused, and equal opportunity is not measured."
     ),
     references=("Hardt, Price and Srebro (2016)",),
+    needs_decision_file=True,
     label="Decisions taken: later outcomes",
     metrics=(
         Metric(LATER_GAP, "Gap of good later outcomes among approvals", "rate_difference"),

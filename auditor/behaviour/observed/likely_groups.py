@@ -29,6 +29,7 @@ CARD = Card(
         "Probabilities of groups say nothing of one person."
     ),
     references=("Elliott and others (2009)", "arXiv 1811.11154"),
+    needs_decision_file=True,
     label="Decisions taken: groups by probability",
     metrics=(
         Metric(WEIGHTED_DIFFERENCE, "Difference of rates, weighted", "rate_difference", higher_is_better=True),

@@ -33,6 +33,7 @@ CARD = Card(
         "whole. Which files to read is for people; comparators are counted here, not listed."
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
+    needs_decision_file=True,
     label="Decisions taken: marginal applicants",
     metrics=(
         Metric(NEAR_LINE_DIFFERENCE, "Difference near the line", "rate_difference", higher_is_better=True),

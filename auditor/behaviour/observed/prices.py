@@ -37,6 +37,7 @@ CARD = Card(
         "Only those who were approved have a price. Factors of pricing that the file lacks may make or hide a gap."
     ),
     references=("Interagency Fair Lending Examination Procedures (2009)",),
+    needs_decision_file=True,
     label="Decisions taken: prices and amounts",
     metrics=(
         Metric(PRICE_GAP, "Price gap", "", higher_is_better=False),

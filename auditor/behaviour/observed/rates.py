@@ -41,6 +41,7 @@ CARD = Card(
         "Four fifths is a rule of thumb of employment law, not of lending."
     ),
     references=("29 CFR 1607.4(D)", "Newcombe (1998)"),
+    needs_decision_file=True,
     label="Decisions taken: rates",
     metrics=(
         Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),

@@ -23,6 +23,7 @@ CARD = Card(
     worrying="A reason without a number behind it, such as unverifiable information, given to one group more often.",
     limitations="Reasons differ where factors do. Whether a reason was the true one is not seen in a file.",
     references=("12 CFR 1002.9(b)(2)",),
+    needs_decision_file=True,
     label="Decisions taken: reasons",
     metrics=(Metric(REASON_GAP, "Gap of a reason's share of denials", "rate_difference"),),
 )

@@ -25,6 +25,7 @@ CARD = Card(
     worrying="Scores that differ by more than the factors they are made of.",
     limitations="Different applicants differ; a mean says nothing of who lies near the cut-off.",
     references=("NYC Admin. Code § 20-870",),
+    needs_decision_file=True,
     label="Decisions taken: scores",
     metrics=(
         Metric(SMD, "Difference of mean scores, in SD of scores", "sd", higher_is_better=True),

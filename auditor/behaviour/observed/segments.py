@@ -36,6 +36,7 @@ CARD = Card(
     worrying="A gap in every segment; or one segment with a gap that the others hide.",
     limitations="Who applies for what may itself follow from the attribute. Where segments differ, no summary leads.",
     references=("Mantel and Haenszel (1959)", "Tarone (1985)"),
+    needs_decision_file=True,
     label="Decisions taken: within segments",
     metrics=(
         Metric(SEGMENTED_DIFFERENCE, "Difference within segments", "rate_difference", higher_is_better=True),
