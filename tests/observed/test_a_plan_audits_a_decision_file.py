@@ -10,13 +10,13 @@ import pytest
 
 from auditor import audit, open_audit
 from auditor.canonical import canonical_json
+from auditor.conductor import prepare
 from auditor.decision_files import chosen, open_decisions
 from auditor.door.results import Audited
 from auditor.evidence import REPEATABLE
 from auditor.exceptions import InputError, PlanError, RunError
 from auditor.mapping_files import write_mapping
 from auditor.plan import Plan
-from auditor.preparation import prepare
 from auditor.records import Conclusion
 from reports.blocks import ReportContent
 from reports.bundle import read_bundle, read_files
