@@ -204,7 +204,7 @@ def test_only_a_plan_of_schema_2_may_do_without_a_prompt_and_then_asks_no_model(
     plan = Plan.parse(raw_plan(file))
     assert not plan.asks
     model: Any = None
-    with pytest.raises(PlanError, match="prompt: is missing, and a model is asked"):
+    with pytest.raises(PlanError, match="prompt: is missing, and a model or a system is asked"):
         prepare(plan=plan, model=model, data=model)
     assert Plan.parse({**plan.design(), "run": {}}).design_sha256 == plan.design_sha256
     prompt = {"template": "{race}", "answers": {"favourable": [" yes"], "adverse": [" no"]}}
