@@ -95,7 +95,7 @@ def table_html(table: Table, links: Links, *, label: str = "") -> str:
         f'<th scope="col"{_right(side)}>{escape(words) or _UNNAMED}</th>'
         for words, side in zip(table.head, table.align, strict=True)
     )
-    note = f"<caption>{escape(table.note)}</caption>" if table.note else ""
+    note = f"<caption><span>{escape(table.note)}</span></caption>" if table.note else ""
     return (
         f'<div class="scroll" tabindex="0" role="group" aria-label="{escape(label or table.title)}, table">'
         f'<table class="data">{note}<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED
 from auditor.comparison_card import NET_CHANGE
@@ -166,9 +167,9 @@ def printed(block: Numbers) -> Iterator[Table | Text]:
         yield Text(block.left_out)
         yield from (_all_of([item for item in block.printed if item.test == test], block.design) for test in tests)
     elif block.columns == CONTRASTS:
-        yield contrasts(block.printed, block.design, title=block.title)
-        if block.method:
-            yield Text(block.method, tone="small")
+        table = contrasts(block.printed, block.design, title=block.title)
+        # In the note, which stays with its table: a line of its own would begin the next page.
+        yield replace(table, note=" ".join(part for part in (table.note, block.method) if part))
     else:
         note = " ".join(part for part in (block.left_out, block.note) if part)
         yield short_rows(block.printed, block.design, title=block.title, note=note)

@@ -266,12 +266,18 @@ def _table(block: Table, width: float, pages: dict[str, int]) -> Group:
         ("LINEBELOW", (0, 1), (-1, -1), 0.4, styles.LINE),
         ("VALIGN", (0, 0), (-1, 0), "BOTTOM"),
         ("RIGHTPADDING", (-1, 0), (-1, -1), 0),
+        *(("LEFTPADDING", (at, 0), (at, -1), GAP) for at in _after_numbers(block.align)),
     ]
     grid = LongTable(
         [head, *rows], colWidths=_widths(block, width), style=look, repeatRows=1, spaceAfter=3, hAlign="LEFT"
     )
     note = [Paragraph(said(block.note), styles.SMALL)] if block.note else [Spacer(1, 4)]
     return Group([*_heading(block.title), grid, *note], keep=len(rows) <= LONG_TABLE)
+
+
+def _after_numbers(align: str) -> list[int]:
+    """Columns of words behind a column of numbers, which ends where they would begin."""
+    return [at for at in range(1, len(align)) if align[at - 1 : at + 1] == "rl"]
 
 
 def _widths(block: Table, width: float) -> list[float]:
@@ -283,6 +289,7 @@ def _widths(block: Table, width: float) -> list[float]:
     given = [width * weight / total for weight in block.weights]
     needs = [
         max([_longest(head), *(_needed(row[at], right=block.align[at] == "r") for row in block.rows)])
+        + GAP * (at in _after_numbers(block.align))
         for at, head in enumerate(block.head)
     ]
     lacking = sum(max(0.0, need - room) for need, room in zip(needs, given, strict=True))

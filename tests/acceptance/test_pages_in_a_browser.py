@@ -41,6 +41,9 @@ PICTURES = {
 }
 WIDTHS, SCHEMES = (1280, 390), ("light", "dark")
 TALLEST = 2600
+#: Tables that officers read first: nothing of them is hidden at the edge, on a phone either.
+SEEN_WHOLE = {"audit": "#controls .scroll", "cases": "[aria-labelledby=list] .scroll", "every number": ".scroll"}
+HIDDEN = "boxes => boxes.filter(box => box.scrollWidth > box.clientWidth).map(box => box.scrollWidth)"
 
 pytestmark = [
     pytest.mark.browser,
@@ -155,6 +158,10 @@ def test_every_page_is_quiet_and_accessible(
             del troubles[opened:]  # the browser itself says that nothing was found
         assert page.evaluate("getComputedStyle(document.querySelector('.bar')).display") == "flex", "no stylesheet"
         assert page.evaluate("document.documentElement.scrollWidth") <= width, f"{name} scrolls sideways"
+        if name in SEEN_WHOLE:
+            tables = page.locator(SEEN_WHOLE[name])
+            assert tables.count(), name
+            assert tables.evaluate_all(HIDDEN) == [], f"{name}: a table runs off the edge"
         folder = os.environ.get("PLUMBLINE_TEST_PICTURES")
         if folder and name in PICTURES:
             take_picture(page, Path(folder) / f"{name}-{scheme}-{width}.png")

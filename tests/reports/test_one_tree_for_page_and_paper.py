@@ -176,7 +176,9 @@ def test_paper_prints_the_printed_ones_with_what_it_leaves_out_and_a_page_all() 
 
 def test_the_method_stands_under_its_table_in_both() -> None:
     block = Numbers("n", "Numbers: scores", many(3), DESIGN, CONTRASTS, printed=many(3), method="Method: a & b.")
-    assert list(on_paper([block]))[1] == Text("Method: a & b.", tone="small")
+    (table,) = on_paper([block])
+    assert isinstance(table, Table)
+    assert table.note.endswith("Method: a & b.")
     assert '<p class="small">Method: a &amp; b.</p>' in blocks_html([block], LINKS)
 
 
