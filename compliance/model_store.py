@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -10,17 +9,18 @@ from django.conf import settings
 
 if TYPE_CHECKING:
     from auditor.language_models.store import ModelStore
+    from auditor.systems.opening import ListedSystems
 
 
-def model_store(*, systems: Callable[[], Path] | None = None) -> ModelStore:
+def model_store(*, systems: ListedSystems | None = None) -> ModelStore:
     """The store in ``MODEL_FOLDER``. Imported when it is called, because it brings torch, which a page never loads.
 
     Parameters
     ----------
     systems
-        Gives the file of the systems that may be asked; ``None``: it is ``SYSTEMS_FILE``, which is the command line's.
+        Those that may be asked; ``None``: those of ``SYSTEMS_FILE``, which is the command line's.
     """
     from auditor.language_models.store import ModelStore
     from auditor.systems.opening import ListedSystems
 
-    return ModelStore(Path(settings.MODEL_FOLDER), systems=ListedSystems(systems or Path(settings.SYSTEMS_FILE)))
+    return ModelStore(Path(settings.MODEL_FOLDER), systems=systems or ListedSystems(Path(settings.SYSTEMS_FILE)))

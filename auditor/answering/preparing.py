@@ -21,12 +21,11 @@ from auditor.ledger import Chunk
 from auditor.plan import Plan
 from auditor.preparation import Prepared, frozen_record
 from auditor.records import Case
-from auditor.systems.drift import Moment, fixed
+from auditor.systems.drift import DRIFT_CASES, Moment, fixed
 from auditor.systems.prices import CHARACTERS_A_TOKEN
 from auditor.testing.sampling import batches
 
 CHUNK_REQUESTS = 100
-DRIFT_CASES = 10
 
 
 def prepare_system(

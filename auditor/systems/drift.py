@@ -16,6 +16,10 @@ from auditor.systems.asking import Request, Response
 Item = TypeVar("Item")
 
 
+DRIFT_CASES = 10
+"""Applications that are asked again at each moment."""
+
+
 class Moment(StrEnum):
     """When the questions are asked."""
 

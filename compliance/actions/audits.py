@@ -216,7 +216,7 @@ def freeze_audit(
 
 @transaction.atomic
 def retry_audit(*, audit: Audit, queue: str, actor: Actor) -> None:
-    """Go on with a stopped or failed audit: the unfinished chunks of the same run.
+    """Go on with a stopped, paused or failed audit: the unfinished chunks of the same run.
 
     Raises
     ------
@@ -229,7 +229,9 @@ def retry_audit(*, audit: Audit, queue: str, actor: Actor) -> None:
     lock_chain()
     audit.refresh_from_db()
     if not audit.resumable:
-        raise StateError(f"{audit}: is {audit.get_state_display().lower()}; expected one that was stopped or failed")
+        raise StateError(
+            f"{audit}: is {audit.get_state_display().lower()}; expected one that was stopped, paused or failed"
+        )
     _resume(audit, actor=actor, queue=queue)
     enqueue_audit(audit)
 
@@ -338,6 +340,22 @@ def confirm_stopped(*, audit: Audit, actor: Actor) -> None:
     """
     _move(audit, JobState.CANCELLED, sources={JobState.CANCELLING})
     append_event(actor=actor, team=audit.team, action="audit.stopped", object=audit.number, payload=_progress(audit))
+
+
+@transaction.atomic
+def pause_audit(*, audit: Audit, error: str, actor: Actor) -> None:
+    """The system that a running audit asks does not answer, refuses, or a cap is reached. What was answered is kept.
+
+    Nothing is wrong with the run: whoever may run audits goes on with it when the system is there again.
+
+    Raises
+    ------
+    StateError
+        If it is not running.
+    """
+    _move(audit, JobState.PAUSED, error=error)
+    payload = {"error": error.splitlines()[0] if error else "", **_progress(audit)}
+    append_event(actor=actor, team=audit.team, action="audit.paused", object=audit.number, payload=payload)
 
 
 @transaction.atomic

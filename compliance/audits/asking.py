@@ -229,6 +229,7 @@ def _context(request: HttpRequest, site: admin.AdminSite, form: RequestForm, off
         "offers": offers,
         "opts": Audit._meta,
         "listening": Worker.objects.listening(),
+        "asks": any(offer.estimate.asked for offer in offers),
         "fits": all(offer.estimate.fits for offer in offers),
         "ungoverned": [offer for offer in offers if not offer.governed],
     }

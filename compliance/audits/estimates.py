@@ -15,8 +15,9 @@ from django.conf import settings
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, select
 from auditor.exceptions import InputError
-from auditor.model_manifest import ModelManifest
+from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
+from compliance.audits.asked_estimates import AskedEstimate, asked_estimate, listed_table
 from compliance.audits.binding import bound_plan
 from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
@@ -41,7 +42,8 @@ class Estimate:
     ``fits`` is false if plan and data do not fit together: such an audit cannot be run and is not started.
 
     ``seconds`` of scoring, and of the tests on internals where a run of this design was finished before; else those
-    tests are ``uncounted``. ``measured`` if the rate comes from earlier runs of the same model; ``memory`` in bytes.
+    tests are ``uncounted``. ``measured`` if the rate comes from earlier runs of the same model, or from the probe of a
+    system that answers, of which ``asked`` says what asking comes to; ``memory`` in bytes.
     """
 
     prompts: int | None = None
@@ -52,6 +54,7 @@ class Estimate:
     uncounted: tuple[str, ...] = ()
     problem: str = ""
     fits: bool = True
+    asked: AskedEstimate | None = None
 
     @property
     def minutes(self) -> float | None:
@@ -66,6 +69,9 @@ class Estimate:
 
 def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> Estimate:
     """Estimate an audit; whatever does not fit together is found out here or, at the latest, when it is prepared."""
+    identity = system_of(model)
+    if identity is not None:
+        return _of_a_system(identity, plan=plan, model=model, data=data)
     rate, measured = tokens_a_second(model)
     parameters = _parameters(model)
     memory = parameters * BYTES_A_PARAMETER + BYTES_BESIDE if parameters else None
@@ -91,6 +97,40 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         memory=memory,
         uncounted=inside if spent is None else (),
         problem=NOT_COUNTED if silent else "",
+    )
+
+
+def system_of(model: LanguageModelVersion) -> SystemIdentity | None:
+    """What a version is if it is a system that answers; ``None`` for weights, and for a manifest nobody can read."""
+    try:
+        return model.described.identity.system
+    except InputError:
+        return None
+
+
+def _of_a_system(
+    identity: SystemIdentity, *, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion
+) -> Estimate:
+    applications = kept(data)
+    if applications is None:
+        return Estimate(problem=NOT_KEPT)
+    try:
+        bound = bound_plan(plan, model=model, data=data)
+        chosen = select(bound, applications, seen=frozenset(), where=str(plan)).records
+        clusters = make_clusters(bound, applications, chosen[:SAMPLE], chat=None, where=str(plan))
+        asked = asked_estimate(
+            bound, model.described, identity, listed_table(model), clusters, chosen=len(chosen), where=str(plan)
+        )
+    except InputError as error:
+        return Estimate(problem=str(error), fits=False)
+    minutes = asked.cost.minutes
+    return Estimate(
+        prompts=asked.cost.requests,
+        tokens=asked.tokens,
+        seconds=None if minutes is None else minutes * 60,
+        measured=minutes is not None,
+        problem="; ".join(asked.notes),
+        asked=asked,
     )
 
 

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 TASKS = 6
 STOPPED = {
     JobState.FAILED: "See why it failed",
+    JobState.PAUSED: "See why it paused, and go on with it",
     JobState.CANCELLED: "Go on with it, or leave it",
 }
 

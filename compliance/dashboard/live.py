@@ -41,6 +41,7 @@ SAID = {
     "audit.stop_requested": "{actor} asked it to stop",
     "audit.stopped": "stopped; what was scored is kept",
     "audit.force_stopped": "stopped by force by {actor}; what was scored is kept",
+    "audit.paused": "paused: the system that is asked does not go on; what was answered is kept",
     "audit.failed": "failed",
     "audit.finished": "finished",
 }
@@ -189,7 +190,7 @@ def _log(audit: Audit) -> list[Line]:
         Line(
             at=datetime.fromisoformat(event.ts),
             text=SAID.get(event.action, event.action).format(actor=event.actor),
-            warning=event.action in ("audit.failed", "audit.force_stopped"),
+            warning=event.action in ("audit.failed", "audit.force_stopped", "audit.paused"),
         )
         for event in events
     ]

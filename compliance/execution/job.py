@@ -12,10 +12,12 @@
         │                                │      │
         └──────────▶ requested, queued ◀─┴──────┘
 
+    running ──▶ paused ──▶ queued: the system that is asked does not answer or refuses, or a cap is reached; resume
+
 *Requested*: somebody asked for it on the site; a worker prepares and freezes it, then it is *queued*. The command line
 freezes first and starts at *queued*. A run whose process was lost stays *running*: its chunks have leases, and the
-reaper enqueues it again. A cancelled or failed run is incomplete: its chunks are kept, and it may be resumed. Only a
-done run has measurements.
+reaper enqueues it again. A cancelled, paused or failed run is incomplete: its chunks are kept, and it may be
+resumed. Only a done run has measurements.
 
 A stop is final: from *cancelling* and *cancelled* no worker leads anywhere but to the end, whatever it was doing when
 somebody pressed the button. What leads back is a person who asks to go on.
@@ -34,6 +36,7 @@ class JobState(TextChoices):
     RUNNING = "running", "Running"
     CANCELLING = "cancelling", "Stopping"
     CANCELLED = "cancelled", "Stopped"
+    PAUSED = "paused", "Paused"
     FAILED = "failed", "Failed"
     DONE = "done", "Done"
 
@@ -54,6 +57,7 @@ COLOURS = {
     JobState.RUNNING: "blue",
     JobState.CANCELLING: "amber",
     JobState.CANCELLED: "amber",
+    JobState.PAUSED: "amber",
     JobState.FAILED: "red",
     JobState.DONE: "green",
 }
@@ -64,16 +68,17 @@ WAITING = frozenset({JobState.REQUESTED, JobState.QUEUED})
 WORKABLE = WAITING | {JobState.RUNNING}
 ACTIVE = WORKABLE | {JobState.CANCELLING}
 #: A person may ask to go on; nobody else leads out of these.
-RESUMABLE = frozenset({JobState.CANCELLED, JobState.FAILED})
+RESUMABLE = frozenset({JobState.CANCELLED, JobState.PAUSED, JobState.FAILED})
 TERMINAL = frozenset({JobState.DONE})
 INCOMPLETE = frozenset(JobState) - TERMINAL
 
 TRANSITIONS: dict[JobState, frozenset[JobState]] = {
     JobState.REQUESTED: frozenset({JobState.QUEUED, JobState.CANCELLED, JobState.FAILED}),
     JobState.QUEUED: frozenset({JobState.RUNNING, JobState.CANCELLED}),
-    JobState.RUNNING: frozenset({JobState.CANCELLING, JobState.FAILED, JobState.DONE}),
+    JobState.RUNNING: frozenset({JobState.CANCELLING, JobState.PAUSED, JobState.FAILED, JobState.DONE}),
     JobState.CANCELLING: frozenset({JobState.CANCELLED, JobState.FAILED}),
     JobState.CANCELLED: frozenset({JobState.REQUESTED, JobState.QUEUED}),
+    JobState.PAUSED: frozenset({JobState.REQUESTED, JobState.QUEUED}),
     JobState.FAILED: frozenset({JobState.REQUESTED, JobState.QUEUED}),
     JobState.DONE: frozenset(),
 }

@@ -30,6 +30,7 @@ from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from auditor.exceptions import AuditorError, Interrupted, RunError
+from auditor.systems.exceptions import SystemStopped
 from compliance import actions
 from compliance.audits.binding import bound_plan, registered_data, registered_model
 from compliance.database.patience import passes, patiently
@@ -47,7 +48,7 @@ from compliance.models import Audit, Registration, RegistrationState, Worker
 from compliance.registry.keeping import keep
 from compliance.registry.registration import perform_registration
 from compliance.registry.room import end_unfinished
-from compliance.registry.systems import listed_systems
+from compliance.registry.system_keys import site_systems
 from compliance.sandbox.limits import GRACE_SECONDS, limited
 
 WORKER = Actor(name="worker", role="worker")
@@ -86,7 +87,7 @@ def _work(pk: int) -> None:
             begun = time.monotonic()
             if score(
                 audit,
-                store=model_store(systems=listed_systems),
+                store=model_store(systems=site_systems()),
                 progress=Silence(),
                 stop=attendance.stop,
                 wait=False,
@@ -98,6 +99,8 @@ def _work(pk: int) -> None:
             _settle(audit, enqueue=False)
         except Interrupted:
             _settle(audit)
+        except SystemStopped as error:
+            _pause(audit, str(error))
         except Exception as error:
             if passes(error):
                 raise
@@ -323,6 +326,14 @@ def _settle(audit: Audit, *, enqueue: bool = True) -> None:
             actions.confirm_stopped(audit=audit, actor=WORKER)
     if enqueue and audit.state in WORKABLE:
         enqueue_audit(audit)
+
+
+def _pause(audit: Audit, error: str) -> None:
+    # As below; and another worker of the same run may have paused it a moment ago.
+    with suppress(DatabaseError, ComplianceError):
+        patiently(lambda: actions.pause_audit(audit=audit, error=error[:2000], actor=WORKER))
+    with suppress(DatabaseError):
+        _settle(audit, enqueue=False)
 
 
 def _fail(audit: Audit, error: str) -> None:

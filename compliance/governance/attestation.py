@@ -31,6 +31,7 @@ LEADS_TO = {
     "audit.stop_requested": {JobState.CANCELLING, JobState.CANCELLED},
     "audit.stopped": {JobState.CANCELLED},
     "audit.force_stopped": {JobState.CANCELLED},
+    "audit.paused": {JobState.PAUSED},
     "audit.failed": {JobState.FAILED},
     "audit.finished": {JobState.DONE},
 }

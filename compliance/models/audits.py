@@ -35,7 +35,7 @@ class AuditQuerySet(TeamRows["Audit"]):
         return self.filter(Q(pk__in=found.values("pk")) | Q(pk__in=released.values("audit")))
 
     def unfinished(self) -> Self:
-        """Runs without measurements: under way, stopped or failed."""
+        """Runs without measurements: under way, stopped, paused or failed."""
         return self.filter(state__in=INCOMPLETE)
 
 
@@ -161,7 +161,7 @@ class Audit(models.Model):
 
     @property
     def resumable(self) -> bool:
-        """Whether it was stopped or failed."""
+        """Whether it was stopped, paused or failed."""
         return self.state in RESUMABLE
 
     @property

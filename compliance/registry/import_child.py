@@ -28,9 +28,12 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
     from auditor.exceptions import AuditorError, InputError
     from auditor.language_models.store import ModelStore
     from auditor.systems.opening import ListedSystems
+    from compliance.registry.key_ring import RingKey
 
+    key = RingKey.from_job(job["key"]) if job["key"] is not None else None
     try:
-        store = ModelStore(Path(job["store"]), systems=ListedSystems(Path(job["systems"])))
+        systems = ListedSystems(Path(job["systems"]), keys=lambda _: key)
+        store = ModelStore(Path(job["store"]), systems=systems)
         return {"sha256": store.import_model(job["source"]).sha256}
     except InputError as error:
         return {"refused": [error.where, error.what, error.expected]}

@@ -9,12 +9,13 @@ from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
 from compliance.model_store import model_store
+from compliance.registry.system_keys import keys_for
 from compliance.registry.systems import listed_systems
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
 def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None) -> Any:
-    """The stored model of a source, imported if it was not yet.
+    """The stored model of a source, imported if it was not yet; of a system, as it was probed now.
 
     ``heartbeat`` is called while the child is waited for, which ends in time by its own limits.
 
@@ -25,10 +26,13 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     StorageError
         If the store cannot be written.
     """
+    key = keys_for(source)
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
         "systems": str(listed_systems()),
+        # Sealed as it is kept: the job passes through a file, and the child opens it itself.
+        "key": key.sealed().to_job() if key is not None else None,
         "memory": settings.IMPORT_MEMORY,
         "seconds": settings.IMPORT_SECONDS,
     }

@@ -13,11 +13,13 @@ import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from django.conf import settings
 
 from auditor.canonical import canonical_json
-from auditor.exceptions import StorageError, reason_of
+from auditor.exceptions import ModelError, StorageError, reason_of
+from auditor.systems.keys import Key
 from compliance.exceptions import StateError
 
 KEY_BYTES = 32
@@ -75,15 +77,63 @@ class KeyRing:
             ) from None
 
 
-def read_ring() -> KeyRing:
+@dataclass(frozen=True)
+class RingKey:
+    """A `KeySource` of the engine: one sealed key and the file whose lines open it. Holds nothing that is secret.
+
+    So it is what a child process is given, which has no database and opens the key itself.
+    """
+
+    sealed: Sealed
+    destination: Mapping[str, str]
+    where: str
+    file: Path
+
+    def key(self) -> Key:
+        """The key.
+
+        Raises
+        ------
+        ModelError
+            If it does not open; the text holds nothing of it.
+        """
+        try:
+            return Key(read_ring(self.file).unseal(self.sealed, destination=self.destination, where=self.where))
+        except StateError as error:
+            where, _, rest = str(error).partition(": ")
+            raise ModelError(where, *rest.split("; expected ", 1)) from None
+
+    def to_job(self) -> dict[str, Any]:
+        """As plain data, for a child's job."""
+        return {
+            "ring_key": self.sealed.ring_key,
+            "sealed": base64.b64encode(self.sealed.data).decode(),
+            "destination": dict(self.destination),
+            "where": self.where,
+            "file": str(self.file),
+        }
+
+    @classmethod
+    def from_job(cls, job: Mapping[str, Any]) -> RingKey:
+        """What ``to_job`` gave."""
+        sealed = Sealed(ring_key=job["ring_key"], data=base64.b64decode(job["sealed"]))
+        return cls(sealed, job["destination"], job["where"], Path(job["file"]))
+
+
+def read_ring(file: Path | None = None) -> KeyRing:
     """The ring as the file has it now; made at random, readable by its owner only, when there is no file.
+
+    Parameters
+    ----------
+    file
+        The file; that of the installation if left out.
 
     Raises
     ------
     StorageError
         If it cannot be read or made, or does not hold keys.
     """
-    path = Path(settings.KEYS_FILE)
+    path = Path(settings.KEYS_FILE) if file is None else file
     try:
         if not path.exists():
             _make(path)

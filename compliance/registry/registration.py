@@ -116,6 +116,8 @@ def demonstration_data() -> tuple[Applications, list[list[str]]]:
 
 
 def _import_model(row: Registration, actor: Actor, *, heartbeat: Callable[[], None]) -> LanguageModelVersion:
+    if row.source.partition(":")[0] in READERS:
+        find_listed(row.source, team_id=row.team_id)  # it may have been withdrawn since somebody asked
     stored = import_bounded(row.source, heartbeat=heartbeat)
     return actions.register_model(
         source=row.source,

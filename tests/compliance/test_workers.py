@@ -217,7 +217,7 @@ def test_going_on_sends_unfinished_chunks_only(called: list[tuple[str, int]]) ->
 def test_what_is_under_way_or_done_is_not_gone_on_with(state: str, called: list[tuple[str, int]]) -> None:
     audit = request()
     Audit.objects.update(state=state)
-    with pytest.raises(StateError, match="expected one that was stopped or failed"):
+    with pytest.raises(StateError, match="expected one that was stopped, paused or failed"):
         actions.retry_audit(audit=audit, queue="audits", actor=ACTOR)
 
 

@@ -1,0 +1,140 @@
+"""What an audit of a system would ask for: requests, tokens, money and minutes, before anything is sent.
+
+Prompts are rendered from a handful of applications and counted up; what a token and an answer come to was measured when
+the system was probed, and prices are those that administrators listed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from auditor.answering.reading import how_read
+from auditor.counterfactuals import Cluster
+from auditor.model_manifest import ModelManifest, SystemIdentity
+from auditor.plan import Plan
+from auditor.run_record import HowRead
+from auditor.systems.drift import DRIFT_CASES, Moment
+from auditor.systems.prices import MILLION, CostEstimate, MeasuredUse, Prices, estimate
+from compliance.models import LanguageModelVersion
+from compliance.registry.system_tables import SystemTable, read_table
+from compliance.registry.systems import find_listed
+
+
+@dataclass(frozen=True, kw_only=True)
+class AskedEstimate:
+    """What asking comes to. ``notes`` says what of it would cross a cap, and what could not be counted."""
+
+    cost: CostEstimate
+    currency: str
+    notes: tuple[str, ...] = ()
+
+    @property
+    def tokens(self) -> int:
+        """Of prompts and answers."""
+        return self.cost.prompt_tokens + self.cost.answer_tokens
+
+    @property
+    def money(self) -> str:
+        """What it is expected to cost; empty without prices."""
+        return _money(self.cost.money, self.currency)
+
+    @property
+    def most_money(self) -> str:
+        """What it would cost if every answer were as long as it may be; empty without prices."""
+        return _money(self.cost.most_money, self.currency)
+
+
+def listed_table(model: LanguageModelVersion) -> SystemTable:
+    """How the system of a version is listed now.
+
+    Raises
+    ------
+    ModelError
+        If it is not listed any more.
+    """
+    return read_table(find_listed(model.source, team_id=model.language_model.team_id).text)
+
+
+def asked_estimate(
+    plan: Plan,
+    manifest: ModelManifest,
+    identity: SystemIdentity,
+    table: SystemTable,
+    clusters: Sequence[Cluster],
+    *,
+    chosen: int,
+    where: str,
+) -> AskedEstimate:
+    """Count up what a run asks.
+
+    Parameters
+    ----------
+    plan, manifest, identity
+        What is asked, and the system as it was probed.
+    table
+        How it is listed: prices, pace and caps.
+    clusters, chosen
+        The applications that were rendered, and how many the plan chooses.
+    where
+        Name of the plan, for errors.
+
+    Raises
+    ------
+    InputError
+        If the system cannot be asked or read as the plan wants it.
+    """
+    how = how_read(plan, identity, deterministic=None, where=where)
+    listed = table.listed
+    prices = Prices() if listed.prices is None else listed.prices.prices()
+    sample = [_length(case.prompt, plan, how) for cluster in clusters for case in cluster.cases]
+    mean = round(sum(sample) / len(sample)) if sample else 0
+    again = min(plan.noise.reask, chosen) + len(Moment) * min(DRIFT_CASES, chosen)
+    requests = round(len(sample) * chosen / max(len(clusters), 1)) + again
+    use = manifest.imported.checks.get("use")
+    cost = estimate(
+        [mean] * requests,
+        max_tokens=0 if how.scored else how.max_tokens,
+        replicates=1,
+        prices=prices,
+        measured=None if use is None else MeasuredUse(**use),
+        concurrency=listed.concurrency,
+        a_second=listed.requests_a_second,
+    )
+    return AskedEstimate(cost=cost, currency=prices.currency, notes=tuple(_notes(cost, table, plan)))
+
+
+def _length(prompt: str, plan: Plan, how: HowRead) -> int:
+    """Characters that one request sends: where whole answers are scored, the prompt before each of them."""
+    answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
+    system = len(plan.prompt.system) if plan.prompt.form == "chat" else 0
+    if not how.scored:
+        return len(prompt) + system
+    return sum(len(prompt) + system + len(answer) for answer in answers)
+
+
+def _notes(cost: CostEstimate, table: SystemTable, plan: Plan) -> list[str]:
+    listed, notes = table.listed, []
+    requests = [cap for cap in (listed.most_requests, plan.limits.requests) if cap is not None]
+    if requests and cost.requests > min(requests):
+        notes.append(f"more than the cap of {min(requests):,} requests: it will pause there")
+    money = [cap for cap in (listed.most_money, plan.limits.money) if cap is not None]
+    if money and cost.most_money is not None and cost.most_money > min(money) * MILLION:
+        notes.append(
+            f"may reach the cap of {_money(round(min(money) * MILLION), _currency(table))}: it will pause there"
+        )
+    if not cost.measured:
+        notes.append("tokens by four characters each: the probe's answers counted none")
+    return notes
+
+
+def _currency(table: SystemTable) -> str:
+    return table.listed.prices.currency if table.listed.prices else ""
+
+
+def _money(millionths: int | None, currency: str) -> str:
+    if millionths is None:
+        return ""
+    amount = millionths / MILLION
+    # Less than a cent is not nothing.
+    return f"{currency} {amount:,.4f}" if 0 < amount < 0.01 else f"{currency} {amount:,.2f}"
