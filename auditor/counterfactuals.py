@@ -7,15 +7,18 @@ same application with itself.
 from __future__ import annotations
 
 import random
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from auditor.applications import Application, Applications
 from auditor.exceptions import DataError, PlanError
 from auditor.plan import Plan
-from auditor.prompts import Template, parse_template, render
+from auditor.prompts import Rendered, Template, parse_template, render
 from auditor.records import Case
+
+Write = Callable[[Mapping[str, str]], Rendered]
+"""An application in writing, with some fields changed."""
 
 ACTUAL = "actual"
 COUNTERFACTUAL = "counterfactual"
@@ -91,13 +94,30 @@ def make_clusters(
     """
     fields = [(item.name, item.label, item.role) for item in data.mapping.fields]
     template = prompt_template(plan, fields, where=where)
-    _check_attributes(plan, data, template, where)
+    check_attributes(plan, data, template.names, place="the prompt's template", where=where)
+
+    def as_prompt(record: Application) -> Write:
+        words, _ = words_of(plan, data, record)
+
+        def write(now: Mapping[str, str]) -> Rendered:
+            rendered = render(template, {**words, **now})
+            return rendered if chat is None else chat(rendered)
+
+        return write
+
+    return clusters_of(plan, data, records, as_prompt)
+
+
+def clusters_of(
+    plan: Plan, data: Applications, records: Sequence[Application], written: Callable[[Application], Write]
+) -> list[Cluster]:
+    """All cases of all chosen applications, each as ``written`` gives it for an application and what is changed."""
     asked_again = set()
     if plan.noise.reask:
         ids = [record.id for record in records]
         random.Random(plan.cases.seed + 1).shuffle(ids)
         asked_again = set(ids[: plan.noise.reask])
-    return [_cluster(plan, data, record, template, chat, again=record.id in asked_again) for record in records]
+    return [_cluster(plan, data, record, written(record), again=record.id in asked_again) for record in records]
 
 
 def prompt_template(plan: Plan, fields: Sequence[tuple[str, str, str]], *, where: str) -> Template:
@@ -140,7 +160,14 @@ def words_of(plan: Plan, data: Applications, record: Application) -> tuple[dict[
     return {**words, plan.placebo.field: str(first)}, str(second)
 
 
-def _check_attributes(plan: Plan, data: Applications, template: Template, where: str) -> None:
+def check_attributes(plan: Plan, data: Applications, shown: Collection[str], *, place: str, where: str) -> None:
+    """Refuse attributes that are no field, groups that nobody is of, and what is changed but shown nowhere.
+
+    Parameters
+    ----------
+    shown, place
+        The fields that are asked with, and where they stand, for errors.
+    """
     for number, attribute in enumerate(plan.attributes):
         here = f"{where}: attributes[{number}]"
         try:
@@ -150,28 +177,22 @@ def _check_attributes(plan: Plan, data: Applications, template: Template, where:
             lacking = "" if known else ", and the data have no protected field"
             expected = f"a protected field: {known}" if known else 'a mapping that gives a field role = "protected"'
             raise PlanError(f"{here}.field", f"unknown field {attribute.field!r}{lacking}", expected) from None
-        if attribute.field not in template.names:
-            raise PlanError(
-                here, f"{attribute.field!r} is not in the prompt's template", f"{{{attribute.field}}} in it"
-            )
+        if attribute.field not in shown:
+            raise PlanError(here, f"{attribute.field!r} is not in {place}", f"{{{attribute.field}}} in it")
         present = sorted({str(value) for record in data.records if (value := record.values[field.name]) is not None})
         for group in attribute.groups:
             if group not in present:
                 raise PlanError(
                     f"{here}.groups", f"group {group!r} is in no application", f"one of: {', '.join(present[:12])}"
                 )
-    if plan.placebo is not None and plan.placebo.field not in template.names:
+    if plan.placebo is not None and plan.placebo.field not in shown:
         raise PlanError(
-            f"{where}: placebo.field",
-            f"{plan.placebo.field!r} is not in the template",
-            f"{{{plan.placebo.field}}} in it",
+            f"{where}: placebo.field", f"{plan.placebo.field!r} is not in {place}", f"{{{plan.placebo.field}}} in it"
         )
 
 
-def _cluster(
-    plan: Plan, data: Applications, record: Application, template: Template, chat: Any, *, again: bool
-) -> Cluster:
-    words, other = words_of(plan, data, record)
+def _cluster(plan: Plan, data: Applications, record: Application, write: Write, *, again: bool) -> Cluster:
+    _, other = words_of(plan, data, record)
     groups = {
         attribute.field: str(record.values[attribute.field])
         for attribute in plan.attributes
@@ -185,9 +206,7 @@ def _cluster(
         arms.append(arm(REASK, "first"))
 
     def case(suffix: str, role: str, changed: str | None, now: Mapping[str, str], own: tuple[str, ...]) -> Case:
-        rendered = render(template, {**words, **now})
-        if chat is not None:
-            rendered = chat(rendered)
+        rendered = write(now)
         return Case(
             id=record.id + suffix,
             cluster=record.id,

@@ -171,7 +171,7 @@ class HowRead(Hashed):
     scored
         Whether whole answers are scored; else log-odds are read from the likeliest tokens.
     form
-        ``text``, ``json_schema`` or ``tool``.
+        ``text``, ``json_schema`` or ``tool``; ``fields`` of a service, which takes no prompt.
     temperature, seed, max_tokens, top
         As they are sent; ``None`` where they are not.
     deterministic

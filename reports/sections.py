@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from reports import decision_record_sections, decision_sections
 from reports.blocks import ANNEX, REPORT, Block
 from reports.cover import REPRODUCTION, conclusion
+from reports.depths import coverage
 from reports.evidence_sections import data_blocks, design_blocks, provenance_blocks, scope_blocks
 from reports.inside_in_short import inside_in_short
 from reports.inside_sections import inside
@@ -28,6 +29,7 @@ from reports.record_sections import (
 from reports.result_sections import controls, findings, model_quality, results_primary, results_secondary
 from reports.story import Story
 from reports.tables import every_number
+from reports.what_left import what_left
 
 OPENED = ""
 Composer = Callable[[Story], Sequence[Block]]
@@ -94,6 +96,7 @@ SECTIONS: tuple[SectionKind, ...] = (
     SectionKind(
         "controls", "Could this audit have seen it?", at_depth(controls, decision_sections.controls), room="controls"
     ),
+    SectionKind("depths", "What each depth can see", coverage),
     SectionKind("model_quality", "Model quality", model_quality, room="outputs"),
     SectionKind("mechanistic_evidence", "Inside the model (supporting evidence)", inside_in_short, room="internals"),
     SectionKind(
@@ -103,6 +106,7 @@ SECTIONS: tuple[SectionKind, ...] = (
     ),
     SectionKind("findings_register", "Findings", findings, room="findings"),
     SectionKind("limitations", "Limitations", at_depth(limitations, decision_record_sections.limitations)),
+    SectionKind("what_left_the_machine", "What left the machine", what_left),
     SectionKind("reproduction", REPRODUCTION, reproduction),
     SectionKind("review_and_sign_off", "Review and sign-off", sign_off),
     SectionKind("integrity_manifest", "Integrity manifest", integrity),

@@ -49,4 +49,4 @@ def _reading(how: HowRead) -> list[tuple[str, Cell]]:
 
 
 def _said(value: float | int | None) -> str:
-    return "not sent" if value is None else f"{value:g}"
+    return "not sent" if value is None else f"{value:,g}" if isinstance(value, float) else str(value)

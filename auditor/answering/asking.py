@@ -12,6 +12,11 @@ from auditor.run_record import HowRead
 from auditor.systems.asking import Request
 
 
+def occasion(case: Case, moment: str) -> str:
+    """Not sent: it keeps the answers of two applications apart that are word for word the same."""
+    return f"{moment or 'case'}: {case.id}"
+
+
 def requests_of(cases: Sequence[Case], *, plan: Plan, how: HowRead, moment: str = "") -> list[Request]:
     """What is asked of a language model about these cases, in their order.
 
@@ -36,8 +41,7 @@ def requests_of(cases: Sequence[Case], *, plan: Plan, how: HowRead, moment: str 
             top=how.top,
             form=form,
             continuations=scored,
-            # Not sent: it keeps the answers of two applications apart whose prompts are word for word the same.
-            occasion=f"{moment or 'case'}: {case.id}",
+            occasion=occasion(case, moment),
         )
         for case in cases
     ]

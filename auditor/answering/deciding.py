@@ -10,10 +10,11 @@ from auditor.plan import Plan
 from auditor.plan_reading import LOG_ODDS
 from auditor.readouts.choice import Choice, read_choice
 from auditor.readouts.log_odds import Bound, Margin, NoMargin, margin_of_scores, margin_of_tokens
-from auditor.readouts.reading import ReadAs
+from auditor.readouts.reading import ReadAnswer, ReadAs
 from auditor.records import Outcome
 from auditor.run_record import HowRead
 from auditor.systems.asking import Finish, Response
+from auditor.systems.service import ServiceAnswer
 
 OUTCOMES = {Choice.FAVOURABLE: Outcome.FAVOURABLE, Choice.ADVERSE: Outcome.ADVERSE}
 
@@ -47,8 +48,28 @@ def decide(response: Response, *, case_id: str, moment: str, request: str, plan:
     )
 
 
+def decide_service(answer: ServiceAnswer, *, case_id: str, moment: str) -> SystemAnswer:
+    """Read what a service returned: its choice is the decision, amount and reasons stand beside it."""
+    choice, amount, reasons = answer.choice, answer.amount, answer.reasons
+    read: dict[str, Any] = {"outcome": Outcome.UNREADABLE, "reason": "the service returns no choice"}
+    if choice is not None:
+        read = _of_choice(choice)
+    return SystemAnswer(
+        case_id=case_id,
+        moment=moment,
+        request=answer.keys[-1],
+        amount=None if amount is None or amount.value is None else float(amount.value),
+        reasons=None if reasons is None else reasons.value,
+        text=answer.texts[-1],
+        **read,
+    )
+
+
 def _of_text(response: Response, plan: Plan, how: HowRead) -> dict[str, Any]:
-    reading = read_choice(response, grammar_of(plan, how))
+    return _of_choice(read_choice(response, grammar_of(plan, how)))
+
+
+def _of_choice(reading: ReadAnswer[Choice]) -> dict[str, Any]:
     if reading.value is not None:
         return {"outcome": OUTCOMES[reading.value]}
     refused = reading.read is ReadAs.REFUSED

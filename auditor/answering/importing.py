@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import asdict, dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -12,6 +13,7 @@ from auditor.systems.abilities import Abilities
 from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.opening import ListedSystems
 from auditor.systems.request_store import RequestStore
+from auditor.systems.service import Service
 
 PROBE = "probe.jsonl"
 LIBRARY = "httpx2"
@@ -49,7 +51,7 @@ def probe_system(source: str, *, systems: ListedSystems, folder: Path) -> Probed
     with RequestStore(kept) as store:
         with systems.open(source, store=store) as system:
             abilities = system.probe()
-            asked = dict(system.identity)
+            asked = asked_of(system)
             use = system.measured() if isinstance(system, EndpointSystem) else None
         (folder / PROBE).write_bytes(b"".join(store.evidence()))
     for path in folder.glob(f"{kept.name}*"):
@@ -63,6 +65,24 @@ def probe_system(source: str, *, systems: ListedSystems, folder: Path) -> Probed
     kind = source.partition(":")[0]
     identity = ModelIdentity(format=FORMAT, files=(), system=system_identity(kind, asked, abilities))
     return Probed(identity, checks, {LIBRARY: version(LIBRARY)})
+
+
+def asked_of(system: EndpointSystem | Service) -> dict[str, Any]:
+    """What is asked and how, as plain data: of a service also the fields it takes and where its decision is read."""
+    asked = dict(system.identity)
+    if isinstance(system, Service):
+        read = system.listed.read
+        asked["fields"] = sorted(system.listed.fields())
+        asked["read"] = {
+            "choice": None if read.choice is None else read.choice.text,
+            "favourable": list(read.favourable),
+            "adverse": list(read.adverse),
+            "refused": list(read.refused),
+            "amount": None if read.amount is None else read.amount.text,
+            "unit": read.unit,
+            "reasons": None if read.reasons is None else read.reasons.text,
+        }
+    return dict(json.loads(json.dumps(asked)))
 
 
 def system_identity(kind: str, asked: dict[str, Any], abilities: Abilities) -> SystemIdentity:

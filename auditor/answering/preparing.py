@@ -8,7 +8,8 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
-from auditor.answering.reading import how_read
+from auditor.answering.fields import field_clusters
+from auditor.answering.reading import SERVICE, how_read
 from auditor.answering.rows import ASKED, DRIFT, SystemQuestions
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
@@ -59,7 +60,10 @@ def prepare_system(
     alike, asked = checks.get("alike"), checks.get("asked")
     how = how_read(plan, system, deterministic=alike == asked if asked and asked > 1 else None, where=where)
     selection = select(plan, data, seen=frozenset(), where=where)
-    clusters = make_clusters(plan, data, selection.records, chat=None, where=where)
+    if system.kind == SERVICE:
+        clusters = field_clusters(plan, data, selection.records, fields=system.asked["fields"], where=where)
+    else:
+        clusters = make_clusters(plan, data, selection.records, chat=None, where=where)
     chunks = tuple(_chunks(clusters))
     run = frozen_record(
         plan=plan,

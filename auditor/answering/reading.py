@@ -5,7 +5,7 @@ from __future__ import annotations
 from auditor.exceptions import PlanError
 from auditor.model_manifest import SystemIdentity
 from auditor.plan import Plan
-from auditor.plan_reading import AUTO, CHOICE, LOG_ODDS
+from auditor.plan_reading import AUTO, CHOICE, LOG_ODDS, Reading
 from auditor.readouts.choice import ChoiceGrammar, fold
 from auditor.readouts.log_odds import margin_of_tokens, spellings
 from auditor.run_record import HowRead
@@ -15,6 +15,7 @@ from auditor.systems.dialects import DIALECTS
 TEXT_TOKENS, FORM_TOKENS = 16, 64
 """The longest answer where the plan says nothing: in words, and in a form."""
 LARGEST_SEED = 2**31
+SERVICE = "service"
 
 
 def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, where: str) -> HowRead:
@@ -36,6 +37,8 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
     PlanError
         If the system cannot be asked or read as the plan wants it. Nothing is left out in silence.
     """
+    if system.kind == SERVICE:
+        return _of_service(plan, system, deterministic=deterministic, where=where)
     wanted = plan.reading
     cannot = DIALECTS[str(system.asked["dialect"])].cannot
     readout = _readout(plan, system, where=where)
@@ -59,6 +62,20 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
         top=min(wanted.top, system.top) if readout == LOG_ODDS and not scored else 0,
         deterministic=deterministic,
     )
+
+
+def _of_service(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, where: str) -> HowRead:
+    """A service is handed fields and returns decisions: how, its listing says and the plan does not."""
+    if CHOICE not in system.readouts:
+        what = "the service returns no choice"
+        raise PlanError(f"{where}: run.model", what, "a path for choice in the listing")
+    default = Reading()
+    for key in ("form", "temperature", "seed", "max_tokens", "top"):
+        if getattr(plan.reading, key) != getattr(default, key):
+            raise PlanError(f"{where}: reading.{key}", "is a key for language models", "it left out for a service")
+    if plan.reading.readout not in (AUTO, CHOICE):
+        raise PlanError(f"{where}: reading.readout", "a service gives no log-probabilities", f"{AUTO!r} or {CHOICE!r}")
+    return HowRead(readout=CHOICE, form="fields", max_tokens=0, deterministic=deterministic)
 
 
 def grammar_of(plan: Plan, how: HowRead) -> ChoiceGrammar:

@@ -36,6 +36,8 @@ class SystemAnswer(Row):
         As in a decision, where both answers were seen (nats, probability).
     at_least, at_most
         Bounds of the margin (nats) where it has no number; ``None`` where nothing is known.
+    amount, reasons
+        What a service returned beside its choice; ``None`` where it was not asked for, or cannot be read.
     text
         The final answer, character by character.
     model, fingerprint
@@ -53,6 +55,8 @@ class SystemAnswer(Row):
     mass: float | None = None
     at_least: float | None = None
     at_most: float | None = None
+    amount: float | None = None
+    reasons: tuple[str, ...] | None = None
     text: str = ""
     model: str = ""
     fingerprint: str = ""

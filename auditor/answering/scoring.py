@@ -10,8 +10,8 @@ from decimal import Decimal
 from threading import Event
 from typing import TypeVar
 
-from auditor.answering.asking import requests_of
-from auditor.answering.deciding import decide
+from auditor.answering.conversations import conversation
+from auditor.answering.importing import asked_of
 from auditor.answering.rows import SystemAnswers, SystemQuestions
 from auditor.exceptions import RunError
 from auditor.ledger import Ledger
@@ -22,6 +22,7 @@ from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.opening import ListedSystems
 from auditor.systems.prices import MILLION
 from auditor.systems.request_store import RequestStore
+from auditor.systems.service import Service
 
 LOOK_SECONDS = 0.2
 """How often the ledger is asked whether to stop, while others wait for answers."""
@@ -60,23 +61,12 @@ def ask_chunk(ledger: Ledger, index: int, run: RunRecord, *, systems: ListedSyst
         RequestStore(ledger.requests()) as store,
         systems.open(run.model.source, store=store, caps=caps_of(plan), should_stop=stop.is_set) as system,
     ):
-        if not isinstance(system, EndpointSystem):
-            raise RunError(f"{run.model.source}: cannot be asked prompts; expected an endpoint")
         _same(run, system)
-        requests = requests_of(questions.cases, plan=plan, how=how, moment=questions.moment)
-        responses = _while_asking(lambda: system.ask(requests), stop=stop, should_stop=ledger.should_stop)
-        answers = tuple(
-            decide(
-                response,
-                case_id=case.id,
-                moment=questions.moment,
-                request=system.errand(request).key,
-                plan=plan,
-                how=how,
-            )
-            for case, request, response in zip(questions.cases, requests, responses, strict=True)
+        talk = conversation(system, plan=plan, how=how)
+        answers = _while_asking(
+            lambda: talk.ask(questions.cases, moment=questions.moment), stop=stop, should_stop=ledger.should_stop
         )
-    return SystemAnswers(answers=answers, seconds=time.perf_counter() - started)
+    return SystemAnswers(answers=tuple(answers), seconds=time.perf_counter() - started)
 
 
 def caps_of(plan: Plan) -> Caps:
@@ -85,11 +75,10 @@ def caps_of(plan: Plan) -> Caps:
     return Caps(requests=plan.limits.requests, money=None if money is None else int(Decimal(str(money)) * MILLION))
 
 
-def _same(run: RunRecord, system: EndpointSystem) -> None:
+def _same(run: RunRecord, system: EndpointSystem | Service) -> None:
     """Refuse a system that is listed otherwise than when the run was frozen."""
     named = run.model.manifest.system
-    asked = json.loads(json.dumps(dict(system.identity)))
-    if named is None or named.asked != asked:
+    if named is None or named.asked != asked_of(system):
         raise RunError(
             f"{run.model.source}: is listed otherwise than when the run was frozen; expected the same address, "
             "dialect, model and fields to go on with it, or a new run"

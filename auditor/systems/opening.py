@@ -84,7 +84,8 @@ def open_listed(
     store
         Where requests and answers are kept; the caller closes it, after the system.
     example
-        Fields of a made-up application, with which a service is probed; its steps may ask for these fields alone.
+        Fields of a made-up application, with which a service is probed, instead of those that are listed; its steps may
+        ask for these fields alone.
     caps
         Those of a run, beside those that are listed: the lower one holds.
     keys, tell, should_stop
@@ -102,7 +103,10 @@ def open_listed(
     if kind == "endpoint":
         endpoint = read_listed(file, name)
         return EndpointSystem(name, endpoint, conduct=endpoint.conduct().under(caps), **more)
-    if example is None:
-        raise ModelError(source, "has no example to be probed with", "fields of a made-up application")
-    service = read_service(file, name, fields=frozenset(example))
+    service = read_service(file, name, fields=None if example is None else frozenset(example))
+    example = service.example if example is None else example
+    missing = sorted(service.fields() - example.keys())
+    if missing:
+        expected = f"a made-up application with {missing[0]!r} in [service.{name}.example]"
+        raise ModelError(source, "has no example to be probed with", expected)
     return Service(name, service, example=example, conduct=service.conduct().under(caps), **more)

@@ -49,12 +49,16 @@ class ServiceRequest:
 
 @dataclass(frozen=True, kw_only=True)
 class ServiceAnswer:
-    """What a service decided; ``None`` for what it is not asked for. ``texts``: the body of each step's answer."""
+    """What a service decided; ``None`` for what it is not asked for.
+
+    ``texts`` and ``keys``: the body of each step's answer, and the hash under which it is kept.
+    """
 
     choice: ReadAnswer[Choice] | None
     amount: ReadAnswer[Decimal] | None
     reasons: ReadAnswer[tuple[str, ...]] | None
     texts: tuple[str, ...]
+    keys: tuple[str, ...] = ()
 
 
 @dataclass
@@ -65,6 +69,7 @@ class _Under:
     values: dict[str, Value]
     answers: list[dict[str, Any]] = field(default_factory=list)
     texts: list[str] = field(default_factory=list)
+    keys: list[str] = field(default_factory=list)
     refused: bool = False
 
 
@@ -200,6 +205,7 @@ class Service:
             raise StorageError(f"{self.source}: a kept answer cannot be read ({error})") from error
         under.answers.append(answer)
         under.texts.append(kept.body.decode("utf-8"))
+        under.keys.append(kept.key)
         under.refused = step.refused_if is not None and step.refused_if.holds(answer)
         under.values |= {name: path.find(answer) for name, path in step.take.items()}
 
@@ -219,6 +225,7 @@ class Service:
             if read.reasons
             else None,
             texts=tuple(under.texts),
+            keys=tuple(under.keys),
         )
 
     def _headers(self) -> dict[str, str]:

@@ -34,7 +34,7 @@ from auditor.readouts.choice import ChoiceGrammar
 from auditor.readouts.reasons import ReasonGrammar
 from auditor.systems.listing import Listed, ListedTable, one_line, read_tables
 from auditor.systems.service_paths import JsonPath, parse_path, scalar
-from auditor.systems.service_templates import names
+from auditor.systems.service_templates import Value, names
 
 Place = Annotated[JsonPath, BeforeValidator(lambda text: parse_path(text) if isinstance(text, str) else text)]
 Texts = Annotated[tuple[str, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)]
@@ -138,12 +138,13 @@ class WhereToRead(ListedTable):
 
 
 class ListedService(Listed):
-    """``[service.NAME]``."""
+    """``[service.NAME]``. ``example``: fields of a made-up application, which the probe hands in."""
 
     steps: Annotated[
         tuple[ServiceStep, ...], BeforeValidator(lambda value: tuple(value) if isinstance(value, list) else value)
     ]
     read: WhereToRead
+    example: dict[str, Value] = Field(default_factory=dict)
 
     @model_validator(mode="after")
     def _in_order(self) -> ListedService:

@@ -1,0 +1,77 @@
+"""What left the machine in a run, and to whom."""
+
+from __future__ import annotations
+
+from auditor.environment import Sent
+from auditor.run_record import RunRecord
+from reports import numbers
+from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
+from reports.story import Story
+
+MILLION = 1_000_000
+DESCRIBER = "endpoint:"
+
+
+def what_left(story: Story) -> list[Block]:
+    """Who was asked what, how often, and what came of it; of weights, that nothing left."""
+    run, sent = story.bundle.run, story.bundle.environment.sent
+    system = run.model.manifest.system
+    if system is None:
+        return [Text(_of_weights(run))]
+    rows: list[tuple[str, Cell]] = [
+        ("To", Literal(str(system.asked.get("url", run.model.source)))),
+        ("What", _what(story)),
+        ("Kept", "every request with its answer, under its hash, in requests.parquet of the evidence; no key"),
+    ]
+    blocks: list[Block] = [Pairs(rows=(*rows, *(_figures(sent, run) if sent is not None else ())))]
+    if sent is not None and sent.failures:
+        blocks.append(
+            Table(
+                title="Requests that got no answer",
+                head=("What happened", "Requests"),
+                rows=tuple((words, numbers.count(count)) for words, count in sorted(sent.failures.items())),
+                align="lr",
+                weights=(0.8, 0.2),
+            )
+        )
+    return blocks
+
+
+def _of_weights(run: RunRecord) -> str:
+    described = run.settings.get("interpretation", {})
+    asked = [str(described[role]) for role in ("describer", "scorer") if _is_endpoint(described.get(role))]
+    if asked:
+        return (
+            f"Weights were read on the machine that ran the audit. Pieces of applications went to "
+            f"{' and '.join(dict.fromkeys(asked))}, to have features described."
+        )
+    return "Nothing: weights were read on the machine that ran the audit."
+
+
+def _is_endpoint(source: object) -> bool:
+    return isinstance(source, str) and source.startswith(DESCRIBER)
+
+
+def _what(story: Story) -> str:
+    beside = " and the system prompt" if story.bundle.plan.prompt.system else ""
+    count = numbers.count(len(story.bundle.run.data.selected))
+    return f"prompts made of {count} applications, as the annex prints one{beside}, and the settings of the request"
+
+
+def _figures(sent: Sent, run: RunRecord) -> list[tuple[str, Cell]]:
+    failed = sum(sent.failures.values())
+    rows: list[tuple[str, Cell]] = [
+        ("Requests sent", f"{numbers.count(sent.requests)}, {numbers.count(failed)} of them without an answer"),
+        ("Answers kept", numbers.count(sent.answers)),
+    ]
+    if sent.unended:
+        rows.append(
+            ("Sent, end not known", f"{numbers.count(sent.unended)}: answers to these may exist that nobody kept")
+        )
+    if sent.prompt_tokens or sent.answer_tokens:
+        tokens = f"{numbers.count(sent.prompt_tokens)} of prompts, {numbers.count(sent.answer_tokens)} of answers"
+        rows.append(("Tokens, as the server counted", tokens))
+    if sent.money:
+        rows.append(("Cost, in the currency of the listed prices", f"{sent.money / MILLION:,.2f}"))
+    asked = 0 if run.reading is None else run.reading.requests
+    return [("Requests planned", numbers.count(asked)), *rows]
