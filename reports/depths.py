@@ -19,8 +19,9 @@ from auditor.run_record import RunRecord
 from reports.blocks import Block, Table, Text
 from reports.story import Story
 
-ANSWERS, INTERNALS = "answers", "internals"
+RECORD, ANSWERS, INTERNALS = "record", "answers", "internals"
 SAID = {
+    RECORD: "This run read decisions already taken: nobody was asked.",
     ANSWERS: "This run asked a system that answers: its inside could not be seen.",
     INTERNALS: "This run read weights: it could see all that is listed.",
 }
@@ -45,6 +46,8 @@ class Question:
 
 def depth_of(run: RunRecord) -> str:
     """At which depth a run was made."""
+    if not run.asks:
+        return RECORD
     return INTERNALS if run.reading is None else ANSWERS
 
 
@@ -77,7 +80,8 @@ def _this_run(question: Question, depth: str, measurements: Sequence[Measurement
         return "measured"
     if depth == INTERNALS and question.by_files:
         return "held by their hashes"
-    if depth == ANSWERS and question.answers.startswith("no"):
+    can = {RECORD: question.record, ANSWERS: question.answers, INTERNALS: question.internals}[depth]
+    if can == NO:
         return "could not be seen"
     if mine:
         return "no number; the reason stands with it"
@@ -107,7 +111,7 @@ QUESTIONS = (
         "yes, of what was decided",
         "yes, of its answers",
         "yes",
-        lambda item: item.test == "group_rates" and item.metric == SELECTION_RATE,
+        lambda item: item.metric == SELECTION_RATE and item.test not in ("arm_rates", "model_quality"),
     ),
     Question(
         "Does the decision change when only the attribute changes?",
@@ -118,7 +122,7 @@ QUESTIONS = (
     ),
     Question(
         "Does the score move, also where no decision turns?",
-        "no, unless it holds scores of both",
+        NO,
         "where it gives log-probabilities of both answers; a bound elsewhere",
         "yes, exactly",
         _metric(CF_MEAN_SHIFT),
@@ -152,7 +156,7 @@ QUESTIONS = (
         _test("same_system"),
         by_files=True,
     ),
-    Question("Which fields drove a decision?", "the reasons it gives", "no", "yes", _inside("fields")),
+    Question("Which fields drove a decision?", "the reasons it gives", NO, "yes", _inside("fields")),
     Question("Is the attribute encoded inside?", NO, NO, "yes", _inside("encoded")),
     Question("Does the decision use it, or could it?", NO, NO, "yes", _inside("used", "usable")),
     Question("Where, and by which parts of the model?", NO, NO, "yes", _inside("where", "parts")),

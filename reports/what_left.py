@@ -16,6 +16,10 @@ def what_left(story: Story) -> list[Block]:
     """Who was asked what, how often, and what came of it; of weights, that nothing left."""
     run, sent = story.bundle.run, story.bundle.environment.sent
     system = run.model.manifest.system
+    if not run.asks:
+        return [
+            Text("Nothing: decisions already taken were read on the machine that ran the audit, and nobody was asked.")
+        ]
     if system is None:
         return [Text(_of_weights(run))]
     rows: list[tuple[str, Cell]] = [

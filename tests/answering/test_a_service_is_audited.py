@@ -64,7 +64,7 @@ def test_the_service_of_the_examples_is_audited(tmp_path: Path, url: str) -> Non
         # The rules stand around the model: they need no score.
         if handed["unverifiable"] == "yes":
             assert (answer.outcome, answer.reasons) == (Outcome.REFUSED, ("R03",))
-        elif handed["obligations_ratio"] > module.MOST_OBLIGATIONS:  # type: ignore[operator]
+        elif handed["obligations_ratio"] > module.MOST_OBLIGATIONS:
             assert (answer.outcome, answer.reasons, answer.amount) == (Outcome.ADVERSE, ("R01",), 0.0)
         else:
             assert answer.outcome in (Outcome.FAVOURABLE, Outcome.ADVERSE)
