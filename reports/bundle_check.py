@@ -19,6 +19,7 @@ from reports.extents import too_long
 from reports.labels import labels_of_tests
 from reports.recount import recount
 from reports.remeasure import Remeasured, remeasure
+from reports.remeasure_decisions import remeasure_decisions
 from reports.renderer import installed
 from reports.wording import test_label
 
@@ -43,8 +44,10 @@ class BundleCheck:
     first: tuple[str, ...] = ()
 
 
-def check_contents(path: Path, contents: Mapping[str, bytes]) -> BundleCheck:
+def check_contents(path: Path, contents: Mapping[str, bytes], *, decisions: Path | None = None) -> BundleCheck:
     """Check an evidence folder or archive by itself; ``contents`` are its files as read from ``path``.
+
+    ``decisions`` is the decision file of an audit of one, from which its numbers are computed again.
 
     A file that is not the manifest's ends the check, and so do records that do not fit each other: nothing can be held
     against them. Numbers that do not follow from the decisions, and other figures, are all named.
@@ -61,7 +64,7 @@ def check_contents(path: Path, contents: Mapping[str, bytes]) -> BundleCheck:
         if found:
             return BundleCheck(None, tuple(found))
         charts = render_charts(bundle)
-        parts = (_numbers(name, bundle), _packs(name, bundle), _figures(name, bundle, charts))
+        parts = (_numbers(name, bundle, decisions), _packs(name, bundle), _figures(name, bundle, charts))
         return BundleCheck(
             bundle,
             tuple(item for part in parts for item in part.mismatches),
@@ -151,7 +154,7 @@ class _Part:
     left: tuple[str, ...] = ()
 
 
-def _numbers(name: str, bundle: Bundle) -> _Part:
+def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
     """The measurements against the decisions they speak of: counted anew, and measured anew."""
     tables = bundle.asked
     if tables is None:
@@ -163,7 +166,9 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
     if again.mismatches:
         return _Part(again.mismatches)
     if not bundle.run.asks:
-        return _of_file(bundle, again)
+        return _of_file(name, bundle, again, decisions)
+    if decisions is not None:
+        return _Part((Mismatch(name, short(decisions.name), "a decision file", "none: the run asked a model"),))
     said = [
         f"{counted.figures:,} figures of {counted.measurements:,} measurements were counted again from the "
         f"{tables.decisions.height:,} decisions of the bundle, and agree"
@@ -197,18 +202,32 @@ def _numbers(name: str, bundle: Bundle) -> _Part:
     return _Part(said=tuple(said), left=tuple(left))
 
 
-def _of_file(bundle: Bundle, again: Remeasured) -> _Part:
+def _of_file(name: str, bundle: Bundle, again: Remeasured, decisions: Path | None) -> _Part:
     """What can be said of numbers that follow from a decision file, which a bundle does not hold."""
-    said = [
-        f"none of {len(bundle.measurements):,} measurements was computed again, since they follow from the decision "
-        f"file (SHA-256 {bundle.run.data.file_sha256}), which a bundle does not hold"
-    ]
     if again.incomparable:
-        return _Part(said=tuple(said), left=(f"{again.incomparable}, so findings were not computed again",))
+        return _Part(left=(f"{again.incomparable}, so findings were not computed again",))
     by = f"the installed engine ({again.engine})" if again.engine else "the code the run names"
-    said.append(f"{again.findings:,} findings and the controls were computed again from the measurements, by {by}")
-    said.append("what the records say of the decision file, the applications left out and the machine was not compared")
-    return _Part(said=tuple(said))
+    if decisions is None:
+        said = (
+            f"none of {len(bundle.measurements):,} measurements was computed again: they follow from the decision file "
+            f"(SHA-256 {bundle.run.data.file_sha256}), which no bundle holds; --decisions FILE computes them"
+        )
+    else:
+        anew = remeasure_decisions(name, bundle, decisions)
+        if anew.mismatches:
+            return _Part(anew.mismatches)
+        if anew.incomparable:
+            return _Part(left=(f"{anew.incomparable}, so measurements were not computed again",))
+        said = (
+            f"{anew.measurements:,} measurements were computed again from {short(decisions.name)}, by {by}, and agree"
+        )
+    return _Part(
+        said=(
+            said,
+            f"{again.findings:,} findings and the controls were computed again from the measurements, by {by}",
+            "what the records say of the decision file, the applications left out and the machine was not compared",
+        )
+    )
 
 
 def _packs(name: str, bundle: Bundle) -> _Part:

@@ -102,7 +102,7 @@ def _compared(name: str, bundle: Bundle, tables: Asked) -> Remeasured:
     plan = bundle.plan
     anew, state, packs = _measured(plan, bundle, tables)
     there = {item.id: item for item in bundle.measurements}
-    found = [_difference(name, there.get(item.id), item) for item in anew]
+    found = [difference_of(name, there.get(item.id), item) for item in anew]
     mismatches = [item for item in found if item is not None]
     known, tests = {item.id for item in anew}, {item.test for item in anew}
     for item in bundle.measurements:
@@ -181,16 +181,19 @@ def _decisions(tables: Asked) -> Iterable[Decision]:
         yield Decision(**{**row, "outcome": Outcome(row["outcome"])})
 
 
-def _difference(name: str, said: Measurement | None, anew: Measurement) -> Mismatch | None:
+def difference_of(
+    name: str, said: Measurement | None, anew: Measurement, *, by: str = "the decisions"
+) -> Mismatch | None:
+    """What differs between a measurement and the one measured anew from what ``by`` names; ``None`` if nothing."""
     place = f"measurements.json: {anew.id}"
     if said is None:
-        return Mismatch(name, place, "no such measurement", f"{short(anew.estimate)}, measured from the decisions")
+        return Mismatch(name, place, "no such measurement", f"{short(anew.estimate)}, measured from {by}")
     left, right = (json.loads(json.dumps(item.row())) for item in (said, anew))
     difference = first_difference(left, right, within=WITHIN)
     if difference is None:
         return None
     where, found, expected = difference
-    return Mismatch(name, f"{place}: {where}", short(found), f"{short(expected)}, measured from the decisions")
+    return Mismatch(name, f"{place}: {where}", short(found), f"{short(expected)}, measured from {by}")
 
 
 def _rungs(name: str, bundle: Bundle, plan: Any) -> Iterator[Mismatch]:
@@ -199,7 +202,7 @@ def _rungs(name: str, bundle: Bundle, plan: Any) -> Iterator[Mismatch]:
 
     said = {item.id: item for item in bundle.measurements if item.metric == METRIC}
     for item in ladder([item for item in bundle.measurements if item.metric != METRIC], plan=plan):
-        if (found := _difference(name, said.pop(item.id, None), item)) is not None:
+        if (found := difference_of(name, said.pop(item.id, None), item)) is not None:
             yield replace(found, expected=found.expected.replace("the decisions", "the other measurements"))
     for left in said:
         yield Mismatch(name, f"measurements.json: {left}", "a step", "none from the other measurements")

@@ -52,7 +52,7 @@ def verify(paths: Sequence[Path]) -> list[Mismatch]:
     return list(check(paths).mismatches)
 
 
-def check(paths: Sequence[Path]) -> Checked:
+def check(paths: Sequence[Path], *, decisions: Path | None = None) -> Checked:
     """Check a bundle, a result and a report against each other.
 
     Parameters
@@ -60,6 +60,8 @@ def check(paths: Sequence[Path]) -> Checked:
     paths
         Any of an evidence folder or ``.zip``, a ``.json`` result, a ``.pdf`` report and its ``.pdf`` annex, at most one
         of each. What is given is checked alone and against the others.
+    decisions
+        The decision file behind the bundle of an audit of one, from which its numbers are computed again.
 
     Returns
     -------
@@ -73,6 +75,8 @@ def check(paths: Sequence[Path]) -> Checked:
         If a file cannot be opened or its kind is not known.
     """
     kinds: dict[str, Path] = {}
+    if decisions is not None and not decisions.is_file():
+        raise InputError(str(decisions), "there is no such file", "the decision file of the audit")
     for path in paths:
         kind = _kind(path)
         # Of two that say they are the report, or that cannot be read, the second is held to be the annex.
@@ -90,13 +94,15 @@ def check(paths: Sequence[Path]) -> Checked:
     first: tuple[str, ...] = ()
     charts: Mapping[str, Chart] | None = None
     if "bundle" in kinds:
-        checked = _checked_bundle(kinds["bundle"])
+        checked = _checked_bundle(kinds["bundle"], decisions)
         first = checked.first
         if checked.bundle is None:
             return Checked(checked.mismatches, first=first)
         bundle, said, charts = checked.bundle, checked.said, checked.charts
         left = tuple(f"{kinds['bundle'].name}: {line}" for line in checked.left)
         found += checked.mismatches
+    if decisions is not None and bundle is None:
+        raise InputError(str(decisions), "is given without the bundle it belongs to", "evidence.zip beside it")
     result = _read(kinds["result"]) if "result" in kinds else None
     differs: list[Mismatch] = []
     if result is not None:
@@ -139,7 +145,7 @@ def _alone(path: Path) -> str:
     )
 
 
-def _checked_bundle(path: Path) -> BundleCheck:
+def _checked_bundle(path: Path, decisions: Path | None) -> BundleCheck:
     if not path.exists():
         raise InputError(str(path), "does not exist", "an evidence folder or evidence.zip")
     done: list[BundleCheck] = []
@@ -150,7 +156,7 @@ def _checked_bundle(path: Path) -> BundleCheck:
         contents = read_files(path)
         # Before anything of it is read as this version writes it: another one may have written it otherwise.
         first = made_elsewhere(path.name, contents)
-        done.append(check_contents(path, contents))
+        done.append(check_contents(path, contents, decisions=decisions))
         return []
 
     broken = _guarded(path.name, look)

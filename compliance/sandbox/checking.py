@@ -16,7 +16,12 @@ MOST_LINES = 50
 
 
 def checked(
-    paths: Sequence[Path], *, memory: int = MEMORY, seconds: int = SECONDS, most: int = MOST_LINES
+    paths: Sequence[Path],
+    *,
+    decisions: Path | None = None,
+    memory: int = MEMORY,
+    seconds: int = SECONDS,
+    most: int = MOST_LINES,
 ) -> dict[str, Any]:
     """What a child process found of files: it may be slow, or break, and this one not.
 
@@ -24,6 +29,8 @@ def checked(
     ----------
     paths
         Reports, results and bundles, as :func:`reports.verification.check` takes them.
+    decisions
+        The decision file behind a bundle, as :func:`reports.verification.check` takes it.
     memory
         Bytes that the child may write.
     seconds
@@ -47,6 +54,7 @@ def checked(
     """
     job = {
         "files": [str(path) for path in paths],
+        "decisions": None if decisions is None else str(decisions),
         "folder": str(Path.cwd()),
         "memory": memory,
         "seconds": seconds,

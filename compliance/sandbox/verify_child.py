@@ -35,7 +35,8 @@ def _answer_to(job: dict[str, Any], said: IO[str]) -> int:
     from reports.verification import check
 
     try:
-        checked = check([Path(path) for path in job["files"]])
+        decisions = Path(job["decisions"]) if job.get("decisions") else None
+        checked = check([Path(path) for path in job["files"]], decisions=decisions)
         answer: dict[str, Any] = {"found": [str(item) for item in checked.mismatches[: job["most"]]]}
         answer["said"] = list(checked.said)
         answer["left"] = max(0, len(checked.mismatches) - job["most"])

@@ -66,7 +66,9 @@ def test_a_decision_file_is_audited_recorded_and_verified(
     untested = [item for item in result["measurements"] if item["conclusion"] == "NOT_TESTED"]
     assert [item["test"] for item in untested] == ["counterfactual"]
     call_command("verify", *(str(out / name) for name in FILES))
-    assert "were computed again from the measurements" in capsys.readouterr().out
+    assert "none of" in capsys.readouterr().out
+    call_command("verify", str(out / "evidence.zip"), "--decisions", str(tmp_path / "decisions.csv"))
+    assert "measurements were computed again from decisions.csv" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

@@ -119,6 +119,24 @@ def test_the_report_is_published_and_its_bundle_can_be_checked(done: Audited, tm
     assert any(done.run.data.file_sha256 in line for line in checked.said)
 
 
+def test_a_number_that_was_written_in_is_named_with_the_decision_file_at_hand(file: Path, tmp_path: Path) -> None:
+    done = audit(Plan.parse(raw_plan(file, tests={"run": ["observed_rates"]})), folder=tmp_path)
+    publish(done.evidence, GOVERNANCE, tmp_path / "out")
+    whole = check_contents(done.evidence, read_files(done.evidence), decisions=file)
+    assert whole.mismatches == ()
+    assert any("measurements were computed again from decisions.csv" in line for line in whole.said)
+    other = write_file(tmp_path, rows=1500, seed=9)
+    (refused,) = check_contents(done.evidence, read_files(done.evidence), decisions=other).mismatches
+    assert "is not the file the run was frozen with" in refused.found
+    rows = json.loads((done.evidence / "measurements.json").read_bytes())
+    described = next(row for row in rows if row["metric"] == "selection_rate")
+    described["estimate"] += 0.01
+    (done.evidence / "measurements.json").write_bytes(canonical_json(rows))
+    write_manifest(done.evidence)
+    mismatches = check_contents(done.evidence, read_files(done.evidence), decisions=file).mismatches
+    assert [described["id"] in item.where for item in mismatches] == [True]
+
+
 def test_a_finding_that_was_written_in_is_named(file: Path, tmp_path: Path) -> None:
     done = audit(Plan.parse(raw_plan(file, tests={"run": ["observed_rates"]})), folder=tmp_path)
     publish(done.evidence, GOVERNANCE, tmp_path / "out")

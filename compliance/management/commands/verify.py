@@ -41,6 +41,12 @@ class Command(PlainCommand):
             help="report.pdf, annex.pdf, result.json, evidence.zip or its folder; those of one audit are compared",
         )
         parser.add_argument(
+            "--decisions",
+            metavar="FILE",
+            type=Path,
+            help="the decision file of an audit of one, which no bundle holds: its numbers are computed again",
+        )
+        parser.add_argument(
             "--events",
             action="store_true",
             help="check the event chain of this installation, and rows and files against it",
@@ -56,10 +62,12 @@ class Command(PlainCommand):
             raise CommandError("verify: --head is empty; expected a head that a report prints")
         if not options["files"] and not options["events"]:
             raise CommandError("verify: nothing to check; expected a FILE or --events")
+        if options["decisions"] is not None and not options["files"]:
+            raise CommandError("verify: --decisions is given alone; expected evidence.zip of the audit beside it")
         left_out, heads = False, [("", options["head"].strip())] if options["head"] else []
         if options["files"]:
             # All at once: a report is held against the bundle it was made from, not only against itself.
-            answer = checked(options["files"])
+            answer = checked(options["files"], decisions=options["decisions"])
             # A result alone says nothing of itself; what an event says of it, it is held against below.
             missing = [*answer["not_compared"], *([] if options["events"] else answer["alone"])]
             # Reasons come before what they are the reasons of.
