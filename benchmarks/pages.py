@@ -166,7 +166,7 @@ def _versions(first: object) -> list[int]:
             language_model=models[number % MODELS],
             source=f"hf:bank/model-{number % MODELS:02d}@{number // MODELS:08d}",
             sha256=hashlib.sha256(b"model %d" % number).hexdigest(),
-            manifest=first.model.described,  # type: ignore[attr-defined]
+            manifest=first.model.manifest,  # type: ignore[attr-defined]
         ).pk
         for number in range(5 * MODELS)
     ]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
+from typing import Any
 
 from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED
 from auditor.comparison_card import NET_CHANGE
@@ -28,7 +29,7 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     people = "n" if all(sentences.of_different(item) for item in measurements) else "n pairs"
     heads = ("Contrast", people, "b", "c", effect, interval, "MDE", z, "p", "p adj.", "Conclusion")
     weights = (0.17, 0.065, 0.045, 0.045, 0.1, 0.125, 0.06, 0.06, 0.065, 0.065, 0.22)
-    shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
+    shown = _filled(heads, rows)
     notes = {
         "b": _pair_words(measurements),
         "MDE": "MDE: smallest detectable difference at the plan's power, in the unit of the effect.",
@@ -38,10 +39,7 @@ def contrasts(measurements: Sequence[Measurement], design: wording.Design, *, ti
     said = [notes[heads[at]] for at in shown if heads[at] in notes]
     return Table(
         title=title,
-        head=tuple(heads[at] for at in shown),
-        rows=tuple(tuple(row[at] for at in shown) for row in rows),
-        align="".join("lrrrrrrrrrl"[at] for at in shown),
-        weights=tuple(weights[at] for at in shown),
+        **_columns(heads, rows, "lrrrrrrrrrl", weights, shown),
         note=" ".join(
             [
                 *said,
@@ -60,13 +58,9 @@ def short_rows(measurements: Sequence[Measurement], design: wording.Design, *, t
     heads = ("Measure", "Of", "Against", "Estimate", wording.interval_head(measurements), "n")
     weights = (0.31, 0.22, 0.11, 0.14, 0.14, 0.08)
     rows = [_short_row(item, design) for item in measurements]
-    shown = [at for at in range(len(heads)) if any(row[at] != numbers.DASH for row in rows)]
     return Table(
         title=title,
-        head=tuple(heads[at] for at in shown),
-        rows=tuple(tuple(row[at] for at in shown) for row in rows),
-        align="".join("lllrrr"[at] for at in shown),
-        weights=tuple(weights[at] for at in shown),
+        **_columns(heads, rows, "lllrrr", weights, _filled(heads, rows)),
         note=" ".join(
             [
                 *([note] if note else []),
@@ -217,6 +211,23 @@ def _without_the_many(measurements: Sequence[Measurement]) -> list[Measurement]:
     return [item for item in measurements if item.id not in dropped]
 
 
+def _filled(heads: Sequence[str], rows: Sequence[Sequence[Cell]], *, always: str = "") -> list[int]:
+    """The columns that some row fills, and the one that is shown ``always``."""
+    return [at for at, name in enumerate(heads) if name == always or any(row[at] != numbers.DASH for row in rows)]
+
+
+def _columns(
+    heads: Sequence[str], rows: Sequence[Sequence[Cell]], align: str, weights: Sequence[float], shown: Sequence[int]
+) -> dict[str, Any]:
+    """Head, rows, sides and widths of a table that has only those of its columns that are shown."""
+    return {
+        "head": tuple(heads[at] for at in shown),
+        "rows": tuple(tuple(row[at] for at in shown) for row in rows),
+        "align": "".join(align[at] for at in shown),
+        "weights": tuple(weights[at] for at in shown),
+    }
+
+
 def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Table:
     heads = ("Measure", "Of", "Against", "Role", "n", "Estimate", wording.interval_head(measurements), "p", "p adj.")
     weights = (0.199, 0.204, 0.073, 0.098, 0.06, 0.107, 0.131, 0.065, 0.063)
@@ -233,13 +244,10 @@ def _all_of(measurements: Sequence[Measurement], design: wording.Design) -> Tabl
         for item in measurements
     ]
     # The estimate stays: where there is none at all, its dashes are what the note below explains.
-    shown = [at for at, name in enumerate(heads) if name == "Estimate" or any(row[at] != numbers.DASH for row in rows)]
+    shown = _filled(heads, rows, always="Estimate")
     return Table(
         title=wording.test_label(measurements[0].test),
-        head=tuple(heads[at] for at in shown),
-        rows=tuple(tuple(row[at] for at in shown) for row in rows),
-        align="".join("llllrrrrr"[at] for at in shown),
-        weights=tuple(weights[at] for at in shown),
+        **_columns(heads, rows, "llllrrrrr", weights, shown),
         note=" ".join([*_level_notes(measurements, design), *missing(measurements)]),
         of=tuple(measurements),
     )

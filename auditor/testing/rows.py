@@ -3,11 +3,13 @@
     plan_chunks ─▶ Payload ─▶ bytes in the ledger ─▶ Payload ─▶ compute ─▶ Result ─▶ bytes ─▶ Result ─▶ measure
 
 A ledger keeps bytes of canonical JSON, in which a number has one spelling: 1.0 comes back as 1. Reading it as its type
-makes it what it was, and refuses a row that is of another version.
+makes it what it was, and refuses a row that is of another version: as strictly as a record that is hashed, so that no
+text passes for a number. What a method builds in the same process may hold lists and numpy's numbers.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any, Self
@@ -56,7 +58,10 @@ def read_row(kind: Any, row: Any, *, what: str) -> Any:
         For data of another form, naming the first value that does not fit.
     """
     try:
-        return _adapter(kind).validate_python(row)
+        if isinstance(row, Row):
+            return _adapter(kind).validate_python(row)
+        # As JSON: lists stand for tuples there, and strict Python mode would refuse them.
+        return _adapter(kind).validate_json(json.dumps(row), strict=True)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "the whole"

@@ -11,6 +11,7 @@ import threading
 from collections.abc import Callable
 from datetime import timedelta
 from types import TracebackType
+from typing import Self
 
 from django.conf import settings
 from django.db import DatabaseError, connection
@@ -36,7 +37,30 @@ def lease() -> timedelta:
     return timedelta(seconds=settings.LEASE_SECONDS)
 
 
-class Heartbeat:
+class Beside:
+    """A thread that runs while its block does: `_run` ends once ``_left`` is set."""
+
+    def __init__(self, *, name: str) -> None:
+        self._left = threading.Event()
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+
+    def __enter__(self) -> Self:
+        """Begin."""
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End: from now on it does nothing any more."""
+        self._left.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        raise NotImplementedError
+
+
+class Heartbeat(Beside):
     """A thread that records heartbeats while its block runs.
 
     Parameters
@@ -46,21 +70,8 @@ class Heartbeat:
     """
 
     def __init__(self, beat: Callable[[], object], *, name: str) -> None:
+        super().__init__(name=f"heartbeat of {name}")
         self._beat = beat
-        self._left = threading.Event()
-        self._thread = threading.Thread(target=self._run, name=f"heartbeat of {name}", daemon=True)
-
-    def __enter__(self) -> Heartbeat:
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End."""
-        self._left.set()
-        self._thread.join()
 
     def _run(self) -> None:
         while not self._left.wait(settings.LEASE_SECONDS / 4):

@@ -15,13 +15,11 @@ import logging
 import os
 import secrets
 import signal
-import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 from django.conf import settings
@@ -36,7 +34,7 @@ from compliance.audits.binding import bound_plan, registered_data, registered_mo
 from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
 from compliance.execution.dispatch import enqueue_audit, enqueue_registration
-from compliance.execution.heartbeats import lease, silent
+from compliance.execution.heartbeats import Beside, lease, silent
 from compliance.execution.job import ACTIVE, WAITING, WORKABLE, JobState
 from compliance.execution.presence import stopping
 from compliance.execution.progress import Silence
@@ -167,7 +165,7 @@ def enqueue_all(queues: list[str]) -> None:
         enqueue_audit(audit)
 
 
-class Attendance:
+class Attendance(Beside):
     """While a worker is at an audit: heartbeats on its row, and an ear for those who want it to stop.
 
     Parameters
@@ -179,27 +177,14 @@ class Attendance:
     """
 
     def __init__(self, audit: Audit, *, end_process: Callable[[], None] | None = None) -> None:
+        super().__init__(name=f"attendance {audit}")
         self._audit = audit
         self._end_process = end_process or (lambda: os.kill(os.getpid(), signal.SIGKILL))
-        self._left = threading.Event()
         self._stop = False
-        self._thread = threading.Thread(target=self._run, name=f"attendance {audit}", daemon=True)
 
     def stop(self) -> bool:
         """Whether the worker itself is asked to go."""
         return self._stop
-
-    def __enter__(self) -> Attendance:
-        """Begin."""
-        self._thread.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """End: from now on nobody is ended for this audit's sake."""
-        self._left.set()
-        self._thread.join()
 
     def _run(self) -> None:
         every = min(LOOK_SECONDS, settings.LEASE_SECONDS / 4)

@@ -10,8 +10,9 @@ import pytest
 
 from tests.acceptance.equivalence import PLANS, kept, random_model, run_small
 
-#: Another processor adds in another order; what follows from a number that lies on a threshold is not in these runs.
-RELATIVE, ABSOLUTE = 1e-4, 1e-6
+#: Another processor adds in another order: a bound moved by 1.2e-4 of itself, a largest rounding difference by 2e-6.
+#: What follows from a number that lies on a threshold is not in these runs.
+RELATIVE, ABSOLUTE = 3e-4, 5e-6
 
 
 def same(first: Any, second: Any) -> bool:

@@ -104,6 +104,13 @@ def test_a_row_of_another_version_is_refused_by_name() -> None:
         read_row(of_steering.Result, result, what="result of steering")
 
 
+@pytest.mark.parametrize(("key", "value"), [("mass", "0.9"), ("fitted", 3.0), ("fitted", True), ("exact", 1)])
+def test_a_value_of_another_type_is_refused_by_name(key: str, value: Any) -> None:
+    result = next(row for _, row in rows(steering) if isinstance(row, of_steering.SteeredResult)).row()
+    with pytest.raises(RunError, match=rf"{key}: Input should be a valid"):
+        read_row(of_steering.Result, {**result, key: value}, what="result of steering")
+
+
 def test_a_part_that_is_not_known_is_refused() -> None:
     payload = next(row for _, row in rows(look_ahead) if isinstance(row, of_look_ahead.TracingPayload)).row()
     with pytest.raises(RunError, match="'elsewhere'"):
