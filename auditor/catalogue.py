@@ -14,7 +14,15 @@ from importlib.metadata import EntryPoint, entry_points
 from types import ModuleType
 from typing import Protocol, TypeGuard
 
-from auditor.behaviour import arm_rates, counterfactual, group_rates, model_quality, noise_floor, same_system
+from auditor.behaviour import (
+    arm_rates,
+    counterfactual,
+    generated_text,
+    group_rates,
+    model_quality,
+    noise_floor,
+    same_system,
+)
 from auditor.behaviour.observed import (
     equal_factors,
     human_agreement,
@@ -68,7 +76,7 @@ def in_package(card: ModuleType) -> OnInternals:
     return OnInternals(card, rows=beside("result"), method=beside("method"))
 
 
-OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor, same_system)
+OUTPUTS = (counterfactual, arm_rates, group_rates, model_quality, noise_floor, same_system, generated_text)
 OBSERVED = (
     rates,
     scores,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any, Literal
 
 from auditor.packing import Packing
-from auditor.records import Case, Decision
+from auditor.records import Case, Decision, Outcome
 from auditor.testing.rows import Row
 
 Asking = Literal["shared", "unshared"]
@@ -29,12 +29,44 @@ class Questions(Row):
     applications: tuple[Asked, ...]
 
 
+class TextRow(Row):
+    """What was read of one generated text.
+
+    Attributes
+    ----------
+    case_id, outcome, reason
+        Of which case, what was read, and why it is no decision where it is none.
+    text, thinking
+        The final answer, character by character, and what the model said to itself before it.
+    finish
+        ``stop``: it ended. ``max_tokens``: it was cut off.
+    tokens, ties
+        Its length, and how many of its tokens the plain forward pass decided.
+    largest_difference
+        Of its tokens' log-probabilities to those read again, in nats.
+    trouble
+        Why the text may not be read; empty where its self-check held.
+    """
+
+    case_id: str
+    outcome: Outcome
+    reason: str = ""
+    text: str
+    thinking: str = ""
+    finish: str
+    tokens: int
+    ties: int
+    largest_difference: float | None
+    trouble: str = ""
+
+
 class ChunkAnswers(Row):
-    """A decision for every case, how prompts were packed, and how long it took."""
+    """A decision for every case, the texts it was read from (if any), how prompts were packed, and how long it took."""
 
     decisions: tuple[Decision, ...]
     packing: Packing
     seconds: float
+    texts: tuple[TextRow, ...] = ()
 
 
 class OwnWork(Row):

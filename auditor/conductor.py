@@ -17,9 +17,9 @@ from auditor.answering.evidence import Asking, asking_of
 from auditor.answering.preparing import prepare_system
 from auditor.answering.rows import ASKED, DRIFT, SystemAnswer, SystemAnswers, SystemQuestions
 from auditor.applications import Applications
-from auditor.behaviour import same_system
+from auditor.behaviour import generated_text, same_system
 from auditor.catalogue import Test, find_tests, looks_inside
-from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions
+from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions, TextRow
 from auditor.conclusions import adjust_and_conclude
 from auditor.controls import Controls, controls_of
 from auditor.decision_audit import context_of, drafts_of
@@ -53,7 +53,8 @@ NO_INSIDE = "the run asks a system that answers: its inside cannot be seen"
 class Conclusions:
     """Everything a finished run says. ``scoring`` says how it was computed (packing, seconds), outside the hashes.
 
-    ``asking`` holds the answers of a system with what was sent for them; ``None`` where weights were scored.
+    ``asking`` holds the answers of a system with what was sent for them; ``None`` where weights were scored. ``texts``
+    are those that decisions of weights were read from, in the order of their cases; empty where log-odds were read.
     """
 
     cases: tuple[Case, ...]
@@ -65,6 +66,7 @@ class Conclusions:
     attributions: tuple[Attribution, ...]
     scoring: Scoring
     asking: Asking | None = None
+    texts: tuple[TextRow, ...] = ()
 
 
 def prepare(
@@ -110,6 +112,7 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
     results: dict[str, list[dict[str, Any]]] = {}
     silent: dict[str, str] = {}
     answers: list[SystemAnswer] = []
+    texts: list[TextRow] = []
     seconds = 0.0
     for state in ledger.states():
         result = json.loads(ledger.result(state.index))
@@ -118,6 +121,7 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
             cases += payload.cases
             applications.update({each.id: each for each in payload.applications})
             decisions.update({each.case_id: each for each in scored.decisions})
+            texts += scored.texts
             packing, seconds = scored.packing, seconds + scored.seconds
             continue
         if state.kind in (ASKED, DRIFT):
@@ -136,6 +140,7 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
         elif own.not_tested is not None:
             silent.setdefault(state.kind, own.not_tested)
     cases.sort(key=lambda case: case.id)
+    texts.sort(key=lambda text: text.case_id)
     tests, system = _tests(run), _system(run, answers)
     context = Context(
         plan=plan,
@@ -147,6 +152,8 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
         results=results,
         not_done=silent if system is None else {test.CARD.name: NO_INSIDE for test in tests if looks_inside(test)},
         several_rows=run.data.mapping.keeps_rows_apart,
+        generated=run.generated,
+        texts=texts,
         system=system,
     )
     drafts = [draft for test in tests for draft in _drafts(test, context)]
@@ -177,13 +184,20 @@ def _concluded(
             row for test, own in context.results.items() for work in own for row in attributions_of(work, test=test)
         ),
         scoring=scoring,
+        texts=tuple(context.texts or ()),
     )
 
 
 def _tests(run: RunRecord) -> list[Test]:
-    """The plan's tests, and the control that a system which is asked was the same, whether the plan names it or not."""
+    """The plan's tests, and the control of how answers were had, whether the plan names it or not.
+
+    Of a system that it was the same, of generated texts that they are the model's.
+    """
     tests = find_tests(run.plan.tests.run, where="run")
-    return tests if run.reading is None or same_system in tests else [*tests, same_system]
+    for holds, control in ((run.reading, same_system), (run.generated, generated_text)):
+        if holds is not None and control not in tests:
+            tests = [*tests, control]
+    return tests
 
 
 def _system(run: RunRecord, answers: Sequence[SystemAnswer]) -> AskedSystem | None:

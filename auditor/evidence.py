@@ -2,7 +2,7 @@
 
 ``cases``, ``decisions``, ``attributions``, ``measurements`` and ``findings`` are the files a repeat of the run
 reproduces byte for byte. A run that asks a system has ``answers`` and ``requests`` too; a repeat from the same answers
-reproduces them.
+reproduces them. One that reads the text of weights has ``texts``, which a repeat reproduces.
 """
 
 from __future__ import annotations
@@ -42,6 +42,19 @@ DECISIONS_SCHEMA: dict[str, Any] = {
     "log_adverse": pl.Float64,
     "outcome": pl.String,
     "observation": pl.String,
+}
+TEXTS = "texts.parquet"
+TEXTS_SCHEMA: dict[str, Any] = {
+    "case_id": pl.String,
+    "outcome": pl.String,
+    "reason": pl.String,
+    "text": pl.String,
+    "thinking": pl.String,
+    "finish": pl.String,
+    "tokens": pl.Int64,
+    "ties": pl.Int64,
+    "largest_difference": pl.Float64,
+    "trouble": pl.String,
 }
 ATTRIBUTIONS_SCHEMA: dict[str, Any] = {
     "case_id": pl.String,
@@ -96,6 +109,8 @@ def write_evidence(folder: Path, run: RunRecord, conclusions: Conclusions, envir
             "attributions.parquet": _table([item.row() for item in conclusions.attributions], ATTRIBUTIONS_SCHEMA),
         }
         tables |= asking.tables() if asking is not None else {}
+        if conclusions.texts:
+            tables[TEXTS] = _table([item.row() for item in conclusions.texts], TEXTS_SCHEMA)
         for name, table in tables.items():
             table.write_parquet(folder / name)
     except (OSError, pl.exceptions.ComputeError) as error:

@@ -29,10 +29,12 @@ from auditor.own_code import code_sha256
 from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
+from auditor.replicates import replicated
 from auditor.run_record import (
     BoundData,
     BoundModel,
     Code,
+    HowGenerated,
     HowRead,
     PackPin,
     PromptFigures,
@@ -42,6 +44,7 @@ from auditor.run_record import (
 )
 from auditor.testing.sampling import batches
 from auditor.testing.settings import settings_of
+from auditor.text_reading import how_generated
 
 LIBRARIES = ("numpy", "polars", "scipy", "tokenizers", "torch", "transformers")
 
@@ -85,11 +88,14 @@ def prepare_weights(
     selection = select(plan, data, seen=seen, where=where)
     chat = plan.prompt.form == "chat"
     wrap = chat_wrapper(tokenizer, plan.prompt.system, where=where, day=plan.prompt.date) if chat else None
+    how = how_generated(plan, where=where)
     clusters = make_clusters(plan, data, selection.records, chat=wrap, where=where)
-    questions = _questions(tokenizer, clusters, plan, where=where)
-    every = [question for asked, again in questions for question in (*asked, *again)]
+    asked = replicated(clusters, 1 if how is None else how.replicates)
+    questions = _questions(tokenizer, asked, plan, where=where)
+    every = [question for here, again in questions for question in (*here, *again)]
     refuse_unembedded(every, rows=embedded_tokens(model), tokenizer=tokenizer, where=plan.run.model)
-    longest = _longest(plan, model, clusters, questions, where=where)
+    growth = 0 if how is None else how.max_tokens
+    longest = _longest(plan, model, asked, questions, growth=growth, where=where)
     run = frozen_record(
         plan=plan,
         model=model,
@@ -101,8 +107,9 @@ def prepare_weights(
         settings={test.CARD.name: settings_of(plan, test, where=where).model_dump(mode="json") for test in inside},
         device=device,
         where=where,
+        generated=how,
     )
-    chunks = list(_chunks(plan, clusters, questions))
+    chunks = list(_chunks(plan, asked, questions, growth=growth))
     chunks += plan_work(
         inside, plan=plan, data=data, clusters=clusters, tokenizer=tokenizer, first=len(chunks), where=where
     )
@@ -127,6 +134,7 @@ def frozen_record(
     device: str,
     where: str,
     reading: HowRead | None = None,
+    generated: HowGenerated | None = None,
 ) -> RunRecord:
     """Everything that a run's numbers follow from, as it is frozen.
 
@@ -146,6 +154,8 @@ def frozen_record(
         Name of the plan, for errors.
     reading
         How the answers of a system are read; ``None`` for weights.
+    generated
+        How texts of weights are generated and read; ``None`` where they give log-odds.
     """
     packs = load_packs(plan.use.policy_packs, where=where)
     left_out = dict(selection.left_out)
@@ -154,7 +164,9 @@ def frozen_record(
         left_out[f"{attribute.field} in none of the plan's groups, left out of its contrasts"] = outside
     alike = _alike(clusters, plan.placebo.field if plan.placebo else None)
     # What is not given is not hashed: a run of weights has no such key, as before there was one.
-    more = {} if reading is None else {"reading": reading}
+    more: dict[str, Any] = {} if reading is None else {"reading": reading}
+    if generated is not None:
+        more["generated"] = generated
     return RunRecord(
         design=plan.design(),
         design_sha256=plan.design_sha256,
@@ -276,14 +288,20 @@ def _longest(
     clusters: Sequence[Cluster],
     questions: Sequence[tuple[list[Question], list[Question]]],
     *,
+    growth: int,
     where: str,
 ) -> int:
-    """Tokens of the longest prompt with its answer, re-asks included; PlanError where that is more than fits."""
+    """Tokens of the longest prompt with its answer or text, re-asks included; PlanError where that is too many.
+
+    ``growth`` is how many tokens a text may have; 0 where none is generated.
+    """
     context = model.root.identity.context_length
     limit = min(plan.budget.max_prompt_tokens, context or plan.budget.max_prompt_tokens)
     most = 0
     for cluster, (asked, again) in zip(clusters, questions, strict=True):
-        longest = max(len(sequence) for question in (*asked, *again) for sequence in question.sequences)
+        every = (*asked, *again)
+        longest = max(len(sequence) for question in every for sequence in question.sequences)
+        longest = max(longest, max(len(question.prompt) for question in every) + growth)
         most = max(most, longest)
         if longest > limit:
             raise PlanError(
@@ -295,15 +313,22 @@ def _longest(
 
 
 def _chunks(
-    plan: Plan, clusters: Sequence[Cluster], questions: Sequence[tuple[list[Question], list[Question]]]
+    plan: Plan, clusters: Sequence[Cluster], questions: Sequence[tuple[list[Question], list[Question]]], *, growth: int
 ) -> Iterable[Chunk]:
-    """Whole applications, in order, until the token budget is reached; then the re-asks, each prompt on its own."""
+    """Whole applications, in order, until the token budget is reached; then the re-asks, each prompt on its own.
+
+    ``growth`` tokens are generated after every prompt.
+    """
     shared = [
-        _Piece(cluster, cluster.cases, distinct_tokens([each for question in asked for each in question.sequences]))
+        _Piece(
+            cluster,
+            cluster.cases,
+            distinct_tokens([each for question in asked for each in question.sequences]) + growth * len(asked),
+        )
         for cluster, (asked, _) in zip(clusters, questions, strict=True)
     ]
     unshared = [
-        _Piece(cluster, _again(cluster), sum(map(len, question.sequences)))
+        _Piece(cluster, _again(cluster), sum(map(len, question.sequences)) + growth * len(question.prompt))
         for cluster, (_, again) in zip(clusters, questions, strict=True)
         for question in again
     ]

@@ -191,6 +191,27 @@ class HowRead(Hashed):
     requests: int = 0
 
 
+class HowGenerated(Hashed):
+    """How texts of weights are generated and read: the plan's ``[reading]``, settled.
+
+    Attributes
+    ----------
+    readout
+        ``choice``.
+    temperature, seed, max_tokens, stop
+        How a text is generated.
+    replicates
+        How often every case is asked; once where nothing is sampled, since all texts of one prompt are then the same.
+    """
+
+    readout: str
+    temperature: float = 0.0
+    seed: int = 0
+    max_tokens: int = 16
+    stop: tuple[str, ...] = ()
+    replicates: int = 1
+
+
 class RunRecord(Hashed):
     """A frozen run: everything its numbers follow from.
 
@@ -210,6 +231,8 @@ class RunRecord(Hashed):
         The kind of device it is scored on; ``cpu`` in runs from before it was kept.
     reading
         How answers are asked for and read, if a system is asked; ``None`` for weights.
+    generated
+        How texts are generated and read, if weights are read by their text; ``None`` where they give log-odds.
     """
 
     design: dict[str, Any]
@@ -222,6 +245,7 @@ class RunRecord(Hashed):
     code: Code
     device: str = "cpu"
     reading: HowRead | None = None
+    generated: HowGenerated | None = None
 
     @property
     def asks(self) -> bool:
@@ -232,6 +256,11 @@ class RunRecord(Hashed):
     def plan(self) -> Plan:
         """The design as a plan; PlanError where this version reads none in it."""
         return plan_from({**self.design, "run": {}}, where="run")
+
+    @property
+    def replicates(self) -> int:
+        """How often every case is asked, each time as a cluster of its own (auditor/replicates.py)."""
+        return 1 if self.generated is None else self.generated.replicates
 
     @property
     def longest_prompt(self) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from auditor.answering.scoring import ask_chunk
 from auditor.canonical import canonical_json, sha256_json
 from auditor.catalogue import find_tests, looks_inside
-from auditor.chunk_rows import SHARED, UNSHARED, ChunkAnswers, OwnResult, OwnWork, Questions
+from auditor.chunk_rows import SHARED, UNSHARED, ChunkAnswers, OwnResult, OwnWork, Questions, TextRow
 from auditor.exceptions import RunError
 from auditor.language_models.answers import ask, decide, refuse_unembedded
 from auditor.language_models.local import LoadedModel, load
@@ -24,6 +24,7 @@ from auditor.preparation import another_making
 from auditor.records import Decision
 from auditor.run_record import RunRecord
 from auditor.testing.on_internals import OnInternals
+from auditor.text_scoring import decide_by_text, decision_of
 
 _silences: dict[str, str | None] = {}
 _probes: dict[tuple[str | None, int, int], PackingProbe] = {}
@@ -92,10 +93,14 @@ def run_one_chunk(ledger: Ledger, index: int, *, store: ModelStore, device: str 
             loaded.model, pack_tokens=plan.budget.pack_tokens, probe=probe, should_stop=ledger.should_stop
         )
         if payload["kind"] in (SHARED, UNSHARED):
-            decisions = _score(Questions.read(payload), plan, loaded, scorer)
+            asked = Questions.read(payload)
+            texts: tuple[TextRow, ...] = ()
+            if run.generated is not None:
+                texts = decide_by_text(asked, plan=plan, how=run.generated, loaded=loaded, scorer=scorer)
+            decisions = tuple(map(decision_of, texts)) if texts else _score(asked, plan, loaded, scorer)
             seconds = time.perf_counter() - started
             result: ChunkAnswers | OwnResult = ChunkAnswers(
-                decisions=decisions, packing=_packing(probe), seconds=seconds
+                decisions=decisions, packing=_packing(probe), seconds=seconds, texts=texts
             )
         else:
             own = OwnWork.read(payload)

@@ -25,7 +25,12 @@ from reports.wording import test_label
 
 FIGURES = "figures/"
 #: Beside its figures. Whoever writes a manifest may list anything; what no run writes was made again by nobody.
-FILES = frozenset([MANIFEST, *RECORDS, PACKS, *TABLES, "attributions.parquet", "answers.parquet", "requests.parquet"])
+FILES = frozenset(
+    [
+        *(MANIFEST, *RECORDS, PACKS, *TABLES),
+        *("attributions.parquet", "answers.parquet", "requests.parquet", "texts.parquet"),
+    ]
+)
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ from auditor.behaviour.metrics import CF_NET_EFFECT_MATCHED, NEAR_CUT_OFF
 from auditor.environment import Environment
 from auditor.model_manifest import Quantisation
 from auditor.plan import OperatingPoint
-from auditor.run_record import RowCounts, RunRecord
+from auditor.run_record import HowGenerated, RowCounts, RunRecord
 from auditor.statistics.verdict import PAIRS_FOR_SMALL_CLAIM
 from reports import numbers, small_cells, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table
@@ -67,6 +67,15 @@ def population_rows(bundle: Bundle) -> list[tuple[str, Cell]]:
 DECODING = "none: log-probabilities of the planned answers are read, nothing is sampled"
 
 
+def _decoding(how: HowGenerated | None) -> str:
+    """How the text of weights was had, where there is one."""
+    if how is None:
+        return DECODING
+    drawn = f"sampled at temperature {how.temperature:g}, seed {how.seed}" if how.temperature else "greedy"
+    times = f", every prompt {numbers.count(how.replicates)} times" if how.replicates > 1 else ""
+    return f"text, {drawn}{times}, at most {numbers.count(how.max_tokens)} tokens; the whole answer is read as a choice"
+
+
 def provenance_blocks(bundle: Bundle) -> list[Block]:
     """The model, the software and the machine, each by hash or version."""
     model, code, environment = bundle.run.model, bundle.run.code, bundle.environment
@@ -110,7 +119,7 @@ def provenance_blocks(bundle: Bundle) -> list[Block]:
         known = numbers.count(bundle.run.data.training_rows_known)
         rows.append(("Training record", f"{record.path}, listed below; names {known} rows of the data set"))
     rows += [
-        *([("Decoding", DECODING)] if manifest.system is None else []),
+        *([("Decoding", _decoding(bundle.run.generated))] if manifest.system is None else []),
         ("System prompt", "none" if not bundle.plan.prompt.system else "in the plan, hashed with the design"),
         *([("Date in the chat template", Literal(day))] if (day := bundle.plan.prompt.date) else []),
         ("Software", f"Plumbline {code.version}"),

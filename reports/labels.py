@@ -135,6 +135,7 @@ VALUE_LABELS = {
     ("method", "shapley"): "Shapley values",
     ("change", "reask"): "Asked again, nothing changed",
     ("change", "placebo"): "Placebo field changed",
+    ("change", "replicate"): "Asked again, another draw",
     ("cut_off", "natural"): "the model's own cut-off",
     ("cut_off", "matched"): "the matched cut-off",
     ("cut_off", "largest"): "the cut-off of the largest difference",

@@ -27,6 +27,7 @@ from auditor.behaviour.metrics import (
     SELECTION_RATE,
 )
 from auditor.records import NO_DECISION, Measurement
+from auditor.replicates import application_of
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.evidence_tables import DECISIONS, Asked
@@ -68,7 +69,7 @@ def recount(name: str, bundle: Bundle, tables: Asked) -> Recount:
     arms = {str(key[0]): part for key, part in rows.explode("arms").group_by("arms") if key[0] is not None}
     figures, counted = 0, 0
     for item in bundle.measurements:
-        expected = _expected(item, arms)
+        expected = _expected(item, arms, nested=bundle.run.replicates > 1)
         if expected is None:
             continue
         counted += 1
@@ -102,6 +103,8 @@ def _tables(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
             return
     selected = set(bundle.run.data.selected)
     filed = set(cases.filter(pl.col("role") == "actual")["cluster"].to_list())
+    if bundle.run.replicates > 1:
+        filed = set(map(application_of, filed))
     if filed != selected:
         odd = min(filed ^ selected)
         where = "in cases.parquet and not in run.json" if odd in filed else "in run.json and not in cases.parquet"
@@ -138,15 +141,18 @@ def _by_the_rule(name: str, bundle: Bundle, decisions: pl.DataFrame) -> Iterator
         yield Mismatch(name, f"{DECISIONS}: {short(one['case_id'])}", found, words)
 
 
-def _expected(item: Measurement, arms: Mapping[str, pl.DataFrame]) -> dict[str, Any] | None:
-    """What a measurement must say, by place in it; ``None`` for one that is not counted here."""
+def _expected(item: Measurement, arms: Mapping[str, pl.DataFrame], *, nested: bool) -> dict[str, Any] | None:
+    """What a measurement must say, by place in it; ``None`` for one that is not counted here.
+
+    Where replicates are ``nested`` in applications, its p is none of McNemar's.
+    """
     subject = item.subject
     if not {"field", "group"} <= set(subject) or len(subject) > 2:
         return None
     mine = arms.get(f"{subject['field']}={subject['group']}")
     if item.test == "counterfactual" and item.reference is not None:
         base = arms.get(f"{subject['field']}={item.reference}")
-        return None if mine is None or base is None else _pairs(item, _joined(base, mine))
+        return None if mine is None or base is None else _pairs(item, _joined(base, mine), nested=nested)
     if item.metric in RATES and item.test in ("arm_rates", "group_rates") and mine is not None:
         # A rate that is hidden with a small group is not printed: nothing is compared of it.
         if item.estimate is None:
@@ -162,7 +168,7 @@ def _joined(base: pl.DataFrame, mine: pl.DataFrame) -> pl.DataFrame:
     return base.select(names).join(mine.select(names), on="cluster", suffix="_g")
 
 
-def _pairs(item: Measurement, pairs: pl.DataFrame) -> dict[str, Any] | None:
+def _pairs(item: Measurement, pairs: pl.DataFrame, *, nested: bool) -> dict[str, Any] | None:
     n = pairs.height
     if item.metric == NET or item.metric in FLIPS:
         counts = _counts(pairs, "favourable")
@@ -182,7 +188,7 @@ def _pairs(item: Measurement, pairs: pl.DataFrame) -> dict[str, Any] | None:
     # A failed self-check takes the numbers away and leaves the counts.
     if item.estimate is not None or not any(not check.held for check in item.checks):
         expected["estimate"] = (c - b) / n if n else None
-    if item.p_value is not None:
+    if item.p_value is not None and not nested:
         expected["p_value"] = float(stats.binomtest(min(b, c), b + c).pvalue) if b + c else 1.0
     return expected
 

@@ -22,7 +22,7 @@ from reports.evidence_tables import Asked
 
 LIBRARIES = ("numpy", "scipy", "polars")
 LADDER = "ladder"
-SAME_SYSTEM = "same_system"
+SAME_SYSTEM, GENERATED_TEXT = "same_system", "generated_text"
 WITHIN = 1e-9
 """How far a number may lie from the one measured, of its size: last digits are the processor's."""
 
@@ -135,6 +135,7 @@ def _measured(plan: Any, bundle: Bundle, tables: Asked) -> tuple[list[Measuremen
         values={},
         observed_rate=bundle.run.data.observed_rate,
         several_rows=bundle.run.data.mapping.keeps_rows_apart,
+        generated=bundle.run.generated,
         system=_system(bundle),
     )
     drafts: list[UnadjustedMeasurement] = []
@@ -157,9 +158,12 @@ def _system(bundle: Bundle) -> Any:
 
 
 def _tests(plan: Any, bundle: Bundle) -> list[str]:
-    """The plan's tests, and the control of a run that asks a system."""
+    """The plan's tests, and the control of a run that asks a system or generates texts."""
     named = list(plan.tests.run)
-    return named if bundle.run.reading is None or SAME_SYSTEM in named else [*named, SAME_SYSTEM]
+    for holds, control in ((bundle.run.reading, SAME_SYSTEM), (bundle.run.generated, GENERATED_TEXT)):
+        if holds is not None and control not in named:
+            named.append(control)
+    return named
 
 
 def _check_only(item: Measurement) -> Measurement:

@@ -328,7 +328,7 @@ def test_a_test_and_a_pack_of_the_house_cost_a_file_each_and_a_line_in_the_catal
     before = hashes(engine)
     shutil.copy(SAMPLE / MODULE, engine / "behaviour" / "median_shift.py")
     listed = (engine / "catalogue.py").read_text()
-    for there in ("from auditor.behaviour import ", "OUTPUTS = ("):
+    for there in ("from auditor.behaviour import (\n    ", "OUTPUTS = ("):
         assert listed.count(there) == 1
         listed = listed.replace(there, f"{there}median_shift, ")
     (engine / "catalogue.py").write_text(listed)

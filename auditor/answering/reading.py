@@ -47,6 +47,10 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
     _check_form(plan, system, readout, where=where)
     if wanted.seed is not None and "seed" in cannot:
         raise PlanError(f"{where}: reading.seed", "the dialect has no words for it", "no seed")
+    if wanted.replicates > 1:
+        raise PlanError(f"{where}: reading.replicates", "are asked of weights alone", "1")
+    if wanted.stop:
+        raise PlanError(f"{where}: reading.stop", "is not sent to a system", "no text to stop at")
     if scored and wanted.temperature:
         raise PlanError(f"{where}: reading.temperature", "whole answers are scored, nothing is sampled", "0.0")
     seed = plan.cases.seed % LARGEST_SEED if wanted.seed is None else wanted.seed

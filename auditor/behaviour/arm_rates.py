@@ -45,8 +45,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
             name = arm(attribute.field, group)
             chosen = context.arm(name)
             count = len(chosen.clusters)
+            people = context.people(chosen.clusters)
             # The arms of an attribute hold the same applications: no total over them gives a small one back.
-            hidden = f"the arm holds fewer than {small_cell} applications" if 0 < count < small_cell else None
+            hidden = f"the arm holds fewer than {small_cell} applications" if 0 < people < small_cell else None
             common: dict[str, Any] = {
                 "test": CARD.name,
                 "subject": {"field": attribute.field, "group": group},

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from auditor.behaviour.metrics import DENIAL_ODDS_RATIO, IMPACT_RATIO, RISK_DIFFERENCE, SELECTION_RATE, SHORTFALL, SMD
-from auditor.behaviour.shown_rates import SEVERAL_ROWS, of_people, shown_rate
+from auditor.behaviour.shown_rates import dependence, of_people, shown_rate
 from auditor.counterfactuals import ACTUAL
 from auditor.plan import Attribute
 from auditor.policies.packs import MetricRule, metric_rule
@@ -158,7 +158,7 @@ def _comparison(
         denominators_ok=not short,
         degenerate=bool(_silent(context, attribute, group)),
         quality_reason="; ".join((*short, *_silent(context, attribute, group))),
-        dependent=SEVERAL_ROWS if context.repeats((*chosen.clusters, *reference.clusters)) else "",
+        dependent=dependence(context) if context.repeats((*chosen.clusters, *reference.clusters)) else "",
         absence_barriers=context.state.doubts(field=attribute.field),
         mde=drop(thresholds.exploratory_q, _filed_size(context)),
         alpha=thresholds.exploratory_q,

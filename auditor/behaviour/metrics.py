@@ -44,6 +44,9 @@ NOISE_MARGIN = "noise_margin"
 # same_system.py
 CHANGED_WHEN_ASKED_AGAIN = "changed_when_asked_again"
 
+# generated_text.py
+TEXTS_IN_DOUBT = "texts_in_doubt"
+
 # observed/equal_factors.py
 ADJUSTED_DIFFERENCE = "adjusted_difference"
 CONDITIONAL_DENIAL_ODDS_RATIO = "conditional_denial_odds_ratio"

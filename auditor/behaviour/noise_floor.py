@@ -14,9 +14,11 @@ from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
 from auditor.language_models.tolerance import TOLERANCE
 from auditor.records import Check, Role
+from auditor.replicates import application_of
 from auditor.statistics.cut_offs import largest_at
 from auditor.statistics.margins import matched_operating_point
 from auditor.statistics.pairs import count_pairs, excess_flip, flip_rates
+from auditor.statistics.replicates import disagreement
 from auditor.statistics.results import Estimate
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, Pairs, case_query
@@ -24,6 +26,7 @@ from auditor.testing.factory import measurement
 from auditor.testing.families import TURNED_FAMILY
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
+REPLICATE = "replicate"
 MATCHED, LARGEST = "matched", "largest"
 """Cut-offs beside the model's own: the matched one of an attribute, and where the effect on a group is largest."""
 
@@ -53,8 +56,9 @@ CARD = Card(
 def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
     """Floor of both kinds, at every cut-off contrasts are read at, and each contrast's excess over the placebo."""
     if context.arm(arm(REASK, "first")).clusters:
-        words = "each prompt alone by the model's own forward pass" if context.system is None else "by another request"
-        yield from _floor(context, REASK, "first", "second", f"asked again, {words}")
+        yield from _floor(context, REASK, "first", "second", f"asked again, {_asking_again(context)}")
+    if context.replicates > 1:
+        yield _of_replicates(context)
     if context.plan.placebo is None:
         return
     yield from _floor(context, PLACEBO, "filed", "changed", f"{context.plan.placebo.label} changed")
@@ -64,6 +68,42 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         if not pairs.clusters:
             continue
         yield _beyond(Contrast(context, attribute, group, pairs), floor)
+
+
+def _asking_again(context: Context) -> str:
+    if context.system is not None:
+        return "by another request"
+    alone = "each prompt alone by the model's own forward pass"
+    drawn = context.generated is not None and context.generated.temperature > 0
+    return f"{alone}, with another draw" if drawn else alone
+
+
+def _of_replicates(context: Context) -> UnadjustedMeasurement:
+    """How often two answers to one prompt differ: the floor of a sampled model."""
+    plan = context.plan
+    asked = [case for case in context.cases if case.role != REASK]
+    found = disagreement(
+        [str(context.decisions[case.id].outcome) for case in asked],
+        cases=[application_of(case.cluster) + case.id.removeprefix(case.cluster) for case in asked],
+        applications=[context.applicant(case.cluster) for case in asked],
+        level=1 - plan.thresholds.alpha,
+        resamples=plan.thresholds.bootstrap,
+        seed=plan.cases.seed,
+    )
+    return UnadjustedMeasurement(
+        measurement(
+            found,
+            test=CARD.name,
+            metric=CF_NOISE_FLOOR,
+            role=Role.SECONDARY,
+            subject={"change": REPLICATE},
+            unit="rate",
+            higher_is_better=False,
+            cases="",
+            level=1 - plan.thresholds.alpha,
+            counts={name: value for name, value in found.counts.items() if isinstance(value, int)},
+        )
+    )
 
 
 def _beyond(contrast: Contrast, floor: Pairs) -> UnadjustedMeasurement:

@@ -15,6 +15,13 @@ from auditor.statistics.equivalence import Equivalence, tost, tost_pairs
 from auditor.statistics.minimums import PAIRS, unmet
 from auditor.statistics.pairs import MIN_DISCORDANT, PairCounts, clustered_net_effect, count_pairs, net_effect
 from auditor.statistics.power import net_effect_mde
+from auditor.statistics.replicates import (
+    equivalence_of_means,
+    pair_replicates,
+    replicated_effect,
+    replicated_mde,
+    variance_components,
+)
 from auditor.statistics.results import Estimate
 from auditor.statistics.verdict import Evidence, Scale
 from auditor.testing.context import Arm, BoolArray, Context, Pairs
@@ -146,6 +153,8 @@ class PairedEffect:
 def paired_effect(contrast: Contrast, outcome: Callable[[Arm], BoolArray]) -> PairedEffect:
     """The net effect of a contrast on an outcome, by the plan's thresholds."""
     thresholds = contrast.context.plan.thresholds
+    if contrast.context.replicates > 1:
+        return _replicated_effect(contrast, outcome)
     counts, effect, claim = _net_effect(
         contrast.pairs,
         control=outcome(contrast.pairs.control),
@@ -158,6 +167,32 @@ def paired_effect(contrast: Contrast, outcome: Callable[[Arm], BoolArray]) -> Pa
         contrast.effective(counts), alpha=thresholds.alpha, family_size=contrast.family_size, power=thresholds.power
     )
     return PairedEffect(counts, effect, claim, mde)
+
+
+def _replicated_effect(contrast: Contrast, outcome: Callable[[Arm], BoolArray]) -> PairedEffect:
+    """The same of applications that were asked several times: their means are what is tested and resampled."""
+    thresholds, pairs = contrast.context.plan.thresholds, contrast.pairs
+    control, protected = outcome(pairs.control), outcome(pairs.protected)
+    counts = count_pairs(control=control, protected=protected)
+    nested = pair_replicates(
+        control=control,
+        control_applications=pairs.profiles,
+        protected=protected,
+        protected_applications=pairs.profiles,
+    )
+    found = replicated_effect(nested, **contrast.options)
+    claim = equivalence_of_means(nested, found, margin=thresholds.equivalence_rate, alpha=thresholds.alpha)
+    mde = replicated_mde(
+        variance_components(nested),
+        n=nested.n,
+        replicates=contrast.context.replicates,
+        alpha=thresholds.alpha,
+        family_size=contrast.family_size,
+        power=thresholds.power,
+        basis="observed",
+    )
+    # Pairs of replicates are counted, as everywhere; applications are what is behind interval and test.
+    return PairedEffect(counts, replace(found, n=counts.n), claim, mde.value)
 
 
 def _net_effect(

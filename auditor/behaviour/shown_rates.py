@@ -11,6 +11,7 @@ from auditor.statistics.results import Estimate, missing
 from auditor.testing.context import Context
 
 SEVERAL_ROWS = "some applicants have several rows, which this interval or test would count as several people"
+REPLICATES = "every application was asked several times, which this interval or test would count as several people"
 
 
 def of_people(estimate: Estimate, clusters: Sequence[str], *, context: Context) -> Estimate:
@@ -20,9 +21,15 @@ def of_people(estimate: Estimate, clusters: Sequence[str], *, context: Context) 
     """
     if not context.repeats(clusters) or (estimate.interval is None and estimate.test is None):
         return estimate
-    method = f"{estimate.method}, without interval or test: some applicants have several rows"
-    reason = estimate.reason or SEVERAL_ROWS
+    why = dependence(context)
+    method = f"{estimate.method}, without interval or test: {why.partition(',')[0]}"
+    reason = estimate.reason or why
     return replace(estimate, method=method, interval=None, tost_interval=None, test=None, reason=reason)
+
+
+def dependence(context: Context) -> str:
+    """Why rows of a run in which applicants repeat are not so many people."""
+    return REPLICATES if context.replicates > 1 else SEVERAL_ROWS
 
 
 def shown_rate(tally: Tally, *, level: float, hidden: str | None = None, exact: bool = False) -> Estimate:

@@ -19,8 +19,10 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+from scipy import stats
 
 from auditor.statistics.bootstrap import BootstrapSample, bootstrap_totals
+from auditor.statistics.equivalence import Equivalence, tost
 from auditor.statistics.pairs import MIN_DISCORDANT, mean_of_sums
 from auditor.statistics.permutation import sign_flip_test
 from auditor.statistics.power import Basis, DetectableEffect, Mde, detectable_mean_shift, worst_level
@@ -155,6 +157,35 @@ def replicated_effect(
 def _one_way_bounds(fell: int, rose: int, n: int, *, level: float) -> Interval:
     low, high = (clopper_pearson(Tally(count, n), level=level).high for count in (fell, rose))
     return Interval(-low, high, level, ONE_WAY_BOUNDS)
+
+
+def equivalence_of_means(pairs: ReplicatedPairs, effect: Estimate, *, margin: float, alpha: float) -> Equivalence:
+    """Whether the effect lies within ±margin, by two one-sided tests at α.
+
+    Parameters
+    ----------
+    pairs
+        What the effect is of.
+    effect
+        From `replicated_effect`.
+    margin, alpha
+        As in `equivalence.tost`.
+
+    Notes
+    -----
+    Where few applications differ the tests are those that the exact bounds invert: an effect of −margin or less has at
+    least so large a share of applications that fall, and P(Bin(n, margin) ≤ those that fell) is the p against it.
+    """
+    if not margin > 0:
+        raise ValueError(f"margin must be positive, got {margin}")
+    if not pairs.n:
+        return Equivalence(None, margin, None, reason=NO_APPLICATIONS)
+    if effect.sample is not None:
+        return tost(interval=effect.sample, margin=margin, alpha=alpha)
+    fell, rose = (int(moved.sum()) for moved in (pairs.differences < 0, pairs.differences > 0))
+    p_value = max(float(stats.binom.cdf(count, pairs.n, margin)) for count in (fell, rose))
+    interval = _one_way_bounds(fell, rose, pairs.n, level=tost_level(1 - alpha))
+    return Equivalence(p_value < alpha, margin, interval, p_value)
 
 
 @dataclass(frozen=True, slots=True)

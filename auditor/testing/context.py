@@ -15,10 +15,13 @@ from auditor.counterfactuals import ACTUAL
 from auditor.plan import Attribute, Plan
 from auditor.policies.packs import PolicyPack, load_packs
 from auditor.records import NO_DECISION, Case, Decision, Outcome
+from auditor.replicates import application_of
 from auditor.testing.state import State, judge_arm, state_of
 
 if TYPE_CHECKING:
+    from auditor.chunk_rows import TextRow
     from auditor.observed.columns import Observed
+    from auditor.run_record import HowGenerated
     from auditor.testing.asked_system import AskedSystem
 
 FloatArray = npt.NDArray[np.float64]
@@ -60,6 +63,7 @@ class Context:
     holds, by test, what its own chunks computed, in their order (see auditor/mechanisms/_shared/compute.py).
     ``not_done`` says of a test, by name, why there was nothing for its chunks to look into. ``several_rows`` says that
     rows of one id are kept apart (``A7``, ``A7#2``), so that they are one applicant's.
+    ``generated`` says how texts were generated, where decisions are read from them, and ``texts`` holds these.
     ``decision_file`` holds decisions already taken, where a file of them is audited, ``system`` the system that was
     asked, if no weights were.
     """
@@ -74,6 +78,8 @@ class Context:
     not_done: Mapping[str, str] = field(default_factory=dict)
     several_rows: bool = False
     decision_file: Observed | None = None
+    generated: HowGenerated | None = None
+    texts: Sequence[TextRow] | None = None
     system: AskedSystem | None = None
     _arms: dict[str, Arm] = field(default_factory=dict, compare=False)
 
@@ -150,14 +156,30 @@ class Context:
         clusters = tuple(left.clusters[index] for index, _ in rows)
         return Pairs(
             clusters=clusters,
-            applicants=tuple(applicant_of(name) for name in clusters) if self.several_rows else (),
+            applicants=tuple(map(self.applicant, clusters)) if self.several_rows or self.replicates > 1 else (),
             control=_take(left, [index for index, _ in rows]),
             protected=_take(right, [index for _, index in rows]),
         )
 
     def repeats(self, clusters: Sequence[str]) -> bool:
         """Whether some of these applications are one applicant's, so that they are fewer people than rows."""
-        return self.several_rows and len({applicant_of(name) for name in clusters}) < len(clusters)
+        return self.people(clusters) < len(clusters)
+
+    @property
+    def replicates(self) -> int:
+        """How often every case was asked, each time as a cluster of its own."""
+        return 1 if self.generated is None else self.generated.replicates
+
+    def applicant(self, cluster: str) -> str:
+        """Whose application a cluster is: every replicate is a cluster, and an applicant may have filed several."""
+        application = application_of(cluster) if self.replicates > 1 else cluster
+        return applicant_of(application) if self.several_rows else application
+
+    def people(self, clusters: Sequence[str]) -> int:
+        """How many applicants are behind some clusters."""
+        if not self.several_rows and self.replicates == 1:
+            return len(clusters)
+        return len(set(map(self.applicant, clusters)))
 
     def contrasts(self) -> list[tuple[Attribute, str]]:
         """Every protected group against its reference, in the plan's order."""
