@@ -13,7 +13,6 @@ from auditor.tables import kind_of, read_table
 from auditor.tables.streams import text_blocks
 
 TEXT = (".csv", ".tsv", ".txt")
-CHUNK = 1 << 20
 
 
 def read_decisions(path: Path, mapping: DataMapping, *, where: str = "", bisg: Bisg | None = None) -> Observed:
@@ -39,18 +38,11 @@ def read_decisions(path: Path, mapping: DataMapping, *, where: str = "", bisg: B
     builder = Builder(mapping, source=where, bisg=bisg)
     kind = kind_of(path, where=where)
     if kind in TEXT and path.is_file():
-        blocks = text_blocks(path, where=where, reading=mapping.reading, columns=builder.columns, tabs=kind == ".tsv")
-        for block in blocks:
+        digest = hashlib.sha256()
+        tabs, reading = kind == ".tsv", mapping.reading
+        for block in text_blocks(path, where=where, reading=reading, columns=builder.columns, tabs=tabs, digest=digest):
             builder.add(block)
-        return builder.done(file_sha256=_sha256(path))
+        return builder.done(file_sha256=digest.hexdigest())
     table = read_table(path, where=where, reading=mapping.reading)
     builder.add(table)
     return builder.done(file_sha256=table.sha256)
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as stream:
-        while block := stream.read(CHUNK):
-            digest.update(block)
-    return digest.hexdigest()

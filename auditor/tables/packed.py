@@ -13,7 +13,7 @@ import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path, PurePosixPath
-from typing import IO, Any
+from typing import IO, Any, Protocol
 
 from auditor.exceptions import DataError
 
@@ -43,31 +43,77 @@ def inner_name(path: Path, *, where: str) -> str:
         return PurePosixPath(_member(archive, where).filename).name
 
 
+class Digest(Protocol):
+    """What takes the bytes of a file as they are read, such as a SHA-256."""
+
+    def update(self, data: Any, /) -> None:
+        """Take the next bytes."""
+
+
 @contextmanager
-def opened(path: Path, *, where: str, most: int = MAX_UNPACKED) -> Iterator[io.BufferedReader[Any]]:
+def opened(
+    path: Path, *, where: str, most: int = MAX_UNPACKED, digest: Digest | None = None
+) -> Iterator[io.BufferedReader[Any]]:
     """The bytes of a file, unpacked if it is packed, as they are read.
 
     Parameters
     ----------
     most
         Bytes that may be unpacked.
+    digest
+        Takes every byte of the file itself: of what was read, and, when the context ends, of the rest. What is hashed
+        is what was read, even of a file that somebody writes to meanwhile.
 
     Raises
     ------
     DataError
         While it is read, once it is damaged or unpacks to too much.
     """
-    if not is_packed(path):
-        with io.BufferedReader(path.open("rb", buffering=0), BUFFER) as stream:
-            yield stream
+    if is_packed(path) and path.suffix.lower() != ".gz":
+        yield from _member_of_archive(path, where, most, digest)
         return
     size = path.stat().st_size
-    if path.suffix.lower() == ".gz":
-        with gzip.open(path, "rb") as unpacked:
-            yield _bounded(unpacked, size, where, most)
-        return
+    with path.open("rb", buffering=0) as file:
+        raw = _Told(file, digest) if digest is not None else file
+        if is_packed(path):
+            with gzip.GzipFile(fileobj=io.BufferedReader(raw, BUFFER), mode="rb") as unpacked:
+                yield _bounded(unpacked, size, where, most)
+        else:
+            yield io.BufferedReader(raw, BUFFER)
+        if digest is not None:
+            _read_on(file, digest)
+
+
+def _member_of_archive(path: Path, where: str, most: int, digest: Digest | None) -> Iterator[io.BufferedReader[Any]]:
+    size = path.stat().st_size
+    if digest is not None:
+        # An archive is read from its end first: it is hashed on its own.
+        with path.open("rb", buffering=0) as file:
+            _read_on(file, digest)
     with _archive(path, where) as archive, archive.open(_member(archive, where)) as member:
         yield _bounded(member, size, where, most)
+
+
+def _read_on(file: IO[bytes], digest: Digest) -> None:
+    while block := file.read(BUFFER):
+        digest.update(block)
+
+
+class _Told(io.RawIOBase):
+    """A file that tells a digest what is read of it. Closing it leaves the file open, for what is left to be told."""
+
+    def __init__(self, file: io.FileIO, digest: Digest) -> None:
+        self.file, self.digest = file, digest
+
+    def readable(self) -> bool:
+        """It is."""
+        return True
+
+    def readinto(self, buffer: bytearray | memoryview) -> int:  # type: ignore[override]
+        """The next bytes."""
+        count = self.file.readinto(buffer) or 0
+        self.digest.update(memoryview(buffer)[:count])
+        return count
 
 
 def _bounded(stream: IO[bytes] | gzip.GzipFile, size: int, where: str, most: int) -> io.BufferedReader[Any]:
@@ -106,7 +152,9 @@ def _archive(path: Path, where: str) -> Iterator[zipfile.ZipFile]:
     try:
         archive = zipfile.ZipFile(path)
     except (OSError, zipfile.BadZipFile, ValueError) as error:
-        raise DataError(where, f"is not a ZIP archive: {str(error)[:200]}", "a complete ZIP archive") from error
+        said = str(error)[:200]
+        why = "" if "not a zip file" in said else f": {said}"  # which would say it twice
+        raise DataError(where, f"is not a ZIP archive{why}", "a complete ZIP archive") from error
     with archive:
         yield archive
 

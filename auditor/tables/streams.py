@@ -18,7 +18,7 @@ import polars as pl
 from auditor.exceptions import DataError
 from auditor.reading_guesses import holds, is_filled, numbers_as_names
 from auditor.tables.encodings import ENCODINGS, SIGNATURES
-from auditor.tables.packed import opened
+from auditor.tables.packed import Digest, opened
 from auditor.tables.rows import BLOCK_ROWS, counted, given_names
 from auditor.tables.table import NO_HEADER, Limits, Reading, Table, check_header
 from auditor.tables.text import (
@@ -42,8 +42,11 @@ def text_blocks(
     columns: Collection[str],
     tabs: bool = False,
     limits: Limits = STREAMED,
+    digest: Digest | None = None,
 ) -> Iterator[Table]:
     """Tables of up to 20,000 records each, with the columns named ``columns`` alone.
+
+    ``digest`` takes the bytes of the file as they are read; it has all of them when the last table is out.
 
     Raises
     ------
@@ -53,7 +56,7 @@ def text_blocks(
     encoding = reading.encoding or "utf-8"
     if encoding not in (*ENCODINGS, "utf8"):
         raise DataError(f"{where}: reading.encoding", f"is {encoding[:40]!r}", f"one of: {', '.join(ENCODINGS)}")
-    with opened(path, where=where, most=limits.characters) as raw:
+    with opened(path, where=where, most=limits.characters, digest=digest) as raw:
         head = raw.peek(SAMPLE_BYTES)[:SAMPLE_BYTES]
         for signature, name in SIGNATURES.items():
             if head.startswith(signature):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import hashlib
 import zipfile
 from dataclasses import replace
 
@@ -117,3 +118,28 @@ def test_columns_that_no_field_names_are_never_kept(tmp_path, whole):
         kept += block.frame.columns
     assert set(kept) == {"race", "decision"}
     same(read(path), whole)
+
+
+@pytest.mark.parametrize("name", ["made.csv", "made.csv.gz", "made.zip"])
+@pytest.mark.parametrize("last", [0, 40])
+def test_the_hash_is_that_of_every_byte_of_the_file_though_reading_ends_early(tmp_path, name, last):
+    path, text = tmp_path / name, table(500).write_csv().encode()
+    if name.endswith(".zip"):
+        with zipfile.ZipFile(path, "w") as archive:
+            archive.writestr("made.csv", text)
+    else:
+        path.write_bytes(gzip.compress(text) if name.endswith(".gz") else text)
+    assert read(path, last=last).file_sha256 == hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def test_what_is_hashed_is_what_was_read_though_the_file_is_written_to_meanwhile(tmp_path):
+    path = tmp_path / "made.csv"
+    text = table(500).write_csv().encode()
+    path.write_bytes(text)
+    digest = hashlib.sha256()
+    columns = {item.column for item in mapping().fields}
+    blocks = streams.text_blocks(path, where="made.csv", reading=Reading(), columns=columns, digest=digest)
+    next(blocks)
+    path.write_bytes(text.replace(b"approved", b"APPROVED"))
+    list(blocks)
+    assert digest.hexdigest() == hashlib.sha256(text).hexdigest()
