@@ -20,10 +20,11 @@ from pathlib import Path, PurePath
 
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import DataError, reason_of
-from auditor.tables.packed import inner_name, is_packed, opened
+from auditor.tables.packed import ending_of, inner_name, is_packed, opened
 from auditor.tables.table import LIMITS, NO_HEADER, FileFormat, Limits, Reading, Table, TooLargeError, as_table
 
 __all__ = [
+    "ENDINGS",
     "KINDS",
     "KNOWN_KINDS",
     "LIMITS",
@@ -33,6 +34,7 @@ __all__ = [
     "Table",
     "TooLargeError",
     "as_table",
+    "ending_of",
     "is_packed",
     "kind_of",
     "propose_reading",
@@ -44,6 +46,8 @@ MAX_BYTES = 256 << 20
 _READERS = {".csv": "text", ".tsv": "text", ".txt": "text", ".parquet": "parquet", ".xlsx": "workbooks"}
 KINDS = tuple(_READERS)
 KNOWN_KINDS = "a .csv, .tsv, .txt, .parquet or .xlsx file"
+ENDINGS = (*KINDS, ".zip", *(f"{kind}.gz" for kind in KINDS))
+"""Of every file that can be read, packed ones too."""
 
 
 def read_table(path: Path, *, where: str = "", limits: Limits = LIMITS, reading: Reading | None = None) -> Table:

@@ -33,6 +33,12 @@ def is_packed(path: Path) -> bool:
     return path.suffix.lower() in PACKED
 
 
+def ending_of(name: str) -> str:
+    """The ending by which a file's name says what it is, in lower case: ``.csv``, ``.csv.gz``, ``.zip``."""
+    path = PurePosixPath(name.lower())
+    return "".join(path.suffixes[-2:]) if path.suffix == ".gz" else path.suffix
+
+
 def inner_name(path: Path, *, where: str) -> str:
     """The name of the one file in a packed one; the name itself of a file that is not packed; DataError if none."""
     if not is_packed(path):

@@ -13,7 +13,7 @@ from compliance.form_fields import field_of
 from compliance.models import LanguageModel, Team
 from compliance.registry.registration import check_model_source
 
-KINDS = ".csv,.tsv,.txt,.parquet,.xlsx"
+KINDS = ".csv,.tsv,.txt,.parquet,.xlsx,.zip,.gz"
 
 
 def teams_for(user: Any, permission: str) -> QuerySet[Any]:
@@ -68,7 +68,8 @@ def table_field() -> forms.FileField:
     return forms.FileField(
         label="File",
         allow_empty_file=True,
-        help_text="Text with delimiters (.csv, .tsv, .txt), Parquet or Excel (.xlsx), with one line of column names.",
+        help_text="Text with commas, semicolons, tabs or bars (.csv, .tsv, .txt), Parquet or Excel (.xlsx), or one of "
+        "them in a .zip or .gz. A file without column names is given them on the next page.",
         widget=forms.FileInput(attrs={"accept": KINDS}),
     )
 

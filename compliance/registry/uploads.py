@@ -19,7 +19,7 @@ from django.urls import Resolver404, resolve
 
 from auditor.canonical import sha256_file
 from auditor.exceptions import DataError
-from auditor.tables import KINDS, KNOWN_KINDS
+from auditor.tables import ENDINGS, KNOWN_KINDS, ending_of
 from compliance import actions
 from compliance.governance.events import Actor, lock_chain
 from compliance.models import Registration, RegistrationState, Team
@@ -77,8 +77,9 @@ def _too_large(most: int) -> HttpResponse:
 def checked_name(name: str) -> str:
     """The name of a file as we keep it; DataError unless it is of a kind that can be read."""
     plain = "".join(character for character in PurePath(name.replace("\\", "/")).name if character.isprintable())
-    if Path(plain).suffix.lower() not in KINDS:
-        raise DataError(plain or "the file", "is not a kind of file that can be read", KNOWN_KINDS)
+    if ending_of(plain) not in ENDINGS:
+        expected = f"{KNOWN_KINDS}, or one of them in a .zip or .gz"
+        raise DataError(plain or "the file", "is not a kind of file that can be read", expected)
     return plain[-NAME_CHARACTERS:]
 
 
@@ -100,7 +101,7 @@ def begin_upload(*, team: Team, title: str, file_name: str, size: int, actor: Ac
     """
     name = checked_name(file_name)
     check_size(name, size)
-    title = title.strip()[:200] or Path(name).stem
+    title = title.strip()[:200] or name[: -len(ending_of(name))]
     with transaction.atomic():
         lock_chain()
         check_room(team=team, name=name, size=size, actor=actor)
@@ -180,7 +181,7 @@ def take_whole(row: Registration, stream: IO[bytes], *, actor: Actor) -> None:
 
 def _name(row: Registration) -> Path:
     """The place of the whole table, by its content, beside all others; the same table twice is one file."""
-    kept = Path("data") / f"{sha256_file(_partial(row))}{Path(row.source).suffix.lower()}"
+    kept = Path("data") / f"{sha256_file(_partial(row))}{ending_of(row.source)}"
     (Path(settings.DATA_FOLDER) / kept).parent.mkdir(mode=0o700, exist_ok=True)
     return kept
 

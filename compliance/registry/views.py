@@ -39,7 +39,8 @@ SHOWN_ROWS = 5
 READING = """# How the file is read: take out the # before a key that the line above asks for, and check again.
 [reading]
 # sheet = "Sheet1"
-# header = 1
+# header = 1  # false if there are no names
+# columns = ["applicant_id", "race"]  # the names of a file that has none
 # last = 100
 # delimiter = ";"
 # encoding = "cp1252"
