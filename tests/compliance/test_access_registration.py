@@ -141,7 +141,8 @@ def test_the_same_table_twice_is_one_file(browser: Client, folder: Path) -> None
         (
             "loans.doc",
             CSV,
-            f"loans.doc: is not a kind of file that can be read; expected {KNOWN_KINDS}, or one of them in a .zip or .gz",
+            "loans.doc: is not a kind of file that can be read; "
+            f"expected {KNOWN_KINDS}, or one of them in a .zip or .gz",
         ),
         ("loans.csv", b"", "loans.csv: is empty; expected a header and at least one row"),
     ],
