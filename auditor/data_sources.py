@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
 from pathlib import Path
 
 from auditor.applications import Applications, apply_mapping
@@ -11,6 +12,8 @@ from auditor.mapping_files import read_mapping
 from auditor.tables import KINDS, KNOWN_KINDS, is_packed, read_table
 
 DEMONSTRATION = "demo:loanapp"
+PACKAGE = "package:"
+"""Before a file that an installed Python package ships: ``package:NAME/PATH``."""
 
 
 def load_data(source: str, mapping: str) -> Applications:
@@ -19,7 +22,8 @@ def load_data(source: str, mapping: str) -> Applications:
     Parameters
     ----------
     source
-        ``demo:loanapp``, or the path of a text (CSV, TSV), Parquet or Excel file.
+        ``demo:loanapp``, the path of a text (CSV, TSV), Parquet or Excel file, or ``package:NAME/PATH``, such a file
+        that an installed Python package ships.
     mapping
         The path of the mapping file (TOML) that says what the columns mean; the demonstration brings its own.
 
@@ -46,10 +50,25 @@ def load_data(source: str, mapping: str) -> Applications:
 
 def data_path(source: str) -> Path:
     """The file a source names; DataError if it names none, or none that is there."""
-    path = _expanded(source)
+    path = _in_package(source) if source.startswith(PACKAGE) else _expanded(source)
     if source.startswith("demo:") or (path.suffix.lower() not in KINDS and not is_packed(path)):
-        known = f"{DEMONSTRATION} or the path of {KNOWN_KINDS}"
+        known = f"{DEMONSTRATION}, {PACKAGE}NAME/PATH or the path of {KNOWN_KINDS}"
         raise DataError(source or "data", "is not a known source", known)
+    return path
+
+
+def _in_package(source: str) -> Path:
+    """A file of an installed package, which is looked for and not imported."""
+    name, _, inner = source.removeprefix(PACKAGE).partition("/")
+    found = find_spec(name) if name.isidentifier() and inner else None
+    folders = list(found.submodule_search_locations or ()) if found else []
+    if not folders:
+        what = f"no package {name[:60]!r} is installed here"
+        raise DataError(source, what, f"pip install {name[:60]}" if name.isidentifier() else f"{PACKAGE}NAME/PATH")
+    home = Path(folders[0]).resolve()
+    path = (home / inner).resolve()
+    if not path.is_relative_to(home):
+        raise DataError(source, "leaves the folder of its package", "a file inside it")
     return path
 
 
