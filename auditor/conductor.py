@@ -7,19 +7,17 @@ conclude(ledger)           ─▶ measurements, findings, controls
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
 from auditor.answering.evidence import Asking, asking_of
 from auditor.answering.preparing import prepare_system
-from auditor.answering.rows import ASKED, DRIFT, SystemAnswer, SystemAnswers, SystemQuestions
+from auditor.answering.rows import SystemAnswer
 from auditor.applications import Applications
 from auditor.behaviour import generated_text, same_system
 from auditor.catalogue import Test, find_tests, looks_inside
-from auditor.chunk_rows import SHARED, UNSHARED, Asked, ChunkAnswers, OwnResult, Questions, TextRow
+from auditor.chunk_rows import TextRow
 from auditor.conclusions import adjust_and_conclude
 from auditor.controls import Controls, controls_of
 from auditor.decision_audit import context_of, drafts_of
@@ -27,13 +25,15 @@ from auditor.decision_files import decisions_of
 from auditor.environment import Scoring
 from auditor.exceptions import PlanError, RunError
 from auditor.findings import find
+from auditor.gathered import gather
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Ledger
+from auditor.making import Prepared, another_making, run_sha256
 from auditor.own_code import code_sha256
 from auditor.packing import Packing
 from auditor.plan import Plan
 from auditor.policies.packs import PolicyPack, load_packs
-from auditor.preparation import Prepared, another_making, prepare_weights, run_sha256
+from auditor.preparation import prepare_weights
 from auditor.records import Case, Decision, Finding, Measurement
 from auditor.run_record import RunRecord
 from auditor.scoring import load_for, run_one_chunk
@@ -105,60 +105,29 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
         context = context_of(plan, decisions_of(run, path=decision_file))
         drafts = drafts_of(find_tests(plan.tests.run, where="run"), context)
         return _concluded(drafts, context, run=run, packs=packs, scoring=Scoring(packing=Packing(), seconds=0.0))
-    cases: list[Case] = []
-    decisions: dict[str, Decision] = {}
-    applications: dict[str, Asked] = {}
-    packing = Packing()
-    results: dict[str, list[dict[str, Any]]] = {}
-    silent: dict[str, str] = {}
-    answers: list[SystemAnswer] = []
-    texts: list[TextRow] = []
-    seconds = 0.0
-    for state in ledger.states():
-        result = json.loads(ledger.result(state.index))
-        if state.kind in (SHARED, UNSHARED):
-            payload, scored = Questions.read(json.loads(ledger.payload(state.index))), ChunkAnswers.read(result)
-            cases += payload.cases
-            applications.update({each.id: each for each in payload.applications})
-            decisions.update({each.case_id: each for each in scored.decisions})
-            texts += scored.texts
-            packing, seconds = scored.packing, seconds + scored.seconds
-            continue
-        if state.kind in (ASKED, DRIFT):
-            questions = SystemQuestions.read(json.loads(ledger.payload(state.index)))
-            heard = SystemAnswers.read(result)
-            answers += heard.answers
-            cases += questions.cases if state.kind == ASKED else ()
-            applications.update({each.id: each for each in questions.applications})
-            decisions.update({each.case_id: each.decision for each in heard.answers if not each.moment})
-            seconds += heard.seconds
-            continue
-        own = OwnResult.read(result)
-        seconds += own.seconds
-        if own.work is not None:
-            results.setdefault(state.kind, []).append(own.work)
-        elif own.not_tested is not None:
-            silent.setdefault(state.kind, own.not_tested)
-    cases.sort(key=lambda case: case.id)
-    texts.sort(key=lambda text: text.case_id)
-    tests, system = _tests(run), _system(run, answers)
+    found = gather(ledger)
+    tests, system = _tests(run), _system(run, found.answers)
+    out_of_sight = {test.CARD.name: NO_INSIDE for test in tests if looks_inside(test)}
     context = Context(
         plan=plan,
-        cases=cases,
-        decisions=decisions,
-        observed={name: item.favourable for name, item in applications.items()},
-        values={name: item.values for name, item in applications.items()},
+        cases=found.cases,
+        decisions=found.decisions,
+        observed={name: item.favourable for name, item in found.applications.items()},
+        values={name: item.values for name, item in found.applications.items()},
         observed_rate=run.data.observed_rate,
-        results=results,
-        not_done=silent if system is None else {test.CARD.name: NO_INSIDE for test in tests if looks_inside(test)},
+        results=found.results,
+        not_done=found.silent
+        if system is None
+        else {test.CARD.name: NO_INSIDE for test in tests if looks_inside(test)},
         several_rows=run.data.mapping.keeps_rows_apart,
         generated=run.generated,
-        texts=texts,
+        texts=found.texts,
         system=system,
     )
     drafts = [draft for test in tests for draft in _drafts(test, context)]
-    concluded = _concluded(drafts, context, run=run, packs=packs, scoring=Scoring(packing=packing, seconds=seconds))
-    return concluded if system is None else replace(concluded, asking=asking_of(ledger, answers))
+    scoring = Scoring(packing=found.packing, seconds=found.seconds)
+    concluded = _concluded(drafts, context, run=run, packs=packs, scoring=scoring)
+    return concluded if system is None else replace(concluded, asking=asking_of(ledger, found.answers))
 
 
 def _concluded(

@@ -19,6 +19,7 @@ from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests
 from auditor.data_sources import existing_path
 from auditor.exceptions import DataError, PlanError, RunError
+from auditor.making import Prepared, made_here
 from auditor.mapping_files import read_mapping, stored_mapping
 from auditor.mappings import DataMapping
 from auditor.model_manifest import DECISION_FILE, ImportRecord, ModelFile, ModelIdentity, ModelManifest
@@ -27,7 +28,6 @@ from auditor.observed.columns import Observed
 from auditor.observed.reading import read_decisions
 from auditor.plan import Attribute, Plan
 from auditor.policies.packs import load_packs
-from auditor.preparation import Prepared, made_here
 from auditor.run_record import BoundData, BoundModel, PackPin, RowCounts, RunMapping, RunRecord
 from auditor.seeds import generator_of
 

@@ -5,12 +5,10 @@ from __future__ import annotations
 import json
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import asdict, dataclass
-from importlib.metadata import version
+from dataclasses import asdict
 from itertools import count
 from typing import Any, NamedTuple
 
-from auditor import __version__
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests, looks_inside
@@ -24,8 +22,8 @@ from auditor.language_models.safety import TRAINING_RECORD
 from auditor.language_models.stored import StoredModel
 from auditor.language_models.trie import distinct_tokens
 from auditor.ledger import Chunk
+from auditor.making import Prepared, device_kind, made_here
 from auditor.mechanisms._shared.work import plan_work
-from auditor.own_code import code_sha256
 from auditor.plan import Plan
 from auditor.policies.packs import load_packs
 from auditor.records import Case
@@ -33,7 +31,6 @@ from auditor.replicates import replicated
 from auditor.run_record import (
     BoundData,
     BoundModel,
-    Code,
     HowGenerated,
     HowRead,
     PackPin,
@@ -45,18 +42,6 @@ from auditor.run_record import (
 from auditor.testing.sampling import batches
 from auditor.testing.settings import settings_of
 from auditor.text_reading import how_generated
-
-LIBRARIES = ("numpy", "polars", "scipy", "tokenizers", "torch", "transformers")
-
-
-@dataclass(frozen=True)
-class Prepared:
-    """A bound design: the frozen run record and the work it makes."""
-
-    run: RunRecord
-    chunks: tuple[Chunk, ...]
-    prompts: int
-    tokens: int
 
 
 def prepare_weights(
@@ -212,11 +197,6 @@ def _without(case: Case, field: str | None) -> str:
     return case.prompt[:start] + case.prompt[end:]
 
 
-def run_sha256(run: RunRecord) -> str:
-    """The hash that names a frozen run."""
-    return run.digest()
-
-
 def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
     """Ids of this data that the model's own training records list; empty if it brings none for this data."""
     rows: set[str] = set()
@@ -229,41 +209,6 @@ def training_rows(model: StoredModel, data: Applications) -> frozenset[str]:
                 rows |= {str(row) for row in content.get("rows", ())}
         stored = stored.base
     return frozenset(rows)
-
-
-def made_here() -> Code:
-    """What computes here: the engine's version, the hash of its code, the libraries that numbers go through."""
-    return Code(version=__version__, sha256=code_sha256(), libraries=libraries())
-
-
-def libraries() -> dict[str, str]:
-    """Versions of the libraries that numbers go through, as they are installed here."""
-    return {name: version(name) for name in LIBRARIES}
-
-
-def device_kind(device: str) -> str:
-    """``cuda`` of ``cuda:1``."""
-    return device.split(":", maxsplit=1)[0]
-
-
-def another_making(run: RunRecord, *, device: str) -> str | None:
-    """Why a frozen run may not be scored or concluded here: what it names and what stands here instead; else ``None``.
-
-    The numbers of one run are made by one code, on one kind of device, with one set of libraries.
-    """
-    named = run.code
-    if named.sha256 != code_sha256():
-        return (
-            f"the run was frozen with the engine {named.version} ({named.sha256[:12]}), here is {__version__} "
-            f"({code_sha256()[:12]})"
-        )
-    here = libraries()
-    for name, wanted in sorted(named.libraries.items()):
-        if here.get(name) != wanted:
-            return f"the run was frozen with {name} {wanted}, here is {here.get(name)}"
-    if run.device != device_kind(device):
-        return f"the run was frozen for the device {run.device}, here is {device_kind(device)}"
-    return None
 
 
 def _questions(

@@ -16,11 +16,11 @@ from auditor.language_models.local import LoadedModel, load
 from auditor.language_models.packed import PackedScorer, PackingProbe, probe_packing
 from auditor.language_models.store import ModelStore
 from auditor.ledger import Ledger
+from auditor.making import another_making
 from auditor.mechanisms._shared.compute import ComputeContext
 from auditor.mechanisms._shared.work import compute_context_for, silence
 from auditor.packing import Packing
 from auditor.plan import Plan
-from auditor.preparation import another_making
 from auditor.records import Decision
 from auditor.run_record import RunRecord
 from auditor.testing.on_internals import OnInternals

@@ -11,7 +11,7 @@ import pytest
 from django.core.management import get_commands
 
 import auditor
-from auditor.preparation import made_here
+from auditor.making import made_here
 from reports.lint import forbidden_phrases
 
 ROOT = Path(__file__).parents[1]

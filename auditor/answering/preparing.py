@@ -19,8 +19,9 @@ from auditor.counterfactuals import ACTUAL, Cluster, make_clusters, select
 from auditor.exceptions import ModelError
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Chunk
+from auditor.making import Prepared
 from auditor.plan import Plan
-from auditor.preparation import Prepared, frozen_record
+from auditor.preparation import frozen_record
 from auditor.records import Case
 from auditor.systems.drift import DRIFT_CASES, Moment, fixed
 from auditor.systems.prices import CHARACTERS_A_TOKEN

@@ -32,9 +32,9 @@ from auditor.data_sources import load_data
 from auditor.decision_files import is_decision_file, open_decisions, prepare_decisions
 from auditor.environment import Environment
 from auditor.exceptions import InputError, Interrupted, RunError, StorageError, reason_of
+from auditor.making import Prepared
 from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan, read_plan
-from auditor.preparation import Prepared
 from auditor.records import Finding, Severity
 from compliance import actions
 from compliance.database.patience import patiently

@@ -16,9 +16,9 @@ from auditor.applications import Applications, apply_mapping
 from auditor.canonical import canonical_json, sha256_bytes
 from auditor.counterfactuals import make_clusters, select
 from auditor.ledger import Chunk, FolderLedger
+from auditor.making import made_here
 from auditor.mapping_files import mapping_from
 from auditor.plan import Plan, plan_from
-from auditor.preparation import made_here
 from auditor.records import Case, Decision, Outcome
 from auditor.run_record import RunRecord
 from tests.records import run_of

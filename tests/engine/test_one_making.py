@@ -11,7 +11,7 @@ from auditor import preparation
 from auditor.conductor import conclude, prepare, run_one_chunk
 from auditor.exceptions import RunError
 from auditor.language_models.store import ModelStore
-from auditor.preparation import Prepared, another_making
+from auditor.making import Prepared, another_making
 from auditor.run_record import RunRecord
 from tests.engine.small import fill, small_data, small_plan
 from tests.language_models.tiny import save_tiny
