@@ -116,9 +116,7 @@ def conclude(ledger: Ledger, *, decision_file: Path | None = None) -> Conclusion
         values={name: item.values for name, item in found.applications.items()},
         observed_rate=run.data.observed_rate,
         results=found.results,
-        not_done=found.silent
-        if system is None
-        else {test.CARD.name: NO_INSIDE for test in tests if looks_inside(test)},
+        not_done=found.silent if system is None else out_of_sight,
         several_rows=run.data.mapping.keeps_rows_apart,
         generated=run.generated,
         texts=found.texts,
