@@ -30,6 +30,11 @@ def application_of(cluster: str) -> str:
     return cluster.rpartition(MARK)[0]
 
 
+def replicate_of(cluster: str) -> int:
+    """Which of its application's replicates a cluster is, from 1 on."""
+    return int(cluster.rpartition(MARK)[2])
+
+
 def _named(cluster: Cluster, number: int) -> Cluster:
     own = cluster.application.id
     name = f"{own}{MARK}{number}"

@@ -176,6 +176,8 @@ class HowRead(Hashed):
         As they are sent; ``None`` where they are not.
     deterministic
         Whether identical questions of the probe got identical answers.
+    replicates
+        How often every case is asked; once where whole answers are scored or nothing varies.
     requests
         How many are asked for, re-asks of the control among them.
     """
@@ -188,6 +190,7 @@ class HowRead(Hashed):
     max_tokens: int = 16
     top: int = 0
     deterministic: bool | None = None
+    replicates: int = 1
     requests: int = 0
 
 
@@ -260,7 +263,8 @@ class RunRecord(Hashed):
     @property
     def replicates(self) -> int:
         """How often every case is asked, each time as a cluster of its own (auditor/replicates.py)."""
-        return 1 if self.generated is None else self.generated.replicates
+        how = self.generated or self.reading
+        return 1 if how is None else how.replicates
 
     @property
     def longest_prompt(self) -> int:

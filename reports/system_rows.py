@@ -45,6 +45,7 @@ def _reading(how: HowRead) -> list[tuple[str, Cell]]:
         ("Read", read),
         ("Decoding", f"{sampled}{length}"),
         ("Identical questions got identical answers", alike),
+        *([("Every case is asked", f"{how.replicates:,} times")] if how.replicates > 1 else []),
     ]
 
 

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from auditor.answering.reading import grammar_of
+from auditor.answering.reading import LARGEST_SEED, grammar_of
+from auditor.counterfactuals import REASK
 from auditor.plan import Plan
 from auditor.plan_reading import CHOICE
 from auditor.records import Case
+from auditor.replicates import replicate_of
 from auditor.run_record import HowRead
 from auditor.systems.asking import Request
 
@@ -15,6 +17,14 @@ from auditor.systems.asking import Request
 def occasion(case: Case, moment: str) -> str:
     """Not sent: it keeps the answers of two applications apart that are word for word the same."""
     return f"{moment or 'case'}: {case.id}"
+
+
+def _seed(case: Case, how: HowRead) -> int | None:
+    """Each replicate of a case has a seed of its own, and so has a re-ask: one seed would give one draw again."""
+    if how.seed is None:
+        return None
+    draw = how.replicates if case.role == REASK else replicate_of(case.cluster) - 1 if how.replicates > 1 else 0
+    return (how.seed + draw) % LARGEST_SEED
 
 
 def requests_of(cases: Sequence[Case], *, plan: Plan, how: HowRead, moment: str = "") -> list[Request]:
@@ -37,7 +47,7 @@ def requests_of(cases: Sequence[Case], *, plan: Plan, how: HowRead, moment: str 
             system=system,
             max_tokens=how.max_tokens,
             temperature=how.temperature,
-            seed=how.seed,
+            seed=_seed(case, how),
             top=how.top,
             form=form,
             continuations=scored,

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import count
 
 from auditor.answering.fields import field_clusters
-from auditor.answering.reading import SERVICE, how_read
+from auditor.answering.reading import SERVICE, answers_alike, how_read
 from auditor.answering.rows import ASKED, DRIFT, SystemQuestions
 from auditor.applications import Applications
 from auditor.canonical import canonical_json
@@ -23,6 +23,7 @@ from auditor.making import Prepared
 from auditor.plan import Plan
 from auditor.preparation import frozen_record
 from auditor.records import Case
+from auditor.replicates import replicated
 from auditor.systems.drift import DRIFT_CASES, Moment, fixed
 from auditor.systems.prices import CHARACTERS_A_TOKEN
 from auditor.testing.sampling import batches
@@ -57,15 +58,13 @@ def prepare_system(
     if system is None:
         raise ModelError(where, "is put to a model with weights", "a system that answers")
     find_tests(plan.tests.run, where=where)
-    checks = model.manifest.imported.checks
-    alike, asked = checks.get("alike"), checks.get("asked")
-    how = how_read(plan, system, deterministic=alike == asked if asked and asked > 1 else None, where=where)
+    how = how_read(plan, system, deterministic=answers_alike(model.manifest), where=where)
     selection = select(plan, data, seen=frozenset(), where=where)
     if system.kind == SERVICE:
         clusters = field_clusters(plan, data, selection.records, fields=system.asked["fields"], where=where)
     else:
         clusters = make_clusters(plan, data, selection.records, chat=None, where=where)
-    chunks = tuple(_chunks(clusters))
+    chunks = tuple(_chunks(replicated(clusters, how.replicates)))
     run = frozen_record(
         plan=plan,
         model=model,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from auditor.exceptions import PlanError
-from auditor.model_manifest import SystemIdentity
+from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
 from auditor.plan_reading import AUTO, CHOICE, LOG_ODDS, Reading
 from auditor.readouts.choice import ChoiceGrammar, fold
@@ -47,8 +47,6 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
     _check_form(plan, system, readout, where=where)
     if wanted.seed is not None and "seed" in cannot:
         raise PlanError(f"{where}: reading.seed", "the dialect has no words for it", "no seed")
-    if wanted.replicates > 1:
-        raise PlanError(f"{where}: reading.replicates", "are asked of weights alone", "1")
     if wanted.stop:
         raise PlanError(f"{where}: reading.stop", "is not sent to a system", "no text to stop at")
     if scored and wanted.temperature:
@@ -65,6 +63,7 @@ def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, 
         max_tokens=longest,
         top=min(wanted.top, system.top) if readout == LOG_ODDS and not scored else 0,
         deterministic=deterministic,
+        replicates=1 if scored or (deterministic and not wanted.temperature) else wanted.replicates,
     )
 
 
@@ -74,12 +73,24 @@ def _of_service(plan: Plan, system: SystemIdentity, *, deterministic: bool | Non
         what = "the service returns no choice"
         raise PlanError(f"{where}: run.model", what, "a path for choice in the listing")
     default = Reading()
-    for key in ("form", "temperature", "seed", "max_tokens", "top"):
+    for key in ("form", "temperature", "seed", "max_tokens", "top", "stop"):
         if getattr(plan.reading, key) != getattr(default, key):
             raise PlanError(f"{where}: reading.{key}", "is a key for language models", "it left out for a service")
     if plan.reading.readout not in (AUTO, CHOICE):
         raise PlanError(f"{where}: reading.readout", "a service gives no log-probabilities", f"{AUTO!r} or {CHOICE!r}")
-    return HowRead(readout=CHOICE, form="fields", max_tokens=0, deterministic=deterministic)
+    return HowRead(
+        readout=CHOICE,
+        form="fields",
+        max_tokens=0,
+        deterministic=deterministic,
+        replicates=1 if deterministic else plan.reading.replicates,
+    )
+
+
+def answers_alike(manifest: ModelManifest) -> bool | None:
+    """Whether the probe's identical questions got identical answers; ``None`` where fewer than two were asked."""
+    alike, asked = (manifest.imported.checks.get(name) for name in ("alike", "asked"))
+    return alike == asked if asked and asked > 1 else None
 
 
 def grammar_of(plan: Plan, how: HowRead) -> ChoiceGrammar:

@@ -13,7 +13,7 @@ from typing import TypeVar
 from auditor.answering.conversations import conversation
 from auditor.answering.importing import asked_of
 from auditor.answering.rows import SystemAnswers, SystemQuestions
-from auditor.exceptions import RunError
+from auditor.exceptions import ModelError, RunError
 from auditor.ledger import Ledger
 from auditor.plan import Plan
 from auditor.run_record import RunRecord
@@ -62,6 +62,10 @@ def ask_chunk(ledger: Ledger, index: int, run: RunRecord, *, systems: ListedSyst
         systems.open(run.model.source, store=store, caps=caps_of(plan), should_stop=stop.is_set) as system,
     ):
         _same(run, system)
+        if plan.limits.money is not None and system.listed.prices is None:
+            raise ModelError(
+                run.model.source, "has no prices, so that limits.money bounds nothing", "prices in its listing"
+            )
         talk = conversation(system, plan=plan, how=how)
         answers = _while_asking(
             lambda: talk.ask(questions.cases, moment=questions.moment), stop=stop, should_stop=ledger.should_stop

@@ -26,6 +26,7 @@ from auditor.behaviour.metrics import (
     CF_NET_EFFECT,
     CF_NET_EFFECT_MATCHED,
     CF_RANGE_EFFECT,
+    DECLINED_RATE_GAP,
     NEAR_CUT_OFF,
     REFUSAL_RATE_GAP,
 )
@@ -89,6 +90,7 @@ CARD = Card(
         Metric(CF_MEAN_SHIFT_SD, "Change of the score, in SD of scores", "sd", higher_is_better=True),
         Metric(CF_MARGIN_FELL_SHARE, "Pairs whose score fell", "rate", higher_is_better=False),
         Metric(REFUSAL_RATE_GAP, "Difference of unreadable answers", "rate_difference", higher_is_better=False),
+        Metric(DECLINED_RATE_GAP, "Difference of refused answers", "rate_difference", higher_is_better=False),
         Metric(NEAR_CUT_OFF, "Applications near the cut-off", "count"),
     ),
 )
@@ -102,6 +104,8 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
         contrast = Contrast(context, attribute, group, pairs)
         yield _readability(contrast)
+        if context.system is not None or context.generated is not None:
+            yield _refusals(contrast)
         yield from _natural(contrast)
         yield from cut_off_measures(contrast)
         yield matched_point(contrast)
@@ -141,6 +145,22 @@ def _readability(contrast: Contrast) -> UnadjustedMeasurement:
             "unreadable_reference": counts.a + counts.b,
             "unreadable_group": counts.a + counts.c,
         },
+    )
+
+
+def _refusals(contrast: Contrast) -> UnadjustedMeasurement:
+    """Refusals alone: the readability of answers, which is concluded on, counts them among the unreadable."""
+    found = paired_effect(contrast, lambda side: side.refused)
+    return UnadjustedMeasurement(
+        measurement(
+            contrast.shown(found.effect),
+            metric=DECLINED_RATE_GAP,
+            role=Role.SECONDARY,
+            unit="rate_difference",
+            higher_is_better=False,
+            counts={"b": found.counts.b, "c": found.counts.c},
+            **contrast.common,
+        )
     )
 
 

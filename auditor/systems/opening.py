@@ -11,7 +11,7 @@ from auditor.exceptions import ModelError
 from auditor.systems.conduct import NO_CAPS, Caps
 from auditor.systems.endpoint import EndpointSystem
 from auditor.systems.keys import KeySource
-from auditor.systems.listing import read_listed
+from auditor.systems.listing import Listed, read_listed
 from auditor.systems.request_store import RequestStore
 from auditor.systems.service import Service
 from auditor.systems.service_listing import read_service
@@ -39,6 +39,21 @@ class ListedSystems:
     file: Path | Callable[[], Path]
     keys: Callable[[str], KeySource | None] = _in_the_file
 
+    def listed(self, source: str) -> Listed:
+        """How a system is listed at the moment.
+
+        Raises
+        ------
+        ModelError
+            If it is not listed, or not as it should be.
+        """
+        kind, _, name = source.partition(":")
+        return read_service(self._at, name) if kind == "service" else read_listed(self._at, name)
+
+    @property
+    def _at(self) -> Path:
+        return self.file if isinstance(self.file, Path) else self.file()
+
     def open(
         self,
         source: str,
@@ -52,7 +67,7 @@ class ListedSystems:
         """See :func:`open_listed`."""
         return open_listed(
             source,
-            file=self.file if isinstance(self.file, Path) else self.file(),
+            file=self._at,
             store=store,
             example=example,
             keys=self.keys(source),

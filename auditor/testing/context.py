@@ -37,6 +37,7 @@ class Arm:
     favourable: BoolArray
     invalid: BoolArray
     mass: FloatArray
+    refused: BoolArray
 
 
 @dataclass(frozen=True)
@@ -146,6 +147,7 @@ class Context:
             favourable=np.array([decision.outcome is Outcome.FAVOURABLE for decision in decisions], dtype=bool),
             invalid=np.array([decision.outcome in NO_DECISION for decision in decisions], dtype=bool),
             mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
+            refused=np.array([decision.outcome is Outcome.REFUSED for decision in decisions], dtype=bool),
         )
 
     def pairs(self, control: str, protected: str) -> Pairs:
@@ -168,7 +170,8 @@ class Context:
     @property
     def replicates(self) -> int:
         """How often every case was asked, each time as a cluster of its own."""
-        return 1 if self.generated is None else self.generated.replicates
+        how = self.generated or (None if self.system is None else self.system.how)
+        return 1 if how is None else how.replicates
 
     def applicant(self, cluster: str) -> str:
         """Whose application a cluster is: every replicate is a cluster, and an applicant may have filed several."""
@@ -213,4 +216,5 @@ def _take(arm: Arm, rows: Sequence[int]) -> Arm:
         favourable=arm.favourable[index],
         invalid=arm.invalid[index],
         mass=arm.mass[index],
+        refused=arm.refused[index],
     )

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.answering.reading import how_read
+from auditor.answering.reading import answers_alike, how_read
 from auditor.counterfactuals import Cluster
 from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
@@ -84,13 +84,13 @@ def asked_estimate(
     InputError
         If the system cannot be asked or read as the plan wants it.
     """
-    how = how_read(plan, identity, deterministic=None, where=where)
+    how = how_read(plan, identity, deterministic=answers_alike(manifest), where=where)
     listed = table.listed
     prices = Prices() if listed.prices is None else listed.prices.prices()
     sample = [_length(case.prompt, plan, how) for cluster in clusters for case in cluster.cases]
     mean = round(sum(sample) / len(sample)) if sample else 0
     again = min(plan.noise.reask, chosen) + len(Moment) * min(DRIFT_CASES, chosen)
-    requests = round(len(sample) * chosen / max(len(clusters), 1)) + again
+    requests = round(len(sample) * chosen / max(len(clusters), 1)) * how.replicates + again
     use = manifest.imported.checks.get("use")
     cost = estimate(
         [mean] * requests,

@@ -155,19 +155,26 @@ def _asked(plan: Plan, request: Request, progress: Progress, stop: Callable[[], 
     applications = load_data(plan.run.data, plan.run.mapping)
     for line in applications.counts.lines():
         progress.say(line)
-    stored = model_store().import_model(plan.run.model)
+    store = model_store()
+    stored = store.import_model(plan.run.model)
     for line in stored.notes:
         progress.say(line)
     _check(stop, "the run was not frozen yet, nothing is scored")
 
+    from auditor.answering.costing import cost_lines
     from auditor.conductor import prepare
     from auditor.language_models.local import load
 
     keep(applications)
     progress.say("Freezing the run")
     prepared = prepare(plan=plan, model=stored, data=applications, where=str(request.plan), device=settings.DEVICE)
-    # Loaded now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
-    if not stored.answers:
+    if stored.answers:
+        listed = store.systems.listed(plan.run.model)
+        for line in cost_lines(prepared.run, prepared.chunks, model=stored, listed=listed):
+            progress.say(line)
+        _check(stop, "the run was not entered yet, nobody was asked about an application")
+    else:
+        # Now, and kept for the first chunk: a model that cannot be loaded is refused before anything is entered.
         load(stored, threads=plan.budget.threads, device=settings.DEVICE)
     return _Frozen(prepared=prepared, manifest=stored.record, data=applications)
 

@@ -62,6 +62,7 @@ class RealModel:
         self.loaded = loaded
         self.torch = torch
         self.lock = threading.Lock()
+        self.scored: dict[str, list[float | None]] = {}
         size = loaded.model.config.vocab_size
         self.texts = [loaded.tokenizer.decode([index]) for index in range(min(size, len(loaded.tokenizer)))]
 
@@ -79,9 +80,11 @@ class RealModel:
         return [self.texts[index] for index in self._ids(text)]
 
     def score(self, text: str) -> list[float | None]:
-        ids = self._ids(text)
-        logs = self._logs(ids)
-        return [None, *(float(logs[place - 1, ids[place]]) for place in range(1, len(ids)))]
+        if text not in self.scored:  # the same question again, as controls ask it, costs nothing
+            ids = self._ids(text)
+            logs = self._logs(ids)
+            self.scored[text] = [None, *(float(logs[place - 1, ids[place]]) for place in range(1, len(ids)))]
+        return self.scored[text]
 
     def next(self, text: str, generated: list[int]) -> tuple[list[str], np.ndarray]:
         return self.texts, self._logs([*self._ids(text), *generated], last=1)[-1][: len(self.texts)]

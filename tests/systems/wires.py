@@ -80,7 +80,9 @@ def openai_tokens(said: Spoken, fault: Fault) -> list[Body] | None:
 def chat_completions(speaker: Speaker, body: Body, fault: Fault, *, structures: bool) -> Body:
     prompt = "\n\n".join(message["content"] for message in body["messages"])
     top = body.get("top_logprobs", 0)
-    said = spoken(speaker, prompt, body, longest=body["max_tokens"], top=top, fault=fault)
+    # What is guided by a form is not generated freely first: a real model takes its time for each token.
+    longest = 1 if structures and (body.get("response_format") or body.get("tools")) else body["max_tokens"]
+    said = spoken(speaker, prompt, body, longest=longest, top=top, fault=fault)
     message: Body = {"role": "assistant", "content": said.text, "refusal": None}
     choice: Body = {"index": 0, "message": message, "finish_reason": said.finish, "logprobs": None}
     form = body.get("response_format")
