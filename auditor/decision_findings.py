@@ -16,7 +16,7 @@ from auditor.rounding import printed, significant
 MOST = 8
 """Gaps that a finding names with their size; the others stand in its list of measurements."""
 APART = ("field", "group")
-PLACES = {"what": "of", "within": "within segments of", "compared_with": "against the"}
+PLACES = {"what": "of", "within": "by", "compared_with": "against the"}
 """What stands before the value of a key of a subject."""
 LEADING = (RISK_DIFFERENCE, ADJUSTED_DIFFERENCE, IMPACT_RATIO)
 """Of equally grave gaps those of decisions themselves speak first."""

@@ -16,7 +16,11 @@ def facts(story: Story) -> tuple[tuple[str, Cell], ...]:
         (f"Effect, {wording.contrast(lead)}", sentences.shown(lead), lead.cases),
         ("Applications", numbers.count(lead.n), lead.cases),
     ]
-    for key, flipped, label in (("b", "against", "Lose approval"), ("c", "towards", "Gain approval")):
+    # Of different applicants nobody's decision was changed.
+    flips = (
+        () if sentences.of_different(lead) else (("b", "against", "Lose approval"), ("c", "towards", "Gain approval"))
+    )
+    for key, flipped, label in flips:
         # At the matched operating point a flip is one at another threshold: outcomes do not show it.
         query = f"{lead.cases};flipped:{flipped}" if lead.metric == sentences.OWN else lead.cases
         shown.append((label, numbers.count(lead.counts.get(key)), query))

@@ -13,6 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from auditor.canonical import sha256_bytes
+from auditor.decision_files import is_decision_file
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
 from auditor.run_record import RunRecord
@@ -144,6 +145,8 @@ def request_audit(
     _allow(actor, "run_audit", plan.team)
     if not plan.team_id == model.team_id == data.team_id:
         raise StateError(f"{plan}: model and data belong to another team; expected all three to belong to one")
+    if is_decision_file(model.source) and model.sha256 != data.fingerprint:
+        raise StateError(f"{model}: is audited by its own decisions; expected the data set it was registered from")
     # The lock makes "look for one, else create" one step: two clicks at once meet in one audit, without a gap.
     lock_chain()
     found = Audit.objects.filter(request_key=request_key).first()

@@ -9,9 +9,11 @@ from django.conf import settings
 
 from auditor.applications import Applications, apply_mapping
 from auditor.data_sources import DEMONSTRATION, data_path
+from auditor.decision_files import DecisionFile, is_decision_file
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
 from auditor.mapping_files import stored_mapping
+from auditor.observed.reading import read_decisions
 from auditor.plan import Plan, plan_from
 from auditor.tables import read_table
 from compliance.model_store import model_store
@@ -20,7 +22,7 @@ from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
 
 def bound_plan(plan: PlanVersion, *, model: LanguageModelVersion, data: DataSetVersion) -> Plan:
     """The design, bound to a model and a data version."""
-    run = {"model": model.source, "data": data.source}
+    run = {"model": model.source, "data": "" if is_decision_file(model.source) else data.source}
     return plan_from({**plan.design, "run": run}, where=str(plan))
 
 
@@ -45,6 +47,25 @@ def registered_data(version: DataSetVersion) -> Applications:
             f"the file and mapping with fingerprint {version.fingerprint[:12]}",
         )
     return found
+
+
+def registered_decisions(version: DataSetVersion, *, source: str) -> DecisionFile:
+    """Read a data version as decisions already taken; ``source`` is what the run calls it, ``decisions:NAME``.
+
+    Raises
+    ------
+    DataError
+        If the file is gone, is not the one that was registered, or its mapping names no outcome.
+    """
+    path, mapping = data_file(version), stored_mapping(version.mapping)
+    observed = read_decisions(path, mapping, where=version.source)
+    if observed.fingerprint != version.fingerprint:
+        raise DataError(
+            version.source,
+            f"is not what was registered (fingerprint {observed.fingerprint[:12]})",
+            f"the file and mapping with fingerprint {version.fingerprint[:12]}",
+        )
+    return DecisionFile(source=source, mapping=mapping, observed=observed, size=path.stat().st_size)
 
 
 def data_file(version: DataSetVersion) -> Path:

@@ -14,7 +14,8 @@ from django.conf import settings
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, select
-from auditor.exceptions import InputError
+from auditor.decision_files import is_decision_file
+from auditor.exceptions import DataError, InputError
 from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
 from compliance.audits.asked_estimates import AskedEstimate, asked_estimate, listed_table
@@ -69,6 +70,8 @@ class Estimate:
 
 def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> Estimate:
     """Estimate an audit; whatever does not fit together is found out here or, at the latest, when it is prepared."""
+    if is_decision_file(model.source):
+        return _of_decisions(plan=plan, model=model, data=data)
     identity = system_of(model)
     if identity is not None:
         return _of_a_system(identity, plan=plan, model=model, data=data)
@@ -98,6 +101,24 @@ def estimate(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVer
         uncounted=inside if spent is None else (),
         problem=NOT_COUNTED if silent else "",
     )
+
+
+def _of_decisions(*, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion) -> Estimate:
+    """Nobody is asked; what can be said before the file is read is whether all three belong together."""
+    try:
+        bound = bound_plan(plan, model=model, data=data)
+        if model.sha256 != data.fingerprint:
+            what = "is audited by its own decisions, and another data set is chosen"
+            raise DataError(model.source, what, f"the data set with fingerprint {model.sha256[:12]}")
+        protected = [item["name"] for item in data.mapping["fields"] if item["role"] == "protected"]
+        likely = [item["attribute"] for item in data.mapping.get("decisions", {}).get("probabilities", ())]
+        for attribute in bound.attributes:
+            if attribute.field not in (*protected, *likely):
+                what = f"{attribute.field!r} is not a protected field of the decision file"
+                raise DataError(f"{plan}: attributes", what, f"one of: {', '.join(protected)}")
+    except InputError as error:
+        return Estimate(problem=str(error), fits=False)
+    return Estimate(prompts=0, tokens=0)
 
 
 def system_of(model: LanguageModelVersion) -> SystemIdentity | None:

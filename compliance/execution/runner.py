@@ -37,6 +37,7 @@ from auditor.model_manifest import ModelManifest
 from auditor.plan import Plan, read_plan
 from auditor.records import Finding, Severity
 from compliance import actions
+from compliance.audits.binding import data_file
 from compliance.database.patience import patiently
 from compliance.database.tables import ensure_tables
 from compliance.exceptions import ComplianceError, StateError
@@ -362,7 +363,9 @@ def finish(audit: Audit, *, out: Path, seconds: float, actor: Actor, say: Callab
     with _alone(kept):
         go_on()
         begun = time.monotonic()
-        conclusions = conclude(ledger)
+        # On the site the file lies where uploads do; a command line names its own.
+        uploaded = data_file(audit.data) if audit.data.file else None
+        conclusions = conclude(ledger, decision_file=uploaded)
         go_on()
         timings = {"scoring_seconds": seconds, "concluding_seconds": time.monotonic() - begun}
         audit.refresh_from_db()

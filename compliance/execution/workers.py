@@ -27,10 +27,11 @@ from django.db import DatabaseError, connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
+from auditor.decision_files import is_decision_file, prepare_decisions
 from auditor.exceptions import AuditorError, Interrupted, RunError
 from auditor.systems.exceptions import SystemStopped
 from compliance import actions
-from compliance.audits.binding import bound_plan, registered_data, registered_model
+from compliance.audits.binding import bound_plan, registered_data, registered_decisions, registered_model
 from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
 from compliance.execution.dispatch import enqueue_audit, enqueue_registration
@@ -237,11 +238,14 @@ def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
     with watchdog.watching(what=PREPARING, claim_token=claim_token, **longest):
         plan = bound_plan(audit.plan, model=audit.model, data=audit.data)
         with limited(f"{audit}: {PREPARING}", seconds=settings.PREPARE_SECONDS, memory=settings.PREPARE_MEMORY):
-            data = registered_data(audit.data)
-            keep(data)
-            prepared = prepare(
-                plan=plan, model=registered_model(audit.model), data=data, where=str(audit.plan), device=settings.DEVICE
-            )
+            if is_decision_file(plan.run.model):
+                file = registered_decisions(audit.data, source=plan.run.model)
+                prepared = prepare_decisions(plan=plan, file=file, where=str(audit.plan))
+            else:
+                data = registered_data(audit.data)
+                keep(data)
+                model = registered_model(audit.model)
+                prepared = prepare(plan=plan, model=model, data=data, where=str(audit.plan), device=settings.DEVICE)
     with watchdog.watching(what=PREPARING, claim_token=claim_token):
         _freeze(audit, prepared, claim_token=claim_token)
     others = min(len(Worker.objects.listening(audit.queue)), len(prepared.chunks)) - 1

@@ -42,7 +42,7 @@ class ModelForm(TeamForm):
     source = forms.CharField(
         max_length=500,
         help_text="demo:underwriter, dir:PATH, gguf:PATH or hf:ORG/NAME@REVISION; +adapter:PATH adds an adapter. "
-        "endpoint:NAME or service:NAME if the team has listed it.",
+        "endpoint:NAME or service:NAME if the team has listed it, decisions:NAME for decisions in a data set.",
     )
     name = forms.CharField(max_length=200, help_text="A name the team uses already makes this a new version of it.")
     owner = forms.CharField(max_length=200, help_text="Who answers for it.")

@@ -17,10 +17,12 @@ from django.db.models.functions import Now
 
 from auditor.applications import Applications
 from auditor.data_sources import DEMONSTRATION, load_data
+from auditor.decision_files import is_decision_file, path_in
 from auditor.demo_data import loanapp_table
 from auditor.exceptions import AuditorError, ModelError
 from auditor.language_models.sources import parse_source
 from compliance import actions
+from compliance.audits.binding import registered_decisions
 from compliance.database.patience import passes, patiently
 from compliance.exceptions import ComplianceError, StateError
 from compliance.execution.heartbeats import Heartbeat
@@ -98,6 +100,9 @@ def check_model_source(source: str, *, team_id: int | None = None) -> str:
     """
     if source.strip().partition(":")[0] in READERS:
         return find_listed(source, team_id=team_id).source
+    if is_decision_file(source.strip()):
+        find_decisions(source.strip(), team_id=team_id)
+        return source.strip()
     parsed = parse_source(source)
     folder = Path(settings.IMPORT_FOLDER).resolve()
     paths = [*([parsed.path] if parsed.kind in ("dir", "gguf") else []), *parsed.adapter_paths]
@@ -109,6 +114,23 @@ def check_model_source(source: str, *, team_id: int | None = None) -> str:
     return source.strip()
 
 
+def find_decisions(source: str, *, team_id: int | None) -> DataSetVersion:
+    """The data set that ``decisions:NAME`` names: the newest version that the team registered under this name.
+
+    Raises
+    ------
+    ModelError
+        If the team has none, or its mapping names no decision.
+    """
+    where, rows = f"model source {source!r}", DataSetVersion.objects.filter(name=path_in(source))
+    found = None if team_id is None else rows.filter(team_id=team_id).order_by("-pk").first()
+    if found is None:
+        raise ModelError(where, "names no data set of this team", "decisions:NAME of a registered one")
+    if not any(item["role"] == "outcome" for item in found.mapping["fields"]):
+        raise ModelError(where, "has no outcome in its mapping", "a data set of decisions")
+    return found
+
+
 def demonstration_data() -> tuple[Applications, list[list[str]]]:
     """The demonstration's applications, and their first rows as a preview shows them."""
     data = load_data(DEMONSTRATION, "")
@@ -118,6 +140,16 @@ def demonstration_data() -> tuple[Applications, list[list[str]]]:
 def _import_model(row: Registration, actor: Actor, *, heartbeat: Callable[[], None]) -> LanguageModelVersion:
     if row.source.partition(":")[0] in READERS:
         find_listed(row.source, team_id=row.team_id)  # it may have been withdrawn since somebody asked
+    if is_decision_file(row.source):
+        data = find_decisions(row.source, team_id=row.team_id)
+        file = registered_decisions(data, source=row.source)
+        return actions.register_model(
+            source=row.source,
+            sha256=file.fingerprint,
+            manifest=file.manifest,
+            language_model=row.language_model,
+            actor=actor,
+        )
     stored = import_bounded(row.source, heartbeat=heartbeat)
     return actions.register_model(
         source=row.source,
