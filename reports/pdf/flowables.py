@@ -22,6 +22,7 @@ from reports.wording import conclusion_words, sentence_case, severity_word
 
 UNBROKEN = 18
 LONG_TABLE = 14
+TALL_TABLE = 180.0  # points, a quarter of a page: kept whole, a taller one leaves too much of a page empty
 FIRST_ROWS = 2
 CODE_SHARE = 0.62
 GAP = 6.0  # points beside the words of a cell
@@ -166,8 +167,9 @@ def placed(group: Group, *, width: float) -> list[Flowable]:
     # KeepTogether would do, but it splits a group whose last part can be split.
     need = 0.0
     for part in group.parts:
-        need += _height(part, width)
-        if isinstance(part, LongTable) and not group.keep:
+        tall = _height(part, width)
+        need += tall
+        if isinstance(part, LongTable) and (tall > TALL_TABLE or not group.keep):
             # What stands over a table needs its head and the first rows below it, however tall these are.
             need += sum(part._rowHeights[: 1 + FIRST_ROWS]) - sum(part._rowHeights)
             break
