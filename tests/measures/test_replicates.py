@@ -22,6 +22,7 @@ from auditor.statistics.replicates import (
     beyond_replicates,
     correlation_of_replicates,
     disagreement,
+    equivalence_of_means,
     pair_replicates,
     replicated_effect,
     replicated_mde,
@@ -123,6 +124,48 @@ def test_where_few_applications_differ_exact_bounds_stand_in_for_the_bootstrap()
     assert one.value == pytest.approx(-4 / 900)
     assert one.interval.low == pytest.approx(-clopper_pearson(Tally(4, 300), level=0.95).high)
     assert one.interval.high == pytest.approx(zero_event_bound(300, confidence=0.975))
+
+
+def test_equivalence_is_claimed_from_resamples_or_where_few_differ_from_exact_tests():
+    def claim(rows, margin=0.02, alpha=0.05):
+        pairs = pairs_of(rows)
+        found = replicated_effect(pairs, level=1 - alpha)
+        return equivalence_of_means(pairs, found, margin=margin, alpha=alpha)
+
+    still = claim([(3, 3, 3, 3)] * 300)
+    assert still.established
+    assert still.p_value == pytest.approx((1 - 0.02) ** 300)
+    assert still.interval.high == pytest.approx(zero_event_bound(300, confidence=0.95))
+    assert not claim([(3, 3, 3, 3)] * 100).established
+    # What one loses another may win: many that rise a little do not hide few that fall by all.
+    mixed = claim([(3, 3, 0, 3)] * 8 + [(2, 3, 3, 3)] * 1 + [(3, 3, 3, 3)] * 291)
+    assert not mixed.established
+    moving = [(2, 3, 1, 3), (1, 3, 2, 3)] * 100
+    wide = claim(moving, margin=0.2)
+    assert wide.established
+    assert wide.source is not None
+    assert not claim(moving, margin=0.01).established
+    nothing = pairs_of([])
+    found = replicated_effect(nothing, level=0.95)
+    assert equivalence_of_means(nothing, found, margin=0.02, alpha=0.05).established is None
+    with pytest.raises(ValueError, match="margin must be positive"):
+        claim(moving, margin=0.0)
+
+
+@pytest.mark.parametrize("truth", [-0.02, 0.02])
+def test_an_effect_at_the_margin_is_called_equivalent_no_more_often_than_the_level_says(truth):
+    rng = np.random.default_rng([7, int(truth > 0)])
+    claimed = 0
+    for _ in range(400):
+        # One in twenty-five applications loses (or wins) half of its answers: few differ, exact tests decide.
+        moved = rng.random(200) < 2 * abs(truth)
+        half = np.where(moved, 0.5, 1.0)
+        sides = (np.ones(200), half) if truth < 0 else (half, np.ones(200))
+        rows = np.column_stack([rng.binomial(3, sides[0]), np.full(200, 3), rng.binomial(3, sides[1]), np.full(200, 3)])
+        pairs = pairs_of(rows)
+        found = replicated_effect(pairs, level=0.95)
+        claimed += bool(equivalence_of_means(pairs, found, margin=0.02, alpha=0.05).established)
+    assert claimed / 400 <= 0.05 + 3 * math.sqrt(0.05 * 0.95 / 400)
 
 
 def test_without_an_application_in_both_arms_there_is_a_reason():
