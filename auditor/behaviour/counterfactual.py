@@ -28,6 +28,7 @@ from auditor.behaviour.metrics import (
     CF_RANGE_EFFECT,
     NEAR_CUT_OFF,
     REFUSAL_RATE_GAP,
+    REFUSED_GAP,
 )
 from auditor.behaviour.pair_measures import (
     TEST,
@@ -46,7 +47,7 @@ from auditor.statistics.pairs import PairCounts, flip_rates
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.factory import measurement
-from auditor.testing.families import PRIMARY_FAMILY, READABILITY_FAMILY
+from auditor.testing.families import PRIMARY_FAMILY, READABILITY_FAMILY, REFUSED_FAMILY
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARD = Card(
@@ -89,6 +90,7 @@ CARD = Card(
         Metric(CF_MEAN_SHIFT_SD, "Change of the score, in SD of scores", "sd", higher_is_better=True),
         Metric(CF_MARGIN_FELL_SHARE, "Pairs whose score fell", "rate", higher_is_better=False),
         Metric(REFUSAL_RATE_GAP, "Difference of unreadable answers", "rate_difference", higher_is_better=False),
+        Metric(REFUSED_GAP, "Difference of refused answers", "rate_difference", higher_is_better=False),
         Metric(NEAR_CUT_OFF, "Applications near the cut-off", "count"),
     ),
 )
@@ -102,6 +104,8 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
         contrast = Contrast(context, attribute, group, pairs)
         yield _readability(contrast)
+        if context.answers_in_words:
+            yield _refusals(contrast)
         yield from _natural(contrast)
         yield from cut_off_measures(contrast)
         yield matched_point(contrast)
@@ -141,6 +145,30 @@ def _readability(contrast: Contrast) -> UnadjustedMeasurement:
             "unreadable_reference": counts.a + counts.b,
             "unreadable_group": counts.a + counts.c,
         },
+    )
+
+
+def _refusals(contrast: Contrast) -> UnadjustedMeasurement:
+    """Answers that refuse, told apart from those that cannot be read: positive means more of them in the group's arm.
+
+    Both together are the confirmatory question; which of them it is, is looked at.
+    """
+    thresholds = contrast.context.plan.thresholds
+    found = paired_effect(contrast, lambda side: side.refused)
+    counts = found.counts
+    return concluded(
+        contrast,
+        found.effect,
+        metric=REFUSED_GAP,
+        role=Role.EXPLORATORY,
+        unit="rate_difference",
+        higher_is_better=False,
+        family=REFUSED_FAMILY,
+        carries=False,
+        practical=thresholds.practical_rate,
+        mde=found.mde,
+        claim=None,
+        counts={"b": counts.b, "c": counts.c, "flips": counts.discordant},
     )
 
 

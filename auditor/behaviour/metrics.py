@@ -14,12 +14,14 @@ CF_MEAN_SHIFT = "cf_mean_shift"
 CF_MEAN_SHIFT_SD = "cf_mean_shift_sd"
 CF_MARGIN_FELL_SHARE = "cf_margin_fell_share"
 REFUSAL_RATE_GAP = "refusal_rate_gap"
+REFUSED_GAP = "refused_gap"
 DECLINED_RATE_GAP = "declined_rate_gap"
 NEAR_CUT_OFF = "near_cut_off"
 
 # arm_rates.py
 SELECTION_RATE = "selection_rate"
 INVALID_RATE = "invalid_rate"
+REFUSED_RATE = "refused_rate"
 ANSWER_MASS = "answer_mass"
 
 # group_rates.py

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -92,7 +93,8 @@ def _of_replicates(context: Context) -> UnadjustedMeasurement:
     )
     return UnadjustedMeasurement(
         measurement(
-            found,
+            # What counts is applications, however many cases each has.
+            replace(found, n=int(found.counts.get("applications", 0))),
             test=CARD.name,
             metric=CF_NOISE_FLOOR,
             role=Role.SECONDARY,

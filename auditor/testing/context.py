@@ -36,6 +36,7 @@ class Arm:
     margins: FloatArray
     favourable: BoolArray
     invalid: BoolArray
+    refused: BoolArray
     mass: FloatArray
 
 
@@ -145,6 +146,7 @@ class Context:
             margins=np.array([decision.margin for decision in decisions], dtype=np.float64),
             favourable=np.array([decision.outcome is Outcome.FAVOURABLE for decision in decisions], dtype=bool),
             invalid=np.array([decision.outcome in NO_DECISION for decision in decisions], dtype=bool),
+            refused=np.array([decision.outcome is Outcome.REFUSED for decision in decisions], dtype=bool),
             mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
         )
 
@@ -169,6 +171,11 @@ class Context:
     def replicates(self) -> int:
         """How often every case was asked, each time as a cluster of its own."""
         return 1 if self.generated is None else self.generated.replicates
+
+    @property
+    def answers_in_words(self) -> bool:
+        """Whether answers are texts, which may refuse: log-odds of planned answers cannot."""
+        return self.generated is not None or self.system is not None
 
     def applicant(self, cluster: str) -> str:
         """Whose application a cluster is: every replicate is a cluster, and an applicant may have filed several."""
@@ -212,5 +219,6 @@ def _take(arm: Arm, rows: Sequence[int]) -> Arm:
         margins=arm.margins[index],
         favourable=arm.favourable[index],
         invalid=arm.invalid[index],
+        refused=arm.refused[index],
         mass=arm.mass[index],
     )
