@@ -42,6 +42,7 @@ AUC = "auc"
 CF_NOISE_FLOOR = "cf_noise_floor"
 CF_EXCESS_FLIP = "cf_excess_flip"
 NOISE_MARGIN = "noise_margin"
+BEYOND_REPLICATES = "beyond_replicates"
 
 # same_system.py
 CHANGED_WHEN_ASKED_AGAIN = "changed_when_asked_again"

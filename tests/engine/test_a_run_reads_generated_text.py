@@ -88,6 +88,10 @@ def test_a_sampled_model_is_asked_several_times_and_the_application_stays_the_un
     assert effect.conclusion in (Conclusion.INCONCLUSIVE, Conclusion.NO_EVIDENCE)
     assert effect.low is not None
     assert effect.low < 0 < (effect.high or 0)
+    beyond = found.measurement("noise_floor/beyond_replicates/field=race/group=Black/vs=White")
+    assert beyond.n == len(applications)
+    assert beyond.low is not None
+    assert beyond.low < 0 < (beyond.high or 0)
     arm = found.measurement("arm_rates/selection_rate/field=race/group=Black")
     assert (arm.low, arm.missing_reason) == (None, None)
 
