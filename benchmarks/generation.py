@@ -26,11 +26,11 @@ from benchmarks.models import load_demo
 from benchmarks.rows import Row, seconds
 from benchmarks.scoring import PACK_TOKENS, RACE_FIRST, RACE_LAST, THREE, TWENTY_FOUR, prompts_of
 
-LENGTH, TURNS = 32, 3
+LENGTH, TURNS = 16, 3
 
 
 def run() -> Iterator[Row]:
-    """Eight prompts that share most of their tokens, eight that share an instruction, and forty-eight."""
+    """Eight prompts that share most of their tokens, eight that share an instruction, and twenty-four."""
     loaded, data = load_demo(), load_loanapp()
     probe = probe_packing(loaded.model, vocabulary=loaded.model.config.vocab_size, longest=512)
     scorer = TimedScorer(loaded.model, pack_tokens=PACK_TOKENS, probe=probe)
@@ -38,7 +38,7 @@ def run() -> Iterator[Row]:
     layouts = (
         ("generation: 8 prompts of 1 application", RACE_LAST, TWENTY_FOUR[:8], 1),
         ("generation: 8 prompts of 8 applications", RACE_FIRST, THREE[:1], 8),
-        ("generation: 48 prompts of 16 applications", RACE_LAST, THREE, 16),
+        ("generation: 24 prompts of 8 applications", RACE_LAST, THREE, 8),
     )
     for name, template, groups, count in layouts:
         prompts = prompts_of(loaded.tokenizer, data, data.records[:count], template, groups)

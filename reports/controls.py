@@ -20,6 +20,8 @@ def control_table(story: Story, title: str) -> Table:
     ):
         found = [item for item in story.floors if item.subject.get("change") == change]
         rows.append(_floor(found, name, how) if found else (name, how, NOT_RUN, numbers.DASH))
+    if drawn := [item for item in story.floors if item.subject.get("change") == "replicate"]:
+        rows.append(_floor(drawn, "Another draw", "Two sampled answers to one prompt; how often they differ"))
     rows.append(power(story))
     return Table(
         title=title,

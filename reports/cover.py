@@ -253,7 +253,11 @@ def _some_alone(story: Story) -> str:
 def _moves_by_itself(story: Story) -> str:
     """How many decisions turn without the attribute, where that is no less than the practical threshold."""
     said = []
-    for change, words in (("placebo", "an irrelevant field is changed"), ("reask", "the same prompt is asked again")):
+    for change, words in (
+        ("placebo", "an irrelevant field is changed"),
+        ("reask", "the same prompt is asked again"),
+        ("replicate", "another answer to the same prompt is drawn"),
+    ):
         there = [item for item in story.floors if item.subject.get("change") == change]
         own = next((item for item in there if item.subject.get("cut_off", "natural") == "natural"), None)
         if own is not None and own.estimate is not None and own.estimate >= story.design.practical_rate:

@@ -84,6 +84,7 @@ FAMILY_LABELS = {
     "margin shift": "change of the score",
     "exploratory: same applicants": "exploratory, same applications",
     "exploratory: decisions turned": "exploratory, decisions that turn",
+    "exploratory: refusals": "exploratory, refusals",
     "exploratory: as filed": "exploratory, different applicants as filed",
     "exploratory": "exploratory",
 }

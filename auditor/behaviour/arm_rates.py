@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from auditor.behaviour.metrics import ANSWER_MASS, INVALID_RATE, SELECTION_RATE
+from auditor.behaviour.metrics import ANSWER_MASS, INVALID_RATE, REFUSED_RATE, SELECTION_RATE
 from auditor.behaviour.shown_rates import of_people, shown_rate
 from auditor.counterfactuals import arm
 from auditor.records import Role
@@ -32,6 +32,7 @@ CARD = Card(
     metrics=(
         Metric(SELECTION_RATE, "Approval rate", "rate", higher_is_better=True),
         Metric(INVALID_RATE, "Unreadable answers", "rate", higher_is_better=False),
+        Metric(REFUSED_RATE, "Refused answers", "rate", higher_is_better=False),
         Metric(ANSWER_MASS, "Probability on the planned answers", "rate", higher_is_better=True),
     ),
 )
@@ -67,19 +68,23 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
                     **common,
                 )
             )
-            yield UnadjustedMeasurement(
-                measurement(
-                    of_people(
-                        shown_rate(Tally.of(chosen.invalid), level=level, hidden=hidden),
-                        chosen.clusters,
-                        context=context,
-                    ),
-                    metric=INVALID_RATE,
-                    unit="rate",
-                    higher_is_better=False,
-                    **common,
+            # A refusal is among the unreadable answers, and where answers are texts it is told apart.
+            unusable = [(INVALID_RATE, chosen.invalid)]
+            unusable += [(REFUSED_RATE, chosen.refused)] if context.answers_in_words else []
+            for metric, outcome in unusable:
+                yield UnadjustedMeasurement(
+                    measurement(
+                        of_people(
+                            shown_rate(Tally.of(outcome), level=level, hidden=hidden),
+                            chosen.clusters,
+                            context=context,
+                        ),
+                        metric=metric,
+                        unit="rate",
+                        higher_is_better=False,
+                        **common,
+                    )
                 )
-            )
             known = bool(count) and not hidden and bool(np.isfinite(chosen.mass).all())
             mass = Estimate(
                 value=float(chosen.mass.mean()) if known else None,

@@ -26,9 +26,9 @@ from auditor.behaviour.metrics import (
     CF_NET_EFFECT,
     CF_NET_EFFECT_MATCHED,
     CF_RANGE_EFFECT,
-    DECLINED_RATE_GAP,
     NEAR_CUT_OFF,
     REFUSAL_RATE_GAP,
+    REFUSED_GAP,
 )
 from auditor.behaviour.pair_measures import (
     TEST,
@@ -47,7 +47,7 @@ from auditor.statistics.pairs import PairCounts, flip_rates
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context
 from auditor.testing.factory import measurement
-from auditor.testing.families import PRIMARY_FAMILY, READABILITY_FAMILY
+from auditor.testing.families import PRIMARY_FAMILY, READABILITY_FAMILY, REFUSED_FAMILY
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 CARD = Card(
@@ -90,7 +90,7 @@ CARD = Card(
         Metric(CF_MEAN_SHIFT_SD, "Change of the score, in SD of scores", "sd", higher_is_better=True),
         Metric(CF_MARGIN_FELL_SHARE, "Pairs whose score fell", "rate", higher_is_better=False),
         Metric(REFUSAL_RATE_GAP, "Difference of unreadable answers", "rate_difference", higher_is_better=False),
-        Metric(DECLINED_RATE_GAP, "Difference of refused answers", "rate_difference", higher_is_better=False),
+        Metric(REFUSED_GAP, "Difference of refused answers", "rate_difference", higher_is_better=False),
         Metric(NEAR_CUT_OFF, "Applications near the cut-off", "count"),
     ),
 )
@@ -104,7 +104,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
         contrast = Contrast(context, attribute, group, pairs)
         yield _readability(contrast)
-        if context.system is not None or context.generated is not None:
+        if context.answers_in_words:
             yield _refusals(contrast)
         yield from _natural(contrast)
         yield from cut_off_measures(contrast)
@@ -149,18 +149,26 @@ def _readability(contrast: Contrast) -> UnadjustedMeasurement:
 
 
 def _refusals(contrast: Contrast) -> UnadjustedMeasurement:
-    """Refusals alone: the readability of answers, which is concluded on, counts them among the unreadable."""
+    """Answers that refuse, told apart from those that cannot be read: positive means more of them in the group's arm.
+
+    Both together are the confirmatory question; which of them it is, is looked at.
+    """
+    thresholds = contrast.context.plan.thresholds
     found = paired_effect(contrast, lambda side: side.refused)
-    return UnadjustedMeasurement(
-        measurement(
-            contrast.shown(found.effect),
-            metric=DECLINED_RATE_GAP,
-            role=Role.SECONDARY,
-            unit="rate_difference",
-            higher_is_better=False,
-            counts={"b": found.counts.b, "c": found.counts.c},
-            **contrast.common,
-        )
+    counts = found.counts
+    return concluded(
+        contrast,
+        found.effect,
+        metric=REFUSED_GAP,
+        role=Role.EXPLORATORY,
+        unit="rate_difference",
+        higher_is_better=False,
+        family=REFUSED_FAMILY,
+        carries=False,
+        practical=thresholds.practical_rate,
+        mde=found.mde,
+        claim=None,
+        counts={"b": counts.b, "c": counts.c, "flips": counts.discordant},
     )
 
 

@@ -14,12 +14,13 @@ CF_MEAN_SHIFT = "cf_mean_shift"
 CF_MEAN_SHIFT_SD = "cf_mean_shift_sd"
 CF_MARGIN_FELL_SHARE = "cf_margin_fell_share"
 REFUSAL_RATE_GAP = "refusal_rate_gap"
-DECLINED_RATE_GAP = "declined_rate_gap"
+REFUSED_GAP = "refused_gap"
 NEAR_CUT_OFF = "near_cut_off"
 
 # arm_rates.py
 SELECTION_RATE = "selection_rate"
 INVALID_RATE = "invalid_rate"
+REFUSED_RATE = "refused_rate"
 ANSWER_MASS = "answer_mass"
 
 # group_rates.py
@@ -40,6 +41,7 @@ AUC = "auc"
 CF_NOISE_FLOOR = "cf_noise_floor"
 CF_EXCESS_FLIP = "cf_excess_flip"
 NOISE_MARGIN = "noise_margin"
+BEYOND_REPLICATES = "beyond_replicates"
 
 # same_system.py
 CHANGED_WHEN_ASKED_AGAIN = "changed_when_asked_again"

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 
 from auditor.behaviour.cut_offs import range_of
-from auditor.behaviour.metrics import CF_EXCESS_FLIP, CF_NOISE_FLOOR, NOISE_MARGIN
+from auditor.behaviour.metrics import BEYOND_REPLICATES, CF_EXCESS_FLIP, CF_NOISE_FLOOR, NOISE_MARGIN
 from auditor.behaviour.pair_measures import Contrast, concluded, enough_pairs, readable_of, smallest_seen
 from auditor.behaviour.shown_rates import of_people
 from auditor.counterfactuals import PLACEBO, REASK, arm
@@ -18,7 +19,7 @@ from auditor.replicates import application_of
 from auditor.statistics.cut_offs import largest_at
 from auditor.statistics.margins import matched_operating_point
 from auditor.statistics.pairs import count_pairs, excess_flip, flip_rates
-from auditor.statistics.replicates import disagreement
+from auditor.statistics.replicates import beyond_replicates, disagreement, pair_replicates
 from auditor.statistics.results import Estimate
 from auditor.testing.card import Card, Metric
 from auditor.testing.context import Context, Pairs, case_query
@@ -48,6 +49,12 @@ CARD = Card(
     metrics=(
         Metric(CF_NOISE_FLOOR, "Decisions that change by themselves", "rate", higher_is_better=False),
         Metric(CF_EXCESS_FLIP, "Decisions that change beyond the placebo's", "rate_difference", higher_is_better=False),
+        Metric(
+            BEYOND_REPLICATES,
+            "Decisions that differ beyond another draw's",
+            "rate_difference",
+            higher_is_better=False,
+        ),
         Metric(NOISE_MARGIN, "Mean change of the score, either way", "logit", higher_is_better=False, signed=False),
     ),
 )
@@ -59,6 +66,7 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
         yield from _floor(context, REASK, "first", "second", f"asked again, {_asking_again(context)}")
     if context.replicates > 1:
         yield _of_replicates(context)
+        yield from _beyond_replicates(context)
     if context.plan.placebo is None:
         return
     yield from _floor(context, PLACEBO, "filed", "changed", f"{context.plan.placebo.label} changed")
@@ -92,7 +100,8 @@ def _of_replicates(context: Context) -> UnadjustedMeasurement:
     )
     return UnadjustedMeasurement(
         measurement(
-            found,
+            # What counts is applications, however many cases each has.
+            replace(found, n=int(found.counts.get("applications", 0))),
             test=CARD.name,
             metric=CF_NOISE_FLOOR,
             role=Role.SECONDARY,
@@ -104,6 +113,33 @@ def _of_replicates(context: Context) -> UnadjustedMeasurement:
             counts={name: value for name, value in found.counts.items() if isinstance(value, int)},
         )
     )
+
+
+def _beyond_replicates(context: Context) -> Iterable[UnadjustedMeasurement]:
+    """How much more often decisions differ across the arms of a contrast than two answers to one prompt do."""
+    for attribute, group in context.contrasts():
+        pairs = context.pairs(arm(attribute.field, attribute.reference), arm(attribute.field, group))
+        contrast = Contrast(context, attribute, group, pairs)
+        nested = pair_replicates(
+            control=pairs.control.favourable,
+            control_applications=pairs.profiles,
+            protected=pairs.protected.favourable,
+            protected_applications=pairs.profiles,
+        )
+        found = beyond_replicates(nested, **contrast.options)
+        yield UnadjustedMeasurement(
+            measurement(
+                enough_pairs(found),
+                **{
+                    **contrast.common,
+                    "test": CARD.name,
+                    "metric": BEYOND_REPLICATES,
+                    "role": Role.SECONDARY,
+                    "unit": "rate_difference",
+                    "higher_is_better": False,
+                },
+            )
+        )
 
 
 def _beyond(contrast: Contrast, floor: Pairs) -> UnadjustedMeasurement:

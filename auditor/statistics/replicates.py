@@ -25,7 +25,7 @@ from auditor.statistics.bootstrap import BootstrapSample, bootstrap_totals
 from auditor.statistics.equivalence import Equivalence, tost
 from auditor.statistics.pairs import MIN_DISCORDANT, mean_of_sums
 from auditor.statistics.permutation import sign_flip_test
-from auditor.statistics.power import Basis, DetectableEffect, Mde, detectable_mean_shift, worst_level
+from auditor.statistics.power import Basis, DetectableEffect, Mde, worst_level
 from auditor.statistics.rates import Tally, clopper_pearson
 from auditor.statistics.results import (
     MIN_RESAMPLES,
@@ -262,7 +262,9 @@ def replicated_mde(
 ) -> Mde:
     """Smallest |effect| seen in n applications asked so many times each, at the level of the family's worst step.
 
-    (z_a + z_b)·√((σ²_applications + (σ²_control + σ²_protected)/R)/n): more replicates shrink the second part only.
+    The δ with δ − 1/(Rn) = z_a·√((V + δ²)/n) + z_b·√(V/n), V = σ²_applications + (σ²_control + σ²_protected)/R. More
+    replicates shrink the second part of V only. As in Connor's formula δ² is part of what a sign-flip varies by; 1/(Rn)
+    is half a step of the sums that flips give, which a test that counts ties as reached loses.
 
     Returns
     -------
@@ -275,8 +277,22 @@ def replicated_mde(
     if n < 1 or variance is None:
         reason = components.reason or NO_APPLICATIONS
         return Mde(None, level, power, family_size, 0.0, n, basis, reason)
-    found: DetectableEffect = detectable_mean_shift(n=n, sd=math.sqrt(variance), alpha=level, power=power)
+    found = _smallest(variance, n=n, replicates=replicates, alpha=level, power=power)
     return Mde(found.value, level, power, family_size, variance, n, basis, found.reason)
+
+
+def _smallest(variance: float, *, n: int, replicates: int, alpha: float, power: float) -> DetectableEffect:
+    """The larger root of the quadratic that the formula of `replicated_mde` is."""
+    if variance == 0:
+        return DetectableEffect(None, "the differences do not vary")
+    z_a, z_b = float(stats.norm.isf(alpha / 2)), float(stats.norm.ppf(power))
+    share, apart = z_a**2 / n, z_b * math.sqrt(variance / n) + 1 / (replicates * n)
+    if share >= 1:
+        return DetectableEffect(None, "too few applications")
+    value = (apart + math.sqrt(share * (apart**2 + variance * (1 - share)))) / (1 - share)
+    if value > 1:
+        return DetectableEffect(None, "no effect up to 1 is detectable")
+    return DetectableEffect(value)
 
 
 def correlation_of_replicates(pairs: ReplicatedPairs) -> tuple[float | None, float | None]:

@@ -36,8 +36,8 @@ class Arm:
     margins: FloatArray
     favourable: BoolArray
     invalid: BoolArray
-    mass: FloatArray
     refused: BoolArray
+    mass: FloatArray
 
 
 @dataclass(frozen=True)
@@ -146,8 +146,8 @@ class Context:
             margins=np.array([decision.margin for decision in decisions], dtype=np.float64),
             favourable=np.array([decision.outcome is Outcome.FAVOURABLE for decision in decisions], dtype=bool),
             invalid=np.array([decision.outcome in NO_DECISION for decision in decisions], dtype=bool),
-            mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
             refused=np.array([decision.outcome is Outcome.REFUSED for decision in decisions], dtype=bool),
+            mass=np.array([decision.mass for decision in decisions], dtype=np.float64),
         )
 
     def pairs(self, control: str, protected: str) -> Pairs:
@@ -172,6 +172,11 @@ class Context:
         """How often every case was asked, each time as a cluster of its own."""
         how = self.generated or (None if self.system is None else self.system.how)
         return 1 if how is None else how.replicates
+
+    @property
+    def answers_in_words(self) -> bool:
+        """Whether answers are texts, which may refuse: log-odds of planned answers cannot."""
+        return self.generated is not None or self.system is not None
 
     def applicant(self, cluster: str) -> str:
         """Whose application a cluster is: every replicate is a cluster, and an applicant may have filed several."""
@@ -215,6 +220,6 @@ def _take(arm: Arm, rows: Sequence[int]) -> Arm:
         margins=arm.margins[index],
         favourable=arm.favourable[index],
         invalid=arm.invalid[index],
-        mass=arm.mass[index],
         refused=arm.refused[index],
+        mass=arm.mass[index],
     )

@@ -12,6 +12,7 @@ SHIFT_FAMILY = "margin shift"
 EXPLORATORY_FAMILY = "exploratory"
 SAME_APPLICANTS_FAMILY = f"{EXPLORATORY_FAMILY}: same applicants"
 TURNED_FAMILY = f"{EXPLORATORY_FAMILY}: decisions turned"
+REFUSED_FAMILY = f"{EXPLORATORY_FAMILY}: refusals"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
 NO_MARGINS = "not every answer has a margin"

@@ -109,6 +109,9 @@ def test_what_is_refused_or_cannot_be_read_is_an_outcome_of_its_own(tmp_path: Pa
     gap = found.measurement("counterfactual/refusal_rate_gap/field=race/group=Black/vs=White")
     assert gap.estimate is not None
     assert gap.estimate > 0.5
+    refusals = found.measurement("counterfactual/refused_gap/field=race/group=Black/vs=White")
+    assert refusals.estimate is not None
+    assert 0 < refusals.estimate < gap.estimate
     assert found.conclusions.asking is not None
     read = {answer.case_id: answer for answer in found.conclusions.asking.answers if not answer.moment}
     refused = next(case for case, prompt in black.items() if "Sex female" in prompt)

@@ -12,7 +12,7 @@ import auditor
 from auditor.door.results import Audited
 from auditor.evidence import REPEATABLE
 from auditor.exceptions import PlanError
-from auditor.records import Conclusion, Outcome
+from auditor.records import Conclusion, Outcome, Role
 from tests.engine.small import small_data, small_plan
 from tests.language_models.bigram import yes_or_no
 from tests.language_models.tiny import save_tiny
@@ -88,6 +88,10 @@ def test_a_sampled_model_is_asked_several_times_and_the_application_stays_the_un
     assert effect.conclusion in (Conclusion.INCONCLUSIVE, Conclusion.NO_EVIDENCE)
     assert effect.low is not None
     assert effect.low < 0 < (effect.high or 0)
+    beyond = found.measurement("noise_floor/beyond_replicates/field=race/group=Black/vs=White")
+    assert beyond.n == len(applications)
+    assert beyond.low is not None
+    assert beyond.low < 0 < (beyond.high or 0)
     arm = found.measurement("arm_rates/selection_rate/field=race/group=Black")
     assert (arm.low, arm.missing_reason) == (None, None)
 
@@ -162,3 +166,13 @@ def test_a_run_of_log_odds_has_no_texts_and_says_so(tmp_path: Path, weights: Pat
     assert not (found.evidence / "texts.parquet").exists()
     [control] = [item for item in found.conclusions.measurements if item.test == "generated_text"]
     assert control.conclusion is Conclusion.NOT_TESTED
+
+
+def test_refusals_are_told_apart_from_what_cannot_be_read(tmp_path: Path, weights: Path) -> None:
+    found = audited(tmp_path, weights, tests__run=["counterfactual", "arm_rates"])
+    gap = found.measurement("counterfactual/refused_gap/field=race/group=Black/vs=White")
+    assert (gap.estimate, gap.family, gap.role) == (0.0, "exploratory: refusals", Role.EXPLORATORY)
+    rate = found.measurement("arm_rates/refused_rate/field=race/group=Black")
+    assert (rate.estimate, rate.n) == (0.0, found.measurement("arm_rates/invalid_rate/field=race/group=Black").n)
+    scored = audited(tmp_path / "scored", weights, reading={}, tests__run=["counterfactual", "arm_rates"])
+    assert not any("refused" in item.metric for item in scored.conclusions.measurements)
