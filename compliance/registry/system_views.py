@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any
 
 from django import forms
@@ -154,7 +155,7 @@ def _page(
     waits, own = row.state == SystemState.PROPOSED, proposed(row, site_actor(request))
     versions = SystemListing.objects.for_user(request.user).filter(kind=row.kind, name=row.name)
     others = [version.event_object for version in versions]
-    events = Event.objects.for_user(request.user).filter(object__in=others).select_related("payload")
+    events = Event.objects.for_user(request.user).filter(object__in=others)
     context = {
         "row": row,
         "facts": facts_of(row),
@@ -164,7 +165,15 @@ def _page(
         .select_related("language_model")
         .defer("manifest")
         .numbered(),
-        "events": events[:EVENTS_SHOWN],
+        "events": [
+            {
+                "action": event.action,
+                "object": event.object,
+                "actor": event.actor,
+                "at": datetime.fromisoformat(event.ts),
+            }
+            for event in events[:EVENTS_SHOWN]
+        ],
         "may_propose": may["add"],
         "own": waits and may["approve"] and own,
         "refused": sent.non_field_errors() if sent is not None else (),

@@ -165,7 +165,7 @@ def run(visit: Visit, base: str) -> None:
     page.goto(f"{base}/plans/")
     page.get_by_role("link", name="Mortgage approval decisions of an endpoint").first.click()
     page.get_by_role("link", name="Run audit").click()
-    page.locator("[name=models]").select_option(index=0)
+    page.locator("select[name=models]").select_option(index=0)
     page.get_by_role("button", name="Estimate").click()
     cells = page.locator("table.data tbody td.num")
     cells.first.wait_for()
