@@ -47,6 +47,13 @@ class Prices:
         return int(total.to_integral_value(rounding=ROUND_CEILING))
 
 
+def money_words(millionths: int, currency: str) -> str:
+    """An amount as people read it."""
+    amount = millionths / MILLION
+    # Less than a cent is not nothing.
+    return f"{currency} {amount:,.4f}" if 0 < amount < 0.01 else f"{currency} {amount:,.2f}"
+
+
 @dataclass(frozen=True, kw_only=True)
 class MeasuredUse:
     """What the probe showed: characters of prompts, tokens counted for them and their answers, seconds an answer."""

@@ -9,22 +9,31 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from auditor.answering.reading import answers_alike, how_read
-from auditor.counterfactuals import Cluster
+from auditor.answering.fields import field_clusters
+from auditor.answering.reading import SERVICE, answers_alike, how_read
+from auditor.applications import Application, Applications
+from auditor.counterfactuals import Cluster, make_clusters
 from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
 from auditor.run_record import HowRead
 from auditor.systems.drift import DRIFT_CASES, Moment
-from auditor.systems.prices import MILLION, CostEstimate, MeasuredUse, Prices, estimate
+from auditor.systems.prices import MILLION, CostEstimate, MeasuredUse, Prices, estimate, money_words
+from auditor.systems.service_listing import ListedService
 from compliance.models import LanguageModelVersion
 from compliance.registry.system_tables import SystemTable, read_table
 from compliance.registry.systems import find_listed
 
+FIELDS = "fields"
+
 
 @dataclass(frozen=True, kw_only=True)
 class AskedEstimate:
-    """What asking comes to. ``notes`` says what of it would cross a cap, and what could not be counted."""
+    """What asking comes to: ``questions`` about cases, each by one request, or several of a service.
 
+    ``notes`` says what of it would cross a cap, and what could not be counted.
+    """
+
+    questions: int
     cost: CostEstimate
     currency: str
     notes: tuple[str, ...] = ()
@@ -37,12 +46,12 @@ class AskedEstimate:
     @property
     def money(self) -> str:
         """What it is expected to cost; empty without prices."""
-        return _money(self.cost.money, self.currency)
+        return "" if self.cost.money is None else money_words(self.cost.money, self.currency)
 
     @property
     def most_money(self) -> str:
         """What it would cost if every answer were as long as it may be; empty without prices."""
-        return _money(self.cost.most_money, self.currency)
+        return "" if self.cost.most_money is None else money_words(self.cost.most_money, self.currency)
 
 
 def listed_table(model: LanguageModelVersion) -> SystemTable:
@@ -90,10 +99,10 @@ def asked_estimate(
     sample = [_length(case.prompt, plan, how) for cluster in clusters for case in cluster.cases]
     mean = round(sum(sample) / len(sample)) if sample else 0
     again = min(plan.noise.reask, chosen) + len(Moment) * min(DRIFT_CASES, chosen)
-    requests = round(len(sample) * chosen / max(len(clusters), 1)) * how.replicates + again
+    questions = round(len(sample) * chosen / max(len(clusters), 1)) * how.replicates + again
     use = manifest.imported.checks.get("use")
     cost = estimate(
-        [mean] * requests,
+        [mean] * (questions * _steps(table)),
         max_tokens=0 if how.scored else how.max_tokens,
         replicates=1,
         prices=prices,
@@ -101,13 +110,36 @@ def asked_estimate(
         concurrency=listed.concurrency,
         a_second=listed.requests_a_second,
     )
-    return AskedEstimate(cost=cost, currency=prices.currency, notes=tuple(_notes(cost, table, plan)))
+    notes = tuple(_notes(cost, table, plan))
+    return AskedEstimate(questions=questions, cost=cost, currency=prices.currency, notes=notes)
+
+
+def clusters_for(
+    plan: Plan, identity: SystemIdentity, data: Applications, records: Sequence[Application], *, where: str
+) -> list[Cluster]:
+    """What is asked about these applications: prompts of a language model, fields of a service.
+
+    Raises
+    ------
+    InputError
+        If plan, system and data do not fit together.
+    """
+    if identity.kind == SERVICE:
+        return field_clusters(plan, data, records, fields=identity.asked["fields"], where=where)
+    return make_clusters(plan, data, records, chat=None, where=where)
+
+
+def _steps(table: SystemTable) -> int:
+    """Requests that one question takes at least."""
+    return len(table.listed.steps) if isinstance(table.listed, ListedService) else 1
 
 
 def _length(prompt: str, plan: Plan, how: HowRead) -> int:
     """Characters that one request sends: where whole answers are scored, the prompt before each of them."""
     answers = (*plan.prompt.answers.favourable, *plan.prompt.answers.adverse)
     system = len(plan.prompt.system) if plan.prompt.form == "chat" else 0
+    if how.form == FIELDS:
+        return 0  # nobody counts tokens of a service
     if not how.scored:
         return len(prompt) + system
     return sum(len(prompt) + system + len(answer) for answer in answers)
@@ -121,20 +153,15 @@ def _notes(cost: CostEstimate, table: SystemTable, plan: Plan) -> list[str]:
     money = [cap for cap in (listed.most_money, plan.limits.money) if cap is not None]
     if money and cost.most_money is not None and cost.most_money > min(money) * MILLION:
         notes.append(
-            f"may reach the cap of {_money(round(min(money) * MILLION), _currency(table))}: it will pause there"
+            f"may reach the cap of {money_words(round(min(money) * MILLION), _currency(table))}: it will pause there"
         )
-    if not cost.measured:
+    if isinstance(listed, ListedService):
+        if any(step.until is not None for step in listed.steps):
+            notes.append("a step that waits is counted once, and is asked until it is ready")
+    elif not cost.measured:
         notes.append("tokens by four characters each: the probe's answers counted none")
     return notes
 
 
 def _currency(table: SystemTable) -> str:
     return table.listed.prices.currency if table.listed.prices else ""
-
-
-def _money(millionths: int | None, currency: str) -> str:
-    if millionths is None:
-        return ""
-    amount = millionths / MILLION
-    # Less than a cent is not nothing.
-    return f"{currency} {amount:,.4f}" if 0 < amount < 0.01 else f"{currency} {amount:,.2f}"

@@ -18,7 +18,7 @@ from auditor.decision_files import is_decision_file
 from auditor.exceptions import DataError, InputError
 from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan
-from compliance.audits.asked_estimates import AskedEstimate, asked_estimate, listed_table
+from compliance.audits.asked_estimates import AskedEstimate, asked_estimate, clusters_for, listed_table
 from compliance.audits.binding import bound_plan
 from compliance.execution.job import JobState
 from compliance.models import Audit, AuditChunk, ChunkState, DataSetVersion, LanguageModelVersion, PlanVersion
@@ -61,6 +61,13 @@ class Estimate:
     def minutes(self) -> float | None:
         """Minutes of work."""
         return None if self.seconds is None else self.seconds / 60
+
+    @property
+    def minutes_words(self) -> str:
+        """Minutes to one digit; a dash where they are not known."""
+        if self.minutes is None:
+            return "–"
+        return "< 0.1" if self.minutes < 0.05 else f"{self.minutes:.1f}"
 
     @property
     def gibibytes(self) -> float | None:
@@ -138,7 +145,7 @@ def _of_a_system(
     try:
         bound = bound_plan(plan, model=model, data=data)
         chosen = select(bound, applications, seen=frozenset(), where=str(plan)).records
-        clusters = make_clusters(bound, applications, chosen[:SAMPLE], chat=None, where=str(plan))
+        clusters = clusters_for(bound, identity, applications, chosen[:SAMPLE], where=str(plan))
         asked = asked_estimate(
             bound, model.described, identity, listed_table(model), clusters, chosen=len(chosen), where=str(plan)
         )
@@ -146,8 +153,8 @@ def _of_a_system(
         return Estimate(problem=str(error), fits=False)
     minutes = asked.cost.minutes
     return Estimate(
-        prompts=asked.cost.requests,
-        tokens=asked.tokens,
+        prompts=asked.questions,
+        tokens=asked.tokens or None,
         seconds=None if minutes is None else minutes * 60,
         measured=minutes is not None,
         problem="; ".join(asked.notes),

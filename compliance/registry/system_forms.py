@@ -35,6 +35,10 @@ body = {income = "{income}", purpose = "{loan_purpose}"}
 choice = "$.decision"
 favourable = ["APPROVED"]
 adverse = ["DECLINED"]
+
+[service.NAME.example]         # made up; registering hands it in
+income = 5000
+loan_purpose = "home purchase"
 """,
 }
 PRICES = ("prompt", "answer", "request")

@@ -66,8 +66,13 @@ def _service(listed: ListedService) -> list[Said]:
     return [
         Said(label="Steps", words=steps),
         Said(label="Fields of an application that go out", words=", ".join(sorted(listed.fields())) or "none"),
+        Said(label="Made-up application that registering hands in", words=_example(listed)),
         Said(label="Read from its answer", words=", ".join(read)),
     ]
+
+
+def _example(listed: ListedService) -> str:
+    return ", ".join(f"{name} {value}" for name, value in sorted(listed.example.items())) or "none"
 
 
 def _goes_out(listed: Listed) -> list[Said]:
@@ -97,8 +102,11 @@ def _conduct(listed: Listed) -> list[Said]:
     if listed.most_money is not None and listed.prices is not None:
         money = f"{listed.prices.currency} {listed.most_money:,.2f}"
     return [
-        Said(label="Most requests", words="no cap" if listed.most_requests is None else f"{listed.most_requests:,}"),
-        Said(label="Most money", words=money),
+        Said(
+            label="Most requests of one audit",
+            words="no cap" if listed.most_requests is None else f"{listed.most_requests:,}",
+        ),
+        Said(label="Most money of one audit", words=money),
         Said(label="Requests at a time", words=f"{listed.concurrency}"),
         Said(
             label="Requests a second",

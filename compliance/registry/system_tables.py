@@ -78,6 +78,7 @@ def read_table(text: str) -> SystemTable:
         listed = READERS[kind].model_validate(table)
     except ValidationError as error:
         raise one_line(error, where=where) from None
+    _can_be_probed(listed, where)
     _no_key_material(table, where)
     _no_files(listed, where)
     _may_be_asked(listed.url, listed, where=f"{where}.url")
@@ -130,6 +131,12 @@ def _named(tables: dict[str, Any]) -> tuple[str, str]:
 
 def _some(tables: dict[str, Any]) -> str:
     return ", ".join(repr(name) for name in sorted(tables)[:3]) or "nothing"
+
+
+def _can_be_probed(listed: Listed, where: str) -> None:
+    missing = sorted(listed.fields() - listed.example.keys()) if isinstance(listed, ListedService) else []
+    if missing:
+        raise ModelError(f"{where}.example", f"lacks {missing[0]!r}", "a made-up application, which the probe hands in")
 
 
 def _no_key_material(table: dict[str, Any], where: str) -> None:

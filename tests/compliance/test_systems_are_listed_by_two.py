@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import html
 import json
+from pathlib import Path
 from typing import Any
 
 import pytest
 from django.core.exceptions import PermissionDenied
-from django.db import DatabaseError, IntegrityError, transaction
+from django.db import DatabaseError, IntegrityError, connection, transaction
 from django.test import Client
+from django.test.utils import CaptureQueriesContext
 
 from auditor.exceptions import ModelError
 from auditor.systems.listing import read_listed
@@ -188,6 +190,11 @@ def test_what_was_proposed_stays_as_it_is_in_the_database_too() -> None:
             "endpoint.x.oauth.token_url: 'http://id.example/t' is not encrypted",
         ),
         (
+            '[service.s]\nurl = "https://s.example"\n[[service.s.steps]]\nbody = {income = "{income}"}\n'
+            '[service.s.read]\nchoice = "$.d"\nfavourable = ["Y"]\nadverse = ["N"]\n',
+            "service.s.example: lacks 'income'; expected a made-up application, which the probe hands in",
+        ),
+        (
             '[service.s]\nurl = "https://s.example"\n[[service.s.steps]]\nbody = {password = "hunter22"}\n'
             '[service.s.read]\nchoice = "$.d"\nfavourable = ["Y"]\nadverse = ["N"]\n',
             "service.s: password: looks like a key; expected none here",
@@ -288,3 +295,18 @@ def test_the_event_log_shows_a_listing_that_was_changed_past_the_site() -> None:
     assert len(told) == 2
     assert told[0].startswith("system endpoint:other, version 1: is listed, event ")
     assert told[1].startswith("system endpoint:underwriter, version 1: by carl")
+
+
+@pytest.mark.parametrize("name", ["systems", "system"])
+def test_query_counts_are_pinned(client: Client, db: None, name: str) -> None:
+    ann, bob = admin("ann"), admin("bob")
+    row = listed(ann, bob)
+    for number in range(3):
+        propose(ann, listing_text(f"other{number}"))
+    client.force_login(bob.user)
+    address = "/systems/" if name == "systems" else f"/systems/{row.pk}/"
+    assert client.get(address).status_code == 200
+    with CaptureQueriesContext(connection) as captured:
+        client.get(address)
+    pinned = json.loads((Path(__file__).parents[1] / "query_counts.json").read_text())
+    assert len(captured) == pinned[name], [query["sql"][:90] for query in captured]

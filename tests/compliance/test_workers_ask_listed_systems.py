@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import html
+import threading
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
+from runpy import run_path
 from typing import Any
 
 import pytest
 from django.conf import LazySettings
 from django.test import Client
 
-from auditor.plan import Plan, plan_from
+from auditor.plan import Plan, plan_from, read_plan
 from compliance import actions
 from compliance.access.roles import Role
+from compliance.audits.estimates import estimate
 from compliance.execution.job import JobState
 from compliance.execution.workers import work
 from compliance.governance.attestation import problems
@@ -26,7 +30,9 @@ from tests.compliance.test_systems_are_listed_by_two import admin, listed
 from tests.systems.answering import Answering, answering
 from tests.systems.faults import Asked, Fault
 
-PLAN = Path(__file__).parents[2] / "plans" / "mortgage-hmda-endpoint.toml"
+ROOT = Path(__file__).parents[2]
+PLAN = ROOT / "plans" / "mortgage-hmda-endpoint.toml"
+SERVICE = ROOT / "examples" / "decision-service"
 SECRET = "sk-live-51H8xYqLmNoPqRsTuV"
 PRICES = '[endpoint.underwriter.prices]\ncurrency = "USD"\nprompt = 0.6\nanswer = 2.4\nrequest = 0.01\n'
 
@@ -56,17 +62,25 @@ def registered(url: str) -> dict[str, Any]:
     ann, bob = admin("ann"), admin("bob")
     row = listed(ann, bob, listing_text("underwriter", url=url, rest_seconds=0.05, tries=2) + PRICES)
     actions.set_system_key(listing=row, secret=SECRET, actor=ann)
+    return registered_as("endpoint:underwriter", few())
+
+
+def registered_as(source: str, plan: Plan) -> dict[str, Any]:
+    """What is listed, probed; the demonstration's applications; and a plan."""
     owner = Actor(name="olga", role="site", user=make_person("olga", default_team(), [Role.COMPLIANCE_OFFICER]))
     named = {"name": "Underwriter", "owner": "Olga", "purpose": "Mortgages"}
     model = actions.open_language_model(team=default_team(), description=named, actor=owner)
-    asked = actions.request_model(language_model=model, source="endpoint:underwriter", actor=owner)
+    asked = actions.request_model(language_model=model, source=source, actor=owner)
     data = actions.request_data(team=default_team(), name="Loans", source="demo:loanapp", actor=owner)
     for one in (asked, data):
         perform_registration(one.pk)
         one.refresh_from_db()
         assert one.error == ""
-    plan = actions.register_plan(plan=few(), actor=owner)
-    return {"plan": plan, "model": asked.model_version, "data": data.data_version}
+    return {
+        "plan": actions.register_plan(plan=plan, actor=owner),
+        "model": asked.model_version,
+        "data": data.data_version,
+    }
 
 
 def request(found: dict[str, Any]) -> Audit:
@@ -98,11 +112,11 @@ def test_a_listed_endpoint_goes_from_its_registration_to_a_report(folder: Path, 
             f"/admin/compliance/audit/request/?plans={found['plan'].pk}&models={version.pk}&data={found['data'].pk}"
         )
         page = html.unescape(client.get(address).content.decode())
-        estimate = client.get(address).context["offers"][0].estimate
-        assert estimate.asked.money.startswith("USD ")
+        guess = client.get(address).context["offers"][0].estimate
+        assert guess.asked.money.startswith("USD ")
         for words in (
-            estimate.asked.money,
-            f"at most {estimate.asked.most_money}",
+            guess.asked.money,
+            f"at most {guess.asked.most_money}",
             "pace of the probe",
             "Money, about",
         ):
@@ -116,7 +130,7 @@ def test_a_listed_endpoint_goes_from_its_registration_to_a_report(folder: Path, 
         assert (audit.state, audit.get_state_display()) == (JobState.PAUSED, "Paused")
         assert audit.error.startswith("endpoint:underwriter: ")
         assert "\n" not in audit.error
-        assert audit.prompts == estimate.prompts
+        assert audit.prompts == guess.prompts
         live = html.unescape(client.get(f"/audits/{audit.number}/").content.decode())
         assert audit.error in live
         assert "Go on" in live
@@ -138,6 +152,36 @@ def test_a_listed_endpoint_goes_from_its_registration_to_a_report(folder: Path, 
     system = SystemListing.objects.get()
     page = html.unescape(client.get(f"/systems/{system.pk}/").content.decode())
     assert "Underwriter, version 1" in page
+
+
+@pytest.fixture
+def service() -> Iterator[str]:
+    """The service of the examples, whose rules stand around a score that is the same for everybody."""
+    module = run_path(str(SERVICE / "decision_service.py"))
+    with module["server"](lambda _: 1.0) as running:
+        thread = threading.Thread(target=running.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+        thread.start()
+        yield f"http://127.0.0.1:{running.server_address[1]}"
+        running.shutdown()
+        thread.join()
+
+
+@pytest.mark.django_db(transaction=True)
+def test_a_listed_service_is_registered_estimated_by_the_request_and_audited(folder: Path, service: str) -> None:
+    ann, bob = admin("ann"), admin("bob")
+    text = (SERVICE / "systems.toml").read_text(encoding="utf-8").replace("http://127.0.0.1:8100", service)
+    prices = '[service.origination.prices]\ncurrency = "EUR"\nrequest = 0.01\n'
+    listed(ann, bob, text + prices)
+    plan = read_plan(SERVICE / "plan.toml", {"cases.limit": "3", "noise.reask": "1"})
+    found = registered_as("service:origination", plan)
+    guess = estimate(**found)
+    audit = request(found)
+    work(audit.pk)
+    audit.refresh_from_db()
+    assert (audit.state, audit.error) == (JobState.DONE, "")
+    assert guess.asked is not None
+    assert (guess.prompts, guess.asked.cost.requests) == (audit.prompts, audit.prompts)
+    assert (guess.tokens, guess.asked.money) == (None, f"EUR {audit.prompts / 100:.2f}")
 
 
 @pytest.mark.django_db(transaction=True)
