@@ -11,7 +11,7 @@ from auditor.ledger import Chunk
 from auditor.plan import Plan
 from auditor.run_record import HowRead, RunRecord
 from auditor.systems.listing import Listed
-from auditor.systems.prices import MILLION, CostEstimate, MeasuredUse, Prices, estimate
+from auditor.systems.prices import MILLION, CostEstimate, MeasuredUse, Prices, estimate, money_words
 
 
 def cost_lines(run: RunRecord, chunks: Sequence[Chunk], *, model: StoredModel, listed: Listed) -> list[str]:
@@ -23,7 +23,7 @@ def cost_lines(run: RunRecord, chunks: Sequence[Chunk], *, model: StoredModel, l
     tokens = f"about {cost.prompt_tokens:,} tokens of prompts and {cost.answer_tokens:,} of answers"
     parts = [f"{cost.requests:,} requests", tokens if cost.measured else f"{tokens} (by four characters each)"]
     if cost.money is not None and cost.most_money is not None:
-        parts.append(f"{_money(cost.money, currency)}, at most {_money(cost.most_money, currency)}")
+        parts.append(f"{money_words(cost.money, currency)}, at most {money_words(cost.most_money, currency)}")
     else:
         parts.append("no price is listed")
     if cost.minutes is not None:
@@ -60,11 +60,5 @@ def _caps(plan: Plan, listed: Listed, currency: str) -> list[str]:
     requests = min((cap for cap in (listed.most_requests, plan.limits.requests) if cap is not None), default=None)
     money = min((cap for cap in (listed.most_money, plan.limits.money) if cap is not None), default=None)
     parts = [] if requests is None else [f"{requests:,} requests"]
-    parts += [] if money is None else [_money(round(money * MILLION), currency)]
+    parts += [] if money is None else [money_words(round(money * MILLION), currency)]
     return [f"It stops at {' and at '.join(parts)}, with everything kept"] if parts else []
-
-
-def _money(millionths: int, currency: str) -> str:
-    amount = millionths / MILLION
-    # Less than a cent is not nothing.
-    return f"{currency} {amount:,.4f}" if 0 < amount < 0.01 else f"{currency} {amount:,.2f}"
