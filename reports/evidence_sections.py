@@ -14,14 +14,17 @@ from reports import numbers, small_cells, wording
 from reports.blocks import Block, Cell, Literal, Pairs, Table
 from reports.bundle import Bundle
 from reports.governance import Governance
-from reports.system_rows import system_rows
+from reports.system_rows import (
+    again_words,
+    is_handed_fields,
+    seen_before_words,
+    sent_words,
+    system_rows,
+    unusable_words,
+)
 
 NOT_GIVEN = "not given"
 TRAINING_RECORD = "training-record.json"
-FORMS = {
-    "record": "Sent as it stands, without a chat template.",
-    "chat": "Sent through the chat template of the model's tokeniser.",
-}
 LINE_AT_MOST = 1200  # characters of a line of a prompt; a longer one would not fit on a page
 
 
@@ -232,22 +235,11 @@ def data_blocks(bundle: Bundle, design: wording.Design) -> list[Block]:
                 ),
                 (
                     "Asked again",
-                    f"{numbers.count(plan.noise.reask)} applications, each prompt alone",
+                    f"{numbers.count(plan.noise.reask)} applications, {again_words(bundle.run)}",
                 ),
                 ("Answers", f"favourable {_quoted(answers.favourable)}; adverse {_quoted(answers.adverse)}"),
-                (
-                    "Unusable",
-                    f"less than {numbers.exact(design.mass_floor)} probability "
-                    "on all answers together; kept, counted, not favourable"
-                    if design.mass_floor
-                    else "none: the plan's floor is 0, so every answer is read however little probability it has",
-                ),
-                (
-                    "Seen before",
-                    "only applications outside the model's training record"
-                    if plan.cases.select == "unseen"
-                    else "not excluded: the plan takes every application",
-                ),
+                ("Unusable", unusable_words(bundle.run, floor=design.mass_floor)),
+                ("Seen before", seen_before_words(bundle.run, select=plan.cases.select)),
             )
         )
     ]
@@ -315,8 +307,19 @@ def prompt_blocks(bundle: Bundle) -> list[Block]:
             )
         )
     example = bundle.example
+    if example and is_handed_fields(bundle.run):
+        return [
+            Table(
+                title=f"Fields of application {example[0]}",
+                head=("Line by line",),
+                rows=tuple((Literal(line),) for line in pieces(example[1].split("\n"))),
+                align="l",
+                weights=(1.0,),
+                note="What the service is handed about one of the applications, as filed. Nothing of a prompt is sent.",
+            )
+        ]
     filled = example[1].strip("\n").split("\n") if example else []
-    how = f"{FORMS[prompt.form]} Names in braces are filled with the values of an application."
+    how = f"{sent_words(bundle.run, form=prompt.form)} Names in braces are filled with the values of an application."
     if example and len(filled) == len(template) and max(map(len, template + filled)) <= LINE_AT_MOST:
         both = tuple((Literal(one), Literal(two)) for one, two in zip(template, filled, strict=True))
         heads = ("Template", f"Application {example[0]}, as filed")

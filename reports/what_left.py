@@ -7,6 +7,7 @@ from auditor.run_record import RunRecord
 from reports import numbers
 from reports.blocks import Block, Cell, Literal, Pairs, Table, Text
 from reports.story import Story
+from reports.system_rows import is_handed_fields
 
 MILLION = 1_000_000
 DESCRIBER = "endpoint:"
@@ -57,8 +58,10 @@ def _is_endpoint(source: object) -> bool:
 
 
 def _what(story: Story) -> str:
-    beside = " and the system prompt" if story.bundle.plan.prompt.system else ""
     count = numbers.count(len(story.bundle.run.data.selected))
+    if is_handed_fields(story.bundle.run):
+        return f"the fields of {count} applications, as the annex prints one"
+    beside = " and the system prompt" if story.bundle.plan.prompt.system else ""
     return f"prompts made of {count} applications, as the annex prints one{beside}, and the settings of the request"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Sequence
 
+from auditor.answering.reading import FIELDS
 from auditor.answering.rows import SystemQuestions
 from auditor.language_models.stored import StoredModel
 from auditor.ledger import Chunk
@@ -20,8 +21,10 @@ def cost_lines(run: RunRecord, chunks: Sequence[Chunk], *, model: StoredModel, l
         return []
     cost = run_cost(run, chunks, model=model, listed=listed)
     currency = listed.prices.currency if listed.prices is not None else ""
-    tokens = f"about {cost.prompt_tokens:,} tokens of prompts and {cost.answer_tokens:,} of answers"
-    parts = [f"{cost.requests:,} requests", tokens if cost.measured else f"{tokens} (by four characters each)"]
+    parts = [f"{cost.requests:,} {'applications handed in' if run.reading.form == FIELDS else 'requests'}"]
+    if run.reading.form != FIELDS:
+        tokens = f"about {cost.prompt_tokens:,} tokens of prompts and {cost.answer_tokens:,} of answers"
+        parts.append(tokens if cost.measured else f"{tokens} (by four characters each)")
     if cost.money is not None and cost.most_money is not None:
         parts.append(f"{money_words(cost.money, currency)}, at most {money_words(cost.most_money, currency)}")
     else:

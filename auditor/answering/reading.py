@@ -16,6 +16,8 @@ TEXT_TOKENS, FORM_TOKENS = 16, 64
 """The longest answer where the plan says nothing: in words, and in a form."""
 LARGEST_SEED = 2**31
 SERVICE = "service"
+FIELDS = "fields"
+"""The form of what a service is handed."""
 
 
 def how_read(plan: Plan, system: SystemIdentity, *, deterministic: bool | None, where: str) -> HowRead:
@@ -80,7 +82,7 @@ def _of_service(plan: Plan, system: SystemIdentity, *, deterministic: bool | Non
         raise PlanError(f"{where}: reading.readout", "a service gives no log-probabilities", f"{AUTO!r} or {CHOICE!r}")
     return HowRead(
         readout=CHOICE,
-        form="fields",
+        form=FIELDS,
         max_tokens=0,
         deterministic=deterministic,
         replicates=1 if deterministic else plan.reading.replicates,

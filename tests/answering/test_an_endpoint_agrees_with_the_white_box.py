@@ -23,7 +23,7 @@ RAW = {
     "name": "two-depths",
     "title": "Two depths",
     "use": {"business_use": "Loans", "decision_role": "advisory"},
-    "cases": {"limit": 30, "seed": 3},
+    "cases": {"limit": 6, "seed": 3},
     "prompt": {
         "template": "You are a mortgage underwriter. Approve or deny?\n\nLoan to value {loan_to_value}, obligations "
         "{obligations_ratio}\nSex: {sex}\n\nDecision:",
@@ -35,8 +35,8 @@ RAW = {
 EFFECT = "counterfactual/cf_net_effect/field=sex/group=female/vs=male"
 
 
-def plan_of(limit: int, **reading: object) -> Plan:
-    return plan_from({**RAW, "cases": {"limit": limit, "seed": 3}, "reading": reading}, where="two depths")
+def plan_of(**reading: object) -> Plan:
+    return plan_from({**RAW, "reading": reading}, where="two depths")
 
 
 @pytest.fixture(scope="module")
@@ -48,9 +48,7 @@ def server(demo_store: ModelStore) -> Iterator[Answering]:
 @pytest.fixture(scope="module")
 def white_box(demo_store: ModelStore, tmp_path_factory: pytest.TempPathFactory) -> Audited:
     folder = tmp_path_factory.mktemp("white")
-    return auditor.audit(
-        plan_of(30), folder=folder, model="demo:underwriter", data="demo:loanapp", store=demo_store.root
-    )
+    return auditor.audit(plan_of(), folder=folder, model="demo:underwriter", data="demo:loanapp", store=demo_store.root)
 
 
 def over_the_wire(folder: Path, server: Answering, plan: Plan, *, dialect: str) -> Audited:
@@ -61,11 +59,11 @@ def over_the_wire(folder: Path, server: Answering, plan: Plan, *, dialect: str) 
 def test_margins_of_scored_answers_are_those_of_the_weights(
     tmp_path: Path, server: Answering, white_box: Audited
 ) -> None:
-    found = over_the_wire(tmp_path, server, plan_of(8), dialect="completions")
+    found = over_the_wire(tmp_path, server, plan_of(), dialect="completions")
     truth = {item.case_id: item.margin for item in white_box.conclusions.decisions}
     seen = {item.case_id: item.margin for item in found.conclusions.decisions}
     both = truth.keys() & seen.keys()
-    assert len(both) == 16
+    assert len(both) == 12
     for case in both:
         assert seen[case] == pytest.approx(truth[case], abs=1e-4)
 
@@ -73,7 +71,7 @@ def test_margins_of_scored_answers_are_those_of_the_weights(
 def test_bounds_of_a_greedy_answer_hold_what_the_weights_say(
     tmp_path: Path, server: Answering, white_box: Audited
 ) -> None:
-    found = over_the_wire(tmp_path, server, plan_of(8, max_tokens=2), dialect="chat_completions")
+    found = over_the_wire(tmp_path, server, plan_of(max_tokens=2), dialect="chat_completions")
     truth = {item.case_id: item for item in white_box.conclusions.decisions}
     assert found.conclusions.asking is not None
     answers = [answer for answer in found.conclusions.asking.answers if answer.case_id in truth]
@@ -86,14 +84,18 @@ def test_bounds_of_a_greedy_answer_hold_what_the_weights_say(
         assert answer.outcome is truth[answer.case_id].outcome
 
 
-def test_the_effect_of_choices_lies_in_the_interval_of_the_white_box(
+def test_choices_in_a_form_are_those_that_the_weights_make(
     tmp_path: Path, server: Answering, white_box: Audited
 ) -> None:
-    plan = plan_of(30, readout="choice", form="json_schema", max_tokens=1)
+    plan = plan_of(readout="choice", form="json_schema", max_tokens=1)
     found = over_the_wire(tmp_path, server, plan, dialect="chat_completions")
-    effect, truth = found.measurement(EFFECT), white_box.measurement(EFFECT)
-    assert effect.estimate is not None
-    assert truth.low is not None
-    assert truth.high is not None
-    assert truth.low <= effect.estimate <= truth.high
+    truth = {item.case_id: item.outcome for item in white_box.conclusions.decisions}
+    assert {item.case_id: item.outcome for item in found.conclusions.decisions} == truth
     assert {item.observation for item in found.conclusions.decisions} == {"read"}
+    effect, same = found.measurement(EFFECT), white_box.measurement(EFFECT)
+    for name in ("b", "c"):
+        assert effect.counts[name] == same.counts[name]
+        same.estimate,
+        same.counts["b"],
+        same.counts["c"],
+    )
