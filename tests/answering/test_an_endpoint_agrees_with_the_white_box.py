@@ -93,9 +93,5 @@ def test_choices_in_a_form_are_those_that_the_weights_make(
     assert {item.case_id: item.outcome for item in found.conclusions.decisions} == truth
     assert {item.observation for item in found.conclusions.decisions} == {"read"}
     effect, same = found.measurement(EFFECT), white_box.measurement(EFFECT)
-    for name in ("b", "c"):
-        assert effect.counts[name] == same.counts[name]
-        same.estimate,
-        same.counts["b"],
-        same.counts["c"],
-    )
+    assert effect.estimate == same.estimate
+    assert [effect.counts[name] for name in ("b", "c")] == [same.counts[name] for name in ("b", "c")]
