@@ -36,7 +36,7 @@ def listed_systems() -> Path:
     folder = Path(settings.DATA_FOLDER) / FOLDER
     file = folder / f"{sha256_bytes(text.encode())[:16]}.toml"
     try:
-        folder.mkdir(mode=0o700, exist_ok=True)
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         if not file.exists():
             draft = folder / f".{file.stem}-{secrets.token_hex(8)}"
             draft.write_text(text, encoding="utf-8")

@@ -39,7 +39,10 @@ def manage(tmp_path: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
             ["audit", PLAN, "--model", ""],
             f"{PLAN}: run.model: is not given; expected it in the plan, or --model SOURCE",
         ),
-        (["audit", PLAN, "--data", "demo:none"], "demo:none: is not a known source; expected demo:loanapp or the path"),
+        (
+            ["audit", PLAN, "--data", "demo:none"],
+            "demo:none: is not a known source; expected demo:loanapp, package:NAME/PATH or the path",
+        ),
         (["audit", PLAN, "--data", "no.csv"], "no.csv: there is no such file; expected a file that can be read"),
         (["audit", PLAN, "--data", "no.xls"], "no.xls: is not a known source"),
         (
