@@ -2,90 +2,48 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Any, Unpack
 from urllib.parse import urlencode
 
-from auditor.canonical import canonical_json, sha256_bytes
 from auditor.exceptions import StorageError
 from auditor.systems.abilities import Abilities
 from auditor.systems.asking import Finish, Request, Response
-from auditor.systems.conduct import Asker, Conduct, Errand, HandledAnswer, Handling
+from auditor.systems.conduct import Errand, HandledAnswer, Handling
 from auditor.systems.dialects import DIALECTS
-from auditor.systems.exceptions import CannotAsk, WireError
-from auditor.systems.keys import KeySource
-from auditor.systems.line import Line
+from auditor.systems.exceptions import WireError
+from auditor.systems.listed_system import ListedSystem, Opening
 from auditor.systems.listing import ListedEndpoint
 from auditor.systems.prices import CostEstimate, MeasuredUse, Prices, estimate
 from auditor.systems.probe import plain, probe
-from auditor.systems.request_store import KeptAnswer, RequestStore
+from auditor.systems.request_store import KeptAnswer
 from auditor.systems.statuses import filtered, judge_status
 from auditor.systems.transport import Arrived, Outgoing
 from auditor.systems.wire import read_json
 
 
-class EndpointSystem:
-    """A listed endpoint; close it after use, or use it in a ``with`` statement.
+class EndpointSystem(ListedSystem[ListedEndpoint]):
+    """A listed endpoint.
 
     Parameters
     ----------
     name, listed
         As the file of systems has them.
-    store
-        Where requests and answers are kept; the caller closes it.
-    keys
-        Where the key, or the secret of ``oauth``, is kept, instead of the file that is listed.
-    conduct
-        Instead of what is listed.
-    tell, should_stop
-        See ``Asker``.
-
-    Raises
-    ------
-    ModelError
-        If the address may not be asked or cannot be resolved, or a file of keys or certificates cannot be used.
+    others
+        See ``ListedSystem``.
     """
 
     def __init__(
         self,
         name: str,
         listed: ListedEndpoint,
-        *,
-        store: RequestStore,
-        keys: KeySource | None = None,
-        conduct: Conduct | None = None,
-        tell: Callable[[str], None] = lambda _: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        **others: Unpack[Opening],
     ) -> None:
-        self.source = f"endpoint:{name}"
-        self.listed = listed
-        self.store = store
+        super().__init__(f"endpoint:{name}", listed, **others)
         self.dialect = DIALECTS[listed.dialect]
-        self.conduct = conduct or listed.conduct()
         self.prices = Prices() if listed.prices is None else listed.prices.prices()
-        self._line = Line(self.source, listed, keys=keys, connections=self.conduct.concurrency)
-        self._asker = Asker(
-            self.source,
-            self._line.transport,
-            store,
-            self.conduct,
-            renew=self._line.renew,
-            tell=tell,
-            should_stop=should_stop,
-        )
         query = urlencode(listed.query)
         self._path = self.dialect.path + (f"?{query}" if query else "")
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the threads and close the connections."""
-        self._asker.close()
-        self._line.close()
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -176,16 +134,11 @@ class EndpointSystem:
             "occasion": request.occasion,
             "replicate": request.replicate,
         }
-        try:
-            written = canonical_json(record)
-            content = canonical_json(body)
-        except ValueError as error:
-            raise CannotAsk(self.source, f"cannot be asked this ({error})") from None
-        return Errand(
-            key=sha256_bytes(written),
-            record=written,
-            make=lambda: Outgoing(path=self._path, headers=self._headers(), content=content),
-            reserve=self.prices.most(characters=len(content), max_tokens=request.max_tokens),
+        return self.sealed(
+            record,
+            body,
+            make=lambda content: Outgoing(path=self._path, headers=self._headers(), content=content),
+            reserve=lambda content: self.prices.most(characters=len(content), max_tokens=request.max_tokens),
         )
 
     def read(self, request: Request, kept: KeptAnswer) -> Response:

@@ -11,9 +11,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any, Self
+from typing import Any, Unpack
 
-from auditor.canonical import canonical_json, sha256_bytes
 from auditor.exceptions import StorageError
 from auditor.readouts.amount import read_amount
 from auditor.readouts.choice import Choice, read_choice
@@ -21,12 +20,11 @@ from auditor.readouts.reading import ReadAnswer
 from auditor.readouts.reasons import read_reasons
 from auditor.systems.abilities import Abilities, Readout
 from auditor.systems.asking import Finish, Response
-from auditor.systems.conduct import Asker, Conduct, Errand, HandledAnswer, Handling
+from auditor.systems.conduct import Errand, HandledAnswer, Handling
 from auditor.systems.exceptions import CannotAsk, WireError
-from auditor.systems.keys import KeySource
-from auditor.systems.line import Line
+from auditor.systems.listed_system import ListedSystem, Opening
 from auditor.systems.prices import MILLION
-from auditor.systems.request_store import KeptAnswer, RequestStore
+from auditor.systems.request_store import KeptAnswer
 from auditor.systems.service_listing import ListedService, ServiceStep
 from auditor.systems.service_paths import scalar
 from auditor.systems.service_templates import Value, fill, fill_path
@@ -73,22 +71,17 @@ class _Under:
     refused: bool = False
 
 
-class Service:
-    """A listed service; close it after use, or use it in a ``with`` statement.
+class Service(ListedSystem[ListedService]):
+    """A listed service.
 
     Parameters
     ----------
     name, listed
         As the file of systems has them.
-    store, keys, conduct, tell, should_stop
-        As for ``Endpoint``.
     example
         Fields of a made-up application, with which abilities are probed.
-
-    Raises
-    ------
-    ModelError
-        If the address may not be asked or cannot be resolved, or a file of keys or certificates cannot be used.
+    others
+        See ``ListedSystem``.
     """
 
     def __init__(
@@ -96,40 +89,12 @@ class Service:
         name: str,
         listed: ListedService,
         *,
-        store: RequestStore,
         example: Mapping[str, Value],
-        keys: KeySource | None = None,
-        conduct: Conduct | None = None,
-        tell: Callable[[str], None] = lambda _: None,
-        should_stop: Callable[[], bool] = lambda: False,
+        **others: Unpack[Opening],
     ) -> None:
-        self.source = f"service:{name}"
-        self.listed = listed
-        self.store = store
+        super().__init__(f"service:{name}", listed, **others)
         self._example = example
-        self.conduct = conduct or listed.conduct()
-        self._line = Line(self.source, listed, keys=keys, connections=self.conduct.concurrency)
         self._price = int(Decimal(str(listed.prices.request)) * MILLION) if listed.prices else 0
-        self._asker = Asker(
-            self.source,
-            self._line.transport,
-            store,
-            self.conduct,
-            renew=self._line.renew,
-            tell=tell,
-            should_stop=should_stop,
-        )
-
-    def __enter__(self) -> Self:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.close()
-
-    def close(self) -> None:
-        """End the threads and close the connections."""
-        self._asker.close()
-        self._line.close()
 
     @property
     def identity(self) -> Mapping[str, Any]:
@@ -175,27 +140,25 @@ class Service:
         try:
             path = fill_path(step.path, under.values)
             body = None if step.body is None else fill(step.body, under.values)
-            record = {
-                "system": self.identity,
-                "step": index,
-                "path": path,
-                "body": body,
-                "occasion": under.request.occasion,
-                "replicate": under.request.replicate,
-            }
-            written = canonical_json(record)
-            content = b"" if body is None else canonical_json(body)
         except KeyError as error:
             raise CannotAsk(
                 self.source, f"step {index + 1} asks for {error}, which the application does not have"
             ) from None
         except ValueError as error:
             raise CannotAsk(self.source, f"cannot be asked this ({error})") from None
-        return Errand(
-            key=sha256_bytes(written),
-            record=written,
-            make=lambda: Outgoing(method=step.method, path=path, headers=self._headers(), content=content),
-            reserve=self._price,
+        record = {
+            "system": self.identity,
+            "step": index,
+            "path": path,
+            "body": body,
+            "occasion": under.request.occasion,
+            "replicate": under.request.replicate,
+        }
+        return self.sealed(
+            record,
+            body,
+            make=lambda content: Outgoing(method=step.method, path=path, headers=self._headers(), content=content),
+            reserve=lambda _: self._price,
         )
 
     def _take(self, under: _Under, step: ServiceStep, kept: KeptAnswer) -> None:

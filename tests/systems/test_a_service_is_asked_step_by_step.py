@@ -182,6 +182,16 @@ def test_a_field_the_applications_lack_is_one_line(tmp_path: Path, store: Reques
         system.ask([ServiceRequest(fields={"income": 1})])
 
 
+@pytest.mark.parametrize("value", [".", ".."])
+def test_a_value_that_would_take_a_step_away_is_one_line(tmp_path: Path, store: RequestStore, value: str) -> None:
+    text = TABLE.replace('path = "/applications"', 'path = "/applications/{{purpose}}"')
+    with deciding() as server:
+        service = Service("bank", listed(tmp_path, server.url, text), store=store, example=EXAMPLE)
+        with service, pytest.raises(CannotAsk, match="is not a path to one place"):
+            service.ask([application(5_000, value)])
+        assert not server.counts
+
+
 @pytest.mark.parametrize(
     ("old", "new", "trouble"),
     [
