@@ -153,12 +153,13 @@ def group_sentence(group: Sequence[Measurement], design: Design, *, cause: str |
     threshold = threshold_words(first, design)
     if first.conclusion in (Conclusion.DIFFERENCE_FOUND, Conclusion.DIFFERENCE_BELOW_THRESHOLD):
         found = first.conclusion is Conclusion.DIFFERENCE_FOUND
-        size = f"at or beyond the threshold of {threshold}" if found else f"small and real, below {threshold},"
-        if band := ratio_band(first):
-            size = f"outside {band}" if found else f"small and real, inside {band},"
+        band = ratio_band(first)
+        size = f" outside {band}" if band else f" at or beyond the threshold of {threshold}"
+        if not found:
+            size = f", inside {band}," if band else f", below {threshold},"
         # Names that are sorted and joined cannot stand for figures in another order: each figure has its own.
         each = "; ".join(f"{against([item])} {shown(item)}" for item in group) if len(group) > 1 else shown(first)
-        return f"{name}, a difference in {what} {size} was found: {each}."
+        return f"{name}, a {'' if found else 'small and real '}difference in {what}{size} was found: {each}."
     if first.conclusion is Conclusion.NO_EVIDENCE and (band := ratio_band(first)):
         return f"{name}, no evidence that {what} lies outside {band} was found. {_power(group, seen, design)}"
     if first.conclusion is Conclusion.NO_EVIDENCE:
