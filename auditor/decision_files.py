@@ -18,6 +18,7 @@ from auditor.applications import Counts, Survey
 from auditor.canonical import canonical_json
 from auditor.catalogue import find_tests
 from auditor.data_sources import existing_path
+from auditor.decision_sources import path_in
 from auditor.exceptions import DataError, PlanError, RunError
 from auditor.making import Prepared, made_here
 from auditor.mapping_files import read_mapping, stored_mapping
@@ -31,7 +32,6 @@ from auditor.policies.packs import load_packs
 from auditor.run_record import BoundData, BoundModel, PackPin, RowCounts, RunMapping, RunRecord
 from auditor.seeds import generator_of
 
-PREFIX = "decisions:"
 SHOWN = 8
 
 
@@ -94,16 +94,6 @@ class DecisionFile:
             count=observed.n,
             counts=self.counts,
         )
-
-
-def is_decision_file(source: str) -> bool:
-    """Whether a source names decisions already taken."""
-    return source.startswith(PREFIX)
-
-
-def path_in(source: str) -> str:
-    """The path in ``decisions:PATH``."""
-    return source.removeprefix(PREFIX)
 
 
 def open_decisions(source: str, mapping: str) -> DecisionFile:

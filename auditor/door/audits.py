@@ -10,7 +10,8 @@ from pathlib import Path
 
 from auditor.applications import Applications
 from auditor.conductor import conclude, prepare, run_one_chunk
-from auditor.decision_files import is_decision_file, open_decisions, prepare_decisions
+from auditor.decision_files import open_decisions, prepare_decisions
+from auditor.decision_sources import is_decision_file
 from auditor.door.results import Audited
 from auditor.door.systems import STORE, System, open_data, open_system
 from auditor.environment import Environment

@@ -13,7 +13,7 @@ from django.db.models import Max
 from django.utils import timezone
 
 from auditor.canonical import sha256_bytes
-from auditor.decision_files import is_decision_file
+from auditor.decision_sources import is_decision_file
 from auditor.ledger import Chunk
 from auditor.records import Finding, Measurement
 from auditor.run_record import RunRecord

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from django.conf import settings
 
 from auditor.applications import Applications, apply_mapping
 from auditor.data_sources import DEMONSTRATION, data_path
-from auditor.decision_files import DecisionFile, is_decision_file
+from auditor.decision_sources import is_decision_file
 from auditor.demo_data import load_loanapp
 from auditor.exceptions import DataError
 from auditor.mapping_files import stored_mapping
-from auditor.observed.reading import read_decisions
 from auditor.plan import Plan, plan_from
 from auditor.tables import read_table
 from compliance.model_store import model_store
 from compliance.models import DataSetVersion, LanguageModelVersion, PlanVersion
+
+if TYPE_CHECKING:
+    from auditor.decision_files import DecisionFile
 
 
 def bound_plan(plan: PlanVersion, *, model: LanguageModelVersion, data: DataSetVersion) -> Plan:
@@ -57,6 +59,9 @@ def registered_decisions(version: DataSetVersion, *, source: str) -> DecisionFil
     DataError
         If the file is gone, is not the one that was registered, or its mapping names no outcome.
     """
+    from auditor.decision_files import DecisionFile
+    from auditor.observed.reading import read_decisions
+
     path, mapping = data_file(version), stored_mapping(version.mapping)
     observed = read_decisions(path, mapping, where=version.source)
     if observed.fingerprint != version.fingerprint:

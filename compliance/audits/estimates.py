@@ -14,7 +14,7 @@ from django.conf import settings
 
 from auditor.applications import Applications
 from auditor.counterfactuals import make_clusters, select
-from auditor.decision_files import is_decision_file
+from auditor.decision_sources import is_decision_file
 from auditor.exceptions import DataError, InputError
 from auditor.model_manifest import ModelManifest, SystemIdentity
 from auditor.plan import Plan

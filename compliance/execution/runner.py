@@ -29,7 +29,7 @@ from django.utils import timezone
 from auditor.applications import Applications, Survey
 from auditor.canonical import pretty_json, sha256_file
 from auditor.data_sources import load_data
-from auditor.decision_files import is_decision_file, open_decisions, prepare_decisions
+from auditor.decision_sources import is_decision_file
 from auditor.environment import Environment
 from auditor.exceptions import InputError, Interrupted, RunError, StorageError, reason_of
 from auditor.making import Prepared
@@ -182,6 +182,8 @@ def _asked(plan: Plan, request: Request, progress: Progress, stop: Callable[[], 
 
 def _decisions(plan: Plan, request: Request, progress: Progress, stop: Callable[[], bool]) -> _Frozen:
     """The run on decisions already taken, which asks nobody."""
+    from auditor.decision_files import open_decisions, prepare_decisions
+
     progress.say(f"Reading {plan.run.model}")
     file = open_decisions(plan.run.model, plan.run.mapping)
     for line in file.counts.lines():

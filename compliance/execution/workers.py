@@ -27,7 +27,7 @@ from django.db import DatabaseError, connection
 from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
-from auditor.decision_files import is_decision_file, prepare_decisions
+from auditor.decision_sources import is_decision_file
 from auditor.exceptions import AuditorError, Interrupted, RunError
 from auditor.systems.exceptions import SystemStopped
 from compliance import actions
@@ -228,6 +228,7 @@ def _first_in_line(pk: int) -> Audit | None:
 def _prepare(audit: Audit, watchdog: Watchdog) -> bool:
     """Bind, render and cut; False if another worker is at it."""
     from auditor.conductor import prepare
+    from auditor.decision_files import prepare_decisions
 
     claim_token = _claim(audit, JobState.REQUESTED, what=PREPARING)
     if not claim_token:

@@ -17,7 +17,7 @@ from django.db.models.functions import Now
 
 from auditor.applications import Applications
 from auditor.data_sources import DEMONSTRATION, load_data
-from auditor.decision_files import is_decision_file, path_in
+from auditor.decision_sources import is_decision_file, path_in
 from auditor.demo_data import loanapp_table
 from auditor.exceptions import AuditorError, ModelError
 from auditor.language_models.sources import parse_source

@@ -107,7 +107,7 @@ def test_decisions_are_registered_bound_run_and_shown(browser: Client, folder: P
     page = browser.get(f"/audits/{audit.number}/").content.decode()
     assert "Nobody was asked" in page
     assert "Decisions taken: applicants with race Black" in page
-    assert browser.get(f"/models/{model.language_model_id}/").status_code == 200
+    assert browser.get(f"/models/{model.pk}/").status_code == 200
     for address in sorted(set(re.findall(rf'href="(/audits/{audit.number}/(?:sections|numbers)/[^"#?]+)', page))):
         assert browser.get(address).status_code == 200, address
 
