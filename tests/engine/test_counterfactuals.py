@@ -141,7 +141,7 @@ def test_a_selection_that_leaves_nobody_is_refused() -> None:
         ),
         (
             {"prompt__template": "{income} {sex} {race}"},
-            "small.toml: placebo.field: 'form' is not in the template; expected {form} in it",
+            "small.toml: placebo.field: 'form' is not in the prompt's template; expected {form} in it",
         ),
         (
             {"placebo__field": "income"},

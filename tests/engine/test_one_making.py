@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from auditor import preparation
+from auditor import making
 from auditor.conductor import conclude, prepare, run_one_chunk
 from auditor.exceptions import RunError
 from auditor.language_models.store import ModelStore
@@ -54,13 +54,13 @@ def test_nothing_is_scored_or_concluded_after_an_upgrade(
     ledger = fill(tmp_path, prepared)
     assert run_one_chunk(ledger, 0, store=store)
     with monkeypatch.context() as patched:
-        patched.setattr(preparation, "code_sha256", lambda: "f" * 64)
+        patched.setattr(making, "code_sha256", lambda: "f" * 64)
         with pytest.raises(RunError, match="expected the same to go on with it, or a new run"):
             run_one_chunk(ledger, 1, store=store)
     assert [state.done for state in ledger.states()][:2] == [True, False]
     for chunk in prepared.chunks[1:]:
         assert run_one_chunk(ledger, chunk.index, store=store)
-    monkeypatch.setattr(preparation, "code_sha256", lambda: "f" * 64)
+    monkeypatch.setattr(making, "code_sha256", lambda: "f" * 64)
     with pytest.raises(RunError, match="expected the same to conclude it, or a new run"):
         conclude(ledger)
 
