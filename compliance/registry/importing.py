@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
+from auditor.systems.opening import KINDS, ListedSystems
 from compliance.model_store import model_store
-from compliance.registry.system_keys import keys_for
+from compliance.registry.system_keys import SealedKey, keys_for
 from compliance.registry.systems import listed_systems
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
@@ -26,11 +28,12 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     StorageError
         If the store cannot be written.
     """
-    key = keys_for(source)
+    systems = listed_systems()  # once: its key is that of what stands in this file
+    key = _key(source, systems)
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
-        "systems": str(listed_systems()),
+        "systems": str(systems),
         # Sealed as it is kept: the job passes through a file, and the child opens it itself.
         "key": key.sealed().to_job() if key is not None else None,
         "memory": settings.IMPORT_MEMORY,
@@ -52,3 +55,9 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     if "failed" in answer:
         raise StorageError(answer["failed"])
     return model_store().get(answer["sha256"])
+
+
+def _key(source: str, systems: Path) -> SealedKey | None:
+    if source.partition(":")[0] not in KINDS:
+        return None
+    return keys_for(source, ListedSystems(systems).listed(source))

@@ -46,15 +46,20 @@ class SystemTable:
     @property
     def destination(self) -> dict[str, str]:
         """Where its key would be sent, and how: a key that was set for one destination is not sent to another."""
-        oauth = self.listed.oauth
-        return {
-            "source": self.source,
-            "url": self.listed.url,
-            "header": self.listed.key_header,
-            "authority_file": self.listed.authority_file,
-            "token_url": oauth.token_url if oauth else "",
-            "client_id": oauth.client_id if oauth else "",
-        }
+        return destination_of(self.source, self.listed)
+
+
+def destination_of(source: str, listed: Listed) -> dict[str, str]:
+    """See ``SystemTable.destination``."""
+    oauth = listed.oauth
+    return {
+        "source": source,
+        "url": listed.url,
+        "header": listed.key_header,
+        "authority_file": listed.authority_file,
+        "token_url": oauth.token_url if oauth else "",
+        "client_id": oauth.client_id if oauth else "",
+    }
 
 
 def read_table(text: str) -> SystemTable:

@@ -28,8 +28,9 @@ from compliance.access.roles import Role
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor
 from compliance.models import Event, SystemKey, SystemListing, default_team
+from compliance.registry import system_keys
 from compliance.registry.key_ring import KeyRing, add_line, keep_newest, read_ring
-from compliance.registry.system_keys import SealedKey, keys_for
+from compliance.registry.system_keys import SealedKey, site_systems
 from compliance.registry.systems import listed_systems
 from tests.compliance.factories import ACTOR
 from tests.compliance.teams import listing_text, make_person
@@ -45,6 +46,11 @@ def folder(settings: LazySettings, tmp_path: Path) -> Path:
     settings.DATA_FOLDER = tmp_path
     settings.KEYS_FILE = tmp_path / "system-keys"
     return tmp_path
+
+
+def keys_for(source: str) -> SealedKey | None:
+    """Where the key comes from for whoever opens the system now."""
+    return system_keys.keys_for(source, site_systems().listed(source))
 
 
 def two() -> tuple[Actor, Actor]:
