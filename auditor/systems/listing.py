@@ -221,7 +221,7 @@ def read_tables(file: Path, kind: str, name: str) -> Mapping[str, Any]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(asked, "no administrator has listed it", table) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ModelError(file.name, f"cannot be read ({error})", "TOML with a table for each system") from error
     kinds = tables.get(kind)
     found = kinds.get(name) if isinstance(kinds, dict) else None

@@ -31,13 +31,13 @@ class ListedSystems:
     Attributes
     ----------
     file
-        The file of systems, or what gives the one that holds at the moment.
+        The file of systems, or what gives the one in which a source is listed at the moment.
     keys
         Where the key of a source is kept, instead of the file that is listed; ``None``: there. It is told how the
         system that is being opened is listed, so that a key goes to no other address than that.
     """
 
-    file: Path | Callable[[], Path]
+    file: Path | Callable[[str], Path]
     keys: Callable[[str, Listed], KeySource | None] = _in_the_file
 
     def listed(self, source: str) -> Listed:
@@ -48,11 +48,11 @@ class ListedSystems:
         ModelError
             If it is not listed, or not as it should be.
         """
-        return _listed(self._at, source)
+        return _listed(self._at(source), source)
 
-    @property
-    def _at(self) -> Path:
-        return self.file if isinstance(self.file, Path) else self.file()
+    def _at(self, source: str) -> Path:
+        _named(source)
+        return self.file if isinstance(self.file, Path) else self.file(source)
 
     def open(
         self,
@@ -65,7 +65,7 @@ class ListedSystems:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> EndpointSystem | Service:
         """See :func:`open_listed`."""
-        file = self._at  # once: what is listed may change between the table and its key
+        file = self._at(source)  # once: what is listed may change between the table and its key
         return open_listed(
             source,
             file=file,

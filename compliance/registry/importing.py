@@ -11,7 +11,7 @@ from django.conf import settings
 from auditor.exceptions import ModelError, StorageError
 from auditor.systems.opening import KINDS, ListedSystems
 from compliance.model_store import model_store
-from compliance.registry.system_keys import SealedKey, keys_for
+from compliance.registry.system_keys import keys_for
 from compliance.registry.systems import listed_systems
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
@@ -28,8 +28,10 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     StorageError
         If the store cannot be written.
     """
-    systems = listed_systems()  # once: its key is that of what stands in this file
-    key = _key(source, systems)
+    answers = source.partition(":")[0] in KINDS
+    systems = listed_systems(source) if answers else Path(settings.SYSTEMS_FILE)
+    # Of the same file: what is listed may change between the table and its key.
+    key = keys_for(source, ListedSystems(systems).listed(source)) if answers else None
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
@@ -55,9 +57,3 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     if "failed" in answer:
         raise StorageError(answer["failed"])
     return model_store().get(answer["sha256"])
-
-
-def _key(source: str, systems: Path) -> SealedKey | None:
-    if source.partition(":")[0] not in KINDS:
-        return None
-    return keys_for(source, ListedSystems(systems).listed(source))

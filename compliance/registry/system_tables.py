@@ -24,6 +24,13 @@ from auditor.systems.service_listing import ListedService
 
 READERS: dict[str, type[ListedEndpoint | ListedService]] = {"endpoint": ListedEndpoint, "service": ListedService}
 LONGEST = 50_000
+DEEPEST = 20
+MOST_KEYS = 300
+#: Strings and comments whole, so that no mark in them counts; an unclosed string reaches to where it could have ended.
+_MARKS = re.compile(
+    r'''"""(?:\\.|[^\\])*?(?:"""|\Z)|"(?:\\.|[^"\\\n])*"?|'{3}.*?(?:'{3}|\Z)|'[^'\n]*'?|\#[^\n]*|[.=,\n\[\]{}]''',
+    re.DOTALL,
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 FORM = "one table, [endpoint.NAME] or [service.NAME]"
 WHERE = "table"
@@ -71,12 +78,7 @@ def read_table(text: str) -> SystemTable:
         In one line: the key, what is wrong with it, what was expected. Values are not repeated, since one of them may
         be a secret in the wrong place.
     """
-    if len(text) > LONGEST:
-        raise ModelError(WHERE, f"has more than {LONGEST:,} characters", FORM)
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(WHERE, f"is not valid TOML ({error})", FORM) from None
+    tables = _tables(text)
     kind, name = _named(tables)
     table, where = tables[kind][name], f"{kind}.{name}"
     try:
@@ -92,6 +94,57 @@ def read_table(text: str) -> SystemTable:
     return SystemTable(kind=kind, name=name, listed=listed, plain=tables)
 
 
+def _tables(text: str) -> dict[str, Any]:
+    _refuse_costly(text)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(WHERE, f"is not valid TOML ({error})", FORM) from None
+    except RecursionError:
+        raise _too_deep() from None
+    _refuse_large(tables)
+    return tables
+
+
+def _refuse_costly(text: str) -> None:
+    """Refuse a text that readers of TOML would take long over; this takes one look at each of its marks."""
+    if len(text) > LONGEST:
+        raise ModelError(WHERE, f"has more than {LONGEST:,} characters", FORM)
+    open_, dots, keys = 0, 0, 0
+    for mark in _MARKS.findall(text):
+        open_ += (mark in "[{") - (mark in "]}")
+        if mark[0] not in "\"'":  # a name in quotes may stand between two dots
+            dots = dots + 1 if mark == "." else 0
+        keys += mark == "="
+        if max(open_, dots) > DEEPEST:
+            raise _too_deep()
+    if keys > MOST_KEYS:
+        raise _too_many()
+
+
+def _refuse_large(tables: dict[str, Any]) -> None:
+    """Count what was read: tables of many headers, and dots and brackets together."""
+    layer: list[dict[str, Any] | list[Any]] = [tables]
+    depth, keys = 0, 0
+    while layer:
+        depth += 1
+        keys += sum(len(part) for part in layer if isinstance(part, dict))
+        below = [inner for part in layer for inner in (part.values() if isinstance(part, dict) else part)]
+        layer = [part for part in below if isinstance(part, (dict, list))]
+        if depth > DEEPEST:
+            raise _too_deep()
+    if keys > MOST_KEYS:
+        raise _too_many()
+
+
+def _too_deep() -> ModelError:
+    return ModelError(WHERE, f"is nested deeper than {DEEPEST}", FORM)
+
+
+def _too_many() -> ModelError:
+    return ModelError(WHERE, f"has more than {MOST_KEYS} keys", FORM)
+
+
 def text_sha256(text: str) -> str:
     """The hash by which events name a table."""
     return sha256_bytes(text.encode())
@@ -105,6 +158,7 @@ def with_prices(text: str, prices: dict[str, Any]) -> str:
     ModelError
         If it is not the table of a system, or has prices already.
     """
+    _tables(text)  # which bounds what it may cost
     try:
         document = tomlkit.parse(text)
     except (tomlkit.exceptions.TOMLKitError, ValueError) as error:

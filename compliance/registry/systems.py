@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import tomllib
 from pathlib import Path
-from typing import Any
 
-import tomlkit
 from django.conf import settings
 
 from auditor.canonical import sha256_bytes
@@ -17,22 +14,24 @@ from compliance.models import SystemListing, SystemState
 FOLDER = "systems"
 
 
-def listed_systems() -> Path:
-    """A file of systems that holds what is listed now, for ``open_listed`` of the engine.
+def listed_systems(source: str) -> Path:
+    """A file that holds the table of this system as it is listed now, for ``open_listed`` of the engine.
 
-    It is named by the hash of its content, so that one who wrote it a moment earlier cannot put what was withdrawn
-    since in its place.
+    It holds that table alone, so that no listing of one team costs or stops what another asks. It is named by the hash
+    of its content: one who wrote it a moment earlier cannot put what was withdrawn since in its place.
 
     Raises
     ------
+    ModelError
+        If it is not listed.
     StorageError
         If it cannot be written.
     """
-    tables: dict[str, dict[str, Any]] = {}
-    for row in SystemListing.objects.filter(state=SystemState.LISTED).order_by("kind", "name"):
-        for kind, named in tomllib.loads(row.text).items():
-            tables.setdefault(kind, {}).update(named)
-    text = tomlkit.dumps(tables)
+    kind, _, name = source.partition(":")
+    row = SystemListing.objects.filter(state=SystemState.LISTED, kind=kind, name=name).first()
+    if row is None:
+        raise ModelError(source, "no administrator has listed it", "a system that is listed on /systems/")
+    text = row.text
     folder = Path(settings.DATA_FOLDER) / FOLDER
     file = folder / f"{sha256_bytes(text.encode())[:16]}.toml"
     try:

@@ -66,8 +66,8 @@ def test_a_worker_that_opened_the_version_before_does_not_send_it_the_new_key(tm
 def test_a_version_listed_between_table_and_key_gets_its_key_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
 ) -> None:
-    def overtaken() -> Path:
-        file = listed_systems()
+    def overtaken(source: str) -> Path:
+        file = listed_systems(source)
         if SystemListing.objects.count() == 1:
             _list("http://127.0.0.1:9/v1", NEW)
         return file

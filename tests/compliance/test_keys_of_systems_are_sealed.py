@@ -100,7 +100,12 @@ def test_the_engine_has_the_key_of_what_is_listed(folder: Path) -> None:
     source = keys_for("endpoint:underwriter")
     assert source is not None
     assert source.key().reveal() == SECRET
-    line = Line("endpoint:underwriter", read_listed(listed_systems(), "underwriter"), keys=source, connections=1)
+    line = Line(
+        "endpoint:underwriter",
+        read_listed(listed_systems("endpoint:underwriter"), "underwriter"),
+        keys=source,
+        connections=1,
+    )
     assert line.headers(header="Authorization", prefix="Bearer ") == {"Authorization": f"Bearer {SECRET}"}
     line.close()
     actions.erase_system_key(listing=row, actor=bob)
@@ -118,7 +123,12 @@ def test_a_system_with_a_token_address_takes_its_secret_from_the_store(folder: P
     source = keys_for("endpoint:underwriter")
     assert isinstance(source, SealedKey)  # and says itself that there is none yet
     actions.set_system_key(listing=row, secret=SECRET, actor=ann)
-    line = Line("endpoint:underwriter", read_listed(listed_systems(), "underwriter"), keys=source, connections=1)
+    line = Line(
+        "endpoint:underwriter",
+        read_listed(listed_systems("endpoint:underwriter"), "underwriter"),
+        keys=source,
+        connections=1,
+    )
     assert isinstance(line._credentials, ClientCredentials)
     line.close()
 
