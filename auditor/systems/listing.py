@@ -192,6 +192,19 @@ def keys_in(table: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts in a table, names too, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield str(name)
+            yield from texts_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from texts_in(part)
+
+
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
     """All names in a table with what stands under them, however deep."""
     if isinstance(value, dict):

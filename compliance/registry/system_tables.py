@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from pydantic import ValidationError
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import ModelError
 from auditor.systems.addresses import Address, parse_address, pin
-from auditor.systems.listing import Listed, ListedEndpoint, keys_in, one_line
+from auditor.systems.listing import Listed, ListedEndpoint, keys_in, one_line, texts_in
 from auditor.systems.service_listing import ListedService
 
 READERS: dict[str, type[ListedEndpoint | ListedService]] = {"endpoint": ListedEndpoint, "service": ListedService}
@@ -78,6 +79,7 @@ def read_table(text: str) -> SystemTable:
         In one line: the key, what is wrong with it, what was expected. Values are not repeated, since one of them may
         be a secret in the wrong place.
     """
+    refuse_unseen(text, where=WHERE)
     tables = _tables(text)
     kind, name = _named(tables)
     table, where = tables[kind][name], f"{kind}.{name}"
@@ -86,12 +88,27 @@ def read_table(text: str) -> SystemTable:
     except ValidationError as error:
         raise one_line(error, where=where) from None
     _can_be_probed(listed, where)
+    for part in texts_in(table):  # written as \u202e, what is not seen stands in no text
+        refuse_unseen(part, where=where)
     _no_key_material(table, where)
     _no_files(listed, where)
     _may_be_asked(listed.url, listed, where=f"{where}.url")
     if listed.oauth is not None:
         _may_be_asked(listed.oauth.token_url, listed, where=f"{where}.oauth.token_url")
     return SystemTable(kind=kind, name=name, listed=listed, plain=tables)
+
+
+def refuse_unseen(text: str, *, where: str) -> None:
+    """Refuse marks that are not seen, or turn what is seen: whoever approves reads what the machine reads.
+
+    Raises
+    ------
+    ModelError
+        With the number of the first of them.
+    """
+    for mark in text:
+        if mark not in "\n\t" and unicodedata.category(mark) in ("Cc", "Cf"):
+            raise ModelError(where, f"holds U+{ord(mark):04X}, which is not seen", "marks that can be read")
 
 
 def _tables(text: str) -> dict[str, Any]:
