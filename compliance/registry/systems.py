@@ -18,27 +18,30 @@ def listed_systems(source: str) -> Path:
     """A file that holds the table of this system as it is listed now, for ``open_listed`` of the engine.
 
     It holds that table alone, so that no listing of one team costs or stops what another asks. It is named by the hash
-    of its content: one who wrote it a moment earlier cannot put what was withdrawn since in its place.
+    of its content: one who wrote it a moment earlier cannot put what was withdrawn since in its place. A file of that
+    name with other content is written anew.
 
     Raises
     ------
     ModelError
         If it is not listed.
     StorageError
-        If it cannot be written.
+        If it cannot be written, or the table in the database is not the one that was approved.
     """
     kind, _, name = source.partition(":")
     row = SystemListing.objects.filter(state=SystemState.LISTED, kind=kind, name=name).first()
     if row is None:
         raise ModelError(source, "no administrator has listed it", "a system that is listed on /systems/")
-    text = row.text
+    data = row.text.encode()
+    if sha256_bytes(data) != row.text_sha256:
+        raise StorageError(f"{row}: its table is not the one that was approved; expected the hash it was listed with")
     folder = Path(settings.DATA_FOLDER) / FOLDER
-    file = folder / f"{sha256_bytes(text.encode())[:16]}.toml"
+    file = folder / f"{row.text_sha256[:16]}.toml"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not file.exists():
+        if not file.is_file() or sha256_bytes(file.read_bytes()) != row.text_sha256:
             draft = folder / f".{file.stem}-{secrets.token_hex(8)}"
-            draft.write_text(text, encoding="utf-8")
+            draft.write_bytes(data)
             draft.replace(file)
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written: {reason_of(error)}; expected a folder to write") from error

@@ -11,12 +11,13 @@ from django.conf import LazySettings
 from auditor.exceptions import ModelError
 from auditor.systems.listing import read_listed
 from compliance.models import SystemListing, SystemState, default_team
-from compliance.registry.system_tables import read_table, with_prices
+from compliance.registry.system_tables import read_table, text_sha256, with_prices
 from compliance.registry.systems import listed_systems
 from tests.compliance.teams import listing_text
 from tests.compliance.test_systems_are_listed_by_two import admin, listed
 
 DEEP = "table: is nested deeper than 20; expected one table"
+DEEPLY = "x = " + "[" * 20_000
 MANY = "table: has more than 300 keys; expected one table"
 COSTLY = {
     "dots": (".".join("a" * 20_000) + " = 1", DEEP),
@@ -55,7 +56,7 @@ def test_a_row_that_nobody_can_read_stops_no_other_system(settings: LazySettings
     settings.DATA_FOLDER = tmp_path
     row = listed(admin("ann"), admin("bob"))
     SystemListing.objects.create(
-        team=default_team(), kind="endpoint", name="deep", version=1, text="x = " + "[" * 20_000, text_sha256="",
+        team=default_team(), kind="endpoint", name="deep", version=1, text=DEEPLY, text_sha256=text_sha256(DEEPLY),
         reason="x", proposed_by="ann", state=SystemState.LISTED, approved_by="bob",
         approved_by_user=row.approved_by_user, approved_at=row.approved_at, approval_reason="x",
         proposed_by_user=row.proposed_by_user,
