@@ -16,10 +16,11 @@ from compliance.registry.systems import listed_systems
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
-def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None) -> Any:
+def import_bounded(source: str, *, team_id: int | None, heartbeat: Callable[[], None] = lambda: None) -> Any:
     """The stored model of a source, imported if it was not yet; of a system, as it was probed now.
 
-    ``heartbeat`` is called while the child is waited for, which ends in time by its own limits.
+    A system is one that is listed for this team. ``heartbeat`` is called while the child is waited for, which ends in
+    time by its own limits.
 
     Raises
     ------
@@ -29,7 +30,7 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
         If the store cannot be written.
     """
     answers = source.partition(":")[0] in KINDS
-    systems = listed_systems(source) if answers else Path(settings.SYSTEMS_FILE)
+    systems = listed_systems(source, team_id=team_id) if answers else Path(settings.SYSTEMS_FILE)
     # Of the same file: what is listed may change between the table and its key.
     key = keys_for(source, ListedSystems(systems).listed(source)) if answers else None
     job = {

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from django.conf import settings
@@ -73,10 +74,10 @@ def keys_for(source: str, opened: Listed) -> SealedKey | None:
     return SealedKey(kind, name, destination_of(source, opened))
 
 
-def site_systems() -> ListedSystems:
-    """What the site's workers may ask: the systems that are listed on it, with the keys that were set there."""
+def site_systems(*, team_id: int | None) -> ListedSystems:
+    """What workers may ask for a team: the systems that are listed for it, with the keys that were set there."""
     keys: Callable[[str, Listed], KeySource | None] = keys_for
-    return ListedSystems(listed_systems, keys=keys)
+    return ListedSystems(partial(listed_systems, team_id=team_id), keys=keys)
 
 
 def _keys(kind: str, name: str) -> TeamRows[SystemKey]:

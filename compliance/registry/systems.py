@@ -14,7 +14,7 @@ from compliance.models import SystemListing, SystemState
 FOLDER = "systems"
 
 
-def listed_systems(source: str) -> Path:
+def listed_systems(source: str, *, team_id: int | None) -> Path:
     """A file that holds the table of this system as it is listed now, for ``open_listed`` of the engine.
 
     It holds that table alone, so that no listing of one team costs or stops what another asks. It is named by the hash
@@ -24,14 +24,11 @@ def listed_systems(source: str) -> Path:
     Raises
     ------
     ModelError
-        If it is not listed.
+        If the team has none that is listed.
     StorageError
         If it cannot be written, or the table in the database is not the one that was approved.
     """
-    kind, _, name = source.partition(":")
-    row = SystemListing.objects.filter(state=SystemState.LISTED, kind=kind, name=name).first()
-    if row is None:
-        raise ModelError(source, "no administrator has listed it", "a system that is listed on /systems/")
+    row = find_listed(source, team_id=team_id)
     data = row.text.encode()
     if sha256_bytes(data) != row.text_sha256:
         raise StorageError(f"{row}: its table is not the one that was approved; expected the hash it was listed with")

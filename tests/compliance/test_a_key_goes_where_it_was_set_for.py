@@ -11,7 +11,7 @@ from auditor.exceptions import AuditorError
 from auditor.systems.asking import Request
 from auditor.systems.request_store import RequestStore
 from compliance import actions
-from compliance.models import SystemListing
+from compliance.models import SystemListing, default_team
 from compliance.registry.importing import import_bounded
 from compliance.registry.system_keys import site_systems
 from compliance.registry.systems import listed_systems
@@ -51,7 +51,7 @@ def test_a_worker_that_opened_the_version_before_does_not_send_it_the_new_key(tm
 
     with answering(faults=faults) as server, RequestStore(tmp_path / "requests.sqlite") as store:
         _list(server.url, OLD)
-        with site_systems().open("endpoint:underwriter", store=store) as system:
+        with site_systems(team_id=default_team().pk).open("endpoint:underwriter", store=store) as system:
             assert system.ask([Request(prompt="p")])[0].text  # type: ignore[list-item, union-attr]
             _list("http://127.0.0.1:9/v1", NEW)
             superseded.append(True)
@@ -66,8 +66,8 @@ def test_a_worker_that_opened_the_version_before_does_not_send_it_the_new_key(tm
 def test_a_version_listed_between_table_and_key_gets_its_key_alone(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, how: str
 ) -> None:
-    def overtaken(source: str) -> Path:
-        file = listed_systems(source)
+    def overtaken(source: str, *, team_id: int | None) -> Path:
+        file = listed_systems(source, team_id=team_id)
         if SystemListing.objects.count() == 1:
             _list("http://127.0.0.1:9/v1", NEW)
         return file
@@ -78,9 +78,9 @@ def test_a_version_listed_between_table_and_key_gets_its_key_alone(
         _list(server.url, OLD)
 
         def asked() -> None:
-            with site_systems().open("endpoint:underwriter", store=store) as system:
+            with site_systems(team_id=default_team().pk).open("endpoint:underwriter", store=store) as system:
                 system.ask([Request(prompt="p")])  # type: ignore[list-item]
 
         with pytest.raises(AuditorError, match=OPENS_NOT):
-            import_bounded("endpoint:underwriter") if how == "imported" else asked()
+            import_bounded("endpoint:underwriter", team_id=default_team().pk) if how == "imported" else asked()
         assert server.asked == []

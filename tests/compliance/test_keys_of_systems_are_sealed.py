@@ -50,7 +50,7 @@ def folder(settings: LazySettings, tmp_path: Path) -> Path:
 
 def keys_for(source: str) -> SealedKey | None:
     """Where the key comes from for whoever opens the system now."""
-    return system_keys.keys_for(source, site_systems().listed(source))
+    return system_keys.keys_for(source, site_systems(team_id=default_team().pk).listed(source))
 
 
 def two() -> tuple[Actor, Actor]:
@@ -102,7 +102,7 @@ def test_the_engine_has_the_key_of_what_is_listed(folder: Path) -> None:
     assert source.key().reveal() == SECRET
     line = Line(
         "endpoint:underwriter",
-        read_listed(listed_systems("endpoint:underwriter"), "underwriter"),
+        read_listed(listed_systems("endpoint:underwriter", team_id=row.team_id), "underwriter"),
         keys=source,
         connections=1,
     )
@@ -125,7 +125,7 @@ def test_a_system_with_a_token_address_takes_its_secret_from_the_store(folder: P
     actions.set_system_key(listing=row, secret=SECRET, actor=ann)
     line = Line(
         "endpoint:underwriter",
-        read_listed(listed_systems("endpoint:underwriter"), "underwriter"),
+        read_listed(listed_systems("endpoint:underwriter", team_id=row.team_id), "underwriter"),
         keys=source,
         connections=1,
     )

@@ -61,6 +61,8 @@ def test_a_row_that_nobody_can_read_stops_no_other_system(settings: LazySettings
         approved_by_user=row.approved_by_user, approved_at=row.approved_at, approval_reason="x",
         proposed_by_user=row.proposed_by_user,
     )  # fmt: skip
-    assert read_listed(listed_systems("endpoint:underwriter"), "underwriter").model == "underwriter"
+    assert (
+        read_listed(listed_systems("endpoint:underwriter", team_id=row.team_id), "underwriter").model == "underwriter"
+    )
     with pytest.raises(ModelError):
-        read_listed(listed_systems("endpoint:deep"), "deep")
+        read_listed(listed_systems("endpoint:deep", team_id=row.team_id), "deep")
