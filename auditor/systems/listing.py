@@ -92,10 +92,10 @@ class Listed(ListedTable):
     most_requests: Annotated[int, Field(ge=1)] | None = None
     most_money: Positive | None = None
     tries: Annotated[int, Field(ge=1, le=20)] = 6
-    longest_wait: Positive = 300.0
+    longest_wait: Annotated[float, Field(gt=0, le=3600)] = 300.0
     failures_before_rest: Annotated[int, Field(ge=1)] = 10
-    rest_seconds: Positive = 30.0
-    rests: Annotated[int, Field(ge=0)] = 3
+    rest_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    rests: Annotated[int, Field(ge=0, le=100)] = 3
     prices: Rates | None = None
 
     @field_validator("networks", mode="before")
