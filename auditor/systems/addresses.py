@@ -86,7 +86,7 @@ def parse_address(url: str, *, networks: Sequence[str] = (), where: str) -> Addr
     except ValueError as error:
         raise ModelError(where, f"{error}", "an address") from None
     host = (parts.hostname or "").rstrip(".")
-    if not host or port == 0 or not host.isascii() or any(mark.isspace() for mark in url):
+    if not host or port == 0 or not url.isascii() or any(mark.isspace() for mark in url):
         raise ModelError(where, f"{url!r} is not an address", "https:// and a host")
     if parts.scheme != "https" and not (parts.scheme == "http" and is_here(host)):
         raise ModelError(where, f"{url!r} is not encrypted", "an https:// address, or http:// on this machine")

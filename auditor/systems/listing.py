@@ -92,10 +92,10 @@ class Listed(ListedTable):
     most_requests: Annotated[int, Field(ge=1)] | None = None
     most_money: Positive | None = None
     tries: Annotated[int, Field(ge=1, le=20)] = 6
-    longest_wait: Positive = 300.0
+    longest_wait: Annotated[float, Field(gt=0, le=3600)] = 300.0
     failures_before_rest: Annotated[int, Field(ge=1)] = 10
-    rest_seconds: Positive = 30.0
-    rests: Annotated[int, Field(ge=0)] = 3
+    rest_seconds: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    rests: Annotated[int, Field(ge=0, le=100)] = 3
     prices: Rates | None = None
 
     @field_validator("networks", mode="before")
@@ -192,6 +192,19 @@ def keys_in(table: Mapping[str, Any]) -> list[str]:
     ]
 
 
+def texts_in(value: Any) -> Iterator[str]:
+    """All texts in a table, names too, however deep."""
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict):
+        for name, part in value.items():
+            yield str(name)
+            yield from texts_in(part)
+    elif isinstance(value, list):
+        for part in value:
+            yield from texts_in(part)
+
+
 def _pairs(value: Any) -> Iterator[tuple[str, Any]]:
     """All names in a table with what stands under them, however deep."""
     if isinstance(value, dict):
@@ -221,7 +234,7 @@ def read_tables(file: Path, kind: str, name: str) -> Mapping[str, Any]:
         tables = tomllib.loads(file.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise ModelError(asked, "no administrator has listed it", table) from None
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError, RecursionError) as error:
         raise ModelError(file.name, f"cannot be read ({error})", "TOML with a table for each system") from error
     kinds = tables.get(kind)
     found = kinds.get(name) if isinstance(kinds, dict) else None

@@ -20,7 +20,7 @@ from auditor.systems.service_templates import Value
 KINDS = ("endpoint", "service")
 
 
-def _in_the_file(_: str) -> KeySource | None:
+def _in_the_file(_: str, __: Listed) -> KeySource | None:
     return None
 
 
@@ -31,13 +31,14 @@ class ListedSystems:
     Attributes
     ----------
     file
-        The file of systems, or what gives the one that holds at the moment.
+        The file of systems, or what gives the one in which a source is listed at the moment.
     keys
-        Where the key of a source is kept, instead of the file that is listed; ``None``: there.
+        Where the key of a source is kept, instead of the file that is listed; ``None``: there. It is told how the
+        system that is being opened is listed, so that a key goes to no other address than that.
     """
 
-    file: Path | Callable[[], Path]
-    keys: Callable[[str], KeySource | None] = _in_the_file
+    file: Path | Callable[[str], Path]
+    keys: Callable[[str, Listed], KeySource | None] = _in_the_file
 
     def listed(self, source: str) -> Listed:
         """How a system is listed at the moment.
@@ -47,12 +48,11 @@ class ListedSystems:
         ModelError
             If it is not listed, or not as it should be.
         """
-        kind, _, name = source.partition(":")
-        return read_service(self._at, name) if kind == "service" else read_listed(self._at, name)
+        return _listed(self._at(source), source)
 
-    @property
-    def _at(self) -> Path:
-        return self.file if isinstance(self.file, Path) else self.file()
+    def _at(self, source: str) -> Path:
+        _named(source)
+        return self.file if isinstance(self.file, Path) else self.file(source)
 
     def open(
         self,
@@ -65,12 +65,13 @@ class ListedSystems:
         should_stop: Callable[[], bool] = lambda: False,
     ) -> EndpointSystem | Service:
         """See :func:`open_listed`."""
+        file = self._at(source)  # once: what is listed may change between the table and its key
         return open_listed(
             source,
-            file=self._at,
+            file=file,
             store=store,
             example=example,
-            keys=self.keys(source),
+            keys=self.keys(source, _listed(file, source)),
             caps=caps,
             tell=tell,
             should_stop=should_stop,
@@ -111,9 +112,7 @@ def open_listed(
     ModelError
         If the source is none of these, is not listed as it should be, or cannot be opened.
     """
-    kind, _, name = source.partition(":")
-    if kind not in KINDS or not name:
-        raise ModelError(source, "is not a system that answers", "endpoint:NAME or service:NAME")
+    kind, name = _named(source)
     more: dict[str, Any] = {"store": store, "keys": keys, "tell": tell, "should_stop": should_stop}
     if kind == "endpoint":
         endpoint = read_listed(file, name)
@@ -125,3 +124,15 @@ def open_listed(
         expected = f"a made-up application with {missing[0]!r} in [service.{name}.example]"
         raise ModelError(source, "has no example to be probed with", expected)
     return Service(name, service, example=example, conduct=service.conduct().under(caps), **more)
+
+
+def _named(source: str) -> tuple[str, str]:
+    kind, _, name = source.partition(":")
+    if kind not in KINDS or not name:
+        raise ModelError(source, "is not a system that answers", "endpoint:NAME or service:NAME")
+    return kind, name
+
+
+def _listed(file: Path, source: str) -> Listed:
+    kind, name = _named(source)
+    return read_service(file, name) if kind == "service" else read_listed(file, name)

@@ -63,8 +63,8 @@ class ServiceStep(ListedTable):
     body: dict[str, Any] | None = None
     take: dict[str, Place] = Field(default_factory=dict)
     until: Condition | None = None
-    every: Annotated[float, Field(gt=0)] = 1.0
-    at_most: Annotated[int, Field(ge=1)] = 60
+    every: Annotated[float, Field(gt=0, le=3600)] = 1.0
+    at_most: Annotated[int, Field(ge=1, le=3600)] = 60
     failed_if: Condition | None = None
     refused_if: Condition | None = None
 

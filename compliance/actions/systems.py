@@ -9,11 +9,12 @@ from django.db import transaction
 from django.db.models import Max
 from django.utils import timezone
 
+from auditor.exceptions import ModelError
 from compliance.access import permissions as access
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor, append_event, lock_chain
 from compliance.models import SystemKey, SystemListing, SystemState, Team
-from compliance.registry.system_tables import SystemTable, read_table, text_sha256
+from compliance.registry.system_tables import SystemTable, read_table, refuse_unseen, text_sha256
 
 
 @transaction.atomic
@@ -27,7 +28,8 @@ def propose_system(*, team: Team, text: str, reason: str, actor: Actor) -> Syste
     ModelError
         If the table is not as it should be: the key, what is wrong, what was expected.
     StateError
-        If no reason is given, another team's system is called so, a proposal of this name is open, or it is listed so.
+        If no reason is given, or one with marks that are not seen;
+        if another team's system is called so, a proposal of this name is open, or it is listed so.
     """
     _allow(actor, "add_systemlisting", team)
     lock_chain()
@@ -155,7 +157,12 @@ def _stands(listing: SystemListing, expected: str) -> StateError:
 def _said(what: str, reason: str, expected: str) -> str:
     if not reason.strip():
         raise StateError(f"{what}: no reason is given; expected a sentence on {expected}")
-    return reason.strip()
+    reason = reason.strip().replace("\r\n", "\n")
+    try:
+        refuse_unseen(reason, where=f"{what}: reason")
+    except ModelError as error:
+        raise StateError(str(error)) from None
+    return reason
 
 
 def _destination(found: SystemTable) -> dict[str, Any]:

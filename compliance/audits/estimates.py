@@ -139,16 +139,15 @@ def system_of(model: LanguageModelVersion) -> SystemIdentity | None:
 def _of_a_system(
     identity: SystemIdentity, *, plan: PlanVersion, model: LanguageModelVersion, data: DataSetVersion
 ) -> Estimate:
-    applications = kept(data)
-    if applications is None:
-        return Estimate(problem=NOT_KEPT)
     try:
+        table = listed_table(model)  # first: what is withdrawn is not estimated, whatever is kept of the data
+        applications = kept(data)
+        if applications is None:
+            return Estimate(problem=NOT_KEPT)
         bound = bound_plan(plan, model=model, data=data)
         chosen = select(bound, applications, seen=frozenset(), where=str(plan)).records
         clusters = clusters_for(bound, identity, applications, chosen[:SAMPLE], where=str(plan))
-        asked = asked_estimate(
-            bound, model.described, identity, listed_table(model), clusters, chosen=len(chosen), where=str(plan)
-        )
+        asked = asked_estimate(bound, model.described, identity, table, clusters, chosen=len(chosen), where=str(plan))
     except InputError as error:
         return Estimate(problem=str(error), fits=False)
     minutes = asked.cost.minutes

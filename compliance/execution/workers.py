@@ -86,7 +86,7 @@ def _work(pk: int) -> None:
             begun = time.monotonic()
             if score(
                 audit,
-                store=model_store(systems=site_systems()),
+                store=model_store(systems=site_systems(team_id=audit.team_id)),
                 progress=Silence(),
                 stop=attendance.stop,
                 wait=False,

@@ -32,7 +32,7 @@ def _answer(job: dict[str, Any]) -> dict[str, Any]:
 
     key = RingKey.from_job(job["key"]) if job["key"] is not None else None
     try:
-        systems = ListedSystems(Path(job["systems"]), keys=lambda _: key)
+        systems = ListedSystems(Path(job["systems"]), keys=lambda _, __: key)
         store = ModelStore(Path(job["store"]), systems=systems)
         return {"sha256": store.import_model(job["source"]).sha256}
     except InputError as error:

@@ -3,21 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 from django.conf import settings
 
 from auditor.exceptions import ModelError, StorageError
+from auditor.systems.opening import KINDS, ListedSystems
 from compliance.model_store import model_store
 from compliance.registry.system_keys import keys_for
 from compliance.registry.systems import listed_systems
 from compliance.sandbox.children import ChildError, answer_of, without_keys
 
 
-def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None) -> Any:
+def import_bounded(source: str, *, team_id: int | None, heartbeat: Callable[[], None] = lambda: None) -> Any:
     """The stored model of a source, imported if it was not yet; of a system, as it was probed now.
 
-    ``heartbeat`` is called while the child is waited for, which ends in time by its own limits.
+    A system is one that is listed for this team. ``heartbeat`` is called while the child is waited for, which ends in
+    time by its own limits.
 
     Raises
     ------
@@ -26,11 +29,14 @@ def import_bounded(source: str, *, heartbeat: Callable[[], None] = lambda: None)
     StorageError
         If the store cannot be written.
     """
-    key = keys_for(source)
+    answers = source.partition(":")[0] in KINDS
+    systems = listed_systems(source, team_id=team_id) if answers else Path(settings.SYSTEMS_FILE)
+    # Of the same file: what is listed may change between the table and its key.
+    key = keys_for(source, ListedSystems(systems).listed(source)) if answers else None
     job = {
         "source": source,
         "store": str(settings.MODEL_FOLDER),
-        "systems": str(listed_systems()),
+        "systems": str(systems),
         # Sealed as it is kept: the job passes through a file, and the child opens it itself.
         "key": key.sealed().to_job() if key is not None else None,
         "memory": settings.IMPORT_MEMORY,

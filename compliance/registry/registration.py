@@ -150,7 +150,7 @@ def _import_model(row: Registration, actor: Actor, *, heartbeat: Callable[[], No
             language_model=row.language_model,
             actor=actor,
         )
-    stored = import_bounded(row.source, heartbeat=heartbeat)
+    stored = import_bounded(row.source, team_id=row.team_id, heartbeat=heartbeat)
     return actions.register_model(
         source=row.source,
         sha256=stored.sha256,

@@ -8,6 +8,7 @@ from __future__ import annotations
 import ipaddress
 import re
 import tomllib
+import unicodedata
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -19,11 +20,18 @@ from pydantic import ValidationError
 from auditor.canonical import sha256_bytes
 from auditor.exceptions import ModelError
 from auditor.systems.addresses import Address, parse_address, pin
-from auditor.systems.listing import Listed, ListedEndpoint, keys_in, one_line
+from auditor.systems.listing import Listed, ListedEndpoint, keys_in, one_line, texts_in
 from auditor.systems.service_listing import ListedService
 
 READERS: dict[str, type[ListedEndpoint | ListedService]] = {"endpoint": ListedEndpoint, "service": ListedService}
 LONGEST = 50_000
+DEEPEST = 20
+MOST_KEYS = 300
+#: Strings and comments whole, so that no mark in them counts; an unclosed string reaches to where it could have ended.
+_MARKS = re.compile(
+    r'''"""(?:\\.|[^\\])*?(?:"""|\Z)|"(?:\\.|[^"\\\n])*"?|'{3}.*?(?:'{3}|\Z)|'[^'\n]*'?|\#[^\n]*|[.=,\n\[\]{}]''',
+    re.DOTALL,
+)
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,59}")
 FORM = "one table, [endpoint.NAME] or [service.NAME]"
 WHERE = "table"
@@ -46,15 +54,20 @@ class SystemTable:
     @property
     def destination(self) -> dict[str, str]:
         """Where its key would be sent, and how: a key that was set for one destination is not sent to another."""
-        oauth = self.listed.oauth
-        return {
-            "source": self.source,
-            "url": self.listed.url,
-            "header": self.listed.key_header,
-            "authority_file": self.listed.authority_file,
-            "token_url": oauth.token_url if oauth else "",
-            "client_id": oauth.client_id if oauth else "",
-        }
+        return destination_of(self.source, self.listed)
+
+
+def destination_of(source: str, listed: Listed) -> dict[str, str]:
+    """See ``SystemTable.destination``."""
+    oauth = listed.oauth
+    return {
+        "source": source,
+        "url": listed.url,
+        "header": listed.key_header,
+        "authority_file": listed.authority_file,
+        "token_url": oauth.token_url if oauth else "",
+        "client_id": oauth.client_id if oauth else "",
+    }
 
 
 def read_table(text: str) -> SystemTable:
@@ -66,12 +79,8 @@ def read_table(text: str) -> SystemTable:
         In one line: the key, what is wrong with it, what was expected. Values are not repeated, since one of them may
         be a secret in the wrong place.
     """
-    if len(text) > LONGEST:
-        raise ModelError(WHERE, f"has more than {LONGEST:,} characters", FORM)
-    try:
-        tables = tomllib.loads(text)
-    except tomllib.TOMLDecodeError as error:
-        raise ModelError(WHERE, f"is not valid TOML ({error})", FORM) from None
+    refuse_unseen(text, where=WHERE)
+    tables = _tables(text)
     kind, name = _named(tables)
     table, where = tables[kind][name], f"{kind}.{name}"
     try:
@@ -79,12 +88,78 @@ def read_table(text: str) -> SystemTable:
     except ValidationError as error:
         raise one_line(error, where=where) from None
     _can_be_probed(listed, where)
+    for part in texts_in(table):  # written as \u202e, what is not seen stands in no text
+        refuse_unseen(part, where=where)
     _no_key_material(table, where)
     _no_files(listed, where)
     _may_be_asked(listed.url, listed, where=f"{where}.url")
     if listed.oauth is not None:
         _may_be_asked(listed.oauth.token_url, listed, where=f"{where}.oauth.token_url")
     return SystemTable(kind=kind, name=name, listed=listed, plain=tables)
+
+
+def refuse_unseen(text: str, *, where: str) -> None:
+    """Refuse marks that are not seen, or turn what is seen: whoever approves reads what the machine reads.
+
+    Raises
+    ------
+    ModelError
+        With the number of the first of them.
+    """
+    for mark in text:
+        if mark not in "\n\t" and unicodedata.category(mark) in ("Cc", "Cf"):
+            raise ModelError(where, f"holds U+{ord(mark):04X}, which is not seen", "marks that can be read")
+
+
+def _tables(text: str) -> dict[str, Any]:
+    _refuse_costly(text)
+    try:
+        tables = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise ModelError(WHERE, f"is not valid TOML ({error})", FORM) from None
+    except RecursionError:
+        raise _too_deep() from None
+    _refuse_large(tables)
+    return tables
+
+
+def _refuse_costly(text: str) -> None:
+    """Refuse a text that readers of TOML would take long over; this takes one look at each of its marks."""
+    if len(text) > LONGEST:
+        raise ModelError(WHERE, f"has more than {LONGEST:,} characters", FORM)
+    open_, dots, keys = 0, 0, 0
+    for mark in _MARKS.findall(text):
+        open_ += (mark in "[{") - (mark in "]}")
+        if mark[0] not in "\"'":  # a name in quotes may stand between two dots
+            dots = dots + 1 if mark == "." else 0
+        keys += mark == "="
+        if max(open_, dots) > DEEPEST:
+            raise _too_deep()
+    if keys > MOST_KEYS:
+        raise _too_many()
+
+
+def _refuse_large(tables: dict[str, Any]) -> None:
+    """Count what was read: tables of many headers, and dots and brackets together."""
+    layer: list[dict[str, Any] | list[Any]] = [tables]
+    depth, keys = 0, 0
+    while layer:
+        depth += 1
+        keys += sum(len(part) for part in layer if isinstance(part, dict))
+        below = [inner for part in layer for inner in (part.values() if isinstance(part, dict) else part)]
+        layer = [part for part in below if isinstance(part, (dict, list))]
+        if depth > DEEPEST:
+            raise _too_deep()
+    if keys > MOST_KEYS:
+        raise _too_many()
+
+
+def _too_deep() -> ModelError:
+    return ModelError(WHERE, f"is nested deeper than {DEEPEST}", FORM)
+
+
+def _too_many() -> ModelError:
+    return ModelError(WHERE, f"has more than {MOST_KEYS} keys", FORM)
 
 
 def text_sha256(text: str) -> str:
@@ -100,6 +175,7 @@ def with_prices(text: str, prices: dict[str, Any]) -> str:
     ModelError
         If it is not the table of a system, or has prices already.
     """
+    _tables(text)  # which bounds what it may cost
     try:
         document = tomlkit.parse(text)
     except (tomlkit.exceptions.TOMLKitError, ValueError) as error:

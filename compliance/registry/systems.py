@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import secrets
-import tomllib
 from pathlib import Path
-from typing import Any
 
-import tomlkit
 from django.conf import settings
 
 from auditor.canonical import sha256_bytes
@@ -17,29 +14,31 @@ from compliance.models import SystemListing, SystemState
 FOLDER = "systems"
 
 
-def listed_systems() -> Path:
-    """A file of systems that holds what is listed now, for ``open_listed`` of the engine.
+def listed_systems(source: str, *, team_id: int | None) -> Path:
+    """A file that holds the table of this system as it is listed now, for ``open_listed`` of the engine.
 
-    It is named by the hash of its content, so that one who wrote it a moment earlier cannot put what was withdrawn
-    since in its place.
+    It holds that table alone, so that no listing of one team costs or stops what another asks. It is named by the hash
+    of its content: one who wrote it a moment earlier cannot put what was withdrawn since in its place. A file of that
+    name with other content is written anew.
 
     Raises
     ------
+    ModelError
+        If the team has none that is listed.
     StorageError
-        If it cannot be written.
+        If it cannot be written, or the table in the database is not the one that was approved.
     """
-    tables: dict[str, dict[str, Any]] = {}
-    for row in SystemListing.objects.filter(state=SystemState.LISTED).order_by("kind", "name"):
-        for kind, named in tomllib.loads(row.text).items():
-            tables.setdefault(kind, {}).update(named)
-    text = tomlkit.dumps(tables)
+    row = find_listed(source, team_id=team_id)
+    data = row.text.encode()
+    if sha256_bytes(data) != row.text_sha256:
+        raise StorageError(f"{row}: its table is not the one that was approved; expected the hash it was listed with")
     folder = Path(settings.DATA_FOLDER) / FOLDER
-    file = folder / f"{sha256_bytes(text.encode())[:16]}.toml"
+    file = folder / f"{row.text_sha256[:16]}.toml"
     try:
         folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-        if not file.exists():
+        if not file.is_file() or sha256_bytes(file.read_bytes()) != row.text_sha256:
             draft = folder / f".{file.stem}-{secrets.token_hex(8)}"
-            draft.write_text(text, encoding="utf-8")
+            draft.write_bytes(data)
             draft.replace(file)
     except OSError as error:
         raise StorageError(f"{folder}: cannot be written: {reason_of(error)}; expected a folder to write") from error

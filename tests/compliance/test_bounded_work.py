@@ -86,7 +86,7 @@ def test_an_import_that_takes_too_long_or_too_much_fails_with_the_reason_and_is_
     )
     settings.IMPORT_SECONDS, settings.IMPORT_MEMORY = 100, 64 << 20
     with pytest.raises(ModelError, match=r"cannot be imported within 64 MiB of memory, or is damaged"):
-        import_bounded(source)
+        import_bounded(source, team_id=None)
     assert not list((room / "store").glob("models/[0-9a-f]*"))
 
 

@@ -28,8 +28,9 @@ from compliance.access.roles import Role
 from compliance.exceptions import StateError
 from compliance.governance.events import Actor
 from compliance.models import Event, SystemKey, SystemListing, default_team
+from compliance.registry import system_keys
 from compliance.registry.key_ring import KeyRing, add_line, keep_newest, read_ring
-from compliance.registry.system_keys import SealedKey, keys_for
+from compliance.registry.system_keys import SealedKey, site_systems
 from compliance.registry.systems import listed_systems
 from tests.compliance.factories import ACTOR
 from tests.compliance.teams import listing_text, make_person
@@ -45,6 +46,11 @@ def folder(settings: LazySettings, tmp_path: Path) -> Path:
     settings.DATA_FOLDER = tmp_path
     settings.KEYS_FILE = tmp_path / "system-keys"
     return tmp_path
+
+
+def keys_for(source: str) -> SealedKey | None:
+    """Where the key comes from for whoever opens the system now."""
+    return system_keys.keys_for(source, site_systems(team_id=default_team().pk).listed(source))
 
 
 def two() -> tuple[Actor, Actor]:
@@ -94,7 +100,12 @@ def test_the_engine_has_the_key_of_what_is_listed(folder: Path) -> None:
     source = keys_for("endpoint:underwriter")
     assert source is not None
     assert source.key().reveal() == SECRET
-    line = Line("endpoint:underwriter", read_listed(listed_systems(), "underwriter"), keys=source, connections=1)
+    line = Line(
+        "endpoint:underwriter",
+        read_listed(listed_systems("endpoint:underwriter", team_id=row.team_id), "underwriter"),
+        keys=source,
+        connections=1,
+    )
     assert line.headers(header="Authorization", prefix="Bearer ") == {"Authorization": f"Bearer {SECRET}"}
     line.close()
     actions.erase_system_key(listing=row, actor=bob)
@@ -112,7 +123,12 @@ def test_a_system_with_a_token_address_takes_its_secret_from_the_store(folder: P
     source = keys_for("endpoint:underwriter")
     assert isinstance(source, SealedKey)  # and says itself that there is none yet
     actions.set_system_key(listing=row, secret=SECRET, actor=ann)
-    line = Line("endpoint:underwriter", read_listed(listed_systems(), "underwriter"), keys=source, connections=1)
+    line = Line(
+        "endpoint:underwriter",
+        read_listed(listed_systems("endpoint:underwriter", team_id=row.team_id), "underwriter"),
+        keys=source,
+        connections=1,
+    )
     assert isinstance(line._credentials, ClientCredentials)
     line.close()
 
