@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 from auditor.canonical import sha256_bytes, sha256_json
 from auditor.exceptions import InputError
 from auditor.policies.packs import catalogue
+from reports.answer_tables import answer_mismatches
 from reports.bundle import MANIFEST, PACKS, RECORDS, TABLES, Bundle, BundleFile, bundle_from, parse
 from reports.canvas import Chart
 from reports.charts import render_charts
@@ -165,6 +166,8 @@ def _numbers(name: str, bundle: Bundle, decisions: Path | None) -> _Part:
     if tables is None:
         return _Part(left=("the bundle holds no decisions, so none of its numbers was counted again",))
     counted = recount(name, bundle, tables)
+    if not counted.mismatches:
+        counted = replace(counted, mismatches=tuple(answer_mismatches(name, bundle, tables)))
     if counted.mismatches:
         return _Part(counted.mismatches)
     again = remeasure(name, bundle, tables)

@@ -8,12 +8,14 @@ looked at first, text is counted once it is read, and what a footer can lie abou
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import polars as pl
 
+from auditor.answering.evidence import ANSWERS, REQUESTS
+from auditor.evidence import TEXTS
 from auditor.exceptions import InputError
 from auditor.tables import Limits, TooLargeError
 
@@ -33,7 +35,19 @@ KNOWN: Mapping[str, Mapping[str, tuple[Any, ...]]] = {
         "log_adverse": (pl.Float64, pl.Null),
         "outcome": TEXT,
     },
+    ANSWERS: {
+        "case_id": TEXT,
+        "moment": TEXT,
+        "request": TEXT,
+        "outcome": TEXT,
+        "margin": (pl.Float64, pl.Null),
+        "mass": (pl.Float64, pl.Null),
+    },
+    REQUESTS: {"key": TEXT, "request": TEXT, "answer": TEXT, "answer_sha256": TEXT},
+    TEXTS: {"case_id": TEXT, "outcome": TEXT},
 }
+SLICE = 50_000
+"""Rows of a table that are at hand at once where it is read in slices."""
 DAMAGED = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError, ValueError, OverflowError)
 
 
@@ -90,6 +104,33 @@ def read_columns(raw: bytes, names: tuple[str, ...], *, where: str, rows: int | 
     if any(len(column) != (height if rows is None else min(rows, height)) for column in columns):
         raise InputError(where, "has columns whose lengths differ from its footer", "a table as it was written")
     return pl.DataFrame(columns)
+
+
+def slices(raw: bytes, names: tuple[str, ...], *, where: str) -> Iterator[pl.DataFrame]:
+    """Some columns of a table, a slice of its rows at a time: text of any length altogether, bounded in each slice.
+
+    Raises
+    ------
+    InputError
+        As :func:`asked`.
+    """
+    try:
+        lazy = pl.scan_parquet(io.BytesIO(raw))
+        schema = lazy.collect_schema()
+        height = int(lazy.select(pl.len()).collect().item())
+        MOST.check(where=where, rows=height, columns=len(schema))
+        _of_kinds(schema, names, where)
+        for start in range(0, height, SLICE):
+            rows = lazy.select(names).slice(start, SLICE).collect()
+            MOST.check(where=where, characters=sum(_characters(column) for column in rows))
+            if rows.height != min(SLICE, height - start):
+                raise InputError(where, "has fewer rows than its footer says", "a table as it was written")
+            yield rows
+    except TooLargeError as error:
+        raise InputError(where, error.what, error.expected) from error
+    except DAMAGED as error:
+        words = " ".join(str(error).split())[:160]
+        raise InputError(where, f"cannot be read ({words})", "a table as it was written") from error
 
 
 def _of_kinds(schema: pl.Schema, names: tuple[str, ...], where: str) -> None:

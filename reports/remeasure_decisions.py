@@ -4,7 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from auditor.exceptions import AuditorError
+from auditor.canonical import sha256_file
+from auditor.exceptions import AuditorError, reason_of
+from auditor.mapping_files import stored_mapping
+from auditor.observed.building import fingerprint_of
 from reports.bundle import Bundle
 from reports.differences import Mismatch, short
 from reports.remeasure import Remeasured, another_engine, difference_of
@@ -20,6 +23,9 @@ def remeasure_decisions(name: str, bundle: Bundle, path: Path) -> Remeasured:
     path
         The decision file; one that is not, byte for byte, that of the run is a mismatch.
     """
+    if (other := _another_file(name, bundle, path)) is not None:
+        # Before any engine is named: which file it is follows from no code that measures.
+        return Remeasured((other,))
     engine = another_engine(bundle.run.code)
     try:
         found, count = _compared(name, bundle, path)
@@ -31,6 +37,25 @@ def remeasure_decisions(name: str, bundle: Bundle, path: Path) -> Remeasured:
             incomparable=f"{engine}, and gives other numbers or none ({first.where}: {first.found}; {first.expected})"
         )
     return Remeasured(tuple(found), count, engine=engine)
+
+
+def _another_file(name: str, bundle: Bundle, path: Path) -> Mismatch | None:
+    """Whether the file is, byte for byte, that of the run, and the run is named after it and its mapping."""
+    run = bundle.run
+    try:
+        digest = sha256_file(path)
+    except OSError as error:
+        return Mismatch(name, path.name, f"cannot be read: {reason_of(error)}", "the file of the run")
+    if digest != run.data.file_sha256:
+        return Mismatch(name, path.name, f"SHA-256 {digest}", f"{short(run.data.file_sha256)}, the file of the run")
+    try:
+        named = fingerprint_of(digest, stored_mapping(run.data.mapping.plain()))
+    except AuditorError as error:
+        return Mismatch(name, "run.json: data.mapping", short(" ".join(str(error).split())), "the mapping of the run")
+    for where, found in (("data.fingerprint", run.data.fingerprint), ("model.sha256", run.model.sha256)):
+        if found != named:
+            return Mismatch(name, f"run.json: {where}", short(found), f"{named}, the hash of the file and its mapping")
+    return None
 
 
 def _compared(name: str, bundle: Bundle, path: Path) -> tuple[list[Mismatch], int]:

@@ -206,7 +206,7 @@ class Builder:
             probabilities=self._probabilities(numbers),
             source=self.source,
             file_sha256=file_sha256,
-            fingerprint=sha256_json({"file": file_sha256, "mapping": self.mapping.sha256}),
+            fingerprint=fingerprint_of(file_sha256, self.mapping),
         )
         whole = self._of_applicants(whole, self.id) if self.id is not None else whole
         return replace(whole, notes=tuple(self._notes(whole)), left_out=dict(self.left_out))
@@ -306,6 +306,11 @@ class Builder:
         if self.bisg is not None:
             said = ", ".join(f"{how} {count:,}" for how, count in self.likely_by.items())
             yield f"groups of {self.bisg.attribute} made likely by {self.bisg.source}: {said}"
+
+
+def fingerprint_of(file_sha256: str, mapping: DataMapping) -> str:
+    """The hash of a file and its mapping together: what names decisions already taken."""
+    return sha256_json({"file": file_sha256, "mapping": mapping.sha256})
 
 
 def observe(table: Table | pl.DataFrame, mapping: DataMapping, *, source: str, file_sha256: str = "") -> Observed:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import re
+import zipfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from xml.etree import ElementTree as ET
 
@@ -17,11 +20,13 @@ from compliance.execution.runner import PUBLISHED, audit_folder
 from compliance.models import Audit
 from reports.bundle import MANIFEST
 from reports.canvas import Chart
-from reports.publish import FIGURES
+from reports.publish import EVIDENCE, FIGURES
 
 # What our own charts are drawn with. Anything else in a kept figure is not ours, and is not put into a page.
 ELEMENTS = frozenset({"svg", "title", "desc", "g", "path", "line", "rect", "circle", "text", "tspan"})
 FORBIDDEN_ATTRIBUTE = re.compile(r"^on|href$|^style$|^src$", re.IGNORECASE)
+MANIFESTS = 1_000
+"""Audits the hash of whose manifest a process keeps: a line each."""
 SVG = "{http://www.w3.org/2000/svg}"
 
 
@@ -117,21 +122,41 @@ def open_evidence(audit: Audit) -> EvidenceFolder:
     Raises
     ------
     EvidenceError
-        If there is none.
+        If there is none, or its manifest is not that of the evidence that was recorded.
     """
-    return evidence_in(audit_folder(audit) / "evidence", of=str(audit))
+    folder = audit_folder(audit)
+    recorded = _manifest_in(folder / EVIDENCE, str(audit.files.get(EVIDENCE)))
+    return evidence_in(folder / "evidence", of=str(audit), manifest_sha256=recorded)
 
 
-def evidence_in(folder: Path, *, of: str) -> EvidenceFolder:
-    """The evidence in a folder; ``of`` is whose it is, for errors."""
+def evidence_in(folder: Path, *, of: str, manifest_sha256: str) -> EvidenceFolder:
+    """The evidence in a folder under the manifest of this hash; ``of`` is whose it is, for errors."""
     try:
         manifest = (folder / MANIFEST).read_bytes()
     except OSError as error:
         raise EvidenceError(
             f"{of}: {MANIFEST}: cannot be read: {reason_of(error)}; expected the evidence on this server"
         ) from error
+    # Whoever can write the folder can write a manifest that fits it; the archive's hash is in the database.
+    if sha256_bytes(manifest) != manifest_sha256:
+        raise EvidenceError(f"{of}: {MANIFEST}: is not the one in {EVIDENCE}; expected SHA-256 {manifest_sha256}")
     hashes = {line["file"]: line["sha256"] for line in json.loads(manifest)["files"]}
-    return EvidenceFolder(folder=folder, hashes=hashes, manifest_sha256=sha256_bytes(manifest))
+    return EvidenceFolder(folder=folder, hashes=hashes, manifest_sha256=manifest_sha256)
+
+
+@lru_cache(maxsize=MANIFESTS)
+def _manifest_in(archive: Path, recorded: str) -> str:
+    """The SHA-256 of the manifest in the archive of this hash: read once, since it can be no other one later."""
+    try:
+        with archive.open("rb") as file:
+            if hashlib.file_digest(file, "sha256").hexdigest() != recorded:
+                raise EvidenceError(f"{EVIDENCE}: is not the file that was recorded; expected SHA-256 {recorded}")
+            with zipfile.ZipFile(file) as opened:
+                return sha256_bytes(opened.read(MANIFEST))
+    except (OSError, KeyError, zipfile.BadZipFile) as error:
+        raise EvidenceError(
+            f"{EVIDENCE}: cannot be read: {reason_of(error)}; expected the published file on this server"
+        ) from error
 
 
 def chart_from(name: str, svg: str) -> Chart:

@@ -78,6 +78,7 @@ def kept_story(audit: Audit, evidence: EvidenceFolder) -> Story:
         return story_of(
             evidence.folder,
             evidence.stamps(),
+            manifest_sha256=evidence.manifest_sha256,
             result=(result, str(audit.files["result.json"])),
             annex_sha256=str(audit.files.get("annex.pdf") or ""),
         )
@@ -93,10 +94,12 @@ def as_recorded() -> Iterator[None]:
 
 
 @lru_cache(maxsize=STORIES)
-def story_of(folder: Path, stamps: object, *, result: tuple[Path, str], annex_sha256: str) -> Story:
+def story_of(
+    folder: Path, stamps: object, *, manifest_sha256: str, result: tuple[Path, str], annex_sha256: str
+) -> Story:
     """A story by all that it is read from: hashes of published files, and ``stamps`` of those of the evidence."""
     path, _ = result
-    evidence = evidence_in(folder, of=folder.parent.name)
+    evidence = evidence_in(folder, of=folder.parent.name, manifest_sha256=manifest_sha256)
     record = Governance.read(parse(path.read_bytes(), where=path.name)["audit"], where=f"{path.name}: audit")
     lines = parse(evidence.files[MANIFEST], where=MANIFEST)["files"]
     files = tuple(BundleFile(**line) for line in lines)

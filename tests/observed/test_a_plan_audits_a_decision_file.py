@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from auditor import audit, open_audit
-from auditor.canonical import canonical_json
+from auditor.canonical import canonical_json, sha256_file
 from auditor.conductor import prepare
 from auditor.decision_files import chosen, open_decisions
 from auditor.door.results import Audited
@@ -127,14 +127,32 @@ def test_a_number_that_was_written_in_is_named_with_the_decision_file_at_hand(fi
     assert any("measurements were computed again from decisions.csv" in line for line in whole.said)
     other = write_file(tmp_path, rows=1500, seed=9)
     (refused,) = check_contents(done.evidence, read_files(done.evidence), decisions=other).mismatches
-    assert "is not the file the run was frozen with" in refused.found
+    assert refused.expected == f"{done.run.data.file_sha256}, the file of the run"
     rows = json.loads((done.evidence / "measurements.json").read_bytes())
     described = next(row for row in rows if row["metric"] == "selection_rate")
     described["estimate"] += 0.01
     (done.evidence / "measurements.json").write_bytes(canonical_json(rows))
     write_manifest(done.evidence)
     mismatches = check_contents(done.evidence, read_files(done.evidence), decisions=file).mismatches
-    assert [described["id"] in item.where for item in mismatches] == [True]
+    numbers = [item for item in mismatches if not item.where.startswith("figures/")]
+    assert [described["id"] in item.where for item in numbers] == [True]
+
+
+def test_a_file_is_another_one_whatever_engine_a_run_names(file: Path, tmp_path: Path) -> None:
+    done = audit(Plan.parse(raw_plan(file, tests={"run": ["observed_rates"]})), folder=tmp_path)
+    run = json.loads((done.evidence / "run.json").read_bytes())
+    run["code"]["sha256"] = "0" * 64
+    (done.evidence / "run.json").write_bytes(canonical_json(run))
+    write_manifest(done.evidence)
+    assert check_contents(done.evidence, read_files(done.evidence), decisions=file).mismatches == ()
+    other = write_file(tmp_path, rows=1500, seed=9)
+    (refused,) = check_contents(done.evidence, read_files(done.evidence), decisions=other).mismatches
+    assert refused.found == f"SHA-256 {sha256_file(other)}"
+    run["data"]["file_sha256"] = sha256_file(other)
+    (done.evidence / "run.json").write_bytes(canonical_json(run))
+    write_manifest(done.evidence)
+    (refused,) = check_contents(done.evidence, read_files(done.evidence), decisions=other).mismatches
+    assert refused.where == "run.json: data.fingerprint"
 
 
 def test_a_finding_that_was_written_in_is_named(file: Path, tmp_path: Path) -> None:

@@ -1,0 +1,106 @@
+"""Answers, requests and texts of a bundle against its decisions: what was said to whom is what was decided.
+
+Each request and each answer is held against its hash, a slice of rows at a time; only hashes are kept. That an answer
+means what was read of it is not shown here: it would take the code that read it.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+
+import polars as pl
+
+from auditor.answering.evidence import ANSWERS, REQUESTS
+from auditor.canonical import sha256_bytes
+from auditor.evidence import TEXTS
+from reports.bundle import Bundle
+from reports.differences import Mismatch, short
+from reports.evidence_tables import DECISIONS, KNOWN, Asked, read_columns, slices
+
+WRITTEN_OUT = re.compile(r"\\x([89a-f][0-9a-f])")
+"""How a byte that is no UTF-8 stands in the text of an answer."""
+NOT_DOUBLED = re.compile(r"(?<!\\)\\x([89a-f][0-9a-f])")
+"""The same, but for one behind a backslash: JSON doubles those that a server wrote itself."""
+
+
+def answer_mismatches(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
+    """Whether the run has the tables of answers that its kind writes, no others, and decisions that follow from them.
+
+    Parameters
+    ----------
+    name
+        The bundle's name, for lines.
+    tables
+        Its cases and decisions.
+    """
+    run = bundle.run
+    asked = run.reading is not None and not tables.decisions.is_empty()
+    read = run.generated is not None and not tables.decisions.is_empty()
+    for file, expected in ((ANSWERS, asked), (REQUESTS, asked), (TEXTS, read)):
+        if expected and file not in bundle.contents:
+            yield Mismatch(name, file, "no such file", "one: the decisions of the run are read from answers")
+            return
+        if file in bundle.contents and (run.reading is None if file != TEXTS else run.generated is None):
+            yield Mismatch(name, file, "a file that this run does not write", "none: no such answer was read")
+            return
+    if asked:
+        yield from _of_a_system(name, bundle, tables)
+    if read:
+        texts = read_columns(bundle.contents[TEXTS], tuple(KNOWN[TEXTS]), where=TEXTS)
+        yield from _decided(name, TEXTS, texts, tables, ("outcome",))
+
+
+def _of_a_system(name: str, bundle: Bundle, tables: Asked) -> Iterator[Mismatch]:
+    keys = set[str]()
+    for rows in slices(bundle.contents[REQUESTS], tuple(KNOWN[REQUESTS]), where=REQUESTS):
+        for key, request, answer, digest in rows.iter_rows():
+            if key is None or request is None or sha256_bytes(request.encode()) != key:
+                yield Mismatch(name, f"{REQUESTS}: {short(key)}", "another request", "the one of this SHA-256")
+                return
+            if answer is None or digest not in _hashes(answer):
+                yield Mismatch(name, f"{REQUESTS}: {key}", "another answer", f"the one of SHA-256 {short(digest)}")
+                return
+            if key in keys:
+                yield Mismatch(name, f"{REQUESTS}: {key}", "a request that stands twice", "every request once")
+                return
+            keys.add(key)
+    answers = read_columns(bundle.contents[ANSWERS], tuple(KNOWN[ANSWERS]), where=ANSWERS)
+    lost = answers.filter(~pl.col("request").is_in(sorted(keys)) | pl.col("request").is_null())
+    if lost.height:
+        where = f"{ANSWERS}: {short(lost['case_id'][0])}: request"
+        yield Mismatch(name, where, short(lost["request"][0]), f"one of {REQUESTS} ({lost.height:,} such)")
+        return
+    # Re-asks of the control stand in the table as well, and decide nothing.
+    decided = answers.filter(pl.col("moment") == "")
+    yield from _decided(name, ANSWERS, decided, tables, ("outcome", "margin", "mass"))
+
+
+def _decided(
+    name: str, file: str, answers: pl.DataFrame, tables: Asked, columns: tuple[str, ...]
+) -> Iterator[Mismatch]:
+    """One answer a decision, and what was decided as it was read."""
+    ids, decided = answers["case_id"], tables.decisions["case_id"]
+    if ids.null_count() or ids.n_unique() < len(ids) or set(ids) != set(decided):
+        odd = sorted(set(ids.drop_nulls()) ^ set(decided)) or ids.filter(ids.is_duplicated()).drop_nulls().to_list()
+        where = f"{file}: {short(odd[0])}" if odd else file
+        yield Mismatch(name, where, "a decision without its answer, or an answer without its decision", "one each")
+        return
+    beside = tables.decisions.join(answers.select("case_id", *columns), on="case_id", suffix="_read")
+    for column in columns:
+        odd_rows = beside.filter(pl.col(column).ne_missing(pl.col(f"{column}_read")))
+        if odd_rows.height:
+            one = odd_rows.sort("case_id").row(0, named=True)
+            where = f"{DECISIONS}: {short(one['case_id'])}: {column}"
+            words = f"{short(one[f'{column}_read'])}, as read in {file} ({odd_rows.height:,} such)"
+            yield Mismatch(name, where, short(one[column]), words)
+
+
+def _hashes(answer: str) -> Iterator[str]:
+    """What an answer with this text may be the SHA-256 of: bytes that are no UTF-8 stand written out in it."""
+    yield sha256_bytes(answer.encode())
+    for pattern in (WRITTEN_OUT, NOT_DOUBLED):
+        if pattern.search(answer):
+            # Surrogates carry single bytes through text, and back into bytes.
+            text = pattern.sub(lambda found: chr(0xDC00 + int(found[1], 16)), answer)
+            yield sha256_bytes(text.encode("utf-8", "surrogateescape"))

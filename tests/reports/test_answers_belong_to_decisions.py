@@ -1,0 +1,117 @@
+"""A bundle whose answers, requests or texts were exchanged is refused, also where its manifest was written anew."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+import auditor
+from auditor.canonical import canonical_json, sha256_bytes
+from reports.answer_tables import _hashes
+from reports.bundle_check import check_contents
+from tests.answering.asked import audited
+from tests.engine.small import small_data, small_plan
+from tests.language_models.bigram import yes_or_no
+from tests.language_models.tiny import save_tiny
+from tests.systems.answering import answering
+
+Files = dict[str, bytes]
+
+
+def refusals(contents: Mapping[str, bytes]) -> list[str]:
+    """What is refused of an evidence folder under a manifest that lists what is there."""
+    files = [
+        {"file": name, "sha256": sha256_bytes(data), "size": len(data), "media_type": ""}
+        for name, data in contents.items()
+    ]
+    design, run = (sha256_bytes(contents[name]) for name in ("plan.json", "run.json"))
+    manifest = canonical_json({"files": files, "design_sha256": design, "run_sha256": run})
+    found = check_contents(Path("evidence"), {**contents, "manifest.json": manifest})
+    return [str(item) for item in found.mismatches]
+
+
+def changed(files: Files, name: str, change: Callable[[pl.DataFrame], pl.DataFrame]) -> Files:
+    out = io.BytesIO()
+    change(pl.read_parquet(io.BytesIO(files[name]))).write_parquet(out)
+    return {**files, name: out.getvalue()}
+
+
+def first(column: str, value: object) -> Callable[[pl.DataFrame], pl.DataFrame]:
+    def change(table: pl.DataFrame) -> pl.DataFrame:
+        values = table[column].to_list()
+        return table.with_columns(pl.Series(column, [value, *values[1:]], dtype=table[column].dtype))
+
+    return change
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> Files:
+    folder = tmp_path_factory.mktemp("asked")
+    with answering() as server:
+        found = audited(folder, server.url, reading__readout="choice", tests__run=["counterfactual"])
+    return {path.name: path.read_bytes() for path in found.evidence.iterdir()}
+
+
+def test_what_a_run_wrote_holds_together(files: Files) -> None:
+    assert refusals(files) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "change", "line"),
+    [
+        ("requests.parquet", first("request", '{"prompt":"another"}'), "another request"),
+        ("requests.parquet", first("answer", '{"choices":[]}'), "another answer"),
+        ("requests.parquet", first("answer", r"\xff"), "another answer"),
+        ("requests.parquet", lambda table: table.head(table.height - 1), "request: found"),
+        ("requests.parquet", lambda table: pl.concat([table, table.head(1)]), "a request that stands twice"),
+        ("answers.parquet", lambda table: table.filter(pl.col("moment") != ""), "a decision without its answer"),
+        ("answers.parquet", first("outcome", "refused"), "outcome: found"),
+        ("answers.parquet", first("mass", 0.5), "mass: found null; expected 0.5, as read in answers.parquet"),
+    ],
+)
+def test_an_exchanged_answer_is_refused(
+    files: Files, name: str, change: Callable[[pl.DataFrame], pl.DataFrame], line: str
+) -> None:
+    found = refusals(changed(files, name, change))
+    assert found
+    assert line in found[0]
+
+
+@pytest.mark.parametrize("name", ["answers.parquet", "requests.parquet"])
+def test_a_run_that_asked_a_system_has_its_answers(files: Files, name: str) -> None:
+    left = {key: data for key, data in files.items() if key != name}
+    assert refusals(left) == [
+        f"evidence: {name}: found no such file; expected one: the decisions of the run are read from answers"
+    ]
+
+
+def test_a_run_holds_no_answers_of_another_kind(files: Files) -> None:
+    [line] = refusals({**files, "texts.parquet": files["answers.parquet"]})
+    assert line == (
+        "evidence: texts.parquet: found a file that this run does not write; expected none: no such answer was read"
+    )
+
+
+def test_a_text_that_was_exchanged_is_refused(tmp_path: Path) -> None:
+    weights = save_tiny(tmp_path / "weights", model=yes_or_no(0.7))
+    reading = {"readout": "choice", "max_tokens": 6}
+    plan = small_plan(schema=2, reading=reading, tests__run=["counterfactual"])
+    found = auditor.audit(
+        plan, folder=tmp_path / "run", model=f"dir:{weights}", data=small_data(24), store=tmp_path / "store"
+    )
+    texts = {path.name: path.read_bytes() for path in found.evidence.iterdir()}
+    assert refusals(texts) == []
+    [line] = refusals(changed(texts, "texts.parquet", first("outcome", "adverse")))
+    assert "outcome: found favourable; expected adverse, as read in texts.parquet" in line
+    [line] = refusals({key: data for key, data in texts.items() if key != "texts.parquet"})
+    assert "texts.parquet: found no such file" in line
+
+
+def test_an_answer_that_is_no_text_is_known_by_its_bytes() -> None:
+    for body in (b"caf\xe9", json.dumps({"a": r"\xff"}).encode() + b"\xfe", "café".encode()):
+        assert sha256_bytes(body) in _hashes(body.decode("utf-8", "backslashreplace"))
