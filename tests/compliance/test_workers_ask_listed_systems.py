@@ -206,7 +206,7 @@ def test_what_was_withdrawn_meanwhile_is_neither_registered_nor_estimated_nor_as
         work(audit.pk)
         audit.refresh_from_db()
         assert audit.state == JobState.FAILED
-        assert audit.error.startswith("endpoint:underwriter: no administrator has listed it")
+        assert audit.error.startswith("model source 'endpoint:underwriter': is not listed")
         assert len(server.asked) == probed
         client.force_login(make_person("ona", team, [Role.COMPLIANCE_OFFICER], is_staff=True))
         address = (
