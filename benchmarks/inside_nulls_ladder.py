@@ -15,10 +15,13 @@ from scipy.stats import norm
 
 from auditor.conclusions import adjust_and_conclude
 from auditor.mechanisms._shared.specifications import Result, Specification, agreement
+from auditor.mechanisms.erasure.card import GAP_REMOVED
+from auditor.mechanisms.probing.card import LAYERS_READABLE, SELECTIVITY
+from auditor.mechanisms.steering.card import POTENCY
 from auditor.plan import Plan, plan_from
 from auditor.records import Measurement, Role
 from auditor.statistics.minimums import draws_needed
-from auditor.synthesis.ladder import GAP_REMOVED, READABLE, SELECTIVITY, STEERED, STEPS, climb
+from auditor.synthesis.ladder import STEPS, climb
 from auditor.synthesis.ladder_steps import LEAST_IN_GROUP
 from auditor.testing.families import inside_family
 from auditor.testing.unadjusted import UnadjustedMeasurement
@@ -27,7 +30,7 @@ from benchmarks.rows import Row
 ALPHA = 0.05
 CORRELATION = 0.6
 REPEATS = 4
-METRICS = {"encoded": READABLE, "selective": SELECTIVITY, "used": GAP_REMOVED, "usable": STEERED}
+METRICS = {"encoded": LAYERS_READABLE, "selective": SELECTIVITY, "used": GAP_REMOVED, "usable": POTENCY}
 RAW: dict[str, Any] = {
     "schema": 1,
     "name": "nulls",
