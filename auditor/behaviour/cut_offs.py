@@ -29,7 +29,7 @@ from auditor.statistics.rates import Tally, selection_rate
 from auditor.statistics.results import Estimate, Interval, missing
 from auditor.testing.context import Context
 from auditor.testing.factory import measurement
-from auditor.testing.families import NO_MARGINS, RANGE_FAMILY
+from auditor.testing.families import RANGE_FAMILY
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 MOST_POINTS = 21
@@ -42,7 +42,7 @@ HALF_WIDTH = 0.10
 def cut_off_measures(contrast: Contrast) -> Iterable[UnadjustedMeasurement]:
     """The largest effect over the range, the curve, and the share of pairs whose margin moved down."""
     if not contrast.has_margins:
-        reason = NO_MARGINS if contrast.n else NO_PAIRS
+        reason = contrast.why_no_margins if contrast.n else NO_PAIRS
         yield _largest(contrast, None, missing(method=METHOD, reason=reason, n=contrast.n))
         return
     thresholds = contrast.context.plan.thresholds

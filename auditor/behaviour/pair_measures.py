@@ -26,6 +26,7 @@ from auditor.statistics.results import Estimate
 from auditor.statistics.verdict import Evidence, Scale
 from auditor.testing.context import Arm, BoolArray, Context, Pairs
 from auditor.testing.factory import measurement
+from auditor.testing.families import NO_MARGINS, SOME_MARGINS
 from auditor.testing.unadjusted import UnadjustedMeasurement
 
 TEST = "counterfactual"
@@ -138,6 +139,15 @@ class Contrast:
         return bool(self.n) and all(
             bool(np.isfinite(side.margins).all()) for side in (self.pairs.control, self.pairs.protected)
         )
+
+    @property
+    def why_no_margins(self) -> str:
+        """Why no other cut-off can be drawn: answers of this readout have no margin, or some of them lack theirs.
+
+        Only the first leaves nothing to look at; behind the second a difference may be hidden.
+        """
+        some = any(bool(np.isfinite(side.margins).any()) for side in (self.pairs.control, self.pairs.protected))
+        return SOME_MARGINS if some else NO_MARGINS
 
 
 @dataclass(frozen=True)

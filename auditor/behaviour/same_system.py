@@ -83,7 +83,9 @@ def measure(context: Context) -> Iterable[UnadjustedMeasurement]:
 
 def _check(asked: AskedSystem, share: float | None) -> Check:
     trouble = list(_renamed(asked))
-    judged = bool(asked.how.deterministic) and share is not None
+    # The probe asks greedily: of a sampled run its answers say nothing.
+    greedy = not asked.how.temperature and asked.how.replicates == 1
+    judged = greedy and bool(asked.how.deterministic) and share is not None
     if judged and share is not None and share > MOST_CHANGED:
         trouble.append("answers changed when they were asked again")
     return Check(
@@ -91,9 +93,18 @@ def _check(asked: AskedSystem, share: float | None) -> Check:
         held=not trouble,
         value=share,
         bound=MOST_CHANGED if judged else None,
-        note="; ".join(trouble) or "model and fingerprint are those of the probe",
+        note="; ".join(trouble) or _seen(asked, judged=judged),
         covers_run=True,
     )
+
+
+def _seen(asked: AskedSystem, *, judged: bool) -> str:
+    """What was held against the probe, and what could not be."""
+    named = [what for what in ("model", "fingerprint") if getattr(asked.identity, what)]
+    names = (
+        f"{' and '.join(named)} as when it was probed" if named else "the system names neither model nor fingerprint"
+    )
+    return names if judged else f"{names}; its answers were not judged: they may differ from one asking to the next"
 
 
 def _renamed(asked: AskedSystem) -> Iterable[str]:

@@ -16,6 +16,7 @@ REFUSED_FAMILY = f"{EXPLORATORY_FAMILY}: refusals"
 FILED_FAMILY = f"{EXPLORATORY_FAMILY}: as filed"
 
 NO_MARGINS = "not every answer has a margin"
+SOME_MARGINS = "some answers have a margin and some have none"
 """Why a number that is read from margins is missing: then cut-offs do not bear on the readout."""
 
 NO_PROBABILITY = "not every answer has a probability"
