@@ -14,6 +14,13 @@ UNGOVERNED = (
 BY_HAND = (
     "pdfdetach -saveall report.pdf; sha256sum annex.pdf result.json; unzip -p evidence.zip manifest.json | sha256sum"
 )
+#: What people call the media types of a bundle.
+KINDS = {
+    "application/json": "JSON",
+    "application/vnd.apache.parquet": "Parquet",
+    "image/svg+xml": "SVG",
+    "application/toml": "TOML",
+}
 NOT_IN_RUN: tuple[tuple[str, str, str], ...] = (
     ("adverse_action_reasons", "Adverse-action reasons", "the plan asks for a decision, not for reasons"),
     ("human_oversight", "Human oversight", "no record of people's use of the decisions was given"),
@@ -253,9 +260,9 @@ def bundle_files(story: Story) -> list[Block]:
     return [
         Table(
             title="",
-            head=("File", "SHA-256", "Size", "Media type"),
+            head=("File", "SHA-256", "Size", "Kind"),
             rows=tuple(
-                (Literal(line.file), Literal(line.sha256), numbers.size(line.size), line.media_type)
+                (Literal(line.file), Literal(line.sha256), numbers.size(line.size), KINDS.get(line.media_type, line.media_type))
                 for line in story.bundle.files
             ),
             align="llrl",

@@ -7,11 +7,12 @@ import shutil
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from zipfile import ZipFile
 
 import polars as pl
 from django.utils import timezone
 
-from auditor.canonical import sha256_file
+from auditor.canonical import canonical_json, sha256_file
 from auditor.evidence import CASES_SCHEMA
 from auditor.plan import read_plan
 from auditor.run_record import RunRecord
@@ -89,3 +90,20 @@ def _with_prompt(row: dict[str, Any]) -> dict[str, Any]:
         prompt += f"{group}\n"
     listed = [{"field": field, "group": group} for field, group in groups.items()]
     return {**row, "groups": listed, "spans": spans, "prompt": prompt + "Decision:"}
+
+
+def record_as_published(audit: Audit) -> None:
+    """Make the archive of what stands in the evidence folder, and record it: evidence as another version published it.
+
+    Only the owner of a database can (`test_tampering.owner`).
+    """
+    folder = audit_folder(audit)
+    manifest = json.loads((folder / "evidence" / "manifest.json").read_text())
+    for line in manifest["files"]:
+        line["sha256"] = sha256_file(folder / "evidence" / line["file"])
+    (folder / "evidence" / "manifest.json").write_bytes(canonical_json(manifest))
+    with ZipFile(folder / "evidence.zip", "w") as archive:
+        for name in ("manifest.json", *(line["file"] for line in manifest["files"])):
+            archive.write(folder / "evidence" / name, name)
+    audit.files = {**audit.files, "evidence.zip": sha256_file(folder / "evidence.zip")}
+    Audit.objects.filter(pk=audit.pk).update(files=audit.files)
