@@ -38,6 +38,7 @@ def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measur
     Families named ``exploratory``, alone or as ``exploratory: …``, are adjusted by Benjamini and Hochberg, all others
     by Holm; the equivalence claims of a family are adjusted by Holm among themselves. A family is what the plan
     declared: a member without a p-value counts in it as p = 1, so that no data can make the others' adjustment milder.
+    A doubt of the run lets none of its tests be called equivalent.
     A failed self-check takes every number away: the measurement keeps its row and says which check did not hold. A
     failed check that covers the run leaves every number in its row but lets none of the run's tests be concluded.
 
@@ -54,13 +55,20 @@ def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measur
     drafts = [_with_size(draft, _size(drafts, draft.measurement.family)) for draft in drafts]
     ready = _with_equivalence(drafts)
     broken = [check for draft in drafts for check in draft.measurement.checks if check.covers_run and not check.held]
+    doubts = tuple(dict.fromkeys(draft.run_doubt for draft in drafts if draft.run_doubt))
     done: dict[str, Measurement] = {}
+    doubted: dict[str, Measurement] = {}
     for family in (READABILITY_FAMILY, RANGE_FAMILY, None):
         barriers = _barriers(list(done.values()))
         for draft in ready:
             name = draft.measurement.id
             if name not in done and family in (None, draft.measurement.family):
-                done[name] = _conclude(_barred(draft, barriers), adjusted[name], broken)
+                barred = _barred(draft, barriers)
+                done[name] = _conclude(barred, adjusted[name], broken)
+                if doubts and done[name].conclusion is EQUIVALENT:
+                    doubted[name] = _conclude(_doubted(barred, doubts), adjusted[name], broken)
+    # Last: a doubt of the run is no gap in readable answers, nor a difference at another cut-off.
+    done |= doubted
     return tuple(done[name] for name in ids)
 
 
@@ -220,6 +228,12 @@ def _barred(draft: UnadjustedMeasurement, barriers: _Barriers) -> UnadjustedMeas
         barred.append(barriers.undrawn[field, group])
     evidence = replace(draft.evidence, absence_barriers=tuple(found), equivalence_barriers=tuple(barred))
     return replace(draft, evidence=evidence)
+
+
+def _doubted(draft: UnadjustedMeasurement, doubts: tuple[str, ...]) -> UnadjustedMeasurement:
+    assert draft.evidence is not None  # noqa: S101 - it was concluded
+    barred = (*draft.evidence.equivalence_barriers, *doubts)
+    return replace(draft, evidence=replace(draft.evidence, equivalence_barriers=barred))
 
 
 def _conclude(draft: UnadjustedMeasurement, p_adjusted: float | None, broken: Sequence[Check]) -> Measurement:

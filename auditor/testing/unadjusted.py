@@ -28,6 +28,8 @@ class UnadjustedMeasurement:
     family_size
         How many tests the plan declares in the measurement's family, those included that this run turned out not to
         carry. Without it the drafts of the family are all that was declared.
+    run_doubt
+        Why nothing of the whole run may be called equivalent; empty for most.
     """
 
     measurement: Measurement
@@ -37,3 +39,4 @@ class UnadjustedMeasurement:
     equivalence: Equivalence | None = None
     deciding: Callable[[float], Interval | None] | None = None
     family_size: int | None = None
+    run_doubt: str = ""
