@@ -55,6 +55,7 @@ def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measur
     drafts = [_with_size(draft, _size(drafts, draft.measurement.family)) for draft in drafts]
     ready = _with_equivalence(drafts)
     broken = [check for draft in drafts for check in draft.measurement.checks if check.covers_run and not check.held]
+    bars = _bars(drafts)
     doubts = tuple(dict.fromkeys(draft.run_doubt for draft in drafts if draft.run_doubt))
     done: dict[str, Measurement] = {}
     doubted: dict[str, Measurement] = {}
@@ -63,7 +64,7 @@ def adjust_and_conclude(drafts: Sequence[UnadjustedMeasurement]) -> tuple[Measur
         for draft in ready:
             name = draft.measurement.id
             if name not in done and family in (None, draft.measurement.family):
-                barred = _barred(draft, barriers)
+                barred = _barred(draft, barriers, bars.get(_bar_key(draft, draft.measurement.metric), ()))
                 done[name] = _conclude(barred, adjusted[name], broken)
                 if doubts and done[name].conclusion is EQUIVALENT:
                     doubted[name] = _conclude(_doubted(barred, doubts), adjusted[name], broken)
@@ -213,12 +214,33 @@ def _barriers(done: Sequence[Measurement]) -> _Barriers:
     return _Barriers(unreadable, elsewhere, undrawn)
 
 
-def _barred(draft: UnadjustedMeasurement, barriers: _Barriers) -> UnadjustedMeasurement:
+_BarKey = tuple[str, str, str | None, str]
+
+
+def _bar_key(draft: UnadjustedMeasurement, metric: str) -> _BarKey:
+    subject = draft.measurement.subject
+    return subject.get("field", ""), subject.get("group", ""), draft.measurement.reference, metric
+
+
+def _bars(drafts: Sequence[UnadjustedMeasurement]) -> dict[_BarKey, tuple[str, ...]]:
+    """What measurements say against the absence in others, by contrast and metric."""
+    found: dict[_BarKey, tuple[str, ...]] = {}
+    for draft in drafts:
+        if draft.bars is None:
+            continue
+        why = draft.bars.why
+        for metric in sorted(draft.bars.metrics):
+            key = _bar_key(draft, metric)
+            found[key] = (*found.get(key, ()), why)
+    return found
+
+
+def _barred(draft: UnadjustedMeasurement, barriers: _Barriers, bars: tuple[str, ...] = ()) -> UnadjustedMeasurement:
     """The draft with what stands against concluding that there is no difference."""
     if draft.evidence is None:
         return draft
     field, group = (draft.measurement.subject.get(key, "") for key in ("field", "group"))
-    found = list(draft.evidence.absence_barriers)
+    found = [*draft.evidence.absence_barriers, *bars]
     if draft.outcome:
         found += barriers.unreadable.get(field, ())
     if draft.at_cut_off and (field, group) in barriers.elsewhere:

@@ -4,7 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-from auditor.behaviour.metrics import ADJUSTED_DIFFERENCE, IMPACT_RATIO, RISK_DIFFERENCE
+from auditor.behaviour.metrics import (
+    ADJUSTED_DIFFERENCE,
+    IMPACT_RATIO,
+    RISK_DIFFERENCE,
+    SEGMENTED_DIFFERENCE,
+    SEGMENTS_DIFFER,
+)
 from auditor.catalogue import card_of
 from auditor.finding_rules import criteria_of, grade_filed
 from auditor.finding_words import SEEN, say, signed
@@ -49,7 +55,9 @@ def of_decisions(mine: Sequence[Measurement], plan: Plan, packs: Sequence[Policy
         if item.role is Role.PRIMARY or (item.role is Role.EXPLORATORY and item.conclusion in SEEN)
     ]
     graded = [(item, found) for item in candidates if (found := grade_filed(item, plan)) is not None]
+    apart = list(_apart(mine))
     if not graded:
+        yield from _of_segments(apart, mine, plan, packs)
         return
     worst, verdict = max(graded, key=lambda pair: (pair[1].severity.rank, pair[0].conclusion in SEEN, _leads(pair[0])))
     involved = [worst, *(item for item, _ in graded if item is not worst)]
@@ -63,27 +71,86 @@ def of_decisions(mine: Sequence[Measurement], plan: Plan, packs: Sequence[Policy
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
         condition=(
+            f"{''.join(f'{words} ' for _, words in apart)}"
             f"Decisions already taken on different applicants are compared: {told}{more}."
             + _at_equal_factors(mine, worst)
             + (f" {worst.conclusion_reason}" if undecided else "")
         ),
         criteria=criteria_of(packs, [item.metric for item in involved], worst.subject["field"]),
-        cause=(
-            "Open: a file does not show that the attribute makes the difference. Other circumstances are held equal "
-            "only as far as the file records them."
-        ),
-        effect=(
-            "Describes decisions that were taken on these applicants. It does not show that like cases are treated "
-            "apart."
-        ),
-        recommendation=(
-            f"Read files of denied {group} and approved {reference} applicants who are alike in what may count, and "
-            f"look for facts that this file does not hold. Where the system behind these decisions can be asked, audit "
-            f"it with only {field} changed."
-        ),
+        cause=CAUSE,
+        effect=EFFECT,
+        recommendation=_advice(field, group, reference),
         measurements=tuple(item.id for item in involved),
         cases=worst.cases,
         conclusion=worst.conclusion,
+    )
+
+
+CAUSE = (
+    "Open: a file does not show that the attribute makes the difference. Other circumstances are held equal only as "
+    "far as the file records them."
+)
+EFFECT = "Describes decisions that were taken on these applicants. It does not show that like cases are treated apart."
+
+
+def _advice(field: str, group: str, reference: str | None) -> str:
+    return (
+        f"Read files of denied {group} and approved {reference} applicants who are alike in what may count, and look "
+        f"for facts that this file does not hold. Where the system behind these decisions can be asked, audit it with "
+        f"only {field} changed."
+    )
+
+
+def _apart(mine: Sequence[Measurement]) -> Iterable[tuple[Measurement, str]]:
+    """Segments that differ, or of which one has a gap of its own, in a sentence: they are told before any summary."""
+    for item in mine:
+        if item.metric != SEGMENTED_DIFFERENCE or not item.counts.get("lead_with_strata"):
+            continue
+        own = [one for one in mine if one.estimate is not None and "segment" in one.subject]
+        within = [one for one in own if one.subject.get("within") == item.subject["within"]]
+        ends = sorted(within, key=lambda one: (one.estimate or 0.0, one.id))
+        told = [f"{printed(one.estimate or 0.0, 2)} in {say(one.subject['segment'])}" for one in ends]
+        if len(told) > 4:
+            told = [*told[:2], f"… ({len(told) - 4} between)", *told[-2:]]
+        by = say(item.subject["within"])
+        ratios = f": impact ratio {', '.join(told)}" if told else ""
+        who = f"{item.subject['group']} and {item.reference}"
+        yield item, f"By {by}, {who} fare differently from segment to segment{ratios}."
+
+
+def _of_segments(
+    apart: Sequence[tuple[Measurement, str]], mine: Sequence[Measurement], plan: Plan, packs: Sequence[PolicyPack]
+) -> Iterable[Finding]:
+    """Gaps of segments that no summary shows, since they go opposite ways or are few: an exploratory finding."""
+    graded = []
+    for item, words in apart:
+        of = {**item.subject}
+        test = next((one for one in mine if one.metric == SEGMENTS_DIFFER and one.subject == of), None)
+        if test is not None and test.estimate is not None and (found := grade_filed(test, plan)) is not None:
+            graded.append((item, test, words, found))
+    if not graded:
+        return
+    first, _, _, verdict = graded[0]
+    field, group, reference = say(first.subject["field"]), first.subject["group"], first.reference
+    yield Finding(
+        id="",
+        title=(
+            f"Decisions taken: applicants with {field} {group} and {reference} fare differently from one "
+            f"{say(first.subject['within'])} to another"
+        ),
+        severity=verdict.severity,
+        rule=f"{verdict.rule}: {verdict.sentence}",
+        condition=(
+            f"{' '.join(words for _, _, words, _ in graded)} Taken together, the gaps of segments cancel or are lost "
+            "among many, so that a summary over all of them does not show that there is none."
+        ),
+        criteria=criteria_of(packs, [SEGMENTED_DIFFERENCE, IMPACT_RATIO], first.subject["field"]),
+        cause=CAUSE,
+        effect=EFFECT,
+        recommendation=_advice(field, group, reference),
+        measurements=tuple(one.id for item, test, _, _ in graded for one in (test, item)),
+        cases=first.cases,
+        conclusion=first.conclusion,
     )
 
 
