@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 
 from auditor.behaviour.metrics import (
@@ -21,6 +22,8 @@ from auditor.rounding import printed, significant
 
 MOST = 8
 """Gaps that a finding names with their size; the others stand in its list of measurements."""
+SUMMARIES = (RISK_DIFFERENCE, IMPACT_RATIO, ADJUSTED_DIFFERENCE, SEGMENTED_DIFFERENCE)
+"""Gaps of all decisions together, which may hide those of segments."""
 APART = ("field", "group")
 PLACES = {"what": "of", "within": "by", "compared_with": "against the"}
 """What stands before the value of a key of a subject."""
@@ -56,8 +59,12 @@ def of_decisions(mine: Sequence[Measurement], plan: Plan, packs: Sequence[Policy
     ]
     graded = [(item, found) for item in candidates if (found := grade_filed(item, plan)) is not None]
     apart = list(_apart(mine))
+    # Where no summary shows a gap, those of segments are a finding of their own; else they lead that of the summary.
+    if not any(item.metric in SUMMARIES and item.conclusion in SEEN for item, _ in graded):
+        own = list(_of_segments(apart, mine, plan, packs))
+        yield from own
+        apart = [] if own else apart
     if not graded:
-        yield from _of_segments(apart, mine, plan, packs)
         return
     worst, verdict = max(graded, key=lambda pair: (pair[1].severity.rank, pair[0].conclusion in SEEN, _leads(pair[0])))
     involved = [worst, *(item for item, _ in graded if item is not worst)]
@@ -106,16 +113,30 @@ def _apart(mine: Sequence[Measurement]) -> Iterable[tuple[Measurement, str]]:
     for item in mine:
         if item.metric != SEGMENTED_DIFFERENCE or not item.counts.get("lead_with_strata"):
             continue
-        own = [one for one in mine if one.estimate is not None and "segment" in one.subject]
-        within = [one for one in own if one.subject.get("within") == item.subject["within"]]
-        ends = sorted(within, key=lambda one: (one.estimate or 0.0, one.id))
+        ends = _of_each(item, mine)
         told = [f"{printed(one.estimate or 0.0, 2)} in {say(one.subject['segment'])}" for one in ends]
         if len(told) > 4:
             told = [*told[:2], f"… ({len(told) - 4} between)", *told[-2:]]
         by = say(item.subject["within"])
-        ratios = f": impact ratio {', '.join(told)}" if told else ""
-        who = f"{item.subject['group']} and {item.reference}"
-        yield item, f"By {by}, {who} fare differently from segment to segment{ratios}."
+        whose = f"{item.subject['group']} against {item.reference}"
+        if told:
+            yield item, f"By {by}, the impact ratio of {whose} is {', '.join(told)}."
+        else:
+            yield item, f"By {by}, decisions on {whose} differ from segment to segment."
+
+
+def _of_each(item: Measurement, mine: Sequence[Measurement]) -> list[Measurement]:
+    """The ratios of the segments that a summary is over, from the lowest to the highest."""
+    own = [one for one in mine if one.estimate is not None and "segment" in one.subject]
+    within = [one for one in own if one.subject.get("within") == item.subject["within"]]
+    return sorted(within, key=lambda one: (one.estimate or 0.0, one.id))
+
+
+def _ends(item: Measurement, mine: Sequence[Measurement]) -> list[Measurement]:
+    """The two that are farthest apart, the one farther from 1 first."""
+    found = _of_each(item, mine)
+    ends = found if len(found) < 2 else [found[0], found[-1]]
+    return sorted(ends, key=lambda one: -abs(math.log(one.estimate)) if one.estimate else -math.inf)
 
 
 def _of_segments(
@@ -135,8 +156,8 @@ def _of_segments(
     yield Finding(
         id="",
         title=(
-            f"Decisions taken: applicants with {field} {group} and {reference} fare differently from one "
-            f"{say(first.subject['within'])} to another"
+            f"Decisions taken: how applicants with {field} {group} fared beside {reference} differs by "
+            f"{say(first.subject['within'])}"
         ),
         severity=verdict.severity,
         rule=f"{verdict.rule}: {verdict.sentence}",
@@ -148,7 +169,9 @@ def _of_segments(
         cause=CAUSE,
         effect=EFFECT,
         recommendation=_advice(field, group, reference),
-        measurements=tuple(one.id for item, test, _, _ in graded for one in (test, item)),
+        measurements=tuple(
+            dict.fromkeys(one.id for item, test, _, _ in graded for one in (*_ends(item, mine), test, item))
+        ),
         cases=first.cases,
         conclusion=first.conclusion,
     )
@@ -199,8 +222,12 @@ def _name(item: Measurement) -> str:
     card = card_of(item.test)
     label = next((each.label for each in card.metrics if each.name == item.metric), "") if card else ""
     label = label or say(item.metric)
-    where = [f"{PLACES.get(key, say(key))} {say(value)}" for key, value in item.subject.items() if key not in APART]
-    return ", ".join([label[:1].lower() + label[1:], *where])
+    label, more = label[:1].lower() + label[1:], {key: value for key, value in item.subject.items() if key not in APART}
+    inner = "".join(f" {PLACES[key]} {say(value)}" for key, value in more.items() if key in PLACES)
+    outer = "".join(f", {say(key)} {say(value)}" for key, value in more.items() if key not in PLACES)
+    # What it is of follows the thing itself: "price gap of rate at equal factors, in SD".
+    what, at, rest = label.partition(" at ") if " at " in label else label.partition(",")
+    return f"{what}{inner}{at}{rest}{outer}"
 
 
 def _size(item: Measurement) -> str:

@@ -148,7 +148,7 @@ class _Seen:
         return Check(
             name=CHECK,
             held=not self.trouble,
-            value=share,
+            value=share if self.by_answers or self.trouble else None,
             bound=0.0 if self.by_answers else None,
             note="; ".join(self.trouble) or self._held,
             covers_run=True,
@@ -164,7 +164,7 @@ class _Seen:
             else "the system names neither model nor fingerprint"
         )
         if not self.by_answers:
-            return f"{names}; its answers were not judged: {self._why_answers_tell_nothing}"
+            return f"{names}; asking again tells nothing, since {self._why_answers_tell_nothing}"
         least = printed(self.least or 0.0, 0, percent=True)
         sure = printed(1 - self.alpha, 0, percent=True)
         return (

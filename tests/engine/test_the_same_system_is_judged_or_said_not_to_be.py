@@ -89,7 +89,7 @@ def test_what_cannot_be_judged_is_not_held(system: AskedSystem, why: str) -> Non
 def test_a_version_that_answers_name_is_judged_of_a_sampled_system_too(model: str, fingerprint: str) -> None:
     [check] = control(asked(model=model, fingerprint=fingerprint, **SAMPLED)).checks
     assert check.held
-    assert "its answers were not judged: its answers are sampled" in check.note
+    assert "asking again tells nothing, since its answers are sampled" in check.note
 
 
 @pytest.mark.parametrize(

@@ -54,11 +54,10 @@ def test_gaps_that_go_opposite_ways_are_no_absence_in_any_summary() -> None:
         assert "impact ratio 0.7" in reason
         assert " in buy and impact ratio 1.2" in reason
     [finding] = [item for item in findings if "Black" in item.title]
-    assert finding.title == (
-        "Decisions taken: applicants with race Black and White fare differently from one purpose to another"
-    )
-    assert finding.condition.startswith("By purpose, Black and White fare differently from segment to segment: impact ")
+    assert finding.title == "Decisions taken: how applicants with race Black fared beside White differs by purpose"
+    assert finding.condition.startswith("By purpose, the impact ratio of Black against White is 0.7")
     assert " in buy, " in finding.condition
+    assert "segment=buy" in finding.measurements[0]
     assert finding.conclusion is Conclusion.INCONCLUSIVE
 
 
@@ -73,7 +72,7 @@ def test_segments_are_told_before_a_gap_that_is_found() -> None:
     _, findings = audited(by_purpose(buy=0.3))
     [finding] = [item for item in findings if "Black" in item.title]
     assert finding.conclusion in SEEN
-    assert finding.condition.startswith("By purpose, Black and White fare differently from segment to segment: impact ")
+    assert finding.condition.startswith("By purpose, the impact ratio of Black against White is ")
 
 
 @pytest.mark.parametrize("metric", SUMMARIES)
